@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod box_api;
+pub mod event_types;
+pub mod ids;
+pub mod run;
+pub mod settings;
+pub mod spool;
+pub mod table;
+pub mod warehouse;
+
+pub use ids::{EnterpriseId, GroupId, RunNumber, UserId};

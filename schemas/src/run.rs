@@ -1,0 +1,342 @@
+//! The run record: what is fixed when a run's number is reserved, and how a run ended.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+
+use crate::RunNumber;
+use crate::table::{Rows, SYNC_RUNS};
+
+/// The file `lake/_runs/<number>.json`: creating it reserves the number, and everything in it stays fixed however often the
+/// run is interrupted and resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reservation {
+    /// Version of this file's format: [`RESERVATION_FORMAT`].
+    pub format: u32,
+    /// The number reserved.
+    pub run_number: RunNumber,
+    /// UUIDv7 of the run.
+    pub run_id: Uuid,
+    /// What kind of run it is.
+    pub kind: RunKind,
+    /// When it started: the night's now.
+    pub started_at: DateTime<Utc>,
+    /// UTC date of the start.
+    pub snapshot_date: NaiveDate,
+    /// Start of the event window.
+    pub window_from_at: DateTime<Utc>,
+    /// End of the event window: `settle_minutes` before the start.
+    pub window_to_at: DateTime<Utc>,
+    /// Event types asked for.
+    pub event_types: Vec<String>,
+    /// Into how many walks, side by side, the event window is split.
+    pub event_slices: u32,
+    /// The run it carries forward from and is compared with.
+    pub base_run_number: Option<RunNumber>,
+    /// The run it takes the place of.
+    pub replaces_run_number: Option<RunNumber>,
+    /// UUID of the store.
+    pub store_id: Uuid,
+    /// The host whose disk holds the spool.
+    pub host: String,
+    /// boxseat version that reserved it.
+    pub version: String,
+}
+
+/// The [`Reservation`] format this version writes and reads.
+pub const RESERVATION_FORMAT: u32 = 1;
+
+impl Reservation {
+    /// The event window cut into `event_slices` adjoining spans of whole seconds, oldest first.
+    pub fn slices(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let (from, to) = (self.window_from_at.timestamp(), self.window_to_at.timestamp());
+        let count = i64::from(self.event_slices.max(1));
+        let edge = |index: i64| DateTime::from_timestamp(from + (to - from) * index / count, 0).expect("between two valid times");
+        (0..count).map(|i| (edge(i), edge(i + 1))).collect()
+    }
+}
+
+/// What made a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// `boxseat sync`.
+    Sync,
+    /// `boxseat replay`.
+    Replay,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Everything is in the lake; the night counts.
+    Complete,
+    /// Given up unsealed; its spool may be kept, its number is spent.
+    Abandoned,
+    /// Sealed, but could not be loaded twice; the spool is kept.
+    Failed,
+}
+
+/// One row of `sync_runs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "fields are the columns of the `sync_runs` table contract")]
+pub struct SyncRun {
+    pub run_number: RunNumber,
+    pub run_id: Uuid,
+    pub kind: RunKind,
+    pub status: RunStatus,
+    pub snapshot_date: NaiveDate,
+    pub base_run_number: Option<RunNumber>,
+    pub replaces_run_number: Option<RunNumber>,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    pub window_from_at: DateTime<Utc>,
+    pub window_to_at: DateTime<Utc>,
+    pub planned_calls_count: Option<i64>,
+    pub calls_count: i64,
+    pub retries_count: i64,
+    pub waited_seconds: i64,
+    pub late_events_count: i64,
+    pub drift_count: Option<i64>,
+    pub unknown_fields_count: i64,
+    pub rejects_count: i64,
+    pub store_id: Uuid,
+    pub version: String,
+}
+
+impl SyncRun {
+    /// The row of a run that ended without loading anything.
+    pub fn ended(reservation: &Reservation, status: RunStatus, finished_at: DateTime<Utc>) -> Self {
+        Self {
+            run_number: reservation.run_number,
+            run_id: reservation.run_id,
+            kind: reservation.kind,
+            status,
+            snapshot_date: reservation.snapshot_date,
+            base_run_number: reservation.base_run_number,
+            replaces_run_number: reservation.replaces_run_number,
+            started_at: reservation.started_at,
+            finished_at,
+            window_from_at: reservation.window_from_at,
+            window_to_at: reservation.window_to_at,
+            planned_calls_count: None,
+            calls_count: 0,
+            retries_count: 0,
+            waited_seconds: 0,
+            late_events_count: 0,
+            drift_count: None,
+            unknown_fields_count: 0,
+            rejects_count: 0,
+            store_id: reservation.store_id,
+            version: reservation.version.clone(),
+        }
+    }
+
+    /// Rows for the lake's `sync_runs`, the store's enterprise beside them.
+    pub fn to_batch(runs: &[Self], enterprise_id: &str) -> RecordBatch {
+        let mut rows = Rows::new(SYNC_RUNS.lake_schema());
+        for run in runs {
+            rows.big(Some(run.run_number.as_i64()))
+                .text(Some(&run.run_id.to_string()))
+                .text(Some(run.kind.as_str()))
+                .text(Some(run.status.as_str()))
+                .date(Some(run.snapshot_date))
+                .big(run.base_run_number.map(RunNumber::as_i64))
+                .big(run.replaces_run_number.map(RunNumber::as_i64))
+                .time(Some(run.started_at))
+                .time(Some(run.finished_at))
+                .time(Some(run.window_from_at))
+                .time(Some(run.window_to_at))
+                .big(run.planned_calls_count)
+                .big(Some(run.calls_count))
+                .big(Some(run.retries_count))
+                .big(Some(run.waited_seconds))
+                .big(Some(run.late_events_count))
+                .big(run.drift_count)
+                .big(Some(run.unknown_fields_count))
+                .big(Some(run.rejects_count))
+                .text(Some(&run.store_id.to_string()))
+                .text(Some(&run.version))
+                .text(Some(enterprise_id))
+                .end();
+        }
+        rows.take_batch()
+    }
+
+    /// Reads rows back, by column name, so that columns added later do no harm.
+    ///
+    /// # Errors
+    /// A column is missing, has another type, or holds a value this version does not know; the text names it.
+    pub fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("sync_runs has no column {name}"));
+        let text = |name: &str, row: usize| -> Result<String, String> {
+            let array = column(name)?.as_string_opt::<i32>().ok_or_else(|| format!("sync_runs.{name} is not text"))?;
+            Ok(array.value(row).to_owned())
+        };
+        let big = |name: &str, row: usize| -> Result<Option<i64>, String> {
+            let array = column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("sync_runs.{name} is not BIGINT"))?;
+            Ok((!array.is_null(row)).then(|| array.value(row)))
+        };
+        let count = |name: &str, row: usize| big(name, row).map(Option::unwrap_or_default);
+        let number = |name: &str, row: usize| -> Result<Option<RunNumber>, String> {
+            big(name, row)?.map(|n| u64::try_from(n).map(RunNumber).map_err(|_| format!("sync_runs.{name} is negative: {n}"))).transpose()
+        };
+        let time = |name: &str, row: usize| -> Result<DateTime<Utc>, String> {
+            let array = column(name)?
+                .as_primitive_opt::<TimestampMicrosecondType>()
+                .ok_or_else(|| format!("sync_runs.{name} is not a time"))?;
+            DateTime::from_timestamp_micros(array.value(row)).ok_or_else(|| format!("sync_runs.{name} is out of range"))
+        };
+        let date = |name: &str, row: usize| -> Result<NaiveDate, String> {
+            let array = column(name)?.as_primitive_opt::<Date32Type>().ok_or_else(|| format!("sync_runs.{name} is not a date"))?;
+            Date32Type::to_naive_date_opt(array.value(row)).ok_or_else(|| format!("sync_runs.{name} is out of range"))
+        };
+        let uuid = |name: &str, row: usize| -> Result<Uuid, String> {
+            let value = text(name, row)?;
+            value.parse().map_err(|_| format!("sync_runs.{name} is not a UUID: {value:?}"))
+        };
+        (0..batch.num_rows())
+            .map(|row| {
+                Ok(Self {
+                    run_number: number("run_number", row)?.ok_or("sync_runs.run_number is NULL")?,
+                    run_id: uuid("run_id", row)?,
+                    kind: RunKind::parse(&text("kind", row)?)?,
+                    status: RunStatus::parse(&text("status", row)?)?,
+                    snapshot_date: date("snapshot_date", row)?,
+                    base_run_number: number("base_run_number", row)?,
+                    replaces_run_number: number("replaces_run_number", row)?,
+                    started_at: time("started_at", row)?,
+                    finished_at: time("finished_at", row)?,
+                    window_from_at: time("window_from_at", row)?,
+                    window_to_at: time("window_to_at", row)?,
+                    planned_calls_count: big("planned_calls_count", row)?,
+                    calls_count: count("calls_count", row)?,
+                    retries_count: count("retries_count", row)?,
+                    waited_seconds: count("waited_seconds", row)?,
+                    late_events_count: count("late_events_count", row)?,
+                    drift_count: big("drift_count", row)?,
+                    unknown_fields_count: count("unknown_fields_count", row)?,
+                    rejects_count: count("rejects_count", row)?,
+                    store_id: uuid("store_id", row)?,
+                    version: text("version", row)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The current runs among all rows of `sync_runs`: complete, and named by no later complete run as replaced. Sorted by number.
+pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
+    let complete = || runs.iter().filter(|r| r.status == RunStatus::Complete);
+    let mut current: Vec<&SyncRun> = complete()
+        .filter(|run| !complete().any(|later| later.run_number > run.run_number && later.replaces_run_number == Some(run.run_number)))
+        .collect();
+    current.sort_by_key(|run| run.run_number);
+    current
+}
+
+/// The latest night: of the newest date, the current run with the highest number.
+pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
+    current(runs).into_iter().max_by_key(|run| (run.snapshot_date, run.run_number))
+}
+
+impl RunKind {
+    /// The word in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Replay => "replay",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, String> {
+        match word {
+            "sync" => Ok(Self::Sync),
+            "replay" => Ok(Self::Replay),
+            other => Err(format!("sync_runs.kind {other:?} is not known to this version")),
+        }
+    }
+}
+
+impl RunStatus {
+    /// The word in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Abandoned => "abandoned",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, String> {
+        match word {
+            "complete" => Ok(Self::Complete),
+            "abandoned" => Ok(Self::Abandoned),
+            "failed" => Ok(Self::Failed),
+            other => Err(format!("sync_runs.status {other:?} is not known to this version")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reservation(number: u64) -> Reservation {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        Reservation {
+            format: RESERVATION_FORMAT,
+            run_number: RunNumber(number),
+            run_id: Uuid::from_u128(u128::from(number)),
+            kind: RunKind::Sync,
+            started_at: at("2026-03-02T02:00:00.123456Z"),
+            snapshot_date: NaiveDate::from_ymd_opt(2026, 3, 2).unwrap(),
+            window_from_at: at("2026-02-27T01:45:00Z"),
+            window_to_at: at("2026-03-02T01:45:00Z"),
+            event_types: crate::event_types::all(),
+            event_slices: 3,
+            base_run_number: None,
+            replaces_run_number: None,
+            store_id: Uuid::from_u128(7),
+            host: "host".into(),
+            version: "0.1.0".into(),
+        }
+    }
+
+    fn run(number: u64, status: RunStatus, replaces: Option<u64>) -> SyncRun {
+        let mut run = SyncRun::ended(&reservation(number), status, DateTime::from_timestamp(1_772_500_000, 0).unwrap());
+        run.replaces_run_number = replaces.map(RunNumber);
+        run
+    }
+
+    #[test]
+    fn rows_survive_the_round_trip() {
+        let mut written = vec![run(1, RunStatus::Abandoned, None), run(2, RunStatus::Complete, Some(1))];
+        written[1].drift_count = Some(3);
+        assert_eq!(SyncRun::from_batch(&SyncRun::to_batch(&written, "900")).unwrap(), written);
+    }
+
+    #[test]
+    fn a_replaced_run_is_current_until_its_replacement_is_complete() {
+        let numbers = |runs: &[SyncRun]| current(runs).iter().map(|r| r.run_number.0).collect::<Vec<_>>();
+        let mut runs = vec![run(1, RunStatus::Complete, None), run(2, RunStatus::Abandoned, None), run(3, RunStatus::Failed, Some(1))];
+        assert_eq!(numbers(&runs), [1]);
+        runs.push(run(4, RunStatus::Complete, Some(1)));
+        assert_eq!(numbers(&runs), [4]);
+        assert_eq!(latest_night(&runs).unwrap().run_number.0, 4);
+        assert!(latest_night(&runs[1..2]).is_none());
+    }
+
+    #[test]
+    fn slices_adjoin_and_span_the_window() {
+        let slices = reservation(1).slices();
+        assert_eq!(slices.len(), 3);
+        assert!(slices.windows(2).all(|pair| pair[0].1 == pair[1].0));
+        assert_eq!((slices[0].0, slices[2].1), (reservation(1).window_from_at, reservation(1).window_to_at));
+    }
+}

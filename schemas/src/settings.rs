@@ -1,0 +1,20 @@
+//! Thresholds that travel into the warehouse: [`crate::table::REPORT_SETTINGS`] and the seat kinds of `accounts`.
+
+/// What the publish step needs to know beyond the lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportSettings {
+    /// Days without evidence of use after which an account is idle; default 90.
+    pub idle_after_days: i32,
+    /// Days after creation in which nobody is judged; default 45.
+    pub new_user_grace_days: i32,
+    /// Days of logins the first run reads back; default 183.
+    pub login_window_days: i32,
+    /// Ids or logins of accounts that are services, not people.
+    pub service_accounts: Vec<String>,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { idle_after_days: 90, new_user_grace_days: 45, login_window_days: 183, service_accounts: Vec::new() }
+    }
+}

@@ -1,0 +1,248 @@
+//! The spool's frame format: how one answer of Box, or one note about a call, lies in the journal.
+//!
+//! ```text
+//! file  = MAGIC "BXSP" · version u16 · reserved u16 · run number u64 · frame*
+//! frame = header length u32 · stored body length u32 · body length u32 · CRC-32 u32 · header (JSON) · stored body (zstd)
+//! ```
+//!
+//! All integers are little-endian. The checksum covers the three lengths, the header and the stored body. Frames are only ever
+//! appended, so after a crash every frame but the last is whole; a frame that ends past the end of the file, or the last one
+//! with a wrong checksum, is torn and cut off, anything else wrong is damage.
+//!
+//! This module encodes and decodes bytes; `boxseat-pipeline` compresses and does the I/O.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::box_api::StreamPosition;
+
+/// The version this build writes and reads.
+pub const VERSION: u16 = 1;
+/// Length of the file header in bytes.
+pub const FILE_HEADER_LEN: usize = 16;
+/// Length of a frame's fixed part in bytes.
+pub const FRAME_FIXED_LEN: usize = 16;
+/// Longest header or body a frame may announce; anything above is damage.
+pub const MAX_PART_LEN: u32 = 256 * 1024 * 1024;
+
+const MAGIC: &[u8; 4] = b"BXSP";
+
+/// What one frame of the spool holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "frame", rename_all = "snake_case")]
+pub enum Frame {
+    /// An answer of Box, its raw body in the frame.
+    Page {
+        /// What was asked.
+        request: Request,
+        /// When the answer was complete.
+        received_at: DateTime<Utc>,
+        /// HTTP status: 200, or the 404 of a user who vanished since the listing.
+        status: u16,
+        /// Which walk of this listing the page belongs to: a walk begun anew makes earlier pages void.
+        walk: u32,
+        /// Whether it was the walk's last page.
+        last: bool,
+    },
+    /// A call that left no page: a token request, a retry's failure, an error. Kept for the ledger.
+    Call {
+        /// Endpoint as the ledger names it.
+        endpoint: String,
+        /// When the answer, or its absence, was known.
+        at: DateTime<Utc>,
+        /// What became of it.
+        outcome: CallOutcome,
+        /// Seconds everybody stood still for it.
+        waited_seconds: u64,
+    },
+}
+
+/// What became of a call that left no page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// It was answered well, but has no page: a token request.
+    Done,
+    /// Refused with 429, then repeated.
+    Throttled,
+    /// Failed, then repeated.
+    Retried,
+    /// Failed for good.
+    Failed,
+}
+
+/// One question to Box, as the spool remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "stream", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the parameters of the call")]
+pub enum Request {
+    /// `GET /users/me`.
+    Me,
+    /// `GET /users` by marker.
+    Users { marker: Option<String> },
+    /// `GET /groups` by offset.
+    Groups { offset: u64 },
+    /// `GET /groups/{id}/memberships` by offset.
+    GroupMemberships { group_id: String, offset: u64 },
+    /// `GET /users/{id}/memberships` by offset.
+    UserMemberships { user_id: String, offset: u64 },
+    /// `GET /users/{id}/email_aliases`.
+    EmailAliases { user_id: String },
+    /// `GET /events`, one slice of the window.
+    Events { slice: u32, position: Option<StreamPosition> },
+}
+
+impl Request {
+    /// The endpoint as the ledger names it: method and path, ids taken out.
+    pub fn endpoint(&self) -> &'static str {
+        match self {
+            Request::Me => "GET /users/me",
+            Request::Users { .. } => "GET /users",
+            Request::Groups { .. } => "GET /groups",
+            Request::GroupMemberships { .. } => "GET /groups/{id}/memberships",
+            Request::UserMemberships { .. } => "GET /users/{id}/memberships",
+            Request::EmailAliases { .. } => "GET /users/{id}/email_aliases",
+            Request::Events { .. } => "GET /events",
+        }
+    }
+}
+
+/// The ledger's name of the token endpoint.
+pub const TOKEN_ENDPOINT: &str = "POST /oauth2/token";
+
+/// Encodes the file header.
+pub fn encode_file_header(run_number: u64) -> [u8; FILE_HEADER_LEN] {
+    let mut bytes = [0; FILE_HEADER_LEN];
+    bytes[..4].copy_from_slice(MAGIC);
+    bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[8..].copy_from_slice(&run_number.to_le_bytes());
+    bytes
+}
+
+/// Reads the file header and gives the run number.
+///
+/// # Errors
+/// [`Damage::NotASpool`] or [`Damage::OtherVersion`].
+pub fn decode_file_header(bytes: &[u8; FILE_HEADER_LEN]) -> Result<u64, Damage> {
+    if &bytes[..4] != MAGIC {
+        return Err(Damage::NotASpool);
+    }
+    let version = u16::from_le_bytes([bytes[4], bytes[5]]);
+    if version != VERSION {
+        return Err(Damage::OtherVersion(version));
+    }
+    Ok(u64::from_le_bytes(bytes[8..].try_into().expect("eight bytes")))
+}
+
+/// The fixed part of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fixed {
+    /// Length of the JSON header.
+    pub header_len: u32,
+    /// Length of the body as stored.
+    pub stored_len: u32,
+    /// Length of the body as Box sent it.
+    pub body_len: u32,
+    /// CRC-32 over the three lengths, the header and the stored body.
+    pub checksum: u32,
+}
+
+impl Fixed {
+    /// Describes a frame about to be written.
+    ///
+    /// # Panics
+    /// A part is longer than [`MAX_PART_LEN`]; the client's response limit lies far below.
+    pub fn of(header: &[u8], stored: &[u8], body_len: usize) -> Self {
+        let len = |n: usize| u32::try_from(n).ok().filter(|n| *n <= MAX_PART_LEN).expect("the client bounds what it reads");
+        let mut fixed = Self { header_len: len(header.len()), stored_len: len(stored.len()), body_len: len(body_len), checksum: 0 };
+        fixed.checksum = fixed.sum(header, stored);
+        fixed
+    }
+
+    /// Writes the fixed part.
+    pub fn encode(&self) -> [u8; FRAME_FIXED_LEN] {
+        let mut bytes = [0; FRAME_FIXED_LEN];
+        for (chunk, value) in bytes.chunks_exact_mut(4).zip([self.header_len, self.stored_len, self.body_len, self.checksum]) {
+            chunk.copy_from_slice(&value.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads the fixed part.
+    ///
+    /// # Errors
+    /// [`Damage::Length`] when a length cannot be true.
+    pub fn decode(bytes: &[u8; FRAME_FIXED_LEN]) -> Result<Self, Damage> {
+        let value = |i: usize| u32::from_le_bytes(bytes[i * 4..i * 4 + 4].try_into().expect("four bytes"));
+        let fixed = Self { header_len: value(0), stored_len: value(1), body_len: value(2), checksum: value(3) };
+        if fixed.header_len == 0 || [fixed.header_len, fixed.stored_len, fixed.body_len].into_iter().any(|n| n > MAX_PART_LEN) {
+            return Err(Damage::Length);
+        }
+        Ok(fixed)
+    }
+
+    /// Whether header and stored body are what was written.
+    pub fn matches(&self, header: &[u8], stored: &[u8]) -> bool {
+        self.sum(header, stored) == self.checksum
+    }
+
+    fn sum(&self, header: &[u8], stored: &[u8]) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.encode()[..FRAME_FIXED_LEN - 4]);
+        hasher.update(header);
+        hasher.update(stored);
+        hasher.finalize()
+    }
+}
+
+/// What can be wrong with spool bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// Another kind of file.
+    #[error("it does not begin with the mark of a boxseat spool")]
+    NotASpool,
+    /// Written by another version of boxseat.
+    #[error("it has format version {0}, this boxseat reads version {VERSION}")]
+    OtherVersion(u16),
+    /// A length that cannot be true.
+    #[error("a frame announces an impossible length")]
+    Length,
+    /// The bytes are not those that were written.
+    #[error("a frame's checksum does not match")]
+    Checksum,
+    /// The header is no known frame.
+    #[error("a frame's header cannot be read")]
+    Header,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_survive_the_round_trip_and_show_damage() {
+        let frame = Frame::Page {
+            request: Request::Events { slice: 3, position: Some("1152922986252290886".into()) },
+            received_at: DateTime::from_timestamp(1_772_500_000, 5_000).unwrap(),
+            status: 200,
+            walk: 0,
+            last: false,
+        };
+        let header = serde_json::to_vec(&frame).unwrap();
+        let fixed = Fixed::of(&header, b"stored", 9);
+        let read = Fixed::decode(&fixed.encode()).unwrap();
+        assert_eq!(read, fixed);
+        assert!(read.matches(&header, b"stored") && !read.matches(&header, b"storeD"));
+        assert_eq!(serde_json::from_slice::<Frame>(&header).unwrap(), frame);
+    }
+
+    #[test]
+    fn other_files_and_versions_are_named() {
+        let good = encode_file_header(12);
+        assert_eq!(decode_file_header(&good), Ok(12));
+        let mut other = good;
+        other[4] = 9;
+        assert_eq!(decode_file_header(&other), Err(Damage::OtherVersion(9)));
+        assert_eq!(decode_file_header(b"PK\x03\x04............"), Err(Damage::NotASpool));
+    }
+}

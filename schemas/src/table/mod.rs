@@ -1,0 +1,274 @@
+//! Table contracts: one description per table, from which the lake's Arrow schema, the warehouse's DDL, every comment and the
+//! data dictionary come.
+//!
+//! Column rules: `_at` TIMESTAMPTZ in UTC, `_date` DATE, `_days` INTEGER, `_count` and `_bytes` BIGINT, money DECIMAL(18,4)
+//! beside a `currency`, ids and JSON VARCHAR, keys NOT NULL.
+
+mod computed;
+mod events;
+mod night;
+mod rows;
+mod runs;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+
+pub use computed::{ACCOUNTS, LICENCE_SUMMARY, REPORT_SETTINGS};
+pub use events::{ADMIN_EVENTS, EVENTS, EVENT_COVERAGE, LOGIN_EVENTS};
+pub use night::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
+pub use rows::Rows;
+pub use runs::{REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS};
+
+/// Tables of the lake, in the order a run commits them; [`RUN_ROWS`] and [`SYNC_RUNS`] come last because they need the others.
+pub const LAKE: &[&Table] = &[
+    &USERS,
+    &GROUPS,
+    &MEMBERSHIPS,
+    &EMAIL_ALIASES,
+    &EVENTS,
+    &EVENT_COVERAGE,
+    &RUN_CALLS,
+    &REJECTS,
+    &RUN_ROWS,
+    &SYNC_RUNS,
+];
+
+/// Tables and views of the DuckDB file, in the order they are built.
+pub const WAREHOUSE: &[&Table] = &[
+    &REPORT_SETTINGS,
+    &USERS,
+    &GROUPS,
+    &MEMBERSHIPS,
+    &EMAIL_ALIASES,
+    &LOGIN_EVENTS,
+    &ADMIN_EVENTS,
+    &EVENT_COVERAGE,
+    &RUN_CALLS,
+    &REJECTS,
+    &RUN_ROWS,
+    &SYNC_RUNS,
+    &ACCOUNTS,
+    &LICENCE_SUMMARY,
+];
+
+/// A table or view: what a row is, and what each column means.
+#[derive(Debug)]
+pub struct Table {
+    /// Name, in the lake and in the warehouse.
+    pub name: &'static str,
+    /// How it is kept.
+    pub layout: Layout,
+    /// Columns that identify a row; a data check proves them unique, never an index.
+    pub key: &'static [&'static str],
+    /// What a row is, how the table grows, what to beware of.
+    pub comment: &'static str,
+    /// The columns, in order.
+    pub columns: &'static [Column],
+}
+
+/// How a table is kept in the lake and filled in the warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Lake: one whole copy a night, partitioned by `snapshot_date`. Warehouse: the latest night.
+    Night,
+    /// Lake: rows of a run are appended and never changed. Warehouse: rows of current runs.
+    Append,
+    /// Lake: appended, partitioned by `event_month`.
+    Events,
+    /// Warehouse only: loaded from the lake's `events`, LOGIN alone or everything else.
+    EventSlice {
+        /// Whether LOGIN events are kept or left out.
+        logins: bool,
+    },
+    /// Warehouse only: a table computed by `schemas/warehouse/<name>.sql`.
+    Computed,
+    /// Warehouse only: a view defined by `schemas/warehouse/<name>.sql`.
+    View,
+}
+
+/// A column of a [`Table`].
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Name in the warehouse.
+    pub name: &'static str,
+    /// Name in the lake where the store's own columns take the plain one.
+    pub lake_name: &'static str,
+    /// Type.
+    pub kind: Kind,
+    /// Whether NULL can occur.
+    pub nullable: bool,
+    /// Type is said by `kind`; this says unit, null rule and meaning.
+    pub comment: &'static str,
+}
+
+/// A column type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// UTF-8 text; ids and JSON too.
+    Text,
+    /// True or false.
+    Bool,
+    /// 32-bit whole number: days, orders, versions.
+    Integer,
+    /// 64-bit whole number: counts, bytes, run numbers.
+    BigInt,
+    /// Microseconds since 1970 in UTC.
+    Timestamp,
+    /// A UTC day.
+    Date,
+    /// DECIMAL(18,4), beside a `currency` column.
+    Money,
+    /// A share in percent, DOUBLE.
+    Percent,
+    /// `LIST<STRUCT(name, value)>`.
+    NameValues,
+}
+
+impl Table {
+    /// Schema of the table's rows in the lake: the columns, then the store's own (`enterprise_id`, `run_number`) and the
+    /// partition column of its layout.
+    pub fn lake_schema(&self) -> SchemaRef {
+        let mut fields: Vec<Field> = self.columns.iter().map(Column::lake_field).collect();
+        for column in self.store_columns() {
+            if !fields.iter().any(|f| f.name() == column.name) {
+                fields.push(column.lake_field());
+            }
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Schema of the table in the warehouse.
+    pub fn warehouse_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.columns.iter().map(Column::warehouse_field).collect::<Vec<_>>()))
+    }
+
+    /// The lake's partition column, if it has one.
+    pub fn partition(&self) -> Option<&'static str> {
+        match self.layout {
+            Layout::Night => Some(SNAPSHOT_DATE.name),
+            Layout::Events => Some(EVENT_MONTH.name),
+            _ => None,
+        }
+    }
+
+    fn store_columns(&self) -> Vec<Column> {
+        let partition = match self.layout {
+            Layout::Night => Some(SNAPSHOT_DATE),
+            Layout::Events => Some(EVENT_MONTH),
+            _ => None,
+        };
+        [ENTERPRISE_ID, RUN_NUMBER].into_iter().chain(partition).collect()
+    }
+}
+
+impl Column {
+    fn lake_field(&self) -> Field {
+        Field::new(self.lake_name, self.kind.arrow(), self.nullable)
+    }
+
+    fn warehouse_field(&self) -> Field {
+        Field::new(self.name, self.kind.arrow(), self.nullable)
+    }
+
+    const fn required(mut self) -> Self {
+        self.nullable = false;
+        self
+    }
+
+    const fn in_lake(mut self, name: &'static str) -> Self {
+        self.lake_name = name;
+        self
+    }
+}
+
+impl Kind {
+    /// The Arrow type; list children are named `element` and the zone is exactly `UTC`, as Delta wants them.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Kind::Text => DataType::Utf8,
+            Kind::Bool => DataType::Boolean,
+            Kind::Integer => DataType::Int32,
+            Kind::BigInt => DataType::Int64,
+            Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Kind::Date => DataType::Date32,
+            Kind::Money => DataType::Decimal128(18, 4),
+            Kind::Percent => DataType::Float64,
+            Kind::NameValues => DataType::List(Arc::new(Field::new("element", DataType::Struct(name_value_fields()), true))),
+        }
+    }
+
+    /// The DuckDB type.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Kind::Text => "VARCHAR",
+            Kind::Bool => "BOOLEAN",
+            Kind::Integer => "INTEGER",
+            Kind::BigInt => "BIGINT",
+            Kind::Timestamp => "TIMESTAMPTZ",
+            Kind::Date => "DATE",
+            Kind::Money => "DECIMAL(18,4)",
+            Kind::Percent => "DOUBLE",
+            Kind::NameValues => "STRUCT(name VARCHAR, \"value\" VARCHAR)[]",
+        }
+    }
+}
+
+/// The fields of a [`Kind::NameValues`] entry.
+pub fn name_value_fields() -> Fields {
+    Fields::from(vec![Field::new("name", DataType::Utf8, true), Field::new("value", DataType::Utf8, true)])
+}
+
+const fn column(name: &'static str, kind: Kind, comment: &'static str) -> Column {
+    Column { name, lake_name: name, kind, nullable: true, comment }
+}
+
+const ENTERPRISE_ID: Column =
+    column("enterprise_id", Kind::Text, "The Box enterprise this store is bound to.").required();
+const RUN_NUMBER: Column =
+    column("run_number", Kind::BigInt, "The run that wrote the row; readers keep rows of current runs only.").required();
+const SNAPSHOT_DATE: Column =
+    column("snapshot_date", Kind::Date, "UTC date on which the run that wrote the row started.").required();
+const EVENT_MONTH: Column =
+    column("event_month", Kind::Date, "First day of the UTC month of created_at.").required();
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn column_names_say_their_type() {
+        for table in LAKE.iter().chain(WAREHOUSE) {
+            let mut seen = HashSet::new();
+            for column in table.columns {
+                let wanted = match column.name.rsplit('_').next() {
+                    Some("at") => Some(Kind::Timestamp),
+                    Some("date") => Some(Kind::Date),
+                    Some("days") => Some(Kind::Integer),
+                    Some("count" | "bytes") => Some(Kind::BigInt),
+                    Some("id") => Some(Kind::Text),
+                    _ => None,
+                };
+                assert!(wanted.is_none_or(|kind| kind == column.kind), "{}.{}", table.name, column.name);
+                assert!(column.comment.len() > 8, "{}.{} has no meaning", table.name, column.name);
+                assert!(seen.insert(column.name), "{}.{} twice", table.name, column.name);
+            }
+            for key in table.key {
+                let column = table.columns.iter().find(|c| c.name == *key);
+                assert!(column.is_some_and(|c| !c.nullable), "{}.{key} is a key and must be NOT NULL", table.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_lake_row_names_its_store_and_run() {
+        for table in LAKE {
+            let schema = table.lake_schema();
+            for name in ["enterprise_id", "run_number"].into_iter().chain(table.partition()) {
+                assert!(!schema.field_with_name(name).unwrap().is_nullable(), "{}.{name}", table.name);
+            }
+        }
+    }
+}
