@@ -55,7 +55,9 @@ impl Reservation {
     pub fn slices(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let (from, to) = (self.window_from_at.timestamp(), self.window_to_at.timestamp());
         let count = i64::from(self.event_slices.max(1));
-        let edge = |index: i64| DateTime::from_timestamp(from + (to - from) * index / count, 0).expect("between two valid times");
+        let edge = |index: i64| {
+            DateTime::from_timestamp(from + (to - from) * index / count, 0).expect("between two valid times")
+        };
         (0..count).map(|i| (edge(i), edge(i + 1))).collect()
     }
 }
@@ -173,28 +175,41 @@ impl SyncRun {
     /// # Errors
     /// A column is missing, has another type, or holds a value this version does not know; the text names it.
     pub fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("sync_runs has no column {name}"));
+        let column =
+            |name: &str| batch.column_by_name(name).ok_or_else(|| format!("sync_runs has no column {name}"));
         let text = |name: &str, row: usize| -> Result<String, String> {
-            let array = column(name)?.as_string_opt::<i32>().ok_or_else(|| format!("sync_runs.{name} is not text"))?;
+            let array = column(name)?
+                .as_string_opt::<i32>()
+                .ok_or_else(|| format!("sync_runs.{name} is not text"))?;
             Ok(array.value(row).to_owned())
         };
         let big = |name: &str, row: usize| -> Result<Option<i64>, String> {
-            let array = column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("sync_runs.{name} is not BIGINT"))?;
+            let array = column(name)?
+                .as_primitive_opt::<Int64Type>()
+                .ok_or_else(|| format!("sync_runs.{name} is not BIGINT"))?;
             Ok((!array.is_null(row)).then(|| array.value(row)))
         };
         let count = |name: &str, row: usize| big(name, row).map(Option::unwrap_or_default);
         let number = |name: &str, row: usize| -> Result<Option<RunNumber>, String> {
-            big(name, row)?.map(|n| u64::try_from(n).map(RunNumber).map_err(|_| format!("sync_runs.{name} is negative: {n}"))).transpose()
+            big(name, row)?
+                .map(|n| {
+                    u64::try_from(n).map(RunNumber).map_err(|_| format!("sync_runs.{name} is negative: {n}"))
+                })
+                .transpose()
         };
         let time = |name: &str, row: usize| -> Result<DateTime<Utc>, String> {
             let array = column(name)?
                 .as_primitive_opt::<TimestampMicrosecondType>()
                 .ok_or_else(|| format!("sync_runs.{name} is not a time"))?;
-            DateTime::from_timestamp_micros(array.value(row)).ok_or_else(|| format!("sync_runs.{name} is out of range"))
+            DateTime::from_timestamp_micros(array.value(row))
+                .ok_or_else(|| format!("sync_runs.{name} is out of range"))
         };
         let date = |name: &str, row: usize| -> Result<NaiveDate, String> {
-            let array = column(name)?.as_primitive_opt::<Date32Type>().ok_or_else(|| format!("sync_runs.{name} is not a date"))?;
-            Date32Type::to_naive_date_opt(array.value(row)).ok_or_else(|| format!("sync_runs.{name} is out of range"))
+            let array = column(name)?
+                .as_primitive_opt::<Date32Type>()
+                .ok_or_else(|| format!("sync_runs.{name} is not a date"))?;
+            Date32Type::to_naive_date_opt(array.value(row))
+                .ok_or_else(|| format!("sync_runs.{name} is out of range"))
         };
         let uuid = |name: &str, row: usize| -> Result<Uuid, String> {
             let value = text(name, row)?;
@@ -234,7 +249,11 @@ impl SyncRun {
 pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
     let complete = || runs.iter().filter(|r| r.status == RunStatus::Complete);
     let mut current: Vec<&SyncRun> = complete()
-        .filter(|run| !complete().any(|later| later.run_number > run.run_number && later.replaces_run_number == Some(run.run_number)))
+        .filter(|run| {
+            !complete().any(|later| {
+                later.run_number > run.run_number && later.replaces_run_number == Some(run.run_number)
+            })
+        })
         .collect();
     current.sort_by_key(|run| run.run_number);
     current
@@ -309,7 +328,8 @@ mod tests {
     }
 
     fn run(number: u64, status: RunStatus, replaces: Option<u64>) -> SyncRun {
-        let mut run = SyncRun::ended(&reservation(number), status, DateTime::from_timestamp(1_772_500_000, 0).unwrap());
+        let mut run =
+            SyncRun::ended(&reservation(number), status, DateTime::from_timestamp(1_772_500_000, 0).unwrap());
         run.replaces_run_number = replaces.map(RunNumber);
         run
     }
@@ -324,7 +344,11 @@ mod tests {
     #[test]
     fn a_replaced_run_is_current_until_its_replacement_is_complete() {
         let numbers = |runs: &[SyncRun]| current(runs).iter().map(|r| r.run_number.0).collect::<Vec<_>>();
-        let mut runs = vec![run(1, RunStatus::Complete, None), run(2, RunStatus::Abandoned, None), run(3, RunStatus::Failed, Some(1))];
+        let mut runs = vec![
+            run(1, RunStatus::Complete, None),
+            run(2, RunStatus::Abandoned, None),
+            run(3, RunStatus::Failed, Some(1)),
+        ];
         assert_eq!(numbers(&runs), [1]);
         runs.push(run(4, RunStatus::Complete, Some(1)));
         assert_eq!(numbers(&runs), [4]);

@@ -15,6 +15,11 @@ pub struct ReportSettings {
 
 impl Default for ReportSettings {
     fn default() -> Self {
-        Self { idle_after_days: 90, new_user_grace_days: 45, login_window_days: 183, service_accounts: Vec::new() }
+        Self {
+            idle_after_days: 90,
+            new_user_grace_days: 45,
+            login_window_days: 183,
+            service_accounts: Vec::new(),
+        }
     }
 }

@@ -88,8 +88,8 @@ pub enum Request {
     UserMemberships { user_id: String, offset: u64 },
     /// `GET /users/{id}/email_aliases`.
     EmailAliases { user_id: String },
-    /// `GET /events`, one slice of the window.
-    Events { slice: u32, position: Option<StreamPosition> },
+    /// `GET /events`, one slice of the window; LOGIN alone once Box has refused the list of types.
+    Events { slice: u32, login_only: bool, position: Option<StreamPosition> },
 }
 
 impl Request {
@@ -153,8 +153,15 @@ impl Fixed {
     /// # Panics
     /// A part is longer than [`MAX_PART_LEN`]; the client's response limit lies far below.
     pub fn of(header: &[u8], stored: &[u8], body_len: usize) -> Self {
-        let len = |n: usize| u32::try_from(n).ok().filter(|n| *n <= MAX_PART_LEN).expect("the client bounds what it reads");
-        let mut fixed = Self { header_len: len(header.len()), stored_len: len(stored.len()), body_len: len(body_len), checksum: 0 };
+        let len = |n: usize| {
+            u32::try_from(n).ok().filter(|n| *n <= MAX_PART_LEN).expect("the client bounds what it reads")
+        };
+        let mut fixed = Self {
+            header_len: len(header.len()),
+            stored_len: len(stored.len()),
+            body_len: len(body_len),
+            checksum: 0,
+        };
         fixed.checksum = fixed.sum(header, stored);
         fixed
     }
@@ -162,7 +169,9 @@ impl Fixed {
     /// Writes the fixed part.
     pub fn encode(&self) -> [u8; FRAME_FIXED_LEN] {
         let mut bytes = [0; FRAME_FIXED_LEN];
-        for (chunk, value) in bytes.chunks_exact_mut(4).zip([self.header_len, self.stored_len, self.body_len, self.checksum]) {
+        for (chunk, value) in
+            bytes.chunks_exact_mut(4).zip([self.header_len, self.stored_len, self.body_len, self.checksum])
+        {
             chunk.copy_from_slice(&value.to_le_bytes());
         }
         bytes
@@ -174,8 +183,11 @@ impl Fixed {
     /// [`Damage::Length`] when a length cannot be true.
     pub fn decode(bytes: &[u8; FRAME_FIXED_LEN]) -> Result<Self, Damage> {
         let value = |i: usize| u32::from_le_bytes(bytes[i * 4..i * 4 + 4].try_into().expect("four bytes"));
-        let fixed = Self { header_len: value(0), stored_len: value(1), body_len: value(2), checksum: value(3) };
-        if fixed.header_len == 0 || [fixed.header_len, fixed.stored_len, fixed.body_len].into_iter().any(|n| n > MAX_PART_LEN) {
+        let fixed =
+            Self { header_len: value(0), stored_len: value(1), body_len: value(2), checksum: value(3) };
+        if fixed.header_len == 0
+            || [fixed.header_len, fixed.stored_len, fixed.body_len].into_iter().any(|n| n > MAX_PART_LEN)
+        {
             return Err(Damage::Length);
         }
         Ok(fixed)
@@ -222,7 +234,11 @@ mod tests {
     #[test]
     fn frames_survive_the_round_trip_and_show_damage() {
         let frame = Frame::Page {
-            request: Request::Events { slice: 3, position: Some("1152922986252290886".into()) },
+            request: Request::Events {
+                slice: 3,
+                login_only: false,
+                position: Some("1152922986252290886".into()),
+            },
             received_at: DateTime::from_timestamp(1_772_500_000, 5_000).unwrap(),
             status: 200,
             walk: 0,

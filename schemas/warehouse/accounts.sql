@@ -1,1 +1,239 @@
-SELECT 1
+-- Question: who has an account, does it take a seat, and is it used?
+-- Grain:    one row per user in `users`.
+-- Columns:  those of the table `accounts`, in its order.
+--
+-- Reads report_settings, users, memberships, email_aliases, login_events, event_coverage, and service_accounts
+-- (id_or_login): the configured accounts that are services, which the build puts beside the file.
+--
+-- Days are whole 24 h back from report_settings.now_at, by epoch arithmetic: the session's time zone has no say.
+-- A moment after now (clocks differ) is 0 days ago.
+
+WITH night AS (
+    SELECT
+        now_at,
+        epoch_us(now_at) AS now_us,
+        idle_after_days,
+        new_user_grace_days,
+        CAST(86400000000 AS BIGINT) AS day_us,
+        -- Coverage may end this long before the night: the settle time, and one night missed.
+        CAST(172800000000 AS BIGINT) AS stale_after_us
+    FROM report_settings
+),
+
+-- Proved intervals of LOGIN merged where they overlap or touch; a gap starts a new island.
+login_islands AS (
+    SELECT
+        covered_from_at,
+        covered_to_at,
+        sum(CASE WHEN covered_from_at <= reached_at THEN 0 ELSE 1 END)
+            OVER (ORDER BY covered_from_at, covered_to_at ROWS UNBOUNDED PRECEDING) AS island
+    FROM (
+        SELECT
+            covered_from_at,
+            covered_to_at,
+            max(covered_to_at) OVER (
+                ORDER BY covered_from_at, covered_to_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS reached_at
+        FROM event_coverage
+        WHERE event_type = 'LOGIN' AND covered_from_at < covered_to_at
+    ) AS intervals
+),
+
+-- The newest island: one row, of NULLs when nothing is covered.
+coverage AS (
+    SELECT max(island_from_at) AS from_at, max(island_to_at) AS to_at
+    FROM (
+        SELECT min(covered_from_at) AS island_from_at, max(covered_to_at) AS island_to_at
+        FROM login_islands
+        GROUP BY island
+    ) AS islands
+),
+
+ground AS (
+    SELECT
+        night.*,
+        coverage.from_at AS coverage_from_at,
+        coverage.to_at AS coverage_to_at,
+        epoch_us(coverage.from_at) AS coverage_from_us,
+        coalesce(epoch_us(coverage.to_at) >= now_us - stale_after_us, FALSE) AS is_fresh
+    FROM night CROSS JOIN coverage
+),
+
+logins AS (
+    SELECT
+        user_id,
+        max(created_at) AS last_login_at,
+        count(*) FILTER (WHERE epoch_us(created_at) > now_us - 30 * day_us) AS logins_30d,
+        count(*) FILTER (WHERE epoch_us(created_at) > now_us - 90 * day_us) AS logins_90d,
+        count(*) FILTER (WHERE epoch_us(created_at) > now_us - 183 * day_us) AS logins_183d
+    FROM login_events CROSS JOIN night
+    WHERE user_id IS NOT NULL
+    GROUP BY user_id
+),
+
+group_counts AS (
+    SELECT user_id, count(*) AS group_count FROM memberships GROUP BY user_id
+),
+
+alias_counts AS (
+    SELECT user_id, count(*) AS alias_count FROM email_aliases GROUP BY user_id
+),
+
+kinds AS (
+    SELECT
+        user_id,
+        CASE
+            WHEN coalesce(is_platform_access_only, FALSE) THEN 'app_user'
+            WHEN regexp_matches(lower(login), '^appuser_.*@boxdevedition\.com$') THEN 'app_user'
+            WHEN regexp_matches(lower(login), '^automationuser_.*@boxdevedition\.com$') THEN 'service_account'
+            WHEN user_id IN (SELECT id_or_login FROM service_accounts) THEN 'service_account'
+            WHEN lower(login) IN (SELECT lower(id_or_login) FROM service_accounts) THEN 'service_account'
+            WHEN name = 'Box Admin Reports' THEN 'system'
+            ELSE 'managed_user'
+        END AS seat_kind,
+        CASE
+            WHEN status IN ('active', 'cannot_delete_edit', 'cannot_delete_edit_upload') THEN 'active'
+            WHEN status = 'inactive' THEN 'suspended'
+            ELSE 'unknown'
+        END AS account_status
+    FROM users
+),
+
+-- What is known of each user, in microseconds since 1970; NULL when it is not known.
+evidence AS (
+    SELECT
+        users.user_id,
+        logins.last_login_at,
+        epoch_us(logins.last_login_at) AS login_us,
+        -- As late as a login could have been without being seen: when it falls into another band, a later one may be missing.
+        CASE WHEN logins.last_login_at IS NOT NULL THEN
+            greatest(epoch_us(logins.last_login_at), coverage_from_us)
+        END AS unseen_login_us,
+        epoch_us(users.created_at) AS created_us,
+        -- greatest() passes over NULL: whatever is known counts, and coverage always is.
+        CASE WHEN is_fresh THEN
+            greatest(epoch_us(logins.last_login_at), coverage_from_us, epoch_us(users.created_at))
+        END AS proven_from_us,
+        coalesce(users.created_at BETWEEN coverage_from_at AND coverage_to_at, FALSE) AS is_created_covered,
+        coalesce(logins.logins_30d, 0) AS logins_30d,
+        coalesce(logins.logins_90d, 0) AS logins_90d,
+        coalesce(logins.logins_183d, 0) AS logins_183d
+    FROM users
+    CROSS JOIN ground
+    LEFT JOIN logins ON logins.user_id = users.user_id
+),
+
+-- Whole days, each NULL when its moment is.
+ages AS (
+    SELECT
+        evidence.*,
+        CASE WHEN login_us > now_us THEN 0 ELSE (now_us - login_us) // day_us END AS login_days,
+        CASE WHEN unseen_login_us > now_us THEN 0 ELSE (now_us - unseen_login_us) // day_us END AS unseen_login_days,
+        CASE WHEN created_us > now_us THEN 0 ELSE (now_us - created_us) // day_us END AS created_days,
+        CASE WHEN coverage_from_us > now_us THEN 0 ELSE (now_us - coverage_from_us) // day_us END AS coverage_days,
+        CASE WHEN proven_from_us > now_us THEN 0 ELSE (now_us - proven_from_us) // day_us END AS proven_days
+    FROM evidence CROSS JOIN ground
+),
+
+bands AS (
+    SELECT
+        ages.*,
+        CASE
+            WHEN login_days <= 30 THEN '0-30'
+            WHEN login_days <= 60 THEN '31-60'
+            WHEN login_days <= 90 THEN '61-90'
+            WHEN login_days <= 180 THEN '91-180'
+            WHEN login_days > 180 THEN 'over_180'
+        END AS login_band,
+        CASE
+            WHEN unseen_login_days <= 30 THEN '0-30'
+            WHEN unseen_login_days <= 60 THEN '31-60'
+            WHEN unseen_login_days <= 90 THEN '61-90'
+            WHEN unseen_login_days <= 180 THEN '91-180'
+            WHEN unseen_login_days > 180 THEN 'over_180'
+        END AS unseen_login_band
+    FROM ages
+),
+
+judged AS (
+    SELECT
+        bands.*,
+        CASE
+            WHEN NOT is_fresh THEN 'unknown'
+            WHEN login_band = unseen_login_band THEN login_band
+            WHEN last_login_at IS NOT NULL THEN 'unknown'
+            WHEN created_days < new_user_grace_days THEN 'too_new'
+            WHEN is_created_covered THEN 'never_since_created'
+            WHEN coverage_days >= idle_after_days THEN 'no_login_seen'
+            ELSE 'unknown'
+        END AS band
+    FROM bands CROSS JOIN ground
+)
+
+SELECT
+    users.user_id,
+    users.login,
+    users.name,
+    users.role,
+    kinds.account_status,
+    users.status AS box_status,
+    coalesce(users.status IN ('cannot_delete_edit', 'cannot_delete_edit_upload'), FALSE) AS is_restricted,
+    CAST(NULL AS VARCHAR) AS deprovision_reason,
+    kinds.seat_kind,
+    kinds.seat_kind = 'managed_user' AS consumes_seat,
+    -- First match wins.
+    CASE
+        WHEN kinds.seat_kind <> 'managed_user' THEN NULL
+        WHEN kinds.account_status = 'suspended' THEN 'suspended'
+        WHEN judged.login_days < ground.idle_after_days THEN 'used'
+        WHEN judged.created_days < ground.new_user_grace_days THEN 'too_new'
+        WHEN judged.last_login_at IS NOT NULL AND judged.proven_days >= ground.idle_after_days THEN 'idle'
+        WHEN judged.band IN ('never_since_created', 'no_login_seen') THEN judged.band
+        ELSE 'unknown'
+    END AS seat_state,
+    users.created_at,
+    CAST(NULL AS TIMESTAMPTZ) AS first_seen_at,
+    CAST(NULL AS TIMESTAMPTZ) AS last_seen_at,
+    CAST(NULL AS TIMESTAMPTZ) AS status_since,
+    CAST(NULL AS TIMESTAMPTZ) AS suspended_since,
+    CAST(NULL AS TIMESTAMPTZ) AS deprovisioned_at,
+    judged.last_login_at,
+    CASE WHEN ground.is_fresh AND judged.coverage_days >= 30 THEN judged.logins_30d END AS logins_30d,
+    CASE WHEN ground.is_fresh AND judged.coverage_days >= 90 THEN judged.logins_90d END AS logins_90d,
+    CASE WHEN ground.is_fresh AND judged.coverage_days >= 183 THEN judged.logins_183d END AS logins_183d,
+    CAST(judged.login_days AS INTEGER) AS days_since_login,
+    CAST(NULL AS TIMESTAMPTZ) AS last_activity_at,
+    CAST(NULL AS VARCHAR) AS last_activity_source,
+    CAST(judged.proven_days AS INTEGER) AS proven_idle_days,
+    ground.coverage_from_at AS login_coverage_from,
+    ground.coverage_to_at AS login_coverage_to,
+    judged.band AS inactivity_band,
+    CAST(
+        CASE judged.band
+            WHEN '0-30' THEN 1
+            WHEN '31-60' THEN 2
+            WHEN '61-90' THEN 3
+            WHEN '91-180' THEN 4
+            WHEN 'over_180' THEN 5
+            WHEN 'too_new' THEN 6
+            WHEN 'never_since_created' THEN 7
+            WHEN 'no_login_seen' THEN 8
+            ELSE 9
+        END AS INTEGER
+    ) AS inactivity_band_order,
+    CAST(NULL AS DATE) AS on_leave_until,
+    coalesce(group_counts.group_count, 0) AS group_count,
+    coalesce(alias_counts.alias_count, 0) AS alias_count,
+    users.space_used_bytes,
+    users.aliases_read_at,
+    users.memberships_read_at,
+    CAST(NULL AS VARCHAR) AS licence_plan,
+    CAST(NULL AS DECIMAL(18, 4)) AS monthly_cost,
+    CAST(NULL AS VARCHAR) AS currency
+FROM users
+JOIN kinds ON kinds.user_id = users.user_id
+JOIN judged ON judged.user_id = users.user_id
+CROSS JOIN ground
+LEFT JOIN group_counts ON group_counts.user_id = users.user_id
+LEFT JOIN alias_counts ON alias_counts.user_id = users.user_id
+ORDER BY users.user_id

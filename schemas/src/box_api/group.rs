@@ -7,7 +7,10 @@ use super::{Extra, lenient};
 
 /// A group. <https://developer.box.com/reference/resources/group--full/>
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "fields are Box's own; their meaning stands once, in the `groups` table contract")]
+#[expect(
+    missing_docs,
+    reason = "fields are Box's own; their meaning stands once, in the `groups` table contract"
+)]
 pub struct Group {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
@@ -45,7 +48,10 @@ impl Group {
 /// A membership; group side and user side give the same object with the same id.
 /// <https://developer.box.com/reference/resources/group-membership/>
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "fields are Box's own; their meaning stands once, in the `memberships` table contract")]
+#[expect(
+    missing_docs,
+    reason = "fields are Box's own; their meaning stands once, in the `memberships` table contract"
+)]
 pub struct Membership {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
@@ -77,7 +83,10 @@ pub struct Mini {
 
 /// A further address of a user; the primary login is not among them. <https://developer.box.com/reference/resources/email-alias/>
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "fields are Box's own; their meaning stands once, in the `email_aliases` table contract")]
+#[expect(
+    missing_docs,
+    reason = "fields are Box's own; their meaning stands once, in the `email_aliases` table contract"
+)]
 pub struct EmailAlias {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,

@@ -75,9 +75,16 @@ pub fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
         fn visit_i64<E>(self, v: i64) -> Result<Self::Value, E> {
             Ok(Some(v))
         }
-        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is the rule for numbers beyond 2^63")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "`as` saturates, which is the rule for numbers beyond 2^63"
+        )]
         fn visit_f64<E: de::Error>(self, v: f64) -> Result<Self::Value, E> {
-            if v.fract() == 0.0 { Ok(Some(v as i64)) } else { Err(E::custom(format!("{v} is not a whole number"))) }
+            if v.fract() == 0.0 {
+                Ok(Some(v as i64))
+            } else {
+                Err(E::custom(format!("{v} is not a whole number")))
+            }
         }
         fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
             if v.is_empty() {
@@ -86,7 +93,9 @@ pub fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
             if let Ok(whole) = v.parse::<i64>() {
                 return Ok(Some(whole));
             }
-            v.parse::<f64>().map_err(|_| E::custom(format!("{v:?} is not a number"))).and_then(|f| self.visit_f64(f))
+            v.parse::<f64>()
+                .map_err(|_| E::custom(format!("{v:?} is not a number")))
+                .and_then(|f| self.visit_f64(f))
         }
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
             Ok(None)

@@ -145,12 +145,15 @@ mod tests {
             let position = Page::parse(body.as_bytes()).unwrap().next_stream_position.unwrap();
             assert_eq!(position.as_str(), "1152922986252290886", "{body}");
         }
-        assert!(Page::parse(br#"{"next_stream_position":0}"#).unwrap().next_stream_position.unwrap().is_zero());
+        assert!(
+            Page::parse(br#"{"next_stream_position":0}"#).unwrap().next_stream_position.unwrap().is_zero()
+        );
     }
 
     #[test]
     fn a_body_that_is_no_object_is_refused() {
-        for body in ["<html>502</html>", "[]", "\"ok\"", "", r#"{"entries":[{"id":"1"}"#, r#"{"entries":7}"#] {
+        for body in ["<html>502</html>", "[]", "\"ok\"", "", r#"{"entries":[{"id":"1"}"#, r#"{"entries":7}"#]
+        {
             assert!(Page::parse(body.as_bytes()).is_err(), "{body}");
         }
     }

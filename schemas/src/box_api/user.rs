@@ -7,7 +7,10 @@ use super::{Extra, lenient};
 
 /// A Box user with every field of the spec but `my_tags`.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "fields are Box's own; their meaning stands once, in the `users` table contract")]
+#[expect(
+    missing_docs,
+    reason = "fields are Box's own; their meaning stands once, in the `users` table contract"
+)]
 pub struct User {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
@@ -123,7 +126,9 @@ mod tests {
             assert!(user(spelling).notification_email.is_none(), "{spelling}");
         }
         assert!(user(r#","notification_email":{}"#).notification_email.unwrap().email.is_none());
-        let set = user(r#","notification_email":{"email":"a@b.c","is_confirmed":true}"#).notification_email.unwrap();
+        let set = user(r#","notification_email":{"email":"a@b.c","is_confirmed":true}"#)
+            .notification_email
+            .unwrap();
         assert_eq!((set.email.as_deref(), set.is_confirmed), (Some("a@b.c"), Some(true)));
     }
 
@@ -138,10 +143,18 @@ mod tests {
 
     #[test]
     fn unlimited_space_has_three_spellings() {
-        for (amount, unlimited) in
-            [("-1", true), ("1e15", true), ("1.23e+31", true), ("1000000000000000", true), ("10737418240", false)]
-        {
-            assert_eq!(user(&format!(r#","space_amount":{amount}"#)).has_unlimited_space(), Some(unlimited), "{amount}");
+        for (amount, unlimited) in [
+            ("-1", true),
+            ("1e15", true),
+            ("1.23e+31", true),
+            ("1000000000000000", true),
+            ("10737418240", false),
+        ] {
+            assert_eq!(
+                user(&format!(r#","space_amount":{amount}"#)).has_unlimited_space(),
+                Some(unlimited),
+                "{amount}"
+            );
         }
         assert_eq!(user("").has_unlimited_space(), None);
     }

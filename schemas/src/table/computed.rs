@@ -12,9 +12,20 @@ pub static REPORT_SETTINGS: Table = Table {
         column("snapshot_date", Kind::Date, "The night published.").required(),
         column("run_number", Kind::BigInt, "The run of that night.").required(),
         column("enterprise_id", Kind::Text, "The Box enterprise.").required(),
-        column("now_at", Kind::Timestamp, "The night's now: when its run started. Days count whole 24 h back from here.").required(),
-        column("idle_after_days", Kind::Integer, "Days without evidence of use after which an account is idle.").required(),
-        column("new_user_grace_days", Kind::Integer, "Days after creation in which nobody is judged.").required(),
+        column(
+            "now_at",
+            Kind::Timestamp,
+            "The night's now: when its run started. Days count whole 24 h back from here.",
+        )
+        .required(),
+        column(
+            "idle_after_days",
+            Kind::Integer,
+            "Days without evidence of use after which an account is idle.",
+        )
+        .required(),
+        column("new_user_grace_days", Kind::Integer, "Days after creation in which nobody is judged.")
+            .required(),
         column("login_window_days", Kind::Integer, "Days of logins the first run read back.").required(),
         column("time_zone", Kind::Text, "Zone in which _date columns are days.").required(),
     ],
@@ -31,13 +42,24 @@ pub static ACCOUNTS: Table = Table {
         column("login", Kind::Text, "Primary email address."),
         column("name", Kind::Text, "Display name."),
         column("role", Kind::Text, "admin, coadmin or user."),
-        column("account_status", Kind::Text, "active, suspended (Box: inactive), deprovisioned or unknown.").required(),
+        column("account_status", Kind::Text, "active, suspended (Box: inactive), deprovisioned or unknown.")
+            .required(),
         column("box_status", Kind::Text, "Box's own status, as sent."),
-        column("is_restricted", Kind::Bool, "Whether Box's status forbids deleting, editing or uploading.").required(),
+        column("is_restricted", Kind::Bool, "Whether Box's status forbids deleting, editing or uploading.")
+            .required(),
         column("deprovision_reason", Kind::Text, "Why an account is gone; NULL for listed users."),
         column("seat_kind", Kind::Text, "managed_user, app_user, service_account or system.").required(),
-        column("consumes_seat", Kind::Bool, "Whether a licence is taken: every listed managed user, suspended ones too.").required(),
-        column("seat_state", Kind::Text, "What the seat does: suspended, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat."),
+        column(
+            "consumes_seat",
+            Kind::Bool,
+            "Whether a licence is taken: every listed managed user, suspended ones too.",
+        )
+        .required(),
+        column(
+            "seat_state",
+            Kind::Text,
+            "What the seat does: suspended, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
+        ),
         column("created_at", Kind::Timestamp, "When Box created the account."),
         column("first_seen_at", Kind::Timestamp, "First night it was listed; NULL until history is kept."),
         column("last_seen_at", Kind::Timestamp, "Last night it was listed; NULL until history is kept."),
@@ -45,23 +67,60 @@ pub static ACCOUNTS: Table = Table {
         column("suspended_since", Kind::Timestamp, "Since when it is suspended; NULL until history is kept."),
         column("deprovisioned_at", Kind::Timestamp, "When it was gone; NULL until history is kept."),
         column("last_login_at", Kind::Timestamp, "Newest LOGIN kept; NULL is none seen, which is not never."),
-        column("logins_30d", Kind::BigInt, "LOGIN events in the last 30 x 24 h; NULL when that span is not covered."),
-        column("logins_90d", Kind::BigInt, "LOGIN events in the last 90 x 24 h; NULL when that span is not covered."),
-        column("logins_183d", Kind::BigInt, "LOGIN events in the last 183 x 24 h; NULL when that span is not covered."),
+        column(
+            "logins_30d",
+            Kind::BigInt,
+            "LOGIN events in the last 30 x 24 h; NULL when that span is not covered.",
+        ),
+        column(
+            "logins_90d",
+            Kind::BigInt,
+            "LOGIN events in the last 90 x 24 h; NULL when that span is not covered.",
+        ),
+        column(
+            "logins_183d",
+            Kind::BigInt,
+            "LOGIN events in the last 183 x 24 h; NULL when that span is not covered.",
+        ),
         column("days_since_login", Kind::Integer, "Whole 24 h since last_login_at; NULL without one."),
-        column("last_activity_at", Kind::Timestamp, "Newest evidence of any source; NULL until further sources are read."),
-        column("last_activity_source", Kind::Text, "Which source that was; NULL until further sources are read."),
-        column("proven_idle_days", Kind::Integer, "Whole days without evidence that coverage proves; NULL when it proves nothing. The only column to judge by."),
-        column("login_coverage_from", Kind::Timestamp, "Start of the newest unbroken span of LOGIN coverage."),
+        column(
+            "last_activity_at",
+            Kind::Timestamp,
+            "Newest evidence of any source; NULL until further sources are read.",
+        ),
+        column(
+            "last_activity_source",
+            Kind::Text,
+            "Which source that was; NULL until further sources are read.",
+        ),
+        column(
+            "proven_idle_days",
+            Kind::Integer,
+            "Whole days without evidence that coverage proves; NULL when it proves nothing. The only column to judge by.",
+        ),
+        column(
+            "login_coverage_from",
+            Kind::Timestamp,
+            "Start of the newest unbroken span of LOGIN coverage.",
+        ),
         column("login_coverage_to", Kind::Timestamp, "End of that span."),
-        column("inactivity_band", Kind::Text, "0-30, 31-60, 61-90, 91-180, over_180, too_new, never_since_created, no_login_seen or unknown.").required(),
+        column(
+            "inactivity_band",
+            Kind::Text,
+            "0-30, 31-60, 61-90, 91-180, over_180, too_new, never_since_created, no_login_seen or unknown.",
+        )
+        .required(),
         column("inactivity_band_order", Kind::Integer, "Sort order of the band.").required(),
         column("on_leave_until", Kind::Date, "End of leave; NULL until leave lists are read."),
         column("group_count", Kind::BigInt, "Groups the user is in.").required(),
         column("alias_count", Kind::BigInt, "Email aliases the user has.").required(),
         column("space_used_bytes", Kind::BigInt, "Storage used in bytes."),
         column("aliases_read_at", Kind::Timestamp, "When aliases were last truly read; NULL = never."),
-        column("memberships_read_at", Kind::Timestamp, "When memberships were last truly read; NULL = never."),
+        column(
+            "memberships_read_at",
+            Kind::Timestamp,
+            "When memberships were last truly read; NULL = never.",
+        ),
         column("licence_plan", Kind::Text, "Licence plan; NULL until terms are configured."),
         column("monthly_cost", Kind::Money, "Cost of the seat per month; NULL until terms are configured."),
         column("currency", Kind::Text, "Currency of monthly_cost."),
@@ -76,7 +135,12 @@ pub static LICENCE_SUMMARY: Table = Table {
     comment: "How are our seats used? One row per seat state; seats_count adds up to seats_assigned_count.",
     columns: &[
         column("snapshot_date", Kind::Date, "The night.").required(),
-        column("seat_state", Kind::Text, "suspended, used, too_new, idle, never_since_created, no_login_seen or unknown.").required(),
+        column(
+            "seat_state",
+            Kind::Text,
+            "suspended, used, too_new, idle, never_since_created, no_login_seen or unknown.",
+        )
+        .required(),
         column("seat_state_order", Kind::Integer, "Sort order.").required(),
         column("seats_count", Kind::BigInt, "Seats in this state.").required(),
         column("seats_percent", Kind::Percent, "Share of all assigned seats, in percent."),

@@ -2,20 +2,35 @@
 
 use super::{Column, Kind, Layout, Table, column};
 
-const EVENT_ID: Column = column("event_id", Kind::Text, "Box event id, the same in history and live stream.").required();
-const USER_ID: Column = column("user_id", Kind::Text, "The user the event is about (never merely the actor); NULL when Box names nobody.");
+const EVENT_ID: Column =
+    column("event_id", Kind::Text, "Box event id, the same in history and live stream.").required();
+const USER_ID: Column = column(
+    "user_id",
+    Kind::Text,
+    "The user the event is about (never merely the actor); NULL when Box names nobody.",
+);
 const USER_LOGIN: Column = column("user_login", Kind::Text, "That user's login as the event told it.");
 const CREATED_AT: Column = column("created_at", Kind::Timestamp, "When it happened.").required();
 const RECORDED_AT: Column = column("recorded_at", Kind::Timestamp, "When Box stored it; mostly not told.");
-const IP_ADDRESS: Column = column("ip_address", Kind::Text, "Where it came from; NULL unless [privacy] ip keeps it.");
-const SESSION_ID: Column = column("session_id", Kind::Text, "Session; NULL unless [privacy] session_id keeps it.");
-const ACTOR_ID: Column = column("actor_id", Kind::Text, "Who did it (Box's created_by); NULL for Box's unknown user.");
+const IP_ADDRESS: Column =
+    column("ip_address", Kind::Text, "Where it came from; NULL unless [privacy] ip keeps it.");
+const SESSION_ID: Column =
+    column("session_id", Kind::Text, "Session; NULL unless [privacy] session_id keeps it.");
+const ACTOR_ID: Column =
+    column("actor_id", Kind::Text, "Who did it (Box's created_by); NULL for Box's unknown user.");
 const EVENT_TYPE: Column = column("event_type", Kind::Text, "Box's event type, open text.").required();
-const SOURCE_TYPE: Column = column("source_type", Kind::Text, "Type of what it happened to; NULL for group-level events.");
-const SOURCE_ID: Column = column("source_id", Kind::Text, "Id of what it happened to; NULL for group-level events.");
+const SOURCE_TYPE: Column =
+    column("source_type", Kind::Text, "Type of what it happened to; NULL for group-level events.");
+const SOURCE_ID: Column =
+    column("source_id", Kind::Text, "Id of what it happened to; NULL for group-level events.");
 const GROUP_ID: Column = column("group_id", Kind::Text, "The group it is about, if any.");
-const DETAILS: Column = column("details", Kind::Text, "Box's additional_details as JSON; NULL when it sent none.");
-const EXTRA: Column = column("extra", Kind::Text, "JSON object of fields Box sent that have no column; NULL when there were none.");
+const DETAILS: Column =
+    column("details", Kind::Text, "Box's additional_details as JSON; NULL when it sent none.");
+const EXTRA: Column = column(
+    "extra",
+    Kind::Text,
+    "JSON object of fields Box sent that have no column; NULL when there were none.",
+);
 
 /// Every admin-log event read, in the lake.
 pub static EVENTS: Table = Table {
@@ -24,8 +39,20 @@ pub static EVENTS: Table = Table {
     key: &["event_id"],
     comment: "One row per admin-log event; grows by what happens, kept for [retention] events_days.",
     columns: &[
-        EVENT_ID, EVENT_TYPE, USER_ID, USER_LOGIN, CREATED_AT, RECORDED_AT, IP_ADDRESS, SESSION_ID, ACTOR_ID, SOURCE_TYPE,
-        SOURCE_ID, GROUP_ID, DETAILS, EXTRA,
+        EVENT_ID,
+        EVENT_TYPE,
+        USER_ID,
+        USER_LOGIN,
+        CREATED_AT,
+        RECORDED_AT,
+        IP_ADDRESS,
+        SESSION_ID,
+        ACTOR_ID,
+        SOURCE_TYPE,
+        SOURCE_ID,
+        GROUP_ID,
+        DETAILS,
+        EXTRA,
     ],
 };
 
@@ -35,7 +62,17 @@ pub static LOGIN_EVENTS: Table = Table {
     layout: Layout::EventSlice { logins: true },
     key: &["event_id"],
     comment: "One row per LOGIN event. Quiet token renewals of installed apps leave none: no row is not proof of no use.",
-    columns: &[EVENT_ID, USER_ID, USER_LOGIN, CREATED_AT, RECORDED_AT, IP_ADDRESS, SESSION_ID, ACTOR_ID, EXTRA],
+    columns: &[
+        EVENT_ID,
+        USER_ID,
+        USER_LOGIN,
+        CREATED_AT,
+        RECORDED_AT,
+        IP_ADDRESS,
+        SESSION_ID,
+        ACTOR_ID,
+        EXTRA,
+    ],
 };
 
 /// Everything else in the feed.
@@ -45,8 +82,20 @@ pub static ADMIN_EVENTS: Table = Table {
     key: &["event_id"],
     comment: "One row per event that is not a LOGIN: changes of users, groups and aliases.",
     columns: &[
-        EVENT_ID, USER_ID, USER_LOGIN, CREATED_AT, RECORDED_AT, IP_ADDRESS, SESSION_ID, ACTOR_ID, EXTRA, EVENT_TYPE,
-        SOURCE_TYPE, SOURCE_ID, GROUP_ID, DETAILS,
+        EVENT_ID,
+        USER_ID,
+        USER_LOGIN,
+        CREATED_AT,
+        RECORDED_AT,
+        IP_ADDRESS,
+        SESSION_ID,
+        ACTOR_ID,
+        EXTRA,
+        EVENT_TYPE,
+        SOURCE_TYPE,
+        SOURCE_ID,
+        GROUP_ID,
+        DETAILS,
     ],
 };
 

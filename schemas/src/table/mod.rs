@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 pub use computed::{ACCOUNTS, LICENCE_SUMMARY, REPORT_SETTINGS};
-pub use events::{ADMIN_EVENTS, EVENTS, EVENT_COVERAGE, LOGIN_EVENTS};
+pub use events::{ADMIN_EVENTS, EVENT_COVERAGE, EVENTS, LOGIN_EVENTS};
 pub use night::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
 pub use rows::Rows;
 pub use runs::{REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS};
@@ -194,7 +194,9 @@ impl Kind {
             Kind::Date => DataType::Date32,
             Kind::Money => DataType::Decimal128(18, 4),
             Kind::Percent => DataType::Float64,
-            Kind::NameValues => DataType::List(Arc::new(Field::new("element", DataType::Struct(name_value_fields()), true))),
+            Kind::NameValues => {
+                DataType::List(Arc::new(Field::new("element", DataType::Struct(name_value_fields()), true)))
+            }
         }
     }
 
@@ -226,7 +228,8 @@ const fn column(name: &'static str, kind: Kind, comment: &'static str) -> Column
 const ENTERPRISE_ID: Column =
     column("enterprise_id", Kind::Text, "The Box enterprise this store is bound to.").required();
 const RUN_NUMBER: Column =
-    column("run_number", Kind::BigInt, "The run that wrote the row; readers keep rows of current runs only.").required();
+    column("run_number", Kind::BigInt, "The run that wrote the row; readers keep rows of current runs only.")
+        .required();
 const SNAPSHOT_DATE: Column =
     column("snapshot_date", Kind::Date, "UTC date on which the run that wrote the row started.").required();
 const EVENT_MONTH: Column =
@@ -257,7 +260,11 @@ mod tests {
             }
             for key in table.key {
                 let column = table.columns.iter().find(|c| c.name == *key);
-                assert!(column.is_some_and(|c| !c.nullable), "{}.{key} is a key and must be NOT NULL", table.name);
+                assert!(
+                    column.is_some_and(|c| !c.nullable),
+                    "{}.{key} is a key and must be NOT NULL",
+                    table.name
+                );
             }
         }
     }

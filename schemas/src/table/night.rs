@@ -56,17 +56,41 @@ pub static GROUPS: Table = Table {
     columns: &[
         column("group_id", Kind::Text, "Box group id.").required(),
         column("name", Kind::Text, "Group name."),
-        column("group_type", Kind::Text, "managed_group, or all_users_group, whose members are never walked."),
+        column(
+            "group_type",
+            Kind::Text,
+            "managed_group, or all_users_group, whose members are never walked.",
+        ),
         column("description", Kind::Text, "Description."),
-        column("provenance", Kind::Text, "Where the group comes from, such as Active Directory; Box forbids editing such groups by hand."),
-        column("external_sync_identifier", Kind::Text, "The directory's or identity provider's key for the group."),
-        column("invitability_level", Kind::Text, "Who may invite the group: admins_only, admins_and_members, all_managed_users."),
+        column(
+            "provenance",
+            Kind::Text,
+            "Where the group comes from, such as Active Directory; Box forbids editing such groups by hand.",
+        ),
+        column(
+            "external_sync_identifier",
+            Kind::Text,
+            "The directory's or identity provider's key for the group.",
+        ),
+        column(
+            "invitability_level",
+            Kind::Text,
+            "Who may invite the group: admins_only, admins_and_members, all_managed_users.",
+        ),
         column("member_viewability_level", Kind::Text, "Who may see its members: same values."),
         column("created_at", Kind::Timestamp, "When the group was created."),
         column("modified_at", Kind::Timestamp, "When the group was last modified."),
-        column("extra", Kind::Text, "JSON object of fields Box sent that have no column; NULL when there were none."),
+        column(
+            "extra",
+            Kind::Text,
+            "JSON object of fields Box sent that have no column; NULL when there were none.",
+        ),
         column("read_at", Kind::Timestamp, "When this row was last truly read from Box.").required(),
-        column("memberships_read_at", Kind::Timestamp, "When the group's members were last truly read from the group side; NULL = never."),
+        column(
+            "memberships_read_at",
+            Kind::Timestamp,
+            "When the group's members were last truly read from the group side; NULL = never.",
+        ),
     ],
 };
 
@@ -77,7 +101,12 @@ pub static MEMBERSHIPS: Table = Table {
     key: &["membership_id"],
     comment: "One row per group membership in the latest night; the group of everybody (all_users_group) is left out.",
     columns: &[
-        column("membership_id", Kind::Text, "Box membership id; the same from the group side and the user side.").required(),
+        column(
+            "membership_id",
+            Kind::Text,
+            "Box membership id; the same from the group side and the user side.",
+        )
+        .required(),
         column("user_id", Kind::Text, "The member, a user.").required(),
         column("group_id", Kind::Text, "The group it is in.").required(),
         column("role", Kind::Text, "member or admin (of the group)."),
@@ -98,8 +127,11 @@ pub static EMAIL_ALIASES: Table = Table {
         column("alias_id", Kind::Text, "Box alias id.").required(),
         column("user_id", Kind::Text, "The user it belongs to.").required(),
         column("email", Kind::Text, "The address."),
-        column("is_confirmed", Kind::Bool, "Whether it is confirmed; Box may not list unconfirmed ones at all."),
+        column(
+            "is_confirmed",
+            Kind::Bool,
+            "Whether it is confirmed; Box may not list unconfirmed ones at all.",
+        ),
         column("read_at", Kind::Timestamp, "When this row was last truly read from Box.").required(),
     ],
 };
-

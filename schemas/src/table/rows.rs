@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder,
-    ListBuilder, RecordBatch, StringBuilder, StructBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder,
+    Int64Builder, ListBuilder, RecordBatch, StringBuilder, StructBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -70,13 +70,21 @@ impl Rows {
         date, Date, NaiveDate, |v: NaiveDate| v.num_days_from_ce() - UNIX_EPOCH_DAYS_FROM_CE);
 
     /// Writes names with values; `None` is NULL, which differs from none.
-    pub fn name_values<'a>(&mut self, pairs: Option<impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>>) -> &mut Self {
-        let Builder::NameValues(list) = self.take() else { panic!("{} is not written as name_values", self.last()) };
+    pub fn name_values<'a>(
+        &mut self,
+        pairs: Option<impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>>,
+    ) -> &mut Self {
+        let Builder::NameValues(list) = self.take() else {
+            panic!("{} is not written as name_values", self.last())
+        };
         let is_some = pairs.is_some();
         for (name, value) in pairs.into_iter().flatten() {
             let entry = list.values();
             for (index, text) in [name, value].into_iter().enumerate() {
-                entry.field_builder::<StringBuilder>(index).expect("both fields are text").append_option(text);
+                entry
+                    .field_builder::<StringBuilder>(index)
+                    .expect("both fields are text")
+                    .append_option(text);
             }
             entry.append(true);
         }
@@ -86,7 +94,12 @@ impl Rows {
 
     /// Ends the row.
     pub fn end(&mut self) {
-        assert_eq!(self.next, self.columns.len(), "the row ends before column {}", self.schema.field(self.next.min(self.columns.len() - 1)).name());
+        assert_eq!(
+            self.next,
+            self.columns.len(),
+            "the row ends before column {}",
+            self.schema.field(self.next.min(self.columns.len() - 1)).name()
+        );
         self.next = 0;
         self.len += 1;
     }
@@ -105,7 +118,8 @@ impl Rows {
     pub fn take_batch(&mut self) -> RecordBatch {
         self.len = 0;
         let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Builder::finish).collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays).expect("builders come from the schema; required values are checked by callers")
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .expect("builders come from the schema; required values are checked by callers")
     }
 
     fn take(&mut self) -> &mut Builder {
@@ -141,12 +155,17 @@ fn builder(field: &Field) -> Builder {
         DataType::Boolean => Builder::Bool(BooleanBuilder::new()),
         DataType::Int32 => Builder::Integer(Int32Builder::new()),
         DataType::Int64 => Builder::BigInt(Int64Builder::new()),
-        DataType::Timestamp(..) => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+        DataType::Timestamp(..) => {
+            Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+        }
         DataType::Date32 => Builder::Date(Date32Builder::new()),
-        DataType::Decimal128(..) => Builder::Money(Decimal128Builder::new().with_data_type(Kind::Money.arrow())),
+        DataType::Decimal128(..) => {
+            Builder::Money(Decimal128Builder::new().with_data_type(Kind::Money.arrow()))
+        }
         DataType::Float64 => Builder::Percent(Float64Builder::new()),
         DataType::List(element) => Builder::NameValues(
-            ListBuilder::new(StructBuilder::from_fields(name_value_fields(), 0)).with_field(Arc::clone(element)),
+            ListBuilder::new(StructBuilder::from_fields(name_value_fields(), 0))
+                .with_field(Arc::clone(element)),
         ),
         other => panic!("no contract uses {other}"),
     }
@@ -172,7 +191,8 @@ mod tests {
         let field = USERS.lake_schema().field_with_name("tracking_codes").unwrap().clone();
         let mut rows = Rows::new(Arc::new(arrow::datatypes::Schema::new(vec![field])));
         type Pairs<'a> = Option<std::vec::IntoIter<(Option<&'a str>, Option<&'a str>)>>;
-        let cases: [Pairs<'_>; 3] = [None, Some(vec![].into_iter()), Some(vec![(Some("cost"), Some("7"))].into_iter())];
+        let cases: [Pairs<'_>; 3] =
+            [None, Some(vec![].into_iter()), Some(vec![(Some("cost"), Some("7"))].into_iter())];
         for pairs in cases {
             rows.name_values(pairs).end();
         }

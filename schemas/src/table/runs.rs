@@ -14,19 +14,47 @@ pub static SYNC_RUNS: Table = Table {
         column("kind", Kind::Text, "sync or replay.").required(),
         column("status", Kind::Text, "complete, abandoned or failed.").required(),
         column("snapshot_date", Kind::Date, "UTC date of its start: the night it is.").required(),
-        column("base_run_number", Kind::BigInt, "The run it carries forward from and is compared with; NULL for the first."),
-        column("replaces_run_number", Kind::BigInt, "The run it takes the place of; NULL unless it is a replay."),
+        column(
+            "base_run_number",
+            Kind::BigInt,
+            "The run it carries forward from and is compared with; NULL for the first.",
+        ),
+        column(
+            "replaces_run_number",
+            Kind::BigInt,
+            "The run it takes the place of; NULL unless it is a replay.",
+        ),
         column("started_at", Kind::Timestamp, "When it started: the night's now.").required(),
         column("finished_at", Kind::Timestamp, "When it ended.").required(),
         column("window_from_at", Kind::Timestamp, "Start of the event window it read.").required(),
         column("window_to_at", Kind::Timestamp, "End of the event window it read.").required(),
-        column("planned_calls_count", Kind::BigInt, "API calls the plan foresaw; NULL when there was no plan."),
-        column("calls_count", Kind::BigInt, "API calls made: token requests, retries and errors included, as Box counts them.").required(),
+        column(
+            "planned_calls_count",
+            Kind::BigInt,
+            "API calls the plan foresaw; NULL when there was no plan.",
+        ),
+        column(
+            "calls_count",
+            Kind::BigInt,
+            "API calls made: token requests, retries and errors included, as Box counts them.",
+        )
+        .required(),
         column("retries_count", Kind::BigInt, "Calls that repeated a failed one.").required(),
-        column("waited_seconds", Kind::BigInt, "Seconds all tasks stood still because Box asked for it.").required(),
-        column("late_events_count", Kind::BigInt, "New events older than the previous window's end.").required(),
-        column("drift_count", Kind::BigInt, "Differences no event announced; NULL until changes are tracked."),
-        column("unknown_fields_count", Kind::BigInt, "Fields Box sent that have no column, over all records.").required(),
+        column("waited_seconds", Kind::BigInt, "Seconds all tasks stood still because Box asked for it.")
+            .required(),
+        column("late_events_count", Kind::BigInt, "New events older than the previous window's end.")
+            .required(),
+        column(
+            "drift_count",
+            Kind::BigInt,
+            "Differences no event announced; NULL until changes are tracked.",
+        ),
+        column(
+            "unknown_fields_count",
+            Kind::BigInt,
+            "Fields Box sent that have no column, over all records.",
+        )
+        .required(),
         column("rejects_count", Kind::BigInt, "Records that could not be understood.").required(),
         column("store_id", Kind::Text, "UUID of the store.").required(),
         column("version", Kind::Text, "boxseat version that ran.").required(),
@@ -46,7 +74,8 @@ pub static RUN_CALLS: Table = Table {
         column("calls_count", Kind::BigInt, "Calls made, retries and errors included.").required(),
         column("retries_count", Kind::BigInt, "Of these, repeats of a failed call.").required(),
         column("throttled_count", Kind::BigInt, "Of these, answered with 429.").required(),
-        column("errors_count", Kind::BigInt, "Of these, failed otherwise: 4xx, 5xx, or no answer.").required(),
+        column("errors_count", Kind::BigInt, "Of these, failed otherwise: 4xx, 5xx, or no answer.")
+            .required(),
     ],
 };
 
@@ -61,11 +90,17 @@ pub static RUN_ROWS: Table = Table {
         column("table_name", Kind::Text, "Table of the lake.").required(),
         column("rows_from_box", Kind::BigInt, "Records Box sent.").required(),
         column("rows_carried", Kind::BigInt, "Rows carried forward from the base run.").required(),
-        column("rows_duplicate", Kind::BigInt, "Records sent more than once, or known from an earlier run.").required(),
-        column("rows_rejected", Kind::BigInt, "Records that could not be understood; see rejects.").required(),
+        column("rows_duplicate", Kind::BigInt, "Records sent more than once, or known from an earlier run.")
+            .required(),
+        column("rows_rejected", Kind::BigInt, "Records that could not be understood; see rejects.")
+            .required(),
         column("rows_dropped", Kind::BigInt, "Records that belong to nothing this night lists.").required(),
         column("rows_in_lake", Kind::BigInt, "Rows this run committed.").required(),
-        column("rows_in_warehouse", Kind::BigInt, "Of this run's rows, those in the DuckDB file; NULL when it was not published."),
+        column(
+            "rows_in_warehouse",
+            Kind::BigInt,
+            "Of this run's rows, those in the DuckDB file; NULL when it was not published.",
+        ),
     ],
 };
 
@@ -79,6 +114,11 @@ pub static REJECTS: Table = Table {
         column("run_number", Kind::BigInt, "The run that read it.").required(),
         column("stream", Kind::Text, "users, groups, memberships, email_aliases or events.").required(),
         column("reason", Kind::Text, "Why it was refused.").required(),
-        column("raw", Kind::Text, "The record as Box sent it, addresses and sessions removed where [privacy] drops them.").required(),
+        column(
+            "raw",
+            Kind::Text,
+            "The record as Box sent it, addresses and sessions removed where [privacy] drops them.",
+        )
+        .required(),
     ],
 };

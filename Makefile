@@ -1,0 +1,131 @@
+# The front door. `make` alone says what there is; the server runs nothing else (.ci/run).
+
+CARGO ?= cargo
+PYTHON ?= python3
+PREFIX ?= /usr/local
+
+# Where DuckDB comes from: `prebuilt` (DuckDB's own library, fetched by npm), `system` (the library in
+# DUCKDB_LIB_DIR) or `bundled` (compiled in). output/libduckdb/README.md says when to choose which.
+DUCKDB ?= prebuilt
+# A store for `make interop` to read. Left empty, it makes one with `boxseat demo`.
+BOXSEAT_INTEROP_STORE ?=
+
+.DEFAULT_GOAL := help
+
+features :=
+ifeq ($(DUCKDB),prebuilt)
+# The same words as in .cargo/config.toml: here they keep a DUCKDB_LIB_DIR that happens to be set from being taken.
+export DUCKDB_LIB_DIR := $(CURDIR)/output/libduckdb/lib
+endif
+ifeq ($(DUCKDB),bundled)
+features := --features bundled
+endif
+ifeq ($(filter prebuilt system bundled,$(DUCKDB)),)
+$(error DUCKDB is `$(DUCKDB)`; it can be prebuilt, system or bundled)
+endif
+
+# Asked of cargo only where a recipe needs it, because CARGO_TARGET_DIR is not the only thing that can move it.
+target = $(or $(shell $(CARGO) metadata --format-version 1 --no-deps | \
+	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'),$(error cargo does not say where it builds))
+
+.PHONY: help
+help: ## Show this list
+	@echo "make TARGET [DUCKDB=prebuilt|system|bundled]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# `demo`, `test`, `build` and `interop` share one profile and one set of features (`check` compares them), so that a
+# fresh machine compiles the dependencies once.
+
+.PHONY: demo
+demo: libduckdb ## Live one night against the simulator, into ./demo; no Box account needed
+	$(CARGO) run -p boxseat $(features) -- demo
+
+.PHONY: test
+test: libduckdb ## Run all tests of the workspace
+	$(CARGO) test --workspace $(features)
+
+.PHONY: build
+build: libduckdb ## Build the program for development
+	$(CARGO) build --workspace $(features)
+
+.PHONY: check
+check: check-format check-dependencies check-features check-lints ## Format, dependencies, lints: all that must be clean
+
+.PHONY: check-format
+check-format:
+	$(CARGO) fmt --all --check
+
+.PHONY: check-dependencies
+check-dependencies:
+	@$(CARGO) deny --version >/dev/null 2>&1 || { \
+		echo 'cargo-deny is not here. `cargo install cargo-deny --locked` brings it; `make ci` does so by itself.' >&2; \
+		exit 1; }
+	$(CARGO) deny --log-level error check bans licenses sources
+
+.PHONY: check-features
+check-features:
+	.ci/features
+
+.PHONY: check-lints
+check-lints: libduckdb
+	$(CARGO) clippy --locked --workspace --all-targets $(features) -- -D warnings
+
+.PHONY: interop
+interop: libduckdb ## Let other programs read a store: DuckDB 1.0 to 2.0 and delta-rs, in Python
+	$(CARGO) build -p boxseat $(features)
+ifeq ($(BOXSEAT_INTEROP_STORE),)
+	rm -rf "$(target)/interop/store"
+	$(CARGO) run -q -p boxseat $(features) -- --store "$(target)/interop/store" demo
+	PYTHON="$(PYTHON)" tests/interop/run "$(target)/interop" "$(target)/interop/store"
+else
+	PYTHON="$(PYTHON)" tests/interop/run "$(target)/interop" "$(BOXSEAT_INTEROP_STORE)"
+endif
+
+.PHONY: bench
+bench: libduckdb ## Build for release and time a night against the simulator
+	$(CARGO) build --release -p boxseat $(features)
+	rm -rf "$(target)/bench"
+	bash -c 'time "$$@"' -- $(CARGO) run -q --release -p boxseat $(features) -- --store "$(target)/bench" demo
+
+.PHONY: doc
+doc: libduckdb ## Write the crates' pages; a broken link fails
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(features)
+
+.PHONY: ci
+ci: ## Install what is missing, then do what the server does
+	.ci/run
+
+.PHONY: install
+install: libduckdb ## Build for release and install under PREFIX (default /usr/local)
+ifeq ($(DUCKDB),prebuilt)
+	BOXSEAT_RPATH=relative $(CARGO) build --release --locked -p boxseat
+else
+	$(CARGO) build --release --locked -p boxseat $(features)
+endif
+	output/libduckdb/install $(DUCKDB) "$(target)/release/boxseat" "$(DESTDIR)$(PREFIX)"
+
+.PHONY: clean
+clean: ## Remove what was built and fetched, and ./demo; never ./warehouse
+	$(CARGO) clean
+	rm -rf output/libduckdb/node_modules output/libduckdb/lib demo
+
+.PHONY: libduckdb
+ifeq ($(DUCKDB),prebuilt)
+libduckdb: output/libduckdb/lib/.fetched ## Fetch DuckDB's own prebuilt library; the targets that need it do so
+
+fetched_from := $(addprefix output/libduckdb/,package.json package-lock.json .npmrc fetch)
+output/libduckdb/lib/.fetched: $(fetched_from) $(if $(wildcard output/libduckdb/lib/libduckdb.*),,again)
+	output/libduckdb/fetch
+
+.PHONY: again
+again:
+endif
+ifeq ($(DUCKDB),system)
+libduckdb:
+	@case "$$DUCKDB_LIB_DIR" in /*) ;; *) \
+		echo 'DUCKDB=system takes the library in DUCKDB_LIB_DIR, which must be a whole path.' >&2; exit 2 ;; esac
+endif
+ifeq ($(DUCKDB),bundled)
+libduckdb:
+endif

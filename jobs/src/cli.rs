@@ -1,0 +1,190 @@
+//! The command line. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Knows, every morning, who uses their Box licence and who does not.
+#[derive(Debug, Parser)]
+#[command(name = "boxseat", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Credentials come from the environment or files, never from flags:
+  BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET (or BOXSEAT_CLIENT_SECRET_FILE), BOXSEAT_ENTERPRISE_ID   client credentials
+  BOXSEAT_TOKEN (or BOXSEAT_TOKEN_FILE)                                                            developer token, one hour
+Any key of boxseat.toml can be set as BOXSEAT_<SECTION>_<KEY>, such as BOXSEAT_RATE_CALLS_PER_MINUTE.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 4 done with rejected rows,
+75 try again later, 130 interrupted (start again to go on).
+
+Try it: boxseat demo";
+
+/// Flags every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: boxseat.toml, else boxseat/boxseat.toml in the user's configuration directory]
+    #[arg(long, global = true, env = "BOXSEAT_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory that holds lake, spool and boxseat.duckdb [default: ./warehouse; demo: ./demo]
+    #[arg(long, global = true, env = "BOXSEAT_STORE", value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// How results are printed on stdout
+    #[arg(long, global = true, env = "BOXSEAT_FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice: say what is sent
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// No progress bars, even on a terminal
+    #[arg(long, global = true, env = "BOXSEAT_NO_PROGRESS")]
+    pub(crate) no_progress: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+    /// The moment to take for now, RFC 3339; for rehearsals: `sync` takes it only when the API is on loopback
+    #[arg(long, global = true, env = "BOXSEAT_NOW", value_name = "TIME", value_parser = rfc3339)]
+    pub(crate) now: Option<DateTime<Utc>>,
+}
+
+/// Output format of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs; has a schema_version on top
+    Json,
+    /// For spreadsheets; text that looks like a formula is escaped
+    Csv,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read the enterprise, keep the night, publish boxseat.duckdb: the cron job
+    Sync(SyncArgs),
+    /// Build boxseat.duckdb again from the lake, without any call
+    Publish(PublishArgs),
+    /// Say which night is published, what is unfinished, and who holds the store
+    Status(StatusArgs),
+    /// Run SQL against the published night, read-only
+    Query(QueryArgs),
+    /// Start a stand-in for Box on loopback
+    Simulate(SimulateArgs),
+    /// Live one night of a simulated enterprise and show its licence summary
+    Demo(DemoArgs),
+    /// Print a completion script
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct SyncArgs {
+    /// Accept that users, groups or memberships shrank by up to so many percent, such as 12%: finishes the refused run
+    /// without reading anything anew
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) accept_shrink: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// One SQL statement, or - to read it from stdin
+    pub(crate) sql: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Users to make up
+    #[arg(long, default_value_t = 500)]
+    pub(crate) users: u32,
+    /// Groups to make up
+    #[arg(long, default_value_t = 50)]
+    pub(crate) groups: u32,
+    /// LOGIN events over the last year [default: what the people's habits give, about 30 each]
+    #[arg(long)]
+    pub(crate) logins: Option<u64>,
+    /// Same seed, same enterprise
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8808")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Calls allowed in any 60 seconds; 0 switches the limit off
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) calls_per_minute: u32,
+    /// Further settings of the stand-in as TOML; see its README
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Users to make up
+    #[arg(long, default_value_t = 500)]
+    pub(crate) users: u32,
+    /// Same seed, same enterprise
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn rfc3339(text: &str) -> Result<DateTime<Utc>, String> {
+    boxseat_schemas::box_api::lenient::parse_time(text)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim();
+    let percent: f64 =
+        number.parse().map_err(|_| format!("{text:?} is not a percentage; write it as 12%"))?;
+    if (0.0..=100.0).contains(&percent) {
+        Ok(percent)
+    } else {
+        Err(format!("{percent} is not between 0 and 100 %"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn percentages_with_and_without_sign() {
+        assert_eq!((percent("12%"), percent(" 7.5 % ")), (Ok(12.0), Ok(7.5)));
+        assert!(percent("many").is_err() && percent("120%").is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! `boxseat demo`: one night of a simulated enterprise, from an empty directory to a licence summary.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_output::query;
+use boxseat_pipeline::client::Credentials;
+use boxseat_simulator::Config;
+use chrono::SubsecRound;
+use secrecy::SecretString;
+
+use crate::cli::{DemoArgs, Format, Global};
+use crate::clock::data_clock;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::printer::Printer;
+
+/// The mark of a store that the demo made and may replace.
+const MARK: &str = "state/demo";
+
+pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let now = data_clock(global.now)().trunc_subsecs(0);
+    let store = global.store.clone().unwrap_or_else(|| PathBuf::from("demo"));
+    clear(&store)?;
+    let config =
+        Config { users: args.users, seed: args.seed, now, calls_per_minute: None, ..Config::default() };
+    let running = boxseat_simulator::start(config)
+        .await
+        .map_err(|e| CommandError::failed("cannot start the simulated Box", e))?;
+    let mut settings = Settings::defaults(global)?;
+    settings.store = store.clone();
+    settings.rehearsed_now = Some(now);
+    settings.endpoints.client.api_url = address(&running.api_url())?;
+    settings.endpoints.client.token_url = address(&running.token_url())?;
+    settings.endpoints.client.calls_per_minute = std::num::NonZeroU32::MAX;
+    settings.endpoints.is_loopback = true;
+    let credentials = Credentials::ClientCredentials {
+        client_id: running.config().client_id.clone(),
+        client_secret: SecretString::from(running.config().client_secret.clone()),
+        enterprise_id: running.config().enterprise_id.clone(),
+    };
+    printer.note(format!(
+        "A simulated Box enterprise of {} users; one night of it goes to {}.",
+        args.users,
+        store.display()
+    ));
+    // Marked first, so that a demo that was killed can be tried again.
+    mark(&store)?;
+    let outcome = super::sync::night(global, &settings, credentials, None).await?;
+    running.shutdown().await;
+    super::sync::report(printer, &settings, &outcome)?;
+    let summary = query::query(&store, SUMMARY, &settings.resources)?;
+    printer.grid("licence_summary", &super::query::grid(summary)?)?;
+    if global.format == Format::Table {
+        let file = store.join(boxseat_output::warehouse::FILE_NAME);
+        printer.out(&format!(
+            "\nThe DuckDB file:  {file}\nThe lake:         {lake}\nA first query:    boxseat --store {store} query \"{FIRST_QUERY}\"\n              or  duckdb -readonly {file} \"{FIRST_QUERY}\"\n",
+            file = file.display(),
+            lake = store.join("lake").display(),
+            store = store.display(),
+        ))?;
+    }
+    Ok(0)
+}
+
+const SUMMARY: &str =
+    "SELECT seat_state, seats_count, seats_percent, meaning FROM licence_summary ORDER BY seat_state_order";
+const FIRST_QUERY: &str = "SELECT login, inactivity_band, days_since_login FROM accounts WHERE seat_state = 'idle' ORDER BY days_since_login DESC LIMIT 10";
+
+/// Makes room for a new demo: an earlier demo's store goes, anything else stays and is an error.
+fn clear(store: &Path) -> Result<(), CommandError> {
+    let is_empty = match std::fs::read_dir(store) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(CommandError::failed(format!("cannot look into {}", store.display()), e)),
+        Ok(mut entries) => entries.next().is_none(),
+    };
+    if is_empty {
+        return Ok(());
+    }
+    if !store.join(MARK).exists() {
+        return Err(CommandError::usage(format!(
+            "{} is there and was not made by the demo",
+            store.display()
+        ))
+        .hint("name another directory: boxseat --store DIR demo"));
+    }
+    std::fs::remove_dir_all(store)
+        .map_err(|e| CommandError::failed(format!("cannot remove the earlier demo {}", store.display()), e))
+}
+
+fn mark(store: &Path) -> Result<(), CommandError> {
+    std::fs::create_dir_all(store.join("state"))
+        .and_then(|()| std::fs::write(store.join(MARK), "made by boxseat demo, replaced by the next one\n"))
+        .map_err(|e| CommandError::failed(format!("cannot mark {} as a demo", store.display()), e))
+}
+
+fn address(text: &str) -> Result<url::Url, CommandError> {
+    text.parse().map_err(|_| CommandError::usage(format!("{text} is not an address")))
+}

@@ -1,0 +1,55 @@
+//! `boxseat simulate`: Box's stand-in, until Ctrl-C.
+
+use boxseat_simulator::Config;
+
+use crate::cli::{Global, SimulateArgs};
+use crate::clock::data_clock;
+use crate::error::CommandError;
+use crate::printer::Printer;
+
+pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let scenario = match &args.scenario {
+        None => Config::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                CommandError::usage(format!("cannot read the scenario {}", path.display())).because(e)
+            })?;
+            toml::from_str(&text).map_err(|e| {
+                CommandError::usage(format!("the scenario {} cannot be understood", path.display()))
+                    .because(e)
+            })?
+        }
+    };
+    let config = Config {
+        users: args.users,
+        groups: args.groups,
+        logins: args.logins.or(scenario.logins),
+        seed: args.seed,
+        now: data_clock(global.now)(),
+        listen: args.listen,
+        calls_per_minute: (args.calls_per_minute > 0).then_some(args.calls_per_minute),
+        ..scenario
+    };
+    let running = boxseat_simulator::start(config).await.map_err(|e| {
+        CommandError::failed(format!("cannot listen on {}", args.listen), e)
+            .hint("--listen 127.0.0.1:0 takes a free port")
+    })?;
+    let config = running.config();
+    printer.out(&format!(
+        "export BOXSEAT_API_URL={}\nexport BOXSEAT_TOKEN_URL={}\nexport BOXSEAT_CLIENT_ID={}\nexport BOXSEAT_CLIENT_SECRET={}\nexport BOXSEAT_ENTERPRISE_ID={}\n",
+        running.api_url(),
+        running.token_url(),
+        config.client_id,
+        config.client_secret,
+        config.enterprise_id,
+    ))?;
+    printer.note(format!(
+        "A Box of {} users listens; Ctrl-C ends it. Put the lines above into another shell, then: boxseat sync --now {}",
+        config.users,
+        running.now().format("%FT%TZ")
+    ));
+    printer.note(format!("Truth, counts, faults and days to come: {}", running.control_url()));
+    tokio::signal::ctrl_c().await.map_err(|e| CommandError::failed("cannot listen for Ctrl-C", e))?;
+    running.shutdown().await;
+    Ok(0)
+}

@@ -1,0 +1,108 @@
+//! `boxseat sync`: the cron job.
+
+use std::sync::Arc;
+
+use boxseat_pipeline::client::Credentials;
+use boxseat_pipeline::extract::Meter;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::cli::{Format, Global, SyncArgs};
+use crate::clock::data_clock;
+use crate::config::{Settings, credentials};
+use crate::error::{CommandError, REJECTS};
+use crate::printer::Printer;
+use crate::store::Store;
+use crate::sync::{Night, Outcome};
+use crate::terminal::Progress;
+
+pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let settings = Settings::load(global)?;
+    settings.refuse_rehearsal_against_box()?;
+    let outcome = night(global, &settings, credentials()?, args.accept_shrink).await?;
+    report(printer, &settings, &outcome)?;
+    Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
+}
+
+/// One night in a locked store.
+pub(crate) async fn night(
+    global: &Global,
+    settings: &Settings,
+    credentials: Credentials,
+    accept_shrink_percent: Option<f64>,
+) -> Result<Outcome, CommandError> {
+    let stop = stop_on_signals()?;
+    let mut store = Store::open_or_create(&settings.store, &settings.access, Uuid::new_v4())?;
+    let _lock = Store::lock(store.root())?;
+    let meter = Arc::new(Meter::default());
+    let _progress = Progress::of(Arc::clone(&meter), global);
+    let clock = data_clock(settings.rehearsed_now);
+    let night = Night { settings, credentials, clock, accept_shrink_percent, meter, stop };
+    night.run(&mut store).await
+}
+
+/// Says how the night went: a table for people, one object for programs.
+pub(crate) fn report(printer: &Printer, settings: &Settings, outcome: &Outcome) -> Result<(), CommandError> {
+    let run = &outcome.run;
+    let rows =
+        |name: &str| outcome.tables.iter().find(|t| t.counted.table_name == name).map(|t| t.rows_in_lake);
+    let mut facts: Vec<(&str, Value)> = vec![
+        ("run_number", json!(run.run_number)),
+        ("night", json!(run.snapshot_date)),
+        ("published", json!(settings.store.join(boxseat_output::warehouse::FILE_NAME))),
+    ];
+    for table in ["users", "groups", "memberships", "email_aliases", "events"] {
+        if let Some(rows) = rows(table) {
+            facts.push((table, json!(rows)));
+        }
+    }
+    facts.extend([
+        ("api_calls", json!(run.calls_count)),
+        ("retries", json!(run.retries_count)),
+        ("waited_seconds", json!(run.waited_seconds)),
+        ("unknown_fields", json!(run.unknown_fields_count)),
+        ("rejects", json!(run.rejects_count)),
+    ]);
+    match printer.format() {
+        Format::Table => {
+            let words: Vec<String> = facts
+                .iter()
+                .map(|(key, value)| format!("{}: {}", key.replace('_', " "), plain(value)))
+                .collect();
+            printer.note(words.join(", "));
+        }
+        _ => printer.facts("sync", &facts)?,
+    }
+    if run.rejects_count > 0 {
+        printer.note(format!("{} records could not be understood; see table rejects", run.rejects_count));
+    }
+    Ok(())
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// SIGINT and SIGTERM let pages in flight come in; the second one ends the process at once.
+fn stop_on_signals() -> Result<CancellationToken, CommandError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |e| CommandError::failed("cannot listen for signals", e);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if token.is_cancelled() {
+                std::process::exit(i32::from(crate::error::INTERRUPTED));
+            }
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}

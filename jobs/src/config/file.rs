@@ -1,0 +1,360 @@
+//! `boxseat.toml`: every key, with the environment laid over it.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_pipeline::normalise::Privacy;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::variable;
+use crate::error::CommandError;
+
+/// The file's keys; units, defaults and reasons stand in `boxseat.example.toml`, which a test keeps equal to these.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) rate: Rate,
+    pub(super) sync: Sync,
+    pub(super) idle: Idle,
+    pub(super) licence: Vec<Licence>,
+    #[serde(rename = "box")]
+    pub(super) boxed: BoxSection,
+    pub(super) publish: Publish,
+    pub(super) privacy: Privacy,
+    pub(super) retention: Retention,
+    pub(super) reclaim: Reclaim,
+    pub(super) lake: Lake,
+}
+
+/// `[rate]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Rate {
+    pub(super) calls_per_minute: u32,
+    pub(super) concurrency: u32,
+    pub(super) monthly_calls: Option<u64>,
+}
+
+/// `[sync]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sync {
+    pub(super) login_window_days: u32,
+    pub(super) settle_minutes: u32,
+    pub(super) overlap_hours: u32,
+    pub(super) alias_sweep_days: u32,
+    pub(super) membership_resync_days: u32,
+    pub(super) shrink_guard_percent: f64,
+    pub(super) resume_hours: u32,
+    pub(super) raw_retention_runs: u32,
+    pub(super) activity_events: Vec<String>,
+    pub(super) quiet_dates: Vec<Date>,
+}
+
+/// `[idle]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Idle {
+    pub(super) idle_after_days: u32,
+    pub(super) new_user_grace_days: u32,
+    pub(super) returned_grace_days: u32,
+    pub(super) leave_file: Option<PathBuf>,
+    pub(super) service_accounts: Vec<String>,
+}
+
+/// `[[licence]]`, read and checked when licence terms come.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the keys are a contract with people's files; their use comes with licence terms"
+)]
+pub(super) struct Licence {
+    plan_id: String,
+    valid_from: Option<Date>,
+    valid_to: Option<Date>,
+    seats_purchased: Option<u64>,
+    cost_per_seat_monthly: Option<Value>,
+    currency: Option<String>,
+    term_start: Option<Date>,
+    renewal_date: Option<Date>,
+    notice_by: Option<Date>,
+    box_plan: Option<String>,
+    external_seats: Option<u64>,
+    console_seats_used: Option<u64>,
+    console_seen_at: Option<Date>,
+    match_rule: Option<String>,
+}
+
+/// `[box]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BoxSection {
+    pub(super) api_url: Option<String>,
+    pub(super) token_url: Option<String>,
+    pub(super) allow_hosts: Vec<String>,
+}
+
+/// `[publish]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Publish {
+    pub(super) mode: Option<String>,
+    pub(super) group: Option<String>,
+}
+
+/// `[retention]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    pub(super) events_days: Option<u32>,
+    pub(super) nights_daily_days: Option<u32>,
+}
+
+/// `[reclaim]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reclaim {
+    pub(super) policy: Option<PathBuf>,
+}
+
+/// `[lake]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Lake {
+    pub(super) url: Option<String>,
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self { calls_per_minute: 950, concurrency: 16, monthly_calls: None }
+    }
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self {
+            login_window_days: 183,
+            settle_minutes: 15,
+            overlap_hours: 48,
+            alias_sweep_days: 30,
+            membership_resync_days: 7,
+            shrink_guard_percent: 10.0,
+            resume_hours: 12,
+            raw_retention_runs: 7,
+            activity_events: Vec::new(),
+            quiet_dates: Vec::new(),
+        }
+    }
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self {
+            idle_after_days: 90,
+            new_user_grace_days: 45,
+            returned_grace_days: 60,
+            leave_file: None,
+            service_accounts: Vec::new(),
+        }
+    }
+}
+
+/// A TOML date, or the same as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Date(pub(super) chrono::NaiveDate);
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = match Value::deserialize(d)? {
+            Value::String(text) => text,
+            Value::Datetime(date) => date.to_string(),
+            other => {
+                return Err(serde::de::Error::custom(format!("{other} is not a date such as 2026-03-31")));
+            }
+        };
+        text.parse()
+            .map(Date)
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a date such as 2026-03-31")))
+    }
+}
+
+/// Reads the file asked for, or the first that is there; no file is no error unless it was asked for by name.
+pub(super) fn read(asked: Option<&Path>) -> Result<File, CommandError> {
+    let path = match asked {
+        Some(path) => Some(path.to_owned()),
+        None => standard_places().into_iter().find(|path| path.exists()),
+    };
+    let text = match &path {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path).map_err(|e| {
+            CommandError::usage(format!("cannot read the configuration {}", path.display()))
+                .because(e)
+                .hint("--config names another file; boxseat.example.toml shows every key")
+        })?,
+    };
+    let name = path.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+    parse(&name, &text, environment())
+}
+
+fn standard_places() -> Vec<PathBuf> {
+    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let configs = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+    std::iter::once(PathBuf::from("boxseat.toml"))
+        .chain(configs.map(|dir| dir.join("boxseat/boxseat.toml")))
+        .collect()
+}
+
+/// Sections whose keys the environment may set.
+const SECTIONS: &[&str] =
+    &["rate", "sync", "idle", "box", "publish", "privacy", "retention", "reclaim", "lake"];
+
+/// `BOXSEAT_<SECTION>_<KEY>` as (section, key, value), besides the two addresses that have short names.
+#[expect(clippy::disallowed_methods, reason = "the one place that looks through the environment")]
+fn environment() -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        let Some(rest) = name.strip_prefix("BOXSEAT_").filter(|_| !value.is_empty()) else { continue };
+        let rest = rest.to_ascii_lowercase();
+        if rest == "api_url" || rest == "token_url" {
+            found.push(("box".to_owned(), rest, value.to_owned()));
+        } else if let Some((section, key)) =
+            rest.split_once('_').filter(|(section, _)| SECTIONS.contains(section))
+        {
+            found.push((section.to_owned(), key.to_owned(), value.to_owned()));
+        }
+    }
+    found
+}
+
+fn parse(name: &str, text: &str, overrides: Vec<(String, String, String)>) -> Result<File, CommandError> {
+    let broken = |e: toml::de::Error| CommandError::usage(format!("{name} cannot be understood")).because(e);
+    let mut whole: Table = text.parse().map_err(broken)?;
+    // First the file alone, so that an error in it shows its line.
+    let file: File = toml::from_str(text).map_err(|e| explain(name, e))?;
+    if overrides.is_empty() {
+        return Ok(file);
+    }
+    for (section, key, value) in overrides {
+        let section = whole.entry(section).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(section) = section {
+            section.insert(key, scalar(&value));
+        }
+    }
+    whole.try_into().map_err(|e| explain("BOXSEAT_* in the environment", e))
+}
+
+/// A value as TOML reads it (`12`, `true`, `["a"]`), else as text.
+fn scalar(text: &str) -> Value {
+    format!("value = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| Value::String(text.into()))
+}
+
+/// Names the nearest right key for a misspelt one.
+fn explain(name: &str, error: toml::de::Error) -> CommandError {
+    let message = error.message().to_owned();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let command = CommandError::usage(format!("{name} cannot be understood")).because(error);
+    let Some((unknown, known)) = quoted.split_first().filter(|_| message.starts_with("unknown field")) else {
+        return command;
+    };
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)));
+    match nearest {
+        Some(nearest) => command.hint(format!("there is no key `{unknown}`; the nearest one is `{nearest}`")),
+        None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> (Vec<String>, Vec<String>) {
+        let error = parse("boxseat.toml", text, Vec::new()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        (error.lines(), error.hints().to_vec())
+    }
+
+    #[test]
+    fn a_misspelt_key_names_the_nearest_right_one() {
+        let (lines, hints) = error("[rate]\ncalls_per_minuet = 950\n");
+        assert!(lines.join("\n").contains("line 2"), "{lines:?}");
+        assert_eq!(hints, ["there is no key `calls_per_minuet`; the nearest one is `calls_per_minute`"]);
+        assert_eq!(error("[snyc]\n").1, ["there is no key `snyc`; the nearest one is `sync`"]);
+    }
+
+    #[test]
+    fn dates_are_dates_or_texts() {
+        let file = parse("f", "[sync]\nquiet_dates = [2026-12-25, \"2026-12-26\"]\n", Vec::new()).unwrap();
+        assert_eq!(file.sync.quiet_dates.len(), 2);
+        assert!(error("[sync]\nquiet_dates = [\"Christmas\"]\n").0.join("\n").contains("is not a date"));
+    }
+
+    #[test]
+    fn the_environment_outranks_the_file() {
+        let overrides = vec![
+            ("rate".to_owned(), "calls_per_minute".to_owned(), "60".to_owned()),
+            ("publish".to_owned(), "mode".to_owned(), "0600".to_owned()),
+        ];
+        let file = parse("f", "[rate]\ncalls_per_minute = 5\nconcurrency = 2\n", overrides).unwrap();
+        assert_eq!((file.rate.calls_per_minute, file.rate.concurrency), (60, 2));
+        let wrong = parse("f", "", vec![("rate".into(), "concurency".into(), "1".into())]).unwrap_err();
+        assert_eq!(wrong.hints(), ["there is no key `concurency`; the nearest one is `concurrency`"]);
+    }
+
+    #[test]
+    fn the_example_shows_every_key_with_its_default() {
+        let text = include_str!("../../../boxseat.example.toml");
+        // Every commented-out setting of the example, taken in, must be a key, and all defaults must be what they say.
+        let bare: String = text
+            .lines()
+            .filter_map(|line| match line.strip_prefix("#") {
+                Some(setting) if setting.contains('=') && !setting.starts_with(' ') => Some(setting),
+                Some(_) => None,
+                None => Some(line),
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let example =
+            parse("boxseat.example.toml", &bare, Vec::new()).unwrap_or_else(|e| panic!("{:?}", e.lines()));
+        let (rate, sync, idle) = (Rate::default(), Sync::default(), Idle::default());
+        assert_eq!(
+            (example.rate.calls_per_minute, example.rate.concurrency),
+            (rate.calls_per_minute, rate.concurrency)
+        );
+        assert_eq!(
+            (
+                example.sync.login_window_days,
+                example.sync.settle_minutes,
+                example.sync.overlap_hours,
+                example.sync.resume_hours
+            ),
+            (sync.login_window_days, sync.settle_minutes, sync.overlap_hours, sync.resume_hours)
+        );
+        assert_eq!(
+            (
+                example.sync.alias_sweep_days,
+                example.sync.membership_resync_days,
+                example.sync.raw_retention_runs
+            ),
+            (sync.alias_sweep_days, sync.membership_resync_days, sync.raw_retention_runs)
+        );
+        assert_eq!(
+            (
+                example.idle.idle_after_days,
+                example.idle.new_user_grace_days,
+                example.idle.returned_grace_days
+            ),
+            (idle.idle_after_days, idle.new_user_grace_days, idle.returned_grace_days)
+        );
+        for section in SECTIONS {
+            assert!(text.contains(&format!("[{section}]")), "the example lacks [{section}]");
+        }
+    }
+}

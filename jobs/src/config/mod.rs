@@ -1,0 +1,19 @@
+//! Flags over `BOXSEAT_*` environment over `boxseat.toml`, resolved once into [`Settings`].
+
+mod credentials;
+mod file;
+mod settings;
+
+pub(crate) use credentials::credentials;
+pub(crate) use settings::Settings;
+
+/// Whether the person asked for no colour (<https://no-color.org>).
+pub(crate) fn no_color() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
+/// An environment variable; empty counts as unset, and text that is no UTF-8 as well.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads single variables")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

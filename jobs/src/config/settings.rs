@@ -1,0 +1,264 @@
+//! Raw keys become [`Settings`], once; nothing after this reads the environment or a file of configuration.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use boxseat_output::durable::Access;
+use boxseat_output::warehouse::Resources;
+use boxseat_pipeline::client::ClientSettings;
+use boxseat_pipeline::normalise::Privacy;
+use boxseat_schemas::settings::ReportSettings;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use url::Url;
+
+use super::file::{self, File};
+use crate::cli::Global;
+use crate::error::CommandError;
+
+/// Everything the commands need to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Directory of the store.
+    pub(crate) store: PathBuf,
+    /// Where Box is, and how fast it may be asked.
+    pub(crate) endpoints: Endpoints,
+    /// Calls in flight at once.
+    pub(crate) concurrency: usize,
+    /// Days of logins the first run reads back.
+    pub(crate) login_window: TimeDelta,
+    /// How long before now the event window ends.
+    pub(crate) settle: TimeDelta,
+    /// How much of the previous window is read again.
+    pub(crate) overlap: TimeDelta,
+    /// How much a table may shrink in a night.
+    pub(crate) shrink_guard_percent: f64,
+    /// How long an unsealed run may be resumed.
+    pub(crate) resume: TimeDelta,
+    /// Spools of ended runs kept as evidence.
+    pub(crate) raw_retention_runs: usize,
+    /// Days without events that are holidays and no holes.
+    pub(crate) quiet_dates: Vec<NaiveDate>,
+    /// Thresholds that travel into the warehouse.
+    pub(crate) report: ReportSettings,
+    /// What of an event may be kept.
+    pub(crate) privacy: Privacy,
+    /// Who may read lake and warehouse.
+    pub(crate) access: Access,
+    /// What DuckDB may use.
+    pub(crate) resources: Resources,
+    /// `--now`.
+    pub(crate) rehearsed_now: Option<DateTime<Utc>>,
+}
+
+/// Where Box is, and how fast it may be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoints {
+    /// Addresses and pace.
+    pub(crate) client: ClientSettings,
+    /// Whether the API is on this machine: rehearsals alone may move the clock.
+    pub(crate) is_loopback: bool,
+}
+
+impl Settings {
+    /// Reads flags, environment and file.
+    ///
+    /// # Errors
+    /// Exit 2, naming the key and what it may be.
+    pub(crate) fn load(global: &Global) -> Result<Self, CommandError> {
+        Self::resolve(&file::read(global.config.as_deref())?, global)
+    }
+
+    /// What a configuration without a single key gives: the demo's.
+    ///
+    /// # Errors
+    /// None; the type is that of [`Settings::load`].
+    pub(crate) fn defaults(global: &Global) -> Result<Self, CommandError> {
+        Self::resolve(&File::default(), global)
+    }
+
+    fn resolve(file: &File, global: &Global) -> Result<Self, CommandError> {
+        warn_about_keys_without_effect(file);
+        if let Some(url) = &file.lake.url {
+            return Err(CommandError::usage(format!(
+                "[lake] url = {url:?}: a lake outside the store comes later"
+            )));
+        }
+        let days = |days: u32| TimeDelta::days(i64::from(days));
+        let small = |name: &str, value: u32| {
+            i32::try_from(value)
+                .map_err(|_| CommandError::usage(format!("{name} = {value} is more days than time has")))
+        };
+        if !(1..=365).contains(&file.sync.login_window_days) {
+            return Err(CommandError::usage(format!(
+                "[sync] login_window_days = {}: Box keeps 365 days of events, so 1 to 365",
+                file.sync.login_window_days
+            )));
+        }
+        if !(0.0..=100.0).contains(&file.sync.shrink_guard_percent) {
+            return Err(CommandError::usage(format!(
+                "[sync] shrink_guard_percent = {}: it is a percentage, 0 to 100",
+                file.sync.shrink_guard_percent
+            )));
+        }
+        Ok(Self {
+            store: global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse")),
+            endpoints: endpoints(file)?,
+            concurrency: usize::try_from(file.rate.concurrency)
+                .ok()
+                .filter(|n| (1..=256).contains(n))
+                .ok_or_else(|| {
+                    CommandError::usage(format!("[rate] concurrency = {}: 1 to 256", file.rate.concurrency))
+                })?,
+            login_window: days(file.sync.login_window_days),
+            settle: TimeDelta::minutes(i64::from(file.sync.settle_minutes)),
+            overlap: TimeDelta::hours(i64::from(file.sync.overlap_hours)),
+            shrink_guard_percent: file.sync.shrink_guard_percent,
+            resume: TimeDelta::hours(i64::from(file.sync.resume_hours)),
+            raw_retention_runs: file.sync.raw_retention_runs as usize,
+            quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
+            report: ReportSettings {
+                idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
+                new_user_grace_days: small("[idle] new_user_grace_days", file.idle.new_user_grace_days)?,
+                login_window_days: small("[sync] login_window_days", file.sync.login_window_days)?,
+                service_accounts: file.idle.service_accounts.clone(),
+            },
+            privacy: file.privacy,
+            access: access(file)?,
+            resources: Resources::default(),
+            rehearsed_now: global.now,
+        })
+    }
+
+    /// Refuses `--now` unless Box is a stand-in on this machine.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn refuse_rehearsal_against_box(&self) -> Result<(), CommandError> {
+        if self.rehearsed_now.is_some() && !self.endpoints.is_loopback {
+            return Err(CommandError::usage("--now moves the clock, and the API is not on this machine")
+                .hint("rehearse against `boxseat simulate`, or leave --now out"));
+        }
+        Ok(())
+    }
+}
+
+/// Keys that are accepted because they are a contract with people's files, but do nothing yet: silence would be a lie.
+fn warn_about_keys_without_effect(file: &File) {
+    let defaults = (file::Sync::default(), file::Idle::default());
+    let idle = [
+        ("[rate] monthly_calls", file.rate.monthly_calls.is_some()),
+        ("[sync] alias_sweep_days", file.sync.alias_sweep_days != defaults.0.alias_sweep_days),
+        (
+            "[sync] membership_resync_days",
+            file.sync.membership_resync_days != defaults.0.membership_resync_days,
+        ),
+        ("[sync] activity_events", !file.sync.activity_events.is_empty()),
+        ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.1.returned_grace_days),
+        ("[idle] leave_file", file.idle.leave_file.is_some()),
+        ("[[licence]]", !file.licence.is_empty()),
+        ("[retention] events_days", file.retention.events_days.is_some()),
+        ("[retention] nights_daily_days", file.retention.nights_daily_days.is_some()),
+        ("[reclaim] policy", file.reclaim.policy.is_some()),
+    ];
+    let keys: Vec<&str> = idle.into_iter().filter_map(|(key, set)| set.then_some(key)).collect();
+    if !keys.is_empty() {
+        tracing::warn!("this version does nothing with {}", keys.join(", "));
+    }
+}
+
+fn access(file: &File) -> Result<Access, CommandError> {
+    let text = file.publish.mode.as_deref().unwrap_or("0640");
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode & !0o666 == 0 && mode & 0o600 == 0o600);
+    let mode = mode.ok_or_else(|| {
+        CommandError::usage(format!("[publish] mode = {text:?}: permission bits in octal, owner read and write among them, such as \"0640\""))
+    })?;
+    Ok(Access { mode, group: file.publish.group.clone() })
+}
+
+fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
+    let address = |key: &str, text: Option<&str>, default: &str| -> Result<Url, CommandError> {
+        let text = text.unwrap_or(default);
+        let url: Url = text.parse().map_err(|e| {
+            CommandError::usage(format!("{key} = {text:?} is not an address")).because(UrlError(e))
+        })?;
+        check_host(key, &url, &file.boxed.allow_hosts)?;
+        Ok(url)
+    };
+    let api_url = address("api_url", file.boxed.api_url.as_deref(), "https://api.box.com/2.0")?;
+    let token_url =
+        address("token_url", file.boxed.token_url.as_deref(), "https://api.box.com/oauth2/token")?;
+    let is_loopback = is_loopback(&api_url);
+    if is_loopback != self::is_loopback(&token_url) {
+        return Err(CommandError::usage(format!("api_url is {api_url} and token_url {token_url}: one is on this machine, the other is not"))
+            .hint("set BOXSEAT_API_URL and BOXSEAT_TOKEN_URL together: a secret must not go where it does not belong"));
+    }
+    let calls_per_minute = NonZeroU32::new(file.rate.calls_per_minute)
+        .ok_or_else(|| CommandError::usage("[rate] calls_per_minute = 0: nothing could ever be read"))?;
+    Ok(Endpoints { client: ClientSettings { api_url, token_url, calls_per_minute }, is_loopback })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct UrlError(url::ParseError);
+
+/// Tokens go to box.com, to this machine, or where the operator says; unencrypted to this machine alone.
+fn check_host(key: &str, url: &Url, allow_hosts: &[String]) -> Result<(), CommandError> {
+    let host = url.host_str().unwrap_or_default();
+    let loopback = is_loopback(url);
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        "http" => {
+            return Err(CommandError::usage(format!(
+                "{key} = {url}: plain http would send the token readable for everybody"
+            ))
+            .hint("use https; plain http is for a stand-in on this machine"));
+        }
+        other => {
+            return Err(CommandError::usage(format!("{key} = {url}: {other} is neither https nor http")));
+        }
+    }
+    let known = loopback
+        || host == "box.com"
+        || host.ends_with(".box.com")
+        || allow_hosts.iter().any(|allowed| allowed == host);
+    if known {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("{key} = {url}: {host} is not Box"))
+        .hint(format!("if it is a gateway of yours, add it: [box] allow_hosts = [\"{host}\"]")))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(url::Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_go_only_where_they_belong() {
+        for (url, allowed) in [
+            ("https://api.box.com/2.0", true),
+            ("https://api.box.com.evil.test/2.0", false),
+            ("https://evilbox.com/2.0", false),
+            ("http://api.box.com/2.0", false),
+            ("http://127.0.0.1:8808/2.0", true),
+            ("http://[::1]:8808/2.0", true),
+            ("http://localhost:8808/2.0", true),
+            ("http://10.0.0.7/2.0", false),
+            ("https://gateway.acme.test/2.0", true),
+            ("ftp://127.0.0.1/", false),
+        ] {
+            let checked = check_host("api_url", &url.parse().unwrap(), &["gateway.acme.test".to_owned()]);
+            assert_eq!(checked.is_ok(), allowed, "{url}");
+        }
+    }
+}

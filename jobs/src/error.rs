@@ -1,0 +1,191 @@
+//! What a command tells a person and cron: what failed, what to do, and one number.
+
+use std::error::Error as StdError;
+
+use boxseat_output as output;
+use boxseat_pipeline as pipeline;
+
+/// 1: it failed.
+pub(crate) const FAILED: u8 = 1;
+/// 2: usage or configuration.
+pub(crate) const USAGE: u8 = 2;
+/// 3: refused by a guard; the old night stays.
+pub(crate) const REFUSED: u8 = 3;
+/// 4: done, with rejected rows.
+pub(crate) const REJECTS: u8 = 4;
+/// 75: try again later (`EX_TEMPFAIL` of sysexits).
+pub(crate) const TRY_LATER: u8 = 75;
+/// 130: interrupted (128 + SIGINT).
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// A failure of a command.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    what: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    hints: Vec<String>,
+    code: u8,
+}
+
+impl CommandError {
+    fn new(code: u8, what: impl Into<String>) -> Self {
+        Self { what: what.into(), source: None, hints: Vec::new(), code }
+    }
+
+    /// Something failed that should not.
+    pub(crate) fn failed(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self { source: Some(Box::new(source)), ..Self::new(FAILED, what) }
+    }
+
+    /// Usage or configuration is wrong.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(USAGE, what)
+    }
+
+    /// A guard said no.
+    pub(crate) fn refused(what: impl Into<String>) -> Self {
+        Self::new(REFUSED, what)
+    }
+
+    /// Later it may work.
+    pub(crate) fn try_later(what: impl Into<String>) -> Self {
+        Self::new(TRY_LATER, what)
+    }
+
+    /// Adds a way out.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    pub(crate) fn because(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The message and its causes, one line each.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.what.clone()];
+        let mut cause: Option<&(dyn StdError + 'static)> = self.source.as_ref().map(|e| &**e as _);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !lines.contains(&text) {
+                lines.push(text);
+            }
+            cause = error.source();
+        }
+        lines
+    }
+}
+
+impl From<pipeline::Error> for CommandError {
+    fn from(error: pipeline::Error) -> Self {
+        use pipeline::ErrorKind;
+        let code = match error.kind() {
+            ErrorKind::Configure => USAGE,
+            ErrorKind::TryLater => TRY_LATER,
+            ErrorKind::Refused => REFUSED,
+            ErrorKind::Interrupted => INTERRUPTED,
+            _ => FAILED,
+        };
+        let hint = match &error {
+            pipeline::Error::SignIn { .. } => Some(
+                "check BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID (or BOXSEAT_TOKEN), and in the Box admin console that the app is authorised; after any change in the developer console it must be authorised again".to_owned(),
+            ),
+            pipeline::Error::Denied { endpoint, .. } => Some(scope_hint(endpoint)),
+            pipeline::Error::GaveUp { garbled: false, .. } => {
+                Some("what was read is kept: start again later and it goes on from here".to_owned())
+            }
+            pipeline::Error::GaveUp { garbled: true, .. } | pipeline::Error::Rejected { .. } => Some(
+                "something between here and Box may have answered in its place (proxy, gateway); what was read is kept, start again to go on".to_owned(),
+            ),
+            pipeline::Error::IncompleteWalk { .. } => {
+                Some("nothing was published, the old night stays; the next start reads anew".to_owned())
+            }
+            pipeline::Error::Guard(refusal) => Some(refusal.hint().to_owned()),
+            pipeline::Error::Spool { path, .. } => Some(format!(
+                "move {} away and start again: the run is then given up and read anew",
+                path.parent().unwrap_or(path).display()
+            )),
+            _ => None,
+        };
+        let mut command = Self::new(code, error.to_string());
+        command.hints.extend(hint);
+        command.source = match error {
+            pipeline::Error::Io { source, .. } => Some(Box::new(source)),
+            pipeline::Error::Page { source, .. } => Some(Box::new(source)),
+            _ => None,
+        };
+        command
+    }
+}
+
+/// What to tick in Box's console so that an endpoint answers.
+fn scope_hint(endpoint: &str) -> String {
+    let tick = match endpoint {
+        "GET /events" => {
+            "\"Manage enterprise properties\", and give the account \"Run new reports and access existing reports\""
+        }
+        "GET /groups" | "GET /groups/{id}/memberships" | "GET /users/{id}/memberships" => "\"Manage groups\"",
+        _ => "\"Manage users\"",
+    };
+    format!(
+        "in the Box developer console set the app's access to \"App + Enterprise Access\" and tick {tick}; then have an admin authorise the app again"
+    )
+}
+
+impl From<output::Error> for CommandError {
+    fn from(error: output::Error) -> Self {
+        use output::ErrorKind;
+        let (code, hint) = match error.kind() {
+            ErrorKind::Input => (USAGE, None),
+            ErrorKind::Taken => (TRY_LATER, Some("another host works on this lake; start again later")),
+            ErrorKind::Passed => (
+                REFUSED,
+                Some(
+                    "another host has written a later run to this lake; only one may write: use one store per lake",
+                ),
+            ),
+            ErrorKind::CheckFailed => (
+                REFUSED,
+                Some(
+                    "the old night stays published; the spool is kept, so nothing is lost: please report it",
+                ),
+            ),
+            ErrorKind::Newer => (USAGE, Some("use the boxseat version that wrote it, or a newer one")),
+            ErrorKind::Io => (
+                FAILED,
+                Some(
+                    "check free space and permissions of the store; what was read is kept, start again to go on",
+                ),
+            ),
+            _ => (FAILED, None),
+        };
+        let mut command = Self::new(code, error.to_string());
+        command.hints.extend(hint.map(str::to_owned));
+        command.source = into_source(error);
+        command
+    }
+}
+
+/// The cause inside an error whose own text is already told.
+fn into_source(error: output::Error) -> Option<Box<dyn StdError + Send + Sync>> {
+    use output::Error;
+    Some(match error {
+        Error::Query(source) | Error::Duckdb { source, .. } => Box::new(source),
+        Error::Io { source, .. } => Box::new(source),
+        Error::Store { source, .. } => Box::new(source),
+        Error::Table { source, .. } => source,
+        Error::Rows { source, .. } => source,
+        _ => return None,
+    })
+}

@@ -1,0 +1,64 @@
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod error;
+mod printer;
+mod store;
+mod sync;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use error::CommandError;
+use printer::Printer;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version go to stdout and are no failure; clap knows which is which.
+            let code = if e.use_stderr() { error::USAGE } else { 0 };
+            let _ = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    terminal::log_to_stderr(&cli.global);
+    let printer = Printer::new(&cli.global);
+    match run(cli, &printer) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            printer.error(&e);
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
+        Command::Publish(args) => commands::publish::run(&global, &args, printer),
+        Command::Status(args) => commands::status::run(&global, &args, printer),
+        Command::Query(args) => commands::query::run(&global, &args, printer),
+        Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
+        Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
+        Command::Completions(args) => commands::completions::run(&args),
+    }
+}
+
+fn on_runtime(command: impl Future<Output = Result<u8, CommandError>>) -> Result<u8, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CommandError::failed("cannot start the runtime", e))?;
+    let done = runtime.block_on(command);
+    // Disk work still running belongs to a command that has failed already.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}

@@ -1,0 +1,188 @@
+//! Results on stdout, everything else on stderr.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value, json};
+
+use crate::cli::{Colour, Format, Global};
+use crate::error::CommandError;
+
+/// Version of every JSON result; grows when a field changes its meaning or goes.
+pub(crate) const JSON_SCHEMA_VERSION: u32 = 1;
+
+/// Where a command speaks.
+pub(crate) struct Printer {
+    format: Format,
+    quiet: bool,
+    colour: bool,
+}
+
+/// A result: rows under headings, or one thing with named values.
+pub(crate) struct Grid {
+    /// Headings.
+    pub(crate) columns: Vec<String>,
+    /// Values; numbers are right-aligned.
+    pub(crate) rows: Vec<Vec<Value>>,
+}
+
+impl Printer {
+    pub(crate) fn new(global: &Global) -> Self {
+        let colour = match global.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => std::io::stderr().is_terminal() && !crate::config::no_color(),
+        };
+        Self { format: global.format, quiet: global.quiet, colour }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// A sentence for the person at the terminal or in cron's mail.
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{}", visible(text.as_ref()));
+        }
+    }
+
+    /// What failed, why, and what to do.
+    pub(crate) fn error(&self, error: &CommandError) {
+        let mut stderr = std::io::stderr().lock();
+        let (red, cyan, plain) =
+            if self.colour { ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[0m") } else { ("", "", "") };
+        for (index, line) in error.lines().iter().enumerate() {
+            let label = if index == 0 { format!("{red}error:{plain}") } else { "  because:".to_owned() };
+            let _ = writeln!(stderr, "{label} {}", visible(line));
+        }
+        for hint in error.hints() {
+            let _ = writeln!(stderr, "{cyan}hint:{plain} {}", visible(hint));
+        }
+    }
+
+    /// Rows, in the format asked for. `name` is the JSON key.
+    pub(crate) fn grid(&self, name: &str, grid: &Grid) -> Result<(), CommandError> {
+        match self.format {
+            Format::Table => self.out(&table(grid)),
+            Format::Csv => self.out(&csv(grid)),
+            Format::Json => {
+                let rows: Vec<Value> = grid
+                    .rows
+                    .iter()
+                    .map(|row| Value::Object(grid.columns.iter().cloned().zip(row.iter().cloned()).collect()))
+                    .collect();
+                self.json(json!({ name: rows }))
+            }
+        }
+    }
+
+    /// One thing with named values.
+    pub(crate) fn facts(&self, name: &str, facts: &[(&str, Value)]) -> Result<(), CommandError> {
+        if self.format == Format::Json {
+            let facts: Map<String, Value> =
+                facts.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+            return self.json(json!({ name: facts }));
+        }
+        let grid = Grid {
+            columns: vec![name.to_owned(), String::new()],
+            rows: facts
+                .iter()
+                .map(|(key, value)| vec![Value::String((*key).to_owned()), value.clone()])
+                .collect(),
+        };
+        self.grid(name, &grid)
+    }
+
+    /// A JSON object, with the schema version on top.
+    pub(crate) fn json(&self, body: Value) -> Result<(), CommandError> {
+        let mut whole = Map::from_iter([("schema_version".to_owned(), json!(JSON_SCHEMA_VERSION))]);
+        whole.extend(body.as_object().cloned().unwrap_or_default());
+        self.out(&format!("{}\n", serde_json::to_string_pretty(&whole).expect("JSON of JSON")))
+    }
+
+    /// Text to stdout. A reader that closed the pipe (`| head`) has what it wanted.
+    pub(crate) fn out(&self, text: &str) -> Result<(), CommandError> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(CommandError::failed("cannot write to stdout", e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn table(grid: &Grid) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(grid.columns.iter().map(|name| visible(name)));
+    for row in &grid.rows {
+        table.add_row(row.iter().map(|value| visible(&plain(value))));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if grid.rows.iter().any(|row| row[index].is_number()) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("{table}\n")
+}
+
+fn csv(grid: &Grid) -> String {
+    let line = |cells: Vec<String>| cells.join(",") + "\r\n";
+    let mut text = line(grid.columns.iter().map(|name| csv_cell(&Value::String(name.clone()))).collect());
+    for row in &grid.rows {
+        text.push_str(&line(row.iter().map(csv_cell).collect()));
+    }
+    text
+}
+
+/// One CSV cell. Text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection).
+fn csv_cell(value: &Value) -> String {
+    let mut text = plain(value);
+    if value.is_string() && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        text.insert(0, '\'');
+    }
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Text without anything that moves the cursor, hides or turns other text: control and bidirectional characters are shown as
+/// their code.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' => "\n".to_owned(),
+            c if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') => {
+                format!("\\u{{{:x}}}", u32::from(c))
+            }
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreadsheets_see_no_formula() {
+        let cell = |text: &str| csv_cell(&Value::String(text.to_owned()));
+        assert_eq!(cell("=cmd|' /C calc'!A0"), "'=cmd|' /C calc'!A0");
+        assert_eq!(cell("@SUM(A1,A2)"), "\"'@SUM(A1,A2)\"");
+        assert_eq!(csv_cell(&json!(-5)), "-5");
+        assert_eq!(cell("say \"hi\""), "\"say \"\"hi\"\"\"");
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor_or_turns_the_line() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+    }
+}

@@ -1,0 +1,197 @@
+//! A store: the directory with lake, spool, state and the published file, bound to one enterprise, written by one process.
+//!
+//! ```text
+//! <store>/boxseat.duckdb   what analysts open
+//!         lake/            every night, as Delta tables; lake/_runs/<n>.json reserves numbers
+//!         spool/<n>/       raw answers of recent runs
+//!         state/           store.json (id, enterprise), lock
+//! ```
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use boxseat_output::lake::Lake;
+use boxseat_pipeline::spool::SpoolDir;
+use boxseat_schemas::RunNumber;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::CommandError;
+
+/// An open store.
+pub(crate) struct Store {
+    root: PathBuf,
+    access: Access,
+    identity: Identity,
+    lake: Lake,
+}
+
+/// `state/store.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identity {
+    format: u32,
+    store_id: Uuid,
+    /// Bound by the first sync, never changed.
+    enterprise_id: Option<String>,
+}
+
+const FORMAT: u32 = 1;
+
+impl Store {
+    /// Opens a store; a directory that is none yet becomes one.
+    ///
+    /// # Errors
+    /// Permissions, disk, or a `store.json` that is damaged or of a newer version.
+    pub(crate) fn open_or_create(root: &Path, access: &Access, new_id: Uuid) -> Result<Self, CommandError> {
+        durable::create_directory(&root.join("state"), access).map_err(|e| {
+            CommandError::from(e).hint(format!(
+                "{} must be writable for the user that runs boxseat; --store names another directory",
+                root.display()
+            ))
+        })?;
+        let path = root.join("state/store.json");
+        if !path.exists() {
+            let identity = Identity { format: FORMAT, store_id: new_id, enterprise_id: None };
+            write_identity(&path, &identity, access)?;
+        }
+        Self::open(root, access)
+    }
+
+    /// Opens a store that must be there.
+    ///
+    /// # Errors
+    /// As [`Store::open_or_create`]; exit 2 when there is none.
+    pub(crate) fn open(root: &Path, access: &Access) -> Result<Self, CommandError> {
+        let path = root.join("state/store.json");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
+                    .hint("`boxseat sync` makes one; --store names another directory; to try it without Box: boxseat demo"));
+            }
+            Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+        };
+        let identity: Identity = serde_json::from_str(&text).map_err(|e| {
+            CommandError::failed(format!("{} is damaged", path.display()), e)
+                .hint("restore it from a backup; the lake names the store in sync_runs.store_id")
+        })?;
+        if identity.format != FORMAT {
+            return Err(CommandError::usage(format!(
+                "{} has format {}, this version reads {FORMAT}",
+                path.display(),
+                identity.format
+            ))
+            .hint("use the boxseat version that wrote it, or a newer one"));
+        }
+        let lake = Lake::open(&root.join("lake"), access.clone())?;
+        Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake })
+    }
+
+    /// Takes the store for this process; held until the guard is dropped or the process ends, however it ends.
+    ///
+    /// # Errors
+    /// Exit 75 naming the holder.
+    pub(crate) fn lock(root: &Path) -> Result<Lock, CommandError> {
+        let path = root.join("state/lock");
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(
+                |e| {
+                    CommandError::failed(format!("cannot open {}", path.display()), e)
+                        .hint("the store must be writable for the user that runs boxseat")
+                },
+            )?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = read_holder(&mut file);
+                return Err(CommandError::try_later(format!("another boxseat works on this store{holder}"))
+                    .hint("start again when it is done; cron may simply try the next time"));
+            }
+            Err(TryLockError::Error(e)) => {
+                return Err(CommandError::failed(format!("cannot lock {}", path.display()), e));
+            }
+        }
+        // The text is for people only; the lock itself is the system's.
+        let text = format!("pid {} on {}\n", std::process::id(), host());
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+        Ok(Lock { _file: file })
+    }
+
+    /// Who holds the store, if anybody does.
+    pub(crate) fn holder(root: &Path) -> Option<String> {
+        let mut file = OpenOptions::new().read(true).open(root.join("state/lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(read_holder(&mut file).trim_start_matches(": ").to_owned()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.identity.store_id
+    }
+
+    pub(crate) fn enterprise_id(&self) -> Option<&str> {
+        self.identity.enterprise_id.as_deref()
+    }
+
+    /// The spool of a run.
+    pub(crate) fn spool(&self, run: RunNumber) -> SpoolDir {
+        SpoolDir::of(&self.spools(), run.0)
+    }
+
+    /// The directory of all spools.
+    pub(crate) fn spools(&self) -> PathBuf {
+        self.root.join("spool")
+    }
+
+    /// Binds the store to the enterprise of its first sync. A store bound to another one is the extract's guard to refuse.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn bind(&mut self, enterprise_id: &str) -> Result<(), CommandError> {
+        if self.identity.enterprise_id.is_none() {
+            self.identity.enterprise_id = Some(enterprise_id.to_owned());
+            write_identity(&self.root.join("state/store.json"), &self.identity, &self.access)?;
+        }
+        Ok(())
+    }
+}
+
+/// The store is this process's alone while this lives.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// This machine's name, for people and for reservations.
+pub(crate) fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| crate::config::variable("HOSTNAME"))
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown host".to_owned())
+}
+
+fn read_holder(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => format!(": {}", text.trim()),
+        _ => String::new(),
+    }
+}
+
+fn write_identity(path: &Path, identity: &Identity, access: &Access) -> Result<(), CommandError> {
+    let text = serde_json::to_vec_pretty(identity).expect("plain data");
+    Ok(durable::write_file(path, &text, access)?)
+}

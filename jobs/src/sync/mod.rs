@@ -1,0 +1,109 @@
+//! A night: from Box to the published file.
+//!
+//! ```text
+//! start ─▶ Unsealed ──extract, guards──▶ Sealed ──load──▶ Loaded ──build, check──▶ Checked ──▶ Visible ──▶ Published
+//! ```
+
+mod finish;
+mod read;
+mod start;
+
+use std::sync::Arc;
+
+use boxseat_pipeline::Clock;
+use boxseat_pipeline::client::{BoxReader, Credentials};
+use boxseat_pipeline::extract::{Meter, Walks};
+use boxseat_schemas::run::{Reservation, RunStatus, SyncRun};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::Store;
+
+pub(crate) use finish::{Outcome, publish_latest};
+pub(crate) use start::open_runs;
+
+/// What one start is asked to do.
+pub(crate) struct Night<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) credentials: Credentials,
+    pub(crate) clock: Clock,
+    pub(crate) accept_shrink_percent: Option<f64>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Night<'_> {
+    /// Does whatever this start is for: finish, resume, publish, or begin a run.
+    ///
+    /// # Errors
+    /// By exit code; whatever was read is kept.
+    pub(crate) async fn run(&self, store: &mut Store) -> Result<Outcome, CommandError> {
+        loop {
+            match start::decide(store, self.settings, &self.clock, self.accept_shrink_percent)? {
+                start::Start::Finish(reservation) => return self.finish(store, &reservation),
+                start::Start::AcceptShrink(reservation) => {
+                    read::accept_shrink(
+                        store,
+                        &reservation,
+                        self.accept_shrink_percent.unwrap_or_default(),
+                        (self.clock)(),
+                    )?;
+                    return self.finish(store, &reservation);
+                }
+                start::Start::Publish(run) => {
+                    tracing::info!(
+                        run = run.run_number.0,
+                        "the last run is complete but was not published; publishing it"
+                    );
+                    return tokio::task::block_in_place(|| finish::publish_latest(store, self.settings));
+                }
+                start::Start::Read(reservation) => {
+                    self.read(store, &reservation).await?;
+                    return self.finish(store, &reservation);
+                }
+                start::Start::GiveUp(reservation, status) => self.end(store, &reservation, status)?,
+            }
+        }
+    }
+
+    async fn read(&self, store: &mut Store, reservation: &Reservation) -> Result<(), CommandError> {
+        let mut walks = Walks::new(read::plan(reservation, store.enterprise_id()));
+        let spool = read::open_spool(store, reservation, &mut walks, &self.meter, (self.clock)())?;
+        let journal = boxseat_pipeline::extract::journal_to(spool.clone(), Arc::clone(&self.clock));
+        let reader = BoxReader::new(
+            &self.settings.endpoints.client,
+            self.credentials.clone(),
+            journal,
+            Arc::clone(&self.clock),
+        )?;
+        read::read(
+            store,
+            self.settings,
+            reservation,
+            &reader,
+            spool,
+            &mut walks,
+            &self.meter,
+            &self.stop,
+            &self.clock,
+        )
+        .await
+    }
+
+    fn finish(&self, store: &mut Store, reservation: &Reservation) -> Result<Outcome, CommandError> {
+        tokio::task::block_in_place(|| finish::finish(store, self.settings, reservation, &self.clock))
+    }
+
+    /// Writes the row of a run that ends without loading anything.
+    fn end(&self, store: &Store, reservation: &Reservation, status: RunStatus) -> Result<(), CommandError> {
+        tracing::warn!(
+            run = reservation.run_number.0,
+            status = status.as_str(),
+            "an earlier run is given up"
+        );
+        let row = SyncRun::ended(reservation, status, (self.clock)());
+        let enterprise_id = store.enterprise_id().unwrap_or("unknown");
+        tokio::task::block_in_place(|| finish::commit_row(store, &row, enterprise_id))
+    }
+}

@@ -1,0 +1,187 @@
+//! What a start of `sync` is for, from what lies on disk.
+
+use boxseat_output::warehouse;
+use boxseat_pipeline::Clock;
+use boxseat_pipeline::guard::Refusal;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::event_types;
+use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_night};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use uuid::{Timestamp, Uuid};
+
+use super::finish::attempts;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::{Store, host};
+
+/// What to do next.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// A sealed run waits: load it, without a call.
+    Finish(Reservation),
+    /// A run that a shrink guard refused is accepted after all.
+    AcceptShrink(Reservation),
+    /// A complete run was not renamed into place.
+    Publish(SyncRun),
+    /// Read: a new run, or one that was interrupted.
+    Read(Reservation),
+    /// An earlier run cannot be continued: write its row, then look again.
+    GiveUp(Reservation, RunStatus),
+}
+
+/// A run that has a number and no row yet.
+#[derive(Debug)]
+pub(crate) struct OpenRun {
+    pub(crate) reservation: Reservation,
+    pub(crate) state: OpenState,
+}
+
+/// How far an open run is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum OpenState {
+    /// Read to its end, guards passed.
+    Sealed,
+    /// A guard refused it.
+    Refused(Option<Refusal>),
+    /// Still being read, or interrupted.
+    Unsealed,
+    /// Another host reserved it; its spool is there.
+    Elsewhere,
+}
+
+impl OpenState {
+    /// A word for people.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Sealed => "sealed, not yet loaded",
+            Self::Refused(_) => "refused by a guard",
+            Self::Unsealed => "unfinished",
+            Self::Elsewhere => "on another host",
+        }
+    }
+}
+
+/// Runs that have a number and no row, oldest first.
+pub(crate) fn open_runs(store: &Store, runs: &[SyncRun]) -> Result<Vec<OpenRun>, CommandError> {
+    let ended = |number: RunNumber| runs.iter().any(|run| run.run_number == number);
+    let open = store.lake().reservations()?.into_iter().filter(|reservation| !ended(reservation.run_number));
+    Ok(open.map(|reservation| OpenRun { state: state(store, &reservation), reservation }).collect())
+}
+
+fn state(store: &Store, reservation: &Reservation) -> OpenState {
+    let spool = store.spool(reservation.run_number);
+    if spool.sealed().exists() {
+        return OpenState::Sealed;
+    }
+    if spool.refused().exists() {
+        let refusal = std::fs::read(spool.refused()).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        return OpenState::Refused(refusal);
+    }
+    // A kill between reserving and the first page leaves no spool; on our own host that run is ours to begin.
+    if spool.pages().exists() || reservation.host == host() {
+        OpenState::Unsealed
+    } else {
+        OpenState::Elsewhere
+    }
+}
+
+/// Decides. Reserves the next number when a new run is to begin.
+///
+/// A run that was finished or published by this start counts as tonight's when it is younger than `resume_hours`; an older one
+/// is dealt with first, and the next look begins tonight's.
+pub(super) fn decide(
+    store: &Store,
+    settings: &Settings,
+    clock: &Clock,
+    accept_shrink: Option<f64>,
+) -> Result<Start, CommandError> {
+    let now = clock();
+    let runs = store.lake().sync_runs()?;
+    let is_young = |reservation: &Reservation| now - reservation.started_at < settings.resume;
+    for OpenRun { reservation, state } in open_runs(store, &runs)? {
+        return Ok(match state {
+            OpenState::Sealed if attempts(store, &reservation) >= MAX_ATTEMPTS => {
+                Start::GiveUp(reservation, RunStatus::Failed)
+            }
+            OpenState::Sealed => Start::Finish(reservation),
+            OpenState::Refused(Some(refusal)) if refusal.is_shrink() && accept_shrink.is_some() => {
+                Start::AcceptShrink(reservation)
+            }
+            OpenState::Unsealed if is_young(&reservation) => Start::Read(reservation),
+            OpenState::Elsewhere if is_young(&reservation) => {
+                return Err(CommandError::try_later(format!(
+                    "run {} was begun on host {} and is not finished",
+                    reservation.run_number, reservation.host
+                ))
+                .hint(format!("it is given up {} hours after its start", settings.resume.num_hours())));
+            }
+            OpenState::Refused(_) | OpenState::Unsealed | OpenState::Elsewhere => {
+                Start::GiveUp(reservation, RunStatus::Abandoned)
+            }
+        });
+    }
+    if accept_shrink.is_some() {
+        return Err(CommandError::usage("there is no refused run to accept")
+            .hint("leave --accept-shrink out; `boxseat status` shows open runs"));
+    }
+    if let Some(latest) = latest_night(&runs) {
+        let published = warehouse::published(store.root())?;
+        if published.is_none_or(|night| night.run_number != latest.run_number)
+            && now - latest.started_at < settings.resume
+        {
+            return Ok(Start::Publish(latest.clone()));
+        }
+    }
+    reserve(store, settings, &runs, now).map(Start::Read)
+}
+
+fn reserve(
+    store: &Store,
+    settings: &Settings,
+    runs: &[SyncRun],
+    now: DateTime<Utc>,
+) -> Result<Reservation, CommandError> {
+    let base = latest_night(runs);
+    let last = store.lake().reservations()?.last().map_or(RunNumber(0), |last| last.run_number);
+    let run_number = last.max(runs.iter().map(|run| run.run_number).max().unwrap_or(RunNumber(0))).next();
+    // Box is asked in whole seconds.
+    let window_to_at = (now - settings.settle).trunc_subsecs(0);
+    let oldest = window_to_at - settings.login_window;
+    let window_from_at = base
+        .map_or(oldest, |base| (base.window_to_at - settings.overlap).max(window_to_at - MAX_HISTORY))
+        .min(window_to_at);
+    let seconds =
+        u64::try_from(now.timestamp()).map_err(|_| CommandError::usage("--now lies before 1970"))?;
+    let reservation = Reservation {
+        format: RESERVATION_FORMAT,
+        run_number,
+        run_id: Uuid::new_v7(Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos())),
+        kind: RunKind::Sync,
+        started_at: now.trunc_subsecs(6),
+        snapshot_date: now.date_naive(),
+        window_from_at,
+        window_to_at,
+        event_types: event_types::all(),
+        event_slices: slices(window_to_at - window_from_at),
+        base_run_number: base.map(|base| base.run_number),
+        replaces_run_number: None,
+        store_id: store.id(),
+        host: host(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    store.lake().reserve(&reservation)?;
+    Ok(reservation)
+}
+
+/// One walk for a nightly window; a long first one is split, so that its pages are asked for side by side.
+fn slices(window: TimeDelta) -> u32 {
+    let days = window.num_days();
+    if days <= 7 { 1 } else { u32::try_from((days / 7).min(MAX_SLICES)).unwrap_or(1) }
+}
+
+/// A sealed run that failed to load so often is given up; its spool is kept.
+const MAX_ATTEMPTS: u32 = 2;
+/// Walks of the event window side by side.
+const MAX_SLICES: i64 = 12;
+/// Box keeps 365 days of events.
+const MAX_HISTORY: TimeDelta = TimeDelta::days(365);

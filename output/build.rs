@@ -1,0 +1,40 @@
+//! Stops the build with advice when DuckDB's library is not there, and lets this package's tests find it.
+#![expect(clippy::disallowed_methods, reason = "a build script is told everything through its environment")]
+
+use std::env;
+
+#[path = "libduckdb/link.rs"]
+mod link;
+
+fn main() {
+    if link::bundled() {
+        return;
+    }
+    let Some(directory) = link::directory() else {
+        return refuse("DUCKDB_LIB_DIR is not set");
+    };
+    let library = directory.join(library_name());
+    println!("cargo::rerun-if-changed={}", library.display());
+    if !library.exists() {
+        return refuse(&format!("{} does not exist", library.display()));
+    }
+    link::search_at_run_time(&directory);
+}
+
+fn library_name() -> &'static str {
+    if link::for_apple() {
+        "libduckdb.dylib"
+    } else if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("windows") {
+        "duckdb.lib"
+    } else {
+        "libduckdb.so"
+    }
+}
+
+fn refuse(what: &str) {
+    println!(
+        "cargo::error=DuckDB's library is missing: {what}. `make build` fetches DuckDB's own prebuilt one with npm; \
+         `make DUCKDB=system build` takes the one in DUCKDB_LIB_DIR; `make DUCKDB=bundled build` compiles DuckDB in \
+         (over an hour on two cores)."
+    );
+}

@@ -1,0 +1,217 @@
+//! Writing files so that they are there after a power cut, and changing names so that a reader sees the old file or the new
+//! one. Nothing else in this room renames.
+//!
+//! **Every file** goes the same way: write beside its place under a name nobody reads, fsync the file, link or rename it into
+//! place, fsync the directory. Killed before the link or rename: a staged file is left over, which listings do not show.
+//! Killed between it and the directory's fsync: the name is there for every reader of this machine, and a power cut at that
+//! moment may take it back; whoever relies on it calls [`sync_directory`] again, which costs nothing when it is already done.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use crate::{Error, Result};
+
+/// Who may read a file that is written: `[publish] mode` and `group`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits of files, such as `0o640`; a directory gets `x` wherever a file has `r`.
+    pub mode: u32,
+    /// Name of the group files are given to; `None` leaves the one the directory gives.
+    pub group: Option<String>,
+}
+
+impl From<u32> for Access {
+    fn from(mode: u32) -> Self {
+        Self { mode, group: None }
+    }
+}
+
+impl Access {
+    /// Looks the group up, once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Input`] when the system does not know the group.
+    pub(crate) fn resolve(&self) -> Result<Ownership> {
+        let group = match &self.group {
+            None => None,
+            Some(name) => {
+                let found = nix::unistd::Group::from_name(name).ok().flatten();
+                Some(found.ok_or_else(|| Error::NoGroup(name.clone()))?.gid.as_raw())
+            }
+        };
+        Ok(Ownership { mode: self.mode, group })
+    }
+}
+
+/// An [`Access`] whose group is known by number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ownership {
+    mode: u32,
+    group: Option<u32>,
+}
+
+impl Ownership {
+    /// Mode and group for an open file; the umask has no say.
+    fn apply(self, file: &File, path: &Path) -> io::Result<()> {
+        if let Some(group) = self.group {
+            chown(path, None, Some(group))?;
+        }
+        file.set_permissions(Permissions::from_mode(self.mode))
+    }
+
+    fn directory_mode(self) -> u32 {
+        self.mode | ((self.mode & 0o444) >> 2) | 0o700
+    }
+
+    /// The same without any right to write: a published file is replaced, never changed.
+    pub(crate) fn read_only(self) -> Self {
+        Self { mode: self.mode & !0o222, ..self }
+    }
+}
+
+/// A file on its way, under a name that no listing shows: `<name>#<digits>`, as `object_store` stages its own.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    file: File,
+    path: PathBuf,
+    destination: PathBuf,
+    placed: bool,
+}
+
+impl Staged {
+    /// Opens the file, making its directories where they are missing.
+    pub(crate) fn create(destination: &Path, ownership: Ownership) -> io::Result<Self> {
+        if let Some(parent) = destination.parent() {
+            create_directories(parent, ownership)?;
+        }
+        let mut name = destination.as_os_str().to_owned();
+        name.push(format!("#{}", Uuid::new_v4().as_u128() >> 64));
+        let path = PathBuf::from(name);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let staged = Self { file, path, destination: destination.to_owned(), placed: false };
+        ownership.apply(&staged.file, &staged.path)?;
+        Ok(staged)
+    }
+
+    /// Writes at a place of the file.
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// Puts the file in its place unless something is there: then [`io::ErrorKind::AlreadyExists`].
+    pub(crate) fn create_only(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::hard_link(&self.path, &self.destination)?;
+        // The staged name goes in `drop`; its loss need not be durable.
+        sync_directory(&self.destination)
+    }
+
+    /// Puts the file in its place, over whatever is there.
+    #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
+    pub(crate) fn replace(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, &self.destination)?;
+        self.placed = true;
+        sync_directory(&self.destination)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.placed {
+            // Nobody reads the staged name, so a failure here costs some disk and nothing else.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes a whole file over whatever has its name: a crash leaves the old content or the new.
+///
+/// # Errors
+/// `Io`; `Input` for an unknown group.
+pub fn write_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
+    let write = |ownership| {
+        let staged = Staged::create(path, ownership)?;
+        staged.write_at(bytes, 0)?;
+        staged.replace()
+    };
+    write(access.resolve()?).map_err(Error::io("write", path))
+}
+
+/// Creates a directory and its parents, with `access` as its files have it.
+///
+/// # Errors
+/// `Io`; `Input` for an unknown group.
+pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
+    create_directories(path, access.resolve()?).map_err(Error::io("create", path))
+}
+
+/// Puts a finished file that was built aside in its place, over whatever is there: the last step of a publish.
+///
+/// Order, and what a kill leaves after each step:
+/// 1. fsync the file, then mode and group: the file built aside is left over and swept by the next build.
+/// 2. Unlink `<destination>.wal`: the old night without a foreign log, which is what every reader should see anyway.
+/// 3. Rename: the new night.
+/// 4. fsync the directory: as 3, now also after a power cut.
+///
+/// Step 2 comes before 3 because DuckDB replays any `.wal` it finds beside the file, whoever wrote it (measured with 1.1 to
+/// 1.5: the log of a killed analyst's session went into the *new* night).
+#[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
+pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) -> io::Result<()> {
+    let file = File::open(aside)?;
+    ownership.read_only().apply(&file, aside)?;
+    file.sync_all()?;
+    remove_if_there(&wal_of(destination))?;
+    fs::rename(aside, destination)?;
+    sync_directory(destination)
+}
+
+/// Where DuckDB keeps the write-ahead log of a database file.
+pub(crate) fn wal_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".wal");
+    PathBuf::from(name)
+}
+
+/// Removes a file or a directory with all it holds; it is fine if nothing is there.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a directory and the missing ones above it, each known to its parent for good before the next is made.
+pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_directories(parent, ownership)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        // Somebody else made it in this moment.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
+        other => other?,
+    }
+    if let Some(group) = ownership.group {
+        chown(directory, None, Some(group))?;
+    }
+    fs::set_permissions(directory, Permissions::from_mode(ownership.directory_mode()))?;
+    sync_directory(directory)
+}
+
+/// Makes the names in the directory of `path` durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}

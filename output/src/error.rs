@@ -1,0 +1,157 @@
+//! What can go wrong in this room, and what the caller can do about it.
+
+use std::path::PathBuf;
+
+use boxseat_schemas::RunNumber;
+
+/// The result of everything in this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller can do about an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The person asked for something that does not work: the text says what to do instead.
+    Input,
+    /// Another process reserved the run number: try again later.
+    Taken,
+    /// A later run has already committed to this lake: this run must not go on.
+    Passed,
+    /// The new night contradicts itself and was not published; the old one stays.
+    CheckFailed,
+    /// Disk or object store failed: full, forbidden, gone.
+    Io,
+    /// A file is not what boxseat wrote.
+    Corrupt,
+    /// A newer boxseat wrote it: use that version.
+    Newer,
+    /// The rows handed in failed; [`std::error::Error::source`] is the caller's own error.
+    Rows,
+    /// A mistake in boxseat: report it.
+    Bug,
+}
+
+/// An error of this room. Its text says what failed and where; causes are in `source()`, never repeated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "fields say what the message says")]
+pub enum Error {
+    /// The number's file exists.
+    #[error("run {0} is already reserved")]
+    Taken(RunNumber),
+
+    /// The table knows a later run.
+    #[error("run {run} cannot write {table}: run {by} has written it since")]
+    Passed { table: String, run: RunNumber, by: i64 },
+
+    /// A data check found rows it must not find.
+    #[error("check {} failed on {}: {} row(s), for example {}", .0.check, .0.table, .0.failing_rows, .0.example)]
+    CheckFailed(Box<FailedCheck>),
+
+    /// There is no night to read.
+    #[error("{} does not exist; run `boxseat sync` or `boxseat demo` first", .0.display())]
+    NotPublished(PathBuf),
+
+    /// No run is complete, so there is no night to build.
+    #[error("no run is complete yet; run `boxseat sync` first")]
+    NoNight,
+
+    /// The group of `[publish] group` is not known here.
+    #[error("the system has no group named {0:?}")]
+    NoGroup(String),
+
+    /// A person's query was refused or failed.
+    #[error("the query failed")]
+    Query(#[source] duckdb::Error),
+
+    /// A file or directory could not be read or written.
+    #[error("could not {action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+
+    /// The lake's store could not be read or written.
+    #[error("could not {action} {path}")]
+    Store { action: &'static str, path: String, source: object_store::Error },
+
+    /// The lake's table could not be read or written.
+    #[error("could not {action} the lake's table {table}")]
+    Table { action: &'static str, table: String, source: Box<delta_kernel::Error> },
+
+    /// The DuckDB file could not be built or read.
+    #[error("could not {action}")]
+    Duckdb { action: String, source: duckdb::Error },
+
+    /// A file is not what boxseat wrote.
+    #[error("{what} is damaged: {reason}")]
+    Corrupt { what: String, reason: String },
+
+    /// A file was written by a newer version.
+    #[error("{what} has format {found}, this version reads {known}: use the boxseat that wrote it")]
+    Newer { what: String, found: u32, known: u32 },
+
+    /// The caller's rows failed.
+    #[error("the rows for {table} could not be made")]
+    Rows { table: String, source: Box<dyn std::error::Error + Send + Sync> },
+
+    /// A mistake in boxseat.
+    #[error("this is a mistake in boxseat, please report it: {0}")]
+    Bug(String),
+}
+
+/// A data check that found something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// Name of the check, such as `unique_key`.
+    pub check: String,
+    /// The table it looked at.
+    pub table: String,
+    /// How many rows failed.
+    pub failing_rows: u64,
+    /// One of them, in words.
+    pub example: String,
+}
+
+impl Error {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Taken(_) => ErrorKind::Taken,
+            Self::Passed { .. } => ErrorKind::Passed,
+            Self::CheckFailed(_) => ErrorKind::CheckFailed,
+            Self::NotPublished(_) | Self::NoNight | Self::NoGroup(_) | Self::Query(_) => ErrorKind::Input,
+            Self::Io { .. } | Self::Store { .. } | Self::Duckdb { .. } => ErrorKind::Io,
+            Self::Table { source, .. } => table_kind(source),
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Newer { .. } => ErrorKind::Newer,
+            Self::Rows { .. } => ErrorKind::Rows,
+            Self::Bug(_) => ErrorKind::Bug,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn store(action: &'static str, path: impl ToString) -> impl FnOnce(object_store::Error) -> Self {
+        move |source| Self::Store { action, path: path.to_string(), source }
+    }
+
+    pub(crate) fn table(action: &'static str, table: &str) -> impl FnOnce(delta_kernel::Error) -> Self {
+        move |source| Self::Table { action, table: table.to_owned(), source: Box::new(source) }
+    }
+
+    pub(crate) fn duckdb(action: impl Into<String>) -> impl FnOnce(duckdb::Error) -> Self {
+        move |source| Self::Duckdb { action: action.into(), source }
+    }
+}
+
+/// The kernel has one error type for a full disk, a damaged log and a table feature it does not know.
+fn table_kind(source: &delta_kernel::Error) -> ErrorKind {
+    use delta_kernel::Error as Kernel;
+    match source {
+        Kernel::Backtraced { source, .. } => table_kind(source),
+        Kernel::IOError(_) | Kernel::ObjectStore(_) | Kernel::FileNotFound(_) => ErrorKind::Io,
+        Kernel::Unsupported(_) => ErrorKind::Newer,
+        _ => ErrorKind::Corrupt,
+    }
+}

@@ -1,0 +1,181 @@
+//! One run's rows into one table, exactly once.
+
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::table::Table;
+use arrow::array::RecordBatch;
+use delta_kernel::SnapshotRef;
+use delta_kernel::transaction::CommitResult;
+
+use super::files::{DataFiles, Written};
+use super::table::{ENGINE, committer};
+use super::{Inner, Lake, version_of};
+use crate::{Error, Result};
+
+/// What a commit left in the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Rows of the run in the table.
+    pub rows: u64,
+    /// Whether they were there before this call: an earlier attempt had got that far.
+    pub already: bool,
+}
+
+impl Lake {
+    /// Commits a run's rows to a table, or finds that they are there.
+    ///
+    /// The table's app version of `boxseat` is the number of the last run that committed. Asked of a fresh snapshot:
+    ///
+    /// - **equal**: this run has committed; nothing is read from `batches`, and the rows are counted instead;
+    /// - **smaller or none**: the rows are written and committed, no rows too, so that the version stays true;
+    /// - **greater**: a later run has passed us.
+    ///
+    /// `batches` have the table's whole [`Table::lake_schema`] and this run's number in every row; memory follows one row
+    /// group per partition, not the number of rows.
+    ///
+    /// **Killed or failed** before the commit file: data files no log names, harmless. After a conflict, or when an answer did
+    /// not tell whether the commit file was made, the question above is asked again of a fresh snapshot; the data files
+    /// written are used again. After the commit file: equal, so the next attempt skips. The kernel's `with_transaction_id`
+    /// only records the number: building every transaction from the snapshot that was asked is what makes the rule hold,
+    /// because any commit in between takes the transaction's version and is a conflict.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Passed`]; [`crate::ErrorKind::Rows`] when `batches` fails; `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn commit<E>(
+        &self,
+        table: &'static Table,
+        run: RunNumber,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch, E>>,
+    ) -> Result<Committed>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if let Standing::Done = self.inner.standing(table, run)? {
+            return self.already(table, run);
+        }
+        let written = self.inner.write(table, run, batches)?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let snapshot = match self.inner.standing(table, run)? {
+                Standing::Done => return self.already(table, run),
+                Standing::Behind(snapshot) => snapshot,
+            };
+            match self.inner.try_commit(table, run, snapshot, &written) {
+                Ok(CommitResult::Committed(committed)) => {
+                    self.inner.checkpoint_now_and_then(table, committed.commit_version());
+                    return Ok(Committed { rows: written.rows, already: false });
+                }
+                Ok(CommitResult::Conflicted(conflict)) => {
+                    tracing::debug!(table = table.name, version = conflict.conflict_version(), "another commit came first");
+                }
+                Ok(CommitResult::Retryable(failed)) => last = Some(failed.error),
+                Err(error) => last = Some(error),
+            }
+        }
+        // The last attempt's answer may have been lost, too.
+        match self.inner.standing(table, run)? {
+            Standing::Done => self.already(table, run),
+            Standing::Behind(_) => {
+                let crowded = || delta_kernel::Error::generic(format!("{ATTEMPTS} other commits came first"));
+                Err(Error::table("commit to", table.name)(last.unwrap_or_else(crowded)))
+            }
+        }
+    }
+
+    fn already(&self, table: &'static Table, run: RunNumber) -> Result<Committed> {
+        let mut rows = 0;
+        for batch in self.scan(table, &[run], Some(&["run_number"]))? {
+            rows += batch?.num_rows() as u64;
+        }
+        Ok(Committed { rows, already: true })
+    }
+}
+
+/// How a table stands to a run.
+enum Standing {
+    /// The run has not committed; a transaction must be built from this snapshot.
+    Behind(SnapshotRef),
+    /// The run has committed.
+    Done,
+}
+
+impl Inner {
+    fn standing(&self, table: &'static Table, run: RunNumber) -> Result<Standing> {
+        let snapshot = self.writable(table)?;
+        let version = snapshot.get_app_id_version(APP_ID, self.engine()).map_err(Error::table("read", table.name))?;
+        match version {
+            Some(by) if by > version_of(run) => Err(Error::Passed { table: table.name.to_owned(), run, by }),
+            Some(by) if by == version_of(run) => {
+                self.settle(table)?;
+                Ok(Standing::Done)
+            }
+            _ => Ok(Standing::Behind(snapshot)),
+        }
+    }
+
+    pub(super) fn write<E>(
+        &self,
+        table: &'static Table,
+        run: RunNumber,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch, E>>,
+    ) -> Result<Written>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let transaction = self.writable(table)?.transaction(committer(), self.engine());
+        let state = transaction.and_then(|transaction| transaction.write_state());
+        let mut files = DataFiles::new(self, table, run, state.map_err(Error::table("prepare", table.name))?);
+        for batch in batches {
+            let batch = batch.map_err(|source| Error::Rows { table: table.name.to_owned(), source: source.into() })?;
+            files.write(&batch)?;
+        }
+        files.close()
+    }
+
+    pub(super) fn try_commit(
+        &self,
+        table: &'static Table,
+        run: RunNumber,
+        snapshot: SnapshotRef,
+        written: &Written,
+    ) -> Result<CommitResult, delta_kernel::Error> {
+        let mut transaction = snapshot
+            .transaction(committer(), self.engine())?
+            .with_operation("WRITE".to_owned())
+            .with_engine_info(ENGINE)
+            .with_transaction_id(APP_ID.to_owned(), version_of(run));
+        for action in written.actions(table).map_err(delta_kernel::Error::generic_err)? {
+            transaction.add_files(action);
+        }
+        transaction.commit(self.engine())
+    }
+
+    /// Replaying a log costs a file per commit, so every [`COMMITS_PER_CHECKPOINT`]th commit sums the log up. Failing does no
+    /// harm: the commit stands, readers read the log, and the next round tries again.
+    fn checkpoint_now_and_then(&self, table: &'static Table, version: u64) {
+        if version % COMMITS_PER_CHECKPOINT != 0 {
+            return;
+        }
+        let written = self.snapshot(table).and_then(|snapshot| match snapshot {
+            Some(snapshot) => snapshot.checkpoint(self.engine(), None).map(drop).map_err(Error::table("checkpoint", table.name)),
+            None => Ok(()),
+        });
+        if let Err(error) = written {
+            tracing::warn!(table = table.name, version, error = &error as &dyn std::error::Error, "no checkpoint this time");
+        }
+    }
+
+    /// The commit file we found may have been linked by an attempt that was killed before the directory's fsync.
+    fn settle(&self, table: &Table) -> Result<()> {
+        let Ok(log) = self.root.join(&format!("{}/_delta_log/log", table.name)).map(|url| url.to_file_path()) else { return Ok(()) };
+        let Ok(log) = log else { return Ok(()) };
+        crate::durable::sync_directory(&log).map_err(Error::io("make durable", log))
+    }
+}
+
+/// Delta's app id of runs.
+const APP_ID: &str = "boxseat";
+
+/// One writer per store leaves nobody to conflict with but retention and other tools; five in a row is a fault.
+const ATTEMPTS: usize = 5;
+
+const COMMITS_PER_CHECKPOINT: u64 = 20;

@@ -1,0 +1,188 @@
+//! Data files of one commit: one Parquet file per partition, streamed, on disk before the commit that names it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array as _, AsArray as _, BooleanArray, RecordBatch, StructArray};
+use arrow::compute::{filter_record_batch, kernels::cmp};
+use arrow::datatypes::{Date32Type, Int64Type, SchemaRef};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::table::Table;
+use delta_kernel::expressions::Scalar;
+use delta_kernel::transaction::{BoundWriteContext, WriteState};
+use delta_kernel::{EngineData, FileMeta};
+use delta_kernel_default_engine::build_add_file_metadata;
+use delta_kernel_default_engine::parquet::DataFileMetadata;
+use delta_kernel_default_engine::stats::FileStatsAccumulator;
+use object_store::ObjectStoreExt as _;
+use parquet::arrow::AsyncArrowWriter;
+use parquet::arrow::async_writer::ParquetObjectWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use url::Url;
+use uuid::Uuid;
+
+use super::{Inner, store_path, version_of};
+use crate::{Error, Result};
+
+/// The open files of a commit on its way.
+pub(super) struct DataFiles<'a> {
+    lake: &'a Inner,
+    table: &'static Table,
+    run: RunNumber,
+    /// What the table wants of a writer.
+    state: Arc<WriteState>,
+    schema: SchemaRef,
+    /// By partition value, days since 1970; `None` is the one file of an unpartitioned table.
+    open: BTreeMap<Option<i32>, OpenFile>,
+    rows: u64,
+}
+
+/// Files that are on disk and named by no commit yet.
+pub(super) struct Written {
+    pub(super) rows: u64,
+    files: Vec<DataFile>,
+}
+
+struct DataFile {
+    meta: FileMeta,
+    statistics: StructArray,
+    context: BoundWriteContext,
+}
+
+impl<'a> DataFiles<'a> {
+    pub(super) fn new(lake: &'a Inner, table: &'static Table, run: RunNumber, state: Arc<WriteState>) -> Self {
+        Self { lake, table, run, state, schema: table.lake_schema(), open: BTreeMap::new(), rows: 0 }
+    }
+
+    /// Adds rows to the file of their partition.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.schema().fields() != self.schema.fields() {
+            return Err(Error::Bug(format!("rows for {} have another schema than the table: {:?}", self.table.name, batch.schema())));
+        }
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.refuse_rows_of_other_runs(batch)?;
+        self.rows += batch.num_rows() as u64;
+        let Some(partition) = self.table.partition() else { return self.write_to(None, batch.clone()) };
+        let index = batch.schema().index_of(partition).map_err(|e| Error::Bug(e.to_string()))?;
+        let days = batch.column(index).as_primitive::<Date32Type>().clone();
+        let mut data = batch.clone();
+        data.remove_column(index);
+        let mut values = days.values().to_vec();
+        values.sort_unstable();
+        values.dedup();
+        match values[..] {
+            [only] => self.write_to(Some(only), data),
+            _ => values.into_iter().try_for_each(|day| {
+                let mask = cmp::eq(&days, &arrow::array::Date32Array::new_scalar(day)).map_err(|e| Error::Bug(e.to_string()))?;
+                self.write_to(Some(day), filtered(&data, &mask)?)
+            }),
+        }
+    }
+
+    /// Finishes every file; nothing shows them yet.
+    pub(super) fn close(self) -> Result<Written> {
+        let Self { lake, table, open, rows, .. } = self;
+        let files = open.into_values().map(|file| file.close(lake, table)).collect::<Result<Vec<_>>>()?;
+        Ok(Written { rows, files })
+    }
+
+    fn write_to(&mut self, day: Option<i32>, data: RecordBatch) -> Result<()> {
+        if !self.open.contains_key(&day) {
+            let file = self.create(day, data.schema())?;
+            self.open.insert(day, file);
+        }
+        let file = self.open.get_mut(&day).expect("just inserted");
+        file.write(self.lake, self.table, data)
+    }
+
+    fn create(&self, day: Option<i32>, schema: SchemaRef) -> Result<OpenFile> {
+        let failed = || Error::table("prepare a file of", self.table.name);
+        let mut builder = self.state.write_context_builder();
+        if let (Some(name), Some(day)) = (self.table.partition(), day) {
+            builder = builder.with_partition_values(HashMap::from([(name.to_owned(), Scalar::Date(day))]));
+        }
+        let context = builder.build().map_err(failed())?;
+        // The run is in the name for people who look at a file that no commit names.
+        let name = format!("run-{:06}-{}.parquet", version_of(self.run), Uuid::new_v4());
+        let location = context.write_dir().join(&name).map_err(|e| Error::Bug(e.to_string()))?;
+        let sink = ParquetObjectWriter::new(Arc::clone(&self.lake.store), store_path(&location)?);
+        let writer = AsyncArrowWriter::try_new(sink, schema, Some(properties())).map_err(|e| failed()(e.into()))?;
+        let statistics = FileStatsAccumulator::new(context.stats_columns(), context.physical_data_schema());
+        Ok(OpenFile { location, writer: Some(writer), statistics, context })
+    }
+
+    /// Idempotence rests on a commit holding one run's rows.
+    fn refuse_rows_of_other_runs(&self, batch: &RecordBatch) -> Result<()> {
+        let numbers = batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>());
+        if numbers.is_some_and(|numbers| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == version_of(self.run))) {
+            return Ok(());
+        }
+        Err(Error::Bug(format!("rows for {} of run {} carry another run_number", self.table.name, self.run)))
+    }
+}
+
+impl Written {
+    /// What a transaction adds.
+    pub(super) fn actions(&self, table: &Table) -> Result<Vec<Box<dyn EngineData>>> {
+        let action = |file: &DataFile| {
+            let metadata = DataFileMetadata::new(file.meta.clone(), file.statistics.clone());
+            build_add_file_metadata(metadata, &file.context).map_err(Error::table("name a file of", table.name))
+        };
+        self.files.iter().map(action).collect()
+    }
+}
+
+struct OpenFile {
+    location: Url,
+    /// `None` after a failed write.
+    writer: Option<AsyncArrowWriter<ParquetObjectWriter>>,
+    statistics: FileStatsAccumulator,
+    context: BoundWriteContext,
+}
+
+impl OpenFile {
+    fn write(&mut self, lake: &Inner, table: &Table, data: RecordBatch) -> Result<()> {
+        self.statistics.merge(&data).map_err(Error::table("count rows of", table.name))?;
+        let mut writer = self.writer.take().ok_or_else(|| Error::Bug(format!("{} is written after an error", self.location)))?;
+        let (writer, outcome) = lake.wait(async move {
+            let outcome = writer.write(&data).await;
+            (writer, outcome)
+        });
+        outcome.map_err(|e| Error::table("write a file of", table.name)(e.into()))?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    fn close(self, lake: &Inner, table: &Table) -> Result<DataFile> {
+        let Self { location, writer, statistics, context } = self;
+        let writer = writer.ok_or_else(|| Error::Bug(format!("{location} is closed after an error")))?;
+        let (store, path) = (Arc::clone(&lake.store), store_path(&location)?);
+        let there = lake.wait(async move {
+            writer.close().await?;
+            Ok(store.head(&path).await?)
+        });
+        let there = there.map_err(Error::table("write a file of", table.name))?;
+        let statistics = statistics.finish().map_err(Error::table("count rows of", table.name))?;
+        let statistics = statistics.ok_or_else(|| Error::Bug(format!("{location} has no rows")))?;
+        let meta = FileMeta::new(location, there.last_modified.timestamp_millis(), there.size);
+        Ok(DataFile { meta, statistics, context })
+    }
+}
+
+pub(super) fn filtered(batch: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch> {
+    filter_record_batch(batch, mask).map_err(|e| Error::Bug(format!("a filter does not fit its batch: {e}")))
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("3 is a level of zstd")))
+        .set_max_row_group_row_count(Some(ROWS_PER_ROW_GROUP))
+        .set_created_by(super::table::ENGINE.to_owned())
+        .build()
+}
+
+/// A writer holds one row group per open file in memory, and DuckDB's own row groups have 122,880 rows.
+const ROWS_PER_ROW_GROUP: usize = 131_072;

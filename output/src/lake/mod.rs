@@ -1,0 +1,239 @@
+//! The lake: every night and every event as Parquet in Delta tables, and the runs that wrote them.
+//!
+//! A commit of a run shows nothing by itself: readers keep rows of [current](boxseat_schemas::run::current) runs, and a run
+//! becomes current with its row in `sync_runs`, which is committed last.
+
+mod commit;
+mod files;
+mod scan;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, SyncRun};
+use boxseat_schemas::table::{SYNC_RUNS, Table};
+use delta_kernel::{Engine, Snapshot, SnapshotRef};
+use delta_kernel_default_engine::executor::TaskExecutor as _;
+use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
+use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
+use futures::TryStreamExt as _;
+use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
+use url::Url;
+
+pub use commit::Committed;
+pub use scan::Batches;
+
+use crate::durable::{self, Access, Ownership};
+use crate::{Error, Result};
+use store::DurableStore;
+
+/// An open lake. Clones are the same lake; every call blocks, so async callers use `spawn_blocking`.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Ends with a slash; each table is a directory below.
+    root: Url,
+    /// For the directories of new tables.
+    ownership: Ownership,
+    store: Arc<dyn ObjectStore>,
+    engine: Arc<DefaultEngine<TokioMultiThreadExecutor>>,
+    executor: Arc<TokioMultiThreadExecutor>,
+    /// Last field: dropped after everything that runs on it.
+    _runtime: Runtime,
+}
+
+impl Lake {
+    /// Opens the lake in a local directory, `<store>/lake`, making it when it is missing.
+    ///
+    /// New files get `access`, such as `0o640` or an [`Access`] with a group.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] when the directory cannot be made, [`crate::ErrorKind::Input`] for an unknown group.
+    pub fn open(directory: &Path, access: impl Into<Access>) -> Result<Self> {
+        let ownership = access.into().resolve()?;
+        durable::create_directories(directory, ownership).map_err(Error::io("create", directory))?;
+        let directory = directory.canonicalize().map_err(Error::io("open", directory))?;
+        let root = Url::from_directory_path(&directory)
+            .map_err(|()| Error::Bug(format!("{} is not absolute", directory.display())))?;
+        let runtime = Runtime::start().map_err(Error::io("start threads for", &directory))?;
+        Ok(Self::on(Arc::new(DurableStore::new(ownership)), root, ownership, runtime))
+    }
+
+    /// The seam for lakes elsewhere: any store whose puts are durable when they answer.
+    fn on(store: Arc<dyn ObjectStore>, root: Url, ownership: Ownership, runtime: Runtime) -> Self {
+        let executor = Arc::new(TokioMultiThreadExecutor::new(runtime.handle()));
+        let engine = DefaultEngineBuilder::new(Arc::clone(&store))
+            .with_task_executor(Arc::clone(&executor))
+            .with_batch_size(ROWS_PER_BATCH)
+            .build();
+        Self { inner: Arc::new(Inner { root, ownership, store, engine: Arc::new(engine), executor, _runtime: runtime }) }
+    }
+
+    /// Reserves the run's number by creating `_runs/<number>.json`, which then never changes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Taken`] when the number is reserved already.
+    pub fn reserve(&self, reservation: &Reservation) -> Result<()> {
+        let path = self.inner.path(&format!("{RUNS}/{}.json", reservation.run_number))?;
+        let text = serde_json::to_vec_pretty(reservation).map_err(|e| Error::Bug(format!("a reservation is not JSON: {e}")))?;
+        let store = Arc::clone(&self.inner.store);
+        let put = self.inner.wait({
+            let path = path.clone();
+            async move { store.put_opts(&path, text.into(), PutMode::Create.into()).await }
+        });
+        match put {
+            Err(object_store::Error::AlreadyExists { .. }) => Err(Error::Taken(reservation.run_number)),
+            other => other.map(drop).map_err(Error::store("write", path)),
+        }
+    }
+
+    /// Every reservation there is, by number.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Newer`] for another format, [`crate::ErrorKind::Corrupt`] for anything else that cannot be read.
+    pub fn reservations(&self) -> Result<Vec<Reservation>> {
+        let directory = self.inner.path(RUNS)?;
+        let store = Arc::clone(&self.inner.store);
+        let files: Vec<(StorePath, Vec<u8>)> = self
+            .inner
+            .wait(async move {
+                let mut files = Vec::new();
+                let mut listing = store.list(Some(&directory));
+                while let Some(meta) = listing.try_next().await? {
+                    if meta.location.extension() == Some("json") {
+                        let bytes = store.get(&meta.location).await?.bytes().await?;
+                        files.push((meta.location, bytes.to_vec()));
+                    }
+                }
+                Ok(files)
+            })
+            .map_err(Error::store("read", RUNS))?;
+        let mut found = files.iter().map(|(path, text)| read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
+        found.sort_by_key(|reservation| reservation.run_number);
+        Ok(found)
+    }
+
+    /// Every row of `sync_runs`, by number; none when no run has ended yet.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when a row holds what this version does not know.
+    pub fn sync_runs(&self) -> Result<Vec<SyncRun>> {
+        let mut runs = Vec::new();
+        for batch in self.scan_all(&SYNC_RUNS)? {
+            let rows = SyncRun::from_batch(&batch?);
+            runs.extend(rows.map_err(|reason| Error::Corrupt { what: "the lake's table sync_runs".to_owned(), reason })?);
+        }
+        runs.sort_by_key(|run| run.run_number);
+        Ok(runs)
+    }
+}
+
+impl Inner {
+    /// Runs a future of the store on the lake's own threads.
+    fn wait<F>(&self, work: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.executor.block_on(work)
+    }
+
+    fn engine(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    /// Where something below the lake's root lies in the store.
+    fn path(&self, below: &str) -> Result<StorePath> {
+        let url = self.root.join(below).map_err(|e| Error::Bug(format!("{below:?} is no path: {e}")))?;
+        store_path(&url)
+    }
+
+    fn table_root(&self, table: &Table) -> Result<Url> {
+        self.root.join(&format!("{}/", table.name)).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", table.name)))
+    }
+
+    /// The table as it is now, or `None` when nothing was ever committed to it.
+    fn snapshot(&self, table: &Table) -> Result<Option<SnapshotRef>> {
+        let log = self.path(&format!("{}/_delta_log", table.name))?;
+        let store = Arc::clone(&self.store);
+        let first = self.wait({
+            let log = log.clone();
+            async move { store.list(Some(&log)).try_next().await }
+        });
+        if first.map_err(Error::store("list", log))?.is_none() {
+            return Ok(None);
+        }
+        let root = self.table_root(table)?;
+        Snapshot::builder_for(root).build(self.engine()).map(Some).map_err(Error::table("open", table.name))
+    }
+}
+
+fn store_path(url: &Url) -> Result<StorePath> {
+    StorePath::from_url_path(url.path()).map_err(|e| Error::Bug(format!("{url} is no path: {e}")))
+}
+
+fn read_reservation(path: &StorePath, text: &[u8]) -> Result<Reservation> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let corrupt = |e: serde_json::Error| Error::Corrupt { what: format!("the run record /{path}"), reason: e.to_string() };
+    let Format { format } = serde_json::from_slice(text).map_err(corrupt)?;
+    if format != RESERVATION_FORMAT {
+        return Err(Error::Newer { what: format!("the run record /{path}"), found: format, known: RESERVATION_FORMAT });
+    }
+    let reservation: Reservation = serde_json::from_slice(text).map_err(corrupt)?;
+    let named = path.filename().and_then(|name| name.strip_suffix(".json")).and_then(|number| number.parse().ok());
+    if named != Some(reservation.run_number.0) {
+        let reason = format!("it says run {}", reservation.run_number);
+        return Err(Error::Corrupt { what: format!("the run record /{path}"), reason });
+    }
+    Ok(reservation)
+}
+
+/// Two threads for the kernel's reading and writing, apart from the caller's: the kernel blocks on them.
+#[derive(Debug)]
+struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    fn start() -> std::io::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(2).thread_name("boxseat-lake").enable_all().build().map(|runtime| Self(Some(runtime)))
+    }
+
+    fn handle(&self) -> tokio::runtime::Handle {
+        self.0.as_ref().expect("taken only by drop").handle().clone()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // Waiting for the threads would panic when the last clone is dropped on an async thread; every call of this room has
+        // waited for its own work, so there is nothing to wait for.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Directory of the reservations.
+const RUNS: &str = "_runs";
+
+/// Rows per batch of a scan: a multiple of DuckDB's vectors of 2,048 rows, and a few MB of memory.
+const ROWS_PER_BATCH: std::num::NonZero<usize> = std::num::NonZero::new(16_384).expect("not zero");
+
+/// The run number as rows and transactions hold it.
+fn version_of(run: RunNumber) -> i64 {
+    run.as_i64()
+}

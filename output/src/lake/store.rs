@@ -1,0 +1,182 @@
+//! The lake's own disk as an [`ObjectStore`] whose puts survive a power cut.
+//!
+//! `object_store` 0.13 renames what it wrote without an fsync of file or directory, so a commit that answered could be gone
+//! after a power cut while the next table's commit is there. Reading goes straight to [`LocalFileSystem`].
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+
+use crate::durable::{Ownership, Staged};
+
+/// A local disk that answers a put when it is on the disk.
+#[derive(Debug)]
+pub(crate) struct DurableStore {
+    disk: LocalFileSystem,
+    ownership: Ownership,
+}
+
+impl DurableStore {
+    /// The whole disk, addressed by absolute paths; new files get `ownership`.
+    pub(crate) fn new(ownership: Ownership) -> Self {
+        Self { disk: LocalFileSystem::new(), ownership }
+    }
+
+    fn stage(&self, location: &Path) -> Result<Staging> {
+        Ok(Staging { destination: self.disk.path_to_filesystem(location)?, ownership: self.ownership })
+    }
+}
+
+impl std::fmt::Display for DurableStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("durable local disk")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if !matches!(opts.mode, PutMode::Overwrite | PutMode::Create) {
+            return Err(not_implemented("put with PutMode::Update"));
+        }
+        let staging = self.stage(location)?;
+        on_disk(move || {
+            let staged = staging.create()?;
+            let mut offset = 0;
+            for part in &payload {
+                staged.write_at(part, offset).map_err(|source| staging.error(source))?;
+                offset += part.len() as u64;
+            }
+            match opts.mode {
+                PutMode::Create => staged.create_only(),
+                _ => staged.replace(),
+            }
+            .map_err(|source| staging.error(source))?;
+            Ok(PutResult { e_tag: None, version: None })
+        })
+        .await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let staging = self.stage(location)?;
+        on_disk(move || {
+            let staged = Arc::new(Mutex::new(Some(staging.create()?)));
+            Ok(Box::new(Upload { staging, staged, offset: 0 }) as Box<dyn MultipartUpload>)
+        })
+        .await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.disk.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.disk.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.disk.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.disk.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.disk.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.disk.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(not_implemented("copy"))
+    }
+}
+
+/// A large file that arrives in parts; [`MultipartUpload::complete`] is the moment it exists.
+#[derive(Debug)]
+struct Upload {
+    staging: Staging,
+    /// `None` once complete or given up.
+    staged: Arc<Mutex<Option<Staged>>>,
+    offset: u64,
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let mut offset = self.offset;
+        self.offset += data.content_length() as u64;
+        let (staging, staged) = (self.staging.clone(), Arc::clone(&self.staged));
+        on_disk(move || {
+            let guard = staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let file = guard.as_ref().ok_or_else(|| staging.error(io::ErrorKind::NotFound.into()))?;
+            for part in &data {
+                file.write_at(part, offset).map_err(|source| staging.error(source))?;
+                offset += part.len() as u64;
+            }
+            Ok(())
+        })
+        .boxed()
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let (staging, staged) = (self.staging.clone(), Arc::clone(&self.staged));
+        on_disk(move || {
+            let taken = staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let file = taken.ok_or_else(|| staging.error(io::ErrorKind::NotFound.into()))?;
+            file.replace().map_err(|source| staging.error(source))?;
+            Ok(PutResult { e_tag: None, version: None })
+        })
+        .await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        Ok(())
+    }
+}
+
+/// Where a put goes.
+#[derive(Debug, Clone)]
+struct Staging {
+    destination: PathBuf,
+    ownership: Ownership,
+}
+
+impl Staging {
+    fn create(&self) -> Result<Staged> {
+        Staged::create(&self.destination, self.ownership).map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        let path = self.destination.display().to_string();
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: source.into() },
+            _ => Error::Generic { store: "durable local disk", source: Box::new(source) },
+        }
+    }
+}
+
+/// Disk work on a thread that may wait.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|source| Err(Error::JoinError { source }))
+}
+
+fn not_implemented(operation: &str) -> Error {
+    Error::NotImplemented { operation: operation.to_owned(), implementer: "durable local disk".to_owned() }
+}

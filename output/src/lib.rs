@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod durable;
+pub mod error;
+pub mod lake;
+pub mod query;
+#[cfg(test)]
+mod testing;
+pub mod warehouse;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,76 @@
+//! DuckDB as this room opens it: bounded, offline, in UTC.
+
+use std::path::Path;
+
+use duckdb::{AccessMode, Config, Connection};
+
+use super::ddl::literal;
+use crate::{Error, Result, durable};
+
+/// What DuckDB may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    /// Memory in MiB; beyond it DuckDB spills to disk. Default 1,024: a build of 11 million events stays below a third of it.
+    pub memory_mib: u32,
+    /// Threads; default 2.
+    pub threads: u32,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self { memory_mib: 1024, threads: 2 }
+    }
+}
+
+/// A new database file, as the default catalog of a connection.
+///
+/// The file is written in the format of DuckDB 1.0, so that every version since can open it.
+pub(super) fn create(file: &Path, spill: &Path, resources: &Resources) -> Result<Connection> {
+    let failed = || Error::duckdb(format!("create {}", file.display()));
+    let config = offline(Config::default(), spill, resources).map_err(failed())?;
+    let connection = Connection::open_in_memory_with_flags(config).map_err(failed())?;
+    let path = literal(&file.to_string_lossy());
+    connection
+        .execute_batch(&format!(
+            "SET TimeZone = 'UTC'; ATTACH {path} AS {CATALOG} (STORAGE_VERSION 'v1.0.0'); USE {CATALOG};"
+        ))
+        .map_err(failed())?;
+    Ok(connection)
+}
+
+/// Writes everything into the file itself and lets go of it.
+pub(super) fn close(connection: Connection, file: &Path) -> Result<()> {
+    let failed = || Error::duckdb(format!("finish {}", file.display()));
+    connection.execute_batch(&format!("CHECKPOINT {CATALOG}; USE memory; DETACH {CATALOG};")).map_err(failed())?;
+    connection.close().map_err(|(_, error)| failed()(error))?;
+    let log = durable::wal_of(file);
+    if log.exists() {
+        return Err(Error::Bug(format!("{} is still there after the checkpoint", log.display())));
+    }
+    Ok(())
+}
+
+/// An existing database file to read: nothing else on the machine can be reached from its SQL, and SQL cannot change that.
+pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result<Connection> {
+    // A name of this process, made only when a query outgrows the memory.
+    let mut spill = file.as_os_str().to_owned();
+    spill.push(format!(".{}.spill", std::process::id()));
+    let config = offline(Config::default(), Path::new(&spill), resources)?
+        .access_mode(AccessMode::ReadOnly)?
+        .enable_external_access(false)?;
+    let connection = Connection::open_with_flags(file, config)?;
+    connection.execute_batch("SET TimeZone = 'UTC'; SET lock_configuration = true;")?;
+    Ok(connection)
+}
+
+fn offline(config: Config, spill: &Path, resources: &Resources) -> duckdb::Result<Config> {
+    config
+        .with("autoinstall_known_extensions", "false")?
+        .with("autoload_known_extensions", "false")?
+        .with("memory_limit", format!("{}MiB", resources.memory_mib))?
+        .with("threads", resources.threads.max(1).to_string())?
+        .with("temp_directory", spill.to_string_lossy())
+}
+
+/// The new file's catalog while it is built; readers attach it under names of their own, so nothing stored names it.
+pub(super) const CATALOG: &str = "night";

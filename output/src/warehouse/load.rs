@@ -1,0 +1,238 @@
+//! Filling the file: rows of the lake by Arrow, then what SQL computes from them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, Scalar, StringArray};
+use arrow::compute::{kernels::cmp, not};
+use arrow::datatypes::Int64Type;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::event_types::LOGIN;
+use boxseat_schemas::run::SyncRun;
+use boxseat_schemas::table::{EVENTS, Layout, REPORT_SETTINGS, RUN_ROWS, Rows, SYNC_RUNS, Table, WAREHOUSE};
+use duckdb::{Appender, Connection, params};
+
+use super::ddl::{self, identifier};
+use super::{Build, LoadedRows, Night, Purpose};
+use crate::lake::Batches;
+use crate::{Error, Result};
+
+pub(super) struct Loader<'a> {
+    connection: &'a Connection,
+    build: &'a Build<'a>,
+    runs: &'a [SyncRun],
+    night: Night,
+    /// Rows of the pending run that went into the file, by table of the lake; none for a table that shows another run.
+    of_pending: HashMap<&'static str, u64>,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(connection: &'a Connection, build: &'a Build<'a>, runs: &'a [SyncRun], night: Night) -> Self {
+        Self { connection, build, runs, night, of_pending: HashMap::new() }
+    }
+
+    /// Creates and fills everything of [`WAREHOUSE`], in its order; gives back the pending run's `run_rows` for the lake.
+    pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<RecordBatch>> {
+        let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
+        let mut events_loaded = false;
+        let mut run_rows = None;
+        for table in WAREHOUSE {
+            self.run(&ddl::create(table)?, table)?;
+            match table.layout {
+                Layout::Night => self.load(table, &[self.night.run_number])?,
+                Layout::Append if table.name == RUN_ROWS.name => run_rows = self.load_run_rows(&current)?,
+                Layout::Append if table.name == SYNC_RUNS.name => {
+                    self.append(table, SyncRun::to_batch(self.runs, self.build.enterprise_id))?;
+                }
+                Layout::Append => self.load(table, &current)?,
+                // Both slices are there when the second has been created.
+                Layout::EventSlice { .. } if !events_loaded => events_loaded = true,
+                Layout::EventSlice { .. } => self.load_events(&current)?,
+                Layout::Computed if table.name == REPORT_SETTINGS.name => self.settings()?,
+                Layout::Computed => self.compute(table)?,
+                Layout::View => {}
+                Layout::Events => return Err(Error::Bug(format!("{} is a table of the lake alone", table.name))),
+            }
+        }
+        for table in WAREHOUSE {
+            self.run(&ddl::comments(table), table)?;
+        }
+        Ok(run_rows)
+    }
+
+    fn load(&mut self, table: &'static Table, runs: &[RunNumber]) -> Result<()> {
+        let mut target = Target::open(self.connection, table)?;
+        for batch in self.scan(table, runs)? {
+            let batch = batch?;
+            self.count_pending(table, &batch);
+            target.append(&batch)?;
+        }
+        target.finish()
+    }
+
+    fn load_events(&mut self, runs: &[RunNumber]) -> Result<()> {
+        let slices = WAREHOUSE.iter().filter_map(|table| match table.layout {
+            Layout::EventSlice { logins } => Some((*table, logins)),
+            _ => None,
+        });
+        let mut targets =
+            slices.map(|(table, logins)| Ok((Target::open(self.connection, table)?, logins))).collect::<Result<Vec<_>>>()?;
+        for batch in self.scan(&EVENTS, runs)? {
+            let batch = batch?;
+            self.count_pending(&EVENTS, &batch);
+            let mask = batch
+                .column_by_name("event_type")
+                .ok_or_else(|| Error::Bug("events were read without event_type".to_owned()))
+                .and_then(|types| cmp::eq(types, &Scalar::new(StringArray::from(vec![LOGIN]))).map_err(arrow_bug))?;
+            for (target, logins) in &mut targets {
+                let mask = if *logins { mask.clone() } else { not(&mask).map_err(arrow_bug)? };
+                if mask.true_count() > 0 {
+                    target.append(&arrow::compute::filter_record_batch(&batch, &mask).map_err(arrow_bug)?)?;
+                }
+            }
+        }
+        targets.into_iter().try_for_each(|(target, _)| target.finish())
+    }
+
+    /// The pending run's rows are made here: an earlier attempt may have committed its own, so the lake is asked for the others.
+    fn load_run_rows(&mut self, current: &[RunNumber]) -> Result<Option<RecordBatch>> {
+        let pending = self.build.pending.map(|pending| pending.run_number);
+        let others: Vec<RunNumber> = current.iter().copied().filter(|run| Some(*run) != pending).collect();
+        self.load(&RUN_ROWS, &others)?;
+        let Some(pending) = self.build.pending else { return Ok(None) };
+        let run = self.runs.iter().find(|run| run.run_number == pending.run_number);
+        let run = run.ok_or_else(|| Error::Bug(format!("run {} has no row", pending.run_number)))?;
+        let mut rows = Rows::new(RUN_ROWS.lake_schema());
+        for loaded in &pending.tables {
+            self.write_run_rows(&mut rows, run, loaded)?;
+        }
+        let batch = rows.take_batch();
+        self.append(&RUN_ROWS, batch.clone())?;
+        Ok(Some(batch))
+    }
+
+    fn write_run_rows(&self, rows: &mut Rows, run: &SyncRun, loaded: &LoadedRows) -> Result<()> {
+        let LoadedRows { counted, rows_in_lake } = loaded;
+        let big = |count: u64| i64::try_from(count).map_err(|_| Error::Bug(format!("{count} rows")));
+        let in_warehouse = match self.build.purpose {
+            Purpose::Publish => self.of_pending.get(counted.table_name.as_str()).copied().map(big).transpose()?,
+            Purpose::Private => None,
+        };
+        rows.text(Some(&run.run_id.to_string()))
+            .text(Some(&counted.table_name))
+            .big(Some(big(counted.rows_from_box)?))
+            .big(Some(big(counted.rows_carried)?))
+            .big(Some(big(counted.rows_duplicate)?))
+            .big(Some(big(counted.rows_rejected)?))
+            .big(Some(big(counted.rows_dropped)?))
+            .big(Some(big(*rows_in_lake)?))
+            .big(in_warehouse)
+            .text(Some(self.build.enterprise_id))
+            .big(Some(run.run_number.as_i64()))
+            .end();
+        Ok(())
+    }
+
+    fn settings(&self) -> Result<()> {
+        let (night, settings) = (self.night, self.build.settings);
+        let sql = format!("INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC')", identifier(REPORT_SETTINGS.name));
+        self.connection
+            .execute(
+                &sql,
+                params![
+                    night.snapshot_date.to_string(),
+                    night.run_number.as_i64(),
+                    self.build.enterprise_id,
+                    night.now_at.timestamp_micros(),
+                    settings.idle_after_days,
+                    settings.new_user_grace_days,
+                    settings.login_window_days,
+                ],
+            )
+            .map(drop)
+            .map_err(Error::duckdb("fill report_settings"))
+    }
+
+    fn compute(&self, table: &Table) -> Result<()> {
+        let failed = || Error::duckdb(format!("compute {}", table.name));
+        // Beside the file, not in it: a list of the configuration that only the computation needs.
+        self.run("CREATE OR REPLACE TEMP TABLE service_accounts (id_or_login VARCHAR);", table)?;
+        let mut insert = self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
+        for account in &self.build.settings.service_accounts {
+            insert.execute(params![account]).map_err(failed())?;
+        }
+        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)
+    }
+
+    fn append(&self, table: &'static Table, batch: RecordBatch) -> Result<()> {
+        let mut target = Target::open(self.connection, table)?;
+        target.append(&batch)?;
+        target.finish()
+    }
+
+    fn scan(&mut self, table: &'static Table, runs: &[RunNumber]) -> Result<Batches> {
+        if self.build.pending.is_some_and(|pending| runs.contains(&pending.run_number)) {
+            self.of_pending.insert(table.name, 0);
+        }
+        let schema = table.lake_schema();
+        let partition = table.partition();
+        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).filter(|name| Some(*name) != partition).collect();
+        self.build.lake.scan(table, runs, Some(&names))
+    }
+
+    fn count_pending(&mut self, table: &'static Table, batch: &RecordBatch) {
+        let Some(pending) = self.build.pending.map(|pending| pending.run_number.as_i64()) else { return };
+        let numbers = batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>().values());
+        let own = numbers.map_or(0, |numbers| numbers.iter().filter(|number| **number == pending).count());
+        if let Some(count) = self.of_pending.get_mut(table.name) {
+            *count += own as u64;
+        }
+    }
+
+    fn run(&self, sql: &str, table: &Table) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(Error::duckdb(format!("make {}", table.name)))
+    }
+}
+
+/// A table of the file being filled.
+struct Target<'a> {
+    connection: &'a Connection,
+    table: &'static Table,
+    appender: Appender<'a>,
+    rows: u64,
+}
+
+impl<'a> Target<'a> {
+    fn open(connection: &'a Connection, table: &'static Table) -> Result<Self> {
+        let appender = connection.appender(table.name).map_err(Error::duckdb(format!("fill {}", table.name)))?;
+        Ok(Self { connection, table, appender, rows: 0 })
+    }
+
+    /// Takes the warehouse's columns out of a batch of the lake, by the names they have there.
+    fn append(&mut self, batch: &RecordBatch) -> Result<()> {
+        let column = |name: &str| -> Result<ArrayRef> {
+            batch.column_by_name(name).map(Arc::clone).ok_or_else(|| Error::Bug(format!("{} was read without {name}", self.table.name)))
+        };
+        let columns = self.table.columns.iter().map(|c| column(c.lake_name)).collect::<Result<Vec<_>>>()?;
+        let batch = RecordBatch::try_new(self.table.warehouse_schema(), columns).map_err(arrow_bug)?;
+        self.rows += batch.num_rows() as u64;
+        self.appender.append_record_batch(batch).map_err(Error::duckdb(format!("fill {}", self.table.name)))
+    }
+
+    /// Flushes, and makes sure that DuckDB has what it was given.
+    fn finish(mut self) -> Result<()> {
+        let failed = || Error::duckdb(format!("fill {}", self.table.name));
+        self.appender.flush().map_err(failed())?;
+        let sql = format!("SELECT count(*) FROM {}", identifier(self.table.name));
+        let there: u64 = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(failed())?;
+        // run_rows is filled twice: from the lake, and with the pending run's own.
+        if there < self.rows || (there > self.rows && self.table.name != RUN_ROWS.name) {
+            return Err(Error::Bug(format!("{} got {} rows and has {there}", self.table.name, self.rows)));
+        }
+        Ok(())
+    }
+}
+
+fn arrow_bug(error: arrow::error::ArrowError) -> Error {
+    Error::Bug(error.to_string())
+}

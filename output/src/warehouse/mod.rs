@@ -1,0 +1,189 @@
+//! The DuckDB file that analysts read: always rebuilt from the lake, beside the old one, checked, then renamed over it.
+//!
+//! ```text
+//! Build ──build()──▶ Built ──check()──▶ Checked ──publish()──▶ boxseat.duckdb
+//! ```
+//! Dropping `Built` or `Checked` removes the file built aside; nothing but `publish` touches what readers see.
+
+mod checks;
+mod connection;
+mod ddl;
+mod load;
+mod publish;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
+use boxseat_schemas::settings::ReportSettings;
+use chrono::{DateTime, NaiveDate, Utc};
+use duckdb::Connection;
+
+pub use connection::Resources;
+pub(crate) use connection::open_to_read;
+pub use publish::{Checked, foreign_wal, published};
+
+use crate::lake::Lake;
+use crate::{Error, Result, durable};
+use load::Loader;
+
+/// Everything a build needs.
+#[derive(Debug, Clone)]
+pub struct Build<'a> {
+    /// The directory that holds `boxseat.duckdb`.
+    pub store: &'a Path,
+    /// Where the rows come from.
+    pub lake: &'a Lake,
+    /// All rows of `sync_runs` the file shall show, the pending run's own row among them.
+    pub runs: &'a [SyncRun],
+    /// The run whose `sync_runs` row is not in the lake yet; it is built as if it were complete. `None` publishes what is
+    /// there, as after a crash before the rename.
+    pub pending: Option<&'a Pending>,
+    /// What the file is for.
+    pub purpose: Purpose,
+    /// The store's enterprise.
+    pub enterprise_id: &'a str,
+    /// Thresholds of the views.
+    pub settings: &'a ReportSettings,
+    /// What DuckDB may use.
+    pub resources: &'a Resources,
+}
+
+/// What a file is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be renamed over `boxseat.duckdb`.
+    Publish,
+    /// To check a run that is not published, or to read another night: `rows_in_warehouse` stays NULL.
+    Private,
+}
+
+/// The run that is being finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its number; its row is in [`Build::runs`].
+    pub run_number: RunNumber,
+    /// What became of its rows, table by table.
+    pub tables: Vec<LoadedRows>,
+}
+
+/// Rows of one table of a run: counted on the way in, and as committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedRows {
+    /// Counted while normalising.
+    pub counted: TableRows,
+    /// Counted by [`Lake::commit`].
+    pub rows_in_lake: u64,
+}
+
+/// Where the records of one table went while normalising:
+/// `from_box + carried - duplicate - rejected - dropped` is what goes into the lake.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "fields are the columns of the `run_rows` table contract")]
+pub struct TableRows {
+    pub table_name: String,
+    pub rows_from_box: u64,
+    pub rows_carried: u64,
+    pub rows_duplicate: u64,
+    pub rows_rejected: u64,
+    pub rows_dropped: u64,
+}
+
+/// The night a file shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Night {
+    /// The run of that night.
+    pub run_number: RunNumber,
+    /// Its UTC date.
+    pub snapshot_date: NaiveDate,
+    /// The moment days count back from: when the run started.
+    pub now_at: DateTime<Utc>,
+}
+
+/// A file that is filled and not checked.
+#[derive(Debug)]
+pub struct Built {
+    // Dropped before `aside`, which removes the file it has open.
+    connection: Connection,
+    aside: Aside,
+    night: Night,
+    run_rows: Option<RecordBatch>,
+}
+
+/// Builds the file aside and fills it.
+///
+/// One process builds in a store at a time (the store's lock); what a killed build left there is removed first.
+///
+/// # Errors
+/// `Input` when no run is complete; `Io`, `Corrupt`, `Newer` of lake and disk.
+pub fn build(build: &Build<'_>) -> Result<Built> {
+    let runs = with_pending_complete(build)?;
+    let latest = latest_night(&runs).ok_or(Error::NoNight)?;
+    let night = Night { run_number: latest.run_number, snapshot_date: latest.snapshot_date, now_at: latest.started_at };
+    sweep(build.store)?;
+    let aside = Aside { path: build.store.join(format!("{ASIDE_PREFIX}{}.tmp", night.run_number)) };
+    let spill = build.store.join(format!("{ASIDE_PREFIX}{}.spill", night.run_number));
+    let connection = connection::create(&aside.path, &spill, build.resources)?;
+    let run_rows = Loader::new(&connection, build, &runs, night).fill(&current(&runs))?;
+    Ok(Built { connection, aside, night, run_rows })
+}
+
+impl Built {
+    /// Runs the error checks, then closes the file: after this it is one whole file without a log beside it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
+    pub fn check(self) -> Result<Checked> {
+        checks::run(&self.connection, self.run_rows.as_ref())?;
+        connection::close(self.connection, &self.aside.path)?;
+        Ok(Checked::new(self.aside, self.night, self.run_rows))
+    }
+
+    /// The night it shows.
+    pub fn night(&self) -> Night {
+        self.night
+    }
+}
+
+/// The file built aside; dropping it removes the file.
+#[derive(Debug)]
+struct Aside {
+    path: PathBuf,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        for path in [&self.path, &durable::wal_of(&self.path)] {
+            // What stays is swept by the next build.
+            let _ = durable::remove_if_there(path);
+        }
+    }
+}
+
+fn with_pending_complete(build: &Build<'_>) -> Result<Vec<SyncRun>> {
+    let mut runs = build.runs.to_vec();
+    if let Some(pending) = build.pending {
+        let own = runs.iter_mut().find(|run| run.run_number == pending.run_number);
+        own.ok_or_else(|| Error::Bug(format!("run {} is pending and has no row", pending.run_number)))?.status = RunStatus::Complete;
+    }
+    Ok(runs)
+}
+
+fn sweep(store: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(store).map_err(Error::io("list", store))? {
+        let entry = entry.map_err(Error::io("list", store))?;
+        if entry.file_name().to_string_lossy().starts_with(ASIDE_PREFIX) {
+            durable::remove_if_there(&entry.path()).map_err(Error::io("remove", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The published file's name in the store.
+pub const FILE_NAME: &str = "boxseat.duckdb";
+
+/// How everything begins that a build makes aside.
+const ASIDE_PREFIX: &str = ".boxseat.duckdb.";

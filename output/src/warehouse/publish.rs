@@ -1,0 +1,83 @@
+//! The last step: the checked file takes the old one's place.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::RunNumber;
+use chrono::{DateTime, NaiveDate};
+
+use super::connection::{Resources, open_to_read};
+use super::{Aside, FILE_NAME, Night};
+use crate::durable::{self, Access};
+use crate::{Error, Result};
+
+/// A file that passed the checks and is closed. Dropping it removes the file and publishes nothing.
+#[derive(Debug)]
+pub struct Checked {
+    aside: Aside,
+    night: Night,
+    run_rows: Option<RecordBatch>,
+}
+
+impl Checked {
+    pub(super) fn new(aside: Aside, night: Night, run_rows: Option<RecordBatch>) -> Self {
+        Self { aside, night, run_rows }
+    }
+
+    /// The pending run's rows for the lake's `run_rows`; `None` when nothing was pending.
+    pub fn run_rows(&self) -> Option<&RecordBatch> {
+        self.run_rows.as_ref()
+    }
+
+    /// The night it shows.
+    pub fn night(&self) -> Night {
+        self.night
+    }
+
+    /// The file aside, readable until this is dropped or published.
+    pub fn path(&self) -> &Path {
+        &self.aside.path
+    }
+
+    /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and writable for nobody.
+    ///
+    /// Readers keep the night they opened; the next open sees this one. What a kill leaves after each step is said at
+    /// [`crate::durable`]'s publish: the old night or the new one, never half, and never a foreign log beside it.
+    ///
+    /// # Errors
+    /// `Io`; `Input` for an unknown group. The old file is still there then.
+    pub fn publish(self, access: &Access) -> Result<PathBuf> {
+        let ownership = access.resolve()?;
+        let destination = self.aside.path.with_file_name(FILE_NAME);
+        durable::publish(&self.aside.path, &destination, ownership).map_err(Error::io("publish", &destination))?;
+        Ok(destination)
+    }
+}
+
+/// The night that `boxseat.duckdb` shows, or `None` when there is no such file.
+///
+/// # Errors
+/// `Io` when the file cannot be opened, `Corrupt` when it is not one of ours.
+pub fn published(store: &Path) -> Result<Option<Night>> {
+    let file = store.join(FILE_NAME);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let failed = || Error::duckdb(format!("read {}", file.display()));
+    let connection = open_to_read(&file, &Resources::default()).map_err(failed())?;
+    let sql = "SELECT run_number, CAST(snapshot_date AS VARCHAR), epoch_us(now_at) FROM report_settings";
+    let row = |row: &duckdb::Row<'_>| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
+    let (run_number, date, now) = connection.query_row(sql, [], row).map_err(failed())?;
+    let corrupt = |what: &str| Error::Corrupt { what: file.display().to_string(), reason: format!("its {what} is out of range") };
+    Ok(Some(Night {
+        run_number: RunNumber(run_number),
+        snapshot_date: date.parse::<NaiveDate>().map_err(|_| corrupt("snapshot_date"))?,
+        now_at: DateTime::from_timestamp_micros(now).ok_or_else(|| corrupt("now_at"))?,
+    }))
+}
+
+/// A write-ahead log beside `boxseat.duckdb`: boxseat never leaves one, so somebody opened the file to write.
+pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
+    let log = durable::wal_of(&store.join(FILE_NAME));
+    log.exists().then_some(log)
+}

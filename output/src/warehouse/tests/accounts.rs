@@ -1,0 +1,231 @@
+//! What `accounts` and `licence_summary` say, case by case.
+
+use serde_json::{Value, json};
+
+use super::{DATE, Rows, Store};
+
+/// The night of every case.
+const NOW: &str = "2026-03-02T02:00:00Z";
+
+/// One user, what is known, and what must be said: band, seat state, days since login, proven idle days.
+struct Case {
+    name: &'static str,
+    user: Value,
+    logins: &'static [&'static str],
+    said: [&'static str; 4],
+}
+
+fn case(name: &'static str, user: Value, logins: &'static [&'static str], said: [&'static str; 4]) -> Case {
+    Case { name, user, logins, said }
+}
+
+/// Asks for all cases in one night under the same coverage.
+fn check(coverage: &[(&str, &str)], cases: &[Case]) -> Store {
+    check_with(coverage, cases, |_| {})
+}
+
+fn check_with(coverage: &[(&str, &str)], cases: &[Case], settings: impl Fn(&mut Store)) -> Store {
+    let mut night = Rows::default();
+    for case in cases {
+        let mut user = json!({ "user_id": case.name, "login": format!("{}@example.com", case.name), "status": "active" });
+        user.as_object_mut().unwrap().extend(case.user.as_object().unwrap().clone());
+        night.users.push(user);
+        for (index, time) in case.logins.iter().enumerate() {
+            night.events.push(json!({
+                "event_id": format!("{}-{index}", case.name), "event_type": "LOGIN", "user_id": case.name, "created_at": time,
+            }));
+        }
+    }
+    for (from, to) in coverage {
+        night.coverage.push(json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to }));
+    }
+    // Coverage of other types says nothing about logins.
+    night.coverage.push(json!({ "event_type": "NEW_USER", "covered_from_at": "2020-01-01T00:00:00Z", "covered_to_at": NOW }));
+    // Nobody's login.
+    night.events.push(json!({ "event_id": "nobody", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
+
+    let mut store = Store::new();
+    settings(&mut store);
+    let pending = store.commit(1, DATE, &night);
+    store.finish(&pending);
+    let sql = "SELECT user_id, inactivity_band, seat_state, days_since_login, proven_idle_days FROM accounts";
+    let said = store.lines(sql);
+    for case in cases {
+        let expected = [[case.name].as_slice(), &case.said].concat().join("|");
+        assert!(said.contains(&expected), "expected {expected}\namong {said:#?}");
+    }
+    store
+}
+
+const FULL: (&str, &str) = ("2025-08-31T00:00:00Z", "2026-03-02T01:45:00Z");
+
+#[test]
+fn every_band_inside_full_coverage() {
+    let old = || json!({ "created_at": "2020-01-01T00:00:00Z" });
+    let store = check(
+        &[FULL],
+        &[
+            case("today", old(), &["2025-12-01T00:00:00Z", "2026-03-02T01:00:00Z"], ["0-30", "used", "0", "0"]),
+            // A day is 24 h back from now, not a date: 30 whole days, and one second before the 31st.
+            case("day30", old(), &["2026-01-30T02:00:01Z"], ["0-30", "used", "30", "30"]),
+            case("day31", old(), &["2026-01-30T02:00:00Z"], ["31-60", "used", "31", "31"]),
+            case("day89", old(), &["2025-12-02T02:00:01Z"], ["61-90", "used", "89", "89"]),
+            // 90 days without evidence are enough, though the band's name ends at 90.
+            case("day90", old(), &["2025-12-02T02:00:00Z"], ["61-90", "idle", "90", "90"]),
+            case("day91", old(), &["2025-12-01T02:00:00Z"], ["91-180", "idle", "91", "91"]),
+            case("day181", old(), &["2025-09-02T02:00:00Z"], ["over_180", "idle", "181", "181"]),
+            // The last login kept is older than coverage, and both are in one band.
+            case("long_ago", old(), &["2024-01-01T00:00:00Z"], ["over_180", "idle", "791", "183"]),
+            case("clock_skew", old(), &["2026-03-02T02:10:00Z"], ["0-30", "used", "0", "0"]),
+            case("no_login", old(), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
+            case("no_date", json!({}), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
+            case("never", json!({ "created_at": "2025-12-01T00:00:00Z" }), &[], ["never_since_created", "never_since_created", "-", "91"]),
+            case("day45", json!({ "created_at": "2026-01-16T02:00:00Z" }), &[], ["never_since_created", "never_since_created", "-", "45"]),
+            case("day44", json!({ "created_at": "2026-01-16T02:00:01Z" }), &[], ["too_new", "too_new", "-", "44"]),
+            case("new_and_used", json!({ "created_at": "2026-02-25T00:00:00Z" }), &["2026-02-26T02:00:00Z"], ["0-30", "used", "4", "4"]),
+            case("suspended", json!({ "status": "inactive", "created_at": "2020-01-01T00:00:00Z" }), &["2026-03-01T02:00:00Z"], ["0-30", "suspended", "1", "1"]),
+            case("restricted", json!({ "status": "cannot_delete_edit_upload" }), &["2026-03-01T02:00:00Z"], ["0-30", "used", "1", "1"]),
+            case("odd_status", json!({ "status": "frozen" }), &["2026-03-01T02:00:00Z"], ["0-30", "used", "1", "1"]),
+        ],
+    );
+    assert_eq!(
+        store.lines("SELECT user_id, account_status, box_status, is_restricted FROM accounts WHERE user_id IN ('suspended', 'restricted', 'odd_status') ORDER BY 1"),
+        ["odd_status|unknown|frozen|false", "restricted|active|cannot_delete_edit_upload|true", "suspended|suspended|inactive|false"]
+    );
+    assert_eq!(
+        store.lines("SELECT seat_state, seats_count, seats_percent, seats_assigned_count FROM licence_summary"),
+        [
+            "used|8|44.44|18",
+            "too_new|1|5.56|18",
+            "idle|4|22.22|18",
+            "never_since_created|2|11.11|18",
+            "no_login_seen|2|11.11|18",
+            "suspended|1|5.56|18",
+            "unknown|0|0.0|18",
+        ]
+    );
+    assert_eq!(
+        store.lines("SELECT login_coverage_from, login_coverage_to, logins_30d, logins_90d, logins_183d FROM accounts WHERE user_id = 'today'"),
+        ["2025-08-31T00:00:00Z|2026-03-02T01:45:00Z|1|1|2"]
+    );
+    assert_eq!(store.lines("SELECT logins_183d FROM accounts WHERE user_id = 'no_login'"), ["0"], "covered: none is none");
+}
+
+#[test]
+fn a_gap_in_coverage_is_not_idleness() {
+    let old = || json!({ "created_at": "2020-01-01T00:00:00Z" });
+    // A gap of an hour on 10 January: 51 days before the night.
+    let gap = [("2025-08-31T00:00:00Z", "2026-01-10T00:00:00Z"), ("2026-01-10T01:00:00Z", "2026-03-02T01:45:00Z")];
+    let store = check(
+        &gap,
+        &[
+            case("recent", old(), &["2026-02-01T00:00:00Z"], ["0-30", "used", "29", "29"]),
+            case("same_band", old(), &["2026-01-05T00:00:00Z"], ["31-60", "used", "56", "51"]),
+            // Nobody knows whether there was a login in the gap.
+            case("before_gap", old(), &["2025-10-01T00:00:00Z"], ["unknown", "unknown", "152", "51"]),
+            case("no_login", old(), &[], ["unknown", "unknown", "-", "51"]),
+            case("born_before", json!({ "created_at": "2026-01-09T00:00:00Z" }), &[], ["unknown", "unknown", "-", "51"]),
+            case("born_in_it", json!({ "created_at": "2026-01-10T00:30:00Z" }), &[], ["unknown", "unknown", "-", "51"]),
+            case("born_after", json!({ "created_at": "2026-01-10T02:00:00Z" }), &[], ["never_since_created", "never_since_created", "-", "51"]),
+        ],
+    );
+    assert_eq!(
+        store.lines("SELECT DISTINCT login_coverage_from, logins_30d IS NULL, logins_90d IS NULL, logins_183d IS NULL FROM accounts"),
+        ["2026-01-10T01:00:00Z|false|true|true"]
+    );
+}
+
+#[test]
+fn intervals_that_touch_or_overlap_are_one() {
+    let parts = [
+        ("2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z"),
+        ("2026-01-15T00:00:00Z", "2026-01-20T00:00:00Z"),
+        ("2025-08-31T00:00:00Z", "2025-12-01T00:00:00Z"),
+        ("2026-02-01T00:00:00Z", "2026-03-02T01:45:00Z"),
+        // Longer ago, and apart.
+        ("2024-01-01T00:00:00Z", "2024-06-01T00:00:00Z"),
+        // Empty.
+        ("2026-03-05T00:00:00Z", "2026-03-05T00:00:00Z"),
+    ];
+    let store = check(&parts, &[case("one", json!({ "created_at": "2020-01-01T00:00:00Z" }), &[], ["no_login_seen", "no_login_seen", "-", "183"])]);
+    assert_eq!(store.lines("SELECT login_coverage_from, login_coverage_to FROM accounts"), ["2025-08-31T00:00:00Z|2026-03-02T01:45:00Z"]);
+}
+
+#[test]
+fn stale_or_missing_coverage_claims_nothing() {
+    let cases = || {
+        [
+            case("used", json!({}), &["2026-02-20T00:00:00Z"], ["unknown", "used", "10", "-"]),
+            case("older", json!({}), &["2025-10-01T00:00:00Z"], ["unknown", "unknown", "152", "-"]),
+            case("never", json!({ "created_at": "2025-12-01T00:00:00Z" }), &[], ["unknown", "unknown", "-", "-"]),
+            case("new", json!({ "created_at": "2026-02-25T00:00:00Z" }), &[], ["unknown", "too_new", "-", "-"]),
+        ]
+    };
+    // 48 h and a second before the night.
+    let stale = check(&[("2025-08-31T00:00:00Z", "2026-02-28T01:59:59Z")], &cases());
+    assert_eq!(
+        stale.lines("SELECT DISTINCT login_coverage_to, logins_30d FROM accounts"),
+        ["2026-02-28T01:59:59Z|-"]
+    );
+    let none = check(&[], &cases());
+    assert_eq!(none.lines("SELECT DISTINCT login_coverage_from, login_coverage_to FROM accounts"), ["-|-"]);
+
+    let just = [case("older", json!({}), &["2025-10-01T00:00:00Z"], ["91-180", "idle", "152", "152"])];
+    check(&[("2025-08-31T00:00:00Z", "2026-02-28T02:00:00Z")], &just);
+}
+
+#[test]
+fn thresholds_come_from_the_settings() {
+    let cases = [
+        case("idle", json!({}), &["2026-01-01T02:00:00Z"], ["31-60", "idle", "60", "60"]),
+        // In its days of grace nobody is judged, whatever is known.
+        case("grace", json!({ "created_at": "2025-12-20T02:00:00Z" }), &["2025-12-25T02:00:00Z"], ["61-90", "too_new", "67", "67"]),
+    ];
+    check_with(&[FULL], &cases, |store| {
+        store.settings.idle_after_days = 60;
+        store.settings.new_user_grace_days = 100;
+    });
+}
+
+#[test]
+fn machines_and_app_users_take_no_seat() {
+    let cases = [
+        case("flagged", json!({ "is_platform_access_only": true }), &["2026-03-01T02:00:00Z"], ["0-30", "-", "1", "1"]),
+        case("app", json!({ "login": "AppUser_17_abc@boxdevedition.com" }), &[], ["no_login_seen", "-", "-", "183"]),
+        case("robot", json!({ "login": "automationuser_17_abc@BoxDevEdition.com" }), &[], ["no_login_seen", "-", "-", "183"]),
+        case("by_id", json!({}), &[], ["no_login_seen", "-", "-", "183"]),
+        case("by_login", json!({}), &[], ["no_login_seen", "-", "-", "183"]),
+        case("reports", json!({ "name": "Box Admin Reports" }), &[], ["no_login_seen", "-", "-", "183"]),
+        case("person", json!({ "login": null, "name": null, "status": null }), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
+    ];
+    let store = check_with(&[FULL], &cases, |store| {
+        store.settings.service_accounts = vec!["by_id".into(), "By_Login@Example.com".into()];
+    });
+    assert_eq!(
+        store.lines("SELECT user_id, seat_kind, consumes_seat FROM accounts ORDER BY user_id"),
+        [
+            "app|app_user|false",
+            "by_id|service_account|false",
+            "by_login|service_account|false",
+            "flagged|app_user|false",
+            "person|managed_user|true",
+            "reports|system|false",
+            "robot|service_account|false",
+        ]
+    );
+    assert_eq!(store.lines("SELECT DISTINCT seats_assigned_count FROM licence_summary"), ["1"]);
+}
+
+#[test]
+fn counts_of_groups_and_aliases() {
+    let mut night = Rows::users(&["1", "2"]);
+    night.groups = vec![json!({ "group_id": "g" }), json!({ "group_id": "h" })];
+    night.memberships = [("a", "g"), ("b", "h")]
+        .map(|(id, group)| json!({ "membership_id": id, "user_id": "1", "group_id": group }))
+        .to_vec();
+    night.aliases = vec![json!({ "alias_id": "a", "user_id": "2" })];
+    let mut store = Store::new();
+    let pending = store.commit(1, DATE, &night);
+    store.finish(&pending);
+    assert_eq!(store.lines("SELECT user_id, group_count, alias_count FROM accounts"), ["1|2|0", "2|0|1"]);
+}

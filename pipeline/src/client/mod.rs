@@ -1,0 +1,42 @@
+//! The only door to Box.
+//!
+//! ```text
+//! BoxReader ── retry ──▶ limiter ──▶ token ──▶ one HTTP exchange
+//!     ▲                     ▲ a 429 pauses everybody
+//!     └── every call, answered or not, is told to the CallJournal
+//! ```
+//!
+//! [`BoxReader`] has reading calls only: the type `sync` uses cannot write.
+
+mod auth;
+mod limiter;
+mod reader;
+mod retry;
+mod transport;
+
+pub use auth::Credentials;
+pub use limiter::Limiter;
+pub use reader::{Answer, BoxReader, EventQuery, PAGE_LIMIT};
+pub use transport::ClientSettings;
+
+use boxseat_schemas::spool::CallOutcome;
+
+/// A call that leaves no page: what the ledger must know besides the pages themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallNote {
+    /// Endpoint as the ledger names it.
+    pub endpoint: &'static str,
+    /// What became of the call.
+    pub outcome: CallOutcome,
+    /// Seconds everybody stood still for it.
+    pub waited_seconds: u64,
+}
+
+/// Where calls that leave no page are written down before the next one is made.
+pub trait CallJournal: Send + Sync {
+    /// Records one call.
+    ///
+    /// # Errors
+    /// The journal cannot be written; the run must stop, for an uncounted call is a lie in the ledger.
+    fn record(&self, note: CallNote) -> Result<(), crate::Error>;
+}

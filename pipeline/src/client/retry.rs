@@ -1,0 +1,181 @@
+//! Whether a failed call is repeated, decided in one place from what came back.
+//!
+//! `Retry-After` outranks our own backoff, and one budget covers all tries of a call. The constants follow the vendor's SDKs
+//! (five attempts, doubling from one second); the wait budget is ours: a night may wait long, but not for ever.
+
+use std::time::Duration;
+
+use boxseat_schemas::spool::CallOutcome;
+use tokio::time::sleep;
+
+use super::limiter::Limiter;
+use super::transport::{Exchange, Reply};
+use super::{CallJournal, CallNote};
+use crate::Error;
+
+/// Attempts a call gets when something other than the rate limit fails.
+const MAX_ATTEMPTS: u32 = 6;
+/// Longest time one call may spend waiting over all its attempts.
+const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// The tries of one call.
+pub(super) struct Tries<'a> {
+    endpoint: &'static str,
+    limiter: &'a Limiter,
+    journal: &'a dyn CallJournal,
+    history: History,
+    waited: Duration,
+}
+
+/// How to go on after a failed try.
+pub(super) enum Step {
+    /// Ask again; all waiting is done.
+    Again,
+    /// Ask again with a new token.
+    Renew,
+    /// Repeating cannot help.
+    Fail(Exchange),
+}
+
+impl<'a> Tries<'a> {
+    pub(super) fn new(endpoint: &'static str, limiter: &'a Limiter, journal: &'a dyn CallJournal) -> Self {
+        Self { endpoint, limiter, journal, history: History::default(), waited: Duration::ZERO }
+    }
+
+    /// Writes the failed try into the journal, waits as long as it takes, and says how to go on.
+    ///
+    /// # Errors
+    /// [`Error::GaveUp`] when the budget is spent; what the journal reports.
+    pub(super) async fn failed(&mut self, exchange: Exchange) -> Result<Step, Error> {
+        let note = |outcome, waited_seconds| {
+            self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
+        };
+        let decision = classify(&exchange, self.history);
+        let wait = match decision {
+            Decision::RenewToken => {
+                self.history.renewed = true;
+                note(CallOutcome::Retried, 0)?;
+                return Ok(Step::Renew);
+            }
+            Decision::Fail => {
+                note(CallOutcome::Failed, 0)?;
+                return Ok(Step::Fail(exchange));
+            }
+            Decision::Pause(wait) | Decision::Backoff(wait) => wait,
+        };
+        let throttled = matches!(&exchange, Exchange::Reply(reply) if reply.status == 429);
+        if throttled {
+            self.history.throttles += 1;
+        } else {
+            self.history.failures += 1;
+        }
+        if self.history.failures >= MAX_ATTEMPTS || self.waited + wait > MAX_WAIT {
+            note(CallOutcome::Failed, 0)?;
+            return Err(Error::GaveUp {
+                endpoint: self.endpoint,
+                attempts: self.history.failures + self.history.throttles,
+                waited: self.waited,
+                last: exchange.to_string(),
+                garbled: matches!(exchange, Exchange::Garbled(_)),
+            });
+        }
+        self.waited += wait;
+        let outcome = if throttled { CallOutcome::Throttled } else { CallOutcome::Retried };
+        tracing::debug!(endpoint = self.endpoint, %exchange, ?wait, "repeating");
+        if matches!(decision, Decision::Pause(_)) {
+            note(outcome, self.limiter.pause_for(wait))?;
+        } else {
+            note(outcome, 0)?;
+            sleep(wait).await;
+        }
+        Ok(Step::Again)
+    }
+}
+
+/// What to do with a failed exchange.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// Everybody waits so long, then the call is repeated.
+    Pause(Duration),
+    /// This call waits so long, then is repeated.
+    Backoff(Duration),
+    /// Get a new token, then repeat at once.
+    RenewToken,
+    /// Repeating cannot help.
+    Fail,
+}
+
+/// What has happened to the call so far.
+#[derive(Debug, Default, Clone, Copy)]
+struct History {
+    /// Exchanges that failed and count as attempts.
+    failures: u32,
+    /// Exchanges refused by the rate limit, which do not count as attempts.
+    throttles: u32,
+    /// Whether the token was renewed for this call.
+    renewed: bool,
+}
+
+/// Decides. All calls this client makes are idempotent reads or token requests, so any of them may be repeated.
+fn classify(exchange: &Exchange, history: History) -> Decision {
+    let reply = match exchange {
+        Exchange::NoAnswer(_) | Exchange::Garbled(_) => return Decision::Backoff(backoff(history.failures)),
+        Exchange::Reply(reply) => reply,
+    };
+    match reply.status {
+        401 if !history.renewed => Decision::RenewToken,
+        429 => Decision::Pause(retry_after(reply).unwrap_or_else(|| backoff(history.throttles))),
+        // 507 is "out of space" and permanent (vendor's Node SDK).
+        507 => Decision::Fail,
+        408 | 500..=599 => match retry_after(reply) {
+            Some(wait) => Decision::Pause(wait),
+            None => Decision::Backoff(backoff(history.failures)),
+        },
+        _ => Decision::Fail,
+    }
+}
+
+/// 1 s, 2 s, 4 s, … up to a minute.
+fn backoff(earlier: u32) -> Duration {
+    Duration::from_secs(1 << earlier.min(6)).min(Duration::from_secs(60))
+}
+
+/// The server's wish, at least a moment: `Retry-After: 0` repeated at once would burn the allowance.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    reply.retry_after_secs.map(|secs| Duration::from_secs(secs).max(Duration::from_millis(100)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, retry_after_secs: Option<u64>) -> Exchange {
+        Exchange::Reply(Reply { status, retry_after_secs, ..Reply::default() })
+    }
+
+    #[test]
+    fn every_outcome_has_its_decision() {
+        let fresh = History::default();
+        let tired = History { failures: 3, throttles: 2, renewed: true };
+        let secs = Duration::from_secs;
+        for (exchange, history, decision) in [
+            (reply(429, Some(17)), fresh, Decision::Pause(secs(17))),
+            (reply(429, Some(900)), fresh, Decision::Pause(secs(900))),
+            (reply(429, Some(0)), fresh, Decision::Pause(Duration::from_millis(100))),
+            (reply(429, None), tired, Decision::Pause(secs(4))),
+            (reply(500, None), fresh, Decision::Backoff(secs(1))),
+            (reply(503, None), tired, Decision::Backoff(secs(8))),
+            (reply(503, Some(30)), tired, Decision::Pause(secs(30))),
+            (reply(507, None), fresh, Decision::Fail),
+            (reply(401, None), fresh, Decision::RenewToken),
+            (reply(401, None), tired, Decision::Fail),
+            (reply(403, None), fresh, Decision::Fail),
+            (reply(404, None), fresh, Decision::Fail),
+            (reply(302, None), fresh, Decision::Fail),
+            (Exchange::NoAnswer("reset".into()), tired, Decision::Backoff(secs(8))),
+            (Exchange::Garbled("eof".into()), fresh, Decision::Backoff(secs(1))),
+        ] {
+            assert_eq!(classify(&exchange, history), decision, "{exchange:?}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What can go wrong between Box and the batches, and what the caller should do about it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use boxseat_schemas::spool::Damage;
+
+/// What the caller should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Mend the configuration: address, credentials, scopes.
+    Configure,
+    /// Wait and start again: Box is down or throttles, or the network is away.
+    TryLater,
+    /// A guard refused what Box sent; the old night stays.
+    Refused,
+    /// Stopped on request; the run can be resumed.
+    Interrupted,
+    /// The disk failed: space, permissions, hardware.
+    Disk,
+    /// What lies on disk is not what was written.
+    Damaged,
+    /// Box answered what its documents do not allow.
+    Protocol,
+}
+
+/// Every failure of this room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The token endpoint refused the credentials.
+    #[error("Box refused to sign in ({reason})")]
+    SignIn {
+        /// Box's own words.
+        reason: String,
+    },
+    /// A call was refused although the token was fresh.
+    #[error("{endpoint}: Box answered {status} {code} (request id {request_id})")]
+    Denied {
+        /// The call.
+        endpoint: &'static str,
+        /// 401 or 403.
+        status: u16,
+        /// Box's error code.
+        code: String,
+        /// What Box's support asks for.
+        request_id: String,
+    },
+    /// A call failed with a status that repeating does not change.
+    #[error("{endpoint}: Box answered {status} {code}: {message} (request id {request_id})")]
+    Rejected {
+        /// The call.
+        endpoint: &'static str,
+        /// The status.
+        status: u16,
+        /// Box's error code, or the content type when the body was none of Box's.
+        code: String,
+        /// Box's sentence.
+        message: String,
+        /// What Box's support asks for.
+        request_id: String,
+    },
+    /// The retry budget is spent.
+    #[error("{endpoint}: gave up after {attempts} attempts over {waited:?}; the last one: {last}")]
+    GaveUp {
+        /// The call.
+        endpoint: &'static str,
+        /// Calls made for it.
+        attempts: u32,
+        /// Time spent waiting between them.
+        waited: Duration,
+        /// How the last one failed.
+        last: String,
+        /// Whether what came back was unreadable, which waiting will hardly mend.
+        garbled: bool,
+    },
+    /// The HTTP client could not be built, or the address is not usable.
+    #[error("cannot talk to {url}: {reason}")]
+    Address {
+        /// The address.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A listing did not reach its end mark.
+    #[error("{walk}: the walk is incomplete: {reason}")]
+    IncompleteWalk {
+        /// Which listing.
+        walk: String,
+        /// What happened instead of an end.
+        reason: String,
+    },
+    /// A guard refused the run.
+    #[error(transparent)]
+    Guard(#[from] crate::guard::Refusal),
+    /// The person or cron asked to stop.
+    #[error("stopped on request after {calls} calls; the next start continues from here")]
+    Interrupted {
+        /// Calls made in this process.
+        calls: u64,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A spool is not what was written.
+    #[error("the spool {path} is damaged at byte {offset}: {damage}")]
+    Spool {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        damage: Damage,
+    },
+    /// A page that was good when it was spooled cannot be read any more.
+    #[error("a page of {walk} in the spool cannot be read")]
+    Page {
+        /// Which listing.
+        walk: String,
+        /// The parser's reason.
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::SignIn { .. } | Error::Denied { .. } | Error::Address { .. } => ErrorKind::Configure,
+            Error::GaveUp { garbled: false, .. } => ErrorKind::TryLater,
+            Error::GaveUp { garbled: true, .. } | Error::Rejected { .. } => ErrorKind::Protocol,
+            Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,
+            Error::Interrupted { .. } => ErrorKind::Interrupted,
+            Error::Io { .. } => ErrorKind::Disk,
+            Error::Spool { .. } | Error::Page { .. } => ErrorKind::Damaged,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+}

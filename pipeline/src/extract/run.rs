@@ -1,0 +1,204 @@
+//! Asking, bounded in flight, until nothing is left; every page is in the spool before it counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use boxseat_schemas::spool::{Frame, Request};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Walks;
+use crate::client::{Answer, BoxReader, CallJournal, CallNote};
+use crate::spool::SpoolWriter;
+use crate::{Clock, Error, guard};
+
+/// How a run may behave.
+#[derive(Debug, Clone)]
+pub struct ExtractSettings {
+    /// Questions in flight at once; 16 unless told otherwise.
+    pub concurrency: usize,
+    /// Whether the machine's clock must agree with Box's: not in a rehearsal with `--now`.
+    pub check_clock: bool,
+}
+
+/// How far a run is, for whoever draws it. All figures only grow but `left`.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// The user listing.
+    pub users: StreamMeter,
+    /// The group listing.
+    pub groups: StreamMeter,
+    /// Memberships, both sides.
+    pub memberships: StreamMeter,
+    /// Email aliases.
+    pub aliases: StreamMeter,
+    /// Events.
+    pub events: StreamMeter,
+}
+
+/// One stream's figures.
+#[derive(Debug, Default)]
+pub struct StreamMeter {
+    /// Pages read, those of an earlier process of the same run included.
+    pub calls: AtomicU64,
+    /// Records read.
+    pub rows: AtomicU64,
+    /// Questions still to ask, as far as is known.
+    pub left: AtomicU64,
+}
+
+/// How long pages in flight may take to come in after the run was asked to stop.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How often the spool is synced.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reads everything the walks ask for.
+///
+/// What a crash leaves: pages in the spool were counted, pages in flight were not and are asked again; nothing else exists.
+/// When `stop` fires, pages in flight are let in, the spool is synced, and [`Error::Interrupted`] is returned.
+///
+/// # Errors
+/// Whatever ended the run first; pages that came in meanwhile are kept.
+pub async fn extract(
+    reader: &BoxReader,
+    spool: &SpoolWriter,
+    walks: &mut Walks,
+    settings: &ExtractSettings,
+    meter: &Meter,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let mut in_flight: JoinSet<(Request, Result<Answer, Error>)> = JoinSet::new();
+    let mut sync_tick = interval(SYNC_INTERVAL);
+    sync_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let failure = loop {
+        while in_flight.len() < settings.concurrency {
+            let Some(request) = walks.next_request() else { break };
+            let (reader, query) = (reader.clone(), walks.event_query(&request));
+            in_flight.spawn(async move {
+                let answer = reader.ask(&request, query.as_ref()).await;
+                (request, answer)
+            });
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break Some(Error::Interrupted { calls: reader.calls() }),
+            _ = sync_tick.tick() => {
+                let spool = spool.clone();
+                if let Err(e) = blocking(move || spool.sync()).await {
+                    break Some(e);
+                }
+            }
+            joined = in_flight.join_next() => match joined {
+                None => break None,
+                Some(joined) => {
+                    let (request, answer) = joined.expect("asking does not panic and is not aborted here");
+                    if let Err(e) = take_in(spool, walks, meter, &request, answer) {
+                        break Some(e);
+                    }
+                    if settings.check_clock && request == Request::Me {
+                        if let Err(refusal) = guard::clock(reader.skew_secs()) {
+                            break Some(refusal.into());
+                        }
+                    }
+                }
+            },
+        }
+    };
+    if failure.is_some() {
+        let drained = timeout(STOP_GRACE, async {
+            while let Some(joined) = in_flight.join_next().await {
+                let (request, answer) = joined.expect("asking does not panic and is not aborted here");
+                // A second failure adds nothing to the first; pages are what matters here.
+                let _ = take_in(spool, walks, meter, &request, answer);
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!(
+                pages = in_flight.len(),
+                "pages in flight did not come in in time; they will be asked for again"
+            );
+            in_flight.shutdown().await;
+        }
+    }
+    let last_sync = {
+        let spool = spool.clone();
+        blocking(move || spool.sync()).await
+    };
+    match failure {
+        Some(e) => Err(e),
+        None => last_sync.and_then(|()| walks.check_complete()),
+    }
+}
+
+/// Spools a page, then lets the walks know. A question refused with 400 may have another way.
+fn take_in(
+    spool: &SpoolWriter,
+    walks: &mut Walks,
+    meter: &Meter,
+    request: &Request,
+    answer: Result<Answer, Error>,
+) -> Result<(), Error> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(Error::Rejected { status: 400, .. }) if walks.refused(request) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    // The walks say whether the page is the last of its walk, which the frame records; a page they refuse is kept too.
+    let walk = walks.walk_number(request);
+    let absorbed = walks.absorb(request, &answer.summary, &answer.body, answer.received_at);
+    let frame = Frame::Page {
+        request: request.clone(),
+        received_at: answer.received_at,
+        status: answer.status,
+        walk,
+        last: matches!(absorbed, Ok(true)),
+    };
+    spool.append(&frame, &answer.body)?;
+    meter.count(request, answer.summary.count, walks);
+    absorbed.map(drop)
+}
+
+impl Meter {
+    /// Counts a page.
+    pub fn count(&self, request: &Request, rows: u64, walks: &Walks) {
+        let stream = match request {
+            Request::Me => return,
+            Request::Users { .. } => &self.users,
+            Request::Groups { .. } => &self.groups,
+            Request::GroupMemberships { .. } | Request::UserMemberships { .. } => &self.memberships,
+            Request::EmailAliases { .. } => &self.aliases,
+            Request::Events { .. } => &self.events,
+        };
+        stream.calls.fetch_add(1, Ordering::Relaxed);
+        stream.rows.fetch_add(rows, Ordering::Relaxed);
+        self.aliases.left.store(walks.aliases_left(), Ordering::Relaxed);
+        self.memberships.left.store(walks.membership_walks_left(), Ordering::Relaxed);
+        self.events.left.store(walks.slices_left(), Ordering::Relaxed);
+    }
+}
+
+/// A journal that writes calls without a page into the run's spool.
+pub fn journal_to(spool: SpoolWriter, clock: Clock) -> Arc<dyn CallJournal> {
+    struct Journal {
+        spool: SpoolWriter,
+        clock: Clock,
+    }
+    impl CallJournal for Journal {
+        fn record(&self, note: CallNote) -> Result<(), Error> {
+            let frame = Frame::Call {
+                endpoint: note.endpoint.to_owned(),
+                at: (self.clock)(),
+                outcome: note.outcome,
+                waited_seconds: note.waited_seconds,
+            };
+            self.spool.append(&frame, b"")
+        }
+    }
+    Arc::new(Journal { spool, clock })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("disk work does not panic")
+}

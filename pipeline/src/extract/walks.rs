@@ -1,0 +1,490 @@
+//! Which pages are in, and what to ask next.
+
+use std::collections::VecDeque;
+
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::spool::{Frame, Request};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::Error;
+use crate::client::{EventQuery, PAGE_LIMIT};
+use crate::guard::{Refusal, Sizes};
+use crate::ids::{IdMap, IdSet};
+use crate::paginate::{MarkerWalk, Next, OffsetNext, StreamWalk, Summary, next_offset};
+
+/// What a run is to read.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The event window's slices, oldest first: `from` inclusive, `to` exclusive.
+    pub slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Event types asked for.
+    pub event_types: Vec<String>,
+    /// The enterprise the store is bound to; `None` before its first sync.
+    pub bound_enterprise: Option<String>,
+}
+
+/// Whose credentials are in use, from `GET /users/me`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Box user id.
+    pub id: String,
+    /// Login, or the id where there is none.
+    pub login: String,
+    /// The enterprise.
+    pub enterprise_id: String,
+}
+
+/// The state of all walks of a run.
+pub struct Walks {
+    plan: Plan,
+    queue: VecDeque<Request>,
+    caller: Option<Caller>,
+    users: UserListing,
+    aliases_asked: IdSet,
+    aliases_cursor: usize,
+    groups: GroupListing,
+    slices: Vec<StreamWalk>,
+    slices_open: usize,
+    membership_walks_open: usize,
+    memberships: u64,
+    user_side_asked: IdSet,
+    user_side_cursor: usize,
+}
+
+#[derive(Default)]
+struct UserListing {
+    ids: Vec<Box<str>>,
+    known: IdSet,
+    walk: MarkerWalk,
+    number: u32,
+    done: bool,
+    last_page_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Default)]
+struct GroupListing {
+    walks: IdMap<GroupWalk>,
+    count: u64,
+    number: u32,
+    done: bool,
+    last_page_at: Option<DateTime<Utc>>,
+    /// For each group beyond the offset cap, the users its readable pages showed.
+    capped: Vec<IdSet>,
+}
+
+/// The walk of one group's members.
+#[derive(Default)]
+struct GroupWalk {
+    number: u32,
+    /// Pages of this walk still to come.
+    open: bool,
+    listed: bool,
+    last_page_at: Option<DateTime<Utc>>,
+    /// Members seen so far, kept while the group may turn out to be capped.
+    seen: IdSet,
+}
+
+/// How old the last page of a listing may be for the next one to be asked by its marker or offset: markers are not meant to be
+/// stored for long (<https://developer.box.com/guides/api-calls/pagination/marker-based/>), and offsets drift.
+const MAX_LISTING_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// How often a listing may begin anew because Box refused its marker.
+const MAX_RESTARTS: u32 = 3;
+/// Slices ask a second beyond their edges, because Box does not say whether its bounds are inclusive.
+const EDGE: TimeDelta = TimeDelta::seconds(1);
+
+impl Walks {
+    /// Nothing read yet: the first question is who we are.
+    pub fn new(plan: Plan) -> Self {
+        let slices: Vec<_> = plan.slices.iter().map(|_| StreamWalk::default()).collect();
+        Self {
+            queue: VecDeque::from([Request::Me]),
+            caller: None,
+            users: UserListing::default(),
+            aliases_asked: IdSet::default(),
+            aliases_cursor: 0,
+            groups: GroupListing::default(),
+            slices_open: slices.len(),
+            slices,
+            membership_walks_open: 0,
+            memberships: 0,
+            user_side_asked: IdSet::default(),
+            user_side_cursor: 0,
+            plan,
+        }
+    }
+
+    /// Takes in a frame of the spool, written by this process or by one that was killed.
+    ///
+    /// # Errors
+    /// What [`Walks::absorb`] reports; [`Error::Page`] when a stored page cannot be read.
+    pub fn replay(&mut self, frame: &Frame, body: &[u8]) -> Result<(), Error> {
+        let Frame::Page { request, received_at, status, walk, .. } = frame else { return Ok(()) };
+        let summary = match status {
+            200 => Summary::of(request, body)
+                .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?,
+            _ => Summary::default(),
+        };
+        self.open_walk(request, *walk);
+        if let Some(place) = self.queue.iter().position(|asked| asked == request) {
+            self.queue.remove(place);
+        }
+        match request {
+            Request::EmailAliases { user_id } => {
+                self.aliases_asked.insert(user_id);
+            }
+            Request::UserMemberships { user_id, .. } => {
+                self.user_side_asked.insert(user_id);
+            }
+            _ => {}
+        }
+        self.absorb(request, &summary, body, *received_at).map(drop)
+    }
+
+    /// After a replay: listings whose last page is too old to be continued begin anew.
+    pub fn forget_old_markers(&mut self, now: DateTime<Utc>) {
+        let old = |at: Option<DateTime<Utc>>| at.is_some_and(|at| now - at > MAX_LISTING_PAUSE);
+        if !self.users.done && old(self.users.last_page_at) {
+            self.restart_users();
+        }
+        if !self.groups.done && old(self.groups.last_page_at) {
+            self.queue.retain(|request| !matches!(request, Request::Groups { .. }));
+            self.groups.number += 1;
+            self.groups.count = 0;
+            self.groups.last_page_at = None;
+            self.queue.push_front(Request::Groups { offset: 0 });
+        }
+        for request in &mut self.queue {
+            let Request::GroupMemberships { group_id, offset } = request else { continue };
+            let walk = self.groups.walks.entry(group_id);
+            if *offset > 0 && old(walk.last_page_at) {
+                *offset = 0;
+                walk.number += 1;
+                walk.seen = IdSet::default();
+            }
+        }
+    }
+
+    /// Takes in a page; follow-up questions join the queue. Gives whether it was the last of its walk.
+    ///
+    /// # Errors
+    /// [`Error::Guard`] when the caller is not who the store belongs to, [`Error::IncompleteWalk`] when a listing went wrong.
+    pub fn absorb(
+        &mut self,
+        request: &Request,
+        page: &Summary,
+        body: &[u8],
+        received_at: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        match request {
+            Request::Me => {
+                self.caller = Some(self.caller_of(body)?);
+                self.queue.push_back(Request::Users { marker: None });
+                self.queue.push_back(Request::Groups { offset: 0 });
+                for slice in 0..self.slices.len() {
+                    let slice = u32::try_from(slice).expect("a window has few slices");
+                    self.queue.push_back(Request::Events { slice, login_only: false, position: None });
+                }
+                Ok(true)
+            }
+            Request::Users { .. } => {
+                for user in &page.listed {
+                    if self.users.known.insert(&user.id) {
+                        self.users.ids.push(user.id.clone());
+                    }
+                }
+                self.users.last_page_at = Some(received_at);
+                match self.users.walk.next(page) {
+                    Next::Page(marker) => {
+                        self.queue.push_front(Request::Users { marker: Some(marker) });
+                        Ok(false)
+                    }
+                    Next::End => {
+                        self.users.done = true;
+                        Ok(true)
+                    }
+                    Next::Incomplete(reason) => Err(Error::IncompleteWalk { walk: "users".into(), reason }),
+                }
+            }
+            Request::Groups { offset } => self.absorb_groups(*offset, page, received_at),
+            Request::GroupMemberships { group_id, offset } => {
+                Ok(self.absorb_members(group_id, *offset, page, received_at))
+            }
+            Request::UserMemberships { user_id, offset } => match next_offset(*offset, PAGE_LIMIT, page) {
+                OffsetNext::Page(offset) => {
+                    self.queue.push_front(Request::UserMemberships { user_id: user_id.clone(), offset });
+                    Ok(false)
+                }
+                OffsetNext::End => Ok(true),
+                OffsetNext::Capped => Err(Error::IncompleteWalk {
+                    walk: format!("memberships of user {user_id}"),
+                    reason: "the user is in more than 10,000 groups, and Box lists no further".into(),
+                }),
+            },
+            Request::EmailAliases { .. } => Ok(true),
+            Request::Events { slice, login_only, position } => {
+                match self.slices[*slice as usize].next(position.as_ref(), page) {
+                    Next::Page(position) => {
+                        let (slice, login_only) = (*slice, *login_only);
+                        self.queue.push_front(Request::Events {
+                            slice,
+                            login_only,
+                            position: Some(position),
+                        });
+                        Ok(false)
+                    }
+                    Next::End => {
+                        self.slices_open -= 1;
+                        Ok(true)
+                    }
+                    Next::Incomplete(reason) => {
+                        Err(Error::IncompleteWalk { walk: format!("events, slice {}", slice + 1), reason })
+                    }
+                }
+            }
+        }
+    }
+
+    /// What to do about a question Box refused with 400: a marker that aged begins its listing anew, a list of event types
+    /// that Box does not know shrinks to LOGIN. False: nothing can be done.
+    pub fn refused(&mut self, request: &Request) -> bool {
+        match request {
+            Request::Users { marker: Some(_) } if self.users.number < MAX_RESTARTS => {
+                tracing::warn!("Box refused the marker of the user listing; it begins anew");
+                self.restart_users();
+                true
+            }
+            Request::Events { slice, login_only: false, position: None } => {
+                tracing::warn!(
+                    "Box refused the list of event types; this window is read for LOGIN alone, the rest stays uncovered"
+                );
+                self.queue.push_front(Request::Events { slice: *slice, login_only: true, position: None });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The next question; `None` while nothing can be asked before an answer comes in, or when all is read.
+    pub fn next_request(&mut self) -> Option<Request> {
+        if let Some(request) = self.queue.pop_front() {
+            return Some(request);
+        }
+        while let Some(user_id) = self.users.ids.get(self.aliases_cursor) {
+            self.aliases_cursor += 1;
+            if self.aliases_asked.insert(user_id) {
+                return Some(Request::EmailAliases { user_id: user_id.to_string() });
+            }
+        }
+        if !self.users.done
+            || !self.groups.done
+            || self.membership_walks_open > 0
+            || self.groups.capped.is_empty()
+        {
+            return None;
+        }
+        while let Some(user_id) = self.users.ids.get(self.user_side_cursor) {
+            self.user_side_cursor += 1;
+            let hidden = self.groups.capped.iter().any(|seen| !seen.contains(user_id));
+            if hidden && self.user_side_asked.insert(user_id) {
+                return Some(Request::UserMemberships { user_id: user_id.to_string(), offset: 0 });
+            }
+        }
+        None
+    }
+
+    /// Which walk a page of this request belongs to.
+    pub fn walk_number(&mut self, request: &Request) -> u32 {
+        match request {
+            Request::Users { .. } => self.users.number,
+            Request::Groups { .. } => self.groups.number,
+            Request::GroupMemberships { group_id, .. } => self.groups.walks.entry(group_id).number,
+            _ => 0,
+        }
+    }
+
+    /// The part of the admin log a question is about.
+    pub fn event_query(&self, request: &Request) -> Option<EventQuery> {
+        let Request::Events { slice, login_only, .. } = request else { return None };
+        let (from, to) = self.plan.slices[*slice as usize];
+        let last = *slice as usize + 1 == self.plan.slices.len();
+        let event_types = match login_only {
+            true => vec![boxseat_schemas::event_types::LOGIN.to_owned()],
+            false => self.plan.event_types.clone(),
+        };
+        Some(EventQuery {
+            created_after: from - EDGE,
+            created_before: if last { to } else { to + EDGE },
+            event_types,
+        })
+    }
+
+    /// Whose credentials these are, once Box has said so.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// Rows listed so far.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            users: self.users.known.len() as u64,
+            groups: self.groups.count,
+            memberships: self.memberships,
+        }
+    }
+
+    /// Aliases still to be asked for, as far as the listing goes.
+    pub fn aliases_left(&self) -> u64 {
+        (self.users.ids.len() - self.aliases_cursor) as u64
+    }
+
+    /// Group memberships still to be walked, as far as the listing goes.
+    pub fn membership_walks_left(&self) -> u64 {
+        self.membership_walks_open as u64
+    }
+
+    /// Walks of the event window not yet at their end.
+    pub fn slices_left(&self) -> u64 {
+        self.slices_open as u64
+    }
+
+    /// The guards that need the whole listing: every walk at its end, somebody listed, and not the caller alone.
+    ///
+    /// # Errors
+    /// [`Error::IncompleteWalk`] or [`Error::Guard`].
+    pub fn check_complete(&self) -> Result<(), Error> {
+        let open = [
+            ("users", !self.users.done),
+            ("groups", !self.groups.done),
+            ("memberships", self.membership_walks_open > 0),
+            ("events", self.slices_open > 0),
+        ];
+        if let Some((walk, _)) = open.into_iter().find(|(_, open)| *open) {
+            return Err(Error::IncompleteWalk {
+                walk: walk.into(),
+                reason: "there is nothing left to ask, but no end mark came".into(),
+            });
+        }
+        if self.users.ids.is_empty() {
+            return Err(Refusal::EmptyList.into());
+        }
+        match &self.caller {
+            Some(caller) if self.users.ids.len() == 1 && *self.users.ids[0] == *caller.id => {
+                Err(Refusal::SelfOnly { login: caller.login.clone() }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn caller_of(&self, body: &[u8]) -> Result<Caller, Error> {
+        let me: User = serde_json::from_slice(body)
+            .map_err(|source| Error::Page { walk: "GET /users/me".into(), source })?;
+        let found = me.enterprise.and_then(|enterprise| enterprise.id).ok_or(Refusal::NoEnterprise)?;
+        match &self.plan.bound_enterprise {
+            Some(bound) if *bound != found => {
+                Err(Refusal::OtherEnterprise { found, bound: bound.clone() }.into())
+            }
+            _ => Ok(Caller {
+                login: me.login.unwrap_or_else(|| me.id.clone()),
+                id: me.id,
+                enterprise_id: found,
+            }),
+        }
+    }
+
+    fn absorb_groups(
+        &mut self,
+        offset: u64,
+        page: &Summary,
+        received_at: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        for group in &page.listed {
+            let walk = self.groups.walks.entry(&group.id);
+            if !std::mem::replace(&mut walk.listed, true) {
+                self.groups.count += 1;
+                if !group.is_all_users_group {
+                    walk.open = true;
+                    self.membership_walks_open += 1;
+                    self.queue
+                        .push_back(Request::GroupMemberships { group_id: group.id.to_string(), offset: 0 });
+                }
+            }
+        }
+        self.groups.last_page_at = Some(received_at);
+        match next_offset(offset, PAGE_LIMIT, page) {
+            OffsetNext::Page(offset) => {
+                self.queue.push_front(Request::Groups { offset });
+                Ok(false)
+            }
+            OffsetNext::End => {
+                self.groups.done = true;
+                Ok(true)
+            }
+            OffsetNext::Capped => Err(Refusal::TooManyGroups.into()),
+        }
+    }
+
+    fn absorb_members(
+        &mut self,
+        group_id: &str,
+        offset: u64,
+        page: &Summary,
+        received_at: DateTime<Utc>,
+    ) -> bool {
+        let walk = self.groups.walks.entry(group_id);
+        walk.last_page_at = Some(received_at);
+        self.memberships += page.count;
+        for member in &page.listed {
+            walk.seen.insert(&member.id);
+        }
+        let next = next_offset(offset, PAGE_LIMIT, page);
+        if let OffsetNext::Page(offset) = next {
+            self.queue.push_front(Request::GroupMemberships { group_id: group_id.to_owned(), offset });
+            return false;
+        }
+        let seen = std::mem::take(&mut walk.seen);
+        if std::mem::replace(&mut walk.open, false) {
+            self.membership_walks_open -= 1;
+        }
+        if next == OffsetNext::Capped {
+            self.groups.capped.push(seen);
+        }
+        true
+    }
+
+    fn restart_users(&mut self) {
+        self.queue.retain(|request| !matches!(request, Request::Users { .. }));
+        self.users = UserListing { number: self.users.number + 1, ..UserListing::default() };
+        self.aliases_cursor = 0;
+        self.queue.push_front(Request::Users { marker: None });
+    }
+
+    /// A replayed page of a later walk says that its listing had begun anew.
+    fn open_walk(&mut self, request: &Request, walk: u32) {
+        match request {
+            Request::Users { .. } if walk > self.users.number => {
+                self.users = UserListing { number: walk, ..UserListing::default() };
+                self.aliases_cursor = 0;
+                self.queue.retain(|request| !matches!(request, Request::Users { .. }));
+            }
+            Request::Groups { .. } if walk > self.groups.number => {
+                self.groups.number = walk;
+                self.queue.retain(|request| !matches!(request, Request::Groups { .. }));
+            }
+            Request::GroupMemberships { group_id, .. } => {
+                let known = self.groups.walks.entry(group_id);
+                if walk > known.number {
+                    known.number = walk;
+                    known.seen = IdSet::default();
+                    self.queue.retain(
+                        |r| !matches!(r, Request::GroupMemberships { group_id: id, .. } if id == group_id),
+                    );
+                }
+            }
+            Request::Events { slice, login_only: true, position: None } => {
+                let first = Request::Events { slice: *slice, login_only: false, position: None };
+                self.queue.retain(|request| *request != first);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Guards: what a run must look like before it may replace the old night.
+//!
+//! The vendor's own sample report lists everybody as inactive when the feed is empty, and that file feeds its delete script.
+//! A refused run leaves the old night published and says what to do.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a run was refused. Display is the sentence the operator needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "guard", rename_all = "snake_case")]
+pub enum Refusal {
+    /// No user at all.
+    #[error("Box listed no user at all")]
+    EmptyList,
+    /// Only the caller itself.
+    #[error("Box listed only the caller itself ({login}): the app sees its own users alone")]
+    SelfOnly {
+        /// The caller.
+        login: String,
+    },
+    /// Another enterprise than the store's.
+    #[error("these credentials belong to enterprise {found}, this store to enterprise {bound}")]
+    OtherEnterprise {
+        /// What Box says.
+        found: String,
+        /// What the store is bound to.
+        bound: String,
+    },
+    /// The caller belongs to no enterprise.
+    #[error("these credentials belong to no enterprise: they act as a free account")]
+    NoEnterprise,
+    /// A table shrank by more than is plausible.
+    #[error("{table} shrank from {before} to {now} rows, {percent:.1} % (limit {limit_percent} %)")]
+    Shrunk {
+        /// Which table.
+        table: String,
+        /// Rows in the base run.
+        before: u64,
+        /// Rows now.
+        now: u64,
+        /// The loss in percent.
+        percent: f64,
+        /// What is allowed.
+        limit_percent: f64,
+    },
+    /// This machine's clock is off.
+    #[error("this machine's clock is {} seconds {} Box's", skew_secs.unsigned_abs(), if *skew_secs > 0 { "behind" } else { "ahead of" })]
+    Clock {
+        /// Box's clock minus ours.
+        skew_secs: i64,
+    },
+    /// More groups than offset paging can list.
+    #[error("there are more than 10,000 groups, and Box lists no further")]
+    TooManyGroups,
+}
+
+impl Refusal {
+    /// The way out.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Refusal::EmptyList | Refusal::SelfOnly { .. } => {
+                "in the Box developer console set the app's access to \"App + Enterprise Access\" and tick \"Manage users\"; then have an admin authorise the app again"
+            }
+            Refusal::OtherEnterprise { .. } => {
+                "use the store of that enterprise (--store), or the credentials of this one; a store is never rebound"
+            }
+            Refusal::NoEnterprise => {
+                "sign in with client credentials of the enterprise, or with an admin's developer token"
+            }
+            Refusal::Shrunk { .. } => {
+                "check in the admin console whether so many are really gone; if they are, start again with --accept-shrink PERCENT, which reads nothing anew"
+            }
+            Refusal::Clock { .. } => "set the clock (NTP), then start again",
+            Refusal::TooManyGroups => {
+                "nothing is truncated silently: please report it, reading groups by name prefix is not built yet"
+            }
+        }
+    }
+
+    /// Whether `--accept-shrink` can overrule it.
+    pub fn is_shrink(&self) -> bool {
+        matches!(self, Refusal::Shrunk { .. })
+    }
+}
+
+/// Rows a run found, or its base run had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Users listed.
+    pub users: u64,
+    /// Groups listed.
+    pub groups: u64,
+    /// Memberships.
+    pub memberships: u64,
+}
+
+/// Refuses a run whose users, groups or memberships shrank by more than `limit_percent` against its base.
+///
+/// # Errors
+/// [`Refusal::Shrunk`].
+pub fn shrink(before: Sizes, now: Sizes, limit_percent: f64) -> Result<(), Refusal> {
+    for (table, before, now) in [
+        ("users", before.users, now.users),
+        ("groups", before.groups, now.groups),
+        ("memberships", before.memberships, now.memberships),
+    ] {
+        let lost = before.saturating_sub(now);
+        #[expect(clippy::cast_precision_loss, reason = "row counts lie far below 2^52")]
+        let percent = if before == 0 { 0.0 } else { lost as f64 * 100.0 / before as f64 };
+        if percent > limit_percent {
+            return Err(Refusal::Shrunk { table: table.into(), before, now, percent, limit_percent });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a machine whose clock is more than five minutes from Box's.
+///
+/// # Errors
+/// [`Refusal::Clock`].
+pub fn clock(skew_secs: Option<i64>) -> Result<(), Refusal> {
+    match skew_secs {
+        Some(skew_secs) if skew_secs.abs() > MAX_SKEW_SECS => Err(Refusal::Clock { skew_secs }),
+        _ => Ok(()),
+    }
+}
+
+/// Beyond this, windows and ages would be wrong by more than the settle time forgives.
+const MAX_SKEW_SECS: i64 = 5 * 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_percent_may_go_and_not_one_row_more() {
+        let before = Sizes { users: 1000, groups: 10, memberships: 0 };
+        assert_eq!(shrink(before, Sizes { users: 900, groups: 9, memberships: 0 }, 10.0), Ok(()));
+        assert_eq!(shrink(before, Sizes { users: 2000, groups: 10, memberships: 5 }, 10.0), Ok(()));
+        let refusal = shrink(before, Sizes { users: 899, groups: 10, memberships: 0 }, 10.0).unwrap_err();
+        assert_eq!(refusal.to_string(), "users shrank from 1000 to 899 rows, 10.1 % (limit 10 %)");
+        assert!(refusal.is_shrink());
+        assert!(shrink(before, Sizes { users: 1000, groups: 8, memberships: 0 }, 10.0).is_err());
+    }
+
+    #[test]
+    fn a_clock_off_by_an_hour_is_refused_in_both_directions() {
+        assert_eq!(
+            clock(Some(3600)).unwrap_err().to_string(),
+            "this machine's clock is 3600 seconds behind Box's"
+        );
+        assert_eq!(
+            clock(Some(-3600)).unwrap_err().to_string(),
+            "this machine's clock is 3600 seconds ahead of Box's"
+        );
+        assert!(clock(Some(299)).is_ok() && clock(None).is_ok());
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+pub mod client;
+pub mod error;
+pub mod extract;
+pub mod guard;
+pub mod ids;
+pub mod normalise;
+pub mod paginate;
+pub mod spool;
+
+pub use error::{Error, ErrorKind};
+
+/// The data clock: what "now" means for windows, ages and `read_at`. Tokens, waits and timeouts use the system's own.
+pub type Clock = std::sync::Arc<dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync>;

@@ -1,0 +1,215 @@
+//! Which spans of the event feed are proved gap-free.
+//!
+//! A walk that reached its end proves its window, with one exception: a feed has been known to return nothing for days without
+//! any error (box/box-java-sdk#849). A UTC day without a single event, where the same weekday usually has many, is a hole.
+
+use std::collections::BTreeMap;
+
+use boxseat_schemas::event_types::LOGIN;
+use boxseat_schemas::run::Reservation;
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+
+/// Events per UTC day.
+pub type DayCounts = BTreeMap<NaiveDate, u64>;
+
+/// An interval of one event type: `from` inclusive, `to` exclusive.
+pub(super) type Interval = (String, DateTime<Utc>, DateTime<Utc>);
+
+/// From this median on, a weekday without events is a hole and not a quiet day.
+const USUAL_EVENTS: u64 = 50;
+/// How many weeks the median looks back.
+const WEEKS: u64 = 4;
+
+/// What a run walked to its end.
+pub(super) struct Coverage<'a> {
+    /// The run, whose window and types these are.
+    pub reservation: &'a Reservation,
+    /// Per slice, whether Box refused the list of types and only LOGIN was read.
+    pub login_only: &'a [bool],
+}
+
+impl Coverage<'_> {
+    /// The proved intervals, per type, oldest first. `counts` are the window's events per day, `earlier` those of days before
+    /// it; a day in neither had none that anybody read.
+    pub(super) fn intervals(
+        &self,
+        counts: &DayCounts,
+        earlier: &DayCounts,
+        quiet_dates: &[NaiveDate],
+    ) -> Vec<Interval> {
+        let slices = self.reservation.slices();
+        let holes = self.holes(counts, earlier, quiet_dates);
+        let mut intervals = Vec::new();
+        for event_type in &self.reservation.event_types {
+            let mut proved: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
+            for (slice, span) in slices.iter().enumerate() {
+                if event_type != LOGIN && self.login_only.get(slice).copied().unwrap_or(false) {
+                    continue;
+                }
+                for (from, to) in without(*span, &holes) {
+                    match proved.last_mut() {
+                        Some(last) if last.1 == from => last.1 = to,
+                        _ => proved.push((from, to)),
+                    }
+                }
+            }
+            intervals.extend(proved.into_iter().map(|(from, to)| (event_type.clone(), from, to)));
+        }
+        intervals
+    }
+
+    /// Whole days of the window without any event, where there usually are many.
+    fn holes(
+        &self,
+        counts: &DayCounts,
+        earlier: &DayCounts,
+        quiet_dates: &[NaiveDate],
+    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let (from, to) = (self.reservation.window_from_at, self.reservation.window_to_at);
+        let first_known = earlier.keys().next().copied().unwrap_or(from.date_naive()).min(from.date_naive());
+        let count = |day: NaiveDate| counts.get(&day).or_else(|| earlier.get(&day)).copied().unwrap_or(0);
+        let mut holes = Vec::new();
+        let mut day = from.date_naive();
+        while midnight(day) < to {
+            let next = day + Days::new(1);
+            let whole = midnight(day) >= from && midnight(next) <= to;
+            if whole && count(day) == 0 && !quiet_dates.contains(&day) {
+                let usual: Vec<u64> = (1..=WEEKS)
+                    .filter_map(|week| day.checked_sub_days(Days::new(7 * week)))
+                    .filter(|earlier_day| *earlier_day > first_known)
+                    .map(count)
+                    .collect();
+                if median(usual).is_some_and(|usual| usual >= USUAL_EVENTS) {
+                    holes.push((midnight(day), midnight(next)));
+                }
+            }
+            day = next;
+        }
+        holes
+    }
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+fn median(mut values: Vec<u64>) -> Option<u64> {
+    values.sort_unstable();
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(u64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// What remains of a span when the holes are cut out.
+fn without(
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    holes: &[(DateTime<Utc>, DateTime<Utc>)],
+) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+    let mut rest = Vec::new();
+    let mut start = from;
+    for (hole_from, hole_to) in holes.iter().filter(|(hole_from, hole_to)| *hole_to > from && *hole_from < to)
+    {
+        if *hole_from > start {
+            rest.push((start, *hole_from));
+        }
+        start = start.max(*hole_to);
+    }
+    if start < to {
+        rest.push((start, to));
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::RunNumber;
+    use boxseat_schemas::run::{RESERVATION_FORMAT, RunKind};
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn reservation(event_slices: u32) -> Reservation {
+        Reservation {
+            format: RESERVATION_FORMAT,
+            run_number: RunNumber(1),
+            run_id: uuid::Uuid::nil(),
+            kind: RunKind::Sync,
+            started_at: at("2026-03-30T02:00:00Z"),
+            snapshot_date: at("2026-03-30T02:00:00Z").date_naive(),
+            window_from_at: at("2026-02-01T12:00:00Z"),
+            window_to_at: at("2026-03-30T01:45:00Z"),
+            event_types: vec!["LOGIN".into(), "NEW_USER".into()],
+            event_slices,
+            base_run_number: None,
+            replaces_run_number: None,
+            store_id: uuid::Uuid::nil(),
+            host: String::new(),
+            version: String::new(),
+        }
+    }
+
+    /// 60 events a working day, none at weekends.
+    fn working_days() -> DayCounts {
+        let first = at("2026-02-01T00:00:00Z").date_naive();
+        (0..58)
+            .map(|d| first + Days::new(d))
+            .filter(|d| d.format("%u").to_string() < "6".to_owned())
+            .map(|d| (d, 60))
+            .collect()
+    }
+
+    fn logins(login_only: &[bool], counts: &DayCounts, quiet: &[NaiveDate]) -> Vec<(String, String)> {
+        let reservation = reservation(3);
+        let coverage = Coverage { reservation: &reservation, login_only };
+        let intervals = coverage.intervals(counts, &DayCounts::new(), quiet);
+        intervals
+            .into_iter()
+            .filter(|i| i.0 == "LOGIN")
+            .map(|i| (i.1.to_rfc3339(), i.2.to_rfc3339()))
+            .collect()
+    }
+
+    #[test]
+    fn a_walk_to_its_end_proves_its_window_weekends_included() {
+        let whole = [("2026-02-01T12:00:00+00:00".to_owned(), "2026-03-30T01:45:00+00:00".to_owned())];
+        assert_eq!(logins(&[false; 3], &working_days(), &[]), whole);
+    }
+
+    #[test]
+    fn a_silent_working_day_is_a_hole_unless_it_is_a_holiday() {
+        let mut counts = working_days();
+        let tuesday = at("2026-03-17T00:00:00Z").date_naive();
+        counts.remove(&tuesday);
+        let intervals = logins(&[false; 3], &counts, &[]);
+        assert_eq!(intervals.len(), 2);
+        assert_eq!(
+            (intervals[0].1.as_str(), intervals[1].0.as_str()),
+            ("2026-03-17T00:00:00+00:00", "2026-03-18T00:00:00+00:00")
+        );
+        assert_eq!(logins(&[false; 3], &counts, &[tuesday]).len(), 1);
+    }
+
+    #[test]
+    fn types_that_box_refused_stay_uncovered_where_it_did() {
+        let reservation = reservation(3);
+        let coverage = Coverage { reservation: &reservation, login_only: &[false, true, false] };
+        let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
+        let count = |wanted: &str| intervals.iter().filter(|i| i.0 == wanted).count();
+        assert_eq!((count("LOGIN"), count("NEW_USER")), (1, 2));
+    }
+
+    #[test]
+    fn medians() {
+        for (values, median_of) in
+            [(vec![], None), (vec![7], Some(7)), (vec![0, 100], Some(50)), (vec![9, 1, 5], Some(5))]
+        {
+            assert_eq!(median(values), median_of);
+        }
+    }
+}

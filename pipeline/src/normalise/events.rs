@@ -1,0 +1,149 @@
+//! Admin-log events: each once, attributed to the person they happened to.
+
+use std::collections::{HashMap, HashSet};
+
+use boxseat_schemas::box_api::{Event, KNOWN_EXTRA, Page, User};
+use boxseat_schemas::spool::{Frame, Request};
+use boxseat_schemas::table::{EVENTS, Rows};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+
+use super::stage::{PageOf, Stage, Tally, extra_json};
+use super::{DayCounts, KnownEvents, Normaliser};
+use crate::ids::fingerprint;
+
+/// Events of the window, slice by slice.
+///
+/// Slices overlap by a second on both sides, because Box does not say whether its bounds are inclusive; an event belongs to the
+/// slice whose half-open span holds its time. So only the ids of one slice stay in memory.
+pub struct Events<'a> {
+    night: &'a Normaliser<'a>,
+    known: &'a KnownEvents,
+    slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    slice: Option<u32>,
+    seen: HashSet<u128>,
+    user_by_login: Option<HashMap<u128, Box<str>>>,
+    /// Events per UTC day of the window, known ones included: what coverage is judged by.
+    pub day_counts: DayCounts,
+    /// New events older than the previous window's end.
+    pub late_events: u64,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(night: &'a Normaliser<'a>, known: &'a KnownEvents) -> Self {
+        Self {
+            slices: night.reservation.slices(),
+            night,
+            known,
+            slice: None,
+            seen: HashSet::new(),
+            user_by_login: None,
+            day_counts: DayCounts::new(),
+            late_events: 0,
+        }
+    }
+
+    /// Whether the event is this slice's to keep; counts it where it goes otherwise.
+    fn is_ours(&mut self, slice: u32, event: &Event<'_>, tally: &mut Tally) -> bool {
+        if self.slice.replace(slice) != Some(slice) {
+            self.seen.clear();
+        }
+        let at = event.created_at;
+        let (from, to) = self.slices[slice as usize];
+        let (window_from, window_to) = (self.slices[0].0, self.slices[self.slices.len() - 1].1);
+        if at < window_from || at >= window_to {
+            // Not asked for: older than the window, or too fresh to be settled; the next run brings the latter.
+            tally.dropped += 1;
+            return false;
+        }
+        if at < from || at >= to {
+            // The neighbour's, whose own walk brings it.
+            tally.duplicate += 1;
+            return false;
+        }
+        let id = fingerprint(&event.event_id);
+        if !self.seen.insert(id) {
+            tally.duplicate += 1;
+            return false;
+        }
+        *self.day_counts.entry(at.date_naive()).or_default() += 1;
+        if self.known.ids.contains(&id) {
+            tally.duplicate += 1;
+            return false;
+        }
+        self.late_events += u64::from(self.known.previous_window_to.is_some_and(|to| at < to));
+        true
+    }
+
+    /// The id behind a login, from this night's listing; read once, when the first event names nobody by id.
+    fn user_id_of(&mut self, login: &str) -> Option<Box<str>> {
+        if self.user_by_login.is_none() {
+            self.user_by_login = Some(self.logins());
+        }
+        self.user_by_login.as_ref()?.get(&fingerprint(&login.to_lowercase())).cloned()
+    }
+
+    fn logins(&self) -> HashMap<u128, Box<str>> {
+        let mut logins = HashMap::new();
+        // The pages were read a moment ago for the users table, which reported any damage.
+        let Ok(mut frames) = self.night.spool.frames() else { return logins };
+        for offset in self.night.index.users() {
+            let Ok((Frame::Page { .. }, body)) = frames.frame_at(*offset) else { continue };
+            let Ok(page) = Page::parse(&body) else { continue };
+            for user in page.entries.iter().filter_map(|raw| serde_json::from_str::<User>(raw.get()).ok()) {
+                if let Some(login) = user.login {
+                    logins.insert(fingerprint(&login.to_lowercase()), user.id.into());
+                }
+            }
+        }
+        logins
+    }
+}
+
+impl Stage for Events<'_> {
+    fn rows(&self) -> Rows {
+        Rows::new(EVENTS.lake_schema())
+    }
+
+    fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
+        let Request::Events { slice, .. } = page.request else {
+            unreachable!("the index holds event pages alone")
+        };
+        for event in page.records::<Event<'_>>(tally) {
+            if !self.is_ours(*slice, &event, tally) {
+                continue;
+            }
+            tally.unknown_fields +=
+                event.extra.keys().filter(|key| !KNOWN_EXTRA.contains(&key.as_str())).count() as u64;
+            let source = event.source();
+            let (user_id, user_login) = event.affected_user(&source);
+            let found = match (user_id, user_login) {
+                (None, Some(login)) => self.user_id_of(login),
+                _ => None,
+            };
+            let privacy = self.night.privacy;
+            let known_extra = event.extra.iter().any(|(_, value)| !value.is_null());
+            rows.text(Some(&event.event_id))
+                .text(Some(&event.event_type))
+                .text(user_id.or(found.as_deref()))
+                .text(user_login)
+                .time(Some(event.created_at))
+                .time(event.recorded_at)
+                .text(privacy.ip(event.ip_address.as_deref()).as_deref())
+                .text(privacy.session(event.session_id.as_deref()))
+                .text(event.actor_id())
+                .text(source.kind.as_deref())
+                .text(source.id.as_deref())
+                .text(event.group_id(&source).as_deref())
+                .text(event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null"))
+                .text(extra_json(&event.extra).filter(|_| known_extra).as_deref())
+                .text(Some(&self.night.enterprise_id))
+                .big(Some(self.night.reservation.run_number.as_i64()))
+                .date(Some(month_of(event.created_at)))
+                .end();
+        }
+    }
+}
+
+fn month_of(at: DateTime<Utc>) -> NaiveDate {
+    at.date_naive().with_day(1).expect("every month has a first day")
+}

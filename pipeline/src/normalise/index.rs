@@ -1,0 +1,210 @@
+//! Where each table's pages lie in a sealed spool, and what the frames say without their bodies: call counts, reading times.
+
+use std::collections::BTreeMap;
+
+use boxseat_schemas::spool::{CallOutcome, Frame, Request};
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::Error;
+use crate::ids::IdMap;
+use crate::spool::SpoolReader;
+
+/// The index of one spool. Pages of a listing that began anew later are left out.
+#[derive(Debug, Default)]
+pub struct Index {
+    users: Walk,
+    groups: Walk,
+    group_walks: IdMap<Walk>,
+    memberships: Vec<u64>,
+    user_side: Vec<u64>,
+    user_side_read_at: IdMap<DateTime<Utc>>,
+    aliases: Vec<u64>,
+    aliases_read_at: IdMap<DateTime<Utc>>,
+    slices: Vec<Vec<u64>>,
+    login_only: Vec<bool>,
+    events: Vec<u64>,
+    all: Vec<u64>,
+    oldest_members_read_at: Option<DateTime<Utc>>,
+    groups_read_at: Option<DateTime<Utc>>,
+    calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
+    waited_seconds: u64,
+}
+
+/// The pages of one listing's latest walk.
+#[derive(Debug, Default)]
+struct Walk {
+    number: u32,
+    pages: Vec<u64>,
+    /// When its first page came: what the listing is at least as old as.
+    read_at: Option<DateTime<Utc>>,
+}
+
+/// Calls to one endpoint on one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EndpointCalls {
+    /// All calls.
+    pub calls: u64,
+    /// Repeats of a failed call.
+    pub retries: u64,
+    /// Answered with 429.
+    pub throttled: u64,
+    /// Failed otherwise.
+    pub errors: u64,
+}
+
+impl Walk {
+    fn take(&mut self, number: u32, offset: u64, received_at: DateTime<Utc>) {
+        if number > self.number {
+            *self = Self { number, ..Self::default() };
+        }
+        if number == self.number {
+            self.pages.push(offset);
+            self.read_at.get_or_insert(received_at);
+        }
+    }
+}
+
+impl Index {
+    /// Reads all frame headers.
+    ///
+    /// # Errors
+    /// `Disk` or `Damaged`.
+    pub fn read(spool: &SpoolReader, slices: u32) -> Result<Self, Error> {
+        let slices = slices.max(1) as usize;
+        let mut index =
+            Self { slices: vec![Vec::new(); slices], login_only: vec![false; slices], ..Self::default() };
+        let mut frames = spool.frames()?;
+        loop {
+            let offset = frames.offset();
+            let Some(frame) = frames.next_header()? else { break };
+            index.take(offset, frame);
+        }
+        index.finish();
+        Ok(index)
+    }
+
+    fn take(&mut self, offset: u64, frame: Frame) {
+        let (request, received_at, status, walk) = match frame {
+            Frame::Call { endpoint, at, outcome, waited_seconds } => {
+                self.waited_seconds += waited_seconds;
+                let calls = self.calls.entry((at.date_naive(), endpoint)).or_default();
+                calls.calls += 1;
+                match outcome {
+                    CallOutcome::Done => {}
+                    CallOutcome::Throttled => calls.throttled += 1,
+                    CallOutcome::Retried | CallOutcome::Failed => calls.errors += 1,
+                }
+                // The call that follows a refused or failed one repeats it.
+                if matches!(outcome, CallOutcome::Throttled | CallOutcome::Retried) {
+                    calls.retries += 1;
+                }
+                return;
+            }
+            Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
+        };
+        let calls = self.calls.entry((received_at.date_naive(), request.endpoint().to_owned())).or_default();
+        calls.calls += 1;
+        calls.errors += u64::from(status != 200);
+        match &request {
+            Request::Me => {}
+            Request::Users { .. } => self.users.take(walk, offset, received_at),
+            Request::Groups { .. } => self.groups.take(walk, offset, received_at),
+            Request::GroupMemberships { group_id, .. } => {
+                self.group_walks.entry(group_id).take(walk, offset, received_at)
+            }
+            Request::UserMemberships { user_id, .. } => {
+                self.user_side.push(offset);
+                if self.user_side_read_at.get(user_id).is_none() {
+                    self.user_side_read_at.insert(user_id, received_at);
+                }
+            }
+            Request::EmailAliases { user_id } => {
+                self.aliases.push(offset);
+                self.aliases_read_at.insert(user_id, received_at);
+            }
+            Request::Events { slice, login_only, .. } => {
+                // A slice that this version's reservation does not know cannot be: the spool belongs to the reservation.
+                if let Some(pages) = self.slices.get_mut(*slice as usize) {
+                    pages.push(offset);
+                    self.login_only[*slice as usize] |= *login_only;
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.memberships = self.group_walks.values().flat_map(|walk| walk.pages.iter().copied()).collect();
+        self.memberships.sort_unstable();
+        self.memberships.append(&mut self.user_side);
+        self.events = self.slices.iter().flatten().copied().collect();
+        self.oldest_members_read_at = self.group_walks.values().filter_map(|walk| walk.read_at).min();
+        self.groups_read_at = self.groups.read_at;
+        let parts = [&self.users.pages, &self.groups.pages, &self.memberships, &self.aliases, &self.events];
+        self.all = parts.into_iter().flatten().copied().collect();
+    }
+
+    pub(super) fn users(&self) -> &[u64] {
+        &self.users.pages
+    }
+
+    pub(super) fn groups(&self) -> &[u64] {
+        &self.groups.pages
+    }
+
+    /// Group side first, so that a membership seen from both sides counts as read from the group.
+    pub(super) fn memberships(&self) -> &[u64] {
+        &self.memberships
+    }
+
+    pub(super) fn email_aliases(&self) -> &[u64] {
+        &self.aliases
+    }
+
+    /// Slice by slice, oldest first: events are de-duplicated within a slice.
+    pub(super) fn events(&self) -> &[u64] {
+        &self.events
+    }
+
+    pub(super) fn all_pages(&self) -> &[u64] {
+        &self.all
+    }
+
+    pub(super) fn login_only_slices(&self) -> &[bool] {
+        &self.login_only
+    }
+
+    pub(super) fn aliases_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
+        self.aliases_read_at.get(user_id).copied()
+    }
+
+    pub(super) fn members_read_at(&self, group_id: &str) -> Option<DateTime<Utc>> {
+        self.group_walks.get(group_id)?.read_at
+    }
+
+    /// The newer of the user-side walk and the oldest group-side walk. Without any group to walk, the group listing itself
+    /// showed that there is no membership.
+    pub(super) fn memberships_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
+        let group_side = self.oldest_members_read_at.or(self.groups_read_at);
+        self.user_side_read_at.get(user_id).copied().max(group_side)
+    }
+
+    /// Calls per UTC day and endpoint.
+    pub fn calls(&self) -> &BTreeMap<(NaiveDate, String), EndpointCalls> {
+        &self.calls
+    }
+
+    /// All calls, retries among them.
+    pub fn calls_total(&self) -> EndpointCalls {
+        self.calls.values().fold(EndpointCalls::default(), |sum, calls| EndpointCalls {
+            calls: sum.calls + calls.calls,
+            retries: sum.retries + calls.retries,
+            throttled: sum.throttled + calls.throttled,
+            errors: sum.errors + calls.errors,
+        })
+    }
+
+    /// Seconds all tasks stood still because Box asked for it.
+    pub fn waited_seconds(&self) -> u64 {
+        self.waited_seconds
+    }
+}

@@ -1,0 +1,188 @@
+//! Raw pages become rows.
+//!
+//! ```text
+//! spool ─▶ [`Index`] ─▶ users ─▶ groups ─▶ memberships ─▶ email_aliases ─▶ events ─▶ event_coverage, run_calls, rejects
+//! ```
+//!
+//! Every table is an iterator of Arrow batches over the frames that hold it, so memory does not follow the enterprise's size:
+//! what stays in memory are ids of what this night lists, and the event ids of one slice of the window. Each record is either
+//! a row, a duplicate, rejected or dropped, and [`Tally`] says how many went which way.
+
+mod coverage;
+mod events;
+mod index;
+mod night;
+mod privacy;
+mod rejects;
+mod stage;
+
+use coverage::Coverage;
+pub use coverage::DayCounts;
+pub use index::{EndpointCalls, Index};
+pub use privacy::{IpPrivacy, Privacy, SessionPrivacy};
+pub use stage::{Batches, PageOf, Stage, Tally};
+
+use std::collections::HashSet;
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::run::Reservation;
+use boxseat_schemas::table::{EVENT_COVERAGE, RUN_CALLS, Rows};
+use chrono::{DateTime, Utc};
+
+use crate::Error;
+use crate::ids::IdSet;
+use crate::spool::{SpoolDir, SpoolReader};
+
+/// Turns one sealed run into batches, table by table, in the order of the public methods.
+pub struct Normaliser<'a> {
+    spool: SpoolReader,
+    index: Index,
+    reservation: &'a Reservation,
+    enterprise_id: String,
+    privacy: Privacy,
+    /// What this night lists; filled by users and groups, asked by what refers to them.
+    users: IdSet,
+    groups: IdSet,
+}
+
+/// What earlier runs know about events, so that the overlap is not stored twice.
+#[derive(Debug, Default)]
+pub struct KnownEvents {
+    /// Fingerprints ([`crate::ids::fingerprint`]) of event ids that current runs hold inside the window.
+    pub ids: HashSet<u128>,
+    /// End of the base run's window: a new event older than this arrived late.
+    pub previous_window_to: Option<DateTime<Utc>>,
+    /// Events per UTC day before the window, for the weekday's median.
+    pub earlier_days: DayCounts,
+}
+
+impl<'a> Normaliser<'a> {
+    /// Opens a spool and indexes its frames.
+    ///
+    /// # Errors
+    /// `Disk` or `Damaged`.
+    pub fn open(
+        dir: &SpoolDir,
+        reservation: &'a Reservation,
+        enterprise_id: &str,
+        privacy: Privacy,
+    ) -> Result<Self, Error> {
+        let spool = SpoolReader::open(dir, reservation.run_number.0)?;
+        let index = Index::read(&spool, reservation.event_slices)?;
+        Ok(Self {
+            spool,
+            index,
+            reservation,
+            enterprise_id: enterprise_id.to_owned(),
+            privacy,
+            users: IdSet::default(),
+            groups: IdSet::default(),
+        })
+    }
+
+    /// What the frames say about calls and reading times.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Users, one row each however often Box listed them.
+    ///
+    /// # Errors
+    /// `Disk` or `Damaged`, here and from the iterator.
+    pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
+        let Self { spool, index, users, .. } = self;
+        Batches::new(
+            spool,
+            index.users(),
+            night::Users::new(users, index, self.reservation, &self.enterprise_id),
+        )
+    }
+
+    /// Groups.
+    ///
+    /// # Errors
+    /// As [`Normaliser::users`].
+    pub fn groups(&mut self) -> Result<Batches<'_, night::Groups<'_>>, Error> {
+        let Self { spool, index, groups, .. } = self;
+        Batches::new(
+            spool,
+            index.groups(),
+            night::Groups::new(groups, index, self.reservation, &self.enterprise_id),
+        )
+    }
+
+    /// Memberships of listed users in listed groups; needs users and groups first.
+    ///
+    /// # Errors
+    /// As [`Normaliser::users`].
+    pub fn memberships(&self) -> Result<Batches<'_, night::Memberships<'_>>, Error> {
+        let stage = night::Memberships::new(&self.users, &self.groups, self.reservation, &self.enterprise_id);
+        Batches::new(&self.spool, self.index.memberships(), stage)
+    }
+
+    /// Email aliases of listed users; needs users first.
+    ///
+    /// # Errors
+    /// As [`Normaliser::users`].
+    pub fn email_aliases(&self) -> Result<Batches<'_, night::EmailAliases<'_>>, Error> {
+        let stage = night::EmailAliases::new(&self.users, self.reservation, &self.enterprise_id);
+        Batches::new(&self.spool, self.index.email_aliases(), stage)
+    }
+
+    /// Events of the window that no current run holds yet; needs users first.
+    ///
+    /// # Errors
+    /// As [`Normaliser::users`].
+    pub fn events(&self, known: &'a KnownEvents) -> Result<Batches<'_, events::Events<'_>>, Error> {
+        let stage = events::Events::new(self, known);
+        Batches::new(&self.spool, self.index.events(), stage)
+    }
+
+    /// The spans of the window proved gap-free, from the events just read.
+    pub fn coverage(
+        &self,
+        counts: &DayCounts,
+        known: &KnownEvents,
+        quiet_dates: &[chrono::NaiveDate],
+    ) -> RecordBatch {
+        let mut rows = Rows::new(EVENT_COVERAGE.lake_schema());
+        let proved = Coverage { reservation: self.reservation, login_only: self.index.login_only_slices() };
+        for (event_type, from, to) in proved.intervals(counts, &known.earlier_days, quiet_dates) {
+            rows.text(Some(&event_type))
+                .time(Some(from))
+                .time(Some(to))
+                .big(Some(self.reservation.run_number.as_i64()))
+                .text(Some(&self.enterprise_id))
+                .end();
+        }
+        rows.take_batch()
+    }
+
+    /// The call ledger of the run.
+    pub fn run_calls(&self) -> RecordBatch {
+        let mut rows = Rows::new(RUN_CALLS.lake_schema());
+        let big = |n: u64| i64::try_from(n).ok();
+        for ((date, endpoint), calls) in self.index.calls() {
+            rows.text(Some(&self.reservation.run_id.to_string()))
+                .date(Some(*date))
+                .text(Some(endpoint))
+                .big(big(calls.calls))
+                .big(big(calls.retries))
+                .big(big(calls.throttled))
+                .big(big(calls.errors))
+                .text(Some(&self.enterprise_id))
+                .big(Some(self.reservation.run_number.as_i64()))
+                .end();
+        }
+        rows.take_batch()
+    }
+
+    /// Records that could not be understood, in a pass of its own that is worth making only when a tally counted some.
+    ///
+    /// # Errors
+    /// As [`Normaliser::users`].
+    pub fn rejects(&self) -> Result<Batches<'_, rejects::Rejects<'_>>, Error> {
+        let stage = rejects::Rejects::new(self.privacy, self.reservation, &self.enterprise_id);
+        Batches::new(&self.spool, self.index.all_pages(), stage)
+    }
+}

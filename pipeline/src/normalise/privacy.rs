@@ -1,0 +1,100 @@
+//! What of an event may be kept: addresses and sessions are dropped unless the operator decides otherwise.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+/// `[privacy]` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// IP addresses.
+    pub ip: IpPrivacy,
+    /// Session ids.
+    pub session_id: SessionPrivacy,
+}
+
+/// What becomes of IP addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpPrivacy {
+    /// Not kept.
+    #[default]
+    Drop,
+    /// The network alone: /24 of IPv4, /48 of IPv6.
+    Truncate,
+    /// Kept as sent.
+    Keep,
+}
+
+/// What becomes of session ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionPrivacy {
+    /// Not kept.
+    #[default]
+    Drop,
+    /// Kept as sent.
+    Keep,
+}
+
+impl Privacy {
+    pub(super) fn ip(self, address: Option<&str>) -> Option<String> {
+        let address = address?;
+        match (self.ip, address.parse()) {
+            (IpPrivacy::Drop, _) => None,
+            (IpPrivacy::Keep, _) => Some(address.to_owned()),
+            (IpPrivacy::Truncate, Ok(IpAddr::V4(v4))) => {
+                Some(Ipv4Addr::from(u32::from(v4) & 0xffff_ff00).to_string())
+            }
+            (IpPrivacy::Truncate, Ok(IpAddr::V6(v6))) => {
+                Some(Ipv6Addr::from(u128::from(v6) & (!0 << 80)).to_string())
+            }
+            // "Unknown IP" and the like are no address; nothing to truncate is nothing to keep.
+            (IpPrivacy::Truncate, Err(_)) => None,
+        }
+    }
+
+    pub(super) fn session(self, session_id: Option<&str>) -> Option<&str> {
+        session_id.filter(|_| self.session_id == SessionPrivacy::Keep)
+    }
+
+    /// The raw text of a rejected record without what may not be kept. Text that is no JSON object is kept whole: what cannot
+    /// be read cannot be searched for addresses either, and a reject must show why it was refused.
+    pub(super) fn scrub(self, raw: &str) -> String {
+        match serde_json::from_str(raw) {
+            Ok(serde_json::Value::Object(mut record)) => {
+                if self.ip != IpPrivacy::Keep {
+                    record.remove("ip_address");
+                }
+                if self.session_id != SessionPrivacy::Keep {
+                    record.remove("session_id");
+                }
+                serde_json::Value::Object(record).to_string()
+            }
+            _ => raw.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_dropped_truncated_or_kept() {
+        let ip = |ip, address| Privacy { ip, ..Privacy::default() }.ip(Some(address));
+        assert_eq!(ip(IpPrivacy::Drop, "203.0.113.9"), None);
+        assert_eq!(ip(IpPrivacy::Truncate, "203.0.113.9").as_deref(), Some("203.0.113.0"));
+        assert_eq!(ip(IpPrivacy::Truncate, "2001:db8:1:2:3:4:5:6").as_deref(), Some("2001:db8:1::"));
+        assert_eq!(ip(IpPrivacy::Truncate, "Unknown IP"), None);
+        assert_eq!(ip(IpPrivacy::Keep, "Unknown IP").as_deref(), Some("Unknown IP"));
+    }
+
+    #[test]
+    fn rejects_do_not_leak_what_is_dropped_elsewhere() {
+        let scrubbed =
+            Privacy::default().scrub(r#"{"event_id":null,"ip_address":"203.0.113.9","session_id":"s"}"#);
+        assert_eq!(scrubbed, r#"{"event_id":null}"#);
+    }
+}

@@ -1,0 +1,122 @@
+//! The loop all tables share: frames in, batches out.
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::box_api::{Extra, Page};
+use boxseat_schemas::spool::{Frame, Request};
+use boxseat_schemas::table::Rows;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::Error;
+use crate::spool::{Frames, SpoolReader};
+
+/// Rows after which a batch is handed on.
+const BATCH_ROWS: usize = 8_192;
+
+/// Where the records of one table went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records Box sent.
+    pub from_box: u64,
+    /// Sent more than once, or held by an earlier run.
+    pub duplicate: u64,
+    /// Not understood.
+    pub rejected: u64,
+    /// Belonging to nothing this night lists.
+    pub dropped: u64,
+    /// Fields without a column, over all records.
+    pub unknown_fields: u64,
+}
+
+impl Tally {
+    /// Rows that remain.
+    pub fn rows(&self) -> u64 {
+        self.from_box - self.duplicate - self.rejected - self.dropped
+    }
+}
+
+/// One table's way from page to rows.
+pub trait Stage {
+    /// The empty rows of the table.
+    fn rows(&self) -> Rows;
+    /// Takes in one page.
+    fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally);
+}
+
+/// A page with what was asked for it.
+pub struct PageOf<'p> {
+    /// The question.
+    pub request: &'p Request,
+    /// When it was answered.
+    pub received_at: DateTime<Utc>,
+    /// The records, as raw text.
+    pub entries: Vec<&'p RawValue>,
+}
+
+impl<'p> PageOf<'p> {
+    /// The records of the page that can be understood; the others are counted as rejected.
+    pub fn records<'t, T: Deserialize<'p>>(&'t self, tally: &'t mut Tally) -> Vec<T> {
+        tally.from_box += self.entries.len() as u64;
+        let records: Vec<T> =
+            self.entries.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+        tally.rejected += (self.entries.len() - records.len()) as u64;
+        records
+    }
+}
+
+/// An iterator of batches; [`Batches::tally`] is complete once it is exhausted.
+pub struct Batches<'a, S> {
+    frames: Frames,
+    offsets: std::slice::Iter<'a, u64>,
+    /// The stage, with what it learned on the way.
+    pub stage: S,
+    rows: Rows,
+    tally: Tally,
+}
+
+impl<'a, S: Stage> Batches<'a, S> {
+    pub(super) fn new(spool: &SpoolReader, offsets: &'a [u64], stage: S) -> Result<Self, Error> {
+        Ok(Self {
+            frames: spool.frames()?,
+            offsets: offsets.iter(),
+            rows: stage.rows(),
+            stage,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Where the records went so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn take_page(&mut self, offset: u64) -> Result<(), Error> {
+        let (frame, body) = self.frames.frame_at(offset)?;
+        let Frame::Page { request, received_at, status: 200, .. } = &frame else { return Ok(()) };
+        let page = Page::parse(&body)
+            .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?;
+        let page = PageOf { request, received_at: *received_at, entries: page.entries };
+        self.stage.page(&page, &mut self.rows, &mut self.tally);
+        Ok(())
+    }
+}
+
+impl<S: Stage> Iterator for Batches<'_, S> {
+    type Item = Result<RecordBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.rows.len() < BATCH_ROWS {
+            let Some(offset) = self.offsets.next() else { break };
+            if let Err(e) = self.take_page(*offset) {
+                return Some(Err(e));
+            }
+        }
+        (!self.rows.is_empty()).then(|| Ok(self.rows.take_batch()))
+    }
+}
+
+/// What Box sent beyond the columns, as JSON; `None` when there was nothing.
+pub(super) fn extra_json(extra: &Extra) -> Option<String> {
+    (!extra.is_empty()).then(|| serde_json::Value::Object(extra.clone()).to_string())
+}

@@ -1,0 +1,324 @@
+//! Reading frames back: all of them to resume, or chosen ones to normalise.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, Fixed, Frame, decode_file_header};
+
+use super::SpoolDir;
+use crate::Error;
+
+/// A spool open for reading.
+#[derive(Debug)]
+pub struct SpoolReader {
+    path: PathBuf,
+    len: u64,
+}
+
+/// How far the whole frames of a spool reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// Bytes up to the end of the last whole frame.
+    pub bytes: u64,
+    /// Whole frames.
+    pub frames: u64,
+}
+
+impl SpoolReader {
+    /// Opens the spool of a run.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Spool`] when the file is no spool, of another format version, or of another run.
+    pub fn open(dir: &SpoolDir, run_number: u64) -> Result<Self, Error> {
+        let path = dir.pages();
+        let mut file = File::open(&path).map_err(Error::io("open", &path))?;
+        let len = file.metadata().map_err(Error::io("measure", &path))?.len();
+        let mut header = [0; FILE_HEADER_LEN];
+        let damage = |damage| Error::Spool { path: path.clone(), offset: 0, damage };
+        match file.read_exact(&mut header) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(damage(Damage::NotASpool)),
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        }
+        match decode_file_header(&header) {
+            Ok(run) if run == run_number => Ok(Self { path, len }),
+            Ok(_) => Err(damage(Damage::NotASpool)),
+            Err(e) => Err(damage(e)),
+        }
+    }
+
+    /// Checks every frame and hands it to `seen`, body decompressed; stops at a torn tail.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] for damage before the tail, [`Error::Io`], or what `seen` reports.
+    pub fn replay(&self, mut seen: impl FnMut(&Frame, &[u8]) -> Result<(), Error>) -> Result<Whole, Error> {
+        let mut frames = Frames::open(self)?;
+        let mut count = 0;
+        while let Some((frame, body)) = frames.next_frame()? {
+            seen(&frame, &body)?;
+            count += 1;
+        }
+        Ok(Whole { bytes: frames.offset, frames: count })
+    }
+
+    /// Reads single frames by their offset.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn frames(&self) -> Result<Frames, Error> {
+        Frames::open(self)
+    }
+}
+
+/// A place in a spool.
+pub struct Frames {
+    path: PathBuf,
+    file: BufReader<File>,
+    len: u64,
+    offset: u64,
+    decompressor: zstd::bulk::Decompressor<'static>,
+}
+
+impl Frames {
+    fn open(reader: &SpoolReader) -> Result<Self, Error> {
+        let io = |action| Error::io(action, &reader.path);
+        let mut file = BufReader::with_capacity(256 * 1024, File::open(&reader.path).map_err(io("open"))?);
+        file.seek(SeekFrom::Start(FILE_HEADER_LEN as u64)).map_err(io("seek in"))?;
+        let decompressor = zstd::bulk::Decompressor::new().map_err(io("set up decompression for"))?;
+        Ok(Self {
+            path: reader.path.clone(),
+            file,
+            len: reader.len,
+            offset: FILE_HEADER_LEN as u64,
+            decompressor,
+        })
+    }
+
+    /// Where the next frame begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next frame; `None` at the end, or at a torn last frame.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] for damage, [`Error::Io`].
+    pub fn next_frame(&mut self) -> Result<Option<(Frame, Vec<u8>)>, Error> {
+        let left = self.len.saturating_sub(self.offset);
+        if left < FRAME_FIXED_LEN as u64 {
+            return Ok(None);
+        }
+        let start = self.offset;
+        let mut fixed = [0; FRAME_FIXED_LEN];
+        self.read(&mut fixed)?;
+        let damage = |this: &Self, damage| Error::Spool { path: this.path.clone(), offset: start, damage };
+        // A write that the crash cut short, or that the disk never finished, is the last one: what is wrong with the bytes at
+        // the very end is a torn frame, anywhere else it is damage.
+        let fixed = match Fixed::decode(&fixed) {
+            Ok(fixed) => fixed,
+            Err(_) if self.only_zeros_from(start)? => return Ok(None),
+            Err(e) => return Err(damage(self, e)),
+        };
+        let whole = FRAME_FIXED_LEN as u64 + u64::from(fixed.header_len) + u64::from(fixed.stored_len);
+        if whole > left {
+            return Ok(None);
+        }
+        let mut header = vec![0; fixed.header_len as usize];
+        let mut stored = vec![0; fixed.stored_len as usize];
+        self.read(&mut header)?;
+        self.read(&mut stored)?;
+        if !fixed.matches(&header, &stored) {
+            if whole == left {
+                return Ok(None);
+            }
+            return Err(damage(self, Damage::Checksum));
+        }
+        let frame = serde_json::from_slice(&header).map_err(|_| damage(self, Damage::Header))?;
+        let body = self
+            .decompressor
+            .decompress(&stored, fixed.body_len as usize)
+            .ok()
+            .filter(|body| body.len() == fixed.body_len as usize)
+            .ok_or_else(|| damage(self, Damage::Length))?;
+        self.offset = start + whole;
+        Ok(Some((frame, body)))
+    }
+
+    /// The next frame's header, its body passed over unread and unchecked: for an index of a sealed spool.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] for damage, [`Error::Io`].
+    pub fn next_header(&mut self) -> Result<Option<Frame>, Error> {
+        let left = self.len.saturating_sub(self.offset);
+        if left < FRAME_FIXED_LEN as u64 {
+            return Ok(None);
+        }
+        let mut fixed = [0; FRAME_FIXED_LEN];
+        self.read(&mut fixed)?;
+        let damage = |damage| Error::Spool { path: self.path.clone(), offset: self.offset, damage };
+        let fixed = Fixed::decode(&fixed).map_err(damage)?;
+        let whole = FRAME_FIXED_LEN as u64 + u64::from(fixed.header_len) + u64::from(fixed.stored_len);
+        if whole > left {
+            return Ok(None);
+        }
+        let mut header = vec![0; fixed.header_len as usize];
+        self.read(&mut header)?;
+        let frame = serde_json::from_slice(&header).map_err(|_| Error::Spool {
+            path: self.path.clone(),
+            offset: self.offset,
+            damage: Damage::Header,
+        })?;
+        self.file.seek_relative(i64::from(fixed.stored_len)).map_err(Error::io("seek in", &self.path))?;
+        self.offset += whole;
+        Ok(Some(frame))
+    }
+
+    /// The frame at an offset known from an earlier pass.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] when no whole frame is there any more, [`Error::Io`].
+    pub fn frame_at(&mut self, offset: u64) -> Result<(Frame, Vec<u8>), Error> {
+        let step = i64::try_from(offset)
+            .and_then(|to| i64::try_from(self.offset).map(|from| to - from))
+            .expect("files are shorter than 2^63");
+        self.file.seek_relative(step).map_err(Error::io("seek in", &self.path))?;
+        self.offset = offset;
+        self.next_frame()?.ok_or_else(|| Error::Spool {
+            path: self.path.clone(),
+            offset,
+            damage: Damage::Checksum,
+        })
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact(buffer).map_err(Error::io("read", &self.path))
+    }
+
+    /// A file system may extend a file before it writes the data; after a power cut the tail reads as zeros.
+    fn only_zeros_from(&mut self, start: u64) -> Result<bool, Error> {
+        let io = |e| Error::io("read", &self.path)(e);
+        let mut file = File::open(&self.path).map_err(io)?;
+        file.seek(SeekFrom::Start(start)).map_err(io)?;
+        let mut buffer = [0; 64 * 1024];
+        loop {
+            match file.read(&mut buffer).map_err(io)? {
+                0 => return Ok(true),
+                n if buffer[..n].iter().any(|byte| *byte != 0) => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use boxseat_schemas::spool::{CallOutcome, Request};
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::spool::SpoolWriter;
+
+    fn page(user: u64) -> Frame {
+        Frame::Page {
+            request: Request::EmailAliases { user_id: user.to_string() },
+            received_at: DateTime::from_timestamp(1_772_500_000, 0).unwrap(),
+            status: 200,
+            walk: 0,
+            last: true,
+        }
+    }
+
+    fn three_frames() -> (tempfile::TempDir, SpoolDir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = SpoolDir::of(temp.path(), 4);
+        let writer = SpoolWriter::create(dir.clone(), 4).unwrap();
+        for user in 0..3 {
+            writer.append(&page(user), format!("body {user}").as_bytes()).unwrap();
+        }
+        writer.sync().unwrap();
+        (temp, dir)
+    }
+
+    fn bodies(dir: &SpoolDir) -> Result<Vec<String>, Error> {
+        let mut bodies = Vec::new();
+        SpoolReader::open(dir, 4)?.replay(|_, body| {
+            bodies.push(String::from_utf8(body.to_vec()).unwrap());
+            Ok(())
+        })?;
+        Ok(bodies)
+    }
+
+    #[test]
+    fn a_torn_last_frame_is_cut_off_wherever_it_is_torn() {
+        let (_temp, dir) = three_frames();
+        let whole = std::fs::read(dir.pages()).unwrap();
+        let mut offsets = Vec::new();
+        let reader = SpoolReader::open(&dir, 4).unwrap();
+        let mut frames = reader.frames().unwrap();
+        while frames.next_frame().unwrap().is_some() {
+            offsets.push(frames.offset());
+        }
+        for cut in offsets[1] + 1..offsets[2] {
+            std::fs::write(dir.pages(), &whole[..cut as usize]).unwrap();
+            let mut seen = 0;
+            let writer = SpoolWriter::resume(dir.clone(), 4, |_, _| {
+                seen += 1;
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen, 2, "cut at {cut}");
+            writer.append(&page(9), b"again").unwrap();
+            assert_eq!(bodies(&dir).unwrap(), ["body 0", "body 1", "again"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn zeros_after_a_power_cut_are_a_torn_tail() {
+        let (_temp, dir) = three_frames();
+        let mut file = std::fs::OpenOptions::new().append(true).open(dir.pages()).unwrap();
+        file.write_all(&[0; 5000]).unwrap();
+        assert_eq!(bodies(&dir).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn damage_before_the_tail_is_an_error_that_says_where() {
+        let (_temp, dir) = three_frames();
+        let mut bytes = std::fs::read(dir.pages()).unwrap();
+        bytes[FILE_HEADER_LEN + FRAME_FIXED_LEN + 3] ^= 1;
+        std::fs::write(dir.pages(), bytes).unwrap();
+        let error = bodies(&dir).unwrap_err();
+        assert!(matches!(error, Error::Spool { offset: 16, damage: Damage::Checksum, .. }), "{error}");
+    }
+
+    #[test]
+    fn another_run_s_spool_is_refused() {
+        let (_temp, dir) = three_frames();
+        assert!(SpoolReader::open(&dir, 5).is_err());
+        assert!(SpoolWriter::create(dir, 4).is_err());
+    }
+
+    #[test]
+    fn calls_without_a_page_are_frames_too() {
+        let (_temp, dir) = three_frames();
+        let writer = SpoolWriter::resume(dir.clone(), 4, |_, _| Ok(())).unwrap();
+        let note = Frame::Call {
+            endpoint: "POST /oauth2/token".into(),
+            at: DateTime::from_timestamp(0, 0).unwrap(),
+            outcome: CallOutcome::Done,
+            waited_seconds: 0,
+        };
+        writer.append(&note, b"").unwrap();
+        let reader = SpoolReader::open(&dir, 4).unwrap();
+        let mut last = None;
+        reader
+            .replay(|frame, _| {
+                last = Some(frame.clone());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(last, Some(note));
+    }
+}

@@ -1,0 +1,212 @@
+//! Appending frames.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use boxseat_schemas::spool::{FILE_HEADER_LEN, Fixed, Frame, encode_file_header};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{SpoolDir, SpoolReader};
+use crate::Error;
+
+/// Unsynced bytes after which an append syncs at once.
+const SYNC_BYTES: u64 = 4 * 1024 * 1024;
+/// Fast and small enough: pages of JSON shrink about tenfold.
+const ZSTD_LEVEL: i32 = 1;
+
+/// An open spool. Cheap to clone; appends are serialised.
+#[derive(Clone)]
+pub struct SpoolWriter {
+    dir: SpoolDir,
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    file: File,
+    len: u64,
+    frames: u64,
+    unsynced: u64,
+    buffer: Vec<u8>,
+    compressor: zstd::bulk::Compressor<'static>,
+}
+
+/// What `SEALED` says: the spool as it was when the guards had passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealRecord {
+    /// Length of the file of frames in bytes.
+    pub bytes: u64,
+    /// Frames in it.
+    pub frames: u64,
+    /// When it was sealed.
+    pub sealed_at: DateTime<Utc>,
+}
+
+impl SpoolWriter {
+    /// Starts the spool of a new run; files are readable by their owner alone, for they hold raw answers.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; an existing spool is never overwritten.
+    pub fn create(dir: SpoolDir, run_number: u64) -> Result<Self, Error> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir.path())
+            .map_err(Error::io("create the spool directory", dir.path()))?;
+        let path = dir.pages();
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::io("create", &path))?;
+        file.write_all(&encode_file_header(run_number)).map_err(Error::io("write", &path))?;
+        file.sync_all().map_err(Error::io("sync", &path))?;
+        sync_dir(dir.path())?;
+        if let Some(parent) = dir.path().parent() {
+            sync_dir(parent)?;
+        }
+        Self::over(dir, file, FILE_HEADER_LEN as u64, 0)
+    }
+
+    /// Opens an unsealed spool to go on: every frame is checked and handed to `seen`, a torn tail is cut off.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] for damage before the tail or another format version, [`Error::Io`], or what `seen` reports.
+    pub fn resume(
+        dir: SpoolDir,
+        run_number: u64,
+        seen: impl FnMut(&Frame, &[u8]) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let path = dir.pages();
+        let reader = SpoolReader::open(&dir, run_number)?;
+        let whole = reader.replay(seen)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("open", &path))?;
+        let len = file.metadata().map_err(Error::io("measure", &path))?.len();
+        if len > whole.bytes {
+            tracing::warn!(path = %path.display(), torn_bytes = len - whole.bytes, "the spool's last frame was torn; it is cut off and asked for again");
+            file.set_len(whole.bytes).map_err(Error::io("cut the torn end off", &path))?;
+            file.sync_all().map_err(Error::io("sync", &path))?;
+        }
+        Self::over(dir, file, whole.bytes, whole.frames)
+    }
+
+    fn over(dir: SpoolDir, file: File, len: u64, frames: u64) -> Result<Self, Error> {
+        let compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)
+            .map_err(Error::io("set up compression for", dir.path()))?;
+        let inner = Inner { file, len, frames, unsynced: 0, buffer: Vec::new(), compressor };
+        Ok(Self { dir, inner: Arc::new(Mutex::new(inner)) })
+    }
+
+    /// Appends one frame; when this returns, the frame survives the process.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: a partly written frame has been taken back, or will be cut off as torn on the next open.
+    pub fn append(&self, frame: &Frame, body: &[u8]) -> Result<(), Error> {
+        let path = self.dir.pages();
+        let header = serde_json::to_vec(frame).expect("a frame is plain data");
+        let mut inner = self.inner.lock().expect("no holder panics");
+        let Inner { file, len, buffer, compressor, .. } = &mut *inner;
+        let stored = compressor.compress(body).map_err(Error::io("compress a page for", &path))?;
+        buffer.clear();
+        buffer.extend_from_slice(&Fixed::of(&header, &stored, body.len()).encode());
+        buffer.extend_from_slice(&header);
+        buffer.extend_from_slice(&stored);
+        if let Err(source) = file.write_all(buffer) {
+            // Best effort: if the cut fails too, the next open finds the torn frame and cuts it.
+            let _ = file.set_len(*len);
+            return Err(Error::Io { action: "append to", path, source });
+        }
+        let written = buffer.len() as u64;
+        inner.len += written;
+        inner.unsynced += written;
+        inner.frames += 1;
+        if inner.unsynced >= SYNC_BYTES {
+            inner.sync(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Makes all appended frames survive a power cut.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sync(&self) -> Result<(), Error> {
+        let path = self.dir.pages();
+        let handle = {
+            let mut inner = self.inner.lock().expect("no holder panics");
+            if inner.unsynced == 0 {
+                return Ok(());
+            }
+            inner.unsynced = 0;
+            inner.file.try_clone().map_err(Error::io("open", &path))?
+        };
+        // Outside the lock: appends go on while the disk works.
+        handle.sync_data().map_err(Error::io("sync", &path))
+    }
+
+    /// Marks the run as whole, frames synced first.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn seal(self, sealed_at: DateTime<Utc>) -> Result<SealRecord, Error> {
+        self.sync()?;
+        let record = {
+            let inner = self.inner.lock().expect("no holder panics");
+            SealRecord { bytes: inner.len, frames: inner.frames, sealed_at }
+        };
+        write_mark(&self.dir, &self.dir.sealed(), &serde_json::to_vec_pretty(&record).expect("plain data"))?;
+        Ok(record)
+    }
+
+    /// Remembers that a guard refused the run, and why.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn refuse(&self, refusal: &crate::guard::Refusal) -> Result<(), Error> {
+        self.sync()?;
+        write_mark(&self.dir, &self.dir.refused(), &serde_json::to_vec_pretty(refusal).expect("plain data"))
+    }
+
+    /// Remembers that a listing went wrong in a way nothing can be continued from.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn refuse_walk(&self, reason: &str) -> Result<(), Error> {
+        self.sync()?;
+        write_mark(&self.dir, &self.dir.refused(), reason.as_bytes())
+    }
+}
+
+impl Inner {
+    fn sync(&mut self, path: &Path) -> Result<(), Error> {
+        self.file.sync_data().map_err(Error::io("sync", path))?;
+        self.unsynced = 0;
+        Ok(())
+    }
+}
+
+/// A crash before the directory is synced leaves no mark or a whole one: the file is complete before it gets its name.
+fn write_mark(dir: &SpoolDir, path: &Path, text: &[u8]) -> Result<(), Error> {
+    let draft = path.with_extension("draft");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .map_err(Error::io("create", &draft))?;
+    file.write_all(text).map_err(Error::io("write", &draft))?;
+    file.sync_all().map_err(Error::io("sync", &draft))?;
+    let _ = std::fs::remove_file(path);
+    std::fs::hard_link(&draft, path).map_err(Error::io("create", path))?;
+    std::fs::remove_file(&draft).map_err(Error::io("remove", &draft))?;
+    sync_dir(dir.path())
+}
+
+fn sync_dir(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(Error::io("sync the directory", path))
+}

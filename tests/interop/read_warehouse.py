@@ -1,0 +1,77 @@
+"""What one version of DuckDB makes of a published file: `read_warehouse.py FILE ZONE`, JSON on stdout.
+
+Started by test_interop.py, once per version, with that version's directory on PYTHONPATH.
+"""
+
+import datetime
+import decimal
+import hashlib
+import json
+import sys
+
+import duckdb
+
+# Relations up to this size are printed row by row, so that a difference can be read; larger ones only as a digest.
+ROWS_SHOWN = 300
+
+
+def plain(value):
+    """A value as text or JSON that every version agrees on, whatever Python type it chose."""
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc).isoformat() if value.tzinfo else value.isoformat()
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (datetime.date, decimal.Decimal)):
+        return str(value)
+    return value
+
+
+def read(connection, name):
+    """Columns, number of rows and content of one table or view; the order of its rows does not count."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    # Older versions quote fewer names inside STRUCT(…).
+    columns = [
+        [column, kind.replace('"', "")]
+        for column, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {quoted}").fetchall()
+    ]
+    rows, digest, shown = 0, 0, []
+    connection.execute(f"SELECT * FROM {quoted}")
+    while batch := connection.fetchmany(10_000):
+        for row in batch:
+            line = json.dumps([plain(value) for value in row], sort_keys=True)
+            digest += int.from_bytes(hashlib.sha256(line.encode()).digest(), "big")
+            if rows < ROWS_SHOWN:
+                shown.append(line)
+            rows += 1
+    count = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
+    return {
+        "columns": columns,
+        "count": count,
+        "rows": rows,
+        "digest": f"{digest % 2**256:064x}",
+        "shown": sorted(shown) if rows <= ROWS_SHOWN else [],
+    }
+
+
+def main(file, zone):
+    # An extension fetched over the network would hide that a view needs one.
+    connection = duckdb.connect(
+        file,
+        read_only=True,
+        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+    )
+    connection.execute(f"SET TimeZone = '{zone}'")
+    relations = connection.execute(
+        "SELECT table_name, table_type FROM information_schema.tables "
+        "WHERE table_catalog = current_database() AND table_schema = 'main' ORDER BY table_name"
+    ).fetchall()
+    answer = {name: {"kind": kind, **read(connection, name)} for name, kind in relations}
+    json.dump({"version": duckdb.__version__, "relations": answer}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,77 @@
+//! Seeded chance without state: the same seed, question and number always give the same answer.
+//!
+//! Generation and the odd-but-legal traits of an answer (a short page, a numeric id) ask here, so a repeated request gets
+//! the same oddity and a failing test can be run again.
+
+/// What the chance is about, so that two questions about the same row do not answer alike.
+#[derive(Clone, Copy, Debug)]
+#[repr(u64)]
+pub(crate) enum About {
+    Person = 1,
+    Membership,
+    Group,
+    PastLogins,
+    PastChanges,
+    Day,
+    IdGap,
+    Ghost,
+    NumericId,
+    NumericPhone,
+    UnlimitedSpelling,
+    ExponentSpelling,
+    EmptyNotification,
+    ExtraField,
+    OffsetZone,
+    ShortPage,
+    EmptyPage,
+    TrailingPage,
+    RepeatedRow,
+    OddEnvelope,
+    Marker,
+    EventId,
+    EventAddress,
+    EventSession,
+    LateEvent,
+    Delivery,
+    SecondDelivery,
+    PositionForm,
+    Fault,
+    Token,
+    Act,
+    HiddenUser,
+    RequestId,
+}
+
+/// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).
+pub(crate) fn mix(seed: u64, about: About, n: u64) -> u64 {
+    let mut z = seed
+        .wrapping_add((about as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        .wrapping_add(n.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Whether the thing with probability `share` (0.0 to 1.0) happens to number `n`.
+pub(crate) fn happens(seed: u64, about: About, n: u64, share: f64) -> bool {
+    // The top 53 bits make a fair fraction of one.
+    share > 0.0 && ((mix(seed, about, n) >> 11) as f64) < share * (1u64 << 53) as f64
+}
+
+/// A number below `bound` for `(seed, about, n)`; zero when the bound is zero.
+pub(crate) fn below(seed: u64, about: About, n: u64, bound: u64) -> u64 {
+    if bound == 0 { 0 } else { mix(seed, about, n) % bound }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_kept() {
+        let hits = (0..10_000).filter(|n| happens(7, About::ShortPage, *n, 0.1)).count();
+        assert!((800..1200).contains(&hits), "{hits}");
+        assert!(!(0..10_000).any(|n| happens(7, About::ShortPage, n, 0.0)));
+        assert!((0..10_000).all(|n| happens(7, About::ShortPage, n, 1.0)));
+    }
+}

@@ -1,0 +1,197 @@
+//! What the stand-in looks like and how difficult it is. A plain struct: set the fields that matter, default the rest.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::faults::Fault;
+
+/// The whole configuration. It also reads from TOML or JSON; unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Port 0 takes a free one. Loopback unless there is a reason: the control routes ask for no token.
+    pub listen: SocketAddr,
+    /// Everything generated follows from this number; same seed and sizes, same enterprise.
+    pub seed: u64,
+    /// The simulated now (UTC). Nobody and nothing is dated later; [`crate::Running::step_days`] moves it.
+    pub now: DateTime<Utc>,
+
+    /// Users that `GET /users?user_type=managed` lists, app users and the "Box Admin Reports" pseudo user included.
+    pub users: u32,
+    /// Groups that `GET /groups` lists, the all-users group included.
+    pub groups: u32,
+    /// LOGIN events over the last `login_days`, exactly; `None` lets habits decide (about 30 per user and year).
+    pub logins: Option<u64>,
+    /// How many days before `now` events reach back. Box keeps 365.
+    pub login_days: u32,
+    /// On every n-th stepped day half of all users get an EDIT_USER and a new `modified_at`, as an identity provider
+    /// pushing attributes does. `None`: never.
+    pub directory_push_every_days: Option<u32>,
+
+    /// The enterprise's id; also the only enterprise subject that gets a token.
+    pub enterprise_id: String,
+    /// The enterprise's name.
+    pub enterprise_name: String,
+    /// Domain of the generated logins.
+    pub login_domain: String,
+    /// Client id that gets tokens.
+    pub client_id: String,
+    /// Secret that belongs to `client_id`.
+    pub client_secret: String,
+    /// A token accepted without asking for it; it acts as the primary admin, as a developer token does. `None`: none.
+    pub developer_token: Option<String>,
+    /// `expires_in` of every token, and when it really stops working (seconds, system clock).
+    pub token_lifetime_secs: u32,
+
+    /// API calls per caller in any 60 seconds; the next one gets 429. `None` switches the limit off. Box: 1000.
+    pub calls_per_minute: Option<u32>,
+    /// Wait before every API answer, in milliseconds.
+    pub latency_ms: u64,
+    /// Seconds added to the system clock in the `Date` header, to stand in for a client whose own clock is wrong.
+    pub date_skew_secs: i64,
+    /// Whether bodies over 1 KiB are compressed for clients that accept gzip.
+    pub gzip: bool,
+    /// How many of the newest requests to remember; 0 records nothing. The counts are always kept.
+    pub record_requests: usize,
+    /// Faults armed from the start; more can be added while running.
+    pub faults: Vec<Fault>,
+
+    /// Whether a small share of rows carries awkward but legal data (see the README). Off: plain rows everywhere.
+    pub awkward: bool,
+    /// Share of listing and event pages that come short (0.0 to 1.0); about a third of them come empty with more to follow.
+    pub short_pages: f64,
+    /// Share of pages whose first row repeats the last row of the page before.
+    pub repeated_rows: f64,
+    /// Share of pages whose `entries` is an object keyed by index, and of empty pages where it is null or missing.
+    pub odd_envelopes: f64,
+    /// How a marker listing says that it is over.
+    pub end_marker: EndMarker,
+    /// Seconds (system clock) after which a marker is refused with 400. `None`: never.
+    pub marker_lifetime_secs: Option<u32>,
+    /// Whether `fields` brings the mini fields (name, login) along, as the specification says; `false`: base fields only,
+    /// as the guide says.
+    pub mini_with_fields: bool,
+    /// List only app users, as an app without "App + Enterprise" access would see.
+    pub app_access_only: bool,
+    /// Whether `GET /users/{id}/memberships` also names the all-users group.
+    pub all_users_group_on_user_side: bool,
+    /// Whether aliases that nobody confirmed are listed.
+    pub list_unconfirmed_aliases: bool,
+
+    /// How `next_stream_position` is written.
+    pub positions: PositionForm,
+    /// What an empty `admin_logs` page at the end of the feed answers as the next position.
+    pub event_end: EventEnd,
+    /// Share of events that reach `admin_logs` only 20 minutes to 10 hours after they happened.
+    pub late_events: f64,
+    /// Share of events that `admin_logs_streaming` delivers twice.
+    pub repeated_events: f64,
+    /// Event types whose mention in `event_type` is answered with 400.
+    pub refused_event_types: Vec<String>,
+}
+
+/// How the last page of a marker listing looks; all three mean the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndMarker {
+    /// Null, empty text and absence in turn.
+    #[default]
+    Varied,
+    /// `"next_marker":null`
+    Null,
+    /// `"next_marker":""`
+    Empty,
+    /// No `next_marker` at all.
+    Absent,
+}
+
+/// How stream positions are written in JSON. The specification allows both; the numbers exceed 2^53.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionForm {
+    /// Sometimes text, sometimes a number.
+    #[default]
+    Varied,
+    /// Always text.
+    Text,
+    /// Always a number.
+    Number,
+}
+
+/// What `admin_logs` answers as the next position when asked again at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventEnd {
+    /// The position that was sent.
+    #[default]
+    Same,
+    /// Zero, which restarts the whole history for a client that adopts it.
+    Zero,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            seed: 1,
+            // Monday, 2 March 2026, 06:00 UTC: fixed, so that tests repeat. The programs pass their own.
+            now: DateTime::from_timestamp(1_772_431_200, 0).expect("a date within chrono's range"),
+            users: 500,
+            groups: 50,
+            logins: None,
+            login_days: 365,
+            directory_push_every_days: None,
+            enterprise_id: "900000001".to_owned(),
+            enterprise_name: "Acme Simulated".to_owned(),
+            login_domain: "acme.test".to_owned(),
+            client_id: "simulated-client".to_owned(),
+            client_secret: "simulated-secret".to_owned(),
+            developer_token: Some("simulated-developer-token".to_owned()),
+            token_lifetime_secs: 3600,
+            calls_per_minute: Some(1000),
+            latency_ms: 0,
+            date_skew_secs: 0,
+            gzip: true,
+            record_requests: 10_000,
+            faults: Vec::new(),
+            awkward: true,
+            short_pages: 0.1,
+            repeated_rows: 0.2,
+            odd_envelopes: 0.0,
+            end_marker: EndMarker::Varied,
+            marker_lifetime_secs: None,
+            mini_with_fields: true,
+            app_access_only: false,
+            all_users_group_on_user_side: false,
+            list_unconfirmed_aliases: true,
+            positions: PositionForm::Varied,
+            event_end: EventEnd::Same,
+            late_events: 0.002,
+            repeated_events: 0.005,
+            refused_event_types: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The default enterprise without any awkwardness: plain rows, full pages, one way to write an end.
+    pub fn plain() -> Self {
+        Config {
+            awkward: false,
+            short_pages: 0.0,
+            repeated_rows: 0.0,
+            end_marker: EndMarker::Null,
+            positions: PositionForm::Text,
+            late_events: 0.0,
+            repeated_events: 0.0,
+            ..Config::default()
+        }
+    }
+
+    /// The simulated now in Unix seconds.
+    pub(crate) fn now_secs(&self) -> i64 {
+        self.now.timestamp()
+    }
+}

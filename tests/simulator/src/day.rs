@@ -1,0 +1,412 @@
+//! A day passes: people sign in, some join, leave, move and change, and most of it reaches the admin log.
+//!
+//! Rates are shares of the enterprise per weekday with a floor, so that a demo of a hundred people sees something every
+//! week and a hundred thousand do not turn over in a month. Weekends have a seventh of it.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::chance::{self, About};
+use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
+use crate::groups::{self, BIG_INDEX};
+use crate::history::{admins, an_admin, is_weekend, login_form, working_time};
+use crate::names;
+use crate::people::{self, ACTIVE, DAY_SECS, Habit, INACTIVE, Role, Standing, pick};
+use crate::world::{News, World};
+
+/// What the stepped days did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stepped {
+    /// Days stepped.
+    pub days: u32,
+    /// LOGIN events.
+    pub logins: u64,
+    /// Other events.
+    pub other_events: u64,
+    /// Accounts made.
+    pub joined: u64,
+    /// Accounts deleted or rolled out.
+    pub left: u64,
+    /// Changes that no event announced.
+    pub silent_changes: u64,
+}
+
+/// Lives `days` days.
+pub(crate) fn step(world: &mut World, days: u32) -> Stepped {
+    let mut done = Stepped::default();
+    for _ in 0..days {
+        one_day(world, &mut done);
+        done.days += 1;
+    }
+    done
+}
+
+fn one_day(world: &mut World, done: &mut Stepped) {
+    world.days_stepped += 1;
+    let start = world.now;
+    let seed = chance::mix(world.config.seed, About::Day, world.days_stepped.into());
+    let logged_before = world.log.all().len();
+    let mut day = Day {
+        rng: ChaCha8Rng::seed_from_u64(seed),
+        admins: admins(&world.people),
+        live: world.managed().count() as f64,
+        busy: if is_weekend(start + DAY_SECS / 2) { 0.15 } else { 1.0 },
+        start,
+        end: start + DAY_SECS,
+        done,
+        world,
+    };
+    day.people();
+    day.aliases();
+    day.groups();
+    day.push_from_directory();
+    day.logins();
+    day.storage_drifts();
+    world.now = start + DAY_SECS;
+    world.publish();
+    let new = &world.log.all()[logged_before..];
+    let logins = new.iter().filter(|event| event.kind == Kind::Login).count();
+    done.logins += logins as u64;
+    done.other_events += (new.len() - logins) as u64;
+}
+
+struct Day<'a> {
+    rng: ChaCha8Rng,
+    admins: Vec<u32>,
+    live: f64,
+    busy: f64,
+    start: i64,
+    end: i64,
+    done: &'a mut Stepped,
+    world: &'a mut World,
+}
+
+impl Day<'_> {
+    fn people(&mut self) {
+        for _ in 0..self.times(0.0008, 0.35) {
+            let news = if self.rng.random_bool(0.95) { self.announced() } else { News::Silent };
+            self.joins(news);
+        }
+        for _ in 0..self.times(0.0006, 0.2) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                // Many were suspended the same day, minutes before.
+                if day.rng.random_bool(0.3) {
+                    day.world.set_status(slot, INACTIVE.into(), at - 600, news);
+                }
+                day.world.delete(slot, at, news);
+                day.done.left += 1;
+            });
+        }
+        for _ in 0..self.times(0.000_02, 0.02) {
+            self.with_somebody(|day, slot, _| {
+                day.world.roll_out(slot);
+                day.done.left += 1;
+                day.done.silent_changes += 1;
+            });
+        }
+        for _ in 0..self.times(0.0008, 0.3) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                let status = match (&*day.world.people[slot].status, day.rng.random_range(0..10)) {
+                    (ACTIVE, 0) => "cannot_delete_edit",
+                    (ACTIVE, _) => INACTIVE,
+                    _ => ACTIVE,
+                };
+                day.world.set_status(slot, status.into(), at, news);
+            });
+        }
+        for _ in 0..self.times(0.0003, 0.1) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                let (name, _) = names::person(day.rng.random_range(0..100_000));
+                day.world.set_name(slot, &name, at, news);
+            });
+        }
+        for _ in 0..self.times(0.001, 0.4) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                let title = pick(&mut day.rng, names::TITLES);
+                let department = pick(&mut day.rng, names::DEPARTMENTS);
+                let changes_department = day.rng.random_bool(0.4);
+                day.world.edit(slot, at, news, |person| {
+                    if changes_department {
+                        person.tracking_codes.retain(|(name, _)| name != "Department");
+                        person.tracking_codes.insert(0, ("Department".into(), department.into()));
+                    } else {
+                        person.job_title = title.into();
+                    }
+                });
+            });
+        }
+        for _ in 0..self.times(0.000_02, 0.02) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                let role = if day.world.people[slot].role == Role::User { Role::Coadmin } else { Role::User };
+                if !day.world.people[slot].is_platform_access_only {
+                    day.world.set_role(slot, role, at, news);
+                }
+            });
+        }
+    }
+
+    fn joins(&mut self, news: News) {
+        let slot = self.world.people.len();
+        let at = self.moment();
+        let person = people::newcomer(&mut self.rng, &self.world.config, slot, at);
+        self.world.join(person, news);
+        if self.world.groups.get(BIG_INDEX).is_some_and(groups::Group::is_walkable)
+            && self.rng.random_bool(0.4)
+        {
+            self.world.add_member(slot, BIG_INDEX, false, at, news);
+        }
+        self.done.joined += 1;
+        self.done.silent_changes += u64::from(news == News::Silent);
+    }
+
+    fn aliases(&mut self) {
+        for _ in 0..self.times(0.0003, 0.15) {
+            // An admin adds an alias and confirms it in the same step: nothing in the log.
+            self.with_somebody(|day, slot, _| {
+                let email = day.new_address(slot);
+                day.world.add_alias(slot, &email, true);
+                day.done.silent_changes += 1;
+            });
+        }
+        for _ in 0..self.times(0.0003, 0.15) {
+            self.with_somebody(|day, slot, at| {
+                let email = day.new_address(slot);
+                day.world.add_alias(slot, &email, false);
+                let which = day.world.people[slot].aliases.len() - 1;
+                if day.rng.random_bool(0.8) {
+                    let own_act = News::By(Actor::Person(slot as u32));
+                    day.world.confirm_alias(slot, which, at, own_act);
+                }
+            });
+        }
+        for _ in 0..self.times(0.0002, 0.1) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                if !day.world.people[slot].aliases.is_empty() {
+                    day.world.remove_alias(slot, 0, at, news);
+                }
+            });
+        }
+        for _ in 0..self.times(0.0002, 0.1) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                if let Some(which) =
+                    day.world.people[slot].aliases.iter().position(|alias| alias.is_confirmed)
+                {
+                    day.world.make_alias_primary(slot, which, at, news);
+                }
+            });
+        }
+    }
+
+    fn groups(&mut self) {
+        let per_group = self.world.groups.len() as f64 / self.live.max(1.0);
+        for _ in 0..self.times(0.0005 * per_group, 0.05) {
+            let (at, news, index) = (self.moment(), self.announced(), self.world.groups.len());
+            let name = groups::new_name(&mut self.rng, index);
+            self.world.add_group(&name, at, news);
+        }
+        for _ in 0..self.times(0.0005 * per_group, 0.05) {
+            let (at, news) = (self.moment(), self.announced());
+            if let Some(index) = self.a_group() {
+                let name = groups::new_name(&mut self.rng, index) + " (renamed)";
+                self.world.rename_group(index, &name, at, news);
+            }
+        }
+        for _ in 0..self.times(0.0002 * per_group, 0.03) {
+            let (at, news) = (self.moment(), self.announced());
+            if let Some(index) = self.a_group().filter(|index| *index != BIG_INDEX) {
+                self.done.silent_changes += self.world.groups[index].memberships.len() as u64;
+                self.world.delete_group(index, at, news);
+            }
+        }
+        for _ in 0..self.times(0.003, 0.6) {
+            let (news, group) = (self.announced(), self.a_group());
+            self.with_somebody(|day, slot, at| {
+                if let Some(group) = group.filter(|group| day.world.membership_of(slot, *group).is_none()) {
+                    day.world.add_member(slot, group, false, at, news);
+                }
+            });
+        }
+        for _ in 0..self.times(0.002, 0.5) {
+            let news = self.announced();
+            self.with_somebody(|day, slot, at| {
+                if let Some(index) = day.a_membership(slot) {
+                    day.world.remove_member(index, at, news);
+                }
+            });
+        }
+        for _ in 0..self.times(0.0003, 0.1) {
+            // Whether a change of rank is announced differs; half of these are not.
+            let news = if self.rng.random_bool(0.5) { self.announced() } else { News::Silent };
+            self.with_somebody(|day, slot, at| {
+                if let Some(index) = day.a_membership(slot) {
+                    let is_admin = !day.world.memberships[index].is_admin;
+                    day.world.set_group_admin(index, is_admin, at, news);
+                    day.done.silent_changes += u64::from(news == News::Silent);
+                }
+            });
+        }
+    }
+
+    fn push_from_directory(&mut self) {
+        let Some(every) = self.world.config.directory_push_every_days else { return };
+        if every == 0 || !self.world.days_stepped.is_multiple_of(every) {
+            return;
+        }
+        for slot in 0..self.world.people.len() {
+            if self.world.people[slot].is_managed() && self.rng.random_bool(0.5) {
+                let at = self.rng.random_range(self.start + 1..=self.end);
+                let at = at.max(self.world.people[slot].created_at);
+                self.world.edit(slot, at, News::By(Actor::Service), |_| {});
+            }
+        }
+    }
+
+    fn logins(&mut self) {
+        let awkward = self.world.config.awkward;
+        let scale = self.busy * 7.0 / 5.3 * self.login_scale();
+        for slot in 0..self.world.people.len() {
+            let person = &self.world.people[slot];
+            let until = match person.standing {
+                Standing::Managed if person.status != INACTIVE => self.end,
+                Standing::Deleted { at } if at > self.start => at,
+                _ => continue,
+            };
+            let from = person.created_at.max(self.start + 1);
+            let per_day = match person.habit {
+                // Those who stopped come back now and then.
+                Habit::Stopped { .. } | Habit::Never => 0.000_3,
+                habit => habit.logins_per_day(),
+            };
+            let quiet = matches!(person.habit, Habit::Quiet | Habit::Machine);
+            let chance = if quiet { 0.4 * self.busy } else { (per_day * scale).min(1.0) };
+            if from >= until || !self.rng.random_bool(chance) {
+                continue;
+            }
+            let subject = slot as u32;
+            let at = working_time(&mut self.rng, from, until) as u32;
+            let (kind, form) = if quiet {
+                (Kind::TokenCreate, Form::Full)
+            } else {
+                (Kind::Login, login_form(&mut self.rng, awkward))
+            };
+            let event = Event { at, kind, form, subject, actor: Actor::Person(subject), group: NO_GROUP };
+            self.world.happened(event);
+            if kind == Kind::Login && self.rng.random_bool(0.04) {
+                let (kind, actor) = if self.rng.random_bool(0.9) {
+                    (Kind::FailedLogin, Actor::Unknown)
+                } else {
+                    (Kind::AdminLogin, an_admin(&mut self.rng, &self.admins))
+                };
+                self.world.happened(Event { kind, actor, form: Form::Full, ..event });
+            }
+        }
+    }
+
+    /// How far a configured number of past logins departs from habit; the days to come keep to it.
+    fn login_scale(&self) -> f64 {
+        let Some(logins) = self.world.config.logins else { return 1.0 };
+        let days = f64::from(self.world.config.login_days.max(1));
+        logins as f64 / (f64::from(self.world.config.users.max(1)) * 30.0 * days / 365.0)
+    }
+
+    fn storage_drifts(&mut self) {
+        for _ in 0..self.times(0.05, 1.0) {
+            let by = self.rng.random_range(-50_000_000..200_000_000i64);
+            self.with_somebody(|day, slot, _| {
+                let person = &mut day.world.people[slot];
+                person.space_used = (person.space_used + by).max(0);
+            });
+        }
+    }
+
+    // Chance.
+
+    /// How often something with this share of people per weekday (and this floor) happens today.
+    fn times(&mut self, share: f64, floor: f64) -> u32 {
+        let expected = if self.live < 1.0 { 0.0 } else { (share * self.live + floor) * self.busy };
+        expected as u32 + u32::from(self.rng.random_bool(expected.fract()))
+    }
+
+    fn moment(&mut self) -> i64 {
+        working_time(&mut self.rng, self.start + 1200, self.end)
+    }
+
+    fn announced(&mut self) -> News {
+        News::By(an_admin(&mut self.rng, &self.admins))
+    }
+
+    /// Does something to an ordinary person who was there when the day began.
+    fn with_somebody(&mut self, act: impl FnOnce(&mut Self, usize, i64)) {
+        let at = self.moment();
+        for _ in 0..32 {
+            let slot = self.rng.random_range(0..self.world.people.len());
+            let person = &self.world.people[slot];
+            if person.is_ordinary() && person.created_at <= self.start {
+                return act(self, slot, at);
+            }
+        }
+    }
+
+    fn a_group(&mut self) -> Option<usize> {
+        let count = self.world.groups.len();
+        (0..8).find_map(|_| {
+            let index = self.rng.random_range(0..count.max(1));
+            self.world.groups.get(index).filter(|group| group.is_walkable()).map(|_| index)
+        })
+    }
+
+    fn a_membership(&mut self, slot: usize) -> Option<usize> {
+        let mine = &self.world.people[slot].memberships;
+        if mine.is_empty() {
+            return None;
+        }
+        let index = mine[self.rng.random_range(0..mine.len())] as usize;
+        (!self.world.memberships[index].is_removed).then_some(index)
+    }
+
+    fn new_address(&mut self, slot: usize) -> String {
+        let local = self.world.people[slot].login.split('@').next().unwrap_or_default().to_owned();
+        format!("{local}+{}@{}", self.rng.random_range(100..1_000_000), self.world.config.login_domain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn days_are_repeatable_and_keep_to_their_time() {
+        let run = || {
+            let mut world = World::new(Config { users: 400, ..Config::default() });
+            let done = step(&mut world, 30);
+            assert!(world.log.all().iter().all(|event| i64::from(event.at) <= world.now));
+            (done, world.log.all().len())
+        };
+        let (done, count) = run();
+        assert_eq!((done.clone(), count), run());
+        assert!(done.joined > 3 && done.left > 1 && done.logins > 500 && done.silent_changes > 3, "{done:?}");
+    }
+
+    #[test]
+    fn weekends_are_quiet() {
+        let mut world = World::new(Config { users: 2_000, ..Config::default() });
+        // The first step is a Monday; the sixth a Saturday.
+        let logins: Vec<u64> = (0..7).map(|_| step(&mut world, 1).logins).collect();
+        assert!(logins[5] * 3 < logins[1], "{logins:?}");
+    }
+
+    #[test]
+    fn an_empty_enterprise_lives_on() {
+        let mut world = World::new(Config { users: 0, groups: 0, ..Config::default() });
+        assert_eq!(step(&mut world, 3).logins, 0);
+    }
+}

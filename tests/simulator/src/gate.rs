@@ -1,0 +1,190 @@
+//! What every request passes on its way in and out: faults, the token, the rate limit; then ids, compression, the record.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName,
+    HeaderValue,
+};
+use axum::http::{HeaderMap, Response};
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::{StreamExt, stream};
+
+use crate::auth::{Caller, bearer};
+use crate::clock;
+use crate::errors::{ApiError, status_code};
+use crate::faults::{Effect, Fired};
+use crate::recorder::Recorded;
+use crate::routes::CONTROL;
+use crate::shared::Shared;
+
+/// Marks an answer that must never be sent: the server closes the connection instead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dropped;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("box-request-id");
+/// Smaller bodies gain nothing from compression.
+const GZIP_FROM_BYTES: usize = 1024;
+
+pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response<Body> {
+    if request.uri().path().starts_with(CONTROL) {
+        return next.run(request).await;
+    }
+    let _in_work = shared.recorder.in_work();
+    let at_ms = shared.age().as_millis() as u64;
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+    let pattern = request.extensions().get::<MatchedPath>().cloned();
+    let accepts_gzip = shared.config.gzip && accepts_gzip(request.headers());
+
+    let fired = shared.faults.strike(method.as_str(), path, query);
+    let is_faulted = fired.is_some();
+    let Fired { delay_ms, effect } = fired.unwrap_or(Fired { delay_ms: 0, effect: Effect::None });
+    wait(delay_ms).await;
+    let (response, is_authenticated) = match stand_in(&effect) {
+        Some(response) => (response, false),
+        None => call(&shared, request, next).await,
+    };
+    let response = finish(&shared, response, &effect, accepts_gzip).await;
+
+    let is_dropped = response.extensions().get::<Dropped>().is_some();
+    let status = if is_dropped { 0 } else { response.status().as_u16() };
+    shared.recorder.count(method.as_str(), pattern.as_ref().map(MatchedPath::as_str), status);
+    shared.recorder.remember(|| Recorded {
+        at_ms,
+        method: method.to_string(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        status,
+        authenticated: is_authenticated,
+        faulted: is_faulted,
+    });
+    response
+}
+
+/// The call itself, and whether its token was good. The token endpoint asks for none and has no limit.
+async fn call(shared: &Shared, mut request: Request, next: Next) -> (Response<Body>, bool) {
+    if !request.uri().path().starts_with("/2.0") {
+        return (next.run(request).await, false);
+    }
+    let caller = match authenticate(shared, request.headers()) {
+        Ok(caller) => caller,
+        Err(refusal) => return (refusal.into_response(), false),
+    };
+    if let Err(secs) = shared.rate_limit.admit(caller, clock::instant()) {
+        return (ApiError::rate_limited(secs).into_response(), true);
+    }
+    wait(shared.config.latency_ms).await;
+    request.extensions_mut().insert(caller);
+    (next.run(request).await, true)
+}
+
+fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let header = headers.get(AUTHORIZATION).ok_or_else(|| ApiError::unauthorized(false))?;
+    let token = header.to_str().ok().and_then(bearer).ok_or_else(|| ApiError::unauthorized(false))?;
+    let caller = shared.tokens.caller(&shared.world(), token, clock::instant());
+    caller.ok_or_else(|| ApiError::unauthorized(true))
+}
+
+/// The answer of a fault that keeps the call from taking place.
+fn stand_in(effect: &Effect) -> Option<Response<Body>> {
+    match effect {
+        Effect::Status { status, retry_after, code, body } => {
+            let error = ApiError::staged(*status, code.as_deref(), retry_after.clone());
+            let Some(text) = body else { return Some(error.into_response()) };
+            let mut response = error.answer("");
+            *response.body_mut() = Body::from(text.clone());
+            Some(response)
+        }
+        Effect::Html { status } => {
+            let html = "<html>\r\n<head><title>Gateway trouble</title></head>\r\n<body><h1>Gateway trouble</h1></body>\r\n</html>\r\n";
+            let mut response = Response::new(Body::from(html));
+            *response.status_mut() = status_code(*status);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            Some(response)
+        }
+        Effect::DroppedConnection => Some(Response::new(Body::empty())),
+        Effect::None | Effect::MalformedJson | Effect::TruncatedBody | Effect::DroppedAnswer => None,
+    }
+}
+
+/// Writes error bodies, applies what faults do to bodies, compresses, and adds the headers Box always sends.
+async fn finish(
+    shared: &Shared,
+    mut response: Response<Body>,
+    effect: &Effect,
+    accepts_gzip: bool,
+) -> Response<Body> {
+    let (body_id, header_id) = shared.request_ids();
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        response = error.answer(&body_id);
+    }
+    let (mut head, body) = response.into_parts();
+    // Every answer here is a buffer already; this only takes it out again.
+    let mut bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if *effect == Effect::MalformedJson {
+        bytes.truncate(bytes.len() / 2);
+    }
+    if accepts_gzip && bytes.len() >= GZIP_FROM_BYTES {
+        bytes = gzip(&bytes);
+        head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    insert(&mut head.headers, REQUEST_ID, &header_id);
+    if shared.config.date_skew_secs != 0 {
+        let now =
+            DateTime::<Utc>::from(clock::wall()) + chrono::TimeDelta::seconds(shared.config.date_skew_secs);
+        insert(&mut head.headers, DATE, &now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    }
+    let body = if *effect == Effect::TruncatedBody {
+        insert(&mut head.headers, CONTENT_LENGTH, &bytes.len().to_string());
+        cut_off(bytes.slice(..bytes.len() / 2))
+    } else {
+        Body::from(bytes)
+    };
+    let mut response = Response::from_parts(head, body);
+    if matches!(effect, Effect::DroppedAnswer | Effect::DroppedConnection) {
+        response.extensions_mut().insert(Dropped);
+    }
+    response
+}
+
+/// A body that dies behind `half`.
+fn cut_off(half: Bytes) -> Body {
+    let death = async {
+        // The pause lets the half reach the wire; without it nothing at all would be sent.
+        wait(20).await;
+        Err(io::Error::other("cut off on purpose"))
+    };
+    Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(death)))
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|value| value.split(',').any(|coding| coding.trim().starts_with("gzip")))
+}
+
+fn gzip(bytes: &Bytes) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.expect("compressing into memory cannot fail").into()
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+async fn wait(ms: u64) {
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}

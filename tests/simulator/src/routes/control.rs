@@ -1,0 +1,93 @@
+//! `/_simulator/…`: the hand behind the stage. Not part of Box; no token, not counted.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::acts::{self, Act};
+use crate::day::{self, Stepped};
+use crate::faults::Fault;
+use crate::recorder::{Counts, Recorded};
+use crate::shared::Shared;
+use crate::truth::{self, Extent, Truth};
+
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/", get(summary))
+        .route("/truth", get(truth))
+        .route("/requests", get(requests))
+        .route("/counts", get(counts))
+        .route("/reset", post(reset))
+        .route("/step", post(step))
+        .route("/act", post(act))
+        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/revoke_tokens", post(revoke_tokens))
+}
+
+async fn summary(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    let world = shared.world();
+    Json(json!({
+        "now": shared.config.now + chrono::TimeDelta::days(world.days_stepped.into()),
+        "days_stepped": world.days_stepped,
+        "users": world.managed().count(),
+        "groups": world.groups.iter().filter(|group| !group.is_deleted).count(),
+        "memberships": world.memberships.iter().filter(|membership| !membership.is_removed).count(),
+        "events": world.log.all().len(),
+    }))
+}
+
+#[derive(Deserialize)]
+struct TruthParams {
+    /// `false` leaves out the events, which are most of it.
+    events: Option<bool>,
+}
+
+async fn truth(State(shared): State<Arc<Shared>>, Query(params): Query<TruthParams>) -> Json<Truth> {
+    let extent = if params.events == Some(false) { Extent::WithoutEvents } else { Extent::Everything };
+    Json(truth::truth(&shared.world(), extent))
+}
+
+async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<Recorded>> {
+    Json(shared.recorder.requests())
+}
+
+async fn counts(State(shared): State<Arc<Shared>>) -> Json<Counts> {
+    Json(shared.recorder.counts())
+}
+
+async fn reset(State(shared): State<Arc<Shared>>) {
+    shared.recorder.reset();
+}
+
+#[derive(Deserialize)]
+struct StepParams {
+    days: Option<u32>,
+}
+
+async fn step(State(shared): State<Arc<Shared>>, Query(params): Query<StepParams>) -> Json<Stepped> {
+    Json(day::step(&mut shared.world_mut(), params.days.unwrap_or(1)))
+}
+
+async fn act(State(shared): State<Arc<Shared>>, Json(act): Json<Act>) -> Json<Vec<String>> {
+    Json(acts::act(&mut shared.world_mut(), &act))
+}
+
+async fn faults(State(shared): State<Arc<Shared>>) -> Json<Vec<Fault>> {
+    Json(shared.faults.list())
+}
+
+async fn add_fault(State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>) {
+    shared.faults.add(fault);
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) {
+    shared.faults.clear();
+}
+
+async fn revoke_tokens(State(shared): State<Arc<Shared>>) {
+    shared.tokens.revoke_all();
+}

@@ -1,0 +1,184 @@
+//! The endpoints. Reading is here; the writing side adds its own files beside these and calls the verbs of
+//! [`crate::world::World`], which already note the matching events.
+
+mod control;
+mod events;
+mod groups;
+mod token;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Query;
+use axum::http::{Response, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use crate::auth::Caller;
+use crate::chance::{self, About};
+use crate::errors::{ApiError, json_response};
+use crate::gate::gate;
+use crate::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
+use crate::shared::Shared;
+use crate::wire::Object;
+use crate::world::World;
+
+/// Everything that is counted by name.
+pub(crate) const ENDPOINTS: &[(&str, &str)] = &[
+    ("POST", "/oauth2/token"),
+    ("POST", "/oauth2/revoke"),
+    ("GET", "/2.0/users"),
+    ("GET", "/2.0/users/me"),
+    ("GET", "/2.0/users/{user_id}"),
+    ("GET", "/2.0/users/{user_id}/memberships"),
+    ("GET", "/2.0/users/{user_id}/email_aliases"),
+    ("GET", "/2.0/groups"),
+    ("GET", "/2.0/groups/{group_id}"),
+    ("GET", "/2.0/groups/{group_id}/memberships"),
+    ("GET", "/2.0/events"),
+];
+
+/// Paths under this are ours, not Box's: no token, no limit, no faults, not counted.
+pub(crate) const CONTROL: &str = "/_simulator";
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/oauth2/token", post(token::issue))
+        .route("/oauth2/revoke", post(token::revoke))
+        .route("/2.0/users", get(users::list))
+        .route("/2.0/users/me", get(users::me))
+        .route("/2.0/users/{user_id}", get(users::one))
+        .route("/2.0/users/{user_id}/memberships", get(users::memberships))
+        .route("/2.0/users/{user_id}/email_aliases", get(users::email_aliases))
+        .route("/2.0/groups", get(groups::list))
+        .route("/2.0/groups/{group_id}", get(groups::one))
+        .route("/2.0/groups/{group_id}/memberships", get(groups::memberships))
+        .route("/2.0/events", get(events::list))
+        .nest(CONTROL, control::router())
+        .fallback(async || ApiError::not_found())
+        .method_not_allowed_fallback(async || ApiError::new(405, "method_not_allowed", "Method Not Allowed"))
+        .layer(from_fn_with_state(shared.clone(), gate))
+        .with_state(shared)
+}
+
+/// JSON written by hand.
+struct Json(Vec<u8>);
+
+impl IntoResponse for Json {
+    fn into_response(self) -> Response<Body> {
+        json_response(200, self.0)
+    }
+}
+
+type Answer = Result<Json, ApiError>;
+
+/// The query parameters any of the lists knows, as sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Params {
+    fields: Option<String>,
+    filter_term: Option<String>,
+    user_type: Option<String>,
+    external_app_user_id: Option<String>,
+    offset: Option<String>,
+    limit: Option<String>,
+    usemarker: Option<String>,
+    marker: Option<String>,
+    stream_type: Option<String>,
+    stream_position: Option<String>,
+    event_type: Option<String>,
+    created_after: Option<String>,
+    created_before: Option<String>,
+}
+
+impl Params {
+    fn of(uri: &Uri) -> Result<Params, ApiError> {
+        Query::try_from_uri(uri)
+            .map(|Query(params)| params)
+            .map_err(|error| ApiError::bad_request(&error.to_string()))
+    }
+
+    /// `limit`, cut down to what Box allows.
+    fn limit(&self) -> Result<usize, ApiError> {
+        self.limit_up_to(MAX_LIMIT)
+    }
+
+    fn limit_up_to(&self, max: usize) -> Result<usize, ApiError> {
+        match self.limit.as_deref().map(str::parse::<usize>) {
+            None => Ok(DEFAULT_LIMIT),
+            Some(Ok(limit)) if limit > 0 => Ok(limit.min(max)),
+            _ => Err(ApiError::bad_parameter(
+                "invalid_limit",
+                "limit",
+                "limit must be a positive whole number",
+            )),
+        }
+    }
+
+    fn offset(&self) -> Result<usize, ApiError> {
+        match self.offset.as_deref().map(str::parse::<usize>) {
+            None => Ok(0),
+            Some(Ok(offset)) if offset <= MAX_OFFSET => Ok(offset),
+            Some(Ok(_)) => {
+                Err(ApiError::bad_parameter("invalid_offset", "offset", "offset must not exceed 10000"))
+            }
+            Some(Err(_)) => {
+                Err(ApiError::bad_parameter("invalid_offset", "offset", "offset must be a whole number"))
+            }
+        }
+    }
+}
+
+/// Only those who may see the whole enterprise go on.
+fn require_admin(world: &World, caller: Caller) -> Result<(), ApiError> {
+    if caller.may_administrate(world) { Ok(()) } else { Err(ApiError::forbidden()) }
+}
+
+/// The rows of a page under `entries`; in odd envelopes an object keyed by index, null or nothing.
+fn write_entries(
+    object: &mut Object<'_>,
+    world: &World,
+    start: usize,
+    rows: &[usize],
+    mut write: impl FnMut(&mut Vec<u8>, usize),
+) {
+    const KEY: &str = "entries";
+    let config = &world.config;
+    let (n, share) = (start as u64, config.odd_envelopes);
+    if !chance::happens(config.seed, About::OddEnvelope, n, share) {
+        return object.array(KEY, rows, |out, row| write(out, *row));
+    }
+    if rows.is_empty() {
+        if chance::below(config.seed, About::OddEnvelope, n ^ 1, 2) == 0 {
+            object.null(KEY);
+        }
+        return;
+    }
+    let mut inner = object.object(KEY);
+    for (place, row) in rows.iter().enumerate() {
+        write(inner.value(&place.to_string()), *row);
+    }
+    inner.end();
+}
+
+/// The envelope of an offset page.
+fn offset_answer(
+    world: &World,
+    page: &crate::page::OffsetPage,
+    offset: usize,
+    limit: usize,
+    write: impl FnMut(&mut Vec<u8>, usize),
+) -> Json {
+    let mut out = Vec::with_capacity(64 + page.rows.len() * 300);
+    let mut object = Object::new(&mut out);
+    object.int("total_count", page.total_count as i64);
+    write_entries(&mut object, world, offset, &page.rows, write);
+    object.int("limit", limit as i64);
+    object.int("offset", offset as i64);
+    object.end();
+    Json(out)
+}

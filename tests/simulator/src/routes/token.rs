@@ -1,0 +1,72 @@
+//! `/oauth2/token` and `/oauth2/revoke`. JWT, when it comes, is one more arm of the match on `grant_type`.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::body::Body;
+use axum::extract::State;
+use axum::extract::rejection::FormRejection;
+use axum::http::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::auth::Credentials;
+use crate::clock;
+use crate::errors::{json_response, oauth_error};
+use crate::shared::Shared;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TokenForm {
+    grant_type: String,
+    client_id: String,
+    client_secret: String,
+    box_subject_type: String,
+    box_subject_id: String,
+    token: String,
+}
+
+pub(super) async fn issue(
+    State(shared): State<Arc<Shared>>,
+    form: Result<Form<TokenForm>, FormRejection>,
+) -> Response<Body> {
+    let Ok(Form(form)) = form else {
+        return oauth_error("invalid_request", "The request body is not a form");
+    };
+    match form.grant_type.as_str() {
+        "client_credentials" => {}
+        "" => return oauth_error("invalid_request", "Invalid grant_type parameter or parameter missing"),
+        _ => return oauth_error("unsupported_grant_type", "Unsupported grant type"),
+    }
+    let credentials = Credentials {
+        client_id: &form.client_id,
+        client_secret: &form.client_secret,
+        subject_type: &form.box_subject_type,
+        subject_id: &form.box_subject_id,
+    };
+    let Some(caller) = credentials.caller(&shared.world()) else {
+        return oauth_error("invalid_grant", "Grant credentials are invalid");
+    };
+    let token = shared.tokens.issue(&shared.config, caller, clock::instant());
+    let body = json!({
+        "access_token": token,
+        "expires_in": shared.config.token_lifetime_secs,
+        "restricted_to": [],
+        "token_type": "bearer",
+    });
+    json_response(200, body.to_string().into_bytes())
+}
+
+pub(super) async fn revoke(
+    State(shared): State<Arc<Shared>>,
+    form: Result<Form<TokenForm>, FormRejection>,
+) -> Response<Body> {
+    let Ok(Form(form)) = form else {
+        return oauth_error("invalid_request", "The request body is not a form");
+    };
+    if form.client_id != shared.config.client_id || form.client_secret != shared.config.client_secret {
+        return oauth_error("invalid_client", "The client credentials are invalid");
+    }
+    shared.tokens.revoke(&form.token);
+    Response::new(Body::empty())
+}

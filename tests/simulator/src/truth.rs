@@ -1,0 +1,323 @@
+//! What a perfect extraction would end up with, read straight off the state.
+//!
+//! Nothing here passes through the JSON of the API. Empty text is null, unlimited space is null, times are UTC, and an
+//! event names the person it was about whether or not its wire form does.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::events::{Actor, Kind, NO_GROUP, NOBODY, event_id};
+use crate::groups::{GroupKind, group_id_of, membership_id_of};
+use crate::people::Person;
+use crate::wire::groups::unknown_field as unknown_group_field;
+use crate::wire::users::{avatar_url, hostname, unknown_field};
+use crate::world::World;
+
+/// The normalised truth of a moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Truth {
+    /// The simulated now, RFC 3339 in UTC.
+    pub now: String,
+    /// Users that a whole listing finds, in order of id.
+    pub users: Vec<TrueUser>,
+    /// Groups that a whole listing finds, in order of id.
+    pub groups: Vec<TrueGroup>,
+    /// Memberships of those users in those groups, without the all-users group.
+    pub memberships: Vec<TrueMembership>,
+    /// Aliases of those users that the API lists.
+    pub email_aliases: Vec<TrueAlias>,
+    /// Every LOGIN that `admin_logs` has shown up to now, in order of time. Box itself forgets those over a year old.
+    pub logins: Vec<TrueLogin>,
+    /// Every other event, likewise.
+    pub other_events: Vec<TrueEvent>,
+    /// The newest of `logins` for each user id, deleted users included. Kept even when events are left out.
+    pub last_login_at: BTreeMap<String, String>,
+}
+
+/// A user with every column that Box determines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the table `users`, and named like them")]
+pub struct TrueUser {
+    pub user_id: String,
+    pub login: Option<String>,
+    pub name: Option<String>,
+    pub status: String,
+    pub role: String,
+    pub language: Option<String>,
+    pub timezone: Option<String>,
+    pub job_title: Option<String>,
+    pub phone: Option<String>,
+    pub address: Option<String>,
+    pub avatar_url: Option<String>,
+    /// `None` is unlimited.
+    pub space_amount_bytes: Option<i64>,
+    pub has_unlimited_space: bool,
+    pub space_used_bytes: i64,
+    pub max_upload_size_bytes: i64,
+    pub notification_email: Option<String>,
+    pub notification_email_confirmed: Option<bool>,
+    /// Name and value, in Box's order; an empty value stays empty.
+    pub tracking_codes: Vec<(String, String)>,
+    pub can_see_managed_users: bool,
+    pub is_sync_enabled: bool,
+    pub is_external_collab_restricted: bool,
+    pub is_exempt_from_device_limits: bool,
+    pub is_exempt_from_login_verification: bool,
+    pub is_platform_access_only: bool,
+    pub external_app_user_id: Option<String>,
+    pub hostname: Option<String>,
+    pub enterprise_id: String,
+    pub enterprise_name: String,
+    pub created_at: String,
+    pub modified_at: String,
+    /// Fields nobody documented, as JSON.
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// A group with every column that Box determines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the table `groups`, and named like them")]
+pub struct TrueGroup {
+    pub group_id: String,
+    pub name: Option<String>,
+    pub group_type: String,
+    pub description: Option<String>,
+    pub provenance: Option<String>,
+    pub external_sync_identifier: Option<String>,
+    pub invitability_level: String,
+    pub member_viewability_level: String,
+    pub created_at: String,
+    pub modified_at: String,
+    /// Fields nobody documented, as JSON.
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+/// A membership; the times are null where the lists leave them out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the table `memberships`, and named like them")]
+pub struct TrueMembership {
+    pub membership_id: String,
+    pub user_id: String,
+    pub group_id: String,
+    pub role: String,
+    pub created_at: Option<String>,
+    pub modified_at: Option<String>,
+}
+
+/// An email alias.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the columns of the table `email_aliases`, and named like them"
+)]
+pub struct TrueAlias {
+    pub alias_id: String,
+    pub user_id: String,
+    pub email: String,
+    pub is_confirmed: bool,
+}
+
+/// A LOGIN event and whose it was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the table `login_events`, and named like them")]
+pub struct TrueLogin {
+    pub event_id: String,
+    pub user_id: String,
+    /// The login at the time of the event.
+    pub user_login: String,
+    pub created_at: String,
+}
+
+/// Any other event and whom it was about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields are the columns of the table `admin_events`, and named like them")]
+pub struct TrueEvent {
+    pub event_id: String,
+    pub event_type: String,
+    /// `None` for group-level events, and for file events, whose source is no user.
+    pub user_id: Option<String>,
+    /// Id of `created_by`; `None` for Box's unknown caller, whose id is `2`.
+    pub actor_id: Option<String>,
+    pub group_id: Option<String>,
+    pub created_at: String,
+}
+
+/// How much of the truth is wanted; events are most of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Everything,
+    WithoutEvents,
+}
+
+pub(crate) fn truth(world: &World, extent: Extent) -> Truth {
+    let mut truth = Truth {
+        now: utc(world.now),
+        users: world.managed().map(|(_, person)| user(world, person)).collect(),
+        groups: groups(world),
+        memberships: memberships(world),
+        email_aliases: aliases(world),
+        last_login_at: last_logins(world),
+        ..Truth::default()
+    };
+    if extent == Extent::Everything {
+        events(world, &mut truth);
+    }
+    truth
+}
+
+fn user(world: &World, person: &Person) -> TrueUser {
+    let config = &world.config;
+    TrueUser {
+        user_id: person.id.to_string(),
+        login: some(&person.login),
+        name: some(&person.name),
+        status: person.status.to_string(),
+        role: person.role.as_str().to_owned(),
+        language: some(&person.language),
+        timezone: some(&person.timezone),
+        job_title: some(&person.job_title),
+        phone: some(&person.phone),
+        address: some(&person.address),
+        avatar_url: Some(avatar_url(person)),
+        space_amount_bytes: person.space_amount,
+        has_unlimited_space: person.space_amount.is_none(),
+        space_used_bytes: person.space_used,
+        max_upload_size_bytes: person.max_upload_size,
+        notification_email: person.notification.as_ref().map(|notification| notification.email.to_string()),
+        notification_email_confirmed: person
+            .notification
+            .as_ref()
+            .map(|notification| notification.is_confirmed),
+        tracking_codes: person
+            .tracking_codes
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect(),
+        can_see_managed_users: person.can_see_managed_users,
+        is_sync_enabled: person.is_sync_enabled,
+        is_external_collab_restricted: person.is_external_collab_restricted,
+        is_exempt_from_device_limits: person.is_exempt_from_device_limits,
+        is_exempt_from_login_verification: person.is_exempt_from_login_verification,
+        is_platform_access_only: person.is_platform_access_only,
+        external_app_user_id: person.external_app_user_id.as_deref().map(str::to_owned),
+        hostname: Some(hostname(config)),
+        enterprise_id: config.enterprise_id.clone(),
+        enterprise_name: config.enterprise_name.clone(),
+        created_at: utc(person.created_at),
+        modified_at: utc(person.modified_at),
+        extra: extra(unknown_field(config, person)),
+    }
+}
+
+fn groups(world: &World) -> Vec<TrueGroup> {
+    let listed = world.groups.iter().filter(|group| !group.is_deleted);
+    let group = |group: &crate::groups::Group| TrueGroup {
+        group_id: group.id.to_string(),
+        name: some(&group.name),
+        group_type: group.kind.as_str().to_owned(),
+        description: some(&group.description),
+        provenance: some(&group.provenance),
+        external_sync_identifier: some(&group.external_sync_identifier),
+        invitability_level: group.invitability.to_string(),
+        member_viewability_level: group.viewability.to_string(),
+        created_at: utc(group.created_at),
+        modified_at: utc(group.modified_at),
+        extra: extra(unknown_group_field(world, group)),
+    };
+    listed.map(group).collect()
+}
+
+fn memberships(world: &World) -> Vec<TrueMembership> {
+    let mut found = Vec::new();
+    for (index, membership) in
+        world.memberships.iter().enumerate().filter(|(_, membership)| !membership.is_removed)
+    {
+        debug_assert_ne!(world.groups[membership.group as usize].kind, GroupKind::AllUsers);
+        let shown = |at: u32| membership.shows_times.then(|| utc(at.into()));
+        found.push(TrueMembership {
+            membership_id: membership_id_of(index).to_string(),
+            user_id: world.people[membership.person as usize].id.to_string(),
+            group_id: group_id_of(membership.group as usize).to_string(),
+            role: if membership.is_admin { "admin" } else { "member" }.to_owned(),
+            created_at: shown(membership.created_at),
+            modified_at: shown(membership.modified_at),
+        });
+    }
+    found
+}
+
+fn aliases(world: &World) -> Vec<TrueAlias> {
+    let mut found = Vec::new();
+    for (_, person) in world.managed() {
+        for alias in
+            person.aliases.iter().filter(|alias| alias.is_confirmed || world.config.list_unconfirmed_aliases)
+        {
+            found.push(TrueAlias {
+                alias_id: alias.id.to_string(),
+                user_id: person.id.to_string(),
+                email: alias.email.to_string(),
+                is_confirmed: alias.is_confirmed,
+            });
+        }
+    }
+    found
+}
+
+fn last_logins(world: &World) -> BTreeMap<String, String> {
+    let feed = world.feed();
+    let mut newest: BTreeMap<u32, u32> = BTreeMap::new();
+    for (index, event) in world.log.all().iter().enumerate() {
+        if event.kind == Kind::Login && feed.has_arrived(index) {
+            newest.insert(event.subject, event.at);
+        }
+    }
+    let named = |(slot, at): (u32, u32)| (world.people[slot as usize].id.to_string(), utc(at.into()));
+    newest.into_iter().map(named).collect()
+}
+
+fn events(world: &World, truth: &mut Truth) {
+    let feed = world.feed();
+    for (index, event) in world.log.all().iter().enumerate().filter(|(index, _)| feed.has_arrived(*index)) {
+        let event_id = event_id(world.config.seed, index);
+        let created_at = utc(event.at.into());
+        let person = (event.subject != NOBODY).then(|| &world.people[event.subject as usize]);
+        if let (Kind::Login, Some(person)) = (event.kind, person) {
+            let (login, _) = world.names_at(event.subject as usize, event.at.into());
+            let (user_id, user_login) = (person.id.to_string(), login.to_owned());
+            truth.logins.push(TrueLogin { event_id, user_id, user_login, created_at });
+            continue;
+        }
+        let is_about_file = matches!(event.kind, Kind::Download | Kind::Upload);
+        truth.other_events.push(TrueEvent {
+            event_id,
+            event_type: event.kind.as_str().to_owned(),
+            user_id: person.filter(|_| !is_about_file).map(|person| person.id.to_string()),
+            actor_id: match event.actor {
+                Actor::Person(slot) => Some(world.people[slot as usize].id.to_string()),
+                Actor::Service => Some(world.service.id.to_string()),
+                Actor::Unknown => None,
+                Actor::Support => Some("box_support".to_owned()),
+            },
+            group_id: (event.group != NO_GROUP).then(|| group_id_of(event.group as usize).to_string()),
+            created_at,
+        });
+    }
+}
+
+/// An undocumented field as a map of one.
+fn extra(field: Option<(&str, &str)>) -> BTreeMap<String, serde_json::Value> {
+    let read = |(key, json): (&str, &str)| Some((key.to_owned(), serde_json::from_str(json).ok()?));
+    field.and_then(read).into_iter().collect()
+}
+
+/// Box writes unset text as nothing at all.
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn utc(at: i64) -> String {
+    let time: DateTime<Utc> = Utc.timestamp_opt(at, 0).single().unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
