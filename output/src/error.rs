@@ -132,7 +132,10 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
-    pub(crate) fn store(action: &'static str, path: impl ToString) -> impl FnOnce(object_store::Error) -> Self {
+    pub(crate) fn store(
+        action: &'static str,
+        path: impl ToString,
+    ) -> impl FnOnce(object_store::Error) -> Self {
         move |source| Self::Store { action, path: path.to_string(), source }
     }
 

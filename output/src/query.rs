@@ -46,8 +46,15 @@ pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResu
 /// # Errors
 /// As [`query`]; `Io` when the file cannot be opened.
 pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    let connection = open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
+    let connection =
+        open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
     let mut statement = connection.prepare(sql).map_err(Error::Query)?;
-    let rows = statement.query_arrow([]).map_err(Error::Query)?;
-    Ok(QueryResult { schema: rows.get_schema(), batches: rows.collect() })
+    statement.execute([]).map_err(Error::Query)?;
+    let schema = statement.schema();
+    let mut batches = Vec::new();
+    // Step by step, because the iterator `query_arrow` gives panics where a step fails.
+    while let Some(rows) = statement.step().map_err(Error::Query)? {
+        batches.push(RecordBatch::from(rows));
+    }
+    Ok(QueryResult { schema, batches })
 }

@@ -51,17 +51,26 @@ pub(crate) fn rows(table: &Table, run: &SyncRun, objects: &[Value]) -> RecordBat
     let mut rows = Rows::new(schema.clone());
     for object in objects {
         for field in schema.fields() {
-            let value = object.get(field.name()).cloned().unwrap_or_else(|| default(table, run, field.name(), object));
+            let value = object
+                .get(field.name())
+                .cloned()
+                .unwrap_or_else(|| default(table, run, field.name(), object));
             let missing = value.is_null() && !field.is_nullable();
             match field.data_type() {
                 DataType::Utf8 => rows.text(value.as_str().or(missing.then_some("x"))),
                 DataType::Boolean => rows.flag(value.as_bool().or(missing.then_some(false))),
                 DataType::Int32 => rows.integer(value.as_i64().map(|n| n as i32).or(missing.then_some(0))),
                 DataType::Int64 => rows.big(value.as_i64().or(missing.then_some(0))),
-                DataType::Timestamp(..) => rows.time(value.as_str().map(at).or(missing.then_some(run.started_at))),
-                DataType::Date32 => rows.date(value.as_str().map(day).or(missing.then_some(run.snapshot_date))),
+                DataType::Timestamp(..) => {
+                    rows.time(value.as_str().map(at).or(missing.then_some(run.started_at)))
+                }
+                DataType::Date32 => {
+                    rows.date(value.as_str().map(day).or(missing.then_some(run.snapshot_date)))
+                }
                 DataType::List(_) => {
-                    let pairs = value.as_object().map(|map| map.iter().map(|(name, v)| (Some(name.as_str()), v.as_str())));
+                    let pairs = value
+                        .as_object()
+                        .map(|map| map.iter().map(|(name, v)| (Some(name.as_str()), v.as_str())));
                     rows.name_values(pairs)
                 }
                 other => panic!("no test writes {other}"),

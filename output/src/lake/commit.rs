@@ -1,8 +1,8 @@
 //! One run's rows into one table, exactly once.
 
+use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::Table;
-use arrow::array::RecordBatch;
 use delta_kernel::SnapshotRef;
 use delta_kernel::transaction::CommitResult;
 
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub struct Committed {
     /// Rows of the run in the table.
     pub rows: u64,
-    /// Whether they were there before this call: an earlier attempt had got that far.
+    /// Whether they were found there instead of written: an earlier attempt, or one whose answer was lost, had got that far.
     pub already: bool,
 }
 
@@ -65,7 +65,11 @@ impl Lake {
                     return Ok(Committed { rows: written.rows, already: false });
                 }
                 Ok(CommitResult::Conflicted(conflict)) => {
-                    tracing::debug!(table = table.name, version = conflict.conflict_version(), "another commit came first");
+                    tracing::debug!(
+                        table = table.name,
+                        version = conflict.conflict_version(),
+                        "another commit came first"
+                    );
                 }
                 Ok(CommitResult::Retryable(failed)) => last = Some(failed.error),
                 Err(error) => last = Some(error),
@@ -101,7 +105,8 @@ enum Standing {
 impl Inner {
     fn standing(&self, table: &'static Table, run: RunNumber) -> Result<Standing> {
         let snapshot = self.writable(table)?;
-        let version = snapshot.get_app_id_version(APP_ID, self.engine()).map_err(Error::table("read", table.name))?;
+        let version =
+            snapshot.get_app_id_version(APP_ID, self.engine()).map_err(Error::table("read", table.name))?;
         match version {
             Some(by) if by > version_of(run) => Err(Error::Passed { table: table.name.to_owned(), run, by }),
             Some(by) if by == version_of(run) => {
@@ -125,7 +130,8 @@ impl Inner {
         let state = transaction.and_then(|transaction| transaction.write_state());
         let mut files = DataFiles::new(self, table, run, state.map_err(Error::table("prepare", table.name))?);
         for batch in batches {
-            let batch = batch.map_err(|source| Error::Rows { table: table.name.to_owned(), source: source.into() })?;
+            let batch = batch
+                .map_err(|source| Error::Rows { table: table.name.to_owned(), source: source.into() })?;
             files.write(&batch)?;
         }
         files.close()
@@ -152,21 +158,32 @@ impl Inner {
     /// Replaying a log costs a file per commit, so every [`COMMITS_PER_CHECKPOINT`]th commit sums the log up. Failing does no
     /// harm: the commit stands, readers read the log, and the next round tries again.
     fn checkpoint_now_and_then(&self, table: &'static Table, version: u64) {
-        if version % COMMITS_PER_CHECKPOINT != 0 {
+        if !version.is_multiple_of(COMMITS_PER_CHECKPOINT) {
             return;
         }
         let written = self.snapshot(table).and_then(|snapshot| match snapshot {
-            Some(snapshot) => snapshot.checkpoint(self.engine(), None).map(drop).map_err(Error::table("checkpoint", table.name)),
+            Some(snapshot) => snapshot
+                .checkpoint(self.engine(), None)
+                .map(drop)
+                .map_err(Error::table("checkpoint", table.name)),
             None => Ok(()),
         });
         if let Err(error) = written {
-            tracing::warn!(table = table.name, version, error = &error as &dyn std::error::Error, "no checkpoint this time");
+            tracing::warn!(
+                table = table.name,
+                version,
+                error = &error as &dyn std::error::Error,
+                "no checkpoint this time"
+            );
         }
     }
 
     /// The commit file we found may have been linked by an attempt that was killed before the directory's fsync.
     fn settle(&self, table: &Table) -> Result<()> {
-        let Ok(log) = self.root.join(&format!("{}/_delta_log/log", table.name)).map(|url| url.to_file_path()) else { return Ok(()) };
+        let Ok(log) = self.root.join(&format!("{}/_delta_log/log", table.name)).map(|url| url.to_file_path())
+        else {
+            return Ok(());
+        };
         let Ok(log) = log else { return Ok(()) };
         crate::durable::sync_directory(&log).map_err(Error::io("make durable", log))
     }

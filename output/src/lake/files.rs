@@ -51,14 +51,23 @@ struct DataFile {
 }
 
 impl<'a> DataFiles<'a> {
-    pub(super) fn new(lake: &'a Inner, table: &'static Table, run: RunNumber, state: Arc<WriteState>) -> Self {
+    pub(super) fn new(
+        lake: &'a Inner,
+        table: &'static Table,
+        run: RunNumber,
+        state: Arc<WriteState>,
+    ) -> Self {
         Self { lake, table, run, state, schema: table.lake_schema(), open: BTreeMap::new(), rows: 0 }
     }
 
     /// Adds rows to the file of their partition.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.schema().fields() != self.schema.fields() {
-            return Err(Error::Bug(format!("rows for {} have another schema than the table: {:?}", self.table.name, batch.schema())));
+            return Err(Error::Bug(format!(
+                "rows for {} have another schema than the table: {:?}",
+                self.table.name,
+                batch.schema()
+            )));
         }
         if batch.num_rows() == 0 {
             return Ok(());
@@ -76,7 +85,8 @@ impl<'a> DataFiles<'a> {
         match values[..] {
             [only] => self.write_to(Some(only), data),
             _ => values.into_iter().try_for_each(|day| {
-                let mask = cmp::eq(&days, &arrow::array::Date32Array::new_scalar(day)).map_err(|e| Error::Bug(e.to_string()))?;
+                let mask = cmp::eq(&days, &arrow::array::Date32Array::new_scalar(day))
+                    .map_err(|e| Error::Bug(e.to_string()))?;
                 self.write_to(Some(day), filtered(&data, &mask)?)
             }),
         }
@@ -109,7 +119,8 @@ impl<'a> DataFiles<'a> {
         let name = format!("run-{:06}-{}.parquet", version_of(self.run), Uuid::new_v4());
         let location = context.write_dir().join(&name).map_err(|e| Error::Bug(e.to_string()))?;
         let sink = ParquetObjectWriter::new(Arc::clone(&self.lake.store), store_path(&location)?);
-        let writer = AsyncArrowWriter::try_new(sink, schema, Some(properties())).map_err(|e| failed()(e.into()))?;
+        let writer =
+            AsyncArrowWriter::try_new(sink, schema, Some(properties())).map_err(|e| failed()(e.into()))?;
         let statistics = FileStatsAccumulator::new(context.stats_columns(), context.physical_data_schema());
         Ok(OpenFile { location, writer: Some(writer), statistics, context })
     }
@@ -117,7 +128,9 @@ impl<'a> DataFiles<'a> {
     /// Idempotence rests on a commit holding one run's rows.
     fn refuse_rows_of_other_runs(&self, batch: &RecordBatch) -> Result<()> {
         let numbers = batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>());
-        if numbers.is_some_and(|numbers| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == version_of(self.run))) {
+        if numbers.is_some_and(|numbers| {
+            numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == version_of(self.run))
+        }) {
             return Ok(());
         }
         Err(Error::Bug(format!("rows for {} of run {} carry another run_number", self.table.name, self.run)))
@@ -129,7 +142,8 @@ impl Written {
     pub(super) fn actions(&self, table: &Table) -> Result<Vec<Box<dyn EngineData>>> {
         let action = |file: &DataFile| {
             let metadata = DataFileMetadata::new(file.meta.clone(), file.statistics.clone());
-            build_add_file_metadata(metadata, &file.context).map_err(Error::table("name a file of", table.name))
+            build_add_file_metadata(metadata, &file.context)
+                .map_err(Error::table("name a file of", table.name))
         };
         self.files.iter().map(action).collect()
     }
@@ -146,7 +160,10 @@ struct OpenFile {
 impl OpenFile {
     fn write(&mut self, lake: &Inner, table: &Table, data: RecordBatch) -> Result<()> {
         self.statistics.merge(&data).map_err(Error::table("count rows of", table.name))?;
-        let mut writer = self.writer.take().ok_or_else(|| Error::Bug(format!("{} is written after an error", self.location)))?;
+        let mut writer = self
+            .writer
+            .take()
+            .ok_or_else(|| Error::Bug(format!("{} is written after an error", self.location)))?;
         let (writer, outcome) = lake.wait(async move {
             let outcome = writer.write(&data).await;
             (writer, outcome)

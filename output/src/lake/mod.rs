@@ -77,7 +77,16 @@ impl Lake {
             .with_task_executor(Arc::clone(&executor))
             .with_batch_size(ROWS_PER_BATCH)
             .build();
-        Self { inner: Arc::new(Inner { root, ownership, store, engine: Arc::new(engine), executor, _runtime: runtime }) }
+        Self {
+            inner: Arc::new(Inner {
+                root,
+                ownership,
+                store,
+                engine: Arc::new(engine),
+                executor,
+                _runtime: runtime,
+            }),
+        }
     }
 
     /// Reserves the run's number by creating `_runs/<number>.json`, which then never changes.
@@ -86,7 +95,8 @@ impl Lake {
     /// [`crate::ErrorKind::Taken`] when the number is reserved already.
     pub fn reserve(&self, reservation: &Reservation) -> Result<()> {
         let path = self.inner.path(&format!("{RUNS}/{}.json", reservation.run_number))?;
-        let text = serde_json::to_vec_pretty(reservation).map_err(|e| Error::Bug(format!("a reservation is not JSON: {e}")))?;
+        let text = serde_json::to_vec_pretty(reservation)
+            .map_err(|e| Error::Bug(format!("a reservation is not JSON: {e}")))?;
         let store = Arc::clone(&self.inner.store);
         let put = self.inner.wait({
             let path = path.clone();
@@ -119,7 +129,8 @@ impl Lake {
                 Ok(files)
             })
             .map_err(Error::store("read", RUNS))?;
-        let mut found = files.iter().map(|(path, text)| read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
+        let mut found =
+            files.iter().map(|(path, text)| read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
         found.sort_by_key(|reservation| reservation.run_number);
         Ok(found)
     }
@@ -132,7 +143,10 @@ impl Lake {
         let mut runs = Vec::new();
         for batch in self.scan_all(&SYNC_RUNS)? {
             let rows = SyncRun::from_batch(&batch?);
-            runs.extend(rows.map_err(|reason| Error::Corrupt { what: "the lake's table sync_runs".to_owned(), reason })?);
+            runs.extend(rows.map_err(|reason| Error::Corrupt {
+                what: "the lake's table sync_runs".to_owned(),
+                reason,
+            })?);
         }
         runs.sort_by_key(|run| run.run_number);
         Ok(runs)
@@ -160,7 +174,9 @@ impl Inner {
     }
 
     fn table_root(&self, table: &Table) -> Result<Url> {
-        self.root.join(&format!("{}/", table.name)).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", table.name)))
+        self.root
+            .join(&format!("{}/", table.name))
+            .map_err(|e| Error::Bug(format!("{:?} is no path: {e}", table.name)))
     }
 
     /// The table as it is now, or `None` when nothing was ever committed to it.
@@ -188,13 +204,21 @@ fn read_reservation(path: &StorePath, text: &[u8]) -> Result<Reservation> {
     struct Format {
         format: u32,
     }
-    let corrupt = |e: serde_json::Error| Error::Corrupt { what: format!("the run record /{path}"), reason: e.to_string() };
+    let corrupt = |e: serde_json::Error| Error::Corrupt {
+        what: format!("the run record /{path}"),
+        reason: e.to_string(),
+    };
     let Format { format } = serde_json::from_slice(text).map_err(corrupt)?;
     if format != RESERVATION_FORMAT {
-        return Err(Error::Newer { what: format!("the run record /{path}"), found: format, known: RESERVATION_FORMAT });
+        return Err(Error::Newer {
+            what: format!("the run record /{path}"),
+            found: format,
+            known: RESERVATION_FORMAT,
+        });
     }
     let reservation: Reservation = serde_json::from_slice(text).map_err(corrupt)?;
-    let named = path.filename().and_then(|name| name.strip_suffix(".json")).and_then(|number| number.parse().ok());
+    let named =
+        path.filename().and_then(|name| name.strip_suffix(".json")).and_then(|number| number.parse().ok());
     if named != Some(reservation.run_number.0) {
         let reason = format!("it says run {}", reservation.run_number);
         return Err(Error::Corrupt { what: format!("the run record /{path}"), reason });
@@ -209,7 +233,12 @@ struct Runtime(Option<tokio::runtime::Runtime>);
 impl Runtime {
     fn start() -> std::io::Result<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(2).thread_name("boxseat-lake").enable_all().build().map(|runtime| Self(Some(runtime)))
+        builder
+            .worker_threads(2)
+            .thread_name("boxseat-lake")
+            .enable_all()
+            .build()
+            .map(|runtime| Self(Some(runtime)))
     }
 
     fn handle(&self) -> tokio::runtime::Handle {

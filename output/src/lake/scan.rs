@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, AsArray as _, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::{and, kernels::cmp};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use boxseat_schemas::RunNumber;
@@ -12,7 +14,7 @@ use boxseat_schemas::table::{EVENTS, Table};
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::expressions::{Scalar, column_expr};
-use delta_kernel::{Engine, EngineData, Predicate, SnapshotRef};
+use delta_kernel::{DeltaResult, Engine, EngineData, Predicate, SnapshotRef};
 
 use super::files::filtered;
 use super::{Inner, Lake, version_of};
@@ -26,10 +28,13 @@ pub struct Batches {
     wanted: SchemaRef,
     keep: Keep,
     /// `None` when nothing was ever committed to the table.
-    source: Option<Box<dyn Iterator<Item = delta_kernel::DeltaResult<Box<dyn EngineData>>>>>,
+    source: Option<Source>,
     /// The threads the source reads on.
     _lake: Arc<Inner>,
 }
+
+/// What the kernel reads, file by file.
+type Source = Box<dyn Iterator<Item = DeltaResult<Box<dyn EngineData>>> + Send>;
 
 /// Which rows pass. Files are skipped by statistics and partitions; this is exact.
 struct Keep {
@@ -43,7 +48,12 @@ impl Lake {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Bug`] for a column the contract does not have; `Io`, `Corrupt`, `Newer` of the lake.
-    pub fn scan(&self, table: &'static Table, runs: &[RunNumber], columns: Option<&[&str]>) -> Result<Batches> {
+    pub fn scan(
+        &self,
+        table: &'static Table,
+        runs: &[RunNumber],
+        columns: Option<&[&str]>,
+    ) -> Result<Batches> {
         let numbers: HashSet<i64> = runs.iter().map(|run| version_of(*run)).collect();
         let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else {
             return self.read(table, columns, Keep { runs: Some(numbers), since: None }, None);
@@ -71,7 +81,12 @@ impl Lake {
             Predicate::ge(column_expr!("created_at"), Scalar::Timestamp(slack)),
         );
         let runs = runs.iter().map(|run| version_of(*run)).collect();
-        self.read(&EVENTS, Some(&["event_id", "created_at"]), Keep { runs: Some(runs), since: Some(since) }, Some(recent))
+        self.read(
+            &EVENTS,
+            Some(&["event_id", "created_at"]),
+            Keep { runs: Some(runs), since: Some(since) },
+            Some(recent),
+        )
     }
 
     /// Rows of every run, current or not.
@@ -79,7 +94,13 @@ impl Lake {
         self.read(table, None, Keep { runs: None, since: None }, None)
     }
 
-    fn read(&self, table: &'static Table, columns: Option<&[&str]>, keep: Keep, skip: Option<Predicate>) -> Result<Batches> {
+    fn read(
+        &self,
+        table: &'static Table,
+        columns: Option<&[&str]>,
+        keep: Keep,
+        skip: Option<Predicate>,
+    ) -> Result<Batches> {
         let whole = table.lake_schema();
         let schema = match columns {
             None => Arc::clone(&whole),
@@ -152,26 +173,36 @@ impl Iterator for Batches {
 
 impl fmt::Debug for Batches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batches").field("table", &self.table).field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("Batches")
+            .field("table", &self.table)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 
 impl Keep {
     /// Which rows pass; `None` when all do.
     fn mask(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| Error::Bug(format!("{name} was not read")));
+        let column =
+            |name: &str| batch.column_by_name(name).ok_or_else(|| Error::Bug(format!("{name} was not read")));
         let of_runs = match &self.runs {
             None => None,
             Some(runs) => {
                 let numbers = column("run_number")?.as_primitive::<Int64Type>();
-                Some(BooleanArray::from_iter(numbers.values().iter().map(|number| Some(runs.contains(number)))))
+                Some(BooleanArray::from_iter(
+                    numbers.values().iter().map(|number| Some(runs.contains(number))),
+                ))
             }
         };
         let recent = match self.since {
             None => None,
             Some(since) => {
-                let since = TimestampMicrosecondArray::from_value(since.timestamp_micros(), 1).with_timezone("UTC");
-                Some(cmp::gt_eq(column("created_at")?, &arrow::array::Scalar::new(since)).map_err(|e| Error::Bug(e.to_string()))?)
+                let since =
+                    TimestampMicrosecondArray::from_value(since.timestamp_micros(), 1).with_timezone("UTC");
+                Some(
+                    cmp::gt_eq(column("created_at")?, &arrow::array::Scalar::new(since))
+                        .map_err(|e| Error::Bug(e.to_string()))?,
+                )
             }
         };
         Ok(match (of_runs, recent) {
@@ -186,16 +217,24 @@ fn source(
     wanted: &Schema,
     skip: Option<Predicate>,
     engine: Arc<dyn Engine>,
-) -> delta_kernel::DeltaResult<Box<dyn Iterator<Item = delta_kernel::DeltaResult<Box<dyn EngineData>>>>> {
+) -> DeltaResult<Source> {
     let schema = snapshot.schema();
-    let names: Vec<&str> = wanted.fields().iter().map(|f| f.name().as_str()).filter(|name| schema.contains(name)).collect();
-    let scan = snapshot.scan_builder().with_schema(schema.project(&names)?).with_predicate(skip.map(Arc::new)).build()?;
+    let names: Vec<&str> =
+        wanted.fields().iter().map(|f| f.name().as_str()).filter(|name| schema.contains(name)).collect();
+    let scan = snapshot
+        .scan_builder()
+        .with_schema(schema.project(&names)?)
+        .with_predicate(skip.map(Arc::new))
+        .build()?;
     Ok(Box::new(scan.execute(engine)?))
 }
 
 fn projected<'a>(table: &Table, whole: &Schema, names: impl Iterator<Item = &'a str>) -> Result<SchemaRef> {
     let fields = names.map(|name| {
-        whole.field_with_name(name).cloned().map_err(|_| Error::Bug(format!("{} has no column {name}", table.name)))
+        whole
+            .field_with_name(name)
+            .cloned()
+            .map_err(|_| Error::Bug(format!("{} has no column {name}", table.name)))
     });
     Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
 }

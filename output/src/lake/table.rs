@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use boxseat_schemas::table::Table;
+use delta_kernel::SnapshotRef;
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_conversion::{TryFromArrow as _, TryIntoArrow as _};
 use delta_kernel::schema::{StructField, StructType};
 use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
-use delta_kernel::SnapshotRef;
 
 use super::Inner;
 use crate::{Error, Result, durable};
@@ -32,42 +32,59 @@ impl Inner {
         let root = self.table_root(table)?;
         // The kernel insists on the directory, and only where there are directories.
         if let Ok(directory) = root.to_file_path() {
-            durable::create_directories(&directory, self.ownership).map_err(Error::io("create", &directory))?;
+            durable::create_directories(&directory, self.ownership)
+                .map_err(Error::io("create", &directory))?;
         }
-        let schema = StructType::try_from_arrow(&commented_schema(table)).map_err(|e| Error::Bug(e.to_string()))?;
-        let mut builder = create_table(root.as_str(), Arc::new(schema), ENGINE)
-            .with_table_properties([("delta.dataSkippingStatsColumns", columns_with_statistics(table).join(","))]);
+        let schema =
+            StructType::try_from_arrow(&commented_schema(table)).map_err(|e| Error::Bug(e.to_string()))?;
+        let mut builder = create_table(root.as_str(), Arc::new(schema), ENGINE).with_table_properties([(
+            "delta.dataSkippingStatsColumns",
+            columns_with_statistics(table).join(","),
+        )]);
         if let Some(partition) = table.partition() {
             builder = builder.with_data_layout(DataLayout::partitioned([partition]));
         }
-        let outcome = builder.build(self.engine(), committer()).and_then(|creation| creation.commit(self.engine()));
+        let outcome =
+            builder.build(self.engine(), committer()).and_then(|creation| creation.commit(self.engine()));
         // Whatever came out, the log says whether there is a table now, made by us or by somebody at the same moment.
         match (self.snapshot(table)?, outcome) {
             (Some(snapshot), _) => Ok(snapshot),
             (None, Err(error)) => Err(Error::table("create", table.name)(error)),
-            (None, Ok(result)) => Err(Error::Bug(format!("{} was created and is not there: {result:?}", table.name))),
+            (None, Ok(result)) => {
+                Err(Error::Bug(format!("{} was created and is not there: {result:?}", table.name)))
+            }
         }
     }
 
     fn widen(&self, table: &'static Table, snapshot: SnapshotRef) -> Result<SnapshotRef> {
-        let there: Schema = snapshot.schema().as_ref().try_into_arrow().map_err(|e| Error::Bug(e.to_string()))?;
+        let there: Schema =
+            snapshot.schema().as_ref().try_into_arrow().map_err(|e| Error::Bug(e.to_string()))?;
         let mut missing = Vec::new();
         for field in commented_schema(table).fields() {
             match there.field_with_name(field.name()) {
                 Ok(known) if same_type(known.data_type(), field.data_type()) => {}
                 Ok(known) => {
-                    let reason = format!("column {} is {}, not {}", field.name(), known.data_type(), field.data_type());
+                    let reason = format!(
+                        "column {} is {}, not {}",
+                        field.name(),
+                        known.data_type(),
+                        field.data_type()
+                    );
                     return Err(Error::Corrupt { what: format!("the lake's table {}", table.name), reason });
                 }
                 Err(_) if field.is_nullable() => missing.push(field.as_ref().clone()),
-                Err(_) => return Err(Error::Bug(format!("{}.{} was added NOT NULL", table.name, field.name()))),
+                Err(_) => {
+                    return Err(Error::Bug(format!("{}.{} was added NOT NULL", table.name, field.name())));
+                }
             }
         }
         let fields = missing.iter().map(StructField::try_from_arrow).collect::<Result<Vec<_>, _>>();
         let mut fields = fields.map_err(|e| Error::Bug(e.to_string()))?.into_iter();
         let Some(first) = fields.next() else { return Ok(snapshot) };
-        let alteration = fields.fold(snapshot.alter_table().add_column(first), |builder, field| builder.add_column(field));
-        let altered = alteration.build(self.engine(), committer()).and_then(|change| change.commit(self.engine()));
+        let alteration =
+            fields.fold(snapshot.alter_table().add_column(first), |builder, field| builder.add_column(field));
+        let altered =
+            alteration.build(self.engine(), committer()).and_then(|change| change.commit(self.engine()));
         let fresh = self.snapshot(table)?.ok_or_else(|| Error::Bug(format!("{} vanished", table.name)))?;
         match altered {
             // Somebody may have widened it in this moment.
@@ -88,10 +105,12 @@ pub(super) const ENGINE: &str = concat!("boxseat/", env!("CARGO_PKG_VERSION"));
 
 /// The lake's schema, each field with its comment in Delta's own place for it.
 fn commented_schema(table: &Table) -> Schema {
-    let comments: HashMap<&str, &str> = table.columns.iter().map(|column| (column.lake_name, column.comment)).collect();
+    let comments: HashMap<&str, &str> =
+        table.columns.iter().map(|column| (column.lake_name, column.comment)).collect();
     let schema = table.lake_schema();
     let fields = schema.fields().iter().map(|field| {
-        let comment = comments.get(field.name().as_str()).map(|text| ("comment".to_owned(), (*text).to_owned()));
+        let comment =
+            comments.get(field.name().as_str()).map(|text| ("comment".to_owned(), (*text).to_owned()));
         field.as_ref().clone().with_metadata(comment.into_iter().collect())
     });
     Schema::new(fields.collect::<Vec<Field>>())
@@ -116,7 +135,10 @@ fn same_type(left: &DataType, right: &DataType) -> bool {
     match (left, right) {
         (DataType::List(a), DataType::List(b)) => same_type(a.data_type(), b.data_type()),
         (DataType::Struct(a), DataType::Struct(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.name() == b.name() && same_type(a.data_type(), b.data_type()))
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|(a, b)| a.name() == b.name() && same_type(a.data_type(), b.data_type()))
         }
         _ => left == right,
     }

@@ -54,13 +54,19 @@ fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
 #[test]
 fn a_run_commits_once_in_order_and_never_after_a_later_one() {
     let (_directory, lake) = lake();
-    let commit = |number, ids: &[&str]| lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, ids)));
+    let commit = |number, ids: &[&str]| {
+        lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, ids)))
+    };
     assert_eq!(commit(1, &["a", "b"]).unwrap(), Committed { rows: 2, already: false });
     assert_eq!(commit(3, &["c"]).unwrap(), Committed { rows: 1, already: false });
 
     // The same run again: the rows handed in are not even looked at.
-    let mut poisoned = std::iter::from_fn(|| -> Option<Result<RecordBatch, &str>> { panic!("nobody may ask for rows") });
-    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut poisoned).unwrap(), Committed { rows: 1, already: true });
+    let mut poisoned =
+        std::iter::from_fn(|| -> Option<Result<RecordBatch, &str>> { panic!("nobody may ask for rows") });
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut poisoned).unwrap(),
+        Committed { rows: 1, already: true }
+    );
 
     let passed = commit(2, &["d"]).unwrap_err();
     assert_eq!(passed.kind(), ErrorKind::Passed);
@@ -72,8 +78,14 @@ fn a_run_commits_once_in_order_and_never_after_a_later_one() {
 fn a_commit_without_rows_still_counts() {
     let (_directory, lake) = lake();
     let mut none = std::iter::empty::<Result<RecordBatch, String>>();
-    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut none).unwrap(), Committed { rows: 0, already: false });
-    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut none).unwrap(), Committed { rows: 0, already: true });
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut none).unwrap(),
+        Committed { rows: 0, already: false }
+    );
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut none).unwrap(),
+        Committed { rows: 0, already: true }
+    );
     assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut none).unwrap_err().kind(), ErrorKind::Passed);
 }
 
@@ -123,7 +135,10 @@ fn another_writer_with_the_same_run_is_found_after_writing() {
         other.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a", "b"]))).unwrap();
         Ok::<_, String>(aliases(1, &["a", "b"]))
     });
-    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut slow).unwrap(), Committed { rows: 2, already: true });
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut slow).unwrap(),
+        Committed { rows: 2, already: true }
+    );
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a", "b"]);
 
     let mut slow = std::iter::once_with(|| {
@@ -139,7 +154,15 @@ fn two_writers_at_once_leave_each_run_once() {
     let path = directory.path().join("lake");
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| Lake::open(&path, 0o640).unwrap().commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"])))))
+            .map(|_| {
+                scope.spawn(|| {
+                    Lake::open(&path, 0o640).unwrap().commit(
+                        &EMAIL_ALIASES,
+                        RunNumber(1),
+                        &mut once(aliases(1, &["a"])),
+                    )
+                })
+            })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
     });
@@ -152,7 +175,11 @@ fn a_lost_answer_is_not_a_second_commit() {
     let directory = tempfile::tempdir().unwrap();
     let ownership = Access::from(0o640).resolve().unwrap();
     let disk = DurableStore::new(ownership);
-    let store = Arc::new(flaky::LosesAnswers { disk, after: "_delta_log/00000000000000000001.json", lost: AtomicU32::new(0) });
+    let store = Arc::new(flaky::LosesAnswers {
+        disk,
+        after: "_delta_log/00000000000000000001.json",
+        lost: AtomicU32::new(0),
+    });
     let root = Url::from_directory_path(directory.path()).unwrap();
     let lake = Lake::on(store.clone(), root, ownership, Runtime::start().unwrap());
     let committed = lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
@@ -179,9 +206,14 @@ fn nights_lie_side_by_side() {
         assert_eq!(files(&nights.join(format!("snapshot_date={date}")), ".parquet").len(), 1);
     }
 
-    let whole: Vec<RecordBatch> = lake.scan(&USERS, &[RunNumber(1)], None).unwrap().map(Result::unwrap).collect();
+    let whole: Vec<RecordBatch> =
+        lake.scan(&USERS, &[RunNumber(1)], None).unwrap().map(Result::unwrap).collect();
     assert_eq!(whole[0].schema(), USERS.lake_schema());
-    let written = rows(&USERS, &run(1, "2026-03-01", RunStatus::Complete), &["ann", "bob"].map(|name| json!({ "user_id": name, "tracking_codes": { "cost": "7" } })));
+    let written = rows(
+        &USERS,
+        &run(1, "2026-03-01", RunStatus::Complete),
+        &["ann", "bob"].map(|name| json!({ "user_id": name, "tracking_codes": { "cost": "7" } })),
+    );
     assert_eq!(whole[0], written, "what is read is what was written, lists and times too");
     assert_eq!(lake.scan(&USERS, &[RunNumber(1)], Some(&["nonsense"])).unwrap_err().kind(), ErrorKind::Bug);
 }
@@ -190,7 +222,11 @@ fn nights_lie_side_by_side() {
 fn events_lie_by_month_and_old_months_are_not_opened() {
     let (directory, lake) = lake();
     let event = |id: &str, time: &str| json!({ "event_id": id, "event_type": "LOGIN", "created_at": time });
-    let first = [event("a", "2026-01-31T23:59:59.999999Z"), event("b", "2026-02-01T00:00:00Z"), event("c", "2026-02-27T10:00:00.123456Z")];
+    let first = [
+        event("a", "2026-01-31T23:59:59.999999Z"),
+        event("b", "2026-02-01T00:00:00Z"),
+        event("c", "2026-02-27T10:00:00.123456Z"),
+    ];
     let second = [event("d", "2026-02-28T00:00:00Z"), event("e", "2026-03-01T00:00:00Z")];
     for (number, objects) in [(1, &first[..]), (2, &second[..])] {
         let batch = rows(&EVENTS, &run(number, DATE, RunStatus::Complete), objects);
@@ -202,7 +238,15 @@ fn events_lie_by_month_and_old_months_are_not_opened() {
         let runs: Vec<_> = runs.iter().copied().map(RunNumber).collect();
         let batches = lake.events_since(at(time), &runs).unwrap();
         let mut ids: Vec<_> = batches
-            .flat_map(|batch| batch.unwrap().column(0).as_string::<i32>().iter().map(|id| id.unwrap().to_owned()).collect::<Vec<_>>())
+            .flat_map(|batch| {
+                batch
+                    .unwrap()
+                    .column(0)
+                    .as_string::<i32>()
+                    .iter()
+                    .map(|id| id.unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            })
             .collect();
         ids.sort();
         ids
@@ -235,7 +279,10 @@ fn forty_commits_and_two_checkpoints_later_everything_is_there() {
     let lake = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &(1..=41).collect::<Vec<_>>()).len(), 41);
     assert!(lake.commit(&EMAIL_ALIASES, RunNumber(41), &mut once(aliases(41, &["x"]))).unwrap().already);
-    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(40), &mut once(aliases(40, &["x"]))).unwrap_err().kind(), ErrorKind::Passed);
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(40), &mut once(aliases(40, &["x"]))).unwrap_err().kind(),
+        ErrorKind::Passed
+    );
 }
 
 #[test]
@@ -250,11 +297,17 @@ fn a_number_is_reserved_once() {
     assert_eq!(lake.reservations().unwrap(), [reservation(2, DATE), reservation(10, DATE)]);
 
     let file = directory.path().join("lake/_runs/2.json");
-    let newer = std::fs::read_to_string(&file).unwrap().replace("\"format\": 1", "\"format\": 2, \"moon\": true");
+    let newer =
+        std::fs::read_to_string(&file).unwrap().replace("\"format\": 1", "\"format\": 2, \"moon\": true");
     std::fs::write(&file, newer).unwrap();
     let error = lake.reservations().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Newer);
-    assert!(error.to_string().ends_with("_runs/2.json has format 2, this version reads 1: use the boxseat that wrote it"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("_runs/2.json has format 2, this version reads 1: use the boxseat that wrote it"),
+        "{error}"
+    );
     std::fs::write(&file, "{").unwrap();
     assert_eq!(lake.reservations().unwrap_err().kind(), ErrorKind::Corrupt);
 }
@@ -281,21 +334,37 @@ fn a_column_added_later_is_null_in_older_rows() {
     lake.commit(old, RunNumber(1), &mut once(early.clone())).unwrap();
 
     // `read_at` is NOT NULL in the contract, so this growth is one a developer must not make.
-    let error = lake.commit(&GROUPS, RunNumber(2), &mut once(rows(&GROUPS, &of(2), &[group("2")]))).unwrap_err();
+    let error =
+        lake.commit(&GROUPS, RunNumber(2), &mut once(rows(&GROUPS, &of(2), &[group("2")]))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Bug);
 
-    let nullable: Vec<_> = GROUPS.columns.iter().map(|column| boxseat_schemas::table::Column { nullable: column.name != "group_id", ..*column }).collect();
+    let nullable: Vec<_> = GROUPS
+        .columns
+        .iter()
+        .map(|column| boxseat_schemas::table::Column { nullable: column.name != "group_id", ..*column })
+        .collect();
     let new: &'static Table = Box::leak(Box::new(Table { columns: Vec::leak(nullable), ..GROUPS_HEAD }));
     // Readable before anybody has written with the new contract, and after.
-    assert_eq!(lake.scan(new, &[RunNumber(1)], Some(&["extra"])).unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 1);
+    assert_eq!(
+        lake.scan(new, &[RunNumber(1)], Some(&["extra"]))
+            .unwrap()
+            .map(|batch| batch.unwrap().num_rows())
+            .sum::<usize>(),
+        1
+    );
     lake.commit(new, RunNumber(2), &mut once(rows(new, &of(2), &[group("2")]))).unwrap();
     assert_eq!(ids(&lake, new, &[1, 2]), ["1", "2"]);
     early.remove_column(0);
     assert_eq!(lake.commit(new, RunNumber(3), &mut once(early)).unwrap_err().kind(), ErrorKind::Bug);
 }
 
-const GROUPS_HEAD: Table =
-    Table { name: "groups", layout: boxseat_schemas::table::Layout::Night, key: &["group_id"], comment: "", columns: &[] };
+const GROUPS_HEAD: Table = Table {
+    name: "groups",
+    layout: boxseat_schemas::table::Layout::Night,
+    key: &["group_id"],
+    comment: "",
+    columns: &[],
+};
 
 #[test]
 fn rows_of_another_run_are_refused() {
@@ -319,7 +388,10 @@ fn files_are_readable_for_whom_they_should_and_paths_may_be_odd() {
     assert_eq!(mode(&odd.join("email_aliases/_delta_log")), 0o750);
 
     let nobody = Access { mode: 0o640, group: Some("no such group".into()) };
-    assert_eq!(Lake::open(&odd, nobody).unwrap_err().to_string(), "the system has no group named \"no such group\"");
+    assert_eq!(
+        Lake::open(&odd, nobody).unwrap_err().to_string(),
+        "the system has no group named \"no such group\""
+    );
 }
 
 #[test]
@@ -334,10 +406,13 @@ fn a_file_of_many_row_groups_keeps_every_row() {
     let committed = lake.commit(&EVENTS, RunNumber(1), &mut { batches }).unwrap();
     assert_eq!(committed.rows, 200_000);
     let file = files(&directory.path().join("lake/events"), ".parquet").remove(0);
-    let reader = parquet::file::reader::SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
+    let reader =
+        parquet::file::reader::SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
     assert_eq!(parquet::file::reader::FileReader::num_row_groups(&reader), 2);
     let numbers = lake.scan(&EVENTS, &[RunNumber(1)], Some(&["run_number"])).unwrap();
-    let sum: i64 = numbers.map(|batch| batch.unwrap().column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>()).sum();
+    let sum: i64 = numbers
+        .map(|batch| batch.unwrap().column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>())
+        .sum();
     assert_eq!(sum, 200_000);
 }
 
@@ -368,7 +443,12 @@ mod flaky {
 
     #[async_trait]
     impl ObjectStore for LosesAnswers {
-        async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        async fn put_opts(
+            &self,
+            location: &Path,
+            payload: PutPayload,
+            opts: PutOptions,
+        ) -> Result<PutResult> {
             let answer = self.disk.put_opts(location, payload, opts).await?;
             if location.as_ref().ends_with(self.after) && self.lost.fetch_add(1, Ordering::SeqCst) == 0 {
                 return Err(Error::Generic { store: "flaky", source: "connection reset".into() });
@@ -376,7 +456,11 @@ mod flaky {
             Ok(answer)
         }
 
-        async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        async fn put_multipart_opts(
+            &self,
+            location: &Path,
+            opts: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
             self.disk.put_multipart_opts(location, opts).await
         }
 
@@ -388,7 +472,10 @@ mod flaky {
             self.disk.get_ranges(location, ranges).await
         }
 
-        fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        fn delete_stream(
+            &self,
+            locations: BoxStream<'static, Result<Path>>,
+        ) -> BoxStream<'static, Result<Path>> {
             self.disk.delete_stream(locations)
         }
 

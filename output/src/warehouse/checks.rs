@@ -1,6 +1,6 @@
 //! The error checks: a night that contradicts itself is not published.
 
-use arrow::array::RecordBatch;
+use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::{Layout, Table, WAREHOUSE};
 use duckdb::Connection;
 
@@ -9,7 +9,9 @@ use crate::error::FailedCheck;
 use crate::{Error, Result};
 
 /// Runs every check; the first that finds something is the error.
-pub(super) fn run(connection: &Connection, run_rows: Option<&RecordBatch>) -> Result<()> {
+///
+/// Rows must add up for the run that is being finished; what older runs recorded cannot be mended any more.
+pub(super) fn run(connection: &Connection, pending: Option<RunNumber>) -> Result<()> {
     let checks = Checks { connection };
     checks.expect_users()?;
     for table in WAREHOUSE.iter().filter(|table| table.layout != Layout::View && !table.key.is_empty()) {
@@ -18,15 +20,18 @@ pub(super) fn run(connection: &Connection, run_rows: Option<&RecordBatch>) -> Re
     for (table, column, parent) in REFERENCES {
         checks.expect_reference(table, column, parent)?;
     }
-    if run_rows.is_some() {
-        checks.expect_no_row_lost()?;
+    if let Some(run) = pending {
+        checks.expect_no_row_lost(run)?;
     }
     checks.expect_seats_to_add_up()
 }
 
 /// Columns whose value must be a row of another table. A user or group of an event may be long gone; these may not.
-const REFERENCES: [(&str, &str, &str); 3] =
-    [("memberships", "user_id", "users"), ("memberships", "group_id", "groups"), ("email_aliases", "user_id", "users")];
+const REFERENCES: [(&str, &str, &str); 3] = [
+    ("memberships", "user_id", "users"),
+    ("memberships", "group_id", "groups"),
+    ("email_aliases", "user_id", "users"),
+];
 
 struct Checks<'a> {
     connection: &'a Connection,
@@ -50,19 +55,25 @@ impl Checks<'_> {
         if sure {
             return Ok(());
         }
-        let twice = format!("SELECT {keys}, count(*) AS times FROM {name} GROUP BY {keys} HAVING count(*) > 1");
+        let twice =
+            format!("SELECT {keys}, count(*) AS times FROM {name} GROUP BY {keys} HAVING count(*) > 1");
         self.expect_none("unique_key", table.name, &twice, "row.times - 1")
     }
 
     fn expect_reference(&self, table: &str, column: &str, parent: &str) -> Result<()> {
-        let orphans = format!("SELECT * FROM {table} AS child ANTI JOIN {parent} AS parent ON child.{column} = parent.{column}");
+        let orphans = format!(
+            "SELECT * FROM {table} AS child ANTI JOIN {parent} AS parent ON child.{column} = parent.{column}"
+        );
         self.expect_none(&format!("{column}_exists"), table, &orphans, "1")
     }
 
-    fn expect_no_row_lost(&self) -> Result<()> {
-        let lost = "SELECT * FROM run_rows WHERE rows_from_box + rows_carried - rows_duplicate - rows_rejected - rows_dropped <> rows_in_lake \
-                    OR rows_in_lake <> rows_in_warehouse";
-        self.expect_none("no_row_lost", "run_rows", lost, "1")
+    fn expect_no_row_lost(&self, run: RunNumber) -> Result<()> {
+        let lost = format!(
+            "SELECT run_rows.* FROM run_rows JOIN sync_runs USING (run_id) WHERE run_number = {run} AND (\
+             rows_from_box + rows_carried - rows_duplicate - rows_rejected - rows_dropped <> rows_in_lake \
+             OR rows_in_lake <> rows_in_warehouse)"
+        );
+        self.expect_none("no_row_lost", "run_rows", &lost, "1")
     }
 
     fn expect_seats_to_add_up(&self) -> Result<()> {
@@ -88,7 +99,9 @@ impl Checks<'_> {
     }
 
     fn one<T: duckdb::types::FromSql>(&self, sql: &str) -> Result<T> {
-        self.connection.query_row(sql, [], |row| row.get(0)).map_err(Error::duckdb(format!("check with {sql}")))
+        self.connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(Error::duckdb(format!("check with {sql}")))
     }
 }
 

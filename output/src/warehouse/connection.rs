@@ -41,7 +41,9 @@ pub(super) fn create(file: &Path, spill: &Path, resources: &Resources) -> Result
 /// Writes everything into the file itself and lets go of it.
 pub(super) fn close(connection: Connection, file: &Path) -> Result<()> {
     let failed = || Error::duckdb(format!("finish {}", file.display()));
-    connection.execute_batch(&format!("CHECKPOINT {CATALOG}; USE memory; DETACH {CATALOG};")).map_err(failed())?;
+    connection
+        .execute_batch(&format!("CHECKPOINT {CATALOG}; USE memory; DETACH {CATALOG};"))
+        .map_err(failed())?;
     connection.close().map_err(|(_, error)| failed()(error))?;
     let log = durable::wal_of(file);
     if log.exists() {

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub(super) fn create(table: &Table) -> Result<String> {
     let name = identifier(table.name);
     if table.layout == Layout::View {
-        return Ok(format!("CREATE VIEW {name} AS {};", select(table)?));
+        return Ok(format!("CREATE VIEW {name} AS {};\n", select(table)?));
     }
     let columns: Vec<String> = table
         .columns
@@ -22,7 +22,7 @@ pub(super) fn create(table: &Table) -> Result<String> {
             format!("{} {}{null}", identifier(column.name), column.kind.sql())
         })
         .collect();
-    Ok(format!("CREATE TABLE {name} ({});", columns.join(", ")))
+    Ok(format!("CREATE TABLE {name} ({});\n", columns.join(", ")))
 }
 
 /// The SELECT behind a computed table or a view.
@@ -34,9 +34,14 @@ pub(super) fn select(table: &Table) -> Result<&'static str> {
 pub(super) fn comments(table: &Table) -> String {
     let name = identifier(table.name);
     let what = if table.layout == Layout::View { "VIEW" } else { "TABLE" };
-    let mut sql = format!("COMMENT ON {what} {name} IS {};", literal(table.comment));
+    let mut sql = format!("COMMENT ON {what} {name} IS {};\n", literal(table.comment));
     for column in table.columns {
-        let _ = write!(sql, "\nCOMMENT ON COLUMN {name}.{} IS {};", identifier(column.name), literal(column.comment));
+        let _ = writeln!(
+            sql,
+            "COMMENT ON COLUMN {name}.{} IS {};",
+            identifier(column.name),
+            literal(column.comment)
+        );
     }
     sql
 }

@@ -27,17 +27,21 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(connection: &'a Connection, build: &'a Build<'a>, runs: &'a [SyncRun], night: Night) -> Self {
+    pub(super) fn new(
+        connection: &'a Connection,
+        build: &'a Build<'a>,
+        runs: &'a [SyncRun],
+        night: Night,
+    ) -> Self {
         Self { connection, build, runs, night, of_pending: HashMap::new() }
     }
 
-    /// Creates and fills everything of [`WAREHOUSE`], in its order; gives back the pending run's `run_rows` for the lake.
+    /// Creates everything of [`WAREHOUSE`] and fills it in its order; gives back the pending run's `run_rows` for the lake.
     pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<RecordBatch>> {
         let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
-        let mut events_loaded = false;
+        self.create()?;
         let mut run_rows = None;
         for table in WAREHOUSE {
-            self.run(&ddl::create(table)?, table)?;
             match table.layout {
                 Layout::Night => self.load(table, &[self.night.run_number])?,
                 Layout::Append if table.name == RUN_ROWS.name => run_rows = self.load_run_rows(&current)?,
@@ -45,19 +49,28 @@ impl<'a> Loader<'a> {
                     self.append(table, SyncRun::to_batch(self.runs, self.build.enterprise_id))?;
                 }
                 Layout::Append => self.load(table, &current)?,
-                // Both slices are there when the second has been created.
-                Layout::EventSlice { .. } if !events_loaded => events_loaded = true,
-                Layout::EventSlice { .. } => self.load_events(&current)?,
+                // One pass over the events fills every slice of them.
+                Layout::EventSlice { logins: true } => self.load_events(&current)?,
+                Layout::EventSlice { logins: false } | Layout::View => {}
                 Layout::Computed if table.name == REPORT_SETTINGS.name => self.settings()?,
                 Layout::Computed => self.compute(table)?,
-                Layout::View => {}
-                Layout::Events => return Err(Error::Bug(format!("{} is a table of the lake alone", table.name))),
+                Layout::Events => {
+                    return Err(Error::Bug(format!("{} is a table of the lake alone", table.name)));
+                }
             }
         }
-        for table in WAREHOUSE {
-            self.run(&ddl::comments(table), table)?;
-        }
         Ok(run_rows)
+    }
+
+    /// Every table, view and comment, in one transaction: each of its own would wait for the disk, and there are hundreds.
+    fn create(&self) -> Result<()> {
+        let mut sql = String::from("BEGIN;\n");
+        for table in WAREHOUSE {
+            sql.push_str(&ddl::create(table)?);
+            sql.push_str(&ddl::comments(table));
+        }
+        sql.push_str("COMMIT;");
+        self.connection.execute_batch(&sql).map_err(Error::duckdb("make the tables"))
     }
 
     fn load(&mut self, table: &'static Table, runs: &[RunNumber]) -> Result<()> {
@@ -75,15 +88,18 @@ impl<'a> Loader<'a> {
             Layout::EventSlice { logins } => Some((*table, logins)),
             _ => None,
         });
-        let mut targets =
-            slices.map(|(table, logins)| Ok((Target::open(self.connection, table)?, logins))).collect::<Result<Vec<_>>>()?;
+        let mut targets = slices
+            .map(|(table, logins)| Ok((Target::open(self.connection, table)?, logins)))
+            .collect::<Result<Vec<_>>>()?;
         for batch in self.scan(&EVENTS, runs)? {
             let batch = batch?;
             self.count_pending(&EVENTS, &batch);
             let mask = batch
                 .column_by_name("event_type")
                 .ok_or_else(|| Error::Bug("events were read without event_type".to_owned()))
-                .and_then(|types| cmp::eq(types, &Scalar::new(StringArray::from(vec![LOGIN]))).map_err(arrow_bug))?;
+                .and_then(|types| {
+                    cmp::eq(types, &Scalar::new(StringArray::from(vec![LOGIN]))).map_err(arrow_bug)
+                })?;
             for (target, logins) in &mut targets {
                 let mask = if *logins { mask.clone() } else { not(&mask).map_err(arrow_bug)? };
                 if mask.true_count() > 0 {
@@ -115,7 +131,9 @@ impl<'a> Loader<'a> {
         let LoadedRows { counted, rows_in_lake } = loaded;
         let big = |count: u64| i64::try_from(count).map_err(|_| Error::Bug(format!("{count} rows")));
         let in_warehouse = match self.build.purpose {
-            Purpose::Publish => self.of_pending.get(counted.table_name.as_str()).copied().map(big).transpose()?,
+            Purpose::Publish => {
+                self.of_pending.get(counted.table_name.as_str()).copied().map(big).transpose()?
+            }
             Purpose::Private => None,
         };
         rows.text(Some(&run.run_id.to_string()))
@@ -135,7 +153,10 @@ impl<'a> Loader<'a> {
 
     fn settings(&self) -> Result<()> {
         let (night, settings) = (self.night, self.build.settings);
-        let sql = format!("INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC')", identifier(REPORT_SETTINGS.name));
+        let sql = format!(
+            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC')",
+            identifier(REPORT_SETTINGS.name)
+        );
         self.connection
             .execute(
                 &sql,
@@ -157,7 +178,8 @@ impl<'a> Loader<'a> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
         // Beside the file, not in it: a list of the configuration that only the computation needs.
         self.run("CREATE OR REPLACE TEMP TABLE service_accounts (id_or_login VARCHAR);", table)?;
-        let mut insert = self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
+        let mut insert =
+            self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
         for account in &self.build.settings.service_accounts {
             insert.execute(params![account]).map_err(failed())?;
         }
@@ -176,13 +198,19 @@ impl<'a> Loader<'a> {
         }
         let schema = table.lake_schema();
         let partition = table.partition();
-        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).filter(|name| Some(*name) != partition).collect();
+        let names: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|f| f.name().as_str())
+            .filter(|name| Some(*name) != partition)
+            .collect();
         self.build.lake.scan(table, runs, Some(&names))
     }
 
     fn count_pending(&mut self, table: &'static Table, batch: &RecordBatch) {
         let Some(pending) = self.build.pending.map(|pending| pending.run_number.as_i64()) else { return };
-        let numbers = batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>().values());
+        let numbers =
+            batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>().values());
         let own = numbers.map_or(0, |numbers| numbers.iter().filter(|number| **number == pending).count());
         if let Some(count) = self.of_pending.get_mut(table.name) {
             *count += own as u64;
@@ -204,14 +232,18 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn open(connection: &'a Connection, table: &'static Table) -> Result<Self> {
-        let appender = connection.appender(table.name).map_err(Error::duckdb(format!("fill {}", table.name)))?;
+        let appender =
+            connection.appender(table.name).map_err(Error::duckdb(format!("fill {}", table.name)))?;
         Ok(Self { connection, table, appender, rows: 0 })
     }
 
     /// Takes the warehouse's columns out of a batch of the lake, by the names they have there.
     fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         let column = |name: &str| -> Result<ArrayRef> {
-            batch.column_by_name(name).map(Arc::clone).ok_or_else(|| Error::Bug(format!("{} was read without {name}", self.table.name)))
+            batch
+                .column_by_name(name)
+                .map(Arc::clone)
+                .ok_or_else(|| Error::Bug(format!("{} was read without {name}", self.table.name)))
         };
         let columns = self.table.columns.iter().map(|c| column(c.lake_name)).collect::<Result<Vec<_>>>()?;
         let batch = RecordBatch::try_new(self.table.warehouse_schema(), columns).map_err(arrow_bug)?;

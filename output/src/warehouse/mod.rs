@@ -110,6 +110,7 @@ pub struct Built {
     connection: Connection,
     aside: Aside,
     night: Night,
+    pending: Option<RunNumber>,
     run_rows: Option<RecordBatch>,
 }
 
@@ -122,13 +123,18 @@ pub struct Built {
 pub fn build(build: &Build<'_>) -> Result<Built> {
     let runs = with_pending_complete(build)?;
     let latest = latest_night(&runs).ok_or(Error::NoNight)?;
-    let night = Night { run_number: latest.run_number, snapshot_date: latest.snapshot_date, now_at: latest.started_at };
+    let night = Night {
+        run_number: latest.run_number,
+        snapshot_date: latest.snapshot_date,
+        now_at: latest.started_at,
+    };
     sweep(build.store)?;
     let aside = Aside { path: build.store.join(format!("{ASIDE_PREFIX}{}.tmp", night.run_number)) };
     let spill = build.store.join(format!("{ASIDE_PREFIX}{}.spill", night.run_number));
     let connection = connection::create(&aside.path, &spill, build.resources)?;
     let run_rows = Loader::new(&connection, build, &runs, night).fill(&current(&runs))?;
-    Ok(Built { connection, aside, night, run_rows })
+    let pending = build.pending.map(|pending| pending.run_number);
+    Ok(Built { connection, aside, night, pending, run_rows })
 }
 
 impl Built {
@@ -137,7 +143,7 @@ impl Built {
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
     pub fn check(self) -> Result<Checked> {
-        checks::run(&self.connection, self.run_rows.as_ref())?;
+        checks::run(&self.connection, self.pending)?;
         connection::close(self.connection, &self.aside.path)?;
         Ok(Checked::new(self.aside, self.night, self.run_rows))
     }
@@ -167,7 +173,8 @@ fn with_pending_complete(build: &Build<'_>) -> Result<Vec<SyncRun>> {
     let mut runs = build.runs.to_vec();
     if let Some(pending) = build.pending {
         let own = runs.iter_mut().find(|run| run.run_number == pending.run_number);
-        own.ok_or_else(|| Error::Bug(format!("run {} is pending and has no row", pending.run_number)))?.status = RunStatus::Complete;
+        own.ok_or_else(|| Error::Bug(format!("run {} is pending and has no row", pending.run_number)))?
+            .status = RunStatus::Complete;
     }
     Ok(runs)
 }

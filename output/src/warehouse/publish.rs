@@ -49,7 +49,8 @@ impl Checked {
     pub fn publish(self, access: &Access) -> Result<PathBuf> {
         let ownership = access.resolve()?;
         let destination = self.aside.path.with_file_name(FILE_NAME);
-        durable::publish(&self.aside.path, &destination, ownership).map_err(Error::io("publish", &destination))?;
+        durable::publish(&self.aside.path, &destination, ownership)
+            .map_err(Error::io("publish", &destination))?;
         Ok(destination)
     }
 }
@@ -63,16 +64,18 @@ pub fn published(store: &Path) -> Result<Option<Night>> {
     if !file.exists() {
         return Ok(None);
     }
-    let failed = || Error::duckdb(format!("read {}", file.display()));
-    let connection = open_to_read(&file, &Resources::default()).map_err(failed())?;
+    let open = open_to_read(&file, &Resources::default());
+    let connection = open.map_err(Error::duckdb(format!("open {}", file.display())))?;
+    let corrupt = |reason: String| Error::Corrupt { what: file.display().to_string(), reason };
     let sql = "SELECT run_number, CAST(snapshot_date AS VARCHAR), epoch_us(now_at) FROM report_settings";
-    let row = |row: &duckdb::Row<'_>| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?));
-    let (run_number, date, now) = connection.query_row(sql, [], row).map_err(failed())?;
-    let corrupt = |what: &str| Error::Corrupt { what: file.display().to_string(), reason: format!("its {what} is out of range") };
+    let row = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
+    let (run_number, date, now) = connection.query_row(sql, [], row).map_err(|e| corrupt(e.to_string()))?;
     Ok(Some(Night {
         run_number: RunNumber(run_number),
-        snapshot_date: date.parse::<NaiveDate>().map_err(|_| corrupt("snapshot_date"))?,
-        now_at: DateTime::from_timestamp_micros(now).ok_or_else(|| corrupt("now_at"))?,
+        snapshot_date: date
+            .parse::<NaiveDate>()
+            .map_err(|e| corrupt(format!("snapshot_date {date:?}: {e}")))?,
+        now_at: DateTime::from_timestamp_micros(now).ok_or_else(|| corrupt(format!("now_at {now} us")))?,
     }))
 }
 

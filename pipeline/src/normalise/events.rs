@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use boxseat_schemas::box_api::{Event, KNOWN_EXTRA, Page, User};
+use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::{EVENTS, Rows};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -117,7 +118,7 @@ impl Stage for Events<'_> {
             let source = event.source();
             let (user_id, user_login) = event.affected_user(&source);
             let found = match (user_id, user_login) {
-                (None, Some(login)) => self.user_id_of(login),
+                (None, Some(login)) => self.user_id_of(login).or_else(|| self_acting(&event)),
                 _ => None,
             };
             let privacy = self.night.privacy;
@@ -142,6 +143,11 @@ impl Stage for Events<'_> {
                 .end();
         }
     }
+}
+
+/// Whoever signs in acts on himself: a LOGIN whose login is nobody's any more still has its actor.
+fn self_acting(event: &Event<'_>) -> Option<Box<str>> {
+    event.actor_id().filter(|_| event.event_type == LOGIN).map(Into::into)
 }
 
 fn month_of(at: DateTime<Utc>) -> NaiveDate {

@@ -90,7 +90,7 @@ impl Event<'_> {
 
     /// The user the event is about, as (id, login); either may be unknown.
     ///
-    /// `source.id` when the source is a user; for LOGIN and EMAIL_ALIAS_* alone a source that names nobody falls back to the
+    /// `source.id` when the source is a user, else whoever `source.login` names; for LOGIN and EMAIL_ALIAS_* alone a source that names nobody falls back to the
     /// actor, because there a person acts on himself. Everywhere else the actor is somebody else.
     pub fn affected_user<'s>(&'s self, source: &'s Source) -> (Option<&'s str>, Option<&'s str>) {
         let login = source.login.as_deref();
@@ -99,8 +99,11 @@ impl Event<'_> {
                 return (Some(id), login);
             }
         }
-        if login.is_some() {
-            return (None, login);
+        if let Some(named) = login {
+            // When the actor carries the same login, his id says more: logins move from person to person.
+            let by = self.created_by.as_ref().and_then(|by| by.login.as_deref());
+            let same = by.is_some_and(|by| by.eq_ignore_ascii_case(named));
+            return (self.actor_id().filter(|_| same), login);
         }
         if self.event_type == crate::event_types::LOGIN || self.event_type.starts_with("EMAIL_ALIAS_") {
             return (self.actor_id(), self.created_by.as_ref().and_then(|by| by.login.as_deref()));
@@ -161,6 +164,13 @@ mod tests {
         ),
         (
             r#"{"event_type":"EMAIL_ALIAS_CONFIRM","created_by":{"type":"user","id":"900100","login":"ada@acme.test"},"source":null}"#,
+            Some("900100"),
+            Some("ada@acme.test"),
+            Some("900100"),
+            None,
+        ),
+        (
+            r#"{"event_type":"LOGIN","created_by":{"id":"900100","login":"Ada@acme.test"},"source":{"login":"ada@acme.test"}}"#,
             Some("900100"),
             Some("ada@acme.test"),
             Some("900100"),

@@ -40,9 +40,13 @@ fn check_with(coverage: &[(&str, &str)], cases: &[Case], settings: impl Fn(&mut 
         night.coverage.push(json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to }));
     }
     // Coverage of other types says nothing about logins.
-    night.coverage.push(json!({ "event_type": "NEW_USER", "covered_from_at": "2020-01-01T00:00:00Z", "covered_to_at": NOW }));
+    night.coverage.push(
+        json!({ "event_type": "NEW_USER", "covered_from_at": "2020-01-01T00:00:00Z", "covered_to_at": NOW }),
+    );
     // Nobody's login.
-    night.events.push(json!({ "event_id": "nobody", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
+    night
+        .events
+        .push(json!({ "event_id": "nobody", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
 
     let mut store = Store::new();
     settings(&mut store);
@@ -65,7 +69,12 @@ fn every_band_inside_full_coverage() {
     let store = check(
         &[FULL],
         &[
-            case("today", old(), &["2025-12-01T00:00:00Z", "2026-03-02T01:00:00Z"], ["0-30", "used", "0", "0"]),
+            case(
+                "today",
+                old(),
+                &["2025-12-01T00:00:00Z", "2026-03-02T01:00:00Z"],
+                ["0-30", "used", "0", "0"],
+            ),
             // A day is 24 h back from now, not a date: 30 whole days, and one second before the 31st.
             case("day30", old(), &["2026-01-30T02:00:01Z"], ["0-30", "used", "30", "30"]),
             case("day31", old(), &["2026-01-30T02:00:00Z"], ["31-60", "used", "31", "31"]),
@@ -79,13 +88,48 @@ fn every_band_inside_full_coverage() {
             case("clock_skew", old(), &["2026-03-02T02:10:00Z"], ["0-30", "used", "0", "0"]),
             case("no_login", old(), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
             case("no_date", json!({}), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
-            case("never", json!({ "created_at": "2025-12-01T00:00:00Z" }), &[], ["never_since_created", "never_since_created", "-", "91"]),
-            case("day45", json!({ "created_at": "2026-01-16T02:00:00Z" }), &[], ["never_since_created", "never_since_created", "-", "45"]),
-            case("day44", json!({ "created_at": "2026-01-16T02:00:01Z" }), &[], ["too_new", "too_new", "-", "44"]),
-            case("new_and_used", json!({ "created_at": "2026-02-25T00:00:00Z" }), &["2026-02-26T02:00:00Z"], ["0-30", "used", "4", "4"]),
-            case("suspended", json!({ "status": "inactive", "created_at": "2020-01-01T00:00:00Z" }), &["2026-03-01T02:00:00Z"], ["0-30", "suspended", "1", "1"]),
-            case("restricted", json!({ "status": "cannot_delete_edit_upload" }), &["2026-03-01T02:00:00Z"], ["0-30", "used", "1", "1"]),
-            case("odd_status", json!({ "status": "frozen" }), &["2026-03-01T02:00:00Z"], ["0-30", "used", "1", "1"]),
+            case(
+                "never",
+                json!({ "created_at": "2025-12-01T00:00:00Z" }),
+                &[],
+                ["never_since_created", "never_since_created", "-", "91"],
+            ),
+            case(
+                "day45",
+                json!({ "created_at": "2026-01-16T02:00:00Z" }),
+                &[],
+                ["never_since_created", "never_since_created", "-", "45"],
+            ),
+            case(
+                "day44",
+                json!({ "created_at": "2026-01-16T02:00:01Z" }),
+                &[],
+                ["too_new", "too_new", "-", "44"],
+            ),
+            case(
+                "new_and_used",
+                json!({ "created_at": "2026-02-25T00:00:00Z" }),
+                &["2026-02-26T02:00:00Z"],
+                ["0-30", "used", "4", "4"],
+            ),
+            case(
+                "suspended",
+                json!({ "status": "inactive", "created_at": "2020-01-01T00:00:00Z" }),
+                &["2026-03-01T02:00:00Z"],
+                ["0-30", "suspended", "1", "1"],
+            ),
+            case(
+                "restricted",
+                json!({ "status": "cannot_delete_edit_upload" }),
+                &["2026-03-01T02:00:00Z"],
+                ["0-30", "used", "1", "1"],
+            ),
+            case(
+                "odd_status",
+                json!({ "status": "frozen" }),
+                &["2026-03-01T02:00:00Z"],
+                ["0-30", "used", "1", "1"],
+            ),
         ],
     );
     assert_eq!(
@@ -93,7 +137,9 @@ fn every_band_inside_full_coverage() {
         ["odd_status|unknown|frozen|false", "restricted|active|cannot_delete_edit_upload|true", "suspended|suspended|inactive|false"]
     );
     assert_eq!(
-        store.lines("SELECT seat_state, seats_count, seats_percent, seats_assigned_count FROM licence_summary"),
+        store.lines(
+            "SELECT seat_state, seats_count, seats_percent, seats_assigned_count FROM licence_summary"
+        ),
         [
             "used|8|44.44|18",
             "too_new|1|5.56|18",
@@ -108,14 +154,19 @@ fn every_band_inside_full_coverage() {
         store.lines("SELECT login_coverage_from, login_coverage_to, logins_30d, logins_90d, logins_183d FROM accounts WHERE user_id = 'today'"),
         ["2025-08-31T00:00:00Z|2026-03-02T01:45:00Z|1|1|2"]
     );
-    assert_eq!(store.lines("SELECT logins_183d FROM accounts WHERE user_id = 'no_login'"), ["0"], "covered: none is none");
+    assert_eq!(
+        store.lines("SELECT logins_183d FROM accounts WHERE user_id = 'no_login'"),
+        ["0"],
+        "covered: none is none"
+    );
 }
 
 #[test]
 fn a_gap_in_coverage_is_not_idleness() {
     let old = || json!({ "created_at": "2020-01-01T00:00:00Z" });
     // A gap of an hour on 10 January: 51 days before the night.
-    let gap = [("2025-08-31T00:00:00Z", "2026-01-10T00:00:00Z"), ("2026-01-10T01:00:00Z", "2026-03-02T01:45:00Z")];
+    let gap =
+        [("2025-08-31T00:00:00Z", "2026-01-10T00:00:00Z"), ("2026-01-10T01:00:00Z", "2026-03-02T01:45:00Z")];
     let store = check(
         &gap,
         &[
@@ -124,9 +175,24 @@ fn a_gap_in_coverage_is_not_idleness() {
             // Nobody knows whether there was a login in the gap.
             case("before_gap", old(), &["2025-10-01T00:00:00Z"], ["unknown", "unknown", "152", "51"]),
             case("no_login", old(), &[], ["unknown", "unknown", "-", "51"]),
-            case("born_before", json!({ "created_at": "2026-01-09T00:00:00Z" }), &[], ["unknown", "unknown", "-", "51"]),
-            case("born_in_it", json!({ "created_at": "2026-01-10T00:30:00Z" }), &[], ["unknown", "unknown", "-", "51"]),
-            case("born_after", json!({ "created_at": "2026-01-10T02:00:00Z" }), &[], ["never_since_created", "never_since_created", "-", "51"]),
+            case(
+                "born_before",
+                json!({ "created_at": "2026-01-09T00:00:00Z" }),
+                &[],
+                ["unknown", "unknown", "-", "51"],
+            ),
+            case(
+                "born_in_it",
+                json!({ "created_at": "2026-01-10T00:30:00Z" }),
+                &[],
+                ["unknown", "unknown", "-", "51"],
+            ),
+            case(
+                "born_after",
+                json!({ "created_at": "2026-01-10T02:00:00Z" }),
+                &[],
+                ["never_since_created", "never_since_created", "-", "51"],
+            ),
         ],
     );
     assert_eq!(
@@ -147,8 +213,19 @@ fn intervals_that_touch_or_overlap_are_one() {
         // Empty.
         ("2026-03-05T00:00:00Z", "2026-03-05T00:00:00Z"),
     ];
-    let store = check(&parts, &[case("one", json!({ "created_at": "2020-01-01T00:00:00Z" }), &[], ["no_login_seen", "no_login_seen", "-", "183"])]);
-    assert_eq!(store.lines("SELECT login_coverage_from, login_coverage_to FROM accounts"), ["2025-08-31T00:00:00Z|2026-03-02T01:45:00Z"]);
+    let store = check(
+        &parts,
+        &[case(
+            "one",
+            json!({ "created_at": "2020-01-01T00:00:00Z" }),
+            &[],
+            ["no_login_seen", "no_login_seen", "-", "183"],
+        )],
+    );
+    assert_eq!(
+        store.lines("SELECT login_coverage_from, login_coverage_to FROM accounts"),
+        ["2025-08-31T00:00:00Z|2026-03-02T01:45:00Z"]
+    );
 }
 
 #[test]
@@ -157,8 +234,18 @@ fn stale_or_missing_coverage_claims_nothing() {
         [
             case("used", json!({}), &["2026-02-20T00:00:00Z"], ["unknown", "used", "10", "-"]),
             case("older", json!({}), &["2025-10-01T00:00:00Z"], ["unknown", "unknown", "152", "-"]),
-            case("never", json!({ "created_at": "2025-12-01T00:00:00Z" }), &[], ["unknown", "unknown", "-", "-"]),
-            case("new", json!({ "created_at": "2026-02-25T00:00:00Z" }), &[], ["unknown", "too_new", "-", "-"]),
+            case(
+                "never",
+                json!({ "created_at": "2025-12-01T00:00:00Z" }),
+                &[],
+                ["unknown", "unknown", "-", "-"],
+            ),
+            case(
+                "new",
+                json!({ "created_at": "2026-02-25T00:00:00Z" }),
+                &[],
+                ["unknown", "too_new", "-", "-"],
+            ),
         ]
     };
     // 48 h and a second before the night.
@@ -179,7 +266,12 @@ fn thresholds_come_from_the_settings() {
     let cases = [
         case("idle", json!({}), &["2026-01-01T02:00:00Z"], ["31-60", "idle", "60", "60"]),
         // In its days of grace nobody is judged, whatever is known.
-        case("grace", json!({ "created_at": "2025-12-20T02:00:00Z" }), &["2025-12-25T02:00:00Z"], ["61-90", "too_new", "67", "67"]),
+        case(
+            "grace",
+            json!({ "created_at": "2025-12-20T02:00:00Z" }),
+            &["2025-12-25T02:00:00Z"],
+            ["61-90", "too_new", "67", "67"],
+        ),
     ];
     check_with(&[FULL], &cases, |store| {
         store.settings.idle_after_days = 60;
@@ -190,13 +282,33 @@ fn thresholds_come_from_the_settings() {
 #[test]
 fn machines_and_app_users_take_no_seat() {
     let cases = [
-        case("flagged", json!({ "is_platform_access_only": true }), &["2026-03-01T02:00:00Z"], ["0-30", "-", "1", "1"]),
-        case("app", json!({ "login": "AppUser_17_abc@boxdevedition.com" }), &[], ["no_login_seen", "-", "-", "183"]),
-        case("robot", json!({ "login": "automationuser_17_abc@BoxDevEdition.com" }), &[], ["no_login_seen", "-", "-", "183"]),
+        case(
+            "flagged",
+            json!({ "is_platform_access_only": true }),
+            &["2026-03-01T02:00:00Z"],
+            ["0-30", "-", "1", "1"],
+        ),
+        case(
+            "app",
+            json!({ "login": "AppUser_17_abc@boxdevedition.com" }),
+            &[],
+            ["no_login_seen", "-", "-", "183"],
+        ),
+        case(
+            "robot",
+            json!({ "login": "automationuser_17_abc@BoxDevEdition.com" }),
+            &[],
+            ["no_login_seen", "-", "-", "183"],
+        ),
         case("by_id", json!({}), &[], ["no_login_seen", "-", "-", "183"]),
         case("by_login", json!({}), &[], ["no_login_seen", "-", "-", "183"]),
         case("reports", json!({ "name": "Box Admin Reports" }), &[], ["no_login_seen", "-", "-", "183"]),
-        case("person", json!({ "login": null, "name": null, "status": null }), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
+        case(
+            "person",
+            json!({ "login": null, "name": null, "status": null }),
+            &[],
+            ["no_login_seen", "no_login_seen", "-", "183"],
+        ),
     ];
     let store = check_with(&[FULL], &cases, |store| {
         store.settings.service_accounts = vec!["by_id".into(), "By_Login@Example.com".into()];

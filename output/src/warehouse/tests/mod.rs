@@ -2,7 +2,6 @@
 
 mod accounts;
 mod publishing;
-mod scratch;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -39,7 +38,10 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn users(ids: &[&str]) -> Self {
-        Self { users: ids.iter().map(|id| json!({ "user_id": id, "status": "active" })).collect(), ..Self::default() }
+        Self {
+            users: ids.iter().map(|id| json!({ "user_id": id, "status": "active" })).collect(),
+            ..Self::default()
+        }
     }
 
     fn of(&self, table: &Table) -> &[Value] {
@@ -72,9 +74,13 @@ impl Store {
         let mut tables = Vec::new();
         for table in LAKE.iter().filter(|table| ![RUN_ROWS.name, SYNC_RUNS.name].contains(&table.name)) {
             let objects = night.of(table);
-            let committed = self.lake.commit(table, run.run_number, &mut once(rows(table, &run, objects))).unwrap();
-            let counted =
-                TableRows { table_name: table.name.to_owned(), rows_from_box: objects.len() as u64, ..TableRows::default() };
+            let committed =
+                self.lake.commit(table, run.run_number, &mut once(rows(table, &run, objects))).unwrap();
+            let counted = TableRows {
+                table_name: table.name.to_owned(),
+                rows_from_box: objects.len() as u64,
+                ..TableRows::default()
+            };
             tables.push(LoadedRows { counted, rows_in_lake: committed.rows });
         }
         self.runs.push(run);
@@ -111,7 +117,8 @@ impl Store {
     }
 
     pub(super) fn ask(&self, sql: &str) -> QueryResult {
-        query(self.path(), sql, &Resources::default()).unwrap_or_else(|e| panic!("{sql}: {e}: {:?}", std::error::Error::source(&e)))
+        query(self.path(), sql, &Resources::default())
+            .unwrap_or_else(|e| panic!("{sql}: {e}: {:?}", std::error::Error::source(&e)))
     }
 
     /// A query's rows, cells joined by `|`.
@@ -132,6 +139,9 @@ impl Store {
 
 fn lines(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("-");
-    let columns: Vec<_> = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
-    (0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join("|")).collect()
+    let columns: Vec<_> =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+    (0..batch.num_rows())
+        .map(|row| columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join("|"))
+        .collect()
 }

@@ -21,8 +21,9 @@ fn night() -> Rows {
         json!({ "event_id": "e1", "event_type": "LOGIN", "user_id": "1", "created_at": "2026-02-28T12:00:00Z" }),
         json!({ "event_id": "e2", "event_type": "NEW_USER", "user_id": "2", "created_at": "2026-03-01T12:00:00Z" }),
     ];
-    night.coverage =
-        vec![json!({ "event_type": "LOGIN", "covered_from_at": "2025-08-31T00:00:00Z", "covered_to_at": "2026-03-02T01:45:00Z" })];
+    night.coverage = vec![
+        json!({ "event_type": "LOGIN", "covered_from_at": "2025-08-31T00:00:00Z", "covered_to_at": "2026-03-02T01:45:00Z" }),
+    ];
     night
 }
 
@@ -41,16 +42,31 @@ fn a_night_is_published_whole() {
     assert_eq!(store.files(), ["boxseat.duckdb"]);
     let mode = std::fs::metadata(store.path().join(FILE_NAME)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o440, "nobody writes into a published file");
-    let shown = Night { run_number: RunNumber(1), snapshot_date: day(DATE), now_at: at("2026-03-02T02:00:00Z") };
+    let shown =
+        Night { run_number: RunNumber(1), snapshot_date: day(DATE), now_at: at("2026-03-02T02:00:00Z") };
     assert_eq!(published(store.path()).unwrap(), Some(shown));
 
-    assert_eq!(store.lines("SELECT user_id, enterprise_id, tracking_codes[1].name FROM users"), ["1|901|cost centre", "2|-|-"]);
+    assert_eq!(
+        store.lines("SELECT user_id, enterprise_id, tracking_codes[1].name FROM users"),
+        ["1|901|cost centre", "2|-|-"]
+    );
     assert_eq!(store.lines("SELECT event_id FROM login_events"), ["e1"]);
     assert_eq!(store.lines("SELECT event_id, event_type FROM admin_events"), ["e2|NEW_USER"]);
     assert_eq!(store.lines("SELECT run_number, status FROM sync_runs"), ["1|complete"]);
     assert_eq!(
-        store.lines("SELECT table_name, rows_from_box, rows_in_lake, rows_in_warehouse FROM run_rows ORDER BY 1"),
-        ["email_aliases|0|0|0", "event_coverage|1|1|1", "events|2|2|2", "groups|1|1|1", "memberships|1|1|1", "rejects|0|0|0", "run_calls|0|0|0", "users|2|2|2"]
+        store.lines(
+            "SELECT table_name, rows_from_box, rows_in_lake, rows_in_warehouse FROM run_rows ORDER BY 1"
+        ),
+        [
+            "email_aliases|0|0|0",
+            "event_coverage|1|1|1",
+            "events|2|2|2",
+            "groups|1|1|1",
+            "memberships|1|1|1",
+            "rejects|0|0|0",
+            "run_calls|0|0|0",
+            "users|2|2|2"
+        ]
     );
 }
 
@@ -60,25 +76,39 @@ fn the_file_is_what_the_contracts_say() {
     let pending = store.commit(1, DATE, &night());
     store.finish(&pending);
     for table in WAREHOUSE {
-        let described = store.lines(&format!("SELECT column_name, column_type FROM (DESCRIBE {})", table.name));
+        let described =
+            store.lines(&format!("SELECT column_name, column_type FROM (DESCRIBE {})", table.name));
         let contract: Vec<_> = table
             .columns
             .iter()
             .map(|column| match column.kind {
                 Kind::Timestamp => format!("{}|TIMESTAMP WITH TIME ZONE", column.name),
                 // This DuckDB quotes more than it has to.
-                Kind::NameValues => format!("{}|{}", column.name, Kind::NameValues.sql().replace("(name ", "(\"name\" ")),
+                Kind::NameValues => {
+                    format!("{}|{}", column.name, Kind::NameValues.sql().replace("(name ", "(\"name\" "))
+                }
                 kind => format!("{}|{}", column.name, kind.sql()),
             })
             .collect();
         assert_eq!(described, contract, "{}", table.name);
-        let (names, comment) = if table.layout == Layout::View { ("duckdb_views()", "view_name") } else { ("duckdb_tables()", "table_name") };
-        assert_eq!(store.lines(&format!("SELECT comment FROM {names} WHERE {comment} = '{}'", table.name)), [table.comment]);
+        let (names, comment) = if table.layout == Layout::View {
+            ("duckdb_views()", "view_name")
+        } else {
+            ("duckdb_tables()", "table_name")
+        };
+        assert_eq!(
+            store.lines(&format!("SELECT comment FROM {names} WHERE {comment} = '{}'", table.name)),
+            [table.comment]
+        );
     }
-    let silent = store.lines("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL");
+    let silent = store
+        .lines("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL");
     assert_eq!(silent, [""; 0], "columns without a comment");
     // They make the file unreadable for DuckDB 1.0 and 1.1.
-    assert_eq!(store.lines("SELECT constraint_type FROM duckdb_constraints() WHERE constraint_type <> 'NOT NULL'"), [""; 0]);
+    assert_eq!(
+        store.lines("SELECT constraint_type FROM duckdb_constraints() WHERE constraint_type <> 'NOT NULL'"),
+        [""; 0]
+    );
     assert_eq!(store.lines("SELECT index_name FROM duckdb_indexes()"), [""; 0]);
     // Readers attach the file under names of their own.
     assert_eq!(store.lines("SELECT view_name FROM duckdb_views() WHERE sql LIKE '%night.%'"), [""; 0]);
@@ -120,14 +150,17 @@ fn the_latest_night_replaces_the_old_one_and_events_add_up() {
     .unwrap();
 
     let mut second = Rows::users(&["2", "3"]);
-    second.events = vec![json!({ "event_id": "e3", "event_type": "LOGIN", "user_id": "3", "created_at": "2026-03-02T01:00:00Z" })];
+    second.events = vec![
+        json!({ "event_id": "e3", "event_type": "LOGIN", "user_id": "3", "created_at": "2026-03-02T01:00:00Z" }),
+    ];
     let pending = store.commit(2, DATE, &second);
     store.finish(&pending);
     assert_eq!(store.lines("SELECT user_id FROM users ORDER BY 1"), ["2", "3"]);
     assert_eq!(store.lines("SELECT event_id FROM login_events ORDER BY 1"), ["e1", "e3"]);
     assert_eq!(store.lines("SELECT rows_in_warehouse FROM run_rows JOIN sync_runs USING (run_id) WHERE table_name = 'events' ORDER BY run_number"), ["2", "1"]);
     assert_eq!(published(store.path()).unwrap().unwrap().run_number, RunNumber(2));
-    let kept: u64 = reader.query_row("SELECT count(*) FROM users WHERE user_id = '1'", [], |row| row.get(0)).unwrap();
+    let kept: u64 =
+        reader.query_row("SELECT count(*) FROM users WHERE user_id = '1'", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 1, "who has the file open keeps the night it opened");
 }
 
@@ -141,9 +174,16 @@ fn rows_of_runs_that_are_not_current_stay_out() {
     let pending = store.commit(2, "2026-03-01", &second);
     store.runs[1].replaces_run_number = Some(RunNumber(1));
     store.finish(&pending);
-    assert_eq!(store.lines("SELECT event_id FROM login_events UNION ALL SELECT event_id FROM admin_events"), ["e1"]);
+    assert_eq!(
+        store.lines("SELECT event_id FROM login_events UNION ALL SELECT event_id FROM admin_events"),
+        ["e1"]
+    );
     assert_eq!(store.lines("SELECT count(*) FROM users"), ["2"]);
-    assert_eq!(store.lines("SELECT run_number FROM sync_runs ORDER BY 1"), ["1", "2"], "the record keeps every run");
+    assert_eq!(
+        store.lines("SELECT run_number FROM sync_runs ORDER BY 1"),
+        ["1", "2"],
+        "the record keeps every run"
+    );
 
     // A run that was given up has no say, whatever it committed.
     store.commit(3, DATE, &Rows::users(&["9"]));
@@ -165,7 +205,10 @@ fn a_failed_check_leaves_the_published_file_alone() {
     twice.events.clear();
     let pending = store.commit(2, DATE, &twice);
     let failed = refused(&store, &pending);
-    assert_eq!((failed.check.as_str(), failed.table.as_str(), failed.failing_rows), ("unique_key", "users", 1));
+    assert_eq!(
+        (failed.check.as_str(), failed.table.as_str(), failed.failing_rows),
+        ("unique_key", "users", 1)
+    );
     assert_eq!(failed.example, "{'user_id': 2, 'times': 2}");
     assert_eq!(store.check(Some(&pending)).unwrap_err().kind(), ErrorKind::CheckFailed);
     assert_eq!(std::fs::read(store.path().join(FILE_NAME)).unwrap(), before);
@@ -174,13 +217,26 @@ fn a_failed_check_leaves_the_published_file_alone() {
 
 #[test]
 fn every_check_finds_what_it_is_for() {
-    let cases: [(&str, fn(&mut Rows), (&str, &str)); 6] = [
+    type Spoil = fn(&mut Rows);
+    let cases: [(&str, Spoil, (&str, &str)); 6] = [
         ("nobody", |night| night.users.clear(), ("any_user", "users")),
-        ("no such user", |night| night.memberships[0]["user_id"] = json!("9"), ("user_id_exists", "memberships")),
+        (
+            "no such user",
+            |night| night.memberships[0]["user_id"] = json!("9"),
+            ("user_id_exists", "memberships"),
+        ),
         ("no such group", |night| night.groups.clear(), ("group_id_exists", "memberships")),
-        ("no such owner", |night| night.aliases = vec![json!({ "alias_id": "a", "user_id": "9" })], ("user_id_exists", "email_aliases")),
+        (
+            "no such owner",
+            |night| night.aliases = vec![json!({ "alias_id": "a", "user_id": "9" })],
+            ("user_id_exists", "email_aliases"),
+        ),
         ("event twice", |night| night.events.push(night.events[0].clone()), ("unique_key", "login_events")),
-        ("coverage twice", |night| night.coverage.push(night.coverage[0].clone()), ("unique_key", "event_coverage")),
+        (
+            "coverage twice",
+            |night| night.coverage.push(night.coverage[0].clone()),
+            ("unique_key", "event_coverage"),
+        ),
     ];
     for (name, spoil, (check, table)) in cases {
         let mut store = Store::new();
@@ -201,7 +257,10 @@ fn a_lost_row_is_found() {
     // Box sent three, and nobody says where the third one went.
     users.counted.rows_from_box = 3;
     let failed = refused(&store, &pending);
-    assert_eq!((failed.check.as_str(), failed.table.as_str(), failed.failing_rows), ("no_row_lost", "run_rows", 1));
+    assert_eq!(
+        (failed.check.as_str(), failed.table.as_str(), failed.failing_rows),
+        ("no_row_lost", "run_rows", 1)
+    );
     assert!(failed.example.contains("'table_name': users"), "{}", failed.example);
 
     let users = pending.tables.iter_mut().find(|table| table.counted.table_name == "users").unwrap();
@@ -210,7 +269,11 @@ fn a_lost_row_is_found() {
     let users = pending.tables.iter_mut().find(|table| table.counted.table_name == "users").unwrap();
     users.rows_in_lake = 1;
     users.counted.rows_dropped = 1;
-    assert_eq!(refused(&store, &pending).check, "no_row_lost", "the lake holds another number than was counted");
+    assert_eq!(
+        refused(&store, &pending).check,
+        "no_row_lost",
+        "the lake holds another number than was counted"
+    );
 }
 
 #[test]
@@ -236,7 +299,11 @@ fn a_private_build_is_read_and_thrown_away() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &night());
     let checked = store.build(Some(&pending), Purpose::Private).unwrap().check().unwrap();
-    let answer = crate::query::query_file(checked.path(), "SELECT count(*) FROM run_rows WHERE rows_in_warehouse IS NULL", &Resources::default());
+    let answer = crate::query::query_file(
+        checked.path(),
+        "SELECT count(*) FROM run_rows WHERE rows_in_warehouse IS NULL",
+        &Resources::default(),
+    );
     assert_eq!(answer.unwrap().batches.iter().flat_map(lines).collect::<Vec<_>>(), ["8"]);
     let run_rows = checked.run_rows().unwrap();
     assert_eq!(run_rows.column_by_name("rows_in_warehouse").unwrap().null_count(), 8);
@@ -276,7 +343,11 @@ fn the_log_of_a_killed_session_does_not_reach_the_new_night() {
     // An analyst with too many rights opens the file to write; the process is killed before any checkpoint.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     let session = Connection::open(&file).unwrap();
-    session.execute_batch("PRAGMA disable_checkpoint_on_shutdown; DELETE FROM users; CREATE TABLE mine (x INTEGER)").unwrap();
+    session
+        .execute_batch(
+            "PRAGMA disable_checkpoint_on_shutdown; DELETE FROM users; CREATE TABLE mine (x INTEGER)",
+        )
+        .unwrap();
     let log = std::fs::read(store.path().join("boxseat.duckdb.wal")).unwrap();
     drop(session);
     std::fs::write(store.path().join("boxseat.duckdb.wal"), log).unwrap();
@@ -295,15 +366,27 @@ fn queries_stay_inside_the_file() {
     let mut store = Store::new();
     let nothing = query(store.path(), "SELECT 1", &Resources::default()).unwrap_err();
     assert_eq!(nothing.kind(), ErrorKind::Input);
-    assert!(nothing.to_string().ends_with("boxseat.duckdb does not exist; run `boxseat sync` or `boxseat demo` first"), "{nothing}");
-    assert_eq!(store.build(None, Purpose::Publish).unwrap_err().to_string(), "no run is complete yet; run `boxseat sync` first");
+    assert!(
+        nothing
+            .to_string()
+            .ends_with("boxseat.duckdb does not exist; run `boxseat sync` or `boxseat demo` first"),
+        "{nothing}"
+    );
+    assert_eq!(
+        store.build(None, Purpose::Publish).unwrap_err().to_string(),
+        "no run is complete yet; run `boxseat sync` first"
+    );
 
     let pending = store.commit(1, DATE, &night());
     store.finish(&pending);
     let answer = store.ask("SELECT 1 AS one, 'x' AS one, NULL");
     assert_eq!(answer.column_names().collect::<Vec<_>>(), ["one", "one", "NULL"]);
     assert_eq!(answer.num_rows(), 1);
-    assert_eq!(store.ask("SELECT * FROM users WHERE false").column_names().count(), USERS.columns.len(), "names without rows");
+    assert_eq!(
+        store.ask("SELECT * FROM users WHERE false").column_names().count(),
+        USERS.columns.len(),
+        "names without rows"
+    );
     let outside = store.path().join("out.csv");
     for refused in [
         "SELECT * FROM read_csv('/etc/passwd')",
@@ -318,7 +401,11 @@ fn queries_stay_inside_the_file() {
         "not SQL",
     ] {
         let error = query(store.path(), refused, &Resources::default()).unwrap_err();
-        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Input, "the query failed"), "{refused}");
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::Input, "the query failed"),
+            "{refused}"
+        );
     }
     assert!(!outside.exists());
     assert_eq!(store.files(), ["boxseat.duckdb"]);

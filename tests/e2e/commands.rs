@@ -1,0 +1,84 @@
+//! What a person sees of the commands.
+
+use boxseat_simulator::Config;
+
+use crate::support::{World, bare, finish};
+
+#[test]
+fn the_demo_ends_with_a_licence_summary_and_says_where_things_are() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let done = finish(bare(&["demo", "--users", "200", "--now", "2026-03-02T06:00:00Z"], directory.path()).output().unwrap());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        for expected in ["seat_state", "suspended", "used", "demo/boxseat.duckdb", "duckdb -readonly"] {
+            assert!(done.stdout.contains(expected), "no {expected} in\n{}", done.stdout);
+        }
+    }
+    std::fs::create_dir(directory.path().join("mine")).unwrap();
+    std::fs::write(directory.path().join("mine/thesis.txt"), "irreplaceable").unwrap();
+    let done = finish(bare(&["--store", "mine", "demo"], directory.path()).output().unwrap());
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(directory.path().join("mine/thesis.txt").exists());
+}
+
+#[test]
+fn query_is_read_only_and_offline() {
+    let world = World::new(Config { users: 50, groups: 5, ..Config::default() });
+    world.ok(&["sync"]);
+    for sql in [
+        "DELETE FROM users",
+        "CREATE TABLE mine (a INTEGER)",
+        "COPY users TO 'users.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "ATTACH 'other.duckdb'",
+        "SET enable_external_access = true",
+    ] {
+        let done = world.run(&["query", sql]);
+        assert_eq!(done.code, 2, "{sql}\n{}", done.stdout);
+    }
+    let csv = world.ok(&["query", "--format", "csv", "SELECT '=cmd|'' /C calc''!A0' AS name, 7 AS n"]);
+    assert_eq!(csv.stdout, "name,n\r\n'=cmd|' /C calc'!A0,7\r\n");
+}
+
+#[test]
+fn status_and_publish_work_without_credentials() {
+    let world = World::new(Config { users: 50, groups: 5, ..Config::default() });
+    world.ok(&["sync"]);
+    let store = world.store();
+    let store = store.to_str().unwrap();
+    std::fs::remove_file(world.store().join("boxseat.duckdb")).unwrap();
+    let published = finish(bare(&["--store", store, "publish"], world.directory()).output().unwrap());
+    assert_eq!(published.code, 0, "{}", published.stderr);
+    let status = finish(bare(&["--store", store, "--format", "json", "status"], world.directory()).output().unwrap());
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((&status["schema_version"], &status["status"]["published_run"]), (&1.into(), &1.into()));
+    assert_eq!(status["status"]["published_night"], "2026-03-02");
+}
+
+#[test]
+fn mistakes_are_named_with_their_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let toml = directory.path().join("boxseat.toml");
+    std::fs::write(&toml, "[rate]\ncalls_per_minuet = 5\n").unwrap();
+    let run = |args: &[&str], env: &[(&str, &str)]| {
+        finish(bare(args, directory.path()).envs(env.iter().copied()).output().unwrap())
+    };
+    let misspelt = run(&["status"], &[]);
+    assert_eq!(misspelt.code, 2);
+    assert!(misspelt.stderr.contains("the nearest one is `calls_per_minute`"), "{}", misspelt.stderr);
+    std::fs::remove_file(toml).unwrap();
+    for (args, env, expected) in [
+        (vec!["sync"], vec![], "no credentials are set"),
+        (vec!["sync"], vec![("BOXSEAT_CLIENT_ID", "a")], "BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID is not set"),
+        (vec!["sync"], vec![("BOXSEAT_JWT_CONFIG", "a.json")], "comes later"),
+        (vec!["sync"], vec![("BOXSEAT_API_URL", "http://192.0.2.7/2.0")], "plain http would send the token"),
+        (vec!["sync"], vec![("BOXSEAT_API_URL", "https://box.evil.test/2.0")], "is not Box"),
+        (vec!["sync", "--now", "2026-03-02T06:00:00Z"], vec![("BOXSEAT_TOKEN", "t")], "the API is not on this machine"),
+        (vec!["status"], vec![], "is not a boxseat store"),
+        (vec!["query", "SELECT 1"], vec![], "run `boxseat sync` or `boxseat demo` first"),
+    ] {
+        let done = run(&args, &env);
+        assert_eq!(done.code, 2, "{args:?}: {}", done.stderr);
+        assert!(done.stderr.contains(expected), "{args:?}: {}", done.stderr);
+    }
+}

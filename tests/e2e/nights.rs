@@ -1,0 +1,104 @@
+//! Several nights, and nights that a guard refuses.
+
+use boxseat_simulator::{Config, Effect, Fault};
+
+use crate::support::World;
+
+fn small() -> Config {
+    Config { users: 300, groups: 20, logins: Some(4_000), seed: 5, ..Config::default() }
+}
+
+/// Why: the overlap of two windows must not double a login, and the second night must replace the first.
+#[test]
+fn a_second_night_adds_what_happened_and_doubles_nothing() {
+    let world = World::new(Config { late_events: 0.0, ..small() });
+    world.ok(&["sync"]);
+    let before = world.value("SELECT count(*) FROM login_events").as_i64().unwrap();
+    world.simulator.step_days(3);
+    world.ok(&["sync"]);
+    assert_eq!(world.value("SELECT count(*) FROM sync_runs WHERE status = 'complete'"), 2);
+    assert_eq!(world.value("SELECT count(*) - count(DISTINCT event_id) FROM login_events"), 0);
+    assert!(world.value("SELECT count(*) FROM login_events").as_i64().unwrap() > before);
+    let listed = i64::try_from(world.simulator.truth().users.len()).unwrap();
+    assert_eq!(world.value("SELECT count(*) FROM users"), listed);
+    let balanced = "SELECT count(*) FROM run_rows WHERE rows_from_box + rows_carried - rows_duplicate - rows_rejected - rows_dropped <> rows_in_lake OR rows_in_lake <> rows_in_warehouse AND run_id = (SELECT run_id FROM sync_runs ORDER BY run_number DESC LIMIT 1)";
+    assert_eq!(world.value(balanced), 0);
+}
+
+/// Why: a partial list would make everybody missing look deprovisioned.
+#[test]
+fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
+    let world = World::new(small());
+    world.ok(&["sync"]);
+    let published = std::fs::read(world.store().join("boxseat.duckdb")).unwrap();
+    world.simulator.step_days(1);
+    world.simulator.act(&boxseat_simulator::Act::HideUsers { share: 0.2 });
+    let refused = world.run(&["sync"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("users shrank from 300"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--accept-shrink"), "{}", refused.stderr);
+    assert!(published == std::fs::read(world.store().join("boxseat.duckdb")).unwrap(), "the old night must stay");
+    let too_little = world.run(&["sync", "--accept-shrink", "12%"]);
+    assert_eq!(too_little.code, 3, "{}", too_little.stderr);
+    let calls = world.simulator.counts().calls;
+    world.ok(&["sync", "--accept-shrink", "30%"]);
+    assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
+    assert!(world.value("SELECT count(*) FROM users").as_i64().unwrap() < 260);
+}
+
+/// Why: another enterprise's people must never end in this store.
+#[test]
+fn another_enterprise_s_credentials_are_refused() {
+    let world = World::new(small());
+    world.ok(&["sync"]);
+    let other = World::new(Config { enterprise_id: "900000002".into(), ..small() });
+    let refused = other.command(&["sync"]).env("BOXSEAT_STORE", world.store()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("belong to enterprise 900000002, this store to enterprise 900000001"), "{stderr}");
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+}
+
+/// Why: App Access Only, the most common wrong setting.
+#[test]
+fn an_app_that_sees_only_itself_is_told_what_to_tick() {
+    let world = World::new(Config { users: 0, ..small() });
+    let refused = world.run(&["sync"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("App + Enterprise Access"), "{}", refused.stderr);
+}
+
+/// Why: Box throttles, gateways answer HTML, connections break; the night must come out the same.
+#[test]
+fn faults_on_the_way_change_nothing_but_the_ledger() {
+    let world = World::new(small());
+    for fault in [
+        Fault::throttle("/2.0/users", 2, 1),
+        Fault::status("/2.0/events", 2, 503),
+        Fault::once("/2.0/groups", 1, Effect::Html { status: 502 }),
+        Fault::once("/2.0/users", 1, Effect::TruncatedBody),
+        Fault::once("/2.0/users", 1, Effect::MalformedJson),
+        Fault::once("/2.0/users", 1, Effect::DroppedConnection),
+    ] {
+        world.simulator.add_fault(fault);
+    }
+    world.simulator.revoke_tokens();
+    world.ok(&["sync"]);
+    crate::truth::assert_equal_to_truth(&world);
+    let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();
+    assert_eq!(counted, world.simulator.counts().calls, "the ledger equals what Box counted");
+    assert_eq!(world.value("SELECT calls_count FROM sync_runs").as_u64().unwrap(), counted);
+    assert!(world.value("SELECT sum(throttled_count)::BIGINT FROM run_calls").as_i64().unwrap() >= 2);
+}
+
+/// Why: Box that is down is no failure of the night; cron may try again.
+#[test]
+fn a_box_that_is_down_means_try_later() {
+    let world = World::new(small());
+    world.simulator.add_fault(Fault { path: "/oauth2/token".into(), ..Fault::status("/oauth2/token", 1, 400) });
+    let refused = world.run(&["sync"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("Box refused to sign in"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("simulated-secret"), "{}", refused.stderr);
+}
