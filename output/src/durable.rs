@@ -4,7 +4,7 @@
 //! **Every file** goes the same way: write beside its place under a name nobody reads, fsync the file, link or rename it into
 //! place, fsync the directory. Killed before the link or rename: a staged file is left over, which listings do not show.
 //! Killed between it and the directory's fsync: the name is there for every reader of this machine, and a power cut at that
-//! moment may take it back; whoever relies on it calls [`sync_directory`] again, which costs nothing when it is already done.
+//! moment may take it back; whoever relies on it syncs the directory again, which costs nothing when it is already done.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;

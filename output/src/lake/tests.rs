@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::ErrorKind;
 use crate::testing::{at, once, reservation, rows, run};
+use flaky::{Fault, Flaky};
 
 const DATE: &str = "2026-03-02";
 
@@ -173,19 +174,64 @@ fn two_writers_at_once_leave_each_run_once() {
 #[test]
 fn a_lost_answer_is_not_a_second_commit() {
     let directory = tempfile::tempdir().unwrap();
-    let ownership = Access::from(0o640).resolve().unwrap();
-    let disk = DurableStore::new(ownership);
-    let store = Arc::new(flaky::LosesAnswers {
-        disk,
-        after: "_delta_log/00000000000000000001.json",
-        lost: AtomicU32::new(0),
-    });
-    let root = Url::from_directory_path(directory.path()).unwrap();
-    let lake = Lake::on(store.clone(), root, ownership, Runtime::start().unwrap());
+    let (lake, store) =
+        flaky_lake(directory.path(), Fault::LosesAnswerOf("_delta_log/00000000000000000001.json"));
     let committed = lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
-    assert_eq!(store.lost.load(Ordering::SeqCst), 1, "the commit's answer was lost");
+    assert!(store.happened(), "the commit's answer was lost");
     assert_eq!(committed, Committed { rows: 1, already: true });
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
+}
+
+/// A process that dies at any put, before or after it, is followed by one that finds each run once.
+#[test]
+fn a_death_at_any_put_loses_and_doubles_nothing() {
+    for commits_before in [0, 19] {
+        let mut deaths = 0;
+        for put in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path().canonicalize().unwrap();
+            let healthy = || Lake::open(&root, 0o640).unwrap();
+            for number in 1..=commits_before {
+                healthy()
+                    .commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &["old"])))
+                    .unwrap();
+            }
+            let run = commits_before + 1;
+            let rows = || aliases(run, &["a", "b"]);
+            // Even faults strike before a put, odd ones after it.
+            let fault = if put % 2 == 0 { Fault::DiesBefore(put / 2) } else { Fault::DiesAfter(put / 2) };
+            let (lake, store) = flaky_lake(&root, fault);
+            let outcome = lake.commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows()));
+            if !store.happened() {
+                assert!(deaths >= 4, "data file and commit were both struck");
+                break;
+            }
+            deaths += 1;
+            // Dying while the log is summed up is no failure of the commit.
+            let shown = ids(&healthy(), &EMAIL_ALIASES, &[run]);
+            assert!(shown.is_empty() || shown == ["a", "b"], "put {put}: half a commit: {shown:?}");
+            assert!(outcome.is_err() || !shown.is_empty(), "put {put}: said to be committed and is not");
+            let again = healthy().commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows())).unwrap();
+            assert_eq!(again, Committed { rows: 2, already: !shown.is_empty() }, "put {put}");
+            assert_eq!(ids(&healthy(), &EMAIL_ALIASES, &[run]), ["a", "b"], "put {put}");
+            healthy()
+                .commit(&EMAIL_ALIASES, RunNumber(run + 1), &mut once(aliases(run + 1, &["c"])))
+                .unwrap();
+            assert_eq!(ids(&healthy(), &EMAIL_ALIASES, &[run, run + 1]), ["a", "b", "c"], "put {put}");
+        }
+    }
+}
+
+fn flaky_lake(directory: &Path, fault: Fault) -> (Lake, Arc<Flaky>) {
+    let ownership = Access::from(0o640).resolve().unwrap();
+    let store = Arc::new(Flaky {
+        disk: DurableStore::new(ownership),
+        fault,
+        puts: AtomicU32::new(0),
+        struck: AtomicBool::new(false),
+    });
+    let root = Url::from_directory_path(directory).unwrap();
+    (Lake::on(store.clone(), root, ownership, Runtime::start().unwrap()), store)
 }
 
 #[test]
@@ -418,57 +464,100 @@ fn a_file_of_many_row_groups_keeps_every_row() {
 
 mod flaky {
     use std::ops::Range;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use async_trait::async_trait;
     use bytes::Bytes;
+    use futures::StreamExt as _;
     use futures::stream::BoxStream;
     use object_store::path::Path;
     use object_store::*;
 
-    use super::{AtomicU32, DurableStore, Ordering};
+    use super::DurableStore;
 
-    /// Writes the file named `after` and then says that it failed, once: a network that breaks in the wrong moment.
+    /// A disk with one fault.
     #[derive(Debug)]
-    pub(super) struct LosesAnswers {
+    pub(super) struct Flaky {
         pub(super) disk: DurableStore,
-        pub(super) after: &'static str,
-        pub(super) lost: AtomicU32,
+        pub(super) fault: Fault,
+        pub(super) puts: AtomicU32,
+        pub(super) struck: AtomicBool,
     }
 
-    impl std::fmt::Display for LosesAnswers {
+    #[derive(Debug, Clone, Copy)]
+    pub(super) enum Fault {
+        /// Writes the file that ends so, and says once that it failed: a network that breaks in the wrong moment.
+        LosesAnswerOf(&'static str),
+        /// The process dies before its nth put: from there on nothing works.
+        DiesBefore(u32),
+        /// The process dies after its nth put.
+        DiesAfter(u32),
+    }
+
+    impl Flaky {
+        pub(super) fn happened(&self) -> bool {
+            self.struck.load(Ordering::SeqCst)
+        }
+
+        fn alive(&self) -> Result<()> {
+            let dead = self.happened() && !matches!(self.fault, Fault::LosesAnswerOf(_));
+            if dead { Err(error()) } else { Ok(()) }
+        }
+    }
+
+    fn error() -> Error {
+        Error::Generic { store: "flaky", source: "connection reset".into() }
+    }
+
+    impl std::fmt::Display for Flaky {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a store that loses answers")
+            f.write_str("a flaky disk")
         }
     }
 
     #[async_trait]
-    impl ObjectStore for LosesAnswers {
+    impl ObjectStore for Flaky {
         async fn put_opts(
             &self,
             location: &Path,
             payload: PutPayload,
             opts: PutOptions,
         ) -> Result<PutResult> {
+            self.alive()?;
+            let number = self.puts.fetch_add(1, Ordering::SeqCst);
+            if matches!(self.fault, Fault::DiesBefore(n) if n == number) {
+                self.struck.store(true, Ordering::SeqCst);
+                return Err(error());
+            }
             let answer = self.disk.put_opts(location, payload, opts).await?;
-            if location.as_ref().ends_with(self.after) && self.lost.fetch_add(1, Ordering::SeqCst) == 0 {
-                return Err(Error::Generic { store: "flaky", source: "connection reset".into() });
+            let strikes = match self.fault {
+                Fault::LosesAnswerOf(ending) => location.as_ref().ends_with(ending) && !self.happened(),
+                Fault::DiesAfter(n) => n == number,
+                Fault::DiesBefore(_) => false,
+            };
+            if strikes {
+                self.struck.store(true, Ordering::SeqCst);
+                return Err(error());
             }
             Ok(answer)
         }
 
         async fn put_multipart_opts(
             &self,
-            location: &Path,
+            at: &Path,
             opts: PutMultipartOptions,
         ) -> Result<Box<dyn MultipartUpload>> {
-            self.disk.put_multipart_opts(location, opts).await
+            self.alive()?;
+            self.disk.put_multipart_opts(at, opts).await
         }
 
         async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+            self.alive()?;
             self.disk.get_opts(location, options).await
         }
 
         async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+            self.alive()?;
             self.disk.get_ranges(location, ranges).await
         }
 
@@ -480,10 +569,14 @@ mod flaky {
         }
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.disk.list(prefix)
+            match self.alive() {
+                Ok(()) => self.disk.list(prefix),
+                Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+            }
         }
 
         async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.alive()?;
             self.disk.list_with_delimiter(prefix).await
         }
 

@@ -93,22 +93,21 @@ impl Event<'_> {
     /// `source.id` when the source is a user, else whoever `source.login` names; for LOGIN and EMAIL_ALIAS_* alone a source that names nobody falls back to the
     /// actor, because there a person acts on himself. Everywhere else the actor is somebody else.
     pub fn affected_user<'s>(&'s self, source: &'s Source) -> (Option<&'s str>, Option<&'s str>) {
-        let login = source.login.as_deref();
-        if source.kind.as_deref() == Some("user") {
-            if let Some(id) = source.id.as_deref().filter(|id| *id != UNKNOWN_USER) {
-                return (Some(id), login);
-            }
+        let actor = (self.actor_id(), self.created_by.as_ref().and_then(|by| by.login.as_deref()));
+        let named = source.login.as_deref();
+        let is_user = source.kind.as_deref() == Some("user");
+        if let Some(id) = source.id.as_deref().filter(|id| is_user && *id != UNKNOWN_USER) {
+            // A source without login is the actor when the ids agree.
+            return (Some(id), named.or(actor.1.filter(|_| actor.0 == Some(id))));
         }
-        if let Some(named) = login {
+        if let Some(named) = named {
             // When the actor carries the same login, his id says more: logins move from person to person.
-            let by = self.created_by.as_ref().and_then(|by| by.login.as_deref());
-            let same = by.is_some_and(|by| by.eq_ignore_ascii_case(named));
-            return (self.actor_id().filter(|_| same), login);
+            let same = actor.1.is_some_and(|login| login.eq_ignore_ascii_case(named));
+            return (actor.0.filter(|_| same), Some(named));
         }
-        if self.event_type == crate::event_types::LOGIN || self.event_type.starts_with("EMAIL_ALIAS_") {
-            return (self.actor_id(), self.created_by.as_ref().and_then(|by| by.login.as_deref()));
-        }
-        (None, None)
+        let acts_on_himself =
+            self.event_type == crate::event_types::LOGIN || self.event_type.starts_with("EMAIL_ALIAS_");
+        if acts_on_himself { actor } else { (None, None) }
     }
 
     /// The group the event is about: inside `source` for group-level events, in `additional_details` for membership events.
