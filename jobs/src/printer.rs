@@ -84,14 +84,19 @@ impl Printer {
                 facts.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
             return self.json(json!({ name: facts }));
         }
-        let grid = Grid {
-            columns: vec![name.to_owned(), String::new()],
-            rows: facts
+        if self.format == Format::Csv {
+            let rows = facts
                 .iter()
                 .map(|(key, value)| vec![Value::String((*key).to_owned()), value.clone()])
-                .collect(),
+                .collect();
+            return self.out(&csv(&Grid { columns: vec!["fact".to_owned(), "value".to_owned()], rows }));
+        }
+        let width = facts.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let line = |(key, value): &(&str, Value)| {
+            let value = if value.is_null() { "-".to_owned() } else { visible(&plain(value)) };
+            format!("{:width$}  {value}\n", key.replace('_', " "))
         };
-        self.grid(name, &grid)
+        self.out(&facts.iter().map(line).collect::<String>())
     }
 
     /// A JSON object, with the schema version on top.
@@ -115,7 +120,7 @@ impl Printer {
 
 fn table(grid: &Grid) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(grid.columns.iter().map(|name| visible(name)));
     for row in &grid.rows {
         table.add_row(row.iter().map(|value| visible(&plain(value))));

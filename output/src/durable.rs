@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -91,7 +91,7 @@ impl Staged {
         let mut name = destination.as_os_str().to_owned();
         name.push(format!("#{}", Uuid::new_v4().as_u128() >> 64));
         let path = PathBuf::from(name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let staged = Self { file, path, destination: destination.to_owned(), placed: false };
         ownership.apply(&staged.file, &staged.path)?;
         Ok(staged)

@@ -8,7 +8,11 @@ use crate::support::{World, bare, finish};
 fn the_demo_ends_with_a_licence_summary_and_says_where_things_are() {
     let directory = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let done = finish(bare(&["demo", "--users", "200", "--now", "2026-03-02T06:00:00Z"], directory.path()).output().unwrap());
+        let done = finish(
+            bare(&["demo", "--users", "200", "--now", "2026-03-02T06:00:00Z"], directory.path())
+                .output()
+                .unwrap(),
+        );
         assert_eq!(done.code, 0, "{}", done.stderr);
         for expected in ["seat_state", "suspended", "used", "demo/boxseat.duckdb", "duckdb -readonly"] {
             assert!(done.stdout.contains(expected), "no {expected} in\n{}", done.stdout);
@@ -49,7 +53,8 @@ fn status_and_publish_work_without_credentials() {
     std::fs::remove_file(world.store().join("boxseat.duckdb")).unwrap();
     let published = finish(bare(&["--store", store, "publish"], world.directory()).output().unwrap());
     assert_eq!(published.code, 0, "{}", published.stderr);
-    let status = finish(bare(&["--store", store, "--format", "json", "status"], world.directory()).output().unwrap());
+    let status =
+        finish(bare(&["--store", store, "--format", "json", "status"], world.directory()).output().unwrap());
     let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!((&status["schema_version"], &status["status"]["published_run"]), (&1.into(), &1.into()));
     assert_eq!(status["status"]["published_night"], "2026-03-02");
@@ -69,11 +74,19 @@ fn mistakes_are_named_with_their_way_out() {
     std::fs::remove_file(toml).unwrap();
     for (args, env, expected) in [
         (vec!["sync"], vec![], "no credentials are set"),
-        (vec!["sync"], vec![("BOXSEAT_CLIENT_ID", "a")], "BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID is not set"),
+        (
+            vec!["sync"],
+            vec![("BOXSEAT_CLIENT_ID", "a")],
+            "BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID is not set",
+        ),
         (vec!["sync"], vec![("BOXSEAT_JWT_CONFIG", "a.json")], "comes later"),
         (vec!["sync"], vec![("BOXSEAT_API_URL", "http://192.0.2.7/2.0")], "plain http would send the token"),
         (vec!["sync"], vec![("BOXSEAT_API_URL", "https://box.evil.test/2.0")], "is not Box"),
-        (vec!["sync", "--now", "2026-03-02T06:00:00Z"], vec![("BOXSEAT_TOKEN", "t")], "the API is not on this machine"),
+        (
+            vec!["sync", "--now", "2026-03-02T06:00:00Z"],
+            vec![("BOXSEAT_TOKEN", "t")],
+            "the API is not on this machine",
+        ),
         (vec!["status"], vec![], "is not a boxseat store"),
         (vec!["query", "SELECT 1"], vec![], "run `boxseat sync` or `boxseat demo` first"),
     ] {

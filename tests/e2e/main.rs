@@ -1,5 +1,11 @@
 //! The real binary against the simulator: what an operator, an analyst and a licence manager see.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests wait for another process, whose clock is the system's"
+)]
+
 mod commands;
 mod interruption;
 mod nights;

@@ -37,7 +37,10 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     assert_eq!(refused.code, 3, "{}", refused.stderr);
     assert!(refused.stderr.contains("users shrank from 300"), "{}", refused.stderr);
     assert!(refused.stderr.contains("--accept-shrink"), "{}", refused.stderr);
-    assert!(published == std::fs::read(world.store().join("boxseat.duckdb")).unwrap(), "the old night must stay");
+    assert!(
+        published == std::fs::read(world.store().join("boxseat.duckdb")).unwrap(),
+        "the old night must stay"
+    );
     let too_little = world.run(&["sync", "--accept-shrink", "12%"]);
     assert_eq!(too_little.code, 3, "{}", too_little.stderr);
     let calls = world.simulator.counts().calls;
@@ -55,7 +58,10 @@ fn another_enterprise_s_credentials_are_refused() {
     let refused = other.command(&["sync"]).env("BOXSEAT_STORE", world.store()).output().unwrap();
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(3), "{stderr}");
-    assert!(stderr.contains("belong to enterprise 900000002, this store to enterprise 900000001"), "{stderr}");
+    assert!(
+        stderr.contains("belong to enterprise 900000002, this store to enterprise 900000001"),
+        "{stderr}"
+    );
     world.simulator.step_days(1);
     world.ok(&["sync"]);
 }
@@ -96,7 +102,9 @@ fn faults_on_the_way_change_nothing_but_the_ledger() {
 #[test]
 fn a_box_that_is_down_means_try_later() {
     let world = World::new(small());
-    world.simulator.add_fault(Fault { path: "/oauth2/token".into(), ..Fault::status("/oauth2/token", 1, 400) });
+    world
+        .simulator
+        .add_fault(Fault { path: "/oauth2/token".into(), ..Fault::status("/oauth2/token", 1, 400) });
     let refused = world.run(&["sync"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("Box refused to sign in"), "{}", refused.stderr);

@@ -7,34 +7,34 @@ use boxseat_simulator::{Config, Running, spawn_in_thread};
 use serde_json::Value;
 
 /// A Box and a store for one test.
-pub struct World {
-    pub simulator: Running,
+pub(crate) struct World {
+    pub(crate) simulator: Running,
     directory: tempfile::TempDir,
 }
 
 /// What a finished command left.
-pub struct Done {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl World {
-    pub fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let config = Config { calls_per_minute: None, ..config };
         Self { simulator: spawn_in_thread(config).unwrap(), directory: tempfile::tempdir().unwrap() }
     }
 
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.directory.path().join("store")
     }
 
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
     /// The binary, told where this world's Box is; the clock stands at the simulated now.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let config = self.simulator.config();
         let mut command = bare(args, self.directory.path());
         command
@@ -49,34 +49,36 @@ impl World {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
         finish(self.command(args).output().unwrap())
     }
 
     /// Runs a command that must succeed.
     #[track_caller]
-    pub fn ok(&self, args: &[&str]) -> Done {
+    pub(crate) fn ok(&self, args: &[&str]) -> Done {
         let done = self.run(args);
         assert_eq!(done.code, 0, "boxseat {args:?}\n{}\n{}", done.stdout, done.stderr);
         done
     }
 
-    pub fn start(&self, args: &[&str]) -> Child {
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Rows of a query, as objects.
     #[track_caller]
-    pub fn rows(&self, sql: &str) -> Vec<serde_json::Map<String, Value>> {
+    pub(crate) fn rows(&self, sql: &str) -> Vec<serde_json::Map<String, Value>> {
         let done = self.ok(&["query", "--format", "json", sql]);
         let mut answer: Value = serde_json::from_str(&done.stdout).unwrap();
         let Value::Array(rows) = answer["rows"].take() else { panic!("no rows in {}", done.stdout) };
-        rows.into_iter().map(|row| if let Value::Object(row) = row { row } else { panic!("{row} is no object") }).collect()
+        rows.into_iter()
+            .map(|row| if let Value::Object(row) = row { row } else { panic!("{row} is no object") })
+            .collect()
     }
 
     /// The only value of a query.
     #[track_caller]
-    pub fn value(&self, sql: &str) -> Value {
+    pub(crate) fn value(&self, sql: &str) -> Value {
         let rows = self.rows(sql);
         assert_eq!((rows.len(), rows[0].len()), (1, 1), "{sql}");
         rows[0].values().next().unwrap().clone()
@@ -84,13 +86,13 @@ impl World {
 }
 
 /// The binary with nothing in its environment.
-pub fn bare(args: &[&str], directory: &Path) -> Command {
+pub(crate) fn bare(args: &[&str], directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boxseat"));
     command.args(args).env_clear().env("HOME", directory).current_dir(directory);
     command
 }
 
-pub fn finish(output: Output) -> Done {
+pub(crate) fn finish(output: Output) -> Done {
     Done {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -47,7 +47,7 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
             )
         })
         .collect();
-    facts.push(("open_runs", json!(open.join("; "))));
+    facts.push(("open_runs", if open.is_empty() { Value::Null } else { json!(open.join("; ")) }));
     facts.push(("held_by", json!(Store::holder(store.root()))));
     let log = warehouse::foreign_wal(store.root());
     facts.push(("foreign_wal", json!(log)));

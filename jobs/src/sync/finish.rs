@@ -16,6 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
+use super::failpoint::reach;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -37,6 +38,7 @@ pub(super) fn finish(
     clock: &Clock,
 ) -> Result<Outcome, CommandError> {
     note_attempt(store, reservation)?;
+    reach("sealed");
     let enterprise_id = store.enterprise_id().ok_or_else(|| {
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
@@ -55,12 +57,17 @@ pub(super) fn finish(
         settings: &settings.report,
         resources: &settings.resources,
     };
+    reach("loaded");
     let checked = warehouse::build(&build)?.check()?;
+    reach("checked");
     let run_rows = checked.run_rows().cloned();
     commit(store, &RUN_ROWS, run.run_number, run_rows.into_iter())?;
+    reach("accounted");
     commit_row(store, &run, enterprise_id)?;
     // The visible moment has passed; from here a kill costs a publish, not a night.
+    reach("visible");
     checked.publish(&settings.access)?;
+    reach("published");
     sweep_spools(store, settings, &runs)?;
     Ok(Outcome { run, tables: pending.tables })
 }
@@ -172,7 +179,9 @@ fn load_table<S: Stage>(
     run: RunNumber,
     batches: &mut Batches<'_, S>,
 ) -> Result<(u64, Tally), CommandError> {
+    reach(&format!("before {}", table.name));
     let committed = store.lake().commit(table, run, batches)?;
+    reach(&format!("after {}", table.name));
     for rest in &mut *batches {
         rest?;
     }
@@ -186,6 +195,7 @@ fn commit(
     batches: impl Iterator<Item = RecordBatch>,
 ) -> Result<u64, CommandError> {
     let mut batches = batches.map(Ok::<_, std::convert::Infallible>);
+    reach(&format!("before {}", table.name));
     Ok(store.lake().commit(table, run, &mut batches)?.rows)
 }
 

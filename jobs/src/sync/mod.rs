@@ -4,6 +4,7 @@
 //! start ─▶ Unsealed ──extract, guards──▶ Sealed ──load──▶ Loaded ──build, check──▶ Checked ──▶ Visible ──▶ Published
 //! ```
 
+mod failpoint;
 mod finish;
 mod read;
 mod start;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
+use super::failpoint::reach;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -88,6 +89,7 @@ pub(super) async fn read(
         }
         return Err(error.into());
     }
+    reach("read");
     tokio::task::block_in_place(|| spool.seal(clock()))?;
     Ok(())
 }

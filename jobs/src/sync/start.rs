@@ -9,6 +9,7 @@ use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::{Timestamp, Uuid};
 
+use super::failpoint::reach;
 use super::finish::attempts;
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -98,7 +99,7 @@ pub(super) fn decide(
     let now = clock();
     let runs = store.lake().sync_runs()?;
     let is_young = |reservation: &Reservation| now - reservation.started_at < settings.resume;
-    for OpenRun { reservation, state } in open_runs(store, &runs)? {
+    if let Some(OpenRun { reservation, state }) = open_runs(store, &runs)?.into_iter().next() {
         return Ok(match state {
             OpenState::Sealed if attempts(store, &reservation) >= MAX_ATTEMPTS => {
                 Start::GiveUp(reservation, RunStatus::Failed)
@@ -169,7 +170,9 @@ fn reserve(
         host: host(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    reach("before reserving");
     store.lake().reserve(&reservation)?;
+    reach("reserved");
     Ok(reservation)
 }
 

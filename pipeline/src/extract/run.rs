@@ -97,10 +97,11 @@ pub async fn extract(
                     if let Err(e) = take_in(spool, walks, meter, &request, answer) {
                         break Some(e);
                     }
-                    if settings.check_clock && request == Request::Me {
-                        if let Err(refusal) = guard::clock(reader.skew_secs()) {
-                            break Some(refusal.into());
-                        }
+                    if settings.check_clock
+                        && request == Request::Me
+                        && let Err(refusal) = guard::clock(reader.skew_secs())
+                    {
+                        break Some(refusal.into());
                     }
                 }
             },

@@ -127,6 +127,7 @@ fn without(
 mod tests {
     use boxseat_schemas::RunNumber;
     use boxseat_schemas::run::{RESERVATION_FORMAT, RunKind};
+    use chrono::Datelike;
 
     use super::*;
 
@@ -159,7 +160,7 @@ mod tests {
         let first = at("2026-02-01T00:00:00Z").date_naive();
         (0..58)
             .map(|d| first + Days::new(d))
-            .filter(|d| d.format("%u").to_string() < "6".to_owned())
+            .filter(|d| d.weekday().number_from_monday() < 6)
             .map(|d| (d, 60))
             .collect()
     }

@@ -132,7 +132,14 @@ mod tests {
     use super::*;
 
     /// (event JSON, user id, user login, actor, group): the samples of AppOmni's event maturity matrix, values invented.
-    const CASES: &[(&str, Option<&str>, Option<&str>, Option<&str>, Option<&str>)] = &[
+    type Case = (
+        &'static str,
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<&'static str>,
+    );
+    const CASES: &[Case] = &[
         (
             r#"{"event_type":"LOGIN","created_by":{"type":"user","id":"900100","login":"ada@acme.test"},"source":{"type":"user","id":"900100","login":"ada@acme.test"}}"#,
             Some("900100"),

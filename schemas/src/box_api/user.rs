@@ -75,7 +75,7 @@ pub struct User {
 impl User {
     /// Whether the storage quota is unlimited: written as -1, read back as 1e15 or more in the vendor's fixtures.
     pub fn has_unlimited_space(&self) -> Option<bool> {
-        self.space_amount.map(|bytes| bytes < 0 || bytes >= UNLIMITED_FROM_BYTES)
+        self.space_amount.map(|bytes| !(0..UNLIMITED_FROM_BYTES).contains(&bytes))
     }
 }
 

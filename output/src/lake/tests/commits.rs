@@ -1,0 +1,220 @@
+//! Each run once, whatever happens on the way.
+
+use std::sync::atomic::{AtomicBool, AtomicU32};
+
+use boxseat_schemas::table::EMAIL_ALIASES;
+
+use super::flaky::{Fault, Flaky};
+use super::*;
+use crate::ErrorKind;
+use crate::testing::once;
+
+#[test]
+fn a_run_commits_once_in_order_and_never_after_a_later_one() {
+    let (_directory, lake) = lake();
+    let commit = |number, ids: &[&str]| {
+        lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, ids)))
+    };
+    assert_eq!(commit(1, &["a", "b"]).unwrap(), Committed { rows: 2, already: false });
+    assert_eq!(commit(3, &["c"]).unwrap(), Committed { rows: 1, already: false });
+
+    // The same run again: the rows handed in are not even looked at.
+    let mut poisoned =
+        std::iter::from_fn(|| -> Option<Result<RecordBatch, &str>> { panic!("nobody may ask for rows") });
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut poisoned).unwrap(),
+        Committed { rows: 1, already: true }
+    );
+
+    let passed = commit(2, &["d"]).unwrap_err();
+    assert_eq!(passed.kind(), ErrorKind::Passed);
+    assert_eq!(passed.to_string(), "run 2 cannot write email_aliases: run 3 has written it since");
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_commit_without_rows_still_counts() {
+    let (_directory, lake) = lake();
+    let mut none = std::iter::empty::<Result<RecordBatch, String>>();
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut none).unwrap(),
+        Committed { rows: 0, already: false }
+    );
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut none).unwrap(),
+        Committed { rows: 0, already: true }
+    );
+    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut none).unwrap_err().kind(), ErrorKind::Passed);
+}
+
+#[test]
+fn rows_that_fail_half_way_show_nothing() {
+    let (directory, lake) = lake();
+    let mut failing = [Ok(aliases(1, &["a"])), Err("page 7 is damaged")].into_iter();
+    let error = lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut failing).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rows);
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "page 7 is damaged");
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), [""; 0]);
+    assert_eq!(files(directory.path(), "#"), Vec::<PathBuf>::new(), "nothing staged is left");
+
+    assert!(!lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap().already);
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
+}
+
+#[test]
+fn a_kill_between_data_file_and_commit_leaves_a_file_nobody_reads() {
+    let (directory, lake) = lake();
+    lake.inner.write(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
+    assert_eq!(files(directory.path(), ".parquet").len(), 1);
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), [""; 0]);
+    lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
+    assert_eq!(files(directory.path(), ".parquet").len(), 2);
+}
+
+#[test]
+fn a_commit_from_a_stale_snapshot_is_a_conflict() {
+    let (_directory, lake) = lake();
+    lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
+    let stale = lake.inner.snapshot(&EMAIL_ALIASES).unwrap().unwrap();
+    let written = lake.inner.write(&EMAIL_ALIASES, RunNumber(2), &mut once(aliases(2, &["b"]))).unwrap();
+    lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["c"]))).unwrap();
+    let result = lake.inner.try_commit(&EMAIL_ALIASES, RunNumber(2), stale, &written).unwrap();
+    assert!(!result.is_committed());
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a", "c"]);
+}
+
+#[test]
+fn another_writer_with_the_same_run_is_found_after_writing() {
+    let (directory, lake) = lake();
+    let other = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
+    // While our rows are still coming, the other process commits the run.
+    let mut slow = std::iter::once_with(|| {
+        other.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a", "b"]))).unwrap();
+        Ok::<_, String>(aliases(1, &["a", "b"]))
+    });
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut slow).unwrap(),
+        Committed { rows: 2, already: true }
+    );
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a", "b"]);
+
+    let mut slow = std::iter::once_with(|| {
+        other.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["c"]))).unwrap();
+        Ok::<_, String>(aliases(2, &["d"]))
+    });
+    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut slow).unwrap_err().kind(), ErrorKind::Passed);
+}
+
+#[test]
+fn two_writers_at_once_leave_each_run_once() {
+    let (directory, lake) = lake();
+    let path = directory.path().join("lake");
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    Lake::open(&path, 0o640).unwrap().commit(
+                        &EMAIL_ALIASES,
+                        RunNumber(1),
+                        &mut once(aliases(1, &["a"])),
+                    )
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|outcome| !outcome.already).count(), 1, "{outcomes:?}");
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
+}
+
+#[test]
+fn a_lost_answer_is_not_a_second_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let (lake, store) =
+        flaky_lake(directory.path(), Fault::LosesAnswerOf("_delta_log/00000000000000000001.json"));
+    let committed = lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
+    assert!(store.happened(), "the commit's answer was lost");
+    assert_eq!(committed, Committed { rows: 1, already: true });
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
+}
+
+/// A process that dies at any put, before or after it, is followed by one that finds each run once.
+
+#[test]
+fn a_death_at_any_put_loses_and_doubles_nothing() {
+    for commits_before in [0, 19] {
+        for put in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path().canonicalize().unwrap();
+            let healthy = || Lake::open(&root, 0o640).unwrap();
+            for number in 1..=commits_before {
+                healthy()
+                    .commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &["old"])))
+                    .unwrap();
+            }
+            let run = commits_before + 1;
+            let rows = || aliases(run, &["a", "b"]);
+            // Even faults strike before a put, odd ones after it.
+            let fault = if put % 2 == 0 { Fault::DiesBefore(put / 2) } else { Fault::DiesAfter(put / 2) };
+            let (lake, store) = flaky_lake(&root, fault);
+            let outcome = lake.commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows()));
+            if !store.happened() {
+                assert!(put >= 4, "data file and commit were both struck");
+                break;
+            }
+            // Dying while the log is summed up is no failure of the commit.
+            let shown = ids(&healthy(), &EMAIL_ALIASES, &[run]);
+            assert!(shown.is_empty() || shown == ["a", "b"], "put {put}: half a commit: {shown:?}");
+            assert!(outcome.is_err() || !shown.is_empty(), "put {put}: said to be committed and is not");
+            let again = healthy().commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows())).unwrap();
+            assert_eq!(again, Committed { rows: 2, already: !shown.is_empty() }, "put {put}");
+            assert_eq!(ids(&healthy(), &EMAIL_ALIASES, &[run]), ["a", "b"], "put {put}");
+            healthy()
+                .commit(&EMAIL_ALIASES, RunNumber(run + 1), &mut once(aliases(run + 1, &["c"])))
+                .unwrap();
+            assert_eq!(ids(&healthy(), &EMAIL_ALIASES, &[run, run + 1]), ["a", "b", "c"], "put {put}");
+        }
+    }
+}
+
+fn flaky_lake(directory: &Path, fault: Fault) -> (Lake, Arc<Flaky>) {
+    let ownership = Access::from(0o640).resolve().unwrap();
+    let store = Arc::new(Flaky {
+        disk: DurableStore::new(ownership),
+        fault,
+        puts: AtomicU32::new(0),
+        struck: AtomicBool::new(false),
+    });
+    let root = Url::from_directory_path(directory).unwrap();
+    (Lake::on(store.clone(), root, ownership, Runtime::start().unwrap()), store)
+}
+
+#[test]
+fn rows_of_another_run_are_refused() {
+    let (_directory, lake) = lake();
+    let error = lake.commit(&EMAIL_ALIASES, RunNumber(2), &mut once(aliases(1, &["a"]))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Bug);
+}
+
+#[test]
+fn forty_commits_and_two_checkpoints_later_everything_is_there() {
+    let (directory, lake) = lake();
+    for number in 1..=41 {
+        let id = format!("{number:02}");
+        lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &[&id]))).unwrap();
+    }
+    let log = directory.path().join("lake/email_aliases/_delta_log");
+    assert_eq!(files(&log, ".checkpoint.parquet").len(), 2);
+    // The log before a checkpoint is not needed any more: neither for rows, nor for the rule, which a new process asks.
+    for version in 0..40 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    let lake = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &(1..=41).collect::<Vec<_>>()).len(), 41);
+    assert!(lake.commit(&EMAIL_ALIASES, RunNumber(41), &mut once(aliases(41, &["x"]))).unwrap().already);
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(40), &mut once(aliases(40, &["x"]))).unwrap_err().kind(),
+        ErrorKind::Passed
+    );
+}
