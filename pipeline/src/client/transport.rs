@@ -101,7 +101,7 @@ impl Transport {
         };
         let mut reply = Reply {
             status: response.status().as_u16(),
-            retry_after_secs: header(response.headers(), &RETRY_AFTER).and_then(|v| v.trim().parse().ok()),
+            retry_after_secs: header(response.headers(), &RETRY_AFTER).and_then(whole_seconds),
             date: header(response.headers(), &DATE).and_then(http_date),
             content_type: header(response.headers(), &CONTENT_TYPE).unwrap_or("no content type").to_owned(),
             body: Bytes::new(),
@@ -129,6 +129,20 @@ impl Transport {
 
 fn header<'h>(headers: &'h HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Seconds, rounded up; anything else (a date, words) counts as absent, and our own backoff applies.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be finite and not negative; `as` saturates"
+)]
+fn whole_seconds(text: &str) -> Option<u64> {
+    text.trim()
+        .parse::<f64>()
+        .ok()
+        .filter(|secs| secs.is_finite() && *secs >= 0.0)
+        .map(|secs| secs.ceil() as u64)
 }
 
 fn http_date(text: &str) -> Option<i64> {

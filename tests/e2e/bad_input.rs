@@ -1,0 +1,228 @@
+//! What Box, the network, the disk and people can get wrong: each has a sentence and a way out, and loses nothing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use boxseat_simulator::{Config, Effect, EndMarker, EventEnd, Fault, PositionForm};
+
+use crate::support::{Done, World, finish};
+use crate::truth::assert_equal_to_truth;
+
+fn small() -> Config {
+    Config { users: 200, groups: 12, logins: Some(3_000), seed: 17, ..Config::default() }
+}
+
+fn answer(body: &str) -> Effect {
+    Effect::Status { status: 200, retry_after: None, code: None, body: Some(body.to_owned()) }
+}
+
+#[track_caller]
+fn assert_refused(done: &Done, code: i32, sentence: &str) {
+    assert_eq!(done.code, code, "{}", done.stderr);
+    assert!(done.stderr.contains(sentence), "no {sentence:?} in\n{}", done.stderr);
+}
+
+/// Why: one odd record must not cost a night, and must not vanish either.
+#[test]
+fn a_record_that_means_nothing_goes_to_rejects_and_the_rest_goes_on() {
+    let world = World::new(small());
+    world.simulator.add_fault(Fault::once(
+        "/2.0/groups",
+        1,
+        answer(
+            r#"{"total_count":3,"limit":1000,"offset":0,"entries":[
+                {"type":"group","id":"77","name":"Good","group_type":"managed_group"},
+                {"type":"group","id":{"no":"id"},"name":"Bad","ip_address":"203.0.113.9"},
+                {"type":"group","id":"78","name":"Worse","created_at":"yesterday"}]}"#,
+        ),
+    ));
+    let done = world.run(&["sync"]);
+    assert_refused(&done, 4, "2 records could not be understood");
+    assert_eq!(world.value("SELECT string_agg(group_id, ',') FROM groups"), "77");
+    let rejects = world.rows("SELECT stream, reason, raw FROM rejects ORDER BY raw");
+    assert_eq!(rejects.len(), 2);
+    assert_eq!(rejects[0]["stream"], "groups");
+    assert!(
+        rejects.iter().any(|r| r["reason"].as_str().unwrap().contains("not an RFC 3339 time")),
+        "{rejects:?}"
+    );
+    assert!(rejects.iter().all(|r| !r["raw"].as_str().unwrap().contains("203.0.113.9")), "{rejects:?}");
+    assert_eq!(world.value("SELECT rows_rejected FROM run_rows WHERE table_name = 'groups'"), 2);
+}
+
+/// Why: every envelope of the API notes, at once, in every combination that Box has been seen to send.
+#[test]
+fn odd_empty_short_and_repeated_pages_come_out_the_same() {
+    for (end_marker, positions, event_end) in [
+        (EndMarker::Null, PositionForm::Text, EventEnd::Same),
+        (EndMarker::Empty, PositionForm::Number, EventEnd::Zero),
+        (EndMarker::Absent, PositionForm::Varied, EventEnd::Zero),
+    ] {
+        let config = Config {
+            users: 2_500,
+            logins: Some(20_000),
+            odd_envelopes: 0.4,
+            short_pages: 0.6,
+            repeated_rows: 0.6,
+            end_marker,
+            positions,
+            event_end,
+            ..small()
+        };
+        let world = World::new(config);
+        world.ok(&["sync"]);
+        assert_equal_to_truth(&world);
+        assert!(world.value("SELECT sum(rows_duplicate)::BIGINT FROM run_rows").as_i64().unwrap() > 0);
+    }
+}
+
+/// Why: the published list of event types is not the list Box accepts everywhere.
+#[test]
+fn a_refused_list_of_event_types_leaves_the_others_uncovered() {
+    let world = World::new(Config { refused_event_types: vec!["EMAIL_ALIAS_PRIMARY".into()], ..small() });
+    world.ok(&["sync"]);
+    assert_eq!(world.value("SELECT string_agg(DISTINCT event_type, ',') FROM event_coverage"), "LOGIN");
+    assert!(world.value("SELECT count(*) FROM login_events").as_i64().unwrap() > 1_000);
+    assert_eq!(world.value("SELECT count(*) FROM admin_events"), 0);
+}
+
+/// Why: cron must hear "later", and what was read must still be there then.
+#[test]
+fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
+    let world = World::new(small());
+    world.simulator.add_fault(Fault {
+        path: "/2.0/events".into(),
+        effect: Effect::Html { status: 502 },
+        ..Fault::default()
+    });
+    let done = world.run(&["sync"]);
+    assert_refused(&done, 75, "GET /events: gave up after 6 attempts");
+    world.simulator.clear_faults();
+    let aliases =
+        |world: &World| world.simulator.counts().by_endpoint["GET /users/{user_id}/email_aliases"].calls;
+    world.ok(&["sync"]);
+    assert_eq!(aliases(&world), 200);
+    assert_equal_to_truth(&world);
+}
+
+/// Why: a Retry-After of an hour must not hang cron until noon.
+#[test]
+fn a_throttle_beyond_patience_means_try_later_at_once() {
+    let world = World::new(small());
+    world.simulator.add_fault(Fault::throttle("/2.0/users", 1, 3600));
+    assert_refused(&world.run(&["sync"]), 75, "gave up after 1 attempts");
+}
+
+/// Why: the night is wrong by what the clock is wrong.
+#[test]
+fn a_clock_off_by_an_hour_is_refused() {
+    let world = World::new(Config { date_skew_secs: 3_600, ..small() });
+    let done = finish(world.command(&["sync"]).env_remove("BOXSEAT_NOW").output().unwrap());
+    assert_refused(&done, 3, "this machine's clock is");
+    assert!(done.stderr.contains("NTP"), "{}", done.stderr);
+}
+
+/// A run that died while reading, and its spool.
+fn half_read() -> (World, PathBuf) {
+    let world = World::new(small());
+    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "read").output().unwrap();
+    assert!(died.status.code().is_none());
+    let spool = world.store().join("spool/1/pages.spool");
+    (world, spool)
+}
+
+#[test]
+fn a_torn_last_page_is_asked_for_again() {
+    let (world, spool) = half_read();
+    let bytes = std::fs::read(&spool).unwrap();
+    std::fs::write(&spool, &bytes[..bytes.len() - 7]).unwrap();
+    let done = world.ok(&["sync"]);
+    assert!(done.stderr.contains("the spool's last frame was torn"), "{}", done.stderr);
+    assert_equal_to_truth(&world);
+}
+
+#[test]
+fn a_spool_of_another_version_or_damaged_is_named_with_the_way_out() {
+    for (byte, sentence) in [(4, "it has format version"), (40, "is damaged at byte 16")] {
+        let (world, spool) = half_read();
+        let mut bytes = std::fs::read(&spool).unwrap();
+        bytes[byte] ^= 0x40;
+        std::fs::write(&spool, bytes).unwrap();
+        let done = world.run(&["sync"]);
+        assert_refused(&done, 1, sentence);
+        assert!(done.stderr.contains("pages.spool") && done.stderr.contains("move"), "{}", done.stderr);
+        std::fs::rename(spool.parent().unwrap(), world.directory().join("evidence")).unwrap();
+        world.ok(&["sync"]);
+        assert_equal_to_truth(&world);
+    }
+}
+
+/// Why: the disk of a nightly job fills up one night.
+#[test]
+fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
+    let world = World::new(small());
+    let sync = world.command(&["sync"]);
+    // A limit on file sizes is a full disk that needs no mount: writes beyond it fail instead of killing the process.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$0\" sync"]).arg(sync.get_program()).env_clear();
+    for (name, value) in sync.get_envs() {
+        limited.env(name, value.unwrap());
+    }
+    let done = finish(limited.output().unwrap());
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("pages.spool") && done.stderr.contains("File too large"), "{}", done.stderr);
+    world.ok(&["sync"]);
+    assert_equal_to_truth(&world);
+}
+
+/// Why: cron runs as another user than the one who tried it out.
+#[test]
+fn a_store_that_may_not_be_written_is_named() {
+    let world = World::new(small());
+    let store = world.store();
+    std::fs::create_dir(&store).unwrap();
+    std::fs::set_permissions(&store, PermissionsExt::from_mode(0o555)).unwrap();
+    let mut sync = world.command(&["sync"]);
+    // Root writes everywhere, so root becomes nobody, with a copy of the program where nobody can reach it.
+    let is_root =
+        std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    let program = if is_root { reachable_copy(&world) } else { PathBuf::from(sync.get_program()) };
+    let mut limited = Command::new(&program);
+    limited.arg("sync").env_clear();
+    for (name, value) in sync.env("LD_LIBRARY_PATH", program.parent().unwrap()).get_envs() {
+        limited.env(name, value.unwrap());
+    }
+    if is_root {
+        limited.uid(65_534).gid(65_534);
+    }
+    let done = finish(limited.current_dir("/").output().unwrap());
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(
+        done.stderr.contains(store.to_str().unwrap()) && done.stderr.contains("Permission denied"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("hint:"), "{}", done.stderr);
+}
+
+fn reachable_copy(world: &World) -> PathBuf {
+    let directory = world.directory().join("program");
+    std::fs::create_dir(&directory).unwrap();
+    for path in [world.directory(), &directory] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let program = directory.join("boxseat");
+    std::fs::copy(env!("CARGO_BIN_EXE_boxseat"), &program).unwrap();
+    if let Some(libraries) = option_env!("DUCKDB_LIB_DIR") {
+        for library in
+            std::fs::read_dir(libraries).unwrap().map(Result::unwrap).filter(|f| f.path().is_file())
+        {
+            let copy = directory.join(library.file_name());
+            std::fs::copy(library.path(), &copy).unwrap();
+            std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+    }
+    program
+}

@@ -1,0 +1,196 @@
+//! The verbs of an administrator who writes: making accounts, changing several things at once, logins and aliases.
+
+use crate::changes::Change;
+use crate::errors::ApiError;
+use crate::events::{Kind, NO_GROUP};
+use crate::people::{self, Person, Role, Standing};
+use crate::world::{News, World};
+
+impl World {
+    /// Makes the account of a checked body.
+    pub(crate) fn create(&mut self, change: Change, news: News) -> Result<usize, ApiError> {
+        let slot = self.people.len();
+        let id = people::id_of(self.config.seed, slot);
+        let is_app_user = change.is_platform_access_only == Some(true);
+        let login = match &change.login {
+            Some(login) if !is_app_user => login.clone(),
+            _ => format!("AppUser_{slot}_{id}@boxdevedition.com"),
+        };
+        if self.is_taken(&login) {
+            return Err(login_used());
+        }
+        let external_id = change.external_app_user_id.as_deref();
+        let is_used = |person: &Person| {
+            person.is_managed() && external_id.is_some() && person.external_app_user_id.as_deref() == external_id
+        };
+        if self.people.iter().any(is_used) {
+            return Err(ApiError::new(409, "conflict", "external_app_user_id is used by another app user"));
+        }
+        let name = change.name.clone().unwrap_or_default();
+        let mut person = Person::bare(id, &name, &login, self.now);
+        person.is_platform_access_only = is_app_user;
+        person.habit = if is_app_user { people::Habit::Machine } else { people::Habit::Often };
+        person.role = change.role.unwrap_or(Role::User);
+        change.apply(&mut person);
+        Ok(self.join(person, news))
+    }
+
+    /// Changes an account as a checked body says: one EDIT_USER however many fields, and none for leaving the enterprise.
+    pub(crate) fn update(&mut self, slot: usize, mut change: Change, news: News) -> Result<(), ApiError> {
+        let now = self.now;
+        let new_login = change.login.take().filter(|login| !login.eq_ignore_ascii_case(&self.people[slot].login));
+        let edits = change.edits() || new_login.is_some();
+        if let Some(login) = new_login {
+            self.change_login(slot, &login, news)?;
+        }
+        let new_name = change.name.take().filter(|name| **name != *self.people[slot].name);
+        if let Some(name) = new_name {
+            self.remember_names(slot, now);
+            self.people[slot].name = name.into();
+        }
+        if let Some(role) = change.role.filter(|role| *role != self.people[slot].role) {
+            self.people[slot].role = role;
+            self.note(news, now, Kind::ChangeAdminRole, slot, NO_GROUP);
+        }
+        let rolls_out = change.rolls_out;
+        if edits {
+            self.edit(slot, now, news, |person| change.apply(person));
+        }
+        if rolls_out {
+            self.roll_out(slot);
+        }
+        Ok(())
+    }
+
+    /// An alias becomes the login and the login an alias; another address of the enterprise takes its place without.
+    fn change_login(&mut self, slot: usize, login: &str, news: News) -> Result<(), ApiError> {
+        let is_it = |email: &str| email.eq_ignore_ascii_case(login);
+        let alias = self.people[slot].aliases.iter().position(|alias| is_it(&alias.email));
+        match alias {
+            Some(which) if self.people[slot].aliases[which].is_confirmed => {
+                self.swap_alias_and_login(slot, which, self.now, news);
+                Ok(())
+            }
+            None if self.is_taken(login) => Err(login_used()),
+            None if self.is_own_domain(login) => {
+                self.remember_names(slot, self.now);
+                self.people[slot].login = login.into();
+                Ok(())
+            }
+            _ => {
+                let text = "The address must be confirmed before it can become the login";
+                Err(ApiError::new(403, "user_email_confirmation_required", text))
+            }
+        }
+    }
+
+    /// Whether anybody signs in with the address, in this enterprise or elsewhere.
+    pub(crate) fn is_taken(&self, email: &str) -> bool {
+        let signs_in = |person: &Person| {
+            !matches!(person.standing, Standing::Deleted { .. })
+                && (person.login.eq_ignore_ascii_case(email)
+                    || person.aliases.iter().any(|alias| alias.email.eq_ignore_ascii_case(email)))
+        };
+        self.people.iter().chain(&self.externals).chain([&self.service]).any(signs_in)
+    }
+
+    /// Whether the domain of an address is verified for the enterprise.
+    pub(crate) fn is_own_domain(&self, email: &str) -> bool {
+        let domain = email.rsplit('@').next().unwrap_or_default();
+        domain.eq_ignore_ascii_case(&self.config.login_domain)
+    }
+}
+
+/// 409: somebody has the address already.
+pub(crate) fn login_used() -> ApiError {
+    ApiError::new(409, "user_login_already_used", "User with the specified login already exists")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::changes::{read, read_new};
+    use crate::config::Config;
+    use crate::events::Actor;
+
+    const BY_APP: News = News::By(Actor::Service);
+
+    fn world() -> World {
+        World::new(Config { users: 40, ..Config::plain() })
+    }
+
+    fn change(body: Value) -> Change {
+        read(body.as_object().expect("an object")).expect("a good body")
+    }
+
+    fn news_of(world: &mut World, act: impl FnOnce(&mut World)) -> Vec<&'static str> {
+        let before = world.log.all().len();
+        act(world);
+        world.publish();
+        world.log.all()[before..].iter().map(|event| event.kind.as_str()).collect()
+    }
+
+    #[test]
+    fn a_body_of_many_fields_is_one_edit() {
+        let mut world = world();
+        let told = news_of(&mut world, |world| {
+            let body = change(json!({"name": "New Name", "status": "inactive", "phone": "1"}));
+            world.update(5, body, BY_APP).expect("nothing stands against it");
+        });
+        assert_eq!(told, ["EDIT_USER"]);
+        assert_eq!((&*world.people[5].name, world.people[5].modified_at), ("New Name", world.now));
+        assert_eq!(
+            news_of(&mut world, |world| world.update(5, change(json!({"role": "coadmin"})), BY_APP).unwrap()),
+            ["CHANGE_ADMIN_ROLE", "EDIT_USER"]
+        );
+        let told = news_of(&mut world, |world| {
+            world.update(6, change(json!({"enterprise": null})), BY_APP).unwrap();
+        });
+        assert!(told.is_empty() && world.people[6].standing == Standing::RolledOut, "{told:?}");
+    }
+
+    #[test]
+    fn an_alias_changes_places_with_the_login() {
+        let mut world = world();
+        let old = world.people[5].login.clone();
+        world.people[5].aliases.clear();
+        world.add_alias(5, "maiden@acme.test", true);
+        world.add_alias(5, "later@acme.test", false);
+        let told = news_of(&mut world, |world| {
+            world.update(5, change(json!({"login": "Maiden@acme.test"})), BY_APP).expect("a confirmed alias");
+        });
+        assert_eq!(told, ["EMAIL_ALIAS_PRIMARY", "EDIT_USER"]);
+        assert_eq!(&*world.people[5].login, "maiden@acme.test");
+        assert!(world.people[5].aliases.iter().any(|alias| alias.email == old && alias.is_confirmed));
+
+        let refused = |world: &mut World, login: &str| {
+            world.update(5, change(json!({"login": login})), BY_APP).expect_err("refused")
+        };
+        let taken = world.people[7].login.to_string();
+        assert_eq!(refused(&mut world, &taken), login_used());
+        let unconfirmed = refused(&mut world, "later@acme.test");
+        assert_eq!(unconfirmed, refused(&mut world, "somebody@elsewhere.example"));
+        world.update(5, change(json!({"login": "plain@acme.test"})), BY_APP).expect("an address of ours");
+        assert_eq!(world.people[5].aliases.len(), 2, "no alias is made of a login that was simply replaced");
+    }
+
+    #[test]
+    fn newcomers_and_app_users() {
+        let mut world = world();
+        let new = |body: Value| read_new(body.as_object().expect("an object")).expect("a good body");
+        let ada = json!({"name": "Ada", "login": "ada.new@acme.test", "status": "inactive"});
+        let told = news_of(&mut world, |world| {
+            world.create(new(ada.clone()), BY_APP).expect("a free login");
+        });
+        assert_eq!(told, ["NEW_USER"]);
+        let made = world.people.last().expect("somebody");
+        assert_eq!((&*made.status, made.space_used, made.created_at), ("inactive", 0, world.now));
+        assert_eq!(world.create(new(ada), BY_APP), Err(login_used()));
+        let app = json!({"name": "App", "is_platform_access_only": true, "external_app_user_id": "x-1"});
+        let slot = world.create(new(app.clone()), BY_APP).expect("an app user");
+        assert!(world.people[slot].login.ends_with("@boxdevedition.com"));
+        assert!(world.create(new(app), BY_APP).is_err(), "the external id is used");
+    }
+}
