@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Run SQL against the published night, read-only
     Query(QueryArgs),
+    /// Print the data dictionary: every table and column, with its meaning
+    Schema(SchemaArgs),
     /// Start a stand-in for Box on loopback
     Simulate(SimulateArgs),
     /// Live one night of a simulated enterprise and show its licence summary
@@ -114,6 +116,18 @@ pub(crate) struct StatusArgs {}
 pub(crate) struct QueryArgs {
     /// One SQL statement, or - to read it from stdin
     pub(crate) sql: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// One table or view alone
+    pub(crate) table: Option<String>,
+    /// The tables of the lake instead of those of boxseat.duckdb
+    #[arg(long)]
+    pub(crate) lake: bool,
+    /// A page of Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Args)]

@@ -46,6 +46,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Publish(args) => commands::publish::run(&global, &args, printer),
         Command::Status(args) => commands::status::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),
+        Command::Schema(args) => commands::schema::run(&args, printer),
         Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
         Command::Completions(args) => commands::completions::run(&args),
