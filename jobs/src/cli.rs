@@ -88,6 +88,12 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Run SQL against the published night, read-only
     Query(QueryArgs),
+    /// Say whether boxseat could run here tonight: configuration, credentials, scopes, clock, disk
+    Check(CheckArgs),
+    /// Say whether last night can be trusted: raw pages, lake and file against each other
+    Verify(VerifyArgs),
+    /// Normalise the kept raw pages again, as new runs in the place of the old ones, without a call
+    Replay(ReplayArgs),
     /// Print the data dictionary: every table and column, with its meaning
     Schema(SchemaArgs),
     /// Start a stand-in for Box on loopback
@@ -116,6 +122,23 @@ pub(crate) struct StatusArgs {}
 pub(crate) struct QueryArgs {
     /// One SQL statement, or - to read it from stdin
     pub(crate) sql: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Also read so many users from Box and compare them; costs a call each
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) live: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The first run to replay; every later one follows
+    #[arg(long, value_name = "RUN")]
+    pub(crate) from: u64,
 }
 
 #[derive(Debug, Args)]

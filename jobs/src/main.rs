@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod calls;
 mod cli;
 mod clock;
 mod commands;
@@ -43,6 +44,9 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
     let Cli { global, command } = cli;
     match command {
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
+        Command::Replay(args) => commands::replay::run(&global, &args, printer),
+        Command::Verify(args) => on_runtime(commands::verify::run(&global, &args, printer)),
+        Command::Check(args) => on_runtime(commands::check::run(&global, &args, printer)),
         Command::Publish(args) => commands::publish::run(&global, &args, printer),
         Command::Status(args) => commands::status::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),

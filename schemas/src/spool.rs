@@ -78,6 +78,8 @@ pub enum CallOutcome {
 pub enum Request {
     /// `GET /users/me`.
     Me,
+    /// `GET /users/{id}`.
+    User { user_id: String },
     /// `GET /users` by marker.
     Users { marker: Option<String> },
     /// `GET /groups` by offset.
@@ -97,6 +99,7 @@ impl Request {
     pub fn endpoint(&self) -> &'static str {
         match self {
             Request::Me => "GET /users/me",
+            Request::User { .. } => "GET /users/{id}",
             Request::Users { .. } => "GET /users",
             Request::Groups { .. } => "GET /groups",
             Request::GroupMemberships { .. } => "GET /groups/{id}/memberships",

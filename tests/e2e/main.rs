@@ -11,4 +11,5 @@ mod commands;
 mod interruption;
 mod nights;
 mod support;
+mod trust;
 mod truth;

@@ -1,10 +1,14 @@
 //! One file per command.
 
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+mod findings;
 pub(crate) mod publish;
 pub(crate) mod query;
+pub(crate) mod replay;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod verify;

@@ -1,27 +1,19 @@
 //! From the seal to the published file: the commit protocol. Every step may be the last one before a kill; the next start comes
 //! here again, and each step finds out by itself whether it is done.
 
-use boxseat_output::warehouse::{self, Build, LoadedRows, Pending, Purpose, TableRows};
+use boxseat_output::warehouse::{self, Build, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
-use boxseat_pipeline::ids::fingerprint;
-use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, RunStatus, SyncRun, current};
-use boxseat_schemas::table::{
-    EMAIL_ALIASES, EVENT_COVERAGE, EVENTS, GROUPS, MEMBERSHIPS, REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS,
-    Table, USERS,
-};
-use chrono::{DateTime, TimeDelta, Utc};
-
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use boxseat_schemas::table::RUN_ROWS;
 
 use super::failpoint::reach;
+use super::load::{Loaded, commit, commit_row, load};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// How a start of `sync` or `publish` ended.
+/// How a start of `sync`, `replay` or `publish` ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// The run's row; the latest night's when nothing was read.
@@ -39,25 +31,33 @@ pub(super) fn finish(
 ) -> Result<Outcome, CommandError> {
     note_attempt(store, reservation)?;
     reach("sealed");
+    let (outcome, checked) =
+        make_visible(store, settings, reservation, reservation.run_number, clock, Purpose::Publish)?;
+    checked.publish(&settings.access)?;
+    reach("published");
+    sweep_spools(store, settings, &store.lake().sync_runs()?)?;
+    Ok(outcome)
+}
+
+/// Everything up to the visible moment; what is left is renaming the file, or dropping it.
+pub(super) fn make_visible(
+    store: &Store,
+    settings: &Settings,
+    reservation: &Reservation,
+    read_as: RunNumber,
+    clock: &Clock,
+    purpose: Purpose,
+) -> Result<(Outcome, warehouse::Checked), CommandError> {
     let enterprise_id = store.enterprise_id().ok_or_else(|| {
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
     let mut runs = store.lake().sync_runs()?;
-    let loaded = load(store, settings, reservation, &runs, enterprise_id)?;
-    let run = SyncRun { finished_at: clock().max(reservation.started_at), ..loaded.row };
+    let Loaded { row, tables, commands } = load(store, settings, reservation, read_as, &runs, enterprise_id)?;
+    let run = SyncRun { finished_at: clock().max(reservation.started_at), ..row };
     runs.push(run.clone());
-    let pending = Pending { run_number: run.run_number, tables: loaded.tables };
-    let build = Build {
-        store: store.root(),
-        lake: store.lake(),
-        runs: &runs,
-        pending: Some(&pending),
-        purpose: Purpose::Publish,
-        enterprise_id,
-        settings: &settings.report,
-        resources: &settings.resources,
-    };
+    let pending = Pending { run_number: run.run_number, tables };
     reach("loaded");
+    let build = Build { pending: Some(&pending), purpose, ..build_of(store, settings, &runs, enterprise_id) };
     let checked = warehouse::build(&build)?.check()?;
     reach("checked");
     let run_rows = checked.run_rows().cloned();
@@ -66,27 +66,15 @@ pub(super) fn finish(
     commit_row(store, &run, enterprise_id)?;
     // The visible moment has passed; from here a kill costs a publish, not a night.
     reach("visible");
-    checked.publish(&settings.access)?;
-    reach("published");
-    sweep_spools(store, settings, &runs)?;
-    Ok(Outcome { run, tables: pending.tables })
+    commands.remove()?;
+    Ok((Outcome { run, tables: pending.tables }, checked))
 }
 
 /// Builds and publishes the latest night from the lake alone.
 pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outcome, CommandError> {
     let runs = store.lake().sync_runs()?;
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
-    let build = Build {
-        store: store.root(),
-        lake: store.lake(),
-        runs: &runs,
-        pending: None,
-        purpose: Purpose::Publish,
-        enterprise_id,
-        settings: &settings.report,
-        resources: &settings.resources,
-    };
-    let checked = warehouse::build(&build)?.check()?;
+    let checked = warehouse::build(&build_of(store, settings, &runs, enterprise_id))?.check()?;
     let night = checked.night();
     checked.publish(&settings.access)?;
     let run = runs
@@ -96,10 +84,22 @@ pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outco
     Ok(Outcome { run, tables: Vec::new() })
 }
 
-/// Appends a run's only row.
-pub(super) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> Result<(), CommandError> {
-    let batch = SyncRun::to_batch(std::slice::from_ref(row), enterprise_id);
-    commit(store, &SYNC_RUNS, row.run_number, std::iter::once(batch)).map(drop)
+fn build_of<'a>(
+    store: &'a Store,
+    settings: &'a Settings,
+    runs: &'a [SyncRun],
+    enterprise_id: &'a str,
+) -> Build<'a> {
+    Build {
+        store: store.root(),
+        lake: store.lake(),
+        runs,
+        pending: None,
+        purpose: Purpose::Publish,
+        enterprise_id,
+        settings: &settings.report,
+        resources: &settings.resources,
+    }
 }
 
 /// How often loading a sealed run was begun.
@@ -116,151 +116,16 @@ fn note_attempt(store: &Store, reservation: &Reservation) -> Result<(), CommandE
     append().map_err(|e| CommandError::failed(format!("cannot write {}", path.display()), e))
 }
 
-struct Loaded {
-    row: SyncRun,
-    tables: Vec<LoadedRows>,
-}
-
-/// Commits every table of the run but the two that need the others.
-fn load(
-    store: &Store,
-    settings: &Settings,
-    reservation: &Reservation,
-    runs: &[SyncRun],
-    enterprise_id: &str,
-) -> Result<Loaded, CommandError> {
-    let number = reservation.run_number;
-    let dir = store.spool(number);
-    let mut night = Normaliser::open(&dir, reservation, enterprise_id, settings.privacy)?;
-    let mut tables = Vec::new();
-    let mut totals = Tally::default();
-    let mut loaded = |table: &'static Table, (rows_in_lake, tally): (u64, Tally)| {
-        totals.rejected += tally.rejected;
-        totals.unknown_fields += tally.unknown_fields;
-        tables.push(LoadedRows { counted: rows_of(table, tally), rows_in_lake });
-    };
-    loaded(&USERS, load_table(store, &USERS, number, &mut night.users()?)?);
-    loaded(&GROUPS, load_table(store, &GROUPS, number, &mut night.groups()?)?);
-    loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
-    loaded(&EMAIL_ALIASES, load_table(store, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
-    let known = known_events(store, reservation, runs)?;
-    let (late_events, day_counts) = {
-        let mut events = night.events(&known)?;
-        loaded(&EVENTS, load_table(store, &EVENTS, number, &mut events)?);
-        (events.stage.late_events, std::mem::take(&mut events.stage.day_counts))
-    };
-    let coverage = night.coverage(&day_counts, &known, &settings.quiet_dates);
-    commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
-    commit(store, &RUN_CALLS, number, std::iter::once(night.run_calls()))?;
-    if totals.rejected > 0 {
-        load_table(store, &REJECTS, number, &mut night.rejects()?)?;
-    } else {
-        commit(store, &REJECTS, number, std::iter::empty())?;
-    }
-    let calls = night.index().calls_total();
-    let big = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let row = SyncRun {
-        calls_count: big(calls.calls),
-        retries_count: big(calls.retries),
-        waited_seconds: big(night.index().waited_seconds()),
-        late_events_count: big(late_events),
-        unknown_fields_count: big(totals.unknown_fields),
-        rejects_count: big(totals.rejected),
-        ..SyncRun::ended(reservation, RunStatus::Complete, reservation.started_at)
-    };
-    Ok(Loaded { row, tables })
-}
-
-/// Commits one table. Rows that an earlier attempt committed are still counted here, because the tallies and what the night
-/// lists come from walking them.
-fn load_table<S: Stage>(
-    store: &Store,
-    table: &'static Table,
-    run: RunNumber,
-    batches: &mut Batches<'_, S>,
-) -> Result<(u64, Tally), CommandError> {
-    reach(&format!("before {}", table.name));
-    let committed = store.lake().commit(table, run, batches)?;
-    reach(&format!("after {}", table.name));
-    for rest in &mut *batches {
-        rest?;
-    }
-    Ok((committed.rows, batches.tally()))
-}
-
-fn commit(
-    store: &Store,
-    table: &'static Table,
-    run: RunNumber,
-    batches: impl Iterator<Item = RecordBatch>,
-) -> Result<u64, CommandError> {
-    let mut batches = batches.map(Ok::<_, std::convert::Infallible>);
-    reach(&format!("before {}", table.name));
-    Ok(store.lake().commit(table, run, &mut batches)?.rows)
-}
-
-fn rows_of(table: &Table, tally: Tally) -> TableRows {
-    TableRows {
-        table_name: table.name.to_owned(),
-        rows_from_box: tally.from_box,
-        rows_carried: 0,
-        rows_duplicate: tally.duplicate,
-        rows_rejected: tally.rejected,
-        rows_dropped: tally.dropped,
-    }
-}
-
-/// What current runs hold of the window, and how busy the weeks before it were.
-fn known_events(
-    store: &Store,
-    reservation: &Reservation,
-    runs: &[SyncRun],
-) -> Result<KnownEvents, CommandError> {
-    let current: Vec<RunNumber> = current(runs)
-        .into_iter()
-        .map(|run| run.run_number)
-        .filter(|run| *run != reservation.run_number && Some(*run) != reservation.replaces_run_number)
-        .collect();
-    let previous_window_to = runs
-        .iter()
-        .find(|run| Some(run.run_number) == reservation.base_run_number)
-        .map(|run| run.window_to_at);
-    let mut known = KnownEvents { previous_window_to, ..KnownEvents::default() };
-    if current.is_empty() {
-        return Ok(known);
-    }
-    let window_from = reservation.window_from_at;
-    let mut earlier_days = DayCounts::new();
-    for batch in store.lake().events_since(window_from - MEDIAN_SPAN, &current)? {
-        let batch = batch?;
-        let (ids, times) =
-            (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<TimestampMicrosecondType>());
-        for (id, micros) in ids.iter().zip(times.iter()) {
-            let (Some(id), Some(at)) = (id, micros.and_then(DateTime::<Utc>::from_timestamp_micros)) else {
-                continue;
-            };
-            if at >= window_from {
-                known.ids.insert(fingerprint(id));
-            } else {
-                *earlier_days.entry(at.date_naive()).or_default() += 1;
-            }
-        }
-    }
-    known.earlier_days = earlier_days;
-    Ok(known)
-}
-
-/// The weeks before the window whose weekdays say what is usual, and a day to spare.
-const MEDIAN_SPAN: TimeDelta = TimeDelta::days(29);
-
-/// Removes the raw pages of runs that ended, except those of the newest few.
+/// Removes the raw pages of runs that ended, except those of the newest few; a replay lives on the spool of the run it replaces.
 fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<(), CommandError> {
     let mut ended: Vec<u64> =
         runs.iter().filter(|run| run.status != RunStatus::Failed).map(|run| run.run_number.0).collect();
     ended.sort_unstable();
-    let kept = ended.len().saturating_sub(settings.raw_retention_runs);
-    for number in &ended[..kept] {
-        let dir = store.spool(RunNumber(*number));
+    let mut kept: Vec<u64> = current(runs).iter().map(|run| root(runs, run).0).collect();
+    kept.sort_unstable();
+    let kept = &kept[kept.len().saturating_sub(settings.raw_retention_runs)..];
+    for number in ended.into_iter().filter(|number| !kept.contains(number)) {
+        let dir = store.spool(RunNumber(number));
         if dir.path().exists() {
             std::fs::remove_dir_all(dir.path()).map_err(|e| {
                 CommandError::failed(format!("cannot remove the old spool {}", dir.path().display()), e)
@@ -268,4 +133,15 @@ fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<
         }
     }
     Ok(())
+}
+
+/// The run whose spool a run was made from: itself, or the one its chain of replays began with.
+pub(crate) fn root(runs: &[SyncRun], run: &SyncRun) -> RunNumber {
+    let mut number = run.run_number;
+    while let Some(replaced) =
+        runs.iter().find(|run| run.run_number == number).and_then(|run| run.replaces_run_number)
+    {
+        number = replaced;
+    }
+    number
 }

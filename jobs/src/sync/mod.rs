@@ -6,7 +6,9 @@
 
 mod failpoint;
 mod finish;
+mod load;
 mod read;
+mod replay;
 mod start;
 
 use std::sync::Arc;
@@ -21,7 +23,9 @@ use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
 
-pub(crate) use finish::{Outcome, publish_latest};
+pub(crate) use finish::{Outcome, publish_latest, root};
+pub(crate) use load::known_events;
+pub(crate) use replay::replay;
 pub(crate) use start::open_runs;
 
 /// What one start is asked to do.
@@ -105,6 +109,6 @@ impl Night<'_> {
         );
         let row = SyncRun::ended(reservation, status, (self.clock)());
         let enterprise_id = store.enterprise_id().unwrap_or("unknown");
-        tokio::task::block_in_place(|| finish::commit_row(store, &row, enterprise_id))
+        tokio::task::block_in_place(|| load::commit_row(store, &row, enterprise_id))
     }
 }

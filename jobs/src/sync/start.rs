@@ -101,6 +101,8 @@ pub(super) fn decide(
     let is_young = |reservation: &Reservation| now - reservation.started_at < settings.resume;
     if let Some(OpenRun { reservation, state }) = open_runs(store, &runs)?.into_iter().next() {
         return Ok(match state {
+            // A replay has no spool of its own and costs no call: it is given up and may be made anew.
+            _ if reservation.kind == RunKind::Replay => Start::GiveUp(reservation, RunStatus::Abandoned),
             OpenState::Sealed if attempts(store, &reservation) >= MAX_ATTEMPTS => {
                 Start::GiveUp(reservation, RunStatus::Failed)
             }
@@ -143,8 +145,7 @@ fn reserve(
     now: DateTime<Utc>,
 ) -> Result<Reservation, CommandError> {
     let base = latest_night(runs);
-    let last = store.lake().reservations()?.last().map_or(RunNumber(0), |last| last.run_number);
-    let run_number = last.max(runs.iter().map(|run| run.run_number).max().unwrap_or(RunNumber(0))).next();
+    let run_number = next_number(store)?;
     // Box is asked in whole seconds.
     let window_to_at = (now - settings.settle).trunc_subsecs(0);
     let oldest = window_to_at - settings.login_window;
@@ -174,6 +175,11 @@ fn reserve(
     store.lake().reserve(&reservation)?;
     reach("reserved");
     Ok(reservation)
+}
+
+/// The number after every number ever reserved.
+pub(super) fn next_number(store: &Store) -> Result<RunNumber, CommandError> {
+    Ok(store.lake().reservations()?.last().map_or(RunNumber(0), |last| last.run_number).next())
 }
 
 /// One walk for a nightly window; a long first one is split, so that its pages are asked for side by side.

@@ -102,7 +102,10 @@ impl BoxReader {
         let url = self.url(request, events);
         let vanishable = matches!(
             request,
-            Request::GroupMemberships { .. } | Request::UserMemberships { .. } | Request::EmailAliases { .. }
+            Request::User { .. }
+                | Request::GroupMemberships { .. }
+                | Request::UserMemberships { .. }
+                | Request::EmailAliases { .. }
         );
         self.get(request, url, vanishable).await
     }
@@ -126,6 +129,7 @@ impl BoxReader {
         let mut url = self.shared.api_url.clone();
         let segments: &[&str] = match request {
             Request::Me => &["users", "me"],
+            Request::User { user_id } => &["users", user_id],
             Request::Users { .. } => &["users"],
             Request::Groups { .. } => &["groups"],
             Request::GroupMemberships { group_id, .. } => &["groups", group_id, "memberships"],
@@ -137,7 +141,7 @@ impl BoxReader {
         let limit = PAGE_LIMIT.to_string();
         let mut query = url.query_pairs_mut();
         match request {
-            Request::Me => {
+            Request::Me | Request::User { .. } => {
                 query.append_pair("fields", USER_FIELDS);
             }
             Request::Users { marker } => {

@@ -165,7 +165,7 @@ impl Meter {
     /// Counts a page.
     pub fn count(&self, request: &Request, rows: u64, walks: &Walks) {
         let stream = match request {
-            Request::Me => return,
+            Request::Me | Request::User { .. } => return,
             Request::Users { .. } => &self.users,
             Request::Groups { .. } => &self.groups,
             Request::GroupMemberships { .. } | Request::UserMemberships { .. } => &self.memberships,

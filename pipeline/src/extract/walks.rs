@@ -220,7 +220,7 @@ impl Walks {
                     reason: "the user is in more than 10,000 groups, and Box lists no further".into(),
                 }),
             },
-            Request::EmailAliases { .. } => Ok(true),
+            Request::EmailAliases { .. } | Request::User { .. } => Ok(true),
             Request::Events { slice, login_only, position } => {
                 match self.slices[*slice as usize].next(position.as_ref(), page) {
                     Next::Page(position) => {

@@ -52,6 +52,20 @@ pub struct EndpointCalls {
     pub errors: u64,
 }
 
+impl EndpointCalls {
+    /// Counts a call that left no page.
+    pub fn count(&mut self, outcome: CallOutcome) {
+        self.calls += 1;
+        match outcome {
+            CallOutcome::Done => {}
+            CallOutcome::Throttled => self.throttled += 1,
+            CallOutcome::Retried | CallOutcome::Failed => self.errors += 1,
+        }
+        // The call that follows a refused or failed one repeats it.
+        self.retries += u64::from(matches!(outcome, CallOutcome::Throttled | CallOutcome::Retried));
+    }
+}
+
 impl Walk {
     fn take(&mut self, number: u32, offset: u64, received_at: DateTime<Utc>) {
         if number > self.number {
@@ -87,17 +101,7 @@ impl Index {
         let (request, received_at, status, walk) = match frame {
             Frame::Call { endpoint, at, outcome, waited_seconds } => {
                 self.waited_seconds += waited_seconds;
-                let calls = self.calls.entry((at.date_naive(), endpoint)).or_default();
-                calls.calls += 1;
-                match outcome {
-                    CallOutcome::Done => {}
-                    CallOutcome::Throttled => calls.throttled += 1,
-                    CallOutcome::Retried | CallOutcome::Failed => calls.errors += 1,
-                }
-                // The call that follows a refused or failed one repeats it.
-                if matches!(outcome, CallOutcome::Throttled | CallOutcome::Retried) {
-                    calls.retries += 1;
-                }
+                self.calls.entry((at.date_naive(), endpoint)).or_default().count(outcome);
                 return;
             }
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
@@ -106,7 +110,7 @@ impl Index {
         calls.calls += 1;
         calls.errors += u64::from(status != 200);
         match &request {
-            Request::Me => {}
+            Request::Me | Request::User { .. } => {}
             Request::Users { .. } => self.users.take(walk, offset, received_at),
             Request::Groups { .. } => self.groups.take(walk, offset, received_at),
             Request::GroupMemberships { group_id, .. } => {

@@ -25,6 +25,7 @@ pub use stage::{Batches, PageOf, Stage, Tally};
 use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
+use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::table::{EVENT_COVERAGE, RUN_CALLS, Rows};
 use chrono::{DateTime, Utc};
@@ -57,17 +58,19 @@ pub struct KnownEvents {
 }
 
 impl<'a> Normaliser<'a> {
-    /// Opens a spool and indexes its frames.
+    /// Opens the spool that was read as run `read_as` and indexes its frames; `reservation` is the run it becomes, the same or
+    /// its replay.
     ///
     /// # Errors
     /// `Disk` or `Damaged`.
     pub fn open(
         dir: &SpoolDir,
+        read_as: RunNumber,
         reservation: &'a Reservation,
         enterprise_id: &str,
         privacy: Privacy,
     ) -> Result<Self, Error> {
-        let spool = SpoolReader::open(dir, reservation.run_number.0)?;
+        let spool = SpoolReader::open(dir, read_as.0)?;
         let index = Index::read(&spool, reservation.event_slices)?;
         Ok(Self {
             spool,

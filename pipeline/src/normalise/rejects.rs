@@ -39,7 +39,7 @@ impl Stage for Rejects<'_> {
                     ("email_aliases", serde_json::from_str::<EmailAlias>(raw).err())
                 }
                 Request::Events { .. } => ("events", serde_json::from_str::<Event<'_>>(raw).err()),
-                Request::Me => continue,
+                Request::Me | Request::User { .. } => continue,
             };
             let Some(reason) = reason else { continue };
             tally.from_box += 1;

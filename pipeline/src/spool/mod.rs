@@ -12,7 +12,7 @@
 mod reader;
 mod writer;
 
-pub use reader::{Frames, SpoolReader};
+pub use reader::{Frames, SpoolReader, Whole};
 pub use writer::{SealRecord, SpoolWriter};
 
 use std::path::{Path, PathBuf};
@@ -40,6 +40,11 @@ impl SpoolDir {
     /// The mark that the run is whole and may be loaded.
     pub fn sealed(&self) -> PathBuf {
         self.0.join("SEALED")
+    }
+
+    /// What `SEALED` says; `None` when the spool is gone or was never sealed.
+    pub fn seal_record(&self) -> Option<SealRecord> {
+        serde_json::from_slice(&std::fs::read(self.sealed()).ok()?).ok()
     }
 
     /// The mark that a guard refused the run.

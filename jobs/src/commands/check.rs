@@ -1,0 +1,198 @@
+//! `boxseat check`: could it run here tonight? Every probe is a GET, and counts like any call.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use boxseat_pipeline::client::{Answer, BoxReader, EventQuery};
+use boxseat_pipeline::guard;
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::event_types::LOGIN;
+use boxseat_schemas::spool::Request;
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::findings::Findings;
+use crate::calls::CommandCalls;
+use crate::cli::{CheckArgs, Global};
+use crate::clock::data_clock;
+use crate::config::{Settings, credentials};
+use crate::error::{CommandError, USAGE};
+use crate::printer::Printer;
+use crate::store::Store;
+
+/// Less free space than this is a warning.
+const FREE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let settings = Settings::load(global)?;
+    settings.refuse_rehearsal_against_box()?;
+    let mut findings = Findings::default();
+    findings.pass("configuration", "every key is known".to_owned());
+    let store = store(&settings, &mut findings);
+    disk(&settings.store, &mut findings);
+    match credentials() {
+        Err(e) => findings.fail("credentials", e.lines().join(": "), &e.hints().join("; ")),
+        Ok(credentials) => {
+            let clock = data_clock(settings.rehearsed_now);
+            match &store {
+                None => findings.skip("Box", "calls could not be counted without a store".to_owned()),
+                Some(store) => {
+                    let calls = CommandCalls::begin(store.root(), &clock)?;
+                    let reader = BoxReader::new(
+                        &settings.endpoints.client,
+                        credentials,
+                        calls.clone(),
+                        Arc::clone(&clock),
+                    )?;
+                    let window = EventQuery {
+                        created_after: clock() - TimeDelta::hours(1),
+                        created_before: clock(),
+                        event_types: vec![LOGIN.to_owned()],
+                    };
+                    Probes { reader, calls, window, bound: store.enterprise_id().map(str::to_owned) }
+                        .run(&mut findings)
+                        .await?;
+                }
+            }
+        }
+    }
+    let failures = findings.failures();
+    let verdict = match failures {
+        0 => "boxseat can run here.".to_owned(),
+        1 => "1 thing must be mended first.".to_owned(),
+        n => format!("{n} things must be mended first."),
+    };
+    findings.print(printer, "check", &[("ready", json!(failures == 0)), ("verdict", json!(verdict))])?;
+    Ok(if failures == 0 { 0 } else { USAGE })
+}
+
+fn store(settings: &Settings, findings: &mut Findings) -> Option<Store> {
+    let opened = Store::open_or_create(&settings.store, &settings.access, uuid::Uuid::new_v4())
+        .and_then(|store| Store::lock(store.root()).map(|lock| (store, lock)));
+    match opened {
+        Ok((store, _lock)) => {
+            let bound = store
+                .enterprise_id()
+                .map_or_else(|| "not bound yet".to_owned(), |id| format!("bound to enterprise {id}"));
+            findings.pass("store", format!("{} can be written, {bound}", settings.store.display()));
+            Some(store)
+        }
+        Err(e) if e.exit_code() == crate::error::TRY_LATER => {
+            findings.warn("store", e.lines().join(": "), "nothing, when that is the nightly job");
+            Store::open(&settings.store, &settings.access).ok()
+        }
+        Err(e) => {
+            findings.fail("store", e.lines().join(": "), &e.hints().join("; "));
+            None
+        }
+    }
+}
+
+fn disk(store: &Path, findings: &mut Findings) {
+    match rustix::fs::statvfs(store) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let detail = format!("{:.1} GiB free", free as f64 / (1u64 << 30) as f64);
+            if free < FREE_BYTES {
+                findings.warn(
+                    "disk",
+                    detail,
+                    "make room: a night needs its raw pages, its lake files and a second DuckDB file",
+                );
+            } else {
+                findings.pass("disk", detail);
+            }
+        }
+        Err(e) => findings.skip("disk", format!("cannot be measured: {e}")),
+    }
+}
+
+/// The calls a night makes, one of each.
+struct Probes {
+    reader: BoxReader,
+    calls: Arc<CommandCalls>,
+    window: EventQuery,
+    bound: Option<String>,
+}
+
+impl Probes {
+    async fn run(&self, findings: &mut Findings) -> Result<(), CommandError> {
+        let Some(me) = self.ask("credentials", Request::Me, findings).await? else { return Ok(()) };
+        let me: User = serde_json::from_slice(&me.body)
+            .map_err(|e| CommandError::failed("Box's answer to /users/me cannot be read", e))?;
+        let enterprise = me.enterprise.and_then(|enterprise| enterprise.id);
+        match (&enterprise, &self.bound) {
+            (None, _) => {
+                findings.fail(
+                    "enterprise",
+                    "these credentials belong to no enterprise".to_owned(),
+                    guard::Refusal::NoEnterprise.hint(),
+                );
+            }
+            (Some(found), Some(bound)) if found != bound => {
+                let refusal = guard::Refusal::OtherEnterprise { found: found.clone(), bound: bound.clone() };
+                findings.fail("enterprise", refusal.to_string(), refusal.hint());
+            }
+            (Some(found), _) => findings.pass(
+                "enterprise",
+                format!("{found}, signed in as {}", me.login.as_deref().unwrap_or(&me.id)),
+            ),
+        }
+        match guard::clock(self.reader.skew_secs()) {
+            Ok(()) => {
+                findings.pass("clock", format!("{} s from Box's", self.reader.skew_secs().unwrap_or(0)))
+            }
+            Err(refusal) => findings.fail("clock", refusal.to_string(), refusal.hint()),
+        }
+        let users = self.ask("scope: Manage users (list)", Request::Users { marker: None }, findings).await?;
+        if let Some(page) = &users {
+            let listed = &page.summary.listed;
+            if listed.iter().all(|user| *user.id == *me.id) && page.summary.next_marker.is_none() {
+                let refusal = guard::Refusal::SelfOnly { login: me.login.clone().unwrap_or(me.id) };
+                findings.fail("application access", refusal.to_string(), refusal.hint());
+            } else {
+                findings.pass("application access", format!("{} users on the first page", listed.len()));
+            }
+            if let Some(user) = listed.first() {
+                self.ask(
+                    "scope: Manage users (aliases)",
+                    Request::EmailAliases { user_id: user.id.to_string() },
+                    findings,
+                )
+                .await?;
+            }
+        }
+        let groups = self.ask("scope: Manage groups (list)", Request::Groups { offset: 0 }, findings).await?;
+        if let Some(group) =
+            groups.iter().flat_map(|page| &page.summary.listed).find(|group| !group.is_all_users_group)
+        {
+            let request = Request::GroupMemberships { group_id: group.id.to_string(), offset: 0 };
+            self.ask("scope: Manage groups (members)", request, findings).await?;
+        }
+        let events = Request::Events { slice: 0, login_only: true, position: None };
+        self.ask("scope: Manage enterprise properties (admin log)", events, findings).await?;
+        findings.pass("quota", format!("{} calls made by this check", self.reader.calls() + 1));
+        Ok(())
+    }
+
+    /// One probe; a refusal is a finding with what to tick, not the end of the check.
+    async fn ask(
+        &self,
+        name: &str,
+        request: Request,
+        findings: &mut Findings,
+    ) -> Result<Option<Answer>, CommandError> {
+        match self.reader.ask(&request, Some(&self.window)).await {
+            Ok(answer) => {
+                self.calls.answered(request.endpoint())?;
+                findings.pass(name, request.endpoint().to_owned());
+                Ok(Some(answer))
+            }
+            Err(e) => {
+                let error = CommandError::from(e);
+                findings.fail(name, error.lines().join(": "), &error.hints().join("; "));
+                Ok(None)
+            }
+        }
+    }
+}

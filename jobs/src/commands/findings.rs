@@ -1,0 +1,117 @@
+//! What `check` and `verify` found, one line each.
+
+use serde_json::{Value, json};
+
+use crate::cli::Format;
+use crate::error::CommandError;
+use crate::printer::{Grid, Printer};
+
+/// One thing looked at.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    name: String,
+    result: Outcome,
+    detail: String,
+    /// What to do about it.
+    remedy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Ok,
+    Note,
+    Skipped,
+    Warning,
+    Failed,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Skipped => "skipped",
+            Self::Warning => "warning",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+impl Finding {
+    pub(crate) fn pass(name: &str, detail: String) -> Self {
+        Self { name: name.to_owned(), result: Outcome::Ok, detail, remedy: None }
+    }
+
+    pub(crate) fn fail(name: &str, detail: String, remedy: &str) -> Self {
+        Self { name: name.to_owned(), result: Outcome::Failed, detail, remedy: Some(remedy.to_owned()) }
+    }
+}
+
+/// All of them, in the order they were looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(crate) fn add(&mut self, finding: Finding) {
+        self.0.push(finding);
+    }
+
+    pub(crate) fn pass(&mut self, name: &str, detail: String) {
+        self.add(Finding::pass(name, detail));
+    }
+
+    pub(crate) fn note(&mut self, name: &str, detail: String) {
+        self.add(Finding { name: name.to_owned(), result: Outcome::Note, detail, remedy: None });
+    }
+
+    pub(crate) fn skip(&mut self, name: &str, detail: String) {
+        self.add(Finding { name: name.to_owned(), result: Outcome::Skipped, detail, remedy: None });
+    }
+
+    pub(crate) fn warn(&mut self, name: &str, detail: String, remedy: &str) {
+        let remedy = Some(remedy.to_owned());
+        self.add(Finding { name: name.to_owned(), result: Outcome::Warning, detail, remedy });
+    }
+
+    pub(crate) fn fail(&mut self, name: &str, detail: String, remedy: &str) {
+        self.add(Finding::fail(name, detail, remedy));
+    }
+
+    pub(crate) fn failures(&self) -> usize {
+        self.0.iter().filter(|finding| finding.result == Outcome::Failed).count()
+    }
+
+    /// A table for people with the verdict below it; one object for programs.
+    pub(crate) fn print(
+        &self,
+        printer: &Printer,
+        name: &str,
+        verdict: &[(&str, Value)],
+    ) -> Result<(), CommandError> {
+        if printer.format() == Format::Json {
+            let findings: Vec<Value> = self
+                .0
+                .iter()
+                .map(|f| json!({ "name": f.name, "result": f.result.word(), "detail": f.detail, "remedy": f.remedy }))
+                .collect();
+            let mut body = json!({ name: findings });
+            for (key, value) in verdict {
+                body[*key] = value.clone();
+            }
+            return printer.json(body);
+        }
+        let row = |f: &Finding| {
+            [f.name.as_str(), f.result.word(), &f.detail, f.remedy.as_deref().unwrap_or_default()]
+                .map(|text| Value::String(text.to_owned()))
+                .to_vec()
+        };
+        let columns = ["looked at", "result", "detail", "what to do"].map(str::to_owned).to_vec();
+        printer.grid(name, &Grid { columns, rows: self.0.iter().map(row).collect() })?;
+        match verdict.last() {
+            Some((_, Value::String(sentence))) if printer.format() == Format::Table => {
+                printer.out(&format!("{sentence}\n"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

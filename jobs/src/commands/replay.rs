@@ -1,0 +1,21 @@
+//! `boxseat replay`: kept raw pages again, after a mistake in normalising was mended.
+
+use boxseat_schemas::RunNumber;
+
+use crate::cli::{Global, ReplayArgs};
+use crate::clock::data_clock;
+use crate::config::Settings;
+use crate::error::{CommandError, REJECTS};
+use crate::printer::Printer;
+use crate::store::Store;
+use crate::sync::replay;
+
+pub(crate) fn run(global: &Global, args: &ReplayArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let settings = Settings::load(global)?;
+    let store = Store::open(&settings.store, &settings.access)?;
+    let _lock = Store::lock(store.root())?;
+    let clock = data_clock(settings.rehearsed_now);
+    let outcome = replay(&store, &settings, &clock, RunNumber(args.from))?;
+    super::sync::report(printer, &settings, &outcome)?;
+    Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
+}

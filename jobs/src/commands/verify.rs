@@ -1,0 +1,369 @@
+//! `boxseat verify`: raw pages, lake and published file against each other, and on request against Box.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use boxseat_output::query::query;
+use boxseat_output::warehouse;
+use boxseat_pipeline::client::BoxReader;
+use boxseat_pipeline::normalise::{Batches, KnownEvents, Normaliser, Stage, Tally};
+use boxseat_pipeline::spool::SpoolReader;
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::run::{Reservation, SyncRun, latest_night};
+use boxseat_schemas::spool::Request;
+use boxseat_schemas::table::{EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, Table, USERS};
+use serde_json::{Value, json};
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+
+use super::findings::{Finding, Findings};
+use crate::calls::CommandCalls;
+use crate::cli::{Global, VerifyArgs};
+use crate::clock::data_clock;
+use crate::config::{Settings, credentials};
+use crate::error::{CommandError, FAILED};
+use crate::printer::Printer;
+use crate::store::Store;
+use crate::sync::{known_events, root};
+
+pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let settings = Settings::load(global)?;
+    let store = Store::open(&settings.store, &settings.access)?;
+    // Nobody may publish or sweep while counts are compared.
+    let _lock = Store::lock(store.root())?;
+    let runs = store.lake().sync_runs()?;
+    let night = latest_night(&runs).ok_or_else(|| {
+        CommandError::usage("no run is complete yet, so there is no night to verify")
+            .hint("run `boxseat sync`")
+    })?;
+    let mut findings = Findings::default();
+    tokio::task::block_in_place(|| offline(&store, &settings, &runs, night, &mut findings))?;
+    if args.live > 0 {
+        settings.refuse_rehearsal_against_box()?;
+        live(&store, &settings, args.live, &mut findings).await?;
+    }
+    let trusted = findings.failures() == 0;
+    let verdict = format!(
+        "The night of {} (run {}) {}.",
+        night.snapshot_date,
+        night.run_number,
+        if trusted { "can be trusted" } else { "cannot be trusted: see what failed above" }
+    );
+    findings.print(
+        printer,
+        "verify",
+        &[("night", json!(night.snapshot_date)), ("trusted", json!(trusted)), ("verdict", json!(verdict))],
+    )?;
+    Ok(if trusted { 0 } else { FAILED })
+}
+
+/// What `run_rows` says of one table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Account {
+    from_box: i64,
+    duplicate: i64,
+    rejected: i64,
+    dropped: i64,
+    in_lake: i64,
+}
+
+fn offline(
+    store: &Store,
+    settings: &Settings,
+    runs: &[SyncRun],
+    night: &SyncRun,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    let accounts = accounts(store, night)?;
+    spool(store, settings, runs, night, &accounts, findings)?;
+    for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {
+        let mut rows = 0;
+        for batch in store.lake().scan(table, &[night.run_number], Some(&["run_number"]))? {
+            rows += i64::try_from(batch?.num_rows()).unwrap_or(i64::MAX);
+        }
+        let accounted = accounts.get(table.name).map(|account| account.in_lake);
+        findings.compare(&format!("lake: {}", table.name), "rows", accounted, Some(rows));
+    }
+    published(store, settings, night, &accounts, findings)
+}
+
+fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>, CommandError> {
+    let columns =
+        ["table_name", "rows_from_box", "rows_duplicate", "rows_rejected", "rows_dropped", "rows_in_lake"];
+    let mut accounts = BTreeMap::new();
+    for batch in store.lake().scan(&RUN_ROWS, &[night.run_number], Some(&columns))? {
+        let batch = batch?;
+        let number = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
+        for row in 0..batch.num_rows() {
+            let table = batch.column(0).as_string::<i32>().value(row).to_owned();
+            let account = Account {
+                from_box: number(1, row),
+                duplicate: number(2, row),
+                rejected: number(3, row),
+                dropped: number(4, row),
+                in_lake: number(5, row),
+            };
+            accounts.insert(table, account);
+        }
+    }
+    Ok(accounts)
+}
+
+/// Every frame's checksum, and every record normalised once more.
+fn spool(
+    store: &Store,
+    settings: &Settings,
+    runs: &[SyncRun],
+    night: &SyncRun,
+    accounts: &BTreeMap<String, Account>,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    let read_as = root(runs, night);
+    let dir = store.spool(read_as);
+    let Some(seal) = dir.seal_record() else {
+        findings.skip("spool", format!("the raw pages of run {read_as} are no longer kept"));
+        return Ok(());
+    };
+    let whole = SpoolReader::open(&dir, read_as.0).and_then(|spool| spool.replay(|_, _| Ok(())));
+    match whole {
+        Ok(whole) if (whole.bytes, whole.frames) == (seal.bytes, seal.frames) => {
+            findings.pass("spool: checksums", format!("{} frames, {} bytes", whole.frames, whole.bytes));
+        }
+        Ok(whole) => {
+            let detail = format!(
+                "{} whole frames in {} bytes, sealed were {} in {}",
+                whole.frames, whole.bytes, seal.frames, seal.bytes
+            );
+            findings.fail(
+                "spool: checksums",
+                detail,
+                "restore the spool from a backup; the lake is not affected",
+            );
+            return Ok(());
+        }
+        Err(e) => {
+            findings.fail(
+                "spool: checksums",
+                e.to_string(),
+                "restore the spool from a backup; the lake is not affected",
+            );
+            return Ok(());
+        }
+    }
+    let reservations = store.lake().reservations()?;
+    let Some(reservation) =
+        reservations.into_iter().find(|reservation| reservation.run_number == night.run_number)
+    else {
+        findings.fail(
+            "spool: records",
+            format!("the reservation of run {} is gone from lake/_runs", night.run_number),
+            "restore it from a backup",
+        );
+        return Ok(());
+    };
+    let known = {
+        // Known events are those of other runs, as when the run was loaded.
+        let others: Vec<SyncRun> =
+            runs.iter().filter(|run| run.run_number < night.run_number).cloned().collect();
+        known_events(store, &reservation, &others)?
+    };
+    for (table, tally) in tallies(store, settings, &reservation, read_as, &known)? {
+        let again = Account {
+            from_box: big(tally.from_box),
+            duplicate: big(tally.duplicate),
+            rejected: big(tally.rejected),
+            dropped: big(tally.dropped),
+            in_lake: big(tally.rows()),
+        };
+        let accounted = accounts.get(table.name).copied();
+        findings.compare(&format!("spool: {}", table.name), "records", accounted, Some(again));
+    }
+    Ok(())
+}
+
+fn big(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn tallies(
+    store: &Store,
+    settings: &Settings,
+    reservation: &Reservation,
+    read_as: boxseat_schemas::RunNumber,
+    known: &KnownEvents,
+) -> Result<Vec<(&'static Table, Tally)>, CommandError> {
+    let dir = store.spool(read_as);
+    let mut again = Normaliser::open(
+        &dir,
+        read_as,
+        reservation,
+        store.enterprise_id().unwrap_or("unknown"),
+        settings.privacy,
+    )?;
+    Ok(vec![
+        (&USERS, exhaust(&mut again.users()?)?),
+        (&GROUPS, exhaust(&mut again.groups()?)?),
+        (&MEMBERSHIPS, exhaust(&mut again.memberships()?)?),
+        (&EMAIL_ALIASES, exhaust(&mut again.email_aliases()?)?),
+        (&EVENTS, exhaust(&mut again.events(known)?)?),
+    ])
+}
+
+fn exhaust<S: Stage>(batches: &mut Batches<'_, S>) -> Result<Tally, CommandError> {
+    for batch in &mut *batches {
+        batch?;
+    }
+    Ok(batches.tally())
+}
+
+/// What readers see, and whether it joins.
+fn published(
+    store: &Store,
+    settings: &Settings,
+    night: &SyncRun,
+    accounts: &BTreeMap<String, Account>,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    match warehouse::published(store.root())? {
+        Some(shown) if shown.run_number == night.run_number => {
+            findings.pass("file: night", night.snapshot_date.to_string())
+        }
+        shown => {
+            let shown =
+                shown.map_or_else(|| "nothing".to_owned(), |night| format!("run {}", night.run_number));
+            findings.fail(
+                "file: night",
+                format!("{shown} is published, run {} is complete", night.run_number),
+                "boxseat publish",
+            );
+            return Ok(());
+        }
+    }
+    if let Some(log) = warehouse::foreign_wal(store.root()) {
+        findings.fail(
+            "file: foreign log",
+            format!("{} lies beside it: some DuckDB versions would apply it", log.display()),
+            "boxseat publish removes it; open the file read-only",
+        );
+    }
+    for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
+        let rows = number(store, settings, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
+        let accounted = accounts.get(table.name).map(|account| account.in_lake);
+        findings.compare(&format!("file: {}", table.name), "rows", accounted, Some(rows));
+    }
+    for (name, sql) in JOINS {
+        let failing = number(store, settings, sql)?;
+        findings.compare(&format!("file: {name}"), "rows", Some(0), Some(failing));
+    }
+    Ok(())
+}
+
+/// Rows that should not be there.
+const JOINS: &[(&str, &str)] = &[
+    ("memberships without a user", "SELECT count(*) FROM memberships ANTI JOIN users USING (user_id)"),
+    ("memberships without a group", "SELECT count(*) FROM memberships ANTI JOIN groups USING (group_id)"),
+    ("aliases without a user", "SELECT count(*) FROM email_aliases ANTI JOIN users USING (user_id)"),
+    (
+        "events twice",
+        "SELECT count(*) - count(DISTINCT event_id) FROM (SELECT event_id FROM login_events UNION ALL SELECT event_id FROM admin_events)",
+    ),
+    ("users without an account", "SELECT count(*) FROM users ANTI JOIN accounts USING (user_id)"),
+    (
+        "last logins that differ",
+        "SELECT count(*) FROM accounts LEFT JOIN (SELECT user_id, max(created_at) AS newest FROM login_events GROUP BY user_id) USING (user_id) WHERE last_login_at IS DISTINCT FROM newest",
+    ),
+];
+
+fn number(store: &Store, settings: &Settings, sql: &str) -> Result<i64, CommandError> {
+    let grid = super::query::grid(query(store.root(), sql, &settings.resources)?)?;
+    Ok(grid.rows.first().and_then(|row| row.first()).and_then(Value::as_i64).unwrap_or(-1))
+}
+
+/// A sample of users as Box has them now. Changed since the night is no failure: it is said.
+async fn live(
+    store: &Store,
+    settings: &Settings,
+    sample: u32,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    let clock = data_clock(settings.rehearsed_now);
+    let calls = CommandCalls::begin(store.root(), &clock)?;
+    let reader =
+        BoxReader::new(&settings.endpoints.client, credentials()?, calls.clone(), Arc::clone(&clock))?;
+    // A hash picks the same people every time for one night, and others the next.
+    let sql = format!(
+        "SELECT user_id, login, status, role, epoch_us(modified_at) AS modified_at FROM users ORDER BY md5(user_id || (SELECT run_number FROM report_settings)) LIMIT {sample}"
+    );
+    let rows = super::query::grid(query(store.root(), &sql, &settings.resources)?)?.rows;
+    let (mut equal, mut since) = (0, 0);
+    for row in &rows {
+        let user_id = row[0].as_str().unwrap_or_default().to_owned();
+        let request = Request::User { user_id: user_id.clone() };
+        let answer = reader.ask(&request, None).await?;
+        calls.answered(request.endpoint())?;
+        if answer.status == 404 {
+            since += 1;
+            findings.note(&format!("live: {user_id}"), "gone since the night".to_owned());
+            continue;
+        }
+        let user: User = serde_json::from_slice(&answer.body).map_err(|e| {
+            CommandError::failed(format!("Box's answer for user {user_id} cannot be read"), e)
+        })?;
+        let now = [&user.login, &user.status, &user.role]
+            .map(|text| text.as_deref().map_or(Value::Null, Value::from));
+        let moved = user.modified_at.map(|at| at.timestamp_micros()) != row[4].as_i64();
+        if now[..] == row[1..4] {
+            equal += 1;
+        } else if moved {
+            since += 1;
+            findings.note(&format!("live: {user_id}"), "changed since the night".to_owned());
+        } else {
+            let detail = format!(
+                "the night has {}, Box has {}",
+                Value::from(row[1..4].to_vec()),
+                Value::from(now.to_vec())
+            );
+            findings.fail(
+                &format!("live: {user_id}"),
+                detail,
+                "boxseat sync, then verify again; if it stays, please report it",
+            );
+        }
+    }
+    findings.pass("live: sample", format!("{equal} of {} users equal, {since} changed since", rows.len()));
+    Ok(())
+}
+
+impl Finding {
+    /// Equal, or how not.
+    fn of<T: PartialEq + std::fmt::Debug>(
+        name: &str,
+        unit: &str,
+        accounted: Option<T>,
+        found: Option<T>,
+    ) -> Self {
+        match (accounted, found) {
+            (Some(accounted), Some(found)) if accounted == found => {
+                Self::pass(name, format!("{found:?} {unit}"))
+            }
+            (accounted, found) => Self::fail(
+                name,
+                format!("accounted for {accounted:?} {unit}, found {found:?}"),
+                "keep the store as it is and report it; `boxseat replay` makes the night anew from its raw pages",
+            ),
+        }
+    }
+}
+
+impl Findings {
+    fn compare<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        name: &str,
+        unit: &str,
+        accounted: Option<T>,
+        found: Option<T>,
+    ) {
+        self.add(Finding::of(name, unit, accounted, found));
+    }
+}

@@ -1,0 +1,217 @@
+//! From the spool into the lake: every table of a run but the two that need the others.
+
+use std::collections::HashSet;
+
+use boxseat_output::warehouse::{LoadedRows, TableRows};
+use boxseat_pipeline::ids::fingerprint;
+use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{Reservation, RunKind, RunStatus, SyncRun, current};
+use boxseat_schemas::table::{
+    EMAIL_ALIASES, EVENT_COVERAGE, EVENTS, GROUPS, MEMBERSHIPS, REJECTS, RUN_CALLS, SYNC_RUNS, Table, USERS,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+
+use super::failpoint::reach;
+use crate::calls::Uncommitted;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::Store;
+
+/// What went into the lake.
+pub(super) struct Loaded {
+    /// The run's row, all but the moment it ends.
+    pub(super) row: SyncRun,
+    /// Rows per table.
+    pub(super) tables: Vec<LoadedRows>,
+    /// Calls of other commands that went along.
+    pub(super) commands: Uncommitted,
+}
+
+/// Commits the tables of `reservation` from the spool that was read as run `read_as`.
+pub(super) fn load(
+    store: &Store,
+    settings: &Settings,
+    reservation: &Reservation,
+    read_as: RunNumber,
+    runs: &[SyncRun],
+    enterprise_id: &str,
+) -> Result<Loaded, CommandError> {
+    let number = reservation.run_number;
+    let dir = store.spool(read_as);
+    let mut night = Normaliser::open(&dir, read_as, reservation, enterprise_id, settings.privacy)?;
+    let mut tables = Vec::new();
+    let mut totals = Tally::default();
+    let mut loaded = |table: &'static Table, (rows_in_lake, tally): (u64, Tally)| {
+        totals.rejected += tally.rejected;
+        totals.unknown_fields += tally.unknown_fields;
+        tables.push(LoadedRows { counted: rows_of(table, tally), rows_in_lake });
+    };
+    loaded(&USERS, load_table(store, &USERS, number, &mut night.users()?)?);
+    loaded(&GROUPS, load_table(store, &GROUPS, number, &mut night.groups()?)?);
+    loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
+    loaded(&EMAIL_ALIASES, load_table(store, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
+    let known = known_events(store, reservation, runs)?;
+    let (late_events, day_counts) = {
+        let mut events = night.events(&known)?;
+        loaded(&EVENTS, load_table(store, &EVENTS, number, &mut events)?);
+        (events.stage.late_events, std::mem::take(&mut events.stage.day_counts))
+    };
+    let coverage = night.coverage(&day_counts, &known, &settings.quiet_dates);
+    commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
+    let (calls, commands) = calls(store, &night, reservation, runs, enterprise_id)?;
+    commit(store, &RUN_CALLS, number, calls.into_iter())?;
+    if totals.rejected > 0 {
+        load_table(store, &REJECTS, number, &mut night.rejects()?)?;
+    } else {
+        commit(store, &REJECTS, number, std::iter::empty())?;
+    }
+    let index = night.index();
+    let made = match reservation.kind {
+        RunKind::Sync => index.calls_total(),
+        RunKind::Replay => Default::default(),
+    };
+    let big = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let row = SyncRun {
+        calls_count: big(made.calls),
+        retries_count: big(made.retries),
+        waited_seconds: if made.calls == 0 { 0 } else { big(index.waited_seconds()) },
+        late_events_count: big(late_events),
+        unknown_fields_count: big(totals.unknown_fields),
+        rejects_count: big(totals.rejected),
+        ..SyncRun::ended(reservation, RunStatus::Complete, reservation.started_at)
+    };
+    Ok(Loaded { row, tables, commands })
+}
+
+/// The ledger rows of a run: its own calls and those of commands since the last one. A replay calls nobody; it takes over the
+/// rows of the run it replaces, which would otherwise leave the ledger with it.
+fn calls(
+    store: &Store,
+    night: &Normaliser<'_>,
+    reservation: &Reservation,
+    runs: &[SyncRun],
+    enterprise_id: &str,
+) -> Result<(Vec<RecordBatch>, Uncommitted), CommandError> {
+    let number = reservation.run_number.as_i64();
+    if let Some(replaced) = reservation.replaces_run_number {
+        let mut taken_over = Vec::new();
+        for batch in store.lake().scan(&RUN_CALLS, &[replaced], None)? {
+            taken_over.push(with_run_number(&batch?, number)?);
+        }
+        return Ok((taken_over, Uncommitted::default()));
+    }
+    let complete: Vec<RunNumber> =
+        runs.iter().filter(|run| run.status == RunStatus::Complete).map(|run| run.run_number).collect();
+    let mut known = HashSet::new();
+    for batch in store.lake().scan(&RUN_CALLS, &complete, Some(&["run_id"]))? {
+        known.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    let commands = Uncommitted::read(store.root(), &known)?;
+    Ok((vec![night.run_calls(), commands.rows(number, enterprise_id)], commands))
+}
+
+fn with_run_number(batch: &RecordBatch, number: i64) -> Result<RecordBatch, CommandError> {
+    let schema = RUN_CALLS.lake_schema();
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        _ if field.name() == "run_number" => {
+            Ok(std::sync::Arc::new(Int64Array::from(vec![number; batch.num_rows()])) as _)
+        }
+        Some(column) => Ok(column.slice(0, column.len())),
+        None => Err(CommandError::refused(format!("the lake's run_calls has no column {}", field.name()))),
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns)
+        .map_err(|e| CommandError::failed("the lake's run_calls cannot be taken over", e))
+}
+
+/// Appends a run's only row.
+pub(super) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> Result<(), CommandError> {
+    let batch = SyncRun::to_batch(std::slice::from_ref(row), enterprise_id);
+    commit(store, &SYNC_RUNS, row.run_number, std::iter::once(batch)).map(drop)
+}
+
+/// Commits one table. Rows that an earlier attempt committed are still counted here, because the tallies and what the night
+/// lists come from walking them.
+fn load_table<S: Stage>(
+    store: &Store,
+    table: &'static Table,
+    run: RunNumber,
+    batches: &mut Batches<'_, S>,
+) -> Result<(u64, Tally), CommandError> {
+    reach(&format!("before {}", table.name));
+    let committed = store.lake().commit(table, run, batches)?;
+    reach(&format!("after {}", table.name));
+    for rest in &mut *batches {
+        rest?;
+    }
+    Ok((committed.rows, batches.tally()))
+}
+
+pub(super) fn commit(
+    store: &Store,
+    table: &'static Table,
+    run: RunNumber,
+    batches: impl Iterator<Item = RecordBatch>,
+) -> Result<u64, CommandError> {
+    let mut batches = batches.map(Ok::<_, std::convert::Infallible>);
+    reach(&format!("before {}", table.name));
+    Ok(store.lake().commit(table, run, &mut batches)?.rows)
+}
+
+fn rows_of(table: &Table, tally: Tally) -> TableRows {
+    TableRows {
+        table_name: table.name.to_owned(),
+        rows_from_box: tally.from_box,
+        rows_carried: 0,
+        rows_duplicate: tally.duplicate,
+        rows_rejected: tally.rejected,
+        rows_dropped: tally.dropped,
+    }
+}
+
+/// What current runs hold of the window, and how busy the weeks before it were.
+pub(crate) fn known_events(
+    store: &Store,
+    reservation: &Reservation,
+    runs: &[SyncRun],
+) -> Result<KnownEvents, CommandError> {
+    let current: Vec<RunNumber> = current(runs)
+        .into_iter()
+        .map(|run| run.run_number)
+        .filter(|run| *run != reservation.run_number && Some(*run) != reservation.replaces_run_number)
+        .collect();
+    let previous_window_to = runs
+        .iter()
+        .find(|run| Some(run.run_number) == reservation.base_run_number)
+        .map(|run| run.window_to_at);
+    let mut known = KnownEvents { previous_window_to, ..KnownEvents::default() };
+    if current.is_empty() {
+        return Ok(known);
+    }
+    let window_from = reservation.window_from_at;
+    let mut earlier_days = DayCounts::new();
+    for batch in store.lake().events_since(window_from - MEDIAN_SPAN, &current)? {
+        let batch = batch?;
+        let (ids, times) =
+            (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<TimestampMicrosecondType>());
+        for (id, micros) in ids.iter().zip(times.iter()) {
+            let (Some(id), Some(at)) = (id, micros.and_then(DateTime::<Utc>::from_timestamp_micros)) else {
+                continue;
+            };
+            if at >= window_from {
+                known.ids.insert(fingerprint(id));
+            } else {
+                *earlier_days.entry(at.date_naive()).or_default() += 1;
+            }
+        }
+    }
+    known.earlier_days = earlier_days;
+    Ok(known)
+}
+
+/// The weeks before the window whose weekdays say what is usual, and a day to spare.
+const MEDIAN_SPAN: TimeDelta = TimeDelta::days(29);

@@ -1,0 +1,102 @@
+//! `replay`: kept spools normalised again, as new runs in the place of the old ones, without one call.
+//!
+//! *Killed* between two replays: those done are visible, the one under way is given up by the next start, and the file still
+//! shows the old night until the next publish. Running it again replays the replays.
+
+use std::collections::HashMap;
+
+use boxseat_output::warehouse::Purpose;
+use boxseat_pipeline::Clock;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, SyncRun, current};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use super::finish::{Outcome, make_visible, publish_latest, root};
+use super::start::{next_number, open_runs};
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::{Store, host};
+
+/// Replays every current run from `from` to the newest and publishes once, after the last.
+pub(crate) fn replay(
+    store: &Store,
+    settings: &Settings,
+    clock: &Clock,
+    from: RunNumber,
+) -> Result<Outcome, CommandError> {
+    let runs = store.lake().sync_runs()?;
+    if let Some(open) = open_runs(store, &runs)?.first() {
+        return Err(CommandError::try_later(format!(
+            "run {} is {}",
+            open.reservation.run_number,
+            open.state.word()
+        ))
+        .hint("finish it first: boxseat sync"));
+    }
+    let replaced = replaced(store, &runs, from)?;
+    let reservations = store.lake().reservations()?;
+    let mut replays: HashMap<RunNumber, RunNumber> = HashMap::new();
+    let mut last = None;
+    for (read_as, run) in replaced {
+        let original =
+            reservations.iter().find(|reservation| reservation.run_number == read_as).ok_or_else(|| {
+                CommandError::refused(format!("the reservation of run {read_as} is gone from lake/_runs"))
+            })?;
+        let reservation = reserve(store, run, original, &replays, clock)?;
+        let (outcome, checked) =
+            make_visible(store, settings, &reservation, read_as, clock, Purpose::Private)?;
+        drop(checked);
+        replays.insert(run.run_number, reservation.run_number);
+        last = Some(outcome);
+    }
+    publish_latest(store, settings)?;
+    last.ok_or_else(|| CommandError::usage(format!("no complete run is numbered {from} or later")))
+}
+
+/// The runs to replay with the numbers of their spools, oldest first; none may lack its spool.
+fn replaced<'a>(
+    store: &Store,
+    runs: &'a [SyncRun],
+    from: RunNumber,
+) -> Result<Vec<(RunNumber, &'a SyncRun)>, CommandError> {
+    let mut replaced: Vec<(RunNumber, &SyncRun)> = current(runs)
+        .into_iter()
+        .map(|run| (root(runs, run), run))
+        .filter(|(read_as, _)| *read_as >= from)
+        .collect();
+    replaced.sort_by_key(|(read_as, _)| *read_as);
+    let gone: Vec<String> = replaced
+        .iter()
+        .filter(|(read_as, _)| store.spool(*read_as).seal_record().is_none())
+        .map(|(read_as, _)| read_as.to_string())
+        .collect();
+    if !gone.is_empty() {
+        return Err(CommandError::refused(format!("the raw pages of run {} are gone", gone.join(", ")))
+            .hint("replay from a later run; [sync] raw_retention_runs says how many are kept"));
+    }
+    Ok(replaced)
+}
+
+fn reserve(
+    store: &Store,
+    run: &SyncRun,
+    original: &Reservation,
+    replays: &HashMap<RunNumber, RunNumber>,
+    clock: &Clock,
+) -> Result<Reservation, CommandError> {
+    let now = clock();
+    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+    let reservation = Reservation {
+        format: RESERVATION_FORMAT,
+        run_number: next_number(store)?,
+        run_id: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos())),
+        kind: RunKind::Replay,
+        base_run_number: run.base_run_number.map(|base| replays.get(&base).copied().unwrap_or(base)),
+        replaces_run_number: Some(run.run_number),
+        host: host(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..original.clone()
+    };
+    store.lake().reserve(&reservation)?;
+    Ok(reservation)
+}
