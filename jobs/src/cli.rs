@@ -1,6 +1,7 @@
 //! The command line. Doc comments are the help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -110,6 +111,9 @@ pub(crate) struct SyncArgs {
     /// without reading anything anew
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) accept_shrink: Option<f64>,
+    /// Stop reading after so long, such as 90m; the next start goes on from there (exit 75)
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) deadline: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +202,20 @@ fn rfc3339(text: &str) -> Result<DateTime<Utc>, String> {
     boxseat_schemas::box_api::lenient::parse_time(text)
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration; write it as 30s, 90m or 2h");
+    let text_trimmed = text.trim();
+    let unit = text_trimmed.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text_trimmed[..text_trimmed.len() - 1].trim().parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(count) * seconds))
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim();
     let percent: f64 =
@@ -217,6 +235,15 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(
+            (duration("30s"), duration("90m")),
+            (Ok(Duration::from_secs(30)), Ok(Duration::from_secs(5400)))
+        );
+        assert!(["", "90", "m", "-1h", "1.5h", "é"].iter().all(|text| duration(text).is_err()));
     }
 
     #[test]

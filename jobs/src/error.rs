@@ -25,11 +25,12 @@ pub(crate) struct CommandError {
     source: Option<Box<dyn StdError + Send + Sync>>,
     hints: Vec<String>,
     code: u8,
+    of_the_machine: bool,
 }
 
 impl CommandError {
     fn new(code: u8, what: impl Into<String>) -> Self {
-        Self { what: what.into(), source: None, hints: Vec::new(), code }
+        Self { what: what.into(), source: None, hints: Vec::new(), code, of_the_machine: false }
     }
 
     /// Something failed that should not.
@@ -62,6 +63,11 @@ impl CommandError {
     pub(crate) fn because(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self
+    }
+
+    /// Whether disk or permissions failed, and not what was to be done.
+    pub(crate) fn is_of_the_machine(&self) -> bool {
+        self.of_the_machine
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
@@ -113,12 +119,13 @@ impl From<pipeline::Error> for CommandError {
             }
             pipeline::Error::Guard(refusal) => Some(refusal.hint().to_owned()),
             pipeline::Error::Spool { path, .. } => Some(format!(
-                "move {} away and start again: the run is then given up and read anew",
+                "move {} away and start again: the run is then read anew",
                 path.parent().unwrap_or(path).display()
             )),
             _ => None,
         };
         let mut command = Self::new(code, error.to_string());
+        command.of_the_machine = error.kind() == ErrorKind::Disk;
         command.hints.extend(hint);
         command.source = match error {
             pipeline::Error::Io { source, .. } => Some(Box::new(source)),
@@ -171,6 +178,7 @@ impl From<output::Error> for CommandError {
             _ => (FAILED, None),
         };
         let mut command = Self::new(code, error.to_string());
+        command.of_the_machine = error.kind() == ErrorKind::Io;
         command.hints.extend(hint.map(str::to_owned));
         command.source = into_source(error);
         command

@@ -94,11 +94,8 @@ pub enum Error {
     #[error(transparent)]
     Guard(#[from] crate::guard::Refusal),
     /// The person or cron asked to stop.
-    #[error("stopped on request after {calls} calls; the next start continues from here")]
-    Interrupted {
-        /// Calls made in this process.
-        calls: u64,
-    },
+    #[error("stopped on request; the next start continues from here")]
+    Interrupted,
     /// A file operation failed.
     #[error("cannot {action} {path}")]
     Io {
@@ -137,7 +134,7 @@ impl Error {
             Error::GaveUp { garbled: false, .. } => ErrorKind::TryLater,
             Error::GaveUp { garbled: true, .. } | Error::Rejected { .. } => ErrorKind::Protocol,
             Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,
-            Error::Interrupted { .. } => ErrorKind::Interrupted,
+            Error::Interrupted => ErrorKind::Interrupted,
             Error::Io { .. } => ErrorKind::Disk,
             Error::Spool { .. } | Error::Page { .. } => ErrorKind::Damaged,
         }

@@ -1,56 +1,8 @@
-//! Names that must not be mixed up, as types of their own.
+//! Names that must not be mixed up, as types of their own. Box's ids stay text: they are only ever compared.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-/// A Box id in text form. Box ids are decimal strings, but pseudo ids such as `box_support` occur in events.
-macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The id as Box wrote it.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(id: String) -> Self {
-                Self(id)
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(id: &str) -> Self {
-                Self(id.to_owned())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-text_id! {
-    /// The id of a Box user.
-    UserId
-}
-text_id! {
-    /// The id of a Box group.
-    GroupId
-}
-text_id! {
-    /// The id of a Box enterprise.
-    EnterpriseId
-}
 
 /// The number of a run in its store: 1, 2, 3, … reserved once and never given again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

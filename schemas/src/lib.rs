@@ -9,4 +9,4 @@ pub mod spool;
 pub mod table;
 pub mod warehouse;
 
-pub use ids::{EnterpriseId, GroupId, RunNumber, UserId};
+pub use ids::RunNumber;

@@ -37,12 +37,17 @@ pub enum Frame {
         request: Request,
         /// When the answer was complete.
         received_at: DateTime<Utc>,
-        /// HTTP status: 200, or the 404 of a user who vanished since the listing.
+        /// HTTP status: 200; 404 of a user or group that vanished since it was listed, 403 of one that is closed to us.
         status: u16,
         /// Which walk of this listing the page belongs to: a walk begun anew makes earlier pages void.
         walk: u32,
         /// Whether it was the walk's last page.
         last: bool,
+    },
+    /// A process began to read, or went on reading.
+    Session {
+        /// Fingerprint of the credentials it signed in with: other ones must say who they are first.
+        credentials: String,
     },
     /// A call that left no page: a token request, a retry's failure, an error. Kept for the ledger.
     Call {
@@ -219,6 +224,9 @@ pub enum Damage {
     /// Written by another version of boxseat.
     #[error("it has format version {0}, this boxseat reads version {VERSION}")]
     OtherVersion(u16),
+    /// Shorter or longer than when it was sealed.
+    #[error("it is not as long as when it was sealed")]
+    NotAsSealed,
     /// A length that cannot be true.
     #[error("a frame announces an impossible length")]
     Length,

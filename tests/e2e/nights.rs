@@ -98,9 +98,9 @@ fn faults_on_the_way_change_nothing_but_the_ledger() {
     assert!(world.value("SELECT sum(throttled_count)::BIGINT FROM run_calls").as_i64().unwrap() >= 2);
 }
 
-/// Why: Box that is down is no failure of the night; cron may try again.
+/// Why: wrong credentials are a matter of configuration, and the message must not carry them.
 #[test]
-fn a_box_that_is_down_means_try_later() {
+fn refused_credentials_are_named_without_the_secret() {
     let world = World::new(small());
     world
         .simulator
@@ -109,4 +109,102 @@ fn a_box_that_is_down_means_try_later() {
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("Box refused to sign in"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("simulated-secret"), "{}", refused.stderr);
+}
+
+/// Why: a run begun with one enterprise's credentials and resumed with another's would publish a mixture of both.
+#[test]
+fn a_run_is_not_resumed_with_another_enterprise_s_credentials() {
+    let world = World::new(small());
+    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "read").output().unwrap();
+    assert!(died.status.code().is_none());
+    let other = World::new(Config { enterprise_id: "900000002".into(), ..small() });
+    let refused = other.command(&["sync"]).env("BOXSEAT_STORE", world.store()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("belong to enterprise 900000002"), "{stderr}");
+    world.ok(&["sync"]);
+    crate::truth::assert_equal_to_truth(&world);
+}
+
+/// Why: a night that only had to be finished is last week's; cron asked for tonight's.
+#[test]
+fn an_old_sealed_run_is_finished_and_tonight_is_read_too() {
+    let world = World::new(small());
+    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "sealed").output().unwrap();
+    assert!(died.status.code().is_none());
+    world.simulator.step_days(3);
+    world.ok(&["sync"]);
+    let nights = "SELECT string_agg(snapshot_date::VARCHAR, ',' ORDER BY run_number) FROM sync_runs WHERE status = 'complete'";
+    assert_eq!(world.value(nights), "2026-03-02,2026-03-05");
+}
+
+/// Why: a file that somebody wrote over must not stop the job that would replace it.
+#[test]
+fn a_damaged_published_file_is_replaced() {
+    let world = World::new(small());
+    world.ok(&["sync"]);
+    let file = world.store().join("boxseat.duckdb");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, "not a database").unwrap();
+    assert!(world.ok(&["status"]).stderr.contains("cannot be read"));
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    world.ok(&["sync"]);
+    assert_eq!(
+        world.value("SELECT count(*) FROM users"),
+        i64::try_from(world.simulator.truth().users.len()).unwrap()
+    );
+}
+
+/// Why: a listing that is read again from its first page must count once, and an abandoned run's calls must stay in the ledger.
+#[test]
+fn a_group_listing_that_grew_old_begins_anew_and_every_call_stays_counted() {
+    let world = World::new(Config {
+        users: 60,
+        groups: 1_200,
+        logins: Some(500),
+        seed: 5,
+        short_pages: 0.0,
+        ..Config::default()
+    });
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    let closed = Effect::Status { status: 400, retry_after: None, code: None, body: None };
+    world.simulator.add_fault(Fault {
+        path: "/2.0/groups".into(),
+        query: "offset=1000".into(),
+        effect: closed,
+        ..Fault::default()
+    });
+    assert_eq!(world.run(&["sync"]).code, 1);
+    world.simulator.clear_faults();
+    let later = world.simulator.now() + chrono::TimeDelta::minutes(30);
+    let done = crate::support::finish(
+        world.command(&["sync"]).env("BOXSEAT_NOW", later.to_rfc3339()).output().unwrap(),
+    );
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(
+        world.value("SELECT count(*) FROM groups"),
+        i64::try_from(world.simulator.truth().groups.len()).unwrap()
+    );
+
+    // And one that is given up.
+    world.simulator.step_days(1);
+    world.simulator.add_fault(Fault::once(
+        "/2.0/users",
+        1,
+        Effect::Status { status: 400, retry_after: None, code: None, body: None },
+    ));
+    assert_eq!(world.run(&["sync"]).code, 1);
+    world.simulator.step_days(2);
+    world.ok(&["sync"]);
+    assert_eq!(
+        world.value("SELECT count(*) FROM sync_runs WHERE status = 'abandoned' AND calls_count > 0"),
+        1
+    );
+    for counted in
+        ["SELECT sum(calls_count)::BIGINT FROM run_calls", "SELECT sum(calls_count)::BIGINT FROM sync_runs"]
+    {
+        assert_eq!(world.value(counted).as_u64().unwrap(), world.simulator.counts().calls, "{counted}");
+    }
 }

@@ -10,6 +10,7 @@ use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::spool::Request;
 use chrono::TimeDelta;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::findings::Findings;
 use crate::calls::CommandCalls;
@@ -43,6 +44,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         credentials,
                         calls.clone(),
                         Arc::clone(&clock),
+                        CancellationToken::new(),
                     )?;
                     let window = EventQuery {
                         created_after: clock() - TimeDelta::hours(1),

@@ -8,7 +8,7 @@ use boxseat_simulator::Config;
 use chrono::SubsecRound;
 use secrecy::SecretString;
 
-use crate::cli::{DemoArgs, Format, Global};
+use crate::cli::{DemoArgs, Format, Global, SyncArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -45,7 +45,7 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     ));
     // Marked first, so that a demo that was killed can be tried again.
     mark(&store)?;
-    let outcome = super::sync::night(global, &settings, credentials, None).await?;
+    let outcome = super::sync::night(global, &settings, credentials, &SyncArgs::default()).await?;
     running.shutdown().await;
     super::sync::report(printer, &settings, &outcome)?;
     let summary = query::query(&store, SUMMARY, &settings.resources)?;

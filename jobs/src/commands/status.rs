@@ -16,7 +16,10 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access)?;
     let runs = store.lake().sync_runs()?;
-    let published = warehouse::published(store.root())?;
+    let published = warehouse::published(store.root()).unwrap_or_else(|e| {
+        printer.note(format!("the published file cannot be read ({e}); `boxseat publish` replaces it"));
+        None
+    });
     let now = data_clock(settings.rehearsed_now)();
     let mut facts: Vec<(&str, Value)> = vec![
         ("store", json!(store.root())),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::cli::{Format, Global, SyncArgs};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
-use crate::error::{CommandError, REJECTS};
+use crate::error::{CommandError, INTERRUPTED, REJECTS};
 use crate::printer::Printer;
 use crate::store::Store;
 use crate::sync::{Night, Outcome};
@@ -20,7 +20,7 @@ use crate::terminal::Progress;
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     settings.refuse_rehearsal_against_box()?;
-    let outcome = night(global, &settings, credentials()?, args.accept_shrink).await?;
+    let outcome = night(global, &settings, credentials()?, args).await?;
     report(printer, &settings, &outcome)?;
     Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
 }
@@ -30,16 +30,30 @@ pub(crate) async fn night(
     global: &Global,
     settings: &Settings,
     credentials: Credentials,
-    accept_shrink_percent: Option<f64>,
+    args: &SyncArgs,
 ) -> Result<Outcome, CommandError> {
     let stop = stop_on_signals()?;
+    let deadline = args.deadline.map(|deadline| {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(deadline).await;
+            stop.cancel();
+        })
+    });
     let mut store = Store::open_or_create(&settings.store, &settings.access, Uuid::new_v4())?;
     let _lock = Store::lock(store.root())?;
     let meter = Arc::new(Meter::default());
     let _progress = Progress::of(Arc::clone(&meter), global);
     let clock = data_clock(settings.rehearsed_now);
-    let night = Night { settings, credentials, clock, accept_shrink_percent, meter, stop };
-    night.run(&mut store).await
+    let night =
+        Night { settings, credentials, clock, accept_shrink_percent: args.accept_shrink, meter, stop };
+    let outcome = night.run(&mut store).await;
+    match (outcome, deadline) {
+        (Err(e), Some(deadline)) if e.exit_code() == INTERRUPTED && deadline.is_finished() => {
+            Err(CommandError::try_later("the deadline has passed; the next start continues from here"))
+        }
+        (outcome, _) => outcome,
+    }
 }
 
 /// Says how the night went: a table for people, one object for programs.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use boxseat_output::query::query;
 use boxseat_output::warehouse;
 use boxseat_pipeline::client::BoxReader;
-use boxseat_pipeline::normalise::{Batches, KnownEvents, Normaliser, Stage, Tally};
+use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Tally};
 use boxseat_pipeline::spool::SpoolReader;
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::run::{Reservation, SyncRun, latest_night};
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, Table, USERS};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -202,19 +203,12 @@ fn tallies(
         settings.privacy,
     )?;
     Ok(vec![
-        (&USERS, exhaust(&mut again.users()?)?),
-        (&GROUPS, exhaust(&mut again.groups()?)?),
-        (&MEMBERSHIPS, exhaust(&mut again.memberships()?)?),
-        (&EMAIL_ALIASES, exhaust(&mut again.email_aliases()?)?),
-        (&EVENTS, exhaust(&mut again.events(known)?)?),
+        (&USERS, again.users()?.exhaust()?),
+        (&GROUPS, again.groups()?.exhaust()?),
+        (&MEMBERSHIPS, again.memberships()?.exhaust()?),
+        (&EMAIL_ALIASES, again.email_aliases()?.exhaust()?),
+        (&EVENTS, again.events(known)?.exhaust()?),
     ])
-}
-
-fn exhaust<S: Stage>(batches: &mut Batches<'_, S>) -> Result<Tally, CommandError> {
-    for batch in &mut *batches {
-        batch?;
-    }
-    Ok(batches.tally())
 }
 
 /// What readers see, and whether it joins.
@@ -289,8 +283,13 @@ async fn live(
 ) -> Result<(), CommandError> {
     let clock = data_clock(settings.rehearsed_now);
     let calls = CommandCalls::begin(store.root(), &clock)?;
-    let reader =
-        BoxReader::new(&settings.endpoints.client, credentials()?, calls.clone(), Arc::clone(&clock))?;
+    let reader = BoxReader::new(
+        &settings.endpoints.client,
+        credentials()?,
+        calls.clone(),
+        Arc::clone(&clock),
+        CancellationToken::new(),
+    )?;
     // A hash picks the same people every time for one night, and others the next.
     let sql = format!(
         "SELECT user_id, login, status, role, epoch_us(modified_at) AS modified_at FROM users ORDER BY md5(user_id || (SELECT run_number FROM report_settings)) LIMIT {sample}"

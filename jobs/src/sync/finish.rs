@@ -29,10 +29,21 @@ pub(super) fn finish(
     reservation: &Reservation,
     clock: &Clock,
 ) -> Result<Outcome, CommandError> {
-    note_attempt(store, reservation)?;
     reach("sealed");
-    let (outcome, checked) =
-        make_visible(store, settings, reservation, reservation.run_number, clock, Purpose::Publish)?;
+    if store.spool(reservation.run_number).seal_record().is_none() {
+        return Err(CommandError::refused(format!(
+            "the seal of run {} cannot be read",
+            reservation.run_number
+        ))
+        .hint("remove the file SEALED beside its pages: the run is then read to its end again"));
+    }
+    let visible = make_visible(store, settings, reservation, reservation.run_number, clock, Purpose::Publish);
+    let (outcome, checked) = visible.inspect_err(|e| {
+        // A kill or a full disk says nothing against the spool; only what fails by itself counts.
+        if !e.is_of_the_machine() {
+            note_attempt(store, reservation);
+        }
+    })?;
     checked.publish(&settings.access)?;
     reach("published");
     sweep_spools(store, settings, &store.lake().sync_runs()?)?;
@@ -102,18 +113,20 @@ fn build_of<'a>(
     }
 }
 
-/// How often loading a sealed run was begun.
+/// How often loading a sealed run has failed.
 pub(super) fn attempts(store: &Store, reservation: &Reservation) -> u32 {
     let path = store.spool(reservation.run_number).path().join("ATTEMPTS");
     std::fs::metadata(path).map_or(0, |file| u32::try_from(file.len()).unwrap_or(u32::MAX))
 }
 
 /// One byte per attempt: appending needs no reading and survives a kill on any line.
-fn note_attempt(store: &Store, reservation: &Reservation) -> Result<(), CommandError> {
+fn note_attempt(store: &Store, reservation: &Reservation) {
     use std::io::Write;
     let path = store.spool(reservation.run_number).path().join("ATTEMPTS");
     let append = || std::fs::OpenOptions::new().append(true).create(true).open(&path)?.write_all(b".");
-    append().map_err(|e| CommandError::failed(format!("cannot write {}", path.display()), e))
+    if let Err(e) = append() {
+        tracing::warn!("cannot write {}: {e}", path.display());
+    }
 }
 
 /// Removes the raw pages of runs that ended, except those of the newest few; a replay lives on the spool of the run it replaces.

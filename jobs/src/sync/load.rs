@@ -55,12 +55,13 @@ pub(super) fn load(
     loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
     loaded(&EMAIL_ALIASES, load_table(store, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
     let known = known_events(store, reservation, runs)?;
-    let (late_events, day_counts) = {
+    let (late_events, day_counts, unread) = {
         let mut events = night.events(&known)?;
         loaded(&EVENTS, load_table(store, &EVENTS, number, &mut events)?);
-        (events.stage.late_events, std::mem::take(&mut events.stage.day_counts))
+        let stage = &mut events.stage;
+        (stage.late_events, std::mem::take(&mut stage.day_counts), std::mem::take(&mut stage.unread))
     };
-    let coverage = night.coverage(&day_counts, &known, &settings.quiet_dates);
+    let coverage = night.coverage(&day_counts, &unread, &known, &settings.quiet_dates);
     commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
     let (calls, commands) = calls(store, &night, reservation, runs, enterprise_id)?;
     commit(store, &RUN_CALLS, number, calls.into_iter())?;
@@ -104,10 +105,9 @@ fn calls(
         }
         return Ok((taken_over, Uncommitted::default()));
     }
-    let complete: Vec<RunNumber> =
-        runs.iter().filter(|run| run.status == RunStatus::Complete).map(|run| run.run_number).collect();
+    let ended: Vec<RunNumber> = runs.iter().map(|run| run.run_number).collect();
     let mut known = HashSet::new();
-    for batch in store.lake().scan(&RUN_CALLS, &complete, Some(&["run_id"]))? {
+    for batch in store.lake().scan(&RUN_CALLS, &ended, Some(&["run_id"]))? {
         known.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
     }
     let commands = Uncommitted::read(store.root(), &known)?;
@@ -128,6 +128,32 @@ fn with_run_number(batch: &RecordBatch, number: i64) -> Result<RecordBatch, Comm
         .map_err(|e| CommandError::failed("the lake's run_calls cannot be taken over", e))
 }
 
+/// Writes the row of a run that ends without loading anything, and into the ledger the calls it had made: Box counted them.
+pub(super) fn end(
+    store: &Store,
+    settings: &Settings,
+    reservation: &Reservation,
+    status: RunStatus,
+    finished_at: DateTime<Utc>,
+) -> Result<(), CommandError> {
+    let number = reservation.run_number;
+    let enterprise_id = store.enterprise_id().unwrap_or("unknown");
+    let mut row = SyncRun::ended(reservation, status, finished_at);
+    let dir = store.spool(number);
+    if reservation.kind == RunKind::Sync && dir.pages().exists() {
+        match Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy) {
+            Ok(night) => {
+                commit(store, &RUN_CALLS, number, std::iter::once(night.run_calls()))?;
+                let calls = night.index().calls_total();
+                row.calls_count = i64::try_from(calls.calls).unwrap_or(i64::MAX);
+                row.retries_count = i64::try_from(calls.retries).unwrap_or(i64::MAX);
+            }
+            Err(e) => tracing::warn!(run = number.0, "its calls cannot be counted: {e}"),
+        }
+    }
+    commit_row(store, &row, enterprise_id)
+}
+
 /// Appends a run's only row.
 pub(super) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> Result<(), CommandError> {
     let batch = SyncRun::to_batch(std::slice::from_ref(row), enterprise_id);
@@ -145,10 +171,7 @@ fn load_table<S: Stage>(
     reach(&format!("before {}", table.name));
     let committed = store.lake().commit(table, run, batches)?;
     reach(&format!("after {}", table.name));
-    for rest in &mut *batches {
-        rest?;
-    }
-    Ok((committed.rows, batches.tally()))
+    Ok((committed.rows, batches.exhaust()?))
 }
 
 pub(super) fn commit(

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxReader, Credentials};
 use boxseat_pipeline::extract::{Meter, Walks};
-use boxseat_schemas::run::{Reservation, RunStatus, SyncRun};
+use boxseat_schemas::run::Reservation;
+use boxseat_schemas::spool::Frame;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -45,42 +46,60 @@ impl Night<'_> {
     /// By exit code; whatever was read is kept.
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Outcome, CommandError> {
         loop {
-            match start::decide(store, self.settings, &self.clock, self.accept_shrink_percent)? {
-                start::Start::Finish(reservation) => return self.finish(store, &reservation),
-                start::Start::AcceptShrink(reservation) => {
-                    read::accept_shrink(
-                        store,
-                        &reservation,
-                        self.accept_shrink_percent.unwrap_or_default(),
-                        (self.clock)(),
-                    )?;
-                    return self.finish(store, &reservation);
-                }
-                start::Start::Publish(run) => {
-                    tracing::info!(
-                        run = run.run_number.0,
-                        "the last run is complete but was not published; publishing it"
-                    );
-                    return tokio::task::block_in_place(|| finish::publish_latest(store, self.settings));
-                }
-                start::Start::Read(reservation) => {
-                    self.read(store, &reservation).await?;
-                    return self.finish(store, &reservation);
-                }
-                start::Start::GiveUp(reservation, status) => self.end(store, &reservation, status)?,
+            let reservation =
+                match start::decide(store, self.settings, &self.clock, self.accept_shrink_percent)? {
+                    start::Start::Finish(reservation) => reservation,
+                    start::Start::AcceptShrink(reservation, percent) => {
+                        read::accept_shrink(store, self.settings, &reservation, percent, (self.clock)())?;
+                        reservation
+                    }
+                    start::Start::Publish(run) => {
+                        tracing::info!(
+                            run = run.run_number.0,
+                            "the last run is complete but was not published; publishing it"
+                        );
+                        return tokio::task::block_in_place(|| finish::publish_latest(store, self.settings));
+                    }
+                    start::Start::Read(reservation) => {
+                        self.read(store, &reservation).await?;
+                        reservation
+                    }
+                    start::Start::GiveUp(reservation, status) => {
+                        tracing::warn!(
+                            run = reservation.run_number.0,
+                            status = status.as_str(),
+                            "an earlier run is given up"
+                        );
+                        let now = (self.clock)();
+                        tokio::task::block_in_place(|| {
+                            load::end(store, self.settings, &reservation, status, now)
+                        })?;
+                        continue;
+                    }
+                };
+            let outcome = self.finish(store, &reservation)?;
+            // An earlier night that had only to be finished is not tonight's.
+            if (self.clock)() - reservation.started_at < self.settings.resume {
+                return Ok(outcome);
             }
+            tracing::info!(run = reservation.run_number.0, "an earlier night is finished; now tonight's");
         }
     }
 
     async fn read(&self, store: &mut Store, reservation: &Reservation) -> Result<(), CommandError> {
         let mut walks = Walks::new(read::plan(reservation, store.enterprise_id()));
         let spool = read::open_spool(store, reservation, &mut walks, &self.meter, (self.clock)())?;
+        let credentials = self.credentials.fingerprint();
+        walks.begin_session(&credentials);
+        spool.append(&Frame::Session { credentials }, b"")?;
+        let shrink_percent = self.accept_shrink_percent.unwrap_or(self.settings.shrink_guard_percent);
         let journal = boxseat_pipeline::extract::journal_to(spool.clone(), Arc::clone(&self.clock));
         let reader = BoxReader::new(
             &self.settings.endpoints.client,
             self.credentials.clone(),
             journal,
             Arc::clone(&self.clock),
+            self.stop.clone(),
         )?;
         read::read(
             store,
@@ -92,23 +111,12 @@ impl Night<'_> {
             &self.meter,
             &self.stop,
             &self.clock,
+            shrink_percent,
         )
         .await
     }
 
     fn finish(&self, store: &mut Store, reservation: &Reservation) -> Result<Outcome, CommandError> {
         tokio::task::block_in_place(|| finish::finish(store, self.settings, reservation, &self.clock))
-    }
-
-    /// Writes the row of a run that ends without loading anything.
-    fn end(&self, store: &Store, reservation: &Reservation, status: RunStatus) -> Result<(), CommandError> {
-        tracing::warn!(
-            run = reservation.run_number.0,
-            status = status.as_str(),
-            "an earlier run is given up"
-        );
-        let row = SyncRun::ended(reservation, status, (self.clock)());
-        let enterprise_id = store.enterprise_id().unwrap_or("unknown");
-        tokio::task::block_in_place(|| load::commit_row(store, &row, enterprise_id))
     }
 }

@@ -3,11 +3,12 @@
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::extract::{ExtractSettings, Meter, Plan, Walks, extract};
 use boxseat_pipeline::guard::{self, Refusal, Sizes};
-use boxseat_pipeline::spool::SpoolWriter;
-use boxseat_pipeline::{Clock, Error, ErrorKind};
+use boxseat_pipeline::normalise::Normaliser;
+use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
+use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::Reservation;
-use boxseat_schemas::spool::Frame;
+use boxseat_schemas::spool::{FILE_HEADER_LEN, Frame};
 use boxseat_schemas::table::RUN_ROWS;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -38,21 +39,34 @@ pub(super) fn open_spool(
     now: DateTime<Utc>,
 ) -> Result<SpoolWriter, CommandError> {
     let (dir, number) = (store.spool(reservation.run_number), reservation.run_number.0);
-    if !dir.pages().exists() {
+    let begun = std::fs::metadata(dir.pages()).is_ok_and(|file| file.len() >= FILE_HEADER_LEN as u64);
+    if !begun {
+        // A full disk or a kill may leave a file that is not even a header: nothing was read yet.
+        let _ = std::fs::remove_file(dir.pages());
         return Ok(SpoolWriter::create(dir, number)?);
     }
     let mut pages = 0u64;
-    let spool = SpoolWriter::resume(dir, number, |frame, body| {
+    let replayed = SpoolWriter::resume(dir.clone(), number, |frame, body| {
         walks.replay(frame, body)?;
         if let Frame::Page { request, .. } = frame {
             pages += 1;
             meter.count(request, 0, walks);
         }
         Ok(())
-    })?;
+    });
+    let spool = replayed.map_err(|e| refuse(&dir, e))?;
     walks.forget_old_markers(now);
     tracing::info!(run = number, pages, "going on where the run was interrupted");
     Ok(spool)
+}
+
+/// Marks a spool that nothing can be continued from, so that the next start reads anew.
+fn refuse(dir: &SpoolDir, error: Error) -> CommandError {
+    let marked = match &error {
+        Error::Guard(_) | Error::IncompleteWalk { .. } | Error::Page { .. } => dir.refuse(&error.to_string()),
+        _ => Ok(()),
+    };
+    marked.map_or_else(CommandError::from, |()| CommandError::from(error))
 }
 
 /// Reads what is missing, applies the guards, seals.
@@ -67,6 +81,7 @@ pub(super) async fn read(
     meter: &Meter,
     stop: &CancellationToken,
     clock: &Clock,
+    shrink_percent: f64,
 ) -> Result<(), CommandError> {
     let how =
         ExtractSettings { concurrency: settings.concurrency, check_clock: settings.rehearsed_now.is_none() };
@@ -74,29 +89,30 @@ pub(super) async fn read(
     if let Some(caller) = walks.caller() {
         store.bind(&caller.enterprise_id)?;
     }
-    let guarded = match extracted {
-        Ok(()) => {
-            shrink(store, reservation, walks.sizes(), settings.shrink_guard_percent)?.map_err(Error::from)
+    let dir = store.spool(reservation.run_number);
+    match extracted {
+        Ok(()) => {}
+        Err(Error::Guard(refusal)) => {
+            spool.refuse(&refusal)?;
+            return Err(Error::Guard(refusal).into());
         }
-        Err(e) => Err(e),
-    };
-    if let Err(error) = guarded {
-        match &error {
-            Error::Guard(refusal) => spool.refuse(refusal)?,
-            // Nothing can be continued from a listing that went wrong: the next start reads anew.
-            e if e.kind() == ErrorKind::Refused => spool.refuse_walk(&e.to_string())?,
-            _ => {}
-        }
-        return Err(error.into());
+        Err(e) => return Err(refuse(&dir, e)),
     }
-    reach("read");
-    tokio::task::block_in_place(|| spool.seal(clock()))?;
-    Ok(())
+    tokio::task::block_in_place(|| {
+        if let Err(refusal) = shrink(store, settings, reservation, shrink_percent)? {
+            spool.refuse(&refusal)?;
+            return Err(Error::Guard(refusal).into());
+        }
+        reach("read");
+        spool.seal(clock())?;
+        Ok(())
+    })
 }
 
 /// Seals a run that only the shrink guards had refused, when `percent` covers what is gone.
 pub(super) fn accept_shrink(
     store: &Store,
+    settings: &Settings,
     reservation: &Reservation,
     percent: f64,
     now: DateTime<Utc>,
@@ -105,19 +121,29 @@ pub(super) fn accept_shrink(
     let dir = store.spool(reservation.run_number);
     let spool = SpoolWriter::resume(dir, reservation.run_number.0, |frame, body| walks.replay(frame, body))?;
     walks.check_complete()?;
-    shrink(store, reservation, walks.sizes(), percent)?
+    shrink(store, settings, reservation, percent)?
         .map_err(|refusal| CommandError::from(Error::from(refusal)))?;
     spool.seal(now)?;
     Ok(())
 }
 
+/// The shrink guard, over the rows the night would have: what Box listed and nobody could read has shrunk it too.
 fn shrink(
     store: &Store,
+    settings: &Settings,
     reservation: &Reservation,
-    now: Sizes,
     percent: f64,
 ) -> Result<Result<(), Refusal>, CommandError> {
     let Some(base) = reservation.base_run_number else { return Ok(Ok(())) };
+    let number = reservation.run_number;
+    let enterprise_id = store.enterprise_id().unwrap_or_default();
+    let mut night =
+        Normaliser::open(&store.spool(number), number, reservation, enterprise_id, settings.privacy)?;
+    let now = Sizes {
+        users: night.users()?.exhaust()?.rows(),
+        groups: night.groups()?.exhaust()?.rows(),
+        memberships: night.memberships()?.exhaust()?.rows(),
+    };
     Ok(guard::shrink(sizes_of(store, base)?, now, percent))
 }
 

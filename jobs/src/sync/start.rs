@@ -21,7 +21,7 @@ pub(super) enum Start {
     /// A sealed run waits: load it, without a call.
     Finish(Reservation),
     /// A run that a shrink guard refused is accepted after all.
-    AcceptShrink(Reservation),
+    AcceptShrink(Reservation, f64),
     /// A complete run was not renamed into place.
     Publish(SyncRun),
     /// Read: a new run, or one that was interrupted.
@@ -108,7 +108,7 @@ pub(super) fn decide(
             }
             OpenState::Sealed => Start::Finish(reservation),
             OpenState::Refused(Some(refusal)) if refusal.is_shrink() && accept_shrink.is_some() => {
-                Start::AcceptShrink(reservation)
+                Start::AcceptShrink(reservation, accept_shrink.unwrap_or_default())
             }
             OpenState::Unsealed if is_young(&reservation) => Start::Read(reservation),
             OpenState::Elsewhere if is_young(&reservation) => {
@@ -128,7 +128,11 @@ pub(super) fn decide(
             .hint("leave --accept-shrink out; `boxseat status` shows open runs"));
     }
     if let Some(latest) = latest_night(&runs) {
-        let published = warehouse::published(store.root())?;
+        // A file that cannot be read is no night: it is built anew.
+        let published = warehouse::published(store.root()).unwrap_or_else(|e| {
+            tracing::warn!("the published file cannot be read ({e}); it will be replaced");
+            None
+        });
         if published.is_none_or(|night| night.run_number != latest.run_number)
             && now - latest.started_at < settings.resume
         {

@@ -9,9 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use boxseat_schemas::box_api::OAuthError;
+use boxseat_schemas::box_api::{OAuthError, lenient};
 use boxseat_schemas::spool::{CallOutcome, TOKEN_ENDPOINT};
 
 use super::limiter::Limiter;
@@ -19,6 +20,7 @@ use super::retry::{Step, Tries};
 use super::transport::{Exchange, Transport};
 use super::{CallJournal, CallNote};
 use crate::Error;
+use crate::ids::fingerprint;
 
 /// How to sign in. Secrets are masked in every print.
 #[derive(Debug, Clone)]
@@ -55,7 +57,21 @@ pub(super) struct Token {
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
-    expires_in: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::whole")]
+    expires_in: Option<i64>,
+}
+
+impl Credentials {
+    /// Tells these credentials from others without saying them: who signed in read the spool so far.
+    pub fn fingerprint(&self) -> String {
+        let text = match self {
+            Self::DeveloperToken(token) => format!("token {}", token.expose_secret()),
+            Self::ClientCredentials { client_id, enterprise_id, .. } => {
+                format!("client {client_id} {enterprise_id}")
+            }
+        };
+        format!("{:032x}", fingerprint(&text))
+    }
 }
 
 impl Authenticator {
@@ -73,6 +89,7 @@ impl Authenticator {
         transport: &Transport,
         limiter: &Limiter,
         journal: &dyn CallJournal,
+        stop: &CancellationToken,
     ) -> Result<Token, Error> {
         let mut current = self.current.lock().await;
         if let Some(token) = &*current {
@@ -99,7 +116,7 @@ impl Authenticator {
                     ("box_subject_type", "enterprise"),
                     ("box_subject_id", enterprise_id.as_str()),
                 ];
-                self.request(&form, generation, transport, limiter, journal).await?
+                self.request(&form, generation, transport, limiter, journal, stop).await?
             }
         };
         *current = Some(token.clone());
@@ -113,10 +130,11 @@ impl Authenticator {
         transport: &Transport,
         limiter: &Limiter,
         journal: &dyn CallJournal,
+        stop: &CancellationToken,
     ) -> Result<Token, Error> {
-        let mut tries = Tries::new(TOKEN_ENDPOINT, limiter, journal);
+        let mut tries = Tries::new(TOKEN_ENDPOINT, limiter, journal, stop);
         loop {
-            limiter.admit().await;
+            tries.admit().await?;
             let asked_at = Instant::now();
             let exchange = match read_token(transport.post_form(self.token_url.clone(), form).await) {
                 Ok(answer) => {
@@ -125,7 +143,10 @@ impl Authenticator {
                         outcome: CallOutcome::Done,
                         waited_seconds: 0,
                     })?;
-                    let renew_at = answer.expires_in.map(|secs| asked_at + lifetime(secs));
+                    let renew_at = answer
+                        .expires_in
+                        .and_then(|secs| u64::try_from(secs).ok())
+                        .map(|secs| asked_at + lifetime(secs));
                     return Ok(Token { secret: answer.access_token, generation, renew_at });
                 }
                 Err(exchange) => exchange,

@@ -66,7 +66,8 @@ impl Limiter {
         let running = paused.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let added = duration.saturating_sub(running);
         if !added.is_zero() {
-            *paused = Some(now + duration);
+            // A wait of centuries is as good as none that ends.
+            *paused = now.checked_add(duration).or(*paused);
             self.waited_millis
                 .fetch_add(u64::try_from(added.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }

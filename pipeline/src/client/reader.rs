@@ -7,6 +7,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use tokio_util::sync::CancellationToken;
+
 use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS, USER_FIELDS};
 use boxseat_schemas::spool::Request;
 
@@ -38,6 +40,7 @@ struct Shared {
     journal: Arc<dyn CallJournal>,
     clock: Clock,
     calls: AtomicU64,
+    stop: CancellationToken,
     /// Box's `Date` minus ours in seconds, [`i64::MIN`] before the first answer.
     skew_secs: AtomicI64,
 }
@@ -58,7 +61,7 @@ pub struct EventQuery {
 pub struct Answer {
     /// The body as Box sent it, decompressed.
     pub body: Bytes,
-    /// 200, or 404 where a record may have vanished since it was listed.
+    /// 200; where one user or group is asked about, also 404 (vanished since it was listed) and 403 (not ours to read).
     pub status: u16,
     /// When the answer was complete, by the data clock.
     pub received_at: DateTime<Utc>,
@@ -76,6 +79,7 @@ impl BoxReader {
         credentials: Credentials,
         journal: Arc<dyn CallJournal>,
         clock: Clock,
+        stop: CancellationToken,
     ) -> Result<Self, Error> {
         Ok(Self {
             shared: Arc::new(Shared {
@@ -86,6 +90,7 @@ impl BoxReader {
                 journal,
                 clock,
                 calls: AtomicU64::new(0),
+                stop,
                 skew_secs: AtomicI64::new(i64::MIN),
             }),
         })
@@ -93,21 +98,21 @@ impl BoxReader {
 
     /// Asks one question, retries included. `events` belongs to [`Request::Events`] and is ignored elsewhere.
     ///
-    /// A 404 is an answer where the user or group may have vanished since it was listed.
+    /// A 404 is an answer where the user or group may have vanished since it was listed, a 403 where it alone may be closed to us.
     ///
     /// # Errors
     /// By [`Error::kind`]: `Configure` for credentials and scopes, `TryLater` when the retry budget is spent, `Protocol` for
     /// an answer nothing can be done about, `Disk` when the journal cannot be written.
     pub async fn ask(&self, request: &Request, events: Option<&EventQuery>) -> Result<Answer, Error> {
         let url = self.url(request, events);
-        let vanishable = matches!(
+        let about_one = matches!(
             request,
             Request::User { .. }
                 | Request::GroupMemberships { .. }
                 | Request::UserMemberships { .. }
                 | Request::EmailAliases { .. }
         );
-        self.get(request, url, vanishable).await
+        self.get(request, url, about_one).await
     }
 
     /// Calls made by this process, token requests left out.
@@ -184,15 +189,18 @@ impl BoxReader {
         url
     }
 
-    async fn get(&self, request: &Request, url: Url, vanishable: bool) -> Result<Answer, Error> {
+    async fn get(&self, request: &Request, url: Url, about_one: bool) -> Result<Answer, Error> {
         let shared = &*self.shared;
         let endpoint = request.endpoint();
-        let mut tries = Tries::new(endpoint, &shared.limiter, &*shared.journal);
+        let mut tries = Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop);
         let mut stale = None;
         loop {
-            let token =
-                shared.auth.token(stale, &shared.transport, &shared.limiter, &*shared.journal).await?;
-            shared.limiter.admit().await;
+            // First the pace, then the token: a short-lived one must not expire in the queue.
+            tries.admit().await?;
+            let token = shared
+                .auth
+                .token(stale, &shared.transport, &shared.limiter, &*shared.journal, &shared.stop)
+                .await?;
             let exchange = shared.transport.get(url.clone(), &token.secret).await;
             shared.calls.fetch_add(1, Ordering::Relaxed);
             if let Exchange::Reply(Reply { date: Some(date), .. }) = &exchange {
@@ -210,8 +218,8 @@ impl BoxReader {
                         )),
                     }
                 }
-                Exchange::Reply(reply) if vanishable && reply.status == 404 => {
-                    return Ok(answered(reply.body, 404, Summary::default()));
+                Exchange::Reply(reply) if about_one && matches!(reply.status, 403 | 404) => {
+                    return Ok(answered(reply.body, reply.status, Summary::default()));
                 }
                 other => other,
             };

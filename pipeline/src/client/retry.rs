@@ -1,20 +1,24 @@
 //! Whether a failed call is repeated, decided in one place from what came back.
 //!
-//! `Retry-After` outranks our own backoff, and one budget covers all tries of a call. The constants follow the vendor's SDKs
-//! (five attempts, doubling from one second); the wait budget is ours: a night may wait long, but not for ever.
+//! `Retry-After` outranks our own backoff, and one budget of waiting covers all tries of a call: a Box that is down for ten
+//! minutes must not cost a night, one that is down for an hour must not hang cron. The vendor's SDKs give up after five
+//! attempts, which is half a minute; that bound is kept for answers that cannot be read, which waiting hardly mends.
 
 use std::time::Duration;
 
 use boxseat_schemas::spool::CallOutcome;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::limiter::Limiter;
 use super::transport::{Exchange, Reply};
 use super::{CallJournal, CallNote};
 use crate::Error;
 
-/// Attempts a call gets when something other than the rate limit fails.
-const MAX_ATTEMPTS: u32 = 6;
+/// Attempts a call gets when the answer cannot be read.
+const MAX_GARBLED: u32 = 6;
+/// Times one call may be refused by the rate limit; Box's own limit never comes near it.
+const MAX_THROTTLES: u32 = 100;
 /// Longest time one call may spend waiting over all its attempts.
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
@@ -23,6 +27,7 @@ pub(super) struct Tries<'a> {
     endpoint: &'static str,
     limiter: &'a Limiter,
     journal: &'a dyn CallJournal,
+    stop: &'a CancellationToken,
     history: History,
     waited: Duration,
 }
@@ -38,8 +43,25 @@ pub(super) enum Step {
 }
 
 impl<'a> Tries<'a> {
-    pub(super) fn new(endpoint: &'static str, limiter: &'a Limiter, journal: &'a dyn CallJournal) -> Self {
-        Self { endpoint, limiter, journal, history: History::default(), waited: Duration::ZERO }
+    pub(super) fn new(
+        endpoint: &'static str,
+        limiter: &'a Limiter,
+        journal: &'a dyn CallJournal,
+        stop: &'a CancellationToken,
+    ) -> Self {
+        Self { endpoint, limiter, journal, stop, history: History::default(), waited: Duration::ZERO }
+    }
+
+    /// Waits for the pace, or learns that the run is to stop.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; no call was made.
+    pub(super) async fn admit(&self) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Error::Interrupted),
+            () = self.limiter.admit() => Ok(()),
+        }
     }
 
     /// Writes the failed try into the journal, waits as long as it takes, and says how to go on.
@@ -50,6 +72,12 @@ impl<'a> Tries<'a> {
         let note = |outcome, waited_seconds| {
             self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
         };
+        let status = match &exchange {
+            Exchange::Reply(reply) => Some(reply.status),
+            _ => None,
+        };
+        // Whatever came after a 401 shows that the renewed token was taken; a later 401 is a new expiry.
+        self.history.renewed &= status == Some(401);
         let decision = classify(&exchange, self.history);
         let wait = match decision {
             Decision::RenewToken => {
@@ -63,20 +91,22 @@ impl<'a> Tries<'a> {
             }
             Decision::Pause(wait) | Decision::Backoff(wait) => wait,
         };
-        let throttled = matches!(&exchange, Exchange::Reply(reply) if reply.status == 429);
-        if throttled {
-            self.history.throttles += 1;
-        } else {
-            self.history.failures += 1;
-        }
-        if self.history.failures >= MAX_ATTEMPTS || self.waited + wait > MAX_WAIT {
+        let throttled = status == Some(429);
+        let garbled = matches!(exchange, Exchange::Garbled(_));
+        self.history.throttles += u32::from(throttled);
+        self.history.garbled += u32::from(garbled);
+        self.history.failures += u32::from(!throttled);
+        let spent = self.waited.saturating_add(wait) > MAX_WAIT
+            || self.history.garbled >= MAX_GARBLED
+            || self.history.throttles >= MAX_THROTTLES;
+        if spent {
             note(CallOutcome::Failed, 0)?;
             return Err(Error::GaveUp {
                 endpoint: self.endpoint,
                 attempts: self.history.failures + self.history.throttles,
                 waited: self.waited,
                 last: exchange.to_string(),
-                garbled: matches!(exchange, Exchange::Garbled(_)),
+                garbled,
             });
         }
         self.waited += wait;
@@ -86,7 +116,11 @@ impl<'a> Tries<'a> {
             note(outcome, self.limiter.pause_for(wait))?;
         } else {
             note(outcome, 0)?;
-            sleep(wait).await;
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Error::Interrupted),
+                () = sleep(wait) => {}
+            }
         }
         Ok(Step::Again)
     }
@@ -108,9 +142,11 @@ enum Decision {
 /// What has happened to the call so far.
 #[derive(Debug, Default, Clone, Copy)]
 struct History {
-    /// Exchanges that failed and count as attempts.
+    /// Exchanges that failed otherwise than by the rate limit.
     failures: u32,
-    /// Exchanges refused by the rate limit, which do not count as attempts.
+    /// Of these, answers that could not be read.
+    garbled: u32,
+    /// Exchanges refused by the rate limit.
     throttles: u32,
     /// Whether the token was renewed for this call.
     renewed: bool,
@@ -124,13 +160,13 @@ fn classify(exchange: &Exchange, history: History) -> Decision {
     };
     match reply.status {
         401 if !history.renewed => Decision::RenewToken,
-        429 => Decision::Pause(retry_after(reply).unwrap_or_else(|| backoff(history.throttles))),
+        429 => Decision::Pause(retry_after(reply, history.throttles)),
         // 507 is "out of space" and permanent (vendor's Node SDK).
         507 => Decision::Fail,
-        408 | 500..=599 => match retry_after(reply) {
-            Some(wait) => Decision::Pause(wait),
-            None => Decision::Backoff(backoff(history.failures)),
-        },
+        408 | 500..=599 if reply.retry_after_secs.is_some() => {
+            Decision::Pause(retry_after(reply, history.failures))
+        }
+        408 | 500..=599 => Decision::Backoff(backoff(history.failures)),
         _ => Decision::Fail,
     }
 }
@@ -140,9 +176,12 @@ fn backoff(earlier: u32) -> Duration {
     Duration::from_secs(1 << earlier.min(6)).min(Duration::from_secs(60))
 }
 
-/// The server's wish, at least a moment: `Retry-After: 0` repeated at once would burn the allowance.
-fn retry_after(reply: &Reply) -> Option<Duration> {
-    reply.retry_after_secs.map(|secs| Duration::from_secs(secs).max(Duration::from_millis(100)))
+/// The server's wish; without one, or where it says 0 and would have us burn the allowance, our own backoff.
+fn retry_after(reply: &Reply, earlier: u32) -> Duration {
+    match reply.retry_after_secs {
+        Some(secs) if secs > 0 => Duration::from_secs(secs),
+        _ => backoff(earlier),
+    }
 }
 
 #[cfg(test)]
@@ -156,12 +195,13 @@ mod tests {
     #[test]
     fn every_outcome_has_its_decision() {
         let fresh = History::default();
-        let tired = History { failures: 3, throttles: 2, renewed: true };
+        let tired = History { failures: 3, garbled: 0, throttles: 2, renewed: true };
         let secs = Duration::from_secs;
         for (exchange, history, decision) in [
             (reply(429, Some(17)), fresh, Decision::Pause(secs(17))),
             (reply(429, Some(900)), fresh, Decision::Pause(secs(900))),
-            (reply(429, Some(0)), fresh, Decision::Pause(Duration::from_millis(100))),
+            (reply(429, Some(0)), fresh, Decision::Pause(secs(1))),
+            (reply(429, Some(0)), tired, Decision::Pause(secs(4))),
             (reply(429, None), tired, Decision::Pause(secs(4))),
             (reply(500, None), fresh, Decision::Backoff(secs(1))),
             (reply(503, None), tired, Decision::Backoff(secs(8))),

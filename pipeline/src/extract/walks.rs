@@ -1,14 +1,15 @@
 //! Which pages are in, and what to ask next.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
-use boxseat_schemas::box_api::User;
+use boxseat_schemas::box_api::{Enterprise, lenient};
 use boxseat_schemas::spool::{Frame, Request};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 
 use crate::Error;
 use crate::client::{EventQuery, PAGE_LIMIT};
-use crate::guard::{Refusal, Sizes};
+use crate::guard::Refusal;
 use crate::ids::{IdMap, IdSet};
 use crate::paginate::{MarkerWalk, Next, OffsetNext, StreamWalk, Summary, next_offset};
 
@@ -34,11 +35,30 @@ pub struct Caller {
     pub enterprise_id: String,
 }
 
+/// What matters of `GET /users/me`; its other fields may be as odd as they like.
+#[derive(Deserialize)]
+struct Me {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    login: Option<String>,
+    #[serde(default, deserialize_with = "lenient::object_or_nothing")]
+    enterprise: Option<Enterprise>,
+}
+
 /// The state of all walks of a run.
 pub struct Walks {
     plan: Plan,
     queue: VecDeque<Request>,
     caller: Option<Caller>,
+    /// Credentials of the process that reads, or read the frames being replayed.
+    session: Option<String>,
+    /// Credentials that [`Walks::caller`] belongs to.
+    caller_session: Option<String>,
+    /// Whether the credentials in use have said whose they are: nothing else is asked before.
+    identified: bool,
+    /// Per endpoint that asks about one user or group: answers, and refusals with 403.
+    closed: HashMap<&'static str, (u64, u64)>,
     users: UserListing,
     aliases_asked: IdSet,
     aliases_cursor: usize,
@@ -46,7 +66,6 @@ pub struct Walks {
     slices: Vec<StreamWalk>,
     slices_open: usize,
     membership_walks_open: usize,
-    memberships: u64,
     user_side_asked: IdSet,
     user_side_cursor: usize,
 }
@@ -64,7 +83,6 @@ struct UserListing {
 #[derive(Default)]
 struct GroupListing {
     walks: IdMap<GroupWalk>,
-    count: u64,
     number: u32,
     done: bool,
     last_page_at: Option<DateTime<Utc>>,
@@ -87,6 +105,8 @@ struct GroupWalk {
 /// How old the last page of a listing may be for the next one to be asked by its marker or offset: markers are not meant to be
 /// stored for long (<https://developer.box.com/guides/api-calls/pagination/marker-based/>), and offsets drift.
 const MAX_LISTING_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// So many refusals without a single answer mean that a scope is missing.
+const ALL_CLOSED: u64 = 5;
 /// How often a listing may begin anew because Box refused its marker.
 const MAX_RESTARTS: u32 = 3;
 /// Slices ask a second beyond their edges, because Box does not say whether its bounds are inclusive.
@@ -99,6 +119,10 @@ impl Walks {
         Self {
             queue: VecDeque::from([Request::Me]),
             caller: None,
+            session: None,
+            caller_session: None,
+            identified: false,
+            closed: HashMap::new(),
             users: UserListing::default(),
             aliases_asked: IdSet::default(),
             aliases_cursor: 0,
@@ -106,7 +130,6 @@ impl Walks {
             slices_open: slices.len(),
             slices,
             membership_walks_open: 0,
-            memberships: 0,
             user_side_asked: IdSet::default(),
             user_side_cursor: 0,
             plan,
@@ -118,7 +141,14 @@ impl Walks {
     /// # Errors
     /// What [`Walks::absorb`] reports; [`Error::Page`] when a stored page cannot be read.
     pub fn replay(&mut self, frame: &Frame, body: &[u8]) -> Result<(), Error> {
-        let Frame::Page { request, received_at, status, walk, .. } = frame else { return Ok(()) };
+        let (request, received_at, status, walk) = match frame {
+            Frame::Session { credentials } => {
+                self.session = Some(credentials.clone());
+                return Ok(());
+            }
+            Frame::Call { .. } => return Ok(()),
+            Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
+        };
         let summary = match status {
             200 => Summary::of(request, body)
                 .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?,
@@ -140,6 +170,15 @@ impl Walks {
         self.absorb(request, &summary, body, *received_at).map(drop)
     }
 
+    /// A process begins to read: credentials that the pages so far were not read with must say whose they are first.
+    pub fn begin_session(&mut self, credentials: &str) {
+        self.session = Some(credentials.to_owned());
+        if self.caller.is_some() && self.caller_session.as_deref() != Some(credentials) {
+            self.identified = false;
+            self.queue.push_front(Request::Me);
+        }
+    }
+
     /// After a replay: listings whose last page is too old to be continued begin anew.
     pub fn forget_old_markers(&mut self, now: DateTime<Utc>) {
         let old = |at: Option<DateTime<Utc>>| at.is_some_and(|at| now - at > MAX_LISTING_PAUSE);
@@ -149,7 +188,6 @@ impl Walks {
         if !self.groups.done && old(self.groups.last_page_at) {
             self.queue.retain(|request| !matches!(request, Request::Groups { .. }));
             self.groups.number += 1;
-            self.groups.count = 0;
             self.groups.last_page_at = None;
             self.queue.push_front(Request::Groups { offset: 0 });
         }
@@ -177,7 +215,12 @@ impl Walks {
     ) -> Result<bool, Error> {
         match request {
             Request::Me => {
-                self.caller = Some(self.caller_of(body)?);
+                let caller = self.caller_of(body)?;
+                self.identified = true;
+                self.caller_session = self.session.clone();
+                if self.caller.replace(caller).is_some() {
+                    return Ok(true);
+                }
                 self.queue.push_back(Request::Users { marker: None });
                 self.queue.push_back(Request::Groups { offset: 0 });
                 for slice in 0..self.slices.len() {
@@ -264,8 +307,22 @@ impl Walks {
         }
     }
 
+    /// Whether a question about one user or group that Box answered with 403 may be passed over: one person may be closed to us
+    /// (a co-admin's aliases, say), everybody is a missing scope.
+    pub fn may_be_closed(&mut self, request: &Request, status: u16) -> bool {
+        let (open, closed) = self.closed.entry(request.endpoint()).or_default();
+        match status {
+            403 => *closed += 1,
+            _ => *open += 1,
+        }
+        *open > 0 || *closed < ALL_CLOSED
+    }
+
     /// The next question; `None` while nothing can be asked before an answer comes in, or when all is read.
     pub fn next_request(&mut self) -> Option<Request> {
+        if !self.identified {
+            return self.queue.pop_front_if(|request| *request == Request::Me);
+        }
         if let Some(request) = self.queue.pop_front() {
             return Some(request);
         }
@@ -323,15 +380,6 @@ impl Walks {
         self.caller.as_ref()
     }
 
-    /// Rows listed so far.
-    pub fn sizes(&self) -> Sizes {
-        Sizes {
-            users: self.users.known.len() as u64,
-            groups: self.groups.count,
-            memberships: self.memberships,
-        }
-    }
-
     /// Aliases still to be asked for, as far as the listing goes.
     pub fn aliases_left(&self) -> u64 {
         (self.users.ids.len() - self.aliases_cursor) as u64
@@ -376,7 +424,7 @@ impl Walks {
     }
 
     fn caller_of(&self, body: &[u8]) -> Result<Caller, Error> {
-        let me: User = serde_json::from_slice(body)
+        let me: Me = serde_json::from_slice(body)
             .map_err(|source| Error::Page { walk: "GET /users/me".into(), source })?;
         let found = me.enterprise.and_then(|enterprise| enterprise.id).ok_or(Refusal::NoEnterprise)?;
         match &self.plan.bound_enterprise {
@@ -400,7 +448,6 @@ impl Walks {
         for group in &page.listed {
             let walk = self.groups.walks.entry(&group.id);
             if !std::mem::replace(&mut walk.listed, true) {
-                self.groups.count += 1;
                 if !group.is_all_users_group {
                     walk.open = true;
                     self.membership_walks_open += 1;
@@ -415,11 +462,12 @@ impl Walks {
                 self.queue.push_front(Request::Groups { offset });
                 Ok(false)
             }
-            OffsetNext::End => {
+            // A total_count that promises more than there is must not stop the night: the last readable page tells.
+            OffsetNext::Capped if page.count > 0 => Err(Refusal::TooManyGroups.into()),
+            OffsetNext::End | OffsetNext::Capped => {
                 self.groups.done = true;
                 Ok(true)
             }
-            OffsetNext::Capped => Err(Refusal::TooManyGroups.into()),
         }
     }
 
@@ -432,7 +480,6 @@ impl Walks {
     ) -> bool {
         let walk = self.groups.walks.entry(group_id);
         walk.last_page_at = Some(received_at);
-        self.memberships += page.count;
         for member in &page.listed {
             walk.seen.insert(&member.id);
         }
@@ -445,7 +492,7 @@ impl Walks {
         if std::mem::replace(&mut walk.open, false) {
             self.membership_walks_open -= 1;
         }
-        if next == OffsetNext::Capped {
+        if next == OffsetNext::Capped && page.count > 0 {
             self.groups.capped.push(seen);
         }
         true

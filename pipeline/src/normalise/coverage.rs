@@ -26,6 +26,17 @@ pub(super) struct Coverage<'a> {
     pub reservation: &'a Reservation,
     /// Per slice, whether Box refused the list of types and only LOGIN was read.
     pub login_only: &'a [bool],
+    /// Events that could not be read.
+    pub unread: &'a [UnreadEvent],
+}
+
+/// An event that could not be read: somewhere in its slice a login may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadEvent {
+    /// The slice that brought it.
+    pub slice: u32,
+    /// Its type, where at least that could be read; `None` may be any.
+    pub event_type: Option<String>,
 }
 
 impl Coverage<'_> {
@@ -44,6 +55,13 @@ impl Coverage<'_> {
             let mut proved: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
             for (slice, span) in slices.iter().enumerate() {
                 if event_type != LOGIN && self.login_only.get(slice).copied().unwrap_or(false) {
+                    continue;
+                }
+                let is_unread = |unread: &UnreadEvent| {
+                    unread.slice as usize == slice
+                        && unread.event_type.as_ref().is_none_or(|t| t == event_type)
+                };
+                if self.unread.iter().any(is_unread) {
                     continue;
                 }
                 for (from, to) in without(*span, &holes) {
@@ -167,7 +185,7 @@ mod tests {
 
     fn logins(login_only: &[bool], counts: &DayCounts, quiet: &[NaiveDate]) -> Vec<(String, String)> {
         let reservation = reservation(3);
-        let coverage = Coverage { reservation: &reservation, login_only };
+        let coverage = Coverage { reservation: &reservation, login_only, unread: &[] };
         let intervals = coverage.intervals(counts, &DayCounts::new(), quiet);
         intervals
             .into_iter()
@@ -199,10 +217,23 @@ mod tests {
     #[test]
     fn types_that_box_refused_stay_uncovered_where_it_did() {
         let reservation = reservation(3);
-        let coverage = Coverage { reservation: &reservation, login_only: &[false, true, false] };
+        let coverage = Coverage { reservation: &reservation, login_only: &[false, true, false], unread: &[] };
         let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
         let count = |wanted: &str| intervals.iter().filter(|i| i.0 == wanted).count();
         assert_eq!((count("LOGIN"), count("NEW_USER")), (1, 2));
+    }
+
+    #[test]
+    fn an_event_that_nobody_could_read_may_have_been_a_login() {
+        let reservation = reservation(3);
+        let count = |event_type: Option<&str>, wanted: &str| {
+            let unread = [UnreadEvent { slice: 1, event_type: event_type.map(str::to_owned) }];
+            let coverage = Coverage { reservation: &reservation, login_only: &[false; 3], unread: &unread };
+            let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
+            intervals.iter().filter(|interval| interval.0 == wanted).count()
+        };
+        assert_eq!((count(None, "LOGIN"), count(None, "NEW_USER")), (2, 2));
+        assert_eq!((count(Some("NEW_USER"), "LOGIN"), count(Some("NEW_USER"), "NEW_USER")), (1, 2));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::{EVENTS, Rows};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
+use super::repair::repair;
 use super::stage::{PageOf, Stage, Tally, extra_json};
-use super::{DayCounts, KnownEvents, Normaliser};
+use super::{DayCounts, KnownEvents, Normaliser, UnreadEvent};
 use crate::ids::fingerprint;
 
 /// Events of the window, slice by slice.
@@ -27,6 +28,8 @@ pub struct Events<'a> {
     pub day_counts: DayCounts,
     /// New events older than the previous window's end.
     pub late_events: u64,
+    /// Events that could not be read: where they lie, nothing is proved.
+    pub unread: Vec<UnreadEvent>,
 }
 
 impl<'a> Events<'a> {
@@ -40,6 +43,7 @@ impl<'a> Events<'a> {
             user_by_login: None,
             day_counts: DayCounts::new(),
             late_events: 0,
+            unread: Vec::new(),
         }
     }
 
@@ -73,6 +77,40 @@ impl<'a> Events<'a> {
         }
         self.late_events += u64::from(self.known.previous_window_to.is_some_and(|to| at < to));
         true
+    }
+
+    fn take(&mut self, slice: u32, event: &Event<'_>, rows: &mut Rows, tally: &mut Tally) {
+        if !self.is_ours(slice, event, tally) {
+            return;
+        }
+        tally.unknown_fields +=
+            event.extra.keys().filter(|key| !KNOWN_EXTRA.contains(&key.as_str())).count() as u64;
+        let source = event.source();
+        let (user_id, user_login) = event.affected_user(&source);
+        let found = match (user_id, user_login) {
+            (None, Some(login)) => self.user_id_of(login).or_else(|| self_acting(event)),
+            _ => None,
+        };
+        let privacy = self.night.privacy;
+        let known_extra = event.extra.iter().any(|(_, value)| !value.is_null());
+        rows.text(Some(&event.event_id))
+            .text(Some(&event.event_type))
+            .text(user_id.or(found.as_deref()))
+            .text(user_login)
+            .time(Some(event.created_at))
+            .time(event.recorded_at)
+            .text(privacy.ip(event.ip_address.as_deref()).as_deref())
+            .text(privacy.session(event.session_id.as_deref()))
+            .text(event.actor_id())
+            .text(source.kind.as_deref())
+            .text(source.id.as_deref())
+            .text(event.group_id(&source).as_deref())
+            .text(event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null"))
+            .text(extra_json(&event.extra).filter(|_| known_extra).as_deref())
+            .text(Some(&self.night.enterprise_id))
+            .big(Some(self.night.reservation.run_number.as_i64()))
+            .date(Some(month_of(event.created_at)))
+            .end();
     }
 
     /// The id behind a login, from this night's listing; read once, when the first event names nobody by id.
@@ -109,40 +147,39 @@ impl Stage for Events<'_> {
         let Request::Events { slice, .. } = page.request else {
             unreachable!("the index holds event pages alone")
         };
-        for event in page.records::<Event<'_>>(tally) {
-            if !self.is_ours(*slice, &event, tally) {
-                continue;
+        tally.from_box += page.entries.len() as u64;
+        for raw in &page.entries {
+            if read_event(raw.get(), |event| self.take(*slice, event, rows, tally)).is_err() {
+                tally.rejected += 1;
+                self.unread.push(UnreadEvent { slice: *slice, event_type: type_alone(raw.get()) });
             }
-            tally.unknown_fields +=
-                event.extra.keys().filter(|key| !KNOWN_EXTRA.contains(&key.as_str())).count() as u64;
-            let source = event.source();
-            let (user_id, user_login) = event.affected_user(&source);
-            let found = match (user_id, user_login) {
-                (None, Some(login)) => self.user_id_of(login).or_else(|| self_acting(&event)),
-                _ => None,
-            };
-            let privacy = self.night.privacy;
-            let known_extra = event.extra.iter().any(|(_, value)| !value.is_null());
-            rows.text(Some(&event.event_id))
-                .text(Some(&event.event_type))
-                .text(user_id.or(found.as_deref()))
-                .text(user_login)
-                .time(Some(event.created_at))
-                .time(event.recorded_at)
-                .text(privacy.ip(event.ip_address.as_deref()).as_deref())
-                .text(privacy.session(event.session_id.as_deref()))
-                .text(event.actor_id())
-                .text(source.kind.as_deref())
-                .text(source.id.as_deref())
-                .text(event.group_id(&source).as_deref())
-                .text(event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null"))
-                .text(extra_json(&event.extra).filter(|_| known_extra).as_deref())
-                .text(Some(&self.night.enterprise_id))
-                .big(Some(self.night.reservation.run_number.as_i64()))
-                .date(Some(month_of(event.created_at)))
-                .end();
         }
     }
+
+    fn closed(&mut self, _request: &Request, _body: &[u8], _rows: &mut Rows, _tally: &mut Tally) {
+        unreachable!("a refused event page ends the run")
+    }
+}
+
+/// Reads an event and hands it on; fields that it can be without are set aside when they cannot be read.
+pub(super) fn read_event<R>(raw: &str, take: impl FnOnce(&Event<'_>) -> R) -> Result<R, serde_json::Error> {
+    match serde_json::from_str::<Event<'_>>(raw) {
+        Ok(event) => Ok(take(&event)),
+        Err(reason) => {
+            let reads = |text: &str| serde_json::from_str::<Event<'_>>(text).is_ok();
+            let repaired = repair(raw, &["event_id", "event_type", "created_at"], reads).ok_or(reason)?;
+            Ok(take(&serde_json::from_str(&repaired)?))
+        }
+    }
+}
+
+/// The type of an event of which nothing else need be readable.
+fn type_alone(raw: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct TypeAlone {
+        event_type: String,
+    }
+    serde_json::from_str::<TypeAlone>(raw).ok().map(|event| event.event_type)
 }
 
 /// Whoever signs in acts on himself: a LOGIN whose login is nobody's any more still has its actor.

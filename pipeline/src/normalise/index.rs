@@ -28,6 +28,7 @@ pub struct Index {
     groups_read_at: Option<DateTime<Utc>>,
     calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
     waited_seconds: u64,
+    frames: u64,
 }
 
 /// The pages of one listing's latest walk.
@@ -67,13 +68,13 @@ impl EndpointCalls {
 }
 
 impl Walk {
-    fn take(&mut self, number: u32, offset: u64, received_at: DateTime<Utc>) {
+    fn take(&mut self, number: u32, offset: u64, read_at: Option<DateTime<Utc>>) {
         if number > self.number {
             *self = Self { number, ..Self::default() };
         }
         if number == self.number {
             self.pages.push(offset);
-            self.read_at.get_or_insert(received_at);
+            self.read_at = self.read_at.or(read_at);
         }
     }
 }
@@ -98,33 +99,38 @@ impl Index {
     }
 
     fn take(&mut self, offset: u64, frame: Frame) {
+        self.frames += 1;
         let (request, received_at, status, walk) = match frame {
             Frame::Call { endpoint, at, outcome, waited_seconds } => {
                 self.waited_seconds += waited_seconds;
                 self.calls.entry((at.date_naive(), endpoint)).or_default().count(outcome);
                 return;
             }
+            Frame::Session { .. } => return,
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
         };
+        let read_at = (status == 200).then_some(received_at);
         let calls = self.calls.entry((received_at.date_naive(), request.endpoint().to_owned())).or_default();
         calls.calls += 1;
         calls.errors += u64::from(status != 200);
         match &request {
             Request::Me | Request::User { .. } => {}
-            Request::Users { .. } => self.users.take(walk, offset, received_at),
-            Request::Groups { .. } => self.groups.take(walk, offset, received_at),
+            Request::Users { .. } => self.users.take(walk, offset, read_at),
+            Request::Groups { .. } => self.groups.take(walk, offset, read_at),
             Request::GroupMemberships { group_id, .. } => {
-                self.group_walks.entry(group_id).take(walk, offset, received_at)
+                self.group_walks.entry(group_id).take(walk, offset, read_at)
             }
             Request::UserMemberships { user_id, .. } => {
                 self.user_side.push(offset);
-                if self.user_side_read_at.get(user_id).is_none() {
-                    self.user_side_read_at.insert(user_id, received_at);
+                if let (Some(at), None) = (read_at, self.user_side_read_at.get(user_id)) {
+                    self.user_side_read_at.insert(user_id, at);
                 }
             }
             Request::EmailAliases { user_id } => {
                 self.aliases.push(offset);
-                self.aliases_read_at.insert(user_id, received_at);
+                if let Some(at) = read_at {
+                    self.aliases_read_at.insert(user_id, at);
+                }
             }
             Request::Events { slice, login_only, .. } => {
                 // A slice that this version's reservation does not know cannot be: the spool belongs to the reservation.
@@ -205,6 +211,11 @@ impl Index {
             throttled: sum.throttled + calls.throttled,
             errors: sum.errors + calls.errors,
         })
+    }
+
+    /// Frames in the spool.
+    pub fn frames(&self) -> u64 {
+        self.frames
     }
 
     /// Seconds all tasks stood still because Box asked for it.

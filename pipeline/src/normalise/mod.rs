@@ -14,10 +14,11 @@ mod index;
 mod night;
 mod privacy;
 mod rejects;
+mod repair;
 mod stage;
 
 use coverage::Coverage;
-pub use coverage::DayCounts;
+pub use coverage::{DayCounts, UnreadEvent};
 pub use index::{EndpointCalls, Index};
 pub use privacy::{IpPrivacy, Privacy, SessionPrivacy};
 pub use stage::{Batches, PageOf, Stage, Tally};
@@ -72,6 +73,10 @@ impl<'a> Normaliser<'a> {
     ) -> Result<Self, Error> {
         let spool = SpoolReader::open(dir, read_as.0)?;
         let index = Index::read(&spool, reservation.event_slices)?;
+        // Before the guards have passed there is no seal; after it, every byte must be there.
+        if let Some(seal) = dir.seal_record() {
+            spool.check_seal(&seal, index.frames())?;
+        }
         Ok(Self {
             spool,
             index,
@@ -141,15 +146,17 @@ impl<'a> Normaliser<'a> {
         Batches::new(&self.spool, self.index.events(), stage)
     }
 
-    /// The spans of the window proved gap-free, from the events just read.
+    /// The spans of the window proved gap-free, from the events just read; where an event could not be read, nothing is proved.
     pub fn coverage(
         &self,
         counts: &DayCounts,
+        unread: &[UnreadEvent],
         known: &KnownEvents,
         quiet_dates: &[chrono::NaiveDate],
     ) -> RecordBatch {
         let mut rows = Rows::new(EVENT_COVERAGE.lake_schema());
-        let proved = Coverage { reservation: self.reservation, login_only: self.index.login_only_slices() };
+        let proved =
+            Coverage { reservation: self.reservation, login_only: self.index.login_only_slices(), unread };
         for (event_type, from, to) in proved.intervals(counts, &known.earlier_days, quiet_dates) {
             rows.text(Some(&event_type))
                 .time(Some(from))

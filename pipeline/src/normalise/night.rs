@@ -1,6 +1,6 @@
 //! Users, groups, memberships and aliases: the tables kept whole every night.
 
-use boxseat_schemas::box_api::{EmailAlias, Group, Membership, User};
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, EmailAlias, Group, Membership, User};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, Rows, Table, USERS};
@@ -180,18 +180,17 @@ impl Stage for Memberships<'_> {
     }
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
-        let (asked_user, asked_group, read_from) = match page.request {
-            Request::GroupMemberships { group_id, .. } => (None, Some(group_id.as_str()), "group"),
-            Request::UserMemberships { user_id, .. } => (Some(user_id.as_str()), None, "user"),
+        let read_from = match page.request {
+            Request::GroupMemberships { .. } => "group",
+            Request::UserMemberships { .. } => "user",
             other => unreachable!("the index holds membership pages alone, not {other:?}"),
         };
         for membership in page.records::<Membership>(tally) {
             let is_all_users =
-                membership.group.as_ref().is_some_and(|g| g.group_type.as_deref() == Some("all_users_group"));
-            let user_id = membership.user.as_ref().map(|u| u.id.as_str()).or(asked_user);
-            let group_id = membership.group.as_ref().map(|g| g.id.as_str()).or(asked_group);
+                membership.group.as_ref().is_some_and(|g| g.group_type.as_deref() == Some(ALL_USERS_GROUP));
+            let (user_id, group_id) = parties(&membership, page.request);
             let (Some(user_id), Some(group_id)) = (user_id, group_id) else {
-                tally.dropped += 1;
+                tally.rejected += 1;
                 continue;
             };
             if is_all_users || !self.users.contains(user_id) || !self.groups.contains(group_id) {
@@ -215,6 +214,22 @@ impl Stage for Memberships<'_> {
             self.stamp.end(rows);
         }
     }
+}
+
+/// User and group of a membership; the side that was asked about is known even when the record leaves it out.
+pub(super) fn parties<'m>(
+    membership: &'m Membership,
+    request: &'m Request,
+) -> (Option<&'m str>, Option<&'m str>) {
+    let (asked_user, asked_group) = match request {
+        Request::GroupMemberships { group_id, .. } => (None, Some(group_id.as_str())),
+        Request::UserMemberships { user_id, .. } => (Some(user_id.as_str()), None),
+        _ => (None, None),
+    };
+    (
+        membership.user.as_ref().map(|user| user.id.as_str()).or(asked_user),
+        membership.group.as_ref().map(|group| group.id.as_str()).or(asked_group),
+    )
 }
 
 /// Aliases of listed users.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `[privacy]` of the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,20 +60,30 @@ impl Privacy {
         session_id.filter(|_| self.session_id == SessionPrivacy::Keep)
     }
 
-    /// The raw text of a rejected record without what may not be kept. Text that is no JSON object is kept whole: what cannot
-    /// be read cannot be searched for addresses either, and a reject must show why it was refused.
+    /// The raw text of a rejected record without what may not be kept, at any depth. Text that is no JSON comes from a gateway
+    /// and not from Box's log; it is kept as it is.
     pub(super) fn scrub(self, raw: &str) -> String {
-        match serde_json::from_str(raw) {
-            Ok(serde_json::Value::Object(mut record)) => {
-                if self.ip != IpPrivacy::Keep {
-                    record.remove("ip_address");
-                }
-                if self.session_id != SessionPrivacy::Keep {
-                    record.remove("session_id");
-                }
-                serde_json::Value::Object(record).to_string()
+        match serde_json::from_str::<Value>(raw) {
+            Ok(mut record) => {
+                self.scrub_value(&mut record);
+                record.to_string()
             }
-            _ => raw.to_owned(),
+            Err(_) => raw.to_owned(),
+        }
+    }
+
+    fn scrub_value(self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|name, _| match name.as_str() {
+                    "ip_address" => self.ip == IpPrivacy::Keep,
+                    "session_id" => self.session_id == SessionPrivacy::Keep,
+                    _ => true,
+                });
+                fields.values_mut().for_each(|value| self.scrub_value(value));
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.scrub_value(value)),
+            _ => {}
         }
     }
 }
@@ -93,8 +104,7 @@ mod tests {
 
     #[test]
     fn rejects_do_not_leak_what_is_dropped_elsewhere() {
-        let scrubbed =
-            Privacy::default().scrub(r#"{"event_id":null,"ip_address":"203.0.113.9","session_id":"s"}"#);
-        assert_eq!(scrubbed, r#"{"event_id":null}"#);
+        let raw = r#"{"event_id":null,"ip_address":"203.0.113.9","session_id":"s","more":[{"ip_address":"203.0.113.9"}]}"#;
+        assert_eq!(Privacy::default().scrub(raw), r#"{"event_id":null,"more":[{}]}"#);
     }
 }

@@ -1,12 +1,14 @@
-//! Records that could not be understood, with the reason and their raw text.
+//! Records that could not be understood, with the reason and their raw text; and users or groups that were closed to us.
 
-use boxseat_schemas::box_api::{EmailAlias, Event, Group, Membership, User};
+use boxseat_schemas::box_api::{EmailAlias, Group, Membership, User};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{REJECTS, Rows};
 
 use super::Privacy;
-use super::stage::{PageOf, Stage, Tally};
+use super::events::read_event;
+use super::night::parties;
+use super::stage::{PageOf, Stage, Tally, read};
 
 /// The rejects of all streams.
 pub struct Rejects<'a> {
@@ -19,6 +21,16 @@ impl<'a> Rejects<'a> {
     pub(super) fn new(privacy: Privacy, reservation: &'a Reservation, enterprise_id: &'a str) -> Self {
         Self { privacy, reservation, enterprise_id }
     }
+
+    fn write(&self, request: &Request, reason: &str, raw: &str, rows: &mut Rows, tally: &mut Tally) {
+        tally.from_box += 1;
+        rows.big(Some(self.reservation.run_number.as_i64()))
+            .text(Some(stream(request)))
+            .text(Some(reason))
+            .text(Some(&self.privacy.scrub(raw)))
+            .text(Some(self.enterprise_id))
+            .end();
+    }
 }
 
 impl Stage for Rejects<'_> {
@@ -28,27 +40,49 @@ impl Stage for Rejects<'_> {
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         for raw in &page.entries {
-            let raw = raw.get();
-            let (stream, reason) = match page.request {
-                Request::Users { .. } => ("users", serde_json::from_str::<User>(raw).err()),
-                Request::Groups { .. } => ("groups", serde_json::from_str::<Group>(raw).err()),
-                Request::GroupMemberships { .. } | Request::UserMemberships { .. } => {
-                    ("memberships", serde_json::from_str::<Membership>(raw).err())
-                }
-                Request::EmailAliases { .. } => {
-                    ("email_aliases", serde_json::from_str::<EmailAlias>(raw).err())
-                }
-                Request::Events { .. } => ("events", serde_json::from_str::<Event<'_>>(raw).err()),
-                Request::Me | Request::User { .. } => continue,
-            };
-            let Some(reason) = reason else { continue };
-            tally.from_box += 1;
-            rows.big(Some(self.reservation.run_number.as_i64()))
-                .text(Some(stream))
-                .text(Some(&reason.to_string()))
-                .text(Some(&self.privacy.scrub(raw)))
-                .text(Some(self.enterprise_id))
-                .end();
+            if let Some(reason) = refusal(page.request, raw.get()) {
+                self.write(page.request, &reason, raw.get(), rows, tally);
+            }
         }
+    }
+
+    fn closed(&mut self, request: &Request, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
+        let reason = match request {
+            Request::GroupMemberships { group_id, .. } => format!("Box answered 403 for group {group_id}"),
+            Request::UserMemberships { user_id, .. } | Request::EmailAliases { user_id } => {
+                format!("Box answered 403 for user {user_id}")
+            }
+            other => format!("Box answered 403 for {}", other.endpoint()),
+        };
+        self.write(request, &reason, &String::from_utf8_lossy(body), rows, tally);
+    }
+}
+
+fn stream(request: &Request) -> &'static str {
+    match request {
+        Request::Me | Request::User { .. } | Request::Users { .. } => "users",
+        Request::Groups { .. } => "groups",
+        Request::GroupMemberships { .. } | Request::UserMemberships { .. } => "memberships",
+        Request::EmailAliases { .. } => "email_aliases",
+        Request::Events { .. } => "events",
+    }
+}
+
+/// Why a record makes no row, if it makes none because it means nothing.
+fn refusal(request: &Request, raw: &str) -> Option<String> {
+    let unreadable = |error: serde_json::Error| error.to_string();
+    match request {
+        Request::Me | Request::User { .. } => None,
+        Request::Users { .. } => read::<User>(raw).err().map(unreadable),
+        Request::Groups { .. } => read::<Group>(raw).err().map(unreadable),
+        Request::EmailAliases { .. } => read::<EmailAlias>(raw).err().map(unreadable),
+        Request::Events { .. } => read_event(raw, |_| ()).err().map(unreadable),
+        Request::GroupMemberships { .. } | Request::UserMemberships { .. } => match read::<Membership>(raw) {
+            Err(error) => Some(unreadable(error)),
+            Ok(membership) => match parties(&membership, request) {
+                (Some(_), Some(_)) => None,
+                _ => Some("it names no user or no group".to_owned()),
+            },
+        },
     }
 }

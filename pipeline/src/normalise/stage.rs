@@ -5,9 +5,10 @@ use boxseat_schemas::box_api::{Extra, Page};
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::Rows;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::repair::repair;
 use crate::Error;
 use crate::spool::{Frames, SpoolReader};
 
@@ -42,6 +43,12 @@ pub trait Stage {
     fn rows(&self) -> Rows;
     /// Takes in one page.
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally);
+    /// Takes in the refusal of a question about one user or group: something is missing that should be here.
+    fn closed(&mut self, request: &Request, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
+        let _ = (request, body, rows);
+        tally.from_box += 1;
+        tally.rejected += 1;
+    }
 }
 
 /// A page with what was asked for it.
@@ -56,10 +63,9 @@ pub struct PageOf<'p> {
 
 impl<'p> PageOf<'p> {
     /// The records of the page that can be understood; the others are counted as rejected.
-    pub fn records<'t, T: Deserialize<'p>>(&'t self, tally: &'t mut Tally) -> Vec<T> {
+    pub fn records<T: DeserializeOwned>(&self, tally: &mut Tally) -> Vec<T> {
         tally.from_box += self.entries.len() as u64;
-        let records: Vec<T> =
-            self.entries.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+        let records: Vec<T> = self.entries.iter().filter_map(|raw| read(raw.get()).ok()).collect();
         tally.rejected += (self.entries.len() - records.len()) as u64;
         records
     }
@@ -91,9 +97,27 @@ impl<'a, S: Stage> Batches<'a, S> {
         self.tally
     }
 
+    /// Walks to the end for the tally alone.
+    ///
+    /// # Errors
+    /// As the iterator.
+    pub fn exhaust(&mut self) -> Result<Tally, Error> {
+        for batch in &mut *self {
+            batch?;
+        }
+        Ok(self.tally)
+    }
+
     fn take_page(&mut self, offset: u64) -> Result<(), Error> {
         let (frame, body) = self.frames.frame_at(offset)?;
-        let Frame::Page { request, received_at, status: 200, .. } = &frame else { return Ok(()) };
+        let (request, received_at) = match &frame {
+            Frame::Page { request, received_at, status: 200, .. } => (request, received_at),
+            Frame::Page { request, status: 403, .. } => {
+                self.stage.closed(request, &body, &mut self.rows, &mut self.tally);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         let page = Page::parse(&body)
             .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?;
         let page = PageOf { request, received_at: *received_at, entries: page.entries };
@@ -114,6 +138,14 @@ impl<S: Stage> Iterator for Batches<'_, S> {
         }
         (!self.rows.is_empty()).then(|| Ok(self.rows.take_batch()))
     }
+}
+
+/// Reads a record that cannot be without its id; other fields that cannot be read are set aside.
+pub(super) fn read<T: DeserializeOwned>(raw: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(raw).or_else(|reason| {
+        let repaired = repair(raw, &["id"], |text| serde_json::from_str::<T>(text).is_ok()).ok_or(reason)?;
+        serde_json::from_str(&repaired)
+    })
 }
 
 /// What Box sent beyond the columns, as JSON; `None` when there was nothing.

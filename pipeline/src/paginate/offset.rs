@@ -2,9 +2,9 @@
 
 use super::Summary;
 
-/// Highest offset asked for. The spec refuses offsets above 10,000, the guide says the highest is 9,999; pages of 1,000 stay
-/// at or below 9,000.
-pub const MAX_OFFSET: u64 = 9_000;
+/// Rows that offset paging can reach. The spec refuses offsets above 10,000, the guide says the highest is 9,999: a page whose
+/// rows would lie beyond is not asked for, so pages of 1,000 stay at or below offset 9,000.
+pub const REACH: u64 = 10_000;
 
 /// What follows an offset page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub fn next_offset(offset: u64, limit: u64, page: &Summary) -> OffsetNext {
     };
     match more {
         false => OffsetNext::End,
-        true if next > MAX_OFFSET => OffsetNext::Capped,
+        true if next + step > REACH => OffsetNext::Capped,
         true => OffsetNext::Page(next),
     }
 }
@@ -68,6 +68,8 @@ mod tests {
             (9000, 1000, Some(1000), Some(12_345), Capped),
             (9000, 1000, Some(1000), Some(10_000), Capped),
             (9000, 400, Some(1000), Some(9_400), End),
+            (9000, 100, Some(100), Some(12_345), Page(9_100)),
+            (9900, 100, Some(100), Some(12_345), Capped),
         ] {
             let page = Summary { count, limit, total_count, ..Summary::default() };
             assert_eq!(next_offset(offset, 1000, &page), next, "{offset} {count} {limit:?} {total_count:?}");

@@ -1,6 +1,6 @@
 //! What paging and planning need to know of a page; the records themselves stay in the spool.
 
-use boxseat_schemas::box_api::{Page, StreamPosition, lenient};
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, Page, StreamPosition, lenient};
 use boxseat_schemas::spool::Request;
 use serde::Deserialize;
 
@@ -75,7 +75,7 @@ fn ids<'a, T: Deserialize<'a>>(page: &Page<'a>, record: impl Fn(T) -> Option<Rec
         .filter_map(|raw| serde_json::from_str(raw.get()).ok().and_then(&record))
         .map(|r| Listed {
             id: r.id.into(),
-            is_all_users_group: r.group_type.as_deref() == Some("all_users_group"),
+            is_all_users_group: r.group_type.as_deref() == Some(ALL_USERS_GROUP),
         })
         .collect()
 }

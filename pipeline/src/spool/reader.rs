@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, Fixed, Frame, decode_file_header};
 
-use super::SpoolDir;
+use super::{SealRecord, SpoolDir};
 use crate::Error;
 
 /// A spool open for reading.
@@ -60,6 +60,17 @@ impl SpoolReader {
             count += 1;
         }
         Ok(Whole { bytes: frames.offset, frames: count })
+    }
+
+    /// Refuses a spool that is not as long as it was when it was sealed.
+    ///
+    /// # Errors
+    /// [`Error::Spool`].
+    pub fn check_seal(&self, seal: &SealRecord, frames: u64) -> Result<(), Error> {
+        if (self.len, frames) == (seal.bytes, seal.frames) {
+            return Ok(());
+        }
+        Err(Error::Spool { path: self.path.clone(), offset: self.len, damage: Damage::NotAsSealed })
     }
 
     /// Reads single frames by their offset.
@@ -160,7 +171,7 @@ impl Frames {
         let fixed = Fixed::decode(&fixed).map_err(damage)?;
         let whole = FRAME_FIXED_LEN as u64 + u64::from(fixed.header_len) + u64::from(fixed.stored_len);
         if whole > left {
-            return Ok(None);
+            return Err(damage(Damage::Length));
         }
         let mut header = vec![0; fixed.header_len as usize];
         self.read(&mut header)?;

@@ -170,14 +170,15 @@ impl SpoolWriter {
         self.sync()?;
         write_mark(&self.dir, &self.dir.refused(), &serde_json::to_vec_pretty(refusal).expect("plain data"))
     }
+}
 
-    /// Remembers that a listing went wrong in a way nothing can be continued from.
+impl SpoolDir {
+    /// Remembers that nothing can be continued from this spool: a listing went wrong, or a page of it cannot be read any more.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn refuse_walk(&self, reason: &str) -> Result<(), Error> {
-        self.sync()?;
-        write_mark(&self.dir, &self.dir.refused(), reason.as_bytes())
+    pub fn refuse(&self, reason: &str) -> Result<(), Error> {
+        write_mark(self, &self.refused(), reason.as_bytes())
     }
 }
 

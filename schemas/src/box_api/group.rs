@@ -38,12 +38,8 @@ pub struct Group {
     pub extra: Extra,
 }
 
-impl Group {
-    /// Whether this is the group of everybody, whose membership says nothing and is never walked.
-    pub fn is_all_users(&self) -> bool {
-        self.group_type.as_deref() == Some("all_users_group")
-    }
-}
+/// The `group_type` of the group of everybody, whose membership says nothing and is never walked.
+pub const ALL_USERS_GROUP: &str = "all_users_group";
 
 /// A membership; group side and user side give the same object with the same id.
 /// <https://developer.box.com/reference/resources/group-membership/>

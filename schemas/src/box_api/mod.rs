@@ -13,7 +13,7 @@ mod user;
 
 pub use error::{ApiError, OAuthError};
 pub use event::{Event, KNOWN_EXTRA, Party, Source};
-pub use group::{EmailAlias, Group, Membership, Mini};
+pub use group::{ALL_USERS_GROUP, EmailAlias, Group, Membership, Mini};
 pub use page::{Page, StreamPosition};
 pub use user::{Enterprise, NotificationEmail, TrackingCode, User};
 
