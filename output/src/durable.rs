@@ -129,6 +129,13 @@ impl Drop for Staged {
     }
 }
 
+/// Makes every file this process creates from here on its owner's alone, unless an [`Access`] says otherwise: what DuckDB builds
+/// or spills aside holds people's data long before its mode is set.
+pub fn keep_new_files_private() {
+    use nix::sys::stat::{Mode, umask};
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+}
+
 /// Writes a whole file over whatever has its name: a crash leaves the old content or the new.
 ///
 /// # Errors

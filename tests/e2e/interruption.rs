@@ -190,3 +190,77 @@ fn twenty_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
     world.ok(&["sync"]);
     assert_equal_to_truth(&world);
 }
+
+/// Why: analysts query while cron publishes. Whoever asks sees one night or the next, whole.
+#[test]
+fn a_reader_who_keeps_asking_sees_whole_nights_only() {
+    let world = World::new(Config {
+        users: 300,
+        groups: 15,
+        logins: Some(4_000),
+        seed: 19,
+        late_events: 0.0,
+        ..Config::default()
+    });
+    world.ok(&["sync"]);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        world.simulator.step_days(1);
+        let mut writer = world.start(&["sync"]);
+        while writer.try_wait().unwrap().is_none() {
+            let whole = "SELECT (SELECT run_number FROM report_settings) AS night, (SELECT max(run_number) FROM sync_runs WHERE status = 'complete') AS newest, \
+                (SELECT rows_in_warehouse FROM run_rows r JOIN sync_runs s USING (run_id) WHERE s.run_number = (SELECT run_number FROM report_settings) AND table_name = 'users') AS counted, \
+                (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM accounts) AS accounts";
+            let row = world.rows(whole).remove(0);
+            assert_eq!(
+                (&row["night"], &row["counted"], &row["users"]),
+                (&row["newest"], &row["users"], &row["accounts"]),
+                "{row:?}"
+            );
+            seen.insert(row["night"].as_i64().unwrap());
+        }
+        assert!(writer.wait().unwrap().success());
+    }
+    assert!(seen.len() >= 3, "the reader saw nights {seen:?}");
+}
+
+/// Why: a lake that a second host writes to as well. The one that was passed must stop and leave the night that is there.
+#[test]
+fn a_lake_that_another_host_has_written_is_left_alone() {
+    let world =
+        World::new(Config { users: 100, groups: 5, logins: Some(1_000), seed: 29, ..Config::default() });
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "sealed").output().unwrap();
+    assert!(died.status.code().is_none());
+    // The other host has its own disk and the same lake: it knows the reservation, not the spool.
+    let other = world.directory().join("other");
+    std::fs::create_dir_all(other.join("state")).unwrap();
+    std::fs::copy(world.store().join("state/store.json"), other.join("state/store.json")).unwrap();
+    std::os::unix::fs::symlink(world.store().join("lake"), other.join("lake")).unwrap();
+    let reservation = world.store().join("lake/_runs/2.json");
+    let text = std::fs::read_to_string(&reservation).unwrap();
+    let here = boxseat_host(&text);
+    std::fs::write(&reservation, text.replace(&format!("{here:?}"), "\"elsewhere\"")).unwrap();
+    let waits = world.command(&["sync"]).env("BOXSEAT_STORE", &other).output().unwrap();
+    let stderr = String::from_utf8_lossy(&waits.stderr);
+    assert_eq!(waits.status.code(), Some(75), "{stderr}");
+    assert!(stderr.contains("run 2 was begun on host elsewhere"), "{stderr}");
+    // Half a day later it goes on without us.
+    let later = (world.simulator.now() + chrono::TimeDelta::hours(13)).to_rfc3339();
+    let passed =
+        world.command(&["sync"]).env("BOXSEAT_STORE", &other).env("BOXSEAT_NOW", later).output().unwrap();
+    assert!(passed.status.success(), "{}", String::from_utf8_lossy(&passed.stderr));
+    // Our sealed run was given up by the other host; finishing it now would write into a lake that has moved on.
+    assert_eq!(world.run(&["publish"]).code, 0);
+    assert_eq!(
+        world.value("SELECT string_agg(run_number || ' ' || status, ',' ORDER BY run_number) FROM sync_runs"),
+        "1 complete,2 abandoned,3 complete"
+    );
+    assert_eq!(world.value("SELECT count(*) - count(DISTINCT event_id) FROM login_events"), 0);
+}
+
+fn boxseat_host(reservation: &str) -> String {
+    let reservation: serde_json::Value = serde_json::from_str(reservation).unwrap();
+    reservation["host"].as_str().unwrap().to_owned()
+}
