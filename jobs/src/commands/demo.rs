@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::query;
+use boxseat_output::{durable, query};
 use boxseat_pipeline::client::Credentials;
 use boxseat_simulator::Config;
 use chrono::SubsecRound;
@@ -44,7 +44,7 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
         store.display()
     ));
     // Marked first, so that a demo that was killed can be tried again.
-    mark(&store)?;
+    mark(&store, &settings)?;
     let outcome = super::sync::night(global, &settings, credentials, &SyncArgs::default()).await?;
     running.shutdown().await;
     super::sync::report(printer, &settings, &outcome)?;
@@ -87,9 +87,9 @@ fn clear(store: &Path) -> Result<(), CommandError> {
         .map_err(|e| CommandError::failed(format!("cannot remove the earlier demo {}", store.display()), e))
 }
 
-fn mark(store: &Path) -> Result<(), CommandError> {
-    std::fs::create_dir_all(store.join("state"))
-        .and_then(|()| std::fs::write(store.join(MARK), "made by boxseat demo, replaced by the next one\n"))
+fn mark(store: &Path, settings: &Settings) -> Result<(), CommandError> {
+    durable::create_directory(&store.join("state"), &settings.access)?;
+    std::fs::write(store.join(MARK), "made by boxseat demo, replaced by the next one\n")
         .map_err(|e| CommandError::failed(format!("cannot mark {} as a demo", store.display()), e))
 }
 

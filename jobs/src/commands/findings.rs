@@ -8,7 +8,7 @@ use crate::printer::{Grid, Printer};
 
 /// One thing looked at.
 #[derive(Debug)]
-pub(crate) struct Finding {
+struct Finding {
     name: String,
     result: Outcome,
     detail: String,
@@ -37,44 +37,33 @@ impl Outcome {
     }
 }
 
-impl Finding {
-    pub(crate) fn pass(name: &str, detail: String) -> Self {
-        Self { name: name.to_owned(), result: Outcome::Ok, detail, remedy: None }
-    }
-
-    pub(crate) fn fail(name: &str, detail: String, remedy: &str) -> Self {
-        Self { name: name.to_owned(), result: Outcome::Failed, detail, remedy: Some(remedy.to_owned()) }
-    }
-}
-
 /// All of them, in the order they were looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
-    pub(crate) fn add(&mut self, finding: Finding) {
-        self.0.push(finding);
-    }
-
     pub(crate) fn pass(&mut self, name: &str, detail: String) {
-        self.add(Finding::pass(name, detail));
+        self.add(name, Outcome::Ok, detail, None);
     }
 
     pub(crate) fn note(&mut self, name: &str, detail: String) {
-        self.add(Finding { name: name.to_owned(), result: Outcome::Note, detail, remedy: None });
+        self.add(name, Outcome::Note, detail, None);
     }
 
     pub(crate) fn skip(&mut self, name: &str, detail: String) {
-        self.add(Finding { name: name.to_owned(), result: Outcome::Skipped, detail, remedy: None });
+        self.add(name, Outcome::Skipped, detail, None);
     }
 
     pub(crate) fn warn(&mut self, name: &str, detail: String, remedy: &str) {
-        let remedy = Some(remedy.to_owned());
-        self.add(Finding { name: name.to_owned(), result: Outcome::Warning, detail, remedy });
+        self.add(name, Outcome::Warning, detail, Some(remedy));
     }
 
     pub(crate) fn fail(&mut self, name: &str, detail: String, remedy: &str) {
-        self.add(Finding::fail(name, detail, remedy));
+        self.add(name, Outcome::Failed, detail, Some(remedy));
+    }
+
+    fn add(&mut self, name: &str, result: Outcome, detail: String, remedy: Option<&str>) {
+        self.0.push(Finding { name: name.to_owned(), result, detail, remedy: remedy.map(str::to_owned) });
     }
 
     pub(crate) fn failures(&self) -> usize {

@@ -1,6 +1,7 @@
 //! `boxseat verify`: raw pages, lake and published file against each other, and on request against Box.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use boxseat_output::query::query;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
-use super::findings::{Finding, Findings};
+use super::findings::Findings;
 use crate::calls::CommandCalls;
 use crate::cli::{Global, VerifyArgs};
 use crate::clock::data_clock;
@@ -69,6 +70,16 @@ struct Account {
     in_lake: i64,
 }
 
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from_box, duplicate, rejected, dropped, in_lake } = self;
+        write!(
+            f,
+            "{from_box} from Box, {duplicate} duplicate, {rejected} rejected, {dropped} dropped: {in_lake} rows"
+        )
+    }
+}
+
 fn offline(
     store: &Store,
     settings: &Settings,
@@ -84,7 +95,7 @@ fn offline(
             rows += i64::try_from(batch?.num_rows()).unwrap_or(i64::MAX);
         }
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
-        findings.compare(&format!("lake: {}", table.name), "rows", accounted, Some(rows));
+        findings.compare(&format!("lake: {}", table.name), accounted, rows);
     }
     published(store, settings, night, &accounts, findings)
 }
@@ -178,7 +189,7 @@ fn spool(
             in_lake: big(tally.rows()),
         };
         let accounted = accounts.get(table.name).copied();
-        findings.compare(&format!("spool: {}", table.name), "records", accounted, Some(again));
+        findings.compare(&format!("spool: {}", table.name), accounted, again);
     }
     Ok(())
 }
@@ -244,11 +255,11 @@ fn published(
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
         let rows = number(store, settings, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
-        findings.compare(&format!("file: {}", table.name), "rows", accounted, Some(rows));
+        findings.compare(&format!("file: {}", table.name), accounted, rows);
     }
     for (name, sql) in JOINS {
         let failing = number(store, settings, sql)?;
-        findings.compare(&format!("file: {name}"), "rows", Some(0), Some(failing));
+        findings.compare(&format!("file: {name}"), Some(0), failing);
     }
     Ok(())
 }
@@ -334,35 +345,21 @@ async fn live(
     Ok(())
 }
 
-impl Finding {
-    /// Equal, or how not.
-    fn of<T: PartialEq + std::fmt::Debug>(
-        name: &str,
-        unit: &str,
-        accounted: Option<T>,
-        found: Option<T>,
-    ) -> Self {
-        match (accounted, found) {
-            (Some(accounted), Some(found)) if accounted == found => {
-                Self::pass(name, format!("{found:?} {unit}"))
-            }
-            (accounted, found) => Self::fail(
-                name,
-                format!("accounted for {accounted:?} {unit}, found {found:?}"),
-                "keep the store as it is and report it; `boxseat replay` makes the night anew from its raw pages",
-            ),
-        }
-    }
-}
-
 impl Findings {
-    fn compare<T: PartialEq + std::fmt::Debug>(
-        &mut self,
-        name: &str,
-        unit: &str,
-        accounted: Option<T>,
-        found: Option<T>,
-    ) {
-        self.add(Finding::of(name, unit, accounted, found));
+    /// Equal, or how not.
+    fn compare<T: PartialEq + fmt::Display>(&mut self, name: &str, accounted: Option<T>, found: T) {
+        match accounted {
+            Some(accounted) if accounted == found => self.pass(name, found.to_string()),
+            accounted => {
+                let accounted =
+                    accounted.map_or_else(|| "nothing".to_owned(), |accounted| accounted.to_string());
+                let detail = format!("accounted for: {accounted}; found: {found}");
+                self.fail(
+                    name,
+                    detail,
+                    "keep the store as it is and report it; `boxseat replay` makes the night anew",
+                );
+            }
+        }
     }
 }

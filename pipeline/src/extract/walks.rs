@@ -321,7 +321,7 @@ impl Walks {
     /// The next question; `None` while nothing can be asked before an answer comes in, or when all is read.
     pub fn next_request(&mut self) -> Option<Request> {
         if !self.identified {
-            return self.queue.pop_front_if(|request| *request == Request::Me);
+            return if self.queue.front() == Some(&Request::Me) { self.queue.pop_front() } else { None };
         }
         if let Some(request) = self.queue.pop_front() {
             return Some(request);
@@ -447,13 +447,10 @@ impl Walks {
     ) -> Result<bool, Error> {
         for group in &page.listed {
             let walk = self.groups.walks.entry(&group.id);
-            if !std::mem::replace(&mut walk.listed, true) {
-                if !group.is_all_users_group {
-                    walk.open = true;
-                    self.membership_walks_open += 1;
-                    self.queue
-                        .push_back(Request::GroupMemberships { group_id: group.id.to_string(), offset: 0 });
-                }
+            if !std::mem::replace(&mut walk.listed, true) && !group.is_all_users_group {
+                walk.open = true;
+                self.membership_walks_open += 1;
+                self.queue.push_back(Request::GroupMemberships { group_id: group.id.to_string(), offset: 0 });
             }
         }
         self.groups.last_page_at = Some(received_at);
