@@ -21,7 +21,9 @@ impl World {
         }
         let external_id = change.external_app_user_id.as_deref();
         let is_used = |person: &Person| {
-            person.is_managed() && external_id.is_some() && person.external_app_user_id.as_deref() == external_id
+            person.is_managed()
+                && external_id.is_some()
+                && person.external_app_user_id.as_deref() == external_id
         };
         if self.people.iter().any(is_used) {
             return Err(ApiError::new(409, "conflict", "external_app_user_id is used by another app user"));
@@ -38,7 +40,8 @@ impl World {
     /// Changes an account as a checked body says: one EDIT_USER however many fields, and none for leaving the enterprise.
     pub(crate) fn update(&mut self, slot: usize, mut change: Change, news: News) -> Result<(), ApiError> {
         let now = self.now;
-        let new_login = change.login.take().filter(|login| !login.eq_ignore_ascii_case(&self.people[slot].login));
+        let new_login =
+            change.login.take().filter(|login| !login.eq_ignore_ascii_case(&self.people[slot].login));
         let edits = change.edits() || new_login.is_some();
         if let Some(login) = new_login {
             self.change_login(slot, &login, news)?;

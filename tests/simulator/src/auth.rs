@@ -97,6 +97,11 @@ impl Tokens {
         unpoisoned(self.issued.write()).live.remove(token);
     }
 
+    /// Makes the tokens of these callers useless.
+    pub(crate) fn revoke_of(&self, callers: &[Caller]) {
+        unpoisoned(self.issued.write()).live.retain(|_, (caller, _)| !callers.contains(caller));
+    }
+
     /// Makes every token given out so far useless.
     pub(crate) fn revoke_all(&self) {
         unpoisoned(self.issued.write()).live.clear();

@@ -40,6 +40,8 @@ pub(crate) enum About {
     Act,
     HiddenUser,
     RequestId,
+    Content,
+    SharedFolder,
 }
 
 /// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).

@@ -80,6 +80,19 @@ pub struct Config {
     /// Whether aliases that nobody confirmed are listed.
     pub list_unconfirmed_aliases: bool,
 
+    /// Whether `As-User` still works for people whose status is `inactive`. Not documented; one vendor says it does not.
+    pub as_user_when_inactive: bool,
+    /// Status of the refused `DELETE` of somebody who still owns content. Not documented.
+    pub owned_content_status: u16,
+    /// Whether the enterprise has retention or legal-hold policies: owners of content are then not deleted even by force.
+    pub has_retention_policies: bool,
+    /// Users behind an information barrier: changing them and moving content from or to them is refused by policy.
+    pub barred_user_ids: Vec<String>,
+    /// How long a transfer of content takes, in milliseconds (system clock); until then the content is at its source.
+    pub transfer_ms: u64,
+    /// After how long a transfer still at work is answered with 200 all the same, in milliseconds. Box: ten minutes.
+    pub transfer_answer_ms: u64,
+
     /// How `next_stream_position` is written.
     pub positions: PositionForm,
     /// What an empty `admin_logs` page at the end of the feed answers as the next position.
@@ -166,6 +179,12 @@ impl Default for Config {
             app_access_only: false,
             all_users_group_on_user_side: false,
             list_unconfirmed_aliases: true,
+            as_user_when_inactive: true,
+            owned_content_status: 400,
+            has_retention_policies: false,
+            barred_user_ids: Vec::new(),
+            transfer_ms: 0,
+            transfer_answer_ms: 600_000,
             positions: PositionForm::Varied,
             event_end: EventEnd::Same,
             late_events: 0.002,

@@ -324,9 +324,8 @@ impl Content {
 
     /// Transfers whose folders a later one has moved on.
     fn inner(&self, outer: usize) -> impl Iterator<Item = usize> {
-        let inside = move |(number, transfer): (usize, &Transfer)| {
-            (transfer.inside == Some(outer)).then_some(number)
-        };
+        let inside =
+            move |(number, transfer): (usize, &Transfer)| (transfer.inside == Some(outer)).then_some(number);
         self.transfers.iter().enumerate().filter_map(inside)
     }
 

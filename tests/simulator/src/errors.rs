@@ -83,6 +83,12 @@ impl ApiError {
         error
     }
 
+    /// With another message.
+    pub(crate) fn saying(mut self, message: &str) -> Self {
+        self.0.message = message.to_owned();
+        self
+    }
+
     /// The answer; `request_id` goes into the body and is not the one in the `box-request-id` header.
     pub(crate) fn answer(&self, request_id: &str) -> Response<Body> {
         let refusal = &*self.0;

@@ -79,9 +79,14 @@ async fn call(shared: &Shared, mut request: Request, next: Next) -> (Response<Bo
         Ok(caller) => caller,
         Err(refusal) => return (refusal.into_response(), false),
     };
+    // Whether such calls also count against the impersonated user is not known; here they do not.
     if let Err(secs) = shared.rate_limit.admit(caller, clock::instant()) {
         return (ApiError::rate_limited(secs).into_response(), true);
     }
+    let caller = match impersonated(shared, caller, request.headers()) {
+        Ok(caller) => caller,
+        Err(refusal) => return (refusal.into_response(), true),
+    };
     wait(shared.config.latency_ms).await;
     request.extensions_mut().insert(caller);
     (next.run(request).await, true)
@@ -92,6 +97,12 @@ fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Caller, ApiError
     let token = header.to_str().ok().and_then(bearer).ok_or_else(|| ApiError::unauthorized(false))?;
     let caller = shared.tokens.caller(&shared.world(), token, clock::instant());
     caller.ok_or_else(|| ApiError::unauthorized(true))
+}
+
+/// The caller whom `As-User` names, or the one whose token it is.
+fn impersonated(shared: &Shared, caller: Caller, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let Some(id) = headers.get("as-user") else { return Ok(caller) };
+    caller.as_user(&shared.world(), id.to_str().unwrap_or_default())
 }
 
 /// The answer of a fault that keeps the call from taking place.

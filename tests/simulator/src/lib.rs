@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod accounts;
 mod acts;
 mod auth;
 mod chance;
+mod changes;
 mod clock;
 mod config;
+mod content;
 mod day;
 mod errors;
 mod events;
@@ -16,8 +19,10 @@ mod history;
 mod names;
 mod page;
 mod people;
+mod pictures;
 mod rate_limit;
 mod recorder;
+mod rights;
 mod routes;
 mod server;
 mod shared;
@@ -33,4 +38,4 @@ pub use day::Stepped;
 pub use faults::{Effect, Fault};
 pub use recorder::{Counts, EndpointCounts, Recorded};
 pub use server::{Running, spawn_in_thread, start};
-pub use truth::{TrueAlias, TrueEvent, TrueGroup, TrueLogin, TrueMembership, TrueUser, Truth};
+pub use truth::{TrueAlias, TrueContent, TrueEvent, TrueGroup, TrueLogin, TrueMembership, TrueUser, Truth};

@@ -27,7 +27,7 @@ use crate::gate::Dropped;
 use crate::recorder::{Counts, Recorded};
 use crate::routes;
 use crate::shared::Shared;
-use crate::truth::{self, Extent, Truth};
+use crate::truth::{self, Extent, TrueContent, Truth};
 
 /// How long open connections may take to finish once the stand-in stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
@@ -131,6 +131,11 @@ impl Running {
     /// The same without events (`last_login_at` is still there).
     pub fn truth_without_events(&self) -> Truth {
         truth::truth(&self.shared.world(), Extent::WithoutEvents)
+    }
+
+    /// What a managed user owns now; `None` for anybody else.
+    pub fn content(&self, user_id: &str) -> Option<TrueContent> {
+        truth::content(&self.shared.world(), user_id)
     }
 
     /// Calls so far, as Box would count them.

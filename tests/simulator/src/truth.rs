@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Caller;
 use crate::events::{Actor, Kind, NO_GROUP, NOBODY, event_id};
 use crate::groups::{GroupKind, group_id_of, membership_id_of};
 use crate::people::Person;
@@ -142,6 +143,28 @@ pub struct TrueEvent {
     pub actor_id: Option<String>,
     pub group_id: Option<String>,
     pub created_at: String,
+}
+
+/// What somebody owns, which no table holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrueContent {
+    /// Items of the root folder that the account itself owns.
+    pub owned_items: usize,
+    /// Bytes of all of it.
+    pub owned_bytes: i64,
+    /// Whether a transfer out of the account is under way; until it ends, everything is still here.
+    pub is_moving: bool,
+}
+
+/// What the managed user with this id owns, or the application's own account.
+pub(crate) fn content(world: &World, user_id: &str) -> Option<TrueContent> {
+    let owner = match world.person_by_id(user_id)?.id {
+        id if id == world.service.id => Caller::Service,
+        id => Caller::Person(world.slot_by_id(id)? as u32),
+    };
+    let person = Some(world.person(owner)).filter(|person| person.is_managed())?;
+    let (owned_items, is_moving) = (world.owned_items(owner), world.is_moving(owner));
+    Some(TrueContent { owned_items, owned_bytes: person.space_used, is_moving })
 }
 
 /// How much of the truth is wanted; events are most of it.

@@ -1,17 +1,19 @@
 //! The enterprise as it stands, and the verbs that change it.
 //!
-//! Stepped days and, later, writing requests go through the same verbs: each changes the state and, when the change is
+//! Stepped days, single acts and writing requests go through the same verbs: each changes the state and, when the change is
 //! announced, notes the admin event that belongs to it. [`World::publish`] then moves the noted events into the log.
 
 use std::collections::HashMap;
 
 use crate::chance::{self, About};
 use crate::config::Config;
+use crate::content::Content;
 use crate::events::{Actor, Event, Form, Kind, Log, NO_GROUP, NOBODY};
 use crate::feed::Feed;
 use crate::groups::{self, Group, GroupKind, Membership};
 use crate::history;
 use crate::people::{self, ACTIVE, Alias, Person, Role, Standing, Words};
+use crate::pictures::Picture;
 
 /// Everything the stand-in knows.
 pub(crate) struct World {
@@ -27,6 +29,8 @@ pub(crate) struct World {
     pub(crate) groups: Vec<Group>,
     pub(crate) memberships: Vec<Membership>,
     pub(crate) log: Log,
+    pub(crate) content: Content,
+    pub(crate) pictures: HashMap<u32, Picture>,
     /// Days stepped since the start.
     pub(crate) days_stepped: u32,
     /// Acts so far, which chance is drawn by.
@@ -70,6 +74,8 @@ impl World {
             groups,
             memberships: Vec::new(),
             log: Log::default(),
+            content: Content::default(),
+            pictures: HashMap::new(),
             days_stepped: 0,
             acts: 0,
             hidden_share: 0.0,
@@ -214,7 +220,7 @@ impl World {
         self.note(news, at, Kind::EditUser, slot, NO_GROUP);
     }
 
-    fn remember_names(&mut self, slot: usize, until: i64) {
+    pub(crate) fn remember_names(&mut self, slot: usize, until: i64) {
         let person = &self.people[slot];
         let former = Former { until, login: person.login.clone(), name: person.name.clone() };
         let all = self.former.entry(slot as u32).or_default();
@@ -243,12 +249,17 @@ impl World {
 
     /// The alias becomes the login, and the former login an alias.
     pub(crate) fn make_alias_primary(&mut self, slot: usize, which: usize, at: i64, news: News) {
+        self.swap_alias_and_login(slot, which, at, news);
+        self.edited(slot, at, news);
+    }
+
+    /// The same as a part of an edit that says so itself.
+    pub(crate) fn swap_alias_and_login(&mut self, slot: usize, which: usize, at: i64, news: News) {
         self.remember_names(slot, at);
         let email = self.people[slot].aliases.remove(which).email;
         let old = std::mem::replace(&mut self.people[slot].login, email);
         self.add_alias(slot, &old, true);
         self.note(news, at, Kind::AliasPrimary, slot, NO_GROUP);
-        self.edited(slot, at, news);
     }
 
     // Groups.
@@ -337,7 +348,7 @@ impl World {
         self.pending.push(event);
     }
 
-    fn note(&mut self, news: News, at: i64, kind: Kind, slot: usize, group: u32) {
+    pub(crate) fn note(&mut self, news: News, at: i64, kind: Kind, slot: usize, group: u32) {
         if let News::By(actor) = news {
             let (at, subject) = (at as u32, slot as u32);
             self.pending.push(Event { at, kind, form: Form::Full, subject, actor, group });

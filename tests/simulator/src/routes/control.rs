@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -13,12 +13,13 @@ use crate::day::{self, Stepped};
 use crate::faults::Fault;
 use crate::recorder::{Counts, Recorded};
 use crate::shared::Shared;
-use crate::truth::{self, Extent, Truth};
+use crate::truth::{self, Extent, TrueContent, Truth};
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(summary))
         .route("/truth", get(truth))
+        .route("/content/{user_id}", get(content))
         .route("/requests", get(requests))
         .route("/counts", get(counts))
         .route("/reset", post(reset))
@@ -49,6 +50,13 @@ struct TruthParams {
 async fn truth(State(shared): State<Arc<Shared>>, Query(params): Query<TruthParams>) -> Json<Truth> {
     let extent = if params.events == Some(false) { Extent::WithoutEvents } else { Extent::Everything };
     Json(truth::truth(&shared.world(), extent))
+}
+
+async fn content(
+    State(shared): State<Arc<Shared>>,
+    Path(user_id): Path<String>,
+) -> Json<Option<TrueContent>> {
+    Json(truth::content(&shared.world(), &user_id))
 }
 
 async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<Recorded>> {

@@ -1,4 +1,4 @@
-//! `/2.0/events`: the two admin streams.
+//! `/2.0/events`: the two admin streams, and the servers for long polling.
 
 use std::sync::Arc;
 
@@ -39,6 +39,29 @@ pub(super) async fn list(
         }
     };
     Ok(answer(&world, &page))
+}
+
+/// Where to wait for events of the caller's own stream. Admin streams cannot be waited for, and nobody listens there.
+pub(super) async fn servers(Extension(caller): Extension<Caller>) -> Json {
+    let channel = match caller {
+        Caller::Service => 0,
+        Caller::Person(slot) => u64::from(slot) + 1,
+    };
+    let mut out = Vec::new();
+    let mut object = Object::new(&mut out);
+    object.int("chunk_size", 1);
+    object.array("entries", [channel], |out, channel| {
+        let mut server = Object::new(out);
+        server.text("type", "realtime_server");
+        let url = format!("http://realtime.box.test/subscribe?channel={channel:020x}&stream_type=all");
+        server.text("url", &url);
+        server.text("ttl", "10");
+        server.text("max_retries", "10");
+        server.int("retry_timeout", 610);
+        server.end();
+    });
+    object.end();
+    Json(out)
 }
 
 fn ask(shared: &Shared, params: &Params) -> Result<Ask, ApiError> {

@@ -1,10 +1,16 @@
-//! The endpoints. Reading is here; the writing side adds its own files beside these and calls the verbs of
-//! [`crate::world::World`], which already note the matching events.
+//! The endpoints: reading in `events`, `folders`, `groups` and `users`; writing in the others, through the verbs of
+//! [`crate::world::World`], which note the matching events.
 
+mod accounts;
+mod aliases;
+mod avatar;
 mod control;
 mod events;
+mod folders;
 mod groups;
+mod sessions;
 mod token;
+mod transfer;
 mod users;
 
 use std::sync::Arc;
@@ -12,11 +18,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Query;
-use axum::http::{Response, Uri};
+use axum::http::{Response, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::auth::Caller;
 use crate::chance::{self, About};
@@ -32,14 +39,27 @@ pub(crate) const ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/oauth2/token"),
     ("POST", "/oauth2/revoke"),
     ("GET", "/2.0/users"),
+    ("POST", "/2.0/users"),
     ("GET", "/2.0/users/me"),
+    ("POST", "/2.0/users/terminate_sessions"),
     ("GET", "/2.0/users/{user_id}"),
+    ("PUT", "/2.0/users/{user_id}"),
+    ("DELETE", "/2.0/users/{user_id}"),
+    ("GET", "/2.0/users/{user_id}/avatar"),
+    ("POST", "/2.0/users/{user_id}/avatar"),
+    ("DELETE", "/2.0/users/{user_id}/avatar"),
+    ("PUT", "/2.0/users/{user_id}/folders/0"),
     ("GET", "/2.0/users/{user_id}/memberships"),
     ("GET", "/2.0/users/{user_id}/email_aliases"),
+    ("POST", "/2.0/users/{user_id}/email_aliases"),
+    ("DELETE", "/2.0/users/{user_id}/email_aliases/{email_alias_id}"),
+    ("GET", "/2.0/folders/{folder_id}"),
+    ("GET", "/2.0/folders/{folder_id}/items"),
     ("GET", "/2.0/groups"),
     ("GET", "/2.0/groups/{group_id}"),
     ("GET", "/2.0/groups/{group_id}/memberships"),
     ("GET", "/2.0/events"),
+    ("OPTIONS", "/2.0/events"),
 ];
 
 /// Paths under this are ours, not Box's: no token, no limit, no faults, not counted.
@@ -49,15 +69,22 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/oauth2/token", post(token::issue))
         .route("/oauth2/revoke", post(token::revoke))
-        .route("/2.0/users", get(users::list))
+        .route("/2.0/users", get(users::list).post(accounts::create))
         .route("/2.0/users/me", get(users::me))
-        .route("/2.0/users/{user_id}", get(users::one))
+        .route("/2.0/users/terminate_sessions", post(sessions::terminate))
+        .route("/2.0/users/{user_id}", get(users::one).put(accounts::update).delete(accounts::delete))
+        .route("/2.0/users/{user_id}/avatar", get(avatar::get).post(avatar::put).delete(avatar::delete))
+        // Only a whole account moves: there is no such route for other folders.
+        .route("/2.0/users/{user_id}/folders/0", put(transfer::transfer))
         .route("/2.0/users/{user_id}/memberships", get(users::memberships))
-        .route("/2.0/users/{user_id}/email_aliases", get(users::email_aliases))
+        .route("/2.0/users/{user_id}/email_aliases", get(users::email_aliases).post(aliases::add))
+        .route("/2.0/users/{user_id}/email_aliases/{email_alias_id}", delete(aliases::remove))
+        .route("/2.0/folders/{folder_id}", get(folders::one))
+        .route("/2.0/folders/{folder_id}/items", get(folders::items))
         .route("/2.0/groups", get(groups::list))
         .route("/2.0/groups/{group_id}", get(groups::one))
         .route("/2.0/groups/{group_id}/memberships", get(groups::memberships))
-        .route("/2.0/events", get(events::list))
+        .route("/2.0/events", get(events::list).options(events::servers))
         .nest(CONTROL, control::router())
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::new(405, "method_not_allowed", "Method Not Allowed"))
@@ -76,6 +103,21 @@ impl IntoResponse for Json {
 
 type Answer = Result<Json, ApiError>;
 
+/// An answer with another status than 200, or another body than JSON.
+type Reply = Result<Response<Body>, ApiError>;
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The JSON object of a request.
+fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let refusal = "Entity body should be a correctly nested resource attribute name/value pair";
+    serde_json::from_slice(body).map_err(|_| ApiError::bad_request(refusal))
+}
+
 /// The query parameters any of the lists knows, as sent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -93,6 +135,10 @@ struct Params {
     event_type: Option<String>,
     created_after: Option<String>,
     created_before: Option<String>,
+    force: Option<String>,
+    notify: Option<String>,
+    sort: Option<String>,
+    direction: Option<String>,
 }
 
 impl Params {
@@ -116,6 +162,16 @@ impl Params {
                 "limit",
                 "limit must be a positive whole number",
             )),
+        }
+    }
+
+    /// A `true` or `false` of the query, capitals or not: Box's own Python SDK sends `True`.
+    fn flag(name: &'static str, text: Option<&str>) -> Result<bool, ApiError> {
+        match text {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(_) => Err(ApiError::bad_parameter("invalid_parameter", name, "must be true or false")),
         }
     }
 

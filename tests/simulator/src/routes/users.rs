@@ -41,7 +41,7 @@ pub(super) async fn list(
         object.end();
         return Ok(Json(out));
     }
-    if params.usemarker.as_deref() != Some("true") {
+    if !Params::flag("usemarker", params.usemarker.as_deref())? {
         if params.marker.is_some() {
             return Err(ApiError::bad_parameter("bad_request", "marker", "marker requires usemarker=true"));
         }
@@ -162,14 +162,10 @@ pub(super) async fn me(
 ) -> Answer {
     let params = Params::of(&uri)?;
     let world = shared.world();
-    let person = match caller {
-        Caller::Service => &world.service,
-        Caller::Person(slot) => &world.people[slot as usize],
-    };
-    single(&world, person, &params)
+    single(&world, world.person(caller), &params)
 }
 
-fn single(world: &World, person: &Person, params: &Params) -> Answer {
+pub(super) fn single(world: &World, person: &Person, params: &Params) -> Answer {
     let mut out = Vec::with_capacity(1000);
     write(&mut out, &world.config, person, fields(&world.config, params.fields.as_deref()));
     Ok(Json(out))

@@ -1,6 +1,7 @@
 //! How facts are spelled on the wire: field selection, times with changing offsets, and the odd spellings Box uses.
 
 pub(crate) mod events;
+pub(crate) mod folders;
 pub(crate) mod groups;
 pub(crate) mod users;
 

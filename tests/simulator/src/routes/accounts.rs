@@ -1,0 +1,116 @@
+//! `POST /users`, `PUT /users/{id}`, `DELETE /users/{id}`: making, changing and ending accounts.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+
+use super::users::single;
+use super::{Answer, Params, Reply, no_content, object, require_admin};
+use crate::auth::Caller;
+use crate::changes::{self, Change};
+use crate::errors::{ApiError, json_response};
+use crate::people::Role;
+use crate::rights::{is_barred, target};
+use crate::shared::Shared;
+use crate::world::World;
+
+pub(super) async fn create(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    body: Bytes,
+) -> Reply {
+    let params = Params::of(&uri)?;
+    let world = &mut shared.world_mut();
+    require_admin(world, caller)?;
+    let change = changes::read_new(&object(&body)?)?;
+    may_give(world, caller, change.role)?;
+    let slot = world.create(change, caller.news())?;
+    world.publish();
+    Ok(json_response(201, single(world, &world.people[slot], &params)?.0))
+}
+
+pub(super) async fn update(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+    body: Bytes,
+) -> Answer {
+    let params = Params::of(&uri)?;
+    let world = &mut shared.world_mut();
+    let slot = target(world, caller, &id)?;
+    let change = changes::read(&object(&body)?)?;
+    may_give(world, caller, change.role)?;
+    may_become(world, slot, &change)?;
+    world.update(slot, change, caller.news())?;
+    world.publish();
+    single(world, &world.people[slot], &params)
+}
+
+pub(super) async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Reply {
+    let params = Params::of(&uri)?;
+    let by_force = Params::flag("force", params.force.as_deref())?;
+    // Nobody gets mail here; a malformed wish for it is refused all the same.
+    Params::flag("notify", params.notify.as_deref())?;
+    let world = &mut shared.world_mut();
+    let slot = target(world, caller, &id)?;
+    if world.people[slot].role == Role::Admin {
+        return Err(ApiError::forbidden());
+    }
+    let owner = Caller::Person(slot as u32);
+    if world.person(owner).space_used > 0 || world.owned_items(owner) > 0 {
+        refuse_owner(world, by_force)?;
+    }
+    let now = world.now;
+    world.delete(slot, now, caller.news());
+    world.pictures.remove(&(slot as u32));
+    world.publish();
+    Ok(no_content())
+}
+
+/// Content goes with its owner by force alone, and nowhere at all under a retention policy.
+fn refuse_owner(world: &World, by_force: bool) -> Result<(), ApiError> {
+    if !by_force {
+        let status = world.config.owned_content_status;
+        let text = "User still owns content; transfer it, or delete with force=true";
+        return Err(ApiError::staged(status, None, None).saying(text));
+    }
+    if world.config.has_retention_policies {
+        let text = "User cannot be deleted due to retention policies on the content they own";
+        return Err(ApiError::new(403, "forbidden", text));
+    }
+    Ok(())
+}
+
+/// Only the primary admin makes co-admins.
+fn may_give(world: &World, caller: Caller, role: Option<Role>) -> Result<(), ApiError> {
+    let is_fine = role != Some(Role::Coadmin) || caller.is_primary_admin(world);
+    if is_fine { Ok(()) } else { Err(ApiError::forbidden()) }
+}
+
+/// What no caller may do to this person.
+fn may_become(world: &World, slot: usize, change: &Change) -> Result<(), ApiError> {
+    let person = &world.people[slot];
+    if is_barred(world, slot) {
+        let text = "Access denied by an information barrier policy";
+        return Err(ApiError::new(403, "denied_by_policy", text));
+    }
+    // The primary admin stays active, the primary admin, and in the enterprise.
+    if person.role == Role::Admin && (change.role.is_some() || change.restricts() || change.rolls_out) {
+        return Err(ApiError::forbidden());
+    }
+    if change.external_app_user_id.is_some() && !person.is_platform_access_only {
+        let text = "only app users have one";
+        return Err(ApiError::bad_parameter("invalid_parameter", "external_app_user_id", text));
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `/users/{id}/avatar`: the picture of an account. No event tells of it, and `avatar_url` stays what it is.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::{HeaderMap, Response};
+use serde_json::json;
+
+use super::{Reply, no_content, require_admin};
+use crate::auth::Caller;
+use crate::errors::{ApiError, json_response};
+use crate::people::ACTIVE;
+use crate::pictures::{Picture, first_file};
+use crate::rights::{managed, target};
+use crate::shared::Shared;
+use crate::wire::users::avatar_url;
+
+pub(super) async fn get(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Reply {
+    let world = shared.world();
+    require_admin(&world, caller)?;
+    let slot = managed(&world, &id)?;
+    let picture = world.pictures.get(&(slot as u32)).ok_or_else(ApiError::not_found)?;
+    let mut response = Response::new(Body::from(picture.bytes.clone()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(picture.format.as_str()));
+    Ok(response)
+}
+
+/// 201 for the first picture, 200 for one that takes the place of another.
+pub(super) async fn put(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Reply {
+    let world = &mut shared.world_mut();
+    let slot = target(world, caller, &id)?;
+    if world.people[slot].status != ACTIVE {
+        return Err(ApiError::forbidden());
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let file = first_file(content_type, &body).ok_or_else(|| refused("an image must be included"))?;
+    let picture = Picture::of(&file).map_err(refused)?;
+    let is_first = world.pictures.insert(slot as u32, picture).is_none();
+    let url = avatar_url(&world.people[slot]);
+    let size = |size: &str| url.replace("/large/", &format!("/{size}/"));
+    let urls = json!({"pic_urls": {"small": size("small"), "large": url, "preview": size("preview")}});
+    Ok(json_response(if is_first { 201 } else { 200 }, urls.to_string().into_bytes()))
+}
+
+pub(super) async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Reply {
+    let world = &mut shared.world_mut();
+    let slot = target(world, caller, &id)?;
+    world.pictures.remove(&(slot as u32)).ok_or_else(ApiError::not_found)?;
+    Ok(no_content())
+}
+
+fn refused(reason: &str) -> ApiError {
+    ApiError::bad_parameter("bad_request", "pic", reason)
+}
