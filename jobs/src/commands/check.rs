@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use boxseat_pipeline::client::{Answer, BoxReader, EventQuery};
 use boxseat_pipeline::guard;
+use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::spool::Request;
-use chrono::TimeDelta;
+use boxseat_schemas::table::RUN_CALLS;
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Date32Type, Int64Type};
 
 use super::findings::Findings;
 use crate::calls::CommandCalls;
@@ -57,6 +62,9 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                 }
             }
         }
+    }
+    if let Some(store) = &store {
+        quota(store, &settings, data_clock(settings.rehearsed_now)(), &mut findings)?;
     }
     let failures = findings.failures();
     let verdict = match failures {
@@ -107,6 +115,43 @@ fn disk(store: &Path, findings: &mut Findings) {
         }
         Err(e) => findings.skip("disk", format!("cannot be measured: {e}")),
     }
+}
+
+/// What the ledger says of this month, and where that leads.
+fn quota(
+    store: &Store,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    let runs: Vec<RunNumber> = store.lake().sync_runs()?.iter().map(|run| run.run_number).collect();
+    let mut calls = 0;
+    for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["call_date", "calls_count"]))? {
+        let batch = batch?;
+        let (days, counts) =
+            (batch.column(0).as_primitive::<Date32Type>(), batch.column(1).as_primitive::<Int64Type>());
+        for (day, count) in days.iter().zip(counts.iter()) {
+            let day = day.and_then(Date32Type::to_naive_date_opt);
+            if day.is_some_and(|day| (day.year(), day.month()) == (now.year(), now.month())) {
+                calls += count.unwrap_or(0);
+            }
+        }
+    }
+    let days = i64::from(now.date_naive().num_days_in_month());
+    let forecast = calls * days / i64::from(now.day());
+    let detail = format!("{calls} calls this month so far, {forecast} at this pace");
+    match settings.monthly_calls.and_then(|allowed| i64::try_from(allowed).ok()) {
+        None => findings.note("quota", format!("{detail}; set [rate] monthly_calls to compare")),
+        Some(allowed) if forecast > allowed => {
+            findings.warn(
+                "quota",
+                format!("{detail}, {allowed} allowed"),
+                "every run reads everything anew: run less often, or ask for a larger allowance",
+            );
+        }
+        Some(allowed) => findings.pass("quota", format!("{detail}, {allowed} allowed")),
+    }
+    Ok(())
 }
 
 /// The calls a night makes, one of each.
@@ -173,7 +218,6 @@ impl Probes {
         }
         let events = Request::Events { slice: 0, login_only: true, position: None };
         self.ask("scope: Manage enterprise properties (admin log)", events, findings).await?;
-        findings.pass("quota", format!("{} calls made by this check", self.reader.calls() + 1));
         Ok(())
     }
 

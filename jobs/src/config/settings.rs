@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     /// Where Box is, and how fast it may be asked.
     pub(crate) endpoints: Endpoints,
+    /// API calls a month the contract allows.
+    pub(crate) monthly_calls: Option<u64>,
     /// Calls in flight at once.
     pub(crate) concurrency: usize,
     /// Days of logins the first run reads back.
@@ -104,6 +106,7 @@ impl Settings {
         Ok(Self {
             store: global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse")),
             endpoints: endpoints(file)?,
+            monthly_calls: file.rate.monthly_calls,
             concurrency: usize::try_from(file.rate.concurrency)
                 .ok()
                 .filter(|n| (1..=256).contains(n))
@@ -147,7 +150,6 @@ impl Settings {
 fn warn_about_keys_without_effect(file: &File) {
     let defaults = (file::Sync::default(), file::Idle::default());
     let idle = [
-        ("[rate] monthly_calls", file.rate.monthly_calls.is_some()),
         ("[sync] alias_sweep_days", file.sync.alias_sweep_days != defaults.0.alias_sweep_days),
         (
             "[sync] membership_resync_days",
