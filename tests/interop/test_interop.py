@@ -1,8 +1,10 @@
-"""Other people's programs read a store: several DuckDBs its published file, delta-rs its lake.
+"""Other people's programs read a store: several DuckDBs its published file; delta-rs, Polars and Spark its lake.
 
 `make interop` starts this with a store that `boxseat demo` has just made, or with the one in BOXSEAT_INTEROP_STORE.
 """
 
+import collections
+import datetime
 import functools
 import json
 import os
@@ -10,8 +12,10 @@ import pathlib
 import subprocess
 import sys
 
+import polars
 import pytest
 from deltalake import DeltaTable, QueryBuilder
+from pyspark.sql import SparkSession, functions
 
 HOME = pathlib.Path(os.environ["BOXSEAT_INTEROP_HOME"])
 STORE = pathlib.Path(os.environ["BOXSEAT_INTEROP_STORE"])
@@ -21,6 +25,9 @@ LAKE = STORE / "lake"
 # The version boxseat writes with; what it answers is what all others have to answer.
 WRITER = "1.5.6"
 PROMISED = ["1.1.3", "1.4.5", "2.0.0"]
+# UTC+14: a date taken in the session's zone instead of UTC would be tomorrow's most of the day.
+FAR_ZONE = "Pacific/Kiritimati"
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 VERSIONS = sorted(path.name.removeprefix("duckdb-") for path in HOME.glob("duckdb-*"))
 
 # One whole copy a night in the lake; the warehouse holds the newest.
@@ -102,8 +109,7 @@ def test_count_agrees_with_what_is_read():
 
 
 def test_the_session_zone_changes_no_answer():
-    # UTC+14: a date taken in the session's zone instead of UTC would be tomorrow's most of the day.
-    assert warehouse(zone="Pacific/Kiritimati") == warehouse()
+    assert warehouse(zone=FAR_ZONE) == warehouse()
 
 
 @pytest.mark.parametrize("table", lake_tables())
@@ -125,3 +131,65 @@ def test_the_run_counted_its_rows_right():
     assert counted, "the published run left no run_rows"
     for row in counted:
         assert rows_by_run(row["table_name"]).get(published, 0) == row["rows_in_lake"], row["table_name"]
+
+
+@pytest.mark.parametrize("table", lake_tables())
+def test_polars_reads_the_lake(table):
+    scan = polars.scan_delta(str(LAKE / table))
+    assert set(scan.collect_schema().names()) == columns(table)
+    counted = collections.Counter()
+    for batch in scan.collect_batches():
+        counted.update(batch["run_number"].to_list())
+    assert counted == rows_by_run(table)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("spark")
+    session = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "1g")
+        .config("spark.local.dir", str(scratch))
+        .config("spark.log.level", "ERROR")
+        .config("spark.sql.session.timeZone", FAR_ZONE)
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
+
+
+@pytest.mark.parametrize("table", lake_tables())
+def test_spark_reads_the_files_of_the_lake(spark, table):
+    """As plain Parquet, without Delta: what a program sees that knows only which files are current."""
+    files = lake(table).file_uris()
+    if not files:
+        assert not rows_by_run(table)
+        return
+    frame = spark.read.parquet(*files)
+    assert columns(table) - set(frame.columns) == set(lake(table).metadata().partition_columns)
+    # Every column is decoded; the count alone would read one.
+    frame.write.format("noop").mode("overwrite").save()
+    counted = {row[0]: row[1] for row in frame.groupBy("run_number").count().collect()}
+    assert counted == rows_by_run(table)
+
+    instants = [name for name, kind in frame.dtypes if kind == "timestamp"]
+    assert set(instants) == {name for name in frame.columns if name.endswith("_at")}
+    for name in instants:
+        ends = frame.select(functions.unix_micros(functions.min(name)), functions.unix_micros(functions.max(name)))
+        assert tuple(ends.first()) == ends_of(table, name), name
+
+
+def columns(table):
+    return {field.name for field in lake(table).schema().fields}
+
+
+def ends_of(table, name):
+    """The first and the last instant of a column, in microseconds."""
+    (row,) = query(table, f'SELECT min("{name}") AS low, max("{name}") AS high FROM t')
+    return tuple(at and (at - EPOCH) // datetime.timedelta(microseconds=1) for at in (row["low"], row["high"]))
