@@ -68,7 +68,8 @@ impl CallJournal for CommandCalls {
 /// Calls of commands that no run has committed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Uncommitted {
-    files: Vec<PathBuf>,
+    /// Files by the `run_id` of their command.
+    files: Vec<(String, PathBuf)>,
     calls: BTreeMap<(String, NaiveDate, String), EndpointCalls>,
 }
 
@@ -98,7 +99,7 @@ impl Uncommitted {
                         .count(line.outcome);
                 }
             }
-            all.files.push(path);
+            all.files.push((run_id, path));
         }
         Ok(all)
     }
@@ -122,9 +123,10 @@ impl Uncommitted {
         rows.take_batch()
     }
 
-    /// Removes the files, once their calls are visible.
-    pub(crate) fn remove(&self) -> Result<(), CommandError> {
-        for path in &self.files {
+    /// Removes the files whose calls the ledger has; `committed` are the `run_id`s in it. A file that came too late for this
+    /// run's commit waits for the next.
+    pub(crate) fn remove(&self, committed: &HashSet<String>) -> Result<(), CommandError> {
+        for (_, path) in self.files.iter().filter(|(run_id, _)| committed.contains(run_id)) {
             std::fs::remove_file(path)
                 .map_err(|e| CommandError::failed(format!("cannot remove {}", path.display()), e))?;
         }

@@ -140,6 +140,16 @@ impl Error {
         }
     }
 
+    /// Everybody asked about was closed to us: a scope is missing.
+    pub(crate) fn closed(endpoint: &'static str) -> Self {
+        Error::Denied {
+            endpoint,
+            status: 403,
+            code: "on every one asked about".to_owned(),
+            request_id: "none".to_owned(),
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Error::Io { action, path, source }

@@ -77,6 +77,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the run itself is no good; else it is the credentials or the clock, and the run can be resumed with better ones.
+    pub fn is_about_the_run(&self) -> bool {
+        !matches!(self, Refusal::OtherEnterprise { .. } | Refusal::NoEnterprise | Refusal::Clock { .. })
+    }
+
     /// Whether `--accept-shrink` can overrule it.
     pub fn is_shrink(&self) -> bool {
         matches!(self, Refusal::Shrunk { .. })

@@ -80,6 +80,16 @@ impl<V> IdMap<V> {
         }
     }
 
+    /// How many ids have a value.
+    pub fn len(&self) -> usize {
+        self.numbers.len() + self.texts.len()
+    }
+
+    /// Whether no id has a value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// All values, in no order.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.numbers.values().chain(self.texts.values())

@@ -259,6 +259,19 @@ pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
     current
 }
 
+/// The runs whose calls make up the ledger: every run that ended, whatever came of it, except those whose replay carries their
+/// calls on, and replays that came to nothing.
+pub fn ledger(runs: &[SyncRun]) -> Vec<RunNumber> {
+    let complete = |run: &&SyncRun| run.status == RunStatus::Complete;
+    let replaced: Vec<RunNumber> =
+        runs.iter().filter(complete).filter_map(|run| run.replaces_run_number).collect();
+    runs.iter()
+        .filter(|run| run.kind == RunKind::Sync || run.status == RunStatus::Complete)
+        .map(|run| run.run_number)
+        .filter(|run| !replaced.contains(run))
+        .collect()
+}
+
 /// The latest night: of the newest date, the current run with the highest number.
 pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
     current(runs).into_iter().max_by_key(|run| (run.snapshot_date, run.run_number))

@@ -271,7 +271,13 @@ fn one_person_who_is_closed_to_us_is_said_and_everybody_is_a_missing_scope() {
     let world = World::new(small());
     let closed = Effect::Status { status: 403, retry_after: None, code: None, body: None };
     world.simulator.add_fault(Fault { path: "/2.0/groups/".into(), effect: closed, ..Fault::default() });
-    assert_refused(&world.run(&["sync"]), 2, "\"Manage groups\"");
+    for _ in 0..4 {
+        assert_refused(&world.run(&["sync"]), 2, "\"Manage groups\"");
+    }
+    // The scope is granted: what was closed is asked again, and nothing is missing.
+    world.simulator.clear_faults();
+    world.ok(&["sync"]);
+    assert_equal_to_truth(&world);
 }
 
 /// Why: an event that nobody could read may have been the login that saves somebody's seat.

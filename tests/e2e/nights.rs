@@ -122,7 +122,10 @@ fn a_run_is_not_resumed_with_another_enterprise_s_credentials() {
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("belong to enterprise 900000002"), "{stderr}");
+    // With the right credentials the run goes on: nothing that was read is lost.
+    world.simulator.reset_counts();
     world.ok(&["sync"]);
+    assert!(world.simulator.counts().calls <= 1, "{:?}", world.simulator.counts());
     crate::truth::assert_equal_to_truth(&world);
 }
 

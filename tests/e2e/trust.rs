@@ -67,6 +67,10 @@ fn check_names_what_to_tick() {
         "{}",
         refused.stdout
     );
+    world.simulator.clear_faults();
+    world.simulator.add_fault(Fault { path: "/2.0/groups/".into(), ..Fault::status("/2.0/groups/", 9, 403) });
+    let closed = world.run(&["check"]);
+    assert_eq!(closed.code, 2, "{}", closed.stdout);
     let wrong = crate::support::finish(
         world.command(&["check"]).env("BOXSEAT_CLIENT_SECRET", "wrong").output().unwrap(),
     );
@@ -170,4 +174,22 @@ fn the_dictionary_describes_every_column_of_the_file() {
     let mut in_file = in_file;
     in_file.sort();
     assert_eq!(described, in_file);
+}
+
+/// Why: a replay that dies half-way must leave the store able to publish the next night.
+#[test]
+fn a_replay_that_dies_is_given_up_and_the_next_night_goes_on() {
+    for step in ["after users", "before run_calls", "loaded", "accounted"] {
+        let world = World::new(small());
+        world.ok(&["sync"]);
+        let died = world.command(&["replay", "--from", "1"]).env("BOXSEAT_FAILPOINT", step).output().unwrap();
+        assert!(died.status.code().is_none(), "{step}");
+        world.simulator.step_days(1);
+        world.ok(&["sync"]);
+        world.ok(&["verify"]);
+        let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();
+        assert_eq!(counted, world.simulator.counts().calls, "{step}");
+        let statuses = "SELECT string_agg(kind || ' ' || status, ',' ORDER BY run_number) FROM sync_runs";
+        assert_eq!(world.value(statuses), "sync complete,replay abandoned,sync complete", "{step}");
+    }
 }

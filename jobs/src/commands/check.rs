@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use boxseat_pipeline::client::{Answer, BoxReader, EventQuery};
-use boxseat_pipeline::guard;
-use boxseat_schemas::RunNumber;
+use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::event_types::LOGIN;
+use boxseat_schemas::run::ledger;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::RUN_CALLS;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
@@ -24,7 +24,7 @@ use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
 use crate::error::{CommandError, USAGE};
 use crate::printer::Printer;
-use crate::store::Store;
+use crate::store::{Lock, Store};
 
 /// Less free space than this is a warning.
 const FREE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -41,11 +41,13 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
         Ok(credentials) => {
             let clock = data_clock(settings.rehearsed_now);
             match &store {
-                None => findings.skip("Box", "calls could not be counted without a store".to_owned()),
-                Some(store) => {
+                None => {
+                    findings.skip("Box", "calls cannot be counted without the store to oneself".to_owned())
+                }
+                Some((store, _lock)) => {
                     let calls = CommandCalls::begin(store.root(), &clock)?;
                     let reader = BoxReader::new(
-                        &settings.endpoints.client,
+                        &settings.endpoints.client.clone().impatient(),
                         credentials,
                         calls.clone(),
                         Arc::clone(&clock),
@@ -63,7 +65,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
             }
         }
     }
-    if let Some(store) = &store {
+    if let Some((store, _lock)) = &store {
         quota(store, &settings, data_clock(settings.rehearsed_now)(), &mut findings)?;
     }
     let failures = findings.failures();
@@ -76,20 +78,21 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     Ok(if failures == 0 { 0 } else { USAGE })
 }
 
-fn store(settings: &Settings, findings: &mut Findings) -> Option<Store> {
+/// The store, held for as long as calls are noted in it.
+fn store(settings: &Settings, findings: &mut Findings) -> Option<(Store, Lock)> {
     let opened = Store::open_or_create(&settings.store, &settings.access, uuid::Uuid::new_v4())
         .and_then(|store| Store::lock(store.root()).map(|lock| (store, lock)));
     match opened {
-        Ok((store, _lock)) => {
+        Ok((store, lock)) => {
             let bound = store
                 .enterprise_id()
                 .map_or_else(|| "not bound yet".to_owned(), |id| format!("bound to enterprise {id}"));
             findings.pass("store", format!("{} can be written, {bound}", settings.store.display()));
-            Some(store)
+            Some((store, lock))
         }
         Err(e) if e.exit_code() == crate::error::TRY_LATER => {
             findings.warn("store", e.lines().join(": "), "nothing, when that is the nightly job");
-            Store::open(&settings.store, &settings.access).ok()
+            None
         }
         Err(e) => {
             findings.fail("store", e.lines().join(": "), &e.hints().join("; "));
@@ -124,7 +127,7 @@ fn quota(
     now: DateTime<Utc>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
-    let runs: Vec<RunNumber> = store.lake().sync_runs()?.iter().map(|run| run.run_number).collect();
+    let runs = ledger(&store.lake().sync_runs()?);
     let mut calls = 0;
     for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["call_date", "calls_count"]))? {
         let batch = batch?;
@@ -231,6 +234,18 @@ impl Probes {
         match self.reader.ask(&request, Some(&self.window)).await {
             Ok(answer) => {
                 self.calls.answered(request.endpoint())?;
+                if answer.status == 403 {
+                    let (endpoint, code) = (request.endpoint(), "access denied".to_owned());
+                    let denied = Error::Denied {
+                        endpoint,
+                        status: 403,
+                        code,
+                        request_id: "in Box's answer".to_owned(),
+                    };
+                    let error = CommandError::from(denied);
+                    findings.fail(name, error.lines().join(": "), &error.hints().join("; "));
+                    return Ok(None);
+                }
                 findings.pass(name, request.endpoint().to_owned());
                 Ok(Some(answer))
             }

@@ -230,7 +230,11 @@ fn published(
     accounts: &BTreeMap<String, Account>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
-    match warehouse::published(store.root())? {
+    let published = warehouse::published(store.root()).unwrap_or_else(|e| {
+        findings.note("file", e.to_string());
+        None
+    });
+    match published {
         Some(shown) if shown.run_number == night.run_number => {
             findings.pass("file: night", night.snapshot_date.to_string())
         }
@@ -295,7 +299,7 @@ async fn live(
     let clock = data_clock(settings.rehearsed_now);
     let calls = CommandCalls::begin(store.root(), &clock)?;
     let reader = BoxReader::new(
-        &settings.endpoints.client,
+        &settings.endpoints.client.clone().impatient(),
         credentials()?,
         calls.clone(),
         Arc::clone(&clock),
@@ -315,6 +319,10 @@ async fn live(
         if answer.status == 404 {
             since += 1;
             findings.note(&format!("live: {user_id}"), "gone since the night".to_owned());
+            continue;
+        }
+        if answer.status == 403 {
+            findings.note(&format!("live: {user_id}"), "closed to these credentials".to_owned());
             continue;
         }
         let user: User = serde_json::from_slice(&answer.body).map_err(|e| {

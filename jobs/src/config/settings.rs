@@ -197,7 +197,10 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
     }
     let calls_per_minute = NonZeroU32::new(file.rate.calls_per_minute)
         .ok_or_else(|| CommandError::usage("[rate] calls_per_minute = 0: nothing could ever be read"))?;
-    Ok(Endpoints { client: ClientSettings { api_url, token_url, calls_per_minute }, is_loopback })
+    Ok(Endpoints {
+        client: ClientSettings { api_url, token_url, calls_per_minute, patience: ClientSettings::PATIENCE },
+        is_loopback,
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use boxseat_schemas::run::{Reservation, RunStatus, SyncRun, current};
 use boxseat_schemas::table::RUN_ROWS;
 
 use super::failpoint::reach;
-use super::load::{Loaded, commit, commit_row, load};
+use super::load::{Loaded, commit, commit_row, ledger_ids, load};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -77,7 +77,7 @@ pub(super) fn make_visible(
     commit_row(store, &run, enterprise_id)?;
     // The visible moment has passed; from here a kill costs a publish, not a night.
     reach("visible");
-    commands.remove()?;
+    commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
     Ok((Outcome { run, tables: pending.tables }, checked))
 }
 

@@ -105,13 +105,22 @@ fn calls(
         }
         return Ok((taken_over, Uncommitted::default()));
     }
-    let ended: Vec<RunNumber> = runs.iter().map(|run| run.run_number).collect();
-    let mut known = HashSet::new();
-    for batch in store.lake().scan(&RUN_CALLS, &ended, Some(&["run_id"]))? {
-        known.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
-    }
+    let known = ledger_ids(store, runs.iter().map(|run| run.run_number))?;
     let commands = Uncommitted::read(store.root(), &known)?;
     Ok((vec![night.run_calls(), commands.rows(number, enterprise_id)], commands))
+}
+
+/// The `run_id`s that the ledger has rows of, in these runs.
+pub(super) fn ledger_ids(
+    store: &Store,
+    runs: impl Iterator<Item = RunNumber>,
+) -> Result<HashSet<String>, CommandError> {
+    let runs: Vec<RunNumber> = runs.collect();
+    let mut ids = HashSet::new();
+    for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["run_id"]))? {
+        ids.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    Ok(ids)
 }
 
 fn with_run_number(batch: &RecordBatch, number: i64) -> Result<RecordBatch, CommandError> {

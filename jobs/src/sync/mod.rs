@@ -45,43 +45,48 @@ impl Night<'_> {
     /// # Errors
     /// By exit code; whatever was read is kept.
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Outcome, CommandError> {
+        let mut accept_shrink = self.accept_shrink_percent;
         loop {
-            let reservation =
-                match start::decide(store, self.settings, &self.clock, self.accept_shrink_percent)? {
-                    start::Start::Finish(reservation) => reservation,
-                    start::Start::AcceptShrink(reservation, percent) => {
-                        read::accept_shrink(store, self.settings, &reservation, percent, (self.clock)())?;
-                        reservation
-                    }
-                    start::Start::Publish(run) => {
-                        tracing::info!(
-                            run = run.run_number.0,
-                            "the last run is complete but was not published; publishing it"
-                        );
-                        return tokio::task::block_in_place(|| finish::publish_latest(store, self.settings));
-                    }
-                    start::Start::Read(reservation) => {
-                        self.read(store, &reservation).await?;
-                        reservation
-                    }
-                    start::Start::GiveUp(reservation, status) => {
-                        tracing::warn!(
-                            run = reservation.run_number.0,
-                            status = status.as_str(),
-                            "an earlier run is given up"
-                        );
-                        let now = (self.clock)();
-                        tokio::task::block_in_place(|| {
-                            load::end(store, self.settings, &reservation, status, now)
-                        })?;
-                        continue;
-                    }
-                };
+            let mut was_sealed = false;
+            let reservation = match start::decide(store, self.settings, &self.clock, accept_shrink)? {
+                start::Start::Finish(reservation) => {
+                    was_sealed = true;
+                    reservation
+                }
+                start::Start::AcceptShrink(reservation, percent) => {
+                    read::accept_shrink(store, self.settings, &reservation, percent, (self.clock)())?;
+                    reservation
+                }
+                start::Start::Publish(run) => {
+                    tracing::info!(
+                        run = run.run_number.0,
+                        "the last run is complete but was not published; publishing it"
+                    );
+                    return tokio::task::block_in_place(|| finish::publish_latest(store, self.settings));
+                }
+                start::Start::Read(reservation) => {
+                    self.read(store, &reservation).await?;
+                    reservation
+                }
+                start::Start::GiveUp(reservation, status) => {
+                    tracing::warn!(
+                        run = reservation.run_number.0,
+                        status = status.as_str(),
+                        "an earlier run is given up"
+                    );
+                    let now = (self.clock)();
+                    tokio::task::block_in_place(|| {
+                        load::end(store, self.settings, &reservation, status, now)
+                    })?;
+                    continue;
+                }
+            };
             let outcome = self.finish(store, &reservation)?;
             // An earlier night that had only to be finished is not tonight's.
-            if (self.clock)() - reservation.started_at < self.settings.resume {
+            if !was_sealed || (self.clock)() - reservation.started_at < self.settings.resume {
                 return Ok(outcome);
             }
+            accept_shrink = None;
             tracing::info!(run = reservation.run_number.0, "an earlier night is finished; now tonight's");
         }
     }

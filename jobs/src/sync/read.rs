@@ -93,7 +93,9 @@ pub(super) async fn read(
     match extracted {
         Ok(()) => {}
         Err(Error::Guard(refusal)) => {
-            spool.refuse(&refusal)?;
+            if refusal.is_about_the_run() {
+                spool.refuse(&refusal)?;
+            }
             return Err(Error::Guard(refusal).into());
         }
         Err(e) => return Err(refuse(&dir, e)),

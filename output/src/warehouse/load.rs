@@ -8,7 +8,7 @@ use arrow::compute::{kernels::cmp, not};
 use arrow::datatypes::Int64Type;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
-use boxseat_schemas::run::{RunStatus, SyncRun};
+use boxseat_schemas::run::{SyncRun, ledger};
 use boxseat_schemas::table::{
     EVENTS, Layout, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table, WAREHOUSE,
 };
@@ -51,7 +51,7 @@ impl<'a> Loader<'a> {
                     self.append(table, SyncRun::to_batch(self.runs, self.build.enterprise_id))?;
                 }
                 // Box counted the calls of runs that came to nothing, too; a replay carries those of the run it replaces.
-                Layout::Append if table.name == RUN_CALLS.name => self.load(table, &self.not_replaced())?,
+                Layout::Append if table.name == RUN_CALLS.name => self.load(table, &ledger(self.runs))?,
                 Layout::Append => self.load(table, &current)?,
                 // One pass over the events fills every slice of them.
                 Layout::EventSlice { logins: true } => self.load_events(&current)?,
@@ -64,13 +64,6 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(run_rows)
-    }
-
-    fn not_replaced(&self) -> Vec<RunNumber> {
-        let complete = |run: &&SyncRun| run.status == RunStatus::Complete;
-        let replaced: Vec<RunNumber> =
-            self.runs.iter().filter(complete).filter_map(|run| run.replaces_run_number).collect();
-        self.runs.iter().map(|run| run.run_number).filter(|run| !replaced.contains(run)).collect()
     }
 
     /// Every table, view and comment, in one transaction: each of its own would wait for the disk, and there are hundreds.

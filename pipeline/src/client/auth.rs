@@ -43,6 +43,7 @@ pub enum Credentials {
 pub(super) struct Authenticator {
     credentials: Credentials,
     token_url: Url,
+    patience: Duration,
     current: Mutex<Option<Token>>,
 }
 
@@ -75,8 +76,8 @@ impl Credentials {
 }
 
 impl Authenticator {
-    pub(super) fn new(credentials: Credentials, token_url: Url) -> Self {
-        Self { credentials, token_url, current: Mutex::new(None) }
+    pub(super) fn new(credentials: Credentials, token_url: Url, patience: Duration) -> Self {
+        Self { credentials, token_url, patience, current: Mutex::new(None) }
     }
 
     /// The token to use; `stale` names a generation Box just refused with 401.
@@ -132,7 +133,7 @@ impl Authenticator {
         journal: &dyn CallJournal,
         stop: &CancellationToken,
     ) -> Result<Token, Error> {
-        let mut tries = Tries::new(TOKEN_ENDPOINT, limiter, journal, stop);
+        let mut tries = Tries::new(TOKEN_ENDPOINT, limiter, journal, stop, self.patience);
         loop {
             tries.admit().await?;
             let asked_at = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -37,6 +38,7 @@ struct Shared {
     limiter: Limiter,
     auth: Authenticator,
     api_url: Url,
+    patience: Duration,
     journal: Arc<dyn CallJournal>,
     clock: Clock,
     calls: AtomicU64,
@@ -85,8 +87,9 @@ impl BoxReader {
             shared: Arc::new(Shared {
                 transport: Transport::new()?,
                 limiter: Limiter::new(settings.calls_per_minute),
-                auth: Authenticator::new(credentials, settings.token_url.clone()),
+                auth: Authenticator::new(credentials, settings.token_url.clone(), settings.patience),
                 api_url: settings.api_url.clone(),
+                patience: settings.patience,
                 journal,
                 clock,
                 calls: AtomicU64::new(0),
@@ -192,7 +195,8 @@ impl BoxReader {
     async fn get(&self, request: &Request, url: Url, about_one: bool) -> Result<Answer, Error> {
         let shared = &*self.shared;
         let endpoint = request.endpoint();
-        let mut tries = Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop);
+        let mut tries =
+            Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop, shared.patience);
         let mut stale = None;
         loop {
             // First the pace, then the token: a short-lived one must not expire in the queue.

@@ -19,15 +19,13 @@ use crate::Error;
 const MAX_GARBLED: u32 = 6;
 /// Times one call may be refused by the rate limit; Box's own limit never comes near it.
 const MAX_THROTTLES: u32 = 100;
-/// Longest time one call may spend waiting over all its attempts.
-const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
-
 /// The tries of one call.
 pub(super) struct Tries<'a> {
     endpoint: &'static str,
     limiter: &'a Limiter,
     journal: &'a dyn CallJournal,
     stop: &'a CancellationToken,
+    patience: Duration,
     history: History,
     waited: Duration,
 }
@@ -48,8 +46,17 @@ impl<'a> Tries<'a> {
         limiter: &'a Limiter,
         journal: &'a dyn CallJournal,
         stop: &'a CancellationToken,
+        patience: Duration,
     ) -> Self {
-        Self { endpoint, limiter, journal, stop, history: History::default(), waited: Duration::ZERO }
+        Self {
+            endpoint,
+            limiter,
+            journal,
+            stop,
+            patience,
+            history: History::default(),
+            waited: Duration::ZERO,
+        }
     }
 
     /// Waits for the pace, or learns that the run is to stop.
@@ -96,7 +103,7 @@ impl<'a> Tries<'a> {
         self.history.throttles += u32::from(throttled);
         self.history.garbled += u32::from(garbled);
         self.history.failures += u32::from(!throttled);
-        let spent = self.waited.saturating_add(wait) > MAX_WAIT
+        let spent = self.waited.saturating_add(wait) > self.patience
             || self.history.garbled >= MAX_GARBLED
             || self.history.throttles >= MAX_THROTTLES;
         if spent {

@@ -28,6 +28,19 @@ pub struct ClientSettings {
     pub token_url: Url,
     /// Calls a minute; 950 of Box's 1,000 unless told otherwise.
     pub calls_per_minute: std::num::NonZeroU32,
+    /// Longest time one call may spend waiting over all its attempts; see [`ClientSettings::PATIENCE`].
+    pub patience: Duration,
+}
+
+impl ClientSettings {
+    /// A nightly run's patience: Box may be down for a quarter of an hour without costing the night, and not hang cron longer.
+    pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+    /// For commands a person waits for.
+    pub fn impatient(mut self) -> Self {
+        self.patience = Duration::from_secs(20);
+        self
+    }
 }
 
 /// What came of one exchange.

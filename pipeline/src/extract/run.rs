@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use boxseat_schemas::spool::{Frame, Request};
+use boxseat_schemas::spool::{CallOutcome, Frame, Request};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -150,6 +150,12 @@ fn take_in(
     // The walks say whether the page is the last of its walk, which the frame records; a page they refuse is kept too.
     let walk = walks.walk_number(request);
     let absorbed = walks.absorb(request, &answer.summary, &answer.body, answer.received_at);
+    if let (Request::Me, Err(Error::Guard(_))) = (request, &absorbed) {
+        // Whoever this is has no business in this spool; only that the call was made is kept.
+        let (endpoint, at) = (request.endpoint().to_owned(), answer.received_at);
+        spool.append(&Frame::Call { endpoint, at, outcome: CallOutcome::Done, waited_seconds: 0 }, b"")?;
+        return absorbed.map(drop);
+    }
     let frame = Frame::Page {
         request: request.clone(),
         received_at: answer.received_at,
@@ -159,13 +165,7 @@ fn take_in(
     };
     spool.append(&frame, &answer.body)?;
     if !walks.may_be_closed(request, answer.status) {
-        let code = "on every one asked about".to_owned();
-        return Err(Error::Denied {
-            endpoint: request.endpoint(),
-            status: 403,
-            code,
-            request_id: "none".into(),
-        });
+        return Err(Error::closed(request.endpoint()));
     }
     meter.count(request, answer.summary.count, walks);
     absorbed.map(drop)

@@ -146,7 +146,8 @@ impl Walks {
                 self.session = Some(credentials.clone());
                 return Ok(());
             }
-            Frame::Call { .. } => return Ok(()),
+            // What was closed to us then is asked again: the scope may have been granted since.
+            Frame::Call { .. } | Frame::Page { status: 403, .. } => return Ok(()),
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
         };
         let summary = match status {
@@ -216,6 +217,12 @@ impl Walks {
         match request {
             Request::Me => {
                 let caller = self.caller_of(body)?;
+                if let Some(before) =
+                    self.caller.as_ref().filter(|before| before.enterprise_id != caller.enterprise_id)
+                {
+                    let (found, bound) = (caller.enterprise_id, before.enterprise_id.clone());
+                    return Err(Refusal::OtherEnterprise { found, bound }.into());
+                }
                 self.identified = true;
                 self.caller_session = self.session.clone();
                 if self.caller.replace(caller).is_some() {
@@ -313,7 +320,9 @@ impl Walks {
         let (open, closed) = self.closed.entry(request.endpoint()).or_default();
         match status {
             403 => *closed += 1,
-            _ => *open += 1,
+            200 => *open += 1,
+            // Who vanished says nothing about scopes.
+            _ => {}
         }
         *open > 0 || *closed < ALL_CLOSED
     }
@@ -415,6 +424,10 @@ impl Walks {
         if self.users.ids.is_empty() {
             return Err(Refusal::EmptyList.into());
         }
+        if let Some((endpoint, _)) = self.closed.iter().find(|(_, (open, closed))| *open == 0 && *closed > 0)
+        {
+            return Err(Error::closed(endpoint));
+        }
         match &self.caller {
             Some(caller) if self.users.ids.len() == 1 && *self.users.ids[0] == *caller.id => {
                 Err(Refusal::SelfOnly { login: caller.login.clone() }.into())
@@ -460,7 +473,9 @@ impl Walks {
                 Ok(false)
             }
             // A total_count that promises more than there is must not stop the night: the last readable page tells.
-            OffsetNext::Capped if page.count > 0 => Err(Refusal::TooManyGroups.into()),
+            OffsetNext::Capped if is_believable(offset, page, self.groups.walks.len()) => {
+                Err(Refusal::TooManyGroups.into())
+            }
             OffsetNext::End | OffsetNext::Capped => {
                 self.groups.done = true;
                 Ok(true)
@@ -485,11 +500,12 @@ impl Walks {
             self.queue.push_front(Request::GroupMemberships { group_id: group_id.to_owned(), offset });
             return false;
         }
+        let is_capped = next == OffsetNext::Capped && is_believable(offset, page, walk.seen.len());
         let seen = std::mem::take(&mut walk.seen);
         if std::mem::replace(&mut walk.open, false) {
             self.membership_walks_open -= 1;
         }
-        if next == OffsetNext::Capped && page.count > 0 {
+        if is_capped {
             self.groups.capped.push(seen);
         }
         true
@@ -531,4 +547,10 @@ impl Walks {
             _ => {}
         }
     }
+}
+
+/// Whether a `total_count` that promises more than Box will list can be true: rows came on the last readable page, or on most
+/// pages before it. One that promises thousands where a handful came is wrong.
+fn is_believable(offset: u64, page: &Summary, seen: usize) -> bool {
+    page.count > 0 || seen as u64 > offset / 2
 }

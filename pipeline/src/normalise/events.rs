@@ -9,7 +9,7 @@ use boxseat_schemas::table::{EVENTS, Rows};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::repair::repair;
-use super::stage::{PageOf, Stage, Tally, extra_json};
+use super::stage::{PageOf, Stage, Tally, read};
 use super::{DayCounts, KnownEvents, Normaliser, UnreadEvent};
 use crate::ids::fingerprint;
 
@@ -92,7 +92,6 @@ impl<'a> Events<'a> {
             _ => None,
         };
         let privacy = self.night.privacy;
-        let known_extra = event.extra.iter().any(|(_, value)| !value.is_null());
         rows.text(Some(&event.event_id))
             .text(Some(&event.event_type))
             .text(user_id.or(found.as_deref()))
@@ -106,7 +105,7 @@ impl<'a> Events<'a> {
             .text(source.id.as_deref())
             .text(event.group_id(&source).as_deref())
             .text(event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null"))
-            .text(extra_json(&event.extra).filter(|_| known_extra).as_deref())
+            .text(privacy.scrub_extra(&event.extra).as_deref())
             .text(Some(&self.night.enterprise_id))
             .big(Some(self.night.reservation.run_number.as_i64()))
             .date(Some(month_of(event.created_at)))
@@ -128,7 +127,7 @@ impl<'a> Events<'a> {
         for offset in self.night.index.users() {
             let Ok((Frame::Page { .. }, body)) = frames.frame_at(*offset) else { continue };
             let Ok(page) = Page::parse(&body) else { continue };
-            for user in page.entries.iter().filter_map(|raw| serde_json::from_str::<User>(raw.get()).ok()) {
+            for user in page.entries.iter().filter_map(|raw| read::<User>(raw.get()).ok()) {
                 if let Some(login) = user.login {
                     logins.insert(fingerprint(&login.to_lowercase()), user.id.into());
                 }

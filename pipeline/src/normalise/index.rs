@@ -29,6 +29,8 @@ pub struct Index {
     calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
     waited_seconds: u64,
     frames: u64,
+    /// Refusals of one user or group that nothing later answered, by endpoint and id.
+    closed: BTreeMap<(&'static str, String), u64>,
 }
 
 /// The pages of one listing's latest walk.
@@ -113,6 +115,14 @@ impl Index {
         let calls = self.calls.entry((received_at.date_naive(), request.endpoint().to_owned())).or_default();
         calls.calls += 1;
         calls.errors += u64::from(status != 200);
+        if let Some(id) = one_asked_about(&request) {
+            let key = (request.endpoint(), id.to_owned());
+            if status == 403 {
+                self.closed.insert(key, offset);
+                return;
+            }
+            self.closed.remove(&key);
+        }
         match &request {
             Request::Me | Request::User { .. } => {}
             Request::Users { .. } => self.users.take(walk, offset, read_at),
@@ -146,6 +156,12 @@ impl Index {
         self.memberships = self.group_walks.values().flat_map(|walk| walk.pages.iter().copied()).collect();
         self.memberships.sort_unstable();
         self.memberships.append(&mut self.user_side);
+        for ((endpoint, _), offset) in std::mem::take(&mut self.closed) {
+            match endpoint {
+                "GET /users/{id}/email_aliases" => self.aliases.push(offset),
+                _ => self.memberships.push(offset),
+            }
+        }
         self.events = self.slices.iter().flatten().copied().collect();
         self.oldest_members_read_at = self.group_walks.values().filter_map(|walk| walk.read_at).min();
         self.groups_read_at = self.groups.read_at;
@@ -221,5 +237,14 @@ impl Index {
     /// Seconds all tasks stood still because Box asked for it.
     pub fn waited_seconds(&self) -> u64 {
         self.waited_seconds
+    }
+}
+
+/// The user or group a question is about, when it is about one.
+fn one_asked_about(request: &Request) -> Option<&str> {
+    match request {
+        Request::GroupMemberships { group_id, .. } => Some(group_id),
+        Request::UserMemberships { user_id, .. } | Request::EmailAliases { user_id } => Some(user_id),
+        _ => None,
     }
 }

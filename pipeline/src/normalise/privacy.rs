@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use boxseat_schemas::box_api::Extra;
+
 /// `[privacy]` of the configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -72,12 +74,20 @@ impl Privacy {
         }
     }
 
+    /// Fields without a column, without what may not be kept; `None` when nothing is left.
+    pub(super) fn scrub_extra(self, extra: &Extra) -> Option<String> {
+        let mut extra = Value::Object(extra.clone());
+        self.scrub_value(&mut extra);
+        let has_any = extra.as_object().is_some_and(|extra| extra.values().any(|value| !value.is_null()));
+        has_any.then(|| extra.to_string())
+    }
+
     fn scrub_value(self, value: &mut Value) {
         match value {
             Value::Object(fields) => {
                 fields.retain(|name, _| match name.as_str() {
-                    "ip_address" => self.ip == IpPrivacy::Keep,
-                    "session_id" => self.session_id == SessionPrivacy::Keep,
+                    "ip_address" | "ip_address_unreadable" => self.ip == IpPrivacy::Keep,
+                    "session_id" | "session_id_unreadable" => self.session_id == SessionPrivacy::Keep,
                     _ => true,
                 });
                 fields.values_mut().for_each(|value| self.scrub_value(value));
@@ -106,5 +116,8 @@ mod tests {
     fn rejects_do_not_leak_what_is_dropped_elsewhere() {
         let raw = r#"{"event_id":null,"ip_address":"203.0.113.9","session_id":"s","more":[{"ip_address":"203.0.113.9"}]}"#;
         assert_eq!(Privacy::default().scrub(raw), r#"{"event_id":null,"more":[{}]}"#);
+        let extra =
+            serde_json::from_str(r#"{"ip_address_unreadable":["203.0.113.9"],"session_id_unreadable":{}}"#);
+        assert_eq!(Privacy::default().scrub_extra(&extra.unwrap()), None);
     }
 }

@@ -59,8 +59,9 @@ impl Summary {
 struct Record {
     #[serde(deserialize_with = "lenient::id")]
     id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
-    group_type: Option<String>,
+    /// Whatever shape it has: an odd one must not hide the group.
+    #[serde(default)]
+    group_type: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -73,9 +74,6 @@ fn ids<'a, T: Deserialize<'a>>(page: &Page<'a>, record: impl Fn(T) -> Option<Rec
     page.entries
         .iter()
         .filter_map(|raw| serde_json::from_str(raw.get()).ok().and_then(&record))
-        .map(|r| Listed {
-            id: r.id.into(),
-            is_all_users_group: r.group_type.as_deref() == Some(ALL_USERS_GROUP),
-        })
+        .map(|r| Listed { id: r.id.into(), is_all_users_group: r.group_type == ALL_USERS_GROUP })
         .collect()
 }
