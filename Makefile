@@ -72,7 +72,7 @@ check-lints: libduckdb
 	$(CARGO) clippy --locked --workspace --all-targets $(features) -- -D warnings
 
 .PHONY: interop
-interop: libduckdb ## Let other programs read a store: DuckDB 1.0 to 2.0 and delta-rs, in Python
+interop: libduckdb ## Other programs: DuckDB 1.0 to 2.0, delta-rs, Polars and Spark read a store, Box's SDK drives the simulator
 	$(CARGO) build -p boxseat $(features)
 ifeq ($(BOXSEAT_INTEROP_STORE),)
 	rm -rf "$(target)/interop/store"
@@ -83,10 +83,9 @@ else
 endif
 
 .PHONY: bench
-bench: libduckdb ## Build for release and time a night against the simulator
-	$(CARGO) build --release -p boxseat $(features)
-	rm -rf "$(target)/bench"
-	bash -c 'time "$$@"' -- $(CARGO) run -q --release -p boxseat $(features) -- --store "$(target)/bench" demo
+bench: libduckdb ## Measure it in release mode, dlt beside it, and write bench/report.md; MEASURES="lake --quick" for a part
+	$(CARGO) build --release -p boxseat -p boxseat-bench $(features)
+	PYTHON="$(PYTHON)" bench/run "$(target)/bench" "$(target)/release/boxseat-bench" $(MEASURES)
 
 .PHONY: doc
 doc: libduckdb ## Write the crates' pages; a broken link fails

@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use boxseat_output::lake::Lake;
+use boxseat_schemas::run::current;
+use boxseat_schemas::table::{EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, USERS};
 use boxseat_simulator::Config;
 
 use crate::support::{World, finish};
@@ -218,10 +223,48 @@ fn a_reader_who_keeps_asking_sees_whole_nights_only() {
                 "{row:?}"
             );
             seen.insert(row["night"].as_i64().unwrap());
+            assert_lake_is_whole(&world);
         }
         assert!(writer.wait().unwrap().success());
     }
     assert!(seen.len() >= 3, "the reader saw nights {seen:?}");
+}
+
+/// What a reader of the lake sees who keeps to current runs, whatever is being written beside them.
+fn assert_lake_is_whole(world: &World) {
+    let lake = Lake::open(&world.store().join("lake"), 0o640).unwrap();
+    let runs = lake.sync_runs().unwrap();
+    for run in current(&runs) {
+        let mut accounted = std::collections::BTreeMap::new();
+        for batch in lake
+            .scan(&RUN_ROWS, &[run.run_number], Some(&["table_name", "rows_in_lake"]))
+            .unwrap()
+            .map(Result::unwrap)
+        {
+            let rows = batch.column(1).as_primitive::<Int64Type>();
+            accounted.extend(
+                batch
+                    .column(0)
+                    .as_string::<i32>()
+                    .iter()
+                    .flatten()
+                    .map(str::to_owned)
+                    .zip(rows.values().iter().copied()),
+            );
+        }
+        assert_eq!(accounted.len(), 5, "run {} has no account of its rows", run.run_number);
+        for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {
+            let batches = lake.scan(table, &[run.run_number], Some(&["run_number"])).unwrap();
+            let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
+            assert_eq!(
+                i64::try_from(rows).unwrap(),
+                accounted[table.name],
+                "run {}: {}",
+                run.run_number,
+                table.name
+            );
+        }
+    }
 }
 
 /// Why: a lake that a second host writes to as well. The one that was passed must stop and leave the night that is there.

@@ -25,6 +25,12 @@ fn five_thousand_users_equal_the_truth_in_every_column() {
     assert_equal_to_truth(&world);
     let biggest = world.value("SELECT max(n) FROM (SELECT count(*) AS n FROM memberships GROUP BY group_id)");
     assert!(biggest.as_i64().unwrap() >= 1_990, "no group of 40 %: {biggest}");
+    let unknown = world.value("SELECT unknown_fields_count FROM sync_runs").as_i64().unwrap();
+    let kept = world.value("SELECT count(*) FROM users WHERE extra IS NOT NULL").as_i64().unwrap();
+    assert!(unknown >= kept && kept > 0, "{unknown} unknown fields counted, {kept} users with some kept");
+    let unknown_status =
+        "SELECT count(*) FROM accounts WHERE account_status = 'unknown' AND box_status IS NOT NULL";
+    assert!(world.value(unknown_status).as_i64().unwrap() > 0, "no unknown status was kept");
     let bands: Vec<Value> = world
         .rows("SELECT DISTINCT inactivity_band FROM accounts")
         .into_iter()
