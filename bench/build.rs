@@ -1,4 +1,5 @@
 //! Tells the program where the build found DuckDB's library.
+#![expect(clippy::disallowed_methods, reason = "a build script is told everything through its environment")]
 
 #[path = "../output/libduckdb/link.rs"]
 mod link;
