@@ -104,6 +104,11 @@ impl Uncommitted {
         Ok(all)
     }
 
+    /// How many calls were made on days that count.
+    pub(crate) fn calls(&self, counts: impl Fn(NaiveDate) -> bool) -> u64 {
+        self.calls.iter().filter(|((_, day, _), _)| counts(*day)).map(|(_, calls)| calls.calls).sum()
+    }
+
     /// The calls as rows of the run that commits them.
     pub(crate) fn rows(&self, run_number: i64, enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(RUN_CALLS.lake_schema());

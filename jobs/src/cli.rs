@@ -107,6 +107,16 @@ pub(crate) enum Command {
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct SyncArgs {
+    /// Read users, groups and the admin log, say what the rest of the night would read and cost, and stop; the next `sync`
+    /// goes on from there
+    #[arg(long, conflicts_with_all = ["no_publish", "accept_shrink"])]
+    pub(crate) plan: bool,
+    /// Read every group's members and everybody's aliases, whatever has changed
+    #[arg(long, conflicts_with = "accept_shrink")]
+    pub(crate) full: bool,
+    /// Keep the night in the lake and leave boxseat.duckdb as it is
+    #[arg(long)]
+    pub(crate) no_publish: bool,
     /// Accept that users, groups or memberships shrank by up to so many percent, such as 12%: finishes the refused run
     /// without reading anything anew
     #[arg(long, value_name = "PERCENT", value_parser = percent)]

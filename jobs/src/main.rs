@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod error;
+mod ledger;
 mod printer;
 mod store;
 mod sync;

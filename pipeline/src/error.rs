@@ -116,6 +116,12 @@ pub enum Error {
         /// What is wrong.
         damage: Damage,
     },
+    /// The base run's rows cannot be read.
+    #[error("the night to carry forward from cannot be read")]
+    Base {
+        /// The lake's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A page that was good when it was spooled cannot be read any more.
     #[error("a page of {walk} in the spool cannot be read")]
     Page {
@@ -136,7 +142,7 @@ impl Error {
             Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,
             Error::Interrupted => ErrorKind::Interrupted,
             Error::Io { .. } => ErrorKind::Disk,
-            Error::Spool { .. } | Error::Page { .. } => ErrorKind::Damaged,
+            Error::Spool { .. } | Error::Page { .. } | Error::Base { .. } => ErrorKind::Damaged,
         }
     }
 

@@ -43,6 +43,24 @@ pub enum Refusal {
         /// What is allowed.
         limit_percent: f64,
     },
+    /// More people gone than the admin log tells of.
+    #[error("{gone} people are gone without a DELETE_USER event (limit {limit})")]
+    Gone {
+        /// Listed by the base run, not listed now, named by no DELETE_USER.
+        gone: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// The admin log says nothing where it must.
+    #[error("the admin log is silent: no event between {from} and {to}, {reason}")]
+    SilentFeed {
+        /// Start of the window.
+        from: String,
+        /// End of the window.
+        to: String,
+        /// Why that cannot be.
+        reason: String,
+    },
     /// This machine's clock is off.
     #[error("this machine's clock is {} seconds {} Box's", skew_secs.unsigned_abs(), if *skew_secs > 0 { "behind" } else { "ahead of" })]
     Clock {
@@ -70,6 +88,12 @@ impl Refusal {
             Refusal::Shrunk { .. } => {
                 "check in the admin console whether so many are really gone; if they are, start again with --accept-shrink PERCENT, which reads nothing anew"
             }
+            Refusal::Gone { .. } => {
+                "check in the admin console whether they are really gone: rolled out, merged, or deleted by a directory; if they are, start again with --accept-shrink PERCENT, which reads nothing anew"
+            }
+            Refusal::SilentFeed { .. } => {
+                "nothing is claimed about anybody on such a night; check that the app may read admin events (\"Manage enterprise properties\"), look at status.box.com, then start again; a holiday belongs into [sync] quiet_dates"
+            }
             Refusal::Clock { .. } => "set the clock (NTP), then start again",
             Refusal::TooManyGroups => {
                 "nothing is truncated silently: please report it, reading groups by name prefix is not built yet"
@@ -84,7 +108,7 @@ impl Refusal {
 
     /// Whether `--accept-shrink` can overrule it.
     pub fn is_shrink(&self) -> bool {
-        matches!(self, Refusal::Shrunk { .. })
+        matches!(self, Refusal::Shrunk { .. } | Refusal::Gone { .. })
     }
 }
 
@@ -119,6 +143,25 @@ pub fn shrink(before: Sizes, now: Sizes, limit_percent: f64) -> Result<(), Refus
     Ok(())
 }
 
+/// Refuses a run from which over max(5, 0.5 %) of the `listed` people are `gone` without a DELETE_USER event; `accepted` is what
+/// a person accepted instead, in percent.
+///
+/// # Errors
+/// [`Refusal::Gone`].
+pub fn gone(gone: u64, listed: u64, accepted: Option<f64>) -> Result<(), Refusal> {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "people of one enterprise, a share of 0 to 100 %"
+    )]
+    let limit = match accepted {
+        Some(percent) => (listed as f64 * percent / 100.0).floor() as u64,
+        None => (listed / 200).max(5),
+    };
+    if gone > limit { Err(Refusal::Gone { gone, limit }) } else { Ok(()) }
+}
+
 /// Refuses a machine whose clock is more than five minutes from Box's.
 ///
 /// # Errors
@@ -146,6 +189,14 @@ mod tests {
         assert_eq!(refusal.to_string(), "users shrank from 1000 to 899 rows, 10.1 % (limit 10 %)");
         assert!(refusal.is_shrink());
         assert!(shrink(before, Sizes { users: 1000, groups: 8, memberships: 0 }, 10.0).is_err());
+    }
+
+    #[test]
+    fn a_handful_may_leave_unannounced() {
+        assert!(gone(5, 100, None).is_ok() && gone(6, 100, None).is_err());
+        assert!(gone(50, 10_000, None).is_ok() && gone(51, 10_000, None).is_err());
+        assert!(gone(900, 10_000, Some(9.0)).is_ok() && gone(901, 10_000, Some(9.0)).is_err());
+        assert!(gone(6, 100, None).unwrap_err().is_shrink());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Sets of Box ids that stay small: a decimal id takes eight bytes, anything else its text.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
@@ -88,6 +89,12 @@ impl<V> IdMap<V> {
     /// Whether no id has a value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All ids with their values, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &V)> {
+        let numbers = self.numbers.iter().map(|(id, value)| (Cow::Owned(id.to_string()), value));
+        numbers.chain(self.texts.iter().map(|(id, value)| (Cow::Borrowed(&**id), value)))
     }
 
     /// All values, in no order.

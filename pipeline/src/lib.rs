@@ -7,6 +7,7 @@ pub mod guard;
 pub mod ids;
 pub mod normalise;
 pub mod paginate;
+pub mod plan;
 pub mod spool;
 
 pub use error::{Error, ErrorKind};

@@ -3,6 +3,7 @@
 pub mod box_api;
 pub mod event_types;
 pub mod ids;
+pub mod plan;
 pub mod run;
 pub mod settings;
 pub mod spool;

@@ -49,6 +49,11 @@ pub enum Frame {
         /// Fingerprint of the credentials it signed in with: other ones must say who they are first.
         credentials: String,
     },
+    /// What is read beyond the listings and the admin log: a [`crate::plan::NightPlan`] as JSON in the body. The last one counts.
+    Plan {
+        /// Calls it foresaw for the whole night.
+        calls: u64,
+    },
     /// A call that left no page: a token request, a retry's failure, an error. Kept for the ledger.
     Call {
         /// Endpoint as the ledger names it.

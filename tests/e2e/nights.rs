@@ -44,9 +44,34 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     let too_little = world.run(&["sync", "--accept-shrink", "12%"]);
     assert_eq!(too_little.code, 3, "{}", too_little.stderr);
     let calls = world.simulator.counts().calls;
-    world.ok(&["sync", "--accept-shrink", "30%"]);
+    let accepted = world.ok(&["sync", "--accept-shrink", "30%"]);
     assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
-    assert!(world.value("SELECT count(*) FROM users").as_i64().unwrap() < 260);
+    // They were asked about before the guard refused: Box still knows them, so nobody is taken off the books.
+    assert!(accepted.stderr.contains("the listing was incomplete"), "{}", accepted.stderr);
+    assert!(world.value("SELECT count(*) FROM users WHERE listing = 'carried'").as_i64().unwrap() > 40);
+    assert_eq!(
+        world.value("SELECT count(*) FROM users"),
+        i64::try_from(world.simulator.truth().users.len()).unwrap()
+    );
+}
+
+/// Why: so many people gone at once, without a word in the admin log, is a broken list until somebody says it is not.
+#[test]
+fn people_gone_without_a_word_are_refused_until_somebody_accepts_it() {
+    let world = World::new(small());
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    world.simulator.act(&boxseat_simulator::Act::DeleteUsers { count: 12, announced: false });
+    let refused = world.run(&["sync"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("people are gone without a DELETE_USER event"), "{}", refused.stderr);
+    let calls = world.simulator.counts().calls;
+    world.ok(&["sync", "--accept-shrink", "6%"]);
+    assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
+    assert_eq!(
+        world.value("SELECT count(*) FROM users"),
+        i64::try_from(world.simulator.truth().users.len()).unwrap()
+    );
 }
 
 /// Why: another enterprise's people must never end in this store.

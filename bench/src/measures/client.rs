@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxReader, ClientSettings, Credentials};
-use boxseat_pipeline::extract::{ExtractSettings, Meter, Plan, Walks, extract, journal_to};
+use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
+use boxseat_schemas::plan::{NightPlan, Reads, Which};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +81,7 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
     };
     let now = config.now;
     let clock: Clock = Arc::new(move || now);
-    let mut walks = Walks::new(Plan { slices: Vec::new(), event_types: Vec::new(), bound_enterprise: None });
+    let mut walks = Walks::new(Brief { slices: Vec::new(), event_types: Vec::new(), bound_enterprise: None });
     let spool = SpoolWriter::create(SpoolDir::of(&bench.new_directory("client")?, 1), 1)?;
     let reader = BoxReader::new(
         &settings,
@@ -90,6 +91,9 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
         tokio_util::sync::CancellationToken::new(),
     )?;
     let (how, meter) = (ExtractSettings { concurrency: IN_FLIGHT, check_clock: false }, Meter::default());
+    extract(&reader, &spool, &mut walks, &how, &meter, &CancellationToken::new()).await?;
+    let everybody = Reads { aliases: Which::All, groups: Which::All, ..Reads::default() };
+    walks.follow(NightPlan { reads: everybody, ..NightPlan::default() });
     let (before, begin) = (per_user_calls(bench, stand).await?, Instant::now());
     extract(&reader, &spool, &mut walks, &how, &meter, &CancellationToken::new()).await?;
     let elapsed = begin.elapsed().as_secs_f64();

@@ -92,8 +92,7 @@ pub(crate) fn load_events(store: &Path) -> Result<()> {
 
     let begin = Instant::now();
     let spool = SpoolDir::of(&store.join("spool"), number.0);
-    let mut night =
-        Normaliser::open(&spool, reservation.run_number, reservation, "900000001", Privacy::default())?;
+    let mut night = Normaliser::open(&spool, number, reservation, "900000001", Privacy::default(), None)?;
     let index_seconds = begin.elapsed().as_secs_f64();
 
     let begin = Instant::now();

@@ -7,15 +7,10 @@ use boxseat_pipeline::client::{Answer, BoxReader, EventQuery};
 use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::event_types::LOGIN;
-use boxseat_schemas::run::ledger;
 use boxseat_schemas::spool::Request;
-use boxseat_schemas::table::RUN_CALLS;
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-
-use arrow::array::AsArray;
-use arrow::datatypes::{Date32Type, Int64Type};
 
 use super::findings::Findings;
 use crate::calls::CommandCalls;
@@ -23,6 +18,7 @@ use crate::cli::{CheckArgs, Global};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
 use crate::error::{CommandError, USAGE};
+use crate::ledger::Month;
 use crate::printer::Printer;
 use crate::store::{Lock, Store};
 
@@ -127,29 +123,16 @@ fn quota(
     now: DateTime<Utc>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
-    let runs = ledger(&store.lake().sync_runs()?);
-    let mut calls = 0;
-    for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["call_date", "calls_count"]))? {
-        let batch = batch?;
-        let (days, counts) =
-            (batch.column(0).as_primitive::<Date32Type>(), batch.column(1).as_primitive::<Int64Type>());
-        for (day, count) in days.iter().zip(counts.iter()) {
-            let day = day.and_then(Date32Type::to_naive_date_opt);
-            if day.is_some_and(|day| (day.year(), day.month()) == (now.year(), now.month())) {
-                calls += count.unwrap_or(0);
-            }
-        }
-    }
-    let days = i64::from(now.date_naive().num_days_in_month());
-    let forecast = calls * days / i64::from(now.day());
-    let detail = format!("{calls} calls this month so far, {forecast} at this pace");
-    match settings.monthly_calls.and_then(|allowed| i64::try_from(allowed).ok()) {
+    let month = Month::of(store, &store.lake().sync_runs()?, now)?;
+    let forecast = month.forecast();
+    let detail = format!("{} calls this month so far, {forecast} at this pace", month.calls);
+    match settings.monthly_calls {
         None => findings.note("quota", format!("{detail}; set [rate] monthly_calls to compare")),
         Some(allowed) if forecast > allowed => {
             findings.warn(
                 "quota",
                 format!("{detail}, {allowed} allowed"),
-                "every run reads everything anew: run less often, or ask for a larger allowance",
+                "nights to come spend only what is left: aliases and memberships are then read less often than promised; `boxseat status` says how old they are",
             );
         }
         Some(allowed) => findings.pass("quota", format!("{detail}, {allowed} allowed")),

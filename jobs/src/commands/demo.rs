@@ -13,6 +13,7 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::sync::Ended;
 
 /// The mark of a store that the demo made and may replace.
 const MARK: &str = "state/demo";
@@ -45,9 +46,11 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     ));
     // Marked first, so that a demo that was killed can be tried again.
     mark(&store, &settings)?;
-    let outcome = super::sync::night(global, &settings, credentials, &SyncArgs::default()).await?;
+    let ended = super::sync::night(global, &settings, credentials, &SyncArgs::default()).await?;
     running.shutdown().await;
-    super::sync::report(printer, &settings, &outcome)?;
+    if let Ended::Night(outcome) = ended {
+        super::sync::report(printer, &outcome)?;
+    }
     let summary = query::query(&store, SUMMARY, &settings.resources)?;
     printer.grid("licence_summary", &super::query::grid(summary)?)?;
     if global.format == Format::Table {

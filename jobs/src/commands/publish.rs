@@ -12,6 +12,6 @@ pub(crate) fn run(global: &Global, _args: &PublishArgs, printer: &Printer) -> Re
     let store = Store::open(&settings.store, &settings.access)?;
     let _lock = Store::lock(store.root())?;
     let outcome = publish_latest(&store, &settings)?;
-    super::sync::report(printer, &settings, &outcome)?;
+    super::sync::report(printer, &outcome)?;
     Ok(0)
 }

@@ -16,6 +16,6 @@ pub(crate) fn run(global: &Global, args: &ReplayArgs, printer: &Printer) -> Resu
     let _lock = Store::lock(store.root())?;
     let clock = data_clock(settings.rehearsed_now);
     let outcome = replay(&store, &settings, &clock, RunNumber(args.from))?;
-    super::sync::report(printer, &settings, &outcome)?;
+    super::sync::report(printer, &outcome)?;
     Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
 }

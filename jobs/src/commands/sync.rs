@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use boxseat_output::warehouse::Purpose;
 use boxseat_pipeline::client::Credentials;
 use boxseat_pipeline::extract::Meter;
 use serde_json::{Value, json};
@@ -14,15 +15,27 @@ use crate::config::{Settings, credentials};
 use crate::error::{CommandError, INTERRUPTED, REJECTS};
 use crate::printer::Printer;
 use crate::store::Store;
-use crate::sync::{Night, Outcome};
+use crate::sync::{Ended, Night, Outcome};
 use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     settings.refuse_rehearsal_against_box()?;
-    let outcome = night(global, &settings, credentials()?, args).await?;
-    report(printer, &settings, &outcome)?;
-    Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
+    match night(global, &settings, credentials()?, args).await? {
+        Ended::Night(outcome) => {
+            report(printer, &outcome)?;
+            if args.plan {
+                printer.note(
+                    "A run was waiting to be finished and counts as tonight's: there is nothing to plan.",
+                );
+            }
+            Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
+        }
+        Ended::Planned(reservation, plan) => {
+            super::plan::print(printer, &settings, &reservation, &plan)?;
+            Ok(0)
+        }
+    }
 }
 
 /// One night in a locked store.
@@ -31,7 +44,7 @@ pub(crate) async fn night(
     settings: &Settings,
     credentials: Credentials,
     args: &SyncArgs,
-) -> Result<Outcome, CommandError> {
+) -> Result<Ended, CommandError> {
     let stop = stop_on_signals()?;
     let deadline = args.deadline.map(|deadline| {
         let stop = stop.clone();
@@ -45,8 +58,17 @@ pub(crate) async fn night(
     let meter = Arc::new(Meter::default());
     let _progress = Progress::of(Arc::clone(&meter), global);
     let clock = data_clock(settings.rehearsed_now);
-    let night =
-        Night { settings, credentials, clock, accept_shrink_percent: args.accept_shrink, meter, stop };
+    let night = Night {
+        settings,
+        credentials,
+        clock,
+        accept_shrink_percent: args.accept_shrink,
+        plan_only: args.plan,
+        full: args.full,
+        purpose: if args.no_publish { Purpose::Private } else { Purpose::Publish },
+        meter,
+        stop,
+    };
     let outcome = night.run(&mut store).await;
     match (outcome, deadline) {
         (Err(e), Some(deadline)) if e.exit_code() == INTERRUPTED && deadline.is_finished() => {
@@ -57,14 +79,14 @@ pub(crate) async fn night(
 }
 
 /// Says how the night went: a table for people, one object for programs.
-pub(crate) fn report(printer: &Printer, settings: &Settings, outcome: &Outcome) -> Result<(), CommandError> {
+pub(crate) fn report(printer: &Printer, outcome: &Outcome) -> Result<(), CommandError> {
     let run = &outcome.run;
     let rows =
         |name: &str| outcome.tables.iter().find(|t| t.counted.table_name == name).map(|t| t.rows_in_lake);
     let mut facts: Vec<(&str, Value)> = vec![
         ("run_number", json!(run.run_number)),
         ("night", json!(run.snapshot_date)),
-        ("published", json!(settings.store.join(boxseat_output::warehouse::FILE_NAME))),
+        ("published", json!(outcome.published.as_ref())),
     ];
     for table in ["users", "groups", "memberships", "email_aliases", "events"] {
         if let Some(rows) = rows(table) {
@@ -72,6 +94,7 @@ pub(crate) fn report(printer: &Printer, settings: &Settings, outcome: &Outcome) 
         }
     }
     facts.extend([
+        ("planned_calls", json!(run.planned_calls_count)),
         ("api_calls", json!(run.calls_count)),
         ("retries", json!(run.retries_count)),
         ("waited_seconds", json!(run.waited_seconds)),
@@ -82,6 +105,7 @@ pub(crate) fn report(printer: &Printer, settings: &Settings, outcome: &Outcome) 
         Format::Table => {
             let words: Vec<String> = facts
                 .iter()
+                .filter(|(_, value)| !value.is_null())
                 .map(|(key, value)| format!("{}: {}", key.replace('_', " "), plain(value)))
                 .collect();
             printer.note(words.join(", "));

@@ -27,7 +27,7 @@ use crate::config::{Settings, credentials};
 use crate::error::{CommandError, FAILED};
 use crate::printer::Printer;
 use crate::store::Store;
-use crate::sync::{known_events, root};
+use crate::sync::{LakeBase, known_events, root};
 
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
@@ -64,6 +64,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Account {
     from_box: i64,
+    carried: i64,
     duplicate: i64,
     rejected: i64,
     dropped: i64,
@@ -72,10 +73,10 @@ struct Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from_box, duplicate, rejected, dropped, in_lake } = self;
+        let Self { from_box, carried, duplicate, rejected, dropped, in_lake } = self;
         write!(
             f,
-            "{from_box} from Box, {duplicate} duplicate, {rejected} rejected, {dropped} dropped: {in_lake} rows"
+            "{from_box} from Box, {carried} carried, {duplicate} duplicate, {rejected} rejected, {dropped} dropped: {in_lake} rows"
         )
     }
 }
@@ -101,8 +102,15 @@ fn offline(
 }
 
 fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>, CommandError> {
-    let columns =
-        ["table_name", "rows_from_box", "rows_duplicate", "rows_rejected", "rows_dropped", "rows_in_lake"];
+    let columns = [
+        "table_name",
+        "rows_from_box",
+        "rows_carried",
+        "rows_duplicate",
+        "rows_rejected",
+        "rows_dropped",
+        "rows_in_lake",
+    ];
     let mut accounts = BTreeMap::new();
     for batch in store.lake().scan(&RUN_ROWS, &[night.run_number], Some(&columns))? {
         let batch = batch?;
@@ -111,10 +119,11 @@ fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>,
             let table = batch.column(0).as_string::<i32>().value(row).to_owned();
             let account = Account {
                 from_box: number(1, row),
-                duplicate: number(2, row),
-                rejected: number(3, row),
-                dropped: number(4, row),
-                in_lake: number(5, row),
+                carried: number(2, row),
+                duplicate: number(3, row),
+                rejected: number(4, row),
+                dropped: number(5, row),
+                in_lake: number(6, row),
             };
             accounts.insert(table, account);
         }
@@ -183,6 +192,7 @@ fn spool(
     for (table, tally) in tallies(store, settings, &reservation, read_as, &known)? {
         let again = Account {
             from_box: big(tally.from_box),
+            carried: big(tally.carried),
             duplicate: big(tally.duplicate),
             rejected: big(tally.rejected),
             dropped: big(tally.dropped),
@@ -206,16 +216,21 @@ fn tallies(
     known: &KnownEvents,
 ) -> Result<Vec<(&'static Table, Tally)>, CommandError> {
     let dir = store.spool(read_as);
+    let base = LakeBase::of(store, reservation)?;
     let mut again = Normaliser::open(
         &dir,
         read_as,
         reservation,
         store.enterprise_id().unwrap_or("unknown"),
         settings.privacy,
+        LakeBase::as_base(&base),
     )?;
+    // One after the other: what a night knows of users and groups is what the rest refers to.
+    let users = again.users()?.exhaust()?;
+    let groups = again.groups()?.exhaust()?;
     Ok(vec![
-        (&USERS, again.users()?.exhaust()?),
-        (&GROUPS, again.groups()?.exhaust()?),
+        (&USERS, users),
+        (&GROUPS, groups),
         (&MEMBERSHIPS, again.memberships()?.exhaust()?),
         (&EMAIL_ALIASES, again.email_aliases()?.exhaust()?),
         (&EVENTS, again.events(known)?.exhaust()?),

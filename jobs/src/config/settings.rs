@@ -8,6 +8,7 @@ use boxseat_output::durable::Access;
 use boxseat_output::warehouse::Resources;
 use boxseat_pipeline::client::ClientSettings;
 use boxseat_pipeline::normalise::Privacy;
+use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::settings::ReportSettings;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use url::Url;
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) settle: TimeDelta,
     /// How much of the previous window is read again.
     pub(crate) overlap: TimeDelta,
+    /// How often memberships and aliases are looked at again.
+    pub(crate) plan: PlanSettings,
     /// How much a table may shrink in a night.
     pub(crate) shrink_guard_percent: f64,
     /// How long an unsealed run may be resumed.
@@ -91,6 +94,11 @@ impl Settings {
             i32::try_from(value)
                 .map_err(|_| CommandError::usage(format!("{name} = {value} is more days than time has")))
         };
+        let within = |name: &str, value: u32| {
+            (value > 0)
+                .then(|| days(value))
+                .ok_or_else(|| CommandError::usage(format!("{name} = 0: 1 reads everything every night")))
+        };
         if !(1..=365).contains(&file.sync.login_window_days) {
             return Err(CommandError::usage(format!(
                 "[sync] login_window_days = {}: Box keeps 365 days of events, so 1 to 365",
@@ -116,6 +124,11 @@ impl Settings {
             login_window: days(file.sync.login_window_days),
             settle: TimeDelta::minutes(i64::from(file.sync.settle_minutes)),
             overlap: TimeDelta::hours(i64::from(file.sync.overlap_hours)),
+            plan: PlanSettings {
+                alias_sweep: within("[sync] alias_sweep_days", file.sync.alias_sweep_days)?,
+                membership_resync: within("[sync] membership_resync_days", file.sync.membership_resync_days)?,
+                everything: false,
+            },
             shrink_guard_percent: file.sync.shrink_guard_percent,
             resume: TimeDelta::hours(i64::from(file.sync.resume_hours)),
             raw_retention_runs: file.sync.raw_retention_runs as usize,
@@ -148,15 +161,10 @@ impl Settings {
 
 /// Keys that are accepted because they are a contract with people's files, but do nothing yet: silence would be a lie.
 fn warn_about_keys_without_effect(file: &File) {
-    let defaults = (file::Sync::default(), file::Idle::default());
+    let defaults = file::Idle::default();
     let idle = [
-        ("[sync] alias_sweep_days", file.sync.alias_sweep_days != defaults.0.alias_sweep_days),
-        (
-            "[sync] membership_resync_days",
-            file.sync.membership_resync_days != defaults.0.membership_resync_days,
-        ),
         ("[sync] activity_events", !file.sync.activity_events.is_empty()),
-        ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.1.returned_grace_days),
+        ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.returned_grace_days),
         ("[idle] leave_file", file.idle.leave_file.is_some()),
         ("[[licence]]", !file.licence.is_empty()),
         ("[retention] events_days", file.retention.events_days.is_some()),

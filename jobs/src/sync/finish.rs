@@ -1,6 +1,8 @@
 //! From the seal to the published file: the commit protocol. Every step may be the last one before a kill; the next start comes
 //! here again, and each step finds out by itself whether it is done.
 
+use std::path::PathBuf;
+
 use boxseat_output::warehouse::{self, Build, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
@@ -20,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) run: SyncRun,
     /// Rows per table, empty when nothing was loaded.
     pub(crate) tables: Vec<LoadedRows>,
+    /// The file that shows it; `None` when it is only kept in the lake.
+    pub(crate) published: Option<PathBuf>,
 }
 
 /// Loads a sealed run, makes it visible, publishes it.
@@ -28,6 +32,7 @@ pub(super) fn finish(
     settings: &Settings,
     reservation: &Reservation,
     clock: &Clock,
+    purpose: Purpose,
 ) -> Result<Outcome, CommandError> {
     reach("sealed");
     if store.spool(reservation.run_number).seal_record().is_none() {
@@ -37,15 +42,20 @@ pub(super) fn finish(
         ))
         .hint("remove the file SEALED beside its pages: the run is then read to its end again"));
     }
-    let visible = make_visible(store, settings, reservation, reservation.run_number, clock, Purpose::Publish);
-    let (outcome, checked) = visible.inspect_err(|e| {
+    let visible = make_visible(store, settings, reservation, reservation.run_number, clock, purpose);
+    let (mut outcome, checked) = visible.inspect_err(|e| {
         // A kill or a full disk says nothing against the spool; only what fails by itself counts.
         if !e.is_of_the_machine() {
             note_attempt(store, reservation);
         }
     })?;
-    checked.publish(&settings.access)?;
-    reach("published");
+    match purpose {
+        Purpose::Publish => {
+            outcome.published = Some(checked.publish(&settings.access)?);
+            reach("published");
+        }
+        Purpose::Private => drop(checked),
+    }
     sweep_spools(store, settings, &store.lake().sync_runs()?)?;
     Ok(outcome)
 }
@@ -78,7 +88,7 @@ pub(super) fn make_visible(
     // The visible moment has passed; from here a kill costs a publish, not a night.
     reach("visible");
     commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
-    Ok((Outcome { run, tables: pending.tables }, checked))
+    Ok((Outcome { run, tables: pending.tables, published: None }, checked))
 }
 
 /// Builds and publishes the latest night from the lake alone.
@@ -87,12 +97,12 @@ pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outco
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
     let checked = warehouse::build(&build_of(store, settings, &runs, enterprise_id))?.check()?;
     let night = checked.night();
-    checked.publish(&settings.access)?;
+    let published = Some(checked.publish(&settings.access)?);
     let run = runs
         .into_iter()
         .find(|run| run.run_number == night.run_number)
         .expect("the build showed one of these runs");
-    Ok(Outcome { run, tables: Vec::new() })
+    Ok(Outcome { run, tables: Vec::new(), published })
 }
 
 fn build_of<'a>(

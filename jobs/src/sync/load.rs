@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
+use super::base::LakeBase;
 use super::failpoint::reach;
 use crate::calls::Uncommitted;
 use crate::config::Settings;
@@ -42,7 +43,9 @@ pub(super) fn load(
 ) -> Result<Loaded, CommandError> {
     let number = reservation.run_number;
     let dir = store.spool(read_as);
-    let mut night = Normaliser::open(&dir, read_as, reservation, enterprise_id, settings.privacy)?;
+    let base = LakeBase::of(store, reservation)?;
+    let base = LakeBase::as_base(&base);
+    let mut night = Normaliser::open(&dir, read_as, reservation, enterprise_id, settings.privacy, base)?;
     let mut tables = Vec::new();
     let mut totals = Tally::default();
     let mut loaded = |table: &'static Table, (rows_in_lake, tally): (u64, Tally)| {
@@ -50,7 +53,11 @@ pub(super) fn load(
         totals.unknown_fields += tally.unknown_fields;
         tables.push(LoadedRows { counted: rows_of(table, tally), rows_in_lake });
     };
-    loaded(&USERS, load_table(store, &USERS, number, &mut night.users()?)?);
+    {
+        let mut users = night.users()?;
+        loaded(&USERS, load_table(store, &USERS, number, &mut users)?);
+        warn_of_missing(users.stage.unlisted, users.stage.unconfirmed);
+    }
     loaded(&GROUPS, load_table(store, &GROUPS, number, &mut night.groups()?)?);
     loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
     loaded(&EMAIL_ALIASES, load_table(store, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
@@ -77,6 +84,7 @@ pub(super) fn load(
     };
     let big = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let row = SyncRun {
+        planned_calls_count: index.planned_calls().filter(|_| made.calls > 0).map(big),
         calls_count: big(made.calls),
         retries_count: big(made.retries),
         waited_seconds: if made.calls == 0 { 0 } else { big(index.waited_seconds()) },
@@ -86,6 +94,20 @@ pub(super) fn load(
         ..SyncRun::ended(reservation, RunStatus::Complete, reservation.started_at)
     };
     Ok(Loaded { row, tables, commands })
+}
+
+/// People whose absence from the listing proves nothing.
+fn warn_of_missing(unlisted: u64, unconfirmed: u64) {
+    if unlisted > 0 {
+        tracing::warn!(
+            "{unlisted} people were not listed, but Box still knows them as the enterprise's: the listing was incomplete, and their rows are carried"
+        );
+    }
+    if unconfirmed > 0 {
+        tracing::warn!(
+            "{unconfirmed} people were not listed, and Box does not say what became of them: their rows are carried as missing_unconfirmed"
+        );
+    }
 }
 
 /// The ledger rows of a run: its own calls and those of commands since the last one. A replay calls nobody; it takes over the
@@ -111,7 +133,7 @@ fn calls(
 }
 
 /// The `run_id`s that the ledger has rows of, in these runs.
-pub(super) fn ledger_ids(
+pub(crate) fn ledger_ids(
     store: &Store,
     runs: impl Iterator<Item = RunNumber>,
 ) -> Result<HashSet<String>, CommandError> {
@@ -150,7 +172,7 @@ pub(super) fn end(
     let mut row = SyncRun::ended(reservation, status, finished_at);
     let dir = store.spool(number);
     if reservation.kind == RunKind::Sync && dir.pages().exists() {
-        match Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy) {
+        match Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, None) {
             Ok(night) => {
                 commit(store, &RUN_CALLS, number, std::iter::once(night.run_calls()))?;
                 let calls = night.index().calls_total();
@@ -198,7 +220,7 @@ fn rows_of(table: &Table, tally: Tally) -> TableRows {
     TableRows {
         table_name: table.name.to_owned(),
         rows_from_box: tally.from_box,
-        rows_carried: 0,
+        rows_carried: tally.carried,
         rows_duplicate: tally.duplicate,
         rows_rejected: tally.rejected,
         rows_dropped: tally.dropped,

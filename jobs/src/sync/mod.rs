@@ -4,6 +4,7 @@
 //! start ─▶ Unsealed ──extract, guards──▶ Sealed ──load──▶ Loaded ──build, check──▶ Checked ──▶ Visible ──▶ Published
 //! ```
 
+mod base;
 mod failpoint;
 mod finish;
 mod load;
@@ -13,19 +14,21 @@ mod start;
 
 use std::sync::Arc;
 
+use boxseat_output::warehouse::Purpose;
 use boxseat_pipeline::Clock;
-use boxseat_pipeline::client::{BoxReader, Credentials};
-use boxseat_pipeline::extract::{Meter, Walks};
+use boxseat_pipeline::client::Credentials;
+use boxseat_pipeline::extract::Meter;
+use boxseat_schemas::plan::NightPlan;
 use boxseat_schemas::run::Reservation;
-use boxseat_schemas::spool::Frame;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
 
+pub(crate) use base::LakeBase;
 pub(crate) use finish::{Outcome, publish_latest, root};
-pub(crate) use load::known_events;
+pub(crate) use load::{known_events, ledger_ids};
 pub(crate) use replay::replay;
 pub(crate) use start::open_runs;
 
@@ -35,8 +38,23 @@ pub(crate) struct Night<'a> {
     pub(crate) credentials: Credentials,
     pub(crate) clock: Clock,
     pub(crate) accept_shrink_percent: Option<f64>,
+    /// Stop once the plan is made.
+    pub(crate) plan_only: bool,
+    /// Read everything, whatever has changed.
+    pub(crate) full: bool,
+    /// Whether the night is published or only kept in the lake.
+    pub(crate) purpose: Purpose,
     pub(crate) meter: Arc<Meter>,
     pub(crate) stop: CancellationToken,
+}
+
+/// What a start came to.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// A night is in the lake.
+    Night(Box<Outcome>),
+    /// The run waits for the next start, which will read this.
+    Planned(Box<Reservation>, Box<NightPlan>),
 }
 
 impl Night<'_> {
@@ -44,84 +62,61 @@ impl Night<'_> {
     ///
     /// # Errors
     /// By exit code; whatever was read is kept.
-    pub(crate) async fn run(&self, store: &mut Store) -> Result<Outcome, CommandError> {
+    pub(crate) async fn run(&self, store: &mut Store) -> Result<Ended, CommandError> {
         let mut accept_shrink = self.accept_shrink_percent;
         loop {
             let mut was_sealed = false;
-            let reservation = match start::decide(store, self.settings, &self.clock, accept_shrink)? {
-                start::Start::Finish(reservation) => {
-                    was_sealed = true;
-                    reservation
-                }
-                start::Start::AcceptShrink(reservation, percent) => {
-                    read::accept_shrink(store, self.settings, &reservation, percent, (self.clock)())?;
-                    reservation
-                }
-                start::Start::Publish(run) => {
-                    tracing::info!(
-                        run = run.run_number.0,
-                        "the last run is complete but was not published; publishing it"
-                    );
-                    return tokio::task::block_in_place(|| finish::publish_latest(store, self.settings));
-                }
-                start::Start::Read(reservation) => {
-                    self.read(store, &reservation).await?;
-                    reservation
-                }
-                start::Start::GiveUp(reservation, status) => {
-                    tracing::warn!(
-                        run = reservation.run_number.0,
-                        status = status.as_str(),
-                        "an earlier run is given up"
-                    );
-                    let now = (self.clock)();
-                    tokio::task::block_in_place(|| {
-                        load::end(store, self.settings, &reservation, status, now)
-                    })?;
-                    continue;
-                }
-            };
+            let reservation =
+                match start::decide(store, self.settings, &self.clock, accept_shrink, self.purpose)? {
+                    start::Start::Finish(reservation) => {
+                        was_sealed = true;
+                        reservation
+                    }
+                    start::Start::AcceptShrink(reservation, percent) => {
+                        read::accept_shrink(store, self.settings, &reservation, percent, (self.clock)())?;
+                        reservation
+                    }
+                    start::Start::Publish(run) => {
+                        tracing::info!(
+                            run = run.run_number.0,
+                            "the last run is complete but was not published; publishing it"
+                        );
+                        let outcome =
+                            tokio::task::block_in_place(|| finish::publish_latest(store, self.settings))?;
+                        return Ok(Ended::Night(Box::new(outcome)));
+                    }
+                    start::Start::Read(reservation) => {
+                        if let Some(plan) = self.read(store, &reservation).await? {
+                            return Ok(Ended::Planned(Box::new(reservation), Box::new(plan)));
+                        }
+                        reservation
+                    }
+                    start::Start::GiveUp(reservation, status) => {
+                        tracing::warn!(
+                            run = reservation.run_number.0,
+                            status = status.as_str(),
+                            "an earlier run is given up"
+                        );
+                        let now = (self.clock)();
+                        tokio::task::block_in_place(|| {
+                            load::end(store, self.settings, &reservation, status, now)
+                        })?;
+                        continue;
+                    }
+                };
             let outcome = self.finish(store, &reservation)?;
             // An earlier night that had only to be finished is not tonight's.
             if !was_sealed || (self.clock)() - reservation.started_at < self.settings.resume {
-                return Ok(outcome);
+                return Ok(Ended::Night(Box::new(outcome)));
             }
             accept_shrink = None;
             tracing::info!(run = reservation.run_number.0, "an earlier night is finished; now tonight's");
         }
     }
 
-    async fn read(&self, store: &mut Store, reservation: &Reservation) -> Result<(), CommandError> {
-        let mut walks = Walks::new(read::plan(reservation, store.enterprise_id()));
-        let spool = read::open_spool(store, reservation, &mut walks, &self.meter, (self.clock)())?;
-        let credentials = self.credentials.fingerprint();
-        walks.begin_session(&credentials);
-        spool.append(&Frame::Session { credentials }, b"")?;
-        let shrink_percent = self.accept_shrink_percent.unwrap_or(self.settings.shrink_guard_percent);
-        let journal = boxseat_pipeline::extract::journal_to(spool.clone(), Arc::clone(&self.clock));
-        let reader = BoxReader::new(
-            &self.settings.endpoints.client,
-            self.credentials.clone(),
-            journal,
-            Arc::clone(&self.clock),
-            self.stop.clone(),
-        )?;
-        read::read(
-            store,
-            self.settings,
-            reservation,
-            &reader,
-            spool,
-            &mut walks,
-            &self.meter,
-            &self.stop,
-            &self.clock,
-            shrink_percent,
-        )
-        .await
-    }
-
     fn finish(&self, store: &mut Store, reservation: &Reservation) -> Result<Outcome, CommandError> {
-        tokio::task::block_in_place(|| finish::finish(store, self.settings, reservation, &self.clock))
+        tokio::task::block_in_place(|| {
+            finish::finish(store, self.settings, reservation, &self.clock, self.purpose)
+        })
     }
 }

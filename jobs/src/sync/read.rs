@@ -1,29 +1,152 @@
-//! From the reservation to the seal.
+//! From the reservation to the seal: survey, plan, the rest, guards.
 
+use std::sync::Arc;
+
+use boxseat_pipeline::Error;
 use boxseat_pipeline::client::BoxReader;
-use boxseat_pipeline::extract::{ExtractSettings, Meter, Plan, Walks, extract};
+use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract};
 use boxseat_pipeline::guard::{self, Refusal, Sizes};
 use boxseat_pipeline::normalise::Normaliser;
+use boxseat_pipeline::plan::{self, Inputs, PlanSettings, Survey};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
-use boxseat_pipeline::{Clock, Error};
-use boxseat_schemas::RunNumber;
+use boxseat_schemas::plan::{NightPlan, Which};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::{FILE_HEADER_LEN, Frame};
-use boxseat_schemas::table::RUN_ROWS;
-use chrono::{DateTime, Utc};
-use tokio_util::sync::CancellationToken;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-
+use super::base::LakeBase;
 use super::failpoint::reach;
+use super::{Night, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::ledger::Month;
 use crate::store::Store;
 
-/// What a run reads.
-pub(super) fn plan(reservation: &Reservation, bound_enterprise: Option<&str>) -> Plan {
-    Plan {
+impl Night<'_> {
+    /// Reads a run to its seal. With `--plan` it stops before, and gives the plan.
+    ///
+    /// # Errors
+    /// By exit code; whatever was read is kept.
+    pub(super) async fn read(
+        &self,
+        store: &mut Store,
+        reservation: &Reservation,
+    ) -> Result<Option<NightPlan>, CommandError> {
+        let mut walks = Walks::new(brief(reservation, store.enterprise_id()));
+        let spool = open_spool(store, reservation, &mut walks, &self.meter, (self.clock)())?;
+        let credentials = self.credentials.fingerprint();
+        walks.begin_session(&credentials);
+        spool.append(&Frame::Session { credentials }, b"")?;
+        let journal = boxseat_pipeline::extract::journal_to(spool.clone(), Arc::clone(&self.clock));
+        let reader = BoxReader::new(
+            &self.settings.endpoints.client,
+            self.credentials.clone(),
+            journal,
+            Arc::clone(&self.clock),
+            self.stop.clone(),
+        )?;
+        let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
+        let planned = walks.plan().is_some_and(|plan| !self.full || is_full(plan));
+        if walks.plan().is_none() {
+            self.extract(store, reservation, &reader, &spool, &mut walks).await?;
+            reach("surveyed");
+        }
+        if !planned {
+            let plan = tokio::task::block_in_place(|| self.plan(store, reservation, &spool))?;
+            let body = serde_json::to_vec(&plan).expect("plain data");
+            spool.append(&Frame::Plan { calls: plan.calls() }, &body)?;
+            spool.sync()?;
+            walks.follow(plan);
+            reach("planned");
+        }
+        if self.plan_only {
+            return Ok(walks.plan().cloned());
+        }
+        walks.plan().iter().flat_map(|plan| &plan.notes).for_each(|note| tracing::warn!("{note}"));
+        self.extract(store, reservation, &reader, &spool, &mut walks).await?;
+        tokio::task::block_in_place(|| {
+            let shrink = guards(store, self.settings, reservation, walks.plan(), self.accept_shrink_percent)?;
+            if let Err(refusal) = shrink {
+                spool.refuse(&refusal)?;
+                return Err(Error::Guard(refusal).into());
+            }
+            reach("read");
+            spool.seal((self.clock)())?;
+            Ok(None)
+        })
+    }
+
+    /// Reads what the walks ask for; a run that Box or a guard has spoiled is marked as such.
+    async fn extract(
+        &self,
+        store: &mut Store,
+        reservation: &Reservation,
+        reader: &BoxReader,
+        spool: &SpoolWriter,
+        walks: &mut Walks,
+    ) -> Result<(), CommandError> {
+        let how = ExtractSettings {
+            concurrency: self.settings.concurrency,
+            check_clock: self.settings.rehearsed_now.is_none(),
+        };
+        let extracted = extract(reader, spool, walks, &how, &self.meter, &self.stop).await;
+        if let Some(caller) = walks.caller() {
+            store.bind(&caller.enterprise_id)?;
+        }
+        match extracted {
+            Ok(()) => Ok(()),
+            Err(Error::Guard(refusal)) => {
+                if refusal.is_about_the_run() {
+                    spool.refuse(&refusal)?;
+                }
+                Err(Error::Guard(refusal).into())
+            }
+            Err(e) => Err(refuse(&store.spool(reservation.run_number), e)),
+        }
+    }
+
+    /// Decides what the rest of the night reads, from what the survey found.
+    fn plan(
+        &self,
+        store: &Store,
+        reservation: &Reservation,
+        spool: &SpoolWriter,
+    ) -> Result<NightPlan, CommandError> {
+        spool.sync()?;
+        let runs = store.lake().sync_runs()?;
+        let known = known_events(store, reservation, &runs)?;
+        let base = LakeBase::of(store, reservation)?;
+        let dir = store.spool(reservation.run_number);
+        let survey = Survey::read(&dir, reservation, &known, base.is_some())?;
+        let quiet_dates = &self.settings.quiet_dates;
+        if base.is_some()
+            && let Err(refusal) = plan::silence(&survey, reservation, &known, quiet_dates)
+        {
+            spool.refuse(&refusal)?;
+            return Err(Error::Guard(refusal).into());
+        }
+        let overlap = self.settings.overlap;
+        let feed_failure = plan::failure(&survey, reservation, &known, overlap, quiet_dates);
+        let base_run = runs.iter().find(|run| Some(run.run_number) == reservation.base_run_number);
+        let budget = match self.settings.monthly_calls {
+            Some(allowed) => Some(Month::of(store, &runs, reservation.started_at)?.budget(allowed)),
+            None => None,
+        };
+        Ok(plan::plan(&Inputs {
+            survey: &survey,
+            base: base.as_ref().map(LakeBase::times),
+            since_base: base_run.map_or(TimeDelta::zero(), |run| reservation.started_at - run.started_at),
+            feed_failure: feed_failure.as_deref(),
+            now: reservation.started_at,
+            budget,
+            settings: &PlanSettings { everything: self.full, ..self.settings.plan.clone() },
+        }))
+    }
+}
+
+/// What a run is told before it asks anything.
+fn brief(reservation: &Reservation, bound_enterprise: Option<&str>) -> Brief {
+    Brief {
         slices: reservation.slices(),
         event_types: reservation.event_types.clone(),
         bound_enterprise: bound_enterprise.map(str::to_owned),
@@ -31,7 +154,7 @@ pub(super) fn plan(reservation: &Reservation, bound_enterprise: Option<&str>) ->
 }
 
 /// The run's spool: new, or replayed into the walks when an earlier start had begun it.
-pub(super) fn open_spool(
+fn open_spool(
     store: &Store,
     reservation: &Reservation,
     walks: &mut Walks,
@@ -69,48 +192,6 @@ fn refuse(dir: &SpoolDir, error: Error) -> CommandError {
     marked.map_or_else(CommandError::from, |()| CommandError::from(error))
 }
 
-/// Reads what is missing, applies the guards, seals.
-#[expect(clippy::too_many_arguments, reason = "the parts of one run, each used once")]
-pub(super) async fn read(
-    store: &mut Store,
-    settings: &Settings,
-    reservation: &Reservation,
-    reader: &BoxReader,
-    spool: SpoolWriter,
-    walks: &mut Walks,
-    meter: &Meter,
-    stop: &CancellationToken,
-    clock: &Clock,
-    shrink_percent: f64,
-) -> Result<(), CommandError> {
-    let how =
-        ExtractSettings { concurrency: settings.concurrency, check_clock: settings.rehearsed_now.is_none() };
-    let extracted = extract(reader, &spool, walks, &how, meter, stop).await;
-    if let Some(caller) = walks.caller() {
-        store.bind(&caller.enterprise_id)?;
-    }
-    let dir = store.spool(reservation.run_number);
-    match extracted {
-        Ok(()) => {}
-        Err(Error::Guard(refusal)) => {
-            if refusal.is_about_the_run() {
-                spool.refuse(&refusal)?;
-            }
-            return Err(Error::Guard(refusal).into());
-        }
-        Err(e) => return Err(refuse(&dir, e)),
-    }
-    tokio::task::block_in_place(|| {
-        if let Err(refusal) = shrink(store, settings, reservation, shrink_percent)? {
-            spool.refuse(&refusal)?;
-            return Err(Error::Guard(refusal).into());
-        }
-        reach("read");
-        spool.seal(clock())?;
-        Ok(())
-    })
-}
-
 /// Seals a run that only the shrink guards had refused, when `percent` covers what is gone.
 pub(super) fn accept_shrink(
     store: &Store,
@@ -119,52 +200,41 @@ pub(super) fn accept_shrink(
     percent: f64,
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
-    let mut walks = Walks::new(plan(reservation, store.enterprise_id()));
+    let mut walks = Walks::new(brief(reservation, store.enterprise_id()));
     let dir = store.spool(reservation.run_number);
     let spool = SpoolWriter::resume(dir, reservation.run_number.0, |frame, body| walks.replay(frame, body))?;
     walks.check_complete()?;
-    shrink(store, settings, reservation, percent)?
+    guards(store, settings, reservation, walks.plan(), Some(percent))?
         .map_err(|refusal| CommandError::from(Error::from(refusal)))?;
     spool.seal(now)?;
     Ok(())
 }
 
-/// The shrink guard, over the rows the night would have: what Box listed and nobody could read has shrunk it too.
-fn shrink(
+/// The guards against a list that lost people: how many are gone unannounced, and how much smaller the night would be. What Box
+/// listed and nobody could read has shrunk it too.
+fn guards(
     store: &Store,
     settings: &Settings,
     reservation: &Reservation,
-    percent: f64,
+    plan: Option<&NightPlan>,
+    accepted_percent: Option<f64>,
 ) -> Result<Result<(), Refusal>, CommandError> {
-    let Some(base) = reservation.base_run_number else { return Ok(Ok(())) };
+    let Some(base) = LakeBase::of(store, reservation)? else { return Ok(Ok(())) };
+    let before = base.times().sizes();
     let number = reservation.run_number;
     let enterprise_id = store.enterprise_id().unwrap_or_default();
+    let dir = store.spool(number);
     let mut night =
-        Normaliser::open(&store.spool(number), number, reservation, enterprise_id, settings.privacy)?;
+        Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, Some(&base))?;
+    let users = night.users()?.exhaust()?;
+    let groups = night.groups()?.exhaust()?;
     let now = Sizes {
-        users: night.users()?.exhaust()?.rows(),
-        groups: night.groups()?.exhaust()?.rows(),
+        // Whoever is carried was not listed.
+        users: users.rows() - users.carried,
+        groups: groups.rows(),
         memberships: night.memberships()?.exhaust()?.rows(),
     };
-    Ok(guard::shrink(sizes_of(store, base)?, now, percent))
-}
-
-/// What the base run's night holds, from its own account.
-fn sizes_of(store: &Store, run: RunNumber) -> Result<Sizes, CommandError> {
-    let mut sizes = Sizes::default();
-    for batch in store.lake().scan(&RUN_ROWS, &[run], Some(&["table_name", "rows_in_lake"]))? {
-        let batch = batch?;
-        let (tables, rows) =
-            (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
-        for (table, rows) in tables.iter().zip(rows.iter()) {
-            let rows = u64::try_from(rows.unwrap_or(0)).unwrap_or(0);
-            match table {
-                Some("users") => sizes.users = rows,
-                Some("groups") => sizes.groups = rows,
-                Some("memberships") => sizes.memberships = rows,
-                _ => {}
-            }
-        }
-    }
-    Ok(sizes)
+    let percent = accepted_percent.unwrap_or(settings.shrink_guard_percent);
+    let gone = plan.map_or(0, |plan| plan.unannounced_departures);
+    Ok(guard::shrink(before, now, percent).and_then(|()| guard::gone(gone, before.users, accepted_percent)))
 }

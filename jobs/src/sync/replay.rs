@@ -49,8 +49,9 @@ pub(crate) fn replay(
         replays.insert(run.run_number, reservation.run_number);
         last = Some(outcome);
     }
-    publish_latest(store, settings)?;
-    last.ok_or_else(|| CommandError::usage(format!("no complete run is numbered {from} or later")))
+    let published = publish_latest(store, settings)?.published;
+    last.map(|outcome| Outcome { published, ..outcome })
+        .ok_or_else(|| CommandError::usage(format!("no complete run is numbered {from} or later")))
 }
 
 /// The runs to replay with the numbers of their spools, oldest first; none may lack its spool.

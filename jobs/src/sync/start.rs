@@ -1,11 +1,13 @@
 //! What a start of `sync` is for, from what lies on disk.
 
-use boxseat_output::warehouse;
+use arrow::array::Array;
+use boxseat_output::warehouse::{self, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::guard::Refusal;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_night};
+use boxseat_schemas::table::RUN_ROWS;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::{Timestamp, Uuid};
 
@@ -95,6 +97,7 @@ pub(super) fn decide(
     settings: &Settings,
     clock: &Clock,
     accept_shrink: Option<f64>,
+    purpose: Purpose,
 ) -> Result<Start, CommandError> {
     let now = clock();
     let runs = store.lake().sync_runs()?;
@@ -135,11 +138,24 @@ pub(super) fn decide(
         });
         if published.is_none_or(|night| night.run_number != latest.run_number)
             && now - latest.started_at < settings.resume
+            && purpose == Purpose::Publish
+            && is_meant_to_be_published(store, latest.run_number)?
         {
             return Ok(Start::Publish(latest.clone()));
         }
     }
     reserve(store, settings, &runs, now).map(Start::Read)
+}
+
+/// Whether a complete run was on its way to the file: `run_rows` of one that was not say nothing about the warehouse.
+fn is_meant_to_be_published(store: &Store, run: RunNumber) -> Result<bool, CommandError> {
+    for batch in store.lake().scan(&RUN_ROWS, &[run], Some(&["rows_in_warehouse"]))? {
+        let batch = batch?;
+        if batch.column(0).null_count() < batch.num_rows() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn reserve(

@@ -26,6 +26,8 @@ use crate::paginate::Summary;
 pub const PAGE_LIMIT: u64 = 1000;
 /// Page size of events: the maximum of the spec; leaving it out costs five times the calls.
 const EVENT_LIMIT: u64 = 500;
+/// How long one person who vanished from the listing may keep a night waiting: without an answer he stays unconfirmed.
+const PATIENCE_FOR_ONE: Duration = Duration::from_secs(30);
 
 /// Reads a Box enterprise. Cheap to clone; all clones share token, pace and ledger.
 #[derive(Clone)]
@@ -195,8 +197,11 @@ impl BoxReader {
     async fn get(&self, request: &Request, url: Url, about_one: bool) -> Result<Answer, Error> {
         let shared = &*self.shared;
         let endpoint = request.endpoint();
-        let mut tries =
-            Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop, shared.patience);
+        let patience = match request {
+            Request::User { .. } => shared.patience.min(PATIENCE_FOR_ONE),
+            _ => shared.patience,
+        };
+        let mut tries = Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop, patience);
         let mut stale = None;
         loop {
             // First the pace, then the token: a short-lived one must not expire in the queue.

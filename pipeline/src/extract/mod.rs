@@ -13,4 +13,4 @@ mod run;
 mod walks;
 
 pub use run::{ExtractSettings, Meter, StreamMeter, extract, journal_to};
-pub use walks::{Caller, Plan, Walks};
+pub use walks::{Brief, Caller, Walks};

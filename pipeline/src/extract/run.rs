@@ -145,6 +145,10 @@ fn take_in(
     let answer = match answer {
         Ok(answer) => answer,
         Err(Error::Rejected { status: 400, .. }) if walks.refused(request) => return Ok(()),
+        // Somebody who vanished and cannot be asked about stays unconfirmed; that is no reason to lose the night.
+        Err(Error::Rejected { .. } | Error::GaveUp { .. }) if matches!(request, Request::User { .. }) => {
+            return Ok(());
+        }
         Err(e) => return Err(e),
     };
     // The walks say whether the page is the last of its walk, which the frame records; a page they refuse is kept too.

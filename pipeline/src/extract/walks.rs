@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use boxseat_schemas::box_api::{Enterprise, lenient};
+use boxseat_schemas::plan::{NightPlan, Which};
 use boxseat_schemas::spool::{Frame, Request};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -11,11 +12,11 @@ use crate::Error;
 use crate::client::{EventQuery, PAGE_LIMIT};
 use crate::guard::Refusal;
 use crate::ids::{IdMap, IdSet};
-use crate::paginate::{MarkerWalk, Next, OffsetNext, StreamWalk, Summary, next_offset};
+use crate::paginate::{MarkerWalk, Next, OffsetNext, StreamWalk, Summary, hides_more, next_offset};
 
-/// What a run is to read.
+/// What a run is told before it asks anything.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct Brief {
     /// The event window's slices, oldest first: `from` inclusive, `to` exclusive.
     pub slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     /// Event types asked for.
@@ -47,8 +48,13 @@ struct Me {
 }
 
 /// The state of all walks of a run.
+///
+/// First the survey: who calls, users, groups and events, whole. Then, once [`Walks::follow`] has been told what is worth its
+/// calls, the rest.
 pub struct Walks {
-    plan: Plan,
+    brief: Brief,
+    /// The plan that is followed, once there is one.
+    plan: Option<NightPlan>,
     queue: VecDeque<Request>,
     caller: Option<Caller>,
     /// Credentials of the process that reads, or read the frames being replayed.
@@ -60,12 +66,18 @@ pub struct Walks {
     /// Per endpoint that asks about one user or group: answers, and refusals with 403.
     closed: HashMap<&'static str, (u64, u64)>,
     users: UserListing,
+    /// Users whose aliases the plan names; `None` asks for everybody's.
+    aliases_of: Option<Vec<Box<str>>>,
     aliases_asked: IdSet,
     aliases_cursor: usize,
     groups: GroupListing,
     slices: Vec<StreamWalk>,
     slices_open: usize,
     membership_walks_open: usize,
+    /// Whether the plan asks for the members of every group.
+    asked_all_groups: bool,
+    /// Users the plan names for the user side; `None` asks about everybody whom capped groups hide.
+    user_side_of: Option<Vec<Box<str>>>,
     user_side_asked: IdSet,
     user_side_cursor: usize,
 }
@@ -83,6 +95,8 @@ struct UserListing {
 #[derive(Default)]
 struct GroupListing {
     walks: IdMap<GroupWalk>,
+    /// Groups whose members can be walked, as listed.
+    walkable: Vec<Box<str>>,
     number: u32,
     done: bool,
     last_page_at: Option<DateTime<Utc>>,
@@ -97,6 +111,8 @@ struct GroupWalk {
     /// Pages of this walk still to come.
     open: bool,
     listed: bool,
+    /// Whether a plan asked for its members.
+    wanted: bool,
     last_page_at: Option<DateTime<Utc>>,
     /// Members seen so far, kept while the group may turn out to be capped.
     seen: IdSet,
@@ -105,6 +121,9 @@ struct GroupWalk {
 /// How old the last page of a listing may be for the next one to be asked by its marker or offset: markers are not meant to be
 /// stored for long (<https://developer.box.com/guides/api-calls/pagination/marker-based/>), and offsets drift.
 const MAX_LISTING_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// Endpoints whose refusals are told from a missing scope.
+const ALIASES: &str = "GET /users/{id}/email_aliases";
+const MEMBERS: &str = "GET /groups/{id}/memberships";
 /// So many refusals without a single answer mean that a scope is missing.
 const ALL_CLOSED: u64 = 5;
 /// How often a listing may begin anew because Box refused its marker.
@@ -114,8 +133,8 @@ const EDGE: TimeDelta = TimeDelta::seconds(1);
 
 impl Walks {
     /// Nothing read yet: the first question is who we are.
-    pub fn new(plan: Plan) -> Self {
-        let slices: Vec<_> = plan.slices.iter().map(|_| StreamWalk::default()).collect();
+    pub fn new(brief: Brief) -> Self {
+        let slices: Vec<_> = brief.slices.iter().map(|_| StreamWalk::default()).collect();
         Self {
             queue: VecDeque::from([Request::Me]),
             caller: None,
@@ -124,15 +143,19 @@ impl Walks {
             identified: false,
             closed: HashMap::new(),
             users: UserListing::default(),
+            plan: None,
+            aliases_of: Some(Vec::new()),
             aliases_asked: IdSet::default(),
             aliases_cursor: 0,
             groups: GroupListing::default(),
             slices_open: slices.len(),
             slices,
             membership_walks_open: 0,
+            asked_all_groups: false,
+            user_side_of: Some(Vec::new()),
             user_side_asked: IdSet::default(),
             user_side_cursor: 0,
-            plan,
+            brief,
         }
     }
 
@@ -144,6 +167,12 @@ impl Walks {
         let (request, received_at, status, walk) = match frame {
             Frame::Session { credentials } => {
                 self.session = Some(credentials.clone());
+                return Ok(());
+            }
+            Frame::Plan { .. } => {
+                let plan: NightPlan = serde_json::from_slice(body)
+                    .map_err(|source| Error::Page { walk: "the plan".to_owned(), source })?;
+                self.follow(plan);
                 return Ok(());
             }
             // What was closed to us then is asked again: the scope may have been granted since.
@@ -169,6 +198,36 @@ impl Walks {
             _ => {}
         }
         self.absorb(request, &summary, body, *received_at).map(drop)
+    }
+
+    /// Goes on with what is worth its calls, once the survey is complete. A later plan takes an earlier one's place: what has
+    /// been asked is not asked again.
+    pub fn follow(&mut self, plan: NightPlan) {
+        let reads = &plan.reads;
+        for user_id in reads.canaries.iter().chain(&reads.confirm) {
+            let request = Request::User { user_id: user_id.clone() };
+            if !self.queue.contains(&request) {
+                self.queue.push_back(request);
+            }
+        }
+        let groups: Vec<Box<str>> = match &reads.groups {
+            Which::All => self.groups.walkable.clone(),
+            Which::Only(ids) => ids.iter().map(|id| id.as_str().into()).collect(),
+        };
+        for group_id in groups {
+            let walk = self.groups.walks.entry(&group_id);
+            // One that another plan had walked, or that was never listed.
+            if walk.listed && !std::mem::replace(&mut walk.wanted, true) {
+                walk.open = true;
+                self.membership_walks_open += 1;
+                self.queue.push_back(Request::GroupMemberships { group_id: group_id.into(), offset: 0 });
+            }
+        }
+        self.asked_all_groups = reads.groups == Which::All;
+        self.aliases_of = ids_of(&reads.aliases);
+        self.user_side_of = ids_of(&reads.user_side);
+        (self.aliases_cursor, self.user_side_cursor) = (0, 0);
+        self.plan = Some(plan);
     }
 
     /// A process begins to read: credentials that the pages so far were not read with must say whose they are first.
@@ -317,6 +376,10 @@ impl Walks {
     /// Whether a question about one user or group that Box answered with 403 may be passed over: one person may be closed to us
     /// (a co-admin's aliases, say), everybody is a missing scope.
     pub fn may_be_closed(&mut self, request: &Request, status: u16) -> bool {
+        // Somebody who vanished may be anybody's by now.
+        if matches!(request, Request::User { .. }) {
+            return true;
+        }
         let (open, closed) = self.closed.entry(request.endpoint()).or_default();
         match status {
             403 => *closed += 1,
@@ -335,23 +398,23 @@ impl Walks {
         if let Some(request) = self.queue.pop_front() {
             return Some(request);
         }
-        while let Some(user_id) = self.users.ids.get(self.aliases_cursor) {
+        let aliases_of = self.aliases_of.as_ref().unwrap_or(&self.users.ids);
+        while let Some(user_id) = aliases_of.get(self.aliases_cursor) {
             self.aliases_cursor += 1;
             if self.aliases_asked.insert(user_id) {
                 return Some(Request::EmailAliases { user_id: user_id.to_string() });
             }
         }
-        if !self.users.done
-            || !self.groups.done
-            || self.membership_walks_open > 0
-            || self.groups.capped.is_empty()
-        {
+        // Whom the capped groups hide is known when their readable pages are in.
+        if self.user_side_of.is_none() && self.membership_walks_open > 0 {
             return None;
         }
-        while let Some(user_id) = self.users.ids.get(self.user_side_cursor) {
+        let user_side_of = self.user_side_of.as_ref().unwrap_or(&self.users.ids);
+        while let Some(user_id) = user_side_of.get(self.user_side_cursor) {
             self.user_side_cursor += 1;
-            let hidden = self.groups.capped.iter().any(|seen| !seen.contains(user_id));
-            if hidden && self.user_side_asked.insert(user_id) {
+            let hides = |seen: &IdSet| !seen.contains(user_id);
+            let is_wanted = self.user_side_of.is_some() || self.groups.capped.iter().any(hides);
+            if is_wanted && self.user_side_asked.insert(user_id) {
                 return Some(Request::UserMemberships { user_id: user_id.to_string(), offset: 0 });
             }
         }
@@ -371,11 +434,11 @@ impl Walks {
     /// The part of the admin log a question is about.
     pub fn event_query(&self, request: &Request) -> Option<EventQuery> {
         let Request::Events { slice, login_only, .. } = request else { return None };
-        let (from, to) = self.plan.slices[*slice as usize];
-        let last = *slice as usize + 1 == self.plan.slices.len();
+        let (from, to) = self.brief.slices[*slice as usize];
+        let last = *slice as usize + 1 == self.brief.slices.len();
         let event_types = match login_only {
             true => vec![boxseat_schemas::event_types::LOGIN.to_owned()],
-            false => self.plan.event_types.clone(),
+            false => self.brief.event_types.clone(),
         };
         Some(EventQuery {
             created_after: from - EDGE,
@@ -389,9 +452,14 @@ impl Walks {
         self.caller.as_ref()
     }
 
-    /// Aliases still to be asked for, as far as the listing goes.
+    /// The plan that is followed; before there is one, only the survey is read.
+    pub fn plan(&self) -> Option<&NightPlan> {
+        self.plan.as_ref()
+    }
+
+    /// Aliases still to be asked for, as far as the plan goes.
     pub fn aliases_left(&self) -> u64 {
-        (self.users.ids.len() - self.aliases_cursor) as u64
+        (self.aliases_of.as_ref().unwrap_or(&self.users.ids).len() - self.aliases_cursor) as u64
     }
 
     /// Group memberships still to be walked, as far as the listing goes.
@@ -404,7 +472,7 @@ impl Walks {
         self.slices_open as u64
     }
 
-    /// The guards that need the whole listing: every walk at its end, somebody listed, and not the caller alone.
+    /// Whether what has been begun came to its end. Of the survey: somebody is listed, and not the caller alone.
     ///
     /// # Errors
     /// [`Error::IncompleteWalk`] or [`Error::Guard`].
@@ -424,8 +492,18 @@ impl Walks {
         if self.users.ids.is_empty() {
             return Err(Refusal::EmptyList.into());
         }
-        if let Some((endpoint, _)) = self.closed.iter().find(|(_, (open, closed))| *open == 0 && *closed > 0)
-        {
+        // A plan may name nobody but the one person who is closed to us; where all were asked about, all were refused.
+        let all_refused = |endpoint: &str, open: u64, closed: u64| {
+            let asked_all = match endpoint {
+                ALIASES => self.aliases_of.is_none(),
+                MEMBERS => self.asked_all_groups,
+                _ => false,
+            };
+            open == 0 && closed >= if asked_all { 1 } else { ALL_CLOSED }
+        };
+        let refused =
+            self.closed.iter().find(|(endpoint, (open, closed))| all_refused(endpoint, *open, *closed));
+        if let Some((endpoint, _)) = refused {
             return Err(Error::closed(endpoint));
         }
         match &self.caller {
@@ -440,7 +518,7 @@ impl Walks {
         let me: Me = serde_json::from_slice(body)
             .map_err(|source| Error::Page { walk: "GET /users/me".into(), source })?;
         let found = me.enterprise.and_then(|enterprise| enterprise.id).ok_or(Refusal::NoEnterprise)?;
-        match &self.plan.bound_enterprise {
+        match &self.brief.bound_enterprise {
             Some(bound) if *bound != found => {
                 Err(Refusal::OtherEnterprise { found, bound: bound.clone() }.into())
             }
@@ -461,9 +539,7 @@ impl Walks {
         for group in &page.listed {
             let walk = self.groups.walks.entry(&group.id);
             if !std::mem::replace(&mut walk.listed, true) && !group.is_all_users_group {
-                walk.open = true;
-                self.membership_walks_open += 1;
-                self.queue.push_back(Request::GroupMemberships { group_id: group.id.to_string(), offset: 0 });
+                self.groups.walkable.push(group.id.clone());
             }
         }
         self.groups.last_page_at = Some(received_at);
@@ -473,7 +549,7 @@ impl Walks {
                 Ok(false)
             }
             // A total_count that promises more than there is must not stop the night: the last readable page tells.
-            OffsetNext::Capped if is_believable(offset, page, self.groups.walks.len()) => {
+            OffsetNext::Capped if hides_more(offset, page, self.groups.walks.len()) => {
                 Err(Refusal::TooManyGroups.into())
             }
             OffsetNext::End | OffsetNext::Capped => {
@@ -500,7 +576,7 @@ impl Walks {
             self.queue.push_front(Request::GroupMemberships { group_id: group_id.to_owned(), offset });
             return false;
         }
-        let is_capped = next == OffsetNext::Capped && is_believable(offset, page, walk.seen.len());
+        let is_capped = next == OffsetNext::Capped && hides_more(offset, page, walk.seen.len());
         let seen = std::mem::take(&mut walk.seen);
         if std::mem::replace(&mut walk.open, false) {
             self.membership_walks_open -= 1;
@@ -514,7 +590,6 @@ impl Walks {
     fn restart_users(&mut self) {
         self.queue.retain(|request| !matches!(request, Request::Users { .. }));
         self.users = UserListing { number: self.users.number + 1, ..UserListing::default() };
-        self.aliases_cursor = 0;
         self.queue.push_front(Request::Users { marker: None });
     }
 
@@ -523,7 +598,6 @@ impl Walks {
         match request {
             Request::Users { .. } if walk > self.users.number => {
                 self.users = UserListing { number: walk, ..UserListing::default() };
-                self.aliases_cursor = 0;
                 self.queue.retain(|request| !matches!(request, Request::Users { .. }));
             }
             Request::Groups { .. } if walk > self.groups.number => {
@@ -549,8 +623,9 @@ impl Walks {
     }
 }
 
-/// Whether a `total_count` that promises more than Box will list can be true: rows came on the last readable page, or on most
-/// pages before it. One that promises thousands where a handful came is wrong.
-fn is_believable(offset: u64, page: &Summary, seen: usize) -> bool {
-    page.count > 0 || seen as u64 > offset / 2
+fn ids_of(which: &Which) -> Option<Vec<Box<str>>> {
+    match which {
+        Which::All => None,
+        Which::Only(ids) => Some(ids.iter().map(|id| id.as_str().into()).collect()),
+    }
 }

@@ -49,7 +49,7 @@ impl Coverage<'_> {
         quiet_dates: &[NaiveDate],
     ) -> Vec<Interval> {
         let slices = self.reservation.slices();
-        let holes = self.holes(counts, earlier, quiet_dates);
+        let holes = holes(self.reservation, counts, earlier, quiet_dates);
         let mut intervals = Vec::new();
         for event_type in &self.reservation.event_types {
             let mut proved: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
@@ -75,36 +75,36 @@ impl Coverage<'_> {
         }
         intervals
     }
+}
 
-    /// Whole days of the window without any event, where there usually are many.
-    fn holes(
-        &self,
-        counts: &DayCounts,
-        earlier: &DayCounts,
-        quiet_dates: &[NaiveDate],
-    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-        let (from, to) = (self.reservation.window_from_at, self.reservation.window_to_at);
-        let first_known = earlier.keys().next().copied().unwrap_or(from.date_naive()).min(from.date_naive());
-        let count = |day: NaiveDate| counts.get(&day).or_else(|| earlier.get(&day)).copied().unwrap_or(0);
-        let mut holes = Vec::new();
-        let mut day = from.date_naive();
-        while midnight(day) < to {
-            let next = day + Days::new(1);
-            let whole = midnight(day) >= from && midnight(next) <= to;
-            if whole && count(day) == 0 && !quiet_dates.contains(&day) {
-                let usual: Vec<u64> = (1..=WEEKS)
-                    .filter_map(|week| day.checked_sub_days(Days::new(7 * week)))
-                    .filter(|earlier_day| *earlier_day > first_known)
-                    .map(count)
-                    .collect();
-                if median(usual).is_some_and(|usual| usual >= USUAL_EVENTS) {
-                    holes.push((midnight(day), midnight(next)));
-                }
+/// Whole days of the window without any event, where there usually are many.
+pub fn holes(
+    reservation: &Reservation,
+    counts: &DayCounts,
+    earlier: &DayCounts,
+    quiet_dates: &[NaiveDate],
+) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+    let (from, to) = (reservation.window_from_at, reservation.window_to_at);
+    let first_known = earlier.keys().next().copied().unwrap_or(from.date_naive()).min(from.date_naive());
+    let count = |day: NaiveDate| counts.get(&day).or_else(|| earlier.get(&day)).copied().unwrap_or(0);
+    let mut holes = Vec::new();
+    let mut day = from.date_naive();
+    while midnight(day) < to {
+        let next = day + Days::new(1);
+        let whole = midnight(day) >= from && midnight(next) <= to;
+        if whole && count(day) == 0 && !quiet_dates.contains(&day) {
+            let usual: Vec<u64> = (1..=WEEKS)
+                .filter_map(|week| day.checked_sub_days(Days::new(7 * week)))
+                .filter(|earlier_day| *earlier_day > first_known)
+                .map(count)
+                .collect();
+            if median(usual).is_some_and(|usual| usual >= USUAL_EVENTS) {
+                holes.push((midnight(day), midnight(next)));
             }
-            day = next;
         }
-        holes
+        day = next;
     }
+    holes
 }
 
 fn midnight(day: NaiveDate) -> DateTime<Utc> {

@@ -161,7 +161,7 @@ impl Stage for Events<'_> {
 }
 
 /// Reads an event and hands it on; fields that it can be without are set aside when they cannot be read.
-pub(super) fn read_event<R>(raw: &str, take: impl FnOnce(&Event<'_>) -> R) -> Result<R, serde_json::Error> {
+pub(crate) fn read_event<R>(raw: &str, take: impl FnOnce(&Event<'_>) -> R) -> Result<R, serde_json::Error> {
     match serde_json::from_str::<Event<'_>>(raw) {
         Ok(event) => Ok(take(&event)),
         Err(reason) => {

@@ -1,12 +1,13 @@
 //! Where each table's pages lie in a sealed spool, and what the frames say without their bodies: call counts, reading times.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use boxseat_schemas::spool::{CallOutcome, Frame, Request};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::Error;
-use crate::ids::IdMap;
+use crate::ids::{IdMap, IdSet};
 use crate::spool::SpoolReader;
 
 /// The index of one spool. Pages of a listing that began anew later are left out.
@@ -24,13 +25,17 @@ pub struct Index {
     login_only: Vec<bool>,
     events: Vec<u64>,
     all: Vec<u64>,
-    oldest_members_read_at: Option<DateTime<Utc>>,
     groups_read_at: Option<DateTime<Utc>>,
+    /// Answers about single people, the last one each.
+    asked: IdMap<u64>,
+    planned_calls: Option<u64>,
     calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
     waited_seconds: u64,
     frames: u64,
     /// Refusals of one user or group that nothing later answered, by endpoint and id.
     closed: BTreeMap<(&'static str, String), u64>,
+    /// Of these, the groups and users whose memberships were asked for.
+    half_closed: IdSet,
 }
 
 /// The pages of one listing's latest walk.
@@ -109,6 +114,10 @@ impl Index {
                 return;
             }
             Frame::Session { .. } => return,
+            Frame::Plan { calls } => {
+                self.planned_calls = Some(calls);
+                return;
+            }
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
         };
         let read_at = (status == 200).then_some(received_at);
@@ -124,7 +133,10 @@ impl Index {
             self.closed.remove(&key);
         }
         match &request {
-            Request::Me | Request::User { .. } => {}
+            Request::Me => {}
+            Request::User { user_id } => {
+                self.asked.insert(user_id, offset);
+            }
             Request::Users { .. } => self.users.take(walk, offset, read_at),
             Request::Groups { .. } => self.groups.take(walk, offset, read_at),
             Request::GroupMemberships { group_id, .. } => {
@@ -156,24 +168,26 @@ impl Index {
         self.memberships = self.group_walks.values().flat_map(|walk| walk.pages.iter().copied()).collect();
         self.memberships.sort_unstable();
         self.memberships.append(&mut self.user_side);
-        for ((endpoint, _), offset) in std::mem::take(&mut self.closed) {
+        for ((endpoint, id), offset) in std::mem::take(&mut self.closed) {
             match endpoint {
                 "GET /users/{id}/email_aliases" => self.aliases.push(offset),
-                _ => self.memberships.push(offset),
+                _ => {
+                    self.half_closed.insert(&id);
+                    self.memberships.push(offset);
+                }
             }
         }
         self.events = self.slices.iter().flatten().copied().collect();
-        self.oldest_members_read_at = self.group_walks.values().filter_map(|walk| walk.read_at).min();
         self.groups_read_at = self.groups.read_at;
         let parts = [&self.users.pages, &self.groups.pages, &self.memberships, &self.aliases, &self.events];
         self.all = parts.into_iter().flatten().copied().collect();
     }
 
-    pub(super) fn users(&self) -> &[u64] {
+    pub(crate) fn users(&self) -> &[u64] {
         &self.users.pages
     }
 
-    pub(super) fn groups(&self) -> &[u64] {
+    pub(crate) fn groups(&self) -> &[u64] {
         &self.groups.pages
     }
 
@@ -187,7 +201,7 @@ impl Index {
     }
 
     /// Slice by slice, oldest first: events are de-duplicated within a slice.
-    pub(super) fn events(&self) -> &[u64] {
+    pub(crate) fn events(&self) -> &[u64] {
         &self.events
     }
 
@@ -195,7 +209,7 @@ impl Index {
         &self.all
     }
 
-    pub(super) fn login_only_slices(&self) -> &[bool] {
+    pub(crate) fn login_only_slices(&self) -> &[bool] {
         &self.login_only
     }
 
@@ -207,11 +221,29 @@ impl Index {
         self.group_walks.get(group_id)?.read_at
     }
 
-    /// The newer of the user-side walk and the oldest group-side walk. Without any group to walk, the group listing itself
-    /// showed that there is no membership.
-    pub(super) fn memberships_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
-        let group_side = self.oldest_members_read_at.or(self.groups_read_at);
-        self.user_side_read_at.get(user_id).copied().max(group_side)
+    /// Groups walked to the end of what Box shows, with the places of their pages.
+    pub(super) fn group_walks(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u64])> {
+        let answered = self.group_walks.iter().filter(|(_, walk)| walk.read_at.is_some());
+        let whole = answered.filter(|(id, _)| !self.half_closed.contains(id));
+        whole.map(|(id, walk)| (id, walk.pages.as_slice()))
+    }
+
+    pub(super) fn user_side_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
+        self.user_side_read_at.get(user_id).copied()
+    }
+
+    pub(super) fn groups_read_at(&self) -> Option<DateTime<Utc>> {
+        self.groups_read_at
+    }
+
+    /// Answers about single people: where they lie.
+    pub(super) fn asked(&self) -> &IdMap<u64> {
+        &self.asked
+    }
+
+    /// Calls the plan foresaw for the whole night; `None` for a run without one.
+    pub fn planned_calls(&self) -> Option<u64> {
+        self.planned_calls
     }
 
     /// Calls per UTC day and endpoint.

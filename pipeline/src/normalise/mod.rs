@@ -8,28 +8,36 @@
 //! what stays in memory are ids of what this night lists, and the event ids of one slice of the window. Each record is either
 //! a row, a duplicate, rejected or dropped, and [`Tally`] says how many went which way.
 
+mod carry;
 mod coverage;
 mod events;
 mod index;
 mod night;
 mod privacy;
+mod readings;
 mod rejects;
 mod repair;
 mod stage;
+mod vanished;
 
+pub use carry::{Base, BaseError, BaseRows};
 use coverage::Coverage;
-pub use coverage::{DayCounts, UnreadEvent};
+pub use coverage::{DayCounts, UnreadEvent, holes};
+pub(crate) use events::read_event;
 pub use index::{EndpointCalls, Index};
 pub use privacy::{IpPrivacy, Privacy, SessionPrivacy};
 pub use stage::{Batches, PageOf, Stage, Tally};
+pub use vanished::Departure;
 
 use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::Reservation;
-use boxseat_schemas::table::{EVENT_COVERAGE, RUN_CALLS, Rows};
+use boxseat_schemas::table::{EMAIL_ALIASES, EVENT_COVERAGE, MEMBERSHIPS, RUN_CALLS, Rows, USERS};
 use chrono::{DateTime, Utc};
+use readings::{Members, Readings};
+use vanished::Verdicts;
 
 use crate::Error;
 use crate::ids::IdSet;
@@ -42,7 +50,8 @@ pub struct Normaliser<'a> {
     reservation: &'a Reservation,
     enterprise_id: String,
     privacy: Privacy,
-    /// What this night lists; filled by users and groups, asked by what refers to them.
+    base: Option<&'a dyn Base>,
+    /// What this night knows; filled by users and groups, asked by what refers to them.
     users: IdSet,
     groups: IdSet,
 }
@@ -60,7 +69,7 @@ pub struct KnownEvents {
 
 impl<'a> Normaliser<'a> {
     /// Opens the spool that was read as run `read_as` and indexes its frames; `reservation` is the run it becomes, the same or
-    /// its replay.
+    /// its replay, and `base` the night whose rows stand where this one did not read.
     ///
     /// # Errors
     /// `Disk` or `Damaged`.
@@ -70,6 +79,7 @@ impl<'a> Normaliser<'a> {
         reservation: &'a Reservation,
         enterprise_id: &str,
         privacy: Privacy,
+        base: Option<&'a dyn Base>,
     ) -> Result<Self, Error> {
         let spool = SpoolReader::open(dir, read_as.0)?;
         let index = Index::read(&spool, reservation.event_slices)?;
@@ -83,6 +93,7 @@ impl<'a> Normaliser<'a> {
             reservation,
             enterprise_id: enterprise_id.to_owned(),
             privacy,
+            base,
             users: IdSet::default(),
             groups: IdSet::default(),
         })
@@ -93,17 +104,16 @@ impl<'a> Normaliser<'a> {
         &self.index
     }
 
-    /// Users, one row each however often Box listed them.
+    /// Users, one row each however often Box listed them, and those of the base night who are not known to be gone.
     ///
     /// # Errors
     /// `Disk` or `Damaged`, here and from the iterator.
     pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
-        let Self { spool, index, users, .. } = self;
-        Batches::new(
-            spool,
-            index.users(),
-            night::Users::new(users, index, self.reservation, &self.enterprise_id),
-        )
+        let Self { spool, index, users, base, .. } = self;
+        let readings = Readings::of(spool, index, *base)?;
+        let verdicts = Verdicts::read(spool, index, &self.enterprise_id)?;
+        let stage = night::Users::new(users, readings, verdicts, self.reservation, &self.enterprise_id);
+        Ok(Batches::new(spool, index.users(), stage)?.carrying(*base, &USERS))
     }
 
     /// Groups.
@@ -111,30 +121,35 @@ impl<'a> Normaliser<'a> {
     /// # Errors
     /// As [`Normaliser::users`].
     pub fn groups(&mut self) -> Result<Batches<'_, night::Groups<'_>>, Error> {
-        let Self { spool, index, groups, .. } = self;
+        let Self { spool, index, groups, base, .. } = self;
+        let readings = Readings::of(spool, index, *base)?;
         Batches::new(
             spool,
             index.groups(),
-            night::Groups::new(groups, index, self.reservation, &self.enterprise_id),
+            night::Groups::new(groups, readings, self.reservation, &self.enterprise_id),
         )
     }
 
-    /// Memberships of listed users in listed groups; needs users and groups first.
+    /// Memberships of the night's users in its groups; needs users and groups first.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
     pub fn memberships(&self) -> Result<Batches<'_, night::Memberships<'_>>, Error> {
-        let stage = night::Memberships::new(&self.users, &self.groups, self.reservation, &self.enterprise_id);
-        Batches::new(&self.spool, self.index.memberships(), stage)
+        let read = Members::of(&self.spool, &self.index)?;
+        let stage =
+            night::Memberships::new(&self.users, &self.groups, read, self.reservation, &self.enterprise_id);
+        let batches = Batches::new(&self.spool, self.index.memberships(), stage)?;
+        Ok(batches.carrying(self.base, &MEMBERSHIPS))
     }
 
-    /// Email aliases of listed users; needs users first.
+    /// Email aliases of the night's users; needs users first.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
     pub fn email_aliases(&self) -> Result<Batches<'_, night::EmailAliases<'_>>, Error> {
-        let stage = night::EmailAliases::new(&self.users, self.reservation, &self.enterprise_id);
-        Batches::new(&self.spool, self.index.email_aliases(), stage)
+        let stage = night::EmailAliases::new(&self.users, &self.index, self.reservation, &self.enterprise_id);
+        let batches = Batches::new(&self.spool, self.index.email_aliases(), stage)?;
+        Ok(batches.carrying(self.base, &EMAIL_ALIASES))
     }
 
     /// Events of the window that no current run holds yet; needs users first.

@@ -5,9 +5,15 @@ use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, Rows, Table, USERS};
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+
+use super::carry::{Base, carried, with_column};
 use super::index::Index;
+use super::readings::{Members, Readings};
 use super::stage::{PageOf, Stage, Tally, extra_json};
+use super::vanished::{Departure, Verdict, Verdicts};
 use crate::ids::IdSet;
+use crate::plan::{FROM_GROUP, LISTED, text};
 
 /// What every row of a night ends with: the store's own columns.
 #[derive(Clone, Copy)]
@@ -29,21 +35,41 @@ fn rows_of(table: &Table) -> Rows {
     Rows::new(table.lake_schema())
 }
 
-/// Users as Box listed them.
+/// Users as Box listed them, and those of the base night who are not known to be gone.
 pub struct Users<'a> {
-    listed: &'a mut IdSet,
-    index: &'a Index,
+    /// Whom this night knows; filled on the way.
+    known: &'a mut IdSet,
+    readings: Readings<'a>,
+    verdicts: Verdicts,
+    /// Whether those who are listed answered when the others were asked about; known after the last page.
+    is_trusted: bool,
     stamp: Stamp<'a>,
+    /// People of the base night who are gone, and why.
+    pub departures: Vec<(String, Departure)>,
+    /// People Box did not list although they are its.
+    pub unlisted: u64,
+    /// People nobody could ask about.
+    pub unconfirmed: u64,
 }
 
 impl<'a> Users<'a> {
     pub(super) fn new(
-        listed: &'a mut IdSet,
-        index: &'a Index,
+        known: &'a mut IdSet,
+        readings: Readings<'a>,
+        verdicts: Verdicts,
         reservation: &'a Reservation,
         enterprise_id: &'a str,
     ) -> Self {
-        Self { listed, index, stamp: Stamp { reservation, enterprise_id } }
+        Self {
+            known,
+            readings,
+            verdicts,
+            is_trusted: false,
+            stamp: Stamp { reservation, enterprise_id },
+            departures: Vec::new(),
+            unlisted: 0,
+            unconfirmed: 0,
+        }
     }
 }
 
@@ -54,7 +80,7 @@ impl Stage for Users<'_> {
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         for user in page.records::<User>(tally) {
-            if !self.listed.insert(&user.id) {
+            if !self.known.insert(&user.id) {
                 tally.duplicate += 1;
                 continue;
             }
@@ -63,7 +89,7 @@ impl Stage for Users<'_> {
             let notification = user.notification_email.as_ref().filter(|n| n.email.is_some());
             let enterprise = user.enterprise.as_ref();
             rows.text(Some(&user.id))
-                .text(Some("listed"))
+                .text(Some(LISTED))
                 .text(user.login.as_deref())
                 .text(user.name.as_deref())
                 .text(user.status.as_deref())
@@ -99,28 +125,63 @@ impl Stage for Users<'_> {
                 .time(user.modified_at)
                 .text(extra_json(&user.extra).as_deref())
                 .time(Some(page.received_at))
-                .time(self.index.aliases_read_at(&user.id))
-                .time(self.index.memberships_read_at(&user.id));
+                .time(self.readings.aliases_read_at(&user.id))
+                .time(self.readings.memberships_read_at(&user.id));
             self.stamp.end(rows);
         }
+    }
+
+    fn carries(&mut self) -> bool {
+        self.is_trusted = self.verdicts.can_be_trusted(self.known);
+        let base = self.readings.base.map(Base::night);
+        base.is_some_and(|base| base.users.iter().any(|(id, _)| !self.known.contains(&id)))
+    }
+
+    fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
+        let ids = text(batch, "user_id");
+        let mut listing = Vec::new();
+        let rows = carried(batch, self.stamp.reservation, |row| {
+            let id = ids.value(row);
+            if self.known.contains(id) {
+                return false;
+            }
+            match self.verdicts.of(id) {
+                Verdict::Gone(why) if self.is_trusted => {
+                    self.departures.push((id.to_owned(), why));
+                    return false;
+                }
+                Verdict::Ours => {
+                    self.unlisted += 1;
+                    listing.push("carried");
+                }
+                Verdict::Gone(_) | Verdict::Unconfirmed => {
+                    self.unconfirmed += 1;
+                    listing.push("missing_unconfirmed");
+                }
+            }
+            self.known.insert(id);
+            true
+        })?;
+        let listing: ArrayRef = std::sync::Arc::new(StringArray::from(listing));
+        Some(with_column(rows, "listing", listing))
     }
 }
 
 /// Groups as Box listed them.
 pub struct Groups<'a> {
     listed: &'a mut IdSet,
-    index: &'a Index,
+    readings: Readings<'a>,
     stamp: Stamp<'a>,
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new(
         listed: &'a mut IdSet,
-        index: &'a Index,
+        readings: Readings<'a>,
         reservation: &'a Reservation,
         enterprise_id: &'a str,
     ) -> Self {
-        Self { listed, index, stamp: Stamp { reservation, enterprise_id } }
+        Self { listed, readings, stamp: Stamp { reservation, enterprise_id } }
     }
 }
 
@@ -149,16 +210,17 @@ impl Stage for Groups<'_> {
                 .time(group.modified_at)
                 .text(extra_json(&group.extra).as_deref())
                 .time(Some(page.received_at))
-                .time(self.index.members_read_at(&group.id));
+                .time(self.readings.members_read_at(&group.id));
             self.stamp.end(rows);
         }
     }
 }
 
-/// Memberships, from both sides, each once.
+/// Memberships, from both sides, each once; then those whose group and user were not asked.
 pub struct Memberships<'a> {
     users: &'a IdSet,
     groups: &'a IdSet,
+    read: Members<'a>,
     seen: IdSet,
     stamp: Stamp<'a>,
 }
@@ -167,10 +229,11 @@ impl<'a> Memberships<'a> {
     pub(super) fn new(
         users: &'a IdSet,
         groups: &'a IdSet,
+        read: Members<'a>,
         reservation: &'a Reservation,
         enterprise_id: &'a str,
     ) -> Self {
-        Self { users, groups, seen: IdSet::default(), stamp: Stamp { reservation, enterprise_id } }
+        Self { users, groups, read, seen: IdSet::default(), stamp: Stamp { reservation, enterprise_id } }
     }
 }
 
@@ -181,7 +244,7 @@ impl Stage for Memberships<'_> {
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         let read_from = match page.request {
-            Request::GroupMemberships { .. } => "group",
+            Request::GroupMemberships { .. } => FROM_GROUP,
             Request::UserMemberships { .. } => "user",
             other => unreachable!("the index holds membership pages alone, not {other:?}"),
         };
@@ -214,6 +277,22 @@ impl Stage for Memberships<'_> {
             self.stamp.end(rows);
         }
     }
+
+    fn carries(&mut self) -> bool {
+        true
+    }
+
+    fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
+        let (ids, users, groups) =
+            (text(batch, "membership_id"), text(batch, "user_id"), text(batch, "group_id"));
+        carried(batch, self.stamp.reservation, |row| {
+            let (user_id, group_id) = (users.value(row), groups.value(row));
+            self.users.contains(user_id)
+                && self.groups.contains(group_id)
+                && !self.read.would_show(user_id, group_id)
+                && self.seen.insert(ids.value(row))
+        })
+    }
 }
 
 /// User and group of a membership; the side that was asked about is known even when the record leaves it out.
@@ -232,16 +311,22 @@ pub(super) fn parties<'m>(
     )
 }
 
-/// Aliases of listed users.
+/// Aliases of the night's users; then those of users who were not asked.
 pub struct EmailAliases<'a> {
     users: &'a IdSet,
+    index: &'a Index,
     seen: IdSet,
     stamp: Stamp<'a>,
 }
 
 impl<'a> EmailAliases<'a> {
-    pub(super) fn new(users: &'a IdSet, reservation: &'a Reservation, enterprise_id: &'a str) -> Self {
-        Self { users, seen: IdSet::default(), stamp: Stamp { reservation, enterprise_id } }
+    pub(super) fn new(
+        users: &'a IdSet,
+        index: &'a Index,
+        reservation: &'a Reservation,
+        enterprise_id: &'a str,
+    ) -> Self {
+        Self { users, index, seen: IdSet::default(), stamp: Stamp { reservation, enterprise_id } }
     }
 }
 
@@ -271,5 +356,19 @@ impl Stage for EmailAliases<'_> {
                 .time(Some(page.received_at));
             self.stamp.end(rows);
         }
+    }
+
+    fn carries(&mut self) -> bool {
+        true
+    }
+
+    fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
+        let (ids, users) = (text(batch, "alias_id"), text(batch, "user_id"));
+        carried(batch, self.stamp.reservation, |row| {
+            let user_id = users.value(row);
+            self.users.contains(user_id)
+                && self.index.aliases_read_at(user_id).is_none()
+                && self.seen.insert(ids.value(row))
+        })
     }
 }

@@ -3,11 +3,12 @@
 use arrow::array::RecordBatch;
 use boxseat_schemas::box_api::{Extra, Page};
 use boxseat_schemas::spool::{Frame, Request};
-use boxseat_schemas::table::Rows;
+use boxseat_schemas::table::{Rows, Table};
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::carry::{Base, BaseError, BaseRows, base_error};
 use super::repair::repair;
 use crate::Error;
 use crate::spool::{Frames, SpoolReader};
@@ -20,6 +21,8 @@ const BATCH_ROWS: usize = 8_192;
 pub struct Tally {
     /// Records Box sent.
     pub from_box: u64,
+    /// Rows of the base night that were not read again.
+    pub carried: u64,
     /// Sent more than once, or held by an earlier run.
     pub duplicate: u64,
     /// Not understood.
@@ -33,7 +36,7 @@ pub struct Tally {
 impl Tally {
     /// Rows that remain.
     pub fn rows(&self) -> u64 {
-        self.from_box - self.duplicate - self.rejected - self.dropped
+        self.from_box + self.carried - self.duplicate - self.rejected - self.dropped
     }
 }
 
@@ -48,6 +51,15 @@ pub trait Stage {
         let _ = (request, body, rows);
         tally.from_box += 1;
         tally.rejected += 1;
+    }
+    /// Whether anything of the base night may be carried; asked after the last page.
+    fn carries(&mut self) -> bool {
+        false
+    }
+    /// The rows of a batch of the base night that belong to this one, as its rows.
+    fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
+        let _ = batch;
+        None
     }
 }
 
@@ -75,6 +87,8 @@ impl<'p> PageOf<'p> {
 pub struct Batches<'a, S> {
     frames: Frames,
     offsets: std::slice::Iter<'a, u64>,
+    base: Option<(&'a dyn Base, &'static Table)>,
+    carrying: Option<BaseRows<'a>>,
     /// The stage, with what it learned on the way.
     pub stage: S,
     rows: Rows,
@@ -86,10 +100,18 @@ impl<'a, S: Stage> Batches<'a, S> {
         Ok(Self {
             frames: spool.frames()?,
             offsets: offsets.iter(),
+            base: None,
+            carrying: None,
             rows: stage.rows(),
             stage,
             tally: Tally::default(),
         })
+    }
+
+    /// After the pages come the rows that the base night's `table` lends.
+    pub(super) fn carrying(mut self, base: Option<&'a dyn Base>, table: &'static Table) -> Self {
+        self.base = base.map(|base| (base, table));
+        self
     }
 
     /// Where the records went so far.
@@ -126,6 +148,23 @@ impl<'a, S: Stage> Batches<'a, S> {
     }
 }
 
+impl<S: Stage> Batches<'_, S> {
+    fn next_carried(&mut self) -> Result<Option<RecordBatch>, BaseError> {
+        if let Some((base, table)) = self.base.take()
+            && self.stage.carries()
+        {
+            self.carrying = Some(base.rows(table)?);
+        }
+        for batch in self.carrying.iter_mut().flatten() {
+            if let Some(rows) = self.stage.carry(&batch?) {
+                self.tally.carried += rows.num_rows() as u64;
+                return Ok(Some(rows));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl<S: Stage> Iterator for Batches<'_, S> {
     type Item = Result<RecordBatch, Error>;
 
@@ -136,7 +175,10 @@ impl<S: Stage> Iterator for Batches<'_, S> {
                 return Some(Err(e));
             }
         }
-        (!self.rows.is_empty()).then(|| Ok(self.rows.take_batch()))
+        if !self.rows.is_empty() {
+            return Some(Ok(self.rows.take_batch()));
+        }
+        self.next_carried().map_err(base_error).transpose()
     }
 }
 

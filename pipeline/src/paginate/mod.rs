@@ -9,7 +9,7 @@ mod stream;
 mod summary;
 
 pub use marker::MarkerWalk;
-pub use offset::{OffsetNext, REACH, next_offset};
+pub use offset::{OffsetNext, REACH, hides_more, next_offset};
 pub use stream::StreamWalk;
 pub use summary::{Listed, Summary};
 

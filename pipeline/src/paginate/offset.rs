@@ -35,6 +35,12 @@ pub fn next_offset(offset: u64, limit: u64, page: &Summary) -> OffsetNext {
     }
 }
 
+/// Whether a `total_count` that promises more than Box will list can be true: rows came on the last readable page, or on most
+/// pages before it. One that promises thousands where a handful came is wrong.
+pub fn hides_more(offset: u64, page: &Summary, seen: usize) -> bool {
+    page.count > 0 || seen as u64 > offset / 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

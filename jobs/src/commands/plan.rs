@@ -1,0 +1,81 @@
+//! What `sync --plan` prints: per stream the choice, the reason and the calls.
+
+use boxseat_schemas::plan::{NightPlan, Which};
+use boxseat_schemas::run::Reservation;
+use serde_json::{Value, json};
+
+use crate::cli::Format;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::printer::{Grid, Printer};
+
+/// Prints a plan.
+pub(crate) fn print(
+    printer: &Printer,
+    settings: &Settings,
+    reservation: &Reservation,
+    plan: &NightPlan,
+) -> Result<(), CommandError> {
+    let promise = promise(settings);
+    if printer.format() == Format::Json {
+        let streams: Vec<Value> = plan
+            .streams
+            .iter()
+            .map(|s| json!({ "stream": s.stream, "choice": s.choice, "calls": s.calls, "reason": s.reason }))
+            .collect();
+        return printer.json(json!({ "plan": {
+            "run_number": reservation.run_number,
+            "base_run_number": reservation.base_run_number,
+            "window_from": reservation.window_from_at,
+            "window_to": reservation.window_to_at,
+            "streams": streams,
+            "calls": plan.calls(),
+            "calls_left": plan.calls_left,
+            "calls_tonight": plan.calls_tonight,
+            "alias_users": count(&plan.reads.aliases),
+            "membership_groups": count(&plan.reads.groups),
+            "membership_users": count(&plan.reads.user_side),
+            "notes": plan.notes,
+            "promise": promise,
+        }}));
+    }
+    let columns = ["stream", "choice", "calls", "reason"].map(str::to_owned).to_vec();
+    let mut rows: Vec<Vec<Value>> = plan
+        .streams
+        .iter()
+        .map(|s| vec![json!(s.stream.as_str()), json!(s.choice.as_str()), json!(s.calls), json!(s.reason)])
+        .collect();
+    rows.push(vec![json!("total"), Value::Null, json!(plan.calls()), json!(allowance(plan))]);
+    printer.grid("plan", &Grid { columns, rows })?;
+    plan.notes.iter().for_each(|note| printer.note(note));
+    printer.note(promise);
+    printer.note(format!(
+        "Run {} waits with what it has read; the next `boxseat sync` within {} hours goes on from there.",
+        reservation.run_number,
+        settings.resume.num_hours()
+    ));
+    Ok(())
+}
+
+fn allowance(plan: &NightPlan) -> String {
+    match (plan.calls_tonight, plan.calls_left) {
+        (Some(tonight), Some(left)) => format!("tonight's share is {tonight}, {left} are left this month"),
+        _ => "no [rate] monthly_calls is set".to_owned(),
+    }
+}
+
+fn promise(settings: &Settings) -> String {
+    format!(
+        "Whatever Box emits an event for is right the next morning; whatever it does not is right within {} days (aliases) and {} days (memberships). read_at, aliases_read_at and memberships_read_at say when each row was last truly read.",
+        settings.plan.alias_sweep.num_days(),
+        settings.plan.membership_resync.num_days()
+    )
+}
+
+/// How many are named; `None` means all.
+fn count(which: &Which) -> Option<usize> {
+    match which {
+        Which::All => None,
+        Which::Only(ids) => Some(ids.len()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The base run's night, read from the lake: what a run carries forward from.
+
+use boxseat_output::lake::Lake;
+use boxseat_pipeline::normalise::{Base, BaseError, BaseRows};
+use boxseat_pipeline::plan::{BaseNight, GROUP_COLUMNS, MEMBERSHIP_COLUMNS, USER_COLUMNS};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::Reservation;
+use boxseat_schemas::table::{GROUPS, MEMBERSHIPS, Table, USERS};
+
+use crate::error::CommandError;
+use crate::store::Store;
+
+/// A base night in the lake.
+pub(crate) struct LakeBase<'a> {
+    lake: &'a Lake,
+    run: RunNumber,
+    night: BaseNight,
+}
+
+impl<'a> LakeBase<'a> {
+    /// Reads when what was read; `None` for a run without a base.
+    pub(crate) fn of(store: &'a Store, reservation: &Reservation) -> Result<Option<Self>, CommandError> {
+        let Some(run) = reservation.base_run_number else { return Ok(None) };
+        let mut night = BaseNight::default();
+        let lake = store.lake();
+        for batch in lake.scan(&USERS, &[run], Some(USER_COLUMNS))? {
+            night.take_users(&batch?);
+        }
+        for batch in lake.scan(&GROUPS, &[run], Some(GROUP_COLUMNS))? {
+            night.take_groups(&batch?);
+        }
+        for batch in lake.scan(&MEMBERSHIPS, &[run], Some(MEMBERSHIP_COLUMNS))? {
+            night.take_memberships(&batch?);
+        }
+        if night.has_capped_groups() {
+            for batch in lake.scan(&MEMBERSHIPS, &[run], Some(MEMBERSHIP_COLUMNS))? {
+                night.take_capped(&batch?);
+            }
+        }
+        Ok(Some(Self { lake, run, night }))
+    }
+
+    /// When what was read.
+    pub(crate) fn times(&self) -> &BaseNight {
+        &self.night
+    }
+
+    /// As the normaliser takes it.
+    pub(crate) fn as_base(base: &Option<Self>) -> Option<&dyn Base> {
+        base.as_ref().map(|base| base as &dyn Base)
+    }
+}
+
+impl Base for LakeBase<'_> {
+    fn night(&self) -> &BaseNight {
+        &self.night
+    }
+
+    fn rows(&self, table: &'static Table) -> Result<BaseRows<'_>, BaseError> {
+        let batches = self.lake.scan(table, &[self.run], None)?;
+        Ok(Box::new(batches.map(|batch| batch.map_err(BaseError::from))))
+    }
+}

@@ -1,0 +1,55 @@
+//! Rows of the base night that were not read again: carried into this one with the time they were last truly read.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Date32Type;
+use boxseat_schemas::run::Reservation;
+
+use crate::Error;
+use crate::plan::BaseNight;
+
+/// Rows of one of the base run's tables, in the table's whole lake schema.
+pub type BaseRows<'a> = Box<dyn Iterator<Item = Result<RecordBatch, BaseError>> + 'a>;
+/// Whatever kept the base night from being read.
+pub type BaseError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The night that this one carries forward from.
+pub trait Base {
+    /// When what was read.
+    fn night(&self) -> &BaseNight;
+    /// The rows of a night table.
+    fn rows(&self, table: &'static boxseat_schemas::table::Table) -> Result<BaseRows<'_>, BaseError>;
+}
+
+pub(super) fn base_error(source: BaseError) -> Error {
+    Error::Base { source }
+}
+
+/// The rows of a batch for which `keep` holds, as rows of this run; `None` when there are none.
+pub(super) fn carried(
+    batch: &RecordBatch,
+    reservation: &Reservation,
+    keep: impl FnMut(usize) -> bool,
+) -> Option<RecordBatch> {
+    let mask: BooleanArray = (0..batch.num_rows()).map(keep).map(Some).collect();
+    if mask.true_count() == 0 {
+        return None;
+    }
+    let kept = filter_record_batch(batch, &mask).expect("the mask is as long as the batch");
+    let rows = kept.num_rows();
+    let run_number: ArrayRef = Arc::new(Int64Array::from(vec![reservation.run_number.as_i64(); rows]));
+    let date = Date32Type::from_naive_date(reservation.snapshot_date);
+    let snapshot_date: ArrayRef = Arc::new(Date32Array::from(vec![date; rows]));
+    Some(with_column(with_column(kept, "run_number", run_number), "snapshot_date", snapshot_date))
+}
+
+/// Replaces a column that the contract has.
+pub(super) fn with_column(batch: RecordBatch, name: &str, values: ArrayRef) -> RecordBatch {
+    let schema = batch.schema();
+    let index = schema.index_of(name).expect("a column of the contract");
+    let mut columns = batch.columns().to_vec();
+    columns[index] = values;
+    RecordBatch::try_new(schema, columns).expect("same type, same length")
+}

@@ -1,0 +1,106 @@
+//! When what was last truly read: in this run, or in an earlier one whose rows are carried.
+
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, Group};
+use boxseat_schemas::spool::Request;
+use chrono::{DateTime, Utc};
+
+use super::Index;
+use super::carry::Base;
+use super::stage::read;
+use crate::Error;
+use crate::client::PAGE_LIMIT;
+use crate::ids::IdSet;
+use crate::paginate::{OffsetNext, Summary, hides_more, next_offset};
+use crate::plan::Pages;
+use crate::spool::SpoolReader;
+
+/// Reading times of users and groups.
+#[derive(Clone, Copy)]
+pub(super) struct Readings<'a> {
+    index: &'a Index,
+    pub(super) base: Option<&'a dyn Base>,
+    /// Among groups that were ever walked.
+    oldest_members_read_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> Readings<'a> {
+    /// Looks through the group listing for the group whose members were read longest ago. Without any group to walk, the
+    /// listing itself showed that there is no membership.
+    pub(super) fn of(
+        spool: &SpoolReader,
+        index: &'a Index,
+        base: Option<&'a dyn Base>,
+    ) -> Result<Self, Error> {
+        let mut readings = Self { index, base, oldest_members_read_at: None };
+        let (mut oldest, mut any): (Option<DateTime<Utc>>, bool) = (None, false);
+        Pages { frames: spool.frames()? }.each(index.groups(), |_, page| {
+            for group in page.entries.iter().filter_map(|raw| read::<Group>(raw.get()).ok()) {
+                if group.group_type.as_deref() == Some(ALL_USERS_GROUP) {
+                    continue;
+                }
+                any = true;
+                let read_at = readings.members_read_at(&group.id);
+                oldest = match (oldest, read_at) {
+                    (Some(oldest), Some(read_at)) => Some(oldest.min(read_at)),
+                    (oldest, read_at) => oldest.or(read_at),
+                };
+            }
+        })?;
+        readings.oldest_members_read_at = if any { oldest } else { index.groups_read_at() };
+        Ok(readings)
+    }
+
+    pub(super) fn aliases_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
+        let then = || self.base?.night().users.get(user_id)?.aliases_read_at;
+        self.index.aliases_read_at(user_id).or_else(then)
+    }
+
+    pub(super) fn members_read_at(&self, group_id: &str) -> Option<DateTime<Utc>> {
+        let then = || self.base?.night().groups.get(group_id)?.memberships_read_at;
+        self.index.members_read_at(group_id).or_else(then)
+    }
+
+    /// The newer of the user-side walk and the oldest group-side walk.
+    pub(super) fn memberships_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
+        let then = || self.base?.night().users.get(user_id)?.memberships_read_at;
+        self.index.user_side_read_at(user_id).max(self.oldest_members_read_at).max(then())
+    }
+}
+
+/// Whose memberships this run read to the end.
+pub(super) struct Members<'a> {
+    index: &'a Index,
+    /// Groups whose every member Box showed.
+    whole: IdSet,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn of(spool: &SpoolReader, index: &'a Index) -> Result<Self, Error> {
+        let mut whole = IdSet::default();
+        let mut pages = Pages { frames: spool.frames()? };
+        for (group_id, offsets) in index.group_walks() {
+            let mut hides = false;
+            let mut seen = IdSet::default();
+            // Only a walk of many pages can have met the cap.
+            for offset in offsets.iter().filter(|_| offsets.len() > 1) {
+                pages.each_body(std::slice::from_ref(offset), |request, body| {
+                    let Request::GroupMemberships { offset, .. } = request else { return Ok(()) };
+                    let page = Summary::of(request, body)?;
+                    page.listed.iter().for_each(|member| _ = seen.insert(&member.id));
+                    hides = next_offset(*offset, PAGE_LIMIT, &page) == OffsetNext::Capped
+                        && hides_more(*offset, &page, seen.len());
+                    Ok(())
+                })?;
+            }
+            if !hides {
+                whole.insert(&group_id);
+            }
+        }
+        Ok(Self { index, whole })
+    }
+
+    /// Whether a membership of the base night would have been seen again if it still existed.
+    pub(super) fn would_show(&self, user_id: &str, group_id: &str) -> bool {
+        self.whole.contains(group_id) || self.index.user_side_read_at(user_id).is_some()
+    }
+}

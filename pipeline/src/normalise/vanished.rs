@@ -1,0 +1,120 @@
+//! What became of people of the base night who are not listed any more.
+
+use boxseat_schemas::spool::Frame;
+use serde_json::Value;
+
+use super::Index;
+use crate::Error;
+use crate::ids::{IdMap, IdSet};
+use crate::spool::SpoolReader;
+
+/// What Box says of somebody who is not listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// He is gone: deleted, or a free account outside the enterprise.
+    Gone(Departure),
+    /// He is ours: the listing was incomplete.
+    Ours,
+    /// Nobody could tell.
+    Unconfirmed,
+}
+
+/// Why somebody is deprovisioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// Box knows no such user any more.
+    Deleted,
+    /// The user lives on outside the enterprise.
+    LeftEnterprise,
+}
+
+impl Departure {
+    /// The word in the tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::LeftEnterprise => "left_enterprise",
+        }
+    }
+}
+
+/// Box's answers about single people.
+#[derive(Debug, Default)]
+pub(super) struct Verdicts {
+    /// Whether Box answered 200, and what that means.
+    answers: IdMap<(bool, Verdict)>,
+}
+
+impl Verdicts {
+    pub(super) fn read(spool: &SpoolReader, index: &Index, enterprise_id: &str) -> Result<Self, Error> {
+        let mut verdicts = Self::default();
+        if index.asked().is_empty() {
+            return Ok(verdicts);
+        }
+        let mut frames = spool.frames()?;
+        for (user_id, offset) in index.asked().iter() {
+            let (frame, body) = frames.frame_at(*offset)?;
+            if let Frame::Page { status, .. } = frame {
+                verdicts.answers.insert(&user_id, (status == 200, judge(status, &body, enterprise_id)));
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Whether all who were asked although they are listed answered; if not, or if none was asked, nobody's absence means
+    /// anything.
+    pub(super) fn can_be_trusted(&self, listed: &IdSet) -> bool {
+        let mut canaries = self.answers.iter().filter(|(id, _)| listed.contains(id)).peekable();
+        canaries.peek().is_some()
+            && canaries.all(|(_, (answered, verdict))| *answered && !matches!(verdict, Verdict::Gone(_)))
+    }
+
+    pub(super) fn of(&self, user_id: &str) -> Verdict {
+        self.answers.get(user_id).map_or(Verdict::Unconfirmed, |(_, verdict)| *verdict)
+    }
+}
+
+/// `enterprise` was asked for, so an answer without it says nothing about where the user belongs.
+fn judge(status: u16, body: &[u8], enterprise_id: &str) -> Verdict {
+    match status {
+        404 => return Verdict::Gone(Departure::Deleted),
+        200 => {}
+        _ => return Verdict::Unconfirmed,
+    }
+    let Ok(user) = serde_json::from_slice::<Value>(body) else { return Verdict::Unconfirmed };
+    match user.get("enterprise") {
+        Some(Value::Null) => Verdict::Gone(Departure::LeftEnterprise),
+        Some(Value::Object(enterprise)) => match enterprise.get("id") {
+            Some(Value::String(id)) if id == enterprise_id => Verdict::Ours,
+            Some(Value::Number(id)) if id.to_string() == enterprise_id => Verdict::Ours,
+            Some(Value::String(_) | Value::Number(_)) => Verdict::Gone(Departure::LeftEnterprise),
+            _ => Verdict::Unconfirmed,
+        },
+        _ => Verdict::Unconfirmed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_answer_takes_somebody_off_the_books() {
+        use Departure::{Deleted, LeftEnterprise};
+        for (status, body, verdict) in [
+            (404, r#"{"type":"error"}"#, Verdict::Gone(Deleted)),
+            (200, r#"{"id":"7","enterprise":null}"#, Verdict::Gone(LeftEnterprise)),
+            (200, r#"{"id":"7","enterprise":{"id":"901"}}"#, Verdict::Gone(LeftEnterprise)),
+            (200, r#"{"id":"7","enterprise":{"id":"900"}}"#, Verdict::Ours),
+            (200, r#"{"id":"7","enterprise":{"id":900}}"#, Verdict::Ours),
+            // What proves nothing.
+            (200, r#"{"id":"7"}"#, Verdict::Unconfirmed),
+            (200, r#"{"id":"7","enterprise":{}}"#, Verdict::Unconfirmed),
+            (200, r#"{"id":"7","enterprise":[]}"#, Verdict::Unconfirmed),
+            (200, "<html>", Verdict::Unconfirmed),
+            (403, r#"{"type":"error"}"#, Verdict::Unconfirmed),
+        ] {
+            assert_eq!(judge(status, body.as_bytes(), "900"), verdict, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Whose aliases are read: one call per user, the whole cost problem.
+
+use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
+use chrono::{DateTime, Utc};
+
+use super::budget::Purse;
+use super::survey::ListedUser;
+use super::{BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
+
+/// What would be read if calls cost nothing.
+pub(super) struct Wishes {
+    users: u64,
+    /// New or changed: never cut.
+    needed: Vec<Box<str>>,
+    /// Read long ago, longest first.
+    due: Vec<Box<str>>,
+    /// Of `due`, those never read at all.
+    never_read: u64,
+    full: Option<String>,
+}
+
+impl Wishes {
+    pub(super) fn of(inputs: &Inputs<'_>, notes: &mut Vec<String>) -> Self {
+        let users = &inputs.survey.users;
+        let mut wishes = Self {
+            users: users.len() as u64,
+            needed: Vec::new(),
+            due: Vec::new(),
+            never_read: 0,
+            full: None,
+        };
+        let full = match inputs {
+            Inputs { base: None, .. } => Some("the first night reads everybody's".to_owned()),
+            Inputs { settings, .. } if settings.everything => Some("asked for with --full".to_owned()),
+            Inputs { feed_failure: Some(reason), .. } => Some((*reason).to_owned()),
+            _ => None,
+        };
+        let base = match (full, inputs.base) {
+            (None, Some(base)) => base,
+            (full, base) => {
+                wishes.full = full;
+                // The oldest first, so that whatever is cut was read most recently.
+                let read_at =
+                    |user: &ListedUser| base.and_then(|base| base.users.get(&user.id)?.aliases_read_at);
+                wishes.due =
+                    oldest_first(users.iter().map(|user| (read_at(user), &user.id)).collect(), users.len());
+                wishes.never_read = users.iter().filter(|user| read_at(user).is_none()).count() as u64;
+                return wishes;
+            }
+        };
+        let believed = Signals::of(inputs, base, notes);
+        let mut rest = Vec::new();
+        for user in users {
+            let known = base.users.get(&user.id);
+            let read_at = known.and_then(|known| known.aliases_read_at);
+            let is_needed = known.is_none_or(|known| {
+                known.login_hash != user.login_hash
+                    || believed.names(inputs, user, known.modified_at, read_at)
+            });
+            if is_needed {
+                wishes.needed.push(user.id.clone());
+            } else {
+                rest.push((read_at, &user.id));
+            }
+        }
+        let sweep = inputs.settings.alias_sweep;
+        let never = rest.iter().filter(|(read_at, _)| read_at.is_none()).count();
+        let overdue = rest.iter().filter(|(read_at, _)| is_overdue(*read_at, inputs, sweep)).count();
+        let swept = usize::try_from(share(wishes.users, inputs.since_base, sweep)).unwrap_or(usize::MAX);
+        wishes.never_read = never as u64;
+        wishes.due = oldest_first(rest, swept.max(never + overdue));
+        wishes
+    }
+
+    pub(super) fn needed_calls(&self) -> u64 {
+        self.needed.len() as u64
+    }
+
+    /// Takes as many of those due as tonight affords, after memberships have taken theirs.
+    pub(super) fn plan(mut self, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
+        let wanted = self.due.len() as u64;
+        while !purse.affords(self.due.len() as u64) {
+            self.due.pop();
+        }
+        let due = self.due.len() as u64;
+        purse.spend(due);
+        let named = self.needed.len() as u64;
+        if due < wanted {
+            plan.notes.push(format!(
+                "aliases: {} of {wanted} users due are left for later nights, because tonight's share of the monthly calls is spent",
+                wanted - due
+            ));
+        }
+        let calls = named + due;
+        let is_full = self.full.is_some() && due == wanted;
+        let reason = match (&self.full, due < wanted) {
+            (Some(reason), false) => reason.clone(),
+            (Some(reason), true) => format!("{reason}, spread over several nights by the monthly calls"),
+            (None, _) => {
+                let never = self.never_read.min(due);
+                let first_time =
+                    if never > 0 { format!(", {never} of them for the first time") } else { String::new() };
+                format!("{named} users new or changed, {due} read longest ago{first_time}")
+            }
+        };
+        let choice = match calls {
+            _ if is_full => Choice::Full,
+            0 => Choice::CarryForward,
+            _ => Choice::ChangedOnly,
+        };
+        plan.reads.aliases = if is_full {
+            Which::All
+        } else {
+            Which::Only(self.needed.iter().chain(&self.due).map(|id| id.to_string()).collect())
+        };
+        StreamPlan { stream: Stream::EmailAliases, choice, reason, calls }
+    }
+}
+
+/// Which signs of a change are worth a call.
+struct Signals {
+    /// `modified_at` and EDIT_USER mean something: not when they move for everybody.
+    edits: bool,
+}
+
+impl Signals {
+    fn of(inputs: &Inputs<'_>, base: &BaseNight, notes: &mut Vec<String>) -> Self {
+        let survey = inputs.survey;
+        let edited = survey
+            .users
+            .iter()
+            .filter(|user| survey.feed.users.get(&user.id).is_some_and(|news| news.edited));
+        let moved = survey.users.iter().filter(|user| {
+            base.users.get(&user.id).is_some_and(|known| has_moved(user.modified_at, known.modified_at))
+        });
+        let (edited, moved) = (edited.count() as u64, moved.count() as u64);
+        let nights = inputs.since_base.num_days().max(1).unsigned_abs();
+        let limit = (survey.users.len() as u64 * PUSH_PERCENT * nights / 100).max(PUSH_FLOOR);
+        let edits = edited.max(moved) <= limit;
+        if !edits {
+            notes.push(format!(
+                "an identity provider seems to have pushed: modified_at moved for {moved} users and EDIT_USER named {edited}, of {}; neither is taken for a change of aliases tonight, the sweep goes on",
+                survey.users.len()
+            ));
+        }
+        Self { edits }
+    }
+
+    fn names(
+        &self,
+        inputs: &Inputs<'_>,
+        user: &ListedUser,
+        modified_then: Option<DateTime<Utc>>,
+        read_at: Option<DateTime<Utc>>,
+    ) -> bool {
+        let news = inputs.survey.feed.users.get(&user.id).copied().unwrap_or_default();
+        news.other.is_new
+            || is_unread_since(read_at, news.other.at)
+            || self.edits && (news.edited || has_moved(user.modified_at, modified_then))
+    }
+}
+
+fn has_moved(now: Option<DateTime<Utc>>, then: Option<DateTime<Utc>>) -> bool {
+    let micros = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_micros());
+    micros(now) != micros(then)
+}
+
+/// The `count` users read longest ago, never first, ties by hash.
+fn oldest_first(mut users: Vec<(Option<DateTime<Utc>>, &Box<str>)>, count: usize) -> Vec<Box<str>> {
+    users.sort_by_cached_key(|(read_at, id)| (*read_at, tie(id)));
+    users.truncate(count);
+    users.into_iter().map(|(_, id)| id.clone()).collect()
+}
+
+/// More than this share of users edited in a night is an identity provider's push.
+const PUSH_PERCENT: u64 = 2;
+/// In a small enterprise a handful of edits is a busy day.
+const PUSH_FLOOR: u64 = 5;

@@ -1,0 +1,143 @@
+//! The base night, as far as planning and carrying forward need it: when things were last truly read.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::TimestampMicrosecondType;
+use chrono::{DateTime, Utc};
+
+use super::login_hash;
+use crate::ids::{IdMap, IdSet};
+use crate::paginate::REACH;
+
+/// What the base run knew. Filled batch by batch from its night tables in the lake.
+#[derive(Debug, Default)]
+pub struct BaseNight {
+    pub(crate) users: IdMap<BaseUser>,
+    pub(crate) groups: IdMap<BaseGroup>,
+    /// For each group beyond the offset cap, the users its readable pages showed.
+    pub(crate) capped: IdMap<IdSet>,
+    listed_users: u64,
+    rows: [u64; 2],
+}
+
+/// A user of the base night.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct BaseUser {
+    /// In that night's listing; otherwise carried into it.
+    pub(crate) is_listed: bool,
+    pub(crate) login_hash: u64,
+    pub(crate) modified_at: Option<DateTime<Utc>>,
+    pub(crate) aliases_read_at: Option<DateTime<Utc>>,
+    pub(crate) memberships_read_at: Option<DateTime<Utc>>,
+}
+
+/// A group of the base night.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct BaseGroup {
+    pub(crate) memberships_read_at: Option<DateTime<Utc>>,
+    /// Memberships known from its own side.
+    pub(crate) group_side: u64,
+    /// Memberships known from its members' side: those its own side hides.
+    pub(crate) user_side: u64,
+}
+
+impl BaseGroup {
+    /// Whether offset paging cannot reach all of its members.
+    pub(crate) fn is_capped(self) -> bool {
+        self.user_side > 0 || self.group_side >= REACH
+    }
+}
+
+/// Columns of `users` that [`BaseNight::take_users`] reads.
+pub const USER_COLUMNS: &[&str] =
+    &["user_id", "listing", "login", "modified_at", "aliases_read_at", "memberships_read_at"];
+/// Columns of `groups` that [`BaseNight::take_groups`] reads.
+pub const GROUP_COLUMNS: &[&str] = &["group_id", "memberships_read_at"];
+/// Columns of `memberships` that [`BaseNight::take_memberships`] and [`BaseNight::take_capped`] read.
+pub const MEMBERSHIP_COLUMNS: &[&str] = &["user_id", "group_id", "read_from"];
+
+impl BaseNight {
+    /// Takes in rows of `users`, with [`USER_COLUMNS`].
+    pub fn take_users(&mut self, batch: &RecordBatch) {
+        let (ids, listings, logins) = (text(batch, "user_id"), text(batch, "listing"), text(batch, "login"));
+        let (modified, aliases) = (times(batch, "modified_at"), times(batch, "aliases_read_at"));
+        let memberships = times(batch, "memberships_read_at");
+        for row in 0..batch.num_rows() {
+            let is_listed = listings.value(row) == LISTED;
+            self.listed_users += u64::from(is_listed);
+            let user = BaseUser {
+                is_listed,
+                login_hash: login_hash((!logins.is_null(row)).then(|| logins.value(row))),
+                modified_at: time(modified, row),
+                aliases_read_at: time(aliases, row),
+                memberships_read_at: time(memberships, row),
+            };
+            self.users.insert(ids.value(row), user);
+        }
+    }
+
+    /// Takes in rows of `groups`, with [`GROUP_COLUMNS`].
+    pub fn take_groups(&mut self, batch: &RecordBatch) {
+        let (ids, read) = (text(batch, "group_id"), times(batch, "memberships_read_at"));
+        for row in 0..batch.num_rows() {
+            self.rows[0] += 1;
+            self.groups.entry(ids.value(row)).memberships_read_at = time(read, row);
+        }
+    }
+
+    /// Counts rows of `memberships`, with [`MEMBERSHIP_COLUMNS`].
+    pub fn take_memberships(&mut self, batch: &RecordBatch) {
+        let (groups, sides) = (text(batch, "group_id"), text(batch, "read_from"));
+        for row in 0..batch.num_rows() {
+            self.rows[1] += 1;
+            let group = self.groups.entry(groups.value(row));
+            match sides.value(row) {
+                FROM_GROUP => group.group_side += 1,
+                _ => group.user_side += 1,
+            }
+        }
+    }
+
+    /// Whether a second pass over `memberships` with [`BaseNight::take_capped`] is worth its while.
+    pub fn has_capped_groups(&self) -> bool {
+        self.groups.values().any(|group| group.is_capped())
+    }
+
+    /// Notes whom the readable pages of capped groups showed; comes after all of [`BaseNight::take_memberships`].
+    pub fn take_capped(&mut self, batch: &RecordBatch) {
+        let (users, groups, sides) =
+            (text(batch, "user_id"), text(batch, "group_id"), text(batch, "read_from"));
+        for row in 0..batch.num_rows() {
+            let group_id = groups.value(row);
+            if sides.value(row) == FROM_GROUP && self.groups.get(group_id).is_some_and(|g| g.is_capped()) {
+                self.capped.entry(group_id).insert(users.value(row));
+            }
+        }
+    }
+
+    /// How big the night was: users as listed, everything else as kept.
+    pub fn sizes(&self) -> crate::guard::Sizes {
+        crate::guard::Sizes { users: self.listed_users, groups: self.rows[0], memberships: self.rows[1] }
+    }
+}
+
+/// `users.listing` of somebody Box listed.
+pub(crate) const LISTED: &str = "listed";
+/// `memberships.read_from` of a row from the group's side.
+pub(crate) const FROM_GROUP: &str = "group";
+
+/// A text column of a table contract.
+pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
+    column(batch, name).as_string()
+}
+
+fn times<'a>(batch: &'a RecordBatch, name: &str) -> &'a TimestampMicrosecondArray {
+    column(batch, name).as_primitive::<TimestampMicrosecondType>()
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
+    batch.column_by_name(name).expect("a scan gives the columns it was asked for, in the contract's types")
+}
+
+fn time(array: &TimestampMicrosecondArray, row: usize) -> Option<DateTime<Utc>> {
+    (!array.is_null(row)).then(|| DateTime::from_timestamp_micros(array.value(row))).flatten()
+}

@@ -1,0 +1,229 @@
+//! Which groups' members are read: from the group's side, a page of a thousand members per call; from the members' side only
+//! for those whom a group past the offset cap hides.
+
+use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
+use chrono::{DateTime, Utc};
+
+use super::budget::Purse;
+use super::{BaseGroup, BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
+use crate::client::PAGE_LIMIT;
+use crate::ids::IdSet;
+use crate::paginate::REACH;
+
+/// What would be read if calls cost nothing.
+pub(super) struct Wishes {
+    /// Everything, because it is cheap or because nothing less is safe.
+    full: Option<String>,
+    /// Named by events, or new: never cut.
+    needed: Vec<Walk>,
+    /// Read longest ago, longest first.
+    due: Vec<Walk>,
+    groups: u64,
+}
+
+/// One walk to make.
+#[derive(Debug, Clone)]
+struct Walk {
+    of: Of,
+    read_at: Option<DateTime<Utc>>,
+    calls: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Of {
+    Group(Box<str>),
+    User(Box<str>),
+}
+
+impl Wishes {
+    pub(super) fn of(inputs: &Inputs<'_>) -> Self {
+        let groups = &inputs.survey.groups;
+        let count = groups.len() as u64;
+        let Some(base) = inputs.base else {
+            // Sizes are not known yet: a call each, and more for the few big ones.
+            let due =
+                groups.iter().map(|id| Walk { of: Of::Group(id.clone()), read_at: None, calls: 1 }).collect();
+            let full = Some("the first night reads every group".to_owned());
+            return Self { full, needed: Vec::new(), due, groups: count };
+        };
+        let every_group = || {
+            groups.iter().map(|id| {
+                let known = base.groups.get(id).copied().unwrap_or_default();
+                Walk { of: Of::Group(id.clone()), read_at: known.memberships_read_at, calls: pages(known) }
+            })
+        };
+        let hidden = hidden(inputs, base);
+        let full_calls = every_group().map(|walk| walk.calls).sum::<u64>() + hidden.len() as u64;
+        if let Some(reason) = why_full(inputs, full_calls) {
+            let mut due: Vec<Walk> = every_group().chain(hidden).collect();
+            oldest_first(&mut due);
+            return Self { full: Some(reason), needed: Vec::new(), due, groups: count };
+        }
+        let feed = &inputs.survey.feed;
+        let is_needed = |walk: &Walk| {
+            let Of::Group(id) = &walk.of else { return false };
+            let is_news = |news: &super::survey::News| news.is_new || is_unread_since(walk.read_at, news.at);
+            base.groups
+                .get(id)
+                .is_none_or(|known| !known.is_capped() && feed.groups.get(id).is_some_and(is_news))
+        };
+        let (mut needed, rest): (Vec<Walk>, Vec<Walk>) = every_group().partition(is_needed);
+        // In a group that its own side cannot show, the people the events name are asked themselves.
+        let mut asked = IdSet::default();
+        for (group_id, user_id) in &feed.members {
+            let is_capped = base.groups.get(group_id).is_some_and(|known| known.is_capped());
+            if is_capped && inputs.survey.listed.contains(user_id) && asked.insert(user_id) {
+                needed.push(Walk { of: Of::User(user_id.clone()), read_at: None, calls: 1 });
+            }
+        }
+        let hidden: Vec<Walk> = hidden
+            .into_iter()
+            .filter(|walk| matches!(&walk.of, Of::User(id) if !asked.contains(id)))
+            .collect();
+        let mut due = due_of(rest, count, inputs);
+        let hidden_count = hidden.len() as u64;
+        due.extend(due_of(hidden, hidden_count, inputs));
+        oldest_first(&mut due);
+        Self { full: None, needed, due, groups: count }
+    }
+
+    pub(super) fn needed_calls(&self) -> u64 {
+        cost(&self.needed)
+    }
+
+    /// Takes as many of those due as tonight affords.
+    pub(super) fn plan(mut self, inputs: &Inputs<'_>, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
+        let wanted = self.due.len();
+        let mut calls = cost(&self.due);
+        while let (false, Some(last)) = (purse.affords(calls), self.due.last()) {
+            calls -= last.calls;
+            self.due.pop();
+        }
+        let left_out = wanted - self.due.len();
+        purse.spend(calls);
+        if left_out > 0 {
+            plan.notes.push(format!(
+                "memberships: {left_out} of {wanted} groups and people due are left for later nights, because tonight's share of the monthly calls is spent"
+            ));
+        }
+        let is_full = self.full.is_some() && left_out == 0;
+        let reason = match &self.full {
+            Some(reason) if left_out == 0 => reason.clone(),
+            Some(reason) => format!("{reason}, spread over several nights by the monthly calls"),
+            None => format!(
+                "{} named by events or new, {} read longest ago, of {} groups",
+                people_and_groups(&self.needed),
+                people_and_groups(&self.due),
+                self.groups
+            ),
+        };
+        let calls = cost(&self.needed) + cost(&self.due);
+        let choice = match calls {
+            _ if is_full => Choice::Full,
+            0 => Choice::CarryForward,
+            _ => Choice::ChangedOnly,
+        };
+        let walks = || self.needed.iter().chain(&self.due);
+        let groups = walks().filter_map(|walk| match &walk.of {
+            Of::Group(id) => Some(id.to_string()),
+            Of::User(_) => None,
+        });
+        let users = walks().filter_map(|walk| match &walk.of {
+            Of::User(id) => Some(id.to_string()),
+            Of::Group(_) => None,
+        });
+        plan.reads.groups = if is_full { Which::All } else { Which::Only(groups.collect()) };
+        // Before the first night nobody knows whom a capped group hides, and it may be everybody.
+        let everybody_is_affordable =
+            inputs.base.is_some() || purse.affords(inputs.survey.users.len() as u64);
+        plan.reads.user_side =
+            if is_full && everybody_is_affordable { Which::All } else { Which::Only(users.collect()) };
+        StreamPlan { stream: Stream::Memberships, choice, reason, calls }
+    }
+}
+
+/// Why everything is read, if it is.
+fn why_full(inputs: &Inputs<'_>, calls: u64) -> Option<String> {
+    let feed = &inputs.survey.feed;
+    if inputs.settings.everything {
+        return Some("asked for with --full".to_owned());
+    }
+    if let Some(reason) = inputs.feed_failure {
+        return Some(reason.to_owned());
+    }
+    let unsure = feed.unresolved_memberships + feed.unread;
+    if unsure > 0 {
+        return Some(format!("{unsure} events do not say which group they change"));
+    }
+    if calls <= ALWAYS_AFFORDABLE {
+        return Some(format!(
+            "every group costs {calls} calls, and up to {ALWAYS_AFFORDABLE} are always spent"
+        ));
+    }
+    let tonight = inputs.budget?.tonight();
+    (calls <= tonight / BUDGET_PART)
+        .then(|| format!("every group costs {calls} calls, at most 5 % of tonight's {tonight}"))
+}
+
+/// Users whom some capped group's readable pages do not show.
+fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
+    if base.capped.is_empty() {
+        return Vec::new();
+    }
+    let is_hidden = |id: &str| base.capped.values().any(|seen| !seen.contains(id));
+    let users = inputs.survey.users.iter().filter(|user| is_hidden(&user.id));
+    users
+        .map(|user| Walk {
+            of: Of::User(user.id.clone()),
+            read_at: base.users.get(&user.id).and_then(|known| known.memberships_read_at),
+            calls: 1,
+        })
+        .collect()
+}
+
+/// Of these, the ones it is time for: a share every night, never read and overdue ones in any case.
+fn due_of(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
+    let resync = inputs.settings.membership_resync;
+    oldest_first(&mut walks);
+    let at_once = walks
+        .iter()
+        .filter(|walk| walk.read_at.is_none() || is_overdue(walk.read_at, inputs, resync))
+        .count();
+    let shared = usize::try_from(share(count, inputs.since_base, resync)).unwrap_or(usize::MAX);
+    walks.truncate(shared.max(at_once));
+    walks
+}
+
+fn oldest_first(walks: &mut [Walk]) {
+    walks.sort_by_cached_key(|walk| {
+        let (Of::Group(id) | Of::User(id)) = &walk.of;
+        (walk.read_at, tie(id))
+    });
+}
+
+/// Calls to walk a group from its side: a full last page asks for one more.
+fn pages(group: BaseGroup) -> u64 {
+    match group.group_side {
+        members if members >= REACH => REACH / PAGE_LIMIT,
+        members => members / PAGE_LIMIT + 1,
+    }
+}
+
+fn cost(walks: &[Walk]) -> u64 {
+    walks.iter().map(|walk| walk.calls).sum()
+}
+
+fn people_and_groups(walks: &[Walk]) -> String {
+    let users = walks.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
+    let groups = walks.len() - users;
+    if users == 0 {
+        groups.to_string()
+    } else {
+        format!("{groups} and {users} people of groups past the offset cap")
+    }
+}
+
+/// So many calls for all groups are spent every night.
+const ALWAYS_AFFORDABLE: u64 = 100;
+/// Reading all groups may take a twentieth of a night's share of the monthly calls.
+const BUDGET_PART: u64 = 20;

@@ -1,0 +1,256 @@
+//! What the survey of a night found: who is listed, and what the admin log says has changed.
+
+use std::collections::HashSet;
+
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, Event, Page, lenient};
+use boxseat_schemas::run::Reservation;
+use boxseat_schemas::spool::{Frame, Request};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::login_hash;
+use crate::Error;
+use crate::ids::{IdMap, IdSet, fingerprint};
+use crate::normalise::{DayCounts, Index, KnownEvents, read_event};
+use crate::spool::{Frames, SpoolDir, SpoolReader};
+
+/// The listings and the admin log of one night.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Users in listing order, each once.
+    pub(crate) users: Vec<ListedUser>,
+    pub(crate) listed: IdSet,
+    /// Groups whose members can be walked, in listing order, each once.
+    pub(crate) groups: Vec<Box<str>>,
+    pub(crate) feed: Feed,
+    /// Calls made so far, by endpoint.
+    pub(crate) calls: Vec<(String, u64)>,
+}
+
+/// A user of the listing.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedUser {
+    pub(crate) id: Box<str>,
+    pub(crate) login_hash: u64,
+    pub(crate) modified_at: Option<DateTime<Utc>>,
+}
+
+/// What the admin log says.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    /// Events in the window, duplicates included.
+    pub(crate) events: u64,
+    /// Per UTC day, duplicates included.
+    pub(crate) day_counts: DayCounts,
+    /// Whether Box refused the list of types somewhere in the window.
+    pub(crate) login_only: bool,
+    /// Events that could not be read: any change may hide in them.
+    pub(crate) unread: u64,
+    pub(crate) users: IdMap<UserNews>,
+    pub(crate) groups: IdMap<News>,
+    /// Membership changes as (group, user).
+    pub(crate) members: Vec<(Box<str>, Box<str>)>,
+    /// People a DELETE_USER names.
+    pub(crate) deleted: IdSet,
+    /// New changes of memberships that name no group, and of users that name nobody listed.
+    pub(crate) unresolved_memberships: u64,
+    pub(crate) unresolved_users: u64,
+}
+
+/// What happened to a user.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct UserNews {
+    /// A new EDIT_USER, which an identity provider may have caused for everybody.
+    pub(crate) edited: bool,
+    /// Anything else that may concern aliases.
+    pub(crate) other: News,
+}
+
+/// Something that happened, perhaps told before.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct News {
+    /// No current run had read an event about it yet.
+    pub(crate) is_new: bool,
+    /// When the latest such event happened.
+    pub(crate) at: Option<DateTime<Utc>>,
+}
+
+impl News {
+    fn take(&mut self, is_new: bool, at: DateTime<Utc>) {
+        self.is_new |= is_new;
+        self.at = self.at.max(Some(at));
+    }
+}
+
+impl Survey {
+    /// Reads the survey back from the spool of an unsealed run. `events` says whether the admin log matters: a first night reads
+    /// everything anyway.
+    ///
+    /// # Errors
+    /// `Disk` or `Damaged`.
+    pub fn read(
+        dir: &SpoolDir,
+        reservation: &Reservation,
+        known: &KnownEvents,
+        events: bool,
+    ) -> Result<Self, Error> {
+        let spool = SpoolReader::open(dir, reservation.run_number.0)?;
+        let index = Index::read(&spool, reservation.event_slices)?;
+        let mut survey = Self::default();
+        for ((_, endpoint), calls) in index.calls() {
+            survey.calls.push((endpoint.clone(), calls.calls));
+        }
+        survey.feed.login_only = index.login_only_slices().contains(&true);
+        let mut pages = Pages { frames: spool.frames()? };
+        pages.each(index.users(), |_, page| survey.take_users(page))?;
+        let mut groups = IdSet::default();
+        pages.each(index.groups(), |_, page| survey.take_groups(page, &mut groups))?;
+        if events {
+            let (from, to) = (reservation.window_from_at, reservation.window_to_at);
+            let mut seen = HashSet::new();
+            pages.each(index.events(), |_, page| {
+                for raw in &page.entries {
+                    let taken = read_event(raw.get(), |event| {
+                        if (from..to).contains(&event.created_at) {
+                            survey.take_event(event, known, &mut seen);
+                        }
+                    });
+                    survey.feed.unread += u64::from(taken.is_err());
+                }
+            })?;
+        }
+        Ok(survey)
+    }
+
+    /// Events in the window.
+    pub(super) fn events(&self) -> u64 {
+        self.feed.events
+    }
+
+    /// Events per UTC day of the window.
+    pub(super) fn day_counts(&self) -> &DayCounts {
+        &self.feed.day_counts
+    }
+
+    fn take_users(&mut self, page: &Page<'_>) {
+        for user in page.entries.iter().filter_map(|raw| serde_json::from_str::<Listing>(raw.get()).ok()) {
+            if self.listed.insert(&user.id) {
+                self.users.push(ListedUser {
+                    id: user.id.into(),
+                    login_hash: login_hash(user.login.as_deref()),
+                    modified_at: user.modified_at.and_then(|at| lenient::parse_time(&at).ok()),
+                });
+            }
+        }
+    }
+
+    fn take_groups(&mut self, page: &Page<'_>, seen: &mut IdSet) {
+        for group in page.entries.iter().filter_map(|raw| serde_json::from_str::<Listing>(raw.get()).ok()) {
+            if group.group_type.as_deref() != Some(ALL_USERS_GROUP) && seen.insert(&group.id) {
+                self.groups.push(group.id.into());
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: &Event<'_>, known: &KnownEvents, seen: &mut HashSet<u128>) {
+        let feed = &mut self.feed;
+        feed.events += 1;
+        *feed.day_counts.entry(event.created_at.date_naive()).or_default() += 1;
+        let kind = event.event_type.as_str();
+        let about_members = matches!(kind, "GROUP_ADD_USER" | "GROUP_REMOVE_USER");
+        let about_group = about_members || matches!(kind, "GROUP_CREATION" | "GROUP_EDITED");
+        let about_user = matches!(kind, "NEW_USER" | "EDIT_USER") || kind.starts_with("EMAIL_ALIAS_");
+        if !about_group && !about_user && kind != "DELETE_USER" {
+            return;
+        }
+        let id = fingerprint(&event.event_id);
+        if !seen.insert(id) {
+            return;
+        }
+        let (is_new, at) = (!known.ids.contains(&id), event.created_at);
+        let source = event.source();
+        let user_id = match event.affected_user(&source) {
+            (Some(id), _) => Some(id.into()),
+            (None, Some(login)) => self.id_of(login),
+            (None, None) => None,
+        };
+        let feed = &mut self.feed;
+        if about_group {
+            match event.group_id(&source) {
+                Some(group_id) => {
+                    feed.groups.entry(&group_id).take(is_new, at);
+                    if let (true, Some(user_id)) = (about_members && is_new, user_id) {
+                        feed.members.push((group_id.into(), user_id));
+                    }
+                }
+                None => feed.unresolved_memberships += u64::from(is_new && about_members),
+            }
+            return;
+        }
+        match (user_id, kind) {
+            (None, _) => feed.unresolved_users += u64::from(is_new),
+            (Some(user_id), "DELETE_USER") => {
+                feed.deleted.insert(&user_id);
+            }
+            (Some(user_id), "EDIT_USER") => feed.users.entry(&user_id).edited |= is_new,
+            (Some(user_id), _) => feed.users.entry(&user_id).other.take(is_new, at),
+        }
+    }
+
+    /// Rarely needed, so the listing is searched and not indexed.
+    fn id_of(&self, login: &str) -> Option<Box<str>> {
+        let wanted = login_hash(Some(login));
+        self.users.iter().find(|user| user.login_hash == wanted).map(|user| user.id.clone())
+    }
+}
+
+/// What matters of a listed user or group; the rest may be as odd as it likes.
+#[derive(Deserialize)]
+struct Listing {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+    #[serde(default, deserialize_with = "text_or_nothing")]
+    login: Option<String>,
+    #[serde(default, deserialize_with = "text_or_nothing")]
+    modified_at: Option<String>,
+    #[serde(default, deserialize_with = "text_or_nothing")]
+    group_type: Option<String>,
+}
+
+/// Text, and nothing for any other shape: an odd field must not hide the person.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(d)?;
+    Ok(value.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+/// Pages read back one by one.
+pub(crate) struct Pages {
+    pub(crate) frames: Frames,
+}
+
+impl Pages {
+    /// Hands on every good page at these offsets.
+    pub(crate) fn each(
+        &mut self,
+        offsets: &[u64],
+        mut take: impl FnMut(&Request, &Page<'_>),
+    ) -> Result<(), Error> {
+        self.each_body(offsets, |request, body| Page::parse(body).map(|page| take(request, &page)))
+    }
+
+    /// Hands on the body of every good page at these offsets.
+    pub(crate) fn each_body(
+        &mut self,
+        offsets: &[u64],
+        mut take: impl FnMut(&Request, &[u8]) -> Result<(), serde_json::Error>,
+    ) -> Result<(), Error> {
+        for offset in offsets {
+            let (frame, body) = self.frames.frame_at(*offset)?;
+            if let Frame::Page { request, status: 200, .. } = &frame {
+                take(request, &body)
+                    .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?;
+            }
+        }
+        Ok(())
+    }
+}
