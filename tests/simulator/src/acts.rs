@@ -41,6 +41,14 @@ pub enum Act {
         /// How many.
         count: u32,
     },
+    /// Accounts that were deleted or rolled out are managed users again, under their old ids and with their old aliases,
+    /// but in no group. Whose address somebody else has meanwhile stays away.
+    ReturnUsers {
+        /// Who.
+        user_ids: Vec<String>,
+        /// Whether NEW_USER events follow.
+        announced: bool,
+    },
     /// Deletes groups with all their memberships.
     DeleteGroups {
         /// How many.
@@ -109,7 +117,12 @@ impl Stage<'_> {
                 let news = self.news(*announced);
                 self.some_people(*count, |world, slot| world.delete(slot, now, news))
             }
-            Act::RollOutUsers { count } => self.some_people(*count, World::roll_out),
+            Act::RollOutUsers { count } => self.some_people(*count, |world, slot| world.roll_out(slot, now)),
+            Act::ReturnUsers { user_ids, announced } => {
+                let news = self.news(*announced);
+                let is_back = |user_id: &&String| self.brings_back(user_id, now, news);
+                user_ids.iter().filter(is_back).cloned().collect()
+            }
             Act::DeleteGroups { count, announced } => {
                 let news = self.news(*announced);
                 let walkable =
@@ -122,7 +135,7 @@ impl Stage<'_> {
             Act::PushDirectory { share } => {
                 let count = (self.world.managed().count() as f64 * share).round() as u32;
                 let news = News::By(Actor::Service);
-                self.some_people(count, |world, slot| world.edit(slot, now, news, |_| {}))
+                self.some_people(count, |world, slot| _ = world.edited(slot, now, news))
             }
             Act::Login { user_id } => self.one_person(user_id, |world, slot| {
                 let (subject, actor) = (slot as u32, Actor::Person(slot as u32));
@@ -142,7 +155,7 @@ impl Stage<'_> {
                 self.one_person(user_id, |world, slot| world.set_status(slot, status, now, news))
             }
             Act::AddAlias { user_id, email, is_confirmed } => self.one_person(user_id, |world, slot| {
-                world.add_alias(slot, email, *is_confirmed);
+                world.add_alias(slot, email, *is_confirmed, now);
             }),
         }
     }
@@ -150,6 +163,23 @@ impl Stage<'_> {
     fn news(&mut self, announced: bool) -> News {
         let admins = admins(&self.world.people);
         if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
+    }
+
+    fn brings_back(&mut self, user_id: &str, at: i64, news: News) -> bool {
+        let Some(slot) = self.slot(user_id) else { return false };
+        let person = &self.world.people[slot];
+        let has_left = !person.is_managed();
+        let mut addresses =
+            std::iter::once(&person.login).chain(person.aliases.iter().map(|alias| &alias.email));
+        let is_free = !addresses.any(|email| self.world.is_taken_by_another(slot, email));
+        if has_left && is_free {
+            self.world.bring_back(slot, at, news);
+        }
+        has_left && is_free
+    }
+
+    fn slot(&self, user_id: &str) -> Option<usize> {
+        self.world.slot_by_id(user_id.parse().ok()?)
     }
 
     fn some_people(&mut self, count: u32, mut change: impl FnMut(&mut World, usize)) -> Vec<String> {
@@ -160,8 +190,9 @@ impl Stage<'_> {
     }
 
     fn one_person(&mut self, user_id: &str, change: impl FnOnce(&mut World, usize)) -> Vec<String> {
-        let slot = user_id.parse().ok().and_then(|id| self.world.slot_by_id(id));
-        let Some(slot) = slot.filter(|slot| self.world.people[*slot].is_managed()) else { return Vec::new() };
+        let Some(slot) = self.slot(user_id).filter(|slot| self.world.people[*slot].is_managed()) else {
+            return Vec::new();
+        };
         change(self.world, slot);
         vec![user_id.to_owned()]
     }

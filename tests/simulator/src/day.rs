@@ -100,8 +100,8 @@ impl Day<'_> {
             });
         }
         for _ in 0..self.times(0.000_02, 0.02) {
-            self.with_somebody(|day, slot, _| {
-                day.world.roll_out(slot);
+            self.with_somebody(|day, slot, at| {
+                day.world.roll_out(slot, at);
                 day.done.left += 1;
                 day.done.silent_changes += 1;
             });
@@ -168,16 +168,16 @@ impl Day<'_> {
     fn aliases(&mut self) {
         for _ in 0..self.times(0.0003, 0.15) {
             // An admin adds an alias and confirms it in the same step: nothing in the log.
-            self.with_somebody(|day, slot, _| {
+            self.with_somebody(|day, slot, at| {
                 let email = day.new_address(slot);
-                day.world.add_alias(slot, &email, true);
+                day.world.add_alias(slot, &email, true, at);
                 day.done.silent_changes += 1;
             });
         }
         for _ in 0..self.times(0.0003, 0.15) {
             self.with_somebody(|day, slot, at| {
                 let email = day.new_address(slot);
-                day.world.add_alias(slot, &email, false);
+                day.world.add_alias(slot, &email, false, at);
                 let which = day.world.people[slot].aliases.len() - 1;
                 if day.rng.random_bool(0.8) {
                     let own_act = News::By(Actor::Person(slot as u32));
@@ -264,7 +264,7 @@ impl Day<'_> {
             if self.world.people[slot].is_managed() && self.rng.random_bool(0.5) {
                 let at = self.rng.random_range(self.start + 1..=self.end);
                 let at = at.max(self.world.people[slot].created_at);
-                self.world.edit(slot, at, News::By(Actor::Service), |_| {});
+                self.world.edited(slot, at, News::By(Actor::Service));
             }
         }
     }

@@ -8,13 +8,14 @@ mod verbs;
 use std::collections::HashMap;
 
 use crate::chance::{self, About};
+use crate::change_log::{ChangeLog, Told};
 use crate::config::Config;
 use crate::content::Content;
 use crate::events::{Actor, Event, Form, Kind, Log, NOBODY};
 use crate::feed::Feed;
 use crate::groups::{self, Group, GroupKind, Membership};
 use crate::history;
-use crate::people::{self, ACTIVE, Person, Role, Standing};
+use crate::people::{self, ACTIVE, Alias, Person, Role, Standing};
 use crate::pictures::Picture;
 
 /// Everything the stand-in knows.
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) groups: Vec<Group>,
     pub(crate) memberships: Vec<Membership>,
     pub(crate) log: Log,
+    pub(crate) changes: ChangeLog,
     pub(crate) content: Content,
     pub(crate) pictures: HashMap<u32, Picture>,
     /// Days stepped since the start.
@@ -76,6 +78,7 @@ impl World {
             groups,
             memberships: Vec::new(),
             log: Log::default(),
+            changes: ChangeLog::default(),
             content: Content::default(),
             pictures: HashMap::new(),
             days_stepped: 0,
@@ -106,6 +109,9 @@ impl World {
     /// Moves the noted events into the log.
     pub(crate) fn publish(&mut self) {
         let pending = std::mem::take(&mut self.pending);
+        if self.changes.is_unpublished() {
+            self.changes.publish(&self.log.places(&pending));
+        }
         self.log.append(pending);
     }
 
@@ -120,6 +126,11 @@ impl World {
         person.is_managed()
             && (!self.config.app_access_only || person.is_platform_access_only)
             && !chance::happens(self.config.seed, About::HiddenUser, person.id, self.hidden_share)
+    }
+
+    /// Whether alias lists show the alias.
+    pub(crate) fn lists_alias(&self, alias: &Alias) -> bool {
+        alias.is_confirmed || self.config.list_unconfirmed_aliases
     }
 
     /// Whether group lists show the group. An app restricted to its own users and groups sees none of the enterprise's.
@@ -178,18 +189,20 @@ impl World {
         self.pending.push(event);
     }
 
-    pub(crate) fn note(&mut self, news: News, at: i64, kind: Kind, slot: usize, group: u32) {
-        if let News::By(actor) = news {
-            let (at, subject) = (at as u32, slot as u32);
-            self.pending.push(Event { at, kind, form: Form::Full, subject, actor, group });
-        }
+    pub(crate) fn note(&mut self, news: News, at: i64, kind: Kind, slot: usize, group: u32) -> Told {
+        let News::By(actor) = news else { return Told::NOTHING };
+        let told = Told::pending(self.pending.len());
+        let (at, subject) = (at as u32, slot as u32);
+        self.pending.push(Event { at, kind, form: Form::Full, subject, actor, group });
+        told
     }
 
-    fn note_group(&mut self, news: News, at: i64, kind: Kind, index: usize) {
-        if let News::By(actor) = news {
-            let (at, group) = (at as u32, index as u32);
-            self.pending.push(Event { at, kind, form: Form::Full, subject: NOBODY, actor, group });
-        }
+    fn note_group(&mut self, news: News, at: i64, kind: Kind, index: usize) -> Told {
+        let News::By(actor) = news else { return Told::NOTHING };
+        let told = Told::pending(self.pending.len());
+        let (at, group) = (at as u32, index as u32);
+        self.pending.push(Event { at, kind, form: Form::Full, subject: NOBODY, actor, group });
+        told
     }
 }
 

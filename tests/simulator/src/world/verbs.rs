@@ -1,9 +1,11 @@
-//! The verbs: each changes the state and, when the change is announced, notes the admin event that belongs to it.
+//! The verbs: each changes the state, notes the admin event that belongs to it when it is announced, and notes what really
+//! changed whether it is or not.
 
 use super::{Former, News, World};
 use crate::chance::{self, About};
+use crate::change_log::{Columns, Noted, Told, What};
 use crate::events::{Kind, NO_GROUP};
-use crate::groups::{Group, Membership};
+use crate::groups::{Group, Membership, rank};
 use crate::people::{Alias, Person, Role, Standing, Words};
 
 impl World {
@@ -13,49 +15,80 @@ impl World {
         let slot = self.people.len();
         let at = person.created_at;
         self.people.push(person);
-        self.note(news, at, Kind::NewUser, slot, NO_GROUP);
+        let told = self.note(news, at, Kind::NewUser, slot, NO_GROUP);
+        self.changes.note(Noted::new(What::Joined, slot, at, told));
         slot
     }
 
     pub(crate) fn delete(&mut self, slot: usize, at: i64, news: News) {
-        self.note(news, at, Kind::DeleteUser, slot, NO_GROUP);
-        self.people[slot].standing = Standing::Deleted { at };
-        self.drop_memberships(slot);
+        let told = self.note(news, at, Kind::DeleteUser, slot, NO_GROUP);
+        self.leave(slot, Standing::Deleted { at }, at, told);
     }
 
     /// Out of the enterprise and on with a free account. No event is known for it.
-    pub(crate) fn roll_out(&mut self, slot: usize) {
-        self.people[slot].standing = Standing::RolledOut;
-        self.drop_memberships(slot);
+    pub(crate) fn roll_out(&mut self, slot: usize, at: i64) {
+        self.leave(slot, Standing::RolledOut, at, Told::NOTHING);
+    }
+
+    fn leave(&mut self, slot: usize, standing: Standing, at: i64, told: Told) {
+        self.people[slot].standing = standing;
+        self.changes.note(Noted::new(What::Left, slot, at, told));
+        for index in std::mem::take(&mut self.people[slot].memberships) {
+            self.end_membership(index as usize, at, told);
+        }
+        self.note_aliases(What::AliasRemoved, slot, at, told);
+    }
+
+    /// Somebody who left is a managed user again: same id, same aliases, but none of the memberships.
+    pub(crate) fn bring_back(&mut self, slot: usize, at: i64, news: News) {
+        let person = &mut self.people[slot];
+        person.standing = Standing::Managed;
+        person.modified_at = person.modified_at.max(at);
+        let told = self.note(news, at, Kind::NewUser, slot, NO_GROUP);
+        self.changes.note(Noted::new(What::Returned, slot, at, told));
+        self.note_aliases(What::AliasAdded, slot, at, told);
     }
 
     pub(crate) fn set_status(&mut self, slot: usize, status: Words, at: i64, news: News) {
-        self.people[slot].status = status;
-        self.edited(slot, at, news);
+        self.edit(slot, at, news, |person| person.status = status);
     }
 
     pub(crate) fn set_role(&mut self, slot: usize, role: Role, at: i64, news: News) {
+        let before = Columns::of(&self.people[slot]);
         self.people[slot].role = role;
-        self.note(news, at, Kind::ChangeAdminRole, slot, NO_GROUP);
+        let told = self.note(news, at, Kind::ChangeAdminRole, slot, NO_GROUP);
         self.edited(slot, at, news);
+        self.note_columns(before, slot, at, |_| told);
     }
 
     pub(crate) fn set_name(&mut self, slot: usize, name: &str, at: i64, news: News) {
         self.remember_names(slot, at);
-        self.people[slot].name = name.into();
-        self.edited(slot, at, news);
+        self.edit(slot, at, news, |person| person.name = name.into());
     }
 
     /// Any other field, through `change`.
     pub(crate) fn edit(&mut self, slot: usize, at: i64, news: News, change: impl FnOnce(&mut Person)) {
+        let before = Columns::of(&self.people[slot]);
         change(&mut self.people[slot]);
-        self.edited(slot, at, news);
+        let told = self.edited(slot, at, news);
+        self.note_columns(before, slot, at, |_| told);
     }
 
-    fn edited(&mut self, slot: usize, at: i64, news: News) {
+    /// An edit that changes nothing but `modified_at`, as an identity provider makes by the thousand.
+    pub(crate) fn edited(&mut self, slot: usize, at: i64, news: News) -> Told {
         let person = &mut self.people[slot];
         person.modified_at = person.modified_at.max(at);
-        self.note(news, at, Kind::EditUser, slot, NO_GROUP);
+        self.note(news, at, Kind::EditUser, slot, NO_GROUP)
+    }
+
+    pub(crate) fn note_columns(
+        &mut self,
+        before: Columns,
+        slot: usize,
+        at: i64,
+        told: impl Fn(&str) -> Told,
+    ) {
+        self.changes.note_columns(before, slot, &self.people[slot], at, told);
     }
 
     pub(crate) fn remember_names(&mut self, slot: usize, until: i64) {
@@ -68,36 +101,72 @@ impl World {
 
     // Aliases. Whether `modified_at` moves with them is not documented; here it does not, which is the harder case.
 
-    pub(crate) fn add_alias(&mut self, slot: usize, email: &str, is_confirmed: bool) -> u64 {
+    /// No event tells of it.
+    pub(crate) fn add_alias(&mut self, slot: usize, email: &str, is_confirmed: bool, at: i64) {
+        self.put_alias(slot, email, is_confirmed, at, Told::NOTHING);
+    }
+
+    fn put_alias(&mut self, slot: usize, email: &str, is_confirmed: bool, at: i64, told: Told) {
         self.aliases_added += 1;
-        let id = 600_000_000_000 + self.aliases_added;
-        self.people[slot].aliases.push(Alias { id, email: email.into(), is_confirmed });
-        id
+        let alias = Alias { id: 600_000_000_000 + self.aliases_added, email: email.into(), is_confirmed };
+        self.note_alias(What::AliasAdded, slot, &alias, at, told);
+        self.people[slot].aliases.push(alias);
     }
 
     pub(crate) fn confirm_alias(&mut self, slot: usize, which: usize, at: i64, news: News) {
-        self.people[slot].aliases[which].is_confirmed = true;
-        self.note(news, at, Kind::AliasConfirm, slot, NO_GROUP);
+        let told = self.note(news, at, Kind::AliasConfirm, slot, NO_GROUP);
+        let alias = &mut self.people[slot].aliases[which];
+        if !std::mem::replace(&mut alias.is_confirmed, true) {
+            let alias = alias.clone();
+            self.note_alias(What::AliasConfirmed, slot, &alias, at, told);
+        }
     }
 
     pub(crate) fn remove_alias(&mut self, slot: usize, which: usize, at: i64, news: News) {
-        self.people[slot].aliases.remove(which);
-        self.note(news, at, Kind::AliasRemove, slot, NO_GROUP);
+        let told = self.note(news, at, Kind::AliasRemove, slot, NO_GROUP);
+        let alias = self.people[slot].aliases.remove(which);
+        self.note_alias(What::AliasRemoved, slot, &alias, at, told);
     }
 
     /// The alias becomes the login, and the former login an alias.
     pub(crate) fn make_alias_primary(&mut self, slot: usize, which: usize, at: i64, news: News) {
-        self.swap_alias_and_login(slot, which, at, news);
+        let before = Columns::of(&self.people[slot]);
+        let told = self.swap_alias_and_login(slot, which, at, news);
         self.edited(slot, at, news);
+        self.note_columns(before, slot, at, |_| told);
     }
 
-    /// The same as a part of an edit that says so itself.
-    pub(crate) fn swap_alias_and_login(&mut self, slot: usize, which: usize, at: i64, news: News) {
+    /// The same as a part of an edit, which notes the new login itself.
+    pub(crate) fn swap_alias_and_login(&mut self, slot: usize, which: usize, at: i64, news: News) -> Told {
         self.remember_names(slot, at);
-        let email = self.people[slot].aliases.remove(which).email;
-        let old = std::mem::replace(&mut self.people[slot].login, email);
-        self.add_alias(slot, &old, true);
-        self.note(news, at, Kind::AliasPrimary, slot, NO_GROUP);
+        let told = self.note(news, at, Kind::AliasPrimary, slot, NO_GROUP);
+        let alias = self.people[slot].aliases.remove(which);
+        self.note_alias(What::AliasRemoved, slot, &alias, at, told);
+        let old = std::mem::replace(&mut self.people[slot].login, alias.email);
+        self.put_alias(slot, &old, true, at, told);
+        told
+    }
+
+    fn note_aliases(&mut self, what: What, slot: usize, at: i64, told: Told) {
+        for alias in self.people[slot].aliases.clone() {
+            self.note_alias(what, slot, &alias, at, told);
+        }
+    }
+
+    /// Notes what the lists will show: an alias that they leave out until it is confirmed is then added.
+    fn note_alias(&mut self, what: What, slot: usize, alias: &Alias, at: i64, told: Told) {
+        let what = match what {
+            What::AliasConfirmed if !self.config.list_unconfirmed_aliases => What::AliasAdded,
+            _ if !self.lists_alias(alias) => return,
+            what => what,
+        };
+        let email = || Some(Words::from(alias.email.to_string()));
+        let (old, new) = match what {
+            What::AliasAdded => (None, email()),
+            What::AliasRemoved => (email(), None),
+            _ => (Some("false".into()), Some("true".into())),
+        };
+        self.changes.note(Noted::new(what, slot, at, told).about(alias.id, old, new));
     }
 
     // Groups.
@@ -119,10 +188,10 @@ impl World {
     /// Deletes a group; its memberships go with it and no event names them.
     pub(crate) fn delete_group(&mut self, index: usize, at: i64, news: News) {
         self.groups[index].is_deleted = true;
+        let told = self.note_group(news, at, Kind::GroupDeletion, index);
         for membership in std::mem::take(&mut self.groups[index].memberships) {
-            self.memberships[membership as usize].is_removed = true;
+            self.end_membership(membership as usize, at, told);
         }
-        self.note_group(news, at, Kind::GroupDeletion, index);
     }
 
     // Memberships.
@@ -145,24 +214,42 @@ impl World {
             is_removed: false,
             shows_times: !chance::happens(self.config.seed, About::Membership, slot as u64, 0.5),
         });
-        self.note(news, at, Kind::GroupAddUser, slot, group as u32);
+        let told = self.note(news, at, Kind::GroupAddUser, slot, group as u32);
+        self.note_membership(What::GroupAdded, index, [None, Some(is_admin)], at, told);
         index
     }
 
     pub(crate) fn remove_member(&mut self, index: usize, at: i64, news: News) {
-        let membership = &mut self.memberships[index];
-        membership.is_removed = true;
-        let (slot, group) = (membership.person as usize, membership.group);
-        self.note(news, at, Kind::GroupRemoveUser, slot, group);
+        let Membership { person, group, .. } = self.memberships[index];
+        let told = self.note(news, at, Kind::GroupRemoveUser, person as usize, group);
+        self.end_membership(index, at, told);
     }
 
     pub(crate) fn set_group_admin(&mut self, index: usize, is_admin: bool, at: i64, news: News) {
         let membership = &mut self.memberships[index];
-        membership.is_admin = is_admin;
+        let was_admin = std::mem::replace(&mut membership.is_admin, is_admin);
         membership.modified_at = at as u32;
         let (slot, group) = (membership.person as usize, membership.group);
         let kind = if is_admin { Kind::GroupAdminCreated } else { Kind::GroupAdminDeleted };
-        self.note(news, at, kind, slot, group);
+        let told = self.note(news, at, kind, slot, group);
+        if was_admin != is_admin {
+            self.note_membership(What::RoleInGroup, index, [Some(was_admin), Some(is_admin)], at, told);
+        }
+    }
+
+    fn end_membership(&mut self, index: usize, at: i64, told: Told) {
+        let membership = &mut self.memberships[index];
+        let was_admin = membership.is_admin;
+        if !std::mem::replace(&mut membership.is_removed, true) {
+            self.note_membership(What::GroupRemoved, index, [Some(was_admin), None], at, told);
+        }
+    }
+
+    /// Notes a membership's change from one rank to another, whether it is that of a group admin or none at all.
+    fn note_membership(&mut self, what: What, index: usize, ranks: [Option<bool>; 2], at: i64, told: Told) {
+        let Membership { person, group, .. } = self.memberships[index];
+        let [old, new] = ranks.map(|is_admin| is_admin.map(rank).map(Words::from));
+        self.changes.note(Noted::new(what, person as usize, at, told).about(group.into(), old, new));
     }
 
     pub(super) fn link(&mut self, membership: Membership) -> usize {
@@ -171,11 +258,5 @@ impl World {
         self.groups[membership.group as usize].memberships.push(index as u32);
         self.memberships.push(membership);
         index
-    }
-
-    fn drop_memberships(&mut self, slot: usize) {
-        for index in std::mem::take(&mut self.people[slot].memberships) {
-            self.memberships[index as usize].is_removed = true;
-        }
     }
 }
