@@ -29,6 +29,11 @@ pub enum Act {
         /// `false` lets the feed speak again; nothing is lost.
         silent: bool,
     },
+    /// From now on this much changes on a stepped day; see [`crate::Config::change_scale`].
+    SetChangeScale {
+        /// 1.0 is usual, 0.0 lets the enterprise come to rest.
+        scale: f64,
+    },
     /// Deletes people.
     DeleteUsers {
         /// How many.
@@ -111,6 +116,10 @@ impl Stage<'_> {
             }
             Act::SilenceFeed { silent } => {
                 self.world.feed_is_silent = *silent;
+                Vec::new()
+            }
+            Act::SetChangeScale { scale } => {
+                self.world.change_scale = *scale;
                 Vec::new()
             }
             Act::DeleteUsers { count, announced } => {

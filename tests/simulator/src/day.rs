@@ -3,6 +3,7 @@
 //! Rates are shares of the enterprise per weekday with a floor, so that a demo of a hundred people sees something every
 //! week and a hundred thousand do not turn over in a month. Weekends have a seventh of it.
 
+use chrono::{DateTime, NaiveDate};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,7 @@ fn one_day(world: &mut World, done: &mut Stepped) {
         busy: if is_weekend(start + DAY_SECS / 2) { 0.15 } else { 1.0 },
         start,
         end: start + DAY_SECS,
+        rest_from: rest_from(&world.config.holidays, start),
         done,
         world,
     };
@@ -78,6 +80,8 @@ struct Day<'a> {
     busy: f64,
     start: i64,
     end: i64,
+    /// From here to the end of the day it is a holiday.
+    rest_from: i64,
     done: &'a mut Stepped,
     world: &'a mut World,
 }
@@ -154,6 +158,9 @@ impl Day<'_> {
     fn joins(&mut self, news: News) {
         let slot = self.world.people.len();
         let at = self.moment();
+        if at >= self.rest_from {
+            return;
+        }
         let person = people::newcomer(&mut self.rng, &self.world.config, slot, at);
         self.world.join(person, news);
         if self.world.groups.get(BIG_INDEX).is_some_and(groups::Group::is_walkable)
@@ -210,18 +217,20 @@ impl Day<'_> {
         for _ in 0..self.times(0.0005 * per_group, 0.05) {
             let (at, news, index) = (self.moment(), self.announced(), self.world.groups.len());
             let name = groups::new_name(&mut self.rng, index);
-            self.world.add_group(&name, at, news);
+            if at < self.rest_from {
+                self.world.add_group(&name, at, news);
+            }
         }
         for _ in 0..self.times(0.0005 * per_group, 0.05) {
             let (at, news) = (self.moment(), self.announced());
-            if let Some(index) = self.a_group() {
+            if let Some(index) = self.a_group().filter(|_| at < self.rest_from) {
                 let name = groups::new_name(&mut self.rng, index) + " (renamed)";
                 self.world.rename_group(index, &name, at, news);
             }
         }
         for _ in 0..self.times(0.0002 * per_group, 0.03) {
             let (at, news) = (self.moment(), self.announced());
-            if let Some(index) = self.a_group().filter(|index| *index != BIG_INDEX) {
+            if let Some(index) = self.a_group().filter(|index| *index != BIG_INDEX && at < self.rest_from) {
                 self.done.silent_changes += self.world.groups[index].memberships.len() as u64;
                 self.world.delete_group(index, at, news);
             }
@@ -291,7 +300,11 @@ impl Day<'_> {
                 continue;
             }
             let subject = slot as u32;
-            let at = working_time(&mut self.rng, from, until) as u32;
+            let at = working_time(&mut self.rng, from, until);
+            if at >= self.rest_from {
+                continue;
+            }
+            let at = at as u32;
             let (kind, form) = if quiet {
                 (Kind::TokenCreate, Form::Full)
             } else {
@@ -318,7 +331,8 @@ impl Day<'_> {
     }
 
     fn storage_drifts(&mut self) {
-        for _ in 0..self.times(0.05, 1.0) {
+        let expected = self.expected(0.05, 1.0);
+        for _ in 0..self.whole(expected) {
             let by = self.rng.random_range(-50_000_000..200_000_000i64);
             self.with_somebody(|day, slot, _| {
                 let person = &mut day.world.people[slot];
@@ -329,9 +343,18 @@ impl Day<'_> {
 
     // Chance.
 
-    /// How often something with this share of people per weekday (and this floor) happens today.
+    /// How often a change with this share of people per weekday (and this floor) happens today.
     fn times(&mut self, share: f64, floor: f64) -> u32 {
-        let expected = if self.live < 1.0 { 0.0 } else { (share * self.live + floor) * self.busy };
+        // A scale from outside may be anything.
+        let expected = self.expected(share, floor) * self.world.change_scale.clamp(0.0, 1000.0);
+        self.whole(if expected.is_nan() { 0.0 } else { expected })
+    }
+
+    fn expected(&self, share: f64, floor: f64) -> f64 {
+        if self.live < 1.0 { 0.0 } else { (share * self.live + floor) * self.busy }
+    }
+
+    fn whole(&mut self, expected: f64) -> u32 {
         expected as u32 + u32::from(self.rng.random_bool(expected.fract()))
     }
 
@@ -347,6 +370,9 @@ impl Day<'_> {
     fn with_somebody(&mut self, act: impl FnOnce(&mut Self, usize, i64)) {
         let at = self.moment();
         for _ in 0..32 {
+            if at >= self.rest_from {
+                return;
+            }
             let slot = self.rng.random_range(0..self.world.people.len());
             let person = &self.world.people[slot];
             if person.is_ordinary() && person.created_at <= self.start {
@@ -378,9 +404,24 @@ impl Day<'_> {
     }
 }
 
+/// When the holiday begins that the day from `start` on runs into: at once, at midnight, or never.
+fn rest_from(holidays: &[NaiveDate], start: i64) -> i64 {
+    let is_holiday = |at: i64| {
+        let date = DateTime::from_timestamp(at, 0).map(|time| time.date_naive());
+        date.is_some_and(|date| holidays.contains(&date))
+    };
+    let midnight = (start.div_euclid(DAY_SECS) + 1) * DAY_SECS;
+    match (is_holiday(start), is_holiday(midnight)) {
+        (true, _) => start,
+        (_, true) => midnight,
+        _ => i64::MAX,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change_log::true_changes;
     use crate::config::Config;
 
     #[test]
@@ -402,6 +443,59 @@ mod tests {
         // The first step is a Monday; the sixth a Saturday.
         let logins: Vec<u64> = (0..7).map(|_| step(&mut world, 1).logins).collect();
         assert!(logins[5] * 3 < logins[1], "{logins:?}");
+    }
+
+    fn changes_of(world: &mut World, days: u32) -> (Stepped, usize) {
+        let before = true_changes(world).len();
+        let done = step(world, days);
+        (done, true_changes(world).len() - before)
+    }
+
+    #[test]
+    fn an_enterprise_comes_to_rest_and_wakes_up() {
+        let config =
+            Config { users: 800, change_scale: 0.0, directory_push_every_days: Some(3), ..Config::default() };
+        let mut world = World::new(config);
+        let used = |world: &World| world.people.iter().map(|person| person.space_used).sum::<i64>();
+        let before = used(&world);
+        let (done, changes) = changes_of(&mut world, 5);
+        assert_eq!((done.joined, done.left, done.silent_changes, changes), (0, 0, 0, 0));
+        assert!(done.logins > 100 && done.other_events > 300 && used(&world) != before, "{done:?}");
+        world.change_scale = 1.0;
+        let usual = changes_of(&mut world, 10).1;
+        world.change_scale = 8.0;
+        let many = changes_of(&mut world, 10).1;
+        assert!(usual > 20 && many > usual * 3, "{usual} and {many}");
+        for nonsense in [-1.0, f64::NAN] {
+            world.change_scale = nonsense;
+            assert_eq!(changes_of(&mut world, 3).1, 0);
+        }
+    }
+
+    #[test]
+    fn nobody_works_on_a_holiday() {
+        let date = |day| NaiveDate::from_ymd_opt(2026, 3, day).expect("a date");
+        // Thursday, in a year of days that begin at six in the morning UTC.
+        let holidays = vec![date(5)];
+        let config = Config {
+            users: 3_000,
+            change_scale: 5.0,
+            directory_push_every_days: Some(1),
+            holidays,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let before = world.log.all().len();
+        step(&mut world, 3);
+        let (done, changes) = changes_of(&mut world, 1);
+        assert_eq!((done.logins, done.joined, changes), (0, 0, 0));
+        assert!(done.other_events > 1000, "the directory goes on pushing");
+        assert!(changes_of(&mut world, 1).1 > 20);
+        let (from, to) = (1_772_668_800, 1_772_755_200);
+        assert_eq!(rest_from(&world.config.holidays, from - 3600), from);
+        let on_the_date = |event: &&Event| (from..to).contains(&i64::from(event.at));
+        let mut there = world.log.all()[before..].iter().filter(on_the_date);
+        assert!(there.all(|event| event.kind == Kind::EditUser && event.actor == Actor::Service));
     }
 
     #[test]

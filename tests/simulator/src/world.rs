@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) days_stepped: u32,
     /// Acts so far, which chance is drawn by.
     pub(crate) acts: u64,
+    /// How much changes on a day, 1.0 being usual.
+    pub(crate) change_scale: f64,
     /// Share of people whom user lists leave out.
     pub(crate) hidden_share: f64,
     /// Whether the admin streams keep silent.
@@ -83,6 +85,7 @@ impl World {
             pictures: HashMap::new(),
             days_stepped: 0,
             acts: 0,
+            change_scale: config.change_scale,
             hidden_share: 0.0,
             feed_is_silent: false,
             pending: Vec::new(),
