@@ -3,10 +3,13 @@
 //! Rates are shares of the enterprise per weekday with a floor, so that a demo of a hundred people sees something every
 //! week and a hundred thousand do not turn over in a month. Weekends have a seventh of it.
 
-use chrono::{DateTime, NaiveDate};
+mod draws;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+use draws::rest_from;
 
 use crate::chance::{self, About};
 use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
@@ -340,86 +343,12 @@ impl Day<'_> {
             });
         }
     }
-
-    // Chance.
-
-    /// How often a change with this share of people per weekday (and this floor) happens today.
-    fn times(&mut self, share: f64, floor: f64) -> u32 {
-        // A scale from outside may be anything.
-        let expected = self.expected(share, floor) * self.world.change_scale.clamp(0.0, 1000.0);
-        self.whole(if expected.is_nan() { 0.0 } else { expected })
-    }
-
-    fn expected(&self, share: f64, floor: f64) -> f64 {
-        if self.live < 1.0 { 0.0 } else { (share * self.live + floor) * self.busy }
-    }
-
-    fn whole(&mut self, expected: f64) -> u32 {
-        expected as u32 + u32::from(self.rng.random_bool(expected.fract()))
-    }
-
-    fn moment(&mut self) -> i64 {
-        working_time(&mut self.rng, self.start + 1200, self.end)
-    }
-
-    fn announced(&mut self) -> News {
-        News::By(an_admin(&mut self.rng, &self.admins))
-    }
-
-    /// Does something to an ordinary person who was there when the day began.
-    fn with_somebody(&mut self, act: impl FnOnce(&mut Self, usize, i64)) {
-        let at = self.moment();
-        for _ in 0..32 {
-            if at >= self.rest_from {
-                return;
-            }
-            let slot = self.rng.random_range(0..self.world.people.len());
-            let person = &self.world.people[slot];
-            if person.is_ordinary() && person.created_at <= self.start {
-                return act(self, slot, at);
-            }
-        }
-    }
-
-    fn a_group(&mut self) -> Option<usize> {
-        let count = self.world.groups.len();
-        (0..8).find_map(|_| {
-            let index = self.rng.random_range(0..count.max(1));
-            self.world.groups.get(index).filter(|group| group.is_walkable()).map(|_| index)
-        })
-    }
-
-    fn a_membership(&mut self, slot: usize) -> Option<usize> {
-        let mine = &self.world.people[slot].memberships;
-        if mine.is_empty() {
-            return None;
-        }
-        let index = mine[self.rng.random_range(0..mine.len())] as usize;
-        (!self.world.memberships[index].is_removed).then_some(index)
-    }
-
-    fn new_address(&mut self, slot: usize) -> String {
-        let local = self.world.people[slot].login.split('@').next().unwrap_or_default().to_owned();
-        format!("{local}+{}@{}", self.rng.random_range(100..1_000_000), self.world.config.login_domain)
-    }
-}
-
-/// When the holiday begins that the day from `start` on runs into: at once, at midnight, or never.
-fn rest_from(holidays: &[NaiveDate], start: i64) -> i64 {
-    let is_holiday = |at: i64| {
-        let date = DateTime::from_timestamp(at, 0).map(|time| time.date_naive());
-        date.is_some_and(|date| holidays.contains(&date))
-    };
-    let midnight = (start.div_euclid(DAY_SECS) + 1) * DAY_SECS;
-    match (is_holiday(start), is_holiday(midnight)) {
-        (true, _) => start,
-        (_, true) => midnight,
-        _ => i64::MAX,
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
     use crate::change_log::true_changes;
     use crate::config::Config;
