@@ -3,16 +3,17 @@
 //!
 //! They happen at the simulated now, through the same verbs as the stepped days.
 
-use rand::{Rng, SeedableRng};
+mod stage;
+
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use stage::Stage;
 
 use crate::chance::{self, About};
-use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
-use crate::groups::BIG_INDEX;
-use crate::history::{admins, an_admin};
-use crate::people::Words;
-use crate::world::{News, World};
+use crate::world::World;
 
 /// One act. [`crate::Running::act`] and `POST /_simulator/act` answer with the ids it touched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +81,45 @@ pub enum Act {
         /// Whether an EDIT_USER event follows.
         announced: bool,
     },
+    /// Somebody's account is edited; a body that Box would refuse does nothing.
+    EditUser {
+        /// Whose.
+        user_id: String,
+        /// What `PUT /users/{id}` takes, e.g. `{"name":"New Name","job_title":"Cook"}`.
+        body: Value,
+        /// Whether EDIT_USER (and CHANGE_ADMIN_ROLE, EMAIL_ALIAS_PRIMARY where they belong) follows. `modified_at` moves
+        /// anyway.
+        announced: bool,
+    },
+    /// Somebody joins a group, as an ordinary member; whoever is in it already is left alone.
+    AddMember {
+        /// Who.
+        user_id: String,
+        /// Which group; nobody is put into the all-users group.
+        group_id: String,
+        /// Whether GROUP_ADD_USER follows.
+        announced: bool,
+    },
+    /// Somebody leaves a group.
+    RemoveMember {
+        /// Who.
+        user_id: String,
+        /// Which group.
+        group_id: String,
+        /// Whether GROUP_REMOVE_USER follows.
+        announced: bool,
+    },
+    /// A member becomes a group admin, or is one no longer.
+    SetGroupAdmin {
+        /// Who.
+        user_id: String,
+        /// Of which group.
+        group_id: String,
+        /// The new rank; somebody who has it already is left alone.
+        is_admin: bool,
+        /// Whether GROUP_ADMIN_CREATED or GROUP_ADMIN_DELETED follows.
+        announced: bool,
+    },
     /// Somebody gets another alias, of which no event tells.
     AddAlias {
         /// Who.
@@ -88,6 +128,33 @@ pub enum Act {
         email: String,
         /// Whether it works already.
         is_confirmed: bool,
+    },
+    /// An alias starts to work.
+    ConfirmAlias {
+        /// Whose.
+        user_id: String,
+        /// Which.
+        alias_id: String,
+        /// Whether its owner does it, with EMAIL_ALIAS_CONFIRM, or an admin, of which no event tells.
+        announced: bool,
+    },
+    /// An alias is removed.
+    RemoveAlias {
+        /// Whose.
+        user_id: String,
+        /// Which.
+        alias_id: String,
+        /// Whether EMAIL_ALIAS_REMOVE follows.
+        announced: bool,
+    },
+    /// A confirmed alias becomes the login, and the login an alias under a new id.
+    MakeAliasPrimary {
+        /// Whose.
+        user_id: String,
+        /// Which.
+        alias_id: String,
+        /// Whether EMAIL_ALIAS_PRIMARY and EDIT_USER follow.
+        announced: bool,
     },
 }
 
@@ -99,121 +166,6 @@ pub(crate) fn act(world: &mut World, act: &Act) -> Vec<String> {
     let touched = stage.play(act);
     world.publish();
     touched
-}
-
-struct Stage<'a> {
-    rng: ChaCha8Rng,
-    world: &'a mut World,
-}
-
-impl Stage<'_> {
-    fn play(&mut self, act: &Act) -> Vec<String> {
-        let now = self.world.now;
-        match act {
-            Act::HideUsers { share } => {
-                self.world.hidden_share = *share;
-                Vec::new()
-            }
-            Act::SilenceFeed { silent } => {
-                self.world.feed_is_silent = *silent;
-                Vec::new()
-            }
-            Act::SetChangeScale { scale } => {
-                self.world.change_scale = *scale;
-                Vec::new()
-            }
-            Act::DeleteUsers { count, announced } => {
-                let news = self.news(*announced);
-                self.some_people(*count, |world, slot| world.delete(slot, now, news))
-            }
-            Act::RollOutUsers { count } => self.some_people(*count, |world, slot| world.roll_out(slot, now)),
-            Act::ReturnUsers { user_ids, announced } => {
-                let news = self.news(*announced);
-                let is_back = |user_id: &&String| self.brings_back(user_id, now, news);
-                user_ids.iter().filter(is_back).cloned().collect()
-            }
-            Act::DeleteGroups { count, announced } => {
-                let news = self.news(*announced);
-                let walkable =
-                    |world: &World, index: usize| index > BIG_INDEX && world.groups[index].is_walkable();
-                let candidates = (0..self.world.groups.len()).filter(|index| walkable(self.world, *index));
-                let chosen = self.draw(candidates.collect(), *count);
-                chosen.iter().for_each(|index| self.world.delete_group(*index, now, news));
-                chosen.iter().map(|index| self.world.groups[*index].id.to_string()).collect()
-            }
-            Act::PushDirectory { share } => {
-                let count = (self.world.managed().count() as f64 * share).round() as u32;
-                let news = News::By(Actor::Service);
-                self.some_people(count, |world, slot| _ = world.edited(slot, now, news))
-            }
-            Act::Login { user_id } => self.one_person(user_id, |world, slot| {
-                let (subject, actor) = (slot as u32, Actor::Person(slot as u32));
-                let at = now as u32;
-                world.happened(Event {
-                    at,
-                    kind: Kind::Login,
-                    form: Form::Full,
-                    subject,
-                    actor,
-                    group: NO_GROUP,
-                });
-            }),
-            Act::SetStatus { user_id, status, announced } => {
-                let news = self.news(*announced);
-                let status: Words = status.clone().into();
-                self.one_person(user_id, |world, slot| world.set_status(slot, status, now, news))
-            }
-            Act::AddAlias { user_id, email, is_confirmed } => self.one_person(user_id, |world, slot| {
-                world.add_alias(slot, email, *is_confirmed, now);
-            }),
-        }
-    }
-
-    fn news(&mut self, announced: bool) -> News {
-        let admins = admins(&self.world.people);
-        if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
-    }
-
-    fn brings_back(&mut self, user_id: &str, at: i64, news: News) -> bool {
-        let Some(slot) = self.slot(user_id) else { return false };
-        let person = &self.world.people[slot];
-        let has_left = !person.is_managed();
-        let mut addresses =
-            std::iter::once(&person.login).chain(person.aliases.iter().map(|alias| &alias.email));
-        let is_free = !addresses.any(|email| self.world.is_taken_by_another(slot, email));
-        if has_left && is_free {
-            self.world.bring_back(slot, at, news);
-        }
-        has_left && is_free
-    }
-
-    fn slot(&self, user_id: &str) -> Option<usize> {
-        self.world.slot_by_id(user_id.parse().ok()?)
-    }
-
-    fn some_people(&mut self, count: u32, mut change: impl FnMut(&mut World, usize)) -> Vec<String> {
-        let ordinary = self.world.managed().filter(|(_, person)| person.is_ordinary()).map(|(slot, _)| slot);
-        let chosen = self.draw(ordinary.collect(), count);
-        chosen.iter().for_each(|slot| change(self.world, *slot));
-        chosen.iter().map(|slot| self.world.people[*slot].id.to_string()).collect()
-    }
-
-    fn one_person(&mut self, user_id: &str, change: impl FnOnce(&mut World, usize)) -> Vec<String> {
-        let Some(slot) = self.slot(user_id).filter(|slot| self.world.people[*slot].is_managed()) else {
-            return Vec::new();
-        };
-        change(self.world, slot);
-        vec![user_id.to_owned()]
-    }
-
-    /// `count` of the candidates, in their order.
-    fn draw(&mut self, mut candidates: Vec<usize>, count: u32) -> Vec<usize> {
-        while candidates.len() > count as usize {
-            candidates.swap_remove(self.rng.random_range(0..candidates.len()));
-        }
-        candidates.sort_unstable();
-        candidates
-    }
 }
 
 #[cfg(test)]
