@@ -1,5 +1,6 @@
 //! The verbs of an administrator who writes: making accounts, changing several things at once, logins and aliases.
 
+use crate::change_log::{Columns, LOGIN, ROLE, Told};
 use crate::changes::Change;
 use crate::errors::ApiError;
 use crate::events::{Kind, NO_GROUP};
@@ -40,11 +41,13 @@ impl World {
     /// Changes an account as a checked body says: one EDIT_USER however many fields, and none for leaving the enterprise.
     pub(crate) fn update(&mut self, slot: usize, mut change: Change, news: News) -> Result<(), ApiError> {
         let now = self.now;
+        let before = Columns::of(&self.people[slot]);
+        let (mut login_told, mut role_told, mut edit_told) = (Told::NOTHING, Told::NOTHING, Told::NOTHING);
         let new_login =
             change.login.take().filter(|login| !login.eq_ignore_ascii_case(&self.people[slot].login));
         let edits = change.edits() || new_login.is_some();
         if let Some(login) = new_login {
-            self.change_login(slot, &login, news)?;
+            login_told = self.change_login(slot, &login, news)?;
         }
         let new_name = change.name.take().filter(|name| **name != *self.people[slot].name);
         if let Some(name) = new_name {
@@ -53,32 +56,37 @@ impl World {
         }
         if let Some(role) = change.role.filter(|role| *role != self.people[slot].role) {
             self.people[slot].role = role;
-            self.note(news, now, Kind::ChangeAdminRole, slot, NO_GROUP);
+            role_told = self.note(news, now, Kind::ChangeAdminRole, slot, NO_GROUP);
         }
         let rolls_out = change.rolls_out;
         if edits {
-            self.edit(slot, now, news, |person| change.apply(person));
+            change.apply(&mut self.people[slot]);
+            edit_told = self.edited(slot, now, news);
         }
+        self.note_columns(before, slot, now, |column| match column {
+            LOGIN => login_told.or(edit_told),
+            ROLE => role_told.or(edit_told),
+            _ => edit_told,
+        });
         if rolls_out {
-            self.roll_out(slot);
+            self.roll_out(slot, now);
         }
         Ok(())
     }
 
     /// An alias becomes the login and the login an alias; another address of the enterprise takes its place without.
-    fn change_login(&mut self, slot: usize, login: &str, news: News) -> Result<(), ApiError> {
+    fn change_login(&mut self, slot: usize, login: &str, news: News) -> Result<Told, ApiError> {
         let is_it = |email: &str| email.eq_ignore_ascii_case(login);
         let alias = self.people[slot].aliases.iter().position(|alias| is_it(&alias.email));
         match alias {
             Some(which) if self.people[slot].aliases[which].is_confirmed => {
-                self.swap_alias_and_login(slot, which, self.now, news);
-                Ok(())
+                Ok(self.swap_alias_and_login(slot, which, self.now, news))
             }
             None if self.is_taken(login) => Err(login_used()),
             None if self.is_own_domain(login) => {
                 self.remember_names(slot, self.now);
                 self.people[slot].login = login.into();
-                Ok(())
+                Ok(Told::NOTHING)
             }
             _ => {
                 let text = "The address must be confirmed before it can become the login";
@@ -89,12 +97,12 @@ impl World {
 
     /// Whether anybody signs in with the address, in this enterprise or elsewhere.
     pub(crate) fn is_taken(&self, email: &str) -> bool {
-        let signs_in = |person: &Person| {
-            !matches!(person.standing, Standing::Deleted { .. })
-                && (person.login.eq_ignore_ascii_case(email)
-                    || person.aliases.iter().any(|alias| alias.email.eq_ignore_ascii_case(email)))
-        };
-        self.people.iter().chain(&self.externals).chain([&self.service]).any(signs_in)
+        self.people.iter().chain(&self.externals).chain([&self.service]).any(|person| signs_in(person, email))
+    }
+
+    /// Whether anybody but the person in `slot` does.
+    pub(crate) fn is_taken_by_another(&self, slot: usize, email: &str) -> bool {
+        self.people.iter().enumerate().any(|(other, person)| other != slot && signs_in(person, email))
     }
 
     /// Whether the domain of an address is verified for the enterprise.
@@ -102,6 +110,12 @@ impl World {
         let domain = email.rsplit('@').next().unwrap_or_default();
         domain.eq_ignore_ascii_case(&self.config.login_domain)
     }
+}
+
+fn signs_in(person: &Person, email: &str) -> bool {
+    !matches!(person.standing, Standing::Deleted { .. })
+        && (person.login.eq_ignore_ascii_case(email)
+            || person.aliases.iter().any(|alias| alias.email.eq_ignore_ascii_case(email)))
 }
 
 /// 409: somebody has the address already.
@@ -159,8 +173,8 @@ mod tests {
         let mut world = world();
         let old = world.people[5].login.clone();
         world.people[5].aliases.clear();
-        world.add_alias(5, "maiden@acme.test", true);
-        world.add_alias(5, "later@acme.test", false);
+        world.add_alias(5, "maiden@acme.test", true, 0);
+        world.add_alias(5, "later@acme.test", false, 0);
         let told = news_of(&mut world, |world| {
             world.update(5, change(json!({"login": "Maiden@acme.test"})), BY_APP).expect("a confirmed alias");
         });

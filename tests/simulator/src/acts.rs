@@ -3,16 +3,17 @@
 //!
 //! They happen at the simulated now, through the same verbs as the stepped days.
 
-use rand::{Rng, SeedableRng};
+mod stage;
+
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use stage::Stage;
 
 use crate::chance::{self, About};
-use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
-use crate::groups::BIG_INDEX;
-use crate::history::{admins, an_admin};
-use crate::people::Words;
-use crate::world::{News, World};
+use crate::world::World;
 
 /// One act. [`crate::Running::act`] and `POST /_simulator/act` answer with the ids it touched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,11 @@ pub enum Act {
         /// `false` lets the feed speak again; nothing is lost.
         silent: bool,
     },
+    /// From now on this much changes on a stepped day; see [`crate::Config::change_scale`].
+    SetChangeScale {
+        /// 1.0 is usual, 0.0 lets the enterprise come to rest.
+        scale: f64,
+    },
     /// Deletes people.
     DeleteUsers {
         /// How many.
@@ -40,6 +46,14 @@ pub enum Act {
     RollOutUsers {
         /// How many.
         count: u32,
+    },
+    /// Accounts that were deleted or rolled out are managed users again, under their old ids and with their old aliases,
+    /// but in no group. Whose address somebody else has meanwhile stays away.
+    ReturnUsers {
+        /// Who.
+        user_ids: Vec<String>,
+        /// Whether NEW_USER events follow.
+        announced: bool,
     },
     /// Deletes groups with all their memberships.
     DeleteGroups {
@@ -67,6 +81,45 @@ pub enum Act {
         /// Whether an EDIT_USER event follows.
         announced: bool,
     },
+    /// Somebody's account is edited; a body that Box would refuse does nothing.
+    EditUser {
+        /// Whose.
+        user_id: String,
+        /// What `PUT /users/{id}` takes, e.g. `{"name":"New Name","job_title":"Cook"}`.
+        body: Value,
+        /// Whether EDIT_USER (and CHANGE_ADMIN_ROLE, EMAIL_ALIAS_PRIMARY where they belong) follows. `modified_at` moves
+        /// anyway.
+        announced: bool,
+    },
+    /// Somebody joins a group, as an ordinary member; whoever is in it already is left alone.
+    AddMember {
+        /// Who.
+        user_id: String,
+        /// Which group; nobody is put into the all-users group.
+        group_id: String,
+        /// Whether GROUP_ADD_USER follows.
+        announced: bool,
+    },
+    /// Somebody leaves a group.
+    RemoveMember {
+        /// Who.
+        user_id: String,
+        /// Which group.
+        group_id: String,
+        /// Whether GROUP_REMOVE_USER follows.
+        announced: bool,
+    },
+    /// A member becomes a group admin, or is one no longer.
+    SetGroupAdmin {
+        /// Who.
+        user_id: String,
+        /// Of which group.
+        group_id: String,
+        /// The new rank; somebody who has it already is left alone.
+        is_admin: bool,
+        /// Whether GROUP_ADMIN_CREATED or GROUP_ADMIN_DELETED follows.
+        announced: bool,
+    },
     /// Somebody gets another alias, of which no event tells.
     AddAlias {
         /// Who.
@@ -75,6 +128,33 @@ pub enum Act {
         email: String,
         /// Whether it works already.
         is_confirmed: bool,
+    },
+    /// An alias starts to work.
+    ConfirmAlias {
+        /// Whose.
+        user_id: String,
+        /// Which.
+        alias_id: String,
+        /// Whether its owner does it, with EMAIL_ALIAS_CONFIRM, or an admin, of which no event tells.
+        announced: bool,
+    },
+    /// An alias is removed.
+    RemoveAlias {
+        /// Whose.
+        user_id: String,
+        /// Which.
+        alias_id: String,
+        /// Whether EMAIL_ALIAS_REMOVE follows.
+        announced: bool,
+    },
+    /// A confirmed alias becomes the login, and the login an alias under a new id.
+    MakeAliasPrimary {
+        /// Whose.
+        user_id: String,
+        /// Which.
+        alias_id: String,
+        /// Whether EMAIL_ALIAS_PRIMARY and EDIT_USER follow.
+        announced: bool,
     },
 }
 
@@ -86,94 +166,6 @@ pub(crate) fn act(world: &mut World, act: &Act) -> Vec<String> {
     let touched = stage.play(act);
     world.publish();
     touched
-}
-
-struct Stage<'a> {
-    rng: ChaCha8Rng,
-    world: &'a mut World,
-}
-
-impl Stage<'_> {
-    fn play(&mut self, act: &Act) -> Vec<String> {
-        let now = self.world.now;
-        match act {
-            Act::HideUsers { share } => {
-                self.world.hidden_share = *share;
-                Vec::new()
-            }
-            Act::SilenceFeed { silent } => {
-                self.world.feed_is_silent = *silent;
-                Vec::new()
-            }
-            Act::DeleteUsers { count, announced } => {
-                let news = self.news(*announced);
-                self.some_people(*count, |world, slot| world.delete(slot, now, news))
-            }
-            Act::RollOutUsers { count } => self.some_people(*count, World::roll_out),
-            Act::DeleteGroups { count, announced } => {
-                let news = self.news(*announced);
-                let walkable =
-                    |world: &World, index: usize| index > BIG_INDEX && world.groups[index].is_walkable();
-                let candidates = (0..self.world.groups.len()).filter(|index| walkable(self.world, *index));
-                let chosen = self.draw(candidates.collect(), *count);
-                chosen.iter().for_each(|index| self.world.delete_group(*index, now, news));
-                chosen.iter().map(|index| self.world.groups[*index].id.to_string()).collect()
-            }
-            Act::PushDirectory { share } => {
-                let count = (self.world.managed().count() as f64 * share).round() as u32;
-                let news = News::By(Actor::Service);
-                self.some_people(count, |world, slot| world.edit(slot, now, news, |_| {}))
-            }
-            Act::Login { user_id } => self.one_person(user_id, |world, slot| {
-                let (subject, actor) = (slot as u32, Actor::Person(slot as u32));
-                let at = now as u32;
-                world.happened(Event {
-                    at,
-                    kind: Kind::Login,
-                    form: Form::Full,
-                    subject,
-                    actor,
-                    group: NO_GROUP,
-                });
-            }),
-            Act::SetStatus { user_id, status, announced } => {
-                let news = self.news(*announced);
-                let status: Words = status.clone().into();
-                self.one_person(user_id, |world, slot| world.set_status(slot, status, now, news))
-            }
-            Act::AddAlias { user_id, email, is_confirmed } => self.one_person(user_id, |world, slot| {
-                world.add_alias(slot, email, *is_confirmed);
-            }),
-        }
-    }
-
-    fn news(&mut self, announced: bool) -> News {
-        let admins = admins(&self.world.people);
-        if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
-    }
-
-    fn some_people(&mut self, count: u32, mut change: impl FnMut(&mut World, usize)) -> Vec<String> {
-        let ordinary = self.world.managed().filter(|(_, person)| person.is_ordinary()).map(|(slot, _)| slot);
-        let chosen = self.draw(ordinary.collect(), count);
-        chosen.iter().for_each(|slot| change(self.world, *slot));
-        chosen.iter().map(|slot| self.world.people[*slot].id.to_string()).collect()
-    }
-
-    fn one_person(&mut self, user_id: &str, change: impl FnOnce(&mut World, usize)) -> Vec<String> {
-        let slot = user_id.parse().ok().and_then(|id| self.world.slot_by_id(id));
-        let Some(slot) = slot.filter(|slot| self.world.people[*slot].is_managed()) else { return Vec::new() };
-        change(self.world, slot);
-        vec![user_id.to_owned()]
-    }
-
-    /// `count` of the candidates, in their order.
-    fn draw(&mut self, mut candidates: Vec<usize>, count: u32) -> Vec<usize> {
-        while candidates.len() > count as usize {
-            candidates.swap_remove(self.rng.random_range(0..candidates.len()));
-        }
-        candidates.sort_unstable();
-        candidates
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Fault;
@@ -29,6 +29,13 @@ pub struct Config {
     /// On every n-th stepped day half of all users get an EDIT_USER and a new `modified_at`, as an identity provider
     /// pushing attributes does. `None`: never.
     pub directory_push_every_days: Option<u32>,
+
+    /// How much changes on a stepped day: 1.0 is the usual rate, 0.0 an enterprise at rest, where nobody joins, leaves, moves
+    /// or changes, while logins, storage and directory pushes go on. [`crate::Act::SetChangeScale`] sets it later.
+    pub change_scale: f64,
+    /// Dates (UTC) on which nobody signs in and nobody changes anything; a stepped day that begins on one is quiet to its
+    /// end. Directory pushes go on.
+    pub holidays: Vec<NaiveDate>,
 
     /// The enterprise's id; also the only enterprise subject that gets a token.
     pub enterprise_id: String,
@@ -156,6 +163,8 @@ impl Default for Config {
             logins: None,
             login_days: 365,
             directory_push_every_days: None,
+            change_scale: 1.0,
+            holidays: Vec::new(),
             enterprise_id: "900000001".to_owned(),
             enterprise_name: "Acme Simulated".to_owned(),
             login_domain: "acme.test".to_owned(),

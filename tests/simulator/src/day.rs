@@ -3,9 +3,13 @@
 //! Rates are shares of the enterprise per weekday with a floor, so that a demo of a hundred people sees something every
 //! week and a hundred thousand do not turn over in a month. Weekends have a seventh of it.
 
+mod draws;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+use draws::rest_from;
 
 use crate::chance::{self, About};
 use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
@@ -54,6 +58,7 @@ fn one_day(world: &mut World, done: &mut Stepped) {
         busy: if is_weekend(start + DAY_SECS / 2) { 0.15 } else { 1.0 },
         start,
         end: start + DAY_SECS,
+        rest_from: rest_from(&world.config.holidays, start),
         done,
         world,
     };
@@ -78,6 +83,8 @@ struct Day<'a> {
     busy: f64,
     start: i64,
     end: i64,
+    /// From here to the end of the day it is a holiday.
+    rest_from: i64,
     done: &'a mut Stepped,
     world: &'a mut World,
 }
@@ -100,8 +107,8 @@ impl Day<'_> {
             });
         }
         for _ in 0..self.times(0.000_02, 0.02) {
-            self.with_somebody(|day, slot, _| {
-                day.world.roll_out(slot);
+            self.with_somebody(|day, slot, at| {
+                day.world.roll_out(slot, at);
                 day.done.left += 1;
                 day.done.silent_changes += 1;
             });
@@ -154,6 +161,9 @@ impl Day<'_> {
     fn joins(&mut self, news: News) {
         let slot = self.world.people.len();
         let at = self.moment();
+        if at >= self.rest_from {
+            return;
+        }
         let person = people::newcomer(&mut self.rng, &self.world.config, slot, at);
         self.world.join(person, news);
         if self.world.groups.get(BIG_INDEX).is_some_and(groups::Group::is_walkable)
@@ -168,16 +178,16 @@ impl Day<'_> {
     fn aliases(&mut self) {
         for _ in 0..self.times(0.0003, 0.15) {
             // An admin adds an alias and confirms it in the same step: nothing in the log.
-            self.with_somebody(|day, slot, _| {
+            self.with_somebody(|day, slot, at| {
                 let email = day.new_address(slot);
-                day.world.add_alias(slot, &email, true);
+                day.world.add_alias(slot, &email, true, at);
                 day.done.silent_changes += 1;
             });
         }
         for _ in 0..self.times(0.0003, 0.15) {
             self.with_somebody(|day, slot, at| {
                 let email = day.new_address(slot);
-                day.world.add_alias(slot, &email, false);
+                day.world.add_alias(slot, &email, false, at);
                 let which = day.world.people[slot].aliases.len() - 1;
                 if day.rng.random_bool(0.8) {
                     let own_act = News::By(Actor::Person(slot as u32));
@@ -210,18 +220,20 @@ impl Day<'_> {
         for _ in 0..self.times(0.0005 * per_group, 0.05) {
             let (at, news, index) = (self.moment(), self.announced(), self.world.groups.len());
             let name = groups::new_name(&mut self.rng, index);
-            self.world.add_group(&name, at, news);
+            if at < self.rest_from {
+                self.world.add_group(&name, at, news);
+            }
         }
         for _ in 0..self.times(0.0005 * per_group, 0.05) {
             let (at, news) = (self.moment(), self.announced());
-            if let Some(index) = self.a_group() {
+            if let Some(index) = self.a_group().filter(|_| at < self.rest_from) {
                 let name = groups::new_name(&mut self.rng, index) + " (renamed)";
                 self.world.rename_group(index, &name, at, news);
             }
         }
         for _ in 0..self.times(0.0002 * per_group, 0.03) {
             let (at, news) = (self.moment(), self.announced());
-            if let Some(index) = self.a_group().filter(|index| *index != BIG_INDEX) {
+            if let Some(index) = self.a_group().filter(|index| *index != BIG_INDEX && at < self.rest_from) {
                 self.done.silent_changes += self.world.groups[index].memberships.len() as u64;
                 self.world.delete_group(index, at, news);
             }
@@ -264,7 +276,7 @@ impl Day<'_> {
             if self.world.people[slot].is_managed() && self.rng.random_bool(0.5) {
                 let at = self.rng.random_range(self.start + 1..=self.end);
                 let at = at.max(self.world.people[slot].created_at);
-                self.world.edit(slot, at, News::By(Actor::Service), |_| {});
+                self.world.edited(slot, at, News::By(Actor::Service));
             }
         }
     }
@@ -291,7 +303,11 @@ impl Day<'_> {
                 continue;
             }
             let subject = slot as u32;
-            let at = working_time(&mut self.rng, from, until) as u32;
+            let at = working_time(&mut self.rng, from, until);
+            if at >= self.rest_from {
+                continue;
+            }
+            let at = at as u32;
             let (kind, form) = if quiet {
                 (Kind::TokenCreate, Form::Full)
             } else {
@@ -318,7 +334,8 @@ impl Day<'_> {
     }
 
     fn storage_drifts(&mut self) {
-        for _ in 0..self.times(0.05, 1.0) {
+        let expected = self.expected(0.05, 1.0);
+        for _ in 0..self.whole(expected) {
             let by = self.rng.random_range(-50_000_000..200_000_000i64);
             self.with_somebody(|day, slot, _| {
                 let person = &mut day.world.people[slot];
@@ -326,61 +343,14 @@ impl Day<'_> {
             });
         }
     }
-
-    // Chance.
-
-    /// How often something with this share of people per weekday (and this floor) happens today.
-    fn times(&mut self, share: f64, floor: f64) -> u32 {
-        let expected = if self.live < 1.0 { 0.0 } else { (share * self.live + floor) * self.busy };
-        expected as u32 + u32::from(self.rng.random_bool(expected.fract()))
-    }
-
-    fn moment(&mut self) -> i64 {
-        working_time(&mut self.rng, self.start + 1200, self.end)
-    }
-
-    fn announced(&mut self) -> News {
-        News::By(an_admin(&mut self.rng, &self.admins))
-    }
-
-    /// Does something to an ordinary person who was there when the day began.
-    fn with_somebody(&mut self, act: impl FnOnce(&mut Self, usize, i64)) {
-        let at = self.moment();
-        for _ in 0..32 {
-            let slot = self.rng.random_range(0..self.world.people.len());
-            let person = &self.world.people[slot];
-            if person.is_ordinary() && person.created_at <= self.start {
-                return act(self, slot, at);
-            }
-        }
-    }
-
-    fn a_group(&mut self) -> Option<usize> {
-        let count = self.world.groups.len();
-        (0..8).find_map(|_| {
-            let index = self.rng.random_range(0..count.max(1));
-            self.world.groups.get(index).filter(|group| group.is_walkable()).map(|_| index)
-        })
-    }
-
-    fn a_membership(&mut self, slot: usize) -> Option<usize> {
-        let mine = &self.world.people[slot].memberships;
-        if mine.is_empty() {
-            return None;
-        }
-        let index = mine[self.rng.random_range(0..mine.len())] as usize;
-        (!self.world.memberships[index].is_removed).then_some(index)
-    }
-
-    fn new_address(&mut self, slot: usize) -> String {
-        let local = self.world.people[slot].login.split('@').next().unwrap_or_default().to_owned();
-        format!("{local}+{}@{}", self.rng.random_range(100..1_000_000), self.world.config.login_domain)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
+    use crate::change_log::true_changes;
     use crate::config::Config;
 
     #[test]
@@ -402,6 +372,59 @@ mod tests {
         // The first step is a Monday; the sixth a Saturday.
         let logins: Vec<u64> = (0..7).map(|_| step(&mut world, 1).logins).collect();
         assert!(logins[5] * 3 < logins[1], "{logins:?}");
+    }
+
+    fn changes_of(world: &mut World, days: u32) -> (Stepped, usize) {
+        let before = true_changes(world).len();
+        let done = step(world, days);
+        (done, true_changes(world).len() - before)
+    }
+
+    #[test]
+    fn an_enterprise_comes_to_rest_and_wakes_up() {
+        let config =
+            Config { users: 800, change_scale: 0.0, directory_push_every_days: Some(3), ..Config::default() };
+        let mut world = World::new(config);
+        let used = |world: &World| world.people.iter().map(|person| person.space_used).sum::<i64>();
+        let before = used(&world);
+        let (done, changes) = changes_of(&mut world, 5);
+        assert_eq!((done.joined, done.left, done.silent_changes, changes), (0, 0, 0, 0));
+        assert!(done.logins > 100 && done.other_events > 300 && used(&world) != before, "{done:?}");
+        world.change_scale = 1.0;
+        let usual = changes_of(&mut world, 10).1;
+        world.change_scale = 8.0;
+        let many = changes_of(&mut world, 10).1;
+        assert!(usual > 20 && many > usual * 3, "{usual} and {many}");
+        for nonsense in [-1.0, f64::NAN] {
+            world.change_scale = nonsense;
+            assert_eq!(changes_of(&mut world, 3).1, 0);
+        }
+    }
+
+    #[test]
+    fn nobody_works_on_a_holiday() {
+        let date = |day| NaiveDate::from_ymd_opt(2026, 3, day).expect("a date");
+        // Thursday, in a year of days that begin at six in the morning UTC.
+        let holidays = vec![date(5)];
+        let config = Config {
+            users: 3_000,
+            change_scale: 5.0,
+            directory_push_every_days: Some(1),
+            holidays,
+            ..Config::default()
+        };
+        let mut world = World::new(config);
+        let before = world.log.all().len();
+        step(&mut world, 3);
+        let (done, changes) = changes_of(&mut world, 1);
+        assert_eq!((done.logins, done.joined, changes), (0, 0, 0));
+        assert!(done.other_events > 1000, "the directory goes on pushing");
+        assert!(changes_of(&mut world, 1).1 > 20);
+        let (from, to) = (1_772_668_800, 1_772_755_200);
+        assert_eq!(rest_from(&world.config.holidays, from - 3600), from);
+        let on_the_date = |event: &&Event| (from..to).contains(&i64::from(event.at));
+        let mut there = world.log.all()[before..].iter().filter(on_the_date);
+        assert!(there.all(|event| event.kind == Kind::EditUser && event.actor == Actor::Service));
     }
 
     #[test]

@@ -132,6 +132,18 @@ impl Log {
         }
     }
 
+    /// Where [`Log::append`] would put each event of the batch.
+    pub(crate) fn places(&self, batch: &[Event]) -> Vec<u32> {
+        let newest = self.events.last().map_or(0, |event| event.at);
+        let mut order: Vec<u32> = (0..batch.len() as u32).collect();
+        order.sort_by_key(|number| batch[*number as usize].at.max(newest));
+        let mut places = vec![0; batch.len()];
+        for (rank, number) in order.into_iter().enumerate() {
+            places[number as usize] = (self.events.len() + rank) as u32;
+        }
+        places
+    }
+
     pub(crate) fn all(&self) -> &[Event] {
         &self.events
     }
@@ -181,6 +193,10 @@ mod tests {
         let times: Vec<u32> = log.all().iter().map(|event| event.at).collect();
         assert_eq!(times, [10, 30, 30, 40]);
         assert_eq!(log.first_from(30), 1);
+        let batch = vec![at(70), at(30), at(60), at(40)];
+        assert_eq!(log.places(&batch), [7, 4, 6, 5]);
+        log.append(batch);
+        assert_eq!(log.all()[7].at, 70);
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub(crate) struct Membership {
     pub(crate) shows_times: bool,
 }
 
+/// Somebody's rank within a group.
+pub(crate) fn rank(is_admin: bool) -> &'static str {
+    if is_admin { "admin" } else { "member" }
+}
+
 const FIRST_GROUP_ID: u64 = 77_000_001;
 const GROUP_ID_STEP: u64 = 11;
 const FIRST_MEMBERSHIP_ID: u64 = 500_000_000_003;

@@ -4,6 +4,7 @@ mod accounts;
 mod acts;
 mod auth;
 mod chance;
+mod change_log;
 mod changes;
 mod clock;
 mod config;
@@ -33,6 +34,7 @@ mod wire;
 mod world;
 
 pub use acts::Act;
+pub use change_log::TrueChange;
 pub use config::{Config, EndMarker, EventEnd, PositionForm};
 pub use day::Stepped;
 pub use faults::{Effect, Fault};

@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::acts::{self, Act};
+use crate::change_log::{TrueChange, true_changes};
 use crate::config::Config;
 use crate::day::{self, Stepped};
 use crate::faults::Fault;
@@ -131,6 +132,11 @@ impl Running {
     /// The same without events (`last_login_at` is still there).
     pub fn truth_without_events(&self) -> Truth {
         truth::truth(&self.shared.world(), Extent::WithoutEvents)
+    }
+
+    /// Every change of people, memberships and aliases since the start, in the order they took effect.
+    pub fn changes(&self) -> Vec<TrueChange> {
+        true_changes(&self.shared.world())
     }
 
     /// What a managed user owns now; `None` for anybody else.

@@ -1,5 +1,7 @@
 //! The whole stand-in over real HTTP: what a careful client reads must be the truth.
 
+mod acts;
+mod changes;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};

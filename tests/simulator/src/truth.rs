@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
 use crate::events::{Actor, Kind, NO_GROUP, NOBODY, event_id};
-use crate::groups::{GroupKind, group_id_of, membership_id_of};
+use crate::groups::{GroupKind, group_id_of, membership_id_of, rank};
 use crate::people::Person;
 use crate::wire::groups::unknown_field as unknown_group_field;
 use crate::wire::users::{avatar_url, hostname, unknown_field};
@@ -263,7 +263,7 @@ fn memberships(world: &World) -> Vec<TrueMembership> {
             membership_id: membership_id_of(index).to_string(),
             user_id: world.people[membership.person as usize].id.to_string(),
             group_id: group_id_of(membership.group as usize).to_string(),
-            role: if membership.is_admin { "admin" } else { "member" }.to_owned(),
+            role: rank(membership.is_admin).to_owned(),
             created_at: shown(membership.created_at),
             modified_at: shown(membership.modified_at),
         });
@@ -274,9 +274,7 @@ fn memberships(world: &World) -> Vec<TrueMembership> {
 fn aliases(world: &World) -> Vec<TrueAlias> {
     let mut found = Vec::new();
     for (_, person) in world.managed() {
-        for alias in
-            person.aliases.iter().filter(|alias| alias.is_confirmed || world.config.list_unconfirmed_aliases)
-        {
+        for alias in person.aliases.iter().filter(|alias| world.lists_alias(alias)) {
             found.push(TrueAlias {
                 alias_id: alias.id.to_string(),
                 user_id: person.id.to_string(),
@@ -340,7 +338,7 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn utc(at: i64) -> String {
+pub(crate) fn utc(at: i64) -> String {
     let time: DateTime<Utc> = Utc.timestamp_opt(at, 0).single().unwrap_or_default();
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -39,7 +39,9 @@ pub(super) async fn add(
     }
     // Not documented: with this, an admin spares the owner the confirmation.
     let is_confirmed = body.get("is_confirmed") == Some(&Value::Bool(true));
-    world.add_alias(slot, email, is_confirmed);
+    let now = world.now;
+    world.add_alias(slot, email, is_confirmed, now);
+    world.publish();
     let mut out = Vec::new();
     let added = world.people[slot].aliases.last().expect("the alias just added");
     write_alias(&mut out, added);

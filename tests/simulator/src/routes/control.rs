@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::acts::{self, Act};
+use crate::change_log::{TrueChange, true_changes};
 use crate::day::{self, Stepped};
 use crate::faults::Fault;
 use crate::recorder::{Counts, Recorded};
@@ -19,6 +20,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(summary))
         .route("/truth", get(truth))
+        .route("/changes", get(changes))
         .route("/content/{user_id}", get(content))
         .route("/requests", get(requests))
         .route("/counts", get(counts))
@@ -50,6 +52,10 @@ struct TruthParams {
 async fn truth(State(shared): State<Arc<Shared>>, Query(params): Query<TruthParams>) -> Json<Truth> {
     let extent = if params.events == Some(false) { Extent::WithoutEvents } else { Extent::Everything };
     Json(truth::truth(&shared.world(), extent))
+}
+
+async fn changes(State(shared): State<Arc<Shared>>) -> Json<Vec<TrueChange>> {
+    Json(true_changes(&shared.world()))
 }
 
 async fn content(

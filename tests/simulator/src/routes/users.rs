@@ -13,7 +13,7 @@ use crate::errors::ApiError;
 use crate::groups::ALL_USERS_INDEX;
 use crate::groups::GroupKind;
 use crate::page::{MarkerPage, marker_page, offset_page, read_marker, write_marker};
-use crate::people::{Person, Standing};
+use crate::people::{Alias, Person, Standing};
 use crate::shared::Shared;
 use crate::wire::groups::{write_alias, write_all_users_membership, write_membership};
 use crate::wire::users::{fields, write};
@@ -214,7 +214,7 @@ pub(super) async fn email_aliases(
     let world = shared.world();
     require_admin(&world, caller)?;
     let person = owner(&world, &id)?;
-    let shows = |alias: &&crate::people::Alias| alias.is_confirmed || world.config.list_unconfirmed_aliases;
+    let shows = |alias: &&Alias| world.lists_alias(alias);
     let mut out = Vec::new();
     let mut object = Object::new(&mut out);
     object.int("total_count", person.aliases.iter().filter(shows).count() as i64);

@@ -9,10 +9,10 @@ use super::{Client, assert_true, entries, quick};
 use crate::{Act, Config, Fault, Running, TrueUser, start};
 
 /// Whom an answer stands for: the status and the body, or null when there is none.
-type Answered = (u16, Value);
+pub(super) type Answered = (u16, Value);
 
 impl Client {
-    async fn send(&self, method: &str, path: &str, body: Value) -> Answered {
+    pub(super) async fn send(&self, method: &str, path: &str, body: Value) -> Answered {
         self.send_as(None, method, path, body).await
     }
 

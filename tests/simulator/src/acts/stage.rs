@@ -1,0 +1,197 @@
+//! How each act is played: whom it touches, and through which verb.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::Act;
+use crate::changes;
+use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
+use crate::groups::BIG_INDEX;
+use crate::history::{admins, an_admin};
+use crate::people::Words;
+use crate::world::{News, World};
+
+pub(super) struct Stage<'a> {
+    pub(super) rng: ChaCha8Rng,
+    pub(super) world: &'a mut World,
+}
+
+impl Stage<'_> {
+    pub(super) fn play(&mut self, act: &Act) -> Vec<String> {
+        let now = self.world.now;
+        match act {
+            Act::HideUsers { share } => {
+                self.world.hidden_share = *share;
+                Vec::new()
+            }
+            Act::SilenceFeed { silent } => {
+                self.world.feed_is_silent = *silent;
+                Vec::new()
+            }
+            Act::SetChangeScale { scale } => {
+                self.world.change_scale = *scale;
+                Vec::new()
+            }
+            Act::DeleteUsers { count, announced } => {
+                let news = self.news(*announced);
+                self.some_people(*count, |world, slot| world.delete(slot, now, news))
+            }
+            Act::RollOutUsers { count } => self.some_people(*count, |world, slot| world.roll_out(slot, now)),
+            Act::ReturnUsers { user_ids, announced } => {
+                let news = self.news(*announced);
+                let is_back = |user_id: &&String| self.brings_back(user_id, now, news);
+                user_ids.iter().filter(is_back).cloned().collect()
+            }
+            Act::DeleteGroups { count, announced } => {
+                let news = self.news(*announced);
+                let walkable =
+                    |world: &World, index: usize| index > BIG_INDEX && world.groups[index].is_walkable();
+                let candidates = (0..self.world.groups.len()).filter(|index| walkable(self.world, *index));
+                let chosen = self.draw(candidates.collect(), *count);
+                chosen.iter().for_each(|index| self.world.delete_group(*index, now, news));
+                chosen.iter().map(|index| self.world.groups[*index].id.to_string()).collect()
+            }
+            Act::PushDirectory { share } => {
+                let count = (self.world.managed().count() as f64 * share).round() as u32;
+                let news = News::By(Actor::Service);
+                self.some_people(count, |world, slot| _ = world.edited(slot, now, news))
+            }
+            Act::Login { user_id } => self.one_person(user_id, |world, slot| {
+                let (subject, actor) = (slot as u32, Actor::Person(slot as u32));
+                let at = now as u32;
+                world.happened(Event {
+                    at,
+                    kind: Kind::Login,
+                    form: Form::Full,
+                    subject,
+                    actor,
+                    group: NO_GROUP,
+                });
+                Some(())
+            }),
+            Act::SetStatus { user_id, status, announced } => {
+                let news = self.news(*announced);
+                let status: Words = status.clone().into();
+                self.one_person(user_id, |world, slot| {
+                    world.set_status(slot, status, now, news);
+                    Some(())
+                })
+            }
+            Act::EditUser { user_id, body, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    let change = changes::read(body.as_object()?).ok()?;
+                    world.update(slot, change, news).ok()
+                })
+            }
+            Act::AddMember { user_id, group_id, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    let group =
+                        world.group_by_id(group_id).filter(|group| world.groups[*group].is_walkable())?;
+                    let is_new = world.membership_of(slot, group).is_none();
+                    is_new.then(|| _ = world.add_member(slot, group, false, now, news))
+                })
+            }
+            Act::RemoveMember { user_id, group_id, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    let index = world.membership_of(slot, world.group_by_id(group_id)?)?;
+                    world.remove_member(index, now, news);
+                    Some(())
+                })
+            }
+            Act::SetGroupAdmin { user_id, group_id, is_admin, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    let index = world.membership_of(slot, world.group_by_id(group_id)?)?;
+                    let is_other = world.memberships[index].is_admin != *is_admin;
+                    is_other.then(|| world.set_group_admin(index, *is_admin, now, news))
+                })
+            }
+            Act::AddAlias { user_id, email, is_confirmed } => self.one_person(user_id, |world, slot| {
+                world.add_alias(slot, email, *is_confirmed, now);
+                Some(())
+            }),
+            Act::ConfirmAlias { user_id, alias_id, announced } => {
+                let by_owner = |slot: usize| News::By(Actor::Person(slot as u32));
+                self.one_person(user_id, |world, slot| {
+                    let (which, is_confirmed) = alias(world, slot, alias_id)?;
+                    let news = if *announced { by_owner(slot) } else { News::Silent };
+                    (!is_confirmed).then(|| world.confirm_alias(slot, which, now, news))
+                })
+            }
+            Act::RemoveAlias { user_id, alias_id, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    let (which, _) = alias(world, slot, alias_id)?;
+                    world.remove_alias(slot, which, now, news);
+                    Some(())
+                })
+            }
+            Act::MakeAliasPrimary { user_id, alias_id, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    let (which, is_confirmed) = alias(world, slot, alias_id)?;
+                    is_confirmed.then(|| world.make_alias_primary(slot, which, now, news))
+                })
+            }
+        }
+    }
+
+    fn news(&mut self, announced: bool) -> News {
+        let admins = admins(&self.world.people);
+        if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
+    }
+
+    fn brings_back(&mut self, user_id: &str, at: i64, news: News) -> bool {
+        let Some(slot) = self.slot(user_id) else { return false };
+        let person = &self.world.people[slot];
+        let has_left = !person.is_managed();
+        let mut addresses =
+            std::iter::once(&person.login).chain(person.aliases.iter().map(|alias| &alias.email));
+        let is_free = !addresses.any(|email| self.world.is_taken_by_another(slot, email));
+        if has_left && is_free {
+            self.world.bring_back(slot, at, news);
+        }
+        has_left && is_free
+    }
+
+    fn slot(&self, user_id: &str) -> Option<usize> {
+        self.world.slot_by_id(user_id.parse().ok()?)
+    }
+
+    fn some_people(&mut self, count: u32, mut change: impl FnMut(&mut World, usize)) -> Vec<String> {
+        let ordinary = self.world.managed().filter(|(_, person)| person.is_ordinary()).map(|(slot, _)| slot);
+        let chosen = self.draw(ordinary.collect(), count);
+        chosen.iter().for_each(|slot| change(self.world, *slot));
+        chosen.iter().map(|slot| self.world.people[*slot].id.to_string()).collect()
+    }
+
+    /// Changes a managed user; whom there is nothing to change about is not touched.
+    fn one_person(
+        &mut self,
+        user_id: &str,
+        change: impl FnOnce(&mut World, usize) -> Option<()>,
+    ) -> Vec<String> {
+        let slot = self.slot(user_id).filter(|slot| self.world.people[*slot].is_managed());
+        let touched = slot.and_then(|slot| change(self.world, slot));
+        touched.map(|()| user_id.to_owned()).into_iter().collect()
+    }
+
+    /// `count` of the candidates, in their order.
+    fn draw(&mut self, mut candidates: Vec<usize>, count: u32) -> Vec<usize> {
+        while candidates.len() > count as usize {
+            candidates.swap_remove(self.rng.random_range(0..candidates.len()));
+        }
+        candidates.sort_unstable();
+        candidates
+    }
+}
+
+/// The place of an alias among somebody's, and whether it is confirmed.
+fn alias(world: &World, slot: usize, alias_id: &str) -> Option<(usize, bool)> {
+    let mut aliases = world.people[slot].aliases.iter().enumerate();
+    let found = aliases.find(|(_, alias)| alias.id.to_string() == alias_id);
+    found.map(|(which, alias)| (which, alias.is_confirmed))
+}
