@@ -99,7 +99,7 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Start a stand-in for Box on loopback
     Simulate(SimulateArgs),
-    /// Live one night of a simulated enterprise and show its licence summary
+    /// Live a month of nights of a simulated enterprise and show its licence summary
     Demo(DemoArgs),
     /// Print a completion script
     Completions(CompletionsArgs),
@@ -194,6 +194,9 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
+    /// Nights to live, the last one tonight
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub(crate) nights: u32,
     /// Users to make up
     #[arg(long, default_value_t = 500)]
     pub(crate) users: u32,

@@ -8,6 +8,8 @@
 
 mod bad_input;
 mod commands;
+mod cost;
+mod increments;
 mod interruption;
 mod nights;
 mod support;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxseat_simulator::{Config, Truth};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::support::World;
@@ -45,25 +45,43 @@ fn five_thousand_users_equal_the_truth_in_every_column() {
 #[track_caller]
 pub(crate) fn assert_equal_to_truth(world: &World) {
     let truth = world.simulator.truth();
-    let now: DateTime<Utc> = truth.now.parse().unwrap();
-    let (from, to) = (now - TimeDelta::minutes(15) - TimeDelta::days(183), now - TimeDelta::minutes(15));
     same("users", "user_id", world, USERS, users(&truth));
     same("groups", "group_id", world, GROUPS, keyed("group_id", &truth.groups));
     same("memberships", "membership_id", world, MEMBERSHIPS, keyed("membership_id", &truth.memberships));
     same("email_aliases", "alias_id", world, ALIASES, keyed("alias_id", &truth.email_aliases));
-    let in_window = |row: &Map<String, Value>| {
-        let at = row["created_at"].as_i64().unwrap();
-        at >= from.timestamp_micros() && at < to.timestamp_micros()
-    };
+    assert_logins_equal_to_truth(world);
+    let (window, now) = (window(world), truth.now.parse().unwrap());
     let mut logins = keyed("event_id", &truth.logins);
-    logins.retain(|_, row| in_window(row));
+    logins.retain(|_, row| is_within(row, window));
     let last_logins = last_logins(&logins);
+    same("accounts", "user_id", world, ACCOUNTS, accounts(&truth, &last_logins, window.0, now));
+}
+
+/// Compares the events, whose window every night reads whole.
+#[track_caller]
+pub(crate) fn assert_logins_equal_to_truth(world: &World) {
+    let (truth, window) = (world.simulator.truth(), window(world));
+    let mut logins = keyed("event_id", &truth.logins);
+    logins.retain(|_, row| is_within(row, window));
     same("login_events", "event_id", world, LOGINS, logins);
-    let asked = boxseat_event_types();
+    let asked = event_types();
     let mut events = keyed("event_id", &truth.other_events);
-    events.retain(|_, row| in_window(row) && asked.contains(&row["event_type"].as_str().unwrap()));
+    events.retain(|_, row| is_within(row, window) && asked.contains(&row["event_type"].as_str().unwrap()));
     same("admin_events", "event_id", world, EVENTS, events);
-    same("accounts", "user_id", world, ACCOUNTS, accounts(&truth, &last_logins, from, now));
+}
+
+/// From the start of the first night's window to the end of the last one's.
+fn window(world: &World) -> (DateTime<Utc>, DateTime<Utc>) {
+    let ends = world.rows(
+        "SELECT epoch_us(min(window_from_at)) AS first, epoch_us(max(window_to_at)) AS last FROM sync_runs WHERE status = 'complete'",
+    );
+    let time = |name: &str| DateTime::from_timestamp_micros(ends[0][name].as_i64().unwrap()).unwrap();
+    (time("first"), time("last"))
+}
+
+fn is_within(row: &Map<String, Value>, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+    let at = row["created_at"].as_i64().unwrap();
+    at >= from.timestamp_micros() && at < to.timestamp_micros()
 }
 
 const USERS: &str = "SELECT user_id, login, name, status, role, language, timezone, job_title, phone, address, avatar_url,
@@ -83,7 +101,7 @@ const EVENTS: &str = "SELECT event_id, event_type, user_id, actor_id, group_id, 
 const ACCOUNTS: &str = "SELECT user_id, epoch_us(last_login_at) AS last_login_at, days_since_login, inactivity_band, group_count, alias_count FROM accounts";
 
 /// The event types the program asks for, written down a second time on purpose.
-fn boxseat_event_types() -> [&'static str; 12] {
+pub(crate) fn event_types() -> [&'static str; 12] {
     [
         "NEW_USER",
         "EDIT_USER",

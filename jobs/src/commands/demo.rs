@@ -1,11 +1,11 @@
-//! `boxseat demo`: one night of a simulated enterprise, from an empty directory to a licence summary.
+//! `boxseat demo`: a month of nights of a simulated enterprise, from an empty directory to a licence summary.
 
 use std::path::{Path, PathBuf};
 
 use boxseat_output::{durable, query};
 use boxseat_pipeline::client::Credentials;
 use boxseat_simulator::Config;
-use chrono::SubsecRound;
+use chrono::{DateTime, Datelike, Days, NaiveDate, SubsecRound, TimeDelta, Utc, Weekday};
 use secrecy::SecretString;
 
 use crate::cli::{DemoArgs, Format, Global, SyncArgs};
@@ -19,17 +19,26 @@ use crate::sync::Ended;
 const MARK: &str = "state/demo";
 
 pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let now = data_clock(global.now)().trunc_subsecs(0);
+    let today = data_clock(global.now)().trunc_subsecs(0);
+    let first = today - TimeDelta::days(i64::from(args.nights - 1));
     let store = global.store.clone().unwrap_or_else(|| PathBuf::from("demo"));
     clear(&store)?;
-    let config =
-        Config { users: args.users, seed: args.seed, now, calls_per_minute: None, ..Config::default() };
+    let holiday = workday(first + TimeDelta::days(i64::from(args.nights / 2)));
+    let config = Config {
+        users: args.users,
+        seed: args.seed,
+        now: first,
+        calls_per_minute: None,
+        holidays: vec![holiday],
+        directory_push_every_days: Some(PUSH_EVERY_DAYS),
+        ..Config::default()
+    };
     let running = boxseat_simulator::start(config)
         .await
         .map_err(|e| CommandError::failed("cannot start the simulated Box", e))?;
     let mut settings = Settings::defaults(global)?;
     settings.store = store.clone();
-    settings.rehearsed_now = Some(now);
+    settings.quiet_dates = vec![holiday];
     settings.endpoints.client.api_url = address(&running.api_url())?;
     settings.endpoints.client.token_url = address(&running.token_url())?;
     settings.endpoints.client.calls_per_minute = std::num::NonZeroU32::MAX;
@@ -40,19 +49,27 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
         enterprise_id: running.config().enterprise_id.clone(),
     };
     printer.note(format!(
-        "A simulated Box enterprise of {} users; one night of it goes to {}.",
+        "A simulated Box enterprise of {} users; {} nights of it go to {}.",
         args.users,
+        args.nights,
         store.display()
     ));
     // Marked first, so that a demo that was killed can be tried again.
     mark(&store, &settings)?;
-    let ended = super::sync::night(global, &settings, credentials, &SyncArgs::default()).await?;
-    running.shutdown().await;
-    if let Ended::Night(outcome) = ended {
-        super::sync::report(printer, &outcome)?;
+    for night in 1..=args.nights {
+        settings.rehearsed_now = Some(running.now());
+        // Only the last night is looked at, so only the last one is made into a file.
+        let sync = SyncArgs { no_publish: night < args.nights, ..SyncArgs::default() };
+        match super::sync::night(global, &settings, credentials.clone(), &sync).await? {
+            Ended::Night(outcome) if night == args.nights => super::sync::report(printer, &outcome)?,
+            _ => _ = tokio::task::block_in_place(|| running.step_days(1)),
+        }
     }
-    let summary = query::query(&store, SUMMARY, &settings.resources)?;
-    printer.grid("licence_summary", &super::query::grid(summary)?)?;
+    running.shutdown().await;
+    for (name, sql) in [("licence_summary", SUMMARY), ("nights", NIGHTS)] {
+        let rows = query::query(&store, sql, &settings.resources)?;
+        printer.grid(name, &super::query::grid(rows)?)?;
+    }
     if global.format == Format::Table {
         let file = store.join(boxseat_output::warehouse::FILE_NAME);
         printer.out(&format!(
@@ -65,8 +82,21 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     Ok(0)
 }
 
+/// An identity provider touches half of the people so often: their `modified_at` moves, and nothing else does.
+const PUSH_EVERY_DAYS: u32 = 13;
+
+/// The first day from `at` on that is no weekend.
+fn workday(at: DateTime<Utc>) -> NaiveDate {
+    let mut day = at.date_naive();
+    while matches!(day.weekday(), Weekday::Sat | Weekday::Sun) {
+        day = day + Days::new(1);
+    }
+    day
+}
+
 const SUMMARY: &str =
     "SELECT seat_state, seats_count, seats_percent, meaning FROM licence_summary ORDER BY seat_state_order";
+const NIGHTS: &str = "SELECT snapshot_date AS night, calls_count AS calls, planned_calls_count AS planned, drift_count AS drift FROM sync_runs ORDER BY run_number";
 const FIRST_QUERY: &str = "SELECT login, inactivity_band, days_since_login FROM accounts WHERE seat_state = 'idle' ORDER BY days_since_login DESC LIMIT 10";
 
 /// Makes room for a new demo: an earlier demo's store goes, anything else stays and is an error.

@@ -1,0 +1,279 @@
+//! Nights that read only what changed, and what they do when that is not enough.
+
+use boxseat_simulator::{Act, Config, Effect, Fault};
+use serde_json::Value;
+
+use crate::support::World;
+use crate::truth::assert_equal_to_truth;
+
+/// Groups cost more than the hundred calls that are always spent, so they are read in turns.
+fn enterprise() -> Config {
+    Config {
+        users: 400,
+        groups: 140,
+        logins: Some(4_000),
+        seed: 9,
+        change_scale: 0.0,
+        late_events: 0.0,
+        ..Config::default()
+    }
+}
+
+fn plan(world: &World, flags: &[&str]) -> Value {
+    let done = world.ok(&[&["sync", "--plan", "--format", "json"], flags].concat());
+    let mut plan: Value = serde_json::from_str(&done.stdout).unwrap();
+    plan["plan"].take()
+}
+
+fn choice<'a>(plan: &'a Value, stream: &str) -> &'a str {
+    let streams = plan["streams"].as_array().unwrap();
+    let found = streams.iter().find(|planned| planned["stream"] == stream);
+    found.and_then(|planned| planned["choice"].as_str()).unwrap()
+}
+
+fn members_of(world: &World, group_id: &str) -> Value {
+    world.value(&format!("SELECT count(*) FROM memberships WHERE group_id = '{group_id}'"))
+}
+
+/// Why: `--plan` must cost nothing twice, and say what the next sync then does.
+#[test]
+fn a_plan_is_printed_and_the_next_sync_goes_on_from_it() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    world.simulator.reset_counts();
+    let first = plan(&world, &[]);
+    assert_eq!(
+        (choice(&first, "memberships"), choice(&first, "email_aliases")),
+        ("changed_only", "changed_only")
+    );
+    let surveyed = world.simulator.counts().calls;
+    let again = world.ok(&["sync", "--plan"]);
+    assert!(again.stdout.contains("read longest ago"), "{}", again.stdout);
+    assert!(
+        again.stderr.contains("Whatever Box emits an event for is right the next morning"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(world.simulator.counts().calls, surveyed, "a plan that is made is only printed again");
+    world.ok(&["sync"]);
+    let made = world.simulator.counts().calls;
+    let planned = first["calls"].as_u64().unwrap();
+    assert!(planned.abs_diff(made) <= 1, "{planned} planned, {made} made");
+    assert_equal_to_truth(&world);
+}
+
+/// Why: whoever does not trust the plan can have everything, also when one was made already.
+#[test]
+fn full_reads_everything() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    let user_id = world.value("SELECT min(user_id) FROM users");
+    let user_id = user_id.as_str().unwrap();
+    let alias =
+        Act::AddAlias { user_id: user_id.into(), email: "silent@acme.test".into(), is_confirmed: true };
+    world.simulator.act(&alias);
+    world.simulator.step_days(1);
+    assert_eq!(choice(&plan(&world, &[]), "email_aliases"), "changed_only");
+    let full = plan(&world, &["--full"]);
+    assert_eq!((choice(&full, "memberships"), choice(&full, "email_aliases")), ("full", "full"));
+    world.ok(&["sync", "--full"]);
+    assert_equal_to_truth(&world);
+}
+
+/// Why: the promise. Announced changes of memberships and aliases are right the next morning, silent ones are carried.
+#[test]
+fn what_an_event_names_is_read_and_the_rest_is_carried() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    // Not yet due: groups and users that tonight's turns do not reach.
+    let groups = world.rows(
+        "SELECT group_id, min(user_id) AS user_id FROM memberships GROUP BY group_id HAVING count(*) BETWEEN 3 AND 50 ORDER BY group_id",
+    );
+    let text = |row: usize, name: &str| groups[row][name].as_str().unwrap().to_owned();
+    let (announced, silent) = (0..groups.len()).partition::<Vec<usize>, _>(|row| row % 2 == 0);
+    for row in announced.iter().chain(&silent) {
+        let (group_id, user_id) = (text(*row, "group_id"), text(*row, "user_id"));
+        world.simulator.act(&Act::RemoveMember { user_id, group_id, announced: row % 2 == 0 });
+    }
+    let before: Vec<Value> =
+        (0..groups.len()).map(|row| members_of(&world, &text(row, "group_id"))).collect();
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    let lost = |row: usize| {
+        before[row].as_i64().unwrap() - members_of(&world, &text(row, "group_id")).as_i64().unwrap()
+    };
+    assert!(announced.iter().all(|row| lost(*row) == 1), "an announced change is missing");
+    let noticed = silent.iter().filter(|row| lost(**row) == 1).count();
+    assert!(
+        noticed < silent.len() / 2,
+        "{noticed} of {} silent changes noticed: everything was read",
+        silent.len()
+    );
+    // What was carried says so.
+    let honest = "SELECT count(*) FROM memberships JOIN groups USING (group_id) WHERE memberships.read_at <> groups.memberships_read_at";
+    assert_eq!(world.value(honest), 0);
+    let carried = world.value("SELECT rows_carried FROM run_rows JOIN sync_runs USING (run_id) WHERE run_number = 2 AND table_name = 'memberships'");
+    assert!(carried.as_i64().unwrap() > 100, "{carried}");
+    // A week later every group has had its turn.
+    for _ in 0..7 {
+        world.simulator.step_days(1);
+        world.ok(&["sync", "--no-publish"]);
+    }
+    world.ok(&["publish"]);
+    assert!(silent.iter().all(|row| lost(*row) == 1), "a silent change outlived the promise");
+}
+
+/// Why: a feed that says nothing would leave every change unread and everybody idle.
+#[test]
+fn a_silent_feed_is_refused() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    world.simulator.act(&Act::SilenceFeed { silent: true });
+    let refused = world.run(&["sync"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("the admin log is silent: no event between"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("were read there before"), "{}", refused.stderr);
+    assert_eq!(world.run(&["sync", "--accept-shrink", "12%"]).code, 2, "nothing has shrunk");
+    world.simulator.act(&Act::SilenceFeed { silent: false });
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    assert_eq!(world.value("SELECT count(*) FROM sync_runs WHERE status = 'abandoned'"), 1);
+    crate::truth::assert_logins_equal_to_truth(&world);
+}
+
+/// Why: without the change events nobody knows what changed.
+#[test]
+fn a_refused_list_of_event_types_reads_everything() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    let groups = world.rows("SELECT group_id, min(user_id) AS user_id FROM memberships GROUP BY group_id HAVING count(*) BETWEEN 3 AND 50");
+    for row in &groups {
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        world.simulator.act(&Act::RemoveMember {
+            user_id: text("user_id"),
+            group_id: text("group_id"),
+            announced: true,
+        });
+    }
+    world.simulator.step_days(1);
+    world.simulator.add_fault(Fault {
+        path: "/2.0/events".into(),
+        query: "NEW_USER".into(),
+        effect: Effect::Status { status: 400, retry_after: None, code: None, body: None },
+        ..Fault::default()
+    });
+    let plan = plan(&world, &[]);
+    assert_eq!((choice(&plan, "memberships"), choice(&plan, "email_aliases")), ("full", "full"), "{plan}");
+    world.ok(&["sync"]);
+    let truth = world.simulator.truth();
+    assert_eq!(
+        world.value("SELECT count(*) FROM memberships"),
+        i64::try_from(truth.memberships.len()).unwrap()
+    );
+}
+
+/// Why: people who are not listed are asked about one by one, and only a plain answer takes them off the books.
+#[test]
+fn people_who_vanish_are_gone_only_when_box_says_so() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    let deleted = world.simulator.act(&Act::DeleteUsers { count: 2, announced: true });
+    let rolled_out = world.simulator.act(&Act::RollOutUsers { count: 1 });
+    let unclear = world.simulator.act(&Act::DeleteUsers { count: 1, announced: false });
+    world.simulator.add_fault(Fault {
+        path: format!("/2.0/users/{}", unclear[0]),
+        effect: Effect::Status { status: 403, retry_after: None, code: None, body: None },
+        ..Fault::default()
+    });
+    let done = world.ok(&["sync"]);
+    assert!(done.stderr.contains("1 people were not listed, and Box does not say"), "{}", done.stderr);
+    let listing = |id: &str| world.rows(&format!("SELECT listing FROM users WHERE user_id = '{id}'"));
+    assert_eq!(listing(&unclear[0])[0]["listing"], "missing_unconfirmed");
+    assert!(listing(&deleted[0]).is_empty() && listing(&rolled_out[0]).is_empty());
+    let orphans = "SELECT count(*) FROM memberships ANTI JOIN users USING (user_id)";
+    assert_eq!(world.value(orphans), 0);
+    // Asked again the next night, when Box answers.
+    world.simulator.clear_faults();
+    world.simulator.step_days(1);
+    world.ok(&["sync"]);
+    assert!(listing(&unclear[0]).is_empty());
+    assert_equal_to_truth(&world);
+}
+
+/// Why: when even people who are listed do not answer, nobody's silence means anything.
+#[test]
+fn a_canary_that_does_not_answer_saves_everybody() {
+    let world = World::new(enterprise());
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    let deleted = world.simulator.act(&Act::DeleteUsers { count: 2, announced: true });
+    // Whoever is asked about answers 404, the listings aside.
+    world.simulator.add_fault(Fault {
+        path: "/2.0/users/".into(),
+        query: "fields=".into(),
+        after: 1,
+        effect: Effect::Status { status: 404, retry_after: None, code: None, body: None },
+        ..Fault::default()
+    });
+    world.ok(&["sync"]);
+    for id in deleted {
+        let listing = world.value(&format!("SELECT listing FROM users WHERE user_id = '{id}'"));
+        assert_eq!(listing, "missing_unconfirmed");
+    }
+}
+
+/// Why: a week off is made up for, and nothing of it is lost.
+#[test]
+fn missed_nights_are_made_up_for() {
+    let world = World::new(Config { change_scale: 1.0, ..enterprise() });
+    world.ok(&["sync"]);
+    world.simulator.step_days(9);
+    world.ok(&["sync"]);
+    // Memberships are a week's turn and all due; the announced rest is there too.
+    crate::truth::assert_logins_equal_to_truth(&world);
+    let truth = world.simulator.truth();
+    assert_eq!(
+        world.value("SELECT count(*) FROM memberships"),
+        i64::try_from(truth.memberships.len()).unwrap()
+    );
+}
+
+/// Why: a month of nights is kept before anybody looks, and a file must not appear by the way.
+#[test]
+fn a_night_without_publishing_is_in_the_lake_and_nowhere_else() {
+    let world = World::new(enterprise());
+    let done = world.ok(&["sync", "--no-publish"]);
+    assert!(!done.stderr.contains("published"), "{}", done.stderr);
+    assert!(!world.store().join("boxseat.duckdb").exists());
+    world.simulator.step_days(1);
+    // Not what an interrupted publish looks like: the next start reads tonight.
+    world.ok(&["sync"]);
+    let runs = world.rows("SELECT run_number, max(rows_in_warehouse) AS shown FROM run_rows JOIN sync_runs USING (run_id) WHERE table_name = 'users' GROUP BY ALL ORDER BY ALL");
+    assert_eq!((runs.len(), &runs[0]["shown"]), (2, &Value::Null));
+    assert!(runs[1]["shown"].as_i64().unwrap() > 0);
+    assert_equal_to_truth(&world);
+}
+
+/// Why: a crash between two reads must not forget what the plan said.
+#[test]
+fn a_night_that_dies_after_its_plan_asks_only_what_is_missing() {
+    let world = World::new(Config { change_scale: 1.0, ..enterprise() });
+    world.ok(&["sync"]);
+    world.simulator.step_days(3);
+    world.simulator.reset_counts();
+    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "read").output().unwrap();
+    assert!(died.status.code().is_none());
+    let calls = world.simulator.counts().calls;
+    world.ok(&["sync"]);
+    assert!(world.simulator.counts().calls <= calls + 1);
+    assert_eq!(
+        world
+            .value("SELECT planned_calls_count FROM sync_runs ORDER BY run_number DESC LIMIT 1")
+            .as_u64()
+            .unwrap(),
+        calls
+    );
+}
