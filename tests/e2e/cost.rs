@@ -119,7 +119,10 @@ fn a_month_with_a_failed_week_stays_inside_its_quota() {
     stale_rows(&world, world.simulator.now() - TimeDelta::minutes(15));
     let ledger = "SELECT calls_count, monthly_calls_count FROM api_usage_monthly";
     let ledger = &world.rows(ledger)[0];
-    assert_eq!((ledger["calls_count"].as_u64(), ledger["monthly_calls_count"].as_u64()), (Some(calls), Some(ALLOWED)));
+    assert_eq!(
+        (ledger["calls_count"].as_u64(), ledger["monthly_calls_count"].as_u64()),
+        (Some(calls), Some(ALLOWED))
+    );
 }
 
 /// Within 3 % of what was foreseen.

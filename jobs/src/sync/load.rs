@@ -56,7 +56,7 @@ pub(super) fn load(
     {
         let mut users = night.users()?;
         loaded(&USERS, load_table(store, &USERS, number, &mut users)?);
-        warn_of_missing(users.stage.unlisted, users.stage.unconfirmed);
+        warn_of_missing(users.stage.ours, users.stage.unconfirmed);
     }
     loaded(&GROUPS, load_table(store, &GROUPS, number, &mut night.groups()?)?);
     loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
@@ -97,10 +97,10 @@ pub(super) fn load(
 }
 
 /// People whose absence from the listing proves nothing.
-fn warn_of_missing(unlisted: u64, unconfirmed: u64) {
-    if unlisted > 0 {
+fn warn_of_missing(ours: u64, unconfirmed: u64) {
+    if ours > 0 {
         tracing::warn!(
-            "{unlisted} people were not listed, but Box still knows them as the enterprise's: the listing was incomplete, and their rows are carried"
+            "{ours} people were not listed, but Box still knows them as the enterprise's: the listing was incomplete, and their rows are carried"
         );
     }
     if unconfirmed > 0 {

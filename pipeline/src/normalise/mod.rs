@@ -53,6 +53,7 @@ pub struct Normaliser<'a> {
     base: Option<&'a dyn Base>,
     /// What this night knows; filled by users and groups, asked by what refers to them.
     users: IdSet,
+    unlisted: IdSet,
     groups: IdSet,
 }
 
@@ -95,6 +96,7 @@ impl<'a> Normaliser<'a> {
             privacy,
             base,
             users: IdSet::default(),
+            unlisted: IdSet::default(),
             groups: IdSet::default(),
         })
     }
@@ -109,10 +111,11 @@ impl<'a> Normaliser<'a> {
     /// # Errors
     /// `Disk` or `Damaged`, here and from the iterator.
     pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
-        let Self { spool, index, users, base, .. } = self;
+        let Self { spool, index, users, unlisted, base, .. } = self;
         let readings = Readings::of(spool, index, *base)?;
         let verdicts = Verdicts::read(spool, index, &self.enterprise_id)?;
-        let stage = night::Users::new(users, readings, verdicts, self.reservation, &self.enterprise_id);
+        let stage =
+            night::Users::new(users, unlisted, readings, verdicts, self.reservation, &self.enterprise_id);
         Ok(Batches::new(spool, index.users(), stage)?.carrying(*base, &USERS))
     }
 
@@ -136,8 +139,14 @@ impl<'a> Normaliser<'a> {
     /// As [`Normaliser::users`].
     pub fn memberships(&self) -> Result<Batches<'_, night::Memberships<'_>>, Error> {
         let read = Members::of(&self.spool, &self.index)?;
-        let stage =
-            night::Memberships::new(&self.users, &self.groups, read, self.reservation, &self.enterprise_id);
+        let stage = night::Memberships::new(
+            &self.users,
+            &self.unlisted,
+            &self.groups,
+            read,
+            self.reservation,
+            &self.enterprise_id,
+        );
         let batches = Batches::new(&self.spool, self.index.memberships(), stage)?;
         Ok(batches.carrying(self.base, &MEMBERSHIPS))
     }

@@ -37,8 +37,9 @@ fn rows_of(table: &Table) -> Rows {
 
 /// Users as Box listed them, and those of the base night who are not known to be gone.
 pub struct Users<'a> {
-    /// Whom this night knows; filled on the way.
+    /// Whom this night knows, and who of them was not listed; filled on the way.
     known: &'a mut IdSet,
+    unlisted: &'a mut IdSet,
     readings: Readings<'a>,
     verdicts: Verdicts,
     /// Whether those who are listed answered when the others were asked about; known after the last page.
@@ -46,15 +47,16 @@ pub struct Users<'a> {
     stamp: Stamp<'a>,
     /// People of the base night who are gone, and why.
     pub departures: Vec<(String, Departure)>,
-    /// People Box did not list although they are its.
-    pub unlisted: u64,
-    /// People nobody could ask about.
+    /// How many Box did not list although they are its.
+    pub ours: u64,
+    /// How many nobody could ask about.
     pub unconfirmed: u64,
 }
 
 impl<'a> Users<'a> {
     pub(super) fn new(
         known: &'a mut IdSet,
+        unlisted: &'a mut IdSet,
         readings: Readings<'a>,
         verdicts: Verdicts,
         reservation: &'a Reservation,
@@ -62,12 +64,13 @@ impl<'a> Users<'a> {
     ) -> Self {
         Self {
             known,
+            unlisted,
             readings,
             verdicts,
             is_trusted: false,
             stamp: Stamp { reservation, enterprise_id },
             departures: Vec::new(),
-            unlisted: 0,
+            ours: 0,
             unconfirmed: 0,
         }
     }
@@ -151,7 +154,7 @@ impl Stage for Users<'_> {
                     return false;
                 }
                 Verdict::Ours => {
-                    self.unlisted += 1;
+                    self.ours += 1;
                     listing.push("carried");
                 }
                 Verdict::Gone(_) | Verdict::Unconfirmed => {
@@ -159,8 +162,8 @@ impl Stage for Users<'_> {
                     listing.push("missing_unconfirmed");
                 }
             }
-            self.known.insert(id);
-            true
+            self.unlisted.insert(id);
+            self.known.insert(id)
         })?;
         let listing: ArrayRef = std::sync::Arc::new(StringArray::from(listing));
         Some(with_column(rows, "listing", listing))
@@ -219,6 +222,7 @@ impl Stage for Groups<'_> {
 /// Memberships, from both sides, each once; then those whose group and user were not asked.
 pub struct Memberships<'a> {
     users: &'a IdSet,
+    unlisted: &'a IdSet,
     groups: &'a IdSet,
     read: Members<'a>,
     seen: IdSet,
@@ -228,12 +232,20 @@ pub struct Memberships<'a> {
 impl<'a> Memberships<'a> {
     pub(super) fn new(
         users: &'a IdSet,
+        unlisted: &'a IdSet,
         groups: &'a IdSet,
         read: Members<'a>,
         reservation: &'a Reservation,
         enterprise_id: &'a str,
     ) -> Self {
-        Self { users, groups, read, seen: IdSet::default(), stamp: Stamp { reservation, enterprise_id } }
+        Self {
+            users,
+            unlisted,
+            groups,
+            read,
+            seen: IdSet::default(),
+            stamp: Stamp { reservation, enterprise_id },
+        }
     }
 }
 
@@ -287,9 +299,10 @@ impl Stage for Memberships<'_> {
             (text(batch, "membership_id"), text(batch, "user_id"), text(batch, "group_id"));
         carried(batch, self.stamp.reservation, |row| {
             let (user_id, group_id) = (users.value(row), groups.value(row));
+            // Whoever Box did not list it may hide from groups, too.
             self.users.contains(user_id)
                 && self.groups.contains(group_id)
-                && !self.read.would_show(user_id, group_id)
+                && (!self.read.would_show(user_id, group_id) || self.unlisted.contains(user_id))
                 && self.seen.insert(ids.value(row))
         })
     }
