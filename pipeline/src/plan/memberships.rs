@@ -43,7 +43,10 @@ impl Wishes {
             // Sizes are not known yet: a call each, and more for the few big ones.
             let due =
                 groups.iter().map(|id| Walk { of: Of::Group(id.clone()), read_at: None, calls: 1 }).collect();
-            let full = Some("the first night reads every group".to_owned());
+            let full = Some(
+                "the first night reads every group; people whom one of over 10,000 members hides cost a call each on top"
+                    .to_owned(),
+            );
             return Self { full, needed: Vec::new(), due, groups: count };
         };
         let every_group = || {
