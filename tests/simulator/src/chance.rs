@@ -54,6 +54,11 @@ pub(crate) fn mix(seed: u64, about: About, n: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The same for a text.
+pub(crate) fn of_text(seed: u64, about: About, text: &str) -> u64 {
+    text.bytes().fold(mix(seed, about, text.len() as u64), |z, byte| mix(z, about, byte.into()))
+}
+
 /// Whether the thing with probability `share` (0.0 to 1.0) happens to number `n`.
 pub(crate) fn happens(seed: u64, about: About, n: u64, share: f64) -> bool {
     // The top 53 bits make a fair fraction of one.

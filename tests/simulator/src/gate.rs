@@ -47,7 +47,7 @@ pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
 
     let fired = shared.faults.strike(method.as_str(), path, query);
     let is_faulted = fired.is_some();
-    let Fired { delay_ms, effect } = fired.unwrap_or(Fired { delay_ms: 0, effect: Effect::None });
+    let Fired { delay_ms, effect } = fired.unwrap_or_default();
     wait(delay_ms).await;
     let (response, is_authenticated) = match stand_in(&effect) {
         Some(response) => (response, false),
@@ -57,7 +57,7 @@ pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
 
     let is_dropped = response.extensions().get::<Dropped>().is_some();
     let status = if is_dropped { 0 } else { response.status().as_u16() };
-    shared.recorder.count(method.as_str(), pattern.as_ref().map(MatchedPath::as_str), status);
+    shared.recorder.count(method.as_str(), pattern.as_ref().map(MatchedPath::as_str), status, is_faulted);
     shared.recorder.remember(|| Recorded {
         at_ms,
         method: method.to_string(),
