@@ -42,6 +42,7 @@ pub(crate) enum About {
     RequestId,
     Content,
     SharedFolder,
+    MissingRow,
 }
 
 /// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).

@@ -4,6 +4,7 @@
 //! that matches its path, whether or not it fires, so `after` and `share` are reproducible.
 
 mod armed;
+mod kinds;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +41,7 @@ pub struct Fault {
 }
 
 /// What a fired fault does to the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
     /// Nothing (useful with `delay_ms`).
@@ -73,6 +74,48 @@ pub enum Effect {
     DroppedAnswer,
     /// The connection dies before the call takes place.
     DroppedConnection,
+    /// The true answer, a little at a time.
+    Trickle {
+        /// Milliseconds from the first byte to the last.
+        ms: u64,
+    },
+    /// The token of the call stops working, for this call and for every later one. A developer token never does.
+    ExpiredToken,
+    /// The true answer, dated wrongly.
+    DateSkew {
+        /// Seconds added to the system clock in the `Date` header.
+        secs: i64,
+    },
+    /// Whom the path names (`/users/{id}/…`, `/groups/{id}/…`) is deleted before the call takes place, as by
+    /// [`crate::Act::DeleteUser`] and [`crate::Act::DeleteGroup`].
+    Vanish {
+        /// Whether DELETE_USER or GROUP_DELETION follows.
+        announced: bool,
+    },
+    /// `entries` as an object keyed by index, or as null where there are none.
+    OddEntries,
+    /// A `total_count` that is too large.
+    GhostTotal {
+        /// By how much.
+        rows: u64,
+    },
+    /// A list without a share of its rows, the same on every page and in every answer, as after a cut in the application's
+    /// access. Whatever counts rows still counts them.
+    PartialList {
+        /// Share of rows left out (0.0 to 1.0), by their ids.
+        share: f64,
+    },
+    /// A page without rows, and more to follow, where there are rows and a marker or a position leads on; a page at the same
+    /// place comes empty once.
+    EmptyPage,
+    /// A page of `admin_logs` whose next position leads to the same events again, once.
+    RepeatedPage,
+    /// An empty page of `admin_logs` with the next position 0, which restarts the whole history for a client that adopts it.
+    ZeroPosition,
+    /// A page of users whose `next_marker` is the one that was sent. A first page is as it should be.
+    SameMarker,
+    /// A page of events as from a feed that says nothing and reports no error: no events, and no way on.
+    Silence,
 }
 
 impl Default for Fault {
@@ -119,6 +162,30 @@ impl Fault {
             && (self.method.is_empty() || self.method.eq_ignore_ascii_case(method))
             && (self.query.is_empty() || query.contains(&self.query))
     }
+}
+
+impl Effect {
+    /// What is wrong with the page, where the page itself must see to it.
+    pub(crate) fn twist(&self) -> Option<Twist> {
+        match self {
+            Effect::EmptyPage => Some(Twist::Empty),
+            Effect::RepeatedPage => Some(Twist::Repeated),
+            Effect::ZeroPosition => Some(Twist::ZeroPosition),
+            Effect::SameMarker => Some(Twist::SameMarker),
+            Effect::Silence => Some(Twist::Silent),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with a page that a fault hit; a page it does not apply to is as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twist {
+    Empty,
+    Repeated,
+    ZeroPosition,
+    SameMarker,
+    Silent,
 }
 
 /// Whether a path begins as the pattern says: `*` stands for one segment, `$` for the end.

@@ -27,6 +27,7 @@ mod rights;
 mod routes;
 mod server;
 mod shared;
+mod tamper;
 #[cfg(test)]
 mod tests;
 mod truth;

@@ -2,6 +2,7 @@
 
 mod acts;
 mod changes;
+mod faults;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
