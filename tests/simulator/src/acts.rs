@@ -42,6 +42,13 @@ pub enum Act {
         /// Whether DELETE_USER events follow.
         announced: bool,
     },
+    /// Deletes one person. The primary admin, programs and pseudo users stay.
+    DeleteUser {
+        /// Who.
+        user_id: String,
+        /// Whether a DELETE_USER event follows.
+        announced: bool,
+    },
     /// Turns people into free accounts outside the enterprise, of which no event tells.
     RollOutUsers {
         /// How many.
@@ -60,6 +67,13 @@ pub enum Act {
         /// How many.
         count: u32,
         /// Whether GROUP_DELETION events follow.
+        announced: bool,
+    },
+    /// Deletes one group with all its memberships. The all-users group stays.
+    DeleteGroup {
+        /// Which.
+        group_id: String,
+        /// Whether a GROUP_DELETION event follows.
         announced: bool,
     },
     /// Gives a share of people an EDIT_USER and a new `modified_at`, as an identity provider does.

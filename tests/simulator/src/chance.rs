@@ -42,6 +42,7 @@ pub(crate) enum About {
     RequestId,
     Content,
     SharedFolder,
+    MissingRow,
 }
 
 /// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).
@@ -52,6 +53,11 @@ pub(crate) fn mix(seed: u64, about: About, n: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+/// The same for a text.
+pub(crate) fn of_text(seed: u64, about: About, text: &str) -> u64 {
+    text.bytes().fold(mix(seed, about, text.len() as u64), |z, byte| mix(z, about, byte.into()))
 }
 
 /// Whether the thing with probability `share` (0.0 to 1.0) happens to number `n`.

@@ -54,6 +54,8 @@ pub struct Config {
 
     /// API calls per caller in any 60 seconds; the next one gets 429. `None` switches the limit off. Box: 1000.
     pub calls_per_minute: Option<u32>,
+    /// How the limit is kept. [`crate::Running::set_rate_limit`] changes both later.
+    pub rate_limit_style: RateLimitStyle,
     /// Wait before every API answer, in milliseconds.
     pub latency_ms: u64,
     /// Seconds added to the system clock in the `Date` header, to stand in for a client whose own clock is wrong.
@@ -110,6 +112,20 @@ pub struct Config {
     pub repeated_events: f64,
     /// Event types whose mention in `event_type` is answered with 400.
     pub refused_event_types: Vec<String>,
+}
+
+/// How calls are limited. Box documents a number per minute, and not how it is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateLimitStyle {
+    /// So many calls in any 60 seconds; `Retry-After` says when the oldest leaves the window.
+    #[default]
+    Sliding,
+    /// A bucket that fills evenly, and always `Retry-After: 1`, however long it really takes.
+    TokenBucket {
+        /// Calls that a full bucket holds; at least one.
+        burst: u32,
+    },
 }
 
 /// How the last page of a marker listing looks; all three mean the same.
@@ -173,6 +189,7 @@ impl Default for Config {
             developer_token: Some("simulated-developer-token".to_owned()),
             token_lifetime_secs: 3600,
             calls_per_minute: Some(1000),
+            rate_limit_style: RateLimitStyle::Sliding,
             latency_ms: 0,
             date_skew_secs: 0,
             gzip: true,

@@ -3,18 +3,20 @@
 //! Rules are tried in order; the first that matches and still has calls left decides. A rule is counted against every call
 //! that matches its path, whether or not it fires, so `after` and `share` are reproducible.
 
-use std::sync::Mutex;
+mod armed;
+mod kinds;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chance::{self, About};
-use crate::shared::unpoisoned;
+pub(crate) use armed::{Faults, Fired};
 
 /// One fault. The default matches every call and changes nothing; name what should go wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
-    /// Prefix of the path, e.g. `/2.0/users`. Empty matches everything, token requests included.
+    /// Prefix of the path, e.g. `/2.0/users`; `*` stands for one segment and `$` for the end, so that
+    /// `/2.0/users/*/email_aliases` is the aliases of anybody and `/2.0/users$` the list alone. Empty matches everything,
+    /// token requests included.
     pub path: String,
     /// HTTP method, e.g. `GET`. Empty matches every method.
     pub method: String,
@@ -26,6 +28,12 @@ pub struct Fault {
     pub times: Option<u32>,
     /// Share of matching calls that are hit, by seeded chance (1.0 = each).
     pub share: f64,
+    /// A seed of the rule's own: whether a call is hit then follows from what is asked and how often it was asked before,
+    /// whatever else goes on at the same time. `None`: from the stand-in's seed and the order in which calls come in.
+    pub seed: Option<u64>,
+    /// How often in a row the same question (method, path and query) is hit at most, so that a client that repeats itself
+    /// gets through. `None`: no cap.
+    pub max_consecutive: Option<u32>,
     /// Milliseconds to wait before answering.
     pub delay_ms: u64,
     /// What happens in place of the true answer.
@@ -33,7 +41,7 @@ pub struct Fault {
 }
 
 /// What a fired fault does to the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
     /// Nothing (useful with `delay_ms`).
@@ -66,6 +74,48 @@ pub enum Effect {
     DroppedAnswer,
     /// The connection dies before the call takes place.
     DroppedConnection,
+    /// The true answer, a little at a time.
+    Trickle {
+        /// Milliseconds from the first byte to the last.
+        ms: u64,
+    },
+    /// The token of the call stops working, for this call and for every later one. A developer token never does.
+    ExpiredToken,
+    /// The true answer, dated wrongly.
+    DateSkew {
+        /// Seconds added to the system clock in the `Date` header.
+        secs: i64,
+    },
+    /// Whom the path names (`/users/{id}/…`, `/groups/{id}/…`) is deleted before the call takes place, as by
+    /// [`crate::Act::DeleteUser`] and [`crate::Act::DeleteGroup`].
+    Vanish {
+        /// Whether DELETE_USER or GROUP_DELETION follows.
+        announced: bool,
+    },
+    /// `entries` as an object keyed by index, or as null where there are none.
+    OddEntries,
+    /// A `total_count` that is too large.
+    GhostTotal {
+        /// By how much.
+        rows: u64,
+    },
+    /// A list without a share of its rows, the same on every page and in every answer, as after a cut in the application's
+    /// access. Whatever counts rows still counts them.
+    PartialList {
+        /// Share of rows left out (0.0 to 1.0), by their ids.
+        share: f64,
+    },
+    /// A page without rows, and more to follow, where there are rows and a marker or a position leads on; a page at the same
+    /// place comes empty once.
+    EmptyPage,
+    /// A page of `admin_logs` whose next position leads to the same events again, once.
+    RepeatedPage,
+    /// An empty page of `admin_logs` with the next position 0, which restarts the whole history for a client that adopts it.
+    ZeroPosition,
+    /// A page of users whose `next_marker` is the one that was sent. A first page is as it should be.
+    SameMarker,
+    /// A page of events as from a feed that says nothing and reports no error: no events, and no way on.
+    Silence,
 }
 
 impl Default for Fault {
@@ -77,6 +127,8 @@ impl Default for Fault {
             after: 0,
             times: None,
             share: 1.0,
+            seed: None,
+            max_consecutive: None,
             delay_ms: 0,
             effect: Effect::None,
         }
@@ -100,85 +152,60 @@ impl Fault {
         Fault { path: path.to_owned(), times: Some(times), effect, ..Fault::default() }
     }
 
+    /// The same, hitting a share of the matching calls by a seed of its own.
+    pub fn at(self, share: f64, seed: u64) -> Self {
+        Fault { share, seed: Some(seed), ..self }
+    }
+
     fn matches(&self, method: &str, path: &str, query: &str) -> bool {
-        path.starts_with(&self.path)
+        begins(path, &self.path)
             && (self.method.is_empty() || self.method.eq_ignore_ascii_case(method))
             && (self.query.is_empty() || query.contains(&self.query))
     }
 }
 
-/// The armed faults of a running stand-in.
-pub(crate) struct Faults {
-    seed: u64,
-    rules: Mutex<Rules>,
-}
-
-#[derive(Default)]
-struct Rules {
-    armed: Vec<Armed>,
-    ever_armed: u64,
-}
-
-struct Armed {
-    fault: Fault,
-    number: u64,
-    seen: u32,
-    fired: u32,
-}
-
-/// What the gate must do for this call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fired {
-    pub(crate) delay_ms: u64,
-    pub(crate) effect: Effect,
-}
-
-impl Faults {
-    pub(crate) fn new(seed: u64, faults: &[Fault]) -> Self {
-        let new = Faults { seed, rules: Mutex::default() };
-        for fault in faults {
-            new.add(fault.clone());
+impl Effect {
+    /// What is wrong with the page, where the page itself must see to it.
+    pub(crate) fn twist(&self) -> Option<Twist> {
+        match self {
+            Effect::EmptyPage => Some(Twist::Empty),
+            Effect::RepeatedPage => Some(Twist::Repeated),
+            Effect::ZeroPosition => Some(Twist::ZeroPosition),
+            Effect::SameMarker => Some(Twist::SameMarker),
+            Effect::Silence => Some(Twist::Silent),
+            _ => None,
         }
-        new
     }
+}
 
-    pub(crate) fn add(&self, fault: Fault) {
-        let mut rules = unpoisoned(self.rules.lock());
-        rules.ever_armed += 1;
-        let number = rules.ever_armed;
-        rules.armed.push(Armed { fault, number, seen: 0, fired: 0 });
-    }
+/// What is wrong with a page that a fault hit; a page it does not apply to is as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twist {
+    Empty,
+    Repeated,
+    ZeroPosition,
+    SameMarker,
+    Silent,
+}
 
-    pub(crate) fn clear(&self) {
-        unpoisoned(self.rules.lock()).armed.clear();
-    }
-
-    pub(crate) fn list(&self) -> Vec<Fault> {
-        unpoisoned(self.rules.lock()).armed.iter().map(|armed| armed.fault.clone()).collect()
-    }
-
-    /// The fault that hits this call, if any.
-    pub(crate) fn strike(&self, method: &str, path: &str, query: &str) -> Option<Fired> {
-        let mut rules = unpoisoned(self.rules.lock());
-        for armed in &mut rules.armed {
-            if !armed.fault.matches(method, path, query) {
-                continue;
+/// Whether a path begins as the pattern says: `*` stands for one segment, `$` for the end.
+fn begins(path: &str, pattern: &str) -> bool {
+    let mut rest = path;
+    for (n, part) in pattern.split('*').enumerate() {
+        if n > 0 {
+            let segment = rest.find('/').unwrap_or(rest.len());
+            if segment == 0 {
+                return false;
             }
-            let turn = armed.seen;
-            armed.seen = armed.seen.saturating_add(1);
-            let spent = armed.fault.times.is_some_and(|times| armed.fired >= times);
-            let number = (armed.number << 32) | u64::from(turn);
-            if turn < armed.fault.after
-                || spent
-                || !chance::happens(self.seed, About::Fault, number, armed.fault.share)
-            {
-                continue;
-            }
-            armed.fired += 1;
-            return Some(Fired { delay_ms: armed.fault.delay_ms, effect: armed.fault.effect.clone() });
+            rest = &rest[segment..];
         }
-        None
+        let (part, is_end) = part.strip_suffix('$').map_or((part, false), |part| (part, true));
+        match rest.strip_prefix(part) {
+            Some(more) if more.is_empty() || !is_end => rest = more,
+            _ => return false,
+        }
     }
+    true
 }
 
 #[cfg(test)]
@@ -186,24 +213,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fires_after_and_times() {
-        let fault = Fault { after: 1, ..Fault::status("/2.0/users", 2, 503) };
-        let faults = Faults::new(1, &[fault]);
-        let hits: Vec<bool> = (0..5).map(|_| faults.strike("GET", "/2.0/users", "").is_some()).collect();
-        assert_eq!(hits, [false, true, true, false, false]);
-        assert!(faults.strike("GET", "/2.0/groups", "").is_none());
-    }
-
-    #[test]
-    fn a_share_is_repeatable() {
-        let run = || {
-            let faults =
-                Faults::new(9, &[Fault { share: 0.3, effect: Effect::MalformedJson, ..Fault::default() }]);
-            (0..200).map(|_| faults.strike("GET", "/x", "").is_some()).collect::<Vec<_>>()
-        };
-        assert_eq!(run(), run());
-        let hits = run().iter().filter(|hit| **hit).count();
-        assert!((40..80).contains(&hits), "{hits}");
+    fn paths_begin_as_the_pattern_says() {
+        for (pattern, path, fits) in [
+            ("", "/oauth2/token", true),
+            ("/2.0/users", "/2.0/users/7/email_aliases", true),
+            ("/2.0/users$", "/2.0/users", true),
+            ("/2.0/users$", "/2.0/users/7", false),
+            ("/2.0/users/*", "/2.0/users/7/email_aliases", true),
+            ("/2.0/users/*", "/2.0/users/", false),
+            ("/2.0/users/*$", "/2.0/users/7", true),
+            ("/2.0/users/*$", "/2.0/users/7/email_aliases", false),
+            ("/2.0/*/*/memberships", "/2.0/groups/7/memberships", true),
+            ("/2.0/*/*/memberships", "/2.0/groups/7", false),
+        ] {
+            assert_eq!(begins(path, pattern), fits, "{pattern} {path}");
+        }
     }
 
     #[test]

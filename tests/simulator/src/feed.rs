@@ -7,13 +7,14 @@
 use crate::chance::{self, About};
 use crate::config::{Config, EventEnd};
 use crate::events::{Kinds, Log, lag_secs};
+use crate::faults::Twist;
 use crate::people::DAY_SECS;
 
 /// `admin_logs` reaches back a year, the live stream two weeks.
 const HISTORY_SECS: i64 = 365 * DAY_SECS;
 const LIVE_SECS: i64 = 14 * DAY_SECS;
 
-/// Low bits of a position: 30 for the index and one for "an empty page was served here".
+/// Low bits of a position: 30 for the index and one for "an empty page was served here", or the same page.
 const INDEX_BITS: u32 = 31;
 const LOW: u64 = (1 << INDEX_BITS) - 1;
 
@@ -31,6 +32,8 @@ pub(crate) struct Ask {
     /// Exclusive; only `admin_logs` looks at it.
     pub(crate) before: Option<i64>,
     pub(crate) position: Position,
+    /// What is wrong with the answer.
+    pub(crate) twist: Option<Twist>,
 }
 
 /// `stream_position` as sent.
@@ -82,18 +85,27 @@ impl Feed<'_> {
             Position::Now => return Err(BadPosition),
         };
         let indexes: Vec<usize> = (start.max(first)..end)
-            .filter(|index| !self.is_silent && ask.kinds.has(events[*index].kind) && self.has_arrived(*index))
+            .filter(|index| {
+                !self.is_silent(ask) && ask.kinds.has(events[*index].kind) && self.has_arrived(*index)
+            })
             .take(self.page_len(start, ask.limit))
             .collect();
         let Some(last) = indexes.last() else {
             let next = match (ask.position, self.config.event_end) {
-                (Position::At(position), EventEnd::Same) => position,
+                (Position::At(position), EventEnd::Same) if ask.twist != Some(Twist::ZeroPosition) => {
+                    position
+                }
                 _ => 0,
             };
             return Ok(FeedPage { indexes, next });
         };
-        if !after_empty && self.serves_empty(start) {
-            return Ok(FeedPage { indexes: Vec::new(), next: self.at_index(start, true) });
+        let here_again = self.at_index(start, true);
+        match ask.twist {
+            _ if after_empty => {}
+            Some(Twist::Repeated) => return Ok(FeedPage { indexes, next: here_again }),
+            Some(Twist::Empty) => return Ok(FeedPage { indexes: Vec::new(), next: here_again }),
+            _ if self.serves_empty(start) => return Ok(FeedPage { indexes: Vec::new(), next: here_again }),
+            _ => {}
         }
         let next = self.at_index(last + 1, false);
         Ok(FeedPage { indexes, next })
@@ -124,7 +136,7 @@ impl Feed<'_> {
         let start = self.log.first_from(time_of(from) - DELIVERY_SECS - SECOND_DELIVERY_SECS);
         for (index, event) in self.log.all().iter().enumerate().skip(start) {
             let at = i64::from(event.at);
-            if at > self.now || at > enough_at || self.is_silent {
+            if at > self.now || at > enough_at || self.is_silent(ask) {
                 break;
             }
             if !ask.kinds.has(event.kind) {
@@ -144,6 +156,10 @@ impl Feed<'_> {
             }
         }
         found
+    }
+
+    fn is_silent(&self, ask: &Ask) -> bool {
+        self.is_silent || ask.twist == Some(Twist::Silent)
     }
 
     fn page_len(&self, start: usize, limit: usize) -> usize {
@@ -205,7 +221,7 @@ mod tests {
     }
 
     fn ask(position: Position) -> Ask {
-        Ask { kinds: Kinds::EVERY, limit: 100, after: None, before: None, position }
+        Ask { kinds: Kinds::EVERY, limit: 100, after: None, before: None, position, twist: None }
     }
 
     fn config() -> Config {

@@ -10,7 +10,7 @@ use axum::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName,
     HeaderValue,
 };
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
@@ -18,6 +18,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::{StreamExt, stream};
 
+use crate::acts::{self, Act};
 use crate::auth::{Caller, bearer};
 use crate::clock;
 use crate::errors::{ApiError, status_code};
@@ -25,6 +26,7 @@ use crate::faults::{Effect, Fired};
 use crate::recorder::Recorded;
 use crate::routes::CONTROL;
 use crate::shared::Shared;
+use crate::tamper::tampered;
 
 /// Marks an answer that must never be sent: the server closes the connection instead.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +49,20 @@ pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
 
     let fired = shared.faults.strike(method.as_str(), path, query);
     let is_faulted = fired.is_some();
-    let Fired { delay_ms, effect } = fired.unwrap_or(Fired { delay_ms: 0, effect: Effect::None });
+    let Fired { delay_ms, effect } = fired.unwrap_or_default();
     wait(delay_ms).await;
     let (response, is_authenticated) = match stand_in(&effect) {
         Some(response) => (response, false),
-        None => call(&shared, request, next).await,
+        None => {
+            forestall(&shared, &effect, request.headers(), path);
+            call(&shared, &effect, request, next).await
+        }
     };
     let response = finish(&shared, response, &effect, accepts_gzip).await;
 
     let is_dropped = response.extensions().get::<Dropped>().is_some();
     let status = if is_dropped { 0 } else { response.status().as_u16() };
-    shared.recorder.count(method.as_str(), pattern.as_ref().map(MatchedPath::as_str), status);
+    shared.recorder.count(method.as_str(), pattern.as_ref().map(MatchedPath::as_str), status, is_faulted);
     shared.recorder.remember(|| Recorded {
         at_ms,
         method: method.to_string(),
@@ -70,8 +75,19 @@ pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
     response
 }
 
+/// The end of the person or group that a path names.
+fn deletion(path: &str, announced: bool) -> Option<Act> {
+    let (kind, id) = path.strip_prefix("/2.0/")?.split_once('/')?;
+    let id = id.split('/').next()?.to_owned();
+    match kind {
+        "users" => Some(Act::DeleteUser { user_id: id, announced }),
+        "groups" => Some(Act::DeleteGroup { group_id: id, announced }),
+        _ => None,
+    }
+}
+
 /// The call itself, and whether its token was good. The token endpoint asks for none and has no limit.
-async fn call(shared: &Shared, mut request: Request, next: Next) -> (Response<Body>, bool) {
+async fn call(shared: &Shared, effect: &Effect, mut request: Request, next: Next) -> (Response<Body>, bool) {
     if !request.uri().path().starts_with("/2.0") {
         return (next.run(request).await, false);
     }
@@ -89,14 +105,20 @@ async fn call(shared: &Shared, mut request: Request, next: Next) -> (Response<Bo
     };
     wait(shared.config.latency_ms).await;
     request.extensions_mut().insert(caller);
+    if let Some(twist) = effect.twist() {
+        request.extensions_mut().insert(twist);
+    }
     (next.run(request).await, true)
 }
 
 fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let header = headers.get(AUTHORIZATION).ok_or_else(|| ApiError::unauthorized(false))?;
-    let token = header.to_str().ok().and_then(bearer).ok_or_else(|| ApiError::unauthorized(false))?;
+    let token = token(headers).ok_or_else(|| ApiError::unauthorized(false))?;
     let caller = shared.tokens.caller(&shared.world(), token, clock::instant());
     caller.ok_or_else(|| ApiError::unauthorized(true))
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
 /// The caller whom `As-User` names, or the one whose token it is.
@@ -123,7 +145,24 @@ fn stand_in(effect: &Effect) -> Option<Response<Body>> {
             Some(response)
         }
         Effect::DroppedConnection => Some(Response::new(Body::empty())),
-        Effect::None | Effect::MalformedJson | Effect::TruncatedBody | Effect::DroppedAnswer => None,
+        _ => None,
+    }
+}
+
+/// What a fault does to the enterprise and its tokens just before the call.
+fn forestall(shared: &Shared, effect: &Effect, headers: &HeaderMap, path: &str) {
+    match effect {
+        Effect::ExpiredToken => {
+            if let Some(token) = token(headers) {
+                shared.tokens.revoke(token);
+            }
+        }
+        Effect::Vanish { announced } => {
+            if let Some(deletion) = deletion(path, *announced) {
+                acts::act(&mut shared.world_mut(), &deletion);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -141,6 +180,11 @@ async fn finish(
     let (mut head, body) = response.into_parts();
     // Every answer here is a buffer already; this only takes it out again.
     let mut bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if head.status == StatusCode::OK
+        && let Some(other) = tampered(effect, shared.config.seed, &bytes)
+    {
+        bytes = other.into();
+    }
     if *effect == Effect::MalformedJson {
         bytes.truncate(bytes.len() / 2);
     }
@@ -149,16 +193,21 @@ async fn finish(
         head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     insert(&mut head.headers, REQUEST_ID, &header_id);
-    if shared.config.date_skew_secs != 0 {
-        let now =
-            DateTime::<Utc>::from(clock::wall()) + chrono::TimeDelta::seconds(shared.config.date_skew_secs);
+    let skew_secs = match effect {
+        Effect::DateSkew { secs } => *secs,
+        _ => shared.config.date_skew_secs,
+    };
+    if skew_secs != 0 {
+        let now = DateTime::<Utc>::from(clock::wall()) + chrono::TimeDelta::seconds(skew_secs);
         insert(&mut head.headers, DATE, &now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
     }
-    let body = if *effect == Effect::TruncatedBody {
+    if matches!(effect, Effect::TruncatedBody | Effect::Trickle { .. }) {
         insert(&mut head.headers, CONTENT_LENGTH, &bytes.len().to_string());
-        cut_off(bytes.slice(..bytes.len() / 2))
-    } else {
-        Body::from(bytes)
+    }
+    let body = match effect {
+        Effect::TruncatedBody => cut_off(bytes.slice(..bytes.len() / 2)),
+        Effect::Trickle { ms } => trickle(bytes, *ms),
+        _ => Body::from(bytes),
     };
     let mut response = Response::from_parts(head, body);
     if matches!(effect, Effect::DroppedAnswer | Effect::DroppedConnection) {
@@ -175,6 +224,20 @@ fn cut_off(half: Bytes) -> Body {
         Err(io::Error::other("cut off on purpose"))
     };
     Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(death)))
+}
+
+/// A body that comes in pieces, over so many milliseconds.
+fn trickle(bytes: Bytes, ms: u64) -> Body {
+    const PIECES: usize = 8;
+    let size = bytes.len().div_ceil(PIECES).max(1);
+    let piece = move |n: usize| {
+        let piece = bytes.slice((n * size).min(bytes.len())..((n + 1) * size).min(bytes.len()));
+        async move {
+            wait(if n == 0 { 0 } else { ms / (PIECES as u64 - 1) }).await;
+            io::Result::Ok(piece)
+        }
+    };
+    Body::from_stream(stream::iter(0..PIECES).then(piece))
 }
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {

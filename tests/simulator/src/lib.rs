@@ -27,6 +27,7 @@ mod rights;
 mod routes;
 mod server;
 mod shared;
+mod tamper;
 #[cfg(test)]
 mod tests;
 mod truth;
@@ -35,7 +36,7 @@ mod world;
 
 pub use acts::Act;
 pub use change_log::TrueChange;
-pub use config::{Config, EndMarker, EventEnd, PositionForm};
+pub use config::{Config, EndMarker, EventEnd, PositionForm, RateLimitStyle};
 pub use day::Stepped;
 pub use faults::{Effect, Fault};
 pub use recorder::{Counts, EndpointCounts, Recorded};

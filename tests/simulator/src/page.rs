@@ -2,6 +2,7 @@
 
 use crate::chance::{self, About};
 use crate::config::Config;
+use crate::faults::Twist;
 
 /// Rows on a page when `limit` is not sent, and at most.
 pub(crate) const DEFAULT_LIMIT: usize = 100;
@@ -23,6 +24,21 @@ pub(crate) struct MarkerPage {
     pub(crate) next: Option<Mark>,
 }
 
+impl MarkerPage {
+    /// A page without rows; the next one brings what is here.
+    fn empty_at(mark: Mark) -> MarkerPage {
+        MarkerPage { rows: Vec::new(), next: Some(Mark { after_empty: true, ..mark }) }
+    }
+
+    /// The page with something wrong with it. No place comes empty twice, or a walk would never end.
+    pub(crate) fn twisted(self, twist: Option<Twist>, mark: Mark) -> MarkerPage {
+        match twist {
+            Some(Twist::Empty) if !mark.after_empty && !self.rows.is_empty() => MarkerPage::empty_at(mark),
+            _ => self,
+        }
+    }
+}
+
 /// The page of the rows below `count` that `keep` lets through, from `mark` on.
 pub(crate) fn marker_page(
     config: &Config,
@@ -37,8 +53,7 @@ pub(crate) fn marker_page(
         return MarkerPage { rows: Vec::new(), next: None };
     };
     if !mark.after_empty && odd(About::EmptyPage, config.short_pages / 3.0) {
-        let next = Mark { after_empty: true, ..mark };
-        return MarkerPage { rows: Vec::new(), next: Some(next) };
+        return MarkerPage::empty_at(mark);
     }
     let mut room = limit;
     if odd(About::ShortPage, config.short_pages) {

@@ -38,6 +38,8 @@ pub struct Counts {
     pub throttled: u64,
     /// Those answered with any other status, or not at all.
     pub errors: u64,
+    /// Those that a fault hit, however they were answered.
+    pub faulted: u64,
     /// The most calls that were in work at the same moment.
     pub most_at_once: u64,
     /// The same, for each method and endpoint, e.g. `GET /users/{user_id}/email_aliases`; only those that were called.
@@ -62,6 +64,7 @@ pub(crate) struct Recorder {
     endpoints: Vec<Endpoint>,
     in_work: AtomicU64,
     most_at_once: AtomicU64,
+    faulted: AtomicU64,
     newest: Mutex<VecDeque<Recorded>>,
     capacity: usize,
 }
@@ -93,8 +96,9 @@ impl Recorder {
             errors: AtomicU64::new(0),
         });
         let endpoints = named.collect();
-        let (in_work, most_at_once) = (AtomicU64::new(0), AtomicU64::new(0));
-        Recorder { endpoints, in_work, most_at_once, newest: Mutex::default(), capacity }
+        let zero = || AtomicU64::new(0);
+        let (in_work, most_at_once, faulted) = (zero(), zero(), zero());
+        Recorder { endpoints, in_work, most_at_once, faulted, newest: Mutex::default(), capacity }
     }
 
     /// Counts a call as in work until the guard goes, which it also does when the client hangs up.
@@ -104,7 +108,8 @@ impl Recorder {
         InWork(&self.in_work)
     }
 
-    pub(crate) fn count(&self, method: &str, pattern: Option<&str>, status: u16) {
+    pub(crate) fn count(&self, method: &str, pattern: Option<&str>, status: u16, is_faulted: bool) {
+        self.faulted.fetch_add(is_faulted.into(), Ordering::Relaxed);
         let is_it = |endpoint: &&Endpoint| endpoint.method == method && Some(endpoint.path) == pattern;
         let Some(endpoint) = self.endpoints.iter().find(is_it).or(self.endpoints.last()) else { return };
         let counter = match status {
@@ -134,7 +139,8 @@ impl Recorder {
 
     pub(crate) fn counts(&self) -> Counts {
         let most_at_once = self.most_at_once.load(Ordering::Relaxed);
-        let mut counts = Counts { most_at_once, ..Counts::default() };
+        let faulted = self.faulted.load(Ordering::Relaxed);
+        let mut counts = Counts { most_at_once, faulted, ..Counts::default() };
         for endpoint in &self.endpoints {
             let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
             let (ok, throttled, errors) =
@@ -157,6 +163,7 @@ impl Recorder {
     pub(crate) fn reset(&self) {
         unpoisoned(self.newest.lock()).clear();
         self.most_at_once.store(0, Ordering::Relaxed);
+        self.faulted.store(0, Ordering::Relaxed);
         for endpoint in &self.endpoints {
             for counter in [&endpoint.ok, &endpoint.throttled, &endpoint.errors] {
                 counter.store(0, Ordering::Relaxed);
@@ -184,12 +191,12 @@ mod tests {
         let (one, two) = (recorder.in_work(), recorder.in_work());
         drop((one, two));
         assert_eq!(recorder.counts().most_at_once, 2);
-        recorder.count("GET", Some("/2.0/users"), 200);
-        recorder.count("GET", Some("/2.0/users"), 429);
-        recorder.count("GET", None, 404);
+        recorder.count("GET", Some("/2.0/users"), 200, true);
+        recorder.count("GET", Some("/2.0/users"), 429, true);
+        recorder.count("GET", None, 404, false);
         let counts = recorder.counts();
         assert_eq!((counts.calls, counts.ok, counts.throttled, counts.errors), (3, 1, 1, 1));
-        assert_eq!(counts.by_endpoint["GET /users"].calls, 2);
+        assert_eq!((counts.by_endpoint["GET /users"].calls, counts.faulted), (2, 2));
         assert_eq!(counts.by_endpoint["elsewhere"].errors, 1);
         for n in 0..3u16 {
             let path = n.to_string();

@@ -21,10 +21,11 @@ use tokio::task::JoinHandle;
 
 use crate::acts::{self, Act};
 use crate::change_log::{TrueChange, true_changes};
-use crate::config::Config;
+use crate::config::{Config, RateLimitStyle};
 use crate::day::{self, Stepped};
 use crate::faults::Fault;
 use crate::gate::Dropped;
+use crate::rate_limit::Rate;
 use crate::recorder::{Counts, Recorded};
 use crate::routes;
 use crate::shared::Shared;
@@ -167,6 +168,11 @@ impl Running {
     /// Disarms all faults.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
+    }
+
+    /// Limits calls otherwise from now on, with a fresh start for every caller; see [`Config::calls_per_minute`].
+    pub fn set_rate_limit(&self, calls_per_minute: Option<u32>, style: RateLimitStyle) {
+        self.shared.rate_limit.set(Rate { calls_per_minute, style });
     }
 
     /// Makes every token given out so far answer 401.

@@ -9,7 +9,7 @@ use crate::chance::{self, About};
 use crate::clock;
 use crate::config::{Config, EndMarker};
 use crate::faults::Faults;
-use crate::rate_limit::RateLimit;
+use crate::rate_limit::{Rate, RateLimit};
 use crate::recorder::Recorder;
 use crate::routes;
 use crate::world::World;
@@ -31,7 +31,10 @@ impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         Shared {
             tokens: Tokens::default(),
-            rate_limit: RateLimit::new(config.calls_per_minute),
+            rate_limit: RateLimit::new(Rate {
+                calls_per_minute: config.calls_per_minute,
+                style: config.rate_limit_style,
+            }),
             faults: Faults::new(config.seed, &config.faults),
             recorder: Recorder::new(routes::ENDPOINTS, config.record_requests),
             started: clock::instant(),

@@ -2,6 +2,7 @@
 
 mod acts;
 mod changes;
+mod faults;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::{Act, Config, Effect, Fault, Running, TrueUser, Truth, start};
+use crate::{Act, Config, Effect, Fault, RateLimitStyle, Running, TrueUser, Truth, start};
 
 /// Every field of a user but `my_tags`.
 const USER_FIELDS: &str = "type,id,name,login,created_at,modified_at,language,timezone,space_amount,space_used,\
@@ -472,6 +473,31 @@ async fn throttled_counted_and_recorded() {
     assert_eq!(requests.len(), 4);
     assert_eq!((requests[3].path.as_str(), requests[3].query.as_str()), ("/2.0/groups", "limit=5"));
     assert!(requests[3].authenticated && requests[3].status == 429);
+}
+
+#[tokio::test]
+async fn another_rate_limit_while_it_runs() {
+    let running = start(quick()).await.unwrap();
+    let client = Client::of(&running).await;
+    let throttled = async |calls: u32| {
+        let mut waits = Vec::new();
+        for _ in 0..calls {
+            let answer = client.answer("/users/me").await.unwrap();
+            waits.extend(answer.headers().get("retry-after").map(|wait| wait.to_str().unwrap().to_owned()));
+        }
+        waits
+    };
+    assert!(throttled(30).await.is_empty());
+    running.set_rate_limit(Some(6), RateLimitStyle::TokenBucket { burst: 10 });
+    assert_eq!(throttled(12).await, ["1", "1"]);
+    let body = r#"{"calls_per_minute":4}"#;
+    let url = format!("{}/rate_limit", running.control_url());
+    let sent =
+        client.http.post(url).header("content-type", "application/json").body(body).send().await.unwrap();
+    assert!(sent.status().is_success());
+    assert_eq!(throttled(5).await.len(), 1);
+    running.set_rate_limit(None, RateLimitStyle::Sliding);
+    assert!(throttled(20).await.is_empty());
 }
 
 #[tokio::test]

@@ -36,6 +36,12 @@ impl Stage<'_> {
                 let news = self.news(*announced);
                 self.some_people(*count, |world, slot| world.delete(slot, now, news))
             }
+            Act::DeleteUser { user_id, announced } => {
+                let news = self.news(*announced);
+                self.one_person(user_id, |world, slot| {
+                    world.people[slot].is_ordinary().then(|| world.delete(slot, now, news))
+                })
+            }
             Act::RollOutUsers { count } => self.some_people(*count, |world, slot| world.roll_out(slot, now)),
             Act::ReturnUsers { user_ids, announced } => {
                 let news = self.news(*announced);
@@ -50,6 +56,13 @@ impl Stage<'_> {
                 let chosen = self.draw(candidates.collect(), *count);
                 chosen.iter().for_each(|index| self.world.delete_group(*index, now, news));
                 chosen.iter().map(|index| self.world.groups[*index].id.to_string()).collect()
+            }
+            Act::DeleteGroup { group_id, announced } => {
+                let news = self.news(*announced);
+                let index = self.world.group_by_id(group_id);
+                let walkable = index.filter(|index| self.world.groups[*index].is_walkable());
+                let deleted = walkable.map(|index| self.world.delete_group(index, now, news));
+                deleted.map(|()| group_id.clone()).into_iter().collect()
             }
             Act::PushDirectory { share } => {
                 let count = (self.world.managed().count() as f64 * share).round() as u32;

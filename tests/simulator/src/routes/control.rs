@@ -12,6 +12,7 @@ use crate::acts::{self, Act};
 use crate::change_log::{TrueChange, true_changes};
 use crate::day::{self, Stepped};
 use crate::faults::Fault;
+use crate::rate_limit::Rate;
 use crate::recorder::{Counts, Recorded};
 use crate::shared::Shared;
 use crate::truth::{self, Extent, TrueContent, Truth};
@@ -28,6 +29,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/step", post(step))
         .route("/act", post(act))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/rate_limit", post(rate_limit))
         .route("/revoke_tokens", post(revoke_tokens))
 }
 
@@ -100,6 +102,10 @@ async fn add_fault(State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>) 
 
 async fn clear_faults(State(shared): State<Arc<Shared>>) {
     shared.faults.clear();
+}
+
+async fn rate_limit(State(shared): State<Arc<Shared>>, Json(rate): Json<Rate>) {
+    shared.rate_limit.set(rate);
 }
 
 async fn revoke_tokens(State(shared): State<Arc<Shared>>) {

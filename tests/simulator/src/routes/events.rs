@@ -13,6 +13,7 @@ use crate::chance::{self, About};
 use crate::config::PositionForm;
 use crate::errors::ApiError;
 use crate::events::Kinds;
+use crate::faults::Twist;
 use crate::feed::{Ask, FeedPage, Position};
 use crate::shared::Shared;
 use crate::wire::Object;
@@ -24,10 +25,11 @@ const MAX_EVENTS: usize = 500;
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
+    twist: Option<Extension<Twist>>,
     uri: Uri,
 ) -> Answer {
     let params = Params::of(&uri)?;
-    let ask = ask(&shared, &params)?;
+    let ask = Ask { twist: twist.map(|Extension(twist)| twist), ..ask(&shared, &params)? };
     let world = shared.world();
     require_admin(&world, caller)?;
     let page = match params.stream_type.as_deref() {
@@ -84,6 +86,7 @@ fn ask(shared: &Shared, params: &Params) -> Result<Ask, ApiError> {
         after: time(params.created_after.as_deref(), "created_after")?,
         before: time(params.created_before.as_deref(), "created_before")?,
         position,
+        twist: None,
     })
 }
 

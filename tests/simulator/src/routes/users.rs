@@ -10,9 +10,10 @@ use super::{Answer, Json, Params, offset_answer, require_admin, write_entries};
 use crate::auth::Caller;
 use crate::config::EndMarker;
 use crate::errors::ApiError;
+use crate::faults::Twist;
 use crate::groups::ALL_USERS_INDEX;
 use crate::groups::GroupKind;
-use crate::page::{MarkerPage, marker_page, offset_page, read_marker, write_marker};
+use crate::page::{marker_page, offset_page, read_marker, write_marker};
 use crate::people::{Alias, Person, Standing};
 use crate::shared::Shared;
 use crate::wire::groups::{write_alias, write_all_users_membership, write_membership};
@@ -23,9 +24,11 @@ use crate::world::World;
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
+    twist: Option<Extension<Twist>>,
     uri: Uri,
 ) -> Answer {
     let params = Params::of(&uri)?;
+    let twist = twist.map(|Extension(twist)| twist);
     let limit = params.limit()?;
     let world = shared.world();
     require_admin(&world, caller)?;
@@ -68,26 +71,32 @@ pub(super) async fn list(
         let person = &world.people[slot];
         wanted.matches(person) && world.lists(person)
     };
-    let page = marker_page(&world.config, world.people.len(), keep, mark, limit);
-    Ok(marker_answer(&shared, &world, &page, mark.start, limit, fields))
+    let page = marker_page(&world.config, world.people.len(), keep, mark, limit).twisted(twist, mark);
+    let same = Some(sent).filter(|sent| twist == Some(Twist::SameMarker) && !sent.is_empty());
+    let next = same.map(str::to_owned).or_else(|| {
+        let next = page.next?;
+        Some(write_marker(&world.config, next, shared.age_secs()))
+    });
+    Ok(marker_answer(&shared, &world, &page.rows, mark.start, next, limit, fields))
 }
 
 fn marker_answer(
     shared: &Shared,
     world: &World,
-    page: &MarkerPage,
+    rows: &[usize],
     start: usize,
+    next: Option<String>,
     limit: usize,
     fields: Fields,
 ) -> Json {
-    let mut out = Vec::with_capacity(64 + page.rows.len() * 1000);
+    let mut out = Vec::with_capacity(64 + rows.len() * 1000);
     let mut object = Object::new(&mut out);
-    write_entries(&mut object, world, start, &page.rows, |out, slot| {
+    write_entries(&mut object, world, start, rows, |out, slot| {
         write(out, &world.config, &world.people[slot], fields);
     });
     object.int("limit", limit as i64);
-    match page.next {
-        Some(mark) => object.text("next_marker", &write_marker(&world.config, mark, shared.age_secs())),
+    match next {
+        Some(marker) => object.text("next_marker", &marker),
         None => match shared.end_marker() {
             EndMarker::Empty => object.text("next_marker", ""),
             EndMarker::Absent => {}
