@@ -2,7 +2,8 @@
 //!
 //! Box allows 1,000 calls a minute per user (<https://developer.box.com/guides/api-calls/permissions-and-errors/rate-limits/>).
 //! The quota lets a small burst through and then one call per interval: a plain per-minute quota would let almost twice the
-//! allowance through in its first minute. A 429 pauses all tasks for its `Retry-After`.
+//! allowance through in its first minute. A 429 pauses all tasks for its `Retry-After` and slows the pace down: a slower pace is
+//! more cells of the same quota per call, not another limiter.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +16,13 @@ use governor::{Quota, RateLimiter};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::pace::Pace;
+
 /// Calls that may go out at once before the pace applies.
 const BURST: NonZeroU32 = NonZeroU32::new(25).expect("25 is not zero");
+
+/// Cells of the quota that a call takes at full pace: a slower pace takes more.
+const CELLS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 
 /// The shared limiter.
 pub struct Limiter {
@@ -24,6 +30,7 @@ pub struct Limiter {
     turnstile: Mutex<()>,
     pace: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
     clock: TokioClock,
+    share: std::sync::Mutex<Pace>,
     paused_until: std::sync::Mutex<Option<Instant>>,
     waited_millis: AtomicU64,
 }
@@ -35,10 +42,12 @@ impl Limiter {
         Self {
             turnstile: Mutex::new(()),
             pace: RateLimiter::direct_with_clock(
-                Quota::per_minute(calls_per_minute).allow_burst(BURST),
+                Quota::per_minute(calls_per_minute.saturating_mul(CELLS))
+                    .allow_burst(BURST.saturating_mul(CELLS)),
                 clock,
             ),
             clock,
+            share: std::sync::Mutex::default(),
             paused_until: std::sync::Mutex::new(None),
             waited_millis: AtomicU64::new(0),
         }
@@ -52,11 +61,17 @@ impl Limiter {
                 sleep_until(until).await;
                 continue;
             }
-            match self.pace.check() {
+            match self.pace.check_n(self.cells()).expect("a call is never more cells than the burst") {
                 Ok(()) => return,
                 Err(not_until) => sleep(not_until.wait_time_from(self.clock.now())).await,
             }
         }
+    }
+
+    /// Box refused a call with 429: stops everybody for `duration`, and slows down. Gives the seconds the pause adds.
+    pub fn throttled(&self, duration: Duration) -> u64 {
+        self.share.lock().expect("no holder panics").refused(Instant::now(), duration);
+        self.pause_for(duration)
     }
 
     /// Stops everybody for `duration` from now; a longer pause already running stays. Gives the seconds this adds.
@@ -77,6 +92,18 @@ impl Limiter {
     /// Seconds all tasks have stood still so far.
     pub fn waited_seconds(&self) -> u64 {
         self.waited_millis.load(Ordering::Relaxed) / 1000
+    }
+
+    /// What a call takes of the quota at the present pace.
+    fn cells(&self) -> NonZeroU32 {
+        let share = self.share.lock().expect("no holder panics").share(Instant::now());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between CELLS and 25 times CELLS"
+        )]
+        let cells = (f64::from(CELLS.get()) / share).round() as u32;
+        NonZeroU32::new(cells.min(BURST.get() * CELLS.get())).unwrap_or(CELLS)
     }
 
     fn pause(&self) -> Option<Instant> {
@@ -129,6 +156,39 @@ mod tests {
             .unwrap();
         assert!(busiest <= 1000, "{busiest} calls in one minute");
         assert!(admitted.len() >= 3 * 950 * 97 / 100, "only {} calls in three minutes", admitted.len());
+    }
+
+    /// A bucket of tokens as Box's own throttling may be: refills evenly, refuses with `Retry-After: 1`.
+    #[tokio::test(start_paused = true)]
+    async fn throttling_at_sixty_per_cent_is_met_just_under_it() {
+        const ALLOWED: f64 = 950.0 * 0.6;
+        const BUCKET: f64 = 20.0;
+        let (limiter, start) = (limiter(950), Instant::now());
+        let (mut tokens, mut filled) = (BUCKET, start);
+        let mut answers: Vec<(Duration, bool)> = Vec::new();
+        while start.elapsed() < Duration::from_secs(20 * 60) {
+            limiter.admit().await;
+            tokens = (tokens + filled.elapsed().as_secs_f64() * ALLOWED / 60.0).min(BUCKET);
+            filled = Instant::now();
+            let let_through = tokens >= 1.0;
+            if let_through {
+                tokens -= 1.0;
+            } else {
+                limiter.throttled(Duration::from_secs(1));
+            }
+            answers.push((start.elapsed(), let_through));
+        }
+        let settled: Vec<bool> = answers
+            .iter()
+            .filter(|(at, _)| at.as_secs() >= 120)
+            .map(|(_, let_through)| *let_through)
+            .collect();
+        let minutes = 18.0;
+        let (through, refused) = settled.iter().fold((0.0, 0.0), |(through, refused), let_through| {
+            if *let_through { (through + 1.0, refused) } else { (through, refused + 1.0) }
+        });
+        assert!(through >= 0.92 * ALLOWED * minutes, "{through} of {} let through", ALLOWED * minutes);
+        assert!(refused <= minutes, "{refused} refused in {minutes} minutes");
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@
 
 mod auth;
 mod limiter;
+mod pace;
 mod reader;
 mod retry;
 mod transport;

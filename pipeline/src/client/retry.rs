@@ -120,7 +120,8 @@ impl<'a> Tries<'a> {
         let outcome = if throttled { CallOutcome::Throttled } else { CallOutcome::Retried };
         tracing::debug!(endpoint = self.endpoint, %exchange, ?wait, "repeating");
         if matches!(decision, Decision::Pause(_)) {
-            note(outcome, self.limiter.pause_for(wait))?;
+            let waited = if throttled { self.limiter.throttled(wait) } else { self.limiter.pause_for(wait) };
+            note(outcome, waited)?;
         } else {
             note(outcome, 0)?;
             tokio::select! {
