@@ -5,6 +5,7 @@
 pub fn query(name: &str) -> Option<&'static str> {
     match name {
         "accounts" => Some(include_str!("../warehouse/accounts.sql")),
+        "api_usage_monthly" => Some(include_str!("../warehouse/api_usage_monthly.sql")),
         "licence_summary" => Some(include_str!("../warehouse/licence_summary.sql")),
         _ => None,
     }

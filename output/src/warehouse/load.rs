@@ -158,7 +158,7 @@ impl<'a> Loader<'a> {
     fn settings(&self) -> Result<()> {
         let (night, settings) = (self.night, self.build.settings);
         let sql = format!(
-            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC')",
+            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?)",
             identifier(REPORT_SETTINGS.name)
         );
         self.connection
@@ -172,6 +172,7 @@ impl<'a> Loader<'a> {
                     settings.idle_after_days,
                     settings.new_user_grace_days,
                     settings.login_window_days,
+                    settings.monthly_calls,
                 ],
             )
             .map(drop)

@@ -28,6 +28,11 @@ pub static REPORT_SETTINGS: Table = Table {
             .required(),
         column("login_window_days", Kind::Integer, "Days of logins the first run read back.").required(),
         column("time_zone", Kind::Text, "Zone in which _date columns are days.").required(),
+        column(
+            "monthly_calls_count",
+            Kind::BigInt,
+            "API calls a month that the contract allows; NULL when it is not configured.",
+        ),
     ],
 };
 
@@ -146,5 +151,45 @@ pub static LICENCE_SUMMARY: Table = Table {
         column("seats_percent", Kind::Percent, "Share of all assigned seats, in percent."),
         column("seats_assigned_count", Kind::BigInt, "All assigned seats, repeated on every row.").required(),
         column("meaning", Kind::Text, "The state in a sentence.").required(),
+    ],
+};
+
+/// Calls per month, against the allowance.
+pub static API_USAGE_MONTHLY: Table = Table {
+    name: "api_usage_monthly",
+    layout: Layout::View,
+    key: &["month_date"],
+    comment: "How many API calls does a month cost, and will the allowance last? One row per UTC month with calls.",
+    columns: &[
+        column("month_date", Kind::Date, "First day of the UTC month.").required(),
+        column("calls_count", Kind::BigInt, "Calls made, retries and errors included: what Box counts.")
+            .required(),
+        column("retries_count", Kind::BigInt, "Of these, repeats of a failed call.").required(),
+        column("throttled_count", Kind::BigInt, "Of these, answered with 429.").required(),
+        column("errors_count", Kind::BigInt, "Of these, failed otherwise.").required(),
+        column("runs_count", Kind::BigInt, "Runs and commands that called.").required(),
+        column("days_with_calls_count", Kind::BigInt, "UTC days with calls.").required(),
+        column(
+            "monthly_calls_count",
+            Kind::BigInt,
+            "The allowance as configured today, on every row; NULL when it is not.",
+        ),
+        column(
+            "forecast_calls_count",
+            Kind::BigInt,
+            "Night's month: the calls so far by the days so far (the night's own counted) times the days of the month. Other months: their calls.",
+        )
+        .required(),
+        column(
+            "forecast_percent",
+            Kind::Percent,
+            "Share of the allowance that is, in percent; NULL without an allowance.",
+        ),
+        column(
+            "full_read_calls_count",
+            Kind::BigInt,
+            "Calls that reading everything anew would cost tonight, on every row.",
+        )
+        .required(),
     ],
 };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
-pub use computed::{ACCOUNTS, LICENCE_SUMMARY, REPORT_SETTINGS};
+pub use computed::{ACCOUNTS, API_USAGE_MONTHLY, LICENCE_SUMMARY, REPORT_SETTINGS};
 pub use events::{ADMIN_EVENTS, EVENT_COVERAGE, EVENTS, LOGIN_EVENTS};
 pub use night::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
 pub use rows::Rows;
@@ -50,6 +50,7 @@ pub const WAREHOUSE: &[&Table] = &[
     &SYNC_RUNS,
     &ACCOUNTS,
     &LICENCE_SUMMARY,
+    &API_USAGE_MONTHLY,
 ];
 
 /// A table or view: what a row is, and what each column means.

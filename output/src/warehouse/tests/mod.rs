@@ -2,6 +2,7 @@
 
 mod accounts;
 mod publishing;
+mod usage;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -34,6 +35,7 @@ pub(super) struct Rows {
     pub(super) aliases: Vec<Value>,
     pub(super) events: Vec<Value>,
     pub(super) coverage: Vec<Value>,
+    pub(super) calls: Vec<Value>,
 }
 
 impl Rows {
@@ -52,6 +54,7 @@ impl Rows {
             "email_aliases" => &self.aliases,
             "events" => &self.events,
             "event_coverage" => &self.coverage,
+            "run_calls" => &self.calls,
             _ => &[],
         }
     }
