@@ -41,7 +41,7 @@ pub static ACCOUNTS: Table = Table {
     name: "accounts",
     layout: Layout::Computed,
     key: &["user_id"],
-    comment: "One row per listed user with status, seat and evidence of use. An idle person is claimed only inside proved login coverage; a gap says unknown.",
+    comment: "One row per user ever seen, listed or gone (account_status deprovisioned), with status, seat and evidence of use. An idle person is claimed only inside proved login coverage; a gap says unknown.",
     columns: &[
         column("user_id", Kind::Text, "Box user id.").required(),
         column("login", Kind::Text, "Primary email address."),
@@ -49,15 +49,15 @@ pub static ACCOUNTS: Table = Table {
         column("role", Kind::Text, "admin, coadmin or user."),
         column("account_status", Kind::Text, "active, suspended (Box: inactive), deprovisioned or unknown.")
             .required(),
-        column("box_status", Kind::Text, "Box's own status, as sent."),
+        column("box_status", Kind::Text, "Box's own status, as sent; of who is gone, the last known."),
         column("is_restricted", Kind::Bool, "Whether Box's status forbids deleting, editing or uploading.")
             .required(),
-        column("deprovision_reason", Kind::Text, "Why an account is gone; NULL for listed users."),
+        column("deprovision_reason", Kind::Text, "Why an account is gone: deleted or left_enterprise; NULL when not known, and for listed users."),
         column("seat_kind", Kind::Text, "managed_user, app_user, service_account or system.").required(),
         column(
             "consumes_seat",
             Kind::Bool,
-            "Whether a licence is taken: every listed managed user, suspended ones too.",
+            "Whether a licence is taken: by every listed managed user, suspended ones too; by nobody who is gone.",
         )
         .required(),
         column(
@@ -66,11 +66,11 @@ pub static ACCOUNTS: Table = Table {
             "What the seat does: suspended, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
         ),
         column("created_at", Kind::Timestamp, "When Box created the account."),
-        column("first_seen_at", Kind::Timestamp, "First night it was listed; NULL until history is kept."),
-        column("last_seen_at", Kind::Timestamp, "Last night it was listed; NULL until history is kept."),
-        column("status_since", Kind::Timestamp, "Since when it has this status; NULL until history is kept."),
-        column("suspended_since", Kind::Timestamp, "Since when it is suspended; NULL until history is kept."),
-        column("deprovisioned_at", Kind::Timestamp, "When it was gone; NULL until history is kept."),
+        column("first_seen_at", Kind::Timestamp, "First night it was listed; in the store's first night, everybody."),
+        column("last_seen_at", Kind::Timestamp, "Last night it was listed; of a row carried or missing, when it was last read."),
+        column("status_since", Kind::Timestamp, "Since when it has box_status, or is gone: as an event told, else since the first night that showed it. The store's first night means at least since."),
+        column("suspended_since", Kind::Timestamp, "status_since of a suspended account; NULL for others."),
+        column("deprovisioned_at", Kind::Timestamp, "status_since of an account that is gone; NULL for others."),
         column("last_login_at", Kind::Timestamp, "Newest LOGIN kept; NULL is none seen, which is not never."),
         column(
             "logins_30d",
@@ -101,7 +101,7 @@ pub static ACCOUNTS: Table = Table {
         column(
             "proven_idle_days",
             Kind::Integer,
-            "Whole days without evidence that coverage proves; NULL when it proves nothing. The only column to judge by.",
+            "Whole days without evidence that coverage proves, from the latest of last login, start of coverage, creation, first sight after the store's first night, return and reactivation; NULL when it proves nothing, and for who is gone. The only column to judge by.",
         ),
         column(
             "login_coverage_from",
