@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod box_api;
+pub mod departure;
 pub mod event_types;
 pub mod ids;
 pub mod plan;
@@ -10,4 +11,5 @@ pub mod spool;
 pub mod table;
 pub mod warehouse;
 
+pub use departure::{Departure, DepartureReason};
 pub use ids::RunNumber;

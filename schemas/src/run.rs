@@ -1,5 +1,7 @@
 //! The run record: what is fixed when a run's number is reserved, and how a run ended.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -277,6 +279,19 @@ pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
     current(runs).into_iter().max_by_key(|run| (run.snapshot_date, run.run_number))
 }
 
+/// The runs that a night's history is made of, newest first: its own, the one it was compared with, the one that was compared
+/// with, and so on.
+///
+/// Taken literally: a base that a replay has replaced since stays, because the night was compared with it and not with the
+/// replay. Once a replay has gone through to the newest night, the bases are the replays. A base is an older run, so one
+/// that is not ends the chain.
+pub fn chain(runs: &[SyncRun], night: RunNumber) -> Vec<RunNumber> {
+    let bases: HashMap<RunNumber, Option<RunNumber>> =
+        runs.iter().map(|run| (run.run_number, run.base_run_number)).collect();
+    let base_of = |run: &RunNumber| bases.get(run).copied().flatten().filter(|base| base < run);
+    std::iter::successors(Some(night), base_of).filter(|run| bases.contains_key(run)).collect()
+}
+
 impl RunKind {
     /// The word in the table.
     pub fn as_str(self) -> &'static str {
@@ -367,6 +382,28 @@ mod tests {
         assert_eq!(numbers(&runs), [4]);
         assert_eq!(latest_night(&runs).unwrap().run_number.0, 4);
         assert!(latest_night(&runs[1..2]).is_none());
+    }
+
+    #[test]
+    fn a_chain_follows_bases_and_nothing_else() {
+        let on = |number: u64, base: u64| {
+            let base_run_number = Some(base).filter(|base| *base > 0).map(RunNumber);
+            SyncRun { base_run_number, ..run(number, RunStatus::Complete, None) }
+        };
+        let numbers = |runs: &[SyncRun], night: u64| {
+            chain(runs, RunNumber(night)).iter().map(|run| run.0).collect::<Vec<_>>()
+        };
+        // 4 was given up; 5 and 6 replay 2 and 3.
+        let mut runs = vec![on(1, 0), on(2, 1), on(3, 2), on(5, 1), on(6, 5), on(7, 6)];
+        assert_eq!(numbers(&runs, 3), [3, 2, 1], "whatever replaced it");
+        assert_eq!(numbers(&runs, 7), [7, 6, 5, 1]);
+        assert_eq!(numbers(&runs, 1), [1]);
+        assert_eq!(numbers(&runs, 9), [0; 0]);
+        // What no boxseat writes.
+        runs.extend([on(8, 8), on(10, 11), on(11, 10), on(12, 9)]);
+        assert_eq!(numbers(&runs, 8), [8]);
+        assert_eq!(numbers(&runs, 11), [11, 10]);
+        assert_eq!(numbers(&runs, 12), [12]);
     }
 
     #[test]

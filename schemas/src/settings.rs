@@ -9,6 +9,8 @@ pub struct ReportSettings {
     pub new_user_grace_days: i32,
     /// Days of logins the first run reads back; default 183.
     pub login_window_days: i32,
+    /// API calls a month that the contract allows; `None` when it is not configured.
+    pub monthly_calls: Option<i64>,
     /// Ids or logins of accounts that are services, not people.
     pub service_accounts: Vec<String>,
 }
@@ -19,6 +21,7 @@ impl Default for ReportSettings {
             idle_after_days: 90,
             new_user_grace_days: 45,
             login_window_days: 183,
+            monthly_calls: None,
             service_accounts: Vec::new(),
         }
     }

@@ -1,9 +1,10 @@
 -- Question: who has an account, does it take a seat, and is it used?
--- Grain:    one row per user in `users`.
+-- Grain:    one row per user ever seen: those in `users`, and those whose newest version in users_history says they are gone.
 -- Columns:  those of the table `accounts`, in its order.
 --
--- Reads report_settings, users, memberships, email_aliases, login_events, event_coverage, and service_accounts
--- (id_or_login): the configured accounts that are services, which the build puts beside the file.
+-- Reads report_settings, users, memberships, email_aliases, login_events, event_coverage, users_history, user_changes,
+-- sync_runs, and service_accounts (id_or_login): the configured accounts that are services, which the build puts beside
+-- the file.
 --
 -- Days are whole 24 h back from report_settings.now_at, by epoch arithmetic: the session's time zone has no say.
 -- A moment after now (clocks differ) is 0 days ago.
@@ -79,6 +80,101 @@ alias_counts AS (
     SELECT user_id, count(*) AS alias_count FROM email_aliases GROUP BY user_id
 ),
 
+-- Everybody ever seen; of who is gone, what was last known.
+people AS (
+    SELECT
+        user_id,
+        login,
+        name,
+        role,
+        status,
+        is_platform_access_only,
+        created_at,
+        listing,
+        read_at,
+        space_used_bytes,
+        aliases_read_at,
+        memberships_read_at,
+        FALSE AS is_gone,
+        NULL AS deprovision_reason,
+        NULL AS gone_in_run_number
+    FROM users
+    UNION ALL
+    SELECT
+        gone.user_id,
+        gone.login,
+        gone.name,
+        gone.role,
+        last_known.status,
+        gone.is_platform_access_only,
+        gone.created_at,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        NULL,
+        TRUE,
+        gone.deprovision_reason,
+        gone.run_number
+    FROM users_history AS gone
+    LEFT JOIN (
+        SELECT user_id, arg_max(status, version_no) AS status FROM users_history WHERE NOT is_deleted GROUP BY user_id
+    ) AS last_known ON last_known.user_id = gone.user_id
+    WHERE gone.is_current AND gone.is_deleted
+),
+
+-- When the run started that was compared with when somebody was found gone: the last night that had them.
+last_nights AS (
+    SELECT runs.run_number, bases.started_at
+    FROM sync_runs AS runs
+    JOIN sync_runs AS bases ON bases.run_number = runs.base_run_number
+),
+
+first_seen AS (
+    SELECT
+        user_id,
+        min(valid_from) AS first_seen_at,
+        -- Who was there in the store's first night may have been there for years.
+        min(valid_from) > (SELECT min(valid_from) FROM users_history) AS is_later
+    FROM users_history
+    GROUP BY user_id
+),
+
+-- The version with which the present status began: the one after the last that had another. Its event says when, if one does.
+status_versions AS (
+    SELECT
+        latest.user_id,
+        coalesce(
+            max(every.version_no) FILTER (
+                WHERE every.is_deleted <> latest.is_deleted OR every.status IS DISTINCT FROM latest.status
+            ),
+            0
+        ) + 1 AS version_no
+    FROM users_history AS latest
+    JOIN users_history AS every ON every.user_id = latest.user_id
+    WHERE latest.is_current
+    GROUP BY latest.user_id
+),
+
+statuses AS (
+    SELECT status_versions.user_id, coalesce(changes.event_at, began.valid_from) AS since_at
+    FROM status_versions
+    JOIN users_history AS began
+        ON began.user_id = status_versions.user_id AND began.version_no = status_versions.version_no
+    LEFT JOIN user_changes AS changes
+        ON changes.user_id = began.user_id
+        AND changes.run_number = began.run_number
+        AND (changes.attribute = 'status' OR changes.change = 'left')
+),
+
+-- Nobody is idle for a time in which the account was closed.
+returns AS (
+    SELECT user_id, max(coalesce(event_at, observed_at)) AS last_return_at
+    FROM user_changes
+    WHERE change IN ('returned', 'reactivated')
+    GROUP BY user_id
+),
+
 kinds AS (
     SELECT
         user_id,
@@ -92,35 +188,45 @@ kinds AS (
             ELSE 'managed_user'
         END AS seat_kind,
         CASE
+            WHEN is_gone THEN 'deprovisioned'
             WHEN status IN ('active', 'cannot_delete_edit', 'cannot_delete_edit_upload') THEN 'active'
             WHEN status = 'inactive' THEN 'suspended'
             ELSE 'unknown'
         END AS account_status
-    FROM users
+    FROM people
 ),
 
 -- What is known of each user, in microseconds since 1970; NULL when it is not known.
 evidence AS (
     SELECT
-        users.user_id,
+        people.user_id,
+        people.is_gone,
         logins.last_login_at,
         epoch_us(logins.last_login_at) AS login_us,
         -- As late as a login could have been without being seen: when it falls into another band, a later one may be missing.
         CASE WHEN logins.last_login_at IS NOT NULL THEN
             greatest(epoch_us(logins.last_login_at), coverage_from_us)
         END AS unseen_login_us,
-        epoch_us(users.created_at) AS created_us,
+        epoch_us(people.created_at) AS created_us,
         -- greatest() passes over NULL: whatever is known counts, and coverage always is.
-        CASE WHEN is_fresh THEN
-            greatest(epoch_us(logins.last_login_at), coverage_from_us, epoch_us(users.created_at))
+        CASE WHEN is_fresh AND NOT people.is_gone THEN
+            greatest(
+                epoch_us(logins.last_login_at),
+                coverage_from_us,
+                epoch_us(people.created_at),
+                CASE WHEN first_seen.is_later THEN epoch_us(first_seen.first_seen_at) END,
+                epoch_us(returns.last_return_at)
+            )
         END AS proven_from_us,
-        coalesce(users.created_at BETWEEN coverage_from_at AND coverage_to_at, FALSE) AS is_created_covered,
+        coalesce(people.created_at BETWEEN coverage_from_at AND coverage_to_at, FALSE) AS is_created_covered,
         coalesce(logins.logins_30d, 0) AS logins_30d,
         coalesce(logins.logins_90d, 0) AS logins_90d,
         coalesce(logins.logins_183d, 0) AS logins_183d
-    FROM users
+    FROM people
     CROSS JOIN ground
-    LEFT JOIN logins ON logins.user_id = users.user_id
+    LEFT JOIN logins ON logins.user_id = people.user_id
+    LEFT JOIN first_seen ON first_seen.user_id = people.user_id
+    LEFT JOIN returns ON returns.user_id = people.user_id
 ),
 
 -- Whole days, each NULL when its moment is.
@@ -171,19 +277,19 @@ judged AS (
 )
 
 SELECT
-    users.user_id,
-    users.login,
-    users.name,
-    users.role,
+    people.user_id,
+    people.login,
+    people.name,
+    people.role,
     kinds.account_status,
-    users.status AS box_status,
-    coalesce(users.status IN ('cannot_delete_edit', 'cannot_delete_edit_upload'), FALSE) AS is_restricted,
-    CAST(NULL AS VARCHAR) AS deprovision_reason,
+    people.status AS box_status,
+    coalesce(people.status IN ('cannot_delete_edit', 'cannot_delete_edit_upload'), FALSE) AS is_restricted,
+    people.deprovision_reason,
     kinds.seat_kind,
-    kinds.seat_kind = 'managed_user' AS consumes_seat,
+    kinds.seat_kind = 'managed_user' AND NOT people.is_gone AS consumes_seat,
     -- First match wins.
     CASE
-        WHEN kinds.seat_kind <> 'managed_user' THEN NULL
+        WHEN kinds.seat_kind <> 'managed_user' OR people.is_gone THEN NULL
         WHEN kinds.account_status = 'suspended' THEN 'suspended'
         WHEN judged.login_days < ground.idle_after_days THEN 'used'
         WHEN judged.created_days < ground.new_user_grace_days THEN 'too_new'
@@ -191,12 +297,16 @@ SELECT
         WHEN judged.band IN ('never_since_created', 'no_login_seen') THEN judged.band
         ELSE 'unknown'
     END AS seat_state,
-    users.created_at,
-    CAST(NULL AS TIMESTAMPTZ) AS first_seen_at,
-    CAST(NULL AS TIMESTAMPTZ) AS last_seen_at,
-    CAST(NULL AS TIMESTAMPTZ) AS status_since,
-    CAST(NULL AS TIMESTAMPTZ) AS suspended_since,
-    CAST(NULL AS TIMESTAMPTZ) AS deprovisioned_at,
+    people.created_at,
+    first_seen.first_seen_at,
+    CASE
+        WHEN people.is_gone THEN last_nights.started_at
+        WHEN people.listing = 'listed' THEN ground.now_at
+        ELSE people.read_at
+    END AS last_seen_at,
+    statuses.since_at AS status_since,
+    CASE WHEN kinds.account_status = 'suspended' THEN statuses.since_at END AS suspended_since,
+    CASE WHEN people.is_gone THEN statuses.since_at END AS deprovisioned_at,
     judged.last_login_at,
     CASE WHEN ground.is_fresh AND judged.coverage_days >= 30 THEN judged.logins_30d END AS logins_30d,
     CASE WHEN ground.is_fresh AND judged.coverage_days >= 90 THEN judged.logins_90d END AS logins_90d,
@@ -224,16 +334,19 @@ SELECT
     CAST(NULL AS DATE) AS on_leave_until,
     coalesce(group_counts.group_count, 0) AS group_count,
     coalesce(alias_counts.alias_count, 0) AS alias_count,
-    users.space_used_bytes,
-    users.aliases_read_at,
-    users.memberships_read_at,
+    people.space_used_bytes,
+    people.aliases_read_at,
+    people.memberships_read_at,
     CAST(NULL AS VARCHAR) AS licence_plan,
     CAST(NULL AS DECIMAL(18, 4)) AS monthly_cost,
     CAST(NULL AS VARCHAR) AS currency
-FROM users
-JOIN kinds ON kinds.user_id = users.user_id
-JOIN judged ON judged.user_id = users.user_id
+FROM people
+JOIN kinds ON kinds.user_id = people.user_id
+JOIN judged ON judged.user_id = people.user_id
 CROSS JOIN ground
-LEFT JOIN group_counts ON group_counts.user_id = users.user_id
-LEFT JOIN alias_counts ON alias_counts.user_id = users.user_id
-ORDER BY users.user_id
+LEFT JOIN last_nights ON last_nights.run_number = people.gone_in_run_number
+LEFT JOIN first_seen ON first_seen.user_id = people.user_id
+LEFT JOIN statuses ON statuses.user_id = people.user_id
+LEFT JOIN group_counts ON group_counts.user_id = people.user_id
+LEFT JOIN alias_counts ON alias_counts.user_id = people.user_id
+ORDER BY people.user_id

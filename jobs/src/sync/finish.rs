@@ -3,14 +3,14 @@
 
 use std::path::PathBuf;
 
-use boxseat_output::warehouse::{self, Build, LoadedRows, Pending, Purpose};
+use boxseat_output::warehouse::{self, Build, Drift, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, RunStatus, SyncRun, current};
-use boxseat_schemas::table::RUN_ROWS;
+use boxseat_schemas::table::{RUN_ROWS, USER_CHANGES, USERS_HISTORY};
 
 use super::failpoint::reach;
-use super::load::{Loaded, commit, commit_row, ledger_ids, load};
+use super::load::{Loaded, commit_row, ledger_ids, load};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -73,16 +73,21 @@ pub(super) fn make_visible(
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
     let mut runs = store.lake().sync_runs()?;
-    let Loaded { row, tables, commands } = load(store, settings, reservation, read_as, &runs, enterprise_id)?;
-    let run = SyncRun { finished_at: clock().max(reservation.started_at), ..row };
+    let Loaded { row, tables, departures, commands } =
+        load(store, settings, reservation, read_as, &runs, enterprise_id)?;
+    let mut run = SyncRun { finished_at: clock().max(reservation.started_at), ..row };
     runs.push(run.clone());
-    let pending = Pending { run_number: run.run_number, tables };
+    let pending = Pending { run_number: run.run_number, tables, departures };
     reach("loaded");
     let build = Build { pending: Some(&pending), purpose, ..build_of(store, settings, &runs, enterprise_id) };
     let checked = warehouse::build(&build)?.check()?;
     reach("checked");
-    let run_rows = checked.run_rows().cloned();
-    commit(store, &RUN_ROWS, run.run_number, run_rows.into_iter())?;
+    for table in [&USERS_HISTORY, &USER_CHANGES, &RUN_ROWS] {
+        reach(&format!("before {}", table.name));
+        checked.commit(store.lake(), table)?;
+        reach(&format!("after {}", table.name));
+    }
+    run.drift_count = checked.drift().map(Drift::count);
     reach("accounted");
     commit_row(store, &run, enterprise_id)?;
     // The visible moment has passed; from here a kill costs a publish, not a night.

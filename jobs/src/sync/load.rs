@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use boxseat_output::warehouse::{LoadedRows, TableRows};
 use boxseat_pipeline::ids::fingerprint;
 use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally};
-use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, RunKind, RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
     EMAIL_ALIASES, EVENT_COVERAGE, EVENTS, GROUPS, MEMBERSHIPS, REJECTS, RUN_CALLS, SYNC_RUNS, Table, USERS,
 };
+use boxseat_schemas::{Departure, RunNumber};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
@@ -28,6 +28,8 @@ pub(super) struct Loaded {
     pub(super) row: SyncRun,
     /// Rows per table.
     pub(super) tables: Vec<LoadedRows>,
+    /// People of the base night who are gone, and why.
+    pub(super) departures: Vec<Departure>,
     /// Calls of other commands that went along.
     pub(super) commands: Uncommitted,
 }
@@ -53,11 +55,12 @@ pub(super) fn load(
         totals.unknown_fields += tally.unknown_fields;
         tables.push(LoadedRows { counted: rows_of(table, tally), rows_in_lake });
     };
-    {
+    let departures = {
         let mut users = night.users()?;
         loaded(&USERS, load_table(store, &USERS, number, &mut users)?);
         warn_of_missing(users.stage.ours, users.stage.unconfirmed);
-    }
+        users.stage.departures
+    };
     loaded(&GROUPS, load_table(store, &GROUPS, number, &mut night.groups()?)?);
     loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
     loaded(&EMAIL_ALIASES, load_table(store, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
@@ -93,7 +96,7 @@ pub(super) fn load(
         rejects_count: big(totals.rejected),
         ..SyncRun::ended(reservation, RunStatus::Complete, reservation.started_at)
     };
-    Ok(Loaded { row, tables, commands })
+    Ok(Loaded { row, tables, departures, commands })
 }
 
 /// People whose absence from the listing proves nothing.

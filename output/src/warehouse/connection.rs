@@ -38,13 +38,12 @@ pub(super) fn create(file: &Path, spill: &Path, resources: &Resources) -> Result
     Ok(connection)
 }
 
-/// Writes everything into the file itself and lets go of it.
-pub(super) fn close(connection: Connection, file: &Path) -> Result<()> {
+/// Writes everything into the file itself and lets go of it; what the connection has beside the file stays.
+pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
     let failed = || Error::duckdb(format!("finish {}", file.display()));
     connection
         .execute_batch(&format!("CHECKPOINT {CATALOG}; USE memory; DETACH {CATALOG};"))
         .map_err(failed())?;
-    connection.close().map_err(|(_, error)| failed()(error))?;
     let log = durable::wal_of(file);
     if log.exists() {
         return Err(Error::Bug(format!("{} is still there after the checkpoint", log.display())));

@@ -10,11 +10,14 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::{SyncRun, ledger};
 use boxseat_schemas::table::{
-    EVENTS, Layout, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table, WAREHOUSE,
+    EVENTS, Layout, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
 };
 use duckdb::{Appender, Connection, params};
 
 use super::ddl::{self, identifier};
+use super::diff::Drift;
+use super::handover::Handover;
+use super::history::History;
 use super::{Build, LoadedRows, Night, Purpose};
 use crate::lake::Batches;
 use crate::{Error, Result};
@@ -38,21 +41,24 @@ impl<'a> Loader<'a> {
         Self { connection, build, runs, night, of_pending: HashMap::new() }
     }
 
-    /// Creates everything of [`WAREHOUSE`] and fills it in its order; gives back the pending run's `run_rows` for the lake.
-    pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<RecordBatch>> {
+    /// Creates everything of [`WAREHOUSE`] and fills it in its order; gives back what the lake gets of the pending run.
+    pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<Handover>> {
         let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
         self.create()?;
-        let mut run_rows = None;
+        let (mut run_rows, mut drift) = (None, None);
         for table in WAREHOUSE {
             match table.layout {
                 Layout::Night => self.load(table, &[self.night.run_number])?,
                 Layout::Append if table.name == RUN_ROWS.name => run_rows = self.load_run_rows(&current)?,
                 Layout::Append if table.name == SYNC_RUNS.name => {
-                    self.append(table, SyncRun::to_batch(self.runs, self.build.enterprise_id))?;
+                    self.append(table, self.sync_runs(drift.as_ref()))?;
                 }
                 // Box counted the calls of runs that came to nothing, too; a replay carries those of the run it replaces.
                 Layout::Append if table.name == RUN_CALLS.name => self.load(table, &ledger(self.runs))?,
                 Layout::Append => self.load(table, &current)?,
+                Layout::Chain if table.name == USERS_HISTORY.name => drift = self.history()?,
+                // Filled with the history it comes from.
+                Layout::Chain => {}
                 // One pass over the events fills every slice of them.
                 Layout::EventSlice { logins: true } => self.load_events(&current)?,
                 Layout::EventSlice { logins: false } | Layout::View => {}
@@ -63,7 +69,12 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        Ok(run_rows)
+        Ok(self.build.pending.zip(run_rows).map(|(pending, run_rows)| Handover {
+            run_number: pending.run_number,
+            enterprise_id: self.build.enterprise_id.to_owned(),
+            run_rows,
+            drift,
+        }))
     }
 
     /// Every table, view and comment, in one transaction: each of its own would wait for the disk, and there are hundreds.
@@ -114,6 +125,21 @@ impl<'a> Loader<'a> {
         targets.into_iter().try_for_each(|(target, _)| target.finish())
     }
 
+    fn history(&self) -> Result<Option<Drift>> {
+        let Self { connection, build, runs, night, .. } = *self;
+        History { connection, build, runs, night }.fill()
+    }
+
+    /// Every run's row; the pending run's drift is known only now.
+    fn sync_runs(&self, drift: Option<&Drift>) -> RecordBatch {
+        let mut runs = self.runs.to_vec();
+        let pending = self.build.pending.map(|pending| pending.run_number);
+        if let Some(run) = runs.iter_mut().find(|run| Some(run.run_number) == pending) {
+            run.drift_count = drift.map(Drift::count);
+        }
+        SyncRun::to_batch(&runs, self.build.enterprise_id)
+    }
+
     /// The pending run's rows are made here: an earlier attempt may have committed its own, so the lake is asked for the others.
     fn load_run_rows(&mut self, current: &[RunNumber]) -> Result<Option<RecordBatch>> {
         let pending = self.build.pending.map(|pending| pending.run_number);
@@ -158,7 +184,7 @@ impl<'a> Loader<'a> {
     fn settings(&self) -> Result<()> {
         let (night, settings) = (self.night, self.build.settings);
         let sql = format!(
-            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC')",
+            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?)",
             identifier(REPORT_SETTINGS.name)
         );
         self.connection
@@ -172,6 +198,7 @@ impl<'a> Loader<'a> {
                     settings.idle_after_days,
                     settings.new_user_grace_days,
                     settings.login_window_days,
+                    settings.monthly_calls,
                 ],
             )
             .map(drop)
@@ -227,7 +254,7 @@ impl<'a> Loader<'a> {
 }
 
 /// A table of the file being filled.
-struct Target<'a> {
+pub(super) struct Target<'a> {
     connection: &'a Connection,
     table: &'static Table,
     appender: Appender<'a>,
@@ -235,14 +262,14 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn open(connection: &'a Connection, table: &'static Table) -> Result<Self> {
+    pub(super) fn open(connection: &'a Connection, table: &'static Table) -> Result<Self> {
         let appender =
             connection.appender(table.name).map_err(Error::duckdb(format!("fill {}", table.name)))?;
         Ok(Self { connection, table, appender, rows: 0 })
     }
 
     /// Takes the warehouse's columns out of a batch of the lake, by the names they have there.
-    fn append(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         let column = |name: &str| -> Result<ArrayRef> {
             batch
                 .column_by_name(name)
@@ -256,7 +283,7 @@ impl<'a> Target<'a> {
     }
 
     /// Flushes, and makes sure that DuckDB has what it was given.
-    fn finish(mut self) -> Result<()> {
+    pub(super) fn finish(mut self) -> Result<()> {
         let failed = || Error::duckdb(format!("fill {}", self.table.name));
         self.appender.flush().map_err(failed())?;
         let sql = format!("SELECT count(*) FROM {}", identifier(self.table.name));

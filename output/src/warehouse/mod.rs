@@ -5,9 +5,13 @@
 //! ```
 //! Dropping `Built` or `Checked` removes the file built aside; nothing but `publish` touches what readers see.
 
+mod beside;
 mod checks;
 mod connection;
 mod ddl;
+mod diff;
+mod handover;
+mod history;
 mod load;
 mod publish;
 #[cfg(test)]
@@ -15,19 +19,20 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
 use boxseat_schemas::settings::ReportSettings;
+use boxseat_schemas::{Departure, RunNumber};
 use chrono::{DateTime, NaiveDate, Utc};
 use duckdb::Connection;
 
 pub use connection::Resources;
 pub(crate) use connection::open_to_read;
+pub use diff::Drift;
 pub use publish::{Checked, foreign_wal, published};
 
 use crate::lake::Lake;
 use crate::{Error, Result, durable};
+use handover::Handover;
 use load::Loader;
 
 /// Everything a build needs.
@@ -68,6 +73,8 @@ pub struct Pending {
     pub run_number: RunNumber,
     /// What became of its rows, table by table.
     pub tables: Vec<LoadedRows>,
+    /// Why people are gone whom its base had; of others who are gone nobody knows why.
+    pub departures: Vec<Departure>,
 }
 
 /// Rows of one table of a run: counted on the way in, and as committed.
@@ -110,8 +117,7 @@ pub struct Built {
     connection: Connection,
     aside: Aside,
     night: Night,
-    pending: Option<RunNumber>,
-    run_rows: Option<RecordBatch>,
+    handover: Option<Handover>,
 }
 
 /// Builds the file aside and fills it.
@@ -132,20 +138,21 @@ pub fn build(build: &Build<'_>) -> Result<Built> {
     let aside = Aside { path: build.store.join(format!("{ASIDE_PREFIX}{}.tmp", night.run_number)) };
     let spill = build.store.join(format!("{ASIDE_PREFIX}{}.spill", night.run_number));
     let connection = connection::create(&aside.path, &spill, build.resources)?;
-    let run_rows = Loader::new(&connection, build, &runs, night).fill(&current(&runs))?;
-    let pending = build.pending.map(|pending| pending.run_number);
-    Ok(Built { connection, aside, night, pending, run_rows })
+    let handover = Loader::new(&connection, build, &runs, night).fill(&current(&runs))?;
+    Ok(Built { connection, aside, night, handover })
 }
 
 impl Built {
-    /// Runs the error checks, then closes the file: after this it is one whole file without a log beside it.
+    /// Runs the error checks, then lets go of the file: after this it is one whole file without a log beside it. What is for the
+    /// lake stays in memory, or spilled, until it is committed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
     pub fn check(self) -> Result<Checked> {
-        checks::run(&self.connection, self.pending)?;
-        connection::close(self.connection, &self.aside.path)?;
-        Ok(Checked::new(self.aside, self.night, self.run_rows))
+        let Self { connection, aside, night, handover } = self;
+        checks::run(&connection, handover.as_ref().map(|handover| handover.run_number))?;
+        connection::let_go(&connection, &aside.path)?;
+        Ok(Checked { connection, aside, night, handover })
     }
 
     /// The night it shows.

@@ -4,29 +4,49 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::table::Table;
 use chrono::{DateTime, NaiveDate};
+use duckdb::Connection;
 
 use super::connection::{Resources, open_to_read};
+use super::diff::Drift;
+use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night};
 use crate::durable::{self, Access};
+use crate::lake::{Committed, Lake};
 use crate::{Error, Result};
 
 /// A file that passed the checks and is closed. Dropping it removes the file and publishes nothing.
 #[derive(Debug)]
 pub struct Checked {
-    aside: Aside,
-    night: Night,
-    run_rows: Option<RecordBatch>,
+    /// Holds what is for the lake; no longer the file.
+    pub(super) connection: Connection,
+    pub(super) aside: Aside,
+    pub(super) night: Night,
+    pub(super) handover: Option<Handover>,
 }
 
 impl Checked {
-    pub(super) fn new(aside: Aside, night: Night, run_rows: Option<RecordBatch>) -> Self {
-        Self { aside, night, run_rows }
+    /// Commits the pending run's rows of a table that only the build could work out: `users_history`, `user_changes` or
+    /// `run_rows`, whatever night the file shows. Rows that an earlier attempt committed stay, as with [`Lake::commit`].
+    ///
+    /// # Errors
+    /// As [`Lake::commit`]; [`crate::ErrorKind::Bug`] when nothing was pending, or for another table.
+    pub fn commit(&self, lake: &Lake, table: &'static Table) -> Result<Committed> {
+        let handover = self.handover.as_ref();
+        let handover = handover.ok_or_else(|| Error::Bug("no run was pending".to_owned()))?;
+        handover.commit(&self.connection, lake, table)
+    }
+
+    /// What the pending run found without an event that announced it, for its `drift_count`; `None` without a base to compare
+    /// with, or when nothing was pending.
+    pub fn drift(&self) -> Option<&Drift> {
+        self.handover.as_ref()?.drift.as_ref()
     }
 
     /// The pending run's rows for the lake's `run_rows`; `None` when nothing was pending.
     pub fn run_rows(&self) -> Option<&RecordBatch> {
-        self.run_rows.as_ref()
+        self.handover.as_ref().map(|handover| &handover.run_rows)
     }
 
     /// The night it shows.

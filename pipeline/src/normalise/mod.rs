@@ -27,7 +27,6 @@ pub(crate) use events::read_event;
 pub use index::{EndpointCalls, Index};
 pub use privacy::{IpPrivacy, Privacy, SessionPrivacy};
 pub use stage::{Batches, PageOf, Stage, Tally};
-pub use vanished::Departure;
 
 use std::collections::HashSet;
 

@@ -1,5 +1,6 @@
 //! Users, groups, memberships and aliases: the tables kept whole every night.
 
+use boxseat_schemas::Departure;
 use boxseat_schemas::box_api::{ALL_USERS_GROUP, EmailAlias, Group, Membership, User};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
@@ -11,7 +12,7 @@ use super::carry::{Base, carried, with_column};
 use super::index::Index;
 use super::readings::{Members, Readings};
 use super::stage::{PageOf, Stage, Tally, extra_json};
-use super::vanished::{Departure, Verdict, Verdicts};
+use super::vanished::{Verdict, Verdicts};
 use crate::ids::IdSet;
 use crate::plan::{FROM_GROUP, LISTED, text};
 
@@ -46,7 +47,7 @@ pub struct Users<'a> {
     is_trusted: bool,
     stamp: Stamp<'a>,
     /// People of the base night who are gone, and why.
-    pub departures: Vec<(String, Departure)>,
+    pub departures: Vec<Departure>,
     /// How many Box did not list although they are its.
     pub ours: u64,
     /// How many nobody could ask about.
@@ -149,8 +150,8 @@ impl Stage for Users<'_> {
                 return false;
             }
             match self.verdicts.of(id) {
-                Verdict::Gone(why) if self.is_trusted => {
-                    self.departures.push((id.to_owned(), why));
+                Verdict::Gone(reason) if self.is_trusted => {
+                    self.departures.push(Departure { user_id: id.to_owned(), reason });
                     return false;
                 }
                 Verdict::Ours => {

@@ -1,5 +1,6 @@
 //! What became of people of the base night who are not listed any more.
 
+use boxseat_schemas::DepartureReason;
 use boxseat_schemas::spool::Frame;
 use serde_json::Value;
 
@@ -12,30 +13,11 @@ use crate::spool::SpoolReader;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// He is gone: deleted, or a free account outside the enterprise.
-    Gone(Departure),
+    Gone(DepartureReason),
     /// He is ours: the listing was incomplete.
     Ours,
     /// Nobody could tell.
     Unconfirmed,
-}
-
-/// Why somebody is deprovisioned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Departure {
-    /// Box knows no such user any more.
-    Deleted,
-    /// The user lives on outside the enterprise.
-    LeftEnterprise,
-}
-
-impl Departure {
-    /// The word in the tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deleted => "deleted",
-            Self::LeftEnterprise => "left_enterprise",
-        }
-    }
 }
 
 /// Box's answers about single people.
@@ -77,17 +59,17 @@ impl Verdicts {
 /// `enterprise` was asked for, so an answer without it says nothing about where the user belongs.
 fn judge(status: u16, body: &[u8], enterprise_id: &str) -> Verdict {
     match status {
-        404 => return Verdict::Gone(Departure::Deleted),
+        404 => return Verdict::Gone(DepartureReason::Deleted),
         200 => {}
         _ => return Verdict::Unconfirmed,
     }
     let Ok(user) = serde_json::from_slice::<Value>(body) else { return Verdict::Unconfirmed };
     match user.get("enterprise") {
-        Some(Value::Null) => Verdict::Gone(Departure::LeftEnterprise),
+        Some(Value::Null) => Verdict::Gone(DepartureReason::LeftEnterprise),
         Some(Value::Object(enterprise)) => match enterprise.get("id") {
             Some(Value::String(id)) if id == enterprise_id => Verdict::Ours,
             Some(Value::Number(id)) if id.to_string() == enterprise_id => Verdict::Ours,
-            Some(Value::String(_) | Value::Number(_)) => Verdict::Gone(Departure::LeftEnterprise),
+            Some(Value::String(_) | Value::Number(_)) => Verdict::Gone(DepartureReason::LeftEnterprise),
             _ => Verdict::Unconfirmed,
         },
         _ => Verdict::Unconfirmed,
@@ -100,7 +82,7 @@ mod tests {
 
     #[test]
     fn only_a_plain_answer_takes_somebody_off_the_books() {
-        use Departure::{Deleted, LeftEnterprise};
+        use DepartureReason::{Deleted, LeftEnterprise};
         for (status, body, verdict) in [
             (404, r#"{"type":"error"}"#, Verdict::Gone(Deleted)),
             (200, r#"{"id":"7","enterprise":null}"#, Verdict::Gone(LeftEnterprise)),

@@ -28,6 +28,11 @@ pub static REPORT_SETTINGS: Table = Table {
             .required(),
         column("login_window_days", Kind::Integer, "Days of logins the first run read back.").required(),
         column("time_zone", Kind::Text, "Zone in which _date columns are days.").required(),
+        column(
+            "monthly_calls_count",
+            Kind::BigInt,
+            "API calls a month that the contract allows; NULL when it is not configured.",
+        ),
     ],
 };
 
@@ -36,7 +41,7 @@ pub static ACCOUNTS: Table = Table {
     name: "accounts",
     layout: Layout::Computed,
     key: &["user_id"],
-    comment: "One row per listed user with status, seat and evidence of use. An idle person is claimed only inside proved login coverage; a gap says unknown.",
+    comment: "One row per user ever seen, listed or gone (account_status deprovisioned), with status, seat and evidence of use. An idle person is claimed only inside proved login coverage; a gap says unknown.",
     columns: &[
         column("user_id", Kind::Text, "Box user id.").required(),
         column("login", Kind::Text, "Primary email address."),
@@ -44,15 +49,15 @@ pub static ACCOUNTS: Table = Table {
         column("role", Kind::Text, "admin, coadmin or user."),
         column("account_status", Kind::Text, "active, suspended (Box: inactive), deprovisioned or unknown.")
             .required(),
-        column("box_status", Kind::Text, "Box's own status, as sent."),
+        column("box_status", Kind::Text, "Box's own status, as sent; of who is gone, the last known."),
         column("is_restricted", Kind::Bool, "Whether Box's status forbids deleting, editing or uploading.")
             .required(),
-        column("deprovision_reason", Kind::Text, "Why an account is gone; NULL for listed users."),
+        column("deprovision_reason", Kind::Text, "Why an account is gone: deleted or left_enterprise; NULL when not known, and for listed users."),
         column("seat_kind", Kind::Text, "managed_user, app_user, service_account or system.").required(),
         column(
             "consumes_seat",
             Kind::Bool,
-            "Whether a licence is taken: every listed managed user, suspended ones too.",
+            "Whether a licence is taken: by every listed managed user, suspended ones too; by nobody who is gone.",
         )
         .required(),
         column(
@@ -61,11 +66,11 @@ pub static ACCOUNTS: Table = Table {
             "What the seat does: suspended, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
         ),
         column("created_at", Kind::Timestamp, "When Box created the account."),
-        column("first_seen_at", Kind::Timestamp, "First night it was listed; NULL until history is kept."),
-        column("last_seen_at", Kind::Timestamp, "Last night it was listed; NULL until history is kept."),
-        column("status_since", Kind::Timestamp, "Since when it has this status; NULL until history is kept."),
-        column("suspended_since", Kind::Timestamp, "Since when it is suspended; NULL until history is kept."),
-        column("deprovisioned_at", Kind::Timestamp, "When it was gone; NULL until history is kept."),
+        column("first_seen_at", Kind::Timestamp, "First night it was listed; in the store's first night, everybody."),
+        column("last_seen_at", Kind::Timestamp, "Last night it was listed; of a row carried or missing, when it was last read."),
+        column("status_since", Kind::Timestamp, "Since when it has box_status, or is gone: as an event told, else since the first night that showed it. The store's first night means at least since."),
+        column("suspended_since", Kind::Timestamp, "status_since of a suspended account; NULL for others."),
+        column("deprovisioned_at", Kind::Timestamp, "status_since of an account that is gone; NULL for others."),
         column("last_login_at", Kind::Timestamp, "Newest LOGIN kept; NULL is none seen, which is not never."),
         column(
             "logins_30d",
@@ -96,7 +101,7 @@ pub static ACCOUNTS: Table = Table {
         column(
             "proven_idle_days",
             Kind::Integer,
-            "Whole days without evidence that coverage proves; NULL when it proves nothing. The only column to judge by.",
+            "Whole days without evidence that coverage proves, from the latest of last login, start of coverage, creation, first sight after the store's first night, return and reactivation; NULL when it proves nothing, and for who is gone. The only column to judge by.",
         ),
         column(
             "login_coverage_from",
@@ -146,5 +151,45 @@ pub static LICENCE_SUMMARY: Table = Table {
         column("seats_percent", Kind::Percent, "Share of all assigned seats, in percent."),
         column("seats_assigned_count", Kind::BigInt, "All assigned seats, repeated on every row.").required(),
         column("meaning", Kind::Text, "The state in a sentence.").required(),
+    ],
+};
+
+/// Calls per month, against the allowance.
+pub static API_USAGE_MONTHLY: Table = Table {
+    name: "api_usage_monthly",
+    layout: Layout::View,
+    key: &["month_date"],
+    comment: "How many API calls does a month cost, and will the allowance last? One row per UTC month with calls.",
+    columns: &[
+        column("month_date", Kind::Date, "First day of the UTC month.").required(),
+        column("calls_count", Kind::BigInt, "Calls made, retries and errors included: what Box counts.")
+            .required(),
+        column("retries_count", Kind::BigInt, "Of these, repeats of a failed call.").required(),
+        column("throttled_count", Kind::BigInt, "Of these, answered with 429.").required(),
+        column("errors_count", Kind::BigInt, "Of these, failed otherwise.").required(),
+        column("runs_count", Kind::BigInt, "Runs and commands that called.").required(),
+        column("days_with_calls_count", Kind::BigInt, "UTC days with calls.").required(),
+        column(
+            "monthly_calls_count",
+            Kind::BigInt,
+            "The allowance as configured today, on every row; NULL when it is not.",
+        ),
+        column(
+            "forecast_calls_count",
+            Kind::BigInt,
+            "Night's month: the calls so far by the days so far (the night's own counted) times the days of the month. Other months: their calls.",
+        )
+        .required(),
+        column(
+            "forecast_percent",
+            Kind::Percent,
+            "Share of the allowance that is, in percent; NULL without an allowance.",
+        ),
+        column(
+            "full_read_calls_count",
+            Kind::BigInt,
+            "Calls that reading everything anew would cost tonight, on every row.",
+        )
+        .required(),
     ],
 };

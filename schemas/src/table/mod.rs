@@ -6,6 +6,7 @@
 
 mod computed;
 mod events;
+mod history;
 mod night;
 mod rows;
 mod runs;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
-pub use computed::{ACCOUNTS, LICENCE_SUMMARY, REPORT_SETTINGS};
+pub use computed::{ACCOUNTS, API_USAGE_MONTHLY, LICENCE_SUMMARY, REPORT_SETTINGS};
 pub use events::{ADMIN_EVENTS, EVENT_COVERAGE, EVENTS, LOGIN_EVENTS};
+pub use history::{USER_CHANGES, USERS_HISTORY, tracked};
 pub use night::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
 pub use rows::Rows;
 pub use runs::{REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS};
 
-/// Tables of the lake, in the order a run commits them; [`RUN_ROWS`] and [`SYNC_RUNS`] come last because they need the others.
+/// Tables of the lake, in the order a run commits them; from [`USERS_HISTORY`] on they need the ones before.
 pub const LAKE: &[&Table] = &[
     &USERS,
     &GROUPS,
@@ -30,11 +32,14 @@ pub const LAKE: &[&Table] = &[
     &EVENT_COVERAGE,
     &RUN_CALLS,
     &REJECTS,
+    &USERS_HISTORY,
+    &USER_CHANGES,
     &RUN_ROWS,
     &SYNC_RUNS,
 ];
 
-/// Tables and views of the DuckDB file, in the order they are built.
+/// Tables and views of the DuckDB file, in the order they are built: a run's row in [`SYNC_RUNS`] counts what [`USER_CHANGES`]
+/// found.
 pub const WAREHOUSE: &[&Table] = &[
     &REPORT_SETTINGS,
     &USERS,
@@ -46,10 +51,13 @@ pub const WAREHOUSE: &[&Table] = &[
     &EVENT_COVERAGE,
     &RUN_CALLS,
     &REJECTS,
+    &USERS_HISTORY,
+    &USER_CHANGES,
     &RUN_ROWS,
     &SYNC_RUNS,
     &ACCOUNTS,
     &LICENCE_SUMMARY,
+    &API_USAGE_MONTHLY,
 ];
 
 /// A table or view: what a row is, and what each column means.
@@ -74,6 +82,9 @@ pub enum Layout {
     Night,
     /// Lake: rows of a run are appended and never changed. Warehouse: rows of current runs.
     Append,
+    /// Lake: as [`Layout::Append`], but the rows tell a run from its base. Warehouse: rows of the runs of the night's
+    /// [chain](crate::run::chain).
+    Chain,
     /// Lake: appended, partitioned by `event_month`.
     Events,
     /// Warehouse only: loaded from the lake's `events`, LOGIN alone or everything else.
@@ -98,6 +109,8 @@ pub struct Column {
     pub kind: Kind,
     /// Whether NULL can occur.
     pub nullable: bool,
+    /// Whether the lake has no such column: what it holds follows from other rows, and is worked out at each publish.
+    pub derived: bool,
     /// Type is said by `kind`; this says unit, null rule and meaning.
     pub comment: &'static str,
 }
@@ -126,16 +139,21 @@ pub enum Kind {
 }
 
 impl Table {
-    /// Schema of the table's rows in the lake: the columns, then the store's own (`enterprise_id`, `run_number`) and the
-    /// partition column of its layout.
+    /// Schema of the table's rows in the lake: the columns that are not derived, then the store's own (`enterprise_id`,
+    /// `run_number`) and the partition column of its layout.
     pub fn lake_schema(&self) -> SchemaRef {
-        let mut fields: Vec<Field> = self.columns.iter().map(Column::lake_field).collect();
+        let mut fields: Vec<Field> = self.kept().map(Column::lake_field).collect();
         for column in self.store_columns() {
             if !fields.iter().any(|f| f.name() == column.name) {
                 fields.push(column.lake_field());
             }
         }
         Arc::new(Schema::new(fields))
+    }
+
+    /// The columns that lake and warehouse both have.
+    pub fn kept(&self) -> impl Iterator<Item = &'static Column> + use<> {
+        self.columns.iter().filter(|column| !column.derived)
     }
 
     /// Schema of the table in the warehouse.
@@ -180,6 +198,11 @@ impl Column {
         self.lake_name = name;
         self
     }
+
+    const fn derived(mut self) -> Self {
+        self.derived = true;
+        self
+    }
 }
 
 impl Kind {
@@ -222,7 +245,7 @@ pub fn name_value_fields() -> Fields {
 }
 
 const fn column(name: &'static str, kind: Kind, comment: &'static str) -> Column {
-    Column { name, lake_name: name, kind, nullable: true, comment }
+    Column { name, lake_name: name, kind, nullable: true, derived: false, comment }
 }
 
 const ENTERPRISE_ID: Column =

@@ -1,6 +1,6 @@
 //! Tables kept whole every night: what Box lists.
 
-use super::{Kind, Layout, Table, column};
+use super::{Column, Kind, Layout, Table, column};
 
 /// Users as Box lists them.
 pub static USERS: Table = Table {
@@ -8,44 +8,47 @@ pub static USERS: Table = Table {
     layout: Layout::Night,
     key: &["user_id"],
     comment: "One row per managed user in the latest night, as Box lists it. Suspended users are here: they still occupy a seat.",
-    columns: &[
-        column("user_id", Kind::Text, "Box user id.").required(),
-        column("listing", Kind::Text, "How the row came into this night: listed, carried (known from the base run, still Box's), or missing_unconfirmed.").required(),
-        column("login", Kind::Text, "Primary email address; can change, and a former alias can become it."),
-        column("name", Kind::Text, "Display name, as typed by people: may hold any character."),
-        column("status", Kind::Text, "Box's status: active, inactive (suspended), cannot_delete_edit, cannot_delete_edit_upload; other values are kept as sent."),
-        column("role", Kind::Text, "admin (the primary admin), coadmin or user."),
-        column("language", Kind::Text, "Language code."),
-        column("timezone", Kind::Text, "Time zone name."),
-        column("job_title", Kind::Text, "Job title, free text."),
-        column("phone", Kind::Text, "Phone number as text."),
-        column("address", Kind::Text, "Postal address."),
-        column("avatar_url", Kind::Text, "Address of the avatar picture."),
-        column("space_amount_bytes", Kind::BigInt, "Storage quota in bytes; NULL when unlimited or not told."),
-        column("has_unlimited_space", Kind::Bool, "Whether the quota is unlimited (Box writes -1 or 1e15 and more)."),
-        column("space_used_bytes", Kind::BigInt, "Storage used in bytes."),
-        column("max_upload_size_bytes", Kind::BigInt, "Largest single file in bytes."),
-        column("notification_email", Kind::Text, "Address for notifications when it is not the login."),
-        column("notification_email_confirmed", Kind::Bool, "Whether that address is confirmed; NULL without one."),
-        column("tracking_codes", Kind::NameValues, "Tracking codes an administrator set, in Box's order."),
-        column("can_see_managed_users", Kind::Bool, "Whether the user sees other enterprise users in the contact list."),
-        column("is_sync_enabled", Kind::Bool, "Whether Box Sync is allowed."),
-        column("is_external_collab_restricted", Kind::Bool, "Whether collaboration outside the enterprise is forbidden."),
-        column("is_exempt_from_device_limits", Kind::Bool, "Whether device limits are waived."),
-        column("is_exempt_from_login_verification", Kind::Bool, "Whether two-factor sign-in is waived."),
-        column("is_platform_access_only", Kind::Bool, "True for app users, which use no managed seat."),
-        column("external_app_user_id", Kind::Text, "The app's own id for an app user."),
-        column("hostname", Kind::Text, "Host name of the enterprise's Box address."),
-        column("enterprise_id", Kind::Text, "The enterprise Box names for the user.").in_lake("user_enterprise_id"),
-        column("enterprise_name", Kind::Text, "Name of that enterprise."),
-        column("created_at", Kind::Timestamp, "When Box created the account."),
-        column("modified_at", Kind::Timestamp, "When Box last modified the account."),
-        column("extra", Kind::Text, "JSON object of fields Box sent that have no column; NULL when there were none."),
-        column("read_at", Kind::Timestamp, "When this row was last truly read from Box.").required(),
-        column("aliases_read_at", Kind::Timestamp, "When the user's aliases were last truly read; NULL = never."),
-        column("memberships_read_at", Kind::Timestamp, "The newer of the last user-side walk and the oldest memberships_read_at among walked groups; NULL = never."),
-    ],
+    columns: USERS_COLUMNS,
 };
+
+/// Apart from [`USERS`] because the history of users tracks most of them.
+pub(super) const USERS_COLUMNS: &[Column] = &[
+    column("user_id", Kind::Text, "Box user id.").required(),
+    column("listing", Kind::Text, "How the row came into this night: listed, carried (known from the base run, still Box's), or missing_unconfirmed.").required(),
+    column("login", Kind::Text, "Primary email address; can change, and a former alias can become it."),
+    column("name", Kind::Text, "Display name, as typed by people: may hold any character."),
+    column("status", Kind::Text, "Box's status: active, inactive (suspended), cannot_delete_edit, cannot_delete_edit_upload; other values are kept as sent."),
+    column("role", Kind::Text, "admin (the primary admin), coadmin or user."),
+    column("language", Kind::Text, "Language code."),
+    column("timezone", Kind::Text, "Time zone name."),
+    column("job_title", Kind::Text, "Job title, free text."),
+    column("phone", Kind::Text, "Phone number as text."),
+    column("address", Kind::Text, "Postal address."),
+    column("avatar_url", Kind::Text, "Address of the avatar picture."),
+    column("space_amount_bytes", Kind::BigInt, "Storage quota in bytes; NULL when unlimited or not told."),
+    column("has_unlimited_space", Kind::Bool, "Whether the quota is unlimited (Box writes -1 or 1e15 and more)."),
+    column("space_used_bytes", Kind::BigInt, "Storage used in bytes."),
+    column("max_upload_size_bytes", Kind::BigInt, "Largest single file in bytes."),
+    column("notification_email", Kind::Text, "Address for notifications when it is not the login."),
+    column("notification_email_confirmed", Kind::Bool, "Whether that address is confirmed; NULL without one."),
+    column("tracking_codes", Kind::NameValues, "Tracking codes an administrator set, in Box's order."),
+    column("can_see_managed_users", Kind::Bool, "Whether the user sees other enterprise users in the contact list."),
+    column("is_sync_enabled", Kind::Bool, "Whether Box Sync is allowed."),
+    column("is_external_collab_restricted", Kind::Bool, "Whether collaboration outside the enterprise is forbidden."),
+    column("is_exempt_from_device_limits", Kind::Bool, "Whether device limits are waived."),
+    column("is_exempt_from_login_verification", Kind::Bool, "Whether two-factor sign-in is waived."),
+    column("is_platform_access_only", Kind::Bool, "True for app users, which use no managed seat."),
+    column("external_app_user_id", Kind::Text, "The app's own id for an app user."),
+    column("hostname", Kind::Text, "Host name of the enterprise's Box address."),
+    column("enterprise_id", Kind::Text, "The enterprise Box names for the user.").in_lake("user_enterprise_id"),
+    column("enterprise_name", Kind::Text, "Name of that enterprise."),
+    column("created_at", Kind::Timestamp, "When Box created the account."),
+    column("modified_at", Kind::Timestamp, "When Box last modified the account."),
+    column("extra", Kind::Text, "JSON object of fields Box sent that have no column; NULL when there were none."),
+    column("read_at", Kind::Timestamp, "When this row was last truly read from Box.").required(),
+    column("aliases_read_at", Kind::Timestamp, "When the user's aliases were last truly read; NULL = never."),
+    column("memberships_read_at", Kind::Timestamp, "The newer of the last user-side walk and the oldest memberships_read_at among walked groups; NULL = never."),
+];
 
 /// Groups as Box lists them.
 pub static GROUPS: Table = Table {

@@ -47,7 +47,7 @@ pub static SYNC_RUNS: Table = Table {
         column(
             "drift_count",
             Kind::BigInt,
-            "Differences no event announced; NULL until changes are tracked.",
+            "Differences from the base that no event announced, but for what happened after the window; NULL without a base, and for a run that loaded nothing.",
         ),
         column(
             "unknown_fields_count",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DATE, Rows, Store};
+use super::{DATE, Departure, DepartureReason, Rows, Store};
 
 /// The night of every case.
 const NOW: &str = "2026-03-02T02:00:00Z";
@@ -340,4 +340,128 @@ fn counts_of_groups_and_aliases() {
     let pending = store.commit(1, DATE, &night);
     store.finish(&pending);
     assert_eq!(store.lines("SELECT user_id, group_count, alias_count FROM accounts"), ["1|2|0", "2|0|1"]);
+}
+
+/// A person as listed in one of the three nights below.
+fn listed(id: &str, more: Value) -> Value {
+    let mut user = json!({
+        "user_id": id, "login": format!("{id}@example.com"), "status": "active", "listing": "listed",
+        "created_at": "2020-01-01T00:00:00Z",
+    });
+    user.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    user
+}
+
+/// New Year, February, and the night of every case.
+fn three_nights() -> Store {
+    let event = |id: &str, kind: &str, user: &str, at: &str| json!({ "event_id": id, "event_type": kind, "user_id": user, "created_at": at });
+    let inactive = || json!({ "status": "inactive" });
+    let february = "2026-02-01T02:05:00Z";
+    let nights = [
+        vec![
+            listed("carried", json!({})),
+            listed("gone", json!({ "role": "coadmin" })),
+            listed("gone_silently", inactive()),
+            listed("missing", json!({})),
+            listed("reactivated", inactive()),
+            listed("returned", json!({})),
+            listed("stays", json!({})),
+            listed("suspended", json!({})),
+            listed("suspended_at_first", inactive()),
+            listed("suspended_silently", json!({})),
+        ],
+        vec![
+            listed("carried", json!({})),
+            listed("gone", json!({ "role": "coadmin", "name": "Ada" })),
+            listed("joins", json!({ "created_at": "2026-01-31T00:00:00Z" })),
+            listed("missing", json!({})),
+            listed("reactivated", json!({})),
+            listed("stays", json!({})),
+            listed("suspended", inactive()),
+            listed("suspended_at_first", inactive()),
+            listed("suspended_silently", inactive()),
+        ],
+        vec![
+            listed("carried", json!({ "listing": "carried", "read_at": february })),
+            listed("joins", json!({ "created_at": "2026-01-31T00:00:00Z" })),
+            listed("missing", json!({ "listing": "missing_unconfirmed", "read_at": february })),
+            listed("reactivated", json!({})),
+            listed("returned", json!({})),
+            listed("stays", json!({})),
+            listed("suspended", inactive()),
+            // A new version of somebody in the same status.
+            listed("suspended_at_first", json!({ "status": "inactive", "name": "Grace" })),
+            listed("suspended_silently", inactive()),
+        ],
+    ];
+    let events = [
+        vec![event("login", "LOGIN", "reactivated", "2025-10-01T00:00:00Z")],
+        vec![event("edit", "EDIT_USER", "suspended", "2026-01-20T10:00:00Z")],
+        vec![
+            event("delete", "DELETE_USER", "gone", "2026-02-15T00:00:00Z"),
+            event("new", "NEW_USER", "returned", "2026-02-20T02:00:00Z"),
+        ],
+    ];
+    let mut store = Store::new();
+    for (index, (users, events)) in nights.into_iter().zip(events).enumerate() {
+        let coverage = json!({ "event_type": "LOGIN", "covered_from_at": FULL.0, "covered_to_at": FULL.1 });
+        let night = Rows { users, events, coverage: vec![coverage], ..Rows::default() };
+        let date = ["2026-01-01", "2026-02-01", DATE][index];
+        let mut pending = store.commit_after(index as u64 + 1, date, &night);
+        pending.departures =
+            vec![Departure { user_id: "gone".to_owned(), reason: DepartureReason::LeftEnterprise }];
+        store.finish(&pending);
+    }
+    store
+}
+
+#[test]
+fn everybody_ever_seen_has_an_account() {
+    let store = three_nights();
+    assert_eq!(
+        store.lines("SELECT user_id, account_status, box_status, first_seen_at, last_seen_at, status_since, suspended_since, deprovisioned_at FROM accounts"),
+        [
+            "carried|active|active|2026-01-01T02:00:00Z|2026-02-01T02:05:00Z|2026-01-01T02:00:00Z|-|-",
+            // As the event told; the last night that had them was February's.
+            "gone|deprovisioned|active|2026-01-01T02:00:00Z|2026-02-01T02:00:00Z|2026-02-15T00:00:00Z|-|2026-02-15T00:00:00Z",
+            "gone_silently|deprovisioned|inactive|2026-01-01T02:00:00Z|2026-01-01T02:00:00Z|2026-02-01T02:00:00Z|-|2026-02-01T02:00:00Z",
+            "joins|active|active|2026-02-01T02:00:00Z|2026-03-02T02:00:00Z|2026-02-01T02:00:00Z|-|-",
+            "missing|active|active|2026-01-01T02:00:00Z|2026-02-01T02:05:00Z|2026-01-01T02:00:00Z|-|-",
+            "reactivated|active|active|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-02-01T02:00:00Z|-|-",
+            "returned|active|active|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-03-02T02:00:00Z|-|-",
+            "stays|active|active|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-01-01T02:00:00Z|-|-",
+            "suspended|suspended|inactive|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-01-20T10:00:00Z|2026-01-20T10:00:00Z|-",
+            // At least since.
+            "suspended_at_first|suspended|inactive|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-01-01T02:00:00Z|2026-01-01T02:00:00Z|-",
+            "suspended_silently|suspended|inactive|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-02-01T02:00:00Z|2026-02-01T02:00:00Z|-",
+        ]
+    );
+    assert_eq!(
+        store.lines("SELECT user_id, login, name, role, deprovision_reason, seat_kind, consumes_seat, seat_state, proven_idle_days, group_count, alias_count FROM accounts WHERE account_status = 'deprovisioned'"),
+        [
+            "gone|gone@example.com|Ada|coadmin|left_enterprise|managed_user|false|-|-|0|0",
+            "gone_silently|gone_silently@example.com|-|-|-|managed_user|false|-|-|0|0",
+        ]
+    );
+    assert_eq!(store.lines("SELECT DISTINCT seats_assigned_count FROM licence_summary"), ["9"]);
+}
+
+#[test]
+fn nobody_is_idle_before_being_seen_or_back() {
+    let store = three_nights();
+    assert_eq!(
+        store.lines("SELECT user_id, proven_idle_days, seat_state FROM accounts WHERE consumes_seat AND account_status = 'active'"),
+        [
+            "carried|183|no_login_seen",
+            // First seen on 1 February at 2:00, a day later than created: 29 days.
+            "joins|29|too_new",
+            "missing|183|no_login_seen",
+            // The last login is 152 days ago; closed until 1 February at the latest.
+            "reactivated|29|unknown",
+            // NEW_USER on 20 February at 2:00: 10 days.
+            "returned|10|no_login_seen",
+            // There since before the first night, nobody knows how long.
+            "stays|183|no_login_seen",
+        ]
+    );
 }

@@ -1,12 +1,14 @@
 //! Publishing hand-made nights.
 
 mod accounts;
+mod history;
 mod publishing;
+mod usage;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use boxseat_schemas::run::RunStatus;
-use boxseat_schemas::table::{LAKE, RUN_ROWS, SYNC_RUNS, Table};
+use boxseat_schemas::table::{LAKE, RUN_ROWS, SYNC_RUNS, Table, USER_CHANGES, USERS_HISTORY};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -14,8 +16,12 @@ use super::*;
 use crate::durable::Access;
 use crate::query::{QueryResult, query};
 use crate::testing::{ENTERPRISE, once, rows, run};
+use boxseat_schemas::DepartureReason;
 
 pub(super) const DATE: &str = "2026-03-02";
+
+/// What only a build can work out.
+pub(super) const WORKED_OUT: [&Table; 3] = [&USERS_HISTORY, &USER_CHANGES, &RUN_ROWS];
 
 /// A store with a lake and one night of hand-made rows.
 pub(super) struct Store {
@@ -34,6 +40,7 @@ pub(super) struct Rows {
     pub(super) aliases: Vec<Value>,
     pub(super) events: Vec<Value>,
     pub(super) coverage: Vec<Value>,
+    pub(super) calls: Vec<Value>,
 }
 
 impl Rows {
@@ -52,6 +59,7 @@ impl Rows {
             "email_aliases" => &self.aliases,
             "events" => &self.events,
             "event_coverage" => &self.coverage,
+            "run_calls" => &self.calls,
             _ => &[],
         }
     }
@@ -68,11 +76,20 @@ impl Store {
         self.directory.path()
     }
 
-    /// Steps 3 of a run: everything but `run_rows` and `sync_runs` goes into the lake.
+    /// Step 3 of a run that has no base: everything goes into the lake but what the build works out, and `sync_runs`.
     pub(super) fn commit(&mut self, number: u64, date: &str, night: &Rows) -> Pending {
-        let run = run(number, date, RunStatus::Complete);
+        self.commit_run(run(number, date, RunStatus::Complete), night)
+    }
+
+    /// Step 3 of a run that is compared with the latest night.
+    pub(super) fn commit_after(&mut self, number: u64, date: &str, night: &Rows) -> Pending {
+        let base_run_number = latest_night(&self.runs).map(|base| base.run_number);
+        self.commit_run(SyncRun { base_run_number, ..run(number, date, RunStatus::Complete) }, night)
+    }
+
+    pub(super) fn commit_run(&mut self, run: SyncRun, night: &Rows) -> Pending {
         let mut tables = Vec::new();
-        for table in LAKE.iter().filter(|table| ![RUN_ROWS.name, SYNC_RUNS.name].contains(&table.name)) {
+        for table in LAKE.iter().filter(|table| !is_worked_out(table) && table.name != SYNC_RUNS.name) {
             let objects = night.of(table);
             let committed =
                 self.lake.commit(table, run.run_number, &mut once(rows(table, &run, objects))).unwrap();
@@ -83,8 +100,9 @@ impl Store {
             };
             tables.push(LoadedRows { counted, rows_in_lake: committed.rows });
         }
+        let run_number = run.run_number;
         self.runs.push(run);
-        Pending { run_number: RunNumber(number), tables }
+        Pending { run_number, tables, departures: Vec::new() }
     }
 
     /// Step 4, ready to publish.
@@ -106,11 +124,13 @@ impl Store {
     }
 
     /// Steps 4 to 6.
-    pub(super) fn finish(&self, pending: &Pending) {
+    pub(super) fn finish(&mut self, pending: &Pending) {
         let checked = self.check(Some(pending)).unwrap();
-        let run_rows = checked.run_rows().unwrap().clone();
-        self.lake.commit(&RUN_ROWS, pending.run_number, &mut once(run_rows)).unwrap();
-        let own = self.runs.iter().find(|run| run.run_number == pending.run_number).unwrap();
+        for table in WORKED_OUT {
+            checked.commit(&self.lake, table).unwrap();
+        }
+        let own = self.runs.iter_mut().find(|run| run.run_number == pending.run_number).unwrap();
+        own.drift_count = checked.drift().map(Drift::count);
         let row = SyncRun::to_batch(std::slice::from_ref(own), ENTERPRISE);
         self.lake.commit(&SYNC_RUNS, pending.run_number, &mut once(row)).unwrap();
         checked.publish(&Access::from(0o640)).unwrap();
@@ -135,6 +155,10 @@ impl Store {
         names.sort();
         names
     }
+}
+
+fn is_worked_out(table: &Table) -> bool {
+    WORKED_OUT.iter().any(|worked_out| worked_out.name == table.name)
 }
 
 fn lines(batch: &RecordBatch) -> Vec<String> {

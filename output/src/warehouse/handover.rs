@@ -1,0 +1,97 @@
+//! What a build worked out for the pending run, on its way into the lake.
+
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::DataType;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::table::{RUN_ROWS, Table, USER_CHANGES, USERS_HISTORY};
+use duckdb::Connection;
+
+use super::diff::{Drift, RUN_CHANGES, RUN_VERSIONS};
+use super::history::select_kept;
+use crate::lake::{Committed, Lake};
+use crate::{Error, Result};
+
+/// Rows of the pending run that are in no table of the lake yet.
+#[derive(Debug)]
+pub(super) struct Handover {
+    pub(super) run_number: RunNumber,
+    pub(super) enterprise_id: String,
+    pub(super) run_rows: RecordBatch,
+    pub(super) drift: Option<Drift>,
+}
+
+impl Handover {
+    /// Commits the run's rows of one table; those beside the file come from it batch by batch.
+    pub(super) fn commit(
+        &self,
+        connection: &Connection,
+        lake: &Lake,
+        table: &'static Table,
+    ) -> Result<Committed> {
+        let relation = match table.name {
+            name if name == RUN_ROWS.name => {
+                let rows = std::iter::once(Ok::<_, Error>(self.run_rows.clone()));
+                return lake.commit(table, self.run_number, &mut { rows });
+            }
+            name if name == USERS_HISTORY.name => RUN_VERSIONS,
+            name if name == USER_CHANGES.name => RUN_CHANGES,
+            name => return Err(Error::Bug(format!("a build works out no rows of {name}"))),
+        };
+        let failed = || Error::duckdb(format!("read {relation}"));
+        let mut statement = connection.prepare(&select_kept(table, relation)).map_err(failed())?;
+        // Streaming is switched on by this; the rows are then taken step by step, because the iterator it gives panics where a
+        // step fails.
+        drop(statement.stream_arrow([]).map_err(failed())?);
+        let step = || statement.step().map_err(failed()).transpose();
+        let mut batches =
+            std::iter::from_fn(step).map(|rows| self.in_lake_schema(table, &RecordBatch::from(rows?)));
+        lake.commit(table, self.run_number, &mut batches)
+    }
+
+    fn in_lake_schema(&self, table: &Table, rows: &RecordBatch) -> Result<RecordBatch> {
+        let schema = table.lake_schema();
+        let column = |name: &str| match table.kept().find(|column| column.lake_name == name) {
+            Some(column) => rows.column_by_name(column.name).map(Arc::clone),
+            None if name == "enterprise_id" => {
+                Some(Arc::new(StringArray::from(vec![self.enterprise_id.as_str(); rows.num_rows()]))
+                    as ArrayRef)
+            }
+            None => None,
+        };
+        let columns = schema.fields().iter().map(|field| {
+            let array = column(field.name()).ok_or_else(|| {
+                Error::Bug(format!("{} was worked out without {}", table.name, field.name()))
+            })?;
+            as_type(&array, field.data_type())
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        RecordBatch::try_new(schema, columns).map_err(|e| Error::Bug(e.to_string()))
+    }
+}
+
+/// DuckDB's names for children of lists and structs are not the lake's, and a cast keeps names apart; everything else it may
+/// cast.
+fn as_type(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    let bug = |e: arrow::error::ArrowError| Error::Bug(e.to_string());
+    match (array.data_type(), wanted) {
+        (had, wanted) if had == wanted => Ok(Arc::clone(array)),
+        (DataType::List(_), DataType::List(element)) => {
+            let list = array.as_list::<i32>();
+            let values = as_type(list.values(), element.data_type())?;
+            let nulls = list.nulls().cloned();
+            let list = ListArray::try_new(Arc::clone(element), list.offsets().clone(), values, nulls);
+            Ok(Arc::new(list.map_err(bug)?))
+        }
+        (DataType::Struct(_), DataType::Struct(fields)) => {
+            let parts = array.as_struct();
+            let columns =
+                parts.columns().iter().zip(fields).map(|(part, field)| as_type(part, field.data_type()));
+            let columns = columns.collect::<Result<Vec<_>>>()?;
+            let parts = StructArray::try_new(fields.clone(), columns, parts.nulls().cloned());
+            Ok(Arc::new(parts.map_err(bug)?))
+        }
+        (_, wanted) => arrow::compute::cast(array, wanted).map_err(bug),
+    }
+}

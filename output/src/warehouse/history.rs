@@ -1,0 +1,77 @@
+//! `users_history` and `user_changes`: rows of the runs that led to the night shown, and the pending run's own.
+//!
+//! The pending run's rows are always the ones worked out here, although an earlier attempt may have committed them: the lake is
+//! asked for those of the others.
+
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{SyncRun, chain};
+use boxseat_schemas::table::{Column, Table, USER_CHANGES, USERS_HISTORY};
+use duckdb::Connection;
+
+use super::beside::{Beside, Source};
+use super::ddl::{self, identifier};
+use super::diff::{Diff, Drift, OLDER_VERSIONS, RUN_CHANGES, RUN_VERSIONS};
+use super::load::Target;
+use super::{Build, Night};
+use crate::{Error, Result};
+
+pub(super) struct History<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) build: &'a Build<'a>,
+    pub(super) runs: &'a [SyncRun],
+    pub(super) night: Night,
+}
+
+impl History<'_> {
+    /// Fills both tables of the file. When a run is pending, its own rows stay beside the file for the lake, and its drift is
+    /// given back unless it has no base.
+    pub(super) fn fill(&self) -> Result<Option<Drift>> {
+        let Build { lake, pending, .. } = *self.build;
+        let number = pending.map(|pending| pending.run_number);
+        // Nobody's base is the pending run, so it is on the chain only as the night itself.
+        let is_shown = number == Some(self.night.run_number);
+        let mut older = chain(self.runs, self.night.run_number);
+        older.retain(|run| Some(*run) != number);
+
+        let mut beside = Beside::new(self.connection, lake);
+        let kept: Vec<&'static Column> = USERS_HISTORY.kept().collect();
+        beside.provide(OLDER_VERSIONS, &USERS_HISTORY, &kept, Source::Lake(&older))?;
+        let drift = match pending {
+            Some(pending) => {
+                let connection = self.connection;
+                Diff { connection, lake, runs: self.runs, pending, is_shown }.compute()?
+            }
+            None => None,
+        };
+        let own = if is_shown { format!(" UNION ALL FROM {RUN_VERSIONS}") } else { String::new() };
+        beside.view("versions", &format!("FROM {OLDER_VERSIONS}{own}"))?;
+        self.insert(&USERS_HISTORY, ddl::select(&USERS_HISTORY)?)?;
+        beside.clear()?;
+
+        self.load_changes(&older)?;
+        if is_shown {
+            self.insert(&USER_CHANGES, &select_kept(&USER_CHANGES, RUN_CHANGES))?;
+        }
+        Ok(drift)
+    }
+
+    fn load_changes(&self, runs: &[RunNumber]) -> Result<()> {
+        let mut target = Target::open(self.connection, &USER_CHANGES)?;
+        for batch in self.build.lake.scan(&USER_CHANGES, runs, None)? {
+            target.append(&batch?)?;
+        }
+        target.finish()
+    }
+
+    fn insert(&self, table: &Table, select: &str) -> Result<()> {
+        self.connection
+            .execute_batch(&format!("INSERT INTO {} {select}", identifier(table.name)))
+            .map_err(Error::duckdb(format!("fill {}", table.name)))
+    }
+}
+
+/// The columns of `table` that the lake has, from a relation beside the file.
+pub(super) fn select_kept(table: &Table, relation: &str) -> String {
+    let names: Vec<String> = table.kept().map(|column| identifier(column.name)).collect();
+    format!("SELECT {} FROM {relation}", names.join(", "))
+}

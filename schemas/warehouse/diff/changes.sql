@@ -1,0 +1,91 @@
+-- Question: which of the differences did an event announce, and which are drift?
+-- Grain:    one row per difference.
+-- Columns:  those of the table `user_changes`, in its order, then is_drift.
+--
+-- Reads this_run, differences (what people.sql, memberships.sql and aliases.sql found) and admin_events.
+--
+-- An event announces a difference when it is of a type that does, about the same user (and group), and later than the last
+-- look that did not show it. Events from the end of the run's window on are left to the run that reads them, so that a
+-- replay, which has later events beside it, finds what the run found.
+
+WITH numbered AS (
+    SELECT
+        row_number() OVER (ORDER BY user_id, change, attribute, object_id) AS number,
+        differences.*
+    FROM differences
+),
+
+announcements (change, attribute, event_type) AS (
+    VALUES
+        ('joined', NULL, 'NEW_USER'),
+        ('returned', NULL, 'NEW_USER'),
+        ('left', NULL, 'DELETE_USER'),
+        ('suspended', NULL, 'EDIT_USER'),
+        ('reactivated', NULL, 'EDIT_USER'),
+        ('attribute_changed', NULL, 'EDIT_USER'),
+        ('attribute_changed', 'login', 'EMAIL_ALIAS_PRIMARY'),
+        ('role_changed', NULL, 'CHANGE_ADMIN_ROLE'),
+        ('role_changed', NULL, 'EDIT_USER'),
+        ('group_added', NULL, 'GROUP_ADD_USER'),
+        ('group_removed', NULL, 'GROUP_REMOVE_USER'),
+        ('role_in_group_changed', NULL, 'GROUP_ADMIN_CREATED'),
+        ('role_in_group_changed', NULL, 'GROUP_ADMIN_DELETED'),
+        ('role_in_group_changed', NULL, 'GROUP_ADMIN_PERMISSIONS_UPDATED'),
+        ('alias_added', NULL, 'EMAIL_ALIAS_CONFIRM'),
+        ('alias_added', NULL, 'EMAIL_ALIAS_PRIMARY'),
+        ('alias_removed', NULL, 'EMAIL_ALIAS_REMOVE'),
+        ('alias_removed', NULL, 'EMAIL_ALIAS_PRIMARY')
+),
+
+announced AS (
+    SELECT numbered.number, admin_events.created_at, admin_events.event_id
+    FROM numbered
+    CROSS JOIN this_run
+    JOIN announcements
+        ON announcements.change = numbered.change
+        AND (announcements.attribute IS NULL OR announcements.attribute = numbered.attribute)
+    JOIN admin_events
+        ON admin_events.user_id = numbered.user_id
+        AND admin_events.event_type = announcements.event_type
+    WHERE admin_events.created_at >= numbered.since_at
+        AND admin_events.created_at < this_run.window_to_at
+        AND (
+            numbered.change NOT IN ('group_added', 'group_removed', 'role_in_group_changed')
+            OR admin_events.group_id = numbered.object_id
+        )
+    UNION ALL
+    -- The end of a group takes everybody out of it, and names nobody.
+    SELECT numbered.number, admin_events.created_at, admin_events.event_id
+    FROM numbered
+    CROSS JOIN this_run
+    JOIN admin_events ON admin_events.group_id = numbered.object_id
+    WHERE numbered.change = 'group_removed'
+        AND admin_events.event_type = 'GROUP_DELETION'
+        AND admin_events.created_at >= numbered.since_at
+        AND admin_events.created_at < this_run.window_to_at
+),
+
+newest AS (
+    SELECT number, max(struct_pack(created_at := created_at, event_id := event_id)) AS event
+    FROM announced
+    GROUP BY number
+)
+
+SELECT
+    concat(this_run.run_number, '-', numbered.number) AS change_id,
+    this_run.started_at AS observed_at,
+    newest.event.created_at AS event_at,
+    newest.event.event_id AS event_id,
+    this_run.run_number,
+    numbered.user_id,
+    numbered.change,
+    numbered.attribute,
+    numbered.object_id,
+    numbered.old_value,
+    numbered.new_value,
+    -- What happened after the window is announced by events that are still to be read.
+    newest.event IS NULL AND NOT coalesce(numbered.happened_at >= this_run.window_to_at, FALSE) AS is_drift
+FROM numbered
+CROSS JOIN this_run
+LEFT JOIN newest ON newest.number = numbered.number
+ORDER BY numbered.number
