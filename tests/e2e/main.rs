@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod commands;
+mod history;
 mod interruption;
 mod nights;
 mod support;
