@@ -66,7 +66,7 @@ fn allowance(plan: &NightPlan) -> String {
 
 fn promise(settings: &Settings) -> String {
     format!(
-        "Whatever Box emits an event for is right the next morning; whatever it does not is right within {} days (aliases) and {} days (memberships). read_at, aliases_read_at and memberships_read_at say when each row was last truly read.",
+        "Whatever Box emits an event for is right the next morning; whatever it does not is right within {} days (aliases, and members of groups of over 10,000) and {} days (other memberships). read_at, aliases_read_at and memberships_read_at say when each row was last truly read.",
         settings.plan.alias_sweep.num_days(),
         settings.plan.membership_resync.num_days()
     )

@@ -11,14 +11,34 @@ use crate::printer::{Grid, Printer};
 
 pub(crate) fn run(args: &SchemaArgs, printer: &Printer) -> Result<u8, CommandError> {
     let tables = tables(args)?;
+    let place = if args.lake { Place::Lake } else { Place::Warehouse };
     if args.markdown {
-        printer.out(&markdown(&tables))?;
+        printer.out(&markdown(&tables, place))?;
     } else if printer.format() == Format::Json {
-        printer.json(json!({ "tables": tables.iter().map(|table| object(table)).collect::<Vec<_>>() }))?;
+        let tables: Vec<Value> = tables.iter().map(|table| object(table, place)).collect();
+        printer.json(json!({ "tables": tables }))?;
     } else {
-        printer.grid("columns", &grid(&tables))?;
+        printer.grid("columns", &grid(&tables, place))?;
     }
     Ok(0)
+}
+
+/// Whose names are asked for: some columns are called otherwise in the lake, and what is derived is not there.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Lake,
+    Warehouse,
+}
+
+impl Place {
+    fn columns(self, table: &'static Table) -> impl Iterator<Item = (&'static str, &'static Column)> {
+        let is_here = move |column: &&Column| self == Place::Warehouse || !column.derived;
+        let name = move |column: &'static Column| match self {
+            Place::Lake => column.lake_name,
+            Place::Warehouse => column.name,
+        };
+        table.columns.iter().filter(is_here).map(move |column| (name(column), column))
+    }
 }
 
 fn tables(args: &SchemaArgs) -> Result<Vec<&'static Table>, CommandError> {
@@ -45,31 +65,34 @@ fn null(column: &Column) -> &'static str {
     if column.nullable { "NULL" } else { "NOT NULL" }
 }
 
-fn grid(tables: &[&Table]) -> Grid {
+fn grid(tables: &[&'static Table], place: Place) -> Grid {
     let columns = ["table", "column", "type", "null", "meaning"];
-    let row = |table: &Table, column: &Column| -> Vec<Value> {
-        [table.name, column.name, column.kind.sql(), null(column), column.comment]
+    let row = |table: &Table, name: &str, column: &Column| -> Vec<Value> {
+        [table.name, name, column.kind.sql(), null(column), column.comment]
             .map(|text| Value::String(text.to_owned()))
             .to_vec()
     };
     Grid {
         columns: columns.map(str::to_owned).to_vec(),
-        rows: tables.iter().flat_map(|table| table.columns.iter().map(|column| row(table, column))).collect(),
+        rows: tables
+            .iter()
+            .flat_map(|table| place.columns(table).map(|(name, column)| row(table, name, column)))
+            .collect(),
     }
 }
 
-fn object(table: &Table) -> Value {
-    let column = |column: &Column| json!({ "name": column.name, "type": column.kind.sql(), "nullable": column.nullable, "meaning": column.comment });
+fn object(table: &'static Table, place: Place) -> Value {
+    let column = |(name, column): (&str, &Column)| json!({ "name": name, "type": column.kind.sql(), "nullable": column.nullable, "meaning": column.comment });
     json!({
         "name": table.name,
         "kind": kind(table),
         "key": table.key,
         "meaning": table.comment,
-        "columns": table.columns.iter().map(column).collect::<Vec<_>>(),
+        "columns": place.columns(table).map(column).collect::<Vec<_>>(),
     })
 }
 
-fn markdown(tables: &[&Table]) -> String {
+fn markdown(tables: &[&'static Table], place: Place) -> String {
     let mut text = String::from(
         "# Data dictionary\n\nWritten by `boxseat schema --markdown`; every text is also a COMMENT in the file.\n",
     );
@@ -80,11 +103,10 @@ fn markdown(tables: &[&Table]) -> String {
             let _ = write!(text, "Key: `{}`.\n\n", table.key.join("`, `"));
         }
         text.push_str("| column | type | null | meaning |\n| --- | --- | --- | --- |\n");
-        for column in table.columns {
+        for (name, column) in place.columns(table) {
             let _ = writeln!(
                 text,
-                "| `{}` | {} | {} | {} |",
-                column.name,
+                "| `{name}` | {} | {} | {} |",
                 column.kind.sql(),
                 null(column),
                 column.comment
@@ -99,8 +121,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_lake_s_columns_are_named_as_they_are_there() {
+        let text = markdown(LAKE, Place::Lake);
+        assert!(text.contains("| `user_enterprise_id` |") && !text.contains("| `version_no` |"), "{text}");
+    }
+
+    #[test]
     fn every_column_is_in_the_markdown_and_breaks_no_table() {
-        let text = markdown(WAREHOUSE);
+        let text = markdown(WAREHOUSE, Place::Warehouse);
         for table in WAREHOUSE {
             for column in table.columns {
                 assert!(

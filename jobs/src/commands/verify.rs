@@ -9,10 +9,13 @@ use boxseat_output::warehouse;
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Tally};
 use boxseat_pipeline::spool::SpoolReader;
+use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::User;
-use boxseat_schemas::run::{Reservation, SyncRun, latest_night};
+use boxseat_schemas::run::{Reservation, SyncRun, chain, latest_night};
 use boxseat_schemas::spool::Request;
-use boxseat_schemas::table::{EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, Table, USERS};
+use boxseat_schemas::table::{
+    EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, Table, USER_CHANGES, USERS, USERS_HISTORY,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -91,14 +94,11 @@ fn offline(
     let accounts = accounts(store, night)?;
     spool(store, settings, runs, night, &accounts, findings)?;
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {
-        let mut rows = 0;
-        for batch in store.lake().scan(table, &[night.run_number], Some(&["run_number"]))? {
-            rows += i64::try_from(batch?.num_rows()).unwrap_or(i64::MAX);
-        }
+        let rows = rows_in_lake(store, table, &[night.run_number])?;
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
         findings.compare(&format!("lake: {}", table.name), accounted, rows);
     }
-    published(store, settings, night, &accounts, findings)
+    published(store, settings, runs, night, &accounts, findings)
 }
 
 fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>, CommandError> {
@@ -212,7 +212,7 @@ fn tallies(
     store: &Store,
     settings: &Settings,
     reservation: &Reservation,
-    read_as: boxseat_schemas::RunNumber,
+    read_as: RunNumber,
     known: &KnownEvents,
 ) -> Result<Vec<(&'static Table, Tally)>, CommandError> {
     let dir = store.spool(read_as);
@@ -241,6 +241,7 @@ fn tallies(
 fn published(
     store: &Store,
     settings: &Settings,
+    runs: &[SyncRun],
     night: &SyncRun,
     accounts: &BTreeMap<String, Account>,
     findings: &mut Findings,
@@ -276,11 +277,25 @@ fn published(
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
         findings.compare(&format!("file: {}", table.name), accounted, rows);
     }
+    // The file tells them of every night on the way to this one.
+    for table in [&USERS_HISTORY, &USER_CHANGES] {
+        let rows = number(store, settings, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
+        let in_lake = rows_in_lake(store, table, &chain(runs, night.run_number))?;
+        findings.compare(&format!("file: {}", table.name), Some(in_lake), rows);
+    }
     for (name, sql) in JOINS {
         let failing = number(store, settings, sql)?;
         findings.compare(&format!("file: {name}"), Some(0), failing);
     }
     Ok(())
+}
+
+fn rows_in_lake(store: &Store, table: &'static Table, runs: &[RunNumber]) -> Result<i64, CommandError> {
+    let mut rows = 0;
+    for batch in store.lake().scan(table, runs, Some(&["run_number"]))? {
+        rows += i64::try_from(batch?.num_rows()).unwrap_or(i64::MAX);
+    }
+    Ok(rows)
 }
 
 /// Rows that should not be there.
@@ -292,6 +307,11 @@ const JOINS: &[(&str, &str)] = &[
         "events twice",
         "SELECT count(*) - count(DISTINCT event_id) FROM (SELECT event_id FROM login_events UNION ALL SELECT event_id FROM admin_events)",
     ),
+    (
+        "users without one current version",
+        "SELECT count(*) FROM users LEFT JOIN (SELECT user_id, count(*) AS versions FROM users_history WHERE is_current AND NOT is_deleted GROUP BY user_id) USING (user_id) WHERE versions IS DISTINCT FROM 1 AND EXISTS (SELECT 1 FROM users_history)",
+    ),
+    ("changes without an account", "SELECT count(*) FROM user_changes ANTI JOIN accounts USING (user_id)"),
     ("users without an account", "SELECT count(*) FROM users ANTI JOIN accounts USING (user_id)"),
     (
         "last logins that differ",

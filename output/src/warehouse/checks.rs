@@ -23,14 +23,16 @@ pub(super) fn run(connection: &Connection, pending: Option<RunNumber>) -> Result
     if let Some(run) = pending {
         checks.expect_no_row_lost(run)?;
     }
+    checks.expect_whole_histories()?;
     checks.expect_seats_to_add_up()
 }
 
 /// Columns whose value must be a row of another table. A user or group of an event may be long gone; these may not.
-const REFERENCES: [(&str, &str, &str); 3] = [
+const REFERENCES: [(&str, &str, &str); 4] = [
     ("memberships", "user_id", "users"),
     ("memberships", "group_id", "groups"),
     ("email_aliases", "user_id", "users"),
+    ("user_changes", "user_id", "accounts"),
 ];
 
 struct Checks<'a> {
@@ -76,14 +78,32 @@ impl Checks<'_> {
         self.expect_none("no_row_lost", "run_rows", &lost, "1")
     }
 
+    /// Everybody of the night has one current version, nobody else has, and one version ends where the next begins. A night that
+    /// was loaded before there was a history has none at all.
+    fn expect_whole_histories(&self) -> Result<()> {
+        let current = "SELECT user_id FROM users_history WHERE is_current AND NOT is_deleted";
+        let unmatched = format!(
+            "SELECT user_id FROM ((SELECT user_id FROM users EXCEPT ALL {current}) UNION ALL ({current} EXCEPT ALL SELECT user_id FROM users)) \
+             WHERE EXISTS (SELECT 1 FROM users_history)"
+        );
+        self.expect_none("one_current_version", "users_history", &unmatched, "1")?;
+        let ajar = "SELECT * FROM (SELECT user_id, version_no, valid_from, valid_to, is_current, \
+                    lead(valid_from) OVER (PARTITION BY user_id ORDER BY version_no) AS next_from FROM users_history) \
+                    WHERE valid_to IS DISTINCT FROM next_from OR valid_to < valid_from OR is_current <> (valid_to IS NULL)";
+        self.expect_none("versions_adjoin", "users_history", ajar, "1")
+    }
+
     fn expect_seats_to_add_up(&self) -> Result<()> {
         let split = "SELECT user_id, consumes_seat, seat_state FROM accounts WHERE consumes_seat <> (seat_state IS NOT NULL)";
         self.expect_none("seat_state_splits_seats", "accounts", split, "1")?;
         let sums = "SELECT seats.consumed, summary.counted FROM (SELECT count(*) AS consumed FROM accounts WHERE consumes_seat) AS seats, \
                     (SELECT sum(seats_count) AS counted FROM licence_summary) AS summary WHERE seats.consumed IS DISTINCT FROM summary.counted";
         self.expect_none("seats_add_up", "licence_summary", sums, "1")?;
-        let missing = "SELECT * FROM (SELECT user_id FROM users EXCEPT ALL SELECT user_id FROM accounts)";
-        self.expect_none("every_user_judged", "accounts", missing, "1")
+        let listed = "SELECT user_id FROM accounts WHERE account_status <> 'deprovisioned'";
+        let unmatched = format!(
+            "SELECT * FROM ((SELECT user_id FROM users EXCEPT ALL {listed}) UNION ALL ({listed} EXCEPT ALL SELECT user_id FROM users))"
+        );
+        self.expect_none("every_user_judged", "accounts", &unmatched, "1")
     }
 
     /// `sql` selects the rows that must not be; `weight` is how many rows each stands for.

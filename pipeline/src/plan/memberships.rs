@@ -2,7 +2,7 @@
 //! for those whom a group past the offset cap hides.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::budget::Purse;
 use super::{BaseGroup, BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
@@ -83,9 +83,10 @@ impl Wishes {
             .into_iter()
             .filter(|walk| matches!(&walk.of, Of::User(id) if !asked.contains(id)))
             .collect();
-        let mut due = due_of(rest, count, inputs);
+        let mut due = due_of(rest, count, inputs, inputs.settings.membership_resync);
+        // A call per person, as for aliases, so they take turns as aliases do: within a week it would cost more than all else.
         let hidden_count = hidden.len() as u64;
-        due.extend(due_of(hidden, hidden_count, inputs));
+        due.extend(due_of(hidden, hidden_count, inputs, inputs.settings.alias_sweep));
         oldest_first(&mut due);
         Self { full: None, needed, due, groups: count }
     }
@@ -185,14 +186,13 @@ fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
 }
 
 /// Of these, the ones it is time for: a share every night, never read and overdue ones in any case.
-fn due_of(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
-    let resync = inputs.settings.membership_resync;
+fn due_of(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>, within: TimeDelta) -> Vec<Walk> {
     oldest_first(&mut walks);
     let at_once = walks
         .iter()
-        .filter(|walk| walk.read_at.is_none() || is_overdue(walk.read_at, inputs, resync))
+        .filter(|walk| walk.read_at.is_none() || is_overdue(walk.read_at, inputs, within))
         .count();
-    let shared = usize::try_from(share(count, inputs.since_base, resync)).unwrap_or(usize::MAX);
+    let shared = usize::try_from(share(count, inputs.since_base, within)).unwrap_or(usize::MAX);
     walks.truncate(shared.max(at_once));
     walks
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The promise: whatever Box emits an event for is right the next morning; whatever it does not is right within
-//! `alias_sweep_days` and `membership_resync_days`; every row says when it was last truly read. Users, groups and the admin log
+//! `alias_sweep_days` and `membership_resync_days` (people whom a group past the offset cap hides: `alias_sweep_days`, for they
+//! cost a call each); every row says when it was last truly read. Users, groups and the admin log
 //! are read whole every night, so the promise is about memberships and aliases.
 //!
 //! Box's own answer to "can events drive an incremental run?" is an accelerator, not a source of truth (API facts 5.8): an event

@@ -269,8 +269,8 @@ fn groups_past_the_offset_cap_are_asked_from_the_member_s_side() {
     );
     let users = ids(&plan.reads.user_side);
     assert!(users.contains(&"3"));
-    // A seventh of the 2,000 hidden ones, and the one the event names.
-    assert_eq!(users.len(), 286 + 1);
+    // A thirtieth of the 2,000 hidden ones, and the one the event names.
+    assert_eq!(users.len(), 67 + 1);
 }
 
 #[test]

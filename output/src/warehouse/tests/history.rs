@@ -405,3 +405,24 @@ fn a_base_whose_users_are_gone_from_the_lake_is_refused() {
     );
     assert_eq!(store.files(), [""; 0]);
 }
+
+#[test]
+fn a_history_that_does_not_fit_its_night_is_not_published() {
+    let ghost = json!({ "user_id": "9", "listing": "listed", "valid_from": "2026-03-01T02:00:00Z" });
+    let rumour = json!({ "change_id": "1-1", "user_id": "8", "change": "joined" });
+    for (table, row, check) in
+        [(&USERS_HISTORY, ghost, "one_current_version"), (&USER_CHANGES, rumour, "user_id_exists")]
+    {
+        let mut store = Store::new();
+        store.commit(1, YESTERDAY, &people(&[("1", json!({}))]));
+        let batch = rows(table, &store.runs[0], &[row]);
+        store.lake.commit(table, RunNumber(1), &mut once(batch)).unwrap();
+        let pending = store.commit_after(2, DATE, &people(&[("1", json!({}))]));
+        match store.check(Some(&pending)).unwrap_err() {
+            Error::CheckFailed(failed) => {
+                assert_eq!((failed.check.as_str(), failed.table.as_str()), (check, table.name));
+            }
+            other => panic!("{other}"),
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Publishing hand-made nights.
 
 mod accounts;
+mod chains;
 mod history;
 mod publishing;
 mod usage;
