@@ -98,7 +98,8 @@ const ALIASES: &str = "SELECT alias_id, user_id, email, is_confirmed FROM email_
 const LOGINS: &str =
     "SELECT event_id, user_id, user_login, epoch_us(created_at) AS created_at FROM login_events";
 const EVENTS: &str = "SELECT event_id, event_type, user_id, actor_id, group_id, epoch_us(created_at) AS created_at FROM admin_events";
-const ACCOUNTS: &str = "SELECT user_id, epoch_us(last_login_at) AS last_login_at, days_since_login, inactivity_band, group_count, alias_count FROM accounts";
+const ACCOUNTS: &str = "SELECT user_id, epoch_us(last_login_at) AS last_login_at, days_since_login, inactivity_band, group_count, alias_count FROM accounts
+    WHERE account_status <> 'deprovisioned'";
 
 /// The event types the program asks for, written down a second time on purpose.
 pub(crate) fn event_types() -> [&'static str; 12] {

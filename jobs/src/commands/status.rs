@@ -1,5 +1,6 @@
 //! `boxseat status`: what is published, what is open, who is at it. No call, no lock.
 
+use boxseat_output::query::query;
 use boxseat_output::warehouse;
 use boxseat_schemas::run::latest_night;
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use crate::cli::{Global, StatusArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::ledger::Month;
 use crate::printer::Printer;
 use crate::store::Store;
 use crate::sync::open_runs;
@@ -37,8 +39,16 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         facts.push(("last_run", json!(last.run_number)));
         facts.push(("last_run_status", json!(last.status)));
         facts.push(("last_run_calls", json!(last.calls_count)));
+        facts.push(("last_run_planned_calls", json!(last.planned_calls_count)));
         facts.push(("last_run_rejects", json!(last.rejects_count)));
     }
+    if published.is_some() {
+        freshness(&store, &settings, &mut facts);
+    }
+    let month = Month::of(&store, &runs, now)?;
+    facts.push(("calls_this_month", json!(month.calls)));
+    facts.push(("calls_forecast", json!(month.forecast())));
+    facts.push(("monthly_calls", json!(settings.monthly_calls)));
     let open: Vec<String> = open_runs(&store, &runs)?
         .iter()
         .map(|run| {
@@ -61,6 +71,12 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         printer
             .note(format!("run {} is complete but not published: run `boxseat publish`", latest.run_number));
     }
+    if let Some(allowed) = settings.monthly_calls.filter(|allowed| month.forecast() > *allowed) {
+        printer.note(format!(
+            "at this pace the month ends at {} of {allowed} calls; nights to come spend only what is left, and say what they leave out",
+            month.forecast()
+        ));
+    }
     if let Some(log) = log {
         printer.note(format!(
             "{} was left by somebody who opened the file to write; open it with `duckdb -readonly`. The next publish removes it",
@@ -68,4 +84,46 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         ));
     }
     Ok(0)
+}
+
+/// How old the published night's memberships and aliases are, what changed unannounced, and what reading everything would cost.
+fn freshness(store: &Store, settings: &Settings, facts: &mut Vec<(&str, Value)>) {
+    let promised = |within: chrono::TimeDelta| within.num_days();
+    let sql = format!(
+        "SELECT (SELECT CAST(min(aliases_read_at) AS VARCHAR) FROM users) AS aliases_oldest_read_at,
+            (SELECT count(*) FROM users WHERE aliases_read_at IS NULL) AS aliases_never_read,
+            (SELECT count(*) FROM users, report_settings WHERE aliases_read_at < now_at - INTERVAL {aliases} DAY) AS aliases_overdue,
+            (SELECT CAST(min(memberships_read_at) AS VARCHAR) FROM groups) AS memberships_oldest_read_at,
+            (SELECT count(*) FROM groups WHERE memberships_read_at IS NULL AND group_type IS DISTINCT FROM 'all_users_group') AS groups_never_read,
+            (SELECT count(*) FROM groups, report_settings WHERE memberships_read_at < now_at - INTERVAL {members} DAY) AS groups_overdue,
+            (SELECT drift_count FROM sync_runs JOIN report_settings USING (run_number)) AS drift,
+            (SELECT string_agg(change || ' ' || changes, ', ' ORDER BY change) FROM (
+                SELECT change, count(*) AS changes FROM user_changes JOIN report_settings USING (run_number)
+                WHERE event_at IS NULL GROUP BY change)) AS unannounced_changes,
+            (SELECT max(full_read_calls_count) FROM api_usage_monthly) AS full_read_calls",
+        aliases = promised(settings.plan.alias_sweep),
+        members = promised(settings.plan.membership_resync),
+    );
+    const NAMES: [&str; 9] = [
+        "aliases_oldest_read_at",
+        "aliases_never_read",
+        "aliases_overdue",
+        "memberships_oldest_read_at",
+        "groups_never_read",
+        "groups_overdue",
+        "drift",
+        "unannounced_changes",
+        "full_read_calls",
+    ];
+    let row = query(store.root(), &sql, &settings.resources)
+        .map_err(CommandError::from)
+        .and_then(super::query::grid)
+        .map(|grid| grid.rows.into_iter().next().unwrap_or_default());
+    match row {
+        Ok(values) => facts.extend(NAMES.into_iter().zip(values)),
+        // A file of an older version has fewer tables; the next publish mends that.
+        Err(e) => {
+            tracing::warn!("the published file does not say how old its rows are ({})", e.lines().join(": "))
+        }
+    }
 }

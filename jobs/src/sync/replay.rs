@@ -42,11 +42,12 @@ pub(crate) fn replay(
             reservations.iter().find(|reservation| reservation.run_number == read_as).ok_or_else(|| {
                 CommandError::refused(format!("the reservation of run {read_as} is gone from lake/_runs"))
             })?;
-        let reservation = reserve(store, run, original, &replays, clock)?;
+        let base = run.base_run_number.map(|base| replayed(&runs, &replays, base));
+        let reservation = reserve(store, run, original, base, clock)?;
         let (outcome, checked) =
             make_visible(store, settings, &reservation, read_as, clock, Purpose::Private)?;
         drop(checked);
-        replays.insert(run.run_number, reservation.run_number);
+        replays.insert(read_as, reservation.run_number);
         last = Some(outcome);
     }
     let published = publish_latest(store, settings)?.published;
@@ -78,11 +79,21 @@ fn replaced<'a>(
     Ok(replaced)
 }
 
+/// The newest replay of a base: the one just made, or the one an earlier `replay` made before it died.
+fn replayed(runs: &[SyncRun], replays: &HashMap<RunNumber, RunNumber>, base: RunNumber) -> RunNumber {
+    let original =
+        |number| runs.iter().find(|run| run.run_number == number).map_or(number, |run| root(runs, run));
+    let wanted = original(base);
+    let earlier =
+        || current(runs).into_iter().find(|run| root(runs, run) == wanted).map(|run| run.run_number);
+    replays.get(&wanted).copied().or_else(earlier).unwrap_or(base)
+}
+
 fn reserve(
     store: &Store,
     run: &SyncRun,
     original: &Reservation,
-    replays: &HashMap<RunNumber, RunNumber>,
+    base_run_number: Option<RunNumber>,
     clock: &Clock,
 ) -> Result<Reservation, CommandError> {
     let now = clock();
@@ -92,7 +103,7 @@ fn reserve(
         run_number: next_number(store)?,
         run_id: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos())),
         kind: RunKind::Replay,
-        base_run_number: run.base_run_number.map(|base| replays.get(&base).copied().unwrap_or(base)),
+        base_run_number,
         replaces_run_number: Some(run.run_number),
         host: host(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

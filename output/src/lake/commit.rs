@@ -1,5 +1,7 @@
 //! One run's rows into one table, exactly once.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::Table;
@@ -49,15 +51,19 @@ impl Lake {
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if let Standing::Done = self.inner.standing(table, run)? {
+        let Standing::Behind(asked) = self.inner.standing(table, run)? else {
             return self.already(table, run);
-        }
-        let written = self.inner.write(table, run, batches)?;
-        let mut last = None;
+        };
+        let written = self.inner.write(table, run, &asked, batches)?;
+        let (mut asked, mut last) = (Some(asked), None);
         for _ in 0..ATTEMPTS {
-            let snapshot = match self.inner.standing(table, run)? {
-                Standing::Done => return self.already(table, run),
-                Standing::Behind(snapshot) => snapshot,
+            // Whatever was committed since the question was asked makes the first attempt a conflict.
+            let snapshot = match asked.take() {
+                Some(snapshot) => snapshot,
+                None => match self.inner.standing(table, run)? {
+                    Standing::Done => return self.already(table, run),
+                    Standing::Behind(snapshot) => snapshot,
+                },
             };
             match self.inner.try_commit(table, run, snapshot, &written) {
                 Ok(CommitResult::Committed(committed)) => {
@@ -121,12 +127,13 @@ impl Inner {
         &self,
         table: &'static Table,
         run: RunNumber,
+        snapshot: &SnapshotRef,
         batches: &mut dyn Iterator<Item = Result<RecordBatch, E>>,
     ) -> Result<Written>
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let transaction = self.writable(table)?.transaction(committer(), self.engine());
+        let transaction = Arc::clone(snapshot).transaction(committer(), self.engine());
         let state = transaction.and_then(|transaction| transaction.write_state());
         let mut files = DataFiles::new(self, table, run, state.map_err(Error::table("prepare", table.name))?);
         for batch in batches {

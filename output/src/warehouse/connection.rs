@@ -51,6 +51,13 @@ pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Leaves the file as it is, to be removed: writing all of it once more would be half the work of a small night.
+pub(super) fn abandon(connection: &Connection) -> Result<()> {
+    connection
+        .execute_batch("PRAGMA disable_checkpoint_on_shutdown;")
+        .map_err(Error::duckdb("let go of a file that was only checked"))
+}
+
 /// An existing database file to read: nothing else on the machine can be reached from its SQL, and SQL cannot change that.
 pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result<Connection> {
     // A name of this process, made only when a query outgrows the memory.

@@ -10,7 +10,8 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::{SyncRun, ledger};
 use boxseat_schemas::table::{
-    EVENTS, Layout, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
+    EVENTS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table, USERS_HISTORY,
+    WAREHOUSE,
 };
 use duckdb::{Appender, Connection, params};
 
@@ -49,12 +50,19 @@ impl<'a> Loader<'a> {
         for table in WAREHOUSE {
             match table.layout {
                 Layout::Night => self.load(table, &[self.night.run_number])?,
-                Layout::Append if table.name == RUN_ROWS.name => run_rows = self.load_run_rows(&current)?,
+                Layout::Append if table.name == RUN_ROWS.name => {
+                    run_rows = self.load_run_rows(&self.worth_loading(&current))?;
+                }
                 Layout::Append if table.name == SYNC_RUNS.name => {
                     self.append(table, self.sync_runs(drift.as_ref()))?;
                 }
                 // Box counted the calls of runs that came to nothing, too; a replay carries those of the run it replaces.
-                Layout::Append if table.name == RUN_CALLS.name => self.load(table, &ledger(self.runs))?,
+                Layout::Append if table.name == RUN_CALLS.name => {
+                    self.load(table, &self.worth_loading(&ledger(self.runs)))?;
+                }
+                Layout::Append if table.name == REJECTS.name => {
+                    self.load(table, &self.worth_loading(&current))?;
+                }
                 Layout::Append => self.load(table, &current)?,
                 Layout::Chain if table.name == USERS_HISTORY.name => drift = self.history()?,
                 // Filled with the history it comes from.
@@ -82,10 +90,20 @@ impl<'a> Loader<'a> {
         let mut sql = String::from("BEGIN;\n");
         for table in WAREHOUSE {
             sql.push_str(&ddl::create(table)?);
-            sql.push_str(&ddl::comments(table));
+            // Nobody reads a file that is only checked, and a comment per column takes as long as all its rows.
+            if self.build.purpose == Purpose::Publish {
+                sql.push_str(&ddl::comments(table));
+            }
         }
         sql.push_str("COMMIT;");
         self.connection.execute_batch(&sql).map_err(Error::duckdb("make the tables"))
+    }
+
+    /// Of runs whose records nothing is computed from: those of a file that nobody reads need no others than the pending run's.
+    fn worth_loading(&self, runs: &[RunNumber]) -> Vec<RunNumber> {
+        let pending = self.build.pending.filter(|_| self.build.purpose == Purpose::Private);
+        let is_worth = |run: &RunNumber| pending.is_none_or(|pending| pending.run_number == *run);
+        runs.iter().copied().filter(is_worth).collect()
     }
 
     fn load(&mut self, table: &'static Table, runs: &[RunNumber]) -> Result<()> {

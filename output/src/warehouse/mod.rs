@@ -118,6 +118,8 @@ pub struct Built {
     aside: Aside,
     night: Night,
     handover: Option<Handover>,
+    /// A file that only checks a run: nobody opens it, so it need not become one whole.
+    is_for_nobody: bool,
 }
 
 /// Builds the file aside and fills it.
@@ -139,7 +141,8 @@ pub fn build(build: &Build<'_>) -> Result<Built> {
     let spill = build.store.join(format!("{ASIDE_PREFIX}{}.spill", night.run_number));
     let connection = connection::create(&aside.path, &spill, build.resources)?;
     let handover = Loader::new(&connection, build, &runs, night).fill(&current(&runs))?;
-    Ok(Built { connection, aside, night, handover })
+    let is_for_nobody = build.purpose == Purpose::Private && build.pending.is_some();
+    Ok(Built { connection, aside, night, handover, is_for_nobody })
 }
 
 impl Built {
@@ -149,9 +152,13 @@ impl Built {
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
     pub fn check(self) -> Result<Checked> {
-        let Self { connection, aside, night, handover } = self;
+        let Self { connection, aside, night, handover, is_for_nobody } = self;
         checks::run(&connection, handover.as_ref().map(|handover| handover.run_number))?;
-        connection::let_go(&connection, &aside.path)?;
+        if is_for_nobody {
+            connection::abandon(&connection)?;
+        } else {
+            connection::let_go(&connection, &aside.path)?;
+        }
         Ok(Checked { connection, aside, night, handover })
     }
 

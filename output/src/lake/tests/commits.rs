@@ -64,7 +64,8 @@ fn rows_that_fail_half_way_show_nothing() {
 #[test]
 fn a_kill_between_data_file_and_commit_leaves_a_file_nobody_reads() {
     let (directory, lake) = lake();
-    lake.inner.write(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
+    let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
+    lake.inner.write(&EMAIL_ALIASES, RunNumber(1), &there, &mut once(aliases(1, &["a"]))).unwrap();
     assert_eq!(files(directory.path(), ".parquet").len(), 1);
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), [""; 0]);
     lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
@@ -77,7 +78,9 @@ fn a_commit_from_a_stale_snapshot_is_a_conflict() {
     let (_directory, lake) = lake();
     lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
     let stale = lake.inner.snapshot(&EMAIL_ALIASES).unwrap().unwrap();
-    let written = lake.inner.write(&EMAIL_ALIASES, RunNumber(2), &mut once(aliases(2, &["b"]))).unwrap();
+    let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
+    let written =
+        lake.inner.write(&EMAIL_ALIASES, RunNumber(2), &there, &mut once(aliases(2, &["b"]))).unwrap();
     lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["c"]))).unwrap();
     let result = lake.inner.try_commit(&EMAIL_ALIASES, RunNumber(2), stale, &written).unwrap();
     assert!(!result.is_committed());
