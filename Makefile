@@ -38,7 +38,7 @@ help: ## Show this list
 # fresh machine compiles the dependencies once.
 
 .PHONY: demo
-demo: libduckdb ## Live one night against the simulator, into ./demo; no Box account needed
+demo: libduckdb ## Live a month of nights against the simulator, into ./demo; no Box account needed
 	$(CARGO) run -p boxseat $(features) -- demo
 
 .PHONY: test

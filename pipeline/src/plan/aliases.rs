@@ -43,7 +43,7 @@ impl Wishes {
                 let read_at =
                     |user: &ListedUser| base.and_then(|base| base.users.get(&user.id)?.aliases_read_at);
                 wishes.due =
-                    oldest_first(users.iter().map(|user| (read_at(user), &user.id)).collect(), users.len());
+                    oldest_first(users.iter().map(|user| (read_at(user), &*user.id)).collect(), users.len());
                 wishes.never_read = users.iter().filter(|user| read_at(user).is_none()).count() as u64;
                 return wishes;
             }
@@ -60,7 +60,7 @@ impl Wishes {
             if is_needed {
                 wishes.needed.push(user.id.clone());
             } else {
-                rest.push((read_at, &user.id));
+                rest.push((read_at, &*user.id));
             }
         }
         let sweep = inputs.settings.alias_sweep;
@@ -166,10 +166,10 @@ fn has_moved(now: Option<DateTime<Utc>>, then: Option<DateTime<Utc>>) -> bool {
 }
 
 /// The `count` users read longest ago, never first, ties by hash.
-fn oldest_first(mut users: Vec<(Option<DateTime<Utc>>, &Box<str>)>, count: usize) -> Vec<Box<str>> {
+fn oldest_first(mut users: Vec<(Option<DateTime<Utc>>, &str)>, count: usize) -> Vec<Box<str>> {
     users.sort_by_cached_key(|(read_at, id)| (*read_at, tie(id)));
     users.truncate(count);
-    users.into_iter().map(|(_, id)| id.clone()).collect()
+    users.into_iter().map(|(_, id)| id.into()).collect()
 }
 
 /// More than this share of users edited in a night is an identity provider's push.
