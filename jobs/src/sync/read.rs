@@ -201,6 +201,7 @@ pub(super) fn accept_shrink(
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
     let mut walks = Walks::new(brief(reservation, store.enterprise_id()));
+    walks.end();
     let dir = store.spool(reservation.run_number);
     let spool = SpoolWriter::resume(dir, reservation.run_number.0, |frame, body| walks.replay(frame, body))?;
     walks.check_complete()?;

@@ -53,6 +53,7 @@ struct Me {
 /// calls, the rest.
 pub struct Walks {
     brief: Brief,
+    is_ended: bool,
     /// The plan that is followed, once there is one.
     plan: Option<NightPlan>,
     queue: VecDeque<Request>,
@@ -143,6 +144,7 @@ impl Walks {
             identified: false,
             closed: HashMap::new(),
             users: UserListing::default(),
+            is_ended: false,
             plan: None,
             aliases_of: Some(Vec::new()),
             aliases_asked: IdSet::default(),
@@ -175,8 +177,9 @@ impl Walks {
                 self.follow(plan);
                 return Ok(());
             }
+            Frame::Call { .. } => return Ok(()),
             // What was closed to us then is asked again: the scope may have been granted since.
-            Frame::Call { .. } | Frame::Page { status: 403, .. } => return Ok(()),
+            Frame::Page { status: 403, .. } if !self.is_ended => return Ok(()),
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
         };
         let summary = match status {
@@ -188,6 +191,8 @@ impl Walks {
         if let Some(place) = self.queue.iter().position(|asked| asked == request) {
             self.queue.remove(place);
         }
+        // A refusal that is asked again is judged by the answers before it.
+        self.may_be_closed(request, *status);
         match request {
             Request::EmailAliases { user_id } => {
                 self.aliases_asked.insert(user_id);
@@ -228,6 +233,11 @@ impl Walks {
         self.user_side_of = ids_of(&reads.user_side);
         (self.aliases_cursor, self.user_side_cursor) = (0, 0);
         self.plan = Some(plan);
+    }
+
+    /// Nothing more will be asked: what is replayed is all there is, refusals among it.
+    pub fn end(&mut self) {
+        self.is_ended = true;
     }
 
     /// A process begins to read: credentials that the pages so far were not read with must say whose they are first.

@@ -29,13 +29,16 @@ pub struct Index {
     /// Answers about single people, the last one each.
     asked: IdMap<u64>,
     planned_calls: Option<u64>,
+    /// Where the last plan lies.
+    plan: Option<u64>,
     calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
     waited_seconds: u64,
     frames: u64,
     /// Refusals of one user or group that nothing later answered, by endpoint and id.
     closed: BTreeMap<(&'static str, String), u64>,
     /// Of these, the groups and users whose memberships were asked for.
-    half_closed: IdSet,
+    half_closed_groups: IdSet,
+    half_closed_users: IdSet,
 }
 
 /// The pages of one listing's latest walk.
@@ -116,6 +119,7 @@ impl Index {
             Frame::Session { .. } => return,
             Frame::Plan { calls } => {
                 self.planned_calls = Some(calls);
+                self.plan = Some(offset);
                 return;
             }
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
@@ -172,7 +176,10 @@ impl Index {
             match endpoint {
                 "GET /users/{id}/email_aliases" => self.aliases.push(offset),
                 _ => {
-                    self.half_closed.insert(&id);
+                    match endpoint {
+                        "GET /groups/{id}/memberships" => self.half_closed_groups.insert(&id),
+                        _ => self.half_closed_users.insert(&id),
+                    };
                     self.memberships.push(offset);
                 }
             }
@@ -218,18 +225,18 @@ impl Index {
     }
 
     pub(super) fn members_read_at(&self, group_id: &str) -> Option<DateTime<Utc>> {
-        self.group_walks.get(group_id)?.read_at
+        self.group_walks.get(group_id)?.read_at.filter(|_| !self.half_closed_groups.contains(group_id))
     }
 
     /// Groups walked to the end of what Box shows, with the places of their pages.
     pub(super) fn group_walks(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u64])> {
         let answered = self.group_walks.iter().filter(|(_, walk)| walk.read_at.is_some());
-        let whole = answered.filter(|(id, _)| !self.half_closed.contains(id));
+        let whole = answered.filter(|(id, _)| !self.half_closed_groups.contains(id));
         whole.map(|(id, walk)| (id, walk.pages.as_slice()))
     }
 
     pub(super) fn user_side_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
-        self.user_side_read_at.get(user_id).copied()
+        self.user_side_read_at.get(user_id).copied().filter(|_| !self.half_closed_users.contains(user_id))
     }
 
     pub(super) fn groups_read_at(&self) -> Option<DateTime<Utc>> {
@@ -239,6 +246,11 @@ impl Index {
     /// Answers about single people: where they lie.
     pub(super) fn asked(&self) -> &IdMap<u64> {
         &self.asked
+    }
+
+    /// Where the plan that was followed lies.
+    pub(super) fn plan(&self) -> Option<u64> {
+        self.plan
     }
 
     /// Calls the plan foresaw for the whole night; `None` for a run without one.

@@ -6,6 +6,8 @@ use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, Rows, Table, USERS};
 
+use std::collections::HashSet;
+
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 
 use super::carry::{Base, carried, with_column};
@@ -13,8 +15,8 @@ use super::index::Index;
 use super::readings::{Members, Readings};
 use super::stage::{PageOf, Stage, Tally, extra_json};
 use super::vanished::{Verdict, Verdicts};
-use crate::ids::IdSet;
-use crate::plan::{FROM_GROUP, LISTED, text};
+use crate::ids::{IdSet, fingerprint};
+use crate::plan::{FROM_GROUP, FROM_USER, LISTED, text};
 
 /// What every row of a night ends with: the store's own columns.
 #[derive(Clone, Copy)]
@@ -136,7 +138,7 @@ impl Stage for Users<'_> {
     }
 
     fn carries(&mut self) -> bool {
-        self.is_trusted = self.verdicts.can_be_trusted(self.known);
+        self.is_trusted = self.verdicts.can_be_trusted();
         let base = self.readings.base.map(Base::night);
         base.is_some_and(|base| base.users.iter().any(|(id, _)| !self.known.contains(&id)))
     }
@@ -227,6 +229,8 @@ pub struct Memberships<'a> {
     groups: &'a IdSet,
     read: Members<'a>,
     seen: IdSet,
+    /// Who was seen in which group that does not show all its members.
+    seen_in_part: HashSet<u128>,
     stamp: Stamp<'a>,
 }
 
@@ -245,6 +249,7 @@ impl<'a> Memberships<'a> {
             groups,
             read,
             seen: IdSet::default(),
+            seen_in_part: HashSet::new(),
             stamp: Stamp { reservation, enterprise_id },
         }
     }
@@ -258,7 +263,7 @@ impl Stage for Memberships<'_> {
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         let read_from = match page.request {
             Request::GroupMemberships { .. } => FROM_GROUP,
-            Request::UserMemberships { .. } => "user",
+            Request::UserMemberships { .. } => FROM_USER,
             other => unreachable!("the index holds membership pages alone, not {other:?}"),
         };
         for membership in page.records::<Membership>(tally) {
@@ -276,6 +281,9 @@ impl Stage for Memberships<'_> {
             if !self.seen.insert(&membership.id) {
                 tally.duplicate += 1;
                 continue;
+            }
+            if self.read.is_partial(group_id) {
+                self.seen_in_part.insert(pair(user_id, group_id));
             }
             tally.unknown_fields +=
                 membership.extra.keys().filter(|key| *key != "configurable_permissions").count() as u64;
@@ -298,15 +306,30 @@ impl Stage for Memberships<'_> {
     fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
         let (ids, users, groups) =
             (text(batch, "membership_id"), text(batch, "user_id"), text(batch, "group_id"));
-        carried(batch, self.stamp.reservation, |row| {
+        let sides = text(batch, "read_from");
+        let mut read_from = Vec::new();
+        let rows = carried(batch, self.stamp.reservation, |row| {
             let (user_id, group_id) = (users.value(row), groups.value(row));
             // Whoever Box did not list it may hide from groups, too.
-            self.users.contains(user_id)
+            let is_partial = self.read.is_partial(group_id);
+            let stands = self.users.contains(user_id)
                 && self.groups.contains(group_id)
                 && (!self.read.would_show(user_id, group_id) || self.unlisted.contains(user_id))
-                && self.seen.insert(ids.value(row))
-        })
+                && !(is_partial && self.seen_in_part.contains(&pair(user_id, group_id)))
+                && self.seen.insert(ids.value(row));
+            if stands {
+                // Whom a group has ceased to show is one of those it hides, and is asked himself when his turn comes.
+                read_from.push(if is_partial { FROM_USER } else { sides.value(row) });
+            }
+            stands
+        })?;
+        Some(with_column(rows, "read_from", std::sync::Arc::new(StringArray::from(read_from))))
     }
+}
+
+/// Stands for a user in a group.
+fn pair(user_id: &str, group_id: &str) -> u128 {
+    fingerprint(&format!("{group_id} {user_id}"))
 }
 
 /// User and group of a membership; the side that was asked about is known even when the record leaves it out.

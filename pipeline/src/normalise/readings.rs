@@ -99,6 +99,11 @@ impl<'a> Members<'a> {
         Ok(Self { index, whole })
     }
 
+    /// Whether the group was walked and does not show all its members.
+    pub(super) fn is_partial(&self, group_id: &str) -> bool {
+        !self.whole.contains(group_id) && self.index.members_read_at(group_id).is_some()
+    }
+
     /// Whether a membership of the base night would have been seen again if it still existed.
     pub(super) fn would_show(&self, user_id: &str, group_id: &str) -> bool {
         self.whole.contains(group_id) || self.index.user_side_read_at(user_id).is_some()

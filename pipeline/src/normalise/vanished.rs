@@ -1,12 +1,13 @@
 //! What became of people of the base night who are not listed any more.
 
 use boxseat_schemas::DepartureReason;
+use boxseat_schemas::plan::NightPlan;
 use boxseat_schemas::spool::Frame;
 use serde_json::Value;
 
 use super::Index;
 use crate::Error;
-use crate::ids::{IdMap, IdSet};
+use crate::ids::IdMap;
 use crate::spool::SpoolReader;
 
 /// What Box says of somebody who is not listed.
@@ -25,6 +26,8 @@ pub(super) enum Verdict {
 pub(super) struct Verdicts {
     /// Whether Box answered 200, and what that means.
     answers: IdMap<(bool, Verdict)>,
+    /// People who are listed and had to answer, too.
+    canaries: Vec<String>,
 }
 
 impl Verdicts {
@@ -34,6 +37,12 @@ impl Verdicts {
             return Ok(verdicts);
         }
         let mut frames = spool.frames()?;
+        if let Some(offset) = index.plan() {
+            let (_, body) = frames.frame_at(offset)?;
+            let plan: NightPlan = serde_json::from_slice(&body)
+                .map_err(|source| Error::Page { walk: "the plan".to_owned(), source })?;
+            verdicts.canaries = plan.reads.canaries;
+        }
         for (user_id, offset) in index.asked().iter() {
             let (frame, body) = frames.frame_at(*offset)?;
             if let Frame::Page { status, .. } = frame {
@@ -45,10 +54,13 @@ impl Verdicts {
 
     /// Whether all who were asked although they are listed answered; if not, or if none was asked, nobody's absence means
     /// anything.
-    pub(super) fn can_be_trusted(&self, listed: &IdSet) -> bool {
-        let mut canaries = self.answers.iter().filter(|(id, _)| listed.contains(id)).peekable();
-        canaries.peek().is_some()
-            && canaries.all(|(_, (answered, verdict))| *answered && !matches!(verdict, Verdict::Gone(_)))
+    pub(super) fn can_be_trusted(&self) -> bool {
+        let answers = |id: &String| {
+            self.answers
+                .get(id)
+                .is_some_and(|(answered, verdict)| *answered && !matches!(verdict, Verdict::Gone(_)))
+        };
+        !self.canaries.is_empty() && self.canaries.iter().all(answers)
     }
 
     pub(super) fn of(&self, user_id: &str) -> Verdict {

@@ -35,18 +35,11 @@ impl Wishes {
             Inputs { feed_failure: Some(reason), .. } => Some((*reason).to_owned()),
             _ => None,
         };
-        let base = match (full, inputs.base) {
-            (None, Some(base)) => base,
-            (full, base) => {
-                wishes.full = full;
-                // The oldest first, so that whatever is cut was read most recently.
-                let read_at =
-                    |user: &ListedUser| base.and_then(|base| base.users.get(&user.id)?.aliases_read_at);
-                wishes.due =
-                    oldest_first(users.iter().map(|user| (read_at(user), &*user.id)).collect(), users.len());
-                wishes.never_read = users.iter().filter(|user| read_at(user).is_none()).count() as u64;
-                return wishes;
-            }
+        wishes.full = full;
+        let Some(base) = inputs.base else {
+            wishes.due = oldest_first(users.iter().map(|user| (None, &*user.id)).collect(), users.len());
+            wishes.never_read = wishes.users;
+            return wishes;
         };
         let believed = Signals::of(inputs, base, notes);
         let mut rest = Vec::new();
@@ -66,7 +59,17 @@ impl Wishes {
         let sweep = inputs.settings.alias_sweep;
         let never = rest.iter().filter(|(read_at, _)| read_at.is_none()).count();
         let overdue = rest.iter().filter(|(read_at, _)| is_overdue(*read_at, inputs, sweep)).count();
-        let swept = usize::try_from(share(wishes.users, inputs.since_base, sweep)).unwrap_or(usize::MAX);
+        // What changed is set aside first: it is never cut, not even from a full read that is.
+        let swept = match wishes.full {
+            Some(_) => rest.len(),
+            None => usize::try_from(share(wishes.users, inputs.since_base, sweep)).unwrap_or(usize::MAX),
+        };
+        if inputs.survey.feed.unresolved_users > 0 {
+            notes.push(format!(
+                "{} events about users name nobody who is listed; if an alias changed with one of them, the sweep finds it",
+                inputs.survey.feed.unresolved_users
+            ));
+        }
         wishes.never_read = never as u64;
         wishes.due = oldest_first(rest, swept.max(never + overdue));
         wishes

@@ -43,7 +43,8 @@ pub(crate) struct BaseGroup {
 impl BaseGroup {
     /// Whether offset paging cannot reach all of its members.
     pub(crate) fn is_capped(self) -> bool {
-        self.user_side > 0 || self.group_side >= REACH
+        // Walking a user's side shows the small groups, too.
+        self.group_side + self.user_side >= REACH
     }
 }
 
@@ -124,6 +125,9 @@ impl BaseNight {
 pub(crate) const LISTED: &str = "listed";
 /// `memberships.read_from` of a row from the group's side.
 pub(crate) const FROM_GROUP: &str = "group";
+
+/// `memberships.read_from` of a row from the user's side.
+pub(crate) const FROM_USER: &str = "user";
 
 /// A text column of a table contract.
 pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {

@@ -2,7 +2,7 @@
 //! for those whom a group past the offset cap hides.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::budget::Purse;
 use super::{BaseGroup, BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
@@ -57,11 +57,6 @@ impl Wishes {
         };
         let hidden = hidden(inputs, base);
         let full_calls = every_group().map(|walk| walk.calls).sum::<u64>() + hidden.len() as u64;
-        if let Some(reason) = why_full(inputs, full_calls) {
-            let mut due: Vec<Walk> = every_group().chain(hidden).collect();
-            oldest_first(&mut due);
-            return Self { full: Some(reason), needed: Vec::new(), due, groups: count };
-        }
         let feed = &inputs.survey.feed;
         let is_needed = |walk: &Walk| {
             let Of::Group(id) = &walk.of else { return false };
@@ -70,6 +65,7 @@ impl Wishes {
                 .get(id)
                 .is_none_or(|known| !known.is_capped() && feed.groups.get(id).is_some_and(is_news))
         };
+        // What changed is set aside first: it is never cut, not even from a full read that is.
         let (mut needed, rest): (Vec<Walk>, Vec<Walk>) = every_group().partition(is_needed);
         // In a group that its own side cannot show, the people the events name are asked themselves.
         let mut asked = IdSet::default();
@@ -83,12 +79,13 @@ impl Wishes {
             .into_iter()
             .filter(|walk| matches!(&walk.of, Of::User(id) if !asked.contains(id)))
             .collect();
-        let mut due = due_of(rest, count, inputs, inputs.settings.membership_resync);
-        // A call per person, as for aliases, so they take turns as aliases do: within a week it would cost more than all else.
-        let hidden_count = hidden.len() as u64;
-        due.extend(due_of(hidden, hidden_count, inputs, inputs.settings.alias_sweep));
+        let full = why_full(inputs, full_calls);
+        let mut due: Vec<Walk> = match full {
+            Some(_) => rest.into_iter().chain(hidden).collect(),
+            None => due_groups(rest, count, inputs).into_iter().chain(due_people(hidden, inputs)).collect(),
+        };
         oldest_first(&mut due);
-        Self { full: None, needed, due, groups: count }
+        Self { full, needed, due, groups: count }
     }
 
     pub(super) fn needed_calls(&self) -> u64 {
@@ -185,8 +182,9 @@ fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
         .collect()
 }
 
-/// Of these, the ones it is time for: a share every night, never read and overdue ones in any case.
-fn due_of(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>, within: TimeDelta) -> Vec<Walk> {
+/// The groups it is time for: a share every night, never read and overdue ones in any case.
+fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
+    let within = inputs.settings.membership_resync;
     oldest_first(&mut walks);
     let at_once = walks
         .iter()
@@ -195,6 +193,20 @@ fn due_of(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>, within: TimeDel
     let shared = usize::try_from(share(count, inputs.since_base, within)).unwrap_or(usize::MAX);
     walks.truncate(shared.max(at_once));
     walks
+}
+
+/// The hidden people it is time for. A call each, as for aliases, so they take turns as aliases do: within a week they would cost
+/// more than all else. `memberships_read_at` is the newer of both sides and no key to sweep by, so each has a day of his own.
+fn due_people(walks: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
+    let days = inputs.settings.alias_sweep.num_days().max(1);
+    let day = |at: DateTime<Utc>| at.timestamp().div_euclid(86_400);
+    let (last, today) = (day(inputs.now - inputs.since_base), day(inputs.now));
+    let is_due = |walk: &Walk| {
+        let (Of::Group(id) | Of::User(id)) = &walk.of;
+        let own = i64::try_from(tie(id) % days.unsigned_abs()).unwrap_or(0);
+        walk.read_at.is_none() || (last + 1..=today.min(last + days)).any(|day| day.rem_euclid(days) == own)
+    };
+    walks.into_iter().filter(is_due).collect()
 }
 
 fn oldest_first(walks: &mut [Walk]) {

@@ -30,7 +30,7 @@ use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan};
 use boxseat_schemas::spool::{Request, TOKEN_ENDPOINT};
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub(crate) use base::{BaseGroup, FROM_GROUP, LISTED, text};
+pub(crate) use base::{BaseGroup, FROM_GROUP, FROM_USER, LISTED, text};
 pub use base::{BaseNight, GROUP_COLUMNS, MEMBERSHIP_COLUMNS, USER_COLUMNS};
 pub use budget::Budget;
 pub use feed::{failure, silence};

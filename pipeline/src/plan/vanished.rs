@@ -7,20 +7,31 @@ use super::{BaseNight, Inputs, Survey, tie};
 /// Decides whom to ask about; gives the calls that costs.
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     let Some(base) = inputs.base else { return 0 };
-    plan.unannounced_departures = unannounced(base, inputs.survey);
-    let mut gone: Vec<String> = vanished(base, inputs.survey).map(|(id, _)| id).collect();
+    // Without the change events nobody could have announced anything.
+    if !inputs.survey.feed.login_only {
+        plan.unannounced_departures = unannounced(base, inputs.survey);
+    }
+    let (mut gone, mut missing) = (Vec::new(), Vec::new());
+    for (id, was_listed) in vanished(base, inputs.survey) {
+        if was_listed { gone.push(id) } else { missing.push(id) }
+    }
+    let listed_then = base.sizes().users;
+    let newly = gone.len() as u64;
+    // Whoever was missing before is asked about again, whatever has become of the listing since.
+    let is_broken = newly > A_FEW && newly * BROKEN_LISTING > listed_then;
+    if is_broken {
+        plan.notes.push(format!(
+            "{newly} of {listed_then} people are not listed any more: too many to be true, so they are not asked about tonight"
+        ));
+        gone.clear();
+    }
+    gone.append(&mut missing);
     if gone.is_empty() {
         return 0;
     }
     gone.sort_unstable();
     let count = gone.len();
-    let (choice, reason) = if count as u64 * BROKEN_LISTING > base.users.len() as u64 {
-        gone.clear();
-        (
-            Choice::CarryForward,
-            format!("{count} people are not listed any more: too many to be true, so none is asked about"),
-        )
-    } else {
+    let (choice, reason) = {
         // The same few every night would say little; tonight's are those the hash of the date happens to choose.
         let mut listed: Vec<_> = inputs.survey.users.iter().map(|user| &user.id).collect();
         let tonight = inputs.now.date_naive().to_string();
@@ -52,5 +63,7 @@ fn vanished<'a>(base: &'a BaseNight, survey: &'a Survey) -> impl Iterator<Item =
 
 /// One in so many gone in a night is no departure but a broken listing, which the shrink guard refuses anyway.
 const BROKEN_LISTING: u64 = 3;
+/// So many can always be asked about.
+const A_FEW: u64 = 20;
 /// Whoever answers three times in a row is not down.
 const CANARIES: usize = 3;
