@@ -45,6 +45,10 @@ demo: libduckdb ## Live a month of nights against the simulator, into ./demo; no
 test: libduckdb ## Run all tests of the workspace
 	$(CARGO) test --workspace $(features)
 
+.PHONY: soak
+soak: libduckdb ## Run the long forms of the tests, which take many minutes
+	$(CARGO) test --workspace $(features) --test e2e -- --ignored
+
 .PHONY: build
 build: libduckdb ## Build the program for development
 	$(CARGO) build --workspace $(features)
