@@ -59,7 +59,9 @@ def test_every_request_is_in_the_specification(recorded):
         complaints.update(box_schema.complaints_of_query(name, request["query"]))
         if request["path"] != TOKEN[1] and not request["authenticated"]:
             complaints.add(f"{name}: without a token")
-        if request["status"] != 200:
+        # Somebody who is no longer listed is asked about by id: 404 is the answer that was looked for.
+        expected = {200, 404} if name == "get_users_id" else {200}
+        if request["status"] not in expected:
             complaints.add(f"{name}: answered {request['status']} to {request['query']}")
     assert not complaints, "\n" + "\n".join(sorted(complaints))
 
