@@ -10,7 +10,7 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::ledger::Month;
-use crate::printer::Printer;
+use crate::printer::{Grid, Printer};
 use crate::store::Store;
 use crate::sync::open_runs;
 
@@ -42,8 +42,10 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         facts.push(("last_run_planned_calls", json!(last.planned_calls_count)));
         facts.push(("last_run_rejects", json!(last.rejects_count)));
     }
-    if published.is_some() {
-        freshness(&store, &settings, &mut facts);
+    let freshness = published.and_then(|_| freshness(&store, &settings));
+    if let Some(grid) = &freshness {
+        let values = grid.rows.iter().flatten().cloned();
+        facts.extend(grid.columns.iter().map(String::as_str).zip(values));
     }
     let month = Month::of(&store, &runs, now)?;
     facts.push(("calls_this_month", json!(month.calls)));
@@ -86,9 +88,9 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
     Ok(0)
 }
 
-/// How old the published night's memberships and aliases are, what changed unannounced, and what reading everything would cost.
-fn freshness(store: &Store, settings: &Settings, facts: &mut Vec<(&str, Value)>) {
-    let promised = |within: chrono::TimeDelta| within.num_days();
+/// How old the published night's memberships and aliases are, what changed unannounced, and what reading everything would cost:
+/// one row, whose columns are the facts.
+fn freshness(store: &Store, settings: &Settings) -> Option<Grid> {
     let sql = format!(
         "SELECT (SELECT CAST(min(aliases_read_at) AS VARCHAR) FROM users) AS aliases_oldest_read_at,
             (SELECT count(*) FROM users WHERE aliases_read_at IS NULL) AS aliases_never_read,
@@ -101,29 +103,16 @@ fn freshness(store: &Store, settings: &Settings, facts: &mut Vec<(&str, Value)>)
                 SELECT change, count(*) AS changes FROM user_changes JOIN report_settings USING (run_number)
                 WHERE event_at IS NULL GROUP BY change)) AS unannounced_changes,
             (SELECT max(full_read_calls_count) FROM api_usage_monthly) AS full_read_calls",
-        aliases = promised(settings.plan.alias_sweep),
-        members = promised(settings.plan.membership_resync),
+        aliases = settings.plan.alias_sweep.num_days(),
+        members = settings.plan.membership_resync.num_days(),
     );
-    const NAMES: [&str; 9] = [
-        "aliases_oldest_read_at",
-        "aliases_never_read",
-        "aliases_overdue",
-        "memberships_oldest_read_at",
-        "groups_never_read",
-        "groups_overdue",
-        "drift",
-        "unannounced_changes",
-        "full_read_calls",
-    ];
-    let row = query(store.root(), &sql, &settings.resources)
-        .map_err(CommandError::from)
-        .and_then(super::query::grid)
-        .map(|grid| grid.rows.into_iter().next().unwrap_or_default());
-    match row {
-        Ok(values) => facts.extend(NAMES.into_iter().zip(values)),
+    let answer = query(store.root(), &sql, &settings.resources).map_err(CommandError::from);
+    match answer.and_then(super::query::grid) {
+        Ok(grid) => Some(grid),
         // A file of an older version has fewer tables; the next publish mends that.
         Err(e) => {
-            tracing::warn!("the published file does not say how old its rows are ({})", e.lines().join(": "))
+            tracing::warn!("the published file does not say how old its rows are ({})", e.lines().join(": "));
+            None
         }
     }
 }

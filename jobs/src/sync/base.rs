@@ -11,18 +11,18 @@ use crate::error::CommandError;
 use crate::store::Store;
 
 /// A base night in the lake.
-pub(crate) struct LakeBase<'a> {
-    lake: &'a Lake,
+pub(crate) struct LakeBase {
+    lake: Lake,
     run: RunNumber,
     night: BaseNight,
 }
 
-impl<'a> LakeBase<'a> {
+impl LakeBase {
     /// Reads when what was read; `None` for a run without a base.
-    pub(crate) fn of(store: &'a Store, reservation: &Reservation) -> Result<Option<Self>, CommandError> {
+    pub(crate) fn of(store: &Store, reservation: &Reservation) -> Result<Option<Self>, CommandError> {
         let Some(run) = reservation.base_run_number else { return Ok(None) };
         let mut night = BaseNight::default();
-        let lake = store.lake();
+        let lake = store.lake().clone();
         for batch in lake.scan(&USERS, &[run], Some(USER_COLUMNS))? {
             night.take_users(&batch?);
         }
@@ -51,7 +51,7 @@ impl<'a> LakeBase<'a> {
     }
 }
 
-impl Base for LakeBase<'_> {
+impl Base for LakeBase {
     fn night(&self) -> &BaseNight {
         &self.night
     }

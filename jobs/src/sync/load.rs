@@ -1,10 +1,11 @@
 //! From the spool into the lake: every table of a run but the two that need the others.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use boxseat_output::warehouse::{LoadedRows, TableRows};
 use boxseat_pipeline::ids::fingerprint;
-use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally};
+use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally, with_column};
 use boxseat_schemas::run::{Reservation, RunKind, RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
     EMAIL_ALIASES, EVENT_COVERAGE, EVENTS, GROUPS, MEMBERSHIPS, REJECTS, RUN_CALLS, SYNC_RUNS, Table, USERS,
@@ -12,7 +13,7 @@ use boxseat_schemas::table::{
 use boxseat_schemas::{Departure, RunNumber};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::base::LakeBase;
@@ -126,7 +127,9 @@ fn calls(
     if let Some(replaced) = reservation.replaces_run_number {
         let mut taken_over = Vec::new();
         for batch in store.lake().scan(&RUN_CALLS, &[replaced], None)? {
-            taken_over.push(with_run_number(&batch?, number)?);
+            let batch = batch?;
+            let numbers = Int64Array::from(vec![number; batch.num_rows()]);
+            taken_over.push(with_column(batch, "run_number", Arc::new(numbers)));
         }
         return Ok((taken_over, Uncommitted::default()));
     }
@@ -146,20 +149,6 @@ pub(crate) fn ledger_ids(
         ids.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
     }
     Ok(ids)
-}
-
-fn with_run_number(batch: &RecordBatch, number: i64) -> Result<RecordBatch, CommandError> {
-    let schema = RUN_CALLS.lake_schema();
-    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-        _ if field.name() == "run_number" => {
-            Ok(std::sync::Arc::new(Int64Array::from(vec![number; batch.num_rows()])) as _)
-        }
-        Some(column) => Ok(column.slice(0, column.len())),
-        None => Err(CommandError::refused(format!("the lake's run_calls has no column {}", field.name()))),
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(schema.clone(), columns)
-        .map_err(|e| CommandError::failed("the lake's run_calls cannot be taken over", e))
 }
 
 /// Writes the row of a run that ends without loading anything, and into the ledger the calls it had made: Box counted them.

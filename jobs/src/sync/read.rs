@@ -45,6 +45,7 @@ impl Night<'_> {
             Arc::clone(&self.clock),
             self.stop.clone(),
         )?;
+        let base = tokio::task::block_in_place(|| LakeBase::of(store, reservation))?;
         let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
         let planned = walks.plan().is_some_and(|plan| !self.full || is_full(plan));
         if walks.plan().is_none() {
@@ -52,7 +53,7 @@ impl Night<'_> {
             reach("surveyed");
         }
         if !planned {
-            let plan = tokio::task::block_in_place(|| self.plan(store, reservation, &spool))?;
+            let plan = tokio::task::block_in_place(|| self.plan(store, reservation, base.as_ref(), &spool))?;
             let body = serde_json::to_vec(&plan).expect("plain data");
             spool.append(&Frame::Plan { calls: plan.calls() }, &body)?;
             spool.sync()?;
@@ -65,7 +66,8 @@ impl Night<'_> {
         walks.plan().iter().flat_map(|plan| &plan.notes).for_each(|note| tracing::warn!("{note}"));
         self.extract(store, reservation, &reader, &spool, &mut walks).await?;
         tokio::task::block_in_place(|| {
-            let shrink = guards(store, self.settings, reservation, walks.plan(), self.accept_shrink_percent)?;
+            let (plan, accepted) = (walks.plan(), self.accept_shrink_percent);
+            let shrink = guards(store, self.settings, reservation, base.as_ref(), plan, accepted)?;
             if let Err(refusal) = shrink {
                 spool.refuse(&refusal)?;
                 return Err(Error::Guard(refusal).into());
@@ -110,12 +112,12 @@ impl Night<'_> {
         &self,
         store: &Store,
         reservation: &Reservation,
+        base: Option<&LakeBase>,
         spool: &SpoolWriter,
     ) -> Result<NightPlan, CommandError> {
         spool.sync()?;
         let runs = store.lake().sync_runs()?;
         let known = known_events(store, reservation, &runs)?;
-        let base = LakeBase::of(store, reservation)?;
         let dir = store.spool(reservation.run_number);
         let survey = Survey::read(&dir, reservation, &known, base.is_some())?;
         let quiet_dates = &self.settings.quiet_dates;
@@ -134,7 +136,7 @@ impl Night<'_> {
         };
         Ok(plan::plan(&Inputs {
             survey: &survey,
-            base: base.as_ref().map(LakeBase::times),
+            base: base.map(LakeBase::times),
             since_base: base_run.map_or(TimeDelta::zero(), |run| reservation.started_at - run.started_at),
             feed_failure: feed_failure.as_deref(),
             now: reservation.started_at,
@@ -205,7 +207,8 @@ pub(super) fn accept_shrink(
     let dir = store.spool(reservation.run_number);
     let spool = SpoolWriter::resume(dir, reservation.run_number.0, |frame, body| walks.replay(frame, body))?;
     walks.check_complete()?;
-    guards(store, settings, reservation, walks.plan(), Some(percent))?
+    let base = LakeBase::of(store, reservation)?;
+    guards(store, settings, reservation, base.as_ref(), walks.plan(), Some(percent))?
         .map_err(|refusal| CommandError::from(Error::from(refusal)))?;
     spool.seal(now)?;
     Ok(())
@@ -217,16 +220,16 @@ fn guards(
     store: &Store,
     settings: &Settings,
     reservation: &Reservation,
+    base: Option<&LakeBase>,
     plan: Option<&NightPlan>,
     accepted_percent: Option<f64>,
 ) -> Result<Result<(), Refusal>, CommandError> {
-    let Some(base) = LakeBase::of(store, reservation)? else { return Ok(Ok(())) };
+    let Some(base) = base else { return Ok(Ok(())) };
     let before = base.times().sizes();
     let number = reservation.run_number;
     let enterprise_id = store.enterprise_id().unwrap_or_default();
     let dir = store.spool(number);
-    let mut night =
-        Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, Some(&base))?;
+    let mut night = Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, Some(base))?;
     let users = night.users()?.exhaust()?;
     let groups = night.groups()?.exhaust()?;
     let now = Sizes {

@@ -45,8 +45,11 @@ pub(super) fn carried(
     Some(with_column(with_column(kept, "run_number", run_number), "snapshot_date", snapshot_date))
 }
 
-/// Replaces a column that the contract has.
-pub(super) fn with_column(batch: RecordBatch, name: &str, values: ArrayRef) -> RecordBatch {
+/// Replaces a column of rows in their table's whole lake schema.
+///
+/// # Panics
+/// The table has no such column, or one of another type or length: a mistake in our own code.
+pub fn with_column(batch: RecordBatch, name: &str, values: ArrayRef) -> RecordBatch {
     let schema = batch.schema();
     let index = schema.index_of(name).expect("a column of the contract");
     let mut columns = batch.columns().to_vec();

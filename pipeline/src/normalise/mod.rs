@@ -20,7 +20,7 @@ mod repair;
 mod stage;
 mod vanished;
 
-pub use carry::{Base, BaseError, BaseRows};
+pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
 pub use coverage::{DayCounts, UnreadEvent, holes};
 pub(crate) use events::read_event;
@@ -111,7 +111,7 @@ impl<'a> Normaliser<'a> {
     /// `Disk` or `Damaged`, here and from the iterator.
     pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
         let Self { spool, index, users, unlisted, base, .. } = self;
-        let readings = Readings::of(spool, index, *base)?;
+        let readings = Readings::of(index, *base).with_oldest_walk(spool)?;
         let verdicts = Verdicts::read(spool, index, &self.enterprise_id)?;
         let stage =
             night::Users::new(users, unlisted, readings, verdicts, self.reservation, &self.enterprise_id);
@@ -124,7 +124,7 @@ impl<'a> Normaliser<'a> {
     /// As [`Normaliser::users`].
     pub fn groups(&mut self) -> Result<Batches<'_, night::Groups<'_>>, Error> {
         let Self { spool, index, groups, base, .. } = self;
-        let readings = Readings::of(spool, index, *base)?;
+        let readings = Readings::of(index, *base);
         Batches::new(
             spool,
             index.groups(),

@@ -24,14 +24,14 @@ pub(super) struct Readings<'a> {
 }
 
 impl<'a> Readings<'a> {
-    /// Looks through the group listing for the group whose members were read longest ago. Without any group to walk, the
-    /// listing itself showed that there is no membership.
-    pub(super) fn of(
-        spool: &SpoolReader,
-        index: &'a Index,
-        base: Option<&'a dyn Base>,
-    ) -> Result<Self, Error> {
-        let mut readings = Self { index, base, oldest_members_read_at: None };
+    pub(super) fn of(index: &'a Index, base: Option<&'a dyn Base>) -> Self {
+        Self { index, base, oldest_members_read_at: None }
+    }
+
+    /// Looks through the group listing for the group whose members were read longest ago, which users need. Without any group
+    /// to walk, the listing itself showed that there is no membership.
+    pub(super) fn with_oldest_walk(mut self, spool: &SpoolReader) -> Result<Self, Error> {
+        let index = self.index;
         let (mut oldest, mut any): (Option<DateTime<Utc>>, bool) = (None, false);
         Pages { frames: spool.frames()? }.each(index.groups(), |_, page| {
             for group in page.entries.iter().filter_map(|raw| read::<Group>(raw.get()).ok()) {
@@ -39,15 +39,15 @@ impl<'a> Readings<'a> {
                     continue;
                 }
                 any = true;
-                let read_at = readings.members_read_at(&group.id);
+                let read_at = self.members_read_at(&group.id);
                 oldest = match (oldest, read_at) {
                     (Some(oldest), Some(read_at)) => Some(oldest.min(read_at)),
                     (oldest, read_at) => oldest.or(read_at),
                 };
             }
         })?;
-        readings.oldest_members_read_at = if any { oldest } else { index.groups_read_at() };
-        Ok(readings)
+        self.oldest_members_read_at = if any { oldest } else { index.groups_read_at() };
+        Ok(self)
     }
 
     pub(super) fn aliases_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {

@@ -5,6 +5,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{DateTime, Utc};
 
 use super::login_hash;
+use crate::guard::Sizes;
 use crate::ids::{IdMap, IdSet};
 use crate::paginate::REACH;
 
@@ -15,8 +16,7 @@ pub struct BaseNight {
     pub(crate) groups: IdMap<BaseGroup>,
     /// For each group beyond the offset cap, the users its readable pages showed.
     pub(crate) capped: IdMap<IdSet>,
-    listed_users: u64,
-    rows: [u64; 2],
+    sizes: Sizes,
 }
 
 /// A user of the base night.
@@ -64,7 +64,7 @@ impl BaseNight {
         let memberships = times(batch, "memberships_read_at");
         for row in 0..batch.num_rows() {
             let is_listed = listings.value(row) == LISTED;
-            self.listed_users += u64::from(is_listed);
+            self.sizes.users += u64::from(is_listed);
             let user = BaseUser {
                 is_listed,
                 login_hash: login_hash((!logins.is_null(row)).then(|| logins.value(row))),
@@ -80,7 +80,7 @@ impl BaseNight {
     pub fn take_groups(&mut self, batch: &RecordBatch) {
         let (ids, read) = (text(batch, "group_id"), times(batch, "memberships_read_at"));
         for row in 0..batch.num_rows() {
-            self.rows[0] += 1;
+            self.sizes.groups += 1;
             self.groups.entry(ids.value(row)).memberships_read_at = time(read, row);
         }
     }
@@ -89,7 +89,7 @@ impl BaseNight {
     pub fn take_memberships(&mut self, batch: &RecordBatch) {
         let (groups, sides) = (text(batch, "group_id"), text(batch, "read_from"));
         for row in 0..batch.num_rows() {
-            self.rows[1] += 1;
+            self.sizes.memberships += 1;
             let group = self.groups.entry(groups.value(row));
             match sides.value(row) {
                 FROM_GROUP => group.group_side += 1,
@@ -116,8 +116,8 @@ impl BaseNight {
     }
 
     /// How big the night was: users as listed, everything else as kept.
-    pub fn sizes(&self) -> crate::guard::Sizes {
-        crate::guard::Sizes { users: self.listed_users, groups: self.rows[0], memberships: self.rows[1] }
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 }
 
