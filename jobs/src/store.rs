@@ -4,7 +4,7 @@
 //! <store>/boxseat.duckdb   what analysts open
 //!         lake/            every night, as Delta tables; lake/_runs/<n>.json reserves numbers
 //!         spool/<n>/       raw answers of recent runs
-//!         state/           store.json (id, enterprise), lock
+//!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that wait to be deleted)
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -131,6 +131,10 @@ impl Store {
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     pub(crate) fn lake(&self) -> &Lake {

@@ -197,6 +197,25 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Files below a directory that a writer had staged when it was killed.
+pub(crate) fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(staged_below(&entry.path())?);
+        } else if is_staged(&entry.file_name().to_string_lossy()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_staged(name: &str) -> bool {
+    name.rsplit_once('#')
+        .is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Makes a directory and the missing ones above it, each known to its parent for good before the next is made.
 pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
     if directory.is_dir() {

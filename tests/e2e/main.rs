@@ -13,6 +13,7 @@ mod history;
 mod increments;
 mod interruption;
 mod nights;
+mod retention;
 mod support;
 mod trust;
 mod truth;

@@ -57,6 +57,12 @@ pub(crate) fn assert_equal_to_truth(world: &World) {
     same("accounts", "user_id", world, ACCOUNTS, accounts(&truth, &last_logins, window.0, now));
 }
 
+/// Compares the users, whom every night reads whole.
+#[track_caller]
+pub(crate) fn assert_users_equal_to_truth(world: &World) {
+    same("users", "user_id", world, USERS, users(&world.simulator.truth()));
+}
+
 /// Compares the events, whose window every night reads whole.
 #[track_caller]
 pub(crate) fn assert_logins_equal_to_truth(world: &World) {

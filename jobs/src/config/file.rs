@@ -104,11 +104,11 @@ pub(super) struct Publish {
 }
 
 /// `[retention]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Retention {
-    pub(super) events_days: Option<u32>,
-    pub(super) nights_daily_days: Option<u32>,
+    pub(super) events_days: u32,
+    pub(super) nights_daily_days: u32,
 }
 
 /// `[reclaim]`
@@ -128,6 +128,12 @@ pub(super) struct Lake {
 impl Default for Rate {
     fn default() -> Self {
         Self { calls_per_minute: 950, concurrency: 16, monthly_calls: None }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { events_days: 400, nights_daily_days: 90 }
     }
 }
 

@@ -42,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) resume: TimeDelta,
     /// Spools of ended runs kept as evidence.
     pub(crate) raw_retention_runs: usize,
+    /// How long events are kept.
+    pub(crate) events_kept: TimeDelta,
+    /// How long every night is kept; before that, a month's last.
+    pub(crate) nights_daily: TimeDelta,
     /// Days without events that are holidays and no holes.
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Thresholds that travel into the warehouse.
@@ -105,6 +109,18 @@ impl Settings {
                 file.sync.login_window_days
             )));
         }
+        let least = file.sync.login_window_days.max(file.idle.idle_after_days);
+        if file.retention.events_days < least {
+            return Err(CommandError::usage(format!(
+                "[retention] events_days = {}: less than {least} would remove what [sync] login_window_days reads or [idle] idle_after_days looks back on",
+                file.retention.events_days
+            )));
+        }
+        if file.retention.nights_daily_days == 0 {
+            return Err(CommandError::usage(
+                "[retention] nights_daily_days = 0: tonight is compared with the last night, so 1 at least",
+            ));
+        }
         if !(0.0..=100.0).contains(&file.sync.shrink_guard_percent) {
             return Err(CommandError::usage(format!(
                 "[sync] shrink_guard_percent = {}: it is a percentage, 0 to 100",
@@ -132,6 +148,8 @@ impl Settings {
             shrink_guard_percent: file.sync.shrink_guard_percent,
             resume: TimeDelta::hours(i64::from(file.sync.resume_hours)),
             raw_retention_runs: file.sync.raw_retention_runs as usize,
+            events_kept: days(file.retention.events_days),
+            nights_daily: days(file.retention.nights_daily_days),
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
             report: ReportSettings {
                 idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
@@ -168,8 +186,6 @@ fn warn_about_keys_without_effect(file: &File) {
         ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.returned_grace_days),
         ("[idle] leave_file", file.idle.leave_file.is_some()),
         ("[[licence]]", !file.licence.is_empty()),
-        ("[retention] events_days", file.retention.events_days.is_some()),
-        ("[retention] nights_daily_days", file.retention.nights_daily_days.is_some()),
         ("[reclaim] policy", file.reclaim.policy.is_some()),
     ];
     let keys: Vec<&str> = idle.into_iter().filter_map(|(key, set)| set.then_some(key)).collect();

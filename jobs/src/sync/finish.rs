@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use boxseat_output::warehouse::{self, Build, Drift, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::run::{Reservation, RunStatus, SyncRun, current};
+use boxseat_schemas::run::{Reservation, SyncRun};
 use boxseat_schemas::table::{RUN_ROWS, USER_CHANGES, USERS_HISTORY};
 
 use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
+use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -56,7 +57,7 @@ pub(super) fn finish(
         }
         Purpose::Private => drop(checked),
     }
-    sweep_spools(store, settings, &store.lake().sync_runs()?)?;
+    retain(store, settings, reservation.run_number, purpose, clock());
     Ok(outcome)
 }
 
@@ -142,25 +143,6 @@ fn note_attempt(store: &Store, reservation: &Reservation) {
     if let Err(e) = append() {
         tracing::warn!("cannot write {}: {e}", path.display());
     }
-}
-
-/// Removes the raw pages of runs that ended, except those of the newest few; a replay lives on the spool of the run it replaces.
-fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<(), CommandError> {
-    let mut ended: Vec<u64> =
-        runs.iter().filter(|run| run.status != RunStatus::Failed).map(|run| run.run_number.0).collect();
-    ended.sort_unstable();
-    let mut kept: Vec<u64> = current(runs).iter().map(|run| root(runs, run).0).collect();
-    kept.sort_unstable();
-    let kept = &kept[kept.len().saturating_sub(settings.raw_retention_runs)..];
-    for number in ended.into_iter().filter(|number| !kept.contains(number)) {
-        let dir = store.spool(RunNumber(number));
-        if dir.path().exists() {
-            std::fs::remove_dir_all(dir.path()).map_err(|e| {
-                CommandError::failed(format!("cannot remove the old spool {}", dir.path().display()), e)
-            })?;
-        }
-    }
-    Ok(())
 }
 
 /// The run whose spool a run was made from: itself, or the one its chain of replays began with.

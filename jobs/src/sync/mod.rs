@@ -10,6 +10,7 @@ mod finish;
 mod load;
 mod read;
 mod replay;
+mod retain;
 mod start;
 
 use std::sync::Arc;

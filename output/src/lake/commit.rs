@@ -8,7 +8,7 @@ use boxseat_schemas::table::Table;
 use delta_kernel::SnapshotRef;
 use delta_kernel::transaction::CommitResult;
 
-use super::files::{DataFiles, Written};
+use super::files::{Author, DataFiles, Written};
 use super::table::{ENGINE, committer};
 use super::{Inner, Lake, version_of};
 use crate::{Error, Result};
@@ -135,7 +135,12 @@ impl Inner {
     {
         let transaction = Arc::clone(snapshot).transaction(committer(), self.engine());
         let state = transaction.and_then(|transaction| transaction.write_state());
-        let mut files = DataFiles::new(self, table, run, state.map_err(Error::table("prepare", table.name))?);
+        let mut files = DataFiles::new(
+            self,
+            table,
+            Author::Run(run),
+            state.map_err(Error::table("prepare", table.name))?,
+        );
         for batch in batches {
             let batch = batch
                 .map_err(|source| Error::Rows { table: table.name.to_owned(), source: source.into() })?;
@@ -164,7 +169,7 @@ impl Inner {
 
     /// Replaying a log costs a file per commit, so every [`COMMITS_PER_CHECKPOINT`]th commit sums the log up. Failing does no
     /// harm: the commit stands, readers read the log, and the next round tries again.
-    fn checkpoint_now_and_then(&self, table: &'static Table, version: u64) {
+    pub(super) fn checkpoint_now_and_then(&self, table: &'static Table, version: u64) {
         if !version.is_multiple_of(COMMITS_PER_CHECKPOINT) {
             return;
         }

@@ -29,13 +29,22 @@ use crate::{Error, Result};
 pub(super) struct DataFiles<'a> {
     lake: &'a Inner,
     table: &'static Table,
-    run: RunNumber,
+    author: Author,
     /// What the table wants of a writer.
     state: Arc<WriteState>,
     schema: SchemaRef,
     /// By partition value, days since 1970; `None` is the one file of an unpartitioned table.
     open: BTreeMap<Option<i32>, OpenFile>,
     rows: u64,
+}
+
+/// Who writes files.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Author {
+    /// A run, its own rows.
+    Run(RunNumber),
+    /// Retention, rows of many runs that lay in smaller files.
+    Merger,
 }
 
 /// Files that are on disk and named by no commit yet.
@@ -54,10 +63,10 @@ impl<'a> DataFiles<'a> {
     pub(super) fn new(
         lake: &'a Inner,
         table: &'static Table,
-        run: RunNumber,
+        author: Author,
         state: Arc<WriteState>,
     ) -> Self {
-        Self { lake, table, run, state, schema: table.lake_schema(), open: BTreeMap::new(), rows: 0 }
+        Self { lake, table, author, state, schema: table.lake_schema(), open: BTreeMap::new(), rows: 0 }
     }
 
     /// Adds rows to the file of their partition.
@@ -72,9 +81,10 @@ impl<'a> DataFiles<'a> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.refuse_rows_of_other_runs(batch)?;
-        self.rows += batch.num_rows() as u64;
-        let Some(partition) = self.table.partition() else { return self.write_to(None, batch.clone()) };
+        if let Author::Run(run) = self.author {
+            self.refuse_rows_of_other_runs(run, batch)?;
+        }
+        let Some(partition) = self.table.partition() else { return self.write_part(None, batch.clone()) };
         let index = batch.schema().index_of(partition).map_err(|e| Error::Bug(e.to_string()))?;
         let days = batch.column(index).as_primitive::<Date32Type>().clone();
         let mut data = batch.clone();
@@ -83,11 +93,11 @@ impl<'a> DataFiles<'a> {
         values.sort_unstable();
         values.dedup();
         match values[..] {
-            [only] => self.write_to(Some(only), data),
+            [only] => self.write_part(Some(only), data),
             _ => values.into_iter().try_for_each(|day| {
                 let mask = cmp::eq(&days, &arrow::array::Date32Array::new_scalar(day))
                     .map_err(|e| Error::Bug(e.to_string()))?;
-                self.write_to(Some(day), filtered(&data, &mask)?)
+                self.write_part(Some(day), filtered(&data, &mask)?)
             }),
         }
     }
@@ -99,7 +109,9 @@ impl<'a> DataFiles<'a> {
         Ok(Written { rows, files })
     }
 
-    fn write_to(&mut self, day: Option<i32>, data: RecordBatch) -> Result<()> {
+    /// Adds rows, without their partition's column, to the file of that partition.
+    pub(super) fn write_part(&mut self, day: Option<i32>, data: RecordBatch) -> Result<()> {
+        self.rows += data.num_rows() as u64;
         if !self.open.contains_key(&day) {
             let file = self.create(day, data.schema())?;
             self.open.insert(day, file);
@@ -115,8 +127,11 @@ impl<'a> DataFiles<'a> {
             builder = builder.with_partition_values(HashMap::from([(name.to_owned(), Scalar::Date(day))]));
         }
         let context = builder.build().map_err(failed())?;
-        // The run is in the name for people who look at a file that no commit names.
-        let name = format!("run-{:06}-{}.parquet", version_of(self.run), Uuid::new_v4());
+        // Who wrote it is in the name for people who look at a file that no commit names.
+        let name = match self.author {
+            Author::Run(run) => format!("run-{:06}-{}.parquet", version_of(run), Uuid::new_v4()),
+            Author::Merger => format!("merged-{}.parquet", Uuid::new_v4()),
+        };
         let location = context.write_dir().join(&name).map_err(|e| Error::Bug(e.to_string()))?;
         let sink = ParquetObjectWriter::new(Arc::clone(&self.lake.store), store_path(&location)?);
         let writer =
@@ -126,14 +141,14 @@ impl<'a> DataFiles<'a> {
     }
 
     /// Idempotence rests on a commit holding one run's rows.
-    fn refuse_rows_of_other_runs(&self, batch: &RecordBatch) -> Result<()> {
+    fn refuse_rows_of_other_runs(&self, run: RunNumber, batch: &RecordBatch) -> Result<()> {
         let numbers = batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>());
         if numbers.is_some_and(|numbers| {
-            numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == version_of(self.run))
+            numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == version_of(run))
         }) {
             return Ok(());
         }
-        Err(Error::Bug(format!("rows for {} of run {} carry another run_number", self.table.name, self.run)))
+        Err(Error::Bug(format!("rows for {} of run {} carry another run_number", self.table.name, run)))
     }
 }
 

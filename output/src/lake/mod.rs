@@ -3,13 +3,16 @@
 //! A commit of a run shows nothing by itself: readers keep rows of [current](boxseat_schemas::run::current) runs, and a run
 //! becomes current with its row in `sync_runs`, which is committed last.
 
+mod active;
 mod commit;
 mod files;
+mod retention;
 mod scan;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unneeded;
 
 use std::future::Future;
 use std::path::Path;
@@ -28,7 +31,9 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 use url::Url;
 
 pub use commit::Committed;
+pub use retention::FILES_PER_MERGE;
 pub use scan::Batches;
+pub use unneeded::{Unneeded, UnneededKind};
 
 use crate::durable::{self, Access, Ownership};
 use crate::{Error, Result};

@@ -58,7 +58,7 @@ impl Lake {
         let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else {
             return self.read(table, columns, Keep { runs: Some(numbers), since: None }, None);
         };
-        // A file holds one run, so its statistics tell whether it lies in the range; the rows are looked at one by one.
+        // A file's statistics tell which runs it lies between; the rows are looked at one by one.
         let range = Predicate::and(
             Predicate::ge(column_expr!("run_number"), Scalar::Long(*first)),
             Predicate::le(column_expr!("run_number"), Scalar::Long(*last)),
@@ -240,7 +240,7 @@ fn projected<'a>(table: &Table, whole: &Schema, names: impl Iterator<Item = &'a 
 }
 
 /// The columns of `schema` in its order; a column the table does not have yet is NULL.
-fn in_contract(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+pub(super) fn in_contract(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let column = |name: &str, kind| -> ArrayRef {
         batch.column_by_name(name).map_or_else(|| new_null_array(kind, batch.num_rows()), Arc::clone)
     };

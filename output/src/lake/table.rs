@@ -56,7 +56,7 @@ impl Inner {
         }
     }
 
-    fn widen(&self, table: &'static Table, snapshot: SnapshotRef) -> Result<SnapshotRef> {
+    pub(super) fn widen(&self, table: &'static Table, snapshot: SnapshotRef) -> Result<SnapshotRef> {
         let there: Schema =
             snapshot.schema().as_ref().try_into_arrow().map_err(|e| Error::Bug(e.to_string()))?;
         let mut missing = Vec::new();

@@ -10,9 +10,10 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::{SyncRun, ledger};
 use boxseat_schemas::table::{
-    EVENTS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table, USERS_HISTORY,
-    WAREHOUSE,
+    EVENT_COVERAGE, EVENTS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table,
+    USERS_HISTORY, WAREHOUSE,
 };
+use chrono::NaiveTime;
 use duckdb::{Appender, Connection, params};
 
 use super::ddl::{self, identifier};
@@ -62,6 +63,10 @@ impl<'a> Loader<'a> {
                 }
                 Layout::Append if table.name == REJECTS.name => {
                     self.load(table, &self.worth_loading(&current))?;
+                }
+                Layout::Append if table.name == EVENT_COVERAGE.name => {
+                    self.load(table, &current)?;
+                    self.forget_coverage_of_removed_events()?;
                 }
                 Layout::Append => self.load(table, &current)?,
                 Layout::Chain if table.name == USERS_HISTORY.name => drift = self.history()?,
@@ -141,6 +146,18 @@ impl<'a> Loader<'a> {
             }
         }
         targets.into_iter().try_for_each(|(target, _)| target.finish())
+    }
+
+    /// Where retention has removed the events, nothing is proved any more: a person whose logins are gone never looks like one
+    /// who had none.
+    fn forget_coverage_of_removed_events(&self) -> Result<()> {
+        let Some(month) = self.build.lake.events_kept_from()? else { return Ok(()) };
+        let from = month.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
+        let sql = format!(
+            "DELETE FROM event_coverage WHERE epoch_us(covered_to_at) <= {from};
+             UPDATE event_coverage SET covered_from_at = make_timestamptz({from}) WHERE epoch_us(covered_from_at) < {from};"
+        );
+        self.run(&sql, &EVENT_COVERAGE)
     }
 
     fn history(&self) -> Result<Option<Drift>> {

@@ -2,6 +2,7 @@
 
 mod commits;
 mod flaky;
+mod retention;
 mod rows;
 
 use std::path::{Path, PathBuf};

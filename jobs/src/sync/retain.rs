@@ -1,0 +1,248 @@
+//! What the store lets go of once a night is done: old nights, old events, files that nobody needs.
+//!
+//! ```text
+//! old nights, old months ──Delta removes──▶ ┐
+//! small files ──merged──▶ ──────────────── ▶ unneeded files ──days later, if still unneeded──▶ deleted
+//! left by killed runs ─────────────────────▶ ┘
+//! ```
+//!
+//! Nothing is deleted in the night that makes it unneeded: `state/unneeded.json` says since when each file is, and a file goes
+//! when a reader that had begun before cannot want it any more. **Killed** anywhere: what was committed stands, what was not is
+//! found again by the next night, and a file that was not written down yet waits from then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use boxseat_output::durable;
+use boxseat_output::lake::{FILES_PER_MERGE, Lake, UnneededKind};
+use boxseat_output::warehouse::Purpose;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
+use boxseat_schemas::table::{LAKE, Layout};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::failpoint::reach;
+use super::finish::root;
+use super::start::open_runs;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::Store;
+
+/// Tidies up. The night is done, so trouble here is said and costs nothing: the next night comes by again.
+pub(super) fn retain(
+    store: &Store,
+    settings: &Settings,
+    run: RunNumber,
+    purpose: Purpose,
+    now: DateTime<Utc>,
+) {
+    // Looking through the lake costs as much as a small night, so nights that are only kept take turns.
+    let is_due = purpose == Purpose::Publish || run.0.is_multiple_of(FILES_PER_MERGE as u64);
+    let tidied = store.lake().sync_runs().map_err(CommandError::from).and_then(|runs| {
+        sweep_spools(store, settings, &runs)?;
+        if is_due { tidy_lake(store, settings, &runs, now) } else { Ok(()) }
+    });
+    if let Err(e) = tidied {
+        tracing::warn!("the night is done, but old files could not be tidied away: {}", e.lines().join(": "));
+    }
+}
+
+fn tidy_lake(
+    store: &Store,
+    settings: &Settings,
+    runs: &[SyncRun],
+    now: DateTime<Utc>,
+) -> Result<(), CommandError> {
+    // What an unfinished run has written is named by no log yet.
+    if !open_runs(store, runs)?.is_empty() {
+        return Ok(());
+    }
+    let lake = store.lake();
+    let Some(latest) = latest_night(runs) else { return Ok(()) };
+    let kept = kept_nights(runs, latest, settings.nights_daily, settings.raw_retention_runs);
+    let ended: BTreeSet<RunNumber> = runs.iter().map(|run| run.run_number).collect();
+    let mut removed = 0;
+    for table in LAKE.iter().filter(|table| table.layout == Layout::Night) {
+        removed += lake.remove_nights(table, |run| kept.contains(&run) || !ended.contains(&run))?;
+    }
+    let oldest = (latest.started_at - settings.events_kept).date_naive();
+    removed += lake.remove_events_before(oldest.with_day(1).expect("every month has a first day"))?;
+    reach("removed");
+    let mut merged = 0;
+    for table in LAKE.iter().filter(|table| table.layout != Layout::Night) {
+        merged += lake.compact(table)?;
+    }
+    reach("merged");
+    let deleted = delete_unneeded(store, lake, now)?;
+    tracing::debug!(removed, merged, deleted, "tidied up");
+    Ok(())
+}
+
+/// Removes the raw pages of runs that ended, except those of the newest few; a replay lives on the spool of the run it replaces,
+/// and what failed to load stays as evidence.
+fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<(), CommandError> {
+    let mut ended: Vec<u64> =
+        runs.iter().filter(|run| run.status != RunStatus::Failed).map(|run| run.run_number.0).collect();
+    ended.sort_unstable();
+    let mut kept: Vec<u64> = current(runs).iter().map(|run| root(runs, run).0).collect();
+    kept.sort_unstable();
+    let kept = &kept[kept.len().saturating_sub(settings.raw_retention_runs)..];
+    for number in ended.into_iter().filter(|number| !kept.contains(number)) {
+        let dir = store.spool(RunNumber(number));
+        if dir.path().exists() {
+            std::fs::remove_dir_all(dir.path()).map_err(|e| {
+                CommandError::failed(format!("cannot remove the old spool {}", dir.path().display()), e)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The runs whose nights stay: all of the last `daily` days, of every month its last, and those that a replay of a kept spool
+/// would compare with.
+fn kept_nights(
+    runs: &[SyncRun],
+    latest: &SyncRun,
+    daily: TimeDelta,
+    raw_retention_runs: usize,
+) -> BTreeSet<RunNumber> {
+    let mut current = current(runs);
+    current.sort_by_key(|run| run.run_number);
+    let mut kept: BTreeSet<RunNumber> =
+        current.iter().rev().take(raw_retention_runs + 1).map(|run| run.run_number).collect();
+    let mut last_of_month = BTreeMap::new();
+    for run in &current {
+        if latest.snapshot_date - run.snapshot_date < daily {
+            kept.insert(run.run_number);
+        }
+        let night = (run.snapshot_date, run.run_number);
+        let month = (run.snapshot_date.year(), run.snapshot_date.month());
+        last_of_month.entry(month).and_modify(|last| *last = night.max(*last)).or_insert(night);
+    }
+    kept.extend(last_of_month.into_values().map(|(_, number)| number));
+    kept
+}
+
+/// `state/unneeded.json`: since when nobody needs a file of the lake.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Waiting {
+    /// By path below the lake.
+    since: BTreeMap<String, DateTime<Utc>>,
+}
+
+fn delete_unneeded(store: &Store, lake: &Lake, now: DateTime<Utc>) -> Result<u64, CommandError> {
+    let path = waiting_file(store);
+    let before = read_waiting(&path)?;
+    let mut waiting = Waiting::default();
+    let mut due = Vec::new();
+    for file in lake.unneeded()? {
+        let since = before.since.get(&file.path).copied().unwrap_or(now);
+        if now - since >= patience(file.kind) {
+            due.push(file.clone());
+        }
+        waiting.since.insert(file.path, since);
+    }
+    // Written before anything goes: what is deleted is unneeded no more, and leaves the list the next time.
+    let text = serde_json::to_vec_pretty(&waiting).expect("plain data");
+    durable::write_file(&path, &text, store.access())?;
+    reach("unneeded");
+    for file in &due {
+        lake.delete(file)?;
+    }
+    Ok(due.len() as u64)
+}
+
+fn waiting_file(store: &Store) -> PathBuf {
+    store.root().join("state/unneeded.json")
+}
+
+fn read_waiting(path: &std::path::Path) -> Result<Waiting, CommandError> {
+    match std::fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Waiting::default()),
+        Err(e) => Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+        Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|e| {
+            tracing::warn!("{} is damaged ({e}); every file in it waits anew", path.display());
+            Waiting::default()
+        })),
+    }
+}
+
+/// How long a file stays that nobody needs. A week for data, as Delta's own default, so that a reader who opened a table
+/// before finishes; a month for logs, so that a reader can still ask what the table was.
+fn patience(kind: UnneededKind) -> TimeDelta {
+    match kind {
+        UnneededKind::Data | UnneededKind::Staged => TimeDelta::days(7),
+        UnneededKind::Log => TimeDelta::days(30),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::run::{RunKind, RunStatus};
+    use chrono::NaiveDate;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn night(number: u64, date: NaiveDate) -> SyncRun {
+        let at = date.and_hms_opt(2, 0, 0).expect("a time").and_utc();
+        SyncRun {
+            run_number: RunNumber(number),
+            run_id: Uuid::from_u128(number.into()),
+            kind: RunKind::Sync,
+            status: RunStatus::Complete,
+            snapshot_date: date,
+            base_run_number: number.checked_sub(1).map(RunNumber),
+            replaces_run_number: None,
+            started_at: at,
+            finished_at: at,
+            window_from_at: at,
+            window_to_at: at,
+            planned_calls_count: None,
+            calls_count: 0,
+            retries_count: 0,
+            waited_seconds: 0,
+            late_events_count: 0,
+            drift_count: None,
+            unknown_fields_count: 0,
+            rejects_count: 0,
+            store_id: Uuid::nil(),
+            version: String::new(),
+        }
+    }
+
+    fn kept(runs: &[SyncRun], daily_days: i64) -> Vec<String> {
+        let latest = latest_night(runs).expect("a night");
+        let kept = kept_nights(runs, latest, TimeDelta::days(daily_days), 1);
+        let date = |run: &&SyncRun| format!("{} {}", run.run_number, run.snapshot_date);
+        runs.iter().filter(|run| kept.contains(&run.run_number)).map(|run| date(&run)).collect()
+    }
+
+    #[test]
+    fn every_night_of_late_and_the_last_of_a_month_before() {
+        let start = NaiveDate::from_ymd_opt(2026, 1, 20).expect("a date");
+        let mut runs: Vec<SyncRun> =
+            (0..60u64).map(|n| night(n + 1, start + TimeDelta::days(n.try_into().expect("few")))).collect();
+        // A second run in the last night of January, and the last night of February missed.
+        runs.retain(|run| run.snapshot_date.to_string() != "2026-02-28");
+        runs.push(night(100, NaiveDate::from_ymd_opt(2026, 1, 31).expect("a date")));
+        assert_eq!(
+            kept(&runs, 3),
+            ["39 2026-02-27", "58 2026-03-18", "59 2026-03-19", "60 2026-03-20", "100 2026-01-31"]
+        );
+        // One day is tonight; the night before is what a replay of tonight compares with.
+        runs.pop();
+        assert_eq!(kept(&runs, 1), ["12 2026-01-31", "39 2026-02-27", "59 2026-03-19", "60 2026-03-20"]);
+    }
+
+    #[test]
+    fn what_was_replaced_is_not_kept() {
+        let date = NaiveDate::from_ymd_opt(2026, 1, 20).expect("a date");
+        let mut replay = night(3, date);
+        replay.replaces_run_number = Some(RunNumber(1));
+        let runs = [night(1, date), night(2, date + TimeDelta::days(1)), replay];
+        assert_eq!(kept(&runs, 90), ["2 2026-01-21", "3 2026-01-20"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! The data files that a table's log names, and what it says of each.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use arrow::array::{Array as _, AsArray as _, RecordBatch, StructArray};
+use arrow::datatypes::{Date32Type, Int64Type};
+use boxseat_schemas::table::Table;
+use chrono::NaiveDate;
+use delta_kernel::engine::arrow_data::{ArrowEngineData, EngineDataArrowExt as _};
+use delta_kernel::{EngineData, FilteredEngineData, SnapshotRef};
+
+use super::Inner;
+use crate::{Error, Result};
+
+/// A data file as the log names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ActiveFile {
+    /// Below the table's root, as the log writes it.
+    pub(super) path: String,
+    pub(super) size_bytes: u64,
+    pub(super) modified_ms: i64,
+    pub(super) rows: u64,
+    /// The runs whose rows it holds, from the first to the last; a file that was merged holds some between them, not all.
+    pub(super) runs: RangeInclusive<i64>,
+    /// Its partition, in days since 1970; `None` in a table without partitions.
+    pub(super) day: Option<i32>,
+}
+
+/// All files of a table, with the kernel's own rows about them: what is removed is handed back to it as it came.
+pub(super) struct ActiveFiles {
+    lists: Vec<List>,
+}
+
+struct List {
+    data: Box<dyn EngineData>,
+    /// By row; `None` where the log has taken the file back.
+    files: Vec<Option<ActiveFile>>,
+}
+
+impl ActiveFiles {
+    pub(super) fn of(lake: &Inner, table: &'static Table, snapshot: &SnapshotRef) -> Result<Self> {
+        let failed = || Error::table("list the files of", table.name);
+        let scan = snapshot.clone().scan_builder().build().map_err(failed())?;
+        let mut lists = Vec::new();
+        for metadata in scan.scan_metadata(lake.engine()).map_err(failed())? {
+            let (data, selected) = metadata.map_err(failed())?.scan_files.into_parts();
+            let batch = data.try_into_record_batch().map_err(failed())?;
+            let is_selected = |row: usize| selected.get(row).copied().unwrap_or(true);
+            let files = (0..batch.num_rows())
+                .map(|row| is_selected(row).then(|| file(table, &batch, row)).transpose())
+                .collect::<Result<Vec<_>, String>>()
+                .map_err(|reason| Error::Corrupt {
+                    what: format!("the log of the lake's table {}", table.name),
+                    reason,
+                })?;
+            lists.push(List { data: Box::new(ArrowEngineData::new(batch)), files });
+        }
+        Ok(Self { lists })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ActiveFile> {
+        self.lists.iter().flat_map(|list| list.files.iter().flatten())
+    }
+
+    /// What a transaction that removes the files of these paths is handed, and how many they are.
+    pub(super) fn removal(
+        self,
+        is_removed: impl Fn(&ActiveFile) -> bool,
+    ) -> Result<(Vec<FilteredEngineData>, u64)> {
+        let mut removed = 0;
+        let mut lists = Vec::new();
+        for List { data, files } in self.lists {
+            let selected: Vec<bool> =
+                files.iter().map(|file| file.as_ref().is_some_and(&is_removed)).collect();
+            let count = selected.iter().filter(|is| **is).count();
+            if count > 0 {
+                removed += count as u64;
+                let list = FilteredEngineData::try_new(data, selected);
+                lists.push(list.map_err(|e| Error::Bug(format!("a selection does not fit its files: {e}")))?);
+            }
+        }
+        Ok((lists, removed))
+    }
+}
+
+/// What the log's row says; the text of an error names what is missing.
+fn file(table: &Table, batch: &RecordBatch, row: usize) -> Result<ActiveFile, String> {
+    let text = |name: &str| {
+        let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
+    };
+    let number = |name: &str| {
+        let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
+        column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
+    };
+    let path = text("path").ok_or("a file has no path")?.to_owned();
+    let lacks = |what: &str| format!("{path} has no {what}");
+    let statistics: Statistics = text("stats")
+        .and_then(|stats| serde_json::from_str(stats).ok())
+        .ok_or_else(|| lacks("statistics"))?;
+    let day = match table.partition() {
+        None => None,
+        Some(name) => {
+            let value = partition_value(batch, row, name).ok_or_else(|| lacks(name))?;
+            let date: NaiveDate = value.parse().map_err(|_| format!("{path} has {name} {value:?}"))?;
+            Some(Date32Type::from_naive_date(date))
+        }
+    };
+    Ok(ActiveFile {
+        size_bytes: number("size").and_then(|size| u64::try_from(size).ok()).ok_or_else(|| lacks("size"))?,
+        modified_ms: number("modificationTime").unwrap_or_default(),
+        rows: statistics.num_records,
+        runs: statistics.min_values.run_number..=statistics.max_values.run_number,
+        day,
+        path,
+    })
+}
+
+fn partition_value(batch: &RecordBatch, row: usize, name: &str) -> Option<String> {
+    let constants: &StructArray = batch.column_by_name("fileConstantValues")?.as_struct_opt()?;
+    let values = constants.column_by_name("partitionValues")?.as_map_opt()?;
+    let entries = values.is_valid(row).then(|| values.value(row))?;
+    let (keys, values) =
+        (entries.column(0).as_string_opt::<i32>()?, entries.column(1).as_string_opt::<i32>()?);
+    let pairs: HashMap<&str, &str> =
+        keys.iter().zip(values.iter()).filter_map(|(key, value)| Some((key?, value?))).collect();
+    pairs.get(name).map(|value| (*value).to_owned())
+}
+
+/// What [`super::table`] asks writers to note; other programs that compact the table note it, too.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Statistics {
+    num_records: u64,
+    min_values: Bound,
+    max_values: Bound,
+}
+
+#[derive(serde::Deserialize)]
+struct Bound {
+    run_number: i64,
+}

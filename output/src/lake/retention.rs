@@ -1,0 +1,222 @@
+//! What the lake lets go of: nights beyond their time, old months of events; and small files made one.
+//!
+//! Each is one Delta commit of its own, built from a fresh snapshot and without a run's transaction id. **Killed** before the
+//! commit file: nothing has happened, but for data files no log names. After it: done. After a conflict nothing has happened
+//! either, and the next night comes by again. Files that a commit removes stay on the disk for readers that are in the middle of
+//! them; [`super::unneeded`] says when they go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::Date32Type;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::table::{EVENTS, Table};
+use chrono::NaiveDate;
+use delta_kernel::engine::arrow_data::ArrowEngineData;
+use delta_kernel::transaction::CommitResult;
+use delta_kernel::{Engine as _, FileMeta, SnapshotRef};
+
+use super::active::{ActiveFile, ActiveFiles};
+use super::files::{Author, DataFiles, Written};
+use super::scan::in_contract;
+use super::table::{ENGINE, committer};
+use super::{Inner, Lake};
+use crate::{Error, Result};
+
+impl Lake {
+    /// Removes from a night table the files of runs that `is_kept` does not name; gives back how many.
+    ///
+    /// # Errors
+    /// `Bug` for a table that is not kept by night; `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn remove_nights(&self, table: &'static Table, is_kept: impl Fn(RunNumber) -> bool) -> Result<u64> {
+        let is_kept = |number: i64| u64::try_from(number).is_ok_and(|number| is_kept(RunNumber(number)));
+        // Files of nights are never merged: one holds one run.
+        self.inner.remove(table, |file| !file.runs.clone().any(is_kept), None)
+    }
+
+    /// Removes the events of months before `month`, and notes in the same commit that they are gone: who has no login in what
+    /// is left may have had one before. Gives back how many files went.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn remove_events_before(&self, month: NaiveDate) -> Result<u64> {
+        let first = Date32Type::from_naive_date(month);
+        self.inner.remove(&EVENTS, |file| file.day.is_some_and(|day| day < first), Some(first))
+    }
+
+    /// The first day of which no event was removed; `None` when none ever was.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn events_kept_from(&self) -> Result<Option<NaiveDate>> {
+        let Some(snapshot) = self.inner.snapshot(&EVENTS)? else { return Ok(None) };
+        let day = snapshot
+            .get_app_id_version(KEPT_FROM, self.inner.engine())
+            .map_err(Error::table("read", EVENTS.name))?;
+        Ok(day.and_then(|day| i32::try_from(day).ok()).and_then(Date32Type::to_naive_date_opt))
+    }
+
+    /// The runs whose rows a night table still has.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn nights(&self, table: &'static Table) -> Result<BTreeSet<RunNumber>> {
+        let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(BTreeSet::new()) };
+        let active = ActiveFiles::of(&self.inner, table, &snapshot)?;
+        let numbers = active.iter().flat_map(|file| file.runs.clone());
+        Ok(numbers.filter_map(|number| u64::try_from(number).ok()).map(RunNumber).collect())
+    }
+
+    /// Merges small files of an appended table, partition by partition, wherever [`FILES_PER_MERGE`] have gathered: a night adds
+    /// one however little happened, and every publish opens them all. Rows stay as they are. Gives back how many were merged.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn compact(&self, table: &'static Table) -> Result<u64> {
+        let mut merged = 0;
+        while let Some(files) = self.inner.merge_one(table)? {
+            merged += files;
+        }
+        Ok(merged)
+    }
+}
+
+impl Inner {
+    fn remove(
+        &self,
+        table: &'static Table,
+        is_removed: impl Fn(&ActiveFile) -> bool,
+        kept_from: Option<i32>,
+    ) -> Result<u64> {
+        let Some(snapshot) = self.snapshot(table)? else { return Ok(0) };
+        let active = ActiveFiles::of(self, table, &snapshot)?;
+        if !active.iter().any(&is_removed) {
+            return Ok(0);
+        }
+        let change = Change { operation: "DELETE", is_data_change: true, kept_from, written: None };
+        self.reorganise(table, snapshot, active, is_removed, change)
+    }
+
+    /// Merges the small files of one partition; `None` when there is nothing left to merge, or somebody came first.
+    fn merge_one(&self, table: &'static Table) -> Result<Option<u64>> {
+        let Some(snapshot) = self.snapshot(table)? else { return Ok(None) };
+        // A file written before the table grew has no such columns: rows get NULL there, as every reader gives them.
+        let snapshot = self.widen(table, snapshot)?;
+        let active = ActiveFiles::of(self, table, &snapshot)?;
+        let mut small: BTreeMap<Option<i32>, Vec<ActiveFile>> = BTreeMap::new();
+        for file in active.iter().filter(|file| file.size_bytes < SMALL_FILE_BYTES) {
+            small.entry(file.day).or_default().push(file.clone());
+        }
+        let Some((day, mut files)) = small.into_iter().find(|(_, files)| files.len() >= FILES_PER_MERGE)
+        else {
+            return Ok(None);
+        };
+        files.sort_by(|a, b| (a.runs.start(), &a.path).cmp(&(b.runs.start(), &b.path)));
+        let written = self.merge(table, &snapshot, day, &files)?;
+        let rows: u64 = files.iter().map(|file| file.rows).sum();
+        if written.rows != rows {
+            let reason = format!("its log counts {rows} rows in files that hold {}", written.rows);
+            return Err(Error::Corrupt { what: format!("the lake's table {}", table.name), reason });
+        }
+        let merged: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let change =
+            Change { operation: "OPTIMIZE", is_data_change: false, kept_from: None, written: Some(written) };
+        let removed =
+            self.reorganise(table, snapshot, active, |file| merged.contains(file.path.as_str()), change)?;
+        Ok((removed > 0).then_some(removed))
+    }
+
+    fn merge(
+        &self,
+        table: &'static Table,
+        snapshot: &SnapshotRef,
+        day: Option<i32>,
+        files: &[ActiveFile],
+    ) -> Result<Written> {
+        let failed = || Error::table("merge files of", table.name);
+        let root = self.table_root(table)?;
+        let metas = files.iter().map(|file| {
+            let location =
+                root.join(&file.path).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", file.path)))?;
+            Ok(FileMeta::new(location, file.modified_ms, file.size_bytes))
+        });
+        let metas = metas.collect::<Result<Vec<_>>>()?;
+        let mut schema = table.lake_schema().as_ref().clone();
+        if let Some(partition) = table.partition() {
+            let fields: Vec<_> =
+                schema.fields().iter().filter(|field| field.name() != partition).cloned().collect();
+            schema = arrow::datatypes::Schema::new(fields);
+        }
+        let schema = Arc::new(schema);
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let physical = snapshot.schema().project(&names).map_err(failed())?;
+        let transaction = snapshot.clone().transaction(committer(), self.engine()).map_err(failed())?;
+        let state = transaction.write_state().map_err(failed())?;
+        let mut merged = DataFiles::new(self, table, Author::Merger, state);
+        let parquet = self.engine.parquet_handler();
+        for data in parquet.read_parquet_files(&metas, physical, None).map_err(failed())? {
+            let data = data.and_then(ArrowEngineData::try_from_engine_data).map_err(failed())?;
+            let rows = in_contract(data.record_batch(), &schema).map_err(|reason| Error::Corrupt {
+                what: format!("the lake's table {}", table.name),
+                reason,
+            })?;
+            merged.write_part(day, rows)?;
+        }
+        merged.close()
+    }
+
+    /// Commits what is removed and what takes its place; 0 when another commit came first.
+    fn reorganise(
+        &self,
+        table: &'static Table,
+        snapshot: SnapshotRef,
+        active: ActiveFiles,
+        is_removed: impl Fn(&ActiveFile) -> bool,
+        change: Change,
+    ) -> Result<u64> {
+        let failed = || Error::table("tidy", table.name);
+        let (lists, removed) = active.removal(is_removed)?;
+        let mut transaction = snapshot
+            .transaction(committer(), self.engine())
+            .map_err(failed())?
+            .with_operation(change.operation.to_owned())
+            .with_engine_info(ENGINE)
+            .with_data_change(change.is_data_change);
+        if let Some(day) = change.kept_from {
+            transaction = transaction.with_transaction_id(KEPT_FROM.to_owned(), i64::from(day));
+        }
+        for action in
+            change.written.iter().map(|written| written.actions(table)).collect::<Result<Vec<_>>>()?
+        {
+            action.into_iter().for_each(|action| transaction.add_files(action));
+        }
+        lists.into_iter().for_each(|list| transaction.remove_files(list));
+        match transaction.commit(self.engine()).map_err(failed())? {
+            CommitResult::Committed(committed) => {
+                self.checkpoint_now_and_then(table, committed.commit_version());
+                Ok(removed)
+            }
+            CommitResult::Conflicted(_) => Ok(0),
+            CommitResult::Retryable(attempt) => Err(failed()(attempt.error)),
+        }
+    }
+}
+
+/// What a commit of retention says of itself.
+struct Change {
+    operation: &'static str,
+    /// Whether rows go, or only lie elsewhere.
+    is_data_change: bool,
+    kept_from: Option<i32>,
+    written: Option<Written>,
+}
+
+/// Delta's app id for the first day of which every event is kept.
+const KEPT_FROM: &str = "boxseat-events-kept-from";
+
+/// As many files as make reading them one by one worth a merge: a table gets one a night.
+pub const FILES_PER_MERGE: usize = 16;
+
+/// Files beyond this size are read at the disk's pace and stay as they are, so that no row is rewritten more than some
+/// hundred times.
+const SMALL_FILE_BYTES: u64 = 4 << 20;

@@ -1,0 +1,162 @@
+//! What retention takes out of the lake, and that nobody misses it.
+
+use boxseat_schemas::table::{EVENTS, USER_CHANGES};
+
+use super::*;
+use crate::testing::{day, once};
+
+fn changes(number: u64, ids: &[&str]) -> RecordBatch {
+    let objects: Vec<_> = ids.iter().map(|id| json!({ "change_id": id, "change": "joined" })).collect();
+    rows(&USER_CHANGES, &run(number, DATE, RunStatus::Complete), &objects)
+}
+
+fn events(number: u64, events: &[(&str, &str)]) -> RecordBatch {
+    let objects: Vec<_> = events
+        .iter()
+        .map(|(id, at)| json!({ "event_id": id, "event_type": "LOGIN", "created_at": format!("{at}T08:00:00Z") }))
+        .collect();
+    rows(&EVENTS, &run(number, DATE, RunStatus::Complete), &objects)
+}
+
+fn kinds(unneeded: &[Unneeded]) -> Vec<UnneededKind> {
+    unneeded.iter().map(|file| file.kind).collect()
+}
+
+#[test]
+fn a_removed_night_is_gone_for_new_readers_and_on_the_disk_for_old_ones() {
+    let (directory, lake) = lake();
+    for number in 1..=3 {
+        lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &[&format!("a{number}")])))
+            .unwrap();
+    }
+    assert_eq!(lake.nights(&EMAIL_ALIASES).unwrap().len(), 3);
+    let removed = lake.remove_nights(&EMAIL_ALIASES, |run| run.0 != 2).unwrap();
+    assert_eq!(removed, 1);
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a1", "a3"]);
+    assert_eq!(lake.nights(&EMAIL_ALIASES).unwrap(), [1, 3].map(RunNumber).into());
+    assert_eq!(
+        lake.remove_nights(&EMAIL_ALIASES, |run| run.0 != 2).unwrap(),
+        0,
+        "there is nothing left to remove"
+    );
+
+    let unneeded = lake.unneeded().unwrap();
+    assert_eq!(kinds(&unneeded), [UnneededKind::Data]);
+    assert_eq!(files(directory.path(), ".parquet").len(), 3);
+    lake.delete(&unneeded[0]).unwrap();
+    lake.delete(&unneeded[0]).unwrap();
+    assert_eq!(files(directory.path(), ".parquet").len(), 2);
+    assert_eq!(lake.unneeded().unwrap(), []);
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a1", "a3"]);
+    // The order of runs outlives their rows.
+    assert!(lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["again"]))).unwrap().already);
+}
+
+/// Why: rows are moved while runs, readers and the commit rule rely on which run wrote them.
+#[test]
+fn merged_files_hold_the_same_rows_of_the_same_runs() {
+    let (directory, lake) = lake();
+    let nights = FILES_PER_MERGE as u64;
+    for number in 1..nights {
+        lake.commit(
+            &USER_CHANGES,
+            RunNumber(number),
+            &mut once(changes(number, &[&format!("c{number:02}")])),
+        )
+        .unwrap();
+    }
+    assert_eq!(lake.compact(&USER_CHANGES).unwrap(), 0, "too few to be worth it");
+    lake.commit(&USER_CHANGES, RunNumber(nights), &mut once(changes(nights, &["x", "y"]))).unwrap();
+    let all: Vec<u64> = (1..=nights).collect();
+    let before = ids(&lake, &USER_CHANGES, &all);
+
+    assert_eq!(lake.compact(&USER_CHANGES).unwrap(), nights);
+    assert_eq!(lake.compact(&USER_CHANGES).unwrap(), 0);
+    assert_eq!(ids(&lake, &USER_CHANGES, &all), before);
+    assert_eq!(ids(&lake, &USER_CHANGES, &[7]), ["c07"]);
+    assert_eq!(ids(&lake, &USER_CHANGES, &[nights]), ["x", "y"]);
+    assert_eq!(
+        files(directory.path(), ".parquet")
+            .iter()
+            .filter(|f| f.to_string_lossy().contains("merged-"))
+            .count(),
+        1
+    );
+    assert_eq!(lake.unneeded().unwrap().len() as u64, nights);
+
+    // A run that comes back finds its rows where they lie now; the next one goes on.
+    assert_eq!(
+        lake.commit(&USER_CHANGES, RunNumber(nights), &mut once(changes(nights, &["z"]))).unwrap(),
+        Committed { rows: 2, already: true }
+    );
+    lake.commit(&USER_CHANGES, RunNumber(nights + 1), &mut once(changes(nights + 1, &["z"]))).unwrap();
+    for file in lake.unneeded().unwrap() {
+        lake.delete(&file).unwrap();
+    }
+    let lake = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
+    assert_eq!(ids(&lake, &USER_CHANGES, &all), before);
+    assert_eq!(ids(&lake, &USER_CHANGES, &[nights + 1]), ["z"]);
+}
+
+/// Why: what is not there cannot be counted as "no login"; whoever reads must be told.
+#[test]
+fn months_of_events_go_whole_and_the_lake_says_since_when_it_has_them() {
+    let (_directory, lake) = lake();
+    let march = [("m", "2026-03-31"), ("n", "2026-03-01")];
+    lake.commit(&EVENTS, RunNumber(1), &mut once(events(1, &[("f", "2026-02-28"), march[0]]))).unwrap();
+    lake.commit(&EVENTS, RunNumber(2), &mut once(events(2, &[march[1], ("a", "2026-04-01")]))).unwrap();
+    assert_eq!(lake.events_kept_from().unwrap(), None);
+    assert_eq!(lake.remove_events_before(day("2026-02-01")).unwrap(), 0);
+    assert_eq!(lake.events_kept_from().unwrap(), None, "nothing was removed, so nothing is missing");
+    assert_eq!(lake.remove_events_before(day("2026-03-01")).unwrap(), 1);
+    assert_eq!(ids(&lake, &EVENTS, &[1, 2]), ["a", "m", "n"]);
+    assert_eq!(lake.events_kept_from().unwrap(), Some(day("2026-03-01")));
+    // Merging keeps each month in its own place.
+    for number in 3..20 {
+        let id = format!("e{number}");
+        lake.commit(&EVENTS, RunNumber(number), &mut once(events(number, &[(&id, "2026-04-02")]))).unwrap();
+    }
+    assert_eq!(lake.compact(&EVENTS).unwrap(), 18);
+    assert_eq!(ids(&lake, &EVENTS, &[1, 2]), ["a", "m", "n"]);
+    assert_eq!(lake.remove_events_before(day("2026-04-01")).unwrap(), 2);
+    assert_eq!(ids(&lake, &EVENTS, &[1, 2]), ["a"]);
+    assert_eq!(lake.events_kept_from().unwrap(), Some(day("2026-04-01")));
+}
+
+#[test]
+fn what_killed_writers_left_and_what_checkpoints_sum_up_is_unneeded() {
+    let (directory, lake) = lake();
+    let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
+    lake.inner.write(&EMAIL_ALIASES, RunNumber(1), &there, &mut once(aliases(1, &["lost"]))).unwrap();
+    let staged = directory.path().join("lake/email_aliases/_delta_log/00000000000000000009.json#123");
+    std::fs::write(&staged, "half").unwrap();
+    assert_eq!(kinds(&lake.unneeded().unwrap()), [UnneededKind::Staged, UnneededKind::Data]);
+
+    // A log that a checkpoint sums up twice over: what lies before the newer one can go.
+    for number in 1..=45 {
+        lake.commit(
+            &EMAIL_ALIASES,
+            RunNumber(number),
+            &mut once(aliases(number, &[&format!("a{number:02}")])),
+        )
+        .unwrap();
+    }
+    let runs: Vec<u64> = (1..=45).collect();
+    let before = ids(&lake, &EMAIL_ALIASES, &runs);
+    assert_eq!(before.len(), 45);
+    let unneeded = lake.unneeded().unwrap();
+    // Versions 0 to 39, and the checkpoint of version 20.
+    assert_eq!(unneeded.iter().filter(|file| file.kind == UnneededKind::Log).count(), 41, "{unneeded:#?}");
+    for file in &unneeded {
+        lake.delete(file).unwrap();
+    }
+    assert!(!staged.exists());
+    let lake = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &runs), before);
+    assert_eq!(lake.unneeded().unwrap(), []);
+    lake.commit(&EMAIL_ALIASES, RunNumber(46), &mut once(aliases(46, &["next"]))).unwrap();
+    assert_eq!(
+        lake.commit(&EMAIL_ALIASES, RunNumber(44), &mut once(aliases(44, &["late"]))).unwrap_err().kind(),
+        crate::ErrorKind::Passed
+    );
+}
