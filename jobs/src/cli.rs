@@ -136,6 +136,9 @@ pub(crate) struct StatusArgs {}
 pub(crate) struct QueryArgs {
     /// One SQL statement, or - to read it from stdin
     pub(crate) sql: String,
+    /// Write the rows to this Parquet file instead of printing them
+    #[arg(long, value_name = "FILE.parquet")]
+    pub(crate) save: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -193,6 +193,7 @@ fn into_source(error: output::Error) -> Option<Box<dyn StdError + Send + Sync>> 
         Error::Io { source, .. } => Box::new(source),
         Error::Store { source, .. } => Box::new(source),
         Error::Table { source, .. } => source,
+        Error::Parquet { source, .. } => Box::new(source),
         Error::Rows { source, .. } => source,
         _ => return None,
     })

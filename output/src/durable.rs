@@ -7,7 +7,7 @@
 //! moment may take it back; whoever relies on it syncs the directory again, which costs nothing when it is already done.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -141,12 +141,18 @@ pub fn keep_new_files_private() {
 /// # Errors
 /// `Io`; `Input` for an unknown group.
 pub fn write_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
-    let write = |ownership| {
-        let staged = Staged::create(path, ownership)?;
-        staged.write_at(bytes, 0)?;
-        staged.replace()
-    };
-    write(access.resolve()?).map_err(Error::io("write", path))
+    write_file_by(path, access, |mut file| file.write_all(bytes).map_err(Error::io("write", path)))
+}
+
+/// Writes a file as [`write_file`] does, with what `write` puts into it.
+///
+/// # Errors
+/// `Io`; `Input` for an unknown group; what `write` fails with, and then nothing has changed.
+pub fn write_file_by<T>(path: &Path, access: &Access, write: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+    let staged = Staged::create(path, access.resolve()?).map_err(Error::io("write", path))?;
+    let written = write(&staged.file)?;
+    staged.replace().map_err(Error::io("write", path))?;
+    Ok(written)
 }
 
 /// Creates a directory and its parents, with `access` as its files have it.

@@ -76,6 +76,10 @@ pub enum Error {
     #[error("could not {action} the lake's table {table}")]
     Table { action: &'static str, table: String, source: Box<delta_kernel::Error> },
 
+    /// Rows could not be written to a person's Parquet file: the disk, or a type that Parquet does not have.
+    #[error("could not write {}", path.display())]
+    Parquet { path: PathBuf, source: parquet::errors::ParquetError },
+
     /// The DuckDB file could not be built or read.
     #[error("could not {action}")]
     Duckdb { action: String, source: duckdb::Error },
@@ -119,6 +123,11 @@ impl Error {
             Self::CheckFailed(_) => ErrorKind::CheckFailed,
             Self::NotPublished(_) | Self::NoNight | Self::NoGroup(_) | Self::Query(_) => ErrorKind::Input,
             Self::Io { .. } | Self::Store { .. } | Self::Duckdb { .. } => ErrorKind::Io,
+            Self::Parquet {
+                source: parquet::errors::ParquetError::NYI(_) | parquet::errors::ParquetError::ArrowError(_),
+                ..
+            } => ErrorKind::Input,
+            Self::Parquet { .. } => ErrorKind::Io,
             Self::Table { source, .. } => table_kind(source),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Newer { .. } => ErrorKind::Newer,

@@ -44,6 +44,33 @@ fn query_is_read_only_and_offline() {
     assert_eq!(csv.stdout, "name,n\r\n'=cmd|' /C calc'!A0,7\r\n");
 }
 
+/// Why: an analyst takes an answer elsewhere; the published file stays locked for everything else.
+#[test]
+fn an_answer_can_be_saved_as_parquet() {
+    let world = World::new(Config { users: 50, groups: 5, ..Config::default() });
+    world.ok(&["sync"]);
+    let file = world.directory().join("idle.parquet");
+    let path = file.to_str().unwrap();
+    let sql =
+        "SELECT user_id, tracking_codes, created_at, 1.5::DECIMAL(18,4) AS money FROM users ORDER BY user_id";
+    for _ in 0..2 {
+        let done = world.ok(&["query", "--save", path, sql]);
+        assert_eq!((done.stdout.as_str(), done.stderr.contains("rows in")), ("", true), "{}", done.stderr);
+    }
+    let saved = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(
+        std::fs::File::open(&file).unwrap(),
+    );
+    let saved: Vec<_> = saved.unwrap().build().unwrap().map(Result::unwrap).collect();
+    let rows: usize = saved.iter().map(arrow::array::RecordBatch::num_rows).sum();
+    assert_eq!(world.value("SELECT count(*) FROM users"), rows);
+    assert_eq!(saved[0].schema().field(3).data_type(), &arrow::datatypes::DataType::Decimal128(18, 4));
+    // What fails leaves the file as it was.
+    let before = std::fs::read(&file).unwrap();
+    assert_eq!(world.run(&["query", "--save", path, "SELECT error('no') FROM users"]).code, 2);
+    assert_eq!(world.run(&["query", "--save", "idle.csv", sql]).code, 2);
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
 #[test]
 fn status_and_publish_work_without_credentials() {
     let world = World::new(Config { users: 50, groups: 5, ..Config::default() });

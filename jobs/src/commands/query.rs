@@ -26,6 +26,18 @@ pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Resul
             .read_to_string(&mut sql)
             .map_err(|e| CommandError::failed("cannot read SQL from stdin", e))?;
     }
+    if let Some(file) = &args.save {
+        if file.extension().is_none_or(|ending| ending != "parquet") {
+            return Err(CommandError::usage(format!(
+                "--save writes Parquet, and {} is called otherwise",
+                file.display()
+            ))
+            .hint("name it with .parquet at its end; for CSV or JSON: --format csv > FILE"));
+        }
+        let rows = query::save(&settings.store, &sql, &settings.resources, file, &settings.access)?;
+        printer.note(format!("{rows} rows in {}", file.display()));
+        return Ok(0);
+    }
     let result = query::query(&settings.store, &sql, &settings.resources)?;
     printer.grid("rows", &grid(result)?)?;
     Ok(0)
