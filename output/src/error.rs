@@ -56,6 +56,10 @@ pub enum Error {
     #[error("no run is complete yet; run `boxseat sync` first")]
     NoNight,
 
+    /// The night of a date was asked for.
+    #[error("there is no night of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
+    NoSuchNight { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
+
     /// The group of `[publish] group` is not known here.
     #[error("the system has no group named {0:?}")]
     NoGroup(String),
@@ -121,7 +125,11 @@ impl Error {
             Self::Taken(_) => ErrorKind::Taken,
             Self::Passed { .. } => ErrorKind::Passed,
             Self::CheckFailed(_) => ErrorKind::CheckFailed,
-            Self::NotPublished(_) | Self::NoNight | Self::NoGroup(_) | Self::Query(_) => ErrorKind::Input,
+            Self::NotPublished(_)
+            | Self::NoNight
+            | Self::NoSuchNight { .. }
+            | Self::NoGroup(_)
+            | Self::Query(_) => ErrorKind::Input,
             Self::Io { .. } | Self::Store { .. } | Self::Duckdb { .. } => ErrorKind::Io,
             Self::Parquet {
                 source: parquet::errors::ParquetError::NYI(_) | parquet::errors::ParquetError::ArrowError(_),

@@ -4,6 +4,8 @@ pub mod box_api;
 pub mod departure;
 pub mod event_types;
 pub mod ids;
+pub mod licence;
+pub mod money;
 pub mod plan;
 pub mod run;
 pub mod settings;
@@ -13,3 +15,4 @@ pub mod warehouse;
 
 pub use departure::{Departure, DepartureReason};
 pub use ids::RunNumber;
+pub use money::Money;

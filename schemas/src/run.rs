@@ -1,6 +1,6 @@
 //! The run record: what is fixed when a run's number is reserved, and how a run ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -274,9 +274,17 @@ pub fn ledger(runs: &[SyncRun]) -> Vec<RunNumber> {
         .collect()
 }
 
+/// The nights: of each date the current run with the highest number. Sorted by date.
+pub fn nights(runs: &[SyncRun]) -> Vec<&SyncRun> {
+    // By number, so that of one date the last to come stays.
+    let by_date: BTreeMap<NaiveDate, &SyncRun> =
+        current(runs).into_iter().map(|run| (run.snapshot_date, run)).collect();
+    by_date.into_values().collect()
+}
+
 /// The latest night: of the newest date, the current run with the highest number.
 pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
-    current(runs).into_iter().max_by_key(|run| (run.snapshot_date, run.run_number))
+    nights(runs).pop()
 }
 
 /// The runs that a night's history is made of, newest first: its own, the one it was compared with, the one that was compared

@@ -1,4 +1,7 @@
-//! Thresholds that travel into the warehouse: [`crate::table::REPORT_SETTINGS`] and the seat kinds of `accounts`.
+//! Thresholds and terms that travel into the warehouse: [`crate::table::REPORT_SETTINGS`], [`crate::table::LICENCE_TERMS`] and the seat kinds
+//! of `accounts`.
+
+use crate::licence::LicenceTerms;
 
 /// What the publish step needs to know beyond the lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,12 +10,16 @@ pub struct ReportSettings {
     pub idle_after_days: i32,
     /// Days after creation in which nobody is judged; default 45.
     pub new_user_grace_days: i32,
+    /// Days after a return or reactivation in which nobody is judged; default 60.
+    pub returned_grace_days: i32,
     /// Days of logins the first run reads back; default 183.
     pub login_window_days: i32,
     /// API calls a month that the contract allows; `None` when it is not configured.
     pub monthly_calls: Option<i64>,
     /// Ids or logins of accounts that are services, not people.
     pub service_accounts: Vec<String>,
+    /// What was bought, in the order in which match rules are tried.
+    pub licence: Vec<LicenceTerms>,
 }
 
 impl Default for ReportSettings {
@@ -20,9 +27,11 @@ impl Default for ReportSettings {
         Self {
             idle_after_days: 90,
             new_user_grace_days: 45,
+            returned_grace_days: 60,
             login_window_days: 183,
             monthly_calls: None,
             service_accounts: Vec::new(),
+            licence: Vec::new(),
         }
     }
 }

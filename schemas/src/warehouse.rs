@@ -1,13 +1,23 @@
 //! The SQL that computes tables and views of the DuckDB file, one `.sql` file each under `schemas/warehouse/`; its header says
 //! question, grain and columns.
 
-/// The SELECT behind a [`crate::table::Layout::Computed`] table, a [`crate::table::Layout::View`], or
-/// [`crate::table::USERS_HISTORY`], whose versions are derived.
+/// The SELECT behind a [`crate::table::Layout::Computed`] table, a [`crate::table::Layout::View`], and behind tables of the lake
+/// whose rows are worked out or worked over in the file: [`crate::table::USERS_HISTORY`], [`crate::table::ACTIVITY_DAILY`] and
+/// the night's row of [`crate::table::SEAT_USAGE_DAILY`].
 pub fn query(name: &str) -> Option<&'static str> {
     match name {
+        "access_review" => Some(include_str!("../warehouse/access_review.sql")),
+        "account_tracking_codes" => Some(include_str!("../warehouse/account_tracking_codes.sql")),
         "accounts" => Some(include_str!("../warehouse/accounts.sql")),
+        "activity_daily" => Some(include_str!("../warehouse/activity_daily.sql")),
         "api_usage_monthly" => Some(include_str!("../warehouse/api_usage_monthly.sql")),
+        "dormant_admins" => Some(include_str!("../warehouse/dormant_admins.sql")),
+        "group_health" => Some(include_str!("../warehouse/group_health.sql")),
+        "idle_accounts" => Some(include_str!("../warehouse/idle_accounts.sql")),
         "licence_summary" => Some(include_str!("../warehouse/licence_summary.sql")),
+        "reclaimable_seats" => Some(include_str!("../warehouse/reclaimable_seats.sql")),
+        "seat_usage_daily" => Some(include_str!("../warehouse/seat_usage_daily.sql")),
+        "suspended_seats" => Some(include_str!("../warehouse/suspended_seats.sql")),
         "users_history" => Some(include_str!("../warehouse/users_history.sql")),
         _ => None,
     }

@@ -1,6 +1,7 @@
--- Question: how are our seats used?
+-- Question: how are our seats used, and what does it cost?
 -- Grain:    one row per seat state, also those no seat is in; seats_count adds up to seats_assigned_count.
--- Columns:  snapshot_date, seat_state, seat_state_order, seats_count, seats_percent, seats_assigned_count, meaning.
+-- Columns:  snapshot_date, seat_state, seat_state_order, seats_count, seats_percent, seats_assigned_count, meaning,
+--           monthly_cost, currency, is_waste.
 --
 -- Reads accounts and report_settings.
 
@@ -15,27 +16,42 @@ SELECT
     assigned.seats_count AS seats_assigned_count,
     CASE states.seat_state
         WHEN 'suspended' THEN 'Suspended in Box, and still takes a seat until it is deleted.'
-        WHEN 'used' THEN concat('Signed in within the last ', settings.idle_after_days, ' days.')
-        WHEN 'too_new' THEN concat('Created within the last ', settings.new_user_grace_days, ' days: not judged yet.')
-        WHEN 'idle' THEN concat('Has signed in before, and provably not for ', settings.idle_after_days, ' days or more.')
-        WHEN 'never_since_created' THEN 'Created while sign-ins were recorded, and has never signed in.'
+        WHEN 'paused' THEN 'On leave, as the leave list says.'
+        WHEN 'used' THEN concat('Used within the last ', settings.idle_after_days, ' days.')
+        WHEN 'too_new' THEN concat(
+            'Created within the last ', settings.new_user_grace_days, ' days, or back within the last ',
+            settings.returned_grace_days, ': not judged yet.'
+        )
+        WHEN 'idle' THEN concat('Was used before, and provably not for ', settings.idle_after_days, ' days or more.')
+        WHEN 'never_since_created' THEN 'Created while sign-ins were recorded, and no use seen since.'
         WHEN 'no_login_seen' THEN
-            concat('No sign-in on record, and the record reaches back ', settings.idle_after_days, ' days or more.')
+            concat('No use on record, and the record reaches back ', settings.idle_after_days, ' days or more.')
         ELSE 'The record of sign-ins is too short or has a gap: nothing is claimed.'
-    END AS meaning
+    END AS meaning,
+    counts.monthly_cost,
+    counts.currency,
+    states.is_waste
 FROM (
     VALUES
-        ('used', 1),
-        ('too_new', 2),
-        ('idle', 3),
-        ('never_since_created', 4),
-        ('no_login_seen', 5),
-        ('suspended', 6),
-        ('unknown', 7)
-) AS states (seat_state, seat_state_order)
+        ('used', 1, FALSE),
+        ('too_new', 2, FALSE),
+        ('idle', 3, TRUE),
+        ('never_since_created', 4, TRUE),
+        ('no_login_seen', 5, TRUE),
+        ('suspended', 6, TRUE),
+        ('paused', 7, FALSE),
+        ('unknown', 8, FALSE)
+) AS states (seat_state, seat_state_order, is_waste)
 CROSS JOIN report_settings AS settings
 CROSS JOIN (SELECT count(*) AS seats_count FROM accounts WHERE consumes_seat) AS assigned
 LEFT JOIN (
-    SELECT seat_state, count(*) AS seats_count FROM accounts WHERE consumes_seat GROUP BY seat_state
+    SELECT
+        seat_state,
+        count(*) AS seats_count,
+        CAST(sum(monthly_cost) AS DECIMAL(18, 4)) AS monthly_cost,
+        max(currency) AS currency
+    FROM accounts
+    WHERE consumes_seat
+    GROUP BY seat_state
 ) AS counts ON counts.seat_state = states.seat_state
 ORDER BY states.seat_state_order

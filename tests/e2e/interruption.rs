@@ -121,6 +121,8 @@ const STEPS: &[&str] = &[
     "after users_history",
     "before user_changes",
     "after user_changes",
+    "before seat_usage_daily",
+    "after seat_usage_daily",
     "before run_rows",
     "after run_rows",
     "accounted",

@@ -154,9 +154,11 @@ impl Settings {
             report: ReportSettings {
                 idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
                 new_user_grace_days: small("[idle] new_user_grace_days", file.idle.new_user_grace_days)?,
+                returned_grace_days: small("[idle] returned_grace_days", file.idle.returned_grace_days)?,
                 login_window_days: small("[sync] login_window_days", file.sync.login_window_days)?,
                 monthly_calls: file.rate.monthly_calls.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX)),
                 service_accounts: file.idle.service_accounts.clone(),
+                licence: Vec::new(),
             },
             privacy: file.privacy,
             access: access(file)?,

@@ -7,7 +7,7 @@ use boxseat_output::warehouse::{self, Build, Drift, LoadedRows, Pending, Purpose
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun};
-use boxseat_schemas::table::{RUN_ROWS, USER_CHANGES, USERS_HISTORY};
+use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, USER_CHANGES, USERS_HISTORY};
 
 use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
@@ -83,7 +83,7 @@ pub(super) fn make_visible(
     let build = Build { pending: Some(&pending), purpose, ..build_of(store, settings, &runs, enterprise_id) };
     let checked = warehouse::build(&build)?.check()?;
     reach("checked");
-    for table in [&USERS_HISTORY, &USER_CHANGES, &RUN_ROWS] {
+    for table in [&USERS_HISTORY, &USER_CHANGES, &SEAT_USAGE_DAILY, &RUN_ROWS] {
         reach(&format!("before {}", table.name));
         checked.commit(store.lake(), table)?;
         reach(&format!("after {}", table.name));
@@ -123,6 +123,7 @@ fn build_of<'a>(
         runs,
         pending: None,
         purpose: Purpose::Publish,
+        as_of: None,
         enterprise_id,
         settings: &settings.report,
         resources: &settings.resources,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array as _, ArrayRef, AsArray as _, ListArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::DataType;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::table::{RUN_ROWS, Table, USER_CHANGES, USERS_HISTORY};
+use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, Table, USER_CHANGES, USERS_HISTORY};
 use duckdb::Connection;
 
 use super::diff::{Drift, RUN_CHANGES, RUN_VERSIONS};
@@ -19,6 +19,7 @@ pub(super) struct Handover {
     pub(super) run_number: RunNumber,
     pub(super) enterprise_id: String,
     pub(super) run_rows: RecordBatch,
+    pub(super) seat_usage: RecordBatch,
     pub(super) drift: Option<Drift>,
 }
 
@@ -31,10 +32,8 @@ impl Handover {
         table: &'static Table,
     ) -> Result<Committed> {
         let relation = match table.name {
-            name if name == RUN_ROWS.name => {
-                let rows = std::iter::once(Ok::<_, Error>(self.run_rows.clone()));
-                return lake.commit(table, self.run_number, &mut { rows });
-            }
+            name if name == RUN_ROWS.name => return self.commit_batch(lake, table, &self.run_rows),
+            name if name == SEAT_USAGE_DAILY.name => return self.commit_batch(lake, table, &self.seat_usage),
             name if name == USERS_HISTORY.name => RUN_VERSIONS,
             name if name == USER_CHANGES.name => RUN_CHANGES,
             name => return Err(Error::Bug(format!("a build works out no rows of {name}"))),
@@ -45,30 +44,33 @@ impl Handover {
         // step fails.
         drop(statement.stream_arrow([]).map_err(failed())?);
         let step = || statement.step().map_err(failed()).transpose();
-        let mut batches =
-            std::iter::from_fn(step).map(|rows| self.in_lake_schema(table, &RecordBatch::from(rows?)));
+        let mut batches = std::iter::from_fn(step)
+            .map(|rows| in_lake_schema(table, &RecordBatch::from(rows?), &self.enterprise_id));
         lake.commit(table, self.run_number, &mut batches)
     }
 
-    fn in_lake_schema(&self, table: &Table, rows: &RecordBatch) -> Result<RecordBatch> {
-        let schema = table.lake_schema();
-        let column = |name: &str| match table.kept().find(|column| column.lake_name == name) {
-            Some(column) => rows.column_by_name(column.name).map(Arc::clone),
-            None if name == "enterprise_id" => {
-                Some(Arc::new(StringArray::from(vec![self.enterprise_id.as_str(); rows.num_rows()]))
-                    as ArrayRef)
-            }
-            None => None,
-        };
-        let columns = schema.fields().iter().map(|field| {
-            let array = column(field.name()).ok_or_else(|| {
-                Error::Bug(format!("{} was worked out without {}", table.name, field.name()))
-            })?;
-            as_type(&array, field.data_type())
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        RecordBatch::try_new(schema, columns).map_err(|e| Error::Bug(e.to_string()))
+    fn commit_batch(&self, lake: &Lake, table: &'static Table, batch: &RecordBatch) -> Result<Committed> {
+        lake.commit(table, self.run_number, &mut std::iter::once(Ok::<_, Error>(batch.clone())))
     }
+}
+
+/// Rows with the names that columns have in the file, as rows of the lake.
+pub(super) fn in_lake_schema(table: &Table, rows: &RecordBatch, enterprise_id: &str) -> Result<RecordBatch> {
+    let schema = table.lake_schema();
+    let column = |name: &str| match table.kept().find(|column| column.lake_name == name) {
+        Some(column) => rows.column_by_name(column.name).map(Arc::clone),
+        None if name == "enterprise_id" => {
+            Some(Arc::new(StringArray::from(vec![enterprise_id; rows.num_rows()])) as ArrayRef)
+        }
+        None => None,
+    };
+    let columns = schema.fields().iter().map(|field| {
+        let array = column(field.name())
+            .ok_or_else(|| Error::Bug(format!("{} was worked out without {}", table.name, field.name())))?;
+        as_type(&array, field.data_type())
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    RecordBatch::try_new(schema, columns).map_err(|e| Error::Bug(e.to_string()))
 }
 
 /// DuckDB's names for children of lists and structs are not the lake's, and a cast keeps names apart; everything else it may

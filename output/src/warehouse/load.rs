@@ -8,18 +8,20 @@ use arrow::compute::{kernels::cmp, not};
 use arrow::datatypes::Int64Type;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
-use boxseat_schemas::run::{SyncRun, ledger};
+use boxseat_schemas::licence::LicenceTerms;
+use boxseat_schemas::run::{SyncRun, ledger, nights};
 use boxseat_schemas::table::{
-    EVENT_COVERAGE, EVENTS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table,
-    USERS_HISTORY, WAREHOUSE,
+    CONTRACT_VERSION, Column, EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS,
+    RUN_CALLS, RUN_NUMBER, RUN_ROWS, Rows, SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
 };
 use chrono::NaiveTime;
 use duckdb::{Appender, Connection, params};
 
+use super::beside::{Beside, Source};
 use super::ddl::{self, identifier};
 use super::diff::Drift;
-use super::handover::Handover;
-use super::history::History;
+use super::handover::{Handover, in_lake_schema};
+use super::history::{History, select_kept};
 use super::{Build, LoadedRows, Night, Purpose};
 use crate::lake::Batches;
 use crate::{Error, Result};
@@ -31,6 +33,8 @@ pub(super) struct Loader<'a> {
     night: Night,
     /// Rows of the pending run that went into the file, by table of the lake; none for a table that shows another run.
     of_pending: HashMap<&'static str, u64>,
+    /// The pending run's row of `seat_usage_daily`, when the file shows another night than that.
+    seat_usage: Option<RecordBatch>,
 }
 
 impl<'a> Loader<'a> {
@@ -39,15 +43,16 @@ impl<'a> Loader<'a> {
         build: &'a Build<'a>,
         runs: &'a [SyncRun],
         night: Night,
+        seat_usage: Option<RecordBatch>,
     ) -> Self {
-        Self { connection, build, runs, night, of_pending: HashMap::new() }
+        Self { connection, build, runs, night, of_pending: HashMap::new(), seat_usage }
     }
 
     /// Creates everything of [`WAREHOUSE`] and fills it in its order; gives back what the lake gets of the pending run.
     pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<Handover>> {
         let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
         self.create()?;
-        let (mut run_rows, mut drift) = (None, None);
+        let (mut run_rows, mut drift, mut seat_usage) = (None, None, None);
         for table in WAREHOUSE {
             match table.layout {
                 Layout::Night => self.load(table, &[self.night.run_number])?,
@@ -69,23 +74,33 @@ impl<'a> Loader<'a> {
                     self.forget_coverage_of_removed_events()?;
                 }
                 Layout::Append => self.load(table, &current)?,
+                Layout::Recounted => self.recounted(table, &current)?,
+                Layout::PerNight => seat_usage = self.seat_usage(table)?,
+                Layout::Journal => self.load(table, &self.worth_loading(&self.all_runs()))?,
                 Layout::Chain if table.name == USERS_HISTORY.name => drift = self.history()?,
                 // Filled with the history it comes from.
                 Layout::Chain => {}
                 // One pass over the events fills every slice of them.
                 Layout::EventSlice { logins: true } => self.load_events(&current)?,
                 Layout::EventSlice { logins: false } | Layout::View => {}
-                Layout::Computed if table.name == REPORT_SETTINGS.name => self.settings()?,
+                Layout::Given if table.name == REPORT_SETTINGS.name => self.settings()?,
+                Layout::Given if table.name == LICENCE_TERMS.name => {
+                    self.append(table, LicenceTerms::to_batch(&self.build.settings.licence))?;
+                }
+                // Nobody has candidates without a policy, and the checks come when everything else is there.
+                Layout::Given => {}
                 Layout::Computed => self.compute(table)?,
                 Layout::Events => {
                     return Err(Error::Bug(format!("{} is a table of the lake alone", table.name)));
                 }
             }
         }
-        Ok(self.build.pending.zip(run_rows).map(|(pending, run_rows)| Handover {
+        let worked_out = run_rows.zip(seat_usage);
+        Ok(self.build.pending.zip(worked_out).map(|(pending, (run_rows, seat_usage))| Handover {
             run_number: pending.run_number,
             enterprise_id: self.build.enterprise_id.to_owned(),
             run_rows,
+            seat_usage,
             drift,
         }))
     }
@@ -119,6 +134,52 @@ impl<'a> Loader<'a> {
             target.append(&batch)?;
         }
         target.finish()
+    }
+
+    fn all_runs(&self) -> Vec<RunNumber> {
+        self.runs.iter().map(|run| run.run_number).collect()
+    }
+
+    /// Every row of current runs goes beside the file, and SQL says which of them count.
+    fn recounted(&mut self, table: &'static Table, current: &[RunNumber]) -> Result<()> {
+        let mut beside = Beside::new(self.connection, self.build.lake);
+        let mut columns: Vec<&'static Column> = table.kept().collect();
+        columns.push(&RUN_NUMBER);
+        beside.provide(RECOUNTED, table, &columns, Source::Lake(current))?;
+        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
+        beside.clear()
+    }
+
+    /// Of every night its row, as it was known then. The pending run's own is worked out here, or was when its night was built
+    /// before: an earlier attempt may have committed one, so the lake is asked for the others.
+    fn seat_usage(&mut self, table: &'static Table) -> Result<Option<RecordBatch>> {
+        let pending = self.build.pending.map(|pending| pending.run_number);
+        let nights: Vec<RunNumber> = nights(self.runs).iter().map(|run| run.run_number).collect();
+        let others: Vec<RunNumber> = nights.iter().copied().filter(|run| Some(*run) != pending).collect();
+        self.load(table, &self.worth_loading(&others))?;
+        let Some(pending) = pending else { return Ok(None) };
+        let row = match &self.seat_usage {
+            Some(row) => row.clone(),
+            None => self.tonights_seat_usage(table)?,
+        };
+        if nights.contains(&pending) {
+            self.append(table, row.clone())?;
+        }
+        Ok(Some(row))
+    }
+
+    fn tonights_seat_usage(&self, table: &'static Table) -> Result<RecordBatch> {
+        let failed = || Error::duckdb(format!("compute {}", table.name));
+        let mut beside = Beside::new(self.connection, self.build.lake);
+        beside.table(TONIGHTS_SEATS, ddl::select(table)?)?;
+        let mut statement = self.connection.prepare(&select_kept(table, TONIGHTS_SEATS)).map_err(failed())?;
+        statement.execute([]).map_err(failed())?;
+        let rows = statement.step().map_err(failed())?;
+        let rows = rows.ok_or_else(|| Error::Bug("a night has no row of seats".to_owned()))?;
+        let row = in_lake_schema(table, &RecordBatch::from(rows), self.build.enterprise_id)?;
+        drop(statement);
+        beside.clear()?;
+        Ok(row)
     }
 
     fn load_events(&mut self, runs: &[RunNumber]) -> Result<()> {
@@ -219,7 +280,7 @@ impl<'a> Loader<'a> {
     fn settings(&self) -> Result<()> {
         let (night, settings) = (self.night, self.build.settings);
         let sql = format!(
-            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?)",
+            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?, ?, ?)",
             identifier(REPORT_SETTINGS.name)
         );
         self.connection
@@ -234,6 +295,8 @@ impl<'a> Loader<'a> {
                     settings.new_user_grace_days,
                     settings.login_window_days,
                     settings.monthly_calls,
+                    settings.returned_grace_days,
+                    CONTRACT_VERSION,
                 ],
             )
             .map(drop)
@@ -293,14 +356,17 @@ pub(super) struct Target<'a> {
     connection: &'a Connection,
     table: &'static Table,
     appender: Appender<'a>,
+    /// Rows that are in it when this is done, as far as is known here.
     rows: u64,
 }
 
 impl<'a> Target<'a> {
     pub(super) fn open(connection: &'a Connection, table: &'static Table) -> Result<Self> {
+        // Some tables are filled twice: from the lake, and with the pending run's own.
+        let rows = rows_in(connection, table)?;
         let appender =
             connection.appender(table.name).map_err(Error::duckdb(format!("fill {}", table.name)))?;
-        Ok(Self { connection, table, appender, rows: 0 })
+        Ok(Self { connection, table, appender, rows })
     }
 
     /// Takes the warehouse's columns out of a batch of the lake, by the names they have there.
@@ -319,17 +385,24 @@ impl<'a> Target<'a> {
 
     /// Flushes, and makes sure that DuckDB has what it was given.
     pub(super) fn finish(mut self) -> Result<()> {
-        let failed = || Error::duckdb(format!("fill {}", self.table.name));
-        self.appender.flush().map_err(failed())?;
-        let sql = format!("SELECT count(*) FROM {}", identifier(self.table.name));
-        let there: u64 = self.connection.query_row(&sql, [], |row| row.get(0)).map_err(failed())?;
-        // run_rows is filled twice: from the lake, and with the pending run's own.
-        if there < self.rows || (there > self.rows && self.table.name != RUN_ROWS.name) {
+        self.appender.flush().map_err(Error::duckdb(format!("fill {}", self.table.name)))?;
+        let there = rows_in(self.connection, self.table)?;
+        if there != self.rows {
             return Err(Error::Bug(format!("{} got {} rows and has {there}", self.table.name, self.rows)));
         }
         Ok(())
     }
 }
+
+fn rows_in(connection: &Connection, table: &Table) -> Result<u64> {
+    let sql = format!("SELECT count(*) FROM {}", identifier(table.name));
+    connection.query_row(&sql, [], |row| row.get(0)).map_err(Error::duckdb(format!("read {}", table.name)))
+}
+
+/// What `activity_daily.sql` reads.
+const RECOUNTED: &str = "activity_daily_rows";
+/// The row of the night shown, while it is made.
+const TONIGHTS_SEATS: &str = "tonights_seats";
 
 fn arrow_bug(error: arrow::error::ArrowError) -> Error {
     Error::Bug(error.to_string())

@@ -7,6 +7,7 @@
 
 mod beside;
 mod checks;
+mod chosen;
 mod connection;
 mod ddl;
 mod diff;
@@ -19,7 +20,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
+use arrow::array::RecordBatch;
+use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_schemas::{Departure, RunNumber};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -49,6 +51,9 @@ pub struct Build<'a> {
     pub pending: Option<&'a Pending>,
     /// What the file is for.
     pub purpose: Purpose,
+    /// Shows the night of this date instead, from rows of the runs up to it, with the settings given here; nothing is pending
+    /// then, and the file is not for publishing.
+    pub as_of: Option<NaiveDate>,
     /// The store's enterprise.
     pub enterprise_id: &'a str,
     /// Thresholds of the views.
@@ -60,9 +65,10 @@ pub struct Build<'a> {
 /// What a file is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be renamed over `boxseat.duckdb`.
+    /// To be renamed over `boxseat.duckdb`: it shows the latest night.
     Publish,
-    /// To check a run that is not published, or to read another night: `rows_in_warehouse` stays NULL.
+    /// To check a run that is not published, or to read another night: it shows the pending run's, and `rows_in_warehouse`
+    /// stays NULL.
     Private,
 }
 
@@ -127,20 +133,34 @@ pub struct Built {
 /// One process builds in a store at a time (the store's lock); what a killed build left there is removed first.
 ///
 /// # Errors
-/// `Input` when no run is complete; `Io`, `Corrupt`, `Newer` of lake and disk.
+/// `Input` when no run is complete, or when there is no night of [`Build::as_of`]; `Io`, `Corrupt`, `Newer` of lake and disk.
 pub fn build(build: &Build<'_>) -> Result<Built> {
-    let runs = with_pending_complete(build)?;
-    let latest = latest_night(&runs).ok_or(Error::NoNight)?;
-    let night = Night {
-        run_number: latest.run_number,
-        snapshot_date: latest.snapshot_date,
-        now_at: latest.started_at,
-    };
     sweep(build.store)?;
+    let runs = with_pending_complete(build)?;
+    let shown = chosen::night(build, &runs)?;
+    let Some(pending) = build.pending.filter(|pending| pending.run_number != shown.run_number) else {
+        let runs = if shown.is_alone { chosen::up_to(&runs, shown.run_number) } else { runs };
+        return assemble(build, &runs, shown.night(), None);
+    };
+    // The file shows a later night than the run that is finished (it was begun late, or a clock was set back), but what the
+    // run's own night did with its seats follows from that night alone.
+    let own = Build { purpose: Purpose::Private, ..build.clone() };
+    let before = chosen::up_to(&runs, pending.run_number);
+    let night = chosen::night(&own, &runs)?.night();
+    let seat_usage = assemble(&own, &before, night, None)?.handover.map(|handover| handover.seat_usage);
+    assemble(build, &runs, shown.night(), seat_usage)
+}
+
+fn assemble(
+    build: &Build<'_>,
+    runs: &[SyncRun],
+    night: Night,
+    seat_usage: Option<RecordBatch>,
+) -> Result<Built> {
     let aside = Aside { path: build.store.join(format!("{ASIDE_PREFIX}{}.tmp", night.run_number)) };
     let spill = build.store.join(format!("{ASIDE_PREFIX}{}.spill", night.run_number));
     let connection = connection::create(&aside.path, &spill, build.resources)?;
-    let handover = Loader::new(&connection, build, &runs, night).fill(&current(&runs))?;
+    let handover = Loader::new(&connection, build, runs, night, seat_usage).fill(&current(runs))?;
     let is_for_nobody = build.purpose == Purpose::Private && build.pending.is_some();
     Ok(Built { connection, aside, night, handover, is_for_nobody })
 }

@@ -27,8 +27,8 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Commits the pending run's rows of a table that only the build could work out: `users_history`, `user_changes` or
-    /// `run_rows`, whatever night the file shows. Rows that an earlier attempt committed stay, as with [`Lake::commit`].
+    /// Commits the pending run's rows of a table that only the build could work out: `users_history`, `user_changes`,
+    /// `seat_usage_daily` or `run_rows`, whatever night the file shows. Rows that an earlier attempt committed stay, as with [`Lake::commit`].
     ///
     /// # Errors
     /// As [`Lake::commit`]; [`crate::ErrorKind::Bug`] when nothing was pending, or for another table.

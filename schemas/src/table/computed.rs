@@ -5,7 +5,7 @@ use super::{Kind, Layout, Table, column};
 /// The thresholds and the moment every view counts from.
 pub static REPORT_SETTINGS: Table = Table {
     name: "report_settings",
-    layout: Layout::Computed,
+    layout: Layout::Given,
     key: &[],
     comment: "One row: the night's now and the thresholds the views use; no view asks the clock.",
     columns: &[
@@ -33,6 +33,18 @@ pub static REPORT_SETTINGS: Table = Table {
             Kind::BigInt,
             "API calls a month that the contract allows; NULL when it is not configured.",
         ),
+        column(
+            "returned_grace_days",
+            Kind::Integer,
+            "Days after a return or reactivation in which nobody is judged.",
+        )
+        .required(),
+        column(
+            "contract_version",
+            Kind::Integer,
+            "Version of the contract of these tables: within one, columns and tables are only ever added.",
+        )
+        .required(),
     ],
 };
 
@@ -53,7 +65,7 @@ pub static ACCOUNTS: Table = Table {
         column("is_restricted", Kind::Bool, "Whether Box's status forbids deleting, editing or uploading.")
             .required(),
         column("deprovision_reason", Kind::Text, "Why an account is gone: deleted or left_enterprise; NULL when not known, and for listed users."),
-        column("seat_kind", Kind::Text, "managed_user, app_user, service_account or system.").required(),
+        column("seat_kind", Kind::Text, "managed_user, app_user, service_account, system, or likely_machine (a managed user that makes tokens and never signs in; only where [sync] activity_events reads such events).").required(),
         column(
             "consumes_seat",
             Kind::Bool,
@@ -63,7 +75,7 @@ pub static ACCOUNTS: Table = Table {
         column(
             "seat_state",
             Kind::Text,
-            "What the seat does: suspended, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
+            "What the seat does: suspended, paused, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
         ),
         column("created_at", Kind::Timestamp, "When Box created the account."),
         column("first_seen_at", Kind::Timestamp, "First night it was listed; in the store's first night, everybody."),
@@ -91,17 +103,17 @@ pub static ACCOUNTS: Table = Table {
         column(
             "last_activity_at",
             Kind::Timestamp,
-            "Newest evidence of any source; NULL until further sources are read.",
+            "Newest evidence of any source: LOGIN, activity_daily (the end of the day, or now), imported_evidence; NULL is none seen, which is not never.",
         ),
         column(
             "last_activity_source",
             Kind::Text,
-            "Which source that was; NULL until further sources are read.",
+            "Which source that was: LOGIN or another event type, or the imported report (user_details, user_engagement).",
         ),
         column(
             "proven_idle_days",
             Kind::Integer,
-            "Whole days without evidence that coverage proves, from the latest of last login, start of coverage, creation, first sight after the store's first night, return and reactivation; NULL when it proves nothing, and for who is gone. The only column to judge by.",
+            "Whole days without evidence that coverage proves, from the latest of last evidence, start of coverage, creation, first sight after the store's first night, return, reactivation and end of leave; NULL when it proves nothing, and for who is gone. The only column to judge by.",
         ),
         column(
             "login_coverage_from",
@@ -116,7 +128,7 @@ pub static ACCOUNTS: Table = Table {
         )
         .required(),
         column("inactivity_band_order", Kind::Integer, "Sort order of the band.").required(),
-        column("on_leave_until", Kind::Date, "End of leave; NULL until leave lists are read."),
+        column("on_leave_until", Kind::Date, "Last day of the leave that holds on the night; NULL for who is not on leave, and when no end is known."),
         column("group_count", Kind::BigInt, "Groups the user is in.").required(),
         column("alias_count", Kind::BigInt, "Email aliases the user has.").required(),
         column("space_used_bytes", Kind::BigInt, "Storage used in bytes."),
@@ -126,8 +138,8 @@ pub static ACCOUNTS: Table = Table {
             Kind::Timestamp,
             "When memberships were last truly read; NULL = never.",
         ),
-        column("licence_plan", Kind::Text, "Licence plan; NULL until terms are configured."),
-        column("monthly_cost", Kind::Money, "Cost of the seat per month; NULL until terms are configured."),
+        column("licence_plan", Kind::Text, "Plan of the first licence terms in force that match; NULL without a seat or terms."),
+        column("monthly_cost", Kind::Money, "What the seat costs a month by those terms; NULL without."),
         column("currency", Kind::Text, "Currency of monthly_cost."),
     ],
 };
@@ -143,7 +155,7 @@ pub static LICENCE_SUMMARY: Table = Table {
         column(
             "seat_state",
             Kind::Text,
-            "suspended, used, too_new, idle, never_since_created, no_login_seen or unknown.",
+            "suspended, paused, used, too_new, idle, never_since_created, no_login_seen or unknown.",
         )
         .required(),
         column("seat_state_order", Kind::Integer, "Sort order.").required(),
@@ -151,6 +163,18 @@ pub static LICENCE_SUMMARY: Table = Table {
         column("seats_percent", Kind::Percent, "Share of all assigned seats, in percent."),
         column("seats_assigned_count", Kind::BigInt, "All assigned seats, repeated on every row.").required(),
         column("meaning", Kind::Text, "The state in a sentence.").required(),
+        column(
+            "monthly_cost",
+            Kind::Money,
+            "What the seats in this state cost a month; NULL when none of them has licence terms.",
+        ),
+        column("currency", Kind::Text, "Currency of monthly_cost; NULL without terms."),
+        column(
+            "is_waste",
+            Kind::Bool,
+            "Whether that cost counts as waste: suspended, idle, never_since_created and no_login_seen.",
+        )
+        .required(),
     ],
 };
 

@@ -6,10 +6,13 @@
 
 mod computed;
 mod events;
+mod evidence;
 mod history;
 mod night;
 mod rows;
 mod runs;
+mod seats;
+mod views;
 
 use std::sync::Arc;
 
@@ -17,12 +20,19 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 pub use computed::{ACCOUNTS, API_USAGE_MONTHLY, LICENCE_SUMMARY, REPORT_SETTINGS};
 pub use events::{ADMIN_EVENTS, EVENT_COVERAGE, EVENTS, LOGIN_EVENTS};
+pub use evidence::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS};
 pub use history::{USER_CHANGES, USERS_HISTORY, tracked};
 pub use night::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, USERS};
 pub use rows::Rows;
-pub use runs::{REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS};
+pub use runs::{DATA_CHECKS, REJECTS, RUN_CALLS, RUN_ROWS, SYNC_RUNS};
+pub use seats::{LICENCE_TERMS, RECLAIM_CANDIDATES, SEAT_ACTIONS, SEAT_USAGE_DAILY};
+pub use views::{
+    ACCESS_REVIEW, ACCOUNT_TRACKING_CODES, DORMANT_ADMINS, GROUP_HEALTH, IDLE_ACCOUNTS, RECLAIMABLE_SEATS,
+    SUSPENDED_SEATS,
+};
 
-/// Tables of the lake, in the order a run commits them; from [`USERS_HISTORY`] on they need the ones before.
+/// Tables of the lake, in the order a run commits them; from [`USERS_HISTORY`] to [`RUN_ROWS`] they need a build of the ones
+/// before, and [`SEAT_ACTIONS`] no run commits. What no run has had rows for yet is not there, and is read as empty.
 pub const LAKE: &[&Table] = &[
     &USERS,
     &GROUPS,
@@ -30,18 +40,25 @@ pub const LAKE: &[&Table] = &[
     &EMAIL_ALIASES,
     &EVENTS,
     &EVENT_COVERAGE,
+    &ACTIVITY_DAILY,
+    &IMPORTED_EVIDENCE,
+    &LEAVE_PERIODS,
     &RUN_CALLS,
     &REJECTS,
     &USERS_HISTORY,
     &USER_CHANGES,
+    &SEAT_USAGE_DAILY,
     &RUN_ROWS,
     &SYNC_RUNS,
+    &SEAT_ACTIONS,
 ];
 
 /// Tables and views of the DuckDB file, in the order they are built: a run's row in [`SYNC_RUNS`] counts what [`USER_CHANGES`]
-/// found.
+/// found, and [`SEAT_USAGE_DAILY`] what [`ACCOUNTS`] says.
 pub const WAREHOUSE: &[&Table] = &[
     &REPORT_SETTINGS,
+    &LICENCE_TERMS,
+    &RECLAIM_CANDIDATES,
     &USERS,
     &GROUPS,
     &MEMBERSHIPS,
@@ -49,16 +66,33 @@ pub const WAREHOUSE: &[&Table] = &[
     &LOGIN_EVENTS,
     &ADMIN_EVENTS,
     &EVENT_COVERAGE,
+    &ACTIVITY_DAILY,
+    &IMPORTED_EVIDENCE,
+    &LEAVE_PERIODS,
     &RUN_CALLS,
     &REJECTS,
     &USERS_HISTORY,
     &USER_CHANGES,
     &RUN_ROWS,
     &SYNC_RUNS,
+    &SEAT_ACTIONS,
     &ACCOUNTS,
+    &SEAT_USAGE_DAILY,
     &LICENCE_SUMMARY,
+    &IDLE_ACCOUNTS,
+    &SUSPENDED_SEATS,
+    &RECLAIMABLE_SEATS,
+    &ACCESS_REVIEW,
+    &DORMANT_ADMINS,
+    &GROUP_HEALTH,
+    &ACCOUNT_TRACKING_CODES,
     &API_USAGE_MONTHLY,
+    &DATA_CHECKS,
 ];
+
+/// Version of the contract: `report_settings.contract_version`, and in `boxseat schema`. Within one version tables and columns
+/// are only ever added; `schemas/contract/` has what each version promises, and a test keeps to it.
+pub const CONTRACT_VERSION: i32 = 1;
 
 /// A table or view: what a row is, and what each column means.
 #[derive(Debug)]
@@ -85,6 +119,13 @@ pub enum Layout {
     /// Lake: as [`Layout::Append`], but the rows tell a run from its base. Warehouse: rows of the runs of the night's
     /// [chain](crate::run::chain).
     Chain,
+    /// Lake: as [`Layout::Append`], but a later run may count anew what an earlier one did. Warehouse: what
+    /// `schemas/warehouse/<name>.sql` leaves of the rows of current runs.
+    Recounted,
+    /// Lake: as [`Layout::Append`], one row a run. Warehouse: of each date, the row of its [night](crate::run::nights).
+    PerNight,
+    /// Lake: appended by commands between the runs. Warehouse: every row, whatever became of the run it names.
+    Journal,
     /// Lake: appended, partitioned by `event_month`.
     Events,
     /// Warehouse only: loaded from the lake's `events`, LOGIN alone or everything else.
@@ -92,6 +133,8 @@ pub enum Layout {
         /// Whether LOGIN events are kept or left out.
         logins: bool,
     },
+    /// Warehouse only: rows that come from the configuration, or that the build itself knows.
+    Given,
     /// Warehouse only: a table computed by `schemas/warehouse/<name>.sql`.
     Computed,
     /// Warehouse only: a view defined by `schemas/warehouse/<name>.sql`.
@@ -176,7 +219,7 @@ impl Table {
             Layout::Events => Some(EVENT_MONTH),
             _ => None,
         };
-        [ENTERPRISE_ID, RUN_NUMBER].into_iter().chain(partition).collect()
+        [ENTERPRISE_ID, RUN_NUMBER_COLUMN].into_iter().chain(partition).collect()
     }
 }
 
@@ -250,7 +293,9 @@ const fn column(name: &'static str, kind: Kind, comment: &'static str) -> Column
 
 const ENTERPRISE_ID: Column =
     column("enterprise_id", Kind::Text, "The Box enterprise this store is bound to.").required();
-const RUN_NUMBER: Column =
+/// The store's own column that every row of the lake has.
+pub static RUN_NUMBER: Column = RUN_NUMBER_COLUMN;
+const RUN_NUMBER_COLUMN: Column =
     column("run_number", Kind::BigInt, "The run that wrote the row; readers keep rows of current runs only.")
         .required();
 const SNAPSHOT_DATE: Column =

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::{Kind, name_value_fields};
+use crate::Money;
 
 /// Collects rows for one schema and turns them into a [`RecordBatch`].
 ///
@@ -68,6 +69,8 @@ impl Rows {
         time, Timestamp, DateTime<Utc>, |v: DateTime<Utc>| v.timestamp_micros());
     writer!(/// Writes a UTC day.
         date, Date, NaiveDate, |v: NaiveDate| v.num_days_from_ce() - UNIX_EPOCH_DAYS_FROM_CE);
+    writer!(/// Writes an amount of money.
+        money, Money, Money, |v: Money| i128::from(v.ten_thousandths()));
 
     /// Writes names with values; `None` is NULL, which differs from none.
     pub fn name_values<'a>(

@@ -122,3 +122,19 @@ pub static REJECTS: Table = Table {
         .required(),
     ],
 };
+
+/// What the checks of this publish found.
+pub static DATA_CHECKS: Table = Table {
+    name: "data_checks",
+    layout: Layout::Given,
+    key: &["check_name", "table_name"],
+    comment: "One row per check made before this file was published. An error with failing rows would have kept the old night, so only warnings have any.",
+    columns: &[
+        column("check_name", Kind::Text, "What was checked.").required(),
+        column("table_name", Kind::Text, "Of which table or view.").required(),
+        column("severity", Kind::Text, "error (such a night is not published) or warn (it is, and says so).")
+            .required(),
+        column("failing_rows_count", Kind::BigInt, "Rows that should not be so; 0 = passed.").required(),
+        column("example", Kind::Text, "One of them; NULL when it passed."),
+    ],
+};

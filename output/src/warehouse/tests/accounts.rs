@@ -147,6 +147,7 @@ fn every_band_inside_full_coverage() {
             "never_since_created|2|11.11|18",
             "no_login_seen|2|11.11|18",
             "suspended|1|5.56|18",
+            "paused|0|0.0|18",
             "unknown|0|0.0|18",
         ]
     );

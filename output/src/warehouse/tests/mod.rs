@@ -8,8 +8,10 @@ mod usage;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use boxseat_schemas::run::RunStatus;
-use boxseat_schemas::table::{LAKE, RUN_ROWS, SYNC_RUNS, Table, USER_CHANGES, USERS_HISTORY};
+use boxseat_schemas::run::{RunStatus, latest_night};
+use boxseat_schemas::table::{
+    LAKE, RUN_ROWS, SEAT_ACTIONS, SEAT_USAGE_DAILY, SYNC_RUNS, Table, USER_CHANGES, USERS_HISTORY,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,7 +24,7 @@ use boxseat_schemas::DepartureReason;
 pub(super) const DATE: &str = "2026-03-02";
 
 /// What only a build can work out.
-pub(super) const WORKED_OUT: [&Table; 3] = [&USERS_HISTORY, &USER_CHANGES, &RUN_ROWS];
+pub(super) const WORKED_OUT: [&Table; 4] = [&USERS_HISTORY, &USER_CHANGES, &SEAT_USAGE_DAILY, &RUN_ROWS];
 
 /// A store with a lake and one night of hand-made rows.
 pub(super) struct Store {
@@ -42,6 +44,9 @@ pub(super) struct Rows {
     pub(super) events: Vec<Value>,
     pub(super) coverage: Vec<Value>,
     pub(super) calls: Vec<Value>,
+    pub(super) activity: Vec<Value>,
+    pub(super) imported: Vec<Value>,
+    pub(super) leave: Vec<Value>,
 }
 
 impl Rows {
@@ -61,6 +66,9 @@ impl Rows {
             "events" => &self.events,
             "event_coverage" => &self.coverage,
             "run_calls" => &self.calls,
+            "activity_daily" => &self.activity,
+            "imported_evidence" => &self.imported,
+            "leave_periods" => &self.leave,
             _ => &[],
         }
     }
@@ -90,8 +98,12 @@ impl Store {
 
     pub(super) fn commit_run(&mut self, run: SyncRun, night: &Rows) -> Pending {
         let mut tables = Vec::new();
-        for table in LAKE.iter().filter(|table| !is_worked_out(table) && table.name != SYNC_RUNS.name) {
+        for table in LAKE.iter().filter(|table| is_loaded(table)) {
             let objects = night.of(table);
+            // What is committed only when there is something is not there in most stores.
+            if objects.is_empty() && INPUTS.contains(&table.name) {
+                continue;
+            }
             let committed =
                 self.lake.commit(table, run.run_number, &mut once(rows(table, &run, objects))).unwrap();
             let counted = TableRows {
@@ -118,6 +130,7 @@ impl Store {
             runs: &self.runs,
             pending,
             purpose,
+            as_of: None,
             enterprise_id: ENTERPRISE,
             settings: &self.settings,
             resources: &Resources::default(),
@@ -158,9 +171,11 @@ impl Store {
     }
 }
 
-fn is_worked_out(table: &Table) -> bool {
-    WORKED_OUT.iter().any(|worked_out| worked_out.name == table.name)
+fn is_loaded(table: &Table) -> bool {
+    !WORKED_OUT.iter().chain(&[&SYNC_RUNS, &SEAT_ACTIONS]).any(|other| other.name == table.name)
 }
+
+const INPUTS: [&str; 3] = ["activity_daily", "imported_evidence", "leave_periods"];
 
 fn lines(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("-");

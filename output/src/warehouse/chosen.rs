@@ -1,0 +1,80 @@
+//! Which night a file shows, and which runs it is made of.
+
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{SyncRun, chain, latest_night, nights};
+use boxseat_schemas::table::USERS;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{Build, Night, Purpose};
+use crate::lake::Lake;
+use crate::{Error, Result};
+
+/// The night to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen {
+    pub(super) run_number: RunNumber,
+    snapshot_date: NaiveDate,
+    started_at: DateTime<Utc>,
+    /// Whether runs after it have no say.
+    pub(super) is_alone: bool,
+}
+
+impl Chosen {
+    fn of(run: &SyncRun, is_alone: bool) -> Self {
+        let SyncRun { run_number, snapshot_date, started_at, .. } = *run;
+        Self { run_number, snapshot_date, started_at, is_alone }
+    }
+
+    pub(super) fn night(self) -> Night {
+        Night { run_number: self.run_number, snapshot_date: self.snapshot_date, now_at: self.started_at }
+    }
+}
+
+/// Chooses among the runs, the pending one counted as complete.
+pub(super) fn night(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
+    match (build.as_of, build.pending, build.purpose) {
+        (Some(date), None, Purpose::Private) => as_of(build.lake, runs, date),
+        (Some(date), ..) => Err(Error::Bug(format!(
+            "the night of {date} was asked for to be published, or with a run pending"
+        ))),
+        (None, Some(pending), Purpose::Private) => {
+            let own = runs.iter().find(|run| run.run_number == pending.run_number);
+            own.map(|run| Chosen::of(run, true))
+                .ok_or_else(|| Error::Bug(format!("run {} has no row", pending.run_number)))
+        }
+        (None, ..) => latest_night(runs).map(|run| Chosen::of(run, false)).ok_or(Error::NoNight),
+    }
+}
+
+/// The night of a date, if the lake still has its people: retention keeps its run's row when it removes the night.
+fn as_of(lake: &Lake, runs: &[SyncRun], date: NaiveDate) -> Result<Chosen> {
+    let mut nights = nights(runs);
+    nights.sort_by_key(|run| ((run.snapshot_date - date).abs(), run.snapshot_date));
+    let mut is_removed = false;
+    for run in nights {
+        let is_asked_for = run.snapshot_date == date;
+        if !has_people(lake, run.run_number)? {
+            is_removed |= is_asked_for;
+        } else if is_asked_for {
+            return Ok(Chosen::of(run, true));
+        } else {
+            return Err(Error::NoSuchNight { date, is_removed, nearest: Some(run.snapshot_date) });
+        }
+    }
+    Err(Error::NoSuchNight { date, is_removed, nearest: None })
+}
+
+fn has_people(lake: &Lake, run: RunNumber) -> Result<bool> {
+    Ok(lake.scan(&USERS, &[run], Some(&["run_number"]))?.next().transpose()?.is_some())
+}
+
+/// The runs that had started when the run `last` did: what anybody could know that night. Those it was compared with stay in
+/// any case, should a clock have been set back between them.
+pub(super) fn up_to(runs: &[SyncRun], last: RunNumber) -> Vec<SyncRun> {
+    let compared_with = chain(runs, last);
+    let started_at = runs.iter().find(|run| run.run_number == last).map(|run| run.started_at);
+    let is_known = |run: &&SyncRun| {
+        started_at.is_some_and(|at| run.started_at <= at) || compared_with.contains(&run.run_number)
+    };
+    runs.iter().filter(is_known).cloned().collect()
+}

@@ -1,0 +1,65 @@
+//! Amounts of money: exact decimals, never floating point.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An amount in ten-thousandths of its currency's unit, as DECIMAL(18,4) holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Money(i64);
+
+impl Money {
+    /// The amount in ten-thousandths.
+    pub fn ten_thousandths(self) -> i64 {
+        self.0
+    }
+}
+
+impl FromStr for Money {
+    type Err = String;
+
+    /// Reads `35`, `35.00` or `0.3125`: digits, a point, at most four decimals. No sign, no thousands separators, no
+    /// exponent: what somebody meant by them would be a guess.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("{text:?} is not an amount such as 35.00, with at most {DECIMALS} decimals");
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_digits(whole) || !is_digits(decimals) || decimals.len() > DECIMALS {
+            return Err(refused());
+        }
+        let scaled: i64 = format!("{whole}{decimals:0<DECIMALS$}").parse().map_err(|_| refused())?;
+        // DECIMAL(18,4) has fourteen digits before the point.
+        if scaled >= 1_000_000_000_000_000_000 { Err(refused()) } else { Ok(Self(scaled)) }
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:0DECIMALS$}", self.0 / 10_000, self.0 % 10_000)
+    }
+}
+
+const DECIMALS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact() {
+        for (text, shown) in [
+            ("35", "35.0000"),
+            ("35.00", "35.0000"),
+            ("0.3125", "0.3125"),
+            ("00012.5", "12.5000"),
+            // As a double it would be 99999999999999.98.
+            ("99999999999999.9999", "99999999999999.9999"),
+        ] {
+            assert_eq!(text.parse::<Money>().unwrap().to_string(), shown);
+        }
+        for text in
+            ["", "-1", "+1", "1e3", "1,50", "1.", ".5", "0.00001", "1.2.3", "100000000000000", "NaN", "３"]
+        {
+            assert!(text.parse::<Money>().unwrap_err().contains("is not an amount"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+-- Question: who is suspended and still takes a seat?
+-- Grain:    one row per suspended account with a seat.
+-- Columns:  snapshot_date, user_id, login, name, role, suspended_since, suspended_days, is_at_least, last_login_at,
+--           last_activity_at, group_count, space_used_bytes, licence_plan, monthly_cost, currency.
+--
+-- Reads accounts, users_history and report_settings.
+
+SELECT
+    settings.snapshot_date,
+    accounts.user_id,
+    accounts.login,
+    accounts.name,
+    accounts.role,
+    accounts.suspended_since,
+    CAST(
+        greatest(0, (epoch_us(settings.now_at) - epoch_us(accounts.suspended_since)) // 86400000000) AS INTEGER
+    ) AS suspended_days,
+    -- Who was suspended in the store's first night had been so for nobody knows how long.
+    coalesce(accounts.suspended_since <= beginning.first_night_at, TRUE) AS is_at_least,
+    accounts.last_login_at,
+    accounts.last_activity_at,
+    accounts.group_count,
+    accounts.space_used_bytes,
+    accounts.licence_plan,
+    accounts.monthly_cost,
+    accounts.currency
+FROM accounts
+CROSS JOIN report_settings AS settings
+CROSS JOIN (SELECT min(valid_from) AS first_night_at FROM users_history) AS beginning
+WHERE accounts.consumes_seat AND accounts.account_status = 'suspended'
+ORDER BY suspended_days DESC, accounts.user_id
