@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Run SQL against the published night, read-only
     Query(QueryArgs),
+    /// Take in evidence of use from a report of Box's admin console (User Details or User Engagement)
+    Import(ImportArgs),
     /// Say whether boxseat could run here tonight: configuration, credentials, scopes, clock, disk
     Check(CheckArgs),
     /// Say whether last night can be trusted: raw pages, lake and file against each other
@@ -139,6 +141,16 @@ pub(crate) struct QueryArgs {
     /// Write the rows to this Parquet file instead of printing them
     #[arg(long, value_name = "FILE.parquet")]
     pub(crate) save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The report, as CSV
+    pub(crate) file: PathBuf,
+    /// Time zone of whoever ran the report, such as Europe/Berlin: a User Details report is in local time and does not say
+    /// whose. Without it each time counts as late as it can be anywhere
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<chrono_tz::Tz>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod config;
 mod error;
+mod evidence;
 mod ledger;
 mod printer;
 mod store;
@@ -52,6 +53,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Publish(args) => commands::publish::run(&global, &args, printer),
         Command::Status(args) => commands::status::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),
+        Command::Import(args) => commands::import::run(&global, &args, printer),
         Command::Schema(args) => commands::schema::run(&args, printer),
         Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),

@@ -33,6 +33,7 @@ pub(crate) fn reservation(number: u64, date: &str) -> Reservation {
         window_to_at: started_at - chrono::TimeDelta::minutes(15),
         event_types: boxseat_schemas::event_types::all(),
         event_slices: 1,
+        activity: None,
         base_run_number: None,
         replaces_run_number: None,
         store_id: Uuid::from_u128(7),

@@ -37,6 +37,9 @@ pub struct Reservation {
     pub event_types: Vec<String>,
     /// Into how many walks, side by side, the event window is split.
     pub event_slices: u32,
+    /// What else is read as evidence of use; `None` when nothing is configured.
+    #[serde(default)]
+    pub activity: Option<ActivityWindow>,
     /// The run it carries forward from and is compared with.
     pub base_run_number: Option<RunNumber>,
     /// The run it takes the place of.
@@ -49,10 +52,25 @@ pub struct Reservation {
     pub version: String,
 }
 
+/// Event types of `[sync] activity_events` and the time they are read for, in a walk of its own beside the window's slices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityWindow {
+    /// The types.
+    pub event_types: Vec<String>,
+    /// A UTC midnight, so that every day but the last is counted whole; the end is that of the event window.
+    pub from_at: DateTime<Utc>,
+}
+
 /// The [`Reservation`] format this version writes and reads.
 pub const RESERVATION_FORMAT: u32 = 1;
 
 impl Reservation {
+    /// The number of the walk for [`Reservation::activity`]: the one after the window's slices.
+    pub fn activity_slice(&self) -> u32 {
+        self.event_slices.max(1)
+    }
+
     /// The event window cut into `event_slices` adjoining spans of whole seconds, oldest first.
     pub fn slices(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let (from, to) = (self.window_from_at.timestamp(), self.window_to_at.timestamp());
@@ -355,6 +373,7 @@ mod tests {
             window_to_at: at("2026-03-02T01:45:00Z"),
             event_types: crate::event_types::all(),
             event_slices: 3,
+            activity: None,
             base_run_number: None,
             replaces_run_number: None,
             store_id: Uuid::from_u128(7),

@@ -81,7 +81,12 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
     };
     let now = config.now;
     let clock: Clock = Arc::new(move || now);
-    let mut walks = Walks::new(Brief { slices: Vec::new(), event_types: Vec::new(), bound_enterprise: None });
+    let mut walks = Walks::new(Brief {
+        slices: Vec::new(),
+        event_types: Vec::new(),
+        activity: None,
+        bound_enterprise: None,
+    });
     let spool = SpoolWriter::create(SpoolDir::of(&bench.new_directory("client")?, 1), 1)?;
     let reader = BoxReader::new(
         &settings,

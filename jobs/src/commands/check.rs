@@ -18,6 +18,7 @@ use crate::cli::{CheckArgs, Global};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
 use crate::error::{CommandError, USAGE};
+use crate::evidence::LeaveList;
 use crate::ledger::Month;
 use crate::printer::Printer;
 use crate::store::{Lock, Store};
@@ -30,6 +31,12 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     settings.refuse_rehearsal_against_box()?;
     let mut findings = Findings::default();
     findings.pass("configuration", "every key is known".to_owned());
+    if let Some(leave_file) = &settings.leave_file {
+        match LeaveList::read(leave_file) {
+            Ok(list) => findings.pass("leave list", format!("{} leaves", list.user_ids().count())),
+            Err(e) => findings.fail("leave list", e.lines().join(": "), &e.hints().join("; ")),
+        }
+    }
     let store = store(&settings, &mut findings);
     disk(&settings.store, &mut findings);
     match credentials() {

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 mod findings;
+pub(crate) mod import;
 mod plan;
 pub(crate) mod publish;
 pub(crate) mod query;

@@ -19,7 +19,7 @@ use crate::sync::{Ended, Night, Outcome};
 use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
+    let settings = Settings::load(global)?.with_leave_list()?;
     settings.refuse_rehearsal_against_box()?;
     match night(global, &settings, credentials()?, args).await? {
         Ended::Night(outcome) => {

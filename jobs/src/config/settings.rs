@@ -9,6 +9,7 @@ use boxseat_output::warehouse::Resources;
 use boxseat_pipeline::client::ClientSettings;
 use boxseat_pipeline::normalise::Privacy;
 use boxseat_pipeline::plan::PlanSettings;
+use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use url::Url;
@@ -16,6 +17,7 @@ use url::Url;
 use super::file::{self, File};
 use crate::cli::Global;
 use crate::error::CommandError;
+use crate::evidence::LeaveList;
 
 /// Everything the commands need to know.
 #[derive(Debug, Clone)]
@@ -48,6 +50,12 @@ pub(crate) struct Settings {
     pub(crate) nights_daily: TimeDelta,
     /// Days without events that are holidays and no holes.
     pub(crate) quiet_dates: Vec<NaiveDate>,
+    /// Event types read as evidence of use.
+    pub(crate) activity_events: Vec<String>,
+    /// Where the list of people on leave is.
+    pub(crate) leave_file: Option<PathBuf>,
+    /// That list; only for commands that ask for it, see [`Settings::with_leave_list`].
+    pub(crate) leave_list: Option<LeaveList>,
     /// Thresholds that travel into the warehouse.
     pub(crate) report: ReportSettings,
     /// What of an event may be kept.
@@ -151,6 +159,9 @@ impl Settings {
             events_kept: days(file.retention.events_days),
             nights_daily: days(file.retention.nights_daily_days),
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
+            activity_events: activity_events(&file.sync.activity_events)?,
+            leave_file: file.idle.leave_file.clone(),
+            leave_list: None,
             report: ReportSettings {
                 idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
                 new_user_grace_days: small("[idle] new_user_grace_days", file.idle.new_user_grace_days)?,
@@ -165,6 +176,15 @@ impl Settings {
             resources: Resources::default(),
             rehearsed_now: global.now,
         })
+    }
+
+    /// Reads the leave list, for commands that judge by it.
+    ///
+    /// # Errors
+    /// Exit 2 when it cannot be read: people on leave would look idle.
+    pub(crate) fn with_leave_list(self) -> Result<Self, CommandError> {
+        let leave_list = self.leave_file.as_deref().map(LeaveList::read).transpose()?;
+        Ok(Self { leave_list, ..self })
     }
 
     /// Refuses `--now` unless Box is a stand-in on this machine.
@@ -184,9 +204,7 @@ impl Settings {
 fn warn_about_keys_without_effect(file: &File) {
     let defaults = file::Idle::default();
     let idle = [
-        ("[sync] activity_events", !file.sync.activity_events.is_empty()),
         ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.returned_grace_days),
-        ("[idle] leave_file", file.idle.leave_file.is_some()),
         ("[[licence]]", !file.licence.is_empty()),
         ("[reclaim] policy", file.reclaim.policy.is_some()),
     ];
@@ -194,6 +212,34 @@ fn warn_about_keys_without_effect(file: &File) {
     if !keys.is_empty() {
         tracing::warn!("this version does nothing with {}", keys.join(", "));
     }
+}
+
+/// Event types that tell of use by the person who acts.
+fn activity_events(types: &[String]) -> Result<Vec<String>, CommandError> {
+    let mut kept = Vec::new();
+    for name in types {
+        let refused = match name.as_str() {
+            "FAILED_LOGIN" | "ADMIN_LOGIN" => Some("it tells what somebody else did or tried"),
+            name if event_types::all().iter().any(|read| read == name) => {
+                Some("it is read every night anyway")
+            }
+            name if name.is_empty()
+                || !name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') =>
+            {
+                Some("event types are written like DOWNLOAD")
+            }
+            _ => None,
+        };
+        if let Some(reason) = refused {
+            return Err(CommandError::usage(format!(
+                "[sync] activity_events: {name:?} cannot be one, {reason}"
+            )));
+        }
+        if !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    }
+    Ok(kept)
 }
 
 fn access(file: &File) -> Result<Access, CommandError> {

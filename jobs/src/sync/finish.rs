@@ -9,6 +9,7 @@ use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun};
 use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, USER_CHANGES, USERS_HISTORY};
 
+use super::evidence::digests;
 use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
@@ -74,7 +75,7 @@ pub(super) fn make_visible(
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
     let mut runs = store.lake().sync_runs()?;
-    let Loaded { row, tables, departures, commands } =
+    let Loaded { row, tables, departures, commands, imports } =
         load(store, settings, reservation, read_as, &runs, enterprise_id)?;
     let mut run = SyncRun { finished_at: clock().max(reservation.started_at), ..row };
     runs.push(run.clone());
@@ -94,6 +95,7 @@ pub(super) fn make_visible(
     // The visible moment has passed; from here a kill costs a publish, not a night.
     reach("visible");
     commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
+    imports.remove(&digests(store, &[run.run_number])?)?;
     Ok((Outcome { run, tables: pending.tables, published: None }, checked))
 }
 

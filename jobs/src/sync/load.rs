@@ -17,10 +17,12 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::base::LakeBase;
+use super::evidence::commit_evidence;
 use super::failpoint::reach;
 use crate::calls::Uncommitted;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::evidence::PendingImports;
 use crate::store::Store;
 
 /// What went into the lake.
@@ -33,6 +35,8 @@ pub(super) struct Loaded {
     pub(super) departures: Vec<Departure>,
     /// Calls of other commands that went along.
     pub(super) commands: Uncommitted,
+    /// Imported reports that went along.
+    pub(super) imports: PendingImports,
 }
 
 /// Commits the tables of `reservation` from the spool that was read as run `read_as`.
@@ -72,8 +76,12 @@ pub(super) fn load(
         let stage = &mut events.stage;
         (stage.late_events, std::mem::take(&mut stage.day_counts), std::mem::take(&mut stage.unread))
     };
+    let activity = night.activity()?;
+    totals.rejected += activity.tally.rejected;
+    let unread = [unread, activity.unread.clone()].concat();
     let coverage = night.coverage(&day_counts, &unread, &known, &settings.quiet_dates);
     commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
+    let imports = commit_evidence(store, settings, reservation, runs, &night, &activity, enterprise_id)?;
     let (calls, commands) = calls(store, &night, reservation, runs, enterprise_id)?;
     commit(store, &RUN_CALLS, number, calls.into_iter())?;
     if totals.rejected > 0 {
@@ -97,7 +105,7 @@ pub(super) fn load(
         rejects_count: big(totals.rejected),
         ..SyncRun::ended(reservation, RunStatus::Complete, reservation.started_at)
     };
-    Ok(Loaded { row, tables, departures, commands })
+    Ok(Loaded { row, tables, departures, commands, imports })
 }
 
 /// People whose absence from the listing proves nothing.

@@ -5,6 +5,7 @@
 //! ```
 
 mod base;
+mod evidence;
 mod failpoint;
 mod finish;
 mod load;
@@ -28,6 +29,7 @@ use crate::error::CommandError;
 use crate::store::Store;
 
 pub(crate) use base::LakeBase;
+pub(crate) use evidence::digests as imported_digests;
 pub(crate) use finish::{Outcome, publish_latest, root};
 pub(crate) use load::{known_events, ledger_ids};
 pub(crate) use replay::replay;

@@ -151,6 +151,7 @@ fn brief(reservation: &Reservation, bound_enterprise: Option<&str>) -> Brief {
     Brief {
         slices: reservation.slices(),
         event_types: reservation.event_types.clone(),
+        activity: reservation.activity.clone(),
         bound_enterprise: bound_enterprise.map(str::to_owned),
     }
 }

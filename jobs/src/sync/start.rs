@@ -6,9 +6,11 @@ use boxseat_pipeline::Clock;
 use boxseat_pipeline::guard::Refusal;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
-use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_night};
+use boxseat_schemas::run::{
+    ActivityWindow, RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_night,
+};
 use boxseat_schemas::table::RUN_ROWS;
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, SubsecRound, TimeDelta, Utc};
 use uuid::{Timestamp, Uuid};
 
 use super::failpoint::reach;
@@ -185,6 +187,7 @@ fn reserve(
         window_to_at,
         event_types: event_types::all(),
         event_slices: slices(window_to_at - window_from_at),
+        activity: activity(settings, base.map(|_| window_from_at), window_to_at),
         base_run_number: base.map(|base| base.run_number),
         replaces_run_number: None,
         store_id: store.id(),
@@ -195,6 +198,20 @@ fn reserve(
     store.lake().reserve(&reservation)?;
     reach("reserved");
     Ok(reservation)
+}
+
+/// What else is read as evidence of use: from the midnight before what the last night may have missed. A first night does not
+/// read back: half a year of downloads costs more calls than everything else together, and evidence of use only ever saves a
+/// seat.
+fn activity(
+    settings: &Settings,
+    missed_from: Option<DateTime<Utc>>,
+    window_to_at: DateTime<Utc>,
+) -> Option<ActivityWindow> {
+    let from = missed_from.unwrap_or(window_to_at - settings.overlap);
+    let from_at = from.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let event_types = settings.activity_events.clone();
+    (!event_types.is_empty()).then_some(ActivityWindow { event_types, from_at })
 }
 
 /// The number after every number ever reserved.

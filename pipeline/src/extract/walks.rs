@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use boxseat_schemas::box_api::{Enterprise, lenient};
 use boxseat_schemas::plan::{NightPlan, Which};
+use boxseat_schemas::run::ActivityWindow;
 use boxseat_schemas::spool::{Frame, Request};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -21,6 +22,8 @@ pub struct Brief {
     pub slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     /// Event types asked for.
     pub event_types: Vec<String>,
+    /// What else is read as evidence of use, from when on, in a walk of its own after the slices.
+    pub activity: Option<ActivityWindow>,
     /// The enterprise the store is bound to; `None` before its first sync.
     pub bound_enterprise: Option<String>,
 }
@@ -135,7 +138,8 @@ const EDGE: TimeDelta = TimeDelta::seconds(1);
 impl Walks {
     /// Nothing read yet: the first question is who we are.
     pub fn new(brief: Brief) -> Self {
-        let slices: Vec<_> = brief.slices.iter().map(|_| StreamWalk::default()).collect();
+        let walks = brief.slices.len() + usize::from(brief.activity.is_some());
+        let slices: Vec<_> = (0..walks).map(|_| StreamWalk::default()).collect();
         Self {
             queue: VecDeque::from([Request::Me]),
             caller: None,
@@ -444,15 +448,20 @@ impl Walks {
     /// The part of the admin log a question is about.
     pub fn event_query(&self, request: &Request) -> Option<EventQuery> {
         let Request::Events { slice, login_only, .. } = request else { return None };
-        let (from, to) = self.brief.slices[*slice as usize];
-        let last = *slice as usize + 1 == self.brief.slices.len();
+        let slices = &self.brief.slices;
+        let last = slices.last().expect("a window has a slice");
+        let (from, to, wanted) = match (slices.get(*slice as usize), &self.brief.activity) {
+            (Some(slice), _) => (slice.0, slice.1, &self.brief.event_types),
+            (None, Some(activity)) => (activity.from_at, last.1, &activity.event_types),
+            (None, None) => return None,
+        };
         let event_types = match login_only {
             true => vec![boxseat_schemas::event_types::LOGIN.to_owned()],
-            false => self.brief.event_types.clone(),
+            false => wanted.clone(),
         };
         Some(EventQuery {
             created_after: from - EDGE,
-            created_before: if last { to } else { to + EDGE },
+            created_before: if to == last.1 { to } else { to + EDGE },
             event_types,
         })
     }

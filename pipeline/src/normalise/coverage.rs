@@ -26,6 +26,8 @@ pub(super) struct Coverage<'a> {
     pub reservation: &'a Reservation,
     /// Per slice, whether Box refused the list of types and only LOGIN was read.
     pub login_only: &'a [bool],
+    /// Whether Box refused the types of [`Reservation::activity`].
+    pub activity_refused: bool,
     /// Events that could not be read.
     pub unread: &'a [UnreadEvent],
 }
@@ -57,11 +59,7 @@ impl Coverage<'_> {
                 if event_type != LOGIN && self.login_only.get(slice).copied().unwrap_or(false) {
                     continue;
                 }
-                let is_unread = |unread: &UnreadEvent| {
-                    unread.slice as usize == slice
-                        && unread.event_type.as_ref().is_none_or(|t| t == event_type)
-                };
-                if self.unread.iter().any(is_unread) {
+                if self.has_unread(slice, event_type) {
                     continue;
                 }
                 for (from, to) in without(*span, &holes) {
@@ -73,7 +71,20 @@ impl Coverage<'_> {
             }
             intervals.extend(proved.into_iter().map(|(from, to)| (event_type.clone(), from, to)));
         }
+        let (slice, to) = (self.reservation.activity_slice() as usize, self.reservation.window_to_at);
+        for activity in self.reservation.activity.iter().filter(|_| !self.activity_refused) {
+            for event_type in activity.event_types.iter().filter(|kind| !self.has_unread(slice, kind)) {
+                let spans = without((activity.from_at, to), &holes);
+                intervals.extend(spans.into_iter().map(|(from, to)| (event_type.clone(), from, to)));
+            }
+        }
         intervals
+    }
+
+    /// Whether an event of this type may be among those of the slice that could not be read.
+    fn has_unread(&self, slice: usize, event_type: &str) -> bool {
+        let may_be = |unread: &UnreadEvent| unread.event_type.as_ref().is_none_or(|kind| kind == event_type);
+        self.unread.iter().any(|unread| unread.slice as usize == slice && may_be(unread))
     }
 }
 
@@ -165,6 +176,7 @@ mod tests {
             window_to_at: at("2026-03-30T01:45:00Z"),
             event_types: vec!["LOGIN".into(), "NEW_USER".into()],
             event_slices,
+            activity: None,
             base_run_number: None,
             replaces_run_number: None,
             store_id: uuid::Uuid::nil(),
@@ -185,7 +197,8 @@ mod tests {
 
     fn logins(login_only: &[bool], counts: &DayCounts, quiet: &[NaiveDate]) -> Vec<(String, String)> {
         let reservation = reservation(3);
-        let coverage = Coverage { reservation: &reservation, login_only, unread: &[] };
+        let coverage =
+            Coverage { reservation: &reservation, login_only, activity_refused: false, unread: &[] };
         let intervals = coverage.intervals(counts, &DayCounts::new(), quiet);
         intervals
             .into_iter()
@@ -217,7 +230,12 @@ mod tests {
     #[test]
     fn types_that_box_refused_stay_uncovered_where_it_did() {
         let reservation = reservation(3);
-        let coverage = Coverage { reservation: &reservation, login_only: &[false, true, false], unread: &[] };
+        let coverage = Coverage {
+            reservation: &reservation,
+            login_only: &[false, true, false],
+            activity_refused: false,
+            unread: &[],
+        };
         let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
         let count = |wanted: &str| intervals.iter().filter(|i| i.0 == wanted).count();
         assert_eq!((count("LOGIN"), count("NEW_USER")), (1, 2));
@@ -228,7 +246,12 @@ mod tests {
         let reservation = reservation(3);
         let count = |event_type: Option<&str>, wanted: &str| {
             let unread = [UnreadEvent { slice: 1, event_type: event_type.map(str::to_owned) }];
-            let coverage = Coverage { reservation: &reservation, login_only: &[false; 3], unread: &unread };
+            let coverage = Coverage {
+                reservation: &reservation,
+                login_only: &[false; 3],
+                activity_refused: false,
+                unread: &unread,
+            };
             let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
             intervals.iter().filter(|interval| interval.0 == wanted).count()
         };

@@ -173,7 +173,7 @@ pub(crate) fn read_event<R>(raw: &str, take: impl FnOnce(&Event<'_>) -> R) -> Re
 }
 
 /// The type of an event of which nothing else need be readable.
-fn type_alone(raw: &str) -> Option<String> {
+pub(super) fn type_alone(raw: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct TypeAlone {
         event_type: String,

@@ -24,6 +24,9 @@ pub struct Index {
     slices: Vec<Vec<u64>>,
     login_only: Vec<bool>,
     events: Vec<u64>,
+    /// Pages of the walk after the slices, and whether Box refused its types.
+    activity: Vec<u64>,
+    activity_refused: bool,
     all: Vec<u64>,
     groups_read_at: Option<DateTime<Utc>>,
     /// Answers about single people, the last one each.
@@ -158,13 +161,16 @@ impl Index {
                     self.aliases_read_at.insert(user_id, at);
                 }
             }
-            Request::Events { slice, login_only, .. } => {
-                // A slice that this version's reservation does not know cannot be: the spool belongs to the reservation.
-                if let Some(pages) = self.slices.get_mut(*slice as usize) {
+            Request::Events { slice, login_only, .. } => match self.slices.get_mut(*slice as usize) {
+                Some(pages) => {
                     pages.push(offset);
                     self.login_only[*slice as usize] |= *login_only;
                 }
-            }
+                None => {
+                    self.activity.push(offset);
+                    self.activity_refused |= *login_only;
+                }
+            },
         }
     }
 
@@ -186,7 +192,14 @@ impl Index {
         }
         self.events = self.slices.iter().flatten().copied().collect();
         self.groups_read_at = self.groups.read_at;
-        let parts = [&self.users.pages, &self.groups.pages, &self.memberships, &self.aliases, &self.events];
+        let parts = [
+            &self.users.pages,
+            &self.groups.pages,
+            &self.memberships,
+            &self.aliases,
+            &self.events,
+            &self.activity,
+        ];
         self.all = parts.into_iter().flatten().copied().collect();
     }
 
@@ -210,6 +223,16 @@ impl Index {
     /// Slice by slice, oldest first: events are de-duplicated within a slice.
     pub(crate) fn events(&self) -> &[u64] {
         &self.events
+    }
+
+    /// What else was read as evidence of use.
+    pub(super) fn activity(&self) -> &[u64] {
+        &self.activity
+    }
+
+    /// Whether Box refused those types, so that the pages hold something else.
+    pub(super) fn is_activity_refused(&self) -> bool {
+        self.activity_refused
     }
 
     pub(super) fn all_pages(&self) -> &[u64] {

@@ -8,6 +8,7 @@
 //! what stays in memory are ids of what this night lists, and the event ids of one slice of the window. Each record is either
 //! a row, a duplicate, rejected or dropped, and [`Tally`] says how many went which way.
 
+mod activity;
 mod carry;
 mod coverage;
 mod events;
@@ -20,6 +21,7 @@ mod repair;
 mod stage;
 mod vanished;
 
+pub use activity::Activity;
 pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
 pub use coverage::{DayCounts, UnreadEvent, holes};
@@ -169,6 +171,14 @@ impl<'a> Normaliser<'a> {
         Batches::new(&self.spool, self.index.events(), stage)
     }
 
+    /// What the night's users did, by day; needs users first.
+    ///
+    /// # Errors
+    /// As [`Normaliser::users`].
+    pub fn activity(&self) -> Result<Activity, Error> {
+        Activity::read(self)
+    }
+
     /// The spans of the window proved gap-free, from the events just read; where an event could not be read, nothing is proved.
     pub fn coverage(
         &self,
@@ -178,8 +188,12 @@ impl<'a> Normaliser<'a> {
         quiet_dates: &[chrono::NaiveDate],
     ) -> RecordBatch {
         let mut rows = Rows::new(EVENT_COVERAGE.lake_schema());
-        let proved =
-            Coverage { reservation: self.reservation, login_only: self.index.login_only_slices(), unread };
+        let proved = Coverage {
+            reservation: self.reservation,
+            login_only: self.index.login_only_slices(),
+            activity_refused: self.index.is_activity_refused(),
+            unread,
+        };
         for (event_type, from, to) in proved.intervals(counts, &known.earlier_days, quiet_dates) {
             rows.text(Some(&event_type))
                 .time(Some(from))

@@ -1,0 +1,26 @@
+//! Evidence of use that Box's API does not give: reports of the admin console, and the list of people on leave.
+//!
+//! ```text
+//! boxseat import FILE ─▶ state/imports/<digest>.json ─┐
+//! [idle] leave_file ──────────────────────────────────┴─ the next run ─▶ imported_evidence, leave_periods
+//! ```
+
+mod imports;
+mod leave;
+mod moment;
+mod report;
+
+pub(crate) use imports::{Import, PendingImports};
+pub(crate) use leave::LeaveList;
+pub(crate) use report::Report;
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of a file, in hexadecimal: what tells whether it was taken in before.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,110 @@
+//! What tells of use besides LOGIN, into the lake: activity by day, imported reports, the leave list.
+//!
+//! A table gets a commit only when there are rows for it: most enterprises use none of this, and a table that is not there is
+//! read as empty. What an attempt that was killed had not committed is committed by the next, with whatever has come since.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use boxseat_pipeline::normalise::{Activity, Normaliser, with_column};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{Reservation, SyncRun, current};
+use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, Table};
+
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+
+use super::load::commit;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::evidence::{LeaveList, PendingImports};
+use crate::store::Store;
+
+/// Commits the evidence of a run; gives back the imports that went along.
+pub(super) fn commit_evidence(
+    store: &Store,
+    settings: &Settings,
+    reservation: &Reservation,
+    runs: &[SyncRun],
+    night: &Normaliser<'_>,
+    activity: &Activity,
+    enterprise_id: &str,
+) -> Result<PendingImports, CommandError> {
+    let number = reservation.run_number;
+    commit_rows(store, &ACTIVITY_DAILY, number, vec![activity.rows(night)])?;
+    if let Some(replaced) = reservation.replaces_run_number {
+        // What was taken in with the run it replaces would otherwise leave with it.
+        for table in [&IMPORTED_EVIDENCE, &LEAVE_PERIODS] {
+            commit_rows(store, table, number, taken_over(store, table, replaced, number)?)?;
+        }
+        return Ok(PendingImports::default());
+    }
+    let before: Vec<RunNumber> =
+        current(runs).into_iter().map(|run| run.run_number).filter(|run| *run != number).collect();
+    let imports = PendingImports::read(store.root(), &digests(store, &before)?)?;
+    commit_rows(store, &IMPORTED_EVIDENCE, number, vec![imports.rows(number.as_i64(), enterprise_id)])?;
+    let in_force = list_in_force(store, &before)?;
+    let list = match (&settings.leave_list, &in_force) {
+        (Some(list), _) => Some(list.clone()),
+        (None, Some(_)) => Some(LeaveList::of_nobody()),
+        (None, None) => None,
+    };
+    if let Some(list) = list.filter(|list| in_force.as_ref() != Some(&list.file_digest)) {
+        if settings.leave_list.is_none() {
+            tracing::warn!("no leave list is configured any more: nobody is on leave from this night on");
+        }
+        let rows = list.rows(reservation.started_at, number.as_i64(), enterprise_id);
+        commit_rows(store, &LEAVE_PERIODS, number, vec![rows])?;
+    }
+    Ok(imports)
+}
+
+/// The digests of reports whose evidence these runs committed.
+pub(crate) fn digests(store: &Store, runs: &[RunNumber]) -> Result<HashSet<String>, CommandError> {
+    let mut digests = HashSet::new();
+    for batch in store.lake().scan(&IMPORTED_EVIDENCE, runs, Some(&["file_digest"]))? {
+        digests.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    Ok(digests)
+}
+
+/// The digest of the newest leave list that was read.
+fn list_in_force(store: &Store, runs: &[RunNumber]) -> Result<Option<String>, CommandError> {
+    let mut newest: Option<(i64, String)> = None;
+    for batch in store.lake().scan(&LEAVE_PERIODS, runs, Some(&["imported_at", "file_digest"]))? {
+        let batch = batch?;
+        let (times, digests) =
+            (batch.column(0).as_primitive::<TimestampMicrosecondType>(), batch.column(1).as_string::<i32>());
+        for (at, digest) in times.values().iter().zip(digests.iter().flatten()) {
+            if newest.as_ref().is_none_or(|(newest_at, _)| at > newest_at) {
+                newest = Some((*at, digest.to_owned()));
+            }
+        }
+    }
+    Ok(newest.map(|(_, digest)| digest))
+}
+
+fn taken_over(
+    store: &Store,
+    table: &'static Table,
+    replaced: RunNumber,
+    number: RunNumber,
+) -> Result<Vec<RecordBatch>, CommandError> {
+    let rows = store.lake().scan(table, &[replaced], None)?;
+    rows.map(|batch| {
+        let batch = batch?;
+        let numbers = Int64Array::from(vec![number.as_i64(); batch.num_rows()]);
+        Ok(with_column(batch, "run_number", Arc::new(numbers)))
+    })
+    .collect()
+}
+
+fn commit_rows(
+    store: &Store,
+    table: &'static Table,
+    number: RunNumber,
+    rows: Vec<RecordBatch>,
+) -> Result<(), CommandError> {
+    let rows: Vec<RecordBatch> = rows.into_iter().filter(|batch| batch.num_rows() > 0).collect();
+    if rows.is_empty() { Ok(()) } else { commit(store, table, number, rows.into_iter()).map(drop) }
+}
