@@ -14,6 +14,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use url::Url;
 
 use super::file::{self, File};
+use super::licence;
 use crate::cli::Global;
 use crate::error::CommandError;
 
@@ -140,7 +141,7 @@ impl Settings {
                 login_window_days: small("[sync] login_window_days", file.sync.login_window_days)?,
                 monthly_calls: file.rate.monthly_calls.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX)),
                 service_accounts: file.idle.service_accounts.clone(),
-                licence: Vec::new(),
+                licence: licence::terms(&file.licence)?,
             },
             privacy: file.privacy,
             access: access(file)?,
@@ -164,12 +165,9 @@ impl Settings {
 
 /// Keys that are accepted because they are a contract with people's files, but do nothing yet: silence would be a lie.
 fn warn_about_keys_without_effect(file: &File) {
-    let defaults = file::Idle::default();
     let idle = [
         ("[sync] activity_events", !file.sync.activity_events.is_empty()),
-        ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.returned_grace_days),
         ("[idle] leave_file", file.idle.leave_file.is_some()),
-        ("[[licence]]", !file.licence.is_empty()),
         ("[retention] events_days", file.retention.events_days.is_some()),
         ("[retention] nights_daily_days", file.retention.nights_daily_days.is_some()),
         ("[reclaim] policy", file.reclaim.policy.is_some()),
