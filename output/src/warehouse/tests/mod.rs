@@ -4,6 +4,7 @@ mod accounts;
 mod chains;
 mod evidence;
 mod history;
+mod odd;
 mod publishing;
 mod seats;
 mod usage;
