@@ -2,6 +2,7 @@
 
 pub mod box_api;
 pub mod check;
+pub mod contract;
 pub mod departure;
 pub mod event_types;
 pub mod ids;
