@@ -95,6 +95,10 @@ bench: libduckdb ## Measure it in release mode, dlt beside it, and write bench/r
 doc: libduckdb ## Write the crates' pages; a broken link fails
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(features)
 
+.PHONY: contract
+contract: libduckdb ## Write down tables and columns that were added to the contract
+	BOXSEAT_CONTRACT=record $(CARGO) test --workspace $(features) --lib contract::
+
 .PHONY: ci
 ci: ## Install what is missing, then do what the server does
 	.ci/run

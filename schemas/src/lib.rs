@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod box_api;
+pub mod check;
+pub mod contract;
 pub mod departure;
 pub mod event_types;
 pub mod ids;

@@ -2,9 +2,19 @@
 -- Grain:    one row per user ever seen: those in `users`, and those whose newest version in users_history says they are gone.
 -- Columns:  those of the table `accounts`, in its order.
 --
--- Reads report_settings, users, memberships, email_aliases, login_events, event_coverage, users_history, user_changes,
--- sync_runs, and service_accounts (id_or_login): the configured accounts that are services, which the build puts beside
--- the file.
+-- Reads report_settings, users, memberships, email_aliases, login_events, activity_daily, imported_evidence, leave_periods,
+-- event_coverage, users_history, user_changes, sync_runs, and two relations that the build puts beside the file:
+-- service_accounts (id_or_login), the configured accounts that are services; and licence_rules (rule_order, rule_kind,
+-- rule_name, rule_value, plan_id, cost_per_seat_monthly, currency), the terms that hold on the night.
+--
+-- Nothing is claimed that proven_idle_days does not carry: who has not been watched for long enough (new, back, from leave,
+-- come from elsewhere, behind a gap) is too_new or unknown, whatever the band says.
+--
+-- A leave list forgets leaves that have ended, so every list ever read is kept. The newest one says who is on leave; a
+-- leave that only an older one has ended with its last day, or when a list was read that no longer had it, if that came
+-- first; one that was taken off before it began never was.
+--
+-- Activity is counted by UTC day: the last moment of the day stands for it, or now.
 --
 -- Days are whole 24 h back from report_settings.now_at, by epoch arithmetic: the session's time zone has no say.
 -- A moment after now (clocks differ) is 0 days ago.
@@ -15,6 +25,8 @@ WITH night AS (
         epoch_us(now_at) AS now_us,
         idle_after_days,
         new_user_grace_days,
+        returned_grace_days,
+        snapshot_date,
         CAST(86400000000 AS BIGINT) AS day_us,
         -- Coverage may end this long before the night: the settle time, and one night missed.
         CAST(172800000000 AS BIGINT) AS stale_after_us
@@ -69,6 +81,93 @@ logins AS (
         count(*) FILTER (WHERE epoch_us(created_at) > now_us - 183 * day_us) AS logins_183d
     FROM login_events CROSS JOIN night
     WHERE user_id IS NOT NULL
+    GROUP BY user_id
+),
+
+-- Everything that tells of use. Reports tell what the feed does not, so they only ever move somebody towards used.
+uses AS (
+    SELECT user_id, epoch_us(last_login_at) AS at_us, 'LOGIN' AS source FROM logins
+    UNION ALL
+    SELECT
+        user_id,
+        least((activity_date - DATE '1970-01-01' + 1) * day_us - 1, now_us),
+        event_type
+    FROM activity_daily CROSS JOIN night
+    UNION ALL
+    SELECT user_id, epoch_us(evidence_at), source FROM imported_evidence
+),
+
+last_uses AS (
+    SELECT user_id, max(struct_pack(at_us := at_us, source := source)) AS newest FROM uses GROUP BY user_id
+),
+
+-- Tokens are made, and nobody signs in. Content that was touched is no token: quiet renewals leave no LOGIN either.
+machines AS (
+    SELECT DISTINCT activity_daily.user_id
+    FROM activity_daily
+    CROSS JOIN ground
+    ANTI JOIN logins ON logins.user_id = activity_daily.user_id
+    ANTI JOIN imported_evidence ON imported_evidence.user_id = activity_daily.user_id
+    WHERE contains(activity_daily.event_type, 'TOKEN')
+        AND ground.is_fresh
+        AND ground.now_us - ground.coverage_from_us >= ground.idle_after_days * ground.day_us
+),
+
+leave_lists AS (
+    SELECT imported_at, lead(imported_at) OVER (ORDER BY imported_at) AS replaced_at
+    FROM (SELECT DISTINCT imported_at FROM leave_periods) AS readings
+),
+
+-- Leaves that have begun, with the moment they ended; a leave that holds ends now, or later.
+leaves AS (
+    SELECT
+        leave_periods.user_id,
+        leave_periods.to_date,
+        leave_lists.replaced_at IS NULL
+            AND coalesce(leave_periods.to_date >= snapshot_date, TRUE) AS is_on_leave,
+        -- least() passes over NULL.
+        least(
+            (leave_periods.to_date - DATE '1970-01-01' + 1) * day_us,
+            epoch_us(leave_lists.replaced_at),
+            now_us
+        ) AS ended_us
+    FROM leave_periods
+    JOIN leave_lists ON leave_lists.imported_at = leave_periods.imported_at
+    CROSS JOIN night
+    WHERE leave_periods.from_date <= snapshot_date
+        AND coalesce(
+            (leave_periods.from_date - DATE '1970-01-01') * day_us < epoch_us(leave_lists.replaced_at),
+            TRUE
+        )
+),
+
+last_leaves AS (
+    SELECT
+        user_id,
+        max(ended_us) AS ended_us,
+        bool_or(is_on_leave) AS is_on_leave,
+        CASE WHEN NOT bool_or(is_on_leave AND to_date IS NULL) THEN
+            max(to_date) FILTER (WHERE is_on_leave)
+        END AS until_date
+    FROM leaves
+    GROUP BY user_id
+),
+
+-- Of the terms that match, the first in the configuration.
+plans AS (
+    SELECT user_id, min(rule_order) AS rule_order
+    FROM (
+        SELECT users.user_id, rule_order FROM users JOIN licence_rules ON rule_kind = 'all'
+        UNION ALL
+        SELECT codes.user_id, rule_order
+        FROM (SELECT user_id, unnest(tracking_codes) AS code FROM users) AS codes
+        JOIN licence_rules
+            ON rule_kind = 'tracking_code' AND rule_name = codes.code.name AND rule_value = codes.code."value"
+        UNION ALL
+        SELECT memberships.user_id, rule_order
+        FROM memberships
+        JOIN licence_rules ON rule_kind = 'group' AND rule_value = memberships.group_id
+    ) AS matches
     GROUP BY user_id
 ),
 
@@ -185,6 +284,7 @@ kinds AS (
             WHEN user_id IN (SELECT id_or_login FROM service_accounts) THEN 'service_account'
             WHEN lower(login) IN (SELECT lower(id_or_login) FROM service_accounts) THEN 'service_account'
             WHEN name = 'Box Admin Reports' THEN 'system'
+            WHEN user_id IN (SELECT user_id FROM machines) THEN 'likely_machine'
             ELSE 'managed_user'
         END AS seat_kind,
         CASE
@@ -203,19 +303,27 @@ evidence AS (
         people.is_gone,
         logins.last_login_at,
         epoch_us(logins.last_login_at) AS login_us,
-        -- As late as a login could have been without being seen: when it falls into another band, a later one may be missing.
-        CASE WHEN logins.last_login_at IS NOT NULL THEN
-            greatest(epoch_us(logins.last_login_at), coverage_from_us)
-        END AS unseen_login_us,
+        last_uses.newest.at_us AS use_us,
+        last_uses.newest.source AS use_source,
+        -- As late as a use could have been without being seen: when it falls into another band, a later one may be missing.
+        CASE WHEN last_uses.newest.at_us IS NOT NULL THEN
+            greatest(last_uses.newest.at_us, coverage_from_us)
+        END AS unseen_use_us,
         epoch_us(people.created_at) AS created_us,
+        -- Since when somebody is here, as far as that is later than the account: come from elsewhere.
+        CASE WHEN first_seen.is_later THEN epoch_us(first_seen.first_seen_at) END AS arrived_us,
+        epoch_us(returns.last_return_at) AS returned_us,
+        coalesce(last_leaves.is_on_leave, FALSE) AS is_on_leave,
+        CASE WHEN last_leaves.is_on_leave THEN last_leaves.until_date END AS on_leave_until,
         -- greatest() passes over NULL: whatever is known counts, and coverage always is.
         CASE WHEN is_fresh AND NOT people.is_gone THEN
             greatest(
-                epoch_us(logins.last_login_at),
+                last_uses.newest.at_us,
                 coverage_from_us,
                 epoch_us(people.created_at),
                 CASE WHEN first_seen.is_later THEN epoch_us(first_seen.first_seen_at) END,
-                epoch_us(returns.last_return_at)
+                epoch_us(returns.last_return_at),
+                last_leaves.ended_us
             )
         END AS proven_from_us,
         coalesce(people.created_at BETWEEN coverage_from_at AND coverage_to_at, FALSE) AS is_created_covered,
@@ -227,6 +335,8 @@ evidence AS (
     LEFT JOIN logins ON logins.user_id = people.user_id
     LEFT JOIN first_seen ON first_seen.user_id = people.user_id
     LEFT JOIN returns ON returns.user_id = people.user_id
+    LEFT JOIN last_uses ON last_uses.user_id = people.user_id
+    LEFT JOIN last_leaves ON last_leaves.user_id = people.user_id
 ),
 
 -- Whole days, each NULL when its moment is.
@@ -234,8 +344,11 @@ ages AS (
     SELECT
         evidence.*,
         CASE WHEN login_us > now_us THEN 0 ELSE (now_us - login_us) // day_us END AS login_days,
-        CASE WHEN unseen_login_us > now_us THEN 0 ELSE (now_us - unseen_login_us) // day_us END AS unseen_login_days,
+        CASE WHEN use_us > now_us THEN 0 ELSE (now_us - use_us) // day_us END AS use_days,
+        CASE WHEN unseen_use_us > now_us THEN 0 ELSE (now_us - unseen_use_us) // day_us END AS unseen_use_days,
         CASE WHEN created_us > now_us THEN 0 ELSE (now_us - created_us) // day_us END AS created_days,
+        CASE WHEN arrived_us > now_us THEN 0 ELSE (now_us - arrived_us) // day_us END AS arrived_days,
+        CASE WHEN returned_us > now_us THEN 0 ELSE (now_us - returned_us) // day_us END AS returned_days,
         CASE WHEN coverage_from_us > now_us THEN 0 ELSE (now_us - coverage_from_us) // day_us END AS coverage_days,
         CASE WHEN proven_from_us > now_us THEN 0 ELSE (now_us - proven_from_us) // day_us END AS proven_days
     FROM evidence CROSS JOIN ground
@@ -245,19 +358,19 @@ bands AS (
     SELECT
         ages.*,
         CASE
-            WHEN login_days <= 30 THEN '0-30'
-            WHEN login_days <= 60 THEN '31-60'
-            WHEN login_days <= 90 THEN '61-90'
-            WHEN login_days <= 180 THEN '91-180'
-            WHEN login_days > 180 THEN 'over_180'
-        END AS login_band,
+            WHEN use_days <= 30 THEN '0-30'
+            WHEN use_days <= 60 THEN '31-60'
+            WHEN use_days <= 90 THEN '61-90'
+            WHEN use_days <= 180 THEN '91-180'
+            WHEN use_days > 180 THEN 'over_180'
+        END AS use_band,
         CASE
-            WHEN unseen_login_days <= 30 THEN '0-30'
-            WHEN unseen_login_days <= 60 THEN '31-60'
-            WHEN unseen_login_days <= 90 THEN '61-90'
-            WHEN unseen_login_days <= 180 THEN '91-180'
-            WHEN unseen_login_days > 180 THEN 'over_180'
-        END AS unseen_login_band
+            WHEN unseen_use_days <= 30 THEN '0-30'
+            WHEN unseen_use_days <= 60 THEN '31-60'
+            WHEN unseen_use_days <= 90 THEN '61-90'
+            WHEN unseen_use_days <= 180 THEN '91-180'
+            WHEN unseen_use_days > 180 THEN 'over_180'
+        END AS unseen_use_band
     FROM ages
 ),
 
@@ -266,8 +379,8 @@ judged AS (
         bands.*,
         CASE
             WHEN NOT is_fresh THEN 'unknown'
-            WHEN login_band = unseen_login_band THEN login_band
-            WHEN last_login_at IS NOT NULL THEN 'unknown'
+            WHEN use_band = unseen_use_band THEN use_band
+            WHEN use_us IS NOT NULL THEN 'unknown'
             WHEN created_days < new_user_grace_days THEN 'too_new'
             WHEN is_created_covered THEN 'never_since_created'
             WHEN coverage_days >= idle_after_days THEN 'no_login_seen'
@@ -286,15 +399,19 @@ SELECT
     coalesce(people.status IN ('cannot_delete_edit', 'cannot_delete_edit_upload'), FALSE) AS is_restricted,
     people.deprovision_reason,
     kinds.seat_kind,
-    kinds.seat_kind = 'managed_user' AND NOT people.is_gone AS consumes_seat,
+    kinds.seat_kind IN ('managed_user', 'likely_machine') AND NOT people.is_gone AS consumes_seat,
     -- First match wins.
     CASE
-        WHEN kinds.seat_kind <> 'managed_user' OR people.is_gone THEN NULL
+        WHEN kinds.seat_kind NOT IN ('managed_user', 'likely_machine') OR people.is_gone THEN NULL
         WHEN kinds.account_status = 'suspended' THEN 'suspended'
-        WHEN judged.login_days < ground.idle_after_days THEN 'used'
+        WHEN judged.is_on_leave THEN 'paused'
+        WHEN judged.use_days < ground.idle_after_days THEN 'used'
         WHEN judged.created_days < ground.new_user_grace_days THEN 'too_new'
-        WHEN judged.last_login_at IS NOT NULL AND judged.proven_days >= ground.idle_after_days THEN 'idle'
-        WHEN judged.band IN ('never_since_created', 'no_login_seen') THEN judged.band
+        WHEN judged.arrived_days < ground.new_user_grace_days THEN 'too_new'
+        WHEN judged.returned_days < ground.returned_grace_days THEN 'too_new'
+        WHEN judged.use_us IS NOT NULL AND judged.proven_days >= ground.idle_after_days THEN 'idle'
+        WHEN judged.band = 'never_since_created' AND judged.proven_days >= ground.new_user_grace_days THEN judged.band
+        WHEN judged.band = 'no_login_seen' AND judged.proven_days >= ground.idle_after_days THEN judged.band
         ELSE 'unknown'
     END AS seat_state,
     people.created_at,
@@ -312,8 +429,8 @@ SELECT
     CASE WHEN ground.is_fresh AND judged.coverage_days >= 90 THEN judged.logins_90d END AS logins_90d,
     CASE WHEN ground.is_fresh AND judged.coverage_days >= 183 THEN judged.logins_183d END AS logins_183d,
     CAST(judged.login_days AS INTEGER) AS days_since_login,
-    CAST(NULL AS TIMESTAMPTZ) AS last_activity_at,
-    CAST(NULL AS VARCHAR) AS last_activity_source,
+    make_timestamptz(judged.use_us) AS last_activity_at,
+    judged.use_source AS last_activity_source,
     CAST(judged.proven_days AS INTEGER) AS proven_idle_days,
     ground.coverage_from_at AS login_coverage_from,
     ground.coverage_to_at AS login_coverage_to,
@@ -331,15 +448,15 @@ SELECT
             ELSE 9
         END AS INTEGER
     ) AS inactivity_band_order,
-    CAST(NULL AS DATE) AS on_leave_until,
+    judged.on_leave_until,
     coalesce(group_counts.group_count, 0) AS group_count,
     coalesce(alias_counts.alias_count, 0) AS alias_count,
     people.space_used_bytes,
     people.aliases_read_at,
     people.memberships_read_at,
-    CAST(NULL AS VARCHAR) AS licence_plan,
-    CAST(NULL AS DECIMAL(18, 4)) AS monthly_cost,
-    CAST(NULL AS VARCHAR) AS currency
+    terms.plan_id AS licence_plan,
+    terms.cost_per_seat_monthly AS monthly_cost,
+    CASE WHEN terms.cost_per_seat_monthly IS NOT NULL THEN terms.currency END AS currency
 FROM people
 JOIN kinds ON kinds.user_id = people.user_id
 JOIN judged ON judged.user_id = people.user_id
@@ -349,4 +466,9 @@ LEFT JOIN first_seen ON first_seen.user_id = people.user_id
 LEFT JOIN statuses ON statuses.user_id = people.user_id
 LEFT JOIN group_counts ON group_counts.user_id = people.user_id
 LEFT JOIN alias_counts ON alias_counts.user_id = people.user_id
+LEFT JOIN plans
+    ON plans.user_id = people.user_id
+    AND kinds.seat_kind IN ('managed_user', 'likely_machine')
+    AND NOT people.is_gone
+LEFT JOIN licence_rules AS terms ON terms.rule_order = plans.rule_order
 ORDER BY people.user_id

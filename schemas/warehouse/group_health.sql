@@ -25,9 +25,12 @@ SELECT
     ) AS not_used_percent,
     found.last_activity_at,
     groups.memberships_read_at,
-    CAST(
-        greatest(0, (epoch_us(settings.now_at) - epoch_us(groups.memberships_read_at)) // 86400000000) AS INTEGER
-    ) AS memberships_age_days,
+    -- greatest() passes over NULL.
+    CASE WHEN groups.memberships_read_at IS NOT NULL THEN
+        CAST(
+            greatest(0, (epoch_us(settings.now_at) - epoch_us(groups.memberships_read_at)) // 86400000000) AS INTEGER
+        )
+    END AS memberships_age_days,
     CASE
         WHEN groups.group_type = 'all_users_group' THEN NULL
         WHEN counted.members_count IS NULL THEN 'not_read'

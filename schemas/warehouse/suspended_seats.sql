@@ -12,9 +12,12 @@ SELECT
     accounts.name,
     accounts.role,
     accounts.suspended_since,
-    CAST(
-        greatest(0, (epoch_us(settings.now_at) - epoch_us(accounts.suspended_since)) // 86400000000) AS INTEGER
-    ) AS suspended_days,
+    -- greatest() passes over NULL.
+    CASE WHEN accounts.suspended_since IS NOT NULL THEN
+        CAST(
+            greatest(0, (epoch_us(settings.now_at) - epoch_us(accounts.suspended_since)) // 86400000000) AS INTEGER
+        )
+    END AS suspended_days,
     -- Who was suspended in the store's first night had been so for nobody knows how long.
     coalesce(accounts.suspended_since <= beginning.first_night_at, TRUE) AS is_at_least,
     accounts.last_login_at,
@@ -28,4 +31,4 @@ FROM accounts
 CROSS JOIN report_settings AS settings
 CROSS JOIN (SELECT min(valid_from) AS first_night_at FROM users_history) AS beginning
 WHERE accounts.consumes_seat AND accounts.account_status = 'suspended'
-ORDER BY suspended_days DESC, accounts.user_id
+ORDER BY suspended_days DESC NULLS FIRST, accounts.user_id

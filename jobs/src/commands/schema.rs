@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use boxseat_schemas::table::{Column, LAKE, Layout, Table, WAREHOUSE};
+use boxseat_schemas::table::{CONTRACT_VERSION, Column, LAKE, Layout, Table, WAREHOUSE};
 use serde_json::{Value, json};
 
 use crate::cli::{Format, SchemaArgs};
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &SchemaArgs, printer: &Printer) -> Result<u8, CommandErr
         printer.out(&markdown(&tables, place))?;
     } else if printer.format() == Format::Json {
         let tables: Vec<Value> = tables.iter().map(|table| object(table, place)).collect();
-        printer.json(json!({ "tables": tables }))?;
+        printer.json(json!({ "contract_version": CONTRACT_VERSION, "tables": tables }))?;
     } else {
         printer.grid("columns", &grid(&tables, place))?;
     }

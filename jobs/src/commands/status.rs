@@ -88,7 +88,8 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
     Ok(0)
 }
 
-/// How old the published night's memberships and aliases are, what changed unannounced, and what reading everything would cost:
+/// How old the published night's memberships and aliases are, what changed unannounced, what reading everything would cost, and
+/// what its checks found odd:
 /// one row, whose columns are the facts.
 fn freshness(store: &Store, settings: &Settings) -> Option<Grid> {
     let sql = format!(
@@ -102,7 +103,9 @@ fn freshness(store: &Store, settings: &Settings) -> Option<Grid> {
             (SELECT string_agg(change || ' ' || changes, ', ' ORDER BY change) FROM (
                 SELECT change, count(*) AS changes FROM user_changes JOIN report_settings USING (run_number)
                 WHERE event_at IS NULL GROUP BY change)) AS unannounced_changes,
-            (SELECT max(full_read_calls_count) FROM api_usage_monthly) AS full_read_calls",
+            (SELECT max(full_read_calls_count) FROM api_usage_monthly) AS full_read_calls,
+            (SELECT string_agg(concat(check_name, ' on ', table_name, ': ', failing_rows_count), '; ' ORDER BY check_name, table_name)
+                FROM data_checks WHERE failing_rows_count > 0) AS data_warnings",
         aliases = settings.plan.alias_sweep.num_days(),
         members = settings.plan.membership_resync.num_days(),
     );

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use boxseat_pipeline::normalise::Privacy;
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -62,28 +63,24 @@ pub(super) struct Idle {
     pub(super) service_accounts: Vec<String>,
 }
 
-/// `[[licence]]`, read and checked when licence terms come.
+/// `[[licence]]`; [`super::licence`] checks what it says.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the keys are a contract with people's files; their use comes with licence terms"
-)]
 pub(super) struct Licence {
-    plan_id: String,
-    valid_from: Option<Date>,
-    valid_to: Option<Date>,
-    seats_purchased: Option<u64>,
-    cost_per_seat_monthly: Option<Value>,
-    currency: Option<String>,
-    term_start: Option<Date>,
-    renewal_date: Option<Date>,
-    notice_by: Option<Date>,
-    box_plan: Option<String>,
-    external_seats: Option<u64>,
-    console_seats_used: Option<u64>,
-    console_seen_at: Option<Date>,
-    match_rule: Option<String>,
+    pub(super) plan_id: String,
+    pub(super) valid_from: Option<Date>,
+    pub(super) valid_to: Option<Date>,
+    pub(super) seats_purchased: Option<u64>,
+    pub(super) cost_per_seat_monthly: Option<Value>,
+    pub(super) currency: Option<String>,
+    pub(super) term_start: Option<Date>,
+    pub(super) renewal_date: Option<Date>,
+    pub(super) notice_by: Option<Date>,
+    pub(super) box_plan: Option<String>,
+    pub(super) external_seats: Option<u64>,
+    pub(super) console_seats_used: Option<u64>,
+    pub(super) console_seen_at: Option<Moment>,
+    pub(super) match_rule: Option<String>,
 }
 
 /// `[box]`
@@ -168,7 +165,7 @@ impl Default for Idle {
 
 /// A TOML date, or the same as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Date(pub(super) chrono::NaiveDate);
+pub(super) struct Date(pub(super) NaiveDate);
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -182,6 +179,27 @@ impl<'de> Deserialize<'de> for Date {
         text.parse()
             .map(Date)
             .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a date such as 2026-03-31")))
+    }
+}
+
+/// A TOML date or time, or the same as text; a date is its first moment in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(pub(super) DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(d)?;
+        let text = match &value {
+            Value::String(text) => text.clone(),
+            Value::Datetime(moment) => moment.to_string(),
+            other => other.to_string(),
+        };
+        let date = || text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN).and_utc());
+        text.parse().or_else(|_| date()).map(Moment).map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is neither a date nor a time such as 2026-03-31T12:00:00Z"
+            ))
+        })
     }
 }
 
@@ -321,6 +339,7 @@ mod tests {
         let bare: String = text
             .lines()
             .filter_map(|line| match line.strip_prefix("#") {
+                Some(setting) if setting.starts_with("[[") => Some(setting),
                 Some(setting) if setting.contains('=') && !setting.starts_with(' ') => Some(setting),
                 Some(_) => None,
                 None => Some(line),
@@ -359,6 +378,8 @@ mod tests {
             ),
             (idle.idle_after_days, idle.new_user_grace_days, idle.returned_grace_days)
         );
+        let licence = super::super::licence::terms(&example.licence).unwrap();
+        assert_eq!(licence.len(), 2, "the example shows how two plans stand side by side");
         for section in SECTIONS {
             assert!(text.contains(&format!("[{section}]")), "the example lacks [{section}]");
         }

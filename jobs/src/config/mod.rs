@@ -2,6 +2,7 @@
 
 mod credentials;
 mod file;
+mod licence;
 mod settings;
 
 pub(crate) use credentials::credentials;

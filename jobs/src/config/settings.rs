@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use url::Url;
 
 use super::file::{self, File};
+use super::licence;
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::LeaveList;
@@ -169,7 +170,7 @@ impl Settings {
                 login_window_days: small("[sync] login_window_days", file.sync.login_window_days)?,
                 monthly_calls: file.rate.monthly_calls.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX)),
                 service_accounts: file.idle.service_accounts.clone(),
-                licence: Vec::new(),
+                licence: licence::terms(&file.licence)?,
             },
             privacy: file.privacy,
             access: access(file)?,
@@ -202,15 +203,8 @@ impl Settings {
 
 /// Keys that are accepted because they are a contract with people's files, but do nothing yet: silence would be a lie.
 fn warn_about_keys_without_effect(file: &File) {
-    let defaults = file::Idle::default();
-    let idle = [
-        ("[idle] returned_grace_days", file.idle.returned_grace_days != defaults.returned_grace_days),
-        ("[[licence]]", !file.licence.is_empty()),
-        ("[reclaim] policy", file.reclaim.policy.is_some()),
-    ];
-    let keys: Vec<&str> = idle.into_iter().filter_map(|(key, set)| set.then_some(key)).collect();
-    if !keys.is_empty() {
-        tracing::warn!("this version does nothing with {}", keys.join(", "));
+    if file.reclaim.policy.is_some() {
+        tracing::warn!("this version does nothing with [reclaim] policy");
     }
 }
 

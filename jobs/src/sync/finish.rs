@@ -53,6 +53,7 @@ pub(super) fn finish(
     })?;
     match purpose {
         Purpose::Publish => {
+            warn_of_oddities(&checked);
             outcome.published = Some(checked.publish(&settings.access)?);
             reach("published");
         }
@@ -105,12 +106,26 @@ pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outco
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
     let checked = warehouse::build(&build_of(store, settings, &runs, enterprise_id))?.check()?;
     let night = checked.night();
+    warn_of_oddities(&checked);
     let published = Some(checked.publish(&settings.access)?);
     let run = runs
         .into_iter()
         .find(|run| run.run_number == night.run_number)
         .expect("the build showed one of these runs");
     Ok(Outcome { run, tables: Vec::new(), published })
+}
+
+/// One line each; the file has them in `data_checks`, and `status` shows them.
+fn warn_of_oddities(checked: &warehouse::Checked) {
+    for odd in checked.warnings() {
+        tracing::warn!(
+            "check {} on {}: {} row(s), for example {}",
+            odd.check,
+            odd.table,
+            odd.failing_rows,
+            odd.example
+        );
+    }
 }
 
 fn build_of<'a>(

@@ -8,7 +8,7 @@ use arrow::compute::{kernels::cmp, not};
 use arrow::datatypes::Int64Type;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
-use boxseat_schemas::licence::LicenceTerms;
+use boxseat_schemas::licence::{LicenceTerms, MatchRule};
 use boxseat_schemas::run::{SyncRun, ledger, nights};
 use boxseat_schemas::table::{
     CONTRACT_VERSION, Column, EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS,
@@ -303,16 +303,45 @@ impl<'a> Loader<'a> {
             .map_err(Error::duckdb("fill report_settings"))
     }
 
+    /// The terms that hold on the night, in the order in which they are tried.
+    fn licence_rules(&self, beside: &mut Beside<'_>) -> Result<()> {
+        let failed = || Error::duckdb("fill licence_rules");
+        let columns = "rule_order INTEGER, rule_kind VARCHAR, rule_name VARCHAR, rule_value VARCHAR, plan_id VARCHAR, \
+             cost_per_seat_monthly DECIMAL(18, 4), currency VARCHAR";
+        beside.empty("licence_rules", columns)?;
+        // Money goes as text: as a number it would be a double.
+        let insert = "INSERT INTO licence_rules VALUES (?, ?, ?, ?, ?, CAST(? AS DECIMAL(18, 4)), ?)";
+        let mut insert = self.connection.prepare(insert).map_err(failed())?;
+        let date = self.night.snapshot_date;
+        let terms = self.build.settings.licence.iter().filter(|terms| terms.holds_on(date));
+        for (order, terms) in (0_i32..).zip(terms) {
+            let (kind, name, value) = match &terms.match_rule {
+                MatchRule::All => ("all", None, None),
+                MatchRule::TrackingCode { name, value } => ("tracking_code", Some(name), Some(value)),
+                MatchRule::Group(id) => ("group", None, Some(id)),
+            };
+            let cost = terms.cost_per_seat_monthly.map(|cost| cost.to_string());
+            insert
+                .execute(params![order, kind, name, value, terms.plan_id, cost, terms.currency])
+                .map_err(failed())?;
+        }
+        Ok(())
+    }
+
     fn compute(&self, table: &Table) -> Result<()> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
-        // Beside the file, not in it: a list of the configuration that only the computation needs.
-        self.run("CREATE OR REPLACE TEMP TABLE service_accounts (id_or_login VARCHAR);", table)?;
+        // Beside the file, not in it: lists of the configuration that only the computation needs.
+        let mut beside = Beside::new(self.connection, self.build.lake);
+        beside.empty("service_accounts", "id_or_login VARCHAR")?;
         let mut insert =
             self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
         for account in &self.build.settings.service_accounts {
             insert.execute(params![account]).map_err(failed())?;
         }
-        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)
+        drop(insert);
+        self.licence_rules(&mut beside)?;
+        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
+        beside.clear()
     }
 
     fn append(&self, table: &'static Table, batch: RecordBatch) -> Result<()> {

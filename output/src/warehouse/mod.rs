@@ -21,6 +21,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use boxseat_schemas::check::Severity;
 use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_schemas::{Departure, RunNumber};
@@ -173,13 +174,16 @@ impl Built {
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
     pub fn check(self) -> Result<Checked> {
         let Self { connection, aside, night, handover, is_for_nobody } = self;
-        checks::run(&connection, handover.as_ref().map(|handover| handover.run_number))?;
+        // Nobody would read the warnings of a file that nobody opens.
+        let least = if is_for_nobody { Severity::Error } else { Severity::Warn };
+        let pending = handover.as_ref().map(|handover| handover.run_number);
+        let warnings = checks::run(&connection, pending, least)?;
         if is_for_nobody {
             connection::abandon(&connection)?;
         } else {
             connection::let_go(&connection, &aside.path)?;
         }
-        Ok(Checked { connection, aside, night, handover })
+        Ok(Checked { connection, aside, night, handover, warnings })
     }
 
     /// The night it shows.

@@ -13,6 +13,7 @@ use super::diff::Drift;
 use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night};
 use crate::durable::{self, Access};
+use crate::error::FailedCheck;
 use crate::lake::{Committed, Lake};
 use crate::{Error, Result};
 
@@ -24,6 +25,7 @@ pub struct Checked {
     pub(super) aside: Aside,
     pub(super) night: Night,
     pub(super) handover: Option<Handover>,
+    pub(super) warnings: Vec<FailedCheck>,
 }
 
 impl Checked {
@@ -47,6 +49,11 @@ impl Checked {
     /// The pending run's rows for the lake's `run_rows`; `None` when nothing was pending.
     pub fn run_rows(&self) -> Option<&RecordBatch> {
         self.handover.as_ref().map(|handover| &handover.run_rows)
+    }
+
+    /// What is odd about the night and no reason to keep the old one: the warnings in its `data_checks`.
+    pub fn warnings(&self) -> &[FailedCheck] {
+        &self.warnings
     }
 
     /// The night it shows.

@@ -458,9 +458,9 @@ fn nobody_is_idle_before_being_seen_or_back() {
             "joins|29|too_new",
             "missing|183|no_login_seen",
             // The last login is 152 days ago; closed until 1 February at the latest.
-            "reactivated|29|unknown",
+            "reactivated|29|too_new",
             // NEW_USER on 20 February at 2:00: 10 days.
-            "returned|10|no_login_seen",
+            "returned|10|too_new",
             // There since before the first night, nobody knows how long.
             "stays|183|no_login_seen",
         ]

@@ -2,9 +2,13 @@
 
 mod accounts;
 mod chains;
+mod evidence;
 mod history;
+mod odd;
 mod publishing;
+mod seats;
 mod usage;
+mod views;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -137,8 +141,30 @@ impl Store {
         })
     }
 
+    /// The night of a date, aside.
+    pub(super) fn as_of(&self, date: &str) -> Result<Checked> {
+        build(&Build {
+            store: self.path(),
+            lake: &self.lake,
+            runs: &self.runs,
+            pending: None,
+            purpose: Purpose::Private,
+            as_of: Some(crate::testing::day(date)),
+            enterprise_id: ENTERPRISE,
+            settings: &self.settings,
+            resources: &Resources::default(),
+        })?
+        .check()
+    }
+
     /// Steps 4 to 6.
     pub(super) fn finish(&mut self, pending: &Pending) {
+        let checked = self.keep(pending);
+        checked.publish(&Access::from(0o640)).unwrap();
+    }
+
+    /// Steps 4 and 5: the night is in the lake, and the file not renamed.
+    pub(super) fn keep(&mut self, pending: &Pending) -> Checked {
         let checked = self.check(Some(pending)).unwrap();
         for table in WORKED_OUT {
             checked.commit(&self.lake, table).unwrap();
@@ -147,7 +173,7 @@ impl Store {
         own.drift_count = checked.drift().map(Drift::count);
         let row = SyncRun::to_batch(std::slice::from_ref(own), ENTERPRISE);
         self.lake.commit(&SYNC_RUNS, pending.run_number, &mut once(row)).unwrap();
-        checked.publish(&Access::from(0o640)).unwrap();
+        checked
     }
 
     pub(super) fn ask(&self, sql: &str) -> QueryResult {
@@ -176,6 +202,12 @@ fn is_loaded(table: &Table) -> bool {
 }
 
 const INPUTS: [&str; 3] = ["activity_daily", "imported_evidence", "leave_periods"];
+
+/// Rows of a file aside.
+pub(super) fn lines_of(checked: &Checked, sql: &str) -> Vec<String> {
+    let answer = crate::query::query_file(checked.path(), sql, &Resources::default()).unwrap();
+    answer.batches.iter().flat_map(lines).collect()
+}
 
 fn lines(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("-");
