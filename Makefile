@@ -92,7 +92,9 @@ bench: libduckdb ## Measure it in release mode, dlt beside it, and write bench/r
 	PYTHON="$(PYTHON)" bench/run "$(target)/bench" "$(target)/release/boxseat-bench" $(MEASURES)
 
 .PHONY: doc
-doc: libduckdb ## Write the crates' pages; a broken link fails
+doc: libduckdb ## Write docs/dictionary.md (every table and column) and the crates' pages; a broken link fails
+	$(CARGO) run -q -p boxseat $(features) -- schema --markdown > docs/dictionary.md.new
+	mv docs/dictionary.md.new docs/dictionary.md
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(features)
 
 .PHONY: contract

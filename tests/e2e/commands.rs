@@ -1,5 +1,7 @@
 //! What a person sees of the commands.
 
+use std::path::Path;
+
 use boxseat_simulator::Config;
 
 use crate::support::{World, bare, finish};
@@ -18,11 +20,30 @@ fn the_demo_ends_with_a_licence_summary_and_says_where_things_are() {
             assert!(done.stdout.contains(expected), "no {expected} in\n{}", done.stdout);
         }
     }
+    every_question_has_an_answer(directory.path());
     std::fs::create_dir(directory.path().join("mine")).unwrap();
     std::fs::write(directory.path().join("mine/thesis.txt"), "irreplaceable").unwrap();
     let done = finish(bare(&["--store", "mine", "demo"], directory.path()).output().unwrap());
     assert_eq!(done.code, 2, "{}", done.stderr);
     assert!(directory.path().join("mine/thesis.txt").exists());
+}
+
+/// Why: they are what an analyst pastes first; one that fails, or finds nothing in a store made to be looked at, teaches nothing.
+fn every_question_has_an_answer(directory: &Path) {
+    let questions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/questions");
+    let mut files: Vec<_> = std::fs::read_dir(questions).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "sql"));
+    files.sort();
+    assert_eq!(files.len(), 10);
+    for file in files {
+        let sql = std::fs::read_to_string(&file).unwrap();
+        assert!(sql.starts_with("-- Question: ") && sql.contains("\n-- Answer:   "), "{}", file.display());
+        let mut asked = bare(&["--store", "demo", "--format", "json", "query", &sql], directory);
+        let done = finish(asked.output().unwrap());
+        assert_eq!(done.code, 0, "{}: {}", file.display(), done.stderr);
+        let answer: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert!(!answer["rows"].as_array().unwrap().is_empty(), "{} finds nobody", file.display());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""What one version of DuckDB makes of a published file: `read_warehouse.py FILE ZONE`, JSON on stdout.
+"""What one version of DuckDB makes of a published file: `read_warehouse.py FILE ZONE QUESTIONS`, JSON on stdout.
 
 Started by test_interop.py, once per version, with that version's directory on PYTHONPATH.
 """
@@ -7,6 +7,7 @@ import datetime
 import decimal
 import hashlib
 import json
+import pathlib
 import sys
 
 import duckdb
@@ -30,16 +31,19 @@ def plain(value):
     return value
 
 
-def read(connection, name):
-    """Columns, number of rows and content of one table or view; the order of its rows does not count."""
-    quoted = '"' + name.replace('"', '""') + '"'
+def relation(name):
+    return 'SELECT * FROM "' + name.replace('"', '""') + '"'
+
+
+def read(connection, sql):
+    """Columns, number of rows and content of an answer; the order of its rows does not count."""
     # Older versions quote fewer names inside STRUCT(…).
     columns = [
         [column, kind.replace('"', "")]
-        for column, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {quoted}").fetchall()
+        for column, kind, *_ in connection.execute(f"DESCRIBE {sql}").fetchall()
     ]
     rows, digest, shown = 0, 0, []
-    connection.execute(f"SELECT * FROM {quoted}")
+    connection.execute(sql)
     while batch := connection.fetchmany(10_000):
         for row in batch:
             line = json.dumps([plain(value) for value in row], sort_keys=True)
@@ -47,7 +51,7 @@ def read(connection, name):
             if rows < ROWS_SHOWN:
                 shown.append(line)
             rows += 1
-    count = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]
+    count = connection.execute(f"SELECT count(*) FROM ({sql})").fetchone()[0]
     return {
         "columns": columns,
         "count": count,
@@ -57,7 +61,7 @@ def read(connection, name):
     }
 
 
-def main(file, zone):
+def main(file, zone, questions):
     # An extension fetched over the network would hide that a view needs one.
     connection = duckdb.connect(
         file,
@@ -69,7 +73,9 @@ def main(file, zone):
         "SELECT table_name, table_type FROM information_schema.tables "
         "WHERE table_catalog = current_database() AND table_schema = 'main' ORDER BY table_name"
     ).fetchall()
-    answer = {name: {"kind": kind, **read(connection, name)} for name, kind in relations}
+    answer = {name: {"kind": kind, **read(connection, relation(name))} for name, kind in relations}
+    for question in sorted(pathlib.Path(questions).glob("*.sql")):
+        answer[question.stem] = {"kind": "question", **read(connection, question.read_text().rstrip().rstrip(";"))}
     json.dump({"version": duckdb.__version__, "relations": answer}, sys.stdout)
 
 

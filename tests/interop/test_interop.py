@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ HOME = pathlib.Path(os.environ["BOXSEAT_INTEROP_HOME"])
 STORE = pathlib.Path(os.environ["BOXSEAT_INTEROP_STORE"])
 WAREHOUSE = STORE / "boxseat.duckdb"
 LAKE = STORE / "lake"
+QUESTIONS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "questions"
 
 # The version boxseat writes with; what it answers is what all others have to answer.
 WRITER = "1.5.6"
@@ -41,11 +43,11 @@ OF_EVERY_RUN = {"sync_runs", "seat_actions"}
 
 @functools.cache
 def warehouse(version=WRITER, zone="UTC"):
-    """Every table and view of the published file, as `version` reads it with `zone` as the session's time zone."""
+    """Every table and view of the published file and every worked question, as `version` reads it with `zone` as the session's time zone."""
     reader = pathlib.Path(__file__).with_name("read_warehouse.py")
     environment = {**os.environ, "PYTHONPATH": str(HOME / f"duckdb-{version}")}
     done = subprocess.run(
-        [sys.executable, reader, WAREHOUSE, zone], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, reader, WAREHOUSE, zone, QUESTIONS], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"DuckDB {version} could not read {WAREHOUSE}:\n{done.stderr}"
     answer = json.loads(done.stdout)
@@ -124,6 +126,41 @@ def test_every_duckdb_reads_the_same(version):
 def test_count_agrees_with_what_is_read():
     for name, relation in warehouse().items():
         assert relation["count"] == relation["rows"], name
+
+
+@pytest.mark.parametrize("question", sorted(path.name for path in QUESTIONS.glob("*.sql")))
+def test_the_duckdb_command_line_answers_as_the_page_says(question):
+    cli = pathlib.Path(sys.executable).with_name("duckdb")
+    with open(QUESTIONS / question, encoding="utf-8") as sql:
+        done = subprocess.run(
+            [cli, "-readonly", "-json", "boxseat.duckdb"], stdin=sql, cwd=STORE, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    # It prints nothing at all for an answer without rows.
+    rows = json.loads(done.stdout) if done.stdout.strip() else []
+    assert len(rows) == warehouse()[question.removesuffix(".sql")]["count"]
+
+
+def page_examples():
+    page = (QUESTIONS.parents[1] / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_python_on_the_page_runs_as_it_stands(number):
+    assert len(page_examples()) == 3
+    example = page_examples()[number]
+    path = [os.environ["PYTHONPATH"], str(HOME / f"duckdb-{WRITER}")]
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=STORE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "SPARK_LOCAL_IP": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
 
 
 def test_the_session_zone_changes_no_answer():

@@ -120,6 +120,15 @@ fn markdown(tables: &[&'static Table], place: Place) -> String {
 mod tests {
     use super::*;
 
+    /// Why: most people read the dictionary where the code is, and build nothing.
+    #[test]
+    fn the_dictionary_in_docs_is_the_one_this_version_prints() {
+        assert!(
+            include_str!("../../../docs/dictionary.md") == markdown(WAREHOUSE, Place::Warehouse),
+            "docs/dictionary.md is not what `boxseat schema --markdown` prints: `make doc` writes it"
+        );
+    }
+
     #[test]
     fn the_lake_s_columns_are_named_as_they_are_there() {
         let text = markdown(LAKE, Place::Lake);

@@ -1,0 +1,19 @@
+-- Question: how many people sign in on a day?
+-- Answer:   one row per UTC day of the last eight weeks that the admin log covers. A day on which nobody signed in has a row
+--           with 0; a day that is not covered has none, because nobody knows.
+
+WITH days AS (
+    SELECT CAST(day AS DATE) AS day
+    FROM report_settings, range(snapshot_date - 56, snapshot_date, INTERVAL 1 DAY) AS calendar (day)
+),
+covered AS (
+    SELECT DISTINCT days.day
+    FROM days JOIN event_coverage ON event_coverage.event_type = 'LOGIN'
+        AND covered_from_at <= days.day::TIMESTAMP AT TIME ZONE 'UTC'
+        AND covered_to_at > days.day::TIMESTAMP AT TIME ZONE 'UTC'
+)
+SELECT covered.day, count(DISTINCT login_events.user_id) AS people, count(login_events.event_id) AS logins
+FROM covered
+LEFT JOIN login_events ON CAST(login_events.created_at AT TIME ZONE 'UTC' AS DATE) = covered.day
+GROUP BY covered.day
+ORDER BY covered.day;
