@@ -3,8 +3,8 @@
 --           with 0; a day that is not covered has none, because nobody knows.
 
 WITH days AS (
-    SELECT CAST(day AS DATE) AS day
-    FROM report_settings, range(snapshot_date - 56, snapshot_date, INTERVAL 1 DAY) AS calendar (day)
+    SELECT snapshot_date - CAST(back AS INTEGER) AS day
+    FROM report_settings CROSS JOIN (SELECT unnest(range(1, 57)) AS back) AS calendar
 ),
 covered AS (
     SELECT DISTINCT days.day
