@@ -9,6 +9,7 @@
 mod bad_input;
 mod commands;
 mod cost;
+mod facts;
 mod history;
 mod increments;
 mod interruption;
