@@ -69,7 +69,10 @@ mod tests {
 
     /// Why: what is not written down can be taken back unnoticed.
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "`make contract` has no other way to say what it wants of this test")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "`make contract` has no other way to say what it wants of this test"
+    )]
     fn what_is_new_is_written_down() {
         let now = lines();
         let promised = by_name(PROMISED.lines());
