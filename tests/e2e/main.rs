@@ -10,6 +10,7 @@ mod bad_input;
 mod commands;
 mod cost;
 mod evidence;
+mod facts;
 mod history;
 mod increments;
 mod interruption;

@@ -1,4 +1,4 @@
-//! Filling the file: rows of the lake by Arrow, then what SQL computes from them.
+//! Filling the file with rows of the lake, by Arrow; [`super::compute`] has what SQL makes of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,29 +8,28 @@ use arrow::compute::{kernels::cmp, not};
 use arrow::datatypes::Int64Type;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types::LOGIN;
-use boxseat_schemas::licence::{LicenceTerms, MatchRule};
+use boxseat_schemas::licence::LicenceTerms;
 use boxseat_schemas::run::{SyncRun, ledger, nights};
 use boxseat_schemas::table::{
-    CONTRACT_VERSION, Column, EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS,
-    RUN_CALLS, RUN_NUMBER, RUN_ROWS, Rows, SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
+    EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table,
+    USERS_HISTORY, WAREHOUSE,
 };
 use chrono::NaiveTime;
-use duckdb::{Appender, Connection, params};
+use duckdb::{Appender, Connection};
 
-use super::beside::{Beside, Source};
 use super::ddl::{self, identifier};
 use super::diff::Drift;
-use super::handover::{Handover, in_lake_schema};
-use super::history::{History, select_kept};
+use super::handover::Handover;
+use super::history::History;
 use super::{Build, LoadedRows, Night, Purpose};
 use crate::lake::Batches;
 use crate::{Error, Result};
 
 pub(super) struct Loader<'a> {
-    connection: &'a Connection,
-    build: &'a Build<'a>,
+    pub(super) connection: &'a Connection,
+    pub(super) build: &'a Build<'a>,
     runs: &'a [SyncRun],
-    night: Night,
+    pub(super) night: Night,
     /// Rows of the pending run that went into the file, by table of the lake; none for a table that shows another run.
     of_pending: HashMap<&'static str, u64>,
     /// The pending run's row of `seat_usage_daily`, when the file shows another night than that.
@@ -140,16 +139,6 @@ impl<'a> Loader<'a> {
         self.runs.iter().map(|run| run.run_number).collect()
     }
 
-    /// Every row of current runs goes beside the file, and SQL says which of them count.
-    fn recounted(&mut self, table: &'static Table, current: &[RunNumber]) -> Result<()> {
-        let mut beside = Beside::new(self.connection, self.build.lake);
-        let mut columns: Vec<&'static Column> = table.kept().collect();
-        columns.push(&RUN_NUMBER);
-        beside.provide(RECOUNTED, table, &columns, Source::Lake(current))?;
-        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
-        beside.clear()
-    }
-
     /// Of every night its row, as it was known then. The pending run's own is worked out here, or was when its night was built
     /// before: an earlier attempt may have committed one, so the lake is asked for the others.
     fn seat_usage(&mut self, table: &'static Table) -> Result<Option<RecordBatch>> {
@@ -166,20 +155,6 @@ impl<'a> Loader<'a> {
             self.append(table, row.clone())?;
         }
         Ok(Some(row))
-    }
-
-    fn tonights_seat_usage(&self, table: &'static Table) -> Result<RecordBatch> {
-        let failed = || Error::duckdb(format!("compute {}", table.name));
-        let mut beside = Beside::new(self.connection, self.build.lake);
-        beside.table(TONIGHTS_SEATS, ddl::select(table)?)?;
-        let mut statement = self.connection.prepare(&select_kept(table, TONIGHTS_SEATS)).map_err(failed())?;
-        statement.execute([]).map_err(failed())?;
-        let rows = statement.step().map_err(failed())?;
-        let rows = rows.ok_or_else(|| Error::Bug("a night has no row of seats".to_owned()))?;
-        let row = in_lake_schema(table, &RecordBatch::from(rows), self.build.enterprise_id)?;
-        drop(statement);
-        beside.clear()?;
-        Ok(row)
     }
 
     fn load_events(&mut self, runs: &[RunNumber]) -> Result<()> {
@@ -277,73 +252,6 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn settings(&self) -> Result<()> {
-        let (night, settings) = (self.night, self.build.settings);
-        let sql = format!(
-            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?, ?, ?)",
-            identifier(REPORT_SETTINGS.name)
-        );
-        self.connection
-            .execute(
-                &sql,
-                params![
-                    night.snapshot_date.to_string(),
-                    night.run_number.as_i64(),
-                    self.build.enterprise_id,
-                    night.now_at.timestamp_micros(),
-                    settings.idle_after_days,
-                    settings.new_user_grace_days,
-                    settings.login_window_days,
-                    settings.monthly_calls,
-                    settings.returned_grace_days,
-                    CONTRACT_VERSION,
-                ],
-            )
-            .map(drop)
-            .map_err(Error::duckdb("fill report_settings"))
-    }
-
-    /// The terms that hold on the night, in the order in which they are tried.
-    fn licence_rules(&self, beside: &mut Beside<'_>) -> Result<()> {
-        let failed = || Error::duckdb("fill licence_rules");
-        let columns = "rule_order INTEGER, rule_kind VARCHAR, rule_name VARCHAR, rule_value VARCHAR, plan_id VARCHAR, \
-             cost_per_seat_monthly DECIMAL(18, 4), currency VARCHAR";
-        beside.empty("licence_rules", columns)?;
-        // Money goes as text: as a number it would be a double.
-        let insert = "INSERT INTO licence_rules VALUES (?, ?, ?, ?, ?, CAST(? AS DECIMAL(18, 4)), ?)";
-        let mut insert = self.connection.prepare(insert).map_err(failed())?;
-        let date = self.night.snapshot_date;
-        let terms = self.build.settings.licence.iter().filter(|terms| terms.holds_on(date));
-        for (order, terms) in (0_i32..).zip(terms) {
-            let (kind, name, value) = match &terms.match_rule {
-                MatchRule::All => ("all", None, None),
-                MatchRule::TrackingCode { name, value } => ("tracking_code", Some(name), Some(value)),
-                MatchRule::Group(id) => ("group", None, Some(id)),
-            };
-            let cost = terms.cost_per_seat_monthly.map(|cost| cost.to_string());
-            insert
-                .execute(params![order, kind, name, value, terms.plan_id, cost, terms.currency])
-                .map_err(failed())?;
-        }
-        Ok(())
-    }
-
-    fn compute(&self, table: &Table) -> Result<()> {
-        let failed = || Error::duckdb(format!("compute {}", table.name));
-        // Beside the file, not in it: lists of the configuration that only the computation needs.
-        let mut beside = Beside::new(self.connection, self.build.lake);
-        beside.empty("service_accounts", "id_or_login VARCHAR")?;
-        let mut insert =
-            self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
-        for account in &self.build.settings.service_accounts {
-            insert.execute(params![account]).map_err(failed())?;
-        }
-        drop(insert);
-        self.licence_rules(&mut beside)?;
-        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
-        beside.clear()
-    }
-
     fn append(&self, table: &'static Table, batch: RecordBatch) -> Result<()> {
         let mut target = Target::open(self.connection, table)?;
         target.append(&batch)?;
@@ -373,10 +281,6 @@ impl<'a> Loader<'a> {
         if let Some(count) = self.of_pending.get_mut(table.name) {
             *count += own as u64;
         }
-    }
-
-    fn run(&self, sql: &str, table: &Table) -> Result<()> {
-        self.connection.execute_batch(sql).map_err(Error::duckdb(format!("make {}", table.name)))
     }
 }
 
@@ -427,11 +331,6 @@ fn rows_in(connection: &Connection, table: &Table) -> Result<u64> {
     let sql = format!("SELECT count(*) FROM {}", identifier(table.name));
     connection.query_row(&sql, [], |row| row.get(0)).map_err(Error::duckdb(format!("read {}", table.name)))
 }
-
-/// What `activity_daily.sql` reads.
-const RECOUNTED: &str = "activity_daily_rows";
-/// The row of the night shown, while it is made.
-const TONIGHTS_SEATS: &str = "tonights_seats";
 
 fn arrow_bug(error: arrow::error::ArrowError) -> Error {
     Error::Bug(error.to_string())

@@ -8,6 +8,7 @@
 mod beside;
 mod checks;
 mod chosen;
+mod compute;
 mod connection;
 mod ddl;
 mod diff;

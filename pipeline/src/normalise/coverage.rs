@@ -88,7 +88,8 @@ impl Coverage<'_> {
     }
 }
 
-/// Whole days of the window without any event, where there usually are many.
+/// Days without any event that ended in the window, where there usually are many. The day in which the window begins is one of
+/// them: its first hours were another run's, which could not judge it yet, and whose verdict the next window must not lose.
 pub fn holes(
     reservation: &Reservation,
     counts: &DayCounts,
@@ -97,13 +98,12 @@ pub fn holes(
 ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
     let (from, to) = (reservation.window_from_at, reservation.window_to_at);
     let first_known = earlier.keys().next().copied().unwrap_or(from.date_naive()).min(from.date_naive());
-    let count = |day: NaiveDate| counts.get(&day).or_else(|| earlier.get(&day)).copied().unwrap_or(0);
+    let count = |day: NaiveDate| [counts, earlier].into_iter().filter_map(|days| days.get(&day)).sum::<u64>();
     let mut holes = Vec::new();
     let mut day = from.date_naive();
     while midnight(day) < to {
         let next = day + Days::new(1);
-        let whole = midnight(day) >= from && midnight(next) <= to;
-        if whole && count(day) == 0 && !quiet_dates.contains(&day) {
+        if midnight(next) <= to && count(day) == 0 && !quiet_dates.contains(&day) {
             let usual: Vec<u64> = (1..=WEEKS)
                 .filter_map(|week| day.checked_sub_days(Days::new(7 * week)))
                 .filter(|earlier_day| *earlier_day > first_known)
@@ -225,6 +225,27 @@ mod tests {
             ("2026-03-17T00:00:00+00:00", "2026-03-18T00:00:00+00:00")
         );
         assert_eq!(logins(&[false; 3], &counts, &[tuesday]).len(), 1);
+    }
+
+    /// Why: three nights after a lost day the overlap begins inside it; its rest was called covered, which closed the gap, and
+    /// people were idle on the strength of a day that nobody read.
+    #[test]
+    fn a_hole_stays_one_for_the_window_that_begins_in_it() {
+        let mut earlier = working_days();
+        let tuesday = at("2026-03-17T00:00:00Z").date_naive();
+        let counts = earlier.split_off(&tuesday);
+        let mut lost = counts.clone();
+        lost.remove(&tuesday);
+        let window = Reservation { window_from_at: at("2026-03-17T05:45:00Z"), ..reservation(1) };
+        let from = |counts: &DayCounts, earlier: &DayCounts| {
+            let coverage = Coverage { reservation: &window, login_only: &[false], unread: &[] };
+            coverage.intervals(counts, earlier, &[])[0].1.to_rfc3339()
+        };
+        assert_eq!(from(&lost, &earlier), "2026-03-18T00:00:00+00:00");
+        assert_eq!(from(&counts, &earlier), "2026-03-17T05:45:00+00:00");
+        // What there was of the day came before the window.
+        earlier.insert(tuesday, 60);
+        assert_eq!(from(&lost, &earlier), "2026-03-17T05:45:00+00:00");
     }
 
     #[test]

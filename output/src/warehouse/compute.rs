@@ -1,0 +1,116 @@
+//! What the file holds besides rows of the lake: the night's settings, and what SQL makes of the rest.
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::licence::MatchRule;
+use boxseat_schemas::table::{CONTRACT_VERSION, Column, REPORT_SETTINGS, RUN_NUMBER, Table};
+use duckdb::params;
+
+use super::beside::{Beside, Source};
+use super::ddl::{self, identifier};
+use super::handover::in_lake_schema;
+use super::history::select_kept;
+use super::load::Loader;
+use crate::{Error, Result};
+
+impl Loader<'_> {
+    pub(super) fn settings(&self) -> Result<()> {
+        let (night, settings) = (self.night, self.build.settings);
+        let sql = format!(
+            "INSERT INTO {} VALUES (?, ?, ?, make_timestamptz(?), ?, ?, ?, 'UTC', ?, ?, ?)",
+            identifier(REPORT_SETTINGS.name)
+        );
+        self.connection
+            .execute(
+                &sql,
+                params![
+                    night.snapshot_date.to_string(),
+                    night.run_number.as_i64(),
+                    self.build.enterprise_id,
+                    night.now_at.timestamp_micros(),
+                    settings.idle_after_days,
+                    settings.new_user_grace_days,
+                    settings.login_window_days,
+                    settings.monthly_calls,
+                    settings.returned_grace_days,
+                    CONTRACT_VERSION,
+                ],
+            )
+            .map(drop)
+            .map_err(Error::duckdb("fill report_settings"))
+    }
+
+    pub(super) fn compute(&self, table: &Table) -> Result<()> {
+        let failed = || Error::duckdb(format!("compute {}", table.name));
+        // Beside the file, not in it: lists of the configuration that only the computation needs.
+        let mut beside = Beside::new(self.connection, self.build.lake);
+        beside.empty("service_accounts", "id_or_login VARCHAR")?;
+        let mut insert =
+            self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
+        for account in &self.build.settings.service_accounts {
+            insert.execute(params![account]).map_err(failed())?;
+        }
+        drop(insert);
+        self.licence_rules(&mut beside)?;
+        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
+        beside.clear()
+    }
+
+    /// The terms that hold on the night, in the order in which they are tried.
+    fn licence_rules(&self, beside: &mut Beside<'_>) -> Result<()> {
+        let failed = || Error::duckdb("fill licence_rules");
+        let columns = "rule_order INTEGER, rule_kind VARCHAR, rule_name VARCHAR, rule_value VARCHAR, plan_id VARCHAR, \
+             cost_per_seat_monthly DECIMAL(18, 4), currency VARCHAR";
+        beside.empty("licence_rules", columns)?;
+        // Money goes as text: as a number it would be a double.
+        let insert = "INSERT INTO licence_rules VALUES (?, ?, ?, ?, ?, CAST(? AS DECIMAL(18, 4)), ?)";
+        let mut insert = self.connection.prepare(insert).map_err(failed())?;
+        let date = self.night.snapshot_date;
+        let terms = self.build.settings.licence.iter().filter(|terms| terms.holds_on(date));
+        for (order, terms) in (0_i32..).zip(terms) {
+            let (kind, name, value) = match &terms.match_rule {
+                MatchRule::All => ("all", None, None),
+                MatchRule::TrackingCode { name, value } => ("tracking_code", Some(name), Some(value)),
+                MatchRule::Group(id) => ("group", None, Some(id)),
+            };
+            let cost = terms.cost_per_seat_monthly.map(|cost| cost.to_string());
+            insert
+                .execute(params![order, kind, name, value, terms.plan_id, cost, terms.currency])
+                .map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    /// Every row of current runs goes beside the file, and SQL says which of them count.
+    pub(super) fn recounted(&mut self, table: &'static Table, current: &[RunNumber]) -> Result<()> {
+        let mut beside = Beside::new(self.connection, self.build.lake);
+        let mut columns: Vec<&'static Column> = table.kept().collect();
+        columns.push(&RUN_NUMBER);
+        beside.provide(RECOUNTED, table, &columns, Source::Lake(current))?;
+        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
+        beside.clear()
+    }
+
+    pub(super) fn tonights_seat_usage(&self, table: &'static Table) -> Result<RecordBatch> {
+        let failed = || Error::duckdb(format!("compute {}", table.name));
+        let mut beside = Beside::new(self.connection, self.build.lake);
+        beside.table(TONIGHTS_SEATS, ddl::select(table)?)?;
+        let mut statement = self.connection.prepare(&select_kept(table, TONIGHTS_SEATS)).map_err(failed())?;
+        statement.execute([]).map_err(failed())?;
+        let rows = statement.step().map_err(failed())?;
+        let rows = rows.ok_or_else(|| Error::Bug("a night has no row of seats".to_owned()))?;
+        let row = in_lake_schema(table, &RecordBatch::from(rows), self.build.enterprise_id)?;
+        drop(statement);
+        beside.clear()?;
+        Ok(row)
+    }
+
+    fn run(&self, sql: &str, table: &Table) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(Error::duckdb(format!("make {}", table.name)))
+    }
+}
+
+/// What `activity_daily.sql` reads.
+const RECOUNTED: &str = "activity_daily_rows";
+/// The row of the night shown, while it is made.
+const TONIGHTS_SEATS: &str = "tonights_seats";
