@@ -13,6 +13,8 @@ mod history;
 mod increments;
 mod interruption;
 mod nights;
+mod older_store;
+mod soak;
 mod support;
 mod trust;
 mod truth;
