@@ -9,6 +9,7 @@
 mod bad_input;
 mod commands;
 mod cost;
+mod drift;
 mod history;
 mod increments;
 mod interruption;

@@ -13,6 +13,8 @@ pub(super) enum Trouble {
     Faults,
     /// Box is wrong for good, until the next start.
     Unhealable,
+    /// People and groups are gone between the list and the look at them.
+    Passing,
     /// SIGKILL at any moment, perhaps again during the start after it.
     Kill,
     /// The machine shuts down in order.
@@ -39,10 +41,11 @@ pub(super) enum Trouble {
     Full,
 }
 
-const ALL: [Trouble; 15] = [
+const ALL: [Trouble; 16] = [
     Trouble::Quiet,
     Trouble::Faults,
     Trouble::Unhealable,
+    Trouble::Passing,
     Trouble::Kill,
     Trouble::Terminate,
     Trouble::Die,

@@ -6,13 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use boxseat_simulator::Config;
 
-use super::{argument, assert_histories_chain};
+use super::{argument, assert_histories_chain, say};
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
@@ -184,10 +183,4 @@ fn measured_sync(world: &World) -> (Duration, Option<u64>) {
 fn peak_of(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
-}
-
-/// Straight to the terminal, so that a year shows its months as they pass.
-fn say(text: &str) {
-    write!(std::io::stdout(), "{text}").unwrap();
-    std::io::stdout().flush().unwrap();
 }
