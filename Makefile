@@ -10,6 +10,11 @@ DUCKDB ?= prebuilt
 # A store for `make interop` to read. Left empty, it makes one with `boxseat demo`.
 BOXSEAT_INTEROP_STORE ?=
 
+# How long `make soak` lives: nights of trouble and the seed they follow from, nights of the quiet year.
+NIGHTS ?= 60
+SEED ?= 1
+YEAR_NIGHTS ?= 365
+
 .DEFAULT_GOAL := help
 
 features :=
@@ -46,8 +51,11 @@ test: libduckdb ## Run all tests of the workspace
 	$(CARGO) test --workspace $(features)
 
 .PHONY: soak
-soak: libduckdb ## Run the long forms of the tests, which take many minutes
-	$(CARGO) test --workspace $(features) --test e2e -- --ignored
+soak: libduckdb ## Run the long forms of the tests in release mode, many minutes; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 bound them
+	@# One after the other, because the year is timed.
+	BOXSEAT_SOAK_NIGHTS="$(NIGHTS)" BOXSEAT_SOAK_SEED="$(SEED)" BOXSEAT_SOAK_YEAR_NIGHTS="$(YEAR_NIGHTS)" \
+		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --test-threads=1
+	@echo 'Reports: $(target)/tmp/soak-report.md and soak-year-report.md'
 
 .PHONY: build
 build: libduckdb ## Build the program for development

@@ -252,7 +252,7 @@ fn in_window(at: DateTime<Utc>, before: DateTime<Utc>, to: DateTime<Utc>) -> boo
 
 /// Memberships and aliases that differ from the truth: each because something changed silently, or after the window, since its
 /// group or user was last read. Gives how many there are.
-fn stale_rows(world: &World, window_to: DateTime<Utc>) -> usize {
+pub(crate) fn stale_rows(world: &World, window_to: DateTime<Utc>) -> usize {
     let truth = world.simulator.truth();
     let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp_micros();
     // The latest unannounced change of a group's members or a user's aliases.

@@ -95,7 +95,7 @@ fn a_second_sync_meanwhile_tries_later() {
 }
 
 /// Steps of a run, in order; the process dies at each of them once.
-const STEPS: &[&str] = &[
+pub(crate) const STEPS: &[&str] = &[
     "before reserving",
     "reserved",
     "surveyed",

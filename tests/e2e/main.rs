@@ -9,13 +9,16 @@
 mod bad_input;
 mod commands;
 mod cost;
+mod drift;
 mod evidence;
 mod facts;
 mod history;
 mod increments;
 mod interruption;
 mod nights;
+mod older_store;
 mod retention;
+mod soak;
 mod support;
 mod trust;
 mod truth;

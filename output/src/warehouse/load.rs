@@ -11,8 +11,8 @@ use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::licence::LicenceTerms;
 use boxseat_schemas::run::{SyncRun, ledger, nights};
 use boxseat_schemas::table::{
-    EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows, SYNC_RUNS, Table,
-    USERS_HISTORY, WAREHOUSE,
+    EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows,
+    SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
 };
 use chrono::NaiveTime;
 use duckdb::{Appender, Connection};
@@ -193,7 +193,7 @@ impl<'a> Loader<'a> {
             "DELETE FROM event_coverage WHERE epoch_us(covered_to_at) <= {from};
              UPDATE event_coverage SET covered_from_at = make_timestamptz({from}) WHERE epoch_us(covered_from_at) < {from};"
         );
-        self.run(&sql, &EVENT_COVERAGE)
+        self.connection.execute_batch(&sql).map_err(Error::duckdb("cut event_coverage"))
     }
 
     fn history(&self) -> Result<Option<Drift>> {

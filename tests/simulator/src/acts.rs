@@ -13,6 +13,7 @@ use serde_json::Value;
 use stage::Stage;
 
 use crate::chance::{self, About};
+use crate::drift::Drift;
 use crate::world::World;
 
 /// One act. [`crate::Running::act`] and `POST /_simulator/act` answer with the ids it touched.
@@ -34,6 +35,11 @@ pub enum Act {
     SetChangeScale {
         /// 1.0 is usual, 0.0 lets the enterprise come to rest.
         scale: f64,
+    },
+    /// Box sends what nobody has documented, from now on; answers with those whose status it changed.
+    SetDrift {
+        /// What; the default ends it.
+        drift: Drift,
     },
     /// Deletes people.
     DeleteUsers {

@@ -43,6 +43,7 @@ pub(crate) enum About {
     Content,
     SharedFolder,
     MissingRow,
+    DriftedField,
 }
 
 /// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).

@@ -68,6 +68,7 @@ fn one_day(world: &mut World, done: &mut Stepped) {
     day.push_from_directory();
     day.logins();
     day.storage_drifts();
+    day.unheard_of();
     world.now = start + DAY_SECS;
     world.publish();
     let new = &world.log.all()[logged_before..];
@@ -331,6 +332,17 @@ impl Day<'_> {
         let Some(logins) = self.world.config.logins else { return 1.0 };
         let days = f64::from(self.world.config.login_days.max(1));
         logins as f64 / (f64::from(self.world.config.users.max(1)) * 30.0 * days / 365.0)
+    }
+
+    /// Last, so that a day without drift draws as it always did.
+    fn unheard_of(&mut self) {
+        for _ in 0..self.world.drift.new_events_per_day {
+            self.with_somebody(|day, slot, at| {
+                let (at, subject) = (at as u32, slot as u32);
+                let (kind, actor) = (Kind::Unheard, Actor::Person(subject));
+                day.world.happened(Event { at, kind, form: Form::Full, subject, actor, group: NO_GROUP });
+            });
+        }
     }
 
     fn storage_drifts(&mut self) {

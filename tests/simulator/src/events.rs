@@ -4,6 +4,7 @@
 //! reads it, so millions of logins fit. The index in the log is the event's identity for good.
 
 use crate::chance::{self, About};
+use crate::drift::UNHEARD_EVENT_TYPE;
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub(crate) enum Form {
 }
 
 macro_rules! kinds {
-    ($($variant:ident $name:literal,)*) => {
+    ($($variant:ident $name:expr,)*) => {
         /// The event types the stand-in produces.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Kind { $($variant,)* }
@@ -89,6 +90,7 @@ kinds! {
     GroupRemoveUser "GROUP_REMOVE_USER",
     GroupAdminCreated "GROUP_ADMIN_CREATED",
     GroupAdminDeleted "GROUP_ADMIN_DELETED",
+    Unheard UNHEARD_EVENT_TYPE,
 }
 
 /// A set of event types.
@@ -102,6 +104,11 @@ impl Kinds {
     pub(crate) fn parse(list: &str) -> Kinds {
         let named = |kind: &&Kind| list.split(',').any(|name| name.trim() == kind.as_str());
         Kinds(Kind::ALL.iter().filter(named).fold(0, |bits, kind| bits | 1 << *kind as u64))
+    }
+
+    /// The same and one more.
+    pub(crate) fn and(self, kind: Kind) -> Kinds {
+        Kinds(self.0 | 1 << kind as u64)
     }
 
     pub(crate) fn has(self, kind: Kind) -> bool {

@@ -165,6 +165,11 @@ impl Running {
         self.shared.faults.add(fault);
     }
 
+    /// How many calls each armed fault has hit, in the order they were armed.
+    pub fn fault_hits(&self) -> Vec<u32> {
+        self.shared.faults.hits()
+    }
+
     /// Disarms all faults.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();

@@ -2,6 +2,7 @@
 
 mod acts;
 mod changes;
+mod drift;
 mod faults;
 mod writing;
 

@@ -230,7 +230,7 @@ fn user(world: &World, person: &Person) -> TrueUser {
         enterprise_name: config.enterprise_name.clone(),
         created_at: utc(person.created_at),
         modified_at: utc(person.modified_at),
-        extra: extra(unknown_field(config, person)),
+        extra: extra(&[unknown_field(config, person), world.drift.field(config, person.id)]),
     }
 }
 
@@ -247,7 +247,7 @@ fn groups(world: &World) -> Vec<TrueGroup> {
         member_viewability_level: group.viewability.to_string(),
         created_at: utc(group.created_at),
         modified_at: utc(group.modified_at),
-        extra: extra(unknown_group_field(world, group)),
+        extra: extra(&[unknown_group_field(world, group), world.drift.field(&world.config, group.id)]),
     };
     listed.map(group).collect()
 }
@@ -327,10 +327,10 @@ fn events(world: &World, truth: &mut Truth) {
     }
 }
 
-/// An undocumented field as a map of one.
-fn extra(field: Option<(&str, &str)>) -> BTreeMap<String, serde_json::Value> {
-    let read = |(key, json): (&str, &str)| Some((key.to_owned(), serde_json::from_str(json).ok()?));
-    field.and_then(read).into_iter().collect()
+/// Undocumented fields as a map.
+fn extra(fields: &[Option<(&str, &str)>]) -> BTreeMap<String, serde_json::Value> {
+    let read = |(key, json): &(&str, &str)| Some(((*key).to_owned(), serde_json::from_str(json).ok()?));
+    fields.iter().flatten().filter_map(read).collect()
 }
 
 /// Box writes unset text as nothing at all.

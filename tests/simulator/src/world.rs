@@ -11,6 +11,7 @@ use crate::chance::{self, About};
 use crate::change_log::{ChangeLog, Told};
 use crate::config::Config;
 use crate::content::Content;
+use crate::drift::Drift;
 use crate::events::{Actor, Event, Form, Kind, Log, NOBODY};
 use crate::feed::Feed;
 use crate::groups::{self, Group, GroupKind, Membership};
@@ -45,6 +46,8 @@ pub(crate) struct World {
     pub(crate) hidden_share: f64,
     /// Whether the admin streams keep silent.
     pub(crate) feed_is_silent: bool,
+    /// What nobody has documented yet.
+    pub(crate) drift: Drift,
     pending: Vec<Event>,
     former: HashMap<u32, Vec<Former>>,
     former_groups: HashMap<u32, Vec<(i64, Box<str>)>>,
@@ -88,6 +91,7 @@ impl World {
             change_scale: config.change_scale,
             hidden_share: 0.0,
             feed_is_silent: false,
+            drift: Drift::default(),
             pending: Vec::new(),
             former: HashMap::new(),
             former_groups: HashMap::new(),

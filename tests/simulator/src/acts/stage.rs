@@ -5,10 +5,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Act;
 use crate::changes;
+use crate::drift::UNHEARD_STATUS;
 use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
 use crate::groups::BIG_INDEX;
 use crate::history::{admins, an_admin};
-use crate::people::Words;
+use crate::people::{ACTIVE, Words};
 use crate::world::{News, World};
 
 pub(super) struct Stage<'a> {
@@ -31,6 +32,10 @@ impl Stage<'_> {
             Act::SetChangeScale { scale } => {
                 self.world.change_scale = *scale;
                 Vec::new()
+            }
+            Act::SetDrift { drift } => {
+                self.world.drift = *drift;
+                self.drift_statuses(drift.new_status_share)
             }
             Act::DeleteUsers { count, announced } => {
                 let news = self.news(*announced);
@@ -155,6 +160,19 @@ impl Stage<'_> {
     fn news(&mut self, announced: bool) -> News {
         let admins = admins(&self.world.people);
         if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
+    }
+
+    /// Gives a share of the active people the new status, or takes it from all who have it.
+    fn drift_statuses(&mut self, share: f64) -> Vec<String> {
+        let now = self.world.now;
+        let (from, to) = if share > 0.0 { (ACTIVE, UNHEARD_STATUS) } else { (UNHEARD_STATUS, ACTIVE) };
+        let of_status =
+            self.world.managed().filter(|(_, person)| person.is_ordinary() && *person.status == *from);
+        let candidates: Vec<usize> = of_status.map(|(slot, _)| slot).collect();
+        let count = if share > 0.0 { (candidates.len() as f64 * share).round() as u32 } else { u32::MAX };
+        let chosen = self.draw(candidates, count);
+        chosen.iter().for_each(|slot| self.world.set_status(*slot, to.into(), now, News::Silent));
+        chosen.iter().map(|slot| self.world.people[*slot].id.to_string()).collect()
     }
 
     fn brings_back(&mut self, user_id: &str, at: i64, news: News) -> bool {

@@ -66,6 +66,11 @@ impl Faults {
         unpoisoned(self.rules.lock()).armed.iter().map(|armed| armed.fault.clone()).collect()
     }
 
+    /// How many calls each armed fault has hit, in the order they were armed.
+    pub(crate) fn hits(&self) -> Vec<u32> {
+        unpoisoned(self.rules.lock()).armed.iter().map(|armed| armed.fired).collect()
+    }
+
     /// The fault that hits this call, if any.
     pub(crate) fn strike(&self, method: &str, path: &str, query: &str) -> Option<Fired> {
         let mut rules = unpoisoned(self.rules.lock());
@@ -123,6 +128,7 @@ mod tests {
         let faults = Faults::new(1, &[fault]);
         let hits: Vec<bool> = (0..5).map(|_| faults.strike("GET", "/2.0/users", "").is_some()).collect();
         assert_eq!(hits, [false, true, true, false, false]);
+        assert_eq!(faults.hits(), [2]);
         assert!(faults.strike("GET", "/2.0/groups", "").is_none());
     }
 

@@ -44,7 +44,7 @@ pub(super) async fn add(
     world.publish();
     let mut out = Vec::new();
     let added = world.people[slot].aliases.last().expect("the alias just added");
-    write_alias(&mut out, added);
+    write_alias(&mut out, world, added);
     Ok(json_response(201, out))
 }
 

@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::chance::{self, About};
 use crate::config::PositionForm;
 use crate::errors::ApiError;
-use crate::events::Kinds;
+use crate::events::{Kind, Kinds};
 use crate::faults::Twist;
 use crate::feed::{Ask, FeedPage, Position};
 use crate::shared::Shared;
@@ -29,8 +29,11 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Answer {
     let params = Params::of(&uri)?;
-    let ask = Ask { twist: twist.map(|Extension(twist)| twist), ..ask(&shared, &params)? };
+    let mut ask = Ask { twist: twist.map(|Extension(twist)| twist), ..ask(&shared, &params)? };
     let world = shared.world();
+    if world.drift.shows_unasked_events {
+        ask.kinds = ask.kinds.and(Kind::Unheard);
+    }
     require_admin(&world, caller)?;
     let page = match params.stream_type.as_deref() {
         Some("admin_logs") => world.feed().history(&ask).map_err(|_| bad_position())?,

@@ -38,7 +38,9 @@ pub(super) async fn list(
         let mut out = Vec::new();
         let mut object = Object::new(&mut out);
         object.int("total_count", 1);
-        object.array("entries", [external], |out, person| write(out, &world.config, person, fields));
+        object.array("entries", [external], |out, person| {
+            write(out, &world.config, &world.drift, person, fields)
+        });
         object.int("limit", limit as i64);
         object.int("offset", 0);
         object.end();
@@ -54,7 +56,7 @@ pub(super) async fn list(
         let candidates = matching.map(|(slot, person)| (slot, world.lists(person)));
         let page = offset_page(&world.config, candidates, offset, limit);
         return Ok(offset_answer(&world, &page, offset, limit, |out, slot| {
-            write(out, &world.config, &world.people[slot], fields);
+            write(out, &world.config, &world.drift, &world.people[slot], fields);
         }));
     }
     if params.offset.is_some() {
@@ -92,7 +94,7 @@ fn marker_answer(
     let mut out = Vec::with_capacity(64 + rows.len() * 1000);
     let mut object = Object::new(&mut out);
     write_entries(&mut object, world, start, rows, |out, slot| {
-        write(out, &world.config, &world.people[slot], fields);
+        write(out, &world.config, &world.drift, &world.people[slot], fields);
     });
     object.int("limit", limit as i64);
     match next {
@@ -176,7 +178,7 @@ pub(super) async fn me(
 
 pub(super) fn single(world: &World, person: &Person, params: &Params) -> Answer {
     let mut out = Vec::with_capacity(1000);
-    write(&mut out, &world.config, person, fields(&world.config, params.fields.as_deref()));
+    write(&mut out, &world.config, &world.drift, person, fields(&world.config, params.fields.as_deref()));
     Ok(Json(out))
 }
 
@@ -227,7 +229,8 @@ pub(super) async fn email_aliases(
     let mut out = Vec::new();
     let mut object = Object::new(&mut out);
     object.int("total_count", person.aliases.iter().filter(shows).count() as i64);
-    object.array("entries", person.aliases.iter().filter(shows), write_alias);
+    object
+        .array("entries", person.aliases.iter().filter(shows), |out, alias| write_alias(out, &world, alias));
     object.end();
     Ok(Json(out))
 }

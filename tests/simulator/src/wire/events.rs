@@ -29,6 +29,7 @@ pub(crate) fn write(out: &mut Vec<u8>, world: &World, index: usize) {
     write_details(&mut object, world, event, odds);
     write_actor(object.object("created_by"), world, event);
     write_source(&mut object, world, event, n);
+    world.drift.write_field(&mut object, config, n);
     object.end();
 }
 

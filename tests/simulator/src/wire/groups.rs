@@ -55,6 +55,7 @@ pub(crate) fn write_group(out: &mut Vec<u8>, world: &World, group: &Group, field
     if let Some((key, json)) = unknown_field(world, group) {
         object.raw(key, json);
     }
+    world.drift.write_field(&mut object, &world.config, group.id);
     object.end();
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn write_membership(out: &mut Vec<u8>, world: &World, index: usize) {
         object.text("created_at", &when(membership.created_at));
         object.text("modified_at", &when(membership.modified_at));
     }
+    world.drift.write_field(&mut object, &world.config, id);
     object.end();
 }
 
@@ -107,11 +109,12 @@ fn write_group_mini(mut object: Object<'_>, group: &Group) {
     object.end();
 }
 
-pub(crate) fn write_alias(out: &mut Vec<u8>, alias: &Alias) {
+pub(crate) fn write_alias(out: &mut Vec<u8>, world: &World, alias: &Alias) {
     let mut object = Object::new(out);
     object.text("type", "email_alias");
     object.text("id", &alias.id.to_string());
     object.text("email", &alias.email);
     object.bool("is_confirmed", alias.is_confirmed);
+    world.drift.write_field(&mut object, &world.config, alias.id);
     object.end();
 }

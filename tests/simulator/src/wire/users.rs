@@ -3,6 +3,7 @@
 use super::{Fields, Object, time};
 use crate::chance::{self, About};
 use crate::config::Config;
+use crate::drift::Drift;
 use crate::people::{Person, Standing};
 
 /// Every field of a user, in the order it is written.
@@ -51,7 +52,7 @@ pub(crate) fn fields(config: &Config, list: Option<&str>) -> Fields {
 }
 
 /// The people of the service account's own enterprise show everything, others only their names.
-pub(crate) fn write(out: &mut Vec<u8>, config: &Config, person: &Person, fields: Fields) {
+pub(crate) fn write(out: &mut Vec<u8>, config: &Config, drift: &Drift, person: &Person, fields: Fields) {
     let row = Row { config, person };
     let is_ours = person.standing == Standing::Managed;
     let mut object = Object::new(out);
@@ -64,6 +65,7 @@ pub(crate) fn write(out: &mut Vec<u8>, config: &Config, person: &Person, fields:
     }
     if is_ours {
         row.unknown_field(&mut object);
+        drift.write_field(&mut object, config, person.id);
     }
     object.end();
 }
@@ -253,7 +255,7 @@ mod tests {
 
     fn render(config: &Config, person: &Person, list: Option<&str>) -> Value {
         let mut out = Vec::new();
-        write(&mut out, config, person, fields(config, list));
+        write(&mut out, config, &Drift::default(), person, fields(config, list));
         serde_json::from_slice(&out).expect("valid JSON")
     }
 
