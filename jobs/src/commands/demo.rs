@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boxseat_output::{durable, query};
 use boxseat_pipeline::client::Credentials;
+use boxseat_schemas::licence::{LicenceTerms, MatchRule};
 use boxseat_simulator::Config;
 use chrono::{DateTime, Datelike, Days, NaiveDate, SubsecRound, TimeDelta, Utc, Weekday};
 use secrecy::SecretString;
@@ -39,6 +40,7 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     let mut settings = Settings::defaults(global)?;
     settings.store = store.clone();
     settings.quiet_dates = vec![holiday];
+    settings.report.licence = vec![licence(args.users, today.date_naive())];
     settings.endpoints.client.api_url = address(&running.api_url())?;
     settings.endpoints.client.token_url = address(&running.token_url())?;
     settings.endpoints.client.calls_per_minute = std::num::NonZeroU32::MAX;
@@ -82,6 +84,27 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     Ok(0)
 }
 
+/// What the simulated enterprise has bought: some seats more than it has people, for a price that makes sums worth looking at.
+fn licence(users: u32, today: NaiveDate) -> LicenceTerms {
+    let renewal = today + Days::new(120);
+    LicenceTerms {
+        plan_id: "enterprise".to_owned(),
+        valid_from: None,
+        valid_to: None,
+        seats_purchased: Some(i64::from(users) + i64::from(users) / 20),
+        cost_per_seat_monthly: "35.00".parse().ok(),
+        currency: Some("USD".to_owned()),
+        term_start: None,
+        renewal_date: Some(renewal),
+        notice_by: Some(renewal - Days::new(60)),
+        box_plan: Some("Enterprise".to_owned()),
+        external_seats: None,
+        console_seats_used: None,
+        console_seen_at: None,
+        match_rule: MatchRule::All,
+    }
+}
+
 /// An identity provider touches half of the people so often: their `modified_at` moves, and nothing else does.
 const PUSH_EVERY_DAYS: u32 = 13;
 
@@ -95,9 +118,9 @@ fn workday(at: DateTime<Utc>) -> NaiveDate {
 }
 
 const SUMMARY: &str =
-    "SELECT seat_state, seats_count, seats_percent, meaning FROM licence_summary ORDER BY seat_state_order";
+    "SELECT seat_state, seats_count, seats_percent, monthly_cost, currency, meaning FROM licence_summary ORDER BY seat_state_order";
 const NIGHTS: &str = "SELECT snapshot_date AS night, calls_count AS calls, planned_calls_count AS planned, drift_count AS drift FROM sync_runs ORDER BY run_number";
-const FIRST_QUERY: &str = "SELECT login, inactivity_band, days_since_login FROM accounts WHERE seat_state = 'idle' ORDER BY days_since_login DESC LIMIT 10";
+const FIRST_QUERY: &str = "SELECT login, monthly_cost, meaning FROM idle_accounts ORDER BY proven_idle_days DESC LIMIT 10";
 
 /// Makes room for a new demo: an earlier demo's store goes, anything else stays and is an error.
 fn clear(store: &Path) -> Result<(), CommandError> {
