@@ -28,7 +28,8 @@ fn a_year_of_two_thousand_users_grows_by_what_happened_and_a_night_a_month() {
         seed: 77,
         ..Config::default()
     });
-    let mut table = String::from(HEAD);
+    let (report, mut table) =
+        (format!("{}/soak-year-report.md", env!("CARGO_TARGET_TMPDIR")), String::from(HEAD));
     let mut biggest_night = 0;
     say(HEAD);
     for night in 1..=nights {
@@ -43,9 +44,9 @@ fn a_year_of_two_thousand_users_grows_by_what_happened_and_a_night_a_month() {
             let line = line(&world, night, &size, wall, peak_bytes);
             say(&line);
             table.push_str(&line);
+            fs::write(&report, &table).unwrap();
         }
     }
-    fs::write(format!("{}/soak-year-report.md", env!("CARGO_TARGET_TMPDIR")), table).unwrap();
     world.ok(&["sync", "--full"]);
     assert_equal_to_truth(&world);
     assert_histories_chain(&world);
