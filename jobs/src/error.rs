@@ -108,7 +108,7 @@ impl From<pipeline::Error> for CommandError {
                 "check BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID (or BOXSEAT_TOKEN), and in the Box admin console that the app is authorised; after any change in the developer console it must be authorised again".to_owned(),
             ),
             pipeline::Error::Denied { endpoint, .. } => Some(scope_hint(endpoint)),
-            pipeline::Error::GaveUp { garbled: false, .. } => {
+            pipeline::Error::GaveUp { garbled: false, .. } | pipeline::Error::Throttled { .. } => {
                 Some("what was read is kept: start again later and it goes on from here".to_owned())
             }
             pipeline::Error::GaveUp { garbled: true, .. } | pipeline::Error::Rejected { .. } => Some(
