@@ -53,6 +53,11 @@ impl CommandError {
         Self::new(TRY_LATER, what)
     }
 
+    /// Somebody asked to stop.
+    pub(crate) fn interrupted(what: impl Into<String>) -> Self {
+        Self::new(INTERRUPTED, what)
+    }
+
     /// Adds a way out.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -65,9 +70,9 @@ impl CommandError {
         self
     }
 
-    /// Whether disk or permissions failed, and not what was to be done.
-    pub(crate) fn is_of_the_machine(&self) -> bool {
-        self.of_the_machine
+    /// Whether disk or permissions failed or somebody asked to stop, and not what was to be done.
+    pub(crate) fn is_no_fault_of_the_run(&self) -> bool {
+        self.of_the_machine || self.code == INTERRUPTED
     }
 
     pub(crate) fn exit_code(&self) -> u8 {

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod ledger;
 mod printer;
+mod stop;
 mod store;
 mod sync;
 mod terminal;

@@ -9,7 +9,7 @@ use boxseat_schemas::run::current;
 use boxseat_schemas::table::{EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, USERS};
 use boxseat_simulator::Config;
 
-use crate::support::{World, finish};
+use crate::support::{World, finish, terminate};
 use crate::truth::assert_equal_to_truth;
 
 const CONCURRENCY: u64 = 16;
@@ -71,8 +71,7 @@ fn a_terminated_run_exits_130_and_goes_on_without_asking_anything_twice() {
     let world = World::new(enterprise());
     let child = world.command(&["sync"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_for_calls(&world, 400);
-    let sent = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    terminate(&child);
     let done = finish(child.wait_with_output().unwrap());
     assert_eq!(done.code, 130, "{}", done.stderr);
     assert!(done.stderr.contains("the next start continues from here"), "{}", done.stderr);
