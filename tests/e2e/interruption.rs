@@ -179,31 +179,6 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
     }
 }
 
-/// Why: real kills do not keep to steps.
-#[test]
-fn twenty_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
-    let config = || Config { users: 400, groups: 20, logins: Some(6_000), seed: 13, ..Config::default() };
-    let untouched = World::new(config());
-    let begun = Instant::now();
-    untouched.ok(&["sync"]);
-    let whole = begun.elapsed();
-    let world = World::new(config());
-    for kill in 1..=20u32 {
-        let mut child = world.start(&["sync"]);
-        std::thread::sleep(whole * kill / 20);
-        let _ = child.kill();
-        let finished = child.wait().unwrap().success();
-        if world.store().join("boxseat.duckdb").exists() {
-            assert_equal_to_truth(&world);
-        }
-        if finished {
-            break;
-        }
-    }
-    world.ok(&["sync"]);
-    assert_equal_to_truth(&world);
-}
-
 /// Why: analysts query while cron publishes. Whoever asks sees one night or the next, whole.
 #[test]
 fn a_reader_who_keeps_asking_sees_whole_nights_only() {

@@ -9,9 +9,12 @@
 mod bad_input;
 mod commands;
 mod cost;
+mod deadlines;
+mod faults;
 mod history;
 mod increments;
 mod interruption;
+mod kills;
 mod nights;
 mod support;
 mod trust;

@@ -22,8 +22,11 @@ use crate::Error;
 const MAX_GARBLED: u32 = 6;
 /// Times one call may be refused by the rate limit; Box's own limit never comes near it.
 const MAX_THROTTLES: u32 = 100;
-/// Times one call may renew a token that was good: tokens live an hour, and a call minutes.
-const MAX_RENEWALS: u32 = 20;
+/// Tokens in a row that one call sees refused before any call had been taken with them: one may die early, three are no good.
+const MAX_STILLBORN: u32 = 3;
+/// Tokens one call sees refused altogether. Tokens live an hour and calls minutes; an endpoint that answers 401 for ever while the
+/// others take the same token must be told apart some day.
+const MAX_REFUSED_TOKENS: u32 = 12;
 
 /// The tries of one call.
 pub(super) struct Tries<'a> {
@@ -98,7 +101,7 @@ impl<'a> Tries<'a> {
 
     /// The token that Box refuses next had been good for some call: an expiry, and not a token that was never any good.
     pub(super) fn token_was_good(&mut self) {
-        self.history.renewed = false;
+        self.history.stillborn_tokens = 0;
     }
 
     /// Writes the failed try that began at `asked_at` into the journal, waits as long as it takes, and says how to go on.
@@ -113,13 +116,11 @@ impl<'a> Tries<'a> {
             Exchange::Reply(reply) => Some(reply.status),
             _ => None,
         };
-        // Whatever came after a 401 shows that the renewed token was taken; a later 401 is a new expiry.
-        self.history.renewed &= status == Some(401);
         let decision = classify(&exchange, self.history);
         let wait = match decision {
             Decision::RenewToken => {
-                self.history.renewed = true;
-                self.history.renewals += 1;
+                self.history.stillborn_tokens += 1;
+                self.history.refused_tokens += 1;
                 note(CallOutcome::Retried, 0)?;
                 return Ok(Step::Renew);
             }
@@ -202,10 +203,10 @@ struct History {
     garbled: u32,
     /// Exchanges refused by the rate limit.
     throttles: u32,
-    /// Whether the token was renewed for this call, and nothing has shown since that the new one was taken.
-    renewed: bool,
-    /// How often it was renewed altogether.
-    renewals: u32,
+    /// Tokens refused one after the other that no call is known to have been taken with.
+    stillborn_tokens: u32,
+    /// Tokens refused altogether.
+    refused_tokens: u32,
 }
 
 impl History {
@@ -221,7 +222,11 @@ fn classify(exchange: &Exchange, history: History) -> Decision {
         Exchange::Reply(reply) => reply,
     };
     match reply.status {
-        401 if !history.renewed && history.renewals < MAX_RENEWALS => Decision::RenewToken,
+        401 if history.stillborn_tokens + 1 < MAX_STILLBORN
+            && history.refused_tokens + 1 < MAX_REFUSED_TOKENS =>
+        {
+            Decision::RenewToken
+        }
         429 => Decision::Pause(retry_after(reply, history.throttles)),
         // 507 is "out of space" and permanent (vendor's Node SDK).
         507 => Decision::Fail,
@@ -257,7 +262,7 @@ mod tests {
     #[test]
     fn every_outcome_has_its_decision() {
         let fresh = History::default();
-        let tired = History { failures: 3, garbled: 0, throttles: 2, renewed: true, renewals: 1 };
+        let tired = History { failures: 3, garbled: 0, throttles: 2, stillborn_tokens: 2, refused_tokens: 2 };
         let secs = Duration::from_secs;
         for (exchange, history, decision) in [
             (reply(429, Some(17)), fresh, Decision::Pause(secs(17))),
@@ -271,6 +276,8 @@ mod tests {
             (reply(507, None), fresh, Decision::Fail),
             (reply(401, None), fresh, Decision::RenewToken),
             (reply(401, None), tired, Decision::Fail),
+            (reply(401, None), History { stillborn_tokens: 1, ..tired }, Decision::RenewToken),
+            (reply(401, None), History { stillborn_tokens: 0, refused_tokens: 11, ..fresh }, Decision::Fail),
             (reply(403, None), fresh, Decision::Fail),
             (reply(404, None), fresh, Decision::Fail),
             (reply(302, None), fresh, Decision::Fail),
