@@ -123,7 +123,8 @@ pub(crate) struct SyncArgs {
     /// without reading anything anew
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) accept_shrink: Option<f64>,
-    /// Stop reading after so long, such as 90m; the next start goes on from there (exit 75)
+    /// Stop reading after so long, such as 90m; the next start goes on from there (exit 75). What is read to its end by then
+    /// is finished and published
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) deadline: Option<Duration>,
 }

@@ -53,6 +53,11 @@ impl CommandError {
         Self::new(TRY_LATER, what)
     }
 
+    /// Somebody asked to stop.
+    pub(crate) fn interrupted(what: impl Into<String>) -> Self {
+        Self::new(INTERRUPTED, what)
+    }
+
     /// Adds a way out.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -65,9 +70,9 @@ impl CommandError {
         self
     }
 
-    /// Whether disk or permissions failed, and not what was to be done.
-    pub(crate) fn is_of_the_machine(&self) -> bool {
-        self.of_the_machine
+    /// Whether disk or permissions failed or somebody asked to stop, and not what was to be done.
+    pub(crate) fn is_no_fault_of_the_run(&self) -> bool {
+        self.of_the_machine || self.code == INTERRUPTED
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
@@ -108,7 +113,7 @@ impl From<pipeline::Error> for CommandError {
                 "check BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID (or BOXSEAT_TOKEN), and in the Box admin console that the app is authorised; after any change in the developer console it must be authorised again".to_owned(),
             ),
             pipeline::Error::Denied { endpoint, .. } => Some(scope_hint(endpoint)),
-            pipeline::Error::GaveUp { garbled: false, .. } => {
+            pipeline::Error::GaveUp { garbled: false, .. } | pipeline::Error::Throttled { .. } => {
                 Some("what was read is kept: start again later and it goes on from here".to_owned())
             }
             pipeline::Error::GaveUp { garbled: true, .. } | pipeline::Error::Rejected { .. } => Some(

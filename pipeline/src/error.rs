@@ -67,12 +67,24 @@ pub enum Error {
         endpoint: &'static str,
         /// Calls made for it.
         attempts: u32,
-        /// Time spent waiting between them.
+        /// Time they and the waits between them took.
         waited: Duration,
         /// How the last one failed.
         last: String,
         /// Whether what came back was unreadable, which waiting will hardly mend.
         garbled: bool,
+    },
+    /// Box asks for a longer silence than one call may keep a run waiting, or has refused the same call too often.
+    #[error("{endpoint}: refused {attempts} times ({last}), and Box asks to wait another {} s, longer than a run waits", wait.as_secs())]
+    Throttled {
+        /// The call.
+        endpoint: &'static str,
+        /// Calls made for it.
+        attempts: u32,
+        /// How the last one was refused.
+        last: String,
+        /// What Box asks for.
+        wait: Duration,
     },
     /// The HTTP client could not be built, or the address is not usable.
     #[error("cannot talk to {url}: {reason}")]
@@ -137,7 +149,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::SignIn { .. } | Error::Denied { .. } | Error::Address { .. } => ErrorKind::Configure,
-            Error::GaveUp { garbled: false, .. } => ErrorKind::TryLater,
+            Error::GaveUp { garbled: false, .. } | Error::Throttled { .. } => ErrorKind::TryLater,
             Error::GaveUp { garbled: true, .. } | Error::Rejected { .. } => ErrorKind::Protocol,
             Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,
             Error::Interrupted => ErrorKind::Interrupted,

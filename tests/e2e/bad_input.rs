@@ -118,7 +118,7 @@ fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
 fn a_throttle_beyond_patience_means_try_later_at_once() {
     let world = World::new(small());
     world.simulator.add_fault(Fault::throttle("/2.0/users", 1, 3600));
-    assert_refused(&world.run(&["sync"]), 75, "gave up after 1 attempts");
+    assert_refused(&world.run(&["sync"]), 75, "Box asks to wait another 3600 s, longer than a run waits");
 }
 
 /// Why: the night is wrong by what the clock is wrong.

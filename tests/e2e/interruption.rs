@@ -9,7 +9,7 @@ use boxseat_schemas::run::current;
 use boxseat_schemas::table::{EMAIL_ALIASES, EVENTS, GROUPS, MEMBERSHIPS, RUN_ROWS, USERS};
 use boxseat_simulator::Config;
 
-use crate::support::{World, finish};
+use crate::support::{World, finish, terminate};
 use crate::truth::assert_equal_to_truth;
 
 const CONCURRENCY: u64 = 16;
@@ -71,8 +71,7 @@ fn a_terminated_run_exits_130_and_goes_on_without_asking_anything_twice() {
     let world = World::new(enterprise());
     let child = world.command(&["sync"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     wait_for_calls(&world, 400);
-    let sent = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    terminate(&child);
     let done = finish(child.wait_with_output().unwrap());
     assert_eq!(done.code, 130, "{}", done.stderr);
     assert!(done.stderr.contains("the next start continues from here"), "{}", done.stderr);
@@ -180,31 +179,6 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
         let listed = i64::try_from(world.simulator.truth().users.len()).unwrap();
         assert_eq!(world.value("SELECT count(*) FROM users"), listed, "{step}");
     }
-}
-
-/// Why: real kills do not keep to steps.
-#[test]
-fn twenty_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
-    let config = || Config { users: 400, groups: 20, logins: Some(6_000), seed: 13, ..Config::default() };
-    let untouched = World::new(config());
-    let begun = Instant::now();
-    untouched.ok(&["sync"]);
-    let whole = begun.elapsed();
-    let world = World::new(config());
-    for kill in 1..=20u32 {
-        let mut child = world.start(&["sync"]);
-        std::thread::sleep(whole * kill / 20);
-        let _ = child.kill();
-        let finished = child.wait().unwrap().success();
-        if world.store().join("boxseat.duckdb").exists() {
-            assert_equal_to_truth(&world);
-        }
-        if finished {
-            break;
-        }
-    }
-    world.ok(&["sync"]);
-    assert_equal_to_truth(&world);
 }
 
 /// Why: analysts query while cron publishes. Whoever asks sees one night or the next, whole.

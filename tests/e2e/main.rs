@@ -9,12 +9,15 @@
 mod bad_input;
 mod commands;
 mod cost;
+mod deadlines;
 mod drift;
 mod evidence;
 mod facts;
+mod faults;
 mod history;
 mod increments;
 mod interruption;
+mod kills;
 mod nights;
 mod older_store;
 mod retention;

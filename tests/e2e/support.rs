@@ -1,5 +1,6 @@
 //! A simulated Box, a store, and the binary with a cleared environment.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -65,6 +66,22 @@ impl World {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// Starts the command and waits until it stands still at a step; it goes on when its standard input is closed.
+    pub(crate) fn hold(&self, args: &[&str], step: &str) -> Child {
+        let mut command = self.command(args);
+        command.env("BOXSEAT_HOLDPOINT", step).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        // Byte by byte, so that nothing said later is taken away from whoever reads the rest.
+        let stderr = child.stderr.as_mut().unwrap();
+        while !line.contains("holding at") || !line.ends_with('\n') {
+            let mut byte = [0];
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{step} was never reached: {line}");
+            line.push(char::from(byte[0]));
+        }
+        child
+    }
+
     /// Rows of a query, as objects.
     #[track_caller]
     pub(crate) fn rows(&self, sql: &str) -> Vec<serde_json::Map<String, Value>> {
@@ -90,6 +107,12 @@ pub(crate) fn bare(args: &[&str], directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boxseat"));
     command.args(args).env_clear().env("HOME", directory).current_dir(directory);
     command
+}
+
+/// Sends SIGTERM, as cron's machine does when it shuts down.
+pub(crate) fn terminate(child: &Child) {
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 pub(crate) fn finish(output: Output) -> Done {

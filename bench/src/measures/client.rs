@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use boxseat_pipeline::Clock;
-use boxseat_pipeline::client::{BoxReader, ClientSettings, Credentials};
+use boxseat_pipeline::client::{BoxReader, ClientSettings, Credentials, Timeouts};
 use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
 use boxseat_schemas::plan::{NightPlan, Reads, Which};
@@ -72,6 +72,7 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
         token_url: stand.at.token_url.parse()?,
         calls_per_minute: NonZeroU32::new(UNTHROTTLED).expect("not zero"),
         patience: ClientSettings::PATIENCE,
+        timeouts: Timeouts::default(),
     };
     let config = &stand.config;
     let credentials = Credentials::ClientCredentials {

@@ -6,14 +6,14 @@ use boxseat_output::warehouse::Purpose;
 use boxseat_pipeline::client::Credentials;
 use boxseat_pipeline::extract::Meter;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::cli::{Format, Global, SyncArgs};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
-use crate::error::{CommandError, INTERRUPTED, REJECTS};
+use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
+use crate::stop::Stop;
 use crate::store::Store;
 use crate::sync::{Ended, Night, Outcome};
 use crate::terminal::Progress;
@@ -45,14 +45,10 @@ pub(crate) async fn night(
     credentials: Credentials,
     args: &SyncArgs,
 ) -> Result<Ended, CommandError> {
-    let stop = stop_on_signals()?;
-    let deadline = args.deadline.map(|deadline| {
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(deadline).await;
-            stop.cancel();
-        })
-    });
+    let stop = Stop::on_signals()?;
+    if let Some(deadline) = args.deadline {
+        stop.end_reading_after(deadline);
+    }
     let mut store = Store::open_or_create(&settings.store, &settings.access, Uuid::new_v4())?;
     let _lock = Store::lock(store.root())?;
     let meter = Arc::new(Meter::default());
@@ -67,15 +63,9 @@ pub(crate) async fn night(
         full: args.full,
         purpose: if args.no_publish { Purpose::Private } else { Purpose::Publish },
         meter,
-        stop,
+        stop: stop.clone(),
     };
-    let outcome = night.run(&mut store).await;
-    match (outcome, deadline) {
-        (Err(e), Some(deadline)) if e.exit_code() == INTERRUPTED && deadline.is_finished() => {
-            Err(CommandError::try_later("the deadline has passed; the next start continues from here"))
-        }
-        (outcome, _) => outcome,
-    }
+    night.run(&mut store).await.map_err(|e| stop.explain(e))
 }
 
 /// Says how the night went: a table for people, one object for programs.
@@ -120,27 +110,4 @@ pub(crate) fn report(printer: &Printer, outcome: &Outcome) -> Result<(), Command
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// SIGINT and SIGTERM let pages in flight come in; the second one ends the process at once.
-fn stop_on_signals() -> Result<CancellationToken, CommandError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let cannot = |e| CommandError::failed("cannot listen for signals", e);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if token.is_cancelled() {
-                std::process::exit(i32::from(crate::error::INTERRUPTED));
-            }
-            token.cancel();
-        }
-    });
-    Ok(stop)
 }

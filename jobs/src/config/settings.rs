@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use boxseat_output::durable::Access;
 use boxseat_output::warehouse::Resources;
-use boxseat_pipeline::client::ClientSettings;
+use boxseat_pipeline::client::{ClientSettings, Timeouts};
 use boxseat_pipeline::normalise::Privacy;
 use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
@@ -265,7 +265,13 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
     let calls_per_minute = NonZeroU32::new(file.rate.calls_per_minute)
         .ok_or_else(|| CommandError::usage("[rate] calls_per_minute = 0: nothing could ever be read"))?;
     Ok(Endpoints {
-        client: ClientSettings { api_url, token_url, calls_per_minute, patience: ClientSettings::PATIENCE },
+        client: ClientSettings {
+            api_url,
+            token_url,
+            calls_per_minute,
+            patience: ClientSettings::PATIENCE,
+            timeouts: Timeouts::default(),
+        },
         is_loopback,
     })
 }

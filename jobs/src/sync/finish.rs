@@ -15,6 +15,7 @@ use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::stop::Stop;
 use crate::store::Store;
 
 /// How a start of `sync`, `replay` or `publish` ended.
@@ -35,6 +36,7 @@ pub(super) fn finish(
     reservation: &Reservation,
     clock: &Clock,
     purpose: Purpose,
+    stop: &Stop,
 ) -> Result<Outcome, CommandError> {
     reach("sealed");
     if store.spool(reservation.run_number).seal_record().is_none() {
@@ -44,10 +46,10 @@ pub(super) fn finish(
         ))
         .hint("remove the file SEALED beside its pages: the run is then read to its end again"));
     }
-    let visible = make_visible(store, settings, reservation, reservation.run_number, clock, purpose);
+    let visible = make_visible(store, settings, reservation, reservation.run_number, clock, purpose, stop);
     let (mut outcome, checked) = visible.inspect_err(|e| {
         // A kill or a full disk says nothing against the spool; only what fails by itself counts.
-        if !e.is_of_the_machine() {
+        if !e.is_no_fault_of_the_run() {
             note_attempt(store, reservation);
         }
     })?;
@@ -71,22 +73,25 @@ pub(super) fn make_visible(
     read_as: RunNumber,
     clock: &Clock,
     purpose: Purpose,
+    stop: &Stop,
 ) -> Result<(Outcome, warehouse::Checked), CommandError> {
     let enterprise_id = store.enterprise_id().ok_or_else(|| {
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
     let mut runs = store.lake().sync_runs()?;
     let Loaded { row, tables, departures, commands, imports } =
-        load(store, settings, reservation, read_as, &runs, enterprise_id)?;
+        load(store, settings, reservation, read_as, &runs, enterprise_id, stop)?;
     let mut run = SyncRun { finished_at: clock().max(reservation.started_at), ..row };
     runs.push(run.clone());
     let pending = Pending { run_number: run.run_number, tables, departures };
     reach("loaded");
+    stop.check()?;
     let build = Build { pending: Some(&pending), purpose, ..build_of(store, settings, &runs, enterprise_id) };
     let checked = warehouse::build(&build)?.check()?;
     reach("checked");
     for table in [&USERS_HISTORY, &USER_CHANGES, &SEAT_USAGE_DAILY, &RUN_ROWS] {
         reach(&format!("before {}", table.name));
+        stop.check()?;
         checked.commit(store.lake(), table)?;
         reach(&format!("after {}", table.name));
     }

@@ -23,6 +23,7 @@ use crate::calls::Uncommitted;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::evidence::PendingImports;
+use crate::stop::Stop;
 use crate::store::Store;
 
 /// What went into the lake.
@@ -47,6 +48,7 @@ pub(super) fn load(
     read_as: RunNumber,
     runs: &[SyncRun],
     enterprise_id: &str,
+    stop: &Stop,
 ) -> Result<Loaded, CommandError> {
     let number = reservation.run_number;
     let dir = store.spool(read_as);
@@ -62,17 +64,17 @@ pub(super) fn load(
     };
     let departures = {
         let mut users = night.users()?;
-        loaded(&USERS, load_table(store, &USERS, number, &mut users)?);
+        loaded(&USERS, load_table(store, stop, &USERS, number, &mut users)?);
         warn_of_missing(users.stage.ours, users.stage.unconfirmed);
         users.stage.departures
     };
-    loaded(&GROUPS, load_table(store, &GROUPS, number, &mut night.groups()?)?);
-    loaded(&MEMBERSHIPS, load_table(store, &MEMBERSHIPS, number, &mut night.memberships()?)?);
-    loaded(&EMAIL_ALIASES, load_table(store, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
+    loaded(&GROUPS, load_table(store, stop, &GROUPS, number, &mut night.groups()?)?);
+    loaded(&MEMBERSHIPS, load_table(store, stop, &MEMBERSHIPS, number, &mut night.memberships()?)?);
+    loaded(&EMAIL_ALIASES, load_table(store, stop, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
     let known = known_events(store, reservation, runs)?;
     let (late_events, day_counts, unread) = {
         let mut events = night.events(&known)?;
-        loaded(&EVENTS, load_table(store, &EVENTS, number, &mut events)?);
+        loaded(&EVENTS, load_table(store, stop, &EVENTS, number, &mut events)?);
         let stage = &mut events.stage;
         (stage.late_events, std::mem::take(&mut stage.day_counts), std::mem::take(&mut stage.unread))
     };
@@ -85,7 +87,7 @@ pub(super) fn load(
     let (calls, commands) = calls(store, &night, reservation, runs, enterprise_id)?;
     commit(store, &RUN_CALLS, number, calls.into_iter())?;
     if totals.rejected > 0 {
-        load_table(store, &REJECTS, number, &mut night.rejects()?)?;
+        load_table(store, stop, &REJECTS, number, &mut night.rejects()?)?;
     } else {
         commit(store, &REJECTS, number, std::iter::empty())?;
     }
@@ -195,11 +197,13 @@ pub(super) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> R
 /// lists come from walking them.
 fn load_table<S: Stage>(
     store: &Store,
+    stop: &Stop,
     table: &'static Table,
     run: RunNumber,
     batches: &mut Batches<'_, S>,
 ) -> Result<(u64, Tally), CommandError> {
     reach(&format!("before {}", table.name));
+    stop.check()?;
     let committed = store.lake().commit(table, run, batches)?;
     reach(&format!("after {}", table.name));
     Ok((committed.rows, batches.exhaust()?))

@@ -22,10 +22,10 @@ use boxseat_pipeline::client::Credentials;
 use boxseat_pipeline::extract::Meter;
 use boxseat_schemas::plan::NightPlan;
 use boxseat_schemas::run::Reservation;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::stop::Stop;
 use crate::store::Store;
 
 pub(crate) use base::LakeBase;
@@ -48,7 +48,7 @@ pub(crate) struct Night<'a> {
     /// Whether the night is published or only kept in the lake.
     pub(crate) purpose: Purpose,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Stop,
 }
 
 /// What a start came to.
@@ -68,6 +68,7 @@ impl Night<'_> {
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Ended, CommandError> {
         let mut accept_shrink = self.accept_shrink_percent;
         loop {
+            self.stop.check()?;
             let mut was_sealed = false;
             let reservation =
                 match start::decide(store, self.settings, &self.clock, accept_shrink, self.purpose)? {
@@ -119,7 +120,7 @@ impl Night<'_> {
 
     fn finish(&self, store: &mut Store, reservation: &Reservation) -> Result<Outcome, CommandError> {
         tokio::task::block_in_place(|| {
-            finish::finish(store, self.settings, reservation, &self.clock, self.purpose)
+            finish::finish(store, self.settings, reservation, &self.clock, self.purpose, &self.stop)
         })
     }
 }

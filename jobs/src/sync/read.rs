@@ -43,7 +43,7 @@ impl Night<'_> {
             self.credentials.clone(),
             journal,
             Arc::clone(&self.clock),
-            self.stop.clone(),
+            self.stop.reading().clone(),
         )?;
         let base = tokio::task::block_in_place(|| LakeBase::of(store, reservation))?;
         let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
@@ -91,7 +91,7 @@ impl Night<'_> {
             concurrency: self.settings.concurrency,
             check_clock: self.settings.rehearsed_now.is_none(),
         };
-        let extracted = extract(reader, spool, walks, &how, &self.meter, &self.stop).await;
+        let extracted = extract(reader, spool, walks, &how, &self.meter, self.stop.reading()).await;
         if let Some(caller) = walks.caller() {
             store.bind(&caller.enterprise_id)?;
         }

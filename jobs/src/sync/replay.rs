@@ -15,6 +15,7 @@ use super::finish::{Outcome, make_visible, publish_latest, root};
 use super::start::{next_number, open_runs};
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::stop::Stop;
 use crate::store::{Store, host};
 
 /// Replays every current run from `from` to the newest and publishes once, after the last.
@@ -45,7 +46,7 @@ pub(crate) fn replay(
         let base = run.base_run_number.map(|base| replayed(&runs, &replays, base));
         let reservation = reserve(store, run, original, base, clock)?;
         let (outcome, checked) =
-            make_visible(store, settings, &reservation, read_as, clock, Purpose::Private)?;
+            make_visible(store, settings, &reservation, read_as, clock, Purpose::Private, &Stop::never())?;
         drop(checked);
         replays.insert(read_as, reservation.run_number);
         last = Some(outcome);

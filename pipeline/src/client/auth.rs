@@ -3,6 +3,7 @@
 //! Server tokens live about an hour and have no refresh token (<https://developer.box.com/guides/authentication/tokens/>);
 //! `expires_in` is trusted, not a constant, and the token is renewed a fraction of its life early.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -45,6 +46,8 @@ pub(super) struct Authenticator {
     token_url: Url,
     patience: Duration,
     current: Mutex<Option<Token>>,
+    /// The generation after the newest that Box is known to have taken; 0: none yet.
+    taken: AtomicU64,
 }
 
 /// A token, and the number that tells a stale one from its successor.
@@ -77,7 +80,17 @@ impl Credentials {
 
 impl Authenticator {
     pub(super) fn new(credentials: Credentials, token_url: Url, patience: Duration) -> Self {
-        Self { credentials, token_url, patience, current: Mutex::new(None) }
+        Self { credentials, token_url, patience, current: Mutex::new(None), taken: AtomicU64::new(0) }
+    }
+
+    /// Box took this token for some call.
+    pub(super) fn was_taken(&self, token: &Token) {
+        self.taken.fetch_max(token.generation + 1, Ordering::Relaxed);
+    }
+
+    /// Whether Box ever took this token: then a 401 says that it has expired, and else that it was never any good.
+    pub(super) fn was_good(&self, token: &Token) -> bool {
+        self.taken.load(Ordering::Relaxed) > token.generation
     }
 
     /// The token to use; `stale` names a generation Box just refused with 401.
@@ -152,7 +165,7 @@ impl Authenticator {
                 }
                 Err(exchange) => exchange,
             };
-            match tries.failed(exchange).await? {
+            match tries.failed(exchange, asked_at).await? {
                 Step::Again => {}
                 Step::Fail(exchange) => return Err(Error::SignIn { reason: refusal(&exchange) }),
                 // There is no token to renew here: a 401 says that the client itself is unknown.

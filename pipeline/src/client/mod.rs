@@ -7,18 +7,23 @@
 //! ```
 //!
 //! [`BoxReader`] has reading calls only: the type `sync` uses cannot write.
+//!
+//! Nothing here waits without a bound: an exchange ends by its [`Timeouts`], a call by its patience, and both end early once the
+//! run is asked to stop.
 
 mod auth;
 mod limiter;
 mod pace;
 mod reader;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use auth::Credentials;
 pub use limiter::Limiter;
 pub use reader::{Answer, BoxReader, EventQuery, PAGE_LIMIT};
-pub use transport::ClientSettings;
+pub use transport::{ClientSettings, Timeouts};
 
 use boxseat_schemas::spool::CallOutcome;
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS, USER_FIELDS};
@@ -16,7 +17,7 @@ use boxseat_schemas::spool::Request;
 use super::CallJournal;
 use super::auth::{Authenticator, Credentials};
 use super::limiter::Limiter;
-use super::retry::{Step, Tries};
+use super::retry::{Patience, Step, Tries};
 use super::transport::{ClientSettings, Exchange, Reply, Transport};
 use crate::{Clock, Error};
 
@@ -85,9 +86,11 @@ impl BoxReader {
         clock: Clock,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
+        // Its own token, so that a run that fails can end what is in flight without being asked to stop.
+        let stop = stop.child_token();
         Ok(Self {
             shared: Arc::new(Shared {
-                transport: Transport::new()?,
+                transport: Transport::new(settings.timeouts, stop.clone())?,
                 limiter: Limiter::new(settings.calls_per_minute),
                 auth: Authenticator::new(credentials, settings.token_url.clone(), settings.patience),
                 api_url: settings.api_url.clone(),
@@ -99,6 +102,11 @@ impl BoxReader {
                 skew_secs: AtomicI64::new(i64::MIN),
             }),
         })
+    }
+
+    /// Nothing more is wanted: waits end at once, exchanges in flight within their grace, and nothing new is asked.
+    pub fn wind_down(&self) {
+        self.shared.stop.cancel();
     }
 
     /// Asks one question, retries included. `events` belongs to [`Request::Events`] and is ignored elsewhere.
@@ -198,8 +206,10 @@ impl BoxReader {
         let shared = &*self.shared;
         let endpoint = request.endpoint();
         let patience = match request {
-            Request::User { .. } => shared.patience.min(PATIENCE_FOR_ONE),
-            _ => shared.patience,
+            Request::User { .. } => {
+                Patience { own: shared.patience.min(PATIENCE_FOR_ONE), overall: shared.patience }
+            }
+            _ => shared.patience.into(),
         };
         let mut tries = Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop, patience);
         let mut stale = None;
@@ -210,10 +220,19 @@ impl BoxReader {
                 .auth
                 .token(stale, &shared.transport, &shared.limiter, &*shared.journal, &shared.stop)
                 .await?;
+            let asked_at = Instant::now();
             let exchange = shared.transport.get(url.clone(), &token.secret).await;
             shared.calls.fetch_add(1, Ordering::Relaxed);
             if let Exchange::Reply(Reply { date: Some(date), .. }) = &exchange {
                 shared.skew_secs.store(date - system_seconds(), Ordering::Relaxed);
+            }
+            match &exchange {
+                // Many calls may meet the same expiry, and the next one before they have repeated themselves.
+                Exchange::Reply(reply) if reply.status == 401 && shared.auth.was_good(&token) => {
+                    tries.token_was_good();
+                }
+                Exchange::Reply(reply) if reply.status != 401 => shared.auth.was_taken(&token),
+                _ => {}
             }
             let answered =
                 |body, status, summary| Answer { body, status, received_at: (shared.clock)(), summary };
@@ -232,7 +251,7 @@ impl BoxReader {
                 }
                 other => other,
             };
-            match tries.failed(exchange).await? {
+            match tries.failed(exchange, asked_at).await? {
                 Step::Again => {}
                 Step::Renew => stale = Some(token.generation),
                 Step::Fail(exchange) => return Err(failure(endpoint, &exchange)),

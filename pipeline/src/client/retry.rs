@@ -1,13 +1,16 @@
 //! Whether a failed call is repeated, decided in one place from what came back.
 //!
-//! `Retry-After` outranks our own backoff, and one budget of waiting covers all tries of a call: a Box that is down for ten
-//! minutes must not cost a night, one that is down for an hour must not hang cron. The vendor's SDKs give up after five
-//! attempts, which is half a minute; that bound is kept for answers that cannot be read, which waiting hardly mends.
+//! `Retry-After` outranks our own backoff, and one budget of time covers all tries of a call, those that hang included: a Box that
+//! is down for ten minutes must not cost a night, one that is down for an hour must not hang cron. The vendor's SDKs give up
+//! after five attempts, which is half a minute; that bound is kept for answers that cannot be read, which waiting hardly mends.
+//!
+//! A pause that Box asks for is everybody's: it begins for all before this call looks at its own budget, because a call that
+//! gives up is no reason for the others to go on asking.
 
 use std::time::Duration;
 
 use boxseat_schemas::spool::CallOutcome;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::limiter::Limiter;
@@ -19,15 +22,39 @@ use crate::Error;
 const MAX_GARBLED: u32 = 6;
 /// Times one call may be refused by the rate limit; Box's own limit never comes near it.
 const MAX_THROTTLES: u32 = 100;
+/// Tokens in a row that one call sees refused before any call had been taken with them: one may die early, three are no good.
+const MAX_STILLBORN: u32 = 3;
+/// Tokens one call sees refused altogether. Tokens live an hour and calls minutes; an endpoint that answers 401 for ever while the
+/// others take the same token must be told apart some day.
+const MAX_REFUSED_TOKENS: u32 = 12;
+
 /// The tries of one call.
 pub(super) struct Tries<'a> {
     endpoint: &'static str,
     limiter: &'a Limiter,
     journal: &'a dyn CallJournal,
     stop: &'a CancellationToken,
-    patience: Duration,
+    patience: Patience,
     history: History,
+    /// Time spent on failures of its own.
+    failing: Duration,
+    /// The same, and the pauses that everybody kept.
     waited: Duration,
+}
+
+/// How long one call may keep a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Over its own failures: attempts that came to nothing, and the waits between them.
+    pub(super) own: Duration,
+    /// Over these and the pauses that Box asks of everybody, which one call more does not prolong.
+    pub(super) overall: Duration,
+}
+
+impl From<Duration> for Patience {
+    fn from(patience: Duration) -> Self {
+        Self { own: patience, overall: patience }
+    }
 }
 
 /// How to go on after a failed try.
@@ -46,15 +73,16 @@ impl<'a> Tries<'a> {
         limiter: &'a Limiter,
         journal: &'a dyn CallJournal,
         stop: &'a CancellationToken,
-        patience: Duration,
+        patience: impl Into<Patience>,
     ) -> Self {
         Self {
             endpoint,
             limiter,
             journal,
             stop,
-            patience,
+            patience: patience.into(),
             history: History::default(),
+            failing: Duration::ZERO,
             waited: Duration::ZERO,
         }
     }
@@ -71,11 +99,16 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// Writes the failed try into the journal, waits as long as it takes, and says how to go on.
+    /// The token that Box refuses next had been good for some call: an expiry, and not a token that was never any good.
+    pub(super) fn token_was_good(&mut self) {
+        self.history.stillborn_tokens = 0;
+    }
+
+    /// Writes the failed try that began at `asked_at` into the journal, waits as long as it takes, and says how to go on.
     ///
     /// # Errors
-    /// [`Error::GaveUp`] when the budget is spent; what the journal reports.
-    pub(super) async fn failed(&mut self, exchange: Exchange) -> Result<Step, Error> {
+    /// [`Error::GaveUp`] or [`Error::Throttled`] when the budget is spent; [`Error::Interrupted`]; what the journal reports.
+    pub(super) async fn failed(&mut self, exchange: Exchange, asked_at: Instant) -> Result<Step, Error> {
         let note = |outcome, waited_seconds| {
             self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
         };
@@ -83,12 +116,11 @@ impl<'a> Tries<'a> {
             Exchange::Reply(reply) => Some(reply.status),
             _ => None,
         };
-        // Whatever came after a 401 shows that the renewed token was taken; a later 401 is a new expiry.
-        self.history.renewed &= status == Some(401);
         let decision = classify(&exchange, self.history);
         let wait = match decision {
             Decision::RenewToken => {
-                self.history.renewed = true;
+                self.history.stillborn_tokens += 1;
+                self.history.refused_tokens += 1;
                 note(CallOutcome::Retried, 0)?;
                 return Ok(Step::Renew);
             }
@@ -98,39 +130,54 @@ impl<'a> Tries<'a> {
             }
             Decision::Pause(wait) | Decision::Backoff(wait) => wait,
         };
+        let took = asked_at.elapsed();
         let throttled = status == Some(429);
         let garbled = matches!(exchange, Exchange::Garbled(_));
         self.history.throttles += u32::from(throttled);
         self.history.garbled += u32::from(garbled);
         self.history.failures += u32::from(!throttled);
-        let spent = self.waited.saturating_add(wait) > self.patience
-            || self.history.garbled >= MAX_GARBLED
-            || self.history.throttles >= MAX_THROTTLES;
+        self.waited += took;
+        tracing::debug!(endpoint = self.endpoint, %exchange, ?wait, "repeating");
+        if let Decision::Pause(_) = decision {
+            let waited = if throttled { self.limiter.throttled(wait) } else { self.limiter.pause_for(wait) };
+            if self.waited.saturating_add(wait) > self.patience.overall
+                || self.history.throttles >= MAX_THROTTLES
+            {
+                // Nobody will sit this pause out.
+                note(CallOutcome::Failed, 0)?;
+                return Err(Error::Throttled {
+                    endpoint: self.endpoint,
+                    attempts: self.history.attempts(),
+                    last: exchange.to_string(),
+                    wait,
+                });
+            }
+            self.waited += wait;
+            note(if throttled { CallOutcome::Throttled } else { CallOutcome::Retried }, waited)?;
+            return Ok(Step::Again);
+        }
+        self.failing += took;
+        let spent = self.failing.saturating_add(wait) > self.patience.own
+            || self.waited.saturating_add(wait) > self.patience.overall
+            || self.history.garbled >= MAX_GARBLED;
         if spent {
             note(CallOutcome::Failed, 0)?;
             return Err(Error::GaveUp {
                 endpoint: self.endpoint,
-                attempts: self.history.failures + self.history.throttles,
-                waited: self.waited,
+                attempts: self.history.attempts(),
+                waited: Duration::from_secs(self.waited.as_secs()),
                 last: exchange.to_string(),
                 garbled,
             });
         }
+        self.failing += wait;
         self.waited += wait;
-        let outcome = if throttled { CallOutcome::Throttled } else { CallOutcome::Retried };
-        tracing::debug!(endpoint = self.endpoint, %exchange, ?wait, "repeating");
-        if matches!(decision, Decision::Pause(_)) {
-            let waited = if throttled { self.limiter.throttled(wait) } else { self.limiter.pause_for(wait) };
-            note(outcome, waited)?;
-        } else {
-            note(outcome, 0)?;
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(Error::Interrupted),
-                () = sleep(wait) => {}
-            }
+        note(CallOutcome::Retried, 0)?;
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Error::Interrupted),
+            () = sleep(wait) => Ok(Step::Again),
         }
-        Ok(Step::Again)
     }
 }
 
@@ -156,8 +203,16 @@ struct History {
     garbled: u32,
     /// Exchanges refused by the rate limit.
     throttles: u32,
-    /// Whether the token was renewed for this call.
-    renewed: bool,
+    /// Tokens refused one after the other that no call is known to have been taken with.
+    stillborn_tokens: u32,
+    /// Tokens refused altogether.
+    refused_tokens: u32,
+}
+
+impl History {
+    fn attempts(self) -> u32 {
+        self.failures + self.throttles
+    }
 }
 
 /// Decides. All calls this client makes are idempotent reads or token requests, so any of them may be repeated.
@@ -167,7 +222,11 @@ fn classify(exchange: &Exchange, history: History) -> Decision {
         Exchange::Reply(reply) => reply,
     };
     match reply.status {
-        401 if !history.renewed => Decision::RenewToken,
+        401 if history.stillborn_tokens + 1 < MAX_STILLBORN
+            && history.refused_tokens + 1 < MAX_REFUSED_TOKENS =>
+        {
+            Decision::RenewToken
+        }
         429 => Decision::Pause(retry_after(reply, history.throttles)),
         // 507 is "out of space" and permanent (vendor's Node SDK).
         507 => Decision::Fail,
@@ -203,7 +262,7 @@ mod tests {
     #[test]
     fn every_outcome_has_its_decision() {
         let fresh = History::default();
-        let tired = History { failures: 3, garbled: 0, throttles: 2, renewed: true };
+        let tired = History { failures: 3, garbled: 0, throttles: 2, stillborn_tokens: 2, refused_tokens: 2 };
         let secs = Duration::from_secs;
         for (exchange, history, decision) in [
             (reply(429, Some(17)), fresh, Decision::Pause(secs(17))),
@@ -217,6 +276,8 @@ mod tests {
             (reply(507, None), fresh, Decision::Fail),
             (reply(401, None), fresh, Decision::RenewToken),
             (reply(401, None), tired, Decision::Fail),
+            (reply(401, None), History { stillborn_tokens: 1, ..tired }, Decision::RenewToken),
+            (reply(401, None), History { stillborn_tokens: 0, refused_tokens: 11, ..fresh }, Decision::Fail),
             (reply(403, None), fresh, Decision::Fail),
             (reply(404, None), fresh, Decision::Fail),
             (reply(302, None), fresh, Decision::Fail),
@@ -225,5 +286,35 @@ mod tests {
         ] {
             assert_eq!(classify(&exchange, history), decision, "{exchange:?}");
         }
+    }
+
+    struct NoJournal;
+    impl CallJournal for NoJournal {
+        fn record(&self, _: CallNote) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    /// Why: thirty seconds for one vanished person must not turn a throttle, which holds everybody, into "unconfirmed".
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_for_everybody_is_not_charged_to_the_one() {
+        let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());
+        let stop = CancellationToken::new();
+        let secs = Duration::from_secs;
+        let patience = Patience { own: secs(30), overall: secs(900) };
+        let mut tries = Tries::new("GET /users/{id}", &limiter, &NoJournal, &stop, patience);
+        let step = tries.failed(reply(429, Some(60)), Instant::now()).await;
+        assert!(matches!(step, Ok(Step::Again)));
+        let paused_at = Instant::now();
+        tries.admit().await.unwrap();
+        assert!(paused_at.elapsed() >= secs(60));
+        // 1 + 2 + 4 + 8 seconds, and sixteen more would be too many.
+        for _ in 0..4 {
+            assert!(matches!(tries.failed(reply(500, None), Instant::now()).await, Ok(Step::Again)));
+        }
+        let spent = tries.failed(reply(500, None), Instant::now()).await.err();
+        assert!(matches!(spent, Some(Error::GaveUp { attempts: 6, waited, .. }) if waited == secs(75)));
+        let asked_too_much = tries.failed(reply(429, Some(3600)), Instant::now()).await.err();
+        assert!(matches!(asked_too_much, Some(Error::Throttled { .. })));
     }
 }

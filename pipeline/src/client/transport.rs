@@ -6,18 +6,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::Error;
 
 /// Largest answer that is read, decompressed: 1,000 users with long fields take about 2 MB.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
-/// Longest silence on a connection before the call counts as failed.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longest time to get a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest time of one exchange altogether.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Where Box is and how fast it may be asked.
 #[derive(Debug, Clone)]
@@ -28,8 +24,37 @@ pub struct ClientSettings {
     pub token_url: Url,
     /// Calls a minute; 950 of Box's 1,000 unless told otherwise.
     pub calls_per_minute: std::num::NonZeroU32,
-    /// Longest time one call may spend waiting over all its attempts; see [`ClientSettings::PATIENCE`].
+    /// Longest time one call may keep a run over all its attempts, its waits and the attempts that came to nothing together;
+    /// see [`ClientSettings::PATIENCE`].
     pub patience: Duration,
+    /// Bounds of a single attempt.
+    pub timeouts: Timeouts,
+}
+
+/// How long one exchange may take. Whatever hangs is given up and asked again within these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To get a connection.
+    pub connect: Duration,
+    /// Silence on a connection, before the first byte of the answer or between two.
+    pub silence: Duration,
+    /// The exchange altogether, however steadily its bytes come in.
+    pub total: Duration,
+    /// What an exchange in flight still gets once the run was asked to stop.
+    pub grace: Duration,
+}
+
+impl Default for Timeouts {
+    /// Box's largest pages take it some seconds. A page of 2 MB comes in within `total` over 60 kbit/s. `grace` lets in what an
+    /// ordinary night has in flight, and leaves half of the ten seconds that the hastiest service managers give before they kill.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(15),
+            silence: Duration::from_secs(60),
+            total: Duration::from_secs(300),
+            grace: Duration::from_secs(5),
+        }
+    }
 }
 
 impl ClientSettings {
@@ -39,6 +64,8 @@ impl ClientSettings {
     /// For commands a person waits for.
     pub fn impatient(mut self) -> Self {
         self.patience = Duration::from_secs(20);
+        let secs = Duration::from_secs;
+        self.timeouts = Timeouts { connect: secs(5), silence: secs(10), total: secs(30), ..self.timeouts };
         self
     }
 }
@@ -78,22 +105,29 @@ pub(super) struct Reply {
 #[derive(Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
+    stop: CancellationToken,
+    grace: Duration,
 }
 
 impl Transport {
-    /// Builds the client; no connection is made yet.
+    /// Builds the client; no connection is made yet. Once `stop` fires, what is in flight has its grace and no more.
     ///
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(super) fn new(timeouts: Timeouts, stop: CancellationToken) -> Result<Self, Error> {
+        let Timeouts { connect, silence, total, grace } = timeouts;
         reqwest::Client::builder()
             .user_agent(concat!("boxseat/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
+            .connect_timeout(connect)
+            .read_timeout(silence)
+            .timeout(total)
+            // Calls share one HTTP/2 connection. One that died without a word would be used again by every retry, for a call
+            // that times out closes its stream and not the connection; an unanswered ping does.
+            .http2_keep_alive_interval(silence / 3)
+            .http2_keep_alive_timeout(silence / 3)
             .build()
-            .map(|http| Self { http })
+            .map(|http| Self { http, stop, grace })
             .map_err(|e| Error::Address { url: "Box".into(), reason: chain(&e) })
     }
 
@@ -107,7 +141,20 @@ impl Transport {
         self.send(self.http.post(url).form(form)).await
     }
 
+    /// The exchange, or what is left of it when the run has to stop: a call that was sent is a call, whatever became of it.
     async fn send(&self, request: reqwest::RequestBuilder) -> Exchange {
+        let out_of_grace = async {
+            self.stop.cancelled().await;
+            sleep(self.grace).await;
+        };
+        tokio::select! {
+            biased;
+            exchange = Self::exchange(request) => exchange,
+            () = out_of_grace => Exchange::NoAnswer("the run had to stop before the answer came".to_owned()),
+        }
+    }
+
+    async fn exchange(request: reqwest::RequestBuilder) -> Exchange {
         let mut response = match request.send().await {
             Ok(response) => response,
             Err(e) => return Exchange::NoAnswer(chain(&e.without_url())),

@@ -49,8 +49,8 @@ pub struct StreamMeter {
     pub left: AtomicU64,
 }
 
-/// How long pages in flight may take to come in after the run was asked to stop.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+/// The reader ends within its own grace once it is wound down; this is for the bug that makes it not.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the spool is synced.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -109,7 +109,9 @@ pub async fn extract(
         }
     };
     if failure.is_some() {
-        let drained = timeout(STOP_GRACE, async {
+        // Nobody may go on asking while the run ends, least of all when Box has just asked for silence.
+        reader.wind_down();
+        let drained = timeout(DRAIN_PATIENCE, async {
             while let Some(joined) = in_flight.join_next().await {
                 let (request, answer) = joined.expect("asking does not panic and is not aborted here");
                 // A second failure adds nothing to the first; pages are what matters here.

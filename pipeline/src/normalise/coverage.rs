@@ -238,7 +238,8 @@ mod tests {
         lost.remove(&tuesday);
         let window = Reservation { window_from_at: at("2026-03-17T05:45:00Z"), ..reservation(1) };
         let from = |counts: &DayCounts, earlier: &DayCounts| {
-            let coverage = Coverage { reservation: &window, login_only: &[false], unread: &[] };
+            let coverage =
+                Coverage { reservation: &window, login_only: &[false], activity_refused: false, unread: &[] };
             coverage.intervals(counts, earlier, &[])[0].1.to_rfc3339()
         };
         assert_eq!(from(&lost, &earlier), "2026-03-18T00:00:00+00:00");

@@ -152,7 +152,8 @@ impl Fault {
         Fault { path: path.to_owned(), times: Some(times), effect, ..Fault::default() }
     }
 
-    /// The same, hitting a share of the matching calls by a seed of its own.
+    /// The same, hitting a share of the matching calls by a seed of its own. Rules with the same seed draw alike: armed together
+    /// they hit the same questions, one rule after the other.
     pub fn at(self, share: f64, seed: u64) -> Self {
         Fault { share, seed: Some(seed), ..self }
     }

@@ -26,9 +26,7 @@ impl Fault {
             ("truncated_body", repeatable(Effect::TruncatedBody)),
             ("malformed_json", repeatable(Effect::MalformedJson)),
             ("trickle", repeatable(Effect::Trickle { ms: 500 })),
-            // Once: a second expiry while the calls refused by the first one are still being repeated looks like a token that
-            // was never good.
-            ("expired_token", Fault { times: Some(1), ..lists(Effect::ExpiredToken) }),
+            ("expired_token", Fault { max_consecutive: Some(2), ..lists(Effect::ExpiredToken) }),
             (
                 "token_clock_skew",
                 Fault { path: "/oauth2/token".to_owned(), ..repeatable(Effect::DateSkew { secs: -240 }) },
