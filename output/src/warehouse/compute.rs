@@ -87,7 +87,14 @@ impl Loader<'_> {
         let mut columns: Vec<&'static Column> = table.kept().collect();
         columns.push(&RUN_NUMBER);
         beside.provide(RECOUNTED, table, &columns, Source::Lake(current))?;
-        self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
+        let is_empty = format!("SELECT count(*) = 0 FROM {RECOUNTED}");
+        let is_empty: bool = self
+            .connection
+            .query_row(&is_empty, [], |row| row.get(0))
+            .map_err(Error::duckdb("read activity"))?;
+        if !is_empty {
+            self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
+        }
         beside.clear()
     }
 
