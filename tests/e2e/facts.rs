@@ -110,6 +110,23 @@ fn a_month_of_awkward_nights_equals_what_happened() {
     assert_eq!(world.rows(USAGE).len(), usize::try_from(NIGHTS - 1).unwrap());
 }
 
+/// Why: an operator must hear of what is odd without losing the night for it.
+#[test]
+fn what_is_odd_is_logged_once_and_shown_by_status() {
+    let world =
+        World::new(Config { users: 300, groups: 10, logins: Some(2_000), seed: 5, ..Config::default() });
+    let odd = world.simulator.truth().users[17].user_id.clone();
+    world.simulator.act(&Act::SetStatus { user_id: odd, status: "frozen".into(), announced: true });
+    let done = world.ok(&["sync"]);
+    assert_eq!(done.stderr.matches("check status_known on users").count(), 1, "{}", done.stderr);
+    let status = world.ok(&["status"]);
+    assert!(status.stdout.contains("status_known on users: "), "{}", status.stdout);
+    let unlike = "SELECT count(*) FROM data_checks WHERE severity = 'error' AND failing_rows_count > 0";
+    assert_eq!(world.value(unlike), 0);
+    let schema: Value = serde_json::from_str(&world.ok(&["schema", "--format", "json"]).stdout).unwrap();
+    assert_eq!(schema["contract_version"], world.value("SELECT contract_version FROM report_settings"));
+}
+
 /// What happens on a day besides what happens every day. It is the day before the night that sees it.
 fn awkward(world: &World, day: i64, truth: &Truth) {
     let act = |act: Act| world.simulator.act(&act);

@@ -27,8 +27,11 @@ fn terms(plan: &str, rule: &str, cost: &str, seats: Option<i64>, to: Option<&str
     }
 }
 
-/// People with a status and the time of their only login, under full coverage up to the night.
-fn night(date: &str, people: &[(&str, &str, &str)]) -> Rows {
+/// Somebody with a status and the time of the only login, or none.
+type Person = (&'static str, &'static str, &'static str);
+
+/// People under full coverage up to the night.
+fn night(date: &str, people: &[Person]) -> Rows {
     let mut night = Rows::default();
     for (id, status, login) in people {
         night.users.push(json!({ "user_id": id, "status": status, "created_at": "2020-01-01T00:00:00Z" }));
@@ -141,7 +144,7 @@ fn without_terms_nothing_is_said_of_money_and_without_coverage_nothing_of_use() 
 /// Six nights' worth: the third is missed, and on the last date there are two runs.
 fn nights() -> Store {
     let (old, fresh) = ("2025-11-10T00:00:00Z", "2026-02-20T00:00:00Z");
-    let nights: [(&str, &[(&str, &str, &str)]); 5] = [
+    let nights: [(&str, &[Person]); 5] = [
         ("2026-02-01", &[("1", "active", old), ("2", "active", "")]),
         ("2026-02-02", &[("1", "active", ""), ("2", "active", ""), ("3", "active", "")]),
         ("2026-02-28", &[("1", "active", fresh), ("3", "inactive", "")]),
