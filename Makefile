@@ -46,8 +46,8 @@ test: libduckdb ## Run all tests of the workspace
 	$(CARGO) test --workspace $(features)
 
 .PHONY: soak
-soak: libduckdb ## Run the long forms of the tests, which take many minutes
-	$(CARGO) test --workspace $(features) --test e2e -- --ignored
+soak: libduckdb ## Run the long forms of the tests, which take many minutes, and print what they measured
+	$(CARGO) test --workspace $(features) --test e2e -- --ignored --show-output
 
 .PHONY: build
 build: libduckdb ## Build the program for development

@@ -17,5 +17,6 @@ mod interruption;
 mod kills;
 mod nights;
 mod support;
+mod throttle;
 mod trust;
 mod truth;
