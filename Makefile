@@ -54,7 +54,7 @@ test: libduckdb ## Run all tests of the workspace
 soak: libduckdb ## Run the long forms of the tests in release mode, many minutes; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 bound them
 	@# One after the other, because the year is timed.
 	BOXSEAT_SOAK_NIGHTS="$(NIGHTS)" BOXSEAT_SOAK_SEED="$(SEED)" BOXSEAT_SOAK_YEAR_NIGHTS="$(YEAR_NIGHTS)" \
-		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --test-threads=1
+		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --show-output --test-threads=1
 	@echo 'Reports: $(target)/tmp/soak-report.md and soak-year-report.md'
 
 .PHONY: build

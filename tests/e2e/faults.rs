@@ -1,6 +1,8 @@
 //! Everything the simulator can do to a night: what heals by itself leaves no trace in the warehouse, what does not keeps the old
 //! night, and either way the night after is right.
 
+#![expect(clippy::print_stdout, reason = "the long forms print what they measured")]
+
 use std::sync::Mutex;
 use std::time::Instant;
 

@@ -23,5 +23,6 @@ mod older_store;
 mod retention;
 mod soak;
 mod support;
+mod throttle;
 mod trust;
 mod truth;

@@ -58,23 +58,21 @@ async fn connection(mut stream: TcpStream, hang: Hang, times: usize, answer: Str
     while let Ok(1..) = stream.read(&mut request).await {
         let hang = if seen.fetch_add(1, Ordering::SeqCst) < times { hang } else { Hang::Not };
         // A client that hung up is none of the server's business.
-        let _ = match hang {
+        let head = format!("{HEAD}100000\r\n\r\n");
+        _ = match hang {
             Hang::Not => stream.write_all(answer.as_bytes()).await,
-            Hang::Mute => Ok(sleep(Duration::from_secs(600)).await),
-            Hang::HeadOnly => {
-                _ = stream.write_all(format!("{HEAD}100000\r\n\r\n").as_bytes()).await;
-                Ok(sleep(Duration::from_secs(600)).await)
-            }
+            Hang::Mute => Ok(()),
+            Hang::HeadOnly | Hang::Trickle => stream.write_all(head.as_bytes()).await,
+        };
+        match hang {
+            Hang::Not => {}
+            Hang::Mute | Hang::HeadOnly => sleep(Duration::from_secs(600)).await,
             Hang::Trickle => {
-                _ = stream.write_all(format!("{HEAD}100000\r\n\r\n").as_bytes()).await;
-                loop {
+                while stream.write_all(b" ").await.is_ok() {
                     sleep(Duration::from_millis(20)).await;
-                    if stream.write_all(b" ").await.is_err() {
-                        break Ok(());
-                    }
                 }
             }
-        };
+        }
     }
 }
 
