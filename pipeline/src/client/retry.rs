@@ -22,11 +22,12 @@ use crate::Error;
 const MAX_GARBLED: u32 = 6;
 /// Times one call may be refused by the rate limit; Box's own limit never comes near it.
 const MAX_THROTTLES: u32 = 100;
-/// Tokens in a row that one call sees refused before any call had been taken with them: one may die early, three are no good.
-const MAX_STILLBORN: u32 = 3;
+/// Tokens in a row that one call sees refused before any call is known to have been taken with them: some may die early, with
+/// sixteen calls in flight for each that dies, and so many are no good.
+const MAX_STILLBORN: u32 = 5;
 /// Tokens one call sees refused altogether. Tokens live an hour and calls minutes; an endpoint that answers 401 for ever while the
 /// others take the same token must be told apart some day.
-const MAX_REFUSED_TOKENS: u32 = 12;
+const MAX_REFUSED_TOKENS: u32 = 16;
 
 /// The tries of one call.
 pub(super) struct Tries<'a> {
@@ -262,7 +263,7 @@ mod tests {
     #[test]
     fn every_outcome_has_its_decision() {
         let fresh = History::default();
-        let tired = History { failures: 3, garbled: 0, throttles: 2, stillborn_tokens: 2, refused_tokens: 2 };
+        let tired = History { failures: 3, garbled: 0, throttles: 2, stillborn_tokens: 4, refused_tokens: 4 };
         let secs = Duration::from_secs;
         for (exchange, history, decision) in [
             (reply(429, Some(17)), fresh, Decision::Pause(secs(17))),
@@ -277,7 +278,7 @@ mod tests {
             (reply(401, None), fresh, Decision::RenewToken),
             (reply(401, None), tired, Decision::Fail),
             (reply(401, None), History { stillborn_tokens: 1, ..tired }, Decision::RenewToken),
-            (reply(401, None), History { stillborn_tokens: 0, refused_tokens: 11, ..fresh }, Decision::Fail),
+            (reply(401, None), History { stillborn_tokens: 0, refused_tokens: 15, ..fresh }, Decision::Fail),
             (reply(403, None), fresh, Decision::Fail),
             (reply(404, None), fresh, Decision::Fail),
             (reply(302, None), fresh, Decision::Fail),
