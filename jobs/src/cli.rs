@@ -138,6 +138,8 @@ pub(crate) struct StatusArgs {}
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
     /// One SQL statement, or - to read it from stdin
+    // SQL may begin with a comment, which looks like a flag.
+    #[arg(allow_hyphen_values = true)]
     pub(crate) sql: String,
     /// Write the rows to this Parquet file instead of printing them
     #[arg(long, value_name = "FILE.parquet")]
