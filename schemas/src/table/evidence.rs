@@ -10,7 +10,7 @@ pub static ACTIVITY_DAILY: Table = Table {
     comment: "One row per user, UTC day and event type of [sync] activity_events with something the user did itself; empty while none is configured. A day whose end was read later is counted anew, whole; grows by users x days with activity.",
     columns: &[
         column("user_id", Kind::Text, "Who did it, and to whose account it counts.").required(),
-        column("activity_date", Kind::Date, "UTC day.").required(),
+        column("activity_date", Kind::Date, "The UTC day it was done on.").required(),
         column("event_type", Kind::Text, "Box's event type, open text.").required(),
         column("events_count", Kind::BigInt, "Events of that type on that day, each event_id once.")
             .required(),

@@ -110,7 +110,7 @@ pub static RECLAIM_CANDIDATES: Table = Table {
     key: &["user_id"],
     comment: "One row per person whose seat the reclamation policy considered; empty until there is a policy.",
     columns: &[
-        column("user_id", Kind::Text, "Who.").required(),
+        column("user_id", Kind::Text, "The person.").required(),
         column("stage", Kind::Text, "The stage a plan of tonight would have for the person.").required(),
         column(
             "left_out_reason",
