@@ -6,7 +6,7 @@ use boxseat_simulator::{Config, Fault, Truth};
 use chrono::{DateTime, Utc};
 
 use crate::support::World;
-use crate::truth::assert_equal_to_truth;
+use crate::truth::{assert_equal_to_truth, assert_logins_equal_to_truth, assert_users_equal_to_truth};
 
 fn small() -> Config {
     Config { users: 120, groups: 8, logins: Some(2_500), seed: 23, late_events: 0.0, ..Config::default() }
@@ -55,7 +55,18 @@ fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
     // A night is missed, and what it would have read is read by the next.
     world.simulator.step_days(1);
     world.ok(&["sync"]);
-    assert_equal_to_truth(&world);
+    assert_users_equal_to_truth(&world);
+    assert_logins_equal_to_truth(&world);
+    // Who did something and never signed in is in use all the same.
+    let told = "SELECT count(*) FROM accounts WHERE last_login_at IS NULL AND last_activity_at IS NOT NULL";
+    let in_use = format!(
+        "{told} AND inactivity_band = '0-30' AND seat_state = 'used' AND last_activity_source <> 'LOGIN'"
+    );
+    assert!(world.value(told).as_u64() > Some(0), "nobody worked without signing in");
+    assert_eq!(
+        world.value(&format!("{told} AND consumes_seat AND account_status = 'active'")),
+        world.value(&format!("{in_use} AND consumes_seat AND account_status = 'active'"))
+    );
     let window = world.rows("SELECT (SELECT min(covered_from_at) FROM event_coverage WHERE event_type = 'DOWNLOAD') AS first, \
         (SELECT max(window_to_at) FROM sync_runs) AS last").remove(0);
     let moment = |name: &str| at(&window[name].as_str().unwrap().replace(' ', "T"));
@@ -139,6 +150,11 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
         format!("{} user_details 2026-02-21 15:00:00", second.user_id),
     ];
     assert_eq!(lines(&world), wanted);
+    let newest = format!(
+        "SELECT last_activity_source FROM accounts WHERE user_id = '{}' AND last_activity_at >= '2026-02-20T15:00:00Z'",
+        first.user_id
+    );
+    assert_eq!(world.rows(&newest).len(), 1, "a report only ever moves a person towards used");
     assert!(world.ok(&import).stderr.contains("was imported before"));
     let waiting = std::fs::read_dir(world.store().join("state/imports")).unwrap().count();
     assert_eq!(waiting, 0, "what is in the lake need not wait");
@@ -175,8 +191,11 @@ fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
     night(&world);
     night(&world);
     assert_eq!(world.value("SELECT count(*) FROM leave_periods"), 1, "an unchanged list is kept once");
+    let state = format!("SELECT seat_state FROM accounts WHERE user_id = '{user}'");
+    assert_eq!(world.value(&state), "paused");
     std::fs::write(&list, "user_id,from,to\n").unwrap();
     night(&world);
+    assert_ne!(world.value(&state), "paused");
     std::fs::write(&list, format!("user_id,from,to\n{user},2026-02-01,\n")).unwrap();
     night(&world);
     std::fs::write(&toml, "").unwrap();
