@@ -9,7 +9,7 @@ use boxseat_simulator::Config;
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
 use crate::support::World;
-use crate::truth::assert_users_equal_to_truth;
+use crate::truth::{assert_logins_equal_to_truth, assert_users_equal_to_truth};
 
 /// Why: a year of nights must not fill the disk, nor cost anybody a seat because the proof of use was tidied away.
 #[test]
@@ -87,6 +87,7 @@ fn old_nights_and_events_go_and_nobody_looks_idle_for_it() {
               + (SELECT count(*) FROM event_coverage WHERE covered_from_at < '{from}T00:00:00Z')"
     );
     assert_eq!(world.value(&earlier), 0);
+    assert_logins_equal_to_truth(&world);
     assert_eq!(world.value("SELECT count(DISTINCT login_coverage_from) FROM accounts"), 1);
     let truth = world.simulator.truth();
     let ever: BTreeSet<&str> = truth.logins.iter().map(|login| login.user_id.as_str()).collect();

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use boxseat_output::lake::Lake;
 use boxseat_simulator::{Config, Truth, UNHEARD_EVENT_TYPE};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::support::World;
@@ -110,13 +111,15 @@ fn assert_logins(world: &World, truth: &Truth) {
     same("admin_events", "event_id", world, EVENTS, events);
 }
 
-/// From the start of the first night's window to the end of the last one's.
+/// From the start of the first night's window, or of what retention has left, to the end of the last one's.
 fn window(world: &World) -> (DateTime<Utc>, DateTime<Utc>) {
     let ends = world.rows(
         "SELECT epoch_us(min(window_from_at)) AS first, epoch_us(max(window_to_at)) AS last FROM sync_runs WHERE status = 'complete'",
     );
     let time = |name: &str| DateTime::from_timestamp_micros(ends[0][name].as_i64().unwrap()).unwrap();
-    (time("first"), time("last"))
+    let lake = Lake::open(&world.store().join("lake"), 0o640).unwrap();
+    let kept = lake.events_kept_from().unwrap().map(|month| month.and_time(NaiveTime::MIN).and_utc());
+    (kept.map_or(time("first"), |kept| kept.max(time("first"))), time("last"))
 }
 
 fn is_within(row: &Map<String, Value>, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> bool {
