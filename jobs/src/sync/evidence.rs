@@ -4,17 +4,16 @@
 //! read as empty. What an attempt that was killed had not committed is committed by the next, with whatever has come since.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use boxseat_pipeline::normalise::{Activity, Normaliser, with_column};
+use boxseat_pipeline::normalise::{Activity, Normaliser};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun, current};
 use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, Table};
 
-use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
-use super::load::commit;
+use super::load::{commit, taken_over};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::evidence::{LeaveList, PendingImports};
@@ -33,7 +32,6 @@ pub(super) fn commit_evidence(
     let number = reservation.run_number;
     commit_rows(store, &ACTIVITY_DAILY, number, vec![activity.rows(night)])?;
     if let Some(replaced) = reservation.replaces_run_number {
-        // What was taken in with the run it replaces would otherwise leave with it.
         for table in [&IMPORTED_EVIDENCE, &LEAVE_PERIODS] {
             commit_rows(store, table, number, taken_over(store, table, replaced, number)?)?;
         }
@@ -82,21 +80,6 @@ fn list_in_force(store: &Store, runs: &[RunNumber]) -> Result<Option<String>, Co
         }
     }
     Ok(newest.map(|(_, digest)| digest))
-}
-
-fn taken_over(
-    store: &Store,
-    table: &'static Table,
-    replaced: RunNumber,
-    number: RunNumber,
-) -> Result<Vec<RecordBatch>, CommandError> {
-    let rows = store.lake().scan(table, &[replaced], None)?;
-    rows.map(|batch| {
-        let batch = batch?;
-        let numbers = Int64Array::from(vec![number.as_i64(); batch.num_rows()]);
-        Ok(with_column(batch, "run_number", Arc::new(numbers)))
-    })
-    .collect()
 }
 
 fn commit_rows(

@@ -133,19 +133,29 @@ fn calls(
     runs: &[SyncRun],
     enterprise_id: &str,
 ) -> Result<(Vec<RecordBatch>, Uncommitted), CommandError> {
-    let number = reservation.run_number.as_i64();
+    let number = reservation.run_number;
     if let Some(replaced) = reservation.replaces_run_number {
-        let mut taken_over = Vec::new();
-        for batch in store.lake().scan(&RUN_CALLS, &[replaced], None)? {
-            let batch = batch?;
-            let numbers = Int64Array::from(vec![number; batch.num_rows()]);
-            taken_over.push(with_column(batch, "run_number", Arc::new(numbers)));
-        }
-        return Ok((taken_over, Uncommitted::default()));
+        return Ok((taken_over(store, &RUN_CALLS, replaced, number)?, Uncommitted::default()));
     }
     let known = ledger_ids(store, runs.iter().map(|run| run.run_number))?;
     let commands = Uncommitted::read(store.root(), &known)?;
-    Ok((vec![night.run_calls(), commands.rows(number, enterprise_id)], commands))
+    Ok((vec![night.run_calls(), commands.rows(number.as_i64(), enterprise_id)], commands))
+}
+
+/// What a replaced run took in besides its own pages, as rows of its replay: it would otherwise leave with that run.
+pub(super) fn taken_over(
+    store: &Store,
+    table: &'static Table,
+    replaced: RunNumber,
+    number: RunNumber,
+) -> Result<Vec<RecordBatch>, CommandError> {
+    let rows = store.lake().scan(table, &[replaced], None)?;
+    rows.map(|batch| {
+        let batch = batch?;
+        let numbers = Int64Array::from(vec![number.as_i64(); batch.num_rows()]);
+        Ok(with_column(batch, "run_number", Arc::new(numbers)))
+    })
+    .collect()
 }
 
 /// The `run_id`s that the ledger has rows of, in these runs.

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use boxseat_schemas::box_api::{Event, Page};
-use boxseat_schemas::spool::Frame;
+use boxseat_schemas::box_api::Event;
 use boxseat_schemas::table::{ACTIVITY_DAILY, Rows};
 use chrono::NaiveDate;
 use serde_json::Value;
@@ -15,6 +14,7 @@ use super::stage::Tally;
 use super::{Normaliser, UnreadEvent};
 use crate::Error;
 use crate::ids::fingerprint;
+use crate::plan::Pages;
 
 /// Events per user, UTC day and type. Memory follows users times the days of the walk, which are a few.
 #[derive(Debug, Default)]
@@ -33,12 +33,7 @@ impl Activity {
             return Ok(activity);
         }
         let mut seen = HashSet::new();
-        let mut frames = night.spool.frames()?;
-        for offset in night.index.activity() {
-            let (frame, body) = frames.frame_at(*offset)?;
-            let Frame::Page { request, status: 200, .. } = &frame else { continue };
-            let page = Page::parse(&body)
-                .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?;
+        Pages { frames: night.spool.frames()? }.each(night.index.activity(), |_, page| {
             activity.tally.from_box += page.entries.len() as u64;
             for raw in &page.entries {
                 if read_event(raw.get(), |event| activity.take(night, event, &mut seen)).is_err() {
@@ -47,7 +42,7 @@ impl Activity {
                     activity.unread.push(UnreadEvent { slice, event_type: type_alone(raw.get()) });
                 }
             }
-        }
+        })?;
         Ok(activity)
     }
 
