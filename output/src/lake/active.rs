@@ -9,6 +9,7 @@ use boxseat_schemas::table::Table;
 use chrono::NaiveDate;
 use delta_kernel::engine::arrow_data::{ArrowEngineData, EngineDataArrowExt as _};
 use delta_kernel::{EngineData, FilteredEngineData, SnapshotRef};
+use url::Url;
 
 use super::Inner;
 use crate::{Error, Result};
@@ -36,6 +37,13 @@ struct List {
     data: Box<dyn EngineData>,
     /// By row; `None` where the log has taken the file back.
     files: Vec<Option<ActiveFile>>,
+}
+
+impl ActiveFile {
+    /// Where it lies, below the table's root.
+    pub(super) fn location(&self, root: &Url) -> Result<Url> {
+        root.join(&self.path).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", self.path)))
+    }
 }
 
 impl ActiveFiles {

@@ -135,11 +135,9 @@ impl Inner {
     ) -> Result<Written> {
         let failed = || Error::table("merge files of", table.name);
         let root = self.table_root(table)?;
-        let metas = files.iter().map(|file| {
-            let location =
-                root.join(&file.path).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", file.path)))?;
-            Ok(FileMeta::new(location, file.modified_ms, file.size_bytes))
-        });
+        let metas = files
+            .iter()
+            .map(|file| Ok(FileMeta::new(file.location(&root)?, file.modified_ms, file.size_bytes)));
         let metas = metas.collect::<Result<Vec<_>>>()?;
         let mut schema = table.lake_schema().as_ref().clone();
         if let Some(partition) = table.partition() {

@@ -81,9 +81,7 @@ impl Inner {
         let root = self.table_root(table)?;
         let mut named = HashSet::new();
         for file in active.iter() {
-            let url =
-                root.join(&file.path).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", file.path)))?;
-            named.insert(super::store_path(&url)?);
+            named.insert(super::store_path(&file.location(&root)?)?);
         }
         let log = self.path(&format!("{}/_delta_log", table.name))?;
         let is_log = |path: &StorePath| path.prefix_matches(&log);
