@@ -4,6 +4,7 @@ pub mod durable;
 pub mod error;
 pub mod lake;
 pub mod query;
+pub mod report;
 #[cfg(test)]
 mod testing;
 pub mod warehouse;
