@@ -104,6 +104,19 @@ pub enum Record {
         /// Bytes, as the user object says.
         space_used_bytes: Option<i64>,
     },
+    /// The folder that a transfer made was looked at in the receiver's account (R15).
+    DestinationRead {
+        /// Which plan.
+        plan_id: String,
+        /// Whose content went there.
+        user_id: String,
+        /// In whose account it lies.
+        receiver_user_id: String,
+        /// The folder.
+        folder_id: String,
+        /// Items in it; `None`: it could not be read.
+        items: Option<u64>,
+    },
     /// A call is about to be made.
     Intent(Attempt),
     /// What came of it.
