@@ -15,6 +15,8 @@
 pub(crate) mod emptiness;
 pub(crate) mod journal;
 pub(crate) mod past;
+mod position;
 
 pub(crate) use journal::{Journal, ReclaimLock};
 pub(crate) use past::Past;
+pub(crate) use position::StreamMark;

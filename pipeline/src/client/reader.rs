@@ -206,6 +206,21 @@ impl BoxReader {
             .map_err(|exchange| failure(request.endpoint(), &exchange))
     }
 
+    /// The same for a question whose page no spool keeps: the call is noted in the ledger.
+    ///
+    /// # Errors
+    /// As [`BoxReader::ask`].
+    pub async fn ask_and_note(
+        &self,
+        request: &Request,
+        events: Option<&EventQuery>,
+    ) -> Result<Answer, Error> {
+        let answer = self.ask(request, events).await?;
+        let note = CallNote { endpoint: request.endpoint(), outcome: CallOutcome::Done, waited_seconds: 0 };
+        self.door.journal.record(note)?;
+        Ok(answer)
+    }
+
     /// One page of the live stream of the admin log from `from`, such as the position of the page before, or `now`.
     ///
     /// It takes no window: what it gives begins where the position is.
