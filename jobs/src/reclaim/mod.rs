@@ -10,13 +10,26 @@
 //!
 //! The middle is pure and takes values and `now`; the journal, the plans' files and Box are its edges.
 
-#![allow(dead_code, reason = "the commands that use it follow")]
+#![allow(dead_code, unused_imports, reason = "the commands that use it follow")]
 
+pub(crate) mod beside;
+pub(crate) mod columns;
 pub(crate) mod emptiness;
+pub(crate) mod ground;
 pub(crate) mod journal;
+pub(crate) mod judge;
 pub(crate) mod past;
 mod position;
+pub(crate) mod policy;
+mod policy_file;
+pub(crate) mod protect;
+pub(crate) mod receivers;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub(crate) use ground::Ground;
 pub(crate) use journal::{Journal, ReclaimLock};
+pub(crate) use judge::{Judge, Verdict};
 pub(crate) use past::Past;
 pub(crate) use position::StreamMark;
+pub(crate) use policy::Policy;
