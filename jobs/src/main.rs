@@ -9,6 +9,7 @@ mod error;
 mod evidence;
 mod ledger;
 mod printer;
+mod reclaim;
 mod stop;
 mod store;
 mod sync;

@@ -95,29 +95,7 @@ impl Store {
     /// # Errors
     /// Exit 75 naming the holder.
     pub(crate) fn lock(root: &Path) -> Result<Lock, CommandError> {
-        let path = root.join("state/lock");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(
-                |e| {
-                    CommandError::failed(format!("cannot open {}", path.display()), e)
-                        .hint("the store must be writable for the user that runs boxseat")
-                },
-            )?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = read_holder(&mut file);
-                return Err(CommandError::try_later(format!("another boxseat works on this store{holder}"))
-                    .hint("start again when it is done; cron may simply try the next time"));
-            }
-            Err(TryLockError::Error(e)) => {
-                return Err(CommandError::failed(format!("cannot lock {}", path.display()), e));
-            }
-        }
-        // The text is for people only; the lock itself is the system's.
-        let text = format!("pid {} on {}\n", std::process::id(), host());
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
-        Ok(Lock { _file: file })
+        lock_file(&root.join("state/lock"), "another boxseat works on this store")
     }
 
     /// Who holds the store, if anybody does.
@@ -175,6 +153,33 @@ impl Store {
 /// The store is this process's alone while this lives.
 pub(crate) struct Lock {
     _file: File,
+}
+
+/// Takes a file of locks for this process; `taken` says what it means when somebody else has it.
+///
+/// # Errors
+/// Exit 75 naming the holder.
+pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> {
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(|e| {
+            CommandError::failed(format!("cannot open {}", path.display()), e)
+                .hint("the store must be writable for the user that runs boxseat")
+        })?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let holder = read_holder(&mut file);
+            return Err(CommandError::try_later(format!("{taken}{holder}"))
+                .hint("start again when it is done; cron may simply try the next time"));
+        }
+        Err(TryLockError::Error(e)) => {
+            return Err(CommandError::failed(format!("cannot lock {}", path.display()), e));
+        }
+    }
+    // The text is for people only; the lock itself is the system's.
+    let text = format!("pid {} on {}\n", std::process::id(), host());
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+    Ok(Lock { _file: file })
 }
 
 /// This machine's name, for people and for reservations.

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod licence;
 pub mod money;
 pub mod plan;
+pub mod reclaim;
 pub mod run;
 pub mod settings;
 pub mod spool;

@@ -25,7 +25,50 @@ pub const FRAME_FIXED_LEN: usize = 16;
 /// Longest header or body a frame may announce; anything above is damage.
 pub const MAX_PART_LEN: u32 = 256 * 1024 * 1024;
 
-const MAGIC: &[u8; 4] = b"BXSP";
+/// What a file of frames is, by the mark it begins with: neither is ever taken for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// Raw pages of a run; its number is the run's.
+    Spool,
+    /// The action journal ([`crate::reclaim::journal`]); its number is derived from the store's id.
+    Journal,
+}
+
+impl FileKind {
+    fn magic(self) -> &'static [u8; 4] {
+        match self {
+            Self::Spool => b"BXSP",
+            Self::Journal => b"BXAJ",
+        }
+    }
+
+    /// Encodes the header of a file of this kind.
+    pub fn encode_header(self, number: u64) -> [u8; FILE_HEADER_LEN] {
+        let mut bytes = [0; FILE_HEADER_LEN];
+        bytes[..4].copy_from_slice(self.magic());
+        bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..].copy_from_slice(&number.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the header of a file of this kind and gives its number.
+    ///
+    /// # Errors
+    /// [`Damage::NotASpool`], [`Damage::NotAJournal`] or [`Damage::OtherVersion`].
+    pub fn decode_header(self, bytes: &[u8; FILE_HEADER_LEN]) -> Result<u64, Damage> {
+        if &bytes[..4] != self.magic() {
+            return Err(match self {
+                Self::Spool => Damage::NotASpool,
+                Self::Journal => Damage::NotAJournal,
+            });
+        }
+        let version = u16::from_le_bytes([bytes[4], bytes[5]]);
+        if version != VERSION {
+            return Err(Damage::OtherVersion(version));
+        }
+        Ok(u64::from_le_bytes(bytes[8..].try_into().expect("eight bytes")))
+    }
+}
 
 /// What one frame of the spool holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,30 +166,6 @@ impl Request {
 /// The ledger's name of the token endpoint.
 pub const TOKEN_ENDPOINT: &str = "POST /oauth2/token";
 
-/// Encodes the file header.
-pub fn encode_file_header(run_number: u64) -> [u8; FILE_HEADER_LEN] {
-    let mut bytes = [0; FILE_HEADER_LEN];
-    bytes[..4].copy_from_slice(MAGIC);
-    bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
-    bytes[8..].copy_from_slice(&run_number.to_le_bytes());
-    bytes
-}
-
-/// Reads the file header and gives the run number.
-///
-/// # Errors
-/// [`Damage::NotASpool`] or [`Damage::OtherVersion`].
-pub fn decode_file_header(bytes: &[u8; FILE_HEADER_LEN]) -> Result<u64, Damage> {
-    if &bytes[..4] != MAGIC {
-        return Err(Damage::NotASpool);
-    }
-    let version = u16::from_le_bytes([bytes[4], bytes[5]]);
-    if version != VERSION {
-        return Err(Damage::OtherVersion(version));
-    }
-    Ok(u64::from_le_bytes(bytes[8..].try_into().expect("eight bytes")))
-}
-
 /// The fixed part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fixed {
@@ -226,6 +245,9 @@ pub enum Damage {
     /// Another kind of file.
     #[error("it does not begin with the mark of a boxseat spool")]
     NotASpool,
+    /// Another kind of file.
+    #[error("it does not begin with the mark of a boxseat journal")]
+    NotAJournal,
     /// Written by another version of boxseat.
     #[error("it has format version {0}, this boxseat reads version {VERSION}")]
     OtherVersion(u16),
@@ -270,11 +292,12 @@ mod tests {
 
     #[test]
     fn other_files_and_versions_are_named() {
-        let good = encode_file_header(12);
-        assert_eq!(decode_file_header(&good), Ok(12));
+        let good = FileKind::Spool.encode_header(12);
+        assert_eq!(FileKind::Spool.decode_header(&good), Ok(12));
+        assert_eq!(FileKind::Journal.decode_header(&good), Err(Damage::NotAJournal));
         let mut other = good;
         other[4] = 9;
-        assert_eq!(decode_file_header(&other), Err(Damage::OtherVersion(9)));
-        assert_eq!(decode_file_header(b"PK\x03\x04............"), Err(Damage::NotASpool));
+        assert_eq!(FileKind::Spool.decode_header(&other), Err(Damage::OtherVersion(9)));
+        assert_eq!(FileKind::Spool.decode_header(b"PK\x03\x04............"), Err(Damage::NotASpool));
     }
 }

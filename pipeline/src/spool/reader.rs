@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, Fixed, Frame, decode_file_header};
+use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed, Frame};
 
 use super::{SealRecord, SpoolDir};
 use crate::Error;
@@ -41,7 +41,7 @@ impl SpoolReader {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(damage(Damage::NotASpool)),
             Err(e) => return Err(Error::io("read", &path)(e)),
         }
-        match decode_file_header(&header) {
+        match FileKind::Spool.decode_header(&header) {
             Ok(run) if run == run_number => Ok(Self { path, len }),
             Ok(_) => Err(damage(Damage::NotASpool)),
             Err(e) => Err(damage(e)),

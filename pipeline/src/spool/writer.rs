@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use boxseat_schemas::spool::{FILE_HEADER_LEN, Fixed, Frame, encode_file_header};
+use boxseat_schemas::spool::{FILE_HEADER_LEN, FileKind, Fixed, Frame};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ impl SpoolWriter {
             .mode(0o600)
             .open(&path)
             .map_err(Error::io("create", &path))?;
-        file.write_all(&encode_file_header(run_number)).map_err(Error::io("write", &path))?;
+        file.write_all(&FileKind::Spool.encode_header(run_number)).map_err(Error::io("write", &path))?;
         file.sync_all().map_err(Error::io("sync", &path))?;
         sync_dir(dir.path())?;
         if let Some(parent) = dir.path().parent() {

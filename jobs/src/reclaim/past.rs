@@ -1,0 +1,575 @@
+//! What the journal comes to: plans, people, and what is still open, folded from its entries alone.
+//!
+//! Nothing here asks a clock or a disk. Every rule that looks back (caps, "our own suspension", protected receivers, whom
+//! somebody else brought back) looks here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// For how long whoever received content may not lose the seat (R4).
+pub(crate) const RECEIVER_PROTECTED: TimeDelta = TimeDelta::days(365);
+
+/// Everything that happened, by plan and by person.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Past {
+    /// Plans by id.
+    pub(crate) plans: BTreeMap<String, PastPlan>,
+    /// People that anything was decided about or done to, by Box's id.
+    pub(crate) people: BTreeMap<String, PastPerson>,
+    /// How far the admin log was read by the last walk (R11).
+    pub(crate) feed: Option<FeedMark>,
+    /// Box accounts that ever acted for us (R21).
+    pub(crate) actor_user_ids: BTreeSet<String>,
+    /// Whose the attempt of an action id is, and which of that person's.
+    attempts: BTreeMap<String, (String, usize)>,
+}
+
+/// What happened to a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct PastPlan {
+    /// What its file must have.
+    pub(crate) digest: String,
+    /// What it does.
+    pub(crate) stage: Stage,
+    /// `None`: an offboarding.
+    pub(crate) policy_digest: Option<String>,
+    /// The night it was made from.
+    pub(crate) night: PlanNight,
+    /// When it was made.
+    pub(crate) created_at: DateTime<Utc>,
+    /// Who made it.
+    pub(crate) by: Operator,
+    /// Who is in it.
+    pub(crate) user_ids: Vec<String>,
+    /// Who receives content by it.
+    pub(crate) receiver_user_ids: Vec<String>,
+    /// Approvals, oldest first.
+    pub(crate) approvals: Vec<Approval>,
+    /// Starts of `apply`, oldest first.
+    pub(crate) applies: Vec<Start>,
+    /// Set when nothing more is done by it.
+    pub(crate) closed: Option<Closed>,
+}
+
+/// Somebody approved a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Approval {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// The digest that was approved.
+    pub(crate) digest: String,
+    /// Who.
+    pub(crate) by: Operator,
+    /// Whose signature was verified.
+    pub(crate) signed_by: Option<String>,
+}
+
+/// `apply` began.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// Who.
+    pub(crate) by: Operator,
+    /// The Box account that acts.
+    pub(crate) actor_user_id: String,
+}
+
+/// A plan's end.
+#[derive(Debug, Clone)]
+pub(crate) struct Closed {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// `applied`, `expired`, `undone` or `withdrawn`.
+    pub(crate) because: String,
+}
+
+impl PastPlan {
+    /// Whether something may still be done by it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// The approval in force: the last one of the digest the plan was made with.
+    pub(crate) fn approval(&self) -> Option<&Approval> {
+        self.approvals.iter().rev().find(|approval| approval.digest == self.digest)
+    }
+}
+
+/// What happened to a person.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PastPerson {
+    /// Everything tried, oldest first.
+    pub(crate) attempts: Vec<PastAttempt>,
+    /// Everything read of what the person owns, oldest first.
+    pub(crate) readings: Vec<Reading>,
+    /// Everything read of where it went, oldest first.
+    pub(crate) destinations: Vec<DestinationReading>,
+    /// Times a plan left the person alone, oldest first.
+    pub(crate) skips: Vec<Skip>,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone)]
+pub(crate) struct PastAttempt {
+    /// The intent.
+    pub(crate) attempt: Attempt,
+    /// When it was written down, just before the call.
+    pub(crate) asked_at: DateTime<Utc>,
+    /// `None`: nobody knows yet whether the call was made at all.
+    pub(crate) outcome: Option<Outcome>,
+    /// When that was known.
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    /// Whether Box ever said or showed that it was done, whatever somebody else did about it later.
+    pub(crate) was_done: bool,
+    /// The post-image.
+    pub(crate) after: Option<Standing>,
+    /// Where the content went.
+    pub(crate) destination_folder_id: Option<String>,
+    /// Box's answer.
+    pub(crate) http_status: Option<u16>,
+    /// Why, as a sentence.
+    pub(crate) reason: Option<String>,
+}
+
+/// What a person owned at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// Items of the root folder; `None`: it could not be read.
+    pub(crate) owned_items: Option<u64>,
+    /// Of them, shared ones.
+    pub(crate) shared_items: Option<u64>,
+    /// Bytes by the user object.
+    pub(crate) space_used_bytes: Option<i64>,
+}
+
+/// What a destination folder held at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DestinationReading {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// Which folder.
+    pub(crate) folder_id: String,
+    /// Items in it.
+    pub(crate) items: Option<u64>,
+}
+
+/// A person left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Skip {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// By which plan.
+    pub(crate) plan_id: String,
+    /// The rule's word.
+    pub(crate) reason: String,
+    /// The same as a sentence.
+    pub(crate) detail: String,
+    /// Whether the plan is done with the person.
+    pub(crate) is_final: bool,
+}
+
+/// How far the admin log was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeedMark {
+    /// Where the live stream goes on.
+    pub(crate) stream_position: String,
+    /// The newest moment covered.
+    pub(crate) to_at: DateTime<Utc>,
+    /// When that was.
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl PastAttempt {
+    /// Whether a read still has to say what came of it.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.outcome.is_none_or(|outcome| !outcome.is_final())
+    }
+
+    /// Whether something may have come of it.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        self.is_unfinished() || self.was_done
+    }
+}
+
+impl PastPerson {
+    /// The suspension that is ours and stands, as far as the journal knows (R3): done, and neither restored nor reverted since.
+    pub(crate) fn suspension(&self) -> Option<&PastAttempt> {
+        let last = self.attempts.iter().rev().find(|past| {
+            matches!(past.attempt.action, Action::Suspend | Action::Restore | Action::Delete)
+                && !matches!(past.outcome, Some(Outcome::Refused | Outcome::NotDone | Outcome::NotAttempted))
+                && (past.attempt.action == Action::Suspend || past.was_done)
+        })?;
+        (last.attempt.action == Action::Suspend && last.outcome == Some(Outcome::Done)).then_some(last)
+    }
+
+    /// The transfer that was made or may have been: there is never a second one (R14).
+    pub(crate) fn transfer(&self) -> Option<&PastAttempt> {
+        self.last(Action::Transfer).filter(|past| past.may_have_happened())
+    }
+
+    /// The deletion, once it is confirmed.
+    pub(crate) fn deletion(&self) -> Option<&PastAttempt> {
+        self.last(Action::Delete).filter(|past| past.was_done)
+    }
+
+    /// When it was last found that somebody else had undone what we did (R20).
+    pub(crate) fn reverted_at(&self) -> Option<DateTime<Utc>> {
+        let reverted = |past: &&PastAttempt| past.outcome == Some(Outcome::RevertedByOther);
+        self.attempts.iter().filter(reverted).filter_map(|past| past.finished_at).max()
+    }
+
+    /// The last thing of a kind that was tried.
+    pub(crate) fn last(&self, action: Action) -> Option<&PastAttempt> {
+        self.attempts.iter().rev().find(|past| past.attempt.action == action)
+    }
+
+    /// What a plan tried on the person.
+    pub(crate) fn by_plan<'a>(
+        &'a self,
+        plan_id: &'a str,
+    ) -> impl DoubleEndedIterator<Item = &'a PastAttempt> {
+        self.attempts.iter().filter(move |past| past.attempt.plan_id == plan_id)
+    }
+
+    /// Why a plan is done with the person, if a rule said so.
+    pub(crate) fn final_skip(&self, plan_id: &str) -> Option<&Skip> {
+        self.skips.iter().rev().find(|skip| skip.plan_id == plan_id && skip.is_final)
+    }
+}
+
+impl Past {
+    /// Folds a whole journal.
+    pub(crate) fn of(entries: &[Entry]) -> Self {
+        let mut past = Self::default();
+        for entry in entries {
+            past.take(entry);
+        }
+        past
+    }
+
+    /// Takes in one more entry. One that names a plan or an action nobody announced changes nothing: the chain would have
+    /// broken before, so it can only come from a newer version.
+    pub(crate) fn take(&mut self, entry: &Entry) {
+        let at = entry.at;
+        match &entry.record {
+            Record::PlanCreated {
+                plan_id,
+                digest,
+                stage,
+                policy_digest,
+                night,
+                by,
+                user_ids,
+                receiver_user_ids,
+            } => {
+                self.plans.insert(
+                    plan_id.clone(),
+                    PastPlan {
+                        digest: digest.clone(),
+                        stage: *stage,
+                        policy_digest: policy_digest.clone(),
+                        night: night.clone(),
+                        created_at: at,
+                        by: by.clone(),
+                        user_ids: user_ids.clone(),
+                        receiver_user_ids: receiver_user_ids.clone(),
+                        approvals: Vec::new(),
+                        applies: Vec::new(),
+                        closed: None,
+                    },
+                );
+            }
+            Record::Approved { plan_id, digest, by, signed_by } => {
+                if let Some(plan) = self.plans.get_mut(plan_id) {
+                    let (digest, by, signed_by) = (digest.clone(), by.clone(), signed_by.clone());
+                    plan.approvals.push(Approval { at, digest, by, signed_by });
+                }
+            }
+            Record::ApplyStarted { plan_id, by, actor_user_id, night: _ } => {
+                self.actor_user_ids.insert(actor_user_id.clone());
+                if let Some(plan) = self.plans.get_mut(plan_id) {
+                    plan.applies.push(Start { at, by: by.clone(), actor_user_id: actor_user_id.clone() });
+                }
+            }
+            Record::FeedRead { stream_position, from_at: _, to_at } => {
+                self.feed = Some(FeedMark { stream_position: stream_position.clone(), to_at: *to_at, at });
+            }
+            Record::Skipped { plan_id, user_id, reason, detail, is_final } => {
+                let (plan_id, reason, detail) = (plan_id.clone(), reason.clone(), detail.clone());
+                self.person(user_id).skips.push(Skip { at, plan_id, reason, detail, is_final: *is_final });
+            }
+            Record::ContentRead { plan_id: _, user_id, owned_items, shared_items, space_used_bytes } => {
+                let (owned_items, shared_items) = (*owned_items, *shared_items);
+                let space_used_bytes = *space_used_bytes;
+                self.person(user_id).readings.push(Reading {
+                    at,
+                    owned_items,
+                    shared_items,
+                    space_used_bytes,
+                });
+            }
+            Record::DestinationRead { user_id, folder_id, items, plan_id: _, receiver_user_id: _ } => {
+                let reading = DestinationReading { at, folder_id: folder_id.clone(), items: *items };
+                self.person(user_id).destinations.push(reading);
+            }
+            Record::Intent(attempt) => {
+                let person = self.people.entry(attempt.user_id.clone()).or_default();
+                let place = (attempt.user_id.clone(), person.attempts.len());
+                self.attempts.insert(attempt.action_id.clone(), place);
+                person.attempts.push(PastAttempt {
+                    attempt: attempt.clone(),
+                    asked_at: at,
+                    outcome: None,
+                    finished_at: None,
+                    was_done: false,
+                    after: None,
+                    destination_folder_id: None,
+                    http_status: None,
+                    reason: None,
+                });
+            }
+            Record::Outcome {
+                action_id,
+                outcome,
+                http_status,
+                request_id: _,
+                after,
+                destination_folder_id,
+                reason,
+            } => {
+                let Some((user_id, index)) = self.attempts.get(action_id) else { return };
+                let Some(past) = self.people.get_mut(user_id).and_then(|p| p.attempts.get_mut(*index)) else {
+                    return;
+                };
+                past.outcome = Some(*outcome);
+                past.finished_at = Some(at);
+                past.was_done |= matches!(outcome, Outcome::Done | Outcome::RevertedByOther);
+                past.http_status = http_status.or(past.http_status);
+                past.after = after.clone().or(past.after.take());
+                past.destination_folder_id =
+                    destination_folder_id.clone().or(past.destination_folder_id.take());
+                past.reason = reason.clone().or(past.reason.take());
+            }
+            Record::PlanClosed { plan_id, because, by: _ } => {
+                if let Some(plan) = self.plans.get_mut(plan_id) {
+                    plan.closed.get_or_insert(Closed { at, because: because.clone() });
+                }
+            }
+        }
+    }
+
+    /// Plans by which something may still be done.
+    pub(crate) fn open_plans(&self) -> impl Iterator<Item = (&str, &PastPlan)> {
+        self.plans.iter().filter(|(_, plan)| plan.is_open()).map(|(id, plan)| (id.as_str(), plan))
+    }
+
+    /// The open plan a person is a source in, if any.
+    pub(crate) fn open_plan_of(&self, user_id: &str) -> Option<&str> {
+        self.open_plans()
+            .find(|(_, plan)| plan.user_ids.iter().any(|planned| planned == user_id))
+            .map(|(plan_id, _)| plan_id)
+    }
+
+    /// Calls of which only a read can say what they did, oldest first within a person.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &PastAttempt> {
+        self.people.values().flat_map(|person| &person.attempts).filter(|past| past.is_unfinished())
+    }
+
+    /// Everybody whose account we changed since then, each once: what the caps count over all plans (R8). What was
+    /// undone counts, too: the cap bounds how many people may be met by a mistake.
+    pub(crate) fn touched_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
+        let counts = |past: &PastAttempt| {
+            past.asked_at >= since
+                && past.may_have_happened()
+                && matches!(past.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
+        };
+        self.people
+            .iter()
+            .filter(|(_, person)| person.attempts.iter().any(counts))
+            .map(|(user_id, _)| user_id.as_str())
+            .collect()
+    }
+
+    /// Who received content so lately that the seat is protected, or is to receive some by an open plan (R4).
+    pub(crate) fn protected_receivers(&self, now: DateTime<Utc>) -> BTreeSet<&str> {
+        let received = self
+            .people
+            .values()
+            .filter_map(PastPerson::transfer)
+            .filter(|past| past.asked_at > now - RECEIVER_PROTECTED)
+            .filter_map(|past| past.attempt.receiver_user_id.as_deref());
+        let will = self.open_plans().flat_map(|(_, plan)| &plan.receiver_user_ids).map(String::as_str);
+        received.chain(will).collect()
+    }
+
+    /// How many attempts there are by this name's beginning: the count in the next action id.
+    pub(crate) fn attempts_of(&self, plan_id: &str, user_id: &str) -> usize {
+        self.people.get(user_id).map_or(0, |person| person.by_plan(plan_id).count())
+    }
+
+    fn person(&mut self, user_id: &str) -> &mut PastPerson {
+        self.people.entry(user_id.to_owned()).or_default()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use boxseat_schemas::RunNumber;
+
+    use super::*;
+
+    pub(crate) fn day(day: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_772_500_000, 0).unwrap() + TimeDelta::days(day)
+    }
+
+    pub(crate) fn operator(name: &str) -> Operator {
+        Operator { os_user: name.into(), host: "night".into() }
+    }
+
+    pub(crate) fn night(of: i64) -> PlanNight {
+        PlanNight { run_number: RunNumber(7), snapshot_date: day(of).date_naive(), now_at: day(of) }
+    }
+
+    pub(crate) fn created(plan_id: &str, stage: Stage, users: &[&str], receivers: &[&str]) -> Record {
+        let strings = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        Record::PlanCreated {
+            plan_id: plan_id.into(),
+            digest: "d1".into(),
+            stage,
+            policy_digest: Some("sha256:0".into()),
+            night: night(0),
+            by: operator("planner"),
+            user_ids: strings(users),
+            receiver_user_ids: strings(receivers),
+        }
+    }
+
+    pub(crate) fn intent(plan_id: &str, user_id: &str, action: Action, count: u32) -> Record {
+        Record::Intent(Attempt {
+            action_id: format!("{plan_id}/{user_id}/{count}"),
+            plan_id: plan_id.into(),
+            stage: Stage::Suspend,
+            user_id: user_id.into(),
+            login: "a@b.test".into(),
+            action,
+            before: Standing { user_id: user_id.into(), ..Standing::default() },
+            receiver_user_id: (action == Action::Transfer).then(|| "77".to_owned()),
+        })
+    }
+
+    pub(crate) fn outcome(plan_id: &str, user_id: &str, count: u32, outcome: Outcome) -> Record {
+        Record::Outcome {
+            action_id: format!("{plan_id}/{user_id}/{count}"),
+            outcome,
+            http_status: Some(200),
+            request_id: None,
+            after: None,
+            destination_folder_id: None,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn past(records: &[(i64, Record)]) -> Past {
+        let entries: Vec<Entry> = records
+            .iter()
+            .enumerate()
+            .map(|(n, (at, record))| Entry {
+                sequence: n as u64 + 1,
+                at: day(*at),
+                prev_hash: String::new(),
+                record: record.clone(),
+            })
+            .collect();
+        Past::of(&entries)
+    }
+
+    /// R3: only a suspension that is ours and stands opens the later stages.
+    #[test]
+    fn r3_a_suspension_is_ours_until_it_is_undone_reverted_or_was_never_done() {
+        use Outcome::{Done, NotDone, Refused, RevertedByOther, Unknown};
+        let ours = |records: &[(i64, Record)]| past(records).people["1"].suspension().is_some();
+        let suspend = || (0, intent("p", "1", Action::Suspend, 1));
+        assert!(!ours(&[suspend()]), "nobody knows yet");
+        assert!(!ours(&[suspend(), (0, outcome("p", "1", 1, Unknown))]));
+        assert!(!ours(&[suspend(), (0, outcome("p", "1", 1, Refused))]));
+        let done = || [suspend(), (0, outcome("p", "1", 1, Done))];
+        assert!(ours(&done()));
+        let [a, b] = done();
+        assert!(!ours(&[a, b, (3, outcome("p", "1", 1, RevertedByOther))]));
+        let [a, b] = done();
+        let restore = (4, intent("p", "1", Action::Restore, 2));
+        assert!(ours(&[a.clone(), b.clone(), restore.clone(), (4, outcome("p", "1", 2, NotDone))]));
+        assert!(!ours(&[a.clone(), b.clone(), restore, (4, outcome("p", "1", 2, Done))]));
+        let transfer = (5, intent("p", "1", Action::Transfer, 2));
+        assert!(ours(&[a, b, transfer]), "moving content leaves the suspension standing");
+    }
+
+    /// R8: the caps count people over all plans, whatever became of them but a plain refusal.
+    #[test]
+    fn r8_caps_count_each_person_once_in_the_window() {
+        let past = past(&[
+            (0, intent("p", "1", Action::Suspend, 1)),
+            (0, outcome("p", "1", 1, Outcome::Done)),
+            (20, intent("p", "2", Action::Suspend, 1)),
+            (20, outcome("p", "2", 1, Outcome::Refused)),
+            (21, intent("q", "3", Action::Suspend, 1)),
+            (22, intent("q", "3", Action::TerminateSessions, 2)),
+            (23, intent("q", "1", Action::Delete, 1)),
+            (23, intent("q", "4", Action::TerminateSessions, 1)),
+        ]);
+        let touched = |since| past.touched_since(day(since)).into_iter().collect::<Vec<_>>();
+        assert_eq!(touched(0), ["1", "3"]);
+        assert_eq!(touched(22), ["1"]);
+        assert!(touched(24).is_empty());
+    }
+
+    /// R4: whoever received content keeps the seat for a year, and whoever is to receive some cannot be a source.
+    #[test]
+    fn r4_receivers_are_protected_for_365_days_and_while_a_plan_names_them() {
+        let past = past(&[
+            (0, created("p", Stage::Transfer, &["1"], &["88"])),
+            (1, intent("p", "1", Action::Transfer, 1)),
+            (1, outcome("p", "1", 1, Outcome::Unknown)),
+            (2, Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None }),
+            (3, created("q", Stage::Transfer, &["2"], &["99"])),
+        ]);
+        let at = |d| past.protected_receivers(day(d)).into_iter().collect::<Vec<_>>();
+        assert_eq!(at(10), ["77", "99"], "88 was only planned, by a plan that is closed");
+        assert_eq!(at(365), ["77", "99"]);
+        assert_eq!(at(367), ["99"]);
+        assert_eq!((past.open_plan_of("2"), past.open_plan_of("1")), (Some("q"), None));
+    }
+
+    #[test]
+    fn r9_an_approval_counts_for_the_digest_it_names() {
+        let approved = |digest: &str| Record::Approved {
+            plan_id: "p".into(),
+            digest: digest.into(),
+            by: operator("boss"),
+            signed_by: None,
+        };
+        let of = |digest| past(&[(0, created("p", Stage::Suspend, &["1"], &[])), (1, approved(digest))]);
+        assert!(of("d1").plans["p"].approval().is_some());
+        assert!(of("d2").plans["p"].approval().is_none());
+    }
+
+    #[test]
+    fn r13_an_intent_without_an_outcome_is_unfinished() {
+        let past = past(&[
+            (0, intent("p", "1", Action::Suspend, 1)),
+            (0, intent("p", "2", Action::Suspend, 1)),
+            (0, outcome("p", "2", 1, Outcome::Unknown)),
+            (0, intent("p", "3", Action::Suspend, 1)),
+            (0, outcome("p", "3", 1, Outcome::NotAttempted)),
+        ]);
+        let open: Vec<&str> = past.unfinished().map(|past| past.attempt.user_id.as_str()).collect();
+        assert_eq!(open, ["1", "2"]);
+        assert_eq!(past.attempts_of("p", "1"), 1);
+    }
+}
