@@ -82,9 +82,10 @@ impl World {
             Hold::None if owns_content && self.config.has_retention_policies => Hold::Retention,
             hold => hold,
         };
+        let refuses_anything = self.config.holds_refuse_unforced && own != Hold::None;
         let policies = match hold {
-            _ if !by_force && !(self.config.holds_refuse_unforced && own != Hold::None) => return Ok(()),
             Hold::None => return Ok(()),
+            _ if !by_force && !refuses_anything => return Ok(()),
             Hold::Retention => "retention policies",
             Hold::Legal => "legal hold policies",
         };

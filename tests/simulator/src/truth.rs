@@ -160,11 +160,10 @@ pub struct TrueContent {
 
 /// What the managed user with this id owns, or the application's own account.
 pub(crate) fn content(world: &World, user_id: &str) -> Option<TrueContent> {
-    let owner = match world.person_by_id(user_id)?.id {
-        id => match world.apps.by_account(id) {
-            Some(app) => Caller::App(app),
-            None => Caller::Person(world.slot_by_id(id)? as u32),
-        },
+    let id = world.person_by_id(user_id)?.id;
+    let owner = match world.apps.by_account(id) {
+        Some(app) => Caller::App(app),
+        None => Caller::Person(world.slot_by_id(id)? as u32),
     };
     let person = Some(world.person(owner)).filter(|person| person.is_managed())?;
     let ((owned_items, shared_items), is_moving) =
