@@ -207,7 +207,7 @@ const MOMENTS: [(&str, &str); 6] = [
     ("admin_events", "created_at"),
 ];
 
-const WARNINGS: [(&str, &str, &str); 3] = [
+const WARNINGS: [(&str, &str, &str); 4] = [
     (
         "status_known",
         "users",
@@ -225,6 +225,8 @@ const WARNINGS: [(&str, &str, &str); 3] = [
         "SELECT user_id FROM accounts WHERE consumes_seat AND licence_plan IS NULL \
          AND EXISTS (SELECT 1 FROM accounts WHERE licence_plan IS NOT NULL)",
     ),
+    // A policy that cannot be used costs no night, and nobody must take an empty list for "nobody".
+    ("policy_usable", "reclaim_candidates", "SELECT refusal FROM reclaim_policy WHERE refusal IS NOT NULL"),
 ];
 
 /// What names users that need not be listed.

@@ -12,6 +12,7 @@
 
 #![allow(dead_code, unused_imports, reason = "the commands that use it follow")]
 
+pub(crate) mod at_night;
 pub(crate) mod beside;
 pub(crate) mod columns;
 pub(crate) mod emptiness;
@@ -26,6 +27,7 @@ pub(crate) mod receivers;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use at_night::PolicyAtNight;
 pub(crate) use ground::Ground;
 pub(crate) use journal::{Journal, ReclaimLock};
 pub(crate) use judge::{Judge, Verdict};
