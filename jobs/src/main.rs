@@ -56,6 +56,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Status(args) => commands::status::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),
         Command::Import(args) => commands::import::run(&global, &args, printer),
+        Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
         Command::Schema(args) => commands::schema::run(&args, printer),
         Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),

@@ -64,7 +64,7 @@ impl Printer {
     /// Rows, in the format asked for. `name` is the JSON key.
     pub(crate) fn grid(&self, name: &str, grid: &Grid) -> Result<(), CommandError> {
         match self.format {
-            Format::Table => self.out(&table(grid)),
+            Format::Table | Format::Markdown => self.out(&table(grid)),
             Format::Csv => self.out(&csv(grid)),
             Format::Json => {
                 let rows: Vec<Value> = grid

@@ -8,6 +8,7 @@ pub(crate) mod import;
 mod plan;
 pub(crate) mod publish;
 pub(crate) mod query;
+pub(crate) mod reclaim;
 pub(crate) mod replay;
 pub(crate) mod schema;
 pub(crate) mod simulate;

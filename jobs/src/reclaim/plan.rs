@@ -1,7 +1,7 @@
 //! Making a plan of what the judge found: pure, from values and `now`.
 
-use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
 use boxseat_schemas::reclaim::Action;
+use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
@@ -36,12 +36,17 @@ pub(crate) struct Making<'a> {
 pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     let age = ground.age(now);
     if age > NIGHT_MAX_AGE || age < -TimeDelta::minutes(5) {
-        let sentence = format!("the published night is {} hours old, and 36 at most count: run `boxseat sync` first", age.num_hours());
+        let sentence = format!(
+            "the published night is {} hours old, and 36 at most count: run `boxseat sync` first",
+            age.num_hours()
+        );
         return Err(Refusal { rule: "R10", sentence });
     }
     let (unknown, percent) = unknown(ground);
     if percent > UNKNOWN_REFUSED_PERCENT {
-        let sentence = format!("of {unknown} seats ({percent} %) the night does not know what they do, and {UNKNOWN_REFUSED_PERCENT} % at most count: `boxseat status` says what is not covered");
+        let sentence = format!(
+            "of {unknown} seats ({percent} %) the night does not know what they do, and {UNKNOWN_REFUSED_PERCENT} % at most count: `boxseat status` says what is not covered"
+        );
         return Err(Refusal { rule: "R2", sentence });
     }
     Ok(())
@@ -51,7 +56,8 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
 pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
     let Making { stage, ticket, by, now, policy, ground, .. } = &making;
     let going = judged.going.get(stage).map(Vec::as_slice).unwrap_or_default();
-    let people = going.iter().filter_map(|(id, goes)| Some(planned(&making, ground.person(id)?, goes))).collect();
+    let people =
+        going.iter().filter_map(|(id, goes)| Some(planned(&making, ground.person(id)?, goes))).collect();
     let left_out = judged.left_out.iter().filter(|(_, (of, _))| of == stage).map(|(id, (_, no))| {
         let person = ground.person(id);
         LeftOut {
@@ -138,10 +144,16 @@ fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>) -> String {
     match goes.stage {
         Stage::Suspend => format!("Not used for {days} days, all of them proved; {last}."),
         Stage::Transfer if suspended.is_empty() => {
-            format!("Not used for {days} days; {last}. Owns folders that others work in, which move to {} first.", receiver.map_or("the receiver", Person::called))
+            format!(
+                "Not used for {days} days; {last}. Owns folders that others work in, which move to {} first.",
+                receiver.map_or("the receiver", Person::called)
+            )
         }
         Stage::Transfer => {
-            format!("Suspended {suspended} and not missed since; {last}. Everything owned moves to {}.", receiver.map_or("the receiver", Person::called))
+            format!(
+                "Suspended {suspended} and not missed since; {last}. Everything owned moves to {}.",
+                receiver.map_or("the receiver", Person::called)
+            )
         }
         Stage::Delete => format!("Suspended {suspended}, content moved and twice seen gone; {last}."),
     }
@@ -152,7 +164,10 @@ fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<St
     if person.space_used_bytes.is_none() {
         warnings.push("Nobody knows how many bytes the account owns.".to_owned());
     }
-    if stage == Stage::Suspend && making.policy.shared_content == SharedContent::SuspendAnyway && person.space_used_bytes != Some(0) {
+    if stage == Stage::Suspend
+        && making.policy.shared_content == SharedContent::SuspendAnyway
+        && person.space_used_bytes != Some(0)
+    {
         warnings.push("Folders that the account owns close for everybody who works in them.".to_owned());
     }
     if making.policy.evidence != Evidence::Activity && person.last_activity_at.is_none() {
@@ -167,8 +182,12 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut warn = |text: String| warnings.push(text);
     match &policy.holds {
-        None => warn("boxseat cannot read legal holds and retention policies; ask whoever keeps them.".to_owned()),
-        Some(Holds::NoneStated { by, on }) => warn(format!("boxseat cannot read legal holds. {by} stated on {on} that there are none.")),
+        None => {
+            warn("boxseat cannot read legal holds and retention policies; ask whoever keeps them.".to_owned())
+        }
+        Some(Holds::NoneStated { by, on }) => {
+            warn(format!("boxseat cannot read legal holds. {by} stated on {on} that there are none."))
+        }
         Some(Holds::File(_)) => {
             let rows = beside.holds.as_ref().map_or(0, |list| list.rows.len());
             warn(format!("boxseat cannot read legal holds. The list it was given names {rows} people."));
@@ -182,7 +201,10 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
         Stage::Transfer => {
             warn("A transfer cannot be taken back. Workflows move along only where the receiver has Relay and access to their files.".to_owned());
             warn("Invitations to single files move along, and end when the account is deleted.".to_owned());
-            warn("Box mails the administrators when a transfer has succeeded, and nobody when it has not.".to_owned());
+            warn(
+                "Box mails the administrators when a transfer has succeeded, and nobody when it has not."
+                    .to_owned(),
+            );
         }
         Stage::Delete => {
             warn("A deletion cannot be taken back. Invitations to single files that the account owned end with it.".to_owned());
@@ -190,11 +212,22 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     }
     warn("Take the assignment away at the identity provider first: else it may switch the account on, or make it, again.".to_owned());
     if policy.evidence != Evidence::Activity {
-        warn("Sign-ins alone count as use: installed applications stay signed in for months without one.".to_owned());
+        warn(
+            "Sign-ins alone count as use: installed applications stay signed in for months without one."
+                .to_owned(),
+        );
     }
-    if let Some(bought) = ground.seats_purchased.filter(|bought| u64::try_from(*bought).is_ok_and(|bought| bought > ground.seats_assigned)) {
-        let renewal = ground.renewal_date.map_or_else(|| "at renewal".to_owned(), |date| format!("at the renewal of {date}"));
-        warn(format!("{bought} seats are bought and {} taken: a seat that comes back saves nothing before fewer are bought {renewal}.", ground.seats_assigned));
+    if let Some(bought) = ground
+        .seats_purchased
+        .filter(|bought| u64::try_from(*bought).is_ok_and(|bought| bought > ground.seats_assigned))
+    {
+        let renewal = ground
+            .renewal_date
+            .map_or_else(|| "at renewal".to_owned(), |date| format!("at the renewal of {date}"));
+        warn(format!(
+            "{bought} seats are bought and {} taken: a seat that comes back saves nothing before fewer are bought {renewal}.",
+            ground.seats_assigned
+        ));
     }
     if beside.leave.is_none() {
         warn("Nobody keeps a leave list here: people on leave look idle.".to_owned());
@@ -204,7 +237,9 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     }
     let (unknown, percent) = unknown(ground);
     if percent > UNKNOWN_WARNED_PERCENT {
-        warn(format!("Of {unknown} seats ({percent} %) the night does not know what they do; they are left out."));
+        warn(format!(
+            "Of {unknown} seats ({percent} %) the night does not know what they do; they are left out."
+        ));
     }
     for entry in &policy.who.groups {
         if super::protect::groups_named(ground, entry).is_empty() {
@@ -216,7 +251,8 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
 
 /// Seats of which nothing is claimed, and their share in percent.
 fn unknown(ground: &Ground) -> (u64, u64) {
-    let is_unknown = |person: &&Person| person.consumes_seat && person.seat_state.as_deref() == Some("unknown");
+    let is_unknown =
+        |person: &&Person| person.consumes_seat && person.seat_state.as_deref() == Some("unknown");
     let unknown = ground.people.values().filter(is_unknown).count() as u64;
     (unknown, (unknown * 100).checked_div(ground.seats_assigned).unwrap_or(0))
 }
@@ -237,27 +273,57 @@ mod tests {
     fn plan_of(ground: &Ground, text: &str, now: DateTime<Utc>) -> Plan {
         let (policy, beside, past) = (policy(text), beside(), Past::default());
         let judged = Judge::new(&policy, ground, &past, &beside, now, []).unwrap().everybody();
-        let making = Making { stage: Stage::Suspend, ticket: Some("CHG-7".to_owned()), by: operator("jo"), now, policy: &policy, ground, beside: &beside };
+        let making = Making {
+            stage: Stage::Suspend,
+            ticket: Some("CHG-7".to_owned()),
+            by: operator("jo"),
+            now,
+            policy: &policy,
+            ground,
+            beside: &beside,
+        };
         make(making, &judged)
     }
 
     /// R7: a plan carries everything it rests on, everybody in it, and everybody left out.
     #[test]
     fn r7_a_plan_says_what_it_rests_on() {
-        let mut ground = ground([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
+        let mut ground =
+            ground([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
         ground.seats_purchased = Some(2_000);
         let plan = plan_of(&ground, "evidence = \"activity\"\n", night_at());
-        assert_eq!((plan.store_id, plan.enterprise_id.as_str(), plan.night.run_number.0), (ground.store_id, "42", 9));
+        assert_eq!(
+            (plan.store_id, plan.enterprise_id.as_str(), plan.night.run_number.0),
+            (ground.store_id, "42", 9)
+        );
         assert_eq!(plan.expires_at - plan.created_at, TimeDelta::hours(168));
-        assert!(matches!(&plan.origin, Origin::Policy { policy_digest } if policy_digest.starts_with("sha256:")));
+        assert!(
+            matches!(&plan.origin, Origin::Policy { policy_digest } if policy_digest.starts_with("sha256:"))
+        );
         assert_eq!(plan.evidence_sources, ["LOGIN", "DOWNLOAD"]);
         let person = &plan.people[0];
         assert_eq!((person.user_id.as_str(), person.monthly_cost.as_deref()), ("1", Some("35.0000")));
-        assert_eq!(person.sentence, format!("Not used for 120 days, all of them proved; last used {} (LOGIN).", day(-20).format("%F")));
+        assert_eq!(
+            person.sentence,
+            format!(
+                "Not used for 120 days, all of them proved; last used {} (LOGIN).",
+                day(-20).format("%F")
+            )
+        );
         assert_eq!(person.actions, [Action::Suspend, Action::TerminateSessions]);
-        assert_eq!((plan.left_out.len(), plan.left_out[0].reason.as_str()), (1, "admin"), "who works is not left out of anything");
+        assert_eq!(
+            (plan.left_out.len(), plan.left_out[0].reason.as_str()),
+            (1, "admin"),
+            "who works is not left out of anything"
+        );
         let warnings = plan.warnings.join("\n");
-        for told in ["cannot read legal holds", "identity provider", "saves nothing before", "deeper down", "leave list"] {
+        for told in [
+            "cannot read legal holds",
+            "identity provider",
+            "saves nothing before",
+            "deeper down",
+            "leave list",
+        ] {
             assert!(warnings.contains(told), "{told}: {warnings}");
         }
         assert!(plan.plan_id.contains("-suspend-") && plan.plan_id == name(&plan));
@@ -269,8 +335,13 @@ mod tests {
     #[test]
     fn r10_a_night_is_fit_or_there_is_no_plan() {
         let ground = ground((1..=10).map(|n| worker(&n.to_string())));
-        let rule = |ground: &Ground, hours: i64| fit(ground, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule);
-        assert_eq!((rule(&ground, 36), rule(&ground, 37), rule(&ground, -1)), (None, Some("R10"), Some("R10")));
+        let rule = |ground: &Ground, hours: i64| {
+            fit(ground, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)
+        };
+        assert_eq!(
+            (rule(&ground, 36), rule(&ground, 37), rule(&ground, -1)),
+            (None, Some("R10"), Some("R10"))
+        );
         let mut dark = ground.clone();
         dark.seats_assigned = 10;
         for id in ["1", "2"] {

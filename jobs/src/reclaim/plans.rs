@@ -56,28 +56,31 @@ impl PlanFile {
         let own = plans(root).join(format!("{id_or_path}.json"));
         let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
         let bytes = std::fs::read(&path).map_err(|e| {
-            CommandError::usage(format!("there is no plan {id_or_path}"))
-                .because(e)
-                .hint("a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them")
+            CommandError::usage(format!("there is no plan {id_or_path}")).because(e).hint(
+                "a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them",
+            )
         })?;
         Self::parse(path, bytes)
     }
 
     fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
         let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
-        let format = serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|plan| plan["format"].as_u64());
+        let format =
+            serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|plan| plan["format"].as_u64());
         if let Some(format) = format.filter(|format| *format != u64::from(PLAN_FORMAT)) {
             return Err(refused(format!("is a plan of format {format}, this version reads {PLAN_FORMAT}"))
                 .hint("use the boxseat version that made it"));
         }
-        let plan: Plan = serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
+        let plan: Plan =
+            serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
         Ok(Self { plan, digest: digest(&bytes), path, bytes })
     }
 
     /// The journal's entry that makes the file a plan.
     pub(crate) fn record(&self) -> Record {
         let plan = &self.plan;
-        let mut receivers: Vec<String> = plan.people.iter().filter_map(|person| person.receiver_user_id.clone()).collect();
+        let mut receivers: Vec<String> =
+            plan.people.iter().filter_map(|person| person.receiver_user_id.clone()).collect();
         receivers.sort();
         receivers.dedup();
         Record::PlanCreated {
@@ -115,15 +118,24 @@ impl PlanFile {
         }
         if enterprise_id != Some(self.plan.enterprise_id.as_str()) {
             return refused(
-                format!("plan {id} is for enterprise {}, and this store is of another", self.plan.enterprise_id),
+                format!(
+                    "plan {id} is for enterprise {}, and this store is of another",
+                    self.plan.enterprise_id
+                ),
                 "a plan is used where it was made; --store names that store",
             );
         }
         let Some(known) = past.plans.get(id) else {
-            return refused(format!("the store's journal does not know plan {id}"), "`boxseat reclaim plan` makes plans and writes them down");
+            return refused(
+                format!("the store's journal does not know plan {id}"),
+                "`boxseat reclaim plan` makes plans and writes them down",
+            );
         };
         if known.digest != self.digest {
-            return refused(format!("{} is not plan {id} as it was made", self.path.display()), "it was edited or damaged; make a new plan");
+            return refused(
+                format!("{} is not plan {id} as it was made", self.path.display()),
+                "it was edited or damaged; make a new plan",
+            );
         }
         Ok(known)
     }
