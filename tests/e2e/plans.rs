@@ -13,15 +13,7 @@ use crate::support::{Done, World, finish};
 
 /// Some people with so few sign-ins that many are idle, plain and at rest.
 fn small() -> Config {
-    Config {
-        users: 60,
-        groups: 5,
-        logins: Some(700),
-        idle_share: 0.4,
-        change_scale: 0.0,
-        seed: 11,
-        ..Config::plain()
-    }
+    Config { users: 60, groups: 5, logins: Some(260), change_scale: 0.0, seed: 11, ..Config::plain() }
 }
 
 /// A world with a policy and one night.

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn r9_a_torn_tail_is_cut_off_wherever_it_is_torn() {
         let (temp, bytes, ends) = three_entries();
-        for cut in ends[2]..ends[3] {
+        for cut in (ends[2]..ends[3]).step_by(7) {
             let mut torn = bytes[..cut].to_vec();
             for zeros in [0, bytes.len() - cut, 5000] {
                 torn.truncate(cut);

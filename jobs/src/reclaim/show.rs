@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::past::{Past, PastPlan};
 use super::words::meaning;
-use crate::printer::visible;
+use boxseat_output::visible;
 
 /// What is told of a plan besides itself.
 pub(crate) struct Standing<'a> {

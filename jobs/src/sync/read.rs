@@ -20,6 +20,7 @@ use super::{Night, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::ledger::Month;
+use crate::reclaim::StreamMark;
 use crate::store::Store;
 
 impl Night<'_> {
@@ -49,6 +50,7 @@ impl Night<'_> {
         let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
         let planned = walks.plan().is_some_and(|plan| !self.full || is_full(plan));
         if walks.plan().is_none() {
+            StreamMark::keep(store.root(), reservation.run_number, &reader, (self.clock)()).await?;
             self.extract(store, reservation, &reader, &spool, &mut walks).await?;
             reach("surveyed");
         }

@@ -33,6 +33,7 @@ use duckdb::Connection;
 pub use candidates::{Candidate, Candidates, NightRows};
 pub use connection::Resources;
 pub(crate) use connection::open_to_read;
+pub(crate) use ddl::literal;
 pub use diff::Drift;
 pub use publish::{Checked, foreign_wal, published};
 

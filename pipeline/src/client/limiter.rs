@@ -6,7 +6,7 @@
 //! more cells of the same quota per call, not another limiter.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -33,6 +33,8 @@ pub struct Limiter {
     share: std::sync::Mutex<Pace>,
     paused_until: std::sync::Mutex<Option<Instant>>,
     waited_millis: AtomicU64,
+    /// Whether somebody else on this machine asks in the same name, and takes the other half of the pace.
+    halved: AtomicBool,
 }
 
 impl Limiter {
@@ -50,7 +52,13 @@ impl Limiter {
             share: std::sync::Mutex::default(),
             paused_until: std::sync::Mutex::new(None),
             waited_millis: AtomicU64::new(0),
+            halved: AtomicBool::new(false),
         }
+    }
+
+    /// Leaves half of the pace to somebody else, or takes it all again.
+    pub fn halve(&self, halved: bool) {
+        self.halved.store(halved, Ordering::Relaxed);
     }
 
     /// Waits until one more call may go out.
@@ -97,10 +105,11 @@ impl Limiter {
     /// What a call takes of the quota at the present pace.
     fn cells(&self) -> NonZeroU32 {
         let share = self.share.lock().expect("no holder panics").share(Instant::now());
+        let share = if self.halved.load(Ordering::Relaxed) { share / 2.0 } else { share };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "between CELLS and 25 times CELLS"
+            reason = "between CELLS and 50 times CELLS"
         )]
         let cells = (f64::from(CELLS.get()) / share).round() as u32;
         NonZeroU32::new(cells.min(BURST.get() * CELLS.get())).unwrap_or(CELLS)
@@ -156,6 +165,26 @@ mod tests {
             .unwrap();
         assert!(busiest <= 1000, "{busiest} calls in one minute");
         assert!(admitted.len() >= 3 * 950 * 97 / 100, "only {} calls in three minutes", admitted.len());
+    }
+
+    /// R17: while `sync` and reclamation both run, each takes half.
+    #[tokio::test(start_paused = true)]
+    async fn r17_half_the_pace_is_half_the_calls() {
+        let (limiter, start) = (limiter(950), Instant::now());
+        limiter.halve(true);
+        let mut admitted = 0;
+        while start.elapsed() < Duration::from_secs(120) {
+            limiter.admit().await;
+            admitted += 1;
+        }
+        assert!((2 * 460..=2 * 475 + 25).contains(&admitted), "{admitted} calls in two minutes");
+        limiter.halve(false);
+        let (start, mut admitted) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(60) {
+            limiter.admit().await;
+            admitted += 1;
+        }
+        assert!(admitted >= 920, "{admitted}");
     }
 
     /// A bucket of tokens as Box's own throttling may be: refills evenly, refuses with `Retry-After: 1`.

@@ -6,23 +6,29 @@
 //!     └── every call, answered or not, is told to the CallJournal
 //! ```
 //!
-//! [`BoxReader`] has reading calls only: the type `sync` uses cannot write.
+//! [`BoxReader`] has reading calls only: the type `sync` uses cannot write. [`BoxActor`] alone has writing ones, with credentials
+//! of its own; `sync` never makes one.
 //!
 //! Nothing here waits without a bound: an exchange ends by its [`Timeouts`], a call by its patience, and both end early once the
 //! run is asked to stop.
 
+mod actor;
 mod auth;
+mod door;
 mod limiter;
 mod pace;
 mod reader;
+mod refusal;
 mod retry;
 #[cfg(test)]
 mod tests;
 mod transport;
 
+pub use actor::{BoxActor, Found, Item, TERMINATE_AT_ONCE, Wrote};
 pub use auth::Credentials;
 pub use limiter::Limiter;
 pub use reader::{Answer, BoxReader, EventQuery, PAGE_LIMIT};
+pub use refusal::{Refusal, RefusalKind};
 pub use transport::{ClientSettings, Timeouts};
 
 use boxseat_schemas::spool::CallOutcome;

@@ -1,24 +1,23 @@
 //! The reading calls of `sync`, one method each.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS, USER_FIELDS};
-use boxseat_schemas::spool::Request;
+use boxseat_schemas::spool::{CallOutcome, Request};
 
-use super::CallJournal;
-use super::auth::{Authenticator, Credentials};
+use super::auth::Credentials;
+use super::door::{Door, Judged, Manner};
 use super::limiter::Limiter;
-use super::retry::{Patience, Step, Tries};
-use super::transport::{ClientSettings, Exchange, Reply, Transport};
+use super::retry::{Patience, Repeat};
+use super::transport::{ClientSettings, Exchange, Reply};
+use super::{CallJournal, CallNote};
 use crate::{Clock, Error};
 
 use crate::paginate::Summary;
@@ -33,21 +32,7 @@ const PATIENCE_FOR_ONE: Duration = Duration::from_secs(30);
 /// Reads a Box enterprise. Cheap to clone; all clones share token, pace and ledger.
 #[derive(Clone)]
 pub struct BoxReader {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    transport: Transport,
-    limiter: Limiter,
-    auth: Authenticator,
-    api_url: Url,
-    patience: Duration,
-    journal: Arc<dyn CallJournal>,
-    clock: Clock,
-    calls: AtomicU64,
-    stop: CancellationToken,
-    /// Box's `Date` minus ours in seconds, [`i64::MIN`] before the first answer.
-    skew_secs: AtomicI64,
+    pub(super) door: Arc<Door>,
 }
 
 /// Which part of the admin log to read.
@@ -88,25 +73,13 @@ impl BoxReader {
     ) -> Result<Self, Error> {
         // Its own token, so that a run that fails can end what is in flight without being asked to stop.
         let stop = stop.child_token();
-        Ok(Self {
-            shared: Arc::new(Shared {
-                transport: Transport::new(settings.timeouts, stop.clone())?,
-                limiter: Limiter::new(settings.calls_per_minute),
-                auth: Authenticator::new(credentials, settings.token_url.clone(), settings.patience),
-                api_url: settings.api_url.clone(),
-                patience: settings.patience,
-                journal,
-                clock,
-                calls: AtomicU64::new(0),
-                stop,
-                skew_secs: AtomicI64::new(i64::MIN),
-            }),
-        })
+        let limiter = Arc::new(Limiter::new(settings.calls_per_minute));
+        Ok(Self { door: Arc::new(Door::new(settings, credentials, limiter, journal, clock, stop)?) })
     }
 
     /// Nothing more is wanted: waits end at once, exchanges in flight within their grace, and nothing new is asked.
     pub fn wind_down(&self) {
-        self.shared.stop.cancel();
+        self.door.stop.cancel();
     }
 
     /// Asks one question, retries included. `events` belongs to [`Request::Events`] and is ignored elsewhere.
@@ -130,21 +103,25 @@ impl BoxReader {
 
     /// Calls made by this process, token requests left out.
     pub fn calls(&self) -> u64 {
-        self.shared.calls.load(Ordering::Relaxed)
+        self.door.calls()
+    }
+
+    /// Leaves half of the pace to somebody else who asks in the same name, or takes it all again (R17).
+    pub fn halve_pace(&self, halved: bool) {
+        self.door.limiter.halve(halved);
     }
 
     /// Seconds all tasks stood still because Box asked for it.
     pub fn waited_seconds(&self) -> u64 {
-        self.shared.limiter.waited_seconds()
+        self.door.limiter.waited_seconds()
     }
 
     /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
     pub fn skew_secs(&self) -> Option<i64> {
-        Some(self.shared.skew_secs.load(Ordering::Relaxed)).filter(|skew| *skew != i64::MIN)
+        self.door.skew_secs()
     }
 
     fn url(&self, request: &Request, events: Option<&EventQuery>) -> Url {
-        let mut url = self.shared.api_url.clone();
         let segments: &[&str] = match request {
             Request::Me => &["users", "me"],
             Request::User { user_id } => &["users", user_id],
@@ -155,7 +132,7 @@ impl BoxReader {
             Request::EmailAliases { user_id } => &["users", user_id, "email_aliases"],
             Request::Events { .. } => &["events"],
         };
-        url.path_segments_mut().expect("the settings hold an http address").pop_if_empty().extend(segments);
+        let mut url = self.door.url(segments);
         let limit = PAGE_LIMIT.to_string();
         let mut query = url.query_pairs_mut();
         match request {
@@ -203,69 +180,88 @@ impl BoxReader {
     }
 
     async fn get(&self, request: &Request, url: Url, about_one: bool) -> Result<Answer, Error> {
-        let shared = &*self.shared;
-        let endpoint = request.endpoint();
+        let door = &*self.door;
+        let whole = door.settings.patience;
         let patience = match request {
-            Request::User { .. } => {
-                Patience { own: shared.patience.min(PATIENCE_FOR_ONE), overall: shared.patience }
-            }
-            _ => shared.patience.into(),
+            Request::User { .. } => Patience { own: whole.min(PATIENCE_FOR_ONE), overall: whole },
+            _ => whole.into(),
         };
-        let mut tries = Tries::new(endpoint, &shared.limiter, &*shared.journal, &shared.stop, patience);
-        let mut stale = None;
-        loop {
-            // First the pace, then the token: a short-lived one must not expire in the queue.
-            tries.admit().await?;
-            let token = shared
-                .auth
-                .token(stale, &shared.transport, &shared.limiter, &*shared.journal, &shared.stop)
-                .await?;
-            let asked_at = Instant::now();
-            let exchange = shared.transport.get(url.clone(), &token.secret).await;
-            shared.calls.fetch_add(1, Ordering::Relaxed);
-            if let Exchange::Reply(Reply { date: Some(date), .. }) = &exchange {
-                shared.skew_secs.store(date - system_seconds(), Ordering::Relaxed);
-            }
-            match &exchange {
-                // Many calls may meet the same expiry, and the next one before they have repeated themselves.
-                Exchange::Reply(reply) if reply.status == 401 && shared.auth.was_good(&token) => {
-                    tries.token_was_good();
-                }
-                Exchange::Reply(reply) if reply.status != 401 => shared.auth.was_taken(&token),
-                _ => {}
-            }
-            let answered =
-                |body, status, summary| Answer { body, status, received_at: (shared.clock)(), summary };
-            let exchange = match exchange {
-                Exchange::Reply(reply) if (200..300).contains(&reply.status) => {
-                    match Summary::of(request, &reply.body) {
-                        Ok(summary) => return Ok(answered(reply.body, 200, summary)),
-                        Err(e) => Exchange::Garbled(format!(
-                            "the body ({}) cannot be read: {e}",
-                            reply.content_type
-                        )),
-                    }
-                }
-                Exchange::Reply(reply) if about_one && matches!(reply.status, 403 | 404) => {
-                    return Ok(answered(reply.body, reply.status, Summary::default()));
-                }
-                other => other,
-            };
-            match tries.failed(exchange, asked_at).await? {
-                Step::Again => {}
-                Step::Renew => stale = Some(token.generation),
-                Step::Fail(exchange) => return Err(failure(endpoint, &exchange)),
-            }
+        let manner = Manner { endpoint: request.endpoint(), patience, repeat: Repeat::Freely };
+        let answered = |reply: &Reply, status, summary| Answer {
+            body: reply.body.clone(),
+            status,
+            received_at: (door.clock)(),
+            summary,
+        };
+        let judge = |reply: &Reply| match reply.status {
+            200..300 => match Summary::of(request, &reply.body) {
+                Ok(summary) => Judged::Good(answered(reply, 200, summary)),
+                Err(e) => Judged::Garbled(format!("the body ({}) cannot be read: {e}", reply.content_type)),
+            },
+            403 | 404 if about_one => Judged::Good(answered(reply, reply.status, Summary::default())),
+            _ => Judged::Failed,
+        };
+        door.call(manner, &door.transport, &|http| http.get(url.clone()), &judge)
+            .await?
+            .map_err(|exchange| failure(request.endpoint(), &exchange))
+    }
+
+    /// The same for a question whose page no spool keeps: the call is noted in the ledger.
+    ///
+    /// # Errors
+    /// As [`BoxReader::ask`].
+    pub async fn ask_and_note(
+        &self,
+        request: &Request,
+        events: Option<&EventQuery>,
+    ) -> Result<Answer, Error> {
+        let answer = self.ask(request, events).await?;
+        let note = CallNote { endpoint: request.endpoint(), outcome: CallOutcome::Done, waited_seconds: 0 };
+        self.door.journal.record(note)?;
+        Ok(answer)
+    }
+
+    /// One page of the live stream of the admin log from `from`, such as the position of the page before, or `now`.
+    ///
+    /// It takes no window: what it gives begins where the position is.
+    ///
+    /// # Errors
+    /// As [`BoxReader::ask`].
+    pub async fn stream(&self, from: &str, event_types: &[String]) -> Result<Bytes, Error> {
+        let door = &*self.door;
+        let mut url = door.url(&["events"]);
+        url.query_pairs_mut()
+            .append_pair("stream_type", "admin_logs_streaming")
+            .append_pair("stream_position", from)
+            .append_pair("limit", &EVENT_LIMIT.to_string());
+        if !event_types.is_empty() {
+            url.query_pairs_mut().append_pair("event_type", &event_types.join(","));
         }
+        let own = door.settings.patience.min(PATIENCE_FOR_ONE);
+        let patience = Patience { own, overall: door.settings.patience };
+        let endpoint = Request::Events { slice: 0, login_only: false, position: None }.endpoint();
+        let judge = |reply: &Reply| match reply.status {
+            200..300 => match boxseat_schemas::box_api::Page::parse(&reply.body) {
+                Ok(_) => Judged::Good(reply.body.clone()),
+                Err(e) => Judged::Garbled(format!("the body ({}) cannot be read: {e}", reply.content_type)),
+            },
+            _ => Judged::Failed,
+        };
+        let manner = Manner { endpoint, patience, repeat: Repeat::Freely };
+        let body = door.call(manner, &door.transport, &|http| http.get(url.clone()), &judge).await?;
+        let body = body.map_err(|exchange| failure(endpoint, &exchange))?;
+        // No spool counts this page.
+        door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })?;
+        Ok(body)
     }
 }
 
 /// What to tell about a call that repeating cannot save.
-fn failure(endpoint: &'static str, exchange: &Exchange) -> Error {
+pub(super) fn failure(endpoint: &'static str, exchange: &Exchange) -> Error {
     let Exchange::Reply(reply) = exchange else {
-        unreachable!(
-            "only an answer can fail for good; everything else is repeated until the budget is spent"
-        )
+        // A read is repeated until its budget is spent, so only a call that may not be repeated comes here.
+        let last = exchange.to_string();
+        return Error::GaveUp { endpoint, attempts: 1, waited: Duration::ZERO, last, garbled: false };
     };
     let body: ApiError = serde_json::from_slice(&reply.body).unwrap_or_default();
     let code = body.code.unwrap_or_else(|| format!("without a code ({})", reply.content_type));
@@ -281,13 +277,4 @@ fn failure(endpoint: &'static str, exchange: &Exchange) -> Error {
 /// Events are asked for in whole seconds with a numeric offset, as the vendor's own clients do.
 fn whole_seconds(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%S+00:00").to_string()
-}
-
-/// This machine's own time, compared with Box's `Date`; the data clock may be a rehearsal's.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that asks how far the system clock is from Box's"
-)]
-fn system_seconds() -> i64 {
-    Utc::now().timestamp()
 }

@@ -36,6 +36,7 @@ pub(super) struct Tries<'a> {
     journal: &'a dyn CallJournal,
     stop: &'a CancellationToken,
     patience: Patience,
+    repeat: Repeat,
     history: History,
     /// Time spent on failures of its own.
     failing: Duration,
@@ -56,6 +57,17 @@ impl From<Duration> for Patience {
     fn from(patience: Duration) -> Self {
         Self { own: patience, overall: patience }
     }
+}
+
+/// Whether a call may be made again when nobody knows whether it took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Reads, token requests, and writes that set what they say: twice is as good as once.
+    Freely,
+    /// Transfers and deletions: a 503 may still have been applied, and a transfer goes on after a 504
+    /// (<https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>). Only what Box refused before it
+    /// took it (401, 429), or never saw, is sent again; reads must tell about everything else.
+    Never,
 }
 
 /// How to go on after a failed try.
@@ -82,10 +94,17 @@ impl<'a> Tries<'a> {
             journal,
             stop,
             patience: patience.into(),
+            repeat: Repeat::Freely,
             history: History::default(),
             failing: Duration::ZERO,
             waited: Duration::ZERO,
         }
+    }
+
+    /// What may be done about a try of which nobody knows whether it took place.
+    pub(super) fn repeating(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
     }
 
     /// Waits for the pace, or learns that the run is to stop.
@@ -117,7 +136,7 @@ impl<'a> Tries<'a> {
             Exchange::Reply(reply) => Some(reply.status),
             _ => None,
         };
-        let decision = classify(&exchange, self.history);
+        let decision = classify(&exchange, self.history, self.repeat);
         let wait = match decision {
             Decision::RenewToken => {
                 self.history.stillborn_tokens += 1;
@@ -216,9 +235,11 @@ impl History {
     }
 }
 
-/// Decides. All calls this client makes are idempotent reads or token requests, so any of them may be repeated.
-fn classify(exchange: &Exchange, history: History) -> Decision {
+/// Decides.
+fn classify(exchange: &Exchange, history: History, repeat: Repeat) -> Decision {
     let reply = match exchange {
+        Exchange::NotSent(_) => return Decision::Backoff(backoff(history.failures)),
+        Exchange::NoAnswer(_) | Exchange::Garbled(_) if repeat == Repeat::Never => return Decision::Fail,
         Exchange::NoAnswer(_) | Exchange::Garbled(_) => return Decision::Backoff(backoff(history.failures)),
         Exchange::Reply(reply) => reply,
     };
@@ -231,6 +252,7 @@ fn classify(exchange: &Exchange, history: History) -> Decision {
         429 => Decision::Pause(retry_after(reply, history.throttles)),
         // 507 is "out of space" and permanent (vendor's Node SDK).
         507 => Decision::Fail,
+        408 | 500..=599 if repeat == Repeat::Never => Decision::Fail,
         408 | 500..=599 if reply.retry_after_secs.is_some() => {
             Decision::Pause(retry_after(reply, history.failures))
         }
@@ -285,7 +307,27 @@ mod tests {
             (Exchange::NoAnswer("reset".into()), tired, Decision::Backoff(secs(8))),
             (Exchange::Garbled("eof".into()), fresh, Decision::Backoff(secs(1))),
         ] {
-            assert_eq!(classify(&exchange, history), decision, "{exchange:?}");
+            assert_eq!(classify(&exchange, history, Repeat::Freely), decision, "{exchange:?}");
+        }
+    }
+
+    /// R14: a transfer or a deletion of which nobody knows whether it took place is never sent again.
+    #[test]
+    fn r14_what_may_not_be_done_twice_is_repeated_only_when_box_never_took_it() {
+        let secs = Duration::from_secs;
+        for (exchange, decision) in [
+            (reply(429, Some(17)), Decision::Pause(secs(17))),
+            (reply(401, None), Decision::RenewToken),
+            (Exchange::NotSent("connection refused".into()), Decision::Backoff(secs(1))),
+            (reply(500, None), Decision::Fail),
+            (reply(503, Some(30)), Decision::Fail),
+            (reply(504, None), Decision::Fail),
+            (reply(408, None), Decision::Fail),
+            (reply(409, None), Decision::Fail),
+            (Exchange::NoAnswer("reset".into()), Decision::Fail),
+            (Exchange::Garbled("eof".into()), Decision::Fail),
+        ] {
+            assert_eq!(classify(&exchange, History::default(), Repeat::Never), decision, "{exchange:?}");
         }
     }
 

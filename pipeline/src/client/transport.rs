@@ -75,6 +75,8 @@ impl ClientSettings {
 pub(super) enum Exchange {
     /// Box, or something on the way, answered.
     Reply(Reply),
+    /// There was no connection, so Box has seen nothing of it; the text says why.
+    NotSent(String),
     /// Nothing whole came back; the text says how.
     NoAnswer(String),
     /// A good status with a body that cannot be read; the text says why.
@@ -85,7 +87,9 @@ impl std::fmt::Display for Exchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Exchange::Reply(reply) => write!(f, "status {}", reply.status),
-            Exchange::NoAnswer(reason) | Exchange::Garbled(reason) => f.write_str(reason),
+            Exchange::NotSent(reason) | Exchange::NoAnswer(reason) | Exchange::Garbled(reason) => {
+                f.write_str(reason)
+            }
         }
     }
 }
@@ -131,9 +135,13 @@ impl Transport {
             .map_err(|e| Error::Address { url: "Box".into(), reason: chain(&e) })
     }
 
-    /// A GET with a token.
-    pub(super) async fn get(&self, url: Url, token: &SecretString) -> Exchange {
-        self.send(self.http.get(url).bearer_auth(token.expose_secret())).await
+    /// A request with a token.
+    pub(super) async fn authorised(
+        &self,
+        build: &(dyn Fn(&reqwest::Client) -> reqwest::RequestBuilder + Sync),
+        token: &SecretString,
+    ) -> Exchange {
+        self.send(build(&self.http).bearer_auth(token.expose_secret())).await
     }
 
     /// A form POST without a token: the token endpoint.
@@ -157,6 +165,8 @@ impl Transport {
     async fn exchange(request: reqwest::RequestBuilder) -> Exchange {
         let mut response = match request.send().await {
             Ok(response) => response,
+            // Without a connection nothing was sent, which matters to calls that must not be made twice.
+            Err(e) if e.is_connect() => return Exchange::NotSent(chain(&e.without_url())),
             Err(e) => return Exchange::NoAnswer(chain(&e.without_url())),
         };
         let mut reply = Reply {

@@ -1,0 +1,111 @@
+//! R11: where the live stream of the admin log stood before a night's first listing.
+//!
+//! `sync` asks for it (one call a night) and keeps it under `<store>/state/positions/<run>.json`; `apply` walks the stream from
+//! there, so nothing that happened while the night was read or since is missed. A night whose position could not be had is a
+//! night all the same; only nothing is reclaimed on it.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use boxseat_pipeline::client::BoxReader;
+use boxseat_pipeline::{Error, ErrorKind};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::box_api::Page;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::CommandError;
+
+/// A place in the live stream, and when it was "now".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StreamMark {
+    /// As Box sent it.
+    pub(crate) position: String,
+    /// Just before it was asked for, by the data clock.
+    pub(crate) asked_at: DateTime<Utc>,
+}
+
+impl StreamMark {
+    /// Asks Box where the stream stands and keeps it for the run, unless an earlier start of the run has done so.
+    ///
+    /// # Errors
+    /// Only what ends the run anyway: credentials, the disk, a stop. Everything else is logged, and costs no night.
+    pub(crate) async fn keep(
+        root: &Path,
+        run: RunNumber,
+        reader: &BoxReader,
+        now: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
+        let path = path(root, run);
+        if path.exists() {
+            return Ok(());
+        }
+        match reader.stream("now", &[]).await {
+            Ok(body) => {
+                let next = Page::parse(&body).ok().and_then(|page| page.next_stream_position);
+                match next.filter(|position| !position.is_zero()) {
+                    Some(position) => {
+                        let mark = Self { position: position.as_str().to_owned(), asked_at: now };
+                        mark.write(&path)?;
+                    }
+                    None => without("Box's answer names no position"),
+                }
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Disk) => return Err(e.into()),
+            Err(e @ Error::SignIn { .. }) => return Err(e.into()),
+            Err(e) => without(&e.to_string()),
+        }
+        Ok(())
+    }
+
+    /// What was kept for a run; `None`: nothing.
+    ///
+    /// # Errors
+    /// Exit 1 for a file that is there and cannot be read.
+    pub(crate) fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, CommandError> {
+        let path = path(root, run);
+        let cannot = || format!("cannot read {}", path.display());
+        match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(CommandError::failed(cannot(), e)),
+            Ok(bytes) => {
+                Ok(Some(serde_json::from_slice(&bytes).map_err(|e| CommandError::failed(cannot(), e))?))
+            }
+        }
+    }
+
+    fn write(&self, path: &Path) -> Result<(), CommandError> {
+        let access = Access::from(0o600);
+        if let Some(directory) = path.parent() {
+            durable::create_directory(directory, &Access::from(0o600))?;
+            forget_old(directory);
+        }
+        let bytes = serde_json::to_vec_pretty(self).expect("plain data");
+        Ok(durable::write_file(path, &bytes, &access)?)
+    }
+}
+
+fn without(reason: &str) {
+    tracing::warn!(
+        "the live stream of the admin log names no position ({reason}): nothing can be reclaimed on this night"
+    );
+}
+
+fn path(root: &Path, run: RunNumber) -> PathBuf {
+    root.join(format!("state/positions/{run}.json"))
+}
+
+/// Box forgets a position after two weeks, and nights of a month ago are applied by nobody. Failing does no harm.
+fn forget_old(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let number = |path: &Path| path.file_stem()?.to_str()?.parse::<u64>().ok();
+    let mut kept: Vec<(u64, PathBuf)> =
+        entries.flatten().filter_map(|entry| Some((number(&entry.path())?, entry.path()))).collect();
+    kept.sort_unstable();
+    for (_, path) in kept.iter().rev().skip(KEPT) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+const KEPT: usize = 60;

@@ -1,0 +1,496 @@
+//! The calls of reclamation: what is read just before and after acting on somebody, and the four things that are done.
+//!
+//! This is the only type with writing methods (R22). It signs in with credentials of its own, waits in the same queue as the
+//! reader beside it, and writes every call into the ledger. What of a write may be repeated is decided in `retry`: setting a
+//! status and ending sessions may, a transfer and a deletion never are once Box may have seen them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+
+use boxseat_schemas::box_api::{Page, USER_FIELDS, User, lenient};
+use boxseat_schemas::spool::CallOutcome;
+
+use super::auth::Credentials;
+use super::door::{Door, Judged, Manner};
+use super::reader::failure;
+use super::refusal::Refusal;
+use super::retry::{Patience, Repeat};
+use super::transport::{Exchange, Reply, Timeouts, Transport};
+use super::{BoxReader, CallNote, PAGE_LIMIT};
+use crate::Error;
+use crate::paginate::{MarkerWalk, Next, OffsetNext, Summary, next_offset};
+
+/// Acts on people's accounts. Cheap to clone.
+#[derive(Clone)]
+pub struct BoxActor {
+    door: Arc<Door>,
+    /// For transfers alone: Box answers them after up to ten minutes.
+    slow: Transport,
+}
+
+/// What a read of one person found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<T> {
+    /// This.
+    Is(T),
+    /// 404: nobody, or nobody of ours.
+    Gone,
+    /// 403, or a token that Box takes no more: not ours to read.
+    Closed(Refusal),
+}
+
+impl<T> Found<T> {
+    /// What was found, if anything.
+    pub fn is(self) -> Option<T> {
+        match self {
+            Self::Is(found) => Some(found),
+            Self::Gone | Self::Closed(_) => None,
+        }
+    }
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrote<T> {
+    /// Box did it.
+    Done(T),
+    /// Box refused; nothing happened.
+    Refused(Refusal),
+    /// Nobody knows.
+    Unknown {
+        /// Box's or a gateway's answer, if there was one.
+        status: Option<u16>,
+        /// How it failed, as a sentence.
+        reason: String,
+    },
+}
+
+/// One item of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Box's id.
+    pub id: String,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Its name.
+    pub name: String,
+    /// Who owns it; `None`: Box did not say.
+    pub owner_id: Option<String>,
+    /// Whether others were invited to it; `None`: Box did not say.
+    pub has_collaborations: Option<bool>,
+    /// When it was made.
+    pub created_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// How long Box may take over a transfer: it answers after ten minutes at the latest (R14).
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(11 * 60);
+/// How long one person's call may be tried again: the plan has others, and `apply` comes again.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Most people whose sessions are ended by one call: the limit is not documented (API facts 7.3).
+pub const TERMINATE_AT_ONCE: usize = 100;
+
+impl BoxActor {
+    /// An actor that shares address, pace, ledger, clock and stop with a reader, and signs in by itself.
+    ///
+    /// # Errors
+    /// [`Error::Address`] when TLS cannot be set up.
+    pub fn beside(reader: &BoxReader, credentials: Credentials) -> Result<Self, Error> {
+        let beside = &reader.door;
+        let door = Door::new(
+            &beside.settings,
+            credentials,
+            Arc::clone(&beside.limiter),
+            Arc::clone(&beside.journal),
+            Arc::clone(&beside.clock),
+            beside.stop.clone(),
+        )?;
+        let timeouts =
+            Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..door.settings.timeouts };
+        let slow = Transport::new(timeouts, door.stop.clone())?;
+        Ok(Self { door: Arc::new(door), slow })
+    }
+
+    /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
+    pub fn skew_secs(&self) -> Option<i64> {
+        self.door.skew_secs()
+    }
+
+    /// Calls made, token requests left out.
+    pub fn calls(&self) -> u64 {
+        self.door.calls()
+    }
+
+    /// The account that acts.
+    ///
+    /// # Errors
+    /// By [`Error::kind`]; there is no person who could be closed to us here.
+    pub async fn me(&self) -> Result<User, Error> {
+        let endpoint = "GET /users/me";
+        match self.read(endpoint, self.user_url("me"), None, parse::<User>).await? {
+            Found::Is(user) => Ok(user),
+            Found::Gone => Err(Error::closed(endpoint)),
+            Found::Closed(refusal) => Err(Error::Denied {
+                endpoint,
+                status: refusal.status,
+                code: refusal.code,
+                request_id: refusal.request_id.unwrap_or_else(|| "none".to_owned()),
+            }),
+        }
+    }
+
+    /// A person, with all fields.
+    ///
+    /// # Errors
+    /// By [`Error::kind`].
+    pub async fn user(&self, user_id: &str) -> Result<Found<User>, Error> {
+        self.read("GET /users/{id}", self.user_url(user_id), None, parse::<User>).await
+    }
+
+    /// The ids of a person's groups, the group of everybody left out; all pages.
+    ///
+    /// # Errors
+    /// By [`Error::kind`]; an incomplete walk when there are more than Box lists.
+    pub async fn group_ids(&self, user_id: &str) -> Result<Found<Vec<String>>, Error> {
+        let endpoint = "GET /users/{id}/memberships";
+        let mut groups = Vec::new();
+        let mut offset = 0;
+        loop {
+            let mut url = self.door.url(&["users", user_id, "memberships"]);
+            url.query_pairs_mut()
+                .append_pair("limit", &PAGE_LIMIT.to_string())
+                .append_pair("offset", &offset.to_string());
+            let page = match self.read(endpoint, url, None, GroupPage::parse).await? {
+                Found::Is(page) => page,
+                Found::Gone => return Ok(Found::Gone),
+                Found::Closed(refusal) => return Ok(Found::Closed(refusal)),
+            };
+            groups.extend(page.group_ids);
+            match next_offset(offset, PAGE_LIMIT, &page.summary) {
+                OffsetNext::Page(next) => offset = next,
+                OffsetNext::End => break,
+                OffsetNext::Capped => {
+                    let walk = format!("memberships of user {user_id}");
+                    let reason = "there are more than Box lists".to_owned();
+                    return Err(Error::IncompleteWalk { walk, reason });
+                }
+            }
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        Ok(Found::Is(groups))
+    }
+
+    /// A person's other addresses.
+    ///
+    /// # Errors
+    /// By [`Error::kind`].
+    pub async fn aliases(&self, user_id: &str) -> Result<Found<Vec<String>>, Error> {
+        let url = self.door.url(&["users", user_id, "email_aliases"]);
+        self.read("GET /users/{id}/email_aliases", url, None, aliases).await
+    }
+
+    /// What lies in a folder as a person sees it (`As-User`); all pages. `0` is the person's root.
+    ///
+    /// # Errors
+    /// By [`Error::kind`]; an incomplete walk when the listing does not end.
+    pub async fn items(&self, as_user: &str, folder_id: &str) -> Result<Found<Vec<Item>>, Error> {
+        let endpoint = "GET /folders/{id}/items";
+        let (mut items, mut seen) = (Vec::new(), HashSet::new());
+        let mut walk = MarkerWalk::default();
+        let mut marker: Option<String> = None;
+        loop {
+            let mut url = self.door.url(&["folders", folder_id, "items"]);
+            url.query_pairs_mut()
+                .append_pair("usemarker", "true")
+                .append_pair("limit", &PAGE_LIMIT.to_string())
+                .append_pair("fields", "id,type,name,owned_by,has_collaborations,created_at");
+            if let Some(marker) = &marker {
+                url.query_pairs_mut().append_pair("marker", marker);
+            }
+            let page = match self.read(endpoint, url, Some(as_user), ItemPage::parse).await? {
+                Found::Is(page) => page,
+                Found::Gone => return Ok(Found::Gone),
+                Found::Closed(refusal) => return Ok(Found::Closed(refusal)),
+            };
+            items
+                .extend(page.items.into_iter().filter(|item| seen.insert((item.is_folder, item.id.clone()))));
+            match walk.next(&page.summary) {
+                Next::Page(next) => marker = Some(next),
+                Next::End => return Ok(Found::Is(items)),
+                Next::Incomplete(reason) => {
+                    return Err(Error::IncompleteWalk {
+                        walk: format!("folder {folder_id} of user {as_user}"),
+                        reason,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sets a person's status; gives the person as Box shows it then. Setting it twice is as good as once.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::SignIn`], the ledger's; whatever Box answers is a [`Wrote`].
+    pub async fn set_status(&self, user_id: &str, status: &str) -> Result<Wrote<User>, Error> {
+        let url = self.user_url(user_id);
+        let body = json!({ "status": status }).to_string();
+        let build = move |http: &reqwest::Client| {
+            http.put(url.clone()).header("content-type", "application/json").body(body.clone())
+        };
+        self.write("PUT /users/{id}", &self.door.transport, Repeat::Freely, &build, parse::<User>).await
+    }
+
+    /// Ends all sessions of up to [`TERMINATE_AT_ONCE`] people, by id and login: Box wants both.
+    ///
+    /// # Errors
+    /// As [`BoxActor::set_status`].
+    pub async fn terminate_sessions(&self, ids: &[&str], logins: &[&str]) -> Result<Wrote<()>, Error> {
+        let url = self.door.url(&["users", "terminate_sessions"]);
+        let body = json!({ "user_ids": ids, "user_logins": logins }).to_string();
+        let build = move |http: &reqwest::Client| {
+            http.post(url.clone()).header("content-type", "application/json").body(body.clone())
+        };
+        let read = |_: &[u8]| Ok(());
+        self.write("POST /users/terminate_sessions", &self.door.transport, Repeat::Freely, &build, read).await
+    }
+
+    /// Moves everything a person owns to another; gives the id of the folder it goes into. Never sent twice. Done means that Box
+    /// said so, which after about ten minutes it says in any case.
+    ///
+    /// # Errors
+    /// As [`BoxActor::set_status`].
+    pub async fn transfer(&self, from: &str, to: &str, notify: bool) -> Result<Wrote<String>, Error> {
+        let mut url = self.door.url(&["users", from, "folders", "0"]);
+        url.query_pairs_mut().append_pair("notify", if notify { "true" } else { "false" });
+        let body = json!({ "owned_by": { "id": to } }).to_string();
+        let build = move |http: &reqwest::Client| {
+            http.put(url.clone()).header("content-type", "application/json").body(body.clone())
+        };
+        let folder = |body: &[u8]| parse::<Named>(body).map(|folder| folder.id);
+        self.write("PUT /users/{id}/folders/0", &self.slow, Repeat::Never, &build, folder).await
+    }
+
+    /// Deletes an account that owns nothing: never by force. Never sent twice.
+    ///
+    /// # Errors
+    /// As [`BoxActor::set_status`].
+    pub async fn delete(&self, user_id: &str, notify: bool) -> Result<Wrote<()>, Error> {
+        let mut url = self.door.url(&["users", user_id]);
+        url.query_pairs_mut()
+            .append_pair("force", "false")
+            .append_pair("notify", if notify { "true" } else { "false" });
+        let build = move |http: &reqwest::Client| http.delete(url.clone());
+        self.write("DELETE /users/{id}", &self.door.transport, Repeat::Never, &build, |_| Ok(())).await
+    }
+
+    fn user_url(&self, user_id: &str) -> Url {
+        let mut url = self.door.url(&["users", user_id]);
+        url.query_pairs_mut().append_pair("fields", USER_FIELDS);
+        url
+    }
+
+    async fn read<T>(
+        &self,
+        endpoint: &'static str,
+        url: Url,
+        as_user: Option<&str>,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error> + Sync,
+    ) -> Result<Found<T>, Error> {
+        let door = &*self.door;
+        let overall = door.settings.patience;
+        let patience = Patience { own: overall.min(PATIENCE), overall };
+        let build = |http: &reqwest::Client| {
+            let request = http.get(url.clone());
+            match as_user {
+                Some(user_id) => request.header("As-User", user_id),
+                None => request,
+            }
+        };
+        let judge = |reply: &Reply| match reply.status {
+            200..300 => match read(&reply.body) {
+                Ok(found) => Judged::Good(Found::Is(found)),
+                Err(e) => Judged::Garbled(format!("the body ({}) cannot be read: {e}", reply.content_type)),
+            },
+            404 => Judged::Good(Found::Gone),
+            403 => Judged::Good(Found::Closed(Refusal::of(reply))),
+            _ => Judged::Failed,
+        };
+        let manner = Manner { endpoint, patience, repeat: Repeat::Freely };
+        match door.call(manner, &door.transport, &build, &judge).await? {
+            Ok(found) => {
+                self.note(endpoint)?;
+                Ok(found)
+            }
+            // A token that Box takes nowhere any more: whoever runs has lost the right to.
+            Err(Exchange::Reply(reply)) if reply.status == 401 => Ok(Found::Closed(Refusal::of(&reply))),
+            Err(exchange) => Err(failure(endpoint, &exchange)),
+        }
+    }
+
+    async fn write<T>(
+        &self,
+        endpoint: &'static str,
+        transport: &Transport,
+        repeat: Repeat,
+        build: &(dyn Fn(&reqwest::Client) -> reqwest::RequestBuilder + Sync),
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error> + Sync,
+    ) -> Result<Wrote<T>, Error> {
+        let overall = self.door.settings.patience;
+        let patience = Patience { own: overall.min(PATIENCE), overall };
+        let judge = |reply: &Reply| match reply.status {
+            200..300 => Judged::Good(match read(&reply.body) {
+                Ok(answer) => Wrote::Done(answer),
+                Err(e) => Wrote::Unknown {
+                    status: Some(reply.status),
+                    reason: format!("Box's answer ({}) cannot be read: {e}", reply.content_type),
+                },
+            }),
+            _ => Judged::Failed,
+        };
+        let manner = Manner { endpoint, patience, repeat };
+        match self.door.call(manner, transport, build, &judge).await {
+            Ok(Ok(wrote)) => {
+                self.note(endpoint)?;
+                Ok(wrote)
+            }
+            Ok(Err(Exchange::Reply(reply)))
+                if matches!(reply.status, 400..=499 | 507) && reply.status != 408 =>
+            {
+                Ok(Wrote::Refused(Refusal::of(&reply)))
+            }
+            Ok(Err(exchange)) => {
+                let status = match &exchange {
+                    Exchange::Reply(reply) => Some(reply.status),
+                    _ => None,
+                };
+                Ok(Wrote::Unknown {
+                    status,
+                    reason: format!("no answer that says what was done: {exchange}"),
+                })
+            }
+            // Some try of it may have been taken.
+            Err(e @ (Error::GaveUp { .. } | Error::Throttled { .. })) => {
+                Ok(Wrote::Unknown { status: None, reason: e.to_string() })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// No spool counts these calls.
+    fn note(&self, endpoint: &'static str) -> Result<(), Error> {
+        self.door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body)
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+}
+
+/// A page as far as its paging goes.
+fn summary(page: &Page<'_>) -> Summary {
+    let whole = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+    Summary {
+        count: page.entries.len() as u64,
+        limit: whole(page.limit),
+        total_count: whole(page.total_count),
+        next_marker: page.next_marker.clone(),
+        ..Summary::default()
+    }
+}
+
+struct GroupPage {
+    group_ids: Vec<String>,
+    summary: Summary,
+}
+
+impl GroupPage {
+    fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Membership {
+            group: Group,
+        }
+        #[derive(Deserialize)]
+        struct Group {
+            #[serde(deserialize_with = "lenient::id")]
+            id: String,
+            #[serde(default, deserialize_with = "lenient::text")]
+            group_type: Option<String>,
+        }
+        let page = Page::parse(body)?;
+        let mut group_ids = Vec::new();
+        for entry in &page.entries {
+            // One that cannot be read is a reason to stop: a protected group may be the one that is missing.
+            let Membership { group } = serde_json::from_str(entry.get())?;
+            if group.group_type.as_deref() != Some(boxseat_schemas::box_api::ALL_USERS_GROUP) {
+                group_ids.push(group.id);
+            }
+        }
+        Ok(Self { group_ids, summary: summary(&page) })
+    }
+}
+
+fn aliases(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Alias {
+        #[serde(deserialize_with = "lenient::id")]
+        email: String,
+    }
+    let page = Page::parse(body)?;
+    let mut aliases = Vec::new();
+    for entry in &page.entries {
+        aliases.push(serde_json::from_str::<Alias>(entry.get())?.email.to_lowercase());
+    }
+    aliases.sort_unstable();
+    aliases.dedup();
+    Ok(aliases)
+}
+
+struct ItemPage {
+    items: Vec<Item>,
+    summary: Summary,
+}
+
+impl ItemPage {
+    fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(deserialize_with = "lenient::id")]
+            id: String,
+            #[serde(rename = "type", default, deserialize_with = "lenient::text")]
+            kind: Option<String>,
+            #[serde(default, deserialize_with = "lenient::text")]
+            name: Option<String>,
+            #[serde(default, deserialize_with = "lenient::object_or_nothing")]
+            owned_by: Option<Named>,
+            #[serde(default, deserialize_with = "lenient::flag")]
+            has_collaborations: Option<bool>,
+            #[serde(default, deserialize_with = "lenient::time")]
+            created_at: Option<chrono::DateTime<chrono::Utc>>,
+        }
+        let page = Page::parse(body)?;
+        let mut items = Vec::new();
+        for entry in &page.entries {
+            let entry: Entry = serde_json::from_str(entry.get())?;
+            items.push(Item {
+                id: entry.id,
+                is_folder: entry.kind.as_deref() == Some("folder"),
+                name: entry.name.unwrap_or_default(),
+                owner_id: entry.owned_by.map(|owner| owner.id),
+                has_collaborations: entry.has_collaborations,
+                created_at: entry.created_at,
+            });
+        }
+        Ok(Self { items, summary: summary(&page) })
+    }
+}

@@ -1,0 +1,151 @@
+//! What reading and acting share: pace, token, exchange, retries, the ledger, and how far Box's clock is from ours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use chrono::Utc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::CallJournal;
+use super::auth::{Authenticator, Credentials};
+use super::limiter::Limiter;
+use super::retry::{Patience, Repeat, Step, Tries};
+use super::transport::{ClientSettings, Exchange, Reply, Transport};
+use crate::{Clock, Error};
+
+/// One account's way to Box.
+pub(super) struct Door {
+    pub(super) transport: Transport,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) settings: ClientSettings,
+    pub(super) journal: Arc<dyn CallJournal>,
+    pub(super) clock: Clock,
+    pub(super) stop: CancellationToken,
+    auth: Authenticator,
+    calls: AtomicU64,
+    /// Box's `Date` minus ours in seconds, [`i64::MIN`] before the first answer.
+    skew_secs: AtomicI64,
+}
+
+/// How one call may be made.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// As the ledger names it.
+    pub(super) endpoint: &'static str,
+    /// How long it may take over all its tries.
+    pub(super) patience: Patience,
+    /// What happens when nobody knows whether it was done.
+    pub(super) repeat: Repeat,
+}
+
+/// What an answer is to the caller.
+pub(super) enum Judged<T> {
+    /// What was asked for.
+    Good(T),
+    /// A good status over something that cannot be read; the text says why.
+    Garbled(String),
+    /// A failure, for [`Tries`] to decide about.
+    Failed,
+}
+
+impl Door {
+    /// A way in; nothing is sent yet.
+    pub(super) fn new(
+        settings: &ClientSettings,
+        credentials: Credentials,
+        limiter: Arc<Limiter>,
+        journal: Arc<dyn CallJournal>,
+        clock: Clock,
+        stop: CancellationToken,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            transport: Transport::new(settings.timeouts, stop.clone())?,
+            limiter,
+            auth: Authenticator::new(credentials, settings.token_url.clone(), settings.patience),
+            settings: settings.clone(),
+            journal,
+            clock,
+            calls: AtomicU64::new(0),
+            stop,
+            skew_secs: AtomicI64::new(i64::MIN),
+        })
+    }
+
+    /// An address below the API's.
+    pub(super) fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.settings.api_url.clone();
+        url.path_segments_mut().expect("the settings hold an http address").pop_if_empty().extend(segments);
+        url
+    }
+
+    /// Makes a call, with as many tries as its manner allows; `Err` inside is the failure that no further try could mend.
+    ///
+    /// # Errors
+    /// As [`Tries::failed`], and what signing in reports.
+    pub(super) async fn call<T>(
+        &self,
+        manner: Manner,
+        transport: &Transport,
+        build: &(dyn Fn(&reqwest::Client) -> reqwest::RequestBuilder + Sync),
+        judge: &(dyn Fn(&Reply) -> Judged<T> + Sync),
+    ) -> Result<Result<T, Exchange>, Error> {
+        let Manner { endpoint, patience, repeat } = manner;
+        let mut tries =
+            Tries::new(endpoint, &self.limiter, &*self.journal, &self.stop, patience).repeating(repeat);
+        let mut stale = None;
+        loop {
+            // First the pace, then the token: a short-lived one must not expire in the queue.
+            tries.admit().await?;
+            let token =
+                self.auth.token(stale, &self.transport, &self.limiter, &*self.journal, &self.stop).await?;
+            let asked_at = Instant::now();
+            let exchange = transport.authorised(build, &token.secret).await;
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            if let Exchange::Reply(Reply { date: Some(date), .. }) = &exchange {
+                self.skew_secs.store(date - system_seconds(), Ordering::Relaxed);
+            }
+            match &exchange {
+                // Many calls may meet the same expiry, and the next one before they have repeated themselves.
+                Exchange::Reply(reply) if reply.status == 401 && self.auth.was_good(&token) => {
+                    tries.token_was_good();
+                }
+                Exchange::Reply(reply) if reply.status != 401 => self.auth.was_taken(&token),
+                _ => {}
+            }
+            let exchange = match exchange {
+                Exchange::Reply(reply) => match judge(&reply) {
+                    Judged::Good(good) => return Ok(Ok(good)),
+                    Judged::Garbled(reason) => Exchange::Garbled(reason),
+                    Judged::Failed => Exchange::Reply(reply),
+                },
+                other => other,
+            };
+            match tries.failed(exchange, asked_at).await? {
+                Step::Again => {}
+                Step::Renew => stale = Some(token.generation),
+                Step::Fail(exchange) => return Ok(Err(exchange)),
+            }
+        }
+    }
+
+    /// Calls made, token requests left out.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
+    pub(super) fn skew_secs(&self) -> Option<i64> {
+        Some(self.skew_secs.load(Ordering::Relaxed)).filter(|skew| *skew != i64::MIN)
+    }
+}
+
+/// This machine's own time, compared with Box's `Date`; the data clock may be a rehearsal's.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that asks how far the system clock is from Box's"
+)]
+fn system_seconds() -> i64 {
+    Utc::now().timestamp()
+}
