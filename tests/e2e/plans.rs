@@ -246,7 +246,7 @@ fn what_is_missing_is_said_before_anybody_is_planned() {
         check.contains("After 90 proven idle days") && check.contains("A plan to suspend would have"),
         "{check}"
     );
-    refused(&at(&world, 40, &["reclaim", "plan"]), 3, "R10: the published night is 40 hours old");
+    refused(&at(&world, 41, &["reclaim", "plan"]), 3, "R10: the published night is 40 hours old");
     let login = world.value("SELECT login FROM reclaimable_seats ORDER BY user_id LIMIT 1");
     let login = login.as_str().unwrap();
     write_policy(
