@@ -59,11 +59,15 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Schema(args) => commands::schema::run(&args, printer),
         Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
+        Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
+        Command::Offboard(args) => on_runtime(commands::offboard::run(&global, &args, printer)),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }
 
-fn on_runtime(command: impl Future<Output = Result<u8, CommandError>>) -> Result<u8, CommandError> {
+pub(crate) fn on_runtime(
+    command: impl Future<Output = Result<u8, CommandError>>,
+) -> Result<u8, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

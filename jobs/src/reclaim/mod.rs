@@ -29,6 +29,7 @@ mod position;
 pub(crate) mod protect;
 pub(crate) mod receivers;
 pub(crate) mod seat_actions;
+pub(crate) mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -38,3 +39,4 @@ pub(crate) use judge::{Judge, Verdict};
 pub(crate) use past::Past;
 pub(crate) use policy::Policy;
 pub(crate) use position::StreamMark;
+pub(crate) use session::SharedPace;

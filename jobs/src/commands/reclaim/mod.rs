@@ -1,0 +1,26 @@
+//! `boxseat reclaim`: one file per verb.
+
+mod apply;
+mod nightly;
+mod shown;
+mod status;
+mod undo;
+mod verify;
+
+pub(crate) use shown::show_applied;
+
+use crate::cli::{Global, ReclaimArgs, ReclaimVerb};
+use crate::error::CommandError;
+use crate::on_runtime;
+use crate::printer::Printer;
+
+pub(crate) fn run(global: &Global, args: &ReclaimArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let policy = args.policy.as_deref();
+    match &args.verb {
+        ReclaimVerb::Apply(args) => on_runtime(apply::run(global, policy, args, printer)),
+        ReclaimVerb::Undo(args) => on_runtime(undo::run(global, policy, args, printer)),
+        ReclaimVerb::Status => status::run(global, printer),
+        ReclaimVerb::Verify => verify::run(global, printer),
+        ReclaimVerb::Nightly(args) => on_runtime(nightly::run(global, policy, args, printer)),
+    }
+}
