@@ -11,6 +11,7 @@ pub(crate) mod publish;
 pub(crate) mod query;
 pub(crate) mod reclaim;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;

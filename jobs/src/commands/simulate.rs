@@ -36,11 +36,13 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
     })?;
     let config = running.config();
     printer.out(&format!(
-        "export BOXSEAT_API_URL={}\nexport BOXSEAT_TOKEN_URL={}\nexport BOXSEAT_CLIENT_ID={}\nexport BOXSEAT_CLIENT_SECRET={}\nexport BOXSEAT_ENTERPRISE_ID={}\n",
+        "export BOXSEAT_API_URL={}\nexport BOXSEAT_TOKEN_URL={}\nexport BOXSEAT_CLIENT_ID={}\nexport BOXSEAT_CLIENT_SECRET={}\nexport BOXSEAT_ACTIONS_CLIENT_ID={}\nexport BOXSEAT_ACTIONS_CLIENT_SECRET={}\nexport BOXSEAT_ENTERPRISE_ID={}\n",
         running.api_url(),
         running.token_url(),
         config.client_id,
         config.client_secret,
+        config.actions_client_id,
+        config.actions_client_secret,
         config.enterprise_id,
     ))?;
     printer.note(format!(

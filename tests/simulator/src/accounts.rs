@@ -95,14 +95,56 @@ impl World {
         }
     }
 
+    /// Makes the account of somebody who is gone anew: the same names and codes under another id, with nothing of the old
+    /// one's content, groups and aliases. `None` while somebody signs in with the address.
+    pub(crate) fn recreate(&mut self, slot: usize, at: i64, news: News) -> Option<usize> {
+        let old = &self.people[slot];
+        if old.is_managed() || self.is_taken(&old.login) {
+            return None;
+        }
+        let id = people::id_of(self.config.seed, self.people.len());
+        let mut person = Person::bare(id, &old.name, &old.login, at);
+        person.habit = people::Habit::Never;
+        person.job_title = old.job_title.clone();
+        person.tracking_codes = old.tracking_codes.clone();
+        Some(self.join(person, news))
+    }
+
+    /// Gives one person's login to another, who is called by it from now on; the first, if still here, gets a new one.
+    pub(crate) fn reassign_login(&mut self, from: usize, to: usize, news: News) -> Option<()> {
+        let login = self.people[from].login.clone();
+        if from == to || self.is_taken_by_others(&[from, to], &login) {
+            return None;
+        }
+        let renamed = |world: &mut World, slot: usize, login: &str| {
+            world.remember_names(slot, world.now);
+            let now = world.now;
+            world.edit(slot, now, news, |person| person.login = login.into());
+        };
+        if self.people[from].is_managed() {
+            renamed(self, from, &format!("former.{login}"));
+        }
+        renamed(self, to, &login);
+        Some(())
+    }
+
     /// Whether anybody signs in with the address, in this enterprise or elsewhere.
     pub(crate) fn is_taken(&self, email: &str) -> bool {
-        self.people.iter().chain(&self.externals).chain([&self.service]).any(|person| signs_in(person, email))
+        self.people
+            .iter()
+            .chain(&self.externals)
+            .chain(self.apps.accounts())
+            .any(|person| signs_in(person, email))
     }
 
     /// Whether anybody but the person in `slot` does.
     pub(crate) fn is_taken_by_another(&self, slot: usize, email: &str) -> bool {
-        self.people.iter().enumerate().any(|(other, person)| other != slot && signs_in(person, email))
+        self.is_taken_by_others(&[slot], email)
+    }
+
+    fn is_taken_by_others(&self, slots: &[usize], email: &str) -> bool {
+        let others = self.people.iter().enumerate().filter(|(slot, _)| !slots.contains(slot));
+        others.into_iter().any(|(_, person)| signs_in(person, email))
     }
 
     /// Whether the domain of an address is verified for the enterprise.
@@ -128,11 +170,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::apps::App;
     use crate::changes::{read, read_new};
     use crate::config::Config;
     use crate::events::Actor;
 
-    const BY_APP: News = News::By(Actor::Service);
+    const BY_APP: News = News::By(Actor::App(App::Reading));
 
     fn world() -> World {
         World::new(Config { users: 40, ..Config::plain() })

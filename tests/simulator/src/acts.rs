@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use stage::Stage;
 
+use crate::apps::{App, Scopes};
 use crate::chance::{self, About};
 use crate::drift::Drift;
+use crate::holds::Hold;
 use crate::world::World;
 
 /// One act. [`crate::Running::act`] and `POST /_simulator/act` answer with the ids it touched.
@@ -87,7 +89,7 @@ pub enum Act {
         /// Share of users touched (0.0 to 1.0).
         share: f64,
     },
-    /// Somebody signs in.
+    /// Somebody signs in. A suspended person tries to: FAILED_LOGIN, and nobody is touched.
     Login {
         /// Who.
         user_id: String,
@@ -167,6 +169,105 @@ pub enum Act {
         /// Whether EMAIL_ALIAS_REMOVE follows.
         announced: bool,
     },
+    /// Somebody signs in now, and both streams tell of it only later.
+    LateLogin {
+        /// Who; a suspended person cannot.
+        user_id: String,
+        /// Simulated hours until then.
+        arrives_in_hours: u32,
+    },
+    /// Plays another act as somebody else than one of the administrators; matters where it is announced.
+    As {
+        /// Whose act it is.
+        hand: Hand,
+        /// The act.
+        act: Box<Act>,
+    },
+    /// An account that is gone is made anew, with the same login and another id: by an identity provider whose assignment
+    /// nobody removed, or for somebody who was hired again. Answers with the new id; nothing happens while the login is in
+    /// use.
+    Recreate {
+        /// The old id.
+        user_id: String,
+        /// Whether a NEW_USER event follows.
+        announced: bool,
+    },
+    /// The login of one person, here or gone, becomes another's. Answers with the other's id.
+    ReassignLogin {
+        /// Whose login it was.
+        user_id: String,
+        /// Whose it becomes.
+        to_user_id: String,
+        /// Whether EDIT_USER events follow.
+        announced: bool,
+    },
+    /// Somebody gets more to own, in the root folder.
+    AddContent {
+        /// Who.
+        user_id: String,
+        /// How many items, up to 512.
+        items: u32,
+        /// Bytes of all of them.
+        bytes: i64,
+        /// How many of the items are folders that others work in.
+        shared: u32,
+    },
+    /// Somebody owns exactly this, and what transfers brought; all zero is an empty account.
+    SetContent {
+        /// Who.
+        user_id: String,
+        /// How many items, up to 512.
+        items: u32,
+        /// Bytes of all of them.
+        bytes: i64,
+        /// How many of the items are folders that others work in.
+        shared: u32,
+    },
+    /// Transfers from or to somebody are refused with "User is locked", for so many simulated days, and for so many calls
+    /// after that. Zero of both ends it.
+    LockUser {
+        /// Who.
+        user_id: String,
+        /// Days.
+        days: u32,
+        /// Calls.
+        calls: u32,
+    },
+    /// A policy keeps somebody from being deleted by force, or at all; see [`crate::Config::holds_refuse_unforced`].
+    HoldContent {
+        /// Whose content.
+        user_id: String,
+        /// Which policy, or none any more.
+        hold: Hold,
+    },
+    /// Somebody has no right to receive what is transferred, or has it again.
+    RefuseContent {
+        /// Who.
+        user_id: String,
+        /// `false` ends it.
+        refuses: bool,
+    },
+    /// Puts somebody behind an information barrier, or takes it away; see [`crate::Config::barred_user_ids`].
+    BarUser {
+        /// Who.
+        user_id: String,
+        /// `false` ends it.
+        barred: bool,
+    },
+    /// How transfers go that begin from now on; see [`crate::Config::transfer_days`] and [`crate::Config::transfer_share`].
+    SetTransfers {
+        /// Simulated days that each takes.
+        days: u32,
+        /// Share of the items that arrive.
+        share: f64,
+    },
+    /// The primary admin authorises an application for other things than before.
+    SetScopes {
+        /// Which.
+        app: App,
+        /// For what.
+        scopes: Scopes,
+    },
     /// A confirmed alias becomes the login, and the login an alias under a new id.
     MakeAliasPrimary {
         /// Whose.
@@ -178,13 +279,70 @@ pub enum Act {
     },
 }
 
+/// Whose act an announced change is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hand {
+    /// One of the applications, the identity provider among them.
+    App(App),
+    /// The person with this id.
+    Person(String),
+    /// Box's support.
+    Support,
+}
+
+impl Act {
+    /// The one person it is done to.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Act::As { act, .. } => act.subject(),
+            Act::DeleteUser { user_id, .. }
+            | Act::Login { user_id }
+            | Act::LateLogin { user_id, .. }
+            | Act::SetStatus { user_id, .. }
+            | Act::EditUser { user_id, .. }
+            | Act::Recreate { user_id, .. }
+            | Act::ReassignLogin { user_id, .. }
+            | Act::AddContent { user_id, .. }
+            | Act::SetContent { user_id, .. }
+            | Act::LockUser { user_id, .. }
+            | Act::HoldContent { user_id, .. }
+            | Act::RefuseContent { user_id, .. }
+            | Act::BarUser { user_id, .. }
+            | Act::AddMember { user_id, .. }
+            | Act::RemoveMember { user_id, .. }
+            | Act::SetGroupAdmin { user_id, .. }
+            | Act::AddAlias { user_id, .. }
+            | Act::ConfirmAlias { user_id, .. }
+            | Act::RemoveAlias { user_id, .. }
+            | Act::MakeAliasPrimary { user_id, .. } => Some(user_id),
+            Act::HideUsers { .. }
+            | Act::SilenceFeed { .. }
+            | Act::SetChangeScale { .. }
+            | Act::SetDrift { .. }
+            | Act::DeleteUsers { .. }
+            | Act::RollOutUsers { .. }
+            | Act::ReturnUsers { .. }
+            | Act::DeleteGroups { .. }
+            | Act::DeleteGroup { .. }
+            | Act::PushDirectory { .. }
+            | Act::SetTransfers { .. }
+            | Act::SetScopes { .. } => None,
+        }
+    }
+}
+
 /// Does it, and answers with the ids of the users or groups touched.
 pub(crate) fn act(world: &mut World, act: &Act) -> Vec<String> {
     world.acts += 1;
     let rng = ChaCha8Rng::seed_from_u64(chance::mix(world.config.seed, About::Act, world.acts));
-    let mut stage = Stage { rng, world };
+    let deed = world.staged_deed(act);
+    let mut stage = Stage { rng, world, hand: None };
     let touched = stage.play(act);
     world.publish();
+    if let Some(deed) = deed.filter(|_| !touched.is_empty()) {
+        world.note_deed(deed, Ok(0));
+    }
     touched
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
+use crate::apps::App;
 use crate::chance::{self, About};
 use crate::config::Config;
 use crate::people::Role;
@@ -13,8 +14,8 @@ use crate::world::World;
 /// Whom a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
-    /// The application's service account, which ranks like a co-admin.
-    Service,
+    /// An application's account, which ranks like a co-admin.
+    App(App),
     /// The person in this slot.
     Person(u32),
 }
@@ -23,10 +24,18 @@ impl Caller {
     /// Whether this caller may read the whole enterprise.
     pub(crate) fn may_administrate(self, world: &World) -> bool {
         match self {
-            Caller::Service => true,
+            Caller::App(_) => true,
             Caller::Person(slot) => world.people[slot as usize].role != Role::User,
         }
     }
+}
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) caller: Caller,
+    /// The application it was given to, whose scopes bound it; none bound a developer token.
+    pub(crate) app: Option<App>,
 }
 
 /// Tokens given out so far.
@@ -37,7 +46,7 @@ pub(crate) struct Tokens {
 
 #[derive(Default)]
 struct Issued {
-    live: HashMap<String, (Caller, Instant)>,
+    live: HashMap<String, (Session, Instant)>,
     count: u64,
 }
 
@@ -52,45 +61,55 @@ pub(crate) struct Credentials<'a> {
 
 impl Credentials<'_> {
     /// Whom these credentials may act as; Box folds every other case into one refusal.
-    pub(crate) fn caller(&self, world: &World) -> Option<Caller> {
-        let config = &world.config;
-        if self.client_id != config.client_id || self.client_secret != config.client_secret {
-            return None;
-        }
-        match self.subject_type {
-            "enterprise" if self.subject_id == config.enterprise_id => Some(Caller::Service),
-            "user" if self.subject_id == world.service.id.to_string() => Some(Caller::Service),
+    pub(crate) fn session(&self, world: &World) -> Option<Session> {
+        let app = self.app(&world.config)?;
+        let caller = match self.subject_type {
+            "enterprise" if self.subject_id == world.config.enterprise_id => Caller::App(app),
             "user" => {
-                let slot = world.slot_by_id(self.subject_id.parse().ok()?)?;
-                world.people[slot].is_managed().then_some(Caller::Person(slot as u32))
+                let id = self.subject_id.parse().ok()?;
+                let person = world.slot_by_id(id).filter(|slot| world.people[*slot].is_managed());
+                let own = || (world.apps.by_account(id) == Some(app)).then_some(Caller::App(app));
+                person.map(|slot| Caller::Person(slot as u32)).or_else(own)?
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(Session { caller, app: Some(app) })
+    }
+
+    /// Whose id and secret these are.
+    pub(crate) fn app(&self, config: &Config) -> Option<App> {
+        let known = [
+            (App::Reading, &config.client_id, &config.client_secret),
+            (App::Acting, &config.actions_client_id, &config.actions_client_secret),
+        ];
+        let is_it = |id: &str, secret: &str| self.client_id == id && self.client_secret == secret;
+        known.into_iter().find(|(_, id, secret)| is_it(id, secret)).map(|(app, ..)| app)
     }
 }
 
 impl Tokens {
-    /// A new token for `caller`, good for the configured time.
-    pub(crate) fn issue(&self, config: &Config, caller: Caller, now: Instant) -> String {
+    /// A new token, good for the configured time.
+    pub(crate) fn issue(&self, config: &Config, session: Session, now: Instant) -> String {
         let mut issued = unpoisoned(self.issued.write());
         issued.live.retain(|_, (_, expires)| *expires > now);
         issued.count += 1;
         let word = |n: u64| chance::mix(config.seed, About::Token, issued.count * 4 + n);
         let token = format!("T1{:016x}{:016x}{:016x}", word(0), word(1), word(2));
         let expires = now + Duration::from_secs(config.token_lifetime_secs.into());
-        issued.live.insert(token.clone(), (caller, expires));
+        issued.live.insert(token.clone(), (session, expires));
         token
     }
 
-    /// Whom an `Authorization` header stands for.
-    pub(crate) fn caller(&self, world: &World, token: &str, now: Instant) -> Option<Caller> {
+    /// What the token of an `Authorization` header stands for.
+    pub(crate) fn session(&self, world: &World, token: &str, now: Instant) -> Option<Session> {
         if world.config.developer_token.as_deref() == Some(token) {
             let admin = world.managed().find(|(_, person)| person.role == Role::Admin);
-            return Some(admin.map_or(Caller::Service, |(slot, _)| Caller::Person(slot as u32)));
+            let caller = admin.map_or(Caller::App(App::Reading), |(slot, _)| Caller::Person(slot as u32));
+            return Some(Session { caller, app: None });
         }
         let issued = unpoisoned(self.issued.read());
-        let (caller, expires) = *issued.live.get(token)?;
-        (expires > now).then_some(caller)
+        let (session, expires) = *issued.live.get(token)?;
+        (expires > now).then_some(session)
     }
 
     pub(crate) fn revoke(&self, token: &str) {
@@ -99,7 +118,7 @@ impl Tokens {
 
     /// Makes the tokens of these callers useless.
     pub(crate) fn revoke_of(&self, callers: &[Caller]) {
-        unpoisoned(self.issued.write()).live.retain(|_, (caller, _)| !callers.contains(caller));
+        unpoisoned(self.issued.write()).live.retain(|_, (session, _)| !callers.contains(&session.caller));
     }
 
     /// Makes every token given out so far useless.
@@ -123,11 +142,13 @@ mod tests {
         let world = World::new(Config { users: 5, token_lifetime_secs: 10, ..Config::default() });
         let tokens = Tokens::default();
         let now = crate::clock::instant();
-        let token = tokens.issue(&world.config, Caller::Service, now);
-        assert_eq!(tokens.caller(&world, &token, now + Duration::from_secs(9)), Some(Caller::Service));
-        assert_eq!(tokens.caller(&world, &token, now + Duration::from_secs(10)), None);
-        assert_eq!(tokens.caller(&world, "guess", now), None);
-        assert_eq!(tokens.caller(&world, "simulated-developer-token", now), Some(Caller::Person(0)));
+        let session = Session { caller: Caller::App(App::Acting), app: Some(App::Acting) };
+        let token = tokens.issue(&world.config, session, now);
+        assert_eq!(tokens.session(&world, &token, now + Duration::from_secs(9)), Some(session));
+        assert_eq!(tokens.session(&world, &token, now + Duration::from_secs(10)), None);
+        assert_eq!(tokens.session(&world, "guess", now), None);
+        let admin = tokens.session(&world, "simulated-developer-token", now);
+        assert_eq!(admin, Some(Session { caller: Caller::Person(0), app: None }));
     }
 
     #[test]
@@ -140,16 +161,25 @@ mod tests {
             subject_type: "enterprise",
             subject_id: "900000001",
         };
-        assert_eq!(good.caller(&world), Some(Caller::Service));
+        let caller = |credentials: Credentials<'_>| credentials.session(&world).map(|session| session.caller);
+        assert_eq!(caller(good), Some(Caller::App(App::Reading)));
         let user = Credentials { subject_type: "user", subject_id: &id, ..good };
-        assert_eq!(user.caller(&world), Some(Caller::Person(0)));
+        assert_eq!(caller(user), Some(Caller::Person(0)));
+        let (client_id, client_secret) = ("simulated-actions-client", "simulated-actions-secret");
+        let acting = Credentials { client_id, client_secret, ..good };
+        assert_eq!(caller(acting), Some(Caller::App(App::Acting)));
+        let its_own = Credentials { subject_type: "user", subject_id: "7700000002", ..acting };
+        assert_eq!(caller(its_own), Some(Caller::App(App::Acting)));
         for bad in [
             Credentials { client_secret: "x", ..good },
+            Credentials { client_secret, ..good },
+            Credentials { client_id: good.client_id, ..its_own },
+            Credentials { subject_id: "7700000001", ..its_own },
             Credentials { subject_id: "1", ..good },
             Credentials { subject_type: "user", ..good },
             Credentials { subject_type: "", ..good },
         ] {
-            assert_eq!(bad.caller(&world), None);
+            assert_eq!(caller(bad), None);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::apps::Scopes;
 use crate::faults::Fault;
 
 /// The whole configuration. It also reads from TOML or JSON; unknown keys are errors.
@@ -47,6 +48,16 @@ pub struct Config {
     pub client_id: String,
     /// Secret that belongs to `client_id`.
     pub client_secret: String,
+    /// Client id of a second application, for acting on people; it has an account and an id of its own.
+    pub actions_client_id: String,
+    /// Secret that belongs to `actions_client_id`.
+    pub actions_client_secret: String,
+    /// What the application of `client_id` may do; [`crate::Act::SetScopes`] changes it later.
+    pub scopes: Scopes,
+    /// What the application of `actions_client_id` may do.
+    pub actions_scopes: Scopes,
+    /// What ids answer to an application that reaches its own users only. Not documented; 404 or 403.
+    pub out_of_reach_status: u16,
     /// A token accepted without asking for it; it acts as the primary admin, as a developer token does. `None`: none.
     pub developer_token: Option<String>,
     /// `expires_in` of every token, and when it really stops working (seconds, system clock).
@@ -93,6 +104,16 @@ pub struct Config {
     pub as_user_when_inactive: bool,
     /// Status of the refused `DELETE` of somebody who still owns content. Not documented.
     pub owned_content_status: u16,
+    /// Status of a transfer from or to somebody who is locked ([`crate::Act::LockUser`]). Not documented.
+    pub locked_status: u16,
+    /// Whether a transfer that its receiver has no room for is refused. Not documented, and off by default, because many of
+    /// the people made up here own more than their quota.
+    pub keeps_to_quota: bool,
+    /// Status of that refusal. Not documented.
+    pub full_receiver_status: u16,
+    /// Whether a hold on one person ([`crate::Act::HoldContent`]) refuses a deletion without force too. Box documents it
+    /// of force only.
+    pub holds_refuse_unforced: bool,
     /// Whether the enterprise has retention or legal-hold policies: owners of content are then not deleted even by force.
     pub has_retention_policies: bool,
     /// Users behind an information barrier: changing them and moving content from or to them is refused by policy.
@@ -101,6 +122,14 @@ pub struct Config {
     pub transfer_ms: u64,
     /// After how long a transfer still at work is answered with 200 all the same, in milliseconds. Box: ten minutes.
     pub transfer_answer_ms: u64,
+
+    /// Simulated days until a transfer ends; it is answered at once, as after ten minutes. Zero leaves it to `transfer_ms`.
+    pub transfer_days: u32,
+    /// Share of the items that a transfer moves; the rest stays at its source, and nothing says so.
+    pub transfer_share: f64,
+    /// So many days after an application deleted somebody, the identity provider makes the account anew, with the same login
+    /// and another id, as it does where nobody took the assignment away. `None`: never.
+    pub directory_recreates_after_days: Option<u32>,
 
     /// How `next_stream_position` is written.
     pub positions: PositionForm,
@@ -186,6 +215,11 @@ impl Default for Config {
             login_domain: "acme.test".to_owned(),
             client_id: "simulated-client".to_owned(),
             client_secret: "simulated-secret".to_owned(),
+            actions_client_id: "simulated-actions-client".to_owned(),
+            actions_client_secret: "simulated-actions-secret".to_owned(),
+            scopes: Scopes::default(),
+            actions_scopes: Scopes::default(),
+            out_of_reach_status: 404,
             developer_token: Some("simulated-developer-token".to_owned()),
             token_lifetime_secs: 3600,
             calls_per_minute: Some(1000),
@@ -207,10 +241,17 @@ impl Default for Config {
             list_unconfirmed_aliases: true,
             as_user_when_inactive: true,
             owned_content_status: 400,
+            locked_status: 403,
+            keeps_to_quota: false,
+            full_receiver_status: 403,
+            holds_refuse_unforced: false,
             has_retention_policies: false,
             barred_user_ids: Vec::new(),
             transfer_ms: 0,
             transfer_answer_ms: 600_000,
+            transfer_days: 0,
+            transfer_share: 1.0,
+            directory_recreates_after_days: None,
             positions: PositionForm::Varied,
             event_end: EventEnd::Same,
             late_events: 0.002,

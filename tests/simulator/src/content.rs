@@ -1,20 +1,35 @@
 //! What people own: the items of their root folders, and everything of theirs moving to somebody else.
 //!
-//! Nothing is stored per item. An account's own things are a [`Lot`], worked out from the seed and as large as
-//! `space_used` says; a transfer turns the lot into the content of a folder at the receiver, and the source starts the next.
+//! Hardly anything is stored per item. An account's own things are a [`Lot`], worked out from the seed and as large as
+//! `space_used` says. What is moved, added or split is wrapped into a [`Parcel`] of the lot first, which knows its size and
+//! where it lies; the account then goes on with its next lot.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::auth::Caller;
 use crate::chance::{self, About};
-use crate::people::{INACTIVE, Person};
+use crate::people::{DAY_SECS, INACTIVE, Person};
 use crate::world::World;
 
-/// Transfers so far, and how often accounts were emptied by them.
+/// Transfers so far, and what no longer lies where it was made.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     transfers: Vec<Transfer>,
-    emptied: HashMap<u32, u32>,
+    parcels: Vec<Parcel>,
+    /// How many lots of an account are wrapped up.
+    wrapped: HashMap<u32, u32>,
+    /// How transfers go that begin now.
+    pub(crate) manner: Option<Manner>,
+}
+
+/// How a transfer goes, when not at once and entirely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Manner {
+    /// Simulated days until it ends.
+    pub(crate) days: u32,
+    /// Share of the items that arrive; the rest stays where it is.
+    pub(crate) share: f64,
 }
 
 /// Everything of `from` on its way to `to`, or arrived there in a folder of its own.
@@ -23,21 +38,31 @@ struct Transfer {
     from: Caller,
     to: Caller,
     begun_at: i64,
+    /// When it ends, if the simulated time decides.
+    due_at: Option<i64>,
+    share: f64,
     is_done: bool,
-    /// Which own things of `from` lie in the folder.
-    lot: Option<Lot>,
-    lot_bytes: i64,
-    /// The lot and the folders inside.
-    bytes: i64,
     /// The folder of a later transfer, once that has moved this one on.
     inside: Option<usize>,
 }
 
-/// The own things of somebody, from one emptying of the account to the next.
+/// The own things of somebody, from one wrapping up to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lot {
     slot: u32,
     generation: u32,
+}
+
+/// Some items of a lot, of a size that is settled.
+#[derive(Clone, Debug)]
+struct Parcel {
+    lot: Lot,
+    places: Range<u64>,
+    bytes: i64,
+    /// How many of the first items are folders that others work in; `None` leaves it to the seed.
+    shared: Option<u64>,
+    /// The transfer in whose folder it lies; `None`: still in its maker's root.
+    home: Option<usize>,
 }
 
 /// A file or folder, as somebody who may see it finds it.
@@ -60,15 +85,22 @@ const ROOT_NAME: &str = "All Files";
 const FIRST_ITEM_ID: u64 = 350_000_000_000;
 const FIRST_TRANSFER_ID: u64 = 390_000_000_000;
 const FIRST_CHILD_ID: u64 = 400_000_000_000;
-/// Room for ids: emptyings of an account, items of a lot, files of a folder.
-const GENERATIONS: u64 = 16;
+/// Room for ids: lots of an account, items of a lot, files of a folder.
+const GENERATIONS: u64 = 64;
 const LOT_ROOM: u64 = 512;
 const CHILD_ROOM: u64 = 8;
 
 impl World {
     /// Number of items in the root folder that the account itself owns.
     pub(crate) fn owned_items(&self, owner: Caller) -> usize {
-        self.root_items(owner).iter().filter(|item| item.owner == owner).count()
+        self.owned_and_shared_items(owner).0
+    }
+
+    /// The same, and how many of them others work in.
+    pub(crate) fn owned_and_shared_items(&self, owner: Caller) -> (usize, usize) {
+        let items = self.root_items(owner);
+        let owned: Vec<&Item> = items.iter().filter(|item| item.owner == owner).collect();
+        (owned.len(), owned.iter().filter(|item| item.has_collaborations).count())
     }
 
     /// Whether a transfer out of the account is under way.
@@ -79,39 +111,140 @@ impl World {
     /// Makes the destination folder, still empty, and answers with the number of the transfer.
     pub(crate) fn begin_transfer(&mut self, from: Caller, to: Caller) -> usize {
         let begun_at = self.now;
+        let configured = Manner { days: self.config.transfer_days, share: self.config.transfer_share };
+        let manner = self.content.manner.unwrap_or(configured);
+        let due_at = (manner.days > 0).then(|| begun_at + i64::from(manner.days) * DAY_SECS);
+        let share = manner.share;
         self.content.transfers.push(Transfer {
             from,
             to,
             begun_at,
+            due_at,
+            share,
             is_done: false,
-            lot: None,
-            lot_bytes: 0,
-            bytes: 0,
             inside: None,
         });
         self.content.transfers.len() - 1
     }
 
-    /// Moves everything at once. What was destroyed in between, or has lost its receiver, stays where it is.
+    /// Whether the simulated time, not the clock of the system, ends the transfer.
+    pub(crate) fn takes_days(&self, number: usize) -> bool {
+        self.content.transfers[number].due_at.is_some()
+    }
+
+    /// The transfers that the simulated time has come for.
+    pub(crate) fn due_transfers(&self) -> Vec<usize> {
+        let is_due =
+            |transfer: &Transfer| !transfer.is_done && transfer.due_at.is_some_and(|at| at <= self.now);
+        let all = self.content.transfers.iter().enumerate();
+        all.filter(|(_, transfer)| is_due(transfer)).map(|(number, _)| number).collect()
+    }
+
+    /// Source and receiver of a transfer.
+    pub(crate) fn parties(&self, number: usize) -> (Caller, Caller) {
+        (self.content.transfers[number].from, self.content.transfers[number].to)
+    }
+
+    /// Moves everything at once, or the share that arrives. What was destroyed in between, or has lost its receiver, stays
+    /// where it is.
     pub(crate) fn finish_transfer(&mut self, number: usize) {
-        let (from, to) = (self.content.transfers[number].from, self.content.transfers[number].to);
-        if self.person(from).is_managed() && self.person(to).is_managed() {
-            let lot = self.lot_of(from);
-            let lot_bytes = lot.map_or(0, |lot| self.lot_bytes(lot));
-            let moved = self.person(from).space_used;
-            self.person_mut(from).space_used = 0;
-            self.person_mut(to).space_used += moved;
-            for received in self.content.received(from) {
-                self.content.transfers[received].inside = Some(number);
-            }
-            if let Some(lot) = lot.filter(|_| lot_bytes > 0) {
-                *self.content.emptied.entry(lot.slot).or_default() += 1;
-                self.content.transfers[number].lot = Some(lot);
-            }
-            let transfer = &mut self.content.transfers[number];
-            (transfer.lot_bytes, transfer.bytes) = (lot_bytes, moved);
-        }
+        let (from, to) = self.parties(number);
         self.content.transfers[number].is_done = true;
+        if !self.person(from).is_managed() || !self.person(to).is_managed() {
+            return;
+        }
+        self.wrap_up(from);
+        let used = self.person(from).space_used;
+        let share = self.content.transfers[number].share;
+        let moved = if share >= 1.0 {
+            self.move_items(from, number, u64::MAX);
+            used
+        } else {
+            let count = self.owned_items(from) as f64 * share.max(0.0);
+            self.move_items(from, number, count as u64);
+            self.folder_bytes(number).min(used)
+        };
+        self.person_mut(from).space_used -= moved;
+        self.person_mut(to).space_used += moved;
+    }
+
+    /// Moves up to `count` items into the folder of a transfer: own things first, then folders that came from others.
+    fn move_items(&mut self, from: Caller, number: usize, mut count: u64) {
+        for which in 0..self.content.parcels.len() {
+            let parcel = &self.content.parcels[which];
+            if parcel.home.is_some() || Caller::Person(parcel.lot.slot) != from || count == 0 {
+                continue;
+            }
+            if parcel.len() > count {
+                let rest = self.content.parcels[which].split_off(count);
+                self.content.parcels.push(rest);
+            }
+            count -= self.content.parcels[which].len().min(count);
+            self.content.parcels[which].home = Some(number);
+        }
+        for received in self.content.received(from).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            self.content.transfers[received].inside = Some(number);
+        }
+    }
+
+    /// Gives somebody more to own. Beyond what fits into a lot, items are not counted.
+    pub(crate) fn add_content(&mut self, slot: usize, items: u32, bytes: i64, shared: u32) {
+        let owner = Caller::Person(slot as u32);
+        self.wrap_up(owner);
+        let lot = Lot { slot: slot as u32, generation: self.content.generation(slot as u32) };
+        let items = u64::from(items).min(LOT_ROOM);
+        if items == 0 {
+            return;
+        }
+        self.people[slot].space_used += bytes.max(0);
+        let shared = Some(u64::from(shared));
+        self.content.parcels.push(Parcel { lot, places: 0..items, bytes: bytes.max(0), shared, home: None });
+        *self.content.wrapped.entry(slot as u32).or_default() += 1;
+    }
+
+    /// Takes everything away that somebody made; folders that transfers brought stay.
+    pub(crate) fn clear_content(&mut self, slot: usize) {
+        let owner = Caller::Person(slot as u32);
+        self.wrap_up(owner);
+        self.content.parcels.retain(|parcel| parcel.home.is_some() || parcel.lot.slot != slot as u32);
+        self.people[slot].space_used = self.held_bytes(owner);
+    }
+
+    /// Bytes whose place is settled: parcels in the root and folders that transfers brought.
+    pub(crate) fn held_bytes(&self, owner: Caller) -> i64 {
+        let received: i64 = self.content.received(owner).map(|number| self.folder_bytes(number)).sum();
+        received + self.content.parcels_of(owner).map(|parcel| parcel.bytes).sum::<i64>()
+    }
+
+    /// Wraps what lies loose in an account into a parcel.
+    fn wrap_up(&mut self, owner: Caller) {
+        let Caller::Person(slot) = owner else { return };
+        let lot = Lot { slot, generation: self.content.generation(slot) };
+        let bytes = self.loose_bytes(owner);
+        if bytes > 0 {
+            let places = 0..self.loose_count(lot);
+            self.content.parcels.push(Parcel { lot, places, bytes, shared: None, home: None });
+            *self.content.wrapped.entry(slot).or_default() += 1;
+        }
+    }
+
+    fn loose_bytes(&self, owner: Caller) -> i64 {
+        (self.person(owner).space_used - self.held_bytes(owner)).max(0)
+    }
+
+    fn loose_count(&self, lot: Lot) -> u64 {
+        let (seed, number) = (self.config.seed, lot.number());
+        let mut count = 1 + chance::below(seed, About::Content, number, 9);
+        if chance::happens(seed, About::Content, number, 0.04) {
+            count += 60 + chance::below(seed, About::Content, !number, 240);
+        }
+        count
+    }
+
+    fn folder_bytes(&self, number: usize) -> i64 {
+        let lies_in = |parcel: &&Parcel| parcel.home == Some(number);
+        let own: i64 = self.content.parcels.iter().filter(lies_in).map(|parcel| parcel.bytes).sum();
+        own + self.content.inner(number).map(|inner| self.folder_bytes(inner)).sum::<i64>()
     }
 
     /// The folder a transfer leads to.
@@ -125,7 +258,7 @@ impl World {
             id: FIRST_TRANSFER_ID + number as u64,
             is_folder: true,
             name: format!("{}'s Files and Folders", self.person(transfer.from).name),
-            size: transfer.bytes,
+            size: self.folder_bytes(number),
             owner: self.content.owner(number),
             has_collaborations: false,
             created_at: transfer.begun_at,
@@ -152,9 +285,24 @@ impl World {
 
     /// What the viewer's root folder shows: own things, what transfers brought, and folders shared by others.
     pub(crate) fn root_items(&self, viewer: Caller) -> Vec<Item> {
-        let own = self.lot_of(viewer).map(|lot| self.lot_items(lot)).unwrap_or_default();
+        let own = self.own_items(viewer);
         let received = self.content.received(viewer).map(|number| self.destination(number));
-        own.into_iter().chain(received.collect::<Vec<_>>()).chain(self.shared_folders(viewer)).collect()
+        own.into_iter().chain(received).chain(self.shared_folders(viewer)).collect()
+    }
+
+    fn own_items(&self, owner: Caller) -> Vec<Item> {
+        let loose = self.loose(owner);
+        let parcels = self.content.parcels_of(owner).chain(&loose);
+        parcels.flat_map(|parcel| self.parcel_items(parcel)).collect()
+    }
+
+    /// What lies loose in an account, as it would be wrapped up.
+    fn loose(&self, owner: Caller) -> Option<Parcel> {
+        // An application's account makes no files of its own.
+        let Caller::Person(slot) = owner else { return None };
+        let lot = Lot { slot, generation: self.content.generation(slot) };
+        let bytes = self.loose_bytes(owner);
+        (bytes > 0).then(|| Parcel { lot, places: 0..self.loose_count(lot), bytes, shared: None, home: None })
     }
 
     /// A folder the viewer may see.
@@ -174,10 +322,10 @@ impl World {
             return self.root_items(viewer);
         }
         if let Some(number) = self.transfer_of(folder.id) {
-            let lot = self.content.transfers[number].lot;
-            let own = lot.map(|lot| self.lot_items(lot)).unwrap_or_default();
+            let lies_in = |parcel: &&Parcel| parcel.home == Some(number);
+            let parcels = self.content.parcels.iter().filter(lies_in);
             let inner = self.content.inner(number).map(|inner| self.destination(inner));
-            return own.into_iter().chain(inner).collect();
+            return parcels.flat_map(|parcel| self.parcel_items(parcel)).chain(inner).collect();
         }
         self.files_in(folder)
     }
@@ -187,11 +335,11 @@ impl World {
             return Some(self.destination(number));
         }
         let number = id.checked_sub(FIRST_ITEM_ID)?;
-        let (lot_number, place) = (number / LOT_ROOM, number % LOT_ROOM);
+        let lot_number = number / LOT_ROOM;
         let slot = u32::try_from(lot_number / GENERATIONS).ok()?;
         self.people.get(slot as usize)?;
         let lot = Lot { slot, generation: (lot_number % GENERATIONS) as u32 };
-        self.lot_items(lot).into_iter().nth(place as usize).filter(|item| item.is_folder)
+        self.lot_items(lot).into_iter().find(|item| item.id == id && item.is_folder)
     }
 
     fn transfer_of(&self, id: u64) -> Option<usize> {
@@ -199,45 +347,26 @@ impl World {
         (number < self.content.transfers.len()).then_some(number)
     }
 
-    fn lot_of(&self, owner: Caller) -> Option<Lot> {
-        // The application's account makes no files of its own.
-        let Caller::Person(slot) = owner else { return None };
-        Some(Lot { slot, generation: self.content.emptied.get(&slot).copied().unwrap_or(0) })
-    }
-
-    /// Where a lot lies: still at its maker, or in the folder of a transfer. None: it is yet to come.
-    fn lot_home(&self, lot: Lot) -> Option<LotHome> {
-        let maker = Caller::Person(lot.slot);
-        if self.lot_of(maker) == Some(lot) {
-            return Some(LotHome { owner: maker, path: root_path() });
-        }
-        let number = self.content.transfers.iter().position(|transfer| transfer.lot == Some(lot))?;
-        let folder = self.destination(number);
-        Some(LotHome { owner: folder.owner, path: below(&folder) })
-    }
-
-    fn lot_bytes(&self, lot: Lot) -> i64 {
-        let maker = Caller::Person(lot.slot);
-        if self.lot_of(maker) == Some(lot) {
-            let received: i64 =
-                self.content.received(maker).map(|number| self.content.transfers[number].bytes).sum();
-            return (self.person(maker).space_used - received).max(0);
-        }
-        let moved = self.content.transfers.iter().find(|transfer| transfer.lot == Some(lot));
-        moved.map_or(0, |transfer| transfer.lot_bytes)
-    }
-
+    /// The items of a lot, wherever they lie by now.
     fn lot_items(&self, lot: Lot) -> Vec<Item> {
-        let bytes = self.lot_bytes(lot);
-        let Some(home) = self.lot_home(lot).filter(|_| bytes > 0) else { return Vec::new() };
-        let (seed, number) = (self.config.seed, lot.number());
-        let mut count = 1 + chance::below(seed, About::Content, number, 9);
-        if chance::happens(seed, About::Content, number, 0.04) {
-            count += 60 + chance::below(seed, About::Content, !number, 240);
-        }
-        let maker = &self.people[lot.slot as usize];
+        let loose = self.loose(Caller::Person(lot.slot));
+        let parcels = self.content.parcels.iter().chain(&loose).filter(|parcel| parcel.lot == lot);
+        parcels.flat_map(|parcel| self.parcel_items(parcel)).collect()
+    }
+
+    fn parcel_items(&self, parcel: &Parcel) -> Vec<Item> {
+        let (owner, path) = match parcel.home {
+            None => (Caller::Person(parcel.lot.slot), root_path()),
+            Some(number) => {
+                let folder = self.destination(number);
+                (folder.owner, below(&folder))
+            }
+        };
+        let (seed, number) = (self.config.seed, parcel.lot.number());
+        let maker = &self.people[parcel.lot.slot as usize];
         let item = |place: u64| {
-            let is_folder = has(seed, number, place, 1, 0.5);
+            let is_shared = parcel.shared.map(|count| place < count);
+            let is_folder = is_shared == Some(true) || has(seed, number, place, 1, 0.5);
             let created_at = maker.created_at
                 + chance::below(
                     seed,
@@ -245,21 +374,20 @@ impl World {
                     (number * LOT_ROOM + place) << 3,
                     (self.now - maker.created_at).max(1) as u64,
                 ) as i64;
-            let share = bytes / count as i64;
             Item {
                 id: FIRST_ITEM_ID + number * LOT_ROOM + place,
                 is_folder,
                 name: item_name(is_folder, place),
-                // The first item takes what the division leaves over.
-                size: if place == 0 { bytes - share * (count as i64 - 1) } else { share },
-                owner: home.owner,
-                has_collaborations: is_folder && has(seed, number, place, 2, 0.3),
+                size: parcel.size_at(place),
+                owner,
+                has_collaborations: is_shared
+                    .unwrap_or_else(|| is_folder && has(seed, number, place, 2, 0.3)),
                 created_at,
                 modified_at: created_at,
-                path: home.path.clone(),
+                path: path.clone(),
             }
         };
-        (0..count).map(item).collect()
+        parcel.places.clone().map(item).collect()
     }
 
     /// Folders of others that the viewer works in. Those of a suspended owner are out of everybody's sight.
@@ -300,20 +428,31 @@ impl World {
     /// The person behind a caller.
     pub(crate) fn person(&self, caller: Caller) -> &Person {
         match caller {
-            Caller::Service => &self.service,
+            Caller::App(app) => &self.apps.get(app).account,
             Caller::Person(slot) => &self.people[slot as usize],
         }
     }
 
     fn person_mut(&mut self, caller: Caller) -> &mut Person {
         match caller {
-            Caller::Service => &mut self.service,
+            Caller::App(app) => &mut self.apps.get_mut(app).account,
             Caller::Person(slot) => &mut self.people[slot as usize],
         }
     }
 }
 
 impl Content {
+    /// The number of an account's lot that is not wrapped up.
+    fn generation(&self, slot: u32) -> u32 {
+        self.wrapped.get(&slot).copied().unwrap_or(0)
+    }
+
+    /// Parcels in somebody's root.
+    fn parcels_of(&self, owner: Caller) -> impl Iterator<Item = &Parcel> {
+        let mine = move |parcel: &&Parcel| parcel.home.is_none() && Caller::Person(parcel.lot.slot) == owner;
+        self.parcels.iter().filter(mine)
+    }
+
     /// Transfers whose folders lie in somebody's root, those still under way included.
     fn received(&self, owner: Caller) -> impl Iterator<Item = usize> + use<> {
         let mine = |(number, transfer): (usize, &Transfer)| {
@@ -343,10 +482,26 @@ impl Lot {
     }
 }
 
-/// Owner of a lot and the folders above it.
-struct LotHome {
-    owner: Caller,
-    path: Vec<(u64, String)>,
+impl Parcel {
+    fn len(&self) -> u64 {
+        self.places.end - self.places.start
+    }
+
+    /// Evenly, but that the first item takes what the division leaves over.
+    fn size_at(&self, place: u64) -> i64 {
+        let (count, share) = (self.len() as i64, self.bytes / self.len().max(1) as i64);
+        if place == self.places.start { self.bytes - share * (count - 1) } else { share }
+    }
+
+    /// Keeps the first `count` items and gives the others away, each with its size.
+    fn split_off(&mut self, count: u64) -> Parcel {
+        let (middle, end) = (self.places.start + count, self.places.end);
+        let bytes: i64 = (middle..end).map(|place| self.size_at(place)).sum();
+        let rest = Parcel { places: middle..end, bytes, ..self.clone() };
+        self.places.end = middle;
+        self.bytes -= bytes;
+        rest
+    }
 }
 
 fn root_path() -> Vec<(u64, String)> {
@@ -377,6 +532,7 @@ fn item_name(is_folder: bool, place: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apps::App;
     use crate::config::Config;
     use crate::world::News;
 
@@ -434,7 +590,7 @@ mod tests {
     #[test]
     fn what_is_under_way_is_still_at_its_source() {
         let mut world = world();
-        let (from, to) = (Caller::Person(2), Caller::Service);
+        let (from, to) = (Caller::Person(2), Caller::App(App::Reading));
         let count = world.owned_items(from);
         let number = world.begin_transfer(from, to);
         assert!(world.is_moving(from));
@@ -442,7 +598,7 @@ mod tests {
         world.delete(2, world.now, News::Silent);
         world.finish_transfer(number);
         assert!(!world.is_moving(from));
-        assert_eq!(world.service.space_used, 0, "deleted by force while moving: lost");
+        assert_eq!(world.person(to).space_used, 0, "deleted by force while moving: lost");
     }
 
     #[test]
@@ -459,5 +615,52 @@ mod tests {
         };
         world.set_status(owner as usize, INACTIVE.into(), world.now, News::Silent);
         assert!(sharing(&world)[viewer] < before[viewer]);
+    }
+
+    #[test]
+    fn a_part_arrives_and_the_rest_stays_where_it_was() {
+        let mut world = world();
+        let (from, to) = (Caller::Person(2), Caller::Person(3));
+        world.clear_content(2);
+        assert_eq!(
+            (world.owned_items(from), world.person(from).space_used),
+            (0, 0),
+            "an account can be empty"
+        );
+        world.add_content(2, 10, 1_003, 3);
+        world.add_content(2, 2, 50, 0);
+        assert_eq!(world.owned_and_shared_items(from), (12, 3));
+        let ids = |items: Vec<Item>| items.into_iter().map(|item| item.id).collect::<Vec<_>>();
+        let before = ids(world.own_items(from));
+        let received = world.person(to).space_used;
+        world.content.manner = Some(Manner { days: 0, share: 0.5 });
+        let folder = wait(&mut world, from, to);
+        let there = world.folder_items(to, &folder);
+        assert_eq!((world.owned_items(from), there.len()), (6, 6));
+        let used = [from, to].map(|caller| world.person(caller).space_used);
+        assert_eq!(used[0] + used[1], received + 1_053);
+        assert_eq!((bytes(&world.root_items(from), from), bytes(&there, to)), (used[0], used[1] - received));
+        world.content.manner = None;
+        let rest = wait(&mut world, from, to);
+        assert_eq!((world.owned_items(from), world.person(from).space_used), (0, 0));
+        let mut all = ids(world.folder_items(to, &folder));
+        all.extend(ids(world.folder_items(to, &rest)));
+        all.sort_unstable();
+        let mut expected = before;
+        expected.sort_unstable();
+        assert_eq!(all, expected, "nothing was lost or doubled between two transfers");
+    }
+
+    #[test]
+    fn a_transfer_of_days_ends_when_they_have_passed() {
+        let mut world = world();
+        world.content.manner = Some(Manner { days: 2, share: 1.0 });
+        let (from, to) = (Caller::Person(2), Caller::Person(3));
+        let number = world.begin_transfer(from, to);
+        assert!(world.takes_days(number) && world.due_transfers().is_empty());
+        world.advance(2 * DAY_SECS - 1);
+        assert!(world.is_moving(from) && world.owned_items(from) > 0);
+        world.advance(1);
+        assert!(!world.is_moving(from) && world.owned_items(from) == 0);
     }
 }

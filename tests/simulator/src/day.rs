@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use draws::rest_from;
 
+use crate::apps::App;
+use crate::auth::Caller;
 use crate::chance::{self, About};
 use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
 use crate::groups::{self, BIG_INDEX};
@@ -69,8 +71,10 @@ fn one_day(world: &mut World, done: &mut Stepped) {
     day.logins();
     day.storage_drifts();
     day.unheard_of();
+    day.recreate_from_directory();
     world.now = start + DAY_SECS;
     world.publish();
+    world.finish_due_transfers();
     let new = &world.log.all()[logged_before..];
     let logins = new.iter().filter(|event| event.kind == Kind::Login).count();
     done.logins += logins as u64;
@@ -277,8 +281,18 @@ impl Day<'_> {
             if self.world.people[slot].is_managed() && self.rng.random_bool(0.5) {
                 let at = self.rng.random_range(self.start + 1..=self.end);
                 let at = at.max(self.world.people[slot].created_at);
-                self.world.edited(slot, at, News::By(Actor::Service));
+                self.world.edited(slot, at, News::By(Actor::App(App::Directory)));
             }
+        }
+    }
+
+    /// Whom an application deleted and nobody took out of the directory comes back under another id.
+    fn recreate_from_directory(&mut self) {
+        let Some(days) = self.world.config.directory_recreates_after_days else { return };
+        let by = self.end - i64::from(days) * DAY_SECS;
+        for slot in self.world.deleted_by_applications(by) {
+            let made = self.world.recreate(slot, self.end, News::By(Actor::App(App::Directory)));
+            self.done.joined += u64::from(made.is_some());
         }
     }
 
@@ -350,8 +364,12 @@ impl Day<'_> {
         for _ in 0..self.whole(expected) {
             let by = self.rng.random_range(-50_000_000..200_000_000i64);
             self.with_somebody(|day, slot, _| {
+                let held = day.world.held_bytes(Caller::Person(slot as u32));
                 let person = &mut day.world.people[slot];
-                person.space_used = (person.space_used + by).max(0);
+                // Nobody adds to a suspended account, and what has its place does not shrink.
+                if person.status != INACTIVE {
+                    person.space_used = (person.space_used + by).max(held);
+                }
             });
         }
     }
@@ -436,7 +454,7 @@ mod tests {
         assert_eq!(rest_from(&world.config.holidays, from - 3600), from);
         let on_the_date = |event: &&Event| (from..to).contains(&i64::from(event.at));
         let mut there = world.log.all()[before..].iter().filter(on_the_date);
-        assert!(there.all(|event| event.kind == Kind::EditUser && event.actor == Actor::Service));
+        assert!(there.all(|event| event.kind == Kind::EditUser && event.actor == Actor::App(App::Directory)));
     }
 
     #[test]

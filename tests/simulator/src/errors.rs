@@ -50,6 +50,22 @@ impl ApiError {
         )
     }
 
+    /// 403: the application was not authorised for this kind of call.
+    pub(crate) fn insufficient_scope() -> Self {
+        let text = "The request requires higher privileges than provided by the access token.";
+        let mut error = ApiError::new(403, "insufficient_scope", text);
+        error.0.challenge = Some("Bearer realm=\"Service\", error=\"insufficient_scope\"");
+        error
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        &self.0.code
+    }
+
     /// 401: without a token, and with one that is unknown or expired.
     pub(crate) fn unauthorized(has_token: bool) -> Self {
         let mut error = ApiError::new(401, "unauthorized", "Unauthorized");

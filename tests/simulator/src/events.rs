@@ -3,6 +3,9 @@
 //! An event is twenty-odd bytes; everything else about it (ids, addresses, names at the time) is worked out when somebody
 //! reads it, so millions of logins fit. The index in the log is the event's identity for good.
 
+use std::collections::{BTreeMap, HashSet};
+
+use crate::apps::App;
 use crate::chance::{self, About};
 use crate::drift::UNHEARD_EVENT_TYPE;
 
@@ -28,8 +31,8 @@ pub(crate) const NO_GROUP: u32 = u32::MAX;
 pub(crate) enum Actor {
     /// The person in this slot.
     Person(u32),
-    /// The application's service account.
-    Service,
+    /// An application's account.
+    App(App),
     /// Id `2`, how Box writes an unknown caller.
     Unknown,
     /// Id `box_support`.
@@ -120,6 +123,12 @@ impl Kinds {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     events: Vec<Event>,
+    /// Time of the newest LOGIN by slot; zero without one.
+    last_logins: Vec<u32>,
+    /// Events that both streams show later, and when.
+    held_back: BTreeMap<u32, i64>,
+    /// Events that the live stream delivers at once, because nothing moves the time on while they happen.
+    prompt: HashSet<u32>,
 }
 
 impl Log {
@@ -132,6 +141,11 @@ impl Log {
             event.at = event.at.max(newest);
         }
         batch.sort_by_key(|event| event.at);
+        for event in batch.iter().filter(|event| event.kind == Kind::Login && event.subject != NOBODY) {
+            let slot = event.subject as usize;
+            self.last_logins.resize(self.last_logins.len().max(slot + 1), 0);
+            self.last_logins[slot] = self.last_logins[slot].max(event.at);
+        }
         if self.events.is_empty() {
             self.events = batch;
         } else {
@@ -149,6 +163,35 @@ impl Log {
             places[number as usize] = (self.events.len() + rank) as u32;
         }
         places
+    }
+
+    /// The newest LOGIN of the person in a slot.
+    pub(crate) fn last_login(&self, slot: u32) -> Option<u32> {
+        self.last_logins.get(slot as usize).copied().filter(|at| *at > 0)
+    }
+
+    /// Both streams show this event from then on.
+    pub(crate) fn hold_back(&mut self, index: u32, until: i64) {
+        self.held_back.insert(index, until);
+    }
+
+    /// The live stream shows this event as soon as it has happened.
+    pub(crate) fn hurry(&mut self, index: u32) {
+        self.prompt.insert(index);
+    }
+
+    /// When the streams show an event that is held back.
+    pub(crate) fn held_back(&self, index: usize) -> Option<i64> {
+        self.held_back.get(&(index as u32)).copied()
+    }
+
+    /// All those held back, and until when.
+    pub(crate) fn all_held_back(&self) -> impl Iterator<Item = (usize, i64)> {
+        self.held_back.iter().map(|(index, until)| (*index as usize, *until))
+    }
+
+    pub(crate) fn is_prompt(&self, index: usize) -> bool {
+        self.prompt.contains(&(index as u32))
     }
 
     pub(crate) fn all(&self) -> &[Event] {

@@ -66,6 +66,12 @@ pub enum Effect {
         /// The HTTP status.
         status: u16,
     },
+    /// The call takes place, and a gateway that did not wait for it answers with its own page: a 504 while a transfer goes
+    /// on, a 503 after a deletion.
+    HtmlAnswer {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The true answer, cut in the middle: a complete HTTP message around half a JSON document.
     MalformedJson,
     /// The true answer, but the connection dies in the middle of the body.

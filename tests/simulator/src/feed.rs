@@ -69,6 +69,9 @@ pub(crate) struct Feed<'a> {
 impl Feed<'_> {
     /// Whether `admin_logs` already shows the event at `index`.
     pub(crate) fn has_arrived(&self, index: usize) -> bool {
+        if let Some(at) = self.log.held_back(index) {
+            return at <= self.now;
+        }
         let lag = lag_secs(self.config.seed, self.config.late_events, index);
         i64::from(self.log.all()[index].at) + lag <= self.now
     }
@@ -113,7 +116,8 @@ impl Feed<'_> {
 
     /// A page of `admin_logs_streaming`.
     pub(crate) fn live(&self, ask: &Ask) -> FeedPage {
-        let newest = position(self.now, LOW);
+        // Behind everything there is, and before whatever else this very second brings.
+        let newest = position(self.now, (self.log.all().len() as u64).saturating_sub(1));
         let from = match ask.position {
             Position::Now => newest,
             Position::Oldest => position(self.now - LIVE_SECS, 0),
@@ -139,11 +143,12 @@ impl Feed<'_> {
             if at > self.now || at > enough_at || self.is_silent(ask) {
                 break;
             }
-            if !ask.kinds.has(event.kind) {
+            if !ask.kinds.has(event.kind) || self.log.held_back(index).is_some() {
                 continue;
             }
             let n = index as u64;
-            let delivered = at + chance::below(seed, About::Delivery, n, DELIVERY_SECS as u64) as i64;
+            let lag = chance::below(seed, About::Delivery, n, DELIVERY_SECS as u64) as i64;
+            let delivered = if self.log.is_prompt(index) { at } else { at + lag };
             let mut times = vec![delivered];
             if chance::happens(seed, About::SecondDelivery, n, self.config.repeated_events) {
                 times.push(delivered + 1 + chance::below(seed, About::SecondDelivery, n ^ 1, 59) as i64);
@@ -155,6 +160,10 @@ impl Feed<'_> {
                 enough_at = at + DELIVERY_SECS + SECOND_DELIVERY_SECS;
             }
         }
+        let late = self.log.all_held_back().filter(|(_, until)| *until <= self.now && !self.is_silent(ask));
+        let late = late.filter(|(index, _)| ask.kinds.has(self.log.all()[*index].kind));
+        let late = late.map(|(index, until)| position(until, index as u64));
+        found.extend(late.filter(|delivery| *delivery > from));
         found
     }
 
@@ -303,7 +312,7 @@ mod tests {
         let log = log(100, now);
         let feed = Feed { log: &log, config: &config, now, is_silent: false };
         let page = feed.live(&ask(Position::At(position(now - 15 * DAY_SECS, 5))));
-        assert_eq!(page, FeedPage { indexes: vec![], next: position(now, LOW) });
+        assert_eq!(page, FeedPage { indexes: vec![], next: position(now, 99) });
         assert_eq!(feed.live(&ask(Position::Now)), page);
     }
 }

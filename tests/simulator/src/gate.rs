@@ -19,8 +19,9 @@ use flate2::write::GzEncoder;
 use futures::{StreamExt, stream};
 
 use crate::acts::{self, Act};
-use crate::auth::{Caller, bearer};
+use crate::auth::{Caller, Session, bearer};
 use crate::clock;
+use crate::deeds::{Deed, Doer};
 use crate::errors::{ApiError, status_code};
 use crate::faults::{Effect, Fired};
 use crate::recorder::Recorded;
@@ -51,13 +52,16 @@ pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
     let is_faulted = fired.is_some();
     let Fired { delay_ms, effect } = fired.unwrap_or_default();
     wait(delay_ms).await;
-    let (response, is_authenticated) = match stand_in(&effect) {
+    let (mut response, is_authenticated) = match stand_in(&effect) {
         Some(response) => (response, false),
         None => {
             forestall(&shared, &effect, request.headers(), path);
             call(&shared, &effect, request, next).await
         }
     };
+    if let Effect::HtmlAnswer { status } = effect {
+        response = html(status);
+    }
     let response = finish(&shared, response, &effect, accepts_gzip).await;
 
     let is_dropped = response.extensions().get::<Dropped>().is_some();
@@ -91,17 +95,13 @@ async fn call(shared: &Shared, effect: &Effect, mut request: Request, next: Next
     if !request.uri().path().starts_with("/2.0") {
         return (next.run(request).await, false);
     }
-    let caller = match authenticate(shared, request.headers()) {
-        Ok(caller) => caller,
-        Err(refusal) => return (refusal.into_response(), false),
+    let session = match authenticate(shared, request.headers()) {
+        Ok(session) => session,
+        Err(refusal) => return (turned_away(shared, None, &request, refusal), false),
     };
-    // Whether such calls also count against the impersonated user is not known; here they do not.
-    if let Err(secs) = shared.rate_limit.admit(caller, clock::instant()) {
-        return (ApiError::rate_limited(secs).into_response(), true);
-    }
-    let caller = match impersonated(shared, caller, request.headers()) {
+    let caller = match admitted(shared, session, &request) {
         Ok(caller) => caller,
-        Err(refusal) => return (refusal.into_response(), true),
+        Err(refusal) => return (turned_away(shared, Some(session.caller), &request, refusal), true),
     };
     wait(shared.config.latency_ms).await;
     request.extensions_mut().insert(caller);
@@ -111,10 +111,39 @@ async fn call(shared: &Shared, effect: &Effect, mut request: Request, next: Next
     (next.run(request).await, true)
 }
 
-fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Caller, ApiError> {
+fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Session, ApiError> {
     let token = token(headers).ok_or_else(|| ApiError::unauthorized(false))?;
-    let caller = shared.tokens.caller(&shared.world(), token, clock::instant());
-    caller.ok_or_else(|| ApiError::unauthorized(true))
+    let session = shared.tokens.session(&shared.world(), token, clock::instant());
+    session.ok_or_else(|| ApiError::unauthorized(true))
+}
+
+/// Who calls, once the rate limit and the application's scopes have let the call through.
+fn admitted(shared: &Shared, session: Session, request: &Request) -> Result<Caller, ApiError> {
+    // Whether such calls also count against the impersonated user is not known; here they do not.
+    shared.rate_limit.admit(session.caller, clock::instant()).map_err(ApiError::rate_limited)?;
+    let scopes = session.app.map(|app| shared.world().apps.get(app).scopes);
+    if scopes.is_some_and(|scopes| !scopes.allow(request.method().as_str(), request.uri().path())) {
+        return Err(ApiError::insufficient_scope());
+    }
+    impersonated(shared, session.caller, request.headers())
+}
+
+/// Refuses a call before its route, and notes it if it was to change something.
+fn turned_away(
+    shared: &Shared,
+    caller: Option<Caller>,
+    request: &Request,
+    refusal: ApiError,
+) -> Response<Body> {
+    if let Some(deed) = Deed::of_path(request.method().as_str(), request.uri().path()) {
+        let world = &mut shared.world_mut();
+        let deed = match caller {
+            Some(caller) => world.deed(caller, deed.verb, &deed.user_id),
+            None => Deed { by: Doer::Nobody, before: world.account(&deed.user_id), ..deed },
+        };
+        world.note_deed(deed, Err(&refusal));
+    }
+    refusal.into_response()
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
@@ -137,16 +166,19 @@ fn stand_in(effect: &Effect) -> Option<Response<Body>> {
             *response.body_mut() = Body::from(text.clone());
             Some(response)
         }
-        Effect::Html { status } => {
-            let html = "<html>\r\n<head><title>Gateway trouble</title></head>\r\n<body><h1>Gateway trouble</h1></body>\r\n</html>\r\n";
-            let mut response = Response::new(Body::from(html));
-            *response.status_mut() = status_code(*status);
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-            Some(response)
-        }
+        Effect::Html { status } => Some(html(*status)),
         Effect::DroppedConnection => Some(Response::new(Body::empty())),
         _ => None,
     }
+}
+
+/// The page of a gateway.
+fn html(status: u16) -> Response<Body> {
+    let html = "<html>\r\n<head><title>Gateway trouble</title></head>\r\n<body><h1>Gateway trouble</h1></body>\r\n</html>\r\n";
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status_code(status);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
 }
 
 /// What a fault does to the enterprise and its tokens just before the call.

@@ -98,9 +98,10 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apps::App;
 
     fn caller() -> Caller {
-        Caller::Service
+        Caller::App(App::Reading)
     }
 
     fn sliding(calls_per_minute: Option<u32>) -> RateLimit {
@@ -126,7 +127,7 @@ mod tests {
     fn callers_do_not_share_and_zero_refuses_all() {
         let limit = sliding(Some(1));
         let now = crate::clock::instant();
-        assert_eq!(limit.admit(Caller::Service, now), Ok(()));
+        assert_eq!(limit.admit(Caller::App(App::Reading), now), Ok(()));
         assert_eq!(limit.admit(Caller::Person(4), now), Ok(()));
         assert!(limit.admit(Caller::Person(4), now).is_err());
         assert_eq!(sliding(Some(0)).admit(caller(), now), Err(60));

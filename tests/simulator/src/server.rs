@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use axum::Router;
 use axum::body::Body;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -23,6 +23,7 @@ use crate::acts::{self, Act};
 use crate::change_log::{TrueChange, true_changes};
 use crate::config::{Config, RateLimitStyle};
 use crate::day::{self, Stepped};
+use crate::deeds::Deed;
 use crate::faults::Fault;
 use crate::gate::Dropped;
 use crate::rate_limit::Rate;
@@ -112,12 +113,17 @@ impl Running {
 
     /// The simulated now.
     pub fn now(&self) -> DateTime<Utc> {
-        self.shared.config.now + TimeDelta::days(self.shared.world().days_stepped.into())
+        DateTime::from_timestamp(self.shared.world().now, 0).unwrap_or(self.shared.config.now)
     }
 
     /// Lives `days` days, each with its logins and changes.
     pub fn step_days(&self, days: u32) -> Stepped {
         day::step(&mut self.shared.world_mut(), days)
+    }
+
+    /// Lets so many seconds pass in which nobody does anything; what is under way goes on.
+    pub fn advance_secs(&self, secs: u32) {
+        self.shared.world_mut().advance(secs.into());
     }
 
     /// Makes one thing happen now; the ids of the users or groups it touched.
@@ -143,6 +149,11 @@ impl Running {
     /// What a managed user owns now; `None` for anybody else.
     pub fn content(&self, user_id: &str) -> Option<TrueContent> {
         truth::content(&self.shared.world(), user_id)
+    }
+
+    /// What was done to whom so far.
+    pub fn deeds(&self) -> Vec<Deed> {
+        self.shared.world().deeds.clone()
     }
 
     /// Calls so far, as Box would count them.

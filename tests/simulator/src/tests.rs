@@ -2,8 +2,10 @@
 
 mod acts;
 mod changes;
+mod deeds;
 mod drift;
 mod faults;
+mod obstacles;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};

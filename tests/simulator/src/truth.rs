@@ -150,6 +150,8 @@ pub struct TrueEvent {
 pub struct TrueContent {
     /// Items of the root folder that the account itself owns.
     pub owned_items: usize,
+    /// Those of them that others work in; while their owner is suspended they are out of everybody's sight.
+    pub shared_items: usize,
     /// Bytes of all of it.
     pub owned_bytes: i64,
     /// Whether a transfer out of the account is under way; until it ends, everything is still here.
@@ -158,13 +160,15 @@ pub struct TrueContent {
 
 /// What the managed user with this id owns, or the application's own account.
 pub(crate) fn content(world: &World, user_id: &str) -> Option<TrueContent> {
-    let owner = match world.person_by_id(user_id)?.id {
-        id if id == world.service.id => Caller::Service,
-        id => Caller::Person(world.slot_by_id(id)? as u32),
+    let id = world.person_by_id(user_id)?.id;
+    let owner = match world.apps.by_account(id) {
+        Some(app) => Caller::App(app),
+        None => Caller::Person(world.slot_by_id(id)? as u32),
     };
     let person = Some(world.person(owner)).filter(|person| person.is_managed())?;
-    let (owned_items, is_moving) = (world.owned_items(owner), world.is_moving(owner));
-    Some(TrueContent { owned_items, owned_bytes: person.space_used, is_moving })
+    let ((owned_items, shared_items), is_moving) =
+        (world.owned_and_shared_items(owner), world.is_moving(owner));
+    Some(TrueContent { owned_items, shared_items, owned_bytes: person.space_used, is_moving })
 }
 
 /// How much of the truth is wanted; events are most of it.
@@ -317,7 +321,7 @@ fn events(world: &World, truth: &mut Truth) {
             user_id: person.filter(|_| !is_about_file).map(|person| person.id.to_string()),
             actor_id: match event.actor {
                 Actor::Person(slot) => Some(world.people[slot as usize].id.to_string()),
-                Actor::Service => Some(world.service.id.to_string()),
+                Actor::App(app) => Some(world.apps.get(app).account.id.to_string()),
                 Actor::Unknown => None,
                 Actor::Support => Some("box_support".to_owned()),
             },

@@ -7,15 +7,19 @@ mod verbs;
 
 use std::collections::HashMap;
 
+use crate::apps::Apps;
+use crate::auth::Caller;
 use crate::chance::{self, About};
 use crate::change_log::{ChangeLog, Told};
 use crate::config::Config;
 use crate::content::Content;
+use crate::deeds::Deed;
 use crate::drift::Drift;
 use crate::events::{Actor, Event, Form, Kind, Log, NOBODY};
 use crate::feed::Feed;
 use crate::groups::{self, Group, GroupKind, Membership};
 use crate::history;
+use crate::holds::Holds;
 use crate::people::{self, ACTIVE, Alias, Person, Role, Standing};
 use crate::pictures::Picture;
 
@@ -26,8 +30,8 @@ pub(crate) struct World {
     pub(crate) now: i64,
     /// By slot; nobody is ever removed, so a slot is good for ever.
     pub(crate) people: Vec<Person>,
-    /// The application's own account: no list shows it.
-    pub(crate) service: Person,
+    /// The applications, whose accounts no list shows.
+    pub(crate) apps: Apps,
     /// People of other enterprises; found by exact login only.
     pub(crate) externals: Vec<Person>,
     pub(crate) groups: Vec<Group>,
@@ -35,6 +39,8 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) changes: ChangeLog,
     pub(crate) content: Content,
+    pub(crate) holds: Holds,
+    pub(crate) deeds: Vec<Deed>,
     pub(crate) pictures: HashMap<u32, Picture>,
     /// Days stepped since the start.
     pub(crate) days_stepped: u32,
@@ -49,6 +55,8 @@ pub(crate) struct World {
     /// What nobody has documented yet.
     pub(crate) drift: Drift,
     pending: Vec<Event>,
+    /// Those of `pending` that the streams show later, by their number, and when.
+    held_back: Vec<(usize, i64)>,
     former: HashMap<u32, Vec<Former>>,
     former_groups: HashMap<u32, Vec<(i64, Box<str>)>>,
     aliases_added: u64,
@@ -77,7 +85,7 @@ impl World {
         let groups = first_groups(&config);
         let mut world = World {
             now: config.now_secs(),
-            service: service_account(&config),
+            apps: Apps::new(&config),
             externals: externals(&config),
             people,
             groups,
@@ -85,6 +93,8 @@ impl World {
             log: Log::default(),
             changes: ChangeLog::default(),
             content: Content::default(),
+            holds: Holds::default(),
+            deeds: Vec::new(),
             pictures: HashMap::new(),
             days_stepped: 0,
             acts: 0,
@@ -93,6 +103,7 @@ impl World {
             feed_is_silent: false,
             drift: Drift::default(),
             pending: Vec::new(),
+            held_back: Vec::new(),
             former: HashMap::new(),
             former_groups: HashMap::new(),
             aliases_added: 0,
@@ -116,10 +127,27 @@ impl World {
     /// Moves the noted events into the log.
     pub(crate) fn publish(&mut self) {
         let pending = std::mem::take(&mut self.pending);
+        let held_back = std::mem::take(&mut self.held_back);
+        let places = self.log.places(&pending);
         if self.changes.is_unpublished() {
-            self.changes.publish(&self.log.places(&pending));
+            self.changes.publish(&places);
+        }
+        for (event, place) in pending.iter().zip(&places) {
+            // What happens at the present moment would else wait for a time that moves in days.
+            if i64::from(event.at) == self.now {
+                self.log.hurry(*place);
+            }
+        }
+        for (number, until) in held_back {
+            self.log.hold_back(places[number], until);
         }
         self.log.append(pending);
+    }
+
+    /// Lets time pass without anything happening but what was under way.
+    pub(crate) fn advance(&mut self, secs: i64) {
+        self.now += secs;
+        self.finish_due_transfers();
     }
 
     // Looking up.
@@ -128,10 +156,10 @@ impl World {
         self.people.iter().enumerate().filter(|(_, person)| person.is_managed())
     }
 
-    /// Whether user lists show the person.
-    pub(crate) fn lists(&self, person: &Person) -> bool {
+    /// Whether user lists show the person to a caller.
+    pub(crate) fn lists(&self, caller: Caller, person: &Person) -> bool {
         person.is_managed()
-            && (!self.config.app_access_only || person.is_platform_access_only)
+            && caller.reaches(self, person)
             && !chance::happens(self.config.seed, About::HiddenUser, person.id, self.hidden_share)
     }
 
@@ -141,8 +169,8 @@ impl World {
     }
 
     /// Whether group lists show the group. An app restricted to its own users and groups sees none of the enterprise's.
-    pub(crate) fn lists_group(&self, group: &Group) -> bool {
-        !group.is_deleted && !self.config.app_access_only
+    pub(crate) fn lists_group(&self, caller: Caller, group: &Group) -> bool {
+        !group.is_deleted && caller.scopes(self).whole_enterprise
     }
 
     pub(crate) fn person_by_id(&self, id: &str) -> Option<&Person> {
@@ -150,7 +178,7 @@ impl World {
         if let Some(slot) = self.slot_by_id(id) {
             return Some(&self.people[slot]);
         }
-        std::iter::once(&self.service).chain(&self.externals).find(|person| person.id == id)
+        self.apps.accounts().chain(&self.externals).find(|person| person.id == id)
     }
 
     pub(crate) fn slot_by_id(&self, id: u64) -> Option<usize> {
@@ -190,6 +218,12 @@ impl World {
     }
 
     // Events.
+
+    /// Notes an event that both streams show only from a later moment on.
+    pub(crate) fn happened_unseen(&mut self, event: Event, until: i64) {
+        self.held_back.push((self.pending.len(), until));
+        self.pending.push(event);
+    }
 
     /// Notes an event that changes nothing, such as a login.
     pub(crate) fn happened(&mut self, event: Event) {
@@ -248,15 +282,6 @@ fn first_groups(config: &Config) -> Vec<Group> {
     }
     debug_assert!(groups.iter().skip(1).all(|group| group.kind == GroupKind::Managed));
     groups
-}
-
-fn service_account(config: &Config) -> Person {
-    let created_at = config.now_secs() - 900 * people::DAY_SECS;
-    let login = "AutomationUser_1234567_a1b2c3D4e5@boxdevedition.com";
-    let mut person = Person::bare(7_700_000_001, "boxseat nightly", login, created_at);
-    person.role = Role::Coadmin;
-    person.is_platform_access_only = true;
-    person
 }
 
 fn externals(config: &Config) -> Vec<Person> {

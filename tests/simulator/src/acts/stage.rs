@@ -3,16 +3,20 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::Act;
+use super::{Act, Hand};
+use crate::apps::App;
 use crate::changes;
+use crate::content::Manner;
 use crate::drift::UNHEARD_STATUS;
 use crate::events::{Actor, Event, Form, Kind, NO_GROUP};
 use crate::groups::BIG_INDEX;
 use crate::history::{admins, an_admin};
-use crate::people::{ACTIVE, Words};
+use crate::people::{ACTIVE, INACTIVE, Words};
 use crate::world::{News, World};
 
 pub(super) struct Stage<'a> {
+    /// Whose act it is, if not that of any administrator.
+    pub(super) hand: Option<Actor>,
     pub(super) rng: ChaCha8Rng,
     pub(super) world: &'a mut World,
 }
@@ -71,22 +75,72 @@ impl Stage<'_> {
             }
             Act::PushDirectory { share } => {
                 let count = (self.world.managed().count() as f64 * share).round() as u32;
-                let news = News::By(Actor::Service);
+                let news = News::By(self.hand.unwrap_or(Actor::App(App::Directory)));
                 self.some_people(count, |world, slot| _ = world.edited(slot, now, news))
             }
             Act::Login { user_id } => self.one_person(user_id, |world, slot| {
-                let (subject, actor) = (slot as u32, Actor::Person(slot as u32));
-                let at = now as u32;
-                world.happened(Event {
-                    at,
-                    kind: Kind::Login,
-                    form: Form::Full,
-                    subject,
-                    actor,
-                    group: NO_GROUP,
-                });
+                let event = login(world, slot);
+                world.happened(event);
+                (event.kind == Kind::Login).then_some(())
+            }),
+            Act::LateLogin { user_id, arrives_in_hours } => self.one_person(user_id, |world, slot| {
+                let event = login(world, slot);
+                world.happened_unseen(event, now + i64::from(*arrives_in_hours) * 3600);
+                (event.kind == Kind::Login).then_some(())
+            }),
+            Act::As { hand, act } => {
+                let Some(actor) = self.actor(hand) else { return Vec::new() };
+                let before = self.hand.replace(actor);
+                let touched = self.play(act);
+                self.hand = before;
+                touched
+            }
+            Act::Recreate { user_id, announced } => {
+                let news = self.news(*announced);
+                let made = self.slot(user_id).and_then(|slot| self.world.recreate(slot, now, news));
+                made.map(|slot| self.world.people[slot].id.to_string()).into_iter().collect()
+            }
+            Act::ReassignLogin { user_id, to_user_id, announced } => {
+                let news = self.news(*announced);
+                let from = self.slot(user_id);
+                self.one_person(to_user_id, |world, slot| world.reassign_login(from?, slot, news))
+            }
+            Act::AddContent { user_id, items, bytes, shared } => self.one_person(user_id, |world, slot| {
+                world.add_content(slot, *items, *bytes, *shared);
                 Some(())
             }),
+            Act::SetContent { user_id, items, bytes, shared } => self.one_person(user_id, |world, slot| {
+                world.clear_content(slot);
+                world.add_content(slot, *items, *bytes, *shared);
+                Some(())
+            }),
+            Act::LockUser { user_id, days, calls } => self.one_person(user_id, |world, slot| {
+                world.lock_user(slot, *days, *calls);
+                Some(())
+            }),
+            Act::HoldContent { user_id, hold } => self.one_person(user_id, |world, slot| {
+                world.hold_content(slot, *hold);
+                Some(())
+            }),
+            Act::RefuseContent { user_id, refuses } => self.one_person(user_id, |world, slot| {
+                world.refuse_content(slot, *refuses);
+                Some(())
+            }),
+            Act::BarUser { user_id, barred } => self.one_person(user_id, |world, _| {
+                world.config.barred_user_ids.retain(|id| id != user_id);
+                if *barred {
+                    world.config.barred_user_ids.push(user_id.clone());
+                }
+                Some(())
+            }),
+            Act::SetTransfers { days, share } => {
+                self.world.content.manner = Some(Manner { days: *days, share: *share });
+                Vec::new()
+            }
+            Act::SetScopes { app, scopes } => {
+                self.world.apps.get_mut(*app).scopes = *scopes;
+                Vec::new()
+            }
             Act::SetStatus { user_id, status, announced } => {
                 let news = self.news(*announced);
                 let status: Words = status.clone().into();
@@ -157,7 +211,18 @@ impl Stage<'_> {
         }
     }
 
+    fn actor(&self, hand: &Hand) -> Option<Actor> {
+        match hand {
+            Hand::App(app) => Some(Actor::App(*app)),
+            Hand::Person(user_id) => self.slot(user_id).map(|slot| Actor::Person(slot as u32)),
+            Hand::Support => Some(Actor::Support),
+        }
+    }
+
     fn news(&mut self, announced: bool) -> News {
+        if let Some(actor) = self.hand.filter(|_| announced) {
+            return News::By(actor);
+        }
         let admins = admins(&self.world.people);
         if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
     }
@@ -218,6 +283,16 @@ impl Stage<'_> {
         candidates.sort_unstable();
         candidates
     }
+}
+
+/// Somebody signs in, or is refused.
+fn login(world: &World, slot: usize) -> Event {
+    let (at, subject) = (world.now as u32, slot as u32);
+    let (kind, actor) = match &*world.people[slot].status {
+        INACTIVE => (Kind::FailedLogin, Actor::Unknown),
+        _ => (Kind::Login, Actor::Person(subject)),
+    };
+    Event { at, kind, form: Form::Full, subject, actor, group: NO_GROUP }
 }
 
 /// The place of an alias among somebody's, and whether it is confirmed.

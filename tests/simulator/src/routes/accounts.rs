@@ -8,9 +8,10 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 
 use super::users::single;
-use super::{Answer, Params, Reply, no_content, object, require_admin};
+use super::{Answer, Params, Reply, no_content, object, require_admin, sent};
 use crate::auth::Caller;
 use crate::changes::{self, Change};
+use crate::deeds::Verb;
 use crate::errors::{ApiError, json_response};
 use crate::people::Role;
 use crate::rights::{is_barred, target};
@@ -25,12 +26,13 @@ pub(super) async fn create(
 ) -> Reply {
     let params = Params::of(&uri)?;
     let world = &mut shared.world_mut();
-    require_admin(world, caller)?;
-    let change = changes::read_new(&object(&body)?)?;
-    may_give(world, caller, change.role)?;
-    let slot = world.create(change, caller.news())?;
-    world.publish();
-    Ok(json_response(201, single(world, &world.people[slot], &params)?.0))
+    let mut deed = sent(world.deed(caller, Verb::Create, ""), &params, &body);
+    let made = make(world, caller, &body);
+    if let Ok(slot) = &made {
+        deed.user_id = world.people[*slot].id.to_string();
+    }
+    world.note_deed(deed, made.as_ref().map(|_| 201));
+    Ok(json_response(201, single(world, &world.people[made?], &params)?.0))
 }
 
 pub(super) async fn update(
@@ -42,13 +44,10 @@ pub(super) async fn update(
 ) -> Answer {
     let params = Params::of(&uri)?;
     let world = &mut shared.world_mut();
-    let slot = target(world, caller, &id)?;
-    let change = changes::read(&object(&body)?)?;
-    may_give(world, caller, change.role)?;
-    may_become(world, slot, &change)?;
-    world.update(slot, change, caller.news())?;
-    world.publish();
-    single(world, &world.people[slot], &params)
+    let deed = sent(world.deed(caller, Verb::Edit, &id), &params, &body);
+    let edited = edit(world, caller, &id, &body);
+    world.note_deed(deed, edited.as_ref().map(|_| 200));
+    single(world, &world.people[edited?], &params)
 }
 
 pub(super) async fn delete(
@@ -62,32 +61,49 @@ pub(super) async fn delete(
     // Nobody gets mail here; a malformed wish for it is refused all the same.
     Params::flag("notify", params.notify.as_deref())?;
     let world = &mut shared.world_mut();
-    let slot = target(world, caller, &id)?;
+    let deed = sent(world.deed(caller, Verb::Delete, &id), &params, &[]);
+    let deleted = end(world, caller, &id, by_force);
+    world.note_deed(deed, deleted.as_ref().map(|()| 204));
+    deleted.map(|()| no_content())
+}
+
+fn make(world: &mut World, caller: Caller, body: &[u8]) -> Result<usize, ApiError> {
+    require_admin(world, caller)?;
+    let change = changes::read_new(&object(body)?)?;
+    may_give(world, caller, change.role)?;
+    let slot = world.create(change, caller.news())?;
+    world.publish();
+    Ok(slot)
+}
+
+fn edit(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usize, ApiError> {
+    let slot = target(world, caller, id)?;
+    let change = changes::read(&object(body)?)?;
+    may_give(world, caller, change.role)?;
+    may_become(world, slot, &change)?;
+    world.update(slot, change, caller.news())?;
+    world.publish();
+    Ok(slot)
+}
+
+/// Content goes with its owner by force alone, and nowhere at all under a policy that holds it.
+fn end(world: &mut World, caller: Caller, id: &str, by_force: bool) -> Result<(), ApiError> {
+    let slot = target(world, caller, id)?;
     if world.people[slot].role == Role::Admin {
         return Err(ApiError::forbidden());
     }
     let owner = Caller::Person(slot as u32);
-    if world.person(owner).space_used > 0 || world.owned_items(owner) > 0 {
-        refuse_owner(world, by_force)?;
+    let owns_content = world.person(owner).space_used > 0 || world.owned_items(owner) > 0;
+    world.check_hold(slot, by_force, owns_content)?;
+    if owns_content && !by_force {
+        let status = world.config.owned_content_status;
+        let text = "User still owns content; transfer it, or delete with force=true";
+        return Err(ApiError::staged(status, None, None).saying(text));
     }
     let now = world.now;
     world.delete(slot, now, caller.news());
     world.pictures.remove(&(slot as u32));
     world.publish();
-    Ok(no_content())
-}
-
-/// Content goes with its owner by force alone, and nowhere at all under a retention policy.
-fn refuse_owner(world: &World, by_force: bool) -> Result<(), ApiError> {
-    if !by_force {
-        let status = world.config.owned_content_status;
-        let text = "User still owns content; transfer it, or delete with force=true";
-        return Err(ApiError::staged(status, None, None).saying(text));
-    }
-    if world.config.has_retention_policies {
-        let text = "User cannot be deleted due to retention policies on the content they own";
-        return Err(ApiError::new(403, "forbidden", text));
-    }
     Ok(())
 }
 

@@ -11,10 +11,12 @@ use super::{Reply, no_content, object};
 use crate::accounts::login_used;
 use crate::auth::Caller;
 use crate::changes::is_email;
+use crate::deeds::{Deed, Verb};
 use crate::errors::{ApiError, json_response};
 use crate::rights::target;
 use crate::shared::Shared;
 use crate::wire::groups::write_alias;
+use crate::world::World;
 
 /// Adds an alias, of which no event tells: EMAIL_ALIAS_CONFIRM would come with its owner's click.
 pub(super) async fn add(
@@ -24,8 +26,22 @@ pub(super) async fn add(
     body: Bytes,
 ) -> Reply {
     let world = &mut shared.world_mut();
-    let slot = target(world, caller, &id)?;
-    let body = object(&body)?;
+    let deed = Deed {
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+        ..world.deed(caller, Verb::Other, &id)
+    };
+    let added = put(world, caller, &id, &body);
+    world.note_deed(deed, added.as_ref().map(|_| 201));
+    let slot = added?;
+    let mut out = Vec::new();
+    let added = world.people[slot].aliases.last().expect("the alias just added");
+    write_alias(&mut out, world, added);
+    Ok(json_response(201, out))
+}
+
+fn put(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usize, ApiError> {
+    let slot = target(world, caller, id)?;
+    let body = object(body)?;
     let refused = |reason: &str| Err(ApiError::bad_parameter("invalid_parameter", "email", reason));
     let Some(email) = body.get("email").and_then(Value::as_str) else { return refused("email is required") };
     if !is_email(email) {
@@ -42,10 +58,7 @@ pub(super) async fn add(
     let now = world.now;
     world.add_alias(slot, email, is_confirmed, now);
     world.publish();
-    let mut out = Vec::new();
-    let added = world.people[slot].aliases.last().expect("the alias just added");
-    write_alias(&mut out, world, added);
-    Ok(json_response(201, out))
+    Ok(slot)
 }
 
 pub(super) async fn remove(
@@ -54,10 +67,17 @@ pub(super) async fn remove(
     Path((id, alias_id)): Path<(String, String)>,
 ) -> Reply {
     let world = &mut shared.world_mut();
-    let slot = target(world, caller, &id)?;
+    let deed = world.deed(caller, Verb::Other, &id);
+    let removed = take(world, caller, &id, &alias_id);
+    world.note_deed(deed, removed.as_ref().map(|()| 204));
+    removed.map(|()| no_content())
+}
+
+fn take(world: &mut World, caller: Caller, id: &str, alias_id: &str) -> Result<(), ApiError> {
+    let slot = target(world, caller, id)?;
     let which = world.people[slot].aliases.iter().position(|alias| alias.id.to_string() == alias_id);
     let (which, now) = (which.ok_or_else(ApiError::not_found)?, world.now);
     world.remove_alias(slot, which, now, caller.news());
     world.publish();
-    Ok(no_content())
+    Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::acts::{self, Act};
 use crate::change_log::{TrueChange, true_changes};
 use crate::day::{self, Stepped};
+use crate::deeds::Deed;
 use crate::faults::Fault;
 use crate::rate_limit::Rate;
 use crate::recorder::{Counts, Recorded};
@@ -23,10 +24,12 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/truth", get(truth))
         .route("/changes", get(changes))
         .route("/content/{user_id}", get(content))
+        .route("/deeds", get(deeds))
         .route("/requests", get(requests))
         .route("/counts", get(counts))
         .route("/reset", post(reset))
         .route("/step", post(step))
+        .route("/advance", post(advance))
         .route("/act", post(act))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/rate_limit", post(rate_limit))
@@ -36,7 +39,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 async fn summary(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let world = shared.world();
     Json(json!({
-        "now": shared.config.now + chrono::TimeDelta::days(world.days_stepped.into()),
+        "now": truth::utc(world.now),
         "days_stepped": world.days_stepped,
         "users": world.managed().count(),
         "groups": world.groups.iter().filter(|group| !group.is_deleted).count(),
@@ -67,6 +70,17 @@ async fn content(
     Json(truth::content(&shared.world(), &user_id))
 }
 
+#[derive(Deserialize)]
+struct DeedParams {
+    /// Only those with a greater sequence.
+    since: Option<u64>,
+}
+
+async fn deeds(State(shared): State<Arc<Shared>>, Query(params): Query<DeedParams>) -> Json<Vec<Deed>> {
+    let since = usize::try_from(params.since.unwrap_or(0)).unwrap_or(usize::MAX);
+    Json(shared.world().deeds.get(since..).unwrap_or_default().to_vec())
+}
+
 async fn requests(State(shared): State<Arc<Shared>>) -> Json<Vec<Recorded>> {
     Json(shared.recorder.requests())
 }
@@ -86,6 +100,15 @@ struct StepParams {
 
 async fn step(State(shared): State<Arc<Shared>>, Query(params): Query<StepParams>) -> Json<Stepped> {
     Json(day::step(&mut shared.world_mut(), params.days.unwrap_or(1)))
+}
+
+#[derive(Deserialize)]
+struct AdvanceParams {
+    secs: u32,
+}
+
+async fn advance(State(shared): State<Arc<Shared>>, Query(params): Query<AdvanceParams>) {
+    shared.world_mut().advance(params.secs.into());
 }
 
 async fn act(State(shared): State<Arc<Shared>>, Json(act): Json<Act>) -> Json<Vec<String>> {

@@ -49,8 +49,8 @@ pub(super) async fn list(
 /// Where to wait for events of the caller's own stream. Admin streams cannot be waited for, and nobody listens there.
 pub(super) async fn servers(Extension(caller): Extension<Caller>) -> Json {
     let channel = match caller {
-        Caller::Service => 0,
-        Caller::Person(slot) => u64::from(slot) + 1,
+        Caller::App(app) => app as u64,
+        Caller::Person(slot) => u64::from(slot) + 10,
     };
     let mut out = Vec::new();
     let mut object = Object::new(&mut out);

@@ -27,7 +27,7 @@ pub(super) async fn list(
     let term = params.filter_term.as_deref().unwrap_or_default().to_lowercase();
     let matching =
         world.groups.iter().enumerate().filter(|(_, group)| group.name.to_lowercase().starts_with(&term));
-    let candidates = matching.map(|(index, group)| (index, world.lists_group(group)));
+    let candidates = matching.map(|(index, group)| (index, world.lists_group(caller, group)));
     let page = offset_page(&world.config, candidates, offset, limit);
     Ok(offset_answer(&world, &page, offset, limit, |out, index| {
         write_group(out, &world, &world.groups[index], fields)
@@ -43,7 +43,8 @@ pub(super) async fn one(
     let params = Params::of(&uri)?;
     let world = shared.world();
     require_admin(&world, caller)?;
-    let index = world.group_by_id(&id).ok_or_else(ApiError::not_found)?;
+    let index = world.group_by_id(&id).filter(|index| world.lists_group(caller, &world.groups[*index]));
+    let index = index.ok_or_else(ApiError::not_found)?;
     let mut out = Vec::new();
     write_group(&mut out, &world, &world.groups[index], fields(&world, params.fields.as_deref(), false));
     Ok(Json(out))
@@ -59,7 +60,8 @@ pub(super) async fn memberships(
     let (limit, offset) = (params.limit()?, params.offset()?);
     let world = shared.world();
     require_admin(&world, caller)?;
-    let index = world.group_by_id(&id).ok_or_else(ApiError::not_found)?;
+    let index = world.group_by_id(&id).filter(|index| world.lists_group(caller, &world.groups[*index]));
+    let index = index.ok_or_else(ApiError::not_found)?;
     let group = &world.groups[index];
     if group.kind == GroupKind::AllUsers {
         let candidates = world.people.iter().enumerate().map(|(slot, person)| (slot, person.is_managed()));

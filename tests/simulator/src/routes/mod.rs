@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::Caller;
 use crate::chance::{self, About};
+use crate::deeds::Deed;
 use crate::errors::{ApiError, json_response};
 use crate::gate::gate;
 use crate::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
@@ -110,6 +111,14 @@ fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+/// A deed with what the call said about it.
+fn sent(deed: Deed, params: &Params, body: &[u8]) -> Deed {
+    let flag = |text: Option<&str>| text.map(|text| text.eq_ignore_ascii_case("true"));
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let notify = flag(params.notify.as_deref()).or_else(|| body.get("notify")?.as_bool());
+    Deed { force: flag(params.force.as_deref()), notify, body, ..deed }
 }
 
 /// The JSON object of a request.

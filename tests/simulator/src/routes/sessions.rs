@@ -1,5 +1,6 @@
 //! `POST /users/terminate_sessions`: a job nobody can ask after. The event it leaves is not known, so there is none.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Reply, require_admin};
 use crate::auth::Caller;
+use crate::deeds::{Deed, Verb};
 use crate::errors::{ApiError, json_response};
 use crate::rights::target;
 use crate::shared::Shared;
@@ -20,22 +22,44 @@ pub(super) async fn terminate(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Reply {
-    let world = shared.world();
-    require_admin(&world, caller)?;
-    let body: Map<String, Value> = serde_json::from_slice(&body)
-        .map_err(|_| ApiError::bad_request("Supported payload format is JSON"))?;
-    let (ids, logins) = (names(&body, "user_ids")?, names(&body, "user_logins")?);
-    let mut slots = Vec::with_capacity(ids.len() + logins.len());
-    for id in ids {
-        slots.push(target(&world, caller, id)?);
-    }
-    for login in logins {
-        let id = id_of(&world, login).ok_or_else(ApiError::not_found)?;
-        slots.push(target(&world, caller, &id)?);
-    }
+    let world = &mut shared.world_mut();
+    let deed = |world: &World, id: &str| {
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        Deed { body, ..world.deed(caller, Verb::EndSessions, id) }
+    };
+    let slots = match named(world, caller, &body) {
+        Ok(slots) => slots,
+        Err(refusal) => {
+            // Whom a refused body names is for the body to say.
+            let deed = deed(world, "");
+            world.note_deed(deed, Err(&refusal));
+            return Err(refusal);
+        }
+    };
     let callers: Vec<Caller> = slots.iter().map(|slot| Caller::Person(*slot as u32)).collect();
     shared.tokens.revoke_of(&callers);
+    for slot in slots {
+        let deed = deed(world, &world.people[slot].id.to_string());
+        world.note_deed(deed, Ok(202));
+    }
     Ok(accepted())
+}
+
+/// Everybody whom the two arrays name, once.
+fn named(world: &World, caller: Caller, body: &[u8]) -> Result<BTreeSet<usize>, ApiError> {
+    require_admin(world, caller)?;
+    let body: Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|_| ApiError::bad_request("Supported payload format is JSON"))?;
+    let (ids, logins) = (names(&body, "user_ids")?, names(&body, "user_logins")?);
+    let mut slots = BTreeSet::new();
+    for id in ids {
+        slots.insert(target(world, caller, id)?);
+    }
+    for login in logins {
+        let id = id_of(world, login).ok_or_else(ApiError::not_found)?;
+        slots.insert(target(world, caller, &id)?);
+    }
+    Ok(slots)
 }
 
 fn accepted() -> Response<Body> {

@@ -44,10 +44,10 @@ pub(super) async fn issue(
         subject_type: &form.box_subject_type,
         subject_id: &form.box_subject_id,
     };
-    let Some(caller) = credentials.caller(&shared.world()) else {
+    let Some(session) = credentials.session(&shared.world()) else {
         return oauth_error("invalid_grant", "Grant credentials are invalid");
     };
-    let token = shared.tokens.issue(&shared.config, caller, clock::instant());
+    let token = shared.tokens.issue(&shared.config, session, clock::instant());
     let body = json!({
         "access_token": token,
         "expires_in": shared.config.token_lifetime_secs,
@@ -64,7 +64,13 @@ pub(super) async fn revoke(
     let Ok(Form(form)) = form else {
         return oauth_error("invalid_request", "The request body is not a form");
     };
-    if form.client_id != shared.config.client_id || form.client_secret != shared.config.client_secret {
+    let credentials = Credentials {
+        client_id: &form.client_id,
+        client_secret: &form.client_secret,
+        subject_type: "",
+        subject_id: "",
+    };
+    if credentials.app(&shared.config).is_none() {
         return oauth_error("invalid_client", "The client credentials are invalid");
     }
     shared.tokens.revoke(&form.token);

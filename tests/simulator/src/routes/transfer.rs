@@ -10,10 +10,11 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::Uri;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Answer, Json, Params, object, require_admin};
+use super::{Answer, Json, Params, object, require_admin, sent};
 use crate::auth::Caller;
+use crate::deeds::Verb;
 use crate::errors::ApiError;
 use crate::people::Role;
 use crate::rights::{is_barred, managed};
@@ -30,13 +31,27 @@ pub(super) async fn transfer(
 ) -> Answer {
     let params = Params::of(&uri)?;
     Params::flag("notify", params.notify.as_deref())?;
-    let number = begin(&mut shared.world_mut(), caller, &id, &body)?;
-    let work = shared.clone();
-    let done = tokio::spawn(async move {
-        wait(work.config.transfer_ms).await;
-        work.world_mut().finish_transfer(number);
-    });
-    _ = tokio::time::timeout(Duration::from_millis(shared.config.transfer_answer_ms), done).await;
+    let number = {
+        let world = &mut shared.world_mut();
+        let mut deed = sent(world.deed(caller, Verb::BeginTransfer, &id), &params, &body);
+        deed.receiver_user_id = object(&body).ok().and_then(|body| receiver(&body).map(str::to_owned));
+        deed.receiver_before = deed.receiver_user_id.as_deref().and_then(|id| world.account(id));
+        let begun = begin(world, caller, &id, &body);
+        if let Ok(number) = &begun {
+            deed.destination_folder_id = Some(world.destination(*number).id.to_string());
+        }
+        world.note_deed(deed, begun.as_ref().map(|_| 200));
+        begun?
+    };
+    // What takes days is answered as after ten minutes: with 200, and nothing said of the rest.
+    if !shared.world().takes_days(number) {
+        let work = shared.clone();
+        let done = tokio::spawn(async move {
+            wait(work.config.transfer_ms).await;
+            work.world_mut().end_transfer(number);
+        });
+        _ = tokio::time::timeout(Duration::from_millis(shared.config.transfer_answer_ms), done).await;
+    }
     let world = shared.world();
     let folder = world.destination(number);
     let mut out = Vec::new();
@@ -47,17 +62,16 @@ pub(super) async fn transfer(
 
 fn begin(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usize, ApiError> {
     require_admin(world, caller)?;
-    let from = managed(world, id)?;
+    let source = managed(world, caller, id)?;
     let body = object(body)?;
-    let receiver = body.get("owned_by").and_then(|owner| owner.get("id")).and_then(Value::as_str);
-    let receiver = receiver.ok_or_else(|| {
+    let receiver = receiver(&body).ok_or_else(|| {
         ApiError::bad_parameter("bad_request", "owned_by", "owned_by needs the id of a user")
     })?;
     let to = match caller {
-        Caller::Service if receiver == world.service.id.to_string() => Caller::Service,
-        _ => Caller::Person(managed(world, receiver)? as u32),
+        Caller::App(_) if receiver == world.person(caller).id.to_string() => caller,
+        _ => Caller::Person(managed(world, caller, receiver)? as u32),
     };
-    let from = Caller::Person(from as u32);
+    let from = Caller::Person(source as u32);
     if from == to {
         return Err(ApiError::bad_parameter("bad_request", "owned_by", "source and receiver are the same"));
     }
@@ -80,7 +94,16 @@ fn begin(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usi
         let text = "The content of the user is locked by another operation";
         return Err(ApiError::new(409, "operation_blocked_temporary", text));
     }
+    world.check_lock(source)?;
+    if let Caller::Person(slot) = to {
+        world.check_lock(slot as usize)?;
+        world.check_receiver(slot as usize, world.person(from).space_used)?;
+    }
     Ok(world.begin_transfer(from, to))
+}
+
+fn receiver(body: &Map<String, Value>) -> Option<&str> {
+    body.get("owned_by")?.get("id")?.as_str()
 }
 
 async fn wait(ms: u64) {

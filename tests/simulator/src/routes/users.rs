@@ -15,6 +15,7 @@ use crate::groups::ALL_USERS_INDEX;
 use crate::groups::GroupKind;
 use crate::page::{marker_page, offset_page, read_marker, write_marker};
 use crate::people::{Alias, Person, Standing};
+use crate::rights::found;
 use crate::shared::Shared;
 use crate::wire::groups::{write_alias, write_all_users_membership, write_membership};
 use crate::wire::users::{fields, write};
@@ -53,7 +54,7 @@ pub(super) async fn list(
         let offset = params.offset()?;
         // Deleted people are the rows that Box filters out behind the paging.
         let matching = world.people.iter().enumerate().filter(|(_, person)| wanted.matches(person));
-        let candidates = matching.map(|(slot, person)| (slot, world.lists(person)));
+        let candidates = matching.map(|(slot, person)| (slot, world.lists(caller, person)));
         let page = offset_page(&world.config, candidates, offset, limit);
         return Ok(offset_answer(&world, &page, offset, limit, |out, slot| {
             write(out, &world.config, &world.drift, &world.people[slot], fields);
@@ -71,7 +72,7 @@ pub(super) async fn list(
         .map_err(|_| ApiError::bad_parameter("bad_request", "marker", "invalid or expired marker"))?;
     let keep = |slot: usize| {
         let person = &world.people[slot];
-        wanted.matches(person) && world.lists(person)
+        wanted.matches(person) && world.lists(caller, person)
     };
     let page = marker_page(&world.config, world.people.len(), keep, mark, limit).twisted(twist, mark);
     let same = Some(sent).filter(|sent| twist == Some(Twist::SameMarker) && !sent.is_empty());
@@ -162,8 +163,11 @@ pub(super) async fn one(
     let params = Params::of(&uri)?;
     let world = shared.world();
     require_admin(&world, caller)?;
-    let found = world.person_by_id(&id).filter(|person| !matches!(person.standing, Standing::Deleted { .. }));
-    single(&world, found.ok_or_else(ApiError::not_found)?, &params)
+    let person = found(&world, caller, &id)?;
+    if matches!(person.standing, Standing::Deleted { .. }) {
+        return Err(ApiError::not_found());
+    }
+    single(&world, person, &params)
 }
 
 pub(super) async fn me(
@@ -183,8 +187,8 @@ pub(super) fn single(world: &World, person: &Person, params: &Params) -> Answer 
 }
 
 /// The managed person a sub-resource belongs to.
-fn owner<'w>(world: &'w World, id: &str) -> Result<&'w Person, ApiError> {
-    let person = world.person_by_id(id).ok_or_else(ApiError::not_found)?;
+fn owner<'w>(world: &'w World, caller: Caller, id: &str) -> Result<&'w Person, ApiError> {
+    let person = found(world, caller, id)?;
     match person.standing {
         Standing::Managed => Ok(person),
         Standing::Deleted { .. } => Err(ApiError::not_found()),
@@ -204,7 +208,7 @@ pub(super) async fn memberships(
     let (limit, offset) = (params.limit()?, params.offset()?);
     let world = shared.world();
     require_admin(&world, caller)?;
-    let person = owner(&world, &id)?;
+    let person = owner(&world, caller, &id)?;
     let everybody = world.groups.get(ALL_USERS_INDEX).filter(|group| group.kind == GroupKind::AllUsers);
     let everybody = everybody.filter(|_| world.config.all_users_group_on_user_side);
     let stored = person.memberships.iter().map(|index| *index as usize);
@@ -224,7 +228,7 @@ pub(super) async fn email_aliases(
 ) -> Answer {
     let world = shared.world();
     require_admin(&world, caller)?;
-    let person = owner(&world, &id)?;
+    let person = owner(&world, caller, &id)?;
     let shows = |alias: &&Alias| world.lists_alias(alias);
     let mut out = Vec::new();
     let mut object = Object::new(&mut out);

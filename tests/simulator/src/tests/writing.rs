@@ -16,7 +16,13 @@ impl Client {
         self.send_as(None, method, path, body).await
     }
 
-    async fn send_as(&self, user: Option<&str>, method: &str, path: &str, body: Value) -> Answered {
+    pub(super) async fn send_as(
+        &self,
+        user: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Answered {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(user) = user {
@@ -30,32 +36,32 @@ impl Client {
         (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null))
     }
 
-    async fn code(&self, method: &str, path: &str, body: Value) -> (u16, String) {
+    pub(super) async fn code(&self, method: &str, path: &str, body: Value) -> (u16, String) {
         let (status, body) = self.send(method, path, body).await;
         (status, body["code"].as_str().unwrap_or_default().to_owned())
     }
 
     /// As the primary admin instead of the application.
-    fn admin(mut self) -> Client {
+    pub(super) fn admin(mut self) -> Client {
         self.token = "simulated-developer-token".to_owned();
         self
     }
 }
 
-fn plain() -> Config {
+pub(super) fn plain() -> Config {
     Config { users: 80, groups: 8, logins: Some(200), calls_per_minute: None, ..Config::plain() }
 }
 
-fn user(users: &[TrueUser], test: impl Fn(&TrueUser) -> bool) -> &TrueUser {
+pub(super) fn user(users: &[TrueUser], test: impl Fn(&TrueUser) -> bool) -> &TrueUser {
     users.iter().find(|user| test(user)).expect("somebody like that")
 }
 
-fn is_ordinary(user: &TrueUser) -> bool {
+pub(super) fn is_ordinary(user: &TrueUser) -> bool {
     user.role == "user" && user.status == "active" && !user.is_platform_access_only
 }
 
 /// Ids of an active person who owns content and of two more.
-fn three(running: &Running) -> [String; 3] {
+pub(super) fn three(running: &Running) -> [String; 3] {
     let users = running.truth_without_events().users;
     let mut found = users.iter().filter(|user| is_ordinary(user) && user.space_used_bytes > 0);
     std::array::from_fn(|_| found.next().unwrap().user_id.clone())

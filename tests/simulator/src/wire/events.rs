@@ -73,10 +73,11 @@ fn write_actor(mut object: Object<'_>, world: &World, event: &Event) {
     object.text("type", "user");
     match event.actor {
         Actor::Person(slot) => write_names(&mut object, world, slot, event, Form::Full),
-        Actor::Service => {
-            object.text("id", &world.service.id.to_string());
-            object.text("name", &world.service.name);
-            object.text("login", &world.service.login);
+        Actor::App(app) => {
+            let account = &world.apps.get(app).account;
+            object.text("id", &account.id.to_string());
+            object.text("name", &account.name);
+            object.text("login", &account.login);
         }
         Actor::Unknown => {
             object.text("id", "2");
