@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Knows, every morning, who uses their Box licence and who does not.
@@ -65,6 +65,10 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets; text that looks like a formula is escaped
     Csv,
+    /// For data frames; of `report` alone, and with -o
+    Parquet,
+    /// A page of its own, with charts; of `report` alone
+    Html,
 }
 
 /// When to use colour.
@@ -87,6 +91,8 @@ pub(crate) enum Command {
     Publish(PublishArgs),
     /// Say which night is published, what is unfinished, and who holds the store
     Status(StatusArgs),
+    /// Say what the published night, or an earlier one, means: licences, idle and suspended seats, access, movers, runs
+    Report(ReportArgs),
     /// Run SQL against the published night, read-only
     Query(QueryArgs),
     /// Take in evidence of use from a report of Box's admin console (User Details or User Engagement)
@@ -134,6 +140,69 @@ pub(crate) struct PublishArgs {}
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Which report
+    #[arg(value_enum)]
+    pub(crate) name: ReportName,
+    /// Write to this file, replacing it whole; its ending (.json, .csv, .parquet, .html) is the format unless --format says
+    /// another. With `all`: the directory that gets every report as CSV and JSON, and the page
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// idle, reclaimable: proven idle for at least so many days [default: idle_after_days]; suspended: for at least so many
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) days: Option<u32>,
+    /// Members of this group alone, by its name or Box id
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+    /// People with this tracking code alone; nothing behind the = is a code without a value
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) tracking_code: Option<(String, String)>,
+    /// People with this role alone: admin, coadmin or user
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// Accounts with this status alone: active, suspended, deprovisioned or unknown
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<String>,
+    /// licences, runs: nights from this date on; movers: what the nights after it saw
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<NaiveDate>,
+    /// Up to this date [default: the night]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<NaiveDate>,
+    /// licences: split seats by `group`, `role` or a tracking code (`tracking_code:NAME`, or its bare NAME)
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) by: Option<String>,
+    /// Look back on the night of this date, built aside from the lake with today's thresholds, terms and policy
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    /// Name people on the HTML page, which is made to be forwarded; the other formats always do
+    #[arg(long)]
+    pub(crate) people: bool,
+}
+
+/// The reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportName {
+    /// How seats are used, what they cost, and how many are needed
+    Licences,
+    /// Who has a seat and provably does not use it
+    #[value(alias = "inactive")]
+    Idle,
+    /// Who is suspended and still takes a seat, since when, by whom, and what it has cost
+    Suspended,
+    /// Whose seat the reclamation policy would take back
+    Reclaimable,
+    /// Who has which role, through which groups, and still signs in
+    Access,
+    /// Who came, went and changed
+    Movers,
+    /// How the nights went, and whether the month's calls will last
+    Runs,
+    /// All of them, into a directory
+    All,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
@@ -231,6 +300,13 @@ pub(crate) struct CompletionsArgs {
 
 fn rfc3339(text: &str) -> Result<DateTime<Utc>, String> {
     boxseat_schemas::box_api::lenient::parse_time(text)
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is not a code with its value; write it as NAME=VALUE")),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -185,6 +185,9 @@ impl From<output::Error> for CommandError {
         let mut command = Self::new(code, error.to_string());
         command.of_the_machine = error.kind() == ErrorKind::Io;
         command.hints.extend(hint.map(str::to_owned));
+        if let output::Error::Ask { hint, .. } = &error {
+            command.hints.extend(hint.clone());
+        }
         command.source = into_source(error);
         command
     }

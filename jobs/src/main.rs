@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Format};
 use error::CommandError;
 use printer::Printer;
 
@@ -47,6 +47,10 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
     let Cli { global, command } = cli;
+    if matches!(global.format, Format::Parquet | Format::Html) && !matches!(command, Command::Report(_)) {
+        return Err(CommandError::usage("--format parquet and html are for `boxseat report` alone")
+            .hint("rows of SQL go to Parquet with `boxseat query --save FILE.parquet`"));
+    }
     match command {
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
         Command::Replay(args) => commands::replay::run(&global, &args, printer),
@@ -54,6 +58,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Check(args) => on_runtime(commands::check::run(&global, &args, printer)),
         Command::Publish(args) => commands::publish::run(&global, &args, printer),
         Command::Status(args) => commands::status::run(&global, &args, printer),
+        Command::Report(args) => commands::report::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),
         Command::Import(args) => commands::import::run(&global, &args, printer),
         Command::Schema(args) => commands::schema::run(&args, printer),

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use boxseat_output::visible;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -36,6 +37,11 @@ impl Printer {
         Self { format: global.format, quiet: global.quiet, colour }
     }
 
+    /// Columns of the terminal that results go to; 80 when they go elsewhere.
+    pub(crate) fn width(&self) -> usize {
+        Table::new().width().map_or(80, usize::from)
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }
@@ -64,7 +70,8 @@ impl Printer {
     /// Rows, in the format asked for. `name` is the JSON key.
     pub(crate) fn grid(&self, name: &str, grid: &Grid) -> Result<(), CommandError> {
         match self.format {
-            Format::Table => self.out(&table(grid)),
+            // The others are refused before a command begins.
+            Format::Table | Format::Parquet | Format::Html => self.out(&table(grid)),
             Format::Csv => self.out(&csv(grid)),
             Format::Json => {
                 let rows: Vec<Value> = grid
@@ -159,20 +166,6 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Text without anything that moves the cursor, hides or turns other text: control and bidirectional characters are shown as
-/// their code.
-pub(crate) fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' => "\n".to_owned(),
-            c if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') => {
-                format!("\\u{{{:x}}}", u32::from(c))
-            }
-            c => c.to_string(),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,10 +177,5 @@ mod tests {
         assert_eq!(cell("@SUM(A1,A2)"), "\"'@SUM(A1,A2)\"");
         assert_eq!(csv_cell(&json!(-5)), "-5");
         assert_eq!(cell("say \"hi\""), "\"say \"\"hi\"\"\"");
-    }
-
-    #[test]
-    fn nothing_moves_the_cursor_or_turns_the_line() {
-        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
     }
 }

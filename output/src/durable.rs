@@ -155,6 +155,26 @@ pub fn write_file_by<T>(path: &Path, access: &Access, write: impl FnOnce(&File) 
     Ok(written)
 }
 
+/// Whether a file can be written there, found out before the work that ends in it: stages one and takes it away.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn probe(path: &Path, access: &Access) -> Result<()> {
+    if path.is_dir() {
+        let taken = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory");
+        return Err(Error::Io { action: "write", path: path.to_owned(), source: taken });
+    }
+    Staged::create(path, access.resolve()?).map(drop).map_err(Error::io("write", path))
+}
+
+/// Removes a directory of ours with all it holds; it is fine if nothing is there.
+///
+/// # Errors
+/// `Io`.
+pub fn remove_directory(path: &Path) -> Result<()> {
+    remove_if_there(path).map_err(Error::io("remove", path))
+}
+
 /// Creates a directory and its parents, with `access` as its files have it.
 ///
 /// # Errors

@@ -60,6 +60,10 @@ pub enum Error {
     #[error("there is no night of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
     NoSuchNight { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
 
+    /// A report was asked for something that it does not have, or that does not exist.
+    #[error("{what}")]
+    Ask { what: String, hint: Option<String> },
+
     /// The group of `[publish] group` is not known here.
     #[error("the system has no group named {0:?}")]
     NoGroup(String),
@@ -129,6 +133,7 @@ impl Error {
             | Self::NoNight
             | Self::NoSuchNight { .. }
             | Self::NoGroup(_)
+            | Self::Ask { .. }
             | Self::Query(_) => ErrorKind::Input,
             Self::Io { .. } | Self::Store { .. } | Self::Duckdb { .. } => ErrorKind::Io,
             Self::Parquet {

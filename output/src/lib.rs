@@ -7,6 +7,8 @@ pub mod query;
 pub mod report;
 #[cfg(test)]
 mod testing;
+mod visible;
 pub mod warehouse;
 
 pub use error::{Error, ErrorKind, Result};
+pub use visible::{visible, visible_line};

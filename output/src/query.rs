@@ -73,7 +73,7 @@ pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access:
     })
 }
 
-fn published(store: &Path) -> Result<PathBuf> {
+pub(crate) fn published(store: &Path) -> Result<PathBuf> {
     let file = store.join(FILE_NAME);
     if file.exists() { Ok(file) } else { Err(Error::NotPublished(file)) }
 }

@@ -207,7 +207,21 @@ const MOMENTS: [(&str, &str); 6] = [
     ("admin_events", "created_at"),
 ];
 
-const WARNINGS: [(&str, &str, &str); 3] = [
+const WARNINGS: [(&str, &str, &str); 4] = [
+    // R21: what the account that acts for us did and the action journal does not know. Clocks differ by minutes, and what was
+    // done by somebody who borrowed its credentials carries its name. Events from before its first action are other people's past.
+    (
+        "unexplained_action",
+        "admin_events",
+        "SELECT event.event_id, event.event_type, event.user_id, event.created_at FROM admin_events AS event \
+         JOIN (SELECT actor_user_id, min(requested_at) AS since FROM seat_actions WHERE actor_user_id IS NOT NULL GROUP BY actor_user_id) AS ours \
+            ON event.actor_id = ours.actor_user_id AND event.created_at >= ours.since - INTERVAL 5 MINUTE \
+         WHERE NOT EXISTS (SELECT 1 FROM seat_actions AS done WHERE done.user_id = event.user_id \
+            AND ((event.event_type = 'EDIT_USER' AND done.action IN ('suspend', 'restore')) \
+                OR (event.event_type = 'DELETE_USER' AND done.action = 'delete')) \
+            AND event.created_at BETWEEN done.requested_at - INTERVAL 5 MINUTE \
+                AND coalesce(done.finished_at, done.requested_at) + INTERVAL 15 MINUTE)",
+    ),
     (
         "status_known",
         "users",

@@ -10,6 +10,7 @@ pub mod licence;
 pub mod money;
 pub mod plan;
 pub mod reclaim;
+pub mod row_key;
 pub mod run;
 pub mod settings;
 pub mod spool;

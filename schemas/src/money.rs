@@ -8,6 +8,11 @@ use std::str::FromStr;
 pub struct Money(i64);
 
 impl Money {
+    /// An amount given in ten-thousandths, as a DECIMAL(18,4) holds it.
+    pub fn from_ten_thousandths(amount: i64) -> Self {
+        Self(amount)
+    }
+
     /// The amount in ten-thousandths.
     pub fn ten_thousandths(self) -> i64 {
         self.0
@@ -34,7 +39,8 @@ impl FromStr for Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:0DECIMALS$}", self.0 / 10_000, self.0 % 10_000)
+        let (sign, amount) = (if self.0 < 0 { "-" } else { "" }, self.0.unsigned_abs());
+        write!(f, "{sign}{}.{:0DECIMALS$}", amount / 10_000, amount % 10_000)
     }
 }
 
@@ -61,5 +67,6 @@ mod tests {
         {
             assert!(text.parse::<Money>().unwrap_err().contains("is not an amount"), "{text}");
         }
+        assert_eq!(Money::from_ten_thousandths(-5).to_string(), "-0.0005");
     }
 }

@@ -285,7 +285,9 @@ fn one_person_who_is_closed_to_us_is_said_and_everybody_is_a_missing_scope() {
 fn events_that_cannot_be_read_take_their_coverage_with_them() {
     let world = World::new(small());
     let body = r#"{"chunk_size":1,"next_stream_position":"7","entries":[{"event_type":"LOGIN","event_id":{},"created_at":"2026-01-01T00:00:00Z"}]}"#;
-    world.simulator.add_fault(Fault::once("/2.0/events", 1, answer(body)));
+    // The history's questions, not the one for the live stream's position.
+    let query = "stream_type=admin_logs&".to_owned();
+    world.simulator.add_fault(Fault { query, ..Fault::once("/2.0/events", 1, answer(body)) });
     // The second question is answered as if the position were the end.
     let end = r#"{"chunk_size":0,"next_stream_position":"7","entries":[]}"#;
     world

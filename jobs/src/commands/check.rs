@@ -33,7 +33,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     findings.pass("configuration", "every key is known".to_owned());
     if let Some(leave_file) = &settings.leave_file {
         match LeaveList::read(leave_file) {
-            Ok(list) => findings.pass("leave list", format!("{} leaves", list.user_ids().count())),
+            Ok(list) => findings.pass("leave list", format!("{} leaves", list.leaves().len())),
             Err(e) => findings.fail("leave list", e.lines().join(": "), &e.hints().join("; ")),
         }
     }

@@ -9,6 +9,7 @@ mod plan;
 pub(crate) mod publish;
 pub(crate) mod query;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;

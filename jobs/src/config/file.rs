@@ -14,6 +14,9 @@ use crate::error::CommandError;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
+    /// Where the file lies; empty without one.
+    #[serde(skip)]
+    pub(super) directory: PathBuf,
     pub(super) rate: Rate,
     pub(super) sync: Sync,
     pub(super) idle: Idle,
@@ -164,8 +167,8 @@ impl Default for Idle {
 }
 
 /// A TOML date, or the same as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Date(pub(super) NaiveDate);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Date(pub(crate) NaiveDate);
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -217,8 +220,9 @@ pub(super) fn read(asked: Option<&Path>) -> Result<File, CommandError> {
                 .hint("--config names another file; boxseat.example.toml shows every key")
         })?,
     };
+    let directory = path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let name = path.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
-    parse(&name, &text, environment())
+    Ok(File { directory, ..parse(&name, &text, environment())? })
 }
 
 fn standard_places() -> Vec<PathBuf> {
@@ -279,7 +283,7 @@ fn scalar(text: &str) -> Value {
 }
 
 /// Names the nearest right key for a misspelt one.
-fn explain(name: &str, error: toml::de::Error) -> CommandError {
+pub(crate) fn explain(name: &str, error: toml::de::Error) -> CommandError {
     let message = error.message().to_owned();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let command = CommandError::usage(format!("{name} cannot be understood")).because(error);

@@ -6,6 +6,7 @@ mod licence;
 mod settings;
 
 pub(crate) use credentials::credentials;
+pub(crate) use file::{Date, explain};
 pub(crate) use settings::Settings;
 
 /// Whether the person asked for no colour (<https://no-color.org>).

@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) leave_file: Option<PathBuf>,
     /// That list; only for commands that ask for it, see [`Settings::with_leave_list`].
     pub(crate) leave_list: Option<LeaveList>,
+    /// Where the reclamation policy is.
+    pub(crate) policy_file: Option<PathBuf>,
     /// Thresholds that travel into the warehouse.
     pub(crate) report: ReportSettings,
     /// What of an event may be kept.
@@ -96,7 +98,6 @@ impl Settings {
     }
 
     fn resolve(file: &File, global: &Global) -> Result<Self, CommandError> {
-        warn_about_keys_without_effect(file);
         if let Some(url) = &file.lake.url {
             return Err(CommandError::usage(format!(
                 "[lake] url = {url:?}: a lake outside the store comes later"
@@ -163,6 +164,7 @@ impl Settings {
             activity_events: activity_events(&file.sync.activity_events)?,
             leave_file: file.idle.leave_file.clone(),
             leave_list: None,
+            policy_file: file.reclaim.policy.as_ref().map(|path| file.directory.join(path)),
             report: ReportSettings {
                 idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
                 new_user_grace_days: small("[idle] new_user_grace_days", file.idle.new_user_grace_days)?,
@@ -198,13 +200,6 @@ impl Settings {
                 .hint("rehearse against `boxseat simulate`, or leave --now out"));
         }
         Ok(())
-    }
-}
-
-/// Keys that are accepted because they are a contract with people's files, but do nothing yet: silence would be a lie.
-fn warn_about_keys_without_effect(file: &File) {
-    if file.reclaim.policy.is_some() {
-        tracing::warn!("this version does nothing with [reclaim] policy");
     }
 }
 

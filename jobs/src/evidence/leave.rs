@@ -19,10 +19,13 @@ pub(crate) struct LeaveList {
 
 /// One leave: the first day and the last, both included, in UTC.
 #[derive(Debug, Clone, PartialEq)]
-struct Leave {
-    user_id: String,
-    from: NaiveDate,
-    to: Option<NaiveDate>,
+pub(crate) struct Leave {
+    /// Box's id.
+    pub(crate) user_id: String,
+    /// The first day.
+    pub(crate) from: NaiveDate,
+    /// The last day; `None`: no end is known.
+    pub(crate) to: Option<NaiveDate>,
 }
 
 impl LeaveList {
@@ -84,9 +87,9 @@ impl LeaveList {
         Ok(Self { file_digest: super::digest(bytes), leaves })
     }
 
-    /// Who is on it.
-    pub(crate) fn user_ids(&self) -> impl Iterator<Item = &str> {
-        self.leaves.iter().map(|leave| leave.user_id.as_str())
+    /// Its rows, in their order.
+    pub(crate) fn leaves(&self) -> &[Leave] {
+        &self.leaves
     }
 
     /// The rows of the run that read it; an empty list is one row that names nobody.
@@ -118,7 +121,10 @@ mod tests {
     fn a_list_says_who_and_when_and_nothing_is_skipped() {
         let list = LeaveList::parse(b"user_id,from,to\n12,2026-03-01,2026-08-31\n13, 2026-03-01 ,\n")
             .expect("a list");
-        assert_eq!(list.user_ids().collect::<Vec<_>>(), ["12", "13"]);
+        assert_eq!(
+            list.leaves().iter().map(|leave| leave.user_id.as_str()).collect::<Vec<_>>(),
+            ["12", "13"]
+        );
         assert_eq!(list.rows(DateTime::UNIX_EPOCH, 1, "9").num_rows(), 2);
         assert_eq!(LeaveList::of_nobody().rows(DateTime::UNIX_EPOCH, 1, "9").num_rows(), 1);
         for (text, reason) in [

@@ -11,7 +11,7 @@ mod moment;
 mod report;
 
 pub(crate) use imports::{Import, PendingImports};
-pub(crate) use leave::LeaveList;
+pub(crate) use leave::{Leave, LeaveList};
 pub(crate) use report::Report;
 
 use sha2::{Digest, Sha256};

@@ -358,7 +358,7 @@ impl Past {
             }
             Record::PlanClosed { plan_id, because, by: _ } => {
                 if let Some(plan) = self.plans.get_mut(plan_id) {
-                    plan.closed.get_or_insert(Closed { at, because: because.clone() });
+                    plan.closed = Some(Closed { at, because: because.clone() });
                 }
             }
         }

@@ -1,13 +1,15 @@
 //! From the seal to the published file: the commit protocol. Every step may be the last one before a kill; the next start comes
 //! here again, and each step finds out by itself whether it is done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use boxseat_output::warehouse::{self, Build, Drift, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun};
 use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, USER_CHANGES, USERS_HISTORY};
+
+use chrono::NaiveDate;
 
 use super::evidence::digests;
 use super::failpoint::reach;
@@ -118,6 +120,24 @@ pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outco
         .find(|run| run.run_number == night.run_number)
         .expect("the build showed one of these runs");
     Ok(Outcome { run, tables: Vec::new(), published })
+}
+
+/// Builds the night of a date aside, in a directory of its own, from the lake alone: for reading, never for publishing.
+pub(crate) fn build_as_of(
+    store: &Store,
+    settings: &Settings,
+    date: NaiveDate,
+    directory: &Path,
+) -> Result<warehouse::Checked, CommandError> {
+    let runs = store.lake().sync_runs()?;
+    let enterprise_id = store.enterprise_id().unwrap_or("unknown");
+    let build = Build {
+        store: directory,
+        purpose: Purpose::Private,
+        as_of: Some(date),
+        ..build_of(store, settings, &runs, enterprise_id)
+    };
+    Ok(warehouse::build(&build)?.check()?)
 }
 
 /// One line each; the file has them in `data_checks`, and `status` shows them.

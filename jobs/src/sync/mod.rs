@@ -30,7 +30,7 @@ use crate::store::Store;
 
 pub(crate) use base::LakeBase;
 pub(crate) use evidence::digests as imported_digests;
-pub(crate) use finish::{Outcome, publish_latest, root};
+pub(crate) use finish::{Outcome, build_as_of, publish_latest, root};
 pub(crate) use load::{known_events, ledger_ids};
 pub(crate) use replay::replay;
 pub(crate) use start::open_runs;

@@ -54,7 +54,7 @@ impl Lake {
         let Standing::Behind(asked) = self.inner.standing(table, run)? else {
             return self.already(table, run);
         };
-        let written = self.inner.write(table, run, &asked, batches)?;
+        let written = self.inner.write(table, Author::Run(run), &asked, batches)?;
         let (mut asked, mut last) = (Some(asked), None);
         for _ in 0..ATTEMPTS {
             // Whatever was committed since the question was asked makes the first attempt a conflict.
@@ -89,6 +89,57 @@ impl Lake {
                 Err(Error::table("commit to", table.name)(last.unwrap_or_else(crowded)))
             }
         }
+    }
+
+    /// Commits what the action journal says up to entry `sequence`, each entry exactly once, beside the runs and in no order with
+    /// them: the table's app version of `boxseat-actions` is the last entry whose rows it has. `rows` is told that entry (0: none
+    /// yet) and gives what came since; it may be asked again after a conflict. Gives how many rows were added.
+    ///
+    /// **Killed** before the commit file: data files no log names. After it: the version says so, and nothing is asked again.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Passed`] when the table knows of entries that this journal has not; `Io`, `Corrupt`, `Newer`.
+    pub fn commit_actions(
+        &self,
+        table: &'static Table,
+        sequence: u64,
+        rows: impl Fn(u64) -> RecordBatch,
+    ) -> Result<u64> {
+        let version = i64::try_from(sequence).map_err(|e| Error::Bug(e.to_string()))?;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.inner.writable(table)?;
+            let engine = self.inner.engine();
+            let by = snapshot
+                .get_app_id_version(ACTIONS_APP_ID, engine)
+                .map_err(Error::table("read", table.name))?
+                .unwrap_or(0);
+            if by > version {
+                let run = RunNumber(sequence);
+                return Err(Error::Passed { table: table.name.to_owned(), run, by });
+            }
+            if by == version {
+                self.inner.settle(table)?;
+                return Ok(0);
+            }
+            let batch = rows(u64::try_from(by).unwrap_or(0));
+            if batch.num_rows() == 0 {
+                return Ok(0);
+            }
+            let mut batches = std::iter::once(Ok::<_, std::convert::Infallible>(batch));
+            let written = self.inner.write(table, Author::Journal(sequence), &snapshot, &mut batches)?;
+            match self.inner.try_commit_as(table, (ACTIONS_APP_ID, version), snapshot, &written) {
+                Ok(CommitResult::Committed(committed)) => {
+                    self.inner.checkpoint_now_and_then(table, committed.commit_version());
+                    return Ok(written.rows);
+                }
+                Ok(CommitResult::Conflicted(_)) => {}
+                Ok(CommitResult::Retryable(failed)) => last = Some(failed.error),
+                Err(error) => last = Some(error),
+            }
+        }
+        let crowded = || delta_kernel::Error::generic(format!("{ATTEMPTS} other commits came first"));
+        Err(Error::table("commit to", table.name)(last.unwrap_or_else(crowded)))
     }
 
     fn already(&self, table: &'static Table, run: RunNumber) -> Result<Committed> {
@@ -126,7 +177,7 @@ impl Inner {
     pub(super) fn write<E>(
         &self,
         table: &'static Table,
-        run: RunNumber,
+        author: Author,
         snapshot: &SnapshotRef,
         batches: &mut dyn Iterator<Item = Result<RecordBatch, E>>,
     ) -> Result<Written>
@@ -135,12 +186,8 @@ impl Inner {
     {
         let transaction = Arc::clone(snapshot).transaction(committer(), self.engine());
         let state = transaction.and_then(|transaction| transaction.write_state());
-        let mut files = DataFiles::new(
-            self,
-            table,
-            Author::Run(run),
-            state.map_err(Error::table("prepare", table.name))?,
-        );
+        let mut files =
+            DataFiles::new(self, table, author, state.map_err(Error::table("prepare", table.name))?);
         for batch in batches {
             let batch = batch
                 .map_err(|source| Error::Rows { table: table.name.to_owned(), source: source.into() })?;
@@ -156,11 +203,21 @@ impl Inner {
         snapshot: SnapshotRef,
         written: &Written,
     ) -> Result<CommitResult, delta_kernel::Error> {
+        self.try_commit_as(table, (APP_ID, version_of(run)), snapshot, written)
+    }
+
+    fn try_commit_as(
+        &self,
+        table: &'static Table,
+        (app_id, version): (&str, i64),
+        snapshot: SnapshotRef,
+        written: &Written,
+    ) -> Result<CommitResult, delta_kernel::Error> {
         let mut transaction = snapshot
             .transaction(committer(), self.engine())?
             .with_operation("WRITE".to_owned())
             .with_engine_info(ENGINE)
-            .with_transaction_id(APP_ID.to_owned(), version_of(run));
+            .with_transaction_id(app_id.to_owned(), version);
         for action in written.actions(table).map_err(delta_kernel::Error::generic_err)? {
             transaction.add_files(action);
         }
@@ -203,6 +260,9 @@ impl Inner {
 
 /// Delta's app id of runs.
 const APP_ID: &str = "boxseat";
+
+/// Delta's app id of the action journal.
+const ACTIONS_APP_ID: &str = "boxseat-actions";
 
 /// One writer per store leaves nobody to conflict with but retention and other tools; five in a row is a fault.
 const ATTEMPTS: usize = 5;

@@ -43,6 +43,8 @@ pub(super) struct DataFiles<'a> {
 pub(super) enum Author {
     /// A run, its own rows.
     Run(RunNumber),
+    /// The action journal up to an entry, rows of the nights its plans were made from.
+    Journal(u64),
     /// Retention, rows of many runs that lay in smaller files.
     Merger,
 }
@@ -130,6 +132,7 @@ impl<'a> DataFiles<'a> {
         // Who wrote it is in the name for people who look at a file that no commit names.
         let name = match self.author {
             Author::Run(run) => format!("run-{:06}-{}.parquet", version_of(run), Uuid::new_v4()),
+            Author::Journal(sequence) => format!("actions-{sequence:06}-{}.parquet", Uuid::new_v4()),
             Author::Merger => format!("merged-{}.parquet", Uuid::new_v4()),
         };
         let location = context.write_dir().join(&name).map_err(|e| Error::Bug(e.to_string()))?;

@@ -181,3 +181,33 @@ pub enum ValueKind {
     Time,
     Flag,
 }
+
+impl Value {
+    /// A count, days or bytes as a number.
+    pub fn whole(&self) -> Option<i64> {
+        match self {
+            Self::Count(number) | Self::Days(number) | Self::Bytes(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Text.
+    pub(super) fn text(self) -> Option<String> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// An amount and its currency.
+    pub(super) fn money(self) -> Option<(Money, String)> {
+        if let Self::Money(amount, currency) = self { Some((amount, currency)) } else { None }
+    }
+
+    /// A UTC day.
+    pub(super) fn date(self) -> Option<NaiveDate> {
+        if let Self::Date(date) = self { Some(date) } else { None }
+    }
+
+    /// An instant.
+    pub(super) fn time(self) -> Option<DateTime<Utc>> {
+        if let Self::Time(time) = self { Some(time) } else { None }
+    }
+}

@@ -31,6 +31,7 @@ use duckdb::Connection;
 
 pub use connection::Resources;
 pub(crate) use connection::open_to_read;
+pub(crate) use ddl::literal;
 pub use diff::Drift;
 pub use publish::{Checked, foreign_wal, published};
 

@@ -7,6 +7,7 @@ use boxseat_schemas::table::EMAIL_ALIASES;
 use super::flaky::{Fault, Flaky};
 use super::*;
 use crate::ErrorKind;
+use crate::lake::files::Author;
 use crate::testing::once;
 
 #[test]
@@ -65,7 +66,9 @@ fn rows_that_fail_half_way_show_nothing() {
 fn a_kill_between_data_file_and_commit_leaves_a_file_nobody_reads() {
     let (directory, lake) = lake();
     let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
-    lake.inner.write(&EMAIL_ALIASES, RunNumber(1), &there, &mut once(aliases(1, &["a"]))).unwrap();
+    lake.inner
+        .write(&EMAIL_ALIASES, Author::Run(RunNumber(1)), &there, &mut once(aliases(1, &["a"])))
+        .unwrap();
     assert_eq!(files(directory.path(), ".parquet").len(), 1);
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), [""; 0]);
     lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
@@ -79,8 +82,10 @@ fn a_commit_from_a_stale_snapshot_is_a_conflict() {
     lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
     let stale = lake.inner.snapshot(&EMAIL_ALIASES).unwrap().unwrap();
     let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
-    let written =
-        lake.inner.write(&EMAIL_ALIASES, RunNumber(2), &there, &mut once(aliases(2, &["b"]))).unwrap();
+    let written = lake
+        .inner
+        .write(&EMAIL_ALIASES, Author::Run(RunNumber(2)), &there, &mut once(aliases(2, &["b"])))
+        .unwrap();
     lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["c"]))).unwrap();
     let result = lake.inner.try_commit(&EMAIL_ALIASES, RunNumber(2), stale, &written).unwrap();
     assert!(!result.is_committed());
@@ -220,4 +225,26 @@ fn forty_commits_and_two_checkpoints_later_everything_is_there() {
         lake.commit(&EMAIL_ALIASES, RunNumber(40), &mut once(aliases(40, &["x"]))).unwrap_err().kind(),
         ErrorKind::Passed
     );
+}
+
+/// Why: reclamation commits beside the runs, may be killed behind any commit, and must write each action exactly once.
+#[test]
+fn actions_are_committed_once_by_the_journal_s_sequence() {
+    let (_directory, lake) = lake();
+    let asked = std::cell::RefCell::new(Vec::new());
+    let commit = |sequence, ids: &[&str]| {
+        lake.commit_actions(&EMAIL_ALIASES, sequence, |after| {
+            asked.borrow_mut().push(after);
+            aliases(1, ids)
+        })
+    };
+    assert_eq!(commit(3, &["a"]).unwrap(), 1);
+    assert_eq!(commit(3, &["a"]).unwrap(), 0, "nothing is asked for again");
+    assert_eq!(commit(5, &[]).unwrap(), 0, "nothing that became final");
+    assert_eq!(commit(9, &["b", "c"]).unwrap(), 2);
+    assert_eq!(*asked.borrow(), [0, 3, 3]);
+    assert_eq!(commit(4, &["d"]).unwrap_err().kind(), ErrorKind::Passed);
+    // Runs count for themselves.
+    assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["e"]))).unwrap().rows, 1);
+    assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a", "b", "c", "e"]);
 }

@@ -3,6 +3,7 @@
 use boxseat_schemas::table::{EVENTS, USER_CHANGES};
 
 use super::*;
+use crate::lake::files::Author;
 use crate::testing::{day, once};
 
 fn changes(number: u64, ids: &[&str]) -> RecordBatch {
@@ -127,7 +128,9 @@ fn months_of_events_go_whole_and_the_lake_says_since_when_it_has_them() {
 fn what_killed_writers_left_and_what_checkpoints_sum_up_is_unneeded() {
     let (directory, lake) = lake();
     let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
-    lake.inner.write(&EMAIL_ALIASES, RunNumber(1), &there, &mut once(aliases(1, &["lost"]))).unwrap();
+    lake.inner
+        .write(&EMAIL_ALIASES, Author::Run(RunNumber(1)), &there, &mut once(aliases(1, &["lost"])))
+        .unwrap();
     let staged = directory.path().join("lake/email_aliases/_delta_log/00000000000000000009.json#123");
     std::fs::write(&staged, "half").unwrap();
     assert_eq!(kinds(&lake.unneeded().unwrap()), [UnneededKind::Staged, UnneededKind::Data]);

@@ -1,0 +1,155 @@
+//! What must hold before anybody is looked at: the plan, the store, the night, the clock, and who acts.
+
+use boxseat_pipeline::guard;
+use boxseat_schemas::reclaim::plan::Origin;
+use boxseat_schemas::reclaim::{Plan, Record};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::super::ground::Ground;
+use super::super::journal::Journal;
+use super::super::past::{Past, PastPlan};
+use super::super::policy::Policy;
+use super::{Hands, Task};
+use crate::error::CommandError;
+
+/// How old the night may be that people are judged on again (R10).
+pub(crate) const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
+
+/// R7, R9, R10: whether a plan may be applied at all.
+///
+/// # Errors
+/// Exit 3 with the rule that says no.
+pub(crate) fn admit<'p>(
+    plan: &Plan,
+    digest: &str,
+    past: &'p Past,
+    policy: Option<&Policy>,
+    ground: &Ground,
+    store_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<&'p PastPlan, CommandError> {
+    let known = ours(plan, digest, past, ground, store_id)?;
+    let id = &plan.plan_id;
+    if let Some(closed) = &known.closed {
+        return Err(CommandError::refused(format!("plan {id} is closed: {}", closed.because))
+            .hint("a plan is used once; `boxseat reclaim plan` makes another"));
+    }
+    let Some(approval) = known.approval() else {
+        return Err(CommandError::refused(format!("plan {id} is not approved"))
+            .hint(format!("read it with `boxseat reclaim show {id}`, then `boxseat reclaim approve {id}`")));
+    };
+    if let Some(policy) = policy.filter(|_| matches!(plan.origin, Origin::Policy { .. })) {
+        if policy.approval.allowed_signers.is_some() && approval.signed_by.is_none() {
+            return Err(CommandError::refused(format!("plan {id} is approved without a signature"))
+                .hint("the policy wants a signed approval: `boxseat reclaim approve --signature FILE`"));
+        }
+        if policy.approval.is_two_person && approval.by.os_user == known.by.os_user {
+            return Err(CommandError::refused(format!(
+                "plan {id} was planned and approved by {}, and the policy wants two people",
+                known.by.os_user
+            )));
+        }
+    }
+    if let Origin::Offboard { on: Some(day) } = &plan.origin
+        && now.date_naive() < *day
+    {
+        return Err(CommandError::refused(format!("plan {id} is for {day}"))
+            .hint("`boxseat reclaim nightly` applies it on that day"));
+    }
+    if ground.age(now) > NIGHT_MAX_AGE {
+        return Err(CommandError::refused(format!(
+            "the newest night is {} hours old, and people are judged on one of at most {}",
+            ground.age(now).num_hours(),
+            NIGHT_MAX_AGE.num_hours()
+        ))
+        .hint("run `boxseat sync` first"));
+    }
+    if ground.night.run_number < plan.night.run_number {
+        return Err(CommandError::refused(format!(
+            "the plan was made from run {}, and the published night is run {}",
+            plan.night.run_number, ground.night.run_number
+        )));
+    }
+    Ok(known)
+}
+
+/// R7: whether a plan is this store's own, unedited.
+///
+/// # Errors
+/// Exit 3.
+pub(crate) fn ours<'p>(
+    plan: &Plan,
+    digest: &str,
+    past: &'p Past,
+    ground: &Ground,
+    store_id: Uuid,
+) -> Result<&'p PastPlan, CommandError> {
+    let id = &plan.plan_id;
+    if plan.store_id != store_id {
+        return Err(CommandError::refused(format!(
+            "plan {id} was made from another store ({})",
+            plan.store_id
+        ))
+        .hint("a plan is applied where it was made: --store names that store"));
+    }
+    if plan.enterprise_id != ground.enterprise_id {
+        return Err(CommandError::refused(format!("plan {id} is for enterprise {}", plan.enterprise_id)));
+    }
+    let Some(known) = past.plans.get(id) else {
+        return Err(CommandError::refused(format!("the store's journal does not know plan {id}"))
+            .hint("`boxseat reclaim plan` makes plans and writes them down"));
+    };
+    if known.digest != digest {
+        return Err(CommandError::refused(format!("the file of plan {id} is not the one that was made"))
+            .hint("it was edited or damaged: make a new plan"));
+    }
+    Ok(known)
+}
+
+/// Learns who acts, and compares the clocks.
+///
+/// # Errors
+/// Exit 3 for another enterprise or a clock that is off; what signing in says.
+pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String, CommandError> {
+    let me = hands.actor.me().await?;
+    let enterprise = me.enterprise.as_ref().and_then(|enterprise| enterprise.id.as_deref());
+    if enterprise != Some(task.plan.enterprise_id.as_str()) {
+        return Err(CommandError::refused(format!(
+            "the acting account belongs to enterprise {}, the plan to {}",
+            enterprise.unwrap_or("none"),
+            task.plan.enterprise_id
+        ))
+        .hint("BOXSEAT_ACTIONS_CLIENT_ID and _SECRET must be of an app of this enterprise"));
+    }
+    if hands.check_clock {
+        // R10: ages, coverage and the 20 hours between two readings are all by this clock.
+        guard::clock(hands.actor.skew_secs())
+            .map_err(|refusal| CommandError::refused(refusal.to_string()).hint(refusal.hint().to_owned()))?;
+    }
+    Ok(me.id)
+}
+
+/// Writes down that the apply began, by whom, and on which night the rules are looked at again.
+pub(super) fn note(
+    task: Task<'_>,
+    hands: Hands<'_>,
+    journal: &mut Journal,
+    actor_user_id: &str,
+) -> Result<(), CommandError> {
+    let record = Record::ApplyStarted {
+        plan_id: task.plan.plan_id.clone(),
+        by: hands.by.clone(),
+        actor_user_id: actor_user_id.to_owned(),
+        night: task.ground.night.clone(),
+    };
+    journal.append((hands.clock)(), record).map(drop)
+}
+
+/// Whether an offboarding's day has come.
+pub(crate) fn is_due(origin: &Origin, today: NaiveDate) -> bool {
+    match origin {
+        Origin::Policy { .. } => true,
+        Origin::Offboard { on } => on.is_none_or(|day| day <= today),
+    }
+}

@@ -1,0 +1,68 @@
+//! R16: a 404 means that somebody is gone only while others are there.
+
+use boxseat_pipeline::client::{BoxActor, Found};
+use boxseat_schemas::reclaim::Plan;
+
+use super::super::ground::Ground;
+use crate::error::CommandError;
+
+/// R16: so many ordinary people must answer 200 while one is said to be gone.
+const CANARIES: usize = 3;
+
+/// Listed people whom nothing is done to: as long as they answer, so do our rights and Box.
+#[derive(Debug, Clone)]
+pub(crate) struct Canaries(Vec<String>);
+
+/// What Box says about somebody we deleted.
+pub(super) enum Presence {
+    /// 404, while the canaries answer.
+    Gone,
+    /// 200.
+    There,
+    /// Neither can be said.
+    Unclear(String),
+}
+
+impl Canaries {
+    /// Three listed, active people whom no such plan is about, the same ones every time.
+    pub(crate) fn of(ground: &Ground, plans: &[&Plan]) -> Self {
+        let is_planned =
+            |id: &str| plans.iter().flat_map(|plan| &plan.people).any(|planned| planned.user_id == id);
+        let canaries = ground.people.values().filter(|person| {
+            person.listing.as_deref() == Some("listed")
+                && person.box_status.as_deref() == Some("active")
+                && !is_planned(&person.user_id)
+        });
+        Self(canaries.take(CANARIES).map(|person| person.user_id.clone()).collect())
+    }
+
+    /// Whether the first of them is shown to us at this moment.
+    pub(super) async fn one_answers(&self, actor: &BoxActor) -> Result<bool, CommandError> {
+        self.answer(actor, 1).await
+    }
+
+    async fn answer(&self, actor: &BoxActor, count: usize) -> Result<bool, CommandError> {
+        if self.0.len() < count {
+            return Ok(false);
+        }
+        for canary in self.0.iter().take(count) {
+            match actor.user(canary).await? {
+                Found::Is(_) => {}
+                Found::Gone | Found::Closed(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether somebody is there.
+    pub(super) async fn presence(&self, actor: &BoxActor, user_id: &str) -> Result<Presence, CommandError> {
+        Ok(match actor.user(user_id).await? {
+            Found::Is(_) => Presence::There,
+            Found::Closed(refusal) => Presence::Unclear(format!("the person cannot be read: {refusal}")),
+            Found::Gone if self.answer(actor, CANARIES).await? => Presence::Gone,
+            Found::Gone => Presence::Unclear(
+                "Box answers 404, but it does not show three people either who are there".to_owned(),
+            ),
+        })
+    }
+}

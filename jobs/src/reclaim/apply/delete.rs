@@ -1,0 +1,114 @@
+//! R11, R15, R16: deleting accounts that are proved empty, without force, and confirming that they are gone.
+
+use boxseat_pipeline::client::Wrote;
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Action, Outcome};
+
+use super::super::emptiness::{Emptiness, emptiness};
+use super::super::judge::Judge;
+use super::confirm::Presence;
+use super::reread::Looked;
+use super::{Applied, Came, Fate, Run, Skip};
+use crate::error::CommandError;
+
+/// People deleted between two readings of the admin log (R11).
+const BATCH: usize = 20;
+
+impl Run<'_> {
+    /// One after the other; the admin log is read on before each batch.
+    pub(super) async fn delete_everybody(
+        &self,
+        judge: Option<&Judge<'_>>,
+        applied: &mut Applied,
+    ) -> Result<(), CommandError> {
+        let work: Vec<&PlannedPerson> = self
+            .task
+            .plan
+            .people
+            .iter()
+            .filter(|planned| planned.actions.contains(&Action::Delete) && !self.is_done(planned))
+            .collect();
+        for (n, batch) in work.chunks(BATCH).enumerate() {
+            if n > 0
+                && let Err(e) = self.walk_feed().await
+            {
+                self.halt(e);
+            }
+            for planned in batch {
+                if self.is_halted() {
+                    return Ok(());
+                }
+                if let Some(fate) = self.delete(judge, planned).await? {
+                    applied.set(planned, fate);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(
+        &self,
+        judge: Option<&Judge<'_>>,
+        planned: &PlannedPerson,
+    ) -> Result<Option<Fate>, CommandError> {
+        let now = match self.look(judge, planned).await? {
+            Looked::Same(now) => now,
+            Looked::Left(skip) => return self.skip(planned, skip).map(Some),
+            Looked::Halted => return Ok(None),
+        };
+        // The last look: something may have come in since the second empty reading.
+        self.count_content(&planned.user_id, now.user.space_used).await?;
+        if let Some(skip) = self.is_not_empty(planned) {
+            return self.skip(planned, skip).map(Some);
+        }
+        let notify = self.task.policy.is_some_and(|policy| policy.notify);
+        let login = now.standing.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &login, Action::Delete, &now.standing, None)?;
+        let (came, fate) = match self.hands.actor.delete(&planned.user_id, notify).await? {
+            Wrote::Done(()) => match self.canaries.presence(self.hands.actor, &planned.user_id).await? {
+                Presence::Gone => {
+                    self.answered();
+                    (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done)
+                }
+                Presence::There => {
+                    let reason = "Box took the deletion and still shows the person".to_owned();
+                    (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
+                }
+                Presence::Unclear(reason) => {
+                    (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
+                }
+            },
+            Wrote::Refused(refusal) => {
+                self.lost_rights(&refusal).await?;
+                (Came::refused(&refusal), Fate::Refused(refusal.to_string()))
+            }
+            Wrote::Unknown { status, reason } => {
+                (Came::unknown(status, reason.clone()), Fate::Unknown(reason))
+            }
+        };
+        self.conclude(&action_id, came)?;
+        Ok(Some(fate))
+    }
+
+    /// R15, with the reading of this moment in it.
+    fn is_not_empty(&self, planned: &PlannedPerson) -> Option<Skip> {
+        let now = self.now();
+        let proved = self.with_past(|past| {
+            let person = past.people.get(&planned.user_id)?;
+            Some(emptiness(person, person.transfer()?, now))
+        });
+        match proved {
+            Some(Emptiness::Empty(_)) => None,
+            None => Some(Skip::finally("not_verified", "nothing was transferred by us")),
+            Some(Emptiness::NotEmpty(why)) => Some(Skip::finally("not_empty", why)),
+            Some(Emptiness::Unverifiable(why)) => Some(Skip::finally("unverifiable", why)),
+            Some(Emptiness::NotYet(at)) => Some(Skip::for_now(
+                "not_verified",
+                format!(
+                    "two readings at least 20 hours apart must see nothing; one from {} on can be the second",
+                    at.format("%F %H:%M UTC")
+                ),
+            )),
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! `apply`: acts on the people of an approved plan who still qualify.
+//!
+//! ```text
+//! admit ─▶ begin (who acts, Box's clock) ─▶ reconcile ─▶ feed ─▶ per person: judge ─▶ re-read ─▶ intent ─▶ call ─▶ outcome
+//! ```
+//!
+//! **Killed anywhere**, the journal has every call that may have been made: its intent was on disk before it. The same command
+//! goes on: what has no outcome is reconciled by reads, and whatever is finished is not begun again.
+//!
+//! Every step that could hurt somebody asks first: the night's rules again (R10), the admin log (R11), the person as Box has them
+//! now (R12). Whoever is not exactly as approved is left alone, with a word and a sentence in the journal.
+
+mod begin;
+mod confirm;
+mod content;
+mod delete;
+mod fate;
+mod reconcile;
+mod reread;
+mod suspend;
+mod transfer;
+mod undo;
+mod verify;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use boxseat_pipeline::Clock;
+use boxseat_pipeline::client::{BoxActor, BoxReader, Refusal};
+use boxseat_schemas::reclaim::plan::{Operator, Origin, PlannedPerson};
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Stage, Standing};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::beside::Beside;
+use super::feed::{Feed, FeedBrief};
+use super::ground::Ground;
+use super::journal::Journal;
+use super::judge::Judge;
+use super::past::{Past, PastAttempt};
+use super::policy::{Caps, Policy};
+use super::position::StreamMark;
+use crate::error::CommandError;
+
+pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
+pub(crate) use confirm::Canaries;
+pub(crate) use fate::{Applied, Fate};
+pub(crate) use reconcile::reconcile;
+pub(crate) use transfer::unfit;
+pub(crate) use undo::undo;
+pub(crate) use verify::verify_transfers;
+
+/// What an apply is about: plain values.
+#[derive(Clone, Copy)]
+pub(crate) struct Task<'a> {
+    /// The plan, its digest already found to be the journal's.
+    pub(crate) plan: &'a Plan,
+    /// The policy as it is now; `None` for an offboarding without one.
+    pub(crate) policy: Option<&'a Policy>,
+    /// The newest night.
+    pub(crate) ground: &'a Ground,
+    /// Lists beside the policy.
+    pub(crate) beside: &'a Beside,
+    /// Where the live stream stood before that night; `None`: nobody knows.
+    pub(crate) mark: Option<&'a StreamMark>,
+}
+
+/// What an apply acts with.
+#[derive(Clone, Copy)]
+pub(crate) struct Hands<'a> {
+    /// Reads the admin log.
+    pub(crate) reader: &'a BoxReader,
+    /// Reads and changes people.
+    pub(crate) actor: &'a BoxActor,
+    /// The data clock.
+    pub(crate) clock: &'a Clock,
+    /// Who applies.
+    pub(crate) by: &'a Operator,
+    /// People worked on at once.
+    pub(crate) concurrency: usize,
+    /// Whether our clock must agree with Box's: not in a rehearsal.
+    pub(crate) check_clock: bool,
+    /// Where a test makes the process die.
+    pub(crate) crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
+}
+
+/// One apply under way.
+pub(crate) struct Run<'a> {
+    task: Task<'a>,
+    hands: Hands<'a>,
+    journal: Mutex<&'a mut Journal>,
+    feed: Mutex<Feed>,
+    /// The account that acts.
+    actor_user_id: String,
+    /// Listed people who are in no plan: they must answer while somebody is said to be gone (R16).
+    canaries: Canaries,
+    denied_in_a_row: AtomicU32,
+    /// Set when nobody else may be touched.
+    halted: Mutex<Option<CommandError>>,
+}
+
+/// Refusals to our application in a row after which it has lost its rights (R16).
+const DENIED_IN_A_ROW: u32 = 3;
+/// The caps look back so far (R8).
+const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
+
+/// Applies a plan that [`admit`] has let in.
+///
+/// # Errors
+/// What ends the process: the disk, a stop, a crash made by a test. A guard that stopped the run is in [`Applied::stopped`].
+pub(crate) async fn apply(
+    task: Task<'_>,
+    hands: Hands<'_>,
+    journal: &mut Journal,
+) -> Result<Applied, CommandError> {
+    let run = Run::begin(task, hands, journal).await?;
+    let now = run.now();
+    let mut applied = Applied::default();
+    if now >= task.plan.expires_at {
+        // R17: whoever is suspended already may still be signed out; nothing else is begun.
+        run.terminate_waiting(&mut applied).await?;
+        for planned in &task.plan.people {
+            if !run.is_done(planned) {
+                applied.set(
+                    planned,
+                    Fate::Waiting("expired", "the plan is too old to act on: plan again".into()),
+                );
+            }
+        }
+        run.write(Record::PlanClosed {
+            plan_id: task.plan.plan_id.clone(),
+            because: "expired".to_owned(),
+            by: None,
+        })?;
+        return run.end(applied);
+    }
+    if let Err(e) = run.walk_feed().await {
+        if run.is_offboarding() && !e.is_no_fault_of_the_run() {
+            // R19: somebody who leaves is suspended and signed out even when the admin log is away.
+            tracing::warn!("the admin log cannot be read: {}", e.lines().join(": "));
+        } else {
+            applied.stopped = Some(e);
+            return run.end(applied);
+        }
+    }
+    let past = run.past();
+    let judge = match run.judge(&past) {
+        Ok(judge) => judge,
+        Err(e) => {
+            applied.stopped = Some(e);
+            return run.end(applied);
+        }
+    };
+    let judge = judge.as_ref();
+    let has = |action| task.plan.people.iter().any(|planned| planned.actions.contains(&action));
+    if has(Action::Suspend) {
+        run.suspend_everybody(judge, &mut applied).await?;
+    }
+    if has(Action::Transfer) {
+        run.transfer_everybody(judge, &mut applied).await?;
+    }
+    if has(Action::Delete) {
+        run.delete_everybody(judge, &mut applied).await?;
+    }
+    if task.plan.people.iter().all(|planned| run.is_done(planned)) {
+        let plan_id = task.plan.plan_id.clone();
+        run.write(Record::PlanClosed { plan_id, because: "applied".to_owned(), by: None })?;
+        applied.is_closed = true;
+    }
+    run.end(applied)
+}
+
+impl<'a> Run<'a> {
+    /// Who acts, the clock, and whatever an earlier run of the plan has left open.
+    async fn begin(task: Task<'a>, hands: Hands<'a>, journal: &'a mut Journal) -> Result<Self, CommandError> {
+        let actor_user_id = begin::who_acts(task, hands).await?;
+        begin::note(task, hands, journal, &actor_user_id)?;
+        let canaries = Canaries::of(task.ground, &[task.plan]);
+        let code_names = task.policy.map(Policy::code_names).unwrap_or_default();
+        let is_ours = |past: &PastAttempt| past.attempt.plan_id == task.plan.plan_id;
+        reconcile(hands, journal, &canaries, &code_names, is_ours).await?;
+        Ok(Self {
+            task,
+            hands,
+            journal: Mutex::new(journal),
+            feed: Mutex::new(Feed::default()),
+            actor_user_id,
+            canaries,
+            denied_in_a_row: AtomicU32::new(0),
+            halted: Mutex::new(None),
+        })
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        (self.hands.clock)()
+    }
+
+    fn past(&self) -> Past {
+        self.journal.lock().expect("no holder panics").past().clone()
+    }
+
+    /// Looks into the past as it is at this moment.
+    fn with_past<T>(&self, look: impl FnOnce(&Past) -> T) -> T {
+        look(self.journal.lock().expect("no holder panics").past())
+    }
+
+    fn write(&self, record: Record) -> Result<(), CommandError> {
+        let now = self.now();
+        self.journal.lock().expect("no holder panics").append(now, record).map(drop)
+    }
+
+    fn crash(&self, step: &str) -> Result<(), CommandError> {
+        (self.hands.crash)(step)
+    }
+
+    fn is_offboarding(&self) -> bool {
+        matches!(self.task.plan.origin, Origin::Offboard { .. })
+    }
+
+    /// Names of the tracking codes whose change is a change of the person (R12).
+    fn code_names(&self) -> Vec<&'a str> {
+        self.task.policy.map(Policy::code_names).unwrap_or_default()
+    }
+
+    /// The rules on the newest night; `None` for an offboarding, which waives most of them (R19).
+    fn judge<'b>(&'b self, past: &'b Past) -> Result<Option<Judge<'b>>, CommandError> {
+        if self.is_offboarding() {
+            return Ok(None);
+        }
+        let policy = self.task.policy.ok_or_else(|| {
+            CommandError::usage("the plan follows a policy, and none is configured")
+                .hint("[reclaim] policy or --policy names it")
+        })?;
+        let set_aside = [self.task.plan.plan_id.as_str()];
+        Judge::new(policy, self.task.ground, past, self.task.beside, self.now(), set_aside)
+            .map(Some)
+            .map_err(|refusals| refusals_of(&refusals))
+    }
+
+    async fn walk_feed(&self) -> Result<(), CommandError> {
+        let Some(mark) = self.task.mark else {
+            return Err(CommandError::refused(format!(
+                "the night of {} does not say where the admin log stood before it",
+                self.task.ground.night.snapshot_date
+            ))
+            .hint("run `boxseat sync`; its log says why the last one could not ask"));
+        };
+        let brief = FeedBrief {
+            mark,
+            night_at: self.task.ground.night.now_at,
+            activity: &self.task.beside.activity_events,
+            events_by_day: &self.task.ground.events_by_day,
+        };
+        let mut feed = self.feed.lock().expect("no holder panics").clone();
+        let record = feed.walk(self.hands.reader, &brief, self.now()).await?;
+        *self.feed.lock().expect("no holder panics") = feed;
+        self.write(record)
+    }
+
+    /// R11: reads the admin log on when the last walk is five minutes old; a walk that fails halts the run.
+    async fn keep_feed_fresh(&self) -> Result<bool, CommandError> {
+        let is_stale = self.feed.lock().expect("no holder panics").is_stale(self.now());
+        if is_stale && let Err(e) = self.walk_feed().await {
+            if e.is_no_fault_of_the_run() {
+                return Err(e);
+            }
+            self.halt(e);
+        }
+        Ok(!self.is_halted())
+    }
+
+    fn halt(&self, error: CommandError) {
+        self.halted.lock().expect("no holder panics").get_or_insert(error);
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halted.lock().expect("no holder panics").is_some()
+    }
+
+    /// Box answered about a person: our rights are there.
+    fn answered(&self) {
+        self.denied_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// R16: three refusals in a row, or one while a canary is closed to us, too, stop the run.
+    async fn denied(&self, refusal: &Refusal) -> Result<(), CommandError> {
+        let in_a_row = self.denied_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        let lost = if in_a_row >= DENIED_IN_A_ROW {
+            Some(format!("Box refused {in_a_row} times in a row, the last time: {refusal}"))
+        } else if !self.canaries.one_answers(self.hands.actor).await? {
+            Some(format!("Box refused ({refusal}), and does not show an ordinary account either"))
+        } else {
+            None
+        };
+        if let Some(lost) = lost {
+            self.halt(CommandError::refused(lost).hint("our application has lost rights: see its scopes and its authorisation in Box's console; nobody else was touched, and the same command goes on"));
+        }
+        Ok(())
+    }
+
+    /// Writes the intent; the call may follow.
+    fn intend(
+        &self,
+        planned: &PlannedPerson,
+        login: &str,
+        action: Action,
+        before: &Standing,
+        receiver_user_id: Option<&str>,
+    ) -> Result<String, CommandError> {
+        let plan = self.task.plan;
+        self.crash(&format!("before {}", action.as_str()))?;
+        let action_id = {
+            let now = self.now();
+            let mut journal = self.journal.lock().expect("no holder panics");
+            let count = journal.past().attempts_of(&plan.plan_id, &planned.user_id) + 1;
+            let action_id = format!("{}/{}/{count}", plan.plan_id, planned.user_id);
+            journal.append(
+                now,
+                Record::Intent(Attempt {
+                    action_id: action_id.clone(),
+                    plan_id: plan.plan_id.clone(),
+                    stage: plan.stage,
+                    user_id: planned.user_id.clone(),
+                    login: login.to_owned(),
+                    action,
+                    before: before.clone(),
+                    receiver_user_id: receiver_user_id.map(str::to_owned),
+                }),
+            )?;
+            action_id
+        };
+        self.crash(&format!("intended {}", action.as_str()))?;
+        Ok(action_id)
+    }
+
+    /// Writes what came of it.
+    fn conclude(&self, action_id: &str, came: Came) -> Result<(), CommandError> {
+        self.crash("answered")?;
+        self.write(came.record(action_id))?;
+        self.crash("concluded")
+    }
+
+    /// Leaves a person alone, and says why.
+    fn skip(&self, planned: &PlannedPerson, no: Skip) -> Result<Fate, CommandError> {
+        self.write(Record::Skipped {
+            plan_id: self.task.plan.plan_id.clone(),
+            user_id: planned.user_id.clone(),
+            reason: no.word.to_owned(),
+            detail: no.detail.clone(),
+            is_final: no.is_final,
+        })?;
+        Ok(if no.is_final { Fate::Skipped(no.word, no.detail) } else { Fate::Waiting(no.word, no.detail) })
+    }
+
+    /// Whether the plan has nothing more to do about a person.
+    fn is_done(&self, planned: &PlannedPerson) -> bool {
+        self.with_past(|past| is_done(past, self.task.plan, planned))
+    }
+
+    /// Whether an action of the plan was done, or need not be.
+    fn has_done(&self, planned: &PlannedPerson, action: Action) -> bool {
+        self.with_past(|past| has_done(past, &self.task.plan.plan_id, &planned.user_id, action))
+    }
+
+    fn end(self, mut applied: Applied) -> Result<Applied, CommandError> {
+        if let Some(e) = self.halted.into_inner().expect("no holder panics") {
+            applied.stopped.get_or_insert(e);
+        }
+        for planned in &self.task.plan.people {
+            applied.people.entry(planned.user_id.clone()).or_insert_with(|| {
+                fate::of(self.journal.lock().expect("no holder panics").past(), self.task.plan, planned)
+            });
+        }
+        Ok(applied)
+    }
+
+    /// R8: whether one more person may be touched in these thirty days, over all plans.
+    fn has_room_for(&self, user_id: &str) -> bool {
+        let Some(policy) = self.task.policy.filter(|_| !self.is_offboarding()) else { return true };
+        let most = most(policy.caps, self.task.ground.seats_assigned);
+        let since = self.now() - CAPS_WINDOW;
+        self.with_past(|past| {
+            let touched = past.touched_since(since);
+            touched.contains(user_id) || (touched.len() as u64) < most
+        })
+    }
+}
+
+/// Why somebody is left alone.
+struct Skip {
+    word: &'static str,
+    detail: String,
+    /// Whether the plan is done with the person.
+    is_final: bool,
+}
+
+impl Skip {
+    /// For good.
+    fn finally(word: &'static str, detail: impl Into<String>) -> Self {
+        Self { word, detail: detail.into(), is_final: true }
+    }
+
+    /// A later apply looks again.
+    fn for_now(word: &'static str, detail: impl Into<String>) -> Self {
+        Self { word, detail: detail.into(), is_final: false }
+    }
+}
+
+/// What came of a call, on its way into the journal.
+struct Came {
+    outcome: Outcome,
+    http_status: Option<u16>,
+    request_id: Option<String>,
+    after: Option<Standing>,
+    destination_folder_id: Option<String>,
+    reason: Option<String>,
+}
+
+impl Came {
+    fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            http_status: None,
+            request_id: None,
+            after: None,
+            destination_folder_id: None,
+            reason: None,
+        }
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        Self {
+            http_status: Some(refusal.status),
+            request_id: refusal.request_id.clone(),
+            ..Self::new(Outcome::Refused).because(refusal.to_string())
+        }
+    }
+
+    fn unknown(status: Option<u16>, reason: String) -> Self {
+        Self { http_status: status, ..Self::new(Outcome::Unknown).because(reason) }
+    }
+
+    fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
+    fn record(self, action_id: &str) -> Record {
+        Record::Outcome {
+            action_id: action_id.to_owned(),
+            outcome: self.outcome,
+            http_status: self.http_status,
+            request_id: self.request_id,
+            after: self.after,
+            destination_folder_id: self.destination_folder_id,
+            reason: self.reason,
+        }
+    }
+}
+
+/// Whether a plan has nothing more to do about a person.
+pub(crate) fn is_done(past: &Past, plan: &Plan, planned: &PlannedPerson) -> bool {
+    past.people.get(&planned.user_id).is_some_and(|person| person.final_skip(&plan.plan_id).is_some())
+        || planned.actions.iter().all(|action| has_done(past, &plan.plan_id, &planned.user_id, *action))
+}
+
+fn has_done(past: &Past, plan_id: &str, user_id: &str, action: Action) -> bool {
+    past.people.get(user_id).is_some_and(|person| {
+        person.by_plan(plan_id).any(|past| past.attempt.action == action && past.was_done)
+    })
+}
+
+/// R8: people at most, whichever cap is the lower.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of a number of people, rounded down"
+)]
+fn most(caps: Caps, seats_assigned: u64) -> u64 {
+    caps.people.min((seats_assigned as f64 * caps.seats_percent / 100.0).floor() as u64)
+}
+
+/// Everything for which nobody may be judged, as one refusal.
+pub(crate) fn refusals_of(refusals: &[super::judge::Refusal]) -> CommandError {
+    let sentences: Vec<String> =
+        refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
+    CommandError::refused(format!("nobody may be judged: {}", sentences.join("; ")))
+}
+
+/// Whether the stage acts on people we have suspended before.
+fn is_later(stage: Stage, planned: &PlannedPerson) -> bool {
+    stage != Stage::Suspend && planned.suspended_at.is_some()
+}

@@ -1,0 +1,112 @@
+//! What became of calls whose outcome nobody wrote down, or nobody knew: reads tell, and nothing is ever repeated blindly.
+
+use boxseat_pipeline::client::Found;
+use boxseat_schemas::reclaim::{Action, Outcome};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::journal::Journal;
+use super::super::past::PastAttempt;
+use super::confirm::{Canaries, Presence};
+use super::reread::reread;
+use super::{Came, Hands, verify};
+use crate::error::CommandError;
+
+/// A call whose process has ended may still be on its way for so long.
+const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(1);
+/// A deletion that Box took may be long in showing.
+const IN_THE_WORKS: TimeDelta = TimeDelta::minutes(10);
+
+/// Looks after every unfinished attempt of the chosen ones; gives how many are still unknown.
+///
+/// # Errors
+/// The journal's, and what ends the run.
+pub(crate) async fn reconcile(
+    hands: Hands<'_>,
+    journal: &mut Journal,
+    canaries: &Canaries,
+    code_names: &[&str],
+    which: impl Fn(&PastAttempt) -> bool,
+) -> Result<usize, CommandError> {
+    let open: Vec<PastAttempt> = journal.past().unfinished().filter(|past| which(past)).cloned().collect();
+    let count = open.len();
+    let mut settled = 0;
+    for past in open {
+        if past.attempt.action == Action::Transfer {
+            verify::look_at(hands, journal, &past).await?;
+        } else {
+            let now = (hands.clock)();
+            let restores = restores_to(journal, &past);
+            if let Some(came) = came(hands, canaries, code_names, &past, restores.as_deref(), now).await? {
+                journal.append((hands.clock)(), came.record(&past.attempt.action_id))?;
+            }
+        }
+        let person = &journal.past().people[&past.attempt.user_id];
+        let is_settled = |attempt: &PastAttempt| {
+            attempt.attempt.action_id == past.attempt.action_id && !attempt.is_unfinished()
+        };
+        settled += usize::from(person.attempts.iter().any(is_settled));
+    }
+    Ok(count - settled)
+}
+
+/// What a read says; `None`: nothing new.
+async fn came(
+    hands: Hands<'_>,
+    canaries: &Canaries,
+    code_names: &[&str],
+    past: &PastAttempt,
+    restores_to: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Option<Came>, CommandError> {
+    let attempt = &past.attempt;
+    let age = now - past.asked_at;
+    let unknown = |reason: &str| past.outcome.is_none().then(|| Came::unknown(None, reason.to_owned()));
+    let not_yet = "the run ended while the call was on its way, or before";
+    Ok(match attempt.action {
+        Action::Transfer => None,
+        Action::TerminateSessions if age >= ON_ITS_WAY || past.outcome.is_none() => {
+            // Nobody can ask Box about it, and ending sessions twice harms nobody: the plan asks again.
+            Some(Came::new(Outcome::NotDone).because("whether it was done cannot be asked; it is done again"))
+        }
+        Action::TerminateSessions => None,
+        Action::Suspend | Action::Restore => {
+            let (done, undone) = match attempt.action {
+                Action::Suspend => (Some("inactive"), attempt.before.status.as_deref()),
+                _ => (restores_to, Some("inactive")),
+            };
+            match reread(hands.actor, &attempt.user_id, code_names).await? {
+                Found::Is(found) if found.standing.status.as_deref() == done => Some(
+                    Came { after: Some(found.standing), ..Came::new(Outcome::Done) }.because("read back"),
+                ),
+                Found::Is(found) if age >= ON_ITS_WAY && found.standing.status.as_deref() == undone => {
+                    Some(Came::new(Outcome::NotDone).because("the status is still what it was"))
+                }
+                Found::Is(_) if age < ON_ITS_WAY => unknown(not_yet),
+                Found::Is(found) => Some(Came::new(Outcome::NotDone).because(format!(
+                    "the status is {}",
+                    found.standing.status.as_deref().unwrap_or("none")
+                ))),
+                Found::Gone if canaries.one_answers(hands.actor).await? => {
+                    Some(Came::new(Outcome::NotDone).because("the account is gone"))
+                }
+                Found::Gone | Found::Closed(_) => unknown("the person cannot be read"),
+            }
+        }
+        Action::Delete => match canaries.presence(hands.actor, &attempt.user_id).await? {
+            Presence::Gone => {
+                Some(Came::new(Outcome::Done).because("read back: gone, while others are there"))
+            }
+            Presence::There if age >= IN_THE_WORKS => {
+                Some(Came::new(Outcome::NotDone).because("read back: the account is there"))
+            }
+            Presence::There => unknown(not_yet),
+            Presence::Unclear(reason) => unknown(&reason),
+        },
+    })
+}
+
+/// The status that a restoration brings back: the one from before the suspension.
+fn restores_to(journal: &Journal, past: &PastAttempt) -> Option<String> {
+    let person = journal.past().people.get(&past.attempt.user_id)?;
+    person.last(Action::Suspend)?.attempt.before.status.clone()
+}

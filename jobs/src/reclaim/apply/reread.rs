@@ -1,0 +1,323 @@
+//! R12: the person as Box has them now, and whether that is still the person who was approved.
+
+use boxseat_pipeline::client::{BoxActor, Found};
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::reclaim::Standing;
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+
+use super::super::ground::Person;
+use super::super::judge::{Judge, Verdict, changed, never};
+use super::{Run, Skip, is_later};
+use crate::error::CommandError;
+
+/// A person, read a moment ago.
+pub(super) struct Now {
+    pub(super) user: User,
+    pub(super) standing: Standing,
+}
+
+/// Reads user, memberships and aliases.
+pub(super) async fn reread(
+    actor: &BoxActor,
+    user_id: &str,
+    code_names: &[&str],
+) -> Result<Found<Now>, boxseat_pipeline::Error> {
+    let user = match actor.user(user_id).await? {
+        Found::Is(user) => user,
+        Found::Gone => return Ok(Found::Gone),
+        Found::Closed(refusal) => return Ok(Found::Closed(refusal)),
+    };
+    let (groups, aliases) = tokio::try_join!(actor.group_ids(user_id), actor.aliases(user_id))?;
+    let (group_ids, aliases) = match (groups, aliases) {
+        (Found::Is(groups), Found::Is(aliases)) => (groups, aliases),
+        (Found::Closed(refusal), _) | (_, Found::Closed(refusal)) => return Ok(Found::Closed(refusal)),
+        (Found::Gone, _) | (_, Found::Gone) => return Ok(Found::Gone),
+    };
+    let standing = standing(&user, group_ids, aliases, code_names);
+    Ok(Found::Is(Now { user, standing }))
+}
+
+/// What a person looks like.
+pub(super) fn standing(
+    user: &User,
+    group_ids: Vec<String>,
+    aliases: Vec<String>,
+    code_names: &[&str],
+) -> Standing {
+    let mut tracking_codes: Vec<String> = codes(user)
+        .filter(|(name, _)| code_names.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    tracking_codes.sort();
+    Standing {
+        user_id: user.id.clone(),
+        login: user.login.clone(),
+        status: user.status.clone(),
+        role: user.role.clone(),
+        enterprise_id: user.enterprise.as_ref().and_then(|enterprise| enterprise.id.clone()),
+        is_platform_access_only: user.is_platform_access_only,
+        external_app_user_id: user.external_app_user_id.clone(),
+        tracking_codes,
+        group_ids,
+        aliases,
+    }
+}
+
+fn codes(user: &User) -> impl Iterator<Item = (String, String)> + '_ {
+    user.tracking_codes
+        .iter()
+        .flatten()
+        .filter_map(|code| Some((code.name.clone()?, code.value.clone().unwrap_or_default())))
+}
+
+/// What a look at a person ended in.
+pub(super) enum Looked {
+    /// Still the person who was approved.
+    Same(Box<Now>),
+    /// Left alone.
+    Left(Skip),
+    /// Nobody may be looked at any more.
+    Halted,
+}
+
+impl Run<'_> {
+    /// Everything that is asked before somebody is touched: the night's rules, the admin log, and Box.
+    pub(super) async fn look(
+        &self,
+        judge: Option<&Judge<'_>>,
+        planned: &PlannedPerson,
+    ) -> Result<Looked, CommandError> {
+        if !self.keep_feed_fresh_unless_offboarding().await? {
+            return Ok(Looked::Halted);
+        }
+        if let Some(skip) = self.heard_of(planned) {
+            return Ok(Looked::Left(skip));
+        }
+        let ground = self.task.ground;
+        let known = ground.person(&planned.user_id);
+        if let Some(judge) = judge {
+            match known {
+                None => {
+                    return Ok(Looked::Left(Skip::finally(
+                        "gone",
+                        "tonight's list does not have the person",
+                    )));
+                }
+                Some(person) => {
+                    if let Some(skip) = self.judged(judge, person, planned) {
+                        return Ok(Looked::Left(skip));
+                    }
+                }
+            }
+        }
+        let now = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await? {
+            Found::Is(now) => {
+                self.answered();
+                now
+            }
+            Found::Gone => {
+                return Ok(Looked::Left(Skip::finally(
+                    "gone",
+                    "Box answers 404: somebody else deleted the account or took it out",
+                )));
+            }
+            Found::Closed(refusal) => {
+                self.denied(&refusal).await?;
+                let left = Skip::for_now("closed", format!("the person cannot be read: {refusal}"));
+                return Ok(if self.is_halted() { Looked::Halted } else { Looked::Left(left) });
+            }
+        };
+        let expected = self.baseline(planned);
+        let (was, is) = (expected.status.as_deref(), now.standing.status.as_deref());
+        if is_later(self.task.plan.stage, planned) && was == Some("inactive") && is == Some("active") {
+            self.reverted(planned)?;
+            let detail = "somebody else made the account active again since we suspended it";
+            return Ok(Looked::Left(Skip::finally("reverted_by_other", detail)));
+        }
+        if was != Some("inactive") && is == Some("inactive") {
+            let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
+            return Ok(Looked::Left(Skip::finally("done_by_others", detail)));
+        }
+        if let Some(what) = differs(&expected, &now.standing) {
+            return Ok(Looked::Left(Skip::finally(
+                "changed",
+                format!("{what} is no longer as it was when the plan was made"),
+            )));
+        }
+        if let Some(address) = self.protected_address(&now.standing) {
+            let detail = format!("{address} is protected, and it is the person's now");
+            return Ok(Looked::Left(Skip::finally("protected", detail)));
+        }
+        let fresh = fresh(known, &now);
+        if let Err(no) = never(&fresh, &ground.enterprise_id) {
+            return Ok(Looked::Left(Skip::finally(no.word, no.detail)));
+        }
+        if let Some(skip) = judge.and_then(|judge| self.judged(judge, &fresh, planned)) {
+            return Ok(Looked::Left(skip));
+        }
+        Ok(Looked::Same(Box::new(now)))
+    }
+
+    /// What the person must still look like: after our own suspension by this plan, what we left.
+    fn baseline(&self, planned: &PlannedPerson) -> Standing {
+        self.with_past(|past| {
+            past.people
+                .get(&planned.user_id)
+                .and_then(|person| person.suspension())
+                .filter(|ours| ours.attempt.plan_id == self.task.plan.plan_id)
+                .and_then(|ours| ours.after.clone())
+        })
+        .unwrap_or_else(|| planned.baseline.clone())
+    }
+
+    /// R10: what the rules say on the newest night. Somebody whom this very plan has suspended is still to be dealt with.
+    fn judged(&self, judge: &Judge<'_>, person: &Person, planned: &PlannedPerson) -> Option<Skip> {
+        let stage = self.task.plan.stage;
+        match judge.verdict(person) {
+            Verdict::Goes(goes) if goes.stage == stage => None,
+            Verdict::Goes(goes) => Some(Skip::finally(
+                "other_stage",
+                format!("the rules would {} now, not {}", goes.stage.as_str(), stage.as_str()),
+            )),
+            Verdict::LeftOut(_, no) => {
+                Some(Skip { word: no.word, detail: no.detail, is_final: is_lasting(no.word) })
+            }
+            Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => {
+                Some(Skip::finally("logged_in", "used since the plan was made"))
+            }
+            Verdict::NotAsked => {
+                Some(Skip::finally("not_asked", "the policy is no longer about this person"))
+            }
+        }
+    }
+
+    /// R11: what the admin log says about the person since the evidence the plan rests on.
+    fn heard_of(&self, planned: &PlannedPerson) -> Option<Skip> {
+        let feed = self.feed.lock().expect("no holder panics");
+        let activity = &self.task.beside.activity_events;
+        let ours = self.with_past(|past| {
+            past.people
+                .get(&planned.user_id)
+                .and_then(|person| person.suspension())
+                .map(|ours| (ours.asked_at, ours.attempt.plan_id.clone()))
+        });
+        for news in feed.of(&planned.user_id, &planned.login) {
+            let is_use = news.event_type == "LOGIN" || activity.contains(&news.event_type);
+            let when = news.at.format("%F %H:%M UTC");
+            if is_use
+                && !self.is_offboarding()
+                && planned.last_activity_at.is_none_or(|known| news.at > known)
+            {
+                return Some(match &ours {
+                    Some((suspended_at, plan_id)) if news.at <= *suspended_at => Skip::finally(
+                        "late_login",
+                        format!(
+                            "used {when}, before the suspension, which was not known then: `boxseat reclaim undo {plan_id}` brings the person back"
+                        ),
+                    ),
+                    _ => Skip::finally(
+                        "logged_in",
+                        format!("{} {when}, since the plan was made", news.event_type),
+                    ),
+                });
+            }
+            let is_edit = matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE");
+            let by_us = news.actor_id.as_deref().is_some_and(|actor| {
+                actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
+            });
+            if is_edit && !by_us && ours.as_ref().is_some_and(|(suspended_at, _)| news.at > *suspended_at) {
+                return Some(Skip::finally(
+                    "edited_by_other",
+                    format!("somebody else edited the account {when}, after our suspension"),
+                ));
+            }
+        }
+        None
+    }
+
+    async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, CommandError> {
+        if self.is_offboarding() { Ok(!self.is_halted()) } else { self.keep_feed_fresh().await }
+    }
+
+    /// R4: an address the person got since the night may be a protected one.
+    fn protected_address(&self, now: &Standing) -> Option<String> {
+        let protected = &self.task.policy?.protect.logins;
+        let login = now.login.iter().map(|login| login.to_lowercase());
+        login.chain(now.aliases.iter().cloned()).find(|address| protected.contains(address))
+    }
+
+    /// R20: somebody else has undone what we did.
+    fn reverted(&self, planned: &PlannedPerson) -> Result<(), CommandError> {
+        let ours = self.with_past(|past| {
+            let ours = past.people.get(&planned.user_id)?.suspension()?;
+            Some(ours.attempt.action_id.clone())
+        });
+        match ours {
+            Some(action_id) => self.conclude(
+                &action_id,
+                super::Came::new(boxseat_schemas::reclaim::Outcome::RevertedByOther)
+                    .because("found active again"),
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// As [`changed`]; Box does not tell capitals in logins apart.
+fn differs(before: &Standing, now: &Standing) -> Option<&'static str> {
+    let lower = |standing: &Standing| Standing {
+        login: standing.login.as_ref().map(|login| login.to_lowercase()),
+        ..standing.clone()
+    };
+    changed(&lower(before), &lower(now))
+}
+
+/// The night's person with what Box says now.
+fn fresh(known: Option<&Person>, now: &Now) -> Person {
+    let user = &now.user;
+    let standing = &now.standing;
+    let status = match user.status.as_deref() {
+        Some("active" | "cannot_delete_edit" | "cannot_delete_edit_upload") => "active",
+        Some("inactive") => "suspended",
+        _ => "unknown",
+    };
+    let unknown = || Person {
+        user_id: user.id.clone(),
+        listing: Some("listed".to_owned()),
+        seat_kind: if user.is_platform_access_only == Some(true) { "app_user" } else { "managed_user" }
+            .to_owned(),
+        consumes_seat: true,
+        ..Person::default()
+    };
+    Person {
+        login: user.login.clone(),
+        role: user.role.clone(),
+        box_status: user.status.clone(),
+        account_status: status.to_owned(),
+        enterprise_id: standing.enterprise_id.clone(),
+        is_platform_access_only: user.is_platform_access_only,
+        external_app_user_id: user.external_app_user_id.clone(),
+        group_ids: standing.group_ids.clone(),
+        are_groups_known: true,
+        aliases: standing.aliases.clone(),
+        are_aliases_known: true,
+        tracking_codes: codes(user).collect(),
+        space_used_bytes: user.space_used,
+        ..known.cloned().unwrap_or_else(unknown)
+    }
+}
+
+/// Whether a rule that says no today will say so for this plan for good.
+fn is_lasting(word: &str) -> bool {
+    !matches!(
+        word,
+        "waiting"
+            | "not_verified"
+            | "no_receiver"
+            | "over_cap"
+            | "late_logins_not_watched"
+            | "unfinished"
+            | "groups_unknown"
+            | "aliases_unknown"
+    )
+}

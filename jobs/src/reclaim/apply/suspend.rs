@@ -1,0 +1,200 @@
+//! Suspending, and ending sessions right behind it: whoever is still signed in could go on working for weeks.
+
+use boxseat_pipeline::client::{TERMINATE_AT_ONCE, Wrote};
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Action, Outcome, Standing};
+use futures::StreamExt;
+use futures::stream;
+
+use super::super::judge::Judge;
+use super::super::policy::SharedContent;
+use super::reread::{Looked, Now, standing};
+use super::{Applied, Came, Fate, Run, Skip};
+use crate::error::CommandError;
+
+impl Run<'_> {
+    /// Suspends whoever still qualifies, a hundred at a time, several at once; after each hundred their sessions are ended.
+    pub(super) async fn suspend_everybody(
+        &self,
+        judge: Option<&Judge<'_>>,
+        applied: &mut Applied,
+    ) -> Result<(), CommandError> {
+        for people in self.task.plan.people.chunks(TERMINATE_AT_ONCE) {
+            if self.is_halted() {
+                break;
+            }
+            let work = people.iter().filter(|planned| {
+                planned.actions.contains(&Action::Suspend)
+                    && !self.is_done(planned)
+                    && !self.has_done(planned, Action::Suspend)
+            });
+            let mut fates = stream::iter(work)
+                .map(|planned| async move { (planned, self.suspend(judge, planned).await) })
+                .buffer_unordered(self.hands.concurrency.max(1));
+            while let Some((planned, fate)) = fates.next().await {
+                if let Some(fate) = fate? {
+                    applied.set(planned, fate);
+                }
+            }
+            drop(fates);
+            self.terminate(people, applied).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions of everybody whom this plan has suspended and not signed out yet.
+    pub(super) async fn terminate_waiting(&self, applied: &mut Applied) -> Result<(), CommandError> {
+        for people in self.task.plan.people.chunks(TERMINATE_AT_ONCE) {
+            self.terminate(people, applied).await?;
+        }
+        Ok(())
+    }
+
+    /// One person; `None` when the run halts before.
+    async fn suspend(
+        &self,
+        judge: Option<&Judge<'_>>,
+        planned: &PlannedPerson,
+    ) -> Result<Option<Fate>, CommandError> {
+        if self.is_halted() {
+            return Ok(None);
+        }
+        let now = match self.look(judge, planned).await? {
+            Looked::Same(now) => now,
+            Looked::Left(skip) => return self.skip(planned, skip).map(Some),
+            Looked::Halted => return Ok(None),
+        };
+        if let Some(skip) = self.shares(planned, &now).await? {
+            return self.skip(planned, skip).map(Some);
+        }
+        if !self.has_room_for(&planned.user_id) {
+            let skip = Skip::for_now("over_cap", "the cap on people in any 30 days is reached");
+            return self.skip(planned, skip).map(Some);
+        }
+        if self.is_halted() {
+            return Ok(None);
+        }
+        let login = now.standing.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &login, Action::Suspend, &now.standing, None)?;
+        let wrote = self.hands.actor.set_status(&planned.user_id, "inactive").await?;
+        match wrote {
+            Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
+                self.answered();
+                let Standing { group_ids, aliases, .. } = now.standing.clone();
+                let after = standing(&user, group_ids, aliases, &self.code_names());
+                let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
+                self.conclude(&action_id, came)?;
+                // Sessions are still to be ended.
+                Ok(None)
+            }
+            Wrote::Done(user) => {
+                let status = user.status.as_deref().unwrap_or("none");
+                let reason = format!("Box took the change and shows the status {status}");
+                self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
+                Ok(Some(Fate::Unknown(reason)))
+            }
+            Wrote::Refused(refusal) => {
+                self.conclude(&action_id, Came::refused(&refusal))?;
+                if matches!(refusal.status, 401 | 403) {
+                    self.denied(&refusal).await?;
+                }
+                Ok(Some(Fate::Refused(refusal.to_string())))
+            }
+            Wrote::Unknown { status, reason } => {
+                self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+                Ok(Some(Fate::Unknown(reason)))
+            }
+        }
+    }
+
+    /// R6: suspending an owner hides the folders from everybody who works in them, so they are counted first.
+    async fn shares(&self, planned: &PlannedPerson, now: &Now) -> Result<Option<Skip>, CommandError> {
+        let content = self.count_content(&planned.user_id, now.user.space_used).await?;
+        // R19: whoever leaves is suspended all the same; the summary says what disappears meanwhile.
+        let rule = match self.task.policy {
+            _ if self.is_offboarding() => SharedContent::SuspendAnyway,
+            Some(policy) => policy.shared_content,
+            None => SharedContent::LeaveOut,
+        };
+        Ok(match (rule, content.shared_items) {
+            (SharedContent::SuspendAnyway, _) | (_, Some(0)) => None,
+            (_, None) => Some(Skip::finally(
+                "content_unreadable",
+                "the folders could not be looked into, and others may work in them",
+            )),
+            (rule, Some(shared)) => {
+                let first = match rule {
+                    SharedContent::TransferFirst => ": they move first, by a plan of their own",
+                    _ => "",
+                };
+                Some(Skip::finally(
+                    "owns_shared_content",
+                    format!(
+                        "{shared} items of the root folder are shared, and close for everybody when the owner is suspended{first}"
+                    ),
+                ))
+            }
+        })
+    }
+
+    /// Ends sessions of up to a hundred people by one call; when Box refuses it, one by one.
+    async fn terminate(&self, people: &[PlannedPerson], applied: &mut Applied) -> Result<(), CommandError> {
+        let waiting: Vec<&PlannedPerson> = people
+            .iter()
+            .filter(|planned| {
+                planned.actions.contains(&Action::TerminateSessions)
+                    && self.has_done(planned, Action::Suspend)
+                    && !self.has_done(planned, Action::TerminateSessions)
+            })
+            .collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let refused = self.terminate_at_once(&waiting, applied).await?;
+        // One person whom Box does not know would leave the others signed in.
+        if refused && waiting.len() > 1 {
+            for planned in &waiting {
+                self.terminate_at_once(&[planned], applied).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn terminate_at_once(
+        &self,
+        people: &[&PlannedPerson],
+        applied: &mut Applied,
+    ) -> Result<bool, CommandError> {
+        let mut intents = Vec::with_capacity(people.len());
+        for planned in people {
+            let before = self.with_past(|past| {
+                let ours = past.people.get(&planned.user_id)?.suspension()?;
+                ours.after.clone()
+            });
+            let before = before.unwrap_or_else(|| planned.baseline.clone());
+            let login = before.login.clone().unwrap_or_else(|| planned.login.clone());
+            let action_id = self.intend(planned, &login, Action::TerminateSessions, &before, None)?;
+            intents.push((*planned, login, action_id));
+        }
+        let ids: Vec<&str> = people.iter().map(|planned| planned.user_id.as_str()).collect();
+        let logins: Vec<&str> = intents.iter().map(|(_, login, _)| login.as_str()).collect();
+        let wrote = self.hands.actor.terminate_sessions(&ids, &logins).await?;
+        for (planned, _, action_id) in &intents {
+            let (came, fate) = match &wrote {
+                Wrote::Done(()) => {
+                    (Came { http_status: Some(202), ..Came::new(Outcome::Done) }, Some(Fate::Done))
+                }
+                Wrote::Refused(refusal) => (Came::refused(refusal), Some(Fate::Refused(refusal.to_string()))),
+                Wrote::Unknown { status, reason } => {
+                    (Came::unknown(*status, reason.clone()), Some(Fate::Unknown(reason.clone())))
+                }
+            };
+            self.conclude(action_id, came)?;
+            let goes_on = planned.actions.contains(&Action::Transfer);
+            if let Some(fate) = fate.filter(|fate| *fate != Fate::Done || !goes_on) {
+                applied.set(planned, fate);
+            }
+        }
+        Ok(matches!(wrote, Wrote::Refused(_)))
+    }
+}

@@ -1,0 +1,236 @@
+//! R4, R14: moving everything somebody owns to a receiver: once, and only to one who is there, has room, and stays.
+
+use std::time::Duration;
+
+use boxseat_pipeline::client::{Found, Refusal, RefusalKind, Wrote};
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Action, Outcome};
+use tokio::time::Instant;
+
+use super::super::judge::Judge;
+use super::reread::Looked;
+use super::{Applied, Came, Fate, Run, Skip};
+use crate::error::CommandError;
+
+/// From then on a 200 says no more than that ten minutes are over (API facts 7.4).
+const ANSWERED_TOO_LATE: Duration = Duration::from_secs(9 * 60 + 30);
+
+impl Run<'_> {
+    /// One after the other: a receiver never gets two at once, and each is read again just before.
+    pub(super) async fn transfer_everybody(
+        &self,
+        judge: Option<&Judge<'_>>,
+        applied: &mut Applied,
+    ) -> Result<(), CommandError> {
+        for planned in &self.task.plan.people {
+            let is_ours = planned.actions.contains(&Action::Transfer)
+                && !self.is_done(planned)
+                && !self.has_done(planned, Action::Transfer);
+            if !is_ours {
+                continue;
+            }
+            if self.is_halted() {
+                break;
+            }
+            if let Some(fate) = self.transfer(judge, planned).await? {
+                applied.set(planned, fate);
+            }
+        }
+        Ok(())
+    }
+
+    async fn transfer(
+        &self,
+        judge: Option<&Judge<'_>>,
+        planned: &PlannedPerson,
+    ) -> Result<Option<Fate>, CommandError> {
+        if planned.actions.contains(&Action::Suspend) && !self.has_done(planned, Action::Suspend) {
+            // What could not be suspended is not moved either; the fate says why.
+            return Ok(None);
+        }
+        if let Some(reason) = self.begun_before(planned) {
+            return Ok(Some(Fate::Unknown(reason)));
+        }
+        let now = match self.look(judge, planned).await? {
+            Looked::Same(now) => now,
+            Looked::Left(skip) => return self.skip(planned, skip).map(Some),
+            Looked::Halted => return Ok(None),
+        };
+        let Some(receiver_id) = planned.receiver_user_id.clone() else {
+            return self.skip(planned, Skip::finally("no_receiver", "the plan names no receiver")).map(Some);
+        };
+        if let Some(why) = self.receiver_is_unfit(&receiver_id, now.user.space_used).await? {
+            if self.is_halted() {
+                return Ok(None);
+            }
+            return self.skip(planned, Skip::for_now("receiver_unfit", why)).map(Some);
+        }
+        let before = self.count_content(&planned.user_id, now.user.space_used).await?;
+        if before.owned_items.is_none() || before.space_used_bytes.is_none() {
+            let detail =
+                "what the person owns cannot be read, so nobody could tell later whether it has moved";
+            return self.skip(planned, Skip::for_now("content_unreadable", detail)).map(Some);
+        }
+        let notify = self.task.policy.is_some_and(|policy| policy.notify);
+        let login = now.standing.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &login, Action::Transfer, &now.standing, Some(&receiver_id))?;
+        let asked_at = Instant::now();
+        let wrote = self.hands.actor.transfer(&planned.user_id, &receiver_id, notify).await?;
+        let (came, fate) = match wrote {
+            Wrote::Done(folder) if asked_at.elapsed() < ANSWERED_TOO_LATE => {
+                self.answered();
+                let came = Came {
+                    http_status: Some(200),
+                    destination_folder_id: Some(folder),
+                    ..Came::new(Outcome::Done)
+                };
+                (came, Fate::Done)
+            }
+            Wrote::Done(folder) => {
+                let reason = "Box answered after ten minutes, as it does when it is still at work".to_owned();
+                let came =
+                    Came { destination_folder_id: Some(folder), ..Came::unknown(Some(200), reason.clone()) };
+                (came, Fate::Unknown(reason))
+            }
+            Wrote::Refused(refusal) if refusal.kind == RefusalKind::Locked => {
+                // It waits a night: the same plan asks again.
+                let came = Came { outcome: Outcome::NotDone, ..Came::refused(&refusal) };
+                (came, Fate::Waiting("locked", refusal.to_string()))
+            }
+            Wrote::Refused(refusal) => {
+                self.lost_rights(&refusal).await?;
+                (Came::refused(&refusal), Fate::Refused(refusal.to_string()))
+            }
+            Wrote::Unknown { status, reason } => {
+                (Came::unknown(status, reason.clone()), Fate::Unknown(reason))
+            }
+        };
+        self.conclude(&action_id, came)?;
+        if fate == Fate::Done {
+            // The first of the two readings; the second may come 20 hours later.
+            self.read_moved(&planned.user_id).await?;
+        }
+        Ok(Some(fate))
+    }
+
+    pub(super) async fn lost_rights(&self, refusal: &Refusal) -> Result<(), CommandError> {
+        let is_about_them = matches!(
+            refusal.kind,
+            RefusalKind::Retention
+                | RefusalKind::Privileged
+                | RefusalKind::Policy
+                | RefusalKind::Locked
+                | RefusalKind::Quota
+        );
+        if matches!(refusal.status, 401 | 403) && !is_about_them {
+            self.denied(refusal).await?;
+        }
+        Ok(())
+    }
+
+    /// R14: there is never a second transfer; what the first one did, reads tell.
+    fn begun_before(&self, planned: &PlannedPerson) -> Option<String> {
+        self.with_past(|past| {
+            let transfer = past.people.get(&planned.user_id)?.transfer()?;
+            Some(format!(
+                "a transfer to {} was begun {}; reads will tell whether it is done",
+                transfer.attempt.receiver_user_id.as_deref().unwrap_or("somebody"),
+                transfer.asked_at.format("%F %H:%M UTC")
+            ))
+        })
+    }
+
+    /// R4: why the receiver, read this moment, cannot receive so much.
+    async fn receiver_is_unfit(
+        &self,
+        receiver_id: &str,
+        bytes: Option<i64>,
+    ) -> Result<Option<String>, CommandError> {
+        let (open_plan, busy) = self.with_past(|past| {
+            let source_in = past.open_plan_of(receiver_id).or_else(|| {
+                past.people.get(receiver_id).filter(|p| p.suspension().is_some()).map(|_| "an earlier one")
+            });
+            let busy = past.unfinished().any(|attempt| {
+                attempt.attempt.action == Action::Transfer
+                    && attempt.attempt.receiver_user_id.as_deref() == Some(receiver_id)
+            });
+            (source_in.map(str::to_owned), busy)
+        });
+        if let Some(plan_id) = open_plan {
+            return Ok(Some(format!("the receiver {receiver_id} is to lose the seat by plan {plan_id}")));
+        }
+        if busy {
+            return Ok(Some(format!(
+                "another transfer to {receiver_id} is not known to be done, and there is one at a time"
+            )));
+        }
+        let user = match self.hands.actor.user(receiver_id).await? {
+            Found::Is(user) => user,
+            Found::Gone => return Ok(Some(format!("the receiver {receiver_id} is gone"))),
+            Found::Closed(refusal) => {
+                self.denied(&refusal).await?;
+                return Ok(Some(format!("the receiver {receiver_id} cannot be read: {refusal}")));
+            }
+        };
+        Ok(unfit(&user, &self.task.plan.enterprise_id, bytes)
+            .map(|why| format!("the receiver {} {why}", user.login.as_deref().unwrap_or(receiver_id))))
+    }
+}
+
+/// R4: managed, active, unrestricted, an ordinary user, with room.
+pub(crate) fn unfit(user: &User, enterprise_id: &str, bytes: Option<i64>) -> Option<String> {
+    if user.enterprise.as_ref().and_then(|enterprise| enterprise.id.as_deref()) != Some(enterprise_id) {
+        return Some("is not of this enterprise".to_owned());
+    }
+    if user.is_platform_access_only == Some(true) {
+        return Some("is an app user".to_owned());
+    }
+    if user.role.as_deref() != Some("user") {
+        return Some(format!("has the role {}", user.role.as_deref().unwrap_or("none that is known")));
+    }
+    if user.status.as_deref() != Some("active") {
+        return Some(format!("has the status {}", user.status.as_deref().unwrap_or("none that is known")));
+    }
+    if user.has_unlimited_space() == Some(true) {
+        return None;
+    }
+    let room = user.space_amount.zip(user.space_used).map(|(amount, used)| amount - used);
+    match (room, bytes) {
+        (Some(room), Some(bytes)) if bytes <= room => None,
+        (Some(room), Some(bytes)) => Some(format!("has room for {room} bytes, and {bytes} are to come")),
+        _ => Some("has a quota that is not known".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R4: a receiver beyond doubt, or none.
+    #[test]
+    fn r4_receivers_are_read_again_and_must_be_fit() {
+        let user = |text: &str| -> User {
+            serde_json::from_str(&format!(r#"{{"id":"1","role":"user","status":"active","enterprise":{{"id":"9"}},"space_amount":100,"space_used":40{text}}}"#)).unwrap()
+        };
+        let why = |user: User, bytes| unfit(&user, "9", bytes).unwrap_or_default();
+        assert_eq!(why(user(""), Some(60)), "");
+        assert!(why(user(""), Some(61)).contains("room for 60 bytes"));
+        assert!(why(user(""), None).contains("not known"));
+        let with = |pairs: &[(&str, serde_json::Value)]| {
+            let mut value = serde_json::json!({"id":"1","role":"user","status":"active","enterprise":{"id":"9"},"space_amount":-1,"space_used":40});
+            for (key, new) in pairs {
+                value[*key] = new.clone();
+            }
+            serde_json::from_value::<User>(value).unwrap()
+        };
+        assert_eq!(why(with(&[]), Some(i64::MAX)), "", "unlimited");
+        assert!(why(with(&[("status", "inactive".into())]), Some(0)).contains("inactive"));
+        assert!(
+            why(with(&[("status", "cannot_delete_edit".into())]), Some(0)).contains("cannot_delete_edit")
+        );
+        assert!(why(with(&[("role", "coadmin".into())]), Some(0)).contains("coadmin"));
+        assert!(why(with(&[("enterprise", serde_json::Value::Null)]), Some(0)).contains("enterprise"));
+        assert!(why(with(&[("is_platform_access_only", true.into())]), Some(0)).contains("app user"));
+    }
+}

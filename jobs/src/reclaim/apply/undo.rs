@@ -1,0 +1,182 @@
+//! R18: taking a plan back, as far as that is ours to do.
+//!
+//! A suspension is taken back only while it still holds: the account is inactive, nobody else has edited it since, and the login
+//! is the one we knew. Content stays where it went, and whoever was deleted stays deleted; both are said.
+
+use boxseat_pipeline::client::{Found, Wrote};
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Action, Outcome, Record, Standing};
+
+use super::super::journal::Journal;
+use super::super::past::PastAttempt;
+use super::reread::{reread, standing};
+use super::{Applied, Came, Fate, Hands, Run, Task};
+use crate::error::CommandError;
+
+/// Takes back what a plan of this store did, and closes it.
+///
+/// # Errors
+/// As [`super::apply`].
+pub(crate) async fn undo(
+    task: Task<'_>,
+    hands: Hands<'_>,
+    journal: &mut Journal,
+) -> Result<Applied, CommandError> {
+    let run = Run::begin(task, hands, journal).await?;
+    let mut applied = Applied::default();
+    // Whether somebody else has edited the person is part of the question, so the admin log must answer.
+    if let Err(e) = run.walk_feed().await {
+        applied.stopped = Some(e);
+        return run.end(applied);
+    }
+    for planned in &task.plan.people {
+        if run.is_halted() || !run.keep_feed_fresh().await? {
+            break;
+        }
+        if let Some(fate) = run.undo_one(planned).await? {
+            applied.set(planned, fate);
+        } else {
+            applied.set(planned, Fate::Done);
+        }
+    }
+    let is_settled = applied.people.len() == task.plan.people.len()
+        && !applied.people.values().any(|fate| matches!(fate, Fate::Unknown(_) | Fate::NotAttempted));
+    if is_settled && !run.is_halted() {
+        run.write(Record::PlanClosed {
+            plan_id: task.plan.plan_id.clone(),
+            because: "undone".to_owned(),
+            by: Some(hands.by.clone()),
+        })?;
+        applied.is_closed = true;
+    }
+    run.end(applied)
+}
+
+impl Run<'_> {
+    /// One person; `None` when nothing of it is left.
+    async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
+        let plan_id = &self.task.plan.plan_id;
+        let (ours, stays) = self.with_past(|past| {
+            let Some(person) = past.people.get(&planned.user_id) else { return (None, None) };
+            let ours = person.suspension().filter(|ours| ours.attempt.plan_id == *plan_id).cloned();
+            let done = |action| {
+                person
+                    .by_plan(plan_id)
+                    .rev()
+                    .find(|past| past.attempt.action == action && past.may_have_happened())
+            };
+            let stays = match (done(Action::Delete), done(Action::Transfer)) {
+                (Some(_), _) => Some("the account was deleted, and cannot be brought back".to_owned()),
+                (None, Some(transfer)) => Some(moved(transfer)),
+                (None, None) => None,
+            };
+            (ours, stays)
+        });
+        let fate = match ours {
+            Some(ours) => self.restore(planned, &ours).await?,
+            None => None,
+        };
+        Ok(match (fate, stays) {
+            (Some(fate), _) => Some(fate),
+            (None, Some(stays)) => Some(Fate::Skipped("stays", stays)),
+            (None, None) => None,
+        })
+    }
+
+    async fn restore(
+        &self,
+        planned: &PlannedPerson,
+        ours: &PastAttempt,
+    ) -> Result<Option<Fate>, CommandError> {
+        let left = |word, detail: String| Ok(Some(Fate::Skipped(word, detail)));
+        let now = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await? {
+            Found::Is(now) => {
+                self.answered();
+                now
+            }
+            Found::Gone => return left("gone", "the account is gone".to_owned()),
+            Found::Closed(refusal) => {
+                self.denied(&refusal).await?;
+                return Ok(Some(Fate::Waiting("closed", refusal.to_string())));
+            }
+        };
+        let after = ours.after.clone().unwrap_or_else(|| ours.attempt.before.clone());
+        if now.standing.status.as_deref() != Some("inactive") {
+            self.conclude(
+                &ours.attempt.action_id,
+                Came::new(Outcome::RevertedByOther).because("found active again"),
+            )?;
+            let status = now.standing.status.as_deref().unwrap_or("none");
+            return left(
+                "reverted_by_other",
+                format!("the status is {status}: somebody else has changed it"),
+            );
+        }
+        let login = |standing: &Standing| standing.login.as_deref().map(str::to_lowercase);
+        if login(&now.standing) != login(&after) {
+            return left("login_changed", "the login is another than the one we suspended".to_owned());
+        }
+        if let Some(detail) = self.edited_by_other(planned, ours) {
+            return left("edited_by_other", detail);
+        }
+        let Some(status) = ours.attempt.before.status.clone() else {
+            return left("unknown_status", "the status before was not known".to_owned());
+        };
+        let name = now.standing.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &name, Action::Restore, &now.standing, None)?;
+        match self.hands.actor.set_status(&planned.user_id, &status).await? {
+            Wrote::Done(user) if user.status.as_deref() == Some(status.as_str()) => {
+                let Standing { group_ids, aliases, .. } = now.standing.clone();
+                let after = standing(&user, group_ids, aliases, &self.code_names());
+                let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
+                self.conclude(&action_id, came)?;
+                Ok(None)
+            }
+            Wrote::Done(_) => {
+                let reason = "Box took the change and shows another status".to_owned();
+                self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
+                Ok(Some(Fate::Unknown(reason)))
+            }
+            Wrote::Refused(refusal) => {
+                self.conclude(&action_id, Came::refused(&refusal))?;
+                self.lost_rights(&refusal).await?;
+                Ok(Some(Fate::Refused(refusal.to_string())))
+            }
+            Wrote::Unknown { status, reason } => {
+                self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+                Ok(Some(Fate::Unknown(reason)))
+            }
+        }
+    }
+
+    /// Whether somebody else has edited the account since, by the night or by the admin log behind it.
+    fn edited_by_other(&self, planned: &PlannedPerson, ours: &PastAttempt) -> Option<String> {
+        let is_ours = |actor: Option<&str>| {
+            actor.is_some_and(|actor| {
+                actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
+            })
+        };
+        let known = self.task.ground.person(&planned.user_id).into_iter().flat_map(|person| &person.edits);
+        let of_the_night = known
+            .filter(|edit| edit.at > ours.asked_at && !is_ours(edit.actor_id.as_deref()))
+            .map(|edit| edit.at)
+            .next();
+        let feed = self.feed.lock().expect("no holder panics");
+        let heard = feed
+            .of(&planned.user_id, &planned.login)
+            .filter(|news| matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE"))
+            .find(|news| news.at > ours.asked_at && !is_ours(news.actor_id.as_deref()))
+            .map(|news| news.at);
+        let at = of_the_night.or(heard)?;
+        Some(format!("somebody else edited the account {}, after our suspension", at.format("%F %H:%M UTC")))
+    }
+}
+
+/// Where content went that stays there.
+fn moved(transfer: &PastAttempt) -> String {
+    let receiver = transfer.attempt.receiver_user_id.as_deref().unwrap_or("somebody");
+    match &transfer.destination_folder_id {
+        Some(folder) => format!("the content stays with user {receiver}, in folder {folder}"),
+        None => format!("the content is with user {receiver}, or on its way there"),
+    }
+}

@@ -1,0 +1,154 @@
+//! R15: looking whether content has moved, night after night, until two readings 20 hours apart see nothing.
+//!
+//! It is also what tells about a transfer of which nobody knows what it did: Box has no way to ask after one.
+
+use boxseat_pipeline::client::{Found, Item};
+use boxseat_schemas::reclaim::{Outcome, Record};
+use chrono::TimeDelta;
+
+use super::super::emptiness::{APART, Emptiness, emptiness};
+use super::super::journal::Journal;
+use super::super::past::PastAttempt;
+use super::content::{Content, items};
+use super::{Came, Hands, Run};
+use crate::error::CommandError;
+
+/// A transfer that has moved nothing after so long was never begun: Box answers within ten minutes, and the slowest that were
+/// ever told of took a day.
+const NEVER_BEGUN_AFTER: TimeDelta = TimeDelta::hours(48);
+
+/// Reads everybody again whose content was moved and is not yet proved gone; gives those of whom no reading will prove it.
+///
+/// # Errors
+/// The journal's, and what ends the run.
+pub(crate) async fn verify_transfers(
+    hands: Hands<'_>,
+    journal: &mut Journal,
+) -> Result<Vec<(String, String)>, CommandError> {
+    let now = (hands.clock)();
+    let mut hopeless = Vec::new();
+    let waiting: Vec<PastAttempt> = journal
+        .past()
+        .people
+        .values()
+        .filter(|person| person.deletion().is_none())
+        .filter_map(|person| Some((person, person.transfer()?)))
+        .filter(|(person, transfer)| {
+            let is_due = |proved: Emptiness| match proved {
+                Emptiness::Empty(_) => false,
+                Emptiness::NotYet(at) => at <= now,
+                Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => true,
+            };
+            transfer.is_unfinished() || is_due(emptiness(person, transfer, now))
+        })
+        .map(|(_, transfer)| transfer.clone())
+        .collect();
+    for transfer in waiting {
+        look_at(hands, journal, &transfer).await?;
+        let user_id = &transfer.attempt.user_id;
+        let person = &journal.past().people[user_id];
+        if let Some(Emptiness::Unverifiable(why)) =
+            person.transfer().map(|transfer| emptiness(person, transfer, now))
+        {
+            hopeless.push((transfer.attempt.login.clone(), why));
+        }
+    }
+    Ok(hopeless)
+}
+
+/// One reading of source and destination, and what it says about an outcome nobody knew.
+pub(super) async fn look_at(
+    hands: Hands<'_>,
+    journal: &mut Journal,
+    transfer: &PastAttempt,
+) -> Result<(), CommandError> {
+    let attempt = &transfer.attempt;
+    let Found::Is(user) = hands.actor.user(&attempt.user_id).await? else { return Ok(()) };
+    let content = Content::of(hands.actor, &attempt.user_id, user.space_used).await?;
+    let now = || (hands.clock)();
+    let receiver = attempt.receiver_user_id.as_deref().unwrap_or_default();
+    let mut destination = transfer.destination_folder_id.clone();
+    if destination.is_none() && content.is_empty() {
+        // The answer that would have named it was lost: one folder came into being then that bears the source's name.
+        let root = items(hands.actor, receiver, "0").await?.unwrap_or_default();
+        destination = candidate(&root, transfer, user.name.as_deref());
+    }
+    if let Some(folder) = &destination {
+        let found = items(hands.actor, receiver, folder).await?;
+        journal.append(
+            now(),
+            Record::DestinationRead {
+                plan_id: attempt.plan_id.clone(),
+                user_id: attempt.user_id.clone(),
+                receiver_user_id: receiver.to_owned(),
+                folder_id: folder.clone(),
+                items: found.map(|items| items.len() as u64),
+            },
+        )?;
+    }
+    journal.append(now(), content.record(&attempt.plan_id, &attempt.user_id))?;
+    if !transfer.is_unfinished() {
+        return Ok(());
+    }
+    let before = journal.past().people[&attempt.user_id]
+        .readings
+        .iter()
+        .rev()
+        .find(|reading| reading.at <= transfer.asked_at)
+        .copied();
+    let is_untouched = before.is_some_and(|before| {
+        before.owned_items == content.owned_items && before.space_used_bytes <= content.space_used_bytes
+    });
+    let came = if content.is_empty() {
+        Came { destination_folder_id: destination, ..Came::new(Outcome::Done) }
+            .because("nothing is left at the source")
+    } else if is_untouched && now() - transfer.asked_at >= NEVER_BEGUN_AFTER {
+        Came::new(Outcome::NotDone).because("two days later everything is still at the source")
+    } else if transfer.outcome.is_none() {
+        Came::unknown(None, "the run ended while Box was at it, or before".to_owned())
+    } else {
+        return Ok(());
+    };
+    journal.append(now(), came.record(&attempt.action_id)).map(drop)
+}
+
+/// R15: the folder the content went into, when its id was lost with the answer: the only one that came into being since, and
+/// bears the source's name or login.
+fn candidate(root: &[Item], transfer: &PastAttempt, name: Option<&str>) -> Option<String> {
+    let since = transfer.asked_at - TimeDelta::minutes(5);
+    let mut fitting = root.iter().filter(|item| {
+        item.is_folder
+            && item.created_at.is_some_and(|at| at >= since)
+            && (item.name.contains(&transfer.attempt.login)
+                || name.is_some_and(|name| !name.is_empty() && item.name.contains(name)))
+    });
+    let first = fitting.next()?;
+    fitting.next().is_none().then(|| first.id.clone())
+}
+
+impl Run<'_> {
+    /// The first reading after a transfer that Box said was done.
+    pub(super) async fn read_moved(&self, user_id: &str) -> Result<(), CommandError> {
+        let transfer =
+            self.with_past(|past| past.people.get(user_id).and_then(|person| person.transfer()).cloned());
+        let Some(transfer) = transfer else { return Ok(()) };
+        if let Found::Is(user) = self.hands.actor.user(user_id).await? {
+            if let (Some(folder), Some(receiver)) =
+                (&transfer.destination_folder_id, &transfer.attempt.receiver_user_id)
+            {
+                let found = items(self.hands.actor, receiver, folder).await?;
+                self.write(Record::DestinationRead {
+                    plan_id: transfer.attempt.plan_id.clone(),
+                    user_id: user_id.to_owned(),
+                    receiver_user_id: receiver.clone(),
+                    folder_id: folder.clone(),
+                    items: found.map(|items| items.len() as u64),
+                })?;
+            }
+            self.count_content(user_id, user.space_used).await?;
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(APART.num_hours() == 20, "R15");

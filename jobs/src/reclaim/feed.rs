@@ -1,0 +1,321 @@
+//! R11: what happened since the night, from the live stream and from the history.
+//!
+//! The live stream is walked from where it stood before the night's first listing, so nothing falls between the night and now; the
+//! history is read over the night's own overlap, because events arrive late there and a sign-in from before the night may show
+//! up after it. Both carry the same event ids. A walk that fails, that begins too long ago or that hears nothing where there is
+//! always something, proves nothing: then nobody is touched.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use boxseat_pipeline::client::{BoxReader, EventQuery};
+use boxseat_pipeline::paginate::{Next, StreamWalk, Summary};
+use boxseat_schemas::box_api::{Event, Page, StreamPosition};
+use boxseat_schemas::event_types;
+use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::spool::Request;
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+
+use super::position::StreamMark;
+use crate::error::CommandError;
+
+/// Box forgets positions of its live stream after 14 days, and answers with silence.
+const OLDEST_POSITION: TimeDelta = TimeDelta::days(13);
+/// How long a silence must be to say something.
+const SILENCE: TimeDelta = TimeDelta::hours(24);
+/// Events on a usual day of the week, from which on a day without any is no quiet day.
+const USUAL: u64 = 50;
+/// How far before the night the history is read: events reach it hours late.
+const LATE: TimeDelta = TimeDelta::hours(48);
+/// How far back the history is read again by later walks of one run.
+const AGAIN: TimeDelta = TimeDelta::hours(1);
+/// How old a walk may be (R11).
+pub(crate) const FRESH: TimeDelta = TimeDelta::minutes(5);
+
+/// One thing that happened to, or was done by, somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Its type.
+    pub(crate) event_type: String,
+    /// When it happened.
+    pub(crate) at: DateTime<Utc>,
+    /// Who did it; `None`: unknown.
+    pub(crate) actor_id: Option<String>,
+}
+
+/// What the feed has said so far.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Feed {
+    by_id: BTreeMap<String, Vec<News>>,
+    by_login: HashMap<String, Vec<News>>,
+    known: HashSet<String>,
+    /// Where the next walk goes on; `None` before the first.
+    position: Option<String>,
+    /// How far the last walk reached.
+    pub(crate) read_to: Option<DateTime<Utc>>,
+}
+
+/// What a feed is read by.
+pub(crate) struct FeedBrief<'a> {
+    /// Where the stream stood before the night's first listing.
+    pub(crate) mark: &'a StreamMark,
+    /// The night's now.
+    pub(crate) night_at: DateTime<Utc>,
+    /// Types that tell of use besides LOGIN.
+    pub(crate) activity: &'a [String],
+    /// Events on each UTC day of the four weeks before the night.
+    pub(crate) events_by_day: &'a BTreeMap<NaiveDate, u64>,
+}
+
+impl Feed {
+    /// Reads on, from the night's position at first; gives the entry for the journal.
+    ///
+    /// # Errors
+    /// Exit 3 for whatever leaves a doubt; 75 when Box is down, 130 when asked to stop.
+    pub(crate) async fn walk(
+        &mut self,
+        reader: &BoxReader,
+        brief: &FeedBrief<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Record, CommandError> {
+        let from_at = self.read_to.unwrap_or(brief.mark.asked_at);
+        if now - brief.mark.asked_at > OLDEST_POSITION {
+            return Err(CommandError::refused(format!(
+                "the admin log was last read {} days ago, and Box forgets where after 14",
+                (now - brief.mark.asked_at).num_days()
+            ))
+            .hint("run `boxseat sync`, then plan again"));
+        }
+        let mut types = event_types::all();
+        types.extend(brief.activity.iter().cloned());
+        let heard = self.stream(reader, brief, &types).await?;
+        let since = self.read_to.map_or(brief.night_at - LATE, |read_to| read_to - AGAIN);
+        self.history(reader, &types, since, now).await?;
+        if heard == 0
+            && let Some(day) = suspicious_silence(brief.events_by_day, from_at, now)
+        {
+            return Err(CommandError::refused(format!(
+                "the admin log says nothing since {}, and a usual {} has {USUAL} events or more",
+                from_at.format("%F %H:%M UTC"),
+                day.weekday()
+            ))
+            .hint("a feed that is silent hides sign-ins: see Box's status page, then run `boxseat sync`"));
+        }
+        self.read_to = Some(now);
+        let stream_position = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
+        Ok(Record::FeedRead { stream_position, from_at, to_at: now })
+    }
+
+    /// Whether the last walk is too old to act on.
+    pub(crate) fn is_stale(&self, now: DateTime<Utc>) -> bool {
+        self.read_to.is_none_or(|read_to| now - read_to >= FRESH)
+    }
+
+    /// Everything heard of a person, by id or by login.
+    pub(crate) fn of<'a>(&'a self, user_id: &str, login: &str) -> impl Iterator<Item = &'a News> {
+        let by_login = self.by_login.get(&login.to_lowercase());
+        self.by_id.get(user_id).into_iter().chain(by_login).flatten()
+    }
+
+    async fn stream(
+        &mut self,
+        reader: &BoxReader,
+        brief: &FeedBrief<'_>,
+        types: &[String],
+    ) -> Result<u64, CommandError> {
+        let mut walk = StreamWalk::default();
+        let mut at = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
+        let mut heard = 0;
+        loop {
+            let body = reader.stream(&at, types).await.map_err(failed)?;
+            let (count, next) = self.take(&body, brief.activity).map_err(failed)?;
+            heard += count;
+            let sent = StreamPosition::from(at.as_str());
+            let page = Summary { count, next_stream_position: next, ..Summary::default() };
+            match walk.next(Some(&sent), &page) {
+                Next::Page(next) => at = next.as_str().to_owned(),
+                Next::End => break,
+                Next::Incomplete(reason) => return Err(incomplete(&reason)),
+            }
+        }
+        self.position = Some(at);
+        Ok(heard)
+    }
+
+    async fn history(
+        &mut self,
+        reader: &BoxReader,
+        types: &[String],
+        created_after: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
+        let query = EventQuery { created_after, created_before: now, event_types: types.to_vec() };
+        let mut walk = StreamWalk::default();
+        let mut position: Option<StreamPosition> = None;
+        let activity: Vec<String> = types[event_types::all().len()..].to_vec();
+        loop {
+            let request = Request::Events { slice: 0, login_only: false, position: position.clone() };
+            let answer = reader.ask_and_note(&request, Some(&query)).await.map_err(failed)?;
+            self.take(&answer.body, &activity).map_err(failed)?;
+            match walk.next(position.as_ref(), &answer.summary) {
+                Next::Page(next) => position = Some(next),
+                Next::End => return Ok(()),
+                Next::Incomplete(reason) => return Err(incomplete(&reason)),
+            }
+        }
+    }
+
+    /// Takes a page in; an event that cannot be read could be anybody's.
+    fn take(
+        &mut self,
+        body: &[u8],
+        activity: &[String],
+    ) -> Result<(u64, Option<StreamPosition>), serde_json::Error> {
+        let page = Page::parse(body)?;
+        for raw in &page.entries {
+            let event: Event<'_> = serde_json::from_str(raw.get())?;
+            if !self.known.insert(event.event_id.clone()) {
+                continue;
+            }
+            let source = event.source();
+            let news = News {
+                event_type: event.event_type.clone(),
+                at: event.created_at,
+                actor_id: event.actor_id().map(str::to_owned),
+            };
+            // What somebody does tells of that person, whatever it was done to.
+            let (id, login) = if activity.contains(&event.event_type) {
+                (event.actor_id(), event.created_by.as_ref().and_then(|by| by.login.as_deref()))
+            } else {
+                event.affected_user(&source)
+            };
+            match (id, login) {
+                (Some(id), _) => self.by_id.entry(id.to_owned()).or_default().push(news),
+                (None, Some(login)) => self.by_login.entry(login.to_lowercase()).or_default().push(news),
+                (None, None) => {}
+            }
+        }
+        Ok((page.entries.len() as u64, page.next_stream_position))
+    }
+
+    /// What a test says happened.
+    #[cfg(test)]
+    pub(crate) fn told(user_id: &str, event_type: &str, at: DateTime<Utc>, actor_id: &str) -> Self {
+        let news = News { event_type: event_type.into(), at, actor_id: Some(actor_id.into()) };
+        Self { by_id: BTreeMap::from([(user_id.to_owned(), vec![news])]), ..Self::default() }
+    }
+}
+
+/// What no walk can end in may not be acted on.
+fn failed(error: impl Into<FeedError>) -> CommandError {
+    match error.into() {
+        FeedError::Box(e)
+            if matches!(
+                e.kind(),
+                boxseat_pipeline::ErrorKind::TryLater
+                    | boxseat_pipeline::ErrorKind::Interrupted
+                    | boxseat_pipeline::ErrorKind::Disk
+            ) =>
+        {
+            e.into()
+        }
+        FeedError::Box(e) => CommandError::refused(format!("the admin log cannot be read: {e}"))
+            .hint("nobody is touched while sign-ins cannot be seen; the reading application needs \"Manage enterprise properties\""),
+        FeedError::Json(e) => CommandError::refused("an event of the admin log cannot be understood")
+            .because(e)
+            .hint("nobody is touched while sign-ins cannot be seen"),
+    }
+}
+
+enum FeedError {
+    Box(boxseat_pipeline::Error),
+    Json(serde_json::Error),
+}
+
+impl From<boxseat_pipeline::Error> for FeedError {
+    fn from(e: boxseat_pipeline::Error) -> Self {
+        Self::Box(e)
+    }
+}
+
+impl From<serde_json::Error> for FeedError {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Json(e)
+    }
+}
+
+fn incomplete(reason: &str) -> CommandError {
+    CommandError::refused(format!("the walk through the admin log came to no end: {reason}"))
+        .hint("nobody is touched while sign-ins cannot be seen; start again")
+}
+
+/// A day of the span on which there is always something, if the span is long enough to mean it.
+fn suspicious_silence(
+    events_by_day: &BTreeMap<NaiveDate, u64>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Option<NaiveDate> {
+    if to - from < SILENCE {
+        return None;
+    }
+    let days = from.date_naive().iter_days().take_while(|day| *day <= to.date_naive());
+    days.filter(|day| {
+        let start = day.and_time(chrono::NaiveTime::MIN).and_utc();
+        let heard_of = (start + TimeDelta::days(1)).min(to) - start.max(from);
+        heard_of >= SILENCE / 2
+    })
+    .find(|day| {
+        let mut same: Vec<u64> = (1..=6)
+            .map(|weeks| *day - TimeDelta::weeks(weeks))
+            .filter_map(|before| events_by_day.get(&before).copied())
+            .collect();
+        same.sort_unstable();
+        same.get(same.len() / 2).is_some_and(|median| *median >= USUAL)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// R11: a feed that says nothing for a day, where that weekday is never silent, proves nothing.
+    #[test]
+    fn r11_a_silent_working_day_is_suspicious_and_a_silent_weekend_is_not() {
+        let mut days = BTreeMap::new();
+        for day in at("2026-02-02T00:00:00Z").date_naive().iter_days().take(28) {
+            let is_weekend = day.weekday().number_from_monday() > 5;
+            days.insert(day, if is_weekend { 3 } else { 400 });
+        }
+        // Monday, 2 March 2026, 06:00.
+        let monday = at("2026-03-02T06:00:00Z");
+        let hours = TimeDelta::hours;
+        assert_eq!(suspicious_silence(&days, monday, monday + hours(23)), None, "too short to say");
+        assert_eq!(suspicious_silence(&days, monday, monday + hours(24)), Some(monday.date_naive()));
+        let saturday = at("2026-03-07T06:00:00Z");
+        assert_eq!(suspicious_silence(&days, saturday, saturday + hours(47)), None);
+        let tuesday = suspicious_silence(&days, saturday, saturday + hours(60));
+        assert_eq!(tuesday, Some(at("2026-03-09T00:00:00Z").date_naive()), "Monday had begun long ago");
+    }
+
+    #[test]
+    fn r11_news_finds_its_person_by_id_login_or_actor() {
+        let mut feed = Feed::default();
+        let events = r#"{"next_stream_position":"9","entries":[
+            {"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"type":"user","id":"1","login":"a@b.test"}},
+            {"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"type":"user","id":"1","login":"a@b.test"}},
+            {"event_id":"b","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"login":"C@b.test"}},
+            {"event_id":"c","event_type":"DOWNLOAD","created_at":"2026-03-02T08:00:00Z","created_by":{"id":"5"},"source":{"type":"file","id":"77"}}]}"#;
+        let (count, next) = feed.take(events.as_bytes(), &["DOWNLOAD".to_owned()]).unwrap();
+        assert_eq!((count, next.unwrap().as_str()), (4, "9"));
+        assert_eq!(feed.of("1", "a@b.test").count(), 1, "the same event twice is one");
+        assert_eq!(feed.of("3", "c@B.test").count(), 1);
+        assert_eq!(
+            feed.of("5", "e@b.test").map(|news| news.event_type.as_str()).collect::<Vec<_>>(),
+            ["DOWNLOAD"]
+        );
+        assert!(feed.take(br#"{"entries":[{"event_id":"z"}]}"#, &[]).is_err(), "it could be anybody's");
+    }
+}

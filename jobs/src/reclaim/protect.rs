@@ -1,0 +1,125 @@
+//! R4: whom nothing is ever done to. Entries become ids before anybody is judged, so that a protected person stays protected under
+//! a new login, and an entry that protects nobody is found before it matters.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::ground::{Ground, Person};
+use super::policy::{Code, Protect};
+
+/// Everybody protected, by id, with the entry that does it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Protected {
+    by_id: HashMap<String, String>,
+    /// Each entry with the ids it matches.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One entry of `[protect]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// As it is written, with its key.
+    pub(crate) text: String,
+    /// Whom it matches, sorted.
+    pub(crate) user_ids: Vec<String>,
+}
+
+impl Protected {
+    /// Resolves every entry against everybody the store has ever seen.
+    pub(crate) fn resolve(protect: &Protect, ground: &Ground) -> Self {
+        let addresses = Addresses::of(ground);
+        let mut protected = Self::default();
+        for id in &protect.ids {
+            let found = ground.people.get(id).map(|person| person.user_id.clone());
+            protected.add(format!("id {id}"), found.into_iter().collect());
+        }
+        for login in &protect.logins {
+            protected.add(format!("login {login}"), addresses.who(login));
+        }
+        for group in &protect.groups {
+            let ids = groups_named(ground, group);
+            let is_in = |person: &&Person| person.group_ids.iter().any(|id| ids.contains(&id.as_str()));
+            protected.add(format!("group {group}"), ids_of(ground.people.values().filter(is_in)));
+        }
+        for code in &protect.tracking_codes {
+            let has = |person: &&Person| has_code(person, code);
+            let text = format!("tracking code {}={}", code.name, code.value);
+            protected.add(text, ids_of(ground.people.values().filter(has)));
+        }
+        protected
+    }
+
+    /// The entry that protects somebody.
+    pub(crate) fn entry_for(&self, user_id: &str) -> Option<&str> {
+        self.by_id.get(user_id).map(String::as_str)
+    }
+
+    /// Entries that match nobody.
+    pub(crate) fn idle_entries(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(|entry| entry.user_ids.is_empty()).map(|entry| entry.text.as_str())
+    }
+
+    fn add(&mut self, text: String, user_ids: Vec<String>) {
+        for id in &user_ids {
+            self.by_id.entry(id.clone()).or_insert_with(|| text.clone());
+        }
+        self.entries.push(Entry { text, user_ids });
+    }
+}
+
+/// Who has, or had, an address.
+pub(crate) struct Addresses {
+    by_address: HashMap<String, Vec<String>>,
+    now: BTreeMap<String, Vec<String>>,
+}
+
+impl Addresses {
+    pub(crate) fn of(ground: &Ground) -> Self {
+        let (mut by_address, mut now): (HashMap<String, Vec<String>>, BTreeMap<String, Vec<String>>) =
+            Default::default();
+        for person in ground.people.values() {
+            for address in person.addresses() {
+                let ids = by_address.entry(address).or_default();
+                if ids.last() != Some(&person.user_id) {
+                    ids.push(person.user_id.clone());
+                }
+            }
+            if person.account_status != "deprovisioned" {
+                let login = person.login.iter().map(|login| login.to_lowercase());
+                for address in login.chain(person.aliases.iter().cloned()) {
+                    now.entry(address).or_default().push(person.user_id.clone());
+                }
+            }
+        }
+        Self { by_address, now }
+    }
+
+    /// Everybody who ever had it: who is to be protected is protected under every address.
+    pub(crate) fn who(&self, address: &str) -> Vec<String> {
+        self.by_address.get(&address.to_lowercase()).cloned().unwrap_or_default()
+    }
+
+    /// The one person who has it today, by login or alias, or whose id it is: who is to receive something must be beyond doubt.
+    pub(crate) fn the_one<'a>(&self, id_or_address: &str, ground: &'a Ground) -> Option<&'a Person> {
+        if let Some(person) = ground.people.get(id_or_address) {
+            return Some(person);
+        }
+        match self.now.get(&id_or_address.to_lowercase()).map(Vec::as_slice) {
+            Some([id]) => ground.people.get(id),
+            _ => None,
+        }
+    }
+}
+
+/// Ids of the groups that an entry means: by id, or by name as it is written.
+pub(crate) fn groups_named<'a>(ground: &'a Ground, entry: &str) -> Vec<&'a str> {
+    let is_meant = |(id, name): &(&'a String, &'a String)| *id == entry || *name == entry;
+    ground.groups.iter().filter(is_meant).map(|(id, _)| id.as_str()).collect()
+}
+
+pub(crate) fn has_code(person: &Person, code: &Code) -> bool {
+    person.tracking_codes.iter().any(|(name, value)| *name == code.name && *value == code.value)
+}
+
+fn ids_of<'a>(people: impl Iterator<Item = &'a Person>) -> Vec<String> {
+    people.map(|person| person.user_id.clone()).collect()
+}

@@ -1,0 +1,129 @@
+//! R4: who may receive somebody's content. A transfer cannot be taken back, so the receiver is beyond doubt or there is none.
+
+use std::collections::HashMap;
+
+use super::beside::Beside;
+use super::ground::{Ground, Person};
+use super::judge::No;
+use super::policy::{Policy, Receiver};
+use super::protect::Addresses;
+
+/// How receivers are found.
+pub(crate) struct Receivers<'a> {
+    ground: &'a Ground,
+    rule: Option<&'a Receiver>,
+    addresses: Addresses,
+    /// Of a list: the receiver's entry by the source's id.
+    listed: HashMap<String, String>,
+}
+
+impl<'a> Receivers<'a> {
+    /// Resolves what the policy says of receivers.
+    ///
+    /// # Errors
+    /// One sentence per entry that leads to nobody, and per pair that would receive from each other.
+    pub(crate) fn resolve(policy: &'a Policy, ground: &'a Ground, beside: &Beside) -> (Self, Vec<String>) {
+        let addresses = Addresses::of(ground);
+        let (mut listed, mut wrong) = (HashMap::new(), Vec::new());
+        for (source, receiver) in &beside.receivers {
+            match (addresses.the_one(source, ground), addresses.the_one(receiver, ground)) {
+                (Some(from), Some(to)) if listed.get(&to.user_id) == Some(&from.user_id) => {
+                    wrong.push(format!(
+                        "the list of receivers has {} and {} receive from each other",
+                        from.called(),
+                        to.called()
+                    ));
+                }
+                (Some(from), Some(to)) => {
+                    listed.insert(from.user_id.clone(), to.user_id.clone());
+                }
+                (None, _) => wrong.push(format!(
+                    "the list of receivers names {source}, and the night has nobody, or two, of that name"
+                )),
+                (_, None) => wrong.push(format!(
+                    "the list of receivers names {receiver}, and the night has nobody, or two, of that name"
+                )),
+            }
+        }
+        if let Some(Receiver::Account(account)) = &policy.receiver
+            && addresses.the_one(account, ground).is_none()
+        {
+            wrong.push(format!(
+                "[receiver] account = {account:?} leads to nobody of the night, or to two people"
+            ));
+        }
+        (Self { ground, rule: policy.receiver.as_ref(), addresses, listed }, wrong)
+    }
+
+    /// The account that receives everybody's content, if there is one.
+    pub(crate) fn everybodys(&self) -> Option<&'a Person> {
+        match self.rule? {
+            Receiver::Account(account) => self.addresses.the_one(account, self.ground),
+            _ => None,
+        }
+    }
+
+    /// Who receives a person's content.
+    pub(crate) fn of(&self, source: &Person) -> Result<&'a Person, No> {
+        let none = |detail: String| No::new("R4", "no_receiver", detail);
+        let receiver = match self.rule {
+            None => return Err(none("the policy names no receiver".to_owned())),
+            Some(Receiver::Account(account)) => self.addresses.the_one(account, self.ground),
+            Some(Receiver::File(_)) => match self.listed.get(&source.user_id) {
+                Some(id) => self.ground.person(id),
+                None => return Err(none("the list of receivers does not name the person".to_owned())),
+            },
+            Some(Receiver::ManagerTrackingCode(name)) => {
+                let values: Vec<&str> = source
+                    .tracking_codes
+                    .iter()
+                    .filter(|(code, _)| code == name)
+                    .map(|(_, value)| value.trim())
+                    .collect();
+                match values.as_slice() {
+                    [value] => self.addresses.the_one(value, self.ground),
+                    [] => return Err(none(format!("the person has no tracking code {name}"))),
+                    _ => return Err(none(format!("the person has the tracking code {name} more than once"))),
+                }
+            }
+        };
+        let receiver = receiver.ok_or_else(|| {
+            none("who is named as receiver is nobody of the night, or two people".to_owned())
+        })?;
+        match unfit(receiver, source) {
+            None => Ok(receiver),
+            Some(why) => Err(none(format!("{} cannot receive: {why}", receiver.called()))),
+        }
+    }
+}
+
+/// Why somebody cannot receive a person's content, if there is a reason: managed, active, unrestricted, role `user`, with room.
+pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
+    if receiver.user_id == source.user_id {
+        return Some("it is the same account".to_owned());
+    }
+    if receiver.seat_kind != "managed_user" || !receiver.consumes_seat {
+        return Some(format!("it is no managed user ({})", receiver.seat_kind));
+    }
+    if receiver.listing.as_deref() != Some("listed") {
+        return Some("the last listing did not have it".to_owned());
+    }
+    if receiver.box_status.as_deref() != Some("active") {
+        return Some(format!("its status is {}", receiver.box_status.as_deref().unwrap_or("unknown")));
+    }
+    if receiver.role.as_deref() != Some("user") {
+        return Some(format!("its role is {}", receiver.role.as_deref().unwrap_or("unknown")));
+    }
+    let Some(bytes) = source.space_used_bytes else {
+        return Some("nobody knows how much there is to move".to_owned());
+    };
+    room(receiver).is_none_or(|room| room < bytes).then(|| format!("its quota has no room for {bytes} bytes"))
+}
+
+/// How many bytes still fit; `None`: not known.
+pub(crate) fn room(receiver: &Person) -> Option<i64> {
+    if receiver.has_unlimited_space == Some(true) {
+        return Some(i64::MAX);
+    }
+    Some(receiver.space_amount_bytes? - receiver.space_used_bytes?)
+}

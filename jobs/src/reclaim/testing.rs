@@ -1,0 +1,111 @@
+//! Nights made by hand: somebody whom every rule lets through, to be changed in the one place that a test is about.
+
+use std::path::Path;
+
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::reclaim::plan::PlanNight;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::beside::{Beside, List};
+use super::ground::{Ground, Person};
+use super::past::tests::day;
+use super::policy::Policy;
+
+/// The night of these tests: the hundredth day of [`day`].
+pub(crate) fn night_at() -> DateTime<Utc> {
+    day(100)
+}
+
+/// A person of role `user`, a year here, 120 proven days idle.
+pub(crate) fn idler(user_id: &str) -> Person {
+    Person {
+        user_id: user_id.to_owned(),
+        login: Some(format!("u{user_id}@acme.test")),
+        name: Some(format!("Person {user_id}")),
+        role: Some("user".to_owned()),
+        box_status: Some("active".to_owned()),
+        account_status: "active".to_owned(),
+        listing: Some("listed".to_owned()),
+        seat_kind: "managed_user".to_owned(),
+        consumes_seat: true,
+        seat_state: Some("idle".to_owned()),
+        enterprise_id: Some("42".to_owned()),
+        created_at: Some(day(-400)),
+        first_seen_at: Some(day(-300)),
+        last_activity_at: Some(day(-20)),
+        last_activity_source: Some("LOGIN".to_owned()),
+        proven_idle_days: Some(120),
+        are_groups_known: true,
+        are_aliases_known: true,
+        space_used_bytes: Some(1_000),
+        space_amount_bytes: Some(1_000_000),
+        has_unlimited_space: Some(false),
+        monthly_cost: "35".parse().ok(),
+        currency: Some("EUR".to_owned()),
+        ..Person::default()
+    }
+}
+
+/// The same, suspended.
+pub(crate) fn suspended(user_id: &str) -> Person {
+    Person {
+        box_status: Some("inactive".to_owned()),
+        account_status: "suspended".to_owned(),
+        seat_state: Some("suspended".to_owned()),
+        ..idler(user_id)
+    }
+}
+
+/// The same, at work.
+pub(crate) fn worker(user_id: &str) -> Person {
+    Person {
+        last_activity_at: Some(day(99)),
+        proven_idle_days: Some(1),
+        seat_state: Some("used".to_owned()),
+        ..idler(user_id)
+    }
+}
+
+/// A night with these people, everything watched for 200 days.
+pub(crate) fn ground(people: impl IntoIterator<Item = Person>) -> Ground {
+    let people: std::collections::BTreeMap<String, Person> =
+        people.into_iter().map(|person| (person.user_id.clone(), person)).collect();
+    let watched = (day(-100), night_at());
+    Ground {
+        store_id: Uuid::from_u128(7),
+        enterprise_id: "42".to_owned(),
+        night: PlanNight {
+            run_number: RunNumber(9),
+            snapshot_date: night_at().date_naive(),
+            now_at: night_at(),
+        },
+        first_night_at: Some(day(-300)),
+        login_coverage: Some(watched),
+        activity_coverage: [("DOWNLOAD".to_owned(), watched)].into(),
+        evidence_sources: vec!["LOGIN".to_owned(), "DOWNLOAD".to_owned()],
+        new_user_grace_days: 45,
+        returned_grace_days: 60,
+        seats_assigned: 1_000,
+        seats_purchased: Some(1_100),
+        renewal_date: None,
+        events_by_day: Default::default(),
+        groups: [("g1".to_owned(), "Board".to_owned())].into(),
+        people,
+    }
+}
+
+/// A policy from what stands in its file; who receives is `u9@acme.test` where nothing else is said.
+pub(crate) fn policy(text: &str) -> Policy {
+    Policy::parse("policy.toml", text, Path::new("")).unwrap_or_else(|e| panic!("{:?}", e.lines()))
+}
+
+/// Goes as far as deleting, on the evidence of activity.
+pub(crate) const TO_DELETE: &str = "evidence = \"activity\"\nfurthest_stage = \"delete\"\n\
+    [holds]\nfile = \"holds.csv\"\n[receiver]\naccount = \"u9@acme.test\"\n";
+
+/// Activity is watched, and the list of holds is of today and empty.
+pub(crate) fn beside() -> Beside {
+    let holds = Some(List { rows: Vec::new(), age: TimeDelta::zero() });
+    Beside { holds, activity_events: vec!["DOWNLOAD".to_owned()], ..Beside::default() }
+}

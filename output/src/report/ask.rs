@@ -1,0 +1,406 @@
+//! What can be asked of a report, and whether the night has it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::source::Source;
+use crate::warehouse::literal;
+use crate::{Error, Result};
+
+/// A report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the module that says what it is")]
+pub enum Name {
+    Licences,
+    Idle,
+    Suspended,
+    Reclaimable,
+    Access,
+    Movers,
+    Runs,
+}
+
+impl Name {
+    /// All of them, in the order in which they are read.
+    pub const ALL: [Self; 7] = [
+        Self::Licences,
+        Self::Idle,
+        Self::Suspended,
+        Self::Reclaimable,
+        Self::Access,
+        Self::Movers,
+        Self::Runs,
+    ];
+
+    /// Its name on the command line, and of its files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Licences => "licences",
+            Self::Idle => "idle",
+            Self::Suspended => "suspended",
+            Self::Reclaimable => "reclaimable",
+            Self::Access => "access",
+            Self::Movers => "movers",
+            Self::Runs => "runs",
+        }
+    }
+
+    fn honours(self, filter: Filter) -> bool {
+        match filter {
+            Filter::Days => matches!(self, Self::Idle | Self::Suspended | Self::Reclaimable),
+            Filter::Group | Filter::TrackingCode | Filter::Role => self != Self::Runs,
+            // Whoever is suspended has one status.
+            Filter::Status => !matches!(self, Self::Runs | Self::Suspended),
+            Filter::Since | Filter::Until => matches!(self, Self::Licences | Self::Movers | Self::Runs),
+            Filter::By => self == Self::Licences,
+        }
+    }
+}
+
+/// What a report is asked for. What is `None` is not restricted.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    /// The program's clock, by which a night is old.
+    pub now: DateTime<Utc>,
+    /// At least so many days: proven idle, or suspended.
+    pub days: Option<u32>,
+    /// Members of this group alone, by name or Box id.
+    pub group: Option<String>,
+    /// People with this tracking code alone: name and value; an empty value is a code that is there and says nothing.
+    pub tracking_code: Option<(String, String)>,
+    /// People with this role in the enterprise alone.
+    pub role: Option<String>,
+    /// Accounts with this status alone: active, suspended, deprovisioned or unknown.
+    pub status: Option<String>,
+    /// Nights from this date on; of changes, those seen after its night.
+    pub since: Option<NaiveDate>,
+    /// Nights up to this date.
+    pub until: Option<NaiveDate>,
+    /// What seats are split by: `tracking_code:NAME`, `group` or `role`; a bare word may be a tracking code's name.
+    pub by: Option<String>,
+}
+
+/// What to do with a filter that a report does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// Refuse it.
+    Refuse,
+    /// Leave it out and say so: all reports are asked for, and others have it.
+    LeaveOut,
+}
+
+/// What seats are split by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum By {
+    TrackingCode(String),
+    Group,
+    Role,
+}
+
+/// An [`Ask`] that the night can answer; `report_accounts` and `report_seats` hold whom it is about.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    /// What was asked for, in words.
+    pub(super) filters: Vec<(String, String)>,
+    /// What was asked for and is not for this report.
+    pub(super) left_out: Vec<&'static str>,
+    /// Whether nobody is left out.
+    pub(super) is_everybody: bool,
+    pub(super) days: Option<i64>,
+    pub(super) since: Option<NaiveDate>,
+    pub(super) until: Option<NaiveDate>,
+    pub(super) by: Option<By>,
+}
+
+impl Scope {
+    /// Checks an ask and makes the two views.
+    ///
+    /// # Errors
+    /// `Input` naming what there is instead.
+    pub(super) fn of(source: &Source, name: Name, ask: &Ask, foreign: Foreign) -> Result<Self> {
+        let given = given(ask);
+        let (ours, others): (Vec<Filter>, Vec<Filter>) =
+            given.into_iter().partition(|filter| name.honours(*filter));
+        if let (Foreign::Refuse, Some(filter)) = (foreign, others.first()) {
+            let able: Vec<&str> =
+                Name::ALL.into_iter().filter(|name| name.honours(*filter)).map(Name::word).collect();
+            return Err(Error::Ask {
+                what: format!("report {} has no {}", name.word(), filter.flag()),
+                hint: Some(format!("{} is for: {}", filter.flag(), able.join(", "))),
+            });
+        }
+        let mut scope = Self {
+            filters: Vec::new(),
+            left_out: others.iter().map(|filter| filter.flag()).collect(),
+            is_everybody: true,
+            days: None,
+            since: None,
+            until: None,
+            by: None,
+        };
+        let mut conditions = Vec::new();
+        for filter in ours {
+            scope.add(source, ask, filter, &mut conditions)?;
+        }
+        if let (Some(since), Some(until)) = (scope.since, scope.until)
+            && since > until
+        {
+            return Err(Error::Ask { what: format!("--since {since} is after --until {until}"), hint: None });
+        }
+        scope.is_everybody = conditions.is_empty();
+        conditions.push("TRUE".to_owned());
+        source.run(&format!(
+            "CREATE OR REPLACE TEMP VIEW report_accounts AS SELECT * FROM accounts WHERE {};
+             CREATE OR REPLACE TEMP VIEW report_seats AS SELECT * FROM report_accounts WHERE consumes_seat;",
+            conditions.join(" AND ")
+        ))?;
+        Ok(scope)
+    }
+
+    fn add(
+        &mut self,
+        source: &Source,
+        ask: &Ask,
+        filter: Filter,
+        conditions: &mut Vec<String>,
+    ) -> Result<()> {
+        let mut say = |name: &str, value: String| self.filters.push((name.to_owned(), value));
+        match filter {
+            Filter::Days => {
+                self.days = ask.days.map(i64::from);
+                say("days", ask.days.unwrap_or_default().to_string());
+            }
+            Filter::Group => {
+                let (id, name) = group(source, ask.group.as_deref().unwrap_or_default())?;
+                conditions.push(format!(
+                    "user_id IN (SELECT user_id FROM memberships WHERE group_id = {})",
+                    literal(&id)
+                ));
+                say("group", name);
+            }
+            Filter::TrackingCode => {
+                let (name, value) = ask.tracking_code.clone().unwrap_or_default();
+                let is_it = tracking_code(source, &name, &value)?;
+                conditions.push(format!(
+                    "user_id IN (SELECT user_id FROM account_tracking_codes WHERE name = {} AND {is_it})",
+                    literal(&name)
+                ));
+                say("tracking_code", format!("{name}={value}"));
+            }
+            Filter::Role => {
+                let asked = ask.role.as_deref().unwrap_or_default();
+                let roles = source
+                    .words("SELECT DISTINCT role FROM accounts WHERE role IS NOT NULL ORDER BY role")?;
+                one_of("role", asked, &roles)?;
+                conditions.push(format!("role = {}", literal(asked)));
+                say("role", asked.to_owned());
+            }
+            Filter::Status => {
+                let asked = ask.status.as_deref().unwrap_or_default();
+                if asked == "inactive" {
+                    return Err(Error::Ask {
+                        what: "there is no status inactive".to_owned(),
+                        hint: Some("what Box calls inactive is `suspended` here; for people who do not use their seat: boxseat report idle".to_owned()),
+                    });
+                }
+                one_of("status", asked, &STATUSES.map(str::to_owned))?;
+                conditions.push(format!("account_status = {}", literal(asked)));
+                say("status", asked.to_owned());
+            }
+            Filter::Since => {
+                self.since = ask.since;
+                say("since", ask.since.unwrap_or_default().to_string());
+            }
+            Filter::Until => {
+                self.until = ask.until;
+                say("until", ask.until.unwrap_or_default().to_string());
+            }
+            Filter::By => {
+                let by = by(source, ask.by.as_deref().unwrap_or_default())?;
+                say(
+                    "by",
+                    match &by {
+                        By::TrackingCode(name) => format!("tracking_code:{name}"),
+                        By::Group => "group".to_owned(),
+                        By::Role => "role".to_owned(),
+                    },
+                );
+                self.by = Some(by);
+            }
+        }
+        Ok(())
+    }
+
+    /// The dates that rows over time are restricted to, as a condition on a column of dates.
+    pub(super) fn dates(&self, column: &str, least: Option<NaiveDate>) -> String {
+        let since = self.since.or(least).map(|date| format!("{column} >= DATE '{date}'"));
+        let until = self.until.map(|date| format!("{column} <= DATE '{date}'"));
+        let conditions: Vec<String> = since.into_iter().chain(until).collect();
+        if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    Days,
+    Group,
+    TrackingCode,
+    Role,
+    Status,
+    Since,
+    Until,
+    By,
+}
+
+impl Filter {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Days => "--days",
+            Self::Group => "--group",
+            Self::TrackingCode => "--tracking-code",
+            Self::Role => "--role",
+            Self::Status => "--status",
+            Self::Since => "--since",
+            Self::Until => "--until",
+            Self::By => "--by",
+        }
+    }
+}
+
+fn given(ask: &Ask) -> Vec<Filter> {
+    [
+        (Filter::Days, ask.days.is_some()),
+        (Filter::Group, ask.group.is_some()),
+        (Filter::TrackingCode, ask.tracking_code.is_some()),
+        (Filter::Role, ask.role.is_some()),
+        (Filter::Status, ask.status.is_some()),
+        (Filter::Since, ask.since.is_some()),
+        (Filter::Until, ask.until.is_some()),
+        (Filter::By, ask.by.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(filter, is_given)| is_given.then_some(filter))
+    .collect()
+}
+
+/// Id and name of the group that is meant.
+fn group(source: &Source, asked: &str) -> Result<(String, String)> {
+    let wanted = literal(asked);
+    let found = source.words(&format!(
+        "SELECT group_id FROM groups WHERE group_id = {wanted} OR name = {wanted} ORDER BY group_id = {wanted} DESC, group_id"
+    ))?;
+    let id = match found.as_slice() {
+        [] => {
+            let names =
+                source.words("SELECT DISTINCT name FROM groups WHERE name IS NOT NULL ORDER BY name")?;
+            return Err(nothing("group", asked, &names));
+        }
+        [id] => id.clone(),
+        [id, ..] if id == asked => id.clone(),
+        several => {
+            return Err(Error::Ask {
+                what: format!("{} groups are called {asked:?}", several.len()),
+                hint: Some(format!("name one by its id: {}", several.join(", "))),
+            });
+        }
+    };
+    let of_everybody = format!(
+        "SELECT count(*) FROM groups WHERE group_id = {} AND group_type = 'all_users_group'",
+        literal(&id)
+    );
+    if source.count(&of_everybody)? == Some(1) {
+        return Err(Error::Ask {
+            what: format!("{asked:?} is the group of everybody, whose members are not read"),
+            hint: Some("leave --group out".to_owned()),
+        });
+    }
+    let name = source
+        .words(&format!("SELECT coalesce(name, group_id) FROM groups WHERE group_id = {}", literal(&id)))?;
+    Ok((id, name.into_iter().next().unwrap_or_default()))
+}
+
+/// The condition on the value of a code that exists.
+fn tracking_code(source: &Source, name: &str, value: &str) -> Result<String> {
+    code_name(source, name)?;
+    let code = literal(name);
+    if value.is_empty() {
+        return Ok("\"value\" IS NULL".to_owned());
+    }
+    let values = source.words(&format!(
+        "SELECT DISTINCT \"value\" FROM account_tracking_codes WHERE name = {code} AND \"value\" IS NOT NULL ORDER BY 1"
+    ))?;
+    if values.iter().any(|known| known == value) {
+        Ok(format!("\"value\" = {}", literal(value)))
+    } else {
+        Err(nothing(&format!("tracking code {name}"), value, &values))
+    }
+}
+
+fn code_name(source: &Source, name: &str) -> Result<()> {
+    let names = source
+        .words("SELECT DISTINCT name FROM account_tracking_codes WHERE name IS NOT NULL ORDER BY name")?;
+    if names.iter().any(|known| known == name) { Ok(()) } else { Err(nothing("tracking code", name, &names)) }
+}
+
+fn by(source: &Source, asked: &str) -> Result<By> {
+    match asked.split_once(':') {
+        Some(("tracking_code", name)) => {
+            code_name(source, name)?;
+            return Ok(By::TrackingCode(name.to_owned()));
+        }
+        _ if asked == "group" => return Ok(By::Group),
+        _ if asked == "role" => return Ok(By::Role),
+        _ => {}
+    }
+    code_name(source, asked).map_err(|e| match e {
+        Error::Ask { hint, .. } => Error::Ask {
+            what: format!(
+                "there is no {asked:?} to split by: it can be group, role or the name of a tracking code"
+            ),
+            hint,
+        },
+        other => other,
+    })?;
+    Ok(By::TrackingCode(asked.to_owned()))
+}
+
+fn one_of(what: &str, asked: &str, known: &[String]) -> Result<()> {
+    if known.iter().any(|word| word == asked) { Ok(()) } else { Err(nothing(what, asked, known)) }
+}
+
+/// The error for what does not exist, with what is like it, or all there is when that is little.
+fn nothing(what: &str, asked: &str, known: &[String]) -> Error {
+    const FEW: usize = 8;
+    let lower = asked.to_lowercase();
+    let mut near: Vec<(f64, &str)> = known
+        .iter()
+        .map(|word| {
+            let other = word.to_lowercase();
+            let likeness = strsim::jaro_winkler(&lower, &other);
+            (
+                if other.contains(&lower) && !lower.is_empty() { likeness.max(0.9) } else { likeness },
+                word.as_str(),
+            )
+        })
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .collect();
+    near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let quoted =
+        |words: Vec<&str>| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    let hint = if !near.is_empty() {
+        Some(format!("is it {}?", quoted(near.into_iter().take(3).map(|(_, word)| word).collect())))
+    } else if known.is_empty() {
+        Some(format!("this night has no {what} at all"))
+    } else if known.len() <= FEW {
+        Some(format!("there is {}", quoted(known.iter().map(String::as_str).collect())))
+    } else {
+        Some(format!(
+            "there are {}, such as {}",
+            known.len(),
+            quoted(known.iter().take(3).map(String::as_str).collect())
+        ))
+    };
+    Error::Ask { what: format!("there is no {what} {asked:?}"), hint }
+}
+
+/// The values of `accounts.account_status`.
+const STATUSES: [&str; 4] = ["active", "suspended", "deprovisioned", "unknown"];

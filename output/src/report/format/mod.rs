@@ -1,0 +1,12 @@
+//! Drawing a [`super::Report`]: nothing here computes a figure.
+
+mod csv;
+mod json;
+mod parquet;
+mod rows;
+mod terminal;
+
+pub use csv::csv;
+pub use json::{JSON_SCHEMA_VERSION, json};
+pub use parquet::write_parquet;
+pub use terminal::terminal;

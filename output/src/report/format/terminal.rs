@@ -1,0 +1,287 @@
+//! A report for people at a terminal, as wide as it is and never wider.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::rows::plain;
+use crate::report::model::{Body, Chart, Figure, Level, Report, Section, Table, Value, ValueKind};
+use crate::visible_line;
+
+/// Rows over time beyond this are for the other formats.
+const LAST_NIGHTS: usize = 31;
+/// Text is cut down to this, not further, to keep a column.
+const LEAST_TEXT: usize = 12;
+/// Text is given so much, where it needs it, before any gets more.
+const GOOD_TEXT: usize = 24;
+/// Text longer than this is a sentence.
+const SENTENCE: usize = 40;
+/// With fewer columns a table says too little, and each row becomes a list.
+const LEAST_COLUMNS: usize = 3;
+/// Between columns.
+const GAP: usize = 2;
+
+/// The report in lines of at most `width` columns; under 40 it is drawn for 40.
+///
+/// Text is cut with an ellipsis, numbers never. Columns stand in the order of their worth: those that do not fit are left out
+/// and named below the table. When not even three fit, each row is a list of all its values.
+pub fn terminal(report: &Report, width: usize) -> String {
+    let mut page = Page { text: String::new(), width: width.max(40) };
+    let night = &report.night;
+    page.wrapped("", &format!("{}: {}", report.title, report.question));
+    page.wrapped(
+        "",
+        &format!(
+            "Night of {} (run {}, {} UTC), enterprise {}. Days and weeks are UTC.",
+            night.snapshot_date,
+            night.run_number,
+            night.now_at.format("%F %H:%M"),
+            night.enterprise_id
+        ),
+    );
+    let filters: Vec<String> =
+        report.filters.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    if !filters.is_empty() {
+        page.wrapped("", &format!("Filters: {}", filters.join(", ")));
+    }
+    for notice in &report.notices {
+        let mark = match notice.level {
+            Level::Warning => "Warning: ",
+            Level::Note => "Note: ",
+        };
+        page.wrapped("", &format!("{mark}{}", notice.text));
+    }
+    for section in &report.sections {
+        page.section(section);
+    }
+    page.text
+}
+
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    /// Words in as many lines as they need, each behind `indent`.
+    fn wrapped(&mut self, indent: &str, text: &str) {
+        for line in wrap(text, self.width - indent.len()) {
+            self.line(&format!("{indent}{line}"));
+        }
+    }
+
+    fn section(&mut self, section: &Section) {
+        self.line("");
+        self.wrapped("", &section.title);
+        let rule = "─".repeat(width_of(&visible_line(&section.title)).min(self.width));
+        self.line(&rule);
+        match &section.body {
+            Body::Figures(figures) => self.figures(figures),
+            Body::Table(table) => self.table(table),
+        }
+        if let Some(note) = &section.note {
+            self.wrapped("", note);
+        }
+    }
+
+    /// Name, value and what it means, side by side.
+    fn figures(&mut self, figures: &[Figure]) {
+        let widest = |of: &dyn Fn(&Figure) -> usize| figures.iter().map(of).max().unwrap_or(0);
+        let label = widest(&|figure| width_of(&visible_line(&figure.label))).min(self.width / 3);
+        let value = widest(&|figure| width_of(&shown(&figure.value))).min(self.width / 3);
+        let meaning = self.width - label - value - 2 * GAP;
+        for figure in figures {
+            let labels = wrap(&figure.label, label);
+            let values = match figure.value {
+                Value::Text(ref text) => wrap(text, value),
+                ref number => vec![shown(number)],
+            };
+            let meanings = wrap(&figure.meaning, meaning);
+            for at in 0..labels.len().max(values.len()).max(meanings.len()) {
+                let part = |lines: &[String]| lines.get(at).cloned().unwrap_or_default();
+                let gap = " ".repeat(GAP);
+                let line =
+                    [left(&part(&labels), label), right(&part(&values), value), part(&meanings)].join(&gap);
+                self.line(&line);
+            }
+        }
+    }
+
+    fn table(&mut self, table: &Table) {
+        if table.rows.is_empty() {
+            return self.line("(none)");
+        }
+        // Newest last: what is cut is the beginning.
+        let is_over_time = matches!(table.chart, Some(Chart::Lines { .. })) && is_ascending(table);
+        let cut = if is_over_time { table.rows.len().saturating_sub(LAST_NIGHTS) } else { 0 };
+        let rows = &table.rows[cut..];
+        let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+        let widths = widths(table, &cells, self.width);
+        if widths.len() < LEAST_COLUMNS.min(table.columns.len()) {
+            return self.records(table, &cells);
+        }
+        let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
+            let mut parts = Vec::with_capacity(widths.len());
+            for ((cell, width), column) in cells.zip(&widths).zip(&table.columns) {
+                parts.push(match column.kind {
+                    ValueKind::Text => left(&truncate(cell, *width), *width),
+                    _ => right(&truncate(cell, *width), *width),
+                });
+            }
+            parts.join(&" ".repeat(GAP))
+        };
+        let heading: Vec<String> = table.columns.iter().map(|column| visible_line(&column.label)).collect();
+        self.line(&line(&mut heading.iter().map(String::as_str)));
+        for row in &cells {
+            self.line(&line(&mut row.iter().map(String::as_str)));
+        }
+        if cut > 0 {
+            self.wrapped("", &format!("{cut} earlier rows are left out here; other formats have them."));
+        }
+        let left_out: Vec<&str> = table.columns[widths.len()..].iter().map(|column| column.id).collect();
+        if !left_out.is_empty() {
+            self.wrapped("", &format!("Columns left out for width: {}.", left_out.join(", ")));
+        }
+    }
+
+    /// A list per row.
+    fn records(&mut self, table: &Table, cells: &[Vec<String>]) {
+        let names: Vec<String> = table.columns.iter().map(|column| visible_line(&column.label)).collect();
+        let label = names.iter().map(|name| width_of(name)).max().unwrap_or(0).min(self.width / 2);
+        for (index, row) in cells.iter().enumerate() {
+            if index > 0 {
+                self.line("");
+            }
+            for (name, cell) in names.iter().zip(row) {
+                let name = left(&truncate(name, label), label);
+                let cell = truncate(cell, self.width - label - GAP);
+                self.line(&format!("{name}{}{cell}", " ".repeat(GAP)));
+            }
+        }
+    }
+}
+
+fn is_ascending(table: &Table) -> bool {
+    match (table.rows.first().and_then(|row| row.first()), table.rows.last().and_then(|row| row.first())) {
+        (Some(Value::Date(first)), Some(Value::Date(last))) => first <= last,
+        _ => false,
+    }
+}
+
+/// How wide the leading columns are drawn: as many as fit, text as wide as is left over.
+fn widths(table: &Table, cells: &[Vec<String>], width: usize) -> Vec<usize> {
+    let natural: Vec<usize> = (0..table.columns.len())
+        .map(|place| {
+            let heading = width_of(&visible_line(&table.columns[place].label));
+            cells.iter().map(|row| width_of(&row[place])).max().unwrap_or(0).max(heading)
+        })
+        .collect();
+    let least = |place: usize| match table.columns[place].kind {
+        ValueKind::Text => natural[place].min(LEAST_TEXT),
+        _ => natural[place],
+    };
+    let mut widths: Vec<usize> = Vec::new();
+    let mut taken = 0;
+    for place in 0..table.columns.len() {
+        let wanted = least(place) + if place == 0 { 0 } else { GAP };
+        if taken + wanted > width {
+            break;
+        }
+        taken += wanted;
+        widths.push(least(place));
+    }
+    widen(&mut widths, &natural, width);
+    // A sentence of which only the beginning is there says nothing.
+    while widths.len() > LEAST_COLUMNS
+        && widths.last().is_some_and(|last| *last < SENTENCE && natural[widths.len() - 1] > SENTENCE)
+    {
+        widths.pop();
+        widen(&mut widths, &natural, width);
+    }
+    widths
+}
+
+/// Gives what is left over to text that is cut: to the first columns first, and to long text last.
+fn widen(widths: &mut [usize], natural: &[usize], width: usize) {
+    let mut taken: usize = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+    for most in [GOOD_TEXT, usize::MAX] {
+        for (own, natural) in widths.iter_mut().zip(natural) {
+            let more = (*natural).min(most).saturating_sub(*own).min(width.saturating_sub(taken));
+            *own += more;
+            taken += more;
+        }
+    }
+}
+
+/// A value as people read it. What is not claimed is a dash.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Unknown => "-".to_owned(),
+        Value::Text(text) => visible_line(text),
+        Value::Percent(share) => format!("{share:.1} %"),
+        Value::Money(amount, currency) => {
+            let text = amount.to_string();
+            // Four decimals only where there are any.
+            let text = text.strip_suffix("00").unwrap_or(&text);
+            format!("{text} {}", visible_line(currency))
+        }
+        Value::Time(time) => time.format("%F %H:%M").to_string(),
+        Value::Flag(flag) => (if *flag { "yes" } else { "no" }).to_owned(),
+        other => plain(other),
+    }
+}
+
+fn width_of(text: &str) -> usize {
+    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+}
+
+fn truncate(text: &str, width: usize) -> String {
+    if width_of(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut taken = 0;
+    for grapheme in text.graphemes(true) {
+        taken += grapheme.width();
+        if taken + 1 > width {
+            break;
+        }
+        kept.push_str(grapheme);
+    }
+    kept.push('…');
+    kept
+}
+
+fn left(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(width_of(text))))
+}
+
+fn right(text: &str, width: usize) -> String {
+    format!("{}{text}", " ".repeat(width.saturating_sub(width_of(text))))
+}
+
+/// Lines of whole words; a word that is longer than a line is broken.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in visible_line(text).split(' ') {
+        if !line.is_empty() && width_of(&line) + 1 + width_of(word) > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        for grapheme in word.graphemes(true) {
+            if width_of(&line) + grapheme.width() > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push_str(grapheme);
+        }
+    }
+    lines.push(line);
+    lines
+}

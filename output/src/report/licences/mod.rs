@@ -1,0 +1,65 @@
+//! `licences`: what was bought, what is assigned, what is used, what it costs, and what to do before the renewal.
+
+mod contract;
+mod forecast;
+mod over_time;
+mod seats;
+mod split;
+mod terms;
+
+use super::ask::Scope;
+use super::model::Report;
+use super::source::Source;
+use super::{note, warning};
+use crate::Result;
+use terms::Terms;
+
+pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
+    let terms = Terms::of(source)?;
+    let seats = seats::Seats::of(source)?;
+    let mut notices = Vec::new();
+    let mut sections = vec![seats.section(&terms, scope)];
+    if scope.is_everybody {
+        let nights = over_time::nights_known(source)?;
+        sections.push(contract::section(source, &terms, &seats, &nights)?);
+    } else {
+        notices.push(note(
+            "What was bought, and everything that follows from it, is for the whole enterprise: it is left out with a filter.",
+        ));
+    }
+    if terms.plans.is_empty() {
+        notices.push(note(
+            "Nothing is configured about what was bought: [[licence]] in boxseat.toml gives seats, prices and dates.",
+        ));
+    }
+    let at_least = terms.plans_with_external_seats();
+    if !at_least.is_empty() {
+        notices.push(warning(format!(
+            "Seats are at least so many: on Box's plan {} external collaborators take seats too, and Box lets nobody list them.",
+            at_least.join(" and ")
+        )));
+    }
+    sections.push(seats::states(source)?);
+    if scope.is_everybody && !terms.plans.is_empty() {
+        sections.push(terms.section(source)?);
+    }
+    if let Some(by) = &scope.by {
+        sections.push(split::by(source, by)?);
+    }
+    if scope.is_everybody {
+        sections.push(over_time::nights(source, scope)?);
+    }
+    sections.push(seats::bands(source)?);
+    sections.push(seats::last_logins(source)?);
+    sections.push(over_time::weeks(source, scope)?);
+    sections.push(split::idle_groups(source)?);
+    Ok(Report {
+        name: "licences",
+        title: "Licences".to_owned(),
+        question: "How are our seats used, what do they cost, and how many do we need?".to_owned(),
+        night: source.night().clone(),
+        notices,
+        filters: Vec::new(),
+        sections,
+    })
+}

@@ -1,0 +1,138 @@
+//! Seats night by night, and people who come and go week by week.
+
+use chrono::{Days, NaiveDate};
+
+use crate::Result;
+use crate::report::ask::Scope;
+use crate::report::model::{Body, Chart, Section, Table, ValueKind};
+use crate::report::source::Source;
+use crate::report::{column, section};
+
+/// What a night is remembered by.
+pub(super) struct KnownNight {
+    pub(super) date: NaiveDate,
+    pub(super) assigned: i64,
+    /// People with a seat who joined or returned.
+    pub(super) joined: i64,
+    /// People with a seat who left.
+    pub(super) left: i64,
+}
+
+/// Every night the store knows, up to this one.
+pub(super) fn nights_known(source: &Source) -> Result<Vec<KnownNight>> {
+    let columns = [
+        column("snapshot_date", "", ValueKind::Date),
+        column("seats_assigned", "", ValueKind::Count),
+        column("joined", "", ValueKind::Count),
+        column("left_count", "", ValueKind::Count),
+    ];
+    let rows = source.rows(
+        &columns,
+        &format!(
+            "SELECT usage.snapshot_date, usage.seats_assigned, coalesce(moves.joined, 0) AS joined, coalesce(moves.left_count, 0) AS left_count
+            FROM seat_usage_daily AS usage
+            LEFT JOIN (
+                SELECT
+                    sync_runs.snapshot_date,
+                    count(*) FILTER (WHERE user_changes.change <> 'left') AS joined,
+                    count(*) FILTER (WHERE user_changes.change = 'left') AS left_count
+                FROM {MOVES}
+                GROUP BY sync_runs.snapshot_date
+            ) AS moves ON moves.snapshot_date = usage.snapshot_date
+            ORDER BY usage.snapshot_date"
+        ),
+    )?;
+    let night = |row: Vec<crate::report::Value>| {
+        let mut row = row.into_iter();
+        Some(KnownNight {
+            date: row.next()?.date()?,
+            assigned: row.next()?.whole()?,
+            joined: row.next()?.whole()?,
+            left: row.next()?.whole()?,
+        })
+    };
+    Ok(rows.into_iter().filter_map(night).collect())
+}
+
+/// Assigned against bought, a row a night.
+pub(super) fn nights(source: &Source, scope: &Scope) -> Result<Section> {
+    let columns = vec![
+        column("snapshot_date", "Night", ValueKind::Date),
+        column("seats_purchased", "Bought", ValueKind::Count),
+        column("seats_assigned", "Assigned", ValueKind::Count),
+        column("seats_free", "Free", ValueKind::Count),
+        column("used_count", "Used", ValueKind::Count),
+        column("not_used_count", "Idle", ValueKind::Count),
+        column("suspended_count", "Suspended", ValueKind::Count),
+        column("monthly_waste", "Idle money a month", ValueKind::Money),
+        column("monthly_cost", "Assigned money a month", ValueKind::Money),
+        column("active_30d", "Used in 30 days", ValueKind::Count),
+    ];
+    let rows = source.rows(
+        &columns,
+        &format!(
+            "SELECT *, idle_count + never_since_created_count + no_login_seen_count AS not_used_count
+            FROM seat_usage_daily WHERE {} ORDER BY snapshot_date",
+            scope.dates("snapshot_date", a_year_before(source))
+        ),
+    )?;
+    let note = "As each night was known then, with the thresholds and terms of then; a night that was missed has no row.";
+    let chart = Some(Chart::Lines { x: "snapshot_date", series: vec!["seats_purchased", "seats_assigned"] });
+    let table = Table { columns, rows, chart, names_people: false };
+    Ok(section("nights", "Assigned against bought", Some(note.to_owned()), Body::Table(table)))
+}
+
+/// Joiners and leavers, a row an ISO week.
+pub(super) fn weeks(source: &Source, scope: &Scope) -> Result<Section> {
+    let columns = vec![
+        column("week_date", "Week of", ValueKind::Date),
+        column("joined_count", "Joined", ValueKind::Count),
+        column("left_count", "Left", ValueKind::Count),
+        column("net_count", "Net", ValueKind::Count),
+    ];
+    let dates = scope.dates("snapshot_date", a_year_before(source));
+    let rows = source.rows(
+        &columns,
+        &format!(
+            "WITH nights AS (
+                SELECT CAST(date_trunc('week', snapshot_date) AS DATE) AS week_date FROM seat_usage_daily WHERE {dates}
+            ),
+            moves AS (
+                SELECT
+                    CAST(date_trunc('week', sync_runs.snapshot_date) AS DATE) AS week_date,
+                    count(*) FILTER (WHERE user_changes.change <> 'left') AS joined_count,
+                    count(*) FILTER (WHERE user_changes.change = 'left') AS left_count
+                FROM {MOVES}
+                WHERE {}
+                GROUP BY 1
+            )
+            SELECT
+                weeks.week_date,
+                coalesce(moves.joined_count, 0) AS joined_count,
+                coalesce(moves.left_count, 0) AS left_count,
+                coalesce(moves.joined_count, 0) - coalesce(moves.left_count, 0) AS net_count
+            FROM (
+                SELECT CAST(unnest(generate_series(min(week_date), max(week_date), INTERVAL 7 DAY)) AS DATE) AS week_date FROM nights
+            ) AS weeks
+            LEFT JOIN moves ON moves.week_date = weeks.week_date
+            ORDER BY weeks.week_date",
+            scope.dates("sync_runs.snapshot_date", a_year_before(source))
+        ),
+    )?;
+    let note = "People with a seat who joined or returned, and who left, in the week of the night that saw it; weeks begin on Monday. The store's first night has no joiners.";
+    let chart = Some(Chart::Bars { label: "week_date", series: vec!["joined_count", "left_count"] });
+    let table = Table { columns, rows, chart, names_people: false };
+    Ok(section("weeks", "Joiners and leavers", Some(note.to_owned()), Body::Table(table)))
+}
+
+/// A longer look back is for `--since`.
+fn a_year_before(source: &Source) -> Option<NaiveDate> {
+    source.date().checked_sub_days(Days::new(366))
+}
+
+/// Who came and went of the people in scope whose account takes a seat, or took one, with the run that saw it.
+const MOVES: &str = "user_changes
+    JOIN sync_runs ON sync_runs.run_number = user_changes.run_number
+    JOIN report_accounts ON report_accounts.user_id = user_changes.user_id
+        AND report_accounts.seat_kind IN ('managed_user', 'likely_machine')
+        AND user_changes.change IN ('joined', 'returned', 'left')";

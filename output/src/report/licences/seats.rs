@@ -1,0 +1,319 @@
+//! Tonight's seats: how many, in which state, last used when.
+
+use boxseat_schemas::Money;
+
+use super::terms::{Terms, WASTE};
+use crate::Result;
+use crate::report::ask::Scope;
+use crate::report::model::{Body, Chart, Figure, Section, Table, Value, ValueKind};
+use crate::report::source::Source;
+use crate::report::{column, count, figure, headline, section};
+
+/// What is counted of the seats in scope.
+pub(super) struct Seats {
+    pub(super) assigned: i64,
+    pub(super) used: i64,
+    pub(super) too_new: i64,
+    pub(super) paused: i64,
+    pub(super) unknown: i64,
+    used_30d: Option<i64>,
+    used_60d: Option<i64>,
+    used_90d: Option<i64>,
+    monthly_cost: Value,
+    monthly_waste: Value,
+    monthly_not_judged: Value,
+    reclaimable: Option<i64>,
+    reclaimable_cost: Value,
+}
+
+impl Seats {
+    pub(super) fn of(source: &Source) -> Result<Self> {
+        let columns = [
+            column("assigned", "", ValueKind::Count),
+            column("used", "", ValueKind::Count),
+            column("too_new", "", ValueKind::Count),
+            column("paused", "", ValueKind::Count),
+            column("unknown", "", ValueKind::Count),
+            column("used_30d", "", ValueKind::Count),
+            column("used_60d", "", ValueKind::Count),
+            column("used_90d", "", ValueKind::Count),
+            column("monthly_cost", "", ValueKind::Money),
+            column("monthly_waste", "", ValueKind::Money),
+            column("monthly_not_judged", "", ValueKind::Money),
+        ];
+        let sql = format!(
+            "WITH ground AS (
+                SELECT
+                    epoch_us(now_at) AS now_us,
+                    -- A count over a span that is not covered would be too small.
+                    CASE WHEN epoch_us(to_at) >= epoch_us(now_at) - 172800000000 THEN
+                        (epoch_us(now_at) - epoch_us(from_at)) // 86400000000
+                    END AS covered_days
+                FROM report_settings
+                CROSS JOIN (SELECT max(login_coverage_from) AS from_at, max(login_coverage_to) AS to_at FROM accounts) AS spans
+            ),
+            counted AS (
+                SELECT
+                    count(*) AS assigned,
+                    count(*) FILTER (WHERE seat_state = 'used') AS used,
+                    count(*) FILTER (WHERE seat_state = 'too_new') AS too_new,
+                    count(*) FILTER (WHERE seat_state = 'paused') AS paused,
+                    count(*) FILTER (WHERE seat_state = 'unknown') AS \"unknown\",
+                    count(*) FILTER (WHERE epoch_us(last_activity_at) > now_us - 30 * 86400000000) AS days_30,
+                    count(*) FILTER (WHERE epoch_us(last_activity_at) > now_us - 60 * 86400000000) AS days_60,
+                    count(*) FILTER (WHERE epoch_us(last_activity_at) > now_us - 90 * 86400000000) AS days_90,
+                    CAST(sum(monthly_cost) AS DECIMAL(18, 4)) AS monthly_cost,
+                    CAST(sum(CASE WHEN seat_state IN {WASTE} AND monthly_cost IS NOT NULL THEN monthly_cost WHEN monthly_cost IS NOT NULL THEN 0 END) AS DECIMAL(18, 4)) AS monthly_waste,
+                    CAST(sum(CASE WHEN seat_state IN ('too_new', 'paused', 'unknown') THEN monthly_cost WHEN monthly_cost IS NOT NULL THEN 0 END) AS DECIMAL(18, 4)) AS monthly_not_judged,
+                    max(currency) AS currency
+                FROM report_seats CROSS JOIN ground
+            )
+            SELECT
+                counted.*,
+                CASE WHEN covered_days >= 30 THEN days_30 END AS used_30d,
+                CASE WHEN covered_days >= 60 THEN days_60 END AS used_60d,
+                CASE WHEN covered_days >= 90 THEN days_90 END AS used_90d
+            FROM counted CROSS JOIN ground"
+        );
+        let row = source.row(&columns, &sql)?;
+        let whole = |place: usize| row[place].whole();
+        let (reclaimable, reclaimable_cost) = reclaimable(source)?;
+        Ok(Self {
+            assigned: whole(0).unwrap_or(0),
+            used: whole(1).unwrap_or(0),
+            too_new: whole(2).unwrap_or(0),
+            paused: whole(3).unwrap_or(0),
+            unknown: whole(4).unwrap_or(0),
+            used_30d: whole(5),
+            used_60d: whole(6),
+            used_90d: whole(7),
+            monthly_cost: row[8].clone(),
+            monthly_waste: row[9].clone(),
+            monthly_not_judged: row[10].clone(),
+            reclaimable,
+            reclaimable_cost,
+        })
+    }
+
+    /// The first section.
+    pub(super) fn section(&self, terms: &Terms, scope: &Scope) -> Section {
+        let mut figures = Vec::new();
+        let purchased = terms.purchased();
+        if scope.is_everybody {
+            figures.push(headline(
+                "seats_purchased",
+                "Bought",
+                count(purchased),
+                "Seats bought by the terms in force, all plans together.",
+            ));
+        }
+        let assigned = match terms.plans_with_external_seats().is_empty() {
+            true => headline(
+                "seats_assigned",
+                "Assigned",
+                Value::Count(self.assigned),
+                "Seats taken: managed users that Box lists, suspended ones too.",
+            ),
+            false => headline(
+                "seats_assigned",
+                "Assigned, at least",
+                Value::Count(self.assigned),
+                "Managed users that Box lists, suspended ones too; external collaborators take seats as well and cannot be listed.",
+            ),
+        };
+        figures.push(assigned);
+        if scope.is_everybody {
+            let free = purchased.map(|purchased| purchased - self.assigned);
+            figures.push(headline(
+                "seats_free",
+                "Free",
+                count(free),
+                "Bought less assigned; below 0 when more are taken than were bought.",
+            ));
+        }
+        figures.push(headline(
+            "seats_used",
+            "Used",
+            Value::Count(self.used),
+            "Seats in the state used: see below.",
+        ));
+        for (id, label, value, days) in [
+            ("used_30d", "Used in 30 days", self.used_30d, 30),
+            ("used_60d", "Used in 60 days", self.used_60d, 60),
+            ("used_90d", "Used in 90 days", self.used_90d, 90),
+        ] {
+            figures.push(figure(id, label, count(value), format!("Assigned seats with evidence of use in the last {days} x 24 hours; not claimed where sign-ins are known for less.")));
+        }
+        figures.push(headline(
+            "monthly_waste",
+            "Money idle, a month",
+            self.monthly_waste.clone(),
+            "What seats cost a month that are suspended, idle, never_since_created or no_login_seen.",
+        ));
+        figures.push(figure(
+            "monthly_not_judged",
+            "Money not judged, a month",
+            self.monthly_not_judged.clone(),
+            "What seats cost a month of which nothing is claimed: too_new, paused, unknown.",
+        ));
+        figures.push(figure(
+            "monthly_cost",
+            "Assigned money, a month",
+            self.monthly_cost.clone(),
+            "What all assigned seats cost a month: used, idle and not judged together.",
+        ));
+        figures.push(self.cost_per_used_seat(terms, scope));
+        figures.extend(self.reclaimable_figures());
+        section("seats", "Seats", None, Body::Figures(figures))
+    }
+
+    /// The bill, or without one the cost of assigned seats, over the seats that are used.
+    fn cost_per_used_seat(&self, terms: &Terms, scope: &Scope) -> Figure {
+        let bill = terms.bill().filter(|_| scope.is_everybody);
+        let (cost, meaning) = match bill {
+            Some(bill) => {
+                (Some(bill), "What is bought a month (seats bought x price, plan by plan) / seats used.")
+            }
+            None => (self.monthly_cost.clone().money(), "What assigned seats cost a month / seats used."),
+        };
+        let value = match cost {
+            Some((cost, currency)) if self.used > 0 => {
+                let each = (cost.ten_thousandths() + self.used / 2) / self.used;
+                Value::Money(Money::from_ten_thousandths(each), currency)
+            }
+            _ => Value::Unknown,
+        };
+        headline("cost_per_used_seat", "Cost of a used seat", value, meaning)
+    }
+
+    fn reclaimable_figures(&self) -> Vec<Figure> {
+        let meaning = match self.reclaimable {
+            None => "No policy configured.",
+            Some(_) => "Seats that the reclamation policy would take back tonight.",
+        };
+        let mut figures =
+            vec![headline("seats_reclaimable", "Reclaimable", count(self.reclaimable), meaning)];
+        if self.reclaimable.is_some() {
+            figures.push(figure(
+                "monthly_reclaimable",
+                "Reclaimable money, a month",
+                self.reclaimable_cost.clone(),
+                "What they cost a month; saved only when fewer seats are bought, at the renewal.",
+            ));
+        }
+        figures
+    }
+}
+
+/// How many the policy would take back and what they cost; `None` without a policy.
+fn reclaimable(source: &Source) -> Result<(Option<i64>, Value)> {
+    if !crate::report::reclaimable::has_policy(source)? {
+        return Ok((None, Value::Unknown));
+    }
+    let columns = [column("seats", "", ValueKind::Count), column("monthly_cost", "", ValueKind::Money)];
+    let sql = "SELECT count(*) AS seats, CAST(sum(reclaimable_seats.monthly_cost) AS DECIMAL(18, 4)) AS monthly_cost, max(reclaimable_seats.currency) AS currency
+        FROM reclaimable_seats SEMI JOIN report_seats ON report_seats.user_id = reclaimable_seats.user_id";
+    let mut row = source.row(&columns, sql)?;
+    let cost = row.pop().unwrap_or(Value::Unknown);
+    Ok((row.pop().and_then(|seats| seats.whole()), cost))
+}
+
+/// One line per state; they add up to the seats assigned.
+pub(super) fn states(source: &Source) -> Result<Section> {
+    let columns = vec![
+        column("seat_state", "State", ValueKind::Text),
+        column("seats_count", "Seats", ValueKind::Count),
+        column("seats_percent", "Share", ValueKind::Percent),
+        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("is_waste", "Idle money", ValueKind::Flag),
+        column("meaning", "Meaning", ValueKind::Text),
+    ];
+    let rows = source.rows(
+        &columns,
+        "SELECT
+            states.seat_state,
+            states.meaning,
+            states.is_waste,
+            coalesce(counts.seats_count, 0) AS seats_count,
+            CASE WHEN assigned.seats_count > 0 THEN
+                CAST(round(100.0 * coalesce(counts.seats_count, 0) / assigned.seats_count, 2) AS DOUBLE)
+            END AS seats_percent,
+            CASE WHEN counts.seats_count IS NULL THEN 0 ELSE counts.monthly_cost END AS monthly_cost,
+            coalesce(counts.currency, assigned.currency) AS currency
+        FROM licence_summary AS states
+        CROSS JOIN (SELECT count(*) AS seats_count, max(currency) AS currency FROM report_seats) AS assigned
+        LEFT JOIN (
+            SELECT seat_state, count(*) AS seats_count, CAST(sum(monthly_cost) AS DECIMAL(18, 4)) AS monthly_cost, max(currency) AS currency
+            FROM report_seats GROUP BY seat_state
+        ) AS counts ON counts.seat_state = states.seat_state
+        ORDER BY states.seat_state_order",
+    )?;
+    let total: i64 = rows.iter().filter_map(|row| row[1].whole()).sum();
+    let note = format!("Every assigned seat is in one state, the first that fits: together {total}.");
+    let chart = Some(Chart::Ranking { label: "seat_state", series: "seats_count" });
+    let table = Table { columns, rows, chart, names_people: false };
+    Ok(section("seat_states", "What every seat does", Some(note), Body::Table(table)))
+}
+
+/// Seats by how long they have not been used.
+pub(super) fn bands(source: &Source) -> Result<Section> {
+    let columns = vec![
+        column("inactivity_band", "Days since last use", ValueKind::Text),
+        column("seats_count", "Seats", ValueKind::Count),
+        column("seats_percent", "Share", ValueKind::Percent),
+    ];
+    let rows = source.rows(
+        &columns,
+        "SELECT
+            bands.band AS inactivity_band,
+            count(report_seats.user_id) AS seats_count,
+            CAST(round(100.0 * count(report_seats.user_id) / nullif((SELECT count(*) FROM report_seats), 0), 2) AS DOUBLE) AS seats_percent
+        FROM (
+            VALUES ('0-30', 1), ('31-60', 2), ('61-90', 3), ('91-180', 4), ('over_180', 5), ('too_new', 6),
+                ('never_since_created', 7), ('no_login_seen', 8), ('unknown', 9)
+        ) AS bands (band, place)
+        LEFT JOIN report_seats ON report_seats.inactivity_band = bands.band
+        GROUP BY bands.band, bands.place
+        ORDER BY bands.place",
+    )?;
+    let note = "By the newest evidence of use; suspended seats and people on leave are in it too. unknown: the record does not decide the band.";
+    let chart = Some(Chart::Bars { label: "inactivity_band", series: vec!["seats_count"] });
+    let table = Table { columns, rows, chart, names_people: false };
+    Ok(section(
+        "inactivity_bands",
+        "How long seats have not been used",
+        Some(note.to_owned()),
+        Body::Table(table),
+    ))
+}
+
+/// Seats by the week of their last sign-in.
+pub(super) fn last_logins(source: &Source) -> Result<Section> {
+    let columns = vec![
+        column("days_since_login", "Days since last sign-in", ValueKind::Text),
+        column("from_days", "From", ValueKind::Days),
+        column("seats_count", "Seats", ValueKind::Count),
+    ];
+    let rows = source.rows(
+        &columns,
+        "SELECT
+            CASE
+                WHEN weeks.week = 26 THEN '182 and more'
+                WHEN weeks.week = 27 THEN 'none on record'
+                ELSE concat(weeks.week * 7, '-', weeks.week * 7 + 6)
+            END AS days_since_login,
+            CASE WHEN weeks.week < 27 THEN weeks.week * 7 END AS from_days,
+            count(seats.user_id) AS seats_count
+        FROM generate_series(0, 27) AS weeks (week)
+        LEFT JOIN (
+            SELECT user_id, coalesce(least(days_since_login // 7, 26), 27) AS week FROM report_seats
+        ) AS seats ON seats.week = weeks.week
+        GROUP BY weeks.week
+        ORDER BY weeks.week",
+    )?;
+    let note =
+        "Whole days of 24 hours since the newest LOGIN on record, week by week; none on record is not never.";
+    let chart = Some(Chart::Bars { label: "days_since_login", series: vec!["seats_count"] });
+    let table = Table { columns, rows, chart, names_people: false };
+    Ok(section("last_logins", "When people last signed in", Some(note.to_owned()), Body::Table(table)))
+}

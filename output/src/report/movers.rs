@@ -1,0 +1,149 @@
+//! `movers`: who came, went and changed between two nights.
+
+use chrono::{Days, NaiveDate};
+
+use super::ask::Scope;
+use super::model::{Body, Report, Section, Table, ValueKind};
+use super::source::Source;
+use super::{column, count, headline, note, row_keys, section};
+use crate::{Error, Result};
+
+/// How far back a report looks that was not told.
+const DAYS: u64 = 30;
+
+pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
+    let until = scope.until.unwrap_or(source.date());
+    let since = match scope.since {
+        Some(since) => since,
+        None => until.checked_sub_days(Days::new(DAYS)).unwrap_or(until),
+    };
+    if since > until {
+        return Err(Error::Ask {
+            what: format!("--since {since} is after {until}, the night of this report"),
+            hint: None,
+        });
+    }
+    // Nights after the first, up to and with the last.
+    let period = format!("snapshot_date > DATE '{since}' AND snapshot_date <= DATE '{until}'");
+    let mut figures = Vec::new();
+    for (change, id, label, meaning) in CHANGES {
+        let sql = format!("SELECT count(*) FROM {SEEN} WHERE {period} AND change = '{change}'");
+        figures.push(headline(id, label, count(source.count(&sql)?), meaning));
+    }
+    let unannounced = source.count(&format!(
+        "SELECT count(*) FROM {SEEN} WHERE {period} AND event_at IS NULL AND change IN ({})",
+        words()
+    ))?;
+    figures.push(super::figure(
+        "unannounced",
+        "Without an event",
+        count(unannounced),
+        "Of all these, changes that no event of the admin log announced.",
+    ));
+    let notices = vec![compared(source, since, until)?];
+    Ok(Report {
+        name: "movers",
+        title: "Movers".to_owned(),
+        question: "Who came, went and changed, and when?".to_owned(),
+        night: source.night().clone(),
+        notices,
+        filters: Vec::new(),
+        sections: vec![
+            section("summary", "In short", None, Body::Figures(figures)),
+            changes(source, &period)?,
+        ],
+    })
+}
+
+/// Which nights stand for the two dates.
+fn compared(source: &Source, since: NaiveDate, until: NaiveDate) -> Result<super::Notice> {
+    let night = |sql: String| source.words(&sql).map(|found| found.into_iter().next());
+    let base = night(format!(
+        "SELECT CAST(snapshot_date AS VARCHAR) FROM seat_usage_daily WHERE snapshot_date <= DATE '{since}' ORDER BY snapshot_date DESC LIMIT 1"
+    ))?;
+    let first = night(
+        "SELECT CAST(min(snapshot_date) AS VARCHAR) FROM seat_usage_daily HAVING count(*) > 0".to_owned(),
+    )?;
+    let last = night(format!(
+        "SELECT CAST(snapshot_date AS VARCHAR) FROM seat_usage_daily WHERE snapshot_date <= DATE '{until}' ORDER BY snapshot_date DESC LIMIT 1"
+    ))?;
+    let text = match (base, first, last) {
+        (Some(base), _, Some(last)) => {
+            format!("What the nights after {base} saw, up to and with that of {last}.")
+        }
+        (None, Some(first), Some(last)) => format!(
+            "What was seen up to and with the night of {last}; the store's first night is {first}, and of {since} nothing is known."
+        ),
+        (_, Some(first), None) => {
+            format!("Nothing is known up to {until}: the store's first night is {first}.")
+        }
+        (_, None, _) => "No night is known.".to_owned(),
+    };
+    Ok(note(text))
+}
+
+fn changes(source: &Source, period: &str) -> Result<Section> {
+    let columns = vec![
+        column("snapshot_date", "Night", ValueKind::Date),
+        column("change", "Change", ValueKind::Text),
+        column("login", "Login", ValueKind::Text),
+        column("group_name", "Group", ValueKind::Text),
+        column("old_value", "Before", ValueKind::Text),
+        column("new_value", "After", ValueKind::Text),
+        column("name", "Name", ValueKind::Text),
+        column("event_at", "Happened", ValueKind::Time),
+        column("observed_at", "Seen", ValueKind::Time),
+        column("role", "Role now", ValueKind::Text),
+        column("account_status", "Status now", ValueKind::Text),
+        column("seat_kind", "Kind", ValueKind::Text),
+        column("group_id", "Group id", ValueKind::Text),
+        column("change_id", "Change id", ValueKind::Text),
+        column("user_id", "User id", ValueKind::Text),
+        column("row_key", "Row key", ValueKind::Text),
+    ];
+    let rows = source.rows(
+        &columns,
+        &format!(
+            "SELECT
+                seen.*,
+                CASE WHEN seen.change LIKE '%group%' THEN seen.object_id END AS group_id,
+                CASE WHEN seen.change LIKE '%group%' THEN coalesce(groups.name, seen.object_id) END AS group_name,
+                CAST(NULL AS VARCHAR) AS row_key
+            FROM (SELECT * FROM {SEEN} WHERE {period} AND change IN ({})) AS seen
+            LEFT JOIN groups ON groups.group_id = seen.object_id
+            ORDER BY seen.snapshot_date DESC, seen.change, seen.login, seen.change_id",
+            words()
+        ),
+    )?;
+    let rows = row_keys(rows, &columns);
+    let note = "Newest night first. Before and After: a role, a status; of somebody who left, why the account is gone. A row stays when its change is taken back later.";
+    let table = Table { columns, rows, chart: None, names_people: true };
+    Ok(section("changes", "Changes", Some(note.to_owned()), Body::Table(table)))
+}
+
+/// Changes of the people in scope, with the night that saw each.
+const SEEN: &str = "(SELECT user_changes.*, sync_runs.snapshot_date, people.login, people.name, people.role, people.account_status, people.seat_kind
+    FROM user_changes
+    JOIN sync_runs ON sync_runs.run_number = user_changes.run_number
+    JOIN report_accounts AS people ON people.user_id = user_changes.user_id) AS seen";
+
+fn words() -> String {
+    CHANGES.map(|(change, ..)| format!("'{change}'")).join(", ")
+}
+
+const CHANGES: [(&str, &str, &str, &str); 9] = [
+    ("joined", "joined", "Joined", "People Box had never listed before."),
+    ("returned", "returned", "Returned", "People who had been gone."),
+    ("left", "left_count", "Left", "People Box no longer lists, deleted or moved to another enterprise."),
+    ("suspended", "suspended", "Suspended", "Accounts made inactive in Box."),
+    ("reactivated", "reactivated", "Reactivated", "Suspended accounts made active again."),
+    ("role_changed", "role_changed", "Role changes", "Changes of the role in the enterprise."),
+    ("group_added", "group_added", "Into a group", "Memberships that are new."),
+    ("group_removed", "group_removed", "Out of a group", "Memberships that are gone."),
+    (
+        "role_in_group_changed",
+        "role_in_group_changed",
+        "Role in a group",
+        "Members who became a group's admin, or no longer are.",
+    ),
+];

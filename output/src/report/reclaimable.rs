@@ -1,0 +1,88 @@
+//! `reclaimable`: whose seat the reclamation policy would take back tonight.
+
+use super::ask::Scope;
+use super::model::{Body, Report, Table, Value, ValueKind};
+use super::source::Source;
+use super::{column, headline, note, row_keys, section};
+use crate::Result;
+
+/// Whether the night was judged by a policy: with one, how many it would take back is known, and be it none.
+pub(super) fn has_policy(source: &Source) -> Result<bool> {
+    let judged = source.count(
+        "SELECT (SELECT count(*) FROM reclaim_candidates)
+            + (SELECT count(reclaimable_count) FROM seat_usage_daily JOIN report_settings USING (snapshot_date))",
+    )?;
+    Ok(judged.unwrap_or(0) > 0)
+}
+
+pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
+    let has_policy = has_policy(source)?;
+    let columns = vec![
+        column("login", "Login", ValueKind::Text),
+        column("name", "Name", ValueKind::Text),
+        column("stage", "Stage", ValueKind::Text),
+        column("proven_idle_days", "Idle days", ValueKind::Days),
+        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("seat_state", "State", ValueKind::Text),
+        column("role", "Role", ValueKind::Text),
+        column("last_activity_at", "Last use", ValueKind::Time),
+        column("licence_plan", "Plan", ValueKind::Text),
+        column("space_used_bytes", "Bytes used", ValueKind::Bytes),
+        column("user_id", "User id", ValueKind::Text),
+        column("row_key", "Row key", ValueKind::Text),
+    ];
+    let days =
+        scope.days.map_or_else(|| "TRUE".to_owned(), |days| format!("seats.proven_idle_days >= {days}"));
+    let chosen = format!(
+        "FROM reclaimable_seats AS seats SEMI JOIN report_seats ON report_seats.user_id = seats.user_id WHERE {days}"
+    );
+    let order =
+        "ORDER BY seats.monthly_cost DESC NULLS LAST, seats.proven_idle_days DESC NULLS LAST, seats.user_id";
+    let rows = source
+        .rows(&columns, &format!("SELECT seats.*, CAST(NULL AS VARCHAR) AS row_key {chosen} {order}"))?;
+    let rows = row_keys(rows, &columns);
+    let money = [column("monthly_cost", "", ValueKind::Money)];
+    let cost = source.row(
+        &money,
+        &format!("SELECT CAST(sum(seats.monthly_cost) AS DECIMAL(18, 4)) AS monthly_cost, max(seats.currency) AS currency {chosen}"),
+    )?;
+    let seats = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let (seats, cost) = match has_policy {
+        true => (Value::Count(seats), cost.into_iter().next().unwrap_or(Value::Unknown)),
+        false => (Value::Unknown, Value::Unknown),
+    };
+    let figures = vec![
+        headline(
+            "seats_reclaimable",
+            "Reclaimable seats",
+            seats,
+            "Seats that the policy would take back tonight.",
+        ),
+        headline(
+            "monthly_reclaimable",
+            "Money a month",
+            cost,
+            "What they cost a month; saved only when fewer seats are bought, at the renewal.",
+        ),
+    ];
+    let notices = match has_policy {
+        true => Vec::new(),
+        false => vec![note(
+            "No policy configured: [reclaim] policy in boxseat.toml names the file that says whose seat may be taken back. Without one nobody's is; `boxseat report idle` shows who does not use theirs.",
+        )],
+    };
+    let table = Table { columns, rows, chart: None, names_people: true };
+    Ok(Report {
+        name: "reclaimable",
+        title: "Reclaimable seats".to_owned(),
+        question: "Whose seat would the reclamation policy take back tonight, and what does it save?"
+            .to_owned(),
+        night: source.night().clone(),
+        notices,
+        filters: Vec::new(),
+        sections: vec![
+            section("summary", "In short", None, Body::Figures(figures)),
+            section("people", "Reclaimable seats", None, Body::Table(table)),
+        ],
+    })
+}

@@ -1,0 +1,189 @@
+//! The file that figures are computed from, and its rows as [`Value`]s.
+
+use std::path::Path;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
+};
+use boxseat_schemas::{Money, RunNumber};
+use chrono::{DateTime, NaiveDate};
+use duckdb::Connection;
+
+use super::model::{Column, ReportNight, Value, ValueKind};
+use crate::query::published;
+use crate::warehouse::{Checked, Resources, open_to_read};
+use crate::{Error, Result};
+
+/// A warehouse file, open to be reported on.
+///
+/// Figures read it through two views of this connection, `report_accounts` and `report_seats`: everybody who was asked for, and
+/// those of them who take a seat.
+#[derive(Debug)]
+pub struct Source {
+    connection: Connection,
+    night: ReportNight,
+    idle_after_days: i64,
+}
+
+impl Source {
+    /// The store's published file.
+    ///
+    /// # Errors
+    /// `Input` when nothing is published; `Io` when the file cannot be opened, `Corrupt` when it is not one of ours.
+    pub fn published(store: &Path, resources: &Resources) -> Result<Self> {
+        Self::open(&published(store)?, resources, false)
+    }
+
+    /// A night built aside ([`crate::warehouse::Build::as_of`]); `checked` must outlive what is read from here.
+    ///
+    /// # Errors
+    /// As [`Source::published`].
+    pub fn as_of(checked: &Checked, resources: &Resources) -> Result<Self> {
+        Self::open(checked.path(), resources, true)
+    }
+
+    fn open(file: &Path, resources: &Resources, is_as_of: bool) -> Result<Self> {
+        let connection =
+            open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
+        let corrupt = |reason: String| Error::Corrupt { what: file.display().to_string(), reason };
+        let (enterprise_id, run_number, date, now_us, idle_after_days) = connection
+            .query_row(
+                "SELECT enterprise_id, run_number, CAST(snapshot_date AS VARCHAR), epoch_us(now_at), \
+                 CAST(idle_after_days AS BIGINT) FROM report_settings",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?, row.get(4)?)),
+            )
+            .map_err(|e| corrupt(e.to_string()))?;
+        let night = ReportNight {
+            enterprise_id,
+            snapshot_date: date.parse().map_err(|e| corrupt(format!("snapshot_date {date:?}: {e}")))?,
+            run_number: RunNumber(run_number),
+            now_at: DateTime::from_timestamp_micros(now_us)
+                .ok_or_else(|| corrupt(format!("now_at {now_us} us")))?,
+            is_as_of,
+        };
+        Ok(Self { connection, night, idle_after_days })
+    }
+
+    /// The night of the file.
+    pub fn night(&self) -> &ReportNight {
+        &self.night
+    }
+
+    /// The night's UTC date.
+    pub(super) fn date(&self) -> NaiveDate {
+        self.night.snapshot_date
+    }
+
+    /// The configured threshold of idleness.
+    pub(super) fn idle_after_days(&self) -> i64 {
+        self.idle_after_days
+    }
+
+    /// Runs statements that give no rows.
+    pub(super) fn run(&self, sql: &str) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(Error::duckdb("prepare a report"))
+    }
+
+    /// Rows under `columns`, each found in the answer by its id, in whatever order SQL gives them. Money takes the currency
+    /// of the answer's column `currency`.
+    pub(super) fn rows(&self, columns: &[Column], sql: &str) -> Result<Vec<Vec<Value>>> {
+        let failed = || Error::duckdb("compute a report");
+        let mut statement = self.connection.prepare(sql).map_err(failed())?;
+        statement.execute([]).map_err(failed())?;
+        let mut rows = Vec::new();
+        while let Some(batch) = statement.step().map_err(failed())?.map(RecordBatch::from) {
+            let cells = columns.iter().map(|column| cells(&batch, column)).collect::<Result<Vec<_>>>()?;
+            let mut cells: Vec<_> = cells.into_iter().map(Vec::into_iter).collect();
+            rows.extend((0..batch.num_rows()).map(|_| {
+                cells.iter_mut().map(|column| column.next().unwrap_or(Value::Unknown)).collect::<Vec<_>>()
+            }));
+        }
+        Ok(rows)
+    }
+
+    /// The one row of an answer.
+    pub(super) fn row(&self, columns: &[Column], sql: &str) -> Result<Vec<Value>> {
+        let mut rows = self.rows(columns, sql)?;
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => Ok(row),
+            _ => Err(Error::Bug(format!("not one row: {sql}"))),
+        }
+    }
+
+    /// A single count; NULL is nothing claimed.
+    pub(super) fn count(&self, sql: &str) -> Result<Option<i64>> {
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(Error::duckdb("compute a report"))
+    }
+
+    /// A column of text.
+    pub(super) fn words(&self, sql: &str) -> Result<Vec<String>> {
+        let failed = || Error::duckdb("compute a report");
+        let mut statement = self.connection.prepare(sql).map_err(failed())?;
+        let words = statement.query_map([], |row| row.get(0)).map_err(failed())?;
+        words.collect::<std::result::Result<_, _>>().map_err(failed())
+    }
+}
+
+fn cells(batch: &RecordBatch, column: &Column) -> Result<Vec<Value>> {
+    let array = batch
+        .column_by_name(column.id)
+        .ok_or_else(|| Error::Bug(format!("a report's SQL gives no {}", column.id)))?;
+    let currency = match column.kind {
+        ValueKind::Money => batch.column_by_name("currency").map(|array| array.as_string::<i32>()),
+        _ => None,
+    };
+    let is_null = |row: usize| array.is_null(row);
+    let of = |value: &dyn Fn(usize) -> Option<Value>| -> Vec<Value> {
+        let shown = |row| if is_null(row) { None } else { value(row) };
+        (0..array.len()).map(|row| shown(row).unwrap_or(Value::Unknown)).collect()
+    };
+    let whole = |row: usize| match array.data_type() {
+        DataType::Int32 => Some(i64::from(array.as_primitive::<Int32Type>().value(row))),
+        DataType::Int64 => Some(array.as_primitive::<Int64Type>().value(row)),
+        _ => None,
+    };
+    let cells = match (column.kind, array.data_type()) {
+        (ValueKind::Text, DataType::Utf8) => {
+            let texts = array.as_string::<i32>();
+            of(&|row| Some(Value::Text(texts.value(row).to_owned())))
+        }
+        (ValueKind::Count, DataType::Int32 | DataType::Int64) => of(&|row| whole(row).map(Value::Count)),
+        (ValueKind::Days, DataType::Int32 | DataType::Int64) => of(&|row| whole(row).map(Value::Days)),
+        (ValueKind::Bytes, DataType::Int64) => of(&|row| whole(row).map(Value::Bytes)),
+        (ValueKind::Percent, DataType::Float64) => {
+            let shares = array.as_primitive::<Float64Type>();
+            of(&|row| Some(Value::Percent(shares.value(row))))
+        }
+        (ValueKind::Money, DataType::Decimal128(_, 4)) => {
+            let amounts = array.as_primitive::<Decimal128Type>();
+            let currency =
+                currency.ok_or_else(|| Error::Bug(format!("{} is money and has no currency", column.id)))?;
+            of(&|row| {
+                let amount = i64::try_from(amounts.value(row)).ok()?;
+                let currency = currency.is_valid(row).then(|| currency.value(row).to_owned())?;
+                Some(Value::Money(Money::from_ten_thousandths(amount), currency))
+            })
+        }
+        (ValueKind::Date, DataType::Date32) => {
+            let days = array.as_primitive::<Date32Type>();
+            of(&|row| Date32Type::to_naive_date_opt(days.value(row)).map(Value::Date))
+        }
+        (ValueKind::Time, DataType::Timestamp(TimeUnit::Microsecond, Some(_))) => {
+            let times = array.as_primitive::<TimestampMicrosecondType>();
+            of(&|row| DateTime::from_timestamp_micros(times.value(row)).map(Value::Time))
+        }
+        (ValueKind::Flag, DataType::Boolean) => {
+            let flags = array.as_boolean();
+            of(&|row| Some(Value::Flag(flags.value(row))))
+        }
+        // A column of NULLs alone.
+        (_, DataType::Null) => of(&|_| None),
+        (kind, other) => {
+            return Err(Error::Bug(format!("a report's {} is {other} and not {kind:?}", column.id)));
+        }
+    };
+    Ok(cells)
+}

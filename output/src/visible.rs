@@ -1,0 +1,47 @@
+//! Text from outside, made harmless to look at.
+
+/// Text without anything that moves the cursor, hides or turns other text: control and bidirectional characters are shown as
+/// their code. A line end stays one.
+pub fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match c {
+            '\n' => shown.push(c),
+            c if is_hidden(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => shown.push(c),
+        }
+        shown
+    })
+}
+
+/// As [`visible`], in one line: a line end is shown as `\n`.
+pub fn visible_line(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
+}
+
+/// Control characters, marks that have no width, and everything that turns the direction of text (UAX 9).
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_moves_the_cursor_or_turns_the_line() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\nd");
+        assert_eq!(visible_line("a\r\nb\u{2028}"), "a\\u{d}\\nb\\u{2028}");
+        assert_eq!(visible("Zoë 王\u{301} 👩\u{fe0f}"), "Zoë 王\u{301} 👩\u{fe0f}");
+    }
+}

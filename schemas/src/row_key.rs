@@ -1,0 +1,134 @@
+//! The key of a row that survives a spreadsheet: a letter, the Box id's digits, a check character.
+//!
+//! Spreadsheets turn a long id into a float, sort one column without the others, and people retype cells. A key that begins with
+//! a letter stays text, and its last character catches what typing and scanning get wrong: every single wrong character and
+//! every swap of two neighbours (ISO 7064, MOD 37,36).
+//!
+//! ```
+//! use boxseat_schemas::row_key::{self, Subject};
+//!
+//! let key = row_key::of(Subject::User, "33290876054").unwrap();
+//! assert_eq!(row_key::read(&key), Ok((Subject::User, "33290876054")));
+//! assert!(row_key::read("U33290876045Y").is_err());
+//! ```
+
+/// What a row is about; the key's letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A user: `U`.
+    User,
+    /// A group: `G`.
+    Group,
+}
+
+impl Subject {
+    fn letter(self) -> char {
+        match self {
+            Self::User => 'U',
+            Self::Group => 'G',
+        }
+    }
+}
+
+/// The key of a Box id; `None` for one that is not made of digits, such as `box_support`.
+pub fn of(subject: Subject, id: &str) -> Option<String> {
+    if !is_digits(id) {
+        return None;
+    }
+    let mut key = format!("{}{id}", subject.letter());
+    key.push(check_character(&key)?);
+    Some(key)
+}
+
+/// Subject and Box id of a key; blanks around it and lower case are forgiven, because spreadsheets and people add them.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn read(key: &str) -> Result<(Subject, &str), String> {
+    let trimmed = key.trim();
+    let wrong = |why: &str| format!("{key:?} is no row key: {why}");
+    let subject = match trimmed.chars().next() {
+        Some('U' | 'u') => Subject::User,
+        Some('G' | 'g') => Subject::Group,
+        _ => return Err(wrong("it begins with neither U nor G")),
+    };
+    let (body, check) = match trimmed.char_indices().next_back() {
+        Some((at, check)) if at > 1 => (&trimmed[..at], check),
+        _ => return Err(wrong("it is too short")),
+    };
+    let id = &body[1..];
+    if !is_digits(id) {
+        return Err(wrong("between its first and last character there are digits alone"));
+    }
+    if check_character(&body.to_ascii_uppercase()) != Some(check.to_ascii_uppercase()) {
+        return Err(wrong("its last character does not fit the others, so one of them was changed"));
+    }
+    Ok((subject, id))
+}
+
+fn is_digits(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// ISO 7064 MOD 37,36 of digits and capital letters; `None` when there is anything else.
+fn check_character(text: &str) -> Option<char> {
+    const MODULUS: u32 = 36;
+    let mut product = MODULUS;
+    for character in text.chars() {
+        let sum = (product + character.to_digit(MODULUS)?) % MODULUS;
+        product = (if sum == 0 { MODULUS } else { sum }) * 2 % (MODULUS + 1);
+    }
+    char::from_digit((MODULUS + 1 - product) % MODULUS, MODULUS).map(|c| c.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The standard's own worked example, so that other programs can check our keys.
+    #[test]
+    fn the_check_character_is_that_of_the_standard() {
+        assert_eq!(check_character("A12425GABC1234002"), Some('M'));
+    }
+
+    /// Why: a key that a person mistyped must never name somebody else.
+    #[test]
+    fn no_wrong_character_and_no_swap_of_neighbours_goes_unnoticed() {
+        for id in ["0", "7", "33290876054", "12345678901234567890"] {
+            let key = of(Subject::User, id).unwrap();
+            assert_eq!(read(&key), Ok((Subject::User, id)));
+            assert_eq!(read(&format!(" {} ", key.to_lowercase())), Ok((Subject::User, id)));
+            let letters: Vec<char> = key.chars().collect();
+            for place in 0..letters.len() {
+                for other in ('0'..='9').chain('A'..='Z').filter(|other| *other != letters[place]) {
+                    let mut changed = letters.clone();
+                    changed[place] = other;
+                    let changed: String = changed.into_iter().collect();
+                    assert!(read(&changed).is_err(), "{changed} for {key}");
+                }
+                let mut swapped = letters.clone();
+                if place + 1 < letters.len() && letters[place] != letters[place + 1] {
+                    swapped.swap(place, place + 1);
+                    let swapped: String = swapped.into_iter().collect();
+                    assert!(read(&swapped).is_err(), "{swapped} for {key}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_says_why() {
+        assert_eq!(of(Subject::User, "box_support"), None);
+        assert_eq!(of(Subject::Group, ""), None);
+        for (key, why) in [
+            ("", "neither U nor G"),
+            ("33290876054", "neither U nor G"),
+            ("3.33E+10", "neither U nor G"),
+            ("U", "too short"),
+            ("U1", "too short"),
+            ("U12x4Z", "digits alone"),
+        ] {
+            assert!(read(key).unwrap_err().contains(why), "{key}");
+        }
+    }
+}
