@@ -64,15 +64,18 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Report(args) => commands::report::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),
         Command::Import(args) => commands::import::run(&global, &args, printer),
-        Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
         Command::Schema(args) => commands::schema::run(&args, printer),
         Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
+        Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
+        Command::Offboard(args) => on_runtime(commands::offboard::run(&global, &args, printer)),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }
 
-fn on_runtime(command: impl Future<Output = Result<u8, CommandError>>) -> Result<u8, CommandError> {
+pub(crate) fn on_runtime(
+    command: impl Future<Output = Result<u8, CommandError>>,
+) -> Result<u8, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -21,6 +21,7 @@ mod kills;
 mod nights;
 mod older_store;
 mod plans;
+mod reclaim;
 mod retention;
 mod soak;
 mod support;

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 mod findings;
 pub(crate) mod import;
+pub(crate) mod offboard;
 mod plan;
 pub(crate) mod publish;
 pub(crate) mod query;
