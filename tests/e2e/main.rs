@@ -20,6 +20,8 @@ mod interruption;
 mod kills;
 mod nights;
 mod older_store;
+mod plans;
+mod reclaim;
 mod reports;
 mod retention;
 mod soak;

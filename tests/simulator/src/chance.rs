@@ -44,6 +44,7 @@ pub(crate) enum About {
     SharedFolder,
     MissingRow,
     DriftedField,
+    Idle,
 }
 
 /// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).

@@ -27,6 +27,9 @@ pub struct Config {
     pub logins: Option<u64>,
     /// How many days before `now` events reach back. Box keeps 365.
     pub login_days: u32,
+    /// Share of people, besides those who stop by chance, who stopped coming 100 to 170 days ago: so that even a small
+    /// enterprise has somebody to take a seat from.
+    pub idle_share: f64,
     /// On every n-th stepped day half of all users get an EDIT_USER and a new `modified_at`, as an identity provider
     /// pushing attributes does. `None`: never.
     pub directory_push_every_days: Option<u32>,
@@ -207,6 +210,7 @@ impl Default for Config {
             groups: 50,
             logins: None,
             login_days: 365,
+            idle_share: 0.0,
             directory_push_every_days: None,
             change_scale: 1.0,
             holidays: Vec::new(),

@@ -207,6 +207,9 @@ pub(crate) fn make(config: &Config, slot: usize, ordinal: u64) -> Person {
     person.modified_at =
         now.min(created_at + rng.random_range(0..=(now - created_at).max(1))).max(created_at);
     person.habit = habit(rng);
+    if chance::happens(config.seed, About::Idle, slot as u64, config.idle_share) {
+        person.habit = Habit::Stopped { from_days: 100, to_days: 170 };
+    }
     person.space_used = (rng.random_range(0.0f64..1.0).powi(4) * 80e9) as i64;
     settle(rng, config, &mut person);
     if config.awkward {

@@ -1,0 +1,464 @@
+//! Judges a reclamation by the simulator's record: whatever boxseat was asked, whatever it says of itself.
+//!
+//! The rules are read here a second time and naively, over what was so at the moment of each action. Nothing of boxseat's own
+//! reading of them is used; of its own words only the journal is looked at, and only held against the record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record};
+use boxseat_simulator::{Account, App, Deed, Doer, TrueUser, Truth, Verb};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::intent::Intent;
+
+/// Everything a judgement rests on.
+pub(crate) struct Case<'a> {
+    pub(crate) intent: &'a Intent,
+    /// The record.
+    pub(crate) deeds: &'a [Deed],
+    /// The truth of each night that boxseat has read, without events, in order.
+    pub(crate) nights: &'a [Truth],
+    /// The truth at the end, with events.
+    pub(crate) end: &'a Truth,
+    /// Boxseat's own journal.
+    pub(crate) journal: &'a [Entry],
+}
+
+/// What is wrong, one sentence each; nothing when all is as it must be.
+pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
+    let mut judge = Judge { case, logins: case.logins(), broken: Vec::new() };
+    judge.calls();
+    judge.suspensions();
+    judge.transfers();
+    judge.deletions();
+    judge.restorations();
+    judge.caps();
+    judge.journal();
+    judge.broken
+}
+
+/// Whom `undo` of a plan left suspended though nothing stood in the way: to be asked right after it ended.
+pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
+    let judge = Judge { case, logins: BTreeMap::new(), broken: Vec::new() };
+    let planned = case.attempts().filter(|attempt| attempt.plan_id == plan_id);
+    let suspended =
+        planned.filter(|attempt| attempt.action == Action::Suspend).map(|attempt| &attempt.user_id);
+    let stuck = suspended.filter_map(|user_id| {
+        let ours = judge.our_suspension(user_id, u64::MAX)?;
+        let now = case.end.users.iter().find(|user| user.user_id == *user_id)?;
+        let after = ours.after.as_ref()?;
+        let is_as_left = now.status == "inactive" && now.login.as_deref() == Some(&*after.login);
+        let is_free = is_as_left && judge.edit_by_other(user_id, ours.sequence, u64::MAX).is_none();
+        is_free.then(|| format!("{user_id} is still suspended after the undo of {plan_id}"))
+    });
+    let mut stuck: Vec<String> = stuck.collect();
+    stuck.dedup();
+    stuck
+}
+
+/// By person: when somebody signed in, and when the streams told of it.
+type Logins<'a> = BTreeMap<&'a str, Vec<(DateTime<Utc>, DateTime<Utc>)>>;
+
+struct Judge<'a> {
+    case: &'a Case<'a>,
+    logins: Logins<'a>,
+    broken: Vec<String>,
+}
+
+impl<'a> Case<'a> {
+    fn logins(&self) -> Logins<'a> {
+        let late: BTreeMap<(&str, &str), i64> = self.deeds.iter().filter_map(late_login).collect();
+        let mut logins = Logins::new();
+        for login in &self.end.logins {
+            let hours = late.get(&(login.user_id.as_str(), login.created_at.as_str())).copied().unwrap_or(0);
+            let happened = at(&login.created_at);
+            let told = happened + TimeDelta::hours(hours);
+            logins.entry(&login.user_id).or_default().push((happened, told));
+        }
+        logins
+    }
+
+    fn attempts(&self) -> impl Iterator<Item = &'a Attempt> {
+        self.journal.iter().filter_map(|entry| match &entry.record {
+            Record::Intent(attempt) => Some(attempt),
+            _ => None,
+        })
+    }
+
+    /// Nights read up to a moment.
+    fn nights_until(&self, moment: DateTime<Utc>) -> impl DoubleEndedIterator<Item = &'a Truth> {
+        self.nights.iter().filter(move |night| at(&night.now) <= moment)
+    }
+}
+
+impl<'a> Judge<'a> {
+    fn require(&mut self, deed: &Deed, is_fine: bool, rule: &str) {
+        if !is_fine {
+            let Deed { sequence, at, verb, user_id, .. } = deed;
+            self.broken.push(format!("deed {sequence} at {at}, {verb:?} of {user_id}: {rule}"));
+        }
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &'a Deed> + use<'a> {
+        let is_ours = |deed: &&Deed| is_ours(deed) && deed.verb != Verb::FinishTransfer;
+        self.case.deeds.iter().filter(is_ours)
+    }
+
+    fn applied(&self, verb: Verb) -> impl Iterator<Item = &'a Deed> + use<'a> {
+        self.ours().filter(move |deed| deed.is_applied && deed.verb == verb)
+    }
+
+    /// R1, R13: nothing but the four calls, never by force, and the mail as the policy says.
+    fn calls(&mut self) {
+        for deed in self.ours() {
+            let is_known =
+                matches!(deed.verb, Verb::Edit | Verb::EndSessions | Verb::BeginTransfer | Verb::Delete);
+            self.require(deed, is_known, "R1: boxseat never does that");
+            self.require(deed, deed.force != Some(true), "R1: by force");
+            if matches!(deed.verb, Verb::BeginTransfer | Verb::Delete) {
+                self.require(
+                    deed,
+                    deed.notify == Some(self.case.intent.notify),
+                    "R13: notify is not as the policy says",
+                );
+            }
+            if deed.verb == Verb::Edit {
+                let mut keys = deed.body.as_object().into_iter().flat_map(|body| body.keys());
+                let only_status = keys.all(|key| key == "status" || key == "notify");
+                self.require(deed, only_status, "R1: an edit of something else than the status");
+                let is_fine = !deed.is_applied || deed.suspends() || deed.reactivates() || unchanged(deed);
+                self.require(deed, is_fine, "R1: a status that is neither a suspension nor its undoing");
+            }
+        }
+    }
+
+    fn suspensions(&mut self) {
+        for deed in self.applied(Verb::Edit).filter(|deed| deed.suspends()) {
+            let Some(before) = &deed.before else { continue };
+            self.person(deed, before);
+            self.require(deed, before.status == "active", "R1: the status was not active");
+            self.idle(deed, at(&deed.at));
+            let shared_moved = before.shared_items == 0;
+            let may = self.case.intent.shared_content == "suspend_anyway" || shared_moved;
+            self.require(deed, may, "R6: the person owns shared items");
+            self.young(deed, before);
+        }
+    }
+
+    fn transfers(&mut self) {
+        let mut moved: BTreeSet<&str> = BTreeSet::new();
+        for deed in self.applied(Verb::BeginTransfer) {
+            self.require(deed, moved.insert(&deed.user_id), "R14: a second transfer of one person");
+            let Some(before) = &deed.before else { continue };
+            self.person(deed, before);
+            let is_first = self.case.intent.shared_content == "transfer_first" && before.status == "active";
+            if is_first {
+                self.idle(deed, at(&deed.at));
+                self.young(deed, before);
+            } else {
+                self.later_stage(deed, before, self.case.intent.transfer_after_days);
+            }
+            self.receiver(deed);
+        }
+    }
+
+    fn receiver(&mut self, deed: &Deed) {
+        let Some(receiver) = &deed.receiver_before else {
+            return self.require(deed, false, "R4: nobody receives");
+        };
+        let is_fit = receiver.is_managed
+            && receiver.status == "active"
+            && receiver.role == "user"
+            && !receiver.is_platform_access_only;
+        self.require(deed, is_fit, "R4: the receiver is not fit to receive");
+        let bytes = deed.before.as_ref().map_or(0, |before| before.owned_bytes);
+        let has_room = receiver.space_amount_bytes.is_none_or(|room| receiver.owned_bytes + bytes <= room);
+        self.require(deed, has_room, "R4: the receiver has no room");
+        let named = self.case.intent.receiver.as_deref();
+        self.require(
+            deed,
+            named.is_none() || named == Some(&*receiver.user_id),
+            "R4: another receiver than the policy's",
+        );
+        let gone = self.ours().filter(|other| other.sequence < deed.sequence && other.is_applied);
+        let is_source = gone.into_iter().any(|other| other.user_id == receiver.user_id && other.suspends());
+        self.require(deed, !is_source, "R4: the receiver was itself reclaimed");
+    }
+
+    fn deletions(&mut self) {
+        for deed in self.applied(Verb::Delete) {
+            let Some(before) = &deed.before else { continue };
+            let is_empty = (deed.lost_items, deed.lost_bytes) == (0, 0) && !before.is_moving;
+            self.require(
+                deed,
+                is_empty,
+                &format!("R15: {} items and {} bytes were lost", deed.lost_items, deed.lost_bytes),
+            );
+            self.person(deed, before);
+            self.later_stage(deed, before, self.case.intent.delete_after_days);
+            self.read_empty_twice(deed);
+        }
+    }
+
+    /// R15, by the journal: nothing was seen in at least two readings, the first and the last of them 20 hours apart.
+    fn read_empty_twice(&mut self, deed: &Deed) {
+        let begun = self.applied(Verb::BeginTransfer).find(|other| other.user_id == deed.user_id);
+        let since = begun.map(|deed| at(&deed.at));
+        // The simulated time stands still while a command runs, and the command's clock goes on.
+        let until = at(&deed.at) + TimeDelta::hours(1);
+        self.require(deed, since.is_some(), "R15: deleted without a transfer");
+        let readings = self.case.journal.iter().filter_map(|entry| match &entry.record {
+            Record::ContentRead { user_id, owned_items, space_used_bytes, .. }
+                if *user_id == deed.user_id && Some(entry.at) >= since && entry.at <= until =>
+            {
+                Some((entry.at, (*owned_items, *space_used_bytes) == (Some(0), Some(0))))
+            }
+            _ => None,
+        });
+        let readings: Vec<_> = readings.collect();
+        let empty = readings.iter().rev().take_while(|(_, is_empty)| *is_empty).map(|(at, _)| *at);
+        let (last, first) = (empty.clone().next(), empty.last());
+        let apart = last.zip(first).map_or(TimeDelta::zero(), |(last, first)| last - first);
+        self.require(deed, apart >= TimeDelta::hours(20), "R15: not seen empty twice, 20 hours apart");
+    }
+
+    /// R1, R3, R4, R5: people whom nothing is done to at any stage.
+    fn person(&mut self, deed: &Deed, before: &Account) {
+        let (case, intent) = (self.case, self.case.intent);
+        let moment = at(&deed.at);
+        self.require(deed, before.is_managed && before.role == "user", "R1: not a managed user of role user");
+        let is_program = before.is_platform_access_only || before.login.ends_with("@boxdevedition.com");
+        self.require(deed, !is_program, "R1: a program");
+        self.require(deed, !intent.held.contains(&before.user_id), "R3: under legal hold");
+        self.require(deed, !intent.protected_ids.contains(&before.user_id), "R4: protected by id");
+        let now = before.aliases.iter().chain([&before.login]).map(|address| address.to_lowercase());
+        let earlier = case.nights_until(moment).flat_map(|night| addresses(night, &before.user_id));
+        let is_named = now.chain(earlier).any(|address| intent.protected_logins.contains(&address));
+        self.require(deed, !is_named, "R4: protected by an address, present or former");
+        let night = case.nights_until(moment).next_back();
+        let then = night.into_iter().flat_map(|night| &night.memberships);
+        let then = then.filter(|membership| membership.user_id == before.user_id);
+        let mut groups = then.map(|membership| &membership.group_id).chain(&before.group_ids);
+        self.require(
+            deed,
+            !groups.any(|id| intent.protected_groups.contains(id)),
+            "R4: protected by a group",
+        );
+        let date = moment.date_naive().to_string();
+        let on_leave = intent
+            .leaves
+            .iter()
+            .any(|(id, from, to)| *id == before.user_id && *from <= date && (to.is_empty() || *to >= date));
+        self.require(deed, !on_leave, "R5: on leave");
+        let received = self.applied(Verb::BeginTransfer).any(|other| {
+            other.sequence < deed.sequence
+                && other.receiver_user_id.as_ref() == Some(&before.user_id)
+                && moment - at(&other.at) < TimeDelta::days(365)
+        });
+        self.require(deed, !received, "R4: received content within a year");
+    }
+
+    /// R5: new, or back, by what the nights saw.
+    fn young(&mut self, deed: &Deed, before: &Account) {
+        let (case, moment) = (self.case, at(&deed.at));
+        let grace = TimeDelta::days(case.intent.new_user_grace_days);
+        self.require(deed, moment - at(&before.created_at) >= grace, "R5: new");
+        let seen = case.nights_until(moment).map(|night| (at(&night.now), user(night, &before.user_id)));
+        let seen: Vec<_> = seen.collect();
+        let is_back = |pair: &&[(DateTime<Utc>, Option<&TrueUser>)]| {
+            let [(_, was), (_, is)] = pair else { return false };
+            let was_away = was.is_none_or(|user| user.status == "inactive");
+            was_away && is.is_some_and(|user| user.status != "inactive")
+        };
+        let back = seen.windows(2).filter(is_back).map(|pair| pair[1].0).max();
+        let grace = TimeDelta::days(case.intent.returned_grace_days);
+        // By days before the last night, as an account's age is counted.
+        let last = seen.last().map_or(moment, |(at, _)| *at);
+        self.require(
+            deed,
+            back.is_none_or(|back| last - back >= grace),
+            "R5: new to the store, back, or reactivated",
+        );
+    }
+
+    /// R2, R11: nobody who was told to have signed in.
+    fn idle(&mut self, deed: &Deed, moment: DateTime<Utc>) {
+        let threshold = moment - TimeDelta::days(self.case.intent.suspend_after_idle_days);
+        let newest = self.told_login(&deed.user_id, moment);
+        self.require(deed, newest.is_none_or(|login| login < threshold), "R2: signed in lately");
+    }
+
+    /// The newest login that any stream had told of at a moment.
+    fn told_login(&self, user_id: &str, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let all = self.logins.get(user_id).into_iter().flatten();
+        all.filter(|(_, told)| *told <= moment).map(|(happened, _)| *happened).max()
+    }
+
+    /// R3, R8, R11, R12: the suspension is ours and stands, nobody else edited the person, who did not sign in again.
+    fn later_stage(&mut self, deed: &Deed, before: &Account, after_days: i64) {
+        let ours = self.our_suspension(&deed.user_id, deed.sequence);
+        self.require(deed, before.status == "inactive" && ours.is_some(), "R3: not suspended by boxseat");
+        let Some((ours, after)) = ours.and_then(|ours| Some((ours, ours.after.as_ref()?))) else { return };
+        let waited = at(&deed.at) - at(&ours.at);
+        self.require(deed, waited >= TimeDelta::days(after_days), "R8: too soon after the suspension");
+        let edit = self.edit_by_other(&deed.user_id, ours.sequence, deed.sequence);
+        self.require(deed, edit.is_none(), "R3: edited by somebody else since the suspension");
+        let sorted = |account: &Account| account.group_ids.iter().cloned().collect::<BTreeSet<_>>();
+        let is_same =
+            (&before.login, &before.role, sorted(before)) == (&after.login, &after.role, sorted(after));
+        self.require(deed, is_same, "R12: not as the suspension left the person");
+        let threshold = at(&ours.at) - TimeDelta::days(self.case.intent.suspend_after_idle_days);
+        let newest = self.told_login(&deed.user_id, at(&deed.at));
+        self.require(
+            deed,
+            newest.is_none_or(|login| login < threshold),
+            "R11: a login came to light after the suspension",
+        );
+    }
+
+    /// The last change of somebody's status up to a deed, if it is a suspension by boxseat.
+    fn our_suspension(&self, user_id: &str, until: u64) -> Option<&'a Deed> {
+        let is_change = |deed: &&Deed| {
+            let status = |account: &Option<Account>| account.as_ref().map(|account| account.status.clone());
+            deed.user_id == user_id
+                && deed.sequence < until
+                && deed.is_applied
+                && status(&deed.before) != status(&deed.after)
+        };
+        let last = self.case.deeds.iter().rfind(is_change)?;
+        (is_ours(last) && last.suspends()).then_some(last)
+    }
+
+    /// An edit that the admin log tells of, by anybody but boxseat, between two deeds.
+    fn edit_by_other(&self, user_id: &str, from: u64, until: u64) -> Option<&'a Deed> {
+        self.case.deeds.iter().find(|deed| {
+            deed.user_id == user_id
+                && (from + 1..until).contains(&deed.sequence)
+                && deed.is_applied
+                && !is_ours(deed)
+                && is_announced_edit(deed)
+        })
+    }
+
+    /// R18: back to exactly the status from before, of people who are as boxseat left them.
+    fn restorations(&mut self) {
+        for deed in self.applied(Verb::Edit).filter(|deed| deed.reactivates()) {
+            let ours = self.our_suspension(&deed.user_id, deed.sequence);
+            self.require(deed, ours.is_some(), "R18: reactivated somebody whom boxseat had not suspended");
+            let Some(ours) = ours else { continue };
+            let edit = self.edit_by_other(&deed.user_id, ours.sequence, deed.sequence);
+            self.require(deed, edit.is_none(), "R18: somebody else has edited the person since");
+            let (Some(was), Some(is), Some(left), Some(found)) =
+                (&ours.before, &deed.after, &ours.after, &deed.before)
+            else {
+                continue;
+            };
+            self.require(deed, was.status == is.status, "R18: another status than before the suspension");
+            self.require(deed, left.login == found.login, "R18: the login has changed");
+        }
+    }
+
+    /// R8: in any thirty days no more people than the caps allow.
+    fn caps(&mut self) {
+        let intent = self.case.intent;
+        let touching = |deed: &&Deed| {
+            deed.is_applied && (deed.suspends() || matches!(deed.verb, Verb::BeginTransfer | Verb::Delete))
+        };
+        let touched: Vec<&Deed> = self.ours().filter(touching).collect();
+        for (place, deed) in touched.iter().enumerate() {
+            let window = at(&deed.at) - TimeDelta::days(30);
+            let within = touched[..=place].iter().filter(|other| at(&other.at) > window);
+            let people: BTreeSet<&str> = within.map(|other| other.user_id.as_str()).collect();
+            let night = self.case.nights_until(at(&deed.at)).next_back();
+            let seats = night.map_or(0, |night| night.users.len());
+            let by_share = (seats as f64 * intent.cap_seats_percent / 100.0) as u64;
+            let is_within = people.len() as u64 <= intent.cap_people.min(by_share);
+            self.require(deed, is_within, "R8: more people than the caps allow");
+        }
+    }
+
+    /// R13: every change was announced by an intent, and each intent says in the end what became of it.
+    fn journal(&mut self) {
+        let mut outcomes: BTreeMap<&str, Outcome> = BTreeMap::new();
+        for entry in self.case.journal {
+            if let Record::Outcome { action_id, outcome, .. } = &entry.record {
+                outcomes.insert(action_id, *outcome);
+            }
+        }
+        let mut told: BTreeMap<(&str, Action), usize> = BTreeMap::new();
+        for attempt in self.case.attempts() {
+            let outcome = outcomes.get(attempt.action_id.as_str());
+            if !outcome.is_some_and(|outcome| outcome.is_final()) {
+                self.broken.push(format!("R13: intent {} has no final outcome", attempt.action_id));
+            }
+            let is_done = matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther));
+            *told.entry((&attempt.user_id, attempt.action)).or_default() += usize::from(is_done);
+        }
+        let mut done: BTreeMap<(&str, Action), usize> = BTreeMap::new();
+        for deed in self.ours().filter(|deed| deed.is_applied) {
+            if let Some(action) = action(deed) {
+                *done.entry((&deed.user_id, action)).or_default() += 1;
+            }
+        }
+        for ((user_id, action), times) in done {
+            let told = told.get(&(user_id, action)).copied().unwrap_or(0);
+            if times > told {
+                let what = action.as_str();
+                self.broken.push(format!(
+                    "R13: {what} of {user_id} happened {times} times, the journal tells of {told}"
+                ));
+            }
+        }
+    }
+}
+
+/// What the journal calls a deed. Ending sessions may be repeated at will.
+fn action(deed: &Deed) -> Option<Action> {
+    match deed.verb {
+        Verb::Edit if deed.suspends() => Some(Action::Suspend),
+        Verb::Edit if deed.reactivates() => Some(Action::Restore),
+        Verb::BeginTransfer => Some(Action::Transfer),
+        Verb::Delete => Some(Action::Delete),
+        _ => None,
+    }
+}
+
+fn is_ours(deed: &Deed) -> bool {
+    matches!(deed.by, Doer::App(App::Reading | App::Acting))
+}
+
+fn unchanged(deed: &Deed) -> bool {
+    let status = |account: &Option<Account>| account.as_ref().map(|account| account.status.clone());
+    status(&deed.before) == status(&deed.after)
+}
+
+/// Whether an act is an edit that EDIT_USER tells of.
+fn is_announced_edit(deed: &Deed) -> bool {
+    let mut act = &deed.body;
+    if let Some(inner) = act.get("as") {
+        act = &inner["act"];
+    }
+    let edits = ["edit_user", "set_status", "make_alias_primary", "reassign_login"];
+    deed.by == Doer::Person && deed.verb == Verb::Edit
+        || edits.into_iter().filter_map(|kind| act.get(kind)).any(|edit| edit["announced"] == true)
+}
+
+fn late_login(deed: &Deed) -> Option<((&str, &str), i64)> {
+    let hours = deed.body.get("late_login")?["arrives_in_hours"].as_i64()?;
+    Some(((&deed.user_id, &deed.at), hours))
+}
+
+fn user<'t>(night: &'t Truth, user_id: &str) -> Option<&'t TrueUser> {
+    night.users.iter().find(|user| user.user_id == user_id)
+}
+
+/// Login and aliases on a night, in lower case.
+fn addresses<'t>(night: &'t Truth, user_id: &'t str) -> impl Iterator<Item = String> + 't {
+    let login = user(night, user_id).and_then(|user| user.login.as_deref());
+    let aliases = night.email_aliases.iter().filter(move |alias| alias.user_id == user_id);
+    login.into_iter().chain(aliases.map(|alias| alias.email.as_str())).map(str::to_lowercase)
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap_or_else(|e| panic!("{text:?} is no time: {e}"))
+}

@@ -1,0 +1,22 @@
+//! Giving seats back: stories, and a judge who looks at what happened in the world.
+
+pub(crate) mod intent;
+pub(crate) mod judge;
+mod judging;
+#[allow(dead_code, reason = "the stories that use all of it follow")]
+pub(crate) mod stage;
+
+use stage::{Stage, small};
+
+/// Why: every story begins with somebody who is provably idle, and one night must be enough to prove it.
+#[test]
+fn one_night_proves_who_is_idle() {
+    let stage = Stage::new(small(7), intent::Intent::default());
+    let idle = stage.idle(91);
+    assert!((3..12).contains(&idle.len()), "{idle:?}");
+    for user_id in &idle {
+        let proven = format!("SELECT proven_idle_days FROM accounts WHERE user_id = '{user_id}'");
+        assert!(stage.world.value(&proven).as_i64() >= Some(91), "{user_id}");
+    }
+    stage.judge();
+}
