@@ -51,6 +51,9 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         return Err(CommandError::usage("--format parquet and html are for `boxseat report` alone")
             .hint("rows of SQL go to Parquet with `boxseat query --save FILE.parquet`"));
     }
+    if global.format == Format::Markdown && !matches!(&command, Command::Reclaim(args) if args.is_show()) {
+        return Err(CommandError::usage("--format markdown is for `boxseat reclaim show` alone"));
+    }
     match command {
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
         Command::Replay(args) => commands::replay::run(&global, &args, printer),

@@ -20,6 +20,7 @@ mod interruption;
 mod kills;
 mod nights;
 mod older_store;
+mod plans;
 mod reclaim;
 mod retention;
 mod soak;

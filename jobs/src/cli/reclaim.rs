@@ -1,34 +1,9 @@
-//! The command lines of reclamation.
+//! The command lines of what acts.
 
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, Subcommand};
-
-/// `boxseat reclaim`.
-#[derive(Debug, Args)]
-pub(crate) struct ReclaimArgs {
-    /// The policy [default: [reclaim] policy of boxseat.toml]
-    #[arg(long, global = true, env = "BOXSEAT_POLICY", value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    #[command(subcommand)]
-    pub(crate) verb: ReclaimVerb,
-}
-
-/// What is done.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReclaimVerb {
-    /// Act on the people of an approved plan who still qualify; without --yes say what would be done, and do nothing
-    Apply(ApplyArgs),
-    /// Take back the suspensions of a plan, as far as nobody else has touched the people since
-    Undo(UndoArgs),
-    /// Say which plans there are, what became of them, and what nobody knows yet
-    Status,
-    /// Check the journal's chain, and the lake's seat_actions against it
-    Verify,
-    /// What cron runs after `sync`: reconcile, apply approved plans that are due, verify what was moved, plan the next stages
-    Nightly(NightlyArgs),
-}
+use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
@@ -47,9 +22,6 @@ pub(crate) struct UndoArgs {
     #[arg(long)]
     pub(crate) yes: bool,
 }
-
-#[derive(Debug, Args)]
-pub(crate) struct NightlyArgs {}
 
 /// `boxseat offboard`.
 #[derive(Debug, Args)]

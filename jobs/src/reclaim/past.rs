@@ -349,7 +349,8 @@ impl Past {
                 };
                 past.outcome = Some(*outcome);
                 past.finished_at = Some(at);
-                past.was_done |= matches!(outcome, Outcome::Done | Outcome::RevertedByOther);
+                past.was_done |=
+                    matches!(outcome, Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned);
                 past.http_status = http_status.or(past.http_status);
                 past.after = after.clone().or(past.after.take());
                 past.destination_folder_id =
@@ -367,6 +368,14 @@ impl Past {
     /// Plans by which something may still be done.
     pub(crate) fn open_plans(&self) -> impl Iterator<Item = (&str, &PastPlan)> {
         self.plans.iter().filter(|(_, plan)| plan.is_open()).map(|(id, plan)| (id.as_str(), plan))
+    }
+
+    /// Open plans that nobody has approved or begun: a new plan of their stage takes their place.
+    pub(crate) fn replaceable_plans(&self) -> impl Iterator<Item = &str> {
+        let is_untouched = |plan: &PastPlan| {
+            plan.policy_digest.is_some() && plan.approvals.is_empty() && plan.applies.is_empty()
+        };
+        self.open_plans().filter(move |(_, plan)| is_untouched(plan)).map(|(plan_id, _)| plan_id)
     }
 
     /// The open plan a person is a source in, if any.

@@ -1,51 +1,91 @@
-//! Plans on disk: `<store>/state/reclaim/plans/<plan_id>.json`, written once and readable by their owner alone.
+//! Plans on disk: `<store>/state/reclaim/plans/<plan_id>.json`, readable by its owner alone, written once.
 //!
-//! The file is whole before the journal names its digest, and counts only once it does. *Killed* between the two: a file that no
-//! journal knows, which `apply` refuses; it does no harm.
+//! The file comes first and the journal's entry after it. *Killed* between the two, the file is nobody's plan: the journal does not
+//! know it, so nothing is ever done by it, and the next plan has another name.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
-use boxseat_schemas::reclaim::plan::{Operator, Origin, PLAN_FORMAT};
+use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
 use boxseat_schemas::reclaim::{Plan, Record};
-use chrono::{DateTime, Utc};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
-use super::journal::{Journal, directory};
+use super::journal::directory;
+use super::past::{Past, PastPlan};
 use crate::error::CommandError;
 use crate::evidence::digest;
 
-/// A plan as it was read, and what its bytes are.
-#[derive(Debug, Clone)]
+/// A plan as it lies on disk.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlanFile {
     /// What it says.
     pub(crate) plan: Plan,
     /// SHA-256 of its bytes, in hexadecimal.
     pub(crate) digest: String,
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// Its bytes, which are what is signed.
+    pub(crate) bytes: Vec<u8>,
 }
 
-/// Writes a plan and announces it in the journal; gives its digest.
-///
-/// # Errors
-/// The disk's; a plan of that name is never overwritten.
-pub(crate) fn create(root: &Path, journal: &mut Journal, plan: &Plan) -> Result<String, CommandError> {
-    let path = path(root, &plan.plan_id);
-    if path.exists() {
-        return Err(CommandError::refused(format!("{} is there already", path.display())));
+impl PlanFile {
+    /// Writes a new plan into the store.
+    ///
+    /// # Errors
+    /// Exit 1 for the disk, and when the name is taken.
+    pub(crate) fn create(root: &Path, plan: Plan) -> Result<Self, CommandError> {
+        let owner_alone = Access::from(0o600);
+        let path = plans(root).join(format!("{}.json", plan.plan_id));
+        durable::create_directory(&plans(root), &Access::from(0o700))?;
+        let mut bytes = serde_json::to_vec_pretty(&plan).expect("a plan is plain data");
+        bytes.push(b'\n');
+        if path.exists() {
+            return Err(CommandError::refused(format!("there is a plan {} already", plan.plan_id))
+                .hint("plans are never written over; make it again in a moment"));
+        }
+        durable::write_file(&path, &bytes, &owner_alone)?;
+        Ok(Self { digest: digest(&bytes), plan, path, bytes })
     }
-    let access = Access::from(0o600);
-    durable::create_directory(&directory(root).join("plans"), &access)?;
-    let bytes = serde_json::to_vec_pretty(plan).expect("a plan is plain data");
-    durable::write_file(&path, &bytes, &access)?;
-    let digest = digest(&bytes);
-    let receivers: BTreeSet<&String> =
-        plan.people.iter().filter_map(|planned| planned.receiver_user_id.as_ref()).collect();
-    journal.append(
-        plan.created_at,
+
+    /// Reads a plan of the store by its id, or a file by its path.
+    ///
+    /// # Errors
+    /// Exit 2 when there is none; exit 3 for a file that is no plan, or of another version.
+    pub(crate) fn open(root: &Path, id_or_path: &str) -> Result<Self, CommandError> {
+        let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.starts_with('.');
+        let own = plans(root).join(format!("{id_or_path}.json"));
+        let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
+        let bytes = std::fs::read(&path).map_err(|e| {
+            CommandError::usage(format!("there is no plan {id_or_path}")).because(e).hint(
+                "a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them",
+            )
+        })?;
+        Self::parse(path, bytes)
+    }
+
+    fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
+        let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
+        let format =
+            serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|plan| plan["format"].as_u64());
+        if let Some(format) = format.filter(|format| *format != u64::from(PLAN_FORMAT)) {
+            return Err(refused(format!("is a plan of format {format}, this version reads {PLAN_FORMAT}"))
+                .hint("use the boxseat version that made it"));
+        }
+        let plan: Plan =
+            serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
+        Ok(Self { plan, digest: digest(&bytes), path, bytes })
+    }
+
+    /// The journal's entry that makes the file a plan.
+    pub(crate) fn record(&self) -> Record {
+        let plan = &self.plan;
+        let mut receivers: Vec<String> =
+            plan.people.iter().filter_map(|person| person.receiver_user_id.clone()).collect();
+        receivers.sort();
+        receivers.dedup();
         Record::PlanCreated {
             plan_id: plan.plan_id.clone(),
-            digest: digest.clone(),
+            digest: self.digest.clone(),
             stage: plan.stage,
             policy_digest: match &plan.origin {
                 Origin::Policy { policy_digest } => Some(policy_digest.clone()),
@@ -53,48 +93,54 @@ pub(crate) fn create(root: &Path, journal: &mut Journal, plan: &Plan) -> Result<
             },
             night: plan.night.clone(),
             by: plan.planned_by.clone(),
-            user_ids: plan.people.iter().map(|planned| planned.user_id.clone()).collect(),
-            receiver_user_ids: receivers.into_iter().cloned().collect(),
-        },
-    )?;
-    Ok(digest)
-}
-
-/// Reads a plan by its name, or by the path of a file.
-///
-/// # Errors
-/// Exit 2 for a plan that is not there or cannot be understood.
-pub(crate) fn load(root: &Path, name: &str) -> Result<PlanFile, CommandError> {
-    let is_name = !name.contains('/') && !name.ends_with(".json");
-    let path = if is_name { path(root, name) } else { PathBuf::from(name) };
-    let bytes = std::fs::read(&path).map_err(|e| {
-        CommandError::usage(format!("there is no plan {name}"))
-            .because(e)
-            .hint("`boxseat reclaim status` lists the plans of the store; a path names a copy")
-    })?;
-    let wrong = |e| CommandError::usage(format!("{} is no plan", path.display())).because(e);
-    #[derive(serde::Deserialize)]
-    struct Head {
-        format: u32,
+            user_ids: plan.people.iter().map(|person| person.user_id.clone()).collect(),
+            receiver_user_ids: receivers,
+        }
     }
-    let head: Head = serde_json::from_slice(&bytes).map_err(wrong)?;
-    if head.format != PLAN_FORMAT {
-        return Err(CommandError::usage(format!(
-            "{} has format {}, this version reads {PLAN_FORMAT}",
-            path.display(),
-            head.format
-        )));
+
+    /// R7: the store's own plan, unedited.
+    ///
+    /// # Errors
+    /// Exit 3.
+    pub(crate) fn owned<'p>(
+        &self,
+        store_id: Uuid,
+        enterprise_id: Option<&str>,
+        past: &'p Past,
+    ) -> Result<&'p PastPlan, CommandError> {
+        let id = &self.plan.plan_id;
+        let refused = |what: String, hint: &str| Err(CommandError::refused(what).hint(hint));
+        if self.plan.store_id != store_id {
+            return refused(
+                format!("plan {id} was made from another store ({})", self.plan.store_id),
+                "a plan is used where it was made; --store names that store",
+            );
+        }
+        if enterprise_id != Some(self.plan.enterprise_id.as_str()) {
+            return refused(
+                format!(
+                    "plan {id} is for enterprise {}, and this store is of another",
+                    self.plan.enterprise_id
+                ),
+                "a plan is used where it was made; --store names that store",
+            );
+        }
+        let Some(known) = past.plans.get(id) else {
+            return refused(
+                format!("the store's journal does not know plan {id}"),
+                "`boxseat reclaim plan` makes plans and writes them down",
+            );
+        };
+        if known.digest != self.digest {
+            return refused(
+                format!("{} is not plan {id} as it was made", self.path.display()),
+                "it was edited or damaged; make a new plan",
+            );
+        }
+        Ok(known)
     }
-    Ok(PlanFile { plan: serde_json::from_slice(&bytes).map_err(wrong)?, digest: digest(&bytes) })
 }
 
-/// A name for a plan: the day, what it does, and six digits of chance.
-pub(crate) fn new_id(what: &str, now: DateTime<Utc>) -> String {
-    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-    let chance = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
-    format!("{}-{what}-{:06x}", now.format("%F"), chance.as_u64_pair().1 & 0xff_ffff)
-}
-
-fn path(root: &Path, plan_id: &str) -> PathBuf {
-    directory(root).join(format!("plans/{plan_id}.json"))
+fn plans(root: &Path) -> PathBuf {
+    directory(root).join("plans")
 }

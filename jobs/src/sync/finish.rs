@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::warehouse::{self, Build, Drift, LoadedRows, Pending, Purpose};
+use boxseat_output::warehouse::{self, Build, Candidates, Drift, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun};
@@ -170,6 +170,7 @@ fn build_of<'a>(
         as_of: None,
         enterprise_id,
         settings: &settings.report,
+        candidates: settings.policy_at_night.as_ref().map(|policy| policy as &dyn Candidates),
         resources: &settings.resources,
     }
 }

@@ -43,8 +43,10 @@ use crate::error::CommandError;
 
 pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
 pub(crate) use confirm::Canaries;
+pub(crate) use content::Content;
 pub(crate) use fate::{Applied, Fate};
 pub(crate) use reconcile::reconcile;
+pub(crate) use reread::{Now, fresh, reread};
 pub(crate) use transfer::unfit;
 pub(crate) use undo::undo;
 pub(crate) use verify::verify_transfers;

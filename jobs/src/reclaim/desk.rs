@@ -1,0 +1,145 @@
+//! What every command of reclamation opens first: configuration, store, policy, journal, the published night.
+
+use std::path::Path;
+
+use boxseat_output::query::query;
+use boxseat_schemas::reclaim::Record;
+use chrono::{DateTime, Utc};
+
+use super::beside::Beside;
+use super::columns::Unreadable;
+use super::ground::Ground;
+use super::journal::{Journal, ReclaimLock};
+use super::judge::Refusal;
+use super::operator::operator;
+use super::past::{Past, PastPlan};
+use super::plans::PlanFile;
+use super::policy::Policy;
+use crate::cli::Global;
+use crate::clock::data_clock;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::Store;
+
+/// A store, and the moment a command began.
+pub(crate) struct Desk {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Desk {
+    /// Opens the store that the flags name.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn open(global: &Global) -> Result<Self, CommandError> {
+        let settings = Settings::load(global)?;
+        let store = Store::open(&settings.store, &settings.access)?;
+        let now = data_clock(settings.rehearsed_now)();
+        Ok(Self { settings, store, now })
+    }
+
+    /// The policy: the one asked for, else the configuration's.
+    ///
+    /// # Errors
+    /// Exit 2 when there is none, or when it is wrong.
+    pub(crate) fn policy(&self, asked: Option<&Path>) -> Result<Policy, CommandError> {
+        let path = asked.or(self.settings.policy_file.as_deref()).ok_or_else(|| {
+            CommandError::usage("there is no reclamation policy")
+                .hint("[reclaim] policy = \"policy.toml\" in boxseat.toml, or --policy FILE; boxseat.example-policy.toml shows every key")
+        })?;
+        Policy::load(path)
+    }
+
+    /// The lists beside a policy.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn beside(&self, policy: &Policy) -> Result<Beside, CommandError> {
+        Beside::read(policy, self.settings.leave_file.as_deref(), &self.settings.activity_events, self.now)
+    }
+
+    /// The published night.
+    ///
+    /// # Errors
+    /// Exit 2 when nothing is published; exit 3 when the file is another store's.
+    pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
+        let root = self.store.root();
+        let ground: Ground = Ground::load(|sql| {
+            let answer = query(root, sql, &self.settings.resources)?;
+            Ok::<_, CommandError>(answer.batches)
+        })?;
+        if ground.store_id != self.store.id() {
+            return Err(CommandError::refused(format!(
+                "the published file is of store {}, and this is {}",
+                ground.store_id,
+                self.store.id()
+            ))
+            .hint("`boxseat publish` makes this store's own"));
+        }
+        Ok(ground)
+    }
+
+    /// The journal, to look at.
+    ///
+    /// # Errors
+    /// Exit 3 when it is damaged.
+    pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
+        Journal::read(self.store.root(), self.store.id())
+    }
+
+    /// The journal, to go on with.
+    ///
+    /// # Errors
+    /// Exit 75 when somebody else has it; exit 3 when it is damaged.
+    pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
+        let lock = ReclaimLock::take(self.store.root())?;
+        Journal::open(self.store.root(), self.store.id(), lock)
+    }
+
+    /// When a plan may no longer be applied; of one whose file is gone, when it was made: nobody can use it any more.
+    pub(crate) fn expires_at(&self, plan_id: &str, known: &PastPlan) -> DateTime<Utc> {
+        PlanFile::open(self.store.root(), plan_id).map_or(known.created_at, |file| file.plan.expires_at)
+    }
+
+    /// Open plans whose time is over.
+    pub(crate) fn expired_plans(&self, past: &Past) -> Vec<String> {
+        let open = past.open_plans().filter(|(plan_id, plan)| self.now >= self.expires_at(plan_id, plan));
+        open.map(|(plan_id, _)| plan_id.to_owned()).collect()
+    }
+
+    /// Closes a plan that nothing was done by.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) fn close(
+        &self,
+        journal: &mut Journal,
+        plan_id: &str,
+        because: &str,
+    ) -> Result<(), CommandError> {
+        let record = Record::PlanClosed {
+            plan_id: plan_id.to_owned(),
+            because: because.to_owned(),
+            by: Some(operator()),
+        };
+        journal.append(self.now, record).map(drop)
+    }
+}
+
+impl From<Unreadable> for CommandError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::usage(unreadable.to_string())
+            .hint("the published file is of another version: `boxseat publish` makes it anew")
+    }
+}
+
+/// Everything for which nobody may be planned, as one failure.
+pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
+    let mut error = CommandError::refused("nobody may be planned tonight");
+    for refusal in refusals {
+        error = error.hint(format!("{}: {}", refusal.rule, refusal.sentence));
+    }
+    error
+}
