@@ -57,3 +57,52 @@ fn outcome(past: &PastAttempt, outcome: Outcome, reason: &str) -> Record {
         reason: Some(reason.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::Action;
+
+    use super::*;
+    use crate::reclaim::past::tests::{intent, outcome as concluded, past};
+    use crate::reclaim::testing::{ground, idler, suspended};
+
+    fn outcomes(ground: &Ground, past: &Past) -> Vec<(String, Outcome)> {
+        noticed(ground, past)
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::Outcome { action_id, outcome, .. } => Some((action_id, outcome)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// R20: an account that is active again was brought back by somebody else.
+    #[test]
+    fn r20_an_account_that_is_active_again_was_reverted() {
+        let did = |action, day: i64| {
+            past(&[(day, intent("p", "1", action, 1)), (day, concluded("p", "1", 1, Outcome::Done))])
+        };
+        let reverted = vec![("p/1/1".to_owned(), Outcome::RevertedByOther)];
+        assert_eq!(outcomes(&ground([idler("1")]), &did(Action::Suspend, 90)), reverted);
+        assert_eq!(outcomes(&ground([suspended("1")]), &did(Action::Suspend, 90)), []);
+        assert_eq!(
+            outcomes(&ground([idler("1")]), &did(Action::Suspend, 101)),
+            [],
+            "the night is older than that"
+        );
+    }
+
+    /// R20: a login that is back within thirty days of our deletion was no saving; a later one is another story.
+    #[test]
+    fn r20_a_login_that_is_back_within_thirty_days_is_re_provisioned() {
+        let mut back = idler("2");
+        back.login = Some("A@B.test".to_owned());
+        let deleted = |day: i64| {
+            past(&[(day, intent("p", "1", Action::Delete, 1)), (day, concluded("p", "1", 1, Outcome::Done))])
+        };
+        let again = vec![("p/1/1".to_owned(), Outcome::ReProvisioned)];
+        assert_eq!(outcomes(&ground([back.clone()]), &deleted(80)), again);
+        assert_eq!(outcomes(&ground([back]), &deleted(60)), []);
+        assert_eq!(outcomes(&ground([idler("3")]), &deleted(80)), []);
+    }
+}
