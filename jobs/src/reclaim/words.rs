@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn every_rule_has_a_test_that_bears_its_number() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let sources: String = ["jobs/src", "tests/e2e", "pipeline/src"].iter().map(|room| sources(&root.join(room))).collect();
+        let sources: String =
+            ["jobs/src", "tests/e2e", "pipeline/src"].iter().map(|room| sources(&root.join(room))).collect();
         for number in 1..=22 {
             assert!(sources.contains(&format!("fn r{number}_")), "no test is named r{number}_…");
         }
@@ -100,8 +101,11 @@ mod tests {
     #[test]
     fn r22_sync_knows_nothing_that_writes() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let nightly = sources(&root.join("jobs/src/sync")) + &std::fs::read_to_string(root.join("pipeline/src/client/reader.rs")).unwrap();
-        for word in ["BoxActor", "actions_credentials", "Method::PUT", "Method::DELETE", "set_status", "terminate"] {
+        let nightly = sources(&root.join("jobs/src/sync"))
+            + &std::fs::read_to_string(root.join("pipeline/src/client/reader.rs")).unwrap();
+        for word in
+            ["BoxActor", "actions_credentials", "Method::PUT", "Method::DELETE", "set_status", "terminate"]
+        {
             assert!(!nightly.contains(word), "{word}");
         }
     }
