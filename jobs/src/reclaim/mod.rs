@@ -27,6 +27,7 @@ pub(crate) mod offboarding;
 pub(crate) mod operator;
 pub(crate) mod past;
 pub(crate) mod plan;
+pub(crate) mod planning;
 pub(crate) mod plans;
 pub(crate) mod policy;
 mod policy_file;
