@@ -29,6 +29,8 @@ pub(crate) mod receivers;
 pub(crate) mod seat_actions;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod worlds;
 
 pub(crate) use ground::Ground;
 pub(crate) use journal::{Journal, ReclaimLock};
