@@ -1,10 +1,17 @@
 //! The command line. Doc comments are the help.
 
+mod reclaim;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use reclaim::{
+    ApplyArgs, ApproveArgs, DiffArgs, NightlyArgs, OffboardArgs, PlanArgs, PolicyArgs, ReclaimArgs,
+    ReclaimVerb, ShowArgs, StageName, UndoArgs,
+};
 
 /// Knows, every morning, who uses their Box licence and who does not.
 #[derive(Debug, Parser)]
@@ -19,6 +26,7 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 Credentials come from the environment or files, never from flags:
   BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET (or BOXSEAT_CLIENT_SECRET_FILE), BOXSEAT_ENTERPRISE_ID   client credentials
+  BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET (or …_FILE)                             for reclaim apply, undo, nightly and offboard
   BOXSEAT_TOKEN (or BOXSEAT_TOKEN_FILE)                                                            developer token, one hour
 Any key of boxseat.toml can be set as BOXSEAT_<SECTION>_<KEY>, such as BOXSEAT_RATE_CALLS_PER_MINUTE.
 
@@ -65,6 +73,8 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets; text that looks like a formula is escaped
     Csv,
+    /// For a ticket; of `reclaim show` alone
+    Markdown,
     /// For data frames; of `report` alone, and with -o
     Parquet,
     /// A page of its own, with charts; of `report` alone
@@ -109,6 +119,10 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Live a month of nights of a simulated enterprise and show its licence summary
     Demo(DemoArgs),
+    /// Take seats back from people who provably do not use them, by reviewed plans
+    Reclaim(ReclaimArgs),
+    /// Take back the seat of one person who leaves: suspend, sign out, move the content to somebody else
+    Offboard(OffboardArgs),
     /// Print a completion script
     Completions(CompletionsArgs),
 }

@@ -51,6 +51,9 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         return Err(CommandError::usage("--format parquet and html are for `boxseat report` alone")
             .hint("rows of SQL go to Parquet with `boxseat query --save FILE.parquet`"));
     }
+    if global.format == Format::Markdown && !matches!(&command, Command::Reclaim(args) if args.is_show()) {
+        return Err(CommandError::usage("--format markdown is for `boxseat reclaim show` alone"));
+    }
     match command {
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
         Command::Replay(args) => commands::replay::run(&global, &args, printer),
@@ -64,11 +67,15 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Schema(args) => commands::schema::run(&args, printer),
         Command::Simulate(args) => on_runtime(commands::simulate::run(&global, &args, printer)),
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
+        Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
+        Command::Offboard(args) => on_runtime(commands::offboard::run(&global, &args, printer)),
         Command::Completions(args) => commands::completions::run(&args),
     }
 }
 
-fn on_runtime(command: impl Future<Output = Result<u8, CommandError>>) -> Result<u8, CommandError> {
+pub(crate) fn on_runtime(
+    command: impl Future<Output = Result<u8, CommandError>>,
+) -> Result<u8, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -71,7 +71,7 @@ impl Printer {
     pub(crate) fn grid(&self, name: &str, grid: &Grid) -> Result<(), CommandError> {
         match self.format {
             // The others are refused before a command begins.
-            Format::Table | Format::Parquet | Format::Html => self.out(&table(grid)),
+            Format::Table | Format::Markdown | Format::Parquet | Format::Html => self.out(&table(grid)),
             Format::Csv => self.out(&csv(grid)),
             Format::Json => {
                 let rows: Vec<Value> = grid

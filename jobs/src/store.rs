@@ -165,21 +165,38 @@ pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> 
             CommandError::failed(format!("cannot open {}", path.display()), e)
                 .hint("the store must be writable for the user that runs boxseat")
         })?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let holder = read_holder(&mut file);
-            return Err(CommandError::try_later(format!("{taken}{holder}"))
-                .hint("start again when it is done; cron may simply try the next time"));
-        }
-        Err(TryLockError::Error(e)) => {
-            return Err(CommandError::failed(format!("cannot lock {}", path.display()), e));
+    let mut taken_for = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            // Somebody who only looks whether it is held holds it, shared, for microseconds.
+            Err(TryLockError::WouldBlock)
+                if taken_for < LOOKS && file.try_lock_shared().is_ok() && file.unlock().is_ok() =>
+            {
+                taken_for += 1;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder = read_holder(&mut file);
+                return Err(CommandError::try_later(format!("{taken}{holder}"))
+                    .hint("start again when it is done; cron may simply try the next time"));
+            }
+            Err(TryLockError::Error(e)) => {
+                return Err(CommandError::failed(format!("cannot lock {}", path.display()), e));
+            }
         }
     }
     // The text is for people only; the lock itself is the system's.
     let text = format!("pid {} on {}\n", std::process::id(), host());
     let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
     Ok(Lock { _file: file })
+}
+
+/// How often a lock that is only looked at is tried again.
+const LOOKS: u32 = 1000;
+
+/// Whether some process holds a file of locks.
+pub(crate) fn is_held(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// This machine's name, for people and for reservations.

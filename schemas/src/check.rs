@@ -207,7 +207,7 @@ const MOMENTS: [(&str, &str); 6] = [
     ("admin_events", "created_at"),
 ];
 
-const WARNINGS: [(&str, &str, &str); 4] = [
+const WARNINGS: [(&str, &str, &str); 5] = [
     // R21: what the account that acts for us did and the action journal does not know. Clocks differ by minutes, and what was
     // done by somebody who borrowed its credentials carries its name. Events from before its first action are other people's past.
     (
@@ -239,6 +239,8 @@ const WARNINGS: [(&str, &str, &str); 4] = [
         "SELECT user_id FROM accounts WHERE consumes_seat AND licence_plan IS NULL \
          AND EXISTS (SELECT 1 FROM accounts WHERE licence_plan IS NOT NULL)",
     ),
+    // A policy that cannot be used costs no night, and nobody must take an empty list for "nobody".
+    ("policy_usable", "reclaim_candidates", "SELECT refusal FROM reclaim_policy WHERE refusal IS NOT NULL"),
 ];
 
 /// What names users that need not be listed.

@@ -2,7 +2,8 @@
 -- Grain:    one row: the night of this file.
 -- Columns:  those of the table `seat_usage_daily`, in its order.
 --
--- Reads report_settings, licence_terms, accounts and user_changes.
+-- Reads report_settings, licence_terms, accounts, user_changes, reclaim_candidates, and a relation that the build puts beside the
+-- file: reclaim_policy (policy_digest, refusal), no row without a policy; with a refusal nobody was judged.
 --
 -- It is worked out once, while its night is built, and kept in the lake: later thresholds and terms change nothing.
 
@@ -63,6 +64,16 @@ moves AS (
         count(*) FILTER (WHERE change IN ('joined', 'returned')) AS joined_count,
         count(*) FILTER (WHERE change = 'left') AS left_count
     FROM user_changes JOIN report_settings ON report_settings.run_number = user_changes.run_number
+),
+
+-- One row, of NULLs without a policy.
+policy AS (
+    SELECT
+        max(policy_digest) AS policy_digest,
+        CASE WHEN count(*) > count(refusal) THEN
+            (SELECT count(*) FROM reclaim_candidates WHERE left_out_reason IS NULL)
+        END AS reclaimable_count
+    FROM reclaim_policy
 )
 
 SELECT
@@ -82,14 +93,15 @@ SELECT
     seats.never_since_created_count,
     seats.no_login_seen_count,
     seats.unknown_count,
-    CAST(NULL AS BIGINT) AS reclaimable_count,
+    policy.reclaimable_count,
     moves.joined_count,
     moves.left_count,
     CAST(seats.monthly_cost AS DECIMAL(18, 4)) AS monthly_cost,
     CAST(seats.monthly_waste AS DECIMAL(18, 4)) AS monthly_waste,
     seats.currency,
-    CAST(NULL AS VARCHAR) AS policy_digest
+    policy.policy_digest
 FROM ground
 CROSS JOIN terms
 CROSS JOIN seats
 CROSS JOIN moves
+CROSS JOIN policy

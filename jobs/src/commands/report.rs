@@ -66,7 +66,9 @@ fn text(report: &Report, format: Format, width: usize) -> Result<String, Command
         Format::Table => Ok(format::terminal(report, width)),
         Format::Csv => Ok(format::csv(report)),
         Format::Json => Ok(json(report)),
-        Format::Parquet | Format::Html => Err(CommandError::usage("this version draws no such page yet")),
+        Format::Parquet | Format::Html | Format::Markdown => {
+            Err(CommandError::usage("this version draws no such page yet"))
+        }
     }
 }
 

@@ -48,6 +48,36 @@ pub(crate) fn credentials() -> Result<Credentials, CommandError> {
     }
 }
 
+/// The acting credentials: an application of its own with the right to change people, or the reading ones (R22).
+///
+/// # Errors
+/// Incomplete ones: exit 2, naming what is missing.
+pub(crate) fn actions_credentials(reading: &Credentials) -> Result<Credentials, CommandError> {
+    let client_id = variable("BOXSEAT_ACTIONS_CLIENT_ID");
+    let client_secret = secret("BOXSEAT_ACTIONS_CLIENT_SECRET")?;
+    let enterprise_id = match reading {
+        Credentials::ClientCredentials { enterprise_id, .. } => Some(enterprise_id.clone()),
+        Credentials::DeveloperToken(_) => variable("BOXSEAT_ENTERPRISE_ID"),
+    };
+    let missing = |name: &str| {
+        Err(CommandError::usage(format!("the acting credentials are incomplete: {name} is not set")))
+    };
+    match (client_id, client_secret, enterprise_id) {
+        (None, None, _) => Ok(reading.clone()),
+        (None, Some(_), _) => missing("BOXSEAT_ACTIONS_CLIENT_ID"),
+        (Some(_), None, _) => missing("BOXSEAT_ACTIONS_CLIENT_SECRET"),
+        (Some(_), Some(_), None) => missing("BOXSEAT_ENTERPRISE_ID"),
+        (Some(client_id), Some(client_secret), Some(enterprise_id)) => {
+            Ok(Credentials::ClientCredentials { client_id, client_secret, enterprise_id })
+        }
+    }
+}
+
+/// Whether acting has credentials of its own.
+pub(crate) fn has_actions_credentials() -> bool {
+    variable("BOXSEAT_ACTIONS_CLIENT_ID").is_some()
+}
+
 /// `NAME`, or the content of the file that `NAME_FILE` names.
 fn secret(name: &str) -> Result<Option<SecretString>, CommandError> {
     let file = format!("{name}_FILE");

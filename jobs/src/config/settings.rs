@@ -19,6 +19,7 @@ use super::licence;
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::LeaveList;
+use crate::reclaim::PolicyAtNight;
 
 /// Everything the commands need to know.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) leave_list: Option<LeaveList>,
     /// Where the reclamation policy is.
     pub(crate) policy_file: Option<PathBuf>,
+    /// The same, for the nights that are built.
+    pub(crate) policy_at_night: Option<PolicyAtNight>,
     /// Thresholds that travel into the warehouse.
     pub(crate) report: ReportSettings,
     /// What of an event may be kept.
@@ -137,8 +140,10 @@ impl Settings {
                 file.sync.shrink_guard_percent
             )));
         }
+        let store = global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse"));
+        let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
+        let activity_events = activity_events(&file.sync.activity_events)?;
         Ok(Self {
-            store: global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse")),
             endpoints: endpoints(file)?,
             monthly_calls: file.rate.monthly_calls,
             concurrency: usize::try_from(file.rate.concurrency)
@@ -161,10 +166,17 @@ impl Settings {
             events_kept: days(file.retention.events_days),
             nights_daily: days(file.retention.nights_daily_days),
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
-            activity_events: activity_events(&file.sync.activity_events)?,
+            policy_at_night: policy_file.as_ref().map(|policy_file| PolicyAtNight {
+                policy_file: policy_file.clone(),
+                leave_file: file.idle.leave_file.clone(),
+                activity_events: activity_events.clone(),
+                store: store.clone(),
+            }),
+            store,
+            policy_file,
+            activity_events,
             leave_file: file.idle.leave_file.clone(),
             leave_list: None,
-            policy_file: file.reclaim.policy.as_ref().map(|path| file.directory.join(path)),
             report: ReportSettings {
                 idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
                 new_user_grace_days: small("[idle] new_user_grace_days", file.idle.new_user_grace_days)?,

@@ -7,7 +7,6 @@ use std::path::Path;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::policy::{Holds, Policy, Receiver};
-use crate::config::Settings;
 use crate::error::CommandError;
 use crate::evidence::{Leave, LeaveList};
 
@@ -43,16 +42,17 @@ pub(crate) struct Hold {
 }
 
 impl Beside {
-    /// Reads what the policy and the configuration name.
+    /// Reads what the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
     ///
     /// # Errors
     /// Exit 2 with file and line: a row that was skipped could cost somebody the account.
     pub(crate) fn read(
         policy: &Policy,
-        settings: &Settings,
+        leave_file: Option<&Path>,
+        activity_events: &[String],
         now: DateTime<Utc>,
     ) -> Result<Self, CommandError> {
-        let leave_file = policy.leave_file.as_deref().or(settings.leave_file.as_deref());
+        let leave_file = policy.leave_file.as_deref().or(leave_file);
         let leave = leave_file.map(|path| {
             let rows = LeaveList::read(path)?.leaves().to_vec();
             Ok::<_, CommandError>(List { rows, age: age_of(path)? })
@@ -72,7 +72,7 @@ impl Beside {
             leave: leave.transpose()?,
             holds: holds.transpose().map_err(|e: CommandError| e)?,
             receivers,
-            activity_events: settings.activity_events.clone(),
+            activity_events: activity_events.to_vec(),
         })
     }
 }

@@ -13,28 +13,42 @@
 #![allow(dead_code, unused_imports, reason = "the commands that use it follow")]
 
 pub(crate) mod apply;
+pub(crate) mod at_night;
 pub(crate) mod beside;
 pub(crate) mod columns;
+pub(crate) mod desk;
+pub(crate) mod diff;
 pub(crate) mod emptiness;
 pub(crate) mod feed;
 pub(crate) mod ground;
 pub(crate) mod journal;
 pub(crate) mod judge;
+pub(crate) mod operator;
 pub(crate) mod past;
+pub(crate) mod plan;
+pub(crate) mod planning;
+pub(crate) mod plans;
 pub(crate) mod policy;
 mod policy_file;
 mod position;
 pub(crate) mod protect;
 pub(crate) mod receivers;
 pub(crate) mod seat_actions;
+pub(crate) mod session;
+pub(crate) mod show;
+pub(crate) mod signature;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod told;
+pub(crate) mod words;
 #[cfg(test)]
 mod worlds;
 
+pub(crate) use at_night::PolicyAtNight;
 pub(crate) use ground::Ground;
 pub(crate) use journal::{Journal, ReclaimLock};
 pub(crate) use judge::{Judge, Verdict};
 pub(crate) use past::Past;
 pub(crate) use policy::Policy;
 pub(crate) use position::StreamMark;
+pub(crate) use session::SharedPace;

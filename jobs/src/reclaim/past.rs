@@ -375,6 +375,14 @@ impl Past {
         self.plans.iter().filter(|(_, plan)| plan.is_open()).map(|(id, plan)| (id.as_str(), plan))
     }
 
+    /// Open plans that nobody has approved or begun: a new plan of their stage takes their place.
+    pub(crate) fn replaceable_plans(&self) -> impl Iterator<Item = &str> {
+        let is_untouched = |plan: &PastPlan| {
+            plan.policy_digest.is_some() && plan.approvals.is_empty() && plan.applies.is_empty()
+        };
+        self.open_plans().filter(move |(_, plan)| is_untouched(plan)).map(|(plan_id, _)| plan_id)
+    }
+
     /// The open plan a person is a source in, if any.
     pub(crate) fn open_plan_of(&self, user_id: &str) -> Option<&str> {
         self.open_plans()

@@ -422,4 +422,44 @@ mod tests {
             )
         );
     }
+
+    /// Why: a key that the example does not show is one that nobody finds, and a default that it shows wrongly is believed.
+    #[test]
+    fn the_example_shows_every_key_with_its_default() {
+        let example = include_str!("../../../boxseat.example-policy.toml");
+        let given = parse(example).unwrap();
+        assert_eq!(given.evidence, Evidence::Activity);
+        let lines: Vec<&str> = example.lines().collect();
+        let is_setting =
+            |line: &str| line.starts_with('#') && line.contains(" = ") && !line.starts_with("# ");
+        let mut shown = BTreeSet::new();
+        for (place, line) in lines.iter().enumerate().filter(|(_, line)| is_setting(line)) {
+            let taken = |(index, text): (usize, &&str)| {
+                if index == place { text[1..].to_owned() } else { (*text).to_owned() }
+            };
+            let text: Vec<String> = lines.iter().enumerate().map(taken).collect();
+            let file: File = toml::from_str(&text.join("\n")).unwrap_or_else(|e| panic!("{line}: {e}"));
+            let section = lines[..place].iter().rev().find(|line| line.starts_with('[')).unwrap_or(&"[]");
+            let key = line[1..].split(' ').next().unwrap();
+            shown.insert(format!("{section}{key}"));
+            // What is not an example but a default changes nothing when it is written out.
+            if ["[]", "[caps]"].contains(section) || ["kind", "two_person"].contains(&key) {
+                assert_eq!(file.digest(), given.digest, "{line} is not the default");
+            }
+        }
+        let file: File = toml::from_str(example).unwrap();
+        let keys = serde_json::to_value(&file).unwrap();
+        for (name, value) in keys.as_object().unwrap() {
+            match value.as_object() {
+                None => {
+                    assert!(name == "evidence" || shown.contains(&format!("[]{name}")), "{name} is not shown")
+                }
+                Some(section) => {
+                    for key in section.keys() {
+                        assert!(shown.contains(&format!("[{name}]{key}")), "[{name}] {key} is not shown");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::journal::{Journal, directory};
 use crate::error::CommandError;
+use crate::store::Store;
 
 /// Commits everything that became final since the last commit; gives how many rows that were.
 ///
@@ -35,6 +36,16 @@ pub(crate) fn commit(
     let story = Story::of(root, journal.entries());
     let rows = |after: u64| story.rows(journal.entries(), after, enterprise_id);
     Ok(lake.commit_actions(&SEAT_ACTIONS, journal.sequence(), rows)?)
+}
+
+/// What an acting command could not commit is committed by the next night. It costs no night: a journal that cannot be read is
+/// the next `reclaim` command's to refuse.
+pub(crate) fn catch_up(store: &Store, enterprise_id: &str) {
+    let done = Journal::read(store.root(), store.id())
+        .and_then(|journal| commit(store.root(), store.lake(), &journal, enterprise_id));
+    if let Err(e) = done {
+        tracing::warn!("the action journal could not be taken into the lake: {}", e.lines().join(": "));
+    }
 }
 
 /// R9: whether the lake's rows are the journal's: what was cut off at its end, or written anew, shows here.

@@ -7,7 +7,7 @@
 use crate::config::variable;
 
 /// Aborts, or waits, when a test has named this step.
-pub(super) fn reach(step: &str) {
+pub(crate) fn reach(step: &str) {
     if variable("BOXSEAT_FAILPOINT").as_deref() == Some(step) {
         std::process::abort();
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::warehouse::{self, Build, Drift, LoadedRows, Pending, Purpose};
+use boxseat_output::warehouse::{self, Build, Candidates, Drift, LoadedRows, Pending, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun};
@@ -17,6 +17,7 @@ use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::reclaim::seat_actions;
 use crate::stop::Stop;
 use crate::store::Store;
 
@@ -80,6 +81,7 @@ pub(super) fn make_visible(
     let enterprise_id = store.enterprise_id().ok_or_else(|| {
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
+    seat_actions::catch_up(store, enterprise_id);
     let mut runs = store.lake().sync_runs()?;
     let Loaded { row, tables, departures, commands, imports } =
         load(store, settings, reservation, read_as, &runs, enterprise_id, stop)?;
@@ -168,6 +170,7 @@ fn build_of<'a>(
         as_of: None,
         enterprise_id,
         settings: &settings.report,
+        candidates: settings.policy_at_night.as_ref().map(|policy| policy as &dyn Candidates),
         resources: &settings.resources,
     }
 }

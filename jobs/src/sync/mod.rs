@@ -6,7 +6,7 @@
 
 mod base;
 mod evidence;
-mod failpoint;
+pub(crate) mod failpoint;
 mod finish;
 mod load;
 mod read;

@@ -20,7 +20,7 @@ use super::{Night, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::ledger::Month;
-use crate::reclaim::StreamMark;
+use crate::reclaim::{SharedPace, StreamMark};
 use crate::store::Store;
 
 impl Night<'_> {
@@ -46,6 +46,8 @@ impl Night<'_> {
             Arc::clone(&self.clock),
             self.stop.reading().clone(),
         )?;
+        // R17: while reclamation runs beside this, each takes half of the pace.
+        let _pace = SharedPace::beside(reader.clone(), SharedPace::lock_of_reclaim(store.root()));
         let base = tokio::task::block_in_place(|| LakeBase::of(store, reservation))?;
         let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
         let planned = walks.plan().is_some_and(|plan| !self.full || is_full(plan));

@@ -12,8 +12,8 @@ use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::licence::LicenceTerms;
 use boxseat_schemas::run::{SyncRun, ledger, nights};
 use boxseat_schemas::table::{
-    EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS, Rows,
-    SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
+    ACCOUNTS, EVENT_COVERAGE, EVENTS, LICENCE_TERMS, Layout, REJECTS, REPORT_SETTINGS, RUN_CALLS, RUN_ROWS,
+    Rows, SYNC_RUNS, Table, USERS_HISTORY, WAREHOUSE,
 };
 use chrono::NaiveTime;
 use duckdb::{Appender, Connection};
@@ -87,8 +87,12 @@ impl<'a> Loader<'a> {
                 Layout::Given if table.name == LICENCE_TERMS.name => {
                     self.append(table, LicenceTerms::to_batch(&self.build.settings.licence))?;
                 }
-                // Nobody has candidates without a policy, and the checks come when everything else is there.
+                // Who is a candidate follows from what `accounts` says, and the checks come when everything else is there.
                 Layout::Given => {}
+                Layout::Computed if table.name == ACCOUNTS.name => {
+                    self.compute(table)?;
+                    self.candidates()?;
+                }
                 Layout::Computed => self.compute(table)?,
                 Layout::Events => {
                     return Err(Error::Bug(format!("{} is a table of the lake alone", table.name)));
@@ -263,7 +267,7 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn append(&self, table: &'static Table, batch: RecordBatch) -> Result<()> {
+    pub(super) fn append(&self, table: &'static Table, batch: RecordBatch) -> Result<()> {
         let mut target = Target::open(self.connection, table)?;
         target.append(&batch)?;
         target.finish()

@@ -6,6 +6,7 @@
 //! Dropping `Built` or `Checked` removes the file built aside; nothing but `publish` touches what readers see.
 
 mod beside;
+mod candidates;
 mod checks;
 mod chosen;
 mod compute;
@@ -29,6 +30,7 @@ use boxseat_schemas::{Departure, RunNumber};
 use chrono::{DateTime, NaiveDate, Utc};
 use duckdb::Connection;
 
+pub use candidates::{Candidate, Candidates, NightRows};
 pub use connection::Resources;
 pub(crate) use connection::open_to_read;
 pub(crate) use ddl::literal;
@@ -61,6 +63,8 @@ pub struct Build<'a> {
     pub enterprise_id: &'a str,
     /// Thresholds of the views.
     pub settings: &'a ReportSettings,
+    /// The reclamation policy, if there is one.
+    pub candidates: Option<&'a dyn Candidates>,
     /// What DuckDB may use.
     pub resources: &'a Resources,
 }

@@ -27,7 +27,7 @@ pub static SEAT_USAGE_DAILY: Table = Table {
         column("never_since_created_count", Kind::BigInt, "Seats created inside coverage and never used.").required(),
         column("no_login_seen_count", Kind::BigInt, "Seats without any evidence, as far back as coverage reaches.").required(),
         column("unknown_count", Kind::BigInt, "Seats of which nothing is claimed: coverage is too short, or has a gap.").required(),
-        column("reclaimable_count", Kind::BigInt, "Seats the reclamation policy would take back; NULL without a policy."),
+        column("reclaimable_count", Kind::BigInt, "Seats the reclamation policy would take back, or go on taking back: candidates that nothing leaves out; NULL without a policy, and when it could not be used (data check policy_usable)."),
         column("joined_count", Kind::BigInt, "People who joined or returned since the night before it in the store; with those who left it explains the difference of listed people.").required(),
         column("left_count", Kind::BigInt, "People gone since that night.").required(),
         column("monthly_cost", Kind::Money, "What the assigned seats cost a month, by the terms of that night; NULL when no seat has terms."),

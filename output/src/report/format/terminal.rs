@@ -9,8 +9,8 @@ use crate::visible_line;
 
 /// Rows over time beyond this are for the other formats.
 const LAST_NIGHTS: usize = 31;
-/// Text is cut down to this, not further, to keep a column.
-const LEAST_TEXT: usize = 12;
+/// Text is cut down to this, not further, to keep a column: a seat's state is still whole.
+const LEAST_TEXT: usize = 14;
 /// Text is given so much, where it needs it, before any gets more.
 const GOOD_TEXT: usize = 24;
 /// Text longer than this is a sentence.

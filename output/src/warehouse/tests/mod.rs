@@ -1,6 +1,7 @@
 //! Publishing hand-made nights.
 
 mod accounts;
+mod candidates;
 mod chains;
 mod evidence;
 mod history;
@@ -36,6 +37,7 @@ pub(super) struct Store {
     pub(super) lake: Lake,
     pub(super) runs: Vec<SyncRun>,
     pub(super) settings: ReportSettings,
+    pub(super) candidates: Option<Box<dyn Candidates>>,
 }
 
 /// Rows of one night, as JSON objects with the columns that matter.
@@ -82,7 +84,7 @@ impl Store {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let lake = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
-        Self { directory, lake, runs: Vec::new(), settings: ReportSettings::default() }
+        Self { directory, lake, runs: Vec::new(), settings: ReportSettings::default(), candidates: None }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -137,6 +139,7 @@ impl Store {
             as_of: None,
             enterprise_id: ENTERPRISE,
             settings: &self.settings,
+            candidates: self.candidates.as_deref(),
             resources: &Resources::default(),
         })
     }
@@ -152,6 +155,7 @@ impl Store {
             as_of: Some(crate::testing::day(date)),
             enterprise_id: ENTERPRISE,
             settings: &self.settings,
+            candidates: self.candidates.as_deref(),
             resources: &Resources::default(),
         })?
         .check()

@@ -1,0 +1,107 @@
+//! `boxseat reclaim apply PLAN`: without `--yes` it says what would be done and does nothing.
+
+use std::path::Path;
+
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use serde_json::json;
+
+use super::show_applied;
+use crate::cli::{ApplyArgs, Global};
+use crate::error::CommandError;
+use crate::printer::{Grid, Printer};
+use crate::reclaim::apply::{Hands, Task, admit, apply, is_done};
+use crate::reclaim::plans::{self, PlanFile};
+use crate::reclaim::session::{Connection, Session, crash};
+use crate::reclaim::{Journal, StreamMark};
+use crate::stop::Stop;
+
+pub(crate) async fn run(
+    global: &Global,
+    policy: Option<&Path>,
+    args: &ApplyArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    let stop = Stop::on_signals()?;
+    let session = Session::open(global, policy)?;
+    let file = plans::load(session.store.root(), &args.plan)?;
+    let ground = session.ground()?;
+    if !args.yes {
+        let journal = Journal::read(session.store.root(), session.store.id())?;
+        admit(
+            &file.plan,
+            &file.digest,
+            journal.past(),
+            session.policy.as_ref(),
+            &ground,
+            session.store.id(),
+            (session.clock)(),
+        )?;
+        return rehearse(printer, &file, &journal);
+    }
+    let mut journal = session.journal()?;
+    admit(
+        &file.plan,
+        &file.digest,
+        journal.past(),
+        session.policy.as_ref(),
+        &ground,
+        session.store.id(),
+        (session.clock)(),
+    )?;
+    let mark = session.mark(&ground)?;
+    let connection = session.connect(&stop)?;
+    let task = task(&session, &file, &ground, mark.as_ref());
+    let applied = apply(task, hands(&session, &connection), &mut journal).await;
+    session.commit_actions(&journal);
+    let applied = applied?;
+    show_applied(printer, "apply", &file.plan, &applied, &journal)?;
+    let code = applied.exit_code();
+    if let Some(e) = &applied.stopped {
+        printer.error(e);
+    }
+    Ok(code)
+}
+
+/// The task of one plan on one night.
+pub(super) fn task<'a>(
+    session: &'a Session,
+    file: &'a PlanFile,
+    ground: &'a crate::reclaim::Ground,
+    mark: Option<&'a StreamMark>,
+) -> Task<'a> {
+    Task { plan: &file.plan, policy: session.policy.as_ref(), ground, beside: &session.beside, mark }
+}
+
+/// What a session acts with.
+pub(crate) fn hands<'a>(session: &'a Session, connection: &'a Connection) -> Hands<'a> {
+    Hands {
+        reader: &connection.reader,
+        actor: &connection.actor,
+        clock: &session.clock,
+        by: &session.by,
+        concurrency: session.settings.concurrency,
+        check_clock: session.settings.rehearsed_now.is_none(),
+        crash: &crash,
+    }
+}
+
+fn rehearse(printer: &Printer, file: &PlanFile, journal: &Journal) -> Result<u8, CommandError> {
+    let plan = &file.plan;
+    let columns = ["user_id", "login", "would", "because"].map(str::to_owned).to_vec();
+    let what = |planned: &PlannedPerson| {
+        let actions: Vec<&str> = planned.actions.iter().map(|action| action.as_str()).collect();
+        actions.join(", ")
+    };
+    let waiting = plan.people.iter().filter(|planned| !is_done(journal.past(), plan, planned));
+    let rows: Vec<_> = waiting
+        .map(|planned| {
+            vec![json!(planned.user_id), json!(planned.login), json!(what(planned)), json!(planned.sentence)]
+        })
+        .collect();
+    let count = rows.len();
+    printer.grid("apply", &Grid { columns, rows })?;
+    printer.note(format!(
+        "Nothing was done. With --yes each of these {count} people is looked at again, and whoever still qualifies is acted on."
+    ));
+    Ok(0)
+}

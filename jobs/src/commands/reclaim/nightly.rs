@@ -1,0 +1,165 @@
+//! `boxseat reclaim nightly`: what cron runs after `sync`. It does nothing that nobody approved.
+//!
+//! ```text
+//! unknown outcomes ─▶ apply what is approved and due ─▶ close what is too old ─▶ verify what was moved ─▶ report
+//! ```
+
+use std::path::Path;
+
+use boxseat_schemas::reclaim::Record;
+use serde_json::json;
+
+use super::apply::{hands, task};
+use crate::cli::{Global, NightlyArgs};
+use crate::error::{CommandError, REJECTS};
+use crate::printer::{Grid, Printer};
+use crate::reclaim::apply::{Canaries, admit, apply, is_due, reconcile, verify_transfers};
+use crate::reclaim::plans;
+use crate::reclaim::policy::Policy;
+use crate::reclaim::session::Session;
+use crate::stop::Stop;
+
+pub(crate) async fn run(
+    global: &Global,
+    policy: Option<&Path>,
+    _args: &NightlyArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    let stop = Stop::on_signals()?;
+    let session = Session::open(global, policy)?;
+    let ground = session.ground()?;
+    let mut journal = session.journal()?;
+    let mark = session.mark(&ground)?;
+    let now = (session.clock)();
+    let mut report = Report::default();
+    let open: Vec<String> = journal.past().open_plans().map(|(id, _)| id.to_owned()).collect();
+    let has_work =
+        !open.is_empty() || journal.past().people.values().any(|person| person.transfer().is_some());
+    if !has_work && journal.past().unfinished().next().is_none() {
+        report.print(printer)?;
+        return Ok(0);
+    }
+    let connection = session.connect(&stop)?;
+    let hands = hands(&session, &connection);
+    let worked = async {
+        let code_names = session.policy.as_ref().map(Policy::code_names).unwrap_or_default();
+        let canaries = Canaries::of(&ground, &[]);
+        let unknown = reconcile(hands, &mut journal, &canaries, &code_names, |_| true).await?;
+        if unknown > 0 {
+            report.say(
+                "journal",
+                "unknown",
+                format!("of {unknown} calls nobody knows yet what they did"),
+                REJECTS,
+            );
+        }
+        for id in &open {
+            let file = match plans::load(session.store.root(), id) {
+                Ok(file) => file,
+                Err(e) => {
+                    report.refuse(id, &e);
+                    continue;
+                }
+            };
+            let is_approved = journal.past().plans.get(id).is_some_and(|plan| plan.approval().is_some());
+            let is_expired = now >= file.plan.expires_at;
+            if !is_approved {
+                if is_expired {
+                    close_expired(&mut journal, id, now)?;
+                    report.say(id, "expired", "nobody approved it in time", 0);
+                } else {
+                    report.say(
+                        id,
+                        "not_approved",
+                        format!("{} people wait for an approval", file.plan.people.len()),
+                        0,
+                    );
+                }
+                continue;
+            }
+            if !is_due(&file.plan.origin, now.date_naive()) {
+                report.say(id, "not_due", "its day has not come", 0);
+                continue;
+            }
+            let store_id = session.store.id();
+            if let Err(e) = admit(
+                &file.plan,
+                &file.digest,
+                journal.past(),
+                session.policy.as_ref(),
+                &ground,
+                store_id,
+                now,
+            ) {
+                report.refuse(id, &e);
+                continue;
+            }
+            let task = task(&session, &file, &ground, mark.as_ref());
+            let applied = apply(task, hands, &mut journal).await?;
+            let done = applied.count("done");
+            let said = format!("{done} of {} people done", file.plan.people.len());
+            report.say(id, if applied.is_closed { "applied" } else { "open" }, said, applied.exit_code());
+            if let Some(e) = &applied.stopped {
+                report.refuse(id, e);
+                // What stops one plan (lost rights, a log that is silent) stops them all.
+                return Ok(());
+            }
+        }
+        for (login, why) in verify_transfers(hands, &mut journal).await? {
+            report.say(&login, "unverifiable", why, REJECTS);
+        }
+        Ok::<_, CommandError>(())
+    }
+    .await;
+    session.commit_actions(&journal);
+    worked?;
+    report.print(printer)?;
+    printer.note(format!("Journal entry {}, head {}", journal.sequence(), journal.head()));
+    Ok(report.code)
+}
+
+fn close_expired(
+    journal: &mut crate::reclaim::Journal,
+    plan_id: &str,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<(), CommandError> {
+    let because = "expired".to_owned();
+    journal.append(now, Record::PlanClosed { plan_id: plan_id.to_owned(), because, by: None }).map(drop)
+}
+
+/// What the night's work came to, line by line.
+#[derive(Default)]
+struct Report {
+    rows: Vec<Vec<serde_json::Value>>,
+    code: u8,
+}
+
+impl Report {
+    fn say(&mut self, what: &str, outcome: &str, detail: impl Into<String>, code: u8) {
+        self.rows.push(vec![json!(what), json!(outcome), json!(detail.into())]);
+        // A guard's refusal outranks people left alone; a later "try again" outranks neither.
+        let rank = |code: u8| match code {
+            0 => 0,
+            4 => 1,
+            75 => 2,
+            3 => 3,
+            _ => 4,
+        };
+        if rank(code) > rank(self.code) {
+            self.code = code;
+        }
+    }
+
+    fn refuse(&mut self, what: &str, error: &CommandError) {
+        let detail = error.lines().iter().chain(error.hints()).cloned().collect::<Vec<_>>().join("; ");
+        self.say(what, "refused", detail, error.exit_code());
+    }
+
+    fn print(&self, printer: &Printer) -> Result<(), CommandError> {
+        let columns = ["what", "outcome", "detail"].map(str::to_owned).to_vec();
+        if self.rows.is_empty() {
+            printer.note("Nothing was open, and nothing was done.");
+        }
+        printer.grid("nightly", &Grid { columns, rows: self.rows.clone() })
+    }
+}

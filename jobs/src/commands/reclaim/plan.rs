@@ -1,0 +1,89 @@
+//! `boxseat reclaim plan`: who goes which stage tonight, written down once and for all.
+
+use std::path::Path;
+
+use boxseat_output::durable::{self, Access};
+use boxseat_schemas::reclaim::Stage;
+use serde_json::json;
+
+use crate::cli::{Global, PlanArgs, StageName};
+use crate::error::CommandError;
+use crate::printer::{Grid, Printer};
+use crate::reclaim::desk::Desk;
+use crate::reclaim::operator::operator;
+use crate::reclaim::planning::{Planned, Planning, Waiting, plan_stages};
+
+pub(crate) fn run(
+    global: &Global,
+    policy: Option<&Path>,
+    args: &PlanArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    let desk = Desk::open(global)?;
+    let policy = desk.policy(policy)?;
+    let (beside, ground, mut journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal_to_write()?);
+    let stages = args
+        .stage
+        .map_or_else(|| vec![Stage::Suspend, Stage::Transfer, Stage::Delete], |stage| vec![stage.into()]);
+    let planning = Planning {
+        root: desk.store.root(),
+        policy: &policy,
+        ground: &ground,
+        beside: &beside,
+        by: &operator(),
+        now: desk.now,
+        ticket: args.ticket.as_deref(),
+        stages: &stages,
+        waiting: Waiting::GivesWay,
+    };
+    let planned = plan_stages(&planning, &mut journal)?;
+    if let (Some(_), Some((_, plan_id))) = (args.stage, planned.standing.first()) {
+        return Err(CommandError::refused(format!(
+            "plan {plan_id} of this stage is open, and somebody has approved it"
+        ))
+        .hint(format!("`boxseat reclaim apply {plan_id} --yes` ends it, and so does its last day")));
+    }
+    if let (Some(copy), Some(file)) = (&args.output, planned.made.first()) {
+        durable::write_file(copy, &file.bytes, &Access::from(0o600))?;
+    }
+    report(printer, &planned)
+}
+
+fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
+    for (plan_id, because) in &planned.closed {
+        printer.note(format!("Plan {plan_id} gives way to a new one ({because})."));
+    }
+    for (stage, plan_id) in &planned.standing {
+        printer.note(format!("No new plan to {}: {plan_id} is approved and open.", stage.as_str()));
+    }
+    let row = |file: &crate::reclaim::plans::PlanFile| {
+        let plan = &file.plan;
+        vec![
+            json!(plan.plan_id),
+            json!(plan.stage.as_str()),
+            json!(plan.people.len()),
+            json!(plan.left_out.len()),
+            json!(plan.expires_at.format("%F %H:%M").to_string()),
+        ]
+    };
+    let columns = ["plan", "stage", "people", "left_out", "until_utc"].map(str::to_owned).to_vec();
+    printer.grid("plans", &Grid { columns, rows: planned.made.iter().map(row).collect() })?;
+    match planned.made.first() {
+        None => printer
+            .note(format!("Nobody goes a stage tonight; {} were looked at and left out.", planned.left_out)),
+        Some(file) => {
+            printer.note(format!("Nothing is done yet. Read it: boxseat reclaim show {}", file.plan.plan_id))
+        }
+    }
+    Ok(0)
+}
+
+impl From<StageName> for Stage {
+    fn from(name: StageName) -> Self {
+        match name {
+            StageName::Suspend => Self::Suspend,
+            StageName::Transfer => Self::Transfer,
+            StageName::Delete => Self::Delete,
+        }
+    }
+}

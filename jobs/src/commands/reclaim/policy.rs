@@ -1,0 +1,63 @@
+//! `boxseat reclaim policy --check`: what the policy says, in sentences, and what it comes to tonight.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::{Format, Global, PolicyArgs};
+use crate::error::{CommandError, REFUSED};
+use crate::printer::Printer;
+use crate::reclaim::desk::Desk;
+use crate::reclaim::judge::Judge;
+use crate::reclaim::planning::expired_plans;
+use crate::reclaim::told::{found, told};
+
+pub(crate) fn run(
+    global: &Global,
+    policy: Option<&Path>,
+    args: &PolicyArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    let desk = Desk::open(global)?;
+    let policy = desk.policy(policy)?;
+    let says = told(&policy);
+    if !args.check {
+        return print(printer, &policy.digest, &says, &[], &[]).map(|()| 0);
+    }
+    let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
+    let past = journal.past();
+    let expired = expired_plans(desk.store.root(), past, desk.now);
+    let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
+    let (judge, refusals) = Judge::look(&policy, &ground, past, &beside, desk.now, set_aside);
+    let tonight = found(&judge, &ground, &refusals);
+    let missing: Vec<String> =
+        refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
+    print(printer, &policy.digest, &says, &tonight, &missing)?;
+    Ok(if missing.is_empty() { 0 } else { REFUSED })
+}
+
+fn print(
+    printer: &Printer,
+    digest: &str,
+    says: &[String],
+    tonight: &[String],
+    missing: &[String],
+) -> Result<(), CommandError> {
+    if printer.format() == Format::Json {
+        let body =
+            json!({ "policy": { "digest": digest, "says": says, "tonight": tonight, "missing": missing } });
+        return printer.json(body);
+    }
+    let mut text = format!("policy {digest}\n");
+    for (head, sentences) in
+        [("It says:", says), ("Tonight:", tonight), ("Missing, so that nobody is planned:", missing)]
+    {
+        if !sentences.is_empty() {
+            text.push_str(&format!("\n{head}\n"));
+            for sentence in sentences {
+                text.push_str(&format!("- {}\n", crate::reclaim::show::one_line(sentence)));
+            }
+        }
+    }
+    printer.out(&text)
+}

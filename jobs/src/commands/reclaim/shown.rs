@@ -1,0 +1,41 @@
+//! What became of the people of a plan, as a table, and the run's summary line.
+
+use boxseat_schemas::reclaim::Plan;
+use serde_json::json;
+
+use crate::error::CommandError;
+use crate::printer::{Grid, Printer};
+use crate::reclaim::Journal;
+use crate::reclaim::apply::Applied;
+
+/// Prints one apply or undo; what stopped it is printed as an error by the caller.
+pub(crate) fn show_applied(
+    printer: &Printer,
+    verb: &str,
+    plan: &Plan,
+    applied: &Applied,
+    journal: &Journal,
+) -> Result<(), CommandError> {
+    let columns = ["user_id", "login", "outcome", "detail"].map(str::to_owned).to_vec();
+    let rows = plan.people.iter().filter_map(|planned| {
+        let fate = applied.people.get(&planned.user_id)?;
+        Some(vec![json!(planned.user_id), json!(planned.login), json!(fate.word()), json!(fate.detail())])
+    });
+    printer.grid(verb, &Grid { columns, rows: rows.collect() })?;
+    printer.note(summary(verb, plan, applied, journal));
+    Ok(())
+}
+
+/// R9: the head in this line is what `reclaim verify` finds again, in cron's mail and years later.
+fn summary(verb: &str, plan: &Plan, applied: &Applied, journal: &Journal) -> String {
+    let people = plan.people.len();
+    let done = applied.count("done");
+    let state = if applied.is_closed { "closed" } else { "open" };
+    format!(
+        "{verb} {}: {done} of {people} people done, {} left alone or waiting; the plan is {state}. Journal entry {}, head {}",
+        plan.plan_id,
+        people - done,
+        journal.sequence(),
+        journal.head(),
+    )
+}

@@ -1,0 +1,87 @@
+//! The policy while a night is built: `reclaim_candidates`, and with it `reclaimable_seats` and the night's count.
+//!
+//! Everything is as of the night: the journal up to its moment, so that a replayed night counts what was to be taken back then. The
+//! policy and its lists are today's, as thresholds and licence terms of a replay are; `policy_digest` says which policy it was.
+//!
+//! It is read here, late, and not with the configuration: the policy is the licence manager's file, and a slip in it must not cost the
+//! operator the night. The leave list is another matter: what it says goes into the lake, so a broken one stops the night.
+
+use std::path::PathBuf;
+
+use boxseat_output::warehouse::{Candidate, Candidates, NightRows};
+use boxseat_schemas::reclaim::Entry;
+
+use super::beside::Beside;
+use super::columns::Unreadable;
+use super::ground::Ground;
+use super::journal::Journal;
+use super::judge::Judge;
+use super::past::Past;
+use super::policy::Policy;
+use crate::error::CommandError;
+
+/// Where everything lies that a night is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PolicyAtNight {
+    /// The policy.
+    pub(crate) policy_file: PathBuf,
+    /// `[idle] leave_file`.
+    pub(crate) leave_file: Option<PathBuf>,
+    /// `[sync] activity_events`.
+    pub(crate) activity_events: Vec<String>,
+    /// The store, for its journal.
+    pub(crate) store: PathBuf,
+}
+
+impl Candidates for PolicyAtNight {
+    fn policy_digest(&self) -> Option<String> {
+        Policy::load(&self.policy_file).ok().map(|policy| policy.digest)
+    }
+
+    fn judge(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
+        let told = |e: CommandError| e.lines().join(": ");
+        let policy = Policy::load(&self.policy_file).map_err(told)?;
+        let ground = Ground::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {
+            Asked::Refused(e) => told(CommandError::from(e)),
+            Asked::Unreadable(e) => e.to_string(),
+        })?;
+        let now = ground.night.now_at;
+        let journal = Journal::read(&self.store, ground.store_id).map_err(told)?;
+        let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
+        let past = Past::of(&known);
+        let beside =
+            Beside::read(&policy, self.leave_file.as_deref(), &self.activity_events, now).map_err(told)?;
+        // A plan that nobody has agreed to yet would be made again tonight.
+        let judge = Judge::new(&policy, &ground, &past, &beside, now, past.replaceable_plans()).map_err(
+            |refusals| refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>().join("; "),
+        )?;
+        let judged = judge.everybody();
+        let going = judged.going.iter().flat_map(|(stage, people)| {
+            people.iter().map(|(id, _)| Candidate {
+                user_id: id.clone(),
+                stage: stage.as_str(),
+                left_out_reason: None,
+            })
+        });
+        let left_out = judged.left_out.iter().map(|(id, (stage, no))| Candidate {
+            user_id: id.clone(),
+            stage: stage.as_str(),
+            left_out_reason: Some(no.word),
+        });
+        let mut candidates: Vec<Candidate> = going.chain(left_out).collect();
+        candidates.sort_by(|one, other| one.user_id.cmp(&other.user_id));
+        Ok(candidates)
+    }
+}
+
+/// Why a night could not be asked.
+enum Asked {
+    Refused(boxseat_output::Error),
+    Unreadable(Unreadable),
+}
+
+impl From<Unreadable> for Asked {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}

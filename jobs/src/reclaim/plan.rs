@@ -1,0 +1,354 @@
+//! Making a plan of what the judge found: pure, from values and `now`.
+
+use boxseat_schemas::reclaim::Action;
+use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::beside::Beside;
+use super::ground::{Ground, Person};
+use super::judge::{Goes, Judged, Refusal};
+use super::policy::{Evidence, Holds, Policy, SharedContent};
+use crate::evidence::digest;
+
+/// What a plan is made with besides the verdicts.
+pub(crate) struct Making<'a> {
+    /// What is planned.
+    pub(crate) stage: Stage,
+    /// A ticket of the service desk.
+    pub(crate) ticket: Option<String>,
+    /// Who plans.
+    pub(crate) by: Operator,
+    /// When.
+    pub(crate) now: DateTime<Utc>,
+    /// The policy.
+    pub(crate) policy: &'a Policy,
+    /// The night.
+    pub(crate) ground: &'a Ground,
+    /// Lists beside the policy.
+    pub(crate) beside: &'a Beside,
+}
+
+/// Whether a night is fit to plan on at all.
+///
+/// # Errors
+/// R10: it is too old. R2: too little of it is known. A night that cannot say what one seat in five does has lost its evidence
+/// somewhere, and what it says of the others is not to be acted on; from one in twenty on, the plan carries a warning, as reports do.
+pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let age = ground.age(now);
+    if age > NIGHT_MAX_AGE || age < -TimeDelta::minutes(5) {
+        let sentence = format!(
+            "the published night is {} hours old, and 36 at most count: run `boxseat sync` first",
+            age.num_hours()
+        );
+        return Err(Refusal { rule: "R10", sentence });
+    }
+    let (unknown, percent) = unknown(ground);
+    if percent > UNKNOWN_REFUSED_PERCENT {
+        let sentence = format!(
+            "of {unknown} seats ({percent} %) the night does not know what they do, and {UNKNOWN_REFUSED_PERCENT} % at most count: `boxseat status` says what is not covered"
+        );
+        return Err(Refusal { rule: "R2", sentence });
+    }
+    Ok(())
+}
+
+/// Makes the plan of a stage. It may have nobody in it; whoever keeps plans keeps no such one.
+pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
+    let Making { stage, ticket, by, now, policy, ground, .. } = &making;
+    let going = judged.going.get(stage).map(Vec::as_slice).unwrap_or_default();
+    let people =
+        going.iter().filter_map(|(id, goes)| Some(planned(&making, ground.person(id)?, goes))).collect();
+    let left_out = judged.left_out.iter().filter(|(_, (of, _))| of == stage).map(|(id, (_, no))| {
+        let person = ground.person(id);
+        LeftOut {
+            user_id: id.clone(),
+            login: person.and_then(|person| person.login.clone()),
+            name: person.and_then(|person| person.name.clone()),
+            reason: no.word.to_owned(),
+            detail: no.detail.clone(),
+        }
+    });
+    let mut plan = Plan {
+        format: PLAN_FORMAT,
+        plan_id: String::new(),
+        store_id: ground.store_id,
+        enterprise_id: ground.enterprise_id.clone(),
+        night: ground.night.clone(),
+        created_at: *now,
+        expires_at: *now + policy.plan_max_age,
+        planned_by: by.clone(),
+        origin: Origin::Policy { policy_digest: policy.digest.clone() },
+        stage: *stage,
+        ticket: ticket.clone(),
+        evidence_sources: ground.evidence_sources.clone(),
+        warnings: warnings(&making),
+        people,
+        left_out: left_out.collect(),
+    };
+    plan.plan_id = name(&plan);
+    plan
+}
+
+/// Date, stage and a few digits of what it says: the same plan has the same name, and two of a day have two.
+pub(crate) fn name(plan: &Plan) -> String {
+    let nameless = Plan { plan_id: String::new(), ..plan.clone() };
+    let digits = digest(&serde_json::to_vec(&nameless).expect("a plan is plain data"));
+    format!("{}-{}-{}", plan.created_at.format("%F"), plan.stage.as_str(), &digits[..6])
+}
+
+/// What a stage does, in order (R13).
+pub(crate) fn actions(stage: Stage) -> Vec<Action> {
+    match stage {
+        Stage::Suspend => vec![Action::Suspend, Action::TerminateSessions],
+        Stage::Transfer => vec![Action::Transfer],
+        Stage::Delete => vec![Action::Delete],
+    }
+}
+
+fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
+    let receiver = goes.receiver_user_id.as_deref().and_then(|id| making.ground.person(id));
+    let groups = person.group_ids.iter().map(|id| making.ground.groups.get(id).unwrap_or(id).clone());
+    PlannedPerson {
+        user_id: person.user_id.clone(),
+        login: person.login.clone().unwrap_or_default(),
+        name: person.name.clone(),
+        actions: actions(goes.stage),
+        baseline: goes.baseline.clone(),
+        sentence: sentence(person, goes, receiver),
+        last_activity_at: person.last_activity_at,
+        last_activity_source: person.last_activity_source.clone(),
+        proven_idle_days: person.proven_idle_days,
+        suspended_at: goes.suspended_at,
+        groups: groups.collect(),
+        space_used_bytes: person.space_used_bytes,
+        // They are counted with the acting account's rights, before anything is done.
+        owned_items: None,
+        shared_items: None,
+        receiver_user_id: goes.receiver_user_id.clone(),
+        receiver_login: receiver.and_then(|receiver| receiver.login.clone()),
+        monthly_cost: person.monthly_cost.map(|cost| cost.to_string()),
+        currency: person.currency.clone(),
+        warnings: person_warnings(making, person, goes.stage),
+    }
+}
+
+/// Why, as a manager would say it.
+fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>) -> String {
+    let days = person.proven_idle_days.unwrap_or(0);
+    let last = match (person.last_activity_at, person.last_activity_source.as_deref()) {
+        (Some(at), Some(source)) => format!("last used {} ({source})", at.format("%F")),
+        (Some(at), None) => format!("last used {}", at.format("%F")),
+        (None, _) => "no use was ever seen".to_owned(),
+    };
+    let suspended = goes.suspended_at.map(|at| at.format("%F").to_string()).unwrap_or_default();
+    match goes.stage {
+        Stage::Suspend => format!("Not used for {days} days, all of them proved; {last}."),
+        Stage::Transfer if suspended.is_empty() => {
+            format!(
+                "Not used for {days} days; {last}. Owns folders that others work in, which move to {} first.",
+                receiver.map_or("the receiver", Person::called)
+            )
+        }
+        Stage::Transfer => {
+            format!(
+                "Suspended {suspended} and not missed since; {last}. Everything owned moves to {}.",
+                receiver.map_or("the receiver", Person::called)
+            )
+        }
+        Stage::Delete => format!("Suspended {suspended}, content moved and twice seen gone; {last}."),
+    }
+}
+
+fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if person.space_used_bytes.is_none() {
+        warnings.push("Nobody knows how many bytes the account owns.".to_owned());
+    }
+    if stage == Stage::Suspend
+        && making.policy.shared_content == SharedContent::SuspendAnyway
+        && person.space_used_bytes != Some(0)
+    {
+        warnings.push("Folders that the account owns close for everybody who works in them.".to_owned());
+    }
+    if making.policy.evidence != Evidence::Activity && person.last_activity_at.is_none() {
+        warnings.push("No sign-in was ever seen, and other use is not looked at.".to_owned());
+    }
+    warnings
+}
+
+/// What whoever approves must know (R3, R6, R7, R20).
+fn warnings(making: &Making<'_>) -> Vec<String> {
+    let Making { stage, policy, ground, beside, .. } = making;
+    let mut warnings = Vec::new();
+    let mut warn = |text: String| warnings.push(text);
+    match &policy.holds {
+        None => {
+            warn("boxseat cannot read legal holds and retention policies; ask whoever keeps them.".to_owned())
+        }
+        Some(Holds::NoneStated { by, on }) => {
+            warn(format!("boxseat cannot read legal holds. {by} stated on {on} that there are none."))
+        }
+        Some(Holds::File(_)) => {
+            let rows = beside.holds.as_ref().map_or(0, |list| list.rows.len());
+            warn(format!("boxseat cannot read legal holds. The list it was given names {rows} people."));
+        }
+    }
+    match stage {
+        Stage::Suspend => {
+            warn("A suspended account still takes its seat; only deleting it frees one.".to_owned());
+            warn("Folders that a suspended account owns are closed for everybody. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
+        }
+        Stage::Transfer => {
+            warn("A transfer cannot be taken back. Workflows move along only where the receiver has Relay and access to their files.".to_owned());
+            warn("Invitations to single files move along, and end when the account is deleted.".to_owned());
+            warn(
+                "Box mails the administrators when a transfer has succeeded, and nobody when it has not."
+                    .to_owned(),
+            );
+        }
+        Stage::Delete => {
+            warn("A deletion cannot be taken back. Invitations to single files that the account owned end with it.".to_owned());
+        }
+    }
+    warn("Take the assignment away at the identity provider first: else it may switch the account on, or make it, again.".to_owned());
+    if policy.evidence != Evidence::Activity {
+        warn(
+            "Sign-ins alone count as use: installed applications stay signed in for months without one."
+                .to_owned(),
+        );
+    }
+    if let Some(bought) = ground
+        .seats_purchased
+        .filter(|bought| u64::try_from(*bought).is_ok_and(|bought| bought > ground.seats_assigned))
+    {
+        let renewal = ground
+            .renewal_date
+            .map_or_else(|| "at renewal".to_owned(), |date| format!("at the renewal of {date}"));
+        warn(format!(
+            "{bought} seats are bought and {} taken: a seat that comes back saves nothing before fewer are bought {renewal}.",
+            ground.seats_assigned
+        ));
+    }
+    if beside.leave.is_none() {
+        warn("Nobody keeps a leave list here: people on leave look idle.".to_owned());
+    }
+    if policy.notify {
+        warn("Box tells the people concerned.".to_owned());
+    }
+    let (unknown, percent) = unknown(ground);
+    if percent > UNKNOWN_WARNED_PERCENT {
+        warn(format!(
+            "Of {unknown} seats ({percent} %) the night does not know what they do; they are left out."
+        ));
+    }
+    for entry in &policy.who.groups {
+        if super::protect::groups_named(ground, entry).is_empty() {
+            warn(format!("[who] groups: there is no group {entry:?}."));
+        }
+    }
+    warnings
+}
+
+/// Seats of which nothing is claimed, and their share in percent.
+fn unknown(ground: &Ground) -> (u64, u64) {
+    let is_unknown =
+        |person: &&Person| person.consumes_seat && person.seat_state.as_deref() == Some("unknown");
+    let unknown = ground.people.values().filter(is_unknown).count() as u64;
+    (unknown, (unknown * 100).checked_div(ground.seats_assigned).unwrap_or(0))
+}
+
+/// A night this old tells nothing of tonight (R10).
+const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
+const UNKNOWN_WARNED_PERCENT: u64 = 5;
+const UNKNOWN_REFUSED_PERCENT: u64 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::judge::Judge;
+    use crate::reclaim::past::Past;
+    use crate::reclaim::past::tests::{day, operator};
+    use crate::reclaim::testing::{beside, ground, idler, night_at, policy, worker};
+
+    fn plan_of(ground: &Ground, text: &str, now: DateTime<Utc>) -> Plan {
+        let (policy, beside, past) = (policy(text), beside(), Past::default());
+        let judged = Judge::new(&policy, ground, &past, &beside, now, []).unwrap().everybody();
+        let making = Making {
+            stage: Stage::Suspend,
+            ticket: Some("CHG-7".to_owned()),
+            by: operator("jo"),
+            now,
+            policy: &policy,
+            ground,
+            beside: &beside,
+        };
+        make(making, &judged)
+    }
+
+    /// R7: a plan carries everything it rests on, everybody in it, and everybody left out.
+    #[test]
+    fn r7_a_plan_says_what_it_rests_on() {
+        let mut ground =
+            ground([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
+        ground.seats_purchased = Some(2_000);
+        let plan = plan_of(&ground, "evidence = \"activity\"\n", night_at());
+        assert_eq!(
+            (plan.store_id, plan.enterprise_id.as_str(), plan.night.run_number.0),
+            (ground.store_id, "42", 9)
+        );
+        assert_eq!(plan.expires_at - plan.created_at, TimeDelta::hours(168));
+        assert!(
+            matches!(&plan.origin, Origin::Policy { policy_digest } if policy_digest.starts_with("sha256:"))
+        );
+        assert_eq!(plan.evidence_sources, ["LOGIN", "DOWNLOAD"]);
+        let person = &plan.people[0];
+        assert_eq!((person.user_id.as_str(), person.monthly_cost.as_deref()), ("1", Some("35.0000")));
+        assert_eq!(
+            person.sentence,
+            format!(
+                "Not used for 120 days, all of them proved; last used {} (LOGIN).",
+                day(-20).format("%F")
+            )
+        );
+        assert_eq!(person.actions, [Action::Suspend, Action::TerminateSessions]);
+        assert_eq!(
+            (plan.left_out.len(), plan.left_out[0].reason.as_str()),
+            (1, "admin"),
+            "who works is not left out of anything"
+        );
+        let warnings = plan.warnings.join("\n");
+        for told in [
+            "cannot read legal holds",
+            "identity provider",
+            "saves nothing before",
+            "deeper down",
+            "leave list",
+        ] {
+            assert!(warnings.contains(told), "{told}: {warnings}");
+        }
+        assert!(plan.plan_id.contains("-suspend-") && plan.plan_id == name(&plan));
+        let later = plan_of(&ground, "evidence = \"activity\"\n", night_at() + TimeDelta::minutes(1));
+        assert_ne!(later.plan_id, plan.plan_id);
+    }
+
+    /// R10: nobody plans on a night of last week. R2: nor on one that knows too little.
+    #[test]
+    fn r10_a_night_is_fit_or_there_is_no_plan() {
+        let ground = ground((1..=10).map(|n| worker(&n.to_string())));
+        let rule = |ground: &Ground, hours: i64| {
+            fit(ground, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)
+        };
+        assert_eq!(
+            (rule(&ground, 36), rule(&ground, 37), rule(&ground, -1)),
+            (None, Some("R10"), Some("R10"))
+        );
+        let mut dark = ground.clone();
+        dark.seats_assigned = 10;
+        for id in ["1", "2"] {
+            dark.people.get_mut(id).unwrap().seat_state = Some("unknown".to_owned());
+        }
+        assert_eq!(rule(&dark, 0), None);
+        dark.people.get_mut("3").unwrap().seat_state = Some("unknown".to_owned());
+        assert_eq!(rule(&dark, 0), Some("R2"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Tonight's plans, written down: what gives way to them, what does not, and what was made.
+//!
+//! A plan of a stage that nobody has agreed to gives way to the new one; one that was approved or begun does not, because somebody
+//! counts on it. *Killed* between the two, the old one is closed and there is no new one: the next planning makes it.
+
+use std::path::Path;
+
+use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_schemas::reclaim::{Record, Stage};
+use chrono::{DateTime, Utc};
+
+use super::beside::Beside;
+use super::desk::refused;
+use super::ground::Ground;
+use super::journal::Journal;
+use super::judge::Judge;
+use super::past::{Past, PastPlan};
+use super::plan::{Making, fit, make};
+use super::plans::{self, PlanFile};
+use super::policy::Policy;
+use crate::error::CommandError;
+
+/// What tonight's plans are made of.
+pub(crate) struct Planning<'a> {
+    /// The store's directory.
+    pub(crate) root: &'a Path,
+    /// The policy.
+    pub(crate) policy: &'a Policy,
+    /// The published night.
+    pub(crate) ground: &'a Ground,
+    /// Lists beside the policy.
+    pub(crate) beside: &'a Beside,
+    /// Who plans.
+    pub(crate) by: &'a Operator,
+    /// When.
+    pub(crate) now: DateTime<Utc>,
+    /// A ticket of the service desk.
+    pub(crate) ticket: Option<&'a str>,
+    /// Which stages.
+    pub(crate) stages: &'a [Stage],
+    /// What becomes of an open plan that nobody has agreed to.
+    pub(crate) waiting: Waiting,
+}
+
+/// What becomes of an open plan that nobody has agreed to when its stage is planned again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It gives way: somebody asked for a plan of tonight.
+    GivesWay,
+    /// It stays until it expires: somebody may be reading it, and a job that plans every night must not take it away.
+    Stays,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Planned {
+    /// The new plans.
+    pub(crate) made: Vec<PlanFile>,
+    /// Plans that gave way, and why: `withdrawn`, `expired`.
+    pub(crate) closed: Vec<(String, &'static str)>,
+    /// Stages with an open plan that stays.
+    pub(crate) standing: Vec<(Stage, String)>,
+    /// People who were looked at and go no stage.
+    pub(crate) left_out: usize,
+}
+
+/// Plans the stages, and closes what gives way.
+///
+/// # Errors
+/// Exit 3 with every rule for which nobody may be planned; the journal's and the disk's.
+pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
+    let Planning { root, policy, ground, beside, now, .. } = *planning;
+    fit(ground, now).map_err(|refusal| refused(&[refusal]))?;
+    let past = journal.past().clone();
+    let expired = expired_plans(root, &past, now);
+    let is_expired = |plan_id: &str| expired.iter().any(|id| id == plan_id);
+    let gives_way = |plan_id: &str| match planning.waiting {
+        Waiting::GivesWay => past.replaceable_plans().any(|id| id == plan_id),
+        Waiting::Stays => false,
+    };
+    let mut planned = Planned::default();
+    let mut stages = Vec::new();
+    for stage in planning.stages {
+        let mut open =
+            past.open_plans().filter(|(_, plan)| plan.stage == *stage && plan.policy_digest.is_some());
+        match open.find(|(plan_id, _)| !is_expired(plan_id) && !gives_way(plan_id)) {
+            Some((plan_id, _)) => planned.standing.push((*stage, plan_id.to_owned())),
+            None => stages.push(*stage),
+        }
+    }
+    // What a plan of another stage holds stays held.
+    let is_of_these = |(plan_id, plan): &(&str, &PastPlan)| {
+        is_expired(plan_id) || (stages.contains(&plan.stage) && gives_way(plan_id))
+    };
+    let set_aside: Vec<&str> = past.open_plans().filter(is_of_these).map(|(plan_id, _)| plan_id).collect();
+    let judge = Judge::new(policy, ground, &past, beside, now, set_aside.iter().copied())
+        .map_err(|refusals| refused(&refusals))?;
+    let judged = judge.everybody();
+    planned.left_out = judged.left_out.len();
+    for stage in stages {
+        if judged.going.get(&stage).is_none_or(Vec::is_empty) {
+            continue;
+        }
+        for plan_id in &set_aside {
+            let Some(old) = past.plans.get(*plan_id) else { continue };
+            // What an expired plan has begun is brought to its end by whoever applies.
+            let is_untouched = old.applies.is_empty() && old.policy_digest.is_some();
+            if old.stage == stage && is_untouched {
+                let because = if is_expired(plan_id) { "expired" } else { "withdrawn" };
+                let (plan_id, by) = ((*plan_id).to_owned(), Some(planning.by.clone()));
+                planned.closed.push((plan_id.clone(), because));
+                journal.append(now, Record::PlanClosed { plan_id, because: because.to_owned(), by })?;
+            }
+        }
+        let making = Making {
+            stage,
+            ticket: planning.ticket.map(str::to_owned),
+            by: planning.by.clone(),
+            now,
+            policy,
+            ground,
+            beside,
+        };
+        let plan = make(making, &judged);
+        plans::create(root, journal, &plan)?;
+        planned.made.push(plans::load(root, &plan.plan_id)?);
+    }
+    Ok(planned)
+}
+
+/// Open plans whose time is over. One whose file is gone is over, too: nobody can use it any more.
+pub(crate) fn expired_plans(root: &Path, past: &Past, now: DateTime<Utc>) -> Vec<String> {
+    let is_over = |plan_id: &str, plan: &PastPlan| {
+        now >= plans::load(root, plan_id).map_or(plan.created_at, |file| file.plan.expires_at)
+    };
+    past.open_plans()
+        .filter(|(plan_id, plan)| is_over(plan_id, plan))
+        .map(|(plan_id, _)| plan_id.to_owned())
+        .collect()
+}

@@ -1,0 +1,161 @@
+//! Plans on disk: `<store>/state/reclaim/plans/<plan_id>.json`, readable by its owner alone, written once.
+//!
+//! The file comes first and the journal's entry after it. *Killed* between the two, the file is nobody's plan: the journal does not
+//! know it, so nothing is ever done by it, and the next plan has another name.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
+use boxseat_schemas::reclaim::{Plan, Record};
+use chrono::{DateTime, Utc};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use super::journal::{Journal, directory};
+use super::past::{Past, PastPlan};
+use crate::error::CommandError;
+use crate::evidence::digest;
+
+/// A plan as it lies on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlanFile {
+    /// What it says.
+    pub(crate) plan: Plan,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub(crate) digest: String,
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// Its bytes, which are what is signed.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Writes a plan and announces it in the journal; gives its digest.
+///
+/// # Errors
+/// The disk's; a plan of that name is never written over.
+pub(crate) fn create(root: &Path, journal: &mut Journal, plan: &Plan) -> Result<String, CommandError> {
+    let path = path(root, &plan.plan_id);
+    if path.exists() {
+        return Err(CommandError::refused(format!("there is a plan {} already", plan.plan_id))
+            .hint("plans are never written over; make it again in a moment"));
+    }
+    let parent = path.parent().expect("it lies in the directory of plans");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .map_err(|e| CommandError::failed(format!("cannot create {}", parent.display()), e))?;
+    let mut bytes = serde_json::to_vec_pretty(plan).expect("a plan is plain data");
+    bytes.push(b'\n');
+    durable::write_file(&path, &bytes, &Access::from(0o600))?;
+    let file = PlanFile { digest: digest(&bytes), plan: plan.clone(), path, bytes };
+    journal.append(plan.created_at, file.record())?;
+    Ok(file.digest)
+}
+
+/// Reads a plan of the store by its id, or a file by its path.
+///
+/// # Errors
+/// Exit 2 when there is none; exit 3 for a file that is no plan, or of another version.
+pub(crate) fn load(root: &Path, id_or_path: &str) -> Result<PlanFile, CommandError> {
+    let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.ends_with(".json");
+    let path = if is_name { path(root, id_or_path) } else { PathBuf::from(id_or_path) };
+    let bytes = std::fs::read(&path).map_err(|e| {
+        CommandError::usage(format!("there is no plan {id_or_path}"))
+            .because(e)
+            .hint("a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them")
+    })?;
+    PlanFile::parse(path, bytes)
+}
+
+/// A name for a plan that is about one person: the day, what it does, and six digits of chance.
+pub(crate) fn new_id(what: &str, now: DateTime<Utc>) -> String {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+    let chance = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
+    format!("{}-{what}-{:06x}", now.format("%F"), chance.as_u64_pair().1 & 0xff_ffff)
+}
+
+impl PlanFile {
+    fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
+        let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
+        let format =
+            serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|plan| plan["format"].as_u64());
+        if let Some(format) = format.filter(|format| *format != u64::from(PLAN_FORMAT)) {
+            return Err(refused(format!("is a plan of format {format}, this version reads {PLAN_FORMAT}"))
+                .hint("use the boxseat version that made it"));
+        }
+        let plan: Plan =
+            serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
+        Ok(Self { plan, digest: digest(&bytes), path, bytes })
+    }
+
+    /// The journal's entry that makes the file a plan.
+    pub(crate) fn record(&self) -> Record {
+        let plan = &self.plan;
+        let mut receivers: Vec<String> =
+            plan.people.iter().filter_map(|person| person.receiver_user_id.clone()).collect();
+        receivers.sort();
+        receivers.dedup();
+        Record::PlanCreated {
+            plan_id: plan.plan_id.clone(),
+            digest: self.digest.clone(),
+            stage: plan.stage,
+            policy_digest: match &plan.origin {
+                Origin::Policy { policy_digest } => Some(policy_digest.clone()),
+                Origin::Offboard { .. } => None,
+            },
+            night: plan.night.clone(),
+            by: plan.planned_by.clone(),
+            user_ids: plan.people.iter().map(|person| person.user_id.clone()).collect(),
+            receiver_user_ids: receivers,
+        }
+    }
+
+    /// R7: the store's own plan, unedited.
+    ///
+    /// # Errors
+    /// Exit 3.
+    pub(crate) fn owned<'p>(
+        &self,
+        store_id: Uuid,
+        enterprise_id: Option<&str>,
+        past: &'p Past,
+    ) -> Result<&'p PastPlan, CommandError> {
+        let id = &self.plan.plan_id;
+        let refused = |what: String, hint: &str| Err(CommandError::refused(what).hint(hint));
+        if self.plan.store_id != store_id {
+            return refused(
+                format!("plan {id} was made from another store ({})", self.plan.store_id),
+                "a plan is used where it was made; --store names that store",
+            );
+        }
+        if enterprise_id != Some(self.plan.enterprise_id.as_str()) {
+            return refused(
+                format!(
+                    "plan {id} is for enterprise {}, and this store is of another",
+                    self.plan.enterprise_id
+                ),
+                "a plan is used where it was made; --store names that store",
+            );
+        }
+        let Some(known) = past.plans.get(id) else {
+            return refused(
+                format!("the store's journal does not know plan {id}"),
+                "`boxseat reclaim plan` makes plans and writes them down",
+            );
+        };
+        if known.digest != self.digest {
+            return refused(
+                format!("{} is not plan {id} as it was made", self.path.display()),
+                "it was edited or damaged; make a new plan",
+            );
+        }
+        Ok(known)
+    }
+}
+
+fn path(root: &Path, plan_id: &str) -> PathBuf {
+    directory(root).join(format!("plans/{plan_id}.json"))
+}

@@ -1,0 +1,479 @@
+//! A plan for whoever has to agree to it: on a terminal, for programs, and as Markdown for a ticket.
+//!
+//! Names are typed by people and may hold anything: what moves a cursor or turns a line is shown as its code, and Markdown shows every
+//! character as itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use boxseat_schemas::Money;
+use boxseat_schemas::reclaim::plan::{LeftOut, Origin, Plan, PlannedPerson};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Value, json};
+
+use super::past::{Past, PastPlan};
+use super::words::meaning;
+use boxseat_output::visible;
+
+/// What is told of a plan besides itself.
+pub(crate) struct Standing<'a> {
+    /// `open, not approved`, `approved by …`, `closed: …`, or why it is no plan to be used.
+    pub(crate) state: String,
+    /// Its money.
+    pub(crate) totals: Totals,
+    /// The digest of its file.
+    pub(crate) digest: &'a str,
+}
+
+/// R20: what the plan could save, what has come back, and what a renewal has made of it. Never added up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    /// What the seats of everybody in it cost a month, by currency, in ten-thousandths.
+    pub(crate) potential: BTreeMap<String, i64>,
+    /// Of them, those whose account is deleted and has not come back.
+    pub(crate) freed: BTreeMap<String, i64>,
+    /// Of those, the ones deleted before a renewal that has been.
+    pub(crate) realised: BTreeMap<String, i64>,
+    /// People of whose seat nobody knows what it costs.
+    pub(crate) without_cost: usize,
+}
+
+impl Totals {
+    /// Adds up what the journal says of a plan's people.
+    pub(crate) fn of(plan: &Plan, past: &Past, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
+        let mut totals = Self::default();
+        for person in &plan.people {
+            let cost = person.monthly_cost.as_deref().and_then(|cost| cost.parse::<Money>().ok());
+            let Some((cost, currency)) = cost.zip(person.currency.as_ref()) else {
+                totals.without_cost += 1;
+                continue;
+            };
+            let add = |sums: &mut BTreeMap<String, i64>| {
+                *sums.entry(currency.clone()).or_default() += cost.ten_thousandths()
+            };
+            add(&mut totals.potential);
+            let deletion = past.people.get(&person.user_id).and_then(|past| past.deletion());
+            let Some(at) = deletion.and_then(|deletion| deletion.finished_at) else { continue };
+            add(&mut totals.freed);
+            if renewals.iter().any(|renewal| *renewal > at.date_naive() && *renewal <= now.date_naive()) {
+                add(&mut totals.realised);
+            }
+        }
+        totals
+    }
+}
+
+/// How a plan stands, in a few words.
+pub(crate) fn state(known: &PastPlan, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    if let Some(closed) = &known.closed {
+        return format!("closed {}: {}", moment(closed.at), closed.because);
+    }
+    let approved = match known.approval() {
+        None => "not approved".to_owned(),
+        Some(approval) => {
+            let by = approval.signed_by.as_ref().unwrap_or(&approval.by.os_user);
+            format!("approved {} by {by}", moment(approval.at))
+        }
+    };
+    let begun = if known.applies.is_empty() { "" } else { ", begun" };
+    if now >= expires_at { format!("expired, {approved}{begun}") } else { format!("open, {approved}{begun}") }
+}
+
+/// At most 80 columns.
+pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
+    let mut text = String::new();
+    let mut line = |indent: usize, words: String| {
+        for row in wrapped(&one_line(&words), WIDTH - indent) {
+            let _ = writeln!(text, "{:indent$}{row}", "");
+        }
+    };
+    line(0, format!("Plan {}: {} {}", plan.plan_id, plan.stage.as_str(), people(plan.people.len())));
+    line(2, standing.state.clone());
+    for fact in facts(plan, standing.digest) {
+        line(2, fact);
+    }
+    for warning in &plan.warnings {
+        line(0, format!("! {warning}"));
+    }
+    for (index, person) in plan.people.iter().enumerate() {
+        line(0, format!("{}. {}{}", index + 1, person.login, named(person)));
+        line(5, person.sentence.clone());
+        line(5, holdings(person));
+        for warning in &person.warnings {
+            line(5, format!("! {warning}"));
+        }
+    }
+    for total in totals(&standing.totals) {
+        line(0, total);
+    }
+    let left_out = grouped(&plan.left_out);
+    if !left_out.is_empty() {
+        line(0, format!("Left out: {}", people(plan.left_out.len())));
+        for (reason, count) in left_out {
+            line(2, format!("{count:>6}  {reason}: {}", meaning(reason)));
+        }
+        line(2, "Each by name: --format json".to_owned());
+    }
+    text
+}
+
+/// The whole plan, with a version on top.
+pub(crate) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
+    let left_out: BTreeMap<&str, usize> = grouped(&plan.left_out).into_iter().collect();
+    let sums = |sums: &BTreeMap<String, i64>| -> BTreeMap<String, String> {
+        sums.iter().map(|(currency, sum)| (currency.clone(), amount(*sum))).collect()
+    };
+    let totals = &standing.totals;
+    json!({
+        "plan": plan,
+        "digest": standing.digest,
+        "state": standing.state,
+        "left_out_counts": left_out,
+        "monthly": {
+            "potential": sums(&totals.potential),
+            "freed": sums(&totals.freed),
+            "realised": sums(&totals.realised),
+            "people_without_cost": totals.without_cost,
+        },
+    })
+}
+
+/// For a ticket or a pull request.
+pub(crate) fn markdown(plan: &Plan, standing: &Standing<'_>) -> String {
+    let mut text = String::new();
+    let mut line = |words: String| {
+        let _ = writeln!(text, "{words}");
+    };
+    line(format!(
+        "# Plan {}: {} {}\n",
+        escaped(&plan.plan_id),
+        plan.stage.as_str(),
+        people(plan.people.len())
+    ));
+    line(format!("- {}", escaped(&standing.state)));
+    for fact in facts(plan, standing.digest) {
+        line(format!("- {}", escaped(&fact)));
+    }
+    line(String::new());
+    for warning in &plan.warnings {
+        line(format!("> {}\n>", escaped(warning)));
+    }
+    line("\n| | who | why | groups | owns | monthly |\n| --: | --- | --- | --- | --- | --: |".to_owned());
+    for (index, person) in plan.people.iter().enumerate() {
+        let who = format!("{}{}", escaped(&person.login), escaped(&named(person)));
+        let warnings: String =
+            person.warnings.iter().map(|warning| format!("<br>**!** {}", escaped(warning))).collect();
+        line(format!(
+            "| {} | {who} | {}{warnings} | {} | {} | {} |",
+            index + 1,
+            escaped(&person.sentence),
+            escaped(&groups(person)),
+            escaped(&owns(person)),
+            escaped(&cost(person)),
+        ));
+    }
+    line(String::new());
+    for total in totals(&standing.totals) {
+        line(format!("- {}", escaped(&total)));
+    }
+    if !plan.left_out.is_empty() {
+        line(format!("\n## Left out: {}\n", people(plan.left_out.len())));
+        line("| people | why | |\n| --: | --- | --- |".to_owned());
+        for (reason, count) in grouped(&plan.left_out) {
+            line(format!("| {count} | {} | {} |", escaped(reason), escaped(meaning(reason))));
+        }
+    }
+    text
+}
+
+fn facts(plan: &Plan, digest: &str) -> Vec<String> {
+    let mut facts = vec![
+        format!(
+            "made {} by {} on {}",
+            moment(plan.created_at),
+            plan.planned_by.os_user,
+            plan.planned_by.host
+        ),
+        format!(
+            "from the night of {} (run {}), times in UTC",
+            plan.night.snapshot_date, plan.night.run_number
+        ),
+        format!("to be applied until {}", moment(plan.expires_at)),
+        match &plan.origin {
+            Origin::Policy { policy_digest } => format!("by policy {policy_digest}"),
+            Origin::Offboard { on: Some(day) } => format!("somebody named this person, for {day}"),
+            Origin::Offboard { on: None } => "somebody named this person".to_owned(),
+        },
+        format!("digest {digest}"),
+        format!("evidence of use: {}", plan.evidence_sources.join(", ")),
+    ];
+    facts.extend(plan.ticket.as_ref().map(|ticket| format!("ticket {ticket}")));
+    facts
+}
+
+fn named(person: &PlannedPerson) -> String {
+    person.name.as_ref().map(|name| format!(", {name}")).unwrap_or_default()
+}
+
+fn holdings(person: &PlannedPerson) -> String {
+    let groups = groups(person);
+    let groups = if groups.is_empty() { "in no group".to_owned() } else { format!("groups: {groups}") };
+    format!("{}; {groups}; {}", owns(person), cost(person))
+}
+
+fn owns(person: &PlannedPerson) -> String {
+    let bytes = person
+        .space_used_bytes
+        .map_or_else(|| "owns nobody knows how much".to_owned(), |bytes| format!("owns {}", size(bytes)));
+    match (person.owned_items, person.shared_items) {
+        (Some(owned), Some(shared)) => format!("{bytes}, {owned} items, {shared} of them shared"),
+        (Some(owned), None) => format!("{bytes}, {owned} items"),
+        _ => bytes,
+    }
+}
+
+/// The first few: some people are in hundreds.
+fn groups(person: &PlannedPerson) -> String {
+    let shown = person.groups.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    match person.groups.len().saturating_sub(3) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn cost(person: &PlannedPerson) -> String {
+    let cost = person.monthly_cost.as_deref().and_then(|cost| cost.parse::<Money>().ok());
+    match cost.zip(person.currency.as_ref()) {
+        Some((cost, currency)) => format!("{} {currency} a month", amount(cost.ten_thousandths())),
+        None => "no price".to_owned(),
+    }
+}
+
+fn totals(totals: &Totals) -> Vec<String> {
+    let sums = |sums: &BTreeMap<String, i64>| match sums.len() {
+        0 => "nothing".to_owned(),
+        _ => sums
+            .iter()
+            .map(|(currency, sum)| format!("{} {currency}", amount(*sum)))
+            .collect::<Vec<_>>()
+            .join(" and "),
+    };
+    let mut lines = vec![
+        format!("Could save a month, once deleted and renewed: {}", sums(&totals.potential)),
+        format!(
+            "Seats freed so far: {}; saved since a renewal: {}",
+            sums(&totals.freed),
+            sums(&totals.realised)
+        ),
+    ];
+    if totals.without_cost > 0 {
+        lines.push(format!("Without a price: {}", people(totals.without_cost)));
+    }
+    lines
+}
+
+/// Reasons by how many people they are of.
+fn grouped(left_out: &[LeftOut]) -> Vec<(&str, usize)> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for person in left_out {
+        *counts.entry(person.reason.as_str()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
+    counts
+}
+
+pub(crate) fn people(count: usize) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+}
+
+fn amount(ten_thousandths: i64) -> String {
+    let (whole, rest) = (ten_thousandths / 10_000, ten_thousandths % 10_000);
+    if rest % 100 == 0 { format!("{whole}.{:02}", rest / 100) } else { format!("{whole}.{rest:04}") }
+}
+
+fn size(bytes: i64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a figure to one decimal")]
+    let mut figure = bytes as f64;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if figure < 1000.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{figure:.1} {unit}") };
+        }
+        figure /= 1000.0;
+    }
+    format!("{figure:.1} TB")
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    at.format("%F %H:%M").to_string()
+}
+
+/// Text as one line that says what it holds.
+pub(crate) fn one_line(text: &str) -> String {
+    visible(text).replace('\n', "\\u{a}")
+}
+
+/// Text as Markdown shows it: itself, whatever it holds.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut safe = String::new();
+    for c in one_line(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '|' => safe.push_str("&#124;"),
+            // An address or a word with @ or :// would become a link or a mention.
+            '@' => safe.push_str("&#64;"),
+            ':' => safe.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '+' | '!' | '~' | '$' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Lines of at most so many columns, broken at blanks where there is one.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let columns = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split(' ') {
+        let mut word = word.to_owned();
+        if !line.is_empty() && columns(&line) + 1 + columns(&word) > width {
+            lines.push(std::mem::take(&mut line));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        while columns(&word) > width {
+            let (mut taken, mut rest) = (String::new(), String::new());
+            for c in word.chars() {
+                let fits = rest.is_empty()
+                    && columns(&taken) + unicode_width::UnicodeWidthChar::width(c).unwrap_or(0) <= width;
+                if fits { taken.push(c) } else { rest.push(c) }
+            }
+            lines.push(taken);
+            word = rest;
+        }
+        line.push_str(&word);
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+const WIDTH: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::ground::Person;
+    use crate::reclaim::judge::Judge;
+    use crate::reclaim::past::tests::{intent, operator, outcome, past};
+    use crate::reclaim::plan::{Making, make};
+    use crate::reclaim::testing::{beside, ground, idler, night_at, policy};
+    use boxseat_schemas::reclaim::{Action, Outcome, Stage};
+
+    fn plan(people: Vec<Person>) -> Plan {
+        let (policy, beside, past, ground) = (
+            policy("evidence = \"activity\"\n[caps]\nseats_percent = 100.0\n"),
+            beside(),
+            Past::default(),
+            ground(people),
+        );
+        let judged = Judge::new(&policy, &ground, &past, &beside, night_at(), []).unwrap().everybody();
+        make(
+            Making {
+                stage: Stage::Suspend,
+                ticket: Some("CHG|7".to_owned()),
+                by: operator("jo"),
+                now: night_at(),
+                policy: &policy,
+                ground: &ground,
+                beside: &beside,
+            },
+            &judged,
+        )
+    }
+
+    fn standing(plan: &Plan) -> Standing<'static> {
+        let totals = Totals::of(plan, &Past::default(), &[], night_at());
+        Standing { state: "open, not approved".to_owned(), totals, digest: "0123" }
+    }
+
+    const HOSTILE: &str = "<script>alert(1)</script> | [x](http://evil.test) \u{202e}gnp\u{1b}[2J\n# `rm` **a** @all 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語";
+
+    /// Why: names are typed by people, and a plan is read by somebody who must not be led astray by one.
+    #[test]
+    fn no_name_leaves_its_place() {
+        let plan = plan(vec![
+            Person { name: Some(HOSTILE.to_owned()), ..idler("1") },
+            Person { name: Some(HOSTILE.to_owned()), role: Some("admin".to_owned()), ..idler("2") },
+        ]);
+        let standing = standing(&plan);
+        let table = table(&plan, &standing);
+        assert!(table.lines().all(|line| unicode_width::UnicodeWidthStr::width(line) <= 80), "{table}");
+        assert!(
+            !table.contains('\u{1b}') && !table.contains('\u{202e}') && table.contains("\\u{202e}gnp"),
+            "{table}"
+        );
+        let page = markdown(&plan, &standing);
+        assert!(
+            !page.contains("<script>")
+                && !page.contains("](http")
+                && !page.contains("@all")
+                && !page.contains('\u{1b}'),
+            "{page}"
+        );
+        for row in page.lines().filter(|line| line.starts_with("| 1 ")) {
+            assert_eq!(row.matches('|').count(), 7, "{row}");
+        }
+        assert!(page.contains("ticket CHG&#124;7"), "{page}");
+        let json = json(&plan, &standing);
+        assert_eq!(json["plan"]["people"][0]["name"], HOSTILE, "programs get what was typed");
+        assert_eq!(json["plan"]["left_out"][0]["name"], HOSTILE);
+    }
+
+    #[test]
+    fn a_manager_reads_one_line_and_the_sums() {
+        let groups =
+            Person { group_ids: vec!["g1".to_owned()], space_used_bytes: Some(1_234_000_000), ..idler("1") };
+        let plan = plan(vec![
+            groups,
+            Person { monthly_cost: None, ..idler("2") },
+            Person { created_at: None, ..idler("3") },
+        ]);
+        let table = table(&plan, &standing(&plan));
+        for told in [
+            "suspend 2 people\n  open, not approved\n",
+            "1. u1@acme.test, Person 1\n     Not used for 120 days",
+            "owns 1.2 GB; groups: Board; 35.00 EUR a month",
+            "Could save a month, once deleted and renewed: 35.00 EUR",
+            "Without a price: 1 person",
+            "Left out: 1 person\n       1  young: new, or nobody knows since when here",
+        ] {
+            assert!(table.contains(told), "{told}\n{table}");
+        }
+    }
+
+    /// R20: what could be saved, what came back and what a renewal made of it are three sums.
+    #[test]
+    fn r20_money_is_kept_apart() {
+        let plan = plan(vec![idler("1"), idler("2"), idler("3")]);
+        let deleted =
+            |id: &str| [(90, intent("d", id, Action::Delete, 1)), (90, outcome("d", id, 1, Outcome::Done))];
+        let past = past(&[deleted("1"), deleted("2")].concat());
+        let renewal = (night_at() - chrono::TimeDelta::days(5)).date_naive();
+        let of = |renewals: &[NaiveDate]| Totals::of(&plan, &past, renewals, night_at());
+        let sums = |totals: &Totals| {
+            [&totals.potential, &totals.freed, &totals.realised]
+                .map(|sum| sum.get("EUR").copied().unwrap_or(0) / 10_000)
+        };
+        assert_eq!(sums(&of(&[])), [105, 70, 0]);
+        assert_eq!(sums(&of(&[renewal])), [105, 70, 70]);
+        let before = (night_at() - chrono::TimeDelta::days(20)).date_naive();
+        assert_eq!(sums(&of(&[before])), [105, 70, 0], "they were still paid for at that renewal");
+    }
+}

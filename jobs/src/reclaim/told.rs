@@ -1,0 +1,145 @@
+//! A policy in sentences, and what it comes to on a night: for whoever answers for it.
+
+use boxseat_schemas::reclaim::Stage;
+
+use super::ground::Ground;
+use super::judge::{Judge, Refusal};
+use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent};
+use super::show::people;
+use super::words::meaning;
+
+/// What a policy would do, whatever the night.
+pub(crate) fn told(policy: &Policy) -> Vec<String> {
+    let mut says =
+        vec![format!("After {} proven idle days an account is suspended.", policy.suspend_after_idle_days)];
+    if policy.furthest_stage >= Stage::Transfer {
+        says.push(format!(
+            "{} days after that its content moves to {}.",
+            policy.transfer_after_days,
+            receiver(policy)
+        ));
+    }
+    says.push(match policy.furthest_stage {
+        Stage::Delete => format!(
+            "{} days after the suspension, and twice seen empty, it is deleted.",
+            policy.delete_after_days
+        ),
+        _ => "No account is deleted by it, so no seat comes back by it alone.".to_owned(),
+    });
+    says.push(match policy.evidence {
+        Evidence::Activity => "Sign-ins and what people do count as use; only days on which both were watched prove anything.".to_owned(),
+        Evidence::LoginOnly { may_delete: false } => "Sign-ins alone count as use, so it goes no further than suspending.".to_owned(),
+        Evidence::LoginOnly { may_delete: true } => "Sign-ins alone count as use, and it goes further than suspending all the same: whoever works in an application that stays signed in looks idle.".to_owned(),
+    });
+    says.push(match policy.shared_content {
+        SharedContent::LeaveOut => "Owners of folders that others work in are left out.".to_owned(),
+        SharedContent::TransferFirst => format!(
+            "Owners of folders that others work in are suspended once these have moved to {}.",
+            receiver(policy)
+        ),
+        SharedContent::SuspendAnyway => {
+            "Owners of folders that others work in are suspended, and the folders close for everybody."
+                .to_owned()
+        }
+    });
+    says.push(match &policy.holds {
+        None => "Of legal holds it says nothing.".to_owned(),
+        Some(Holds::File(path)) => {
+            format!("Whoever is in {} is under legal hold, and is left alone.", path.display())
+        }
+        Some(Holds::NoneStated { by, on }) => {
+            format!("{by} stated on {on} that there are no legal holds; that counts for 7 days.")
+        }
+    });
+    let who = &policy.who;
+    let narrowed = [
+        (!who.groups.is_empty()).then(|| format!("in one of the groups {}", listed(who.groups.iter()))),
+        (!who.tracking_codes.is_empty()).then(|| {
+            format!(
+                "with one of the tracking codes {}",
+                listed(who.tracking_codes.iter().map(|code| format!("{}={}", code.name, code.value)))
+            )
+        }),
+        (!who.seat_states.is_empty()).then(|| format!("whose seat is {}", listed(who.seat_states.iter()))),
+    ];
+    let narrowed: Vec<String> = narrowed.into_iter().flatten().collect();
+    if !narrowed.is_empty() {
+        says.push(format!("It is about people {} alone.", narrowed.join(" and ")));
+    }
+    says.push(format!(
+        "In any 30 days it meets at most {} people and {} % of the seats taken.",
+        policy.caps.people, policy.caps.seats_percent
+    ));
+    says.push(format!("A plan may be applied for {} hours.", policy.plan_max_age.num_hours()));
+    let other = if policy.approval.is_two_person { ", who is not the one who planned" } else { "" };
+    says.push(match &policy.approval.allowed_signers {
+        None => format!("Somebody with an account on this machine approves it{other}."),
+        Some(path) => format!("Somebody of {} signs it{other}.", path.display()),
+    });
+    says.push(if policy.notify { "Box tells the people concerned." } else { "Box tells nobody." }.to_owned());
+    says
+}
+
+/// What it comes to tonight.
+pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) -> Vec<String> {
+    let mut tonight = vec![format!(
+        "The night is of {} (run {}), with {} seats taken.",
+        ground.night.snapshot_date, ground.night.run_number, ground.seats_assigned
+    )];
+    for entry in &judge.protected.entries {
+        let ids: Vec<&str> = entry.user_ids.iter().take(5).map(String::as_str).collect();
+        let more = entry.user_ids.len().saturating_sub(ids.len());
+        let ids = if more > 0 { format!("{} and {more} more", ids.join(", ")) } else { ids.join(", ") };
+        let whom = if entry.user_ids.is_empty() {
+            "nobody".to_owned()
+        } else {
+            format!("{}: {ids}", people(entry.user_ids.len()))
+        };
+        tonight.push(format!("[protect] {} protects {whom}.", entry.text));
+    }
+    if let Some(receiver) = judge.receivers.everybodys() {
+        tonight.push(format!(
+            "{} ({}) receives everybody's content, and is protected.",
+            receiver.called(),
+            receiver.user_id
+        ));
+    }
+    if !refusals.is_empty() {
+        return tonight;
+    }
+    let judged = judge.everybody();
+    for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
+        let count = judged.going.get(&stage).map_or(0, Vec::len);
+        if count > 0 {
+            tonight.push(format!("A plan to {} would have {} in it.", stage.as_str(), people(count)));
+        }
+    }
+    if judged.going.is_empty() {
+        tonight.push("Nobody goes a stage.".to_owned());
+    }
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    for (_, no) in judged.left_out.values() {
+        match reasons.iter_mut().find(|(word, _)| *word == no.word) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((no.word, 1)),
+        }
+    }
+    reasons.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
+    let reason =
+        |(word, count): (&str, usize)| format!("{} left out as {word}: {}.", people(count), meaning(word));
+    tonight.extend(reasons.into_iter().map(reason));
+    tonight
+}
+
+fn receiver(policy: &Policy) -> String {
+    match &policy.receiver {
+        None => "nobody".to_owned(),
+        Some(Receiver::Account(account)) => account.clone(),
+        Some(Receiver::ManagerTrackingCode(name)) => format!("whoever the tracking code {name} names"),
+        Some(Receiver::File(path)) => format!("whoever {} names", path.display()),
+    }
+}
+
+fn listed(items: impl Iterator<Item = impl ToString>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}

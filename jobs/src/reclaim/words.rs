@@ -1,0 +1,86 @@
+//! The words by which tables name a no, each with its rule and what it means.
+
+/// Word, rule, meaning.
+pub(crate) const WORDS: &[(&str, &str, &str)] = &[
+    ("admin", "R1", "admins and co-admins are never acted on"),
+    ("unknown_role", "R1", "the role is not known"),
+    ("no_person", "R1", "the account looks like a machine"),
+    ("not_listed", "R1", "tonight's listing did not have the account"),
+    ("restricted", "R1", "a restricted status"),
+    ("unknown_status", "R1", "a status that is not known"),
+    ("other_enterprise", "R1", "another enterprise's, or nobody knows whose"),
+    ("no_login", "R1", "the account has no login"),
+    ("unproven", "R2", "sign-ins are not covered, so nothing is proved"),
+    ("not_long_enough", "R2", "fewer idle days are proved than the policy wants"),
+    ("activity_not_watched", "R2", "what people do was not watched for long enough"),
+    ("active_since", "R2", "used after the suspension"),
+    ("suspended_by_other", "R3", "somebody else suspended the account"),
+    ("on_hold", "R3", "on the list of holds"),
+    ("changed", "R3", "not as we left it after the suspension"),
+    ("edited_by_other", "R3", "somebody else edited the account since"),
+    ("protected", "R4", "protected by the policy"),
+    ("aliases_unknown", "R4", "aliases never read, and one may be protected"),
+    ("groups_unknown", "R4", "groups never read, and one may decide"),
+    ("receiver", "R4", "receives content of others, or did lately"),
+    ("no_receiver", "R4", "nobody fit to receive the content"),
+    ("young", "R5", "new, or nobody knows since when here"),
+    ("returned", "R5", "back for too short a time"),
+    ("on_leave", "R5", "on leave"),
+    ("owns_shared_content", "R6", "owns folders that others work in"),
+    ("in_open_plan", "R8", "in another plan that is open"),
+    ("suspended_since", "R8", "suspended by us after the night was read"),
+    ("waiting", "R8", "the stage before is too short a time ago"),
+    ("over_cap", "R8", "the cap for any 30 days is reached"),
+    ("late_logins_not_watched", "R11", "sign-ins not covered until 48 hours after the suspension"),
+    ("unfinished", "R13", "nobody knows yet what became of the last action"),
+    ("not_verified", "R15", "not yet seen empty twice"),
+    ("not_empty", "R15", "content is still there"),
+    ("unverifiable", "R15", "that it is empty cannot be proved"),
+    ("refused_by_box", "R16", "Box refused within the last 30 days"),
+    ("offboarded", "R19", "goes by a plan of its own"),
+    ("reverted_by_other", "R20", "somebody undid our suspension"),
+];
+
+/// What a word means; of a word of another version, the word.
+pub(crate) fn meaning(word: &str) -> &str {
+    WORDS.iter().find(|(known, ..)| *known == word).map_or(word, |(_, _, meaning)| meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCES: [&str; 2] = [include_str!("judge.rs"), include_str!("receivers.rs")];
+    const PAGE: &str = include_str!("../../../docs/reclamation.md");
+
+    /// Why: a table that counts a word nobody has explained tells a manager nothing.
+    #[test]
+    fn every_no_has_a_word_that_is_explained() {
+        for source in SOURCES {
+            let calls = source.split("No::new(").skip(1).chain(source.split("return no(").skip(1));
+            for call in calls {
+                let quoted: Vec<&str> = call.split('"').skip(1).step_by(2).take(2).collect();
+                let word = if quoted[0].starts_with('R') { quoted[1] } else { quoted[0] };
+                if word.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                    assert!(WORDS.iter().any(|(known, ..)| *known == word), "{word} is not explained");
+                }
+            }
+        }
+        for (word, rule, meaning) in WORDS {
+            assert!(
+                SOURCES.iter().any(|source| source.contains(&format!("\"{word}\""))),
+                "nobody says {word}"
+            );
+            assert!(PAGE.contains(&format!("`{word}`")), "docs/reclamation.md lacks {word}");
+            assert!(rule.starts_with('R') && meaning.len() <= 58, "{word}: {meaning}");
+        }
+    }
+
+    /// Why: the page is what a manager reads of the rules, and a test is what keeps one.
+    #[test]
+    fn every_rule_is_on_the_page() {
+        for number in 1..=22 {
+            assert!(PAGE.contains(&format!("**R{number}**")), "docs/reclamation.md lacks R{number}");
+        }
+    }
+}

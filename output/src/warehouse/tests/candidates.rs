@@ -1,0 +1,84 @@
+//! What the reclamation policy says of a night, and a policy that says nothing.
+
+use std::cell::RefCell;
+
+use boxseat_schemas::table::SEAT_USAGE_DAILY;
+
+use super::*;
+
+/// Takes back the seats of whoever is named here, asks the night who is there, and remembers.
+#[derive(Debug)]
+struct Of {
+    answer: std::result::Result<Vec<Candidate>, String>,
+    people: RefCell<usize>,
+}
+
+impl Candidates for Of {
+    fn policy_digest(&self) -> Option<String> {
+        Some("sha256:7".to_owned())
+    }
+
+    fn judge(&self, night: &NightRows<'_>) -> std::result::Result<Vec<Candidate>, String> {
+        let people = night.ask("SELECT user_id FROM accounts JOIN users USING (user_id)").unwrap();
+        *self.people.borrow_mut() = people.iter().map(RecordBatch::num_rows).sum();
+        self.answer.clone()
+    }
+}
+
+fn of(answer: std::result::Result<Vec<Candidate>, String>) -> Option<Box<dyn Candidates>> {
+    Some(Box::new(Of { answer, people: RefCell::new(0) }))
+}
+
+const USAGE: &str = "SELECT reclaimable_count, policy_digest FROM seat_usage_daily ORDER BY run_number";
+const CHECK: &str = "SELECT failing_rows_count, example FROM data_checks WHERE check_name = 'policy_usable'";
+
+/// Why: the view was empty whatever the policy said, and the count of a night belongs into the lake with it.
+#[test]
+fn candidates_are_judged_while_the_night_is_built() {
+    let candidate =
+        |id: &str, left_out_reason| Candidate { user_id: id.to_owned(), stage: "suspend", left_out_reason };
+    let mut store = Store::new();
+    let first = store.commit(1, DATE, &Rows::users(&["1", "2", "3"]));
+    store.finish(&first);
+    assert_eq!(store.lines(USAGE), ["-|-"], "no policy, no count");
+    assert_eq!(store.lines(CHECK), ["0|-"]);
+
+    store.candidates = of(Ok(vec![candidate("1", None), candidate("2", Some("protected"))]));
+    let second = store.commit_after(2, "2026-03-03", &Rows::users(&["1", "2", "3"]));
+    store.finish(&second);
+    assert_eq!(store.lines("SELECT user_id, stage FROM reclaimable_seats"), ["1|suspend"]);
+    assert_eq!(
+        store.lines("SELECT user_id, left_out_reason FROM reclaim_candidates ORDER BY 1"),
+        ["1|-", "2|protected"]
+    );
+    assert_eq!(store.lines(USAGE), ["-|-", "1|sha256:7"], "the night before stays as it was known");
+
+    // A night that is kept and not published counts the same.
+    store.candidates = of(Ok(vec![candidate("1", None), candidate("3", None)]));
+    let third = store.commit_after(3, "2026-03-04", &Rows::users(&["1", "2", "3"]));
+    let private = store.build(Some(&third), Purpose::Private).unwrap().check().unwrap();
+    private.commit(&store.lake, &SEAT_USAGE_DAILY).unwrap();
+    assert_eq!(lines_of_lake(&store), ["-", "1", "2"]);
+}
+
+/// Why: the policy is the licence manager's file; a slip in it must not cost the operator the night.
+#[test]
+fn a_policy_that_cannot_be_used_costs_no_night() {
+    let mut store = Store::new();
+    store.candidates = of(Err("[protect] login jo@acme.test matches nobody".to_owned()));
+    let pending = store.commit(1, DATE, &Rows::users(&["1"]));
+    store.finish(&pending);
+    assert_eq!(store.lines("SELECT count(*) FROM reclaim_candidates"), ["0"]);
+    assert_eq!(store.lines(USAGE), ["-|sha256:7"], "unknown is not nought");
+    let said = store.lines(CHECK).remove(0);
+    assert!(said.starts_with("1|") && said.contains("jo@acme.test"), "{said}");
+}
+
+fn lines_of_lake(store: &Store) -> Vec<String> {
+    let runs: Vec<_> = store.runs.iter().map(|run| run.run_number).collect();
+    let batches =
+        store.lake.scan(&SEAT_USAGE_DAILY, &runs, Some(&["run_number", "reclaimable_count"])).unwrap();
+    let mut rows: Vec<String> = batches.flat_map(|batch| lines(&batch.unwrap())).collect();
+    rows.sort();
+    rows.into_iter().map(|row| row.split('|').nth(1).unwrap().to_owned()).collect()
+}
