@@ -367,6 +367,21 @@ impl<'a> Judge<'a> {
         self.undisturbed(id)
     }
 
+    /// R3, R4, R19: what keeps even somebody whom `offboard` names.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn keeps_even_if_named(&self, person: &Person) -> Result<(), No> {
+        let id = person.user_id.as_str();
+        if let Some(entry) = self.protected.entry_for(id) {
+            return Err(No::new("R4", "protected", format!("[protect] {entry}")));
+        }
+        match self.held.get(id) {
+            Some(reason) => Err(No::new("R3", "on_hold", format!("on the list of holds: {reason}"))),
+            None => Ok(()),
+        }
+    }
+
     /// R8, R13, R20: nothing is under way, and nobody has just undone or refused it.
     fn undisturbed(&self, id: &str) -> Result<(), No> {
         let planned = self.past.open_plans().find(|(plan_id, plan)| {
@@ -429,6 +444,11 @@ impl<'a> Judge<'a> {
             ));
         }
         let grace = self.ground.returned_grace_days;
+        let restored = self.past.people.get(&person.user_id).and_then(PastPerson::restored_at);
+        if let Some(at) = restored.filter(|at| (self.now - *at).num_days() < grace) {
+            let detail = format!("given back by undo {}, less than {grace} days ago", day(at));
+            return Err(No::new("R5", "undone", detail));
+        }
         match person.returned_at.filter(|at| (night - *at).num_days() < grace) {
             Some(at) => Err(No::new(
                 "R5",

@@ -23,6 +23,7 @@ pub(crate) mod feed;
 pub(crate) mod ground;
 pub(crate) mod journal;
 pub(crate) mod judge;
+pub(crate) mod offboarding;
 pub(crate) mod operator;
 pub(crate) mod past;
 pub(crate) mod plan;
@@ -33,6 +34,7 @@ mod policy_file;
 mod position;
 pub(crate) mod protect;
 pub(crate) mod receivers;
+pub(crate) mod returns;
 pub(crate) mod seat_actions;
 pub(crate) mod session;
 pub(crate) mod show;
@@ -41,6 +43,8 @@ pub(crate) mod signature;
 pub(crate) mod testing;
 pub(crate) mod told;
 pub(crate) mod words;
+#[cfg(test)]
+mod worlds;
 
 pub(crate) use at_night::PolicyAtNight;
 pub(crate) use ground::Ground;
