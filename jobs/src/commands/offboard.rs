@@ -17,14 +17,14 @@ use super::reclaim::{hands, show_applied, task};
 use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::reclaim::Ground;
 use crate::reclaim::apply::{Content, Now, admit, apply, fresh, reread, unfit};
 use crate::reclaim::ground::Person;
 use crate::reclaim::offboarding::forbids;
 use crate::reclaim::plan::name;
-use crate::reclaim::plans;
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::session::{Connection, Session};
-use crate::reclaim::{Ground, Journal};
 use crate::stop::Stop;
 
 pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer) -> Result<u8, CommandError> {
@@ -34,14 +34,13 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     if args.on.is_some_and(|day| day < now.date_naive()) {
         return Err(CommandError::usage(format!("--on {} is over", args.on.unwrap_or_default())));
     }
-    let ground = session.ground()?;
+    let ground = session.desk.ground()?;
     let person = find(&ground, &args.login)?;
     let receiver = find(&ground, &args.transfer_to)?;
     if person.user_id == receiver.user_id {
         return Err(CommandError::usage("whoever leaves cannot receive the own content"));
     }
-    let mut journal =
-        if args.yes { session.journal()? } else { Journal::read(session.store.root(), session.store.id())? };
+    let mut journal = if args.yes { session.desk.journal_to_write()? } else { session.desk.journal()? };
     if let Some(plan_id) = journal.past().open_plan_of(&person.user_id) {
         return Err(CommandError::refused(format!("{} is in plan {plan_id}, which is open", args.login))
             .hint("one plan at a time: let it end, or `boxseat reclaim undo` it"));
@@ -58,8 +57,8 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         return Ok(0);
     }
     confirm(args, printer)?;
-    plans::create(session.store.root(), &mut journal, &plan)?;
-    let file = plans::load(session.store.root(), &plan.plan_id)?;
+    let file = PlanFile::create(session.desk.store.root(), plan)?;
+    journal.append(now, file.record())?;
     let approved = Record::Approved {
         plan_id: file.plan.plan_id.clone(),
         digest: file.digest.clone(),
@@ -72,7 +71,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         printer.note(format!("Plan {id}: `boxseat reclaim nightly` does it on {day}, after looking again."));
         return Ok(0);
     }
-    let store_id = session.store.id();
+    let store_id = session.desk.store.id();
     let policy = session.policy.as_ref();
     admit(&file.plan, &file.digest, journal.past(), policy, &ground, store_id, now)?;
     let mark = session.mark(&ground)?;

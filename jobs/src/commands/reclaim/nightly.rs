@@ -1,36 +1,35 @@
 //! `boxseat reclaim nightly`: what cron runs after `sync`. It does nothing that nobody approved.
 //!
 //! ```text
-//! what others undid ─▶ unknown outcomes ─▶ verify what was moved ─▶ apply what is approved and due ─▶ plan the next stages ─▶ report
+//! what others undid ─▶ unknown outcomes ─▶ apply what is approved and due ─▶ verify what was moved ─▶ plan the next stages ─▶ report
 //! ```
 
 use std::path::Path;
 
-use boxseat_schemas::reclaim::{Record, Stage};
+use boxseat_schemas::reclaim::Record;
 use serde_json::json;
 
 use super::apply::{hands, task};
-use crate::cli::{Global, NightlyArgs};
+use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Canaries, admit, apply, is_due, reconcile, verify_transfers};
-use crate::reclaim::planning::{Planning, Waiting, plan_stages};
-use crate::reclaim::plans;
+use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
+use crate::reclaim::returns;
 use crate::reclaim::session::Session;
-use crate::reclaim::{Ground, Journal, returns};
 use crate::stop::Stop;
 
 pub(crate) async fn run(
     global: &Global,
     policy: Option<&Path>,
-    _args: &NightlyArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
     let session = Session::open(global, policy)?;
-    let ground = session.ground()?;
-    let mut journal = session.journal()?;
+    let ground = session.desk.ground()?;
+    let mut journal = session.desk.journal_to_write()?;
     let mark = session.mark(&ground)?;
     let now = (session.clock)();
     let mut report = Report::default();
@@ -42,7 +41,8 @@ pub(crate) async fn run(
         !open.is_empty() || journal.past().people.values().any(|person| person.transfer().is_some());
     if !has_work && journal.past().unfinished().next().is_none() {
         session.commit_actions(&journal);
-        plan_next(&session, &ground, &mut journal, &mut report);
+        drop(journal);
+        plan_next(&session, &mut report);
         report.print(printer)?;
         return Ok(report.code);
     }
@@ -60,12 +60,8 @@ pub(crate) async fn run(
                 REJECTS,
             );
         }
-        // Before the deletions, which want the second of two readings.
-        for (login, why) in verify_transfers(hands, &mut journal).await? {
-            report.say(&login, "unverifiable", why, REJECTS);
-        }
         for id in &open {
-            let file = match plans::load(session.store.root(), id) {
+            let file = match PlanFile::open(session.desk.store.root(), id) {
                 Ok(file) => file,
                 Err(e) => {
                     report.refuse(id, &e);
@@ -92,7 +88,7 @@ pub(crate) async fn run(
                 report.say(id, "not_due", "its day has not come", 0);
                 continue;
             }
-            let store_id = session.store.id();
+            let store_id = session.desk.store.id();
             if let Err(e) = admit(
                 &file.plan,
                 &file.digest,
@@ -116,37 +112,49 @@ pub(crate) async fn run(
                 return Ok(());
             }
         }
+        for (login, why) in verify_transfers(hands, &mut journal).await? {
+            report.say(&login, "unverifiable", why, REJECTS);
+        }
         Ok::<_, CommandError>(())
     }
     .await;
     session.commit_actions(&journal);
     worked?;
-    plan_next(&session, &ground, &mut journal, &mut report);
+    drop(journal);
+    plan_next(&session, &mut report);
     report.print(printer)?;
+    let journal = session.desk.journal()?;
     printer.note(format!("Journal entry {}, head {}", journal.sequence(), journal.head()));
     Ok(report.code)
 }
 
-/// Plans whatever stage has somebody and no open plan; nothing of it is done before somebody approves.
-fn plan_next(session: &Session, ground: &Ground, journal: &mut Journal, report: &mut Report) {
+/// Plans whatever stage has somebody and no plan yet: one that waits for an approval stays, for somebody may be reading it. Nothing of
+/// it is done before somebody approves.
+fn plan_next(session: &Session, report: &mut Report) {
     let Some(policy) = &session.policy else { return };
     let planning = Planning {
-        root: session.store.root(),
+        desk: &session.desk,
         policy,
-        ground,
-        beside: &session.beside,
         by: &session.by,
-        now: (session.clock)(),
         ticket: None,
-        stages: &[Stage::Suspend, Stage::Transfer, Stage::Delete],
+        stages: &ALL_STAGES,
         waiting: Waiting::Stays,
     };
-    match plan_stages(&planning, journal) {
+    let planned =
+        session.desk.journal_to_write().and_then(|mut journal| plan_stages(&planning, &mut journal));
+    match planned {
         Ok(planned) => {
-            for file in planned.made {
-                let plan = &file.plan;
-                let said = format!("{} people; boxseat reclaim show {}", plan.people.len(), plan.plan_id);
-                report.say(&plan.plan_id, "planned", said, 0);
+            for file in &planned.made {
+                let id = &file.plan.plan_id;
+                report.say(
+                    id,
+                    "planned",
+                    format!("{} people; boxseat reclaim show {id}", file.plan.people.len()),
+                    0,
+                );
+            }
+            for (id, because) in &planned.closed {
+                report.say(id, because, "a new one takes its place", 0);
             }
         }
         Err(e) => report.refuse("plan", &e),
@@ -154,7 +162,7 @@ fn plan_next(session: &Session, ground: &Ground, journal: &mut Journal, report: 
 }
 
 fn close_expired(
-    journal: &mut Journal,
+    journal: &mut crate::reclaim::Journal,
     plan_id: &str,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<(), CommandError> {

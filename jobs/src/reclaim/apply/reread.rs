@@ -116,6 +116,7 @@ impl Run<'_> {
                 self.answered();
                 now
             }
+            Found::Gone if !self.believes_that_gone().await? => return Ok(Looked::Halted),
             Found::Gone => {
                 return Ok(Looked::Left(Skip::finally(
                     "gone",

@@ -94,6 +94,10 @@ impl Run<'_> {
                 self.answered();
                 now
             }
+            Found::Gone if !self.believes_that_gone().await? => {
+                let detail = "Box shows neither this account nor an ordinary one".to_owned();
+                return Ok(Some(Fate::Waiting("closed", detail)));
+            }
             Found::Gone => return left("gone", "the account is gone".to_owned()),
             Found::Closed(refusal) => {
                 self.denied(&refusal).await?;
