@@ -8,10 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use reclaim::{
-    ApplyArgs, ApproveArgs, DiffArgs, NightlyArgs, OffboardArgs, PlanArgs, PolicyArgs, ReclaimArgs,
-    ReclaimVerb, ShowArgs, StageName, UndoArgs,
-};
+pub(crate) use reclaim::{ApplyArgs, OffboardArgs, UndoArgs};
 
 /// Knows, every morning, who uses their Box licence and who does not.
 #[derive(Debug, Parser)]
@@ -107,6 +104,8 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Take in evidence of use from a report of Box's admin console (User Details or User Engagement)
     Import(ImportArgs),
+    /// Give seats back that provably nobody uses, by plans that somebody has read and approved
+    Reclaim(ReclaimArgs),
     /// Say whether boxseat could run here tonight: configuration, credentials, scopes, clock, disk
     Check(CheckArgs),
     /// Say whether last night can be trusted: raw pages, lake and file against each other
@@ -119,8 +118,6 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Live a month of nights of a simulated enterprise and show its licence summary
     Demo(DemoArgs),
-    /// Take seats back from people who provably do not use them, by reviewed plans
-    Reclaim(ReclaimArgs),
     /// Take back the seat of one person who leaves: suspend, sign out, move the content to somebody else
     Offboard(OffboardArgs),
     /// Print a completion script
@@ -237,6 +234,102 @@ pub(crate) struct ImportArgs {
     /// whose. Without it each time counts as late as it can be anywhere
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<chrono_tz::Tz>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReclaimArgs {
+    #[command(subcommand)]
+    pub(crate) command: ReclaimCommand,
+    /// The policy [default: [reclaim] policy of the configuration]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+impl ReclaimArgs {
+    /// Whether it is `show`, which alone draws a page of Markdown.
+    pub(crate) fn is_show(&self) -> bool {
+        matches!(self.command, ReclaimCommand::Show(_))
+    }
+}
+
+/// Verbs of reclamation.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReclaimCommand {
+    /// Say in sentences what the policy does; with --check, whom it is about tonight and what is missing
+    Policy(ReclaimPolicyArgs),
+    /// Plan who goes which stage tonight; nothing is done by it
+    Plan(ReclaimPlanArgs),
+    /// Show a plan: everybody in it and why, everybody left out and why, the money
+    Show(ReclaimShowArgs),
+    /// Say what differs between two plans, or between a plan and what tonight's would be
+    Diff(ReclaimDiffArgs),
+    /// Agree to a plan, in writing
+    Approve(ReclaimApproveArgs),
+    /// Act on the people of an approved plan who still qualify; without --yes say what would be done, and do nothing
+    Apply(ApplyArgs),
+    /// Take back the suspensions of a plan, as far as nobody else has touched the people since
+    Undo(UndoArgs),
+    /// Say which plans there are, what became of them, and what nobody knows yet
+    Status,
+    /// Check the journal's chain, and the lake's seat_actions against it
+    Verify,
+    /// What cron runs after `sync`: reconcile, apply approved plans that are due, verify what was moved, plan the next stages
+    Nightly,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReclaimPolicyArgs {
+    /// Resolve everything it names against the published night, too; exit 3 when something is missing
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ReclaimPlanArgs {
+    /// One stage alone [default: a plan for each that somebody goes]
+    #[arg(long, value_enum)]
+    pub(crate) stage: Option<StageName>,
+    /// The ticket under which this is known elsewhere
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) ticket: Option<String>,
+    /// Also write the plan to this file, to be signed or handed on
+    #[arg(short, long, value_name = "FILE", requires = "stage")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// The stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StageName {
+    /// Switch the account off and end its sessions
+    Suspend,
+    /// Move what it owns to somebody else
+    Transfer,
+    /// Delete it: only this frees the seat
+    Delete,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReclaimShowArgs {
+    /// A plan's id, or the path of its file
+    pub(crate) plan: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReclaimDiffArgs {
+    /// A plan's id, or the path of its file
+    pub(crate) plan: String,
+    /// The plan to compare it with [default: what tonight's would be]
+    #[arg(value_name = "PLAN")]
+    pub(crate) other: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReclaimApproveArgs {
+    /// A plan's id, or the path of its file
+    pub(crate) plan: String,
+    /// A signature of the plan's file by `ssh-keygen -Y sign -n boxseat-plan`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use super::findings::Findings;
 use crate::calls::CommandCalls;
 use crate::cli::{CheckArgs, Global};
 use crate::clock::data_clock;
-use crate::config::{Settings, credentials};
+use crate::config::{Settings, credentials, has_actions_credentials};
 use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
@@ -36,6 +36,14 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
             Ok(list) => findings.pass("leave list", format!("{} leaves", list.leaves().len())),
             Err(e) => findings.fail("leave list", e.lines().join(": "), &e.hints().join("; ")),
         }
+    }
+    if settings.policy_file.is_some() && !has_actions_credentials() {
+        findings.warn(
+            "acting credentials",
+            "BOXSEAT_ACTIONS_CLIENT_ID is not set: reclamation would act with the reading application"
+                .to_owned(),
+            "give acting an application of its own, so that the nightly job cannot change anybody",
+        );
     }
     let store = store(&settings, &mut findings);
     disk(&settings.store, &mut findings);

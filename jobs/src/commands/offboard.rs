@@ -1,12 +1,275 @@
-//! `boxseat offboard LOGIN --transfer-to LOGIN` (R19).
-use crate::cli::{Global, OffboardArgs};
+//! `boxseat offboard LOGIN --transfer-to LOGIN`: one person who leaves (R19).
+//!
+//! It makes a plan of that one person, approved by whoever repeats the login, and applies it at once or, with `--on`, lets
+//! `reclaim nightly` do so on that day. Suspending and signing out come first, even when the content cannot move yet; whatever
+//! waits is tried again every night until the plan's last day. The account is deleted by the same plan once it is proved empty,
+//! and only if a policy says who is under legal hold: without one nobody has said that the account may go.
+
+use std::io::{BufRead, IsTerminal};
+
+use boxseat_pipeline::client::Found;
+use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT, PlannedPerson};
+use boxseat_schemas::reclaim::{Action, Plan, Record, Stage};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::reclaim::{hands, show_applied, task};
+use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::reclaim::Ground;
+use crate::reclaim::apply::{Content, Now, admit, apply, fresh, reread, unfit};
+use crate::reclaim::ground::Person;
+use crate::reclaim::offboarding::forbids;
+use crate::reclaim::plan::name;
+use crate::reclaim::plans::PlanFile;
+use crate::reclaim::policy::Policy;
+use crate::reclaim::session::{Connection, Session};
+use crate::stop::Stop;
 
-pub(crate) async fn run(
-    _global: &Global,
-    _args: &OffboardArgs,
-    _printer: &Printer,
-) -> Result<u8, CommandError> {
-    Err(CommandError::usage("not yet"))
+pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let stop = Stop::on_signals()?;
+    let session = Session::open(global, args.policy.as_deref())?;
+    let now = (session.clock)();
+    if args.on.is_some_and(|day| day < now.date_naive()) {
+        return Err(CommandError::usage(format!("--on {} is over", args.on.unwrap_or_default())));
+    }
+    let ground = session.desk.ground()?;
+    let person = find(&ground, &args.login)?;
+    let receiver = find(&ground, &args.transfer_to)?;
+    if person.user_id == receiver.user_id {
+        return Err(CommandError::usage("whoever leaves cannot receive the own content"));
+    }
+    let mut journal = if args.yes { session.desk.journal_to_write()? } else { session.desk.journal()? };
+    if let Some(plan_id) = journal.past().open_plan_of(&person.user_id) {
+        return Err(CommandError::refused(format!("{} is in plan {plan_id}, which is open", args.login))
+            .hint("one plan at a time: let it end, or `boxseat reclaim undo` it"));
+    }
+    let connection = session.connect(&stop)?;
+    let looked = look(&session, &connection, &ground, person, receiver).await?;
+    let plan = plan(&session, &ground, args, person, receiver, &looked);
+    // A program that asks for JSON gets one document: with --yes, what was done.
+    if !args.yes || printer.format() != Format::Json {
+        summary(printer, &ground, args, &plan, &looked)?;
+    }
+    if !args.yes {
+        printer.note("Nothing was done. With --yes it is, after the login is repeated.");
+        return Ok(0);
+    }
+    confirm(args, printer)?;
+    let file = PlanFile::create(session.desk.store.root(), plan)?;
+    journal.append(now, file.record())?;
+    let approved = Record::Approved {
+        plan_id: file.plan.plan_id.clone(),
+        digest: file.digest.clone(),
+        by: session.by.clone(),
+        signed_by: None,
+    };
+    journal.append(now, approved)?;
+    if let Some(day) = args.on.filter(|day| *day > now.date_naive()) {
+        let id = &file.plan.plan_id;
+        printer.note(format!("Plan {id}: `boxseat reclaim nightly` does it on {day}, after looking again."));
+        return Ok(0);
+    }
+    let store_id = session.desk.store.id();
+    let policy = session.policy.as_ref();
+    admit(&file.plan, &file.digest, journal.past(), policy, &ground, store_id, now)?;
+    let mark = session.mark(&ground)?;
+    let applied =
+        apply(task(&session, &file, &ground, mark.as_ref()), hands(&session, &connection), &mut journal)
+            .await;
+    session.commit_actions(&journal);
+    let applied = applied?;
+    show_applied(printer, "offboard", &file.plan, &applied, &journal)?;
+    if let Some(e) = &applied.stopped {
+        printer.error(e);
+    }
+    Ok(applied.exit_code())
+}
+
+/// Whoever has a login on the night; nobody else is meant by it.
+fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError> {
+    let mut found = ground.people.values().filter(|person| {
+        person.listing.is_some()
+            && person.login.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(login))
+    });
+    match (found.next(), found.next()) {
+        (Some(person), None) => Ok(person),
+        (None, _) => Err(CommandError::usage(format!(
+            "nobody on the night of {} has the login {login}",
+            ground.night.snapshot_date
+        ))
+        .hint("the login must be the whole one; somebody new is known after the next `boxseat sync`")),
+        (Some(_), Some(_)) => Err(CommandError::refused(format!("two accounts have the login {login}"))),
+    }
+}
+
+/// What Box says at this moment.
+struct Looked {
+    now: Now,
+    content: Content,
+}
+
+async fn look(
+    session: &Session,
+    connection: &Connection,
+    ground: &Ground,
+    person: &Person,
+    receiver: &Person,
+) -> Result<Looked, CommandError> {
+    let actor = &connection.actor;
+    let code_names = session.policy.as_ref().map(Policy::code_names).unwrap_or_default();
+    let now = match reread(actor, &person.user_id, &code_names).await? {
+        Found::Is(now) => now,
+        Found::Gone => return Err(CommandError::refused("Box answers 404: the account is gone already")),
+        Found::Closed(refusal) => {
+            return Err(CommandError::refused(format!("the account cannot be read: {refusal}")));
+        }
+    };
+    forbids(&fresh(Some(person), &now), session.policy.as_ref(), ground, &session.beside, (session.clock)())
+        .map_err(|no| CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail)))?;
+    match actor.user(&receiver.user_id).await? {
+        Found::Is(user) => {
+            // Room may be made until the day comes; everything else is a wrong receiver.
+            if let Some(why) = unfit(&user, &ground.enterprise_id, Some(0)) {
+                return Err(CommandError::refused(format!("the receiver {} {why}", receiver.called())));
+            }
+        }
+        _ => return Err(CommandError::refused(format!("the receiver {} cannot be read", receiver.called()))),
+    }
+    let content = Content::of(actor, &person.user_id, now.user.space_used).await?;
+    Ok(Looked { now, content })
+}
+
+fn plan(
+    session: &Session,
+    ground: &Ground,
+    args: &OffboardArgs,
+    person: &Person,
+    receiver: &Person,
+    looked: &Looked,
+) -> Plan {
+    let now = (session.clock)();
+    let standing = &looked.now.standing;
+    let deletes = session.policy.as_ref().is_some_and(|policy| policy.holds.is_some());
+    let mut actions = vec![Action::Suspend, Action::TerminateSessions, Action::Transfer];
+    if deletes {
+        actions.push(Action::Delete);
+    }
+    let mut warnings = vec![
+        "folders that others work in are closed for them from the suspension until the content has moved"
+            .to_owned(),
+        "collaborations on single files move along, and go when the account is deleted".to_owned(),
+        "workflows move only if the receiver has Box Relay".to_owned(),
+        "remove the assignment at the identity provider first, or it makes the account again".to_owned(),
+    ];
+    if !deletes {
+        warnings
+            .push("the account is not deleted by this: no policy says who is under legal hold".to_owned());
+    }
+    let begins_at = args.on.map_or(now, |day| day.and_time(chrono::NaiveTime::MIN).and_utc().max(now));
+    let mut plan = Plan {
+        format: PLAN_FORMAT,
+        plan_id: String::new(),
+        store_id: ground.store_id,
+        enterprise_id: ground.enterprise_id.clone(),
+        night: ground.night.clone(),
+        created_at: now,
+        expires_at: begins_at
+            + session.policy.as_ref().map_or(TimeDelta::hours(168), |policy| policy.plan_max_age),
+        planned_by: session.by.clone(),
+        origin: Origin::Offboard { on: args.on },
+        stage: if deletes { Stage::Delete } else { Stage::Transfer },
+        ticket: args.ticket.clone(),
+        evidence_sources: Vec::new(),
+        warnings,
+        people: vec![PlannedPerson {
+            user_id: person.user_id.clone(),
+            login: standing.login.clone().unwrap_or_default(),
+            name: looked.now.user.name.clone(),
+            actions,
+            baseline: standing.clone(),
+            sentence: format!("{} leaves, and {} receives the content", person.called(), receiver.called()),
+            last_activity_at: person.last_activity_at,
+            last_activity_source: person.last_activity_source.clone(),
+            proven_idle_days: person.proven_idle_days,
+            suspended_at: None,
+            groups: group_names(ground, &standing.group_ids),
+            space_used_bytes: looked.content.space_used_bytes,
+            owned_items: looked.content.owned_items,
+            shared_items: looked.content.shared_items,
+            receiver_user_id: Some(receiver.user_id.clone()),
+            receiver_login: receiver.login.clone(),
+            monthly_cost: person.monthly_cost.map(|cost| cost.to_string()),
+            currency: person.currency.clone(),
+            warnings: Vec::new(),
+        }],
+        left_out: Vec::new(),
+    };
+    plan.plan_id = name(&plan).replacen(plan.stage.as_str(), "offboard", 1);
+    plan
+}
+
+fn group_names(ground: &Ground, ids: &[String]) -> Vec<String> {
+    ids.iter().map(|id| ground.groups.get(id).unwrap_or(id).clone()).collect()
+}
+
+/// For the ticket: what the person has, and what goes meanwhile.
+fn summary(
+    printer: &Printer,
+    ground: &Ground,
+    args: &OffboardArgs,
+    plan: &Plan,
+    looked: &Looked,
+) -> Result<(), CommandError> {
+    let planned = &plan.people[0];
+    let list = |values: &[String]| if values.is_empty() { Value::Null } else { json!(values.join(", ")) };
+    let actions: Vec<&str> = planned.actions.iter().map(|action| action.as_str()).collect();
+    printer.facts(
+        "offboard",
+        &[
+            ("login", json!(planned.login)),
+            ("user_id", json!(planned.user_id)),
+            ("name", json!(planned.name)),
+            ("status", json!(looked.now.standing.status)),
+            ("receiver", json!(planned.receiver_login)),
+            ("on", json!(args.on.map_or_else(|| "at once".to_owned(), |day| day.to_string()))),
+            ("does", json!(actions.join(", "))),
+            ("groups", list(&group_names(ground, &looked.now.standing.group_ids))),
+            ("aliases", list(&looked.now.standing.aliases)),
+            ("owned_items", json!(looked.content.owned_items)),
+            ("shared_items", json!(looked.content.shared_items)),
+            ("space_used_bytes", json!(looked.content.space_used_bytes)),
+            ("monthly_cost", json!(planned.monthly_cost)),
+            ("ticket", json!(args.ticket)),
+        ],
+    )?;
+    for warning in &plan.warnings {
+        printer.note(format!("- {warning}"));
+    }
+    Ok(())
+}
+
+/// R19: the login once more, typed or given.
+fn confirm(args: &OffboardArgs, printer: &Printer) -> Result<(), CommandError> {
+    let said = match &args.confirm {
+        Some(said) => said.clone(),
+        None if std::io::stdin().is_terminal() => {
+            printer.note(format!("Type the login {} to do it:", args.login));
+            let mut line = String::new();
+            std::io::stdin()
+                .lock()
+                .read_line(&mut line)
+                .map_err(|e| CommandError::failed("cannot read the confirmation", e))?;
+            line.trim().to_owned()
+        }
+        None => {
+            return Err(CommandError::usage("the login must be repeated")
+                .hint(format!("without a terminal: --yes --confirm {}", args.login)));
+        }
+    };
+    if said.eq_ignore_ascii_case(&args.login) {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("{said:?} is not {}: nothing was done", args.login)))
 }

@@ -56,7 +56,7 @@ pub(crate) fn everything(reports: &[Report], directory: &Path, access: &Access) 
     for report in reports {
         let file = |ending: &str| directory.join(format!("{}.{ending}", report.name));
         durable::write_file(&file("csv"), format::csv(report).as_bytes(), access)?;
-        durable::write_file(&file("json"), json(report).as_bytes(), access)?;
+        durable::write_file(&file("json"), format::json(report).as_bytes(), access)?;
     }
     Ok(())
 }
@@ -65,15 +65,11 @@ fn text(report: &Report, format: Format, width: usize) -> Result<String, Command
     match format {
         Format::Table => Ok(format::terminal(report, width)),
         Format::Csv => Ok(format::csv(report)),
-        Format::Json => Ok(json(report)),
+        Format::Json => Ok(format::json(report)),
         Format::Parquet | Format::Html | Format::Markdown => {
             Err(CommandError::usage("this version draws no such page yet"))
         }
     }
-}
-
-fn json(report: &Report) -> String {
-    format!("{:#}\n", format::json(report))
 }
 
 fn ask(settings: &Settings, args: &ReportArgs) -> Ask {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use boxseat_output::query::query;
+use boxseat_schemas::reclaim::Record;
 use chrono::{DateTime, Utc};
 
 use super::beside::Beside;
@@ -10,6 +11,9 @@ use super::columns::Unreadable;
 use super::ground::Ground;
 use super::journal::{Journal, ReclaimLock};
 use super::judge::Refusal;
+use super::operator::operator;
+use super::past::{Past, PastPlan};
+use super::plans::PlanFile;
 use super::policy::Policy;
 use crate::cli::Global;
 use crate::clock::data_clock;
@@ -61,7 +65,20 @@ impl Desk {
     /// # Errors
     /// Exit 2 when nothing is published; exit 3 when the file is another store's.
     pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
-        published_ground(&self.store, &self.settings)
+        let root = self.store.root();
+        let ground: Ground = Ground::load(|sql| {
+            let answer = query(root, sql, &self.settings.resources)?;
+            Ok::<_, CommandError>(answer.batches)
+        })?;
+        if ground.store_id != self.store.id() {
+            return Err(CommandError::refused(format!(
+                "the published file is of store {}, and this is {}",
+                ground.store_id,
+                self.store.id()
+            ))
+            .hint("`boxseat publish` makes this store's own"));
+        }
+        Ok(ground)
     }
 
     /// The journal, to look at.
@@ -80,24 +97,35 @@ impl Desk {
         let lock = ReclaimLock::take(self.store.root())?;
         Journal::open(self.store.root(), self.store.id(), lock)
     }
-}
 
-/// The published night of a store.
-///
-/// # Errors
-/// Exit 2 when nothing is published, or by another version; exit 3 when the file is another store's.
-pub(crate) fn published_ground(store: &Store, settings: &Settings) -> Result<Ground, CommandError> {
-    let ground =
-        Ground::load(|sql| Ok::<_, CommandError>(query(store.root(), sql, &settings.resources)?.batches))?;
-    if ground.store_id != store.id() {
-        return Err(CommandError::refused(format!(
-            "the published file is of store {}, and this is {}",
-            ground.store_id,
-            store.id()
-        ))
-        .hint("`boxseat publish` makes this store's own"));
+    /// When a plan may no longer be applied; of one whose file is gone, when it was made: nobody can use it any more.
+    pub(crate) fn expires_at(&self, plan_id: &str, known: &PastPlan) -> DateTime<Utc> {
+        PlanFile::open(self.store.root(), plan_id).map_or(known.created_at, |file| file.plan.expires_at)
     }
-    Ok(ground)
+
+    /// Open plans whose time is over.
+    pub(crate) fn expired_plans(&self, past: &Past) -> Vec<String> {
+        let open = past.open_plans().filter(|(plan_id, plan)| self.now >= self.expires_at(plan_id, plan));
+        open.map(|(plan_id, _)| plan_id.to_owned()).collect()
+    }
+
+    /// Closes a plan that nothing was done by.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) fn close(
+        &self,
+        journal: &mut Journal,
+        plan_id: &str,
+        because: &str,
+    ) -> Result<(), CommandError> {
+        let record = Record::PlanClosed {
+            plan_id: plan_id.to_owned(),
+            because: because.to_owned(),
+            by: Some(operator()),
+        };
+        journal.append(self.now, record).map(drop)
+    }
 }
 
 impl From<Unreadable> for CommandError {

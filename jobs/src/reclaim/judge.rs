@@ -367,6 +367,21 @@ impl<'a> Judge<'a> {
         self.undisturbed(id)
     }
 
+    /// R3, R4, R19: what keeps even somebody whom `offboard` names.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn keeps_even_if_named(&self, person: &Person) -> Result<(), No> {
+        let id = person.user_id.as_str();
+        if let Some(entry) = self.protected.entry_for(id) {
+            return Err(No::new("R4", "protected", format!("[protect] {entry}")));
+        }
+        match self.held.get(id) {
+            Some(reason) => Err(No::new("R3", "on_hold", format!("on the list of holds: {reason}"))),
+            None => Ok(()),
+        }
+    }
+
     /// R8, R13, R20: nothing is under way, and nobody has just undone or refused it.
     fn undisturbed(&self, id: &str) -> Result<(), No> {
         let planned = self.past.open_plans().find(|(plan_id, plan)| {

@@ -355,7 +355,8 @@ impl Past {
                 };
                 past.outcome = Some(*outcome);
                 past.finished_at = Some(at);
-                past.was_done |= matches!(outcome, Outcome::Done | Outcome::RevertedByOther);
+                past.was_done |=
+                    matches!(outcome, Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned);
                 past.http_status = http_status.or(past.http_status);
                 past.after = after.clone().or(past.after.take());
                 past.destination_folder_id =

@@ -3,37 +3,26 @@
 //! A plan of a stage that nobody has agreed to gives way to the new one; one that was approved or begun does not, because somebody
 //! counts on it. *Killed* between the two, the old one is closed and there is no new one: the next planning makes it.
 
-use std::path::Path;
-
+use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::Operator;
-use boxseat_schemas::reclaim::{Record, Stage};
-use chrono::{DateTime, Utc};
 
-use super::beside::Beside;
-use super::desk::refused;
-use super::ground::Ground;
+use super::desk::{Desk, refused};
 use super::journal::Journal;
 use super::judge::Judge;
-use super::past::{Past, PastPlan};
+use super::past::PastPlan;
 use super::plan::{Making, fit, make};
-use super::plans::{self, PlanFile};
+use super::plans::PlanFile;
 use super::policy::Policy;
 use crate::error::CommandError;
 
 /// What tonight's plans are made of.
 pub(crate) struct Planning<'a> {
-    /// The store's directory.
-    pub(crate) root: &'a Path,
+    /// Store, configuration and moment.
+    pub(crate) desk: &'a Desk,
     /// The policy.
     pub(crate) policy: &'a Policy,
-    /// The published night.
-    pub(crate) ground: &'a Ground,
-    /// Lists beside the policy.
-    pub(crate) beside: &'a Beside,
     /// Who plans.
     pub(crate) by: &'a Operator,
-    /// When.
-    pub(crate) now: DateTime<Utc>,
     /// A ticket of the service desk.
     pub(crate) ticket: Option<&'a str>,
     /// Which stages.
@@ -69,10 +58,11 @@ pub(crate) struct Planned {
 /// # Errors
 /// Exit 3 with every rule for which nobody may be planned; the journal's and the disk's.
 pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
-    let Planning { root, policy, ground, beside, now, .. } = *planning;
+    let Planning { desk, policy, by, .. } = *planning;
+    let (beside, ground, now) = (&desk.beside(policy)?, &desk.ground()?, desk.now);
     fit(ground, now).map_err(|refusal| refused(&[refusal]))?;
     let past = journal.past().clone();
-    let expired = expired_plans(root, &past, now);
+    let expired = desk.expired_plans(&past);
     let is_expired = |plan_id: &str| expired.iter().any(|id| id == plan_id);
     let gives_way = |plan_id: &str| match planning.waiting {
         Waiting::GivesWay => past.replaceable_plans().any(|id| id == plan_id),
@@ -107,34 +97,26 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             let is_untouched = old.applies.is_empty() && old.policy_digest.is_some();
             if old.stage == stage && is_untouched {
                 let because = if is_expired(plan_id) { "expired" } else { "withdrawn" };
-                let (plan_id, by) = ((*plan_id).to_owned(), Some(planning.by.clone()));
-                planned.closed.push((plan_id.clone(), because));
-                journal.append(now, Record::PlanClosed { plan_id, because: because.to_owned(), by })?;
+
+                desk.close(journal, plan_id, because)?;
+                planned.closed.push(((*plan_id).to_owned(), because));
             }
         }
         let making = Making {
             stage,
             ticket: planning.ticket.map(str::to_owned),
-            by: planning.by.clone(),
+            by: by.clone(),
             now,
             policy,
             ground,
             beside,
         };
-        let plan = make(making, &judged);
-        plans::create(root, journal, &plan)?;
-        planned.made.push(plans::load(root, &plan.plan_id)?);
+        let file = PlanFile::create(desk.store.root(), make(making, &judged))?;
+        journal.append(now, file.record())?;
+        planned.made.push(file);
     }
     Ok(planned)
 }
 
-/// Open plans whose time is over. One whose file is gone is over, too: nobody can use it any more.
-pub(crate) fn expired_plans(root: &Path, past: &Past, now: DateTime<Utc>) -> Vec<String> {
-    let is_over = |plan_id: &str, plan: &PastPlan| {
-        now >= plans::load(root, plan_id).map_or(plan.created_at, |file| file.plan.expires_at)
-    };
-    past.open_plans()
-        .filter(|(plan_id, plan)| is_over(plan_id, plan))
-        .map(|(plan_id, _)| plan_id.to_owned())
-        .collect()
-}
+/// Every stage, in the order people go them.
+pub(crate) const ALL_STAGES: [Stage; 3] = [Stage::Suspend, Stage::Transfer, Stage::Delete];

@@ -3,17 +3,14 @@
 //! The file comes first and the journal's entry after it. *Killed* between the two, the file is nobody's plan: the journal does not
 //! know it, so nothing is ever done by it, and the next plan has another name.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
 use boxseat_schemas::reclaim::{Plan, Record};
-use chrono::{DateTime, Utc};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
-use super::journal::{Journal, directory};
+use super::journal::directory;
 use super::past::{Past, PastPlan};
 use crate::error::CommandError;
 use crate::evidence::digest;
@@ -31,53 +28,41 @@ pub(crate) struct PlanFile {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Writes a plan and announces it in the journal; gives its digest.
-///
-/// # Errors
-/// The disk's; a plan of that name is never written over.
-pub(crate) fn create(root: &Path, journal: &mut Journal, plan: &Plan) -> Result<String, CommandError> {
-    let path = path(root, &plan.plan_id);
-    if path.exists() {
-        return Err(CommandError::refused(format!("there is a plan {} already", plan.plan_id))
-            .hint("plans are never written over; make it again in a moment"));
-    }
-    let parent = path.parent().expect("it lies in the directory of plans");
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(parent)
-        .map_err(|e| CommandError::failed(format!("cannot create {}", parent.display()), e))?;
-    let mut bytes = serde_json::to_vec_pretty(plan).expect("a plan is plain data");
-    bytes.push(b'\n');
-    durable::write_file(&path, &bytes, &Access::from(0o600))?;
-    let file = PlanFile { digest: digest(&bytes), plan: plan.clone(), path, bytes };
-    journal.append(plan.created_at, file.record())?;
-    Ok(file.digest)
-}
-
-/// Reads a plan of the store by its id, or a file by its path.
-///
-/// # Errors
-/// Exit 2 when there is none; exit 3 for a file that is no plan, or of another version.
-pub(crate) fn load(root: &Path, id_or_path: &str) -> Result<PlanFile, CommandError> {
-    let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.ends_with(".json");
-    let path = if is_name { path(root, id_or_path) } else { PathBuf::from(id_or_path) };
-    let bytes = std::fs::read(&path).map_err(|e| {
-        CommandError::usage(format!("there is no plan {id_or_path}"))
-            .because(e)
-            .hint("a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them")
-    })?;
-    PlanFile::parse(path, bytes)
-}
-
-/// A name for a plan that is about one person: the day, what it does, and six digits of chance.
-pub(crate) fn new_id(what: &str, now: DateTime<Utc>) -> String {
-    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
-    let chance = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
-    format!("{}-{what}-{:06x}", now.format("%F"), chance.as_u64_pair().1 & 0xff_ffff)
-}
-
 impl PlanFile {
+    /// Writes a new plan into the store.
+    ///
+    /// # Errors
+    /// Exit 1 for the disk, and when the name is taken.
+    pub(crate) fn create(root: &Path, plan: Plan) -> Result<Self, CommandError> {
+        let owner_alone = Access::from(0o600);
+        let path = plans(root).join(format!("{}.json", plan.plan_id));
+        durable::create_directory(&plans(root), &Access::from(0o700))?;
+        let mut bytes = serde_json::to_vec_pretty(&plan).expect("a plan is plain data");
+        bytes.push(b'\n');
+        if path.exists() {
+            return Err(CommandError::refused(format!("there is a plan {} already", plan.plan_id))
+                .hint("plans are never written over; make it again in a moment"));
+        }
+        durable::write_file(&path, &bytes, &owner_alone)?;
+        Ok(Self { digest: digest(&bytes), plan, path, bytes })
+    }
+
+    /// Reads a plan of the store by its id, or a file by its path.
+    ///
+    /// # Errors
+    /// Exit 2 when there is none; exit 3 for a file that is no plan, or of another version.
+    pub(crate) fn open(root: &Path, id_or_path: &str) -> Result<Self, CommandError> {
+        let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.starts_with('.');
+        let own = plans(root).join(format!("{id_or_path}.json"));
+        let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
+        let bytes = std::fs::read(&path).map_err(|e| {
+            CommandError::usage(format!("there is no plan {id_or_path}")).because(e).hint(
+                "a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them",
+            )
+        })?;
+        Self::parse(path, bytes)
+    }
+
     fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
         let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
         let format =
@@ -156,6 +141,6 @@ impl PlanFile {
     }
 }
 
-fn path(root: &Path, plan_id: &str) -> PathBuf {
-    directory(root).join(format!("plans/{plan_id}.json"))
+fn plans(root: &Path) -> PathBuf {
+    directory(root).join("plans")
 }

@@ -2,7 +2,8 @@
 //!
 //! One row per action, written once its outcome is final: the journal's entry of that outcome decides in which commit, so a commit
 //! that was cut off is made again with the same rows, and no action comes twice. An outcome nobody knows yet waits for the one
-//! that reads find. That somebody else undid an action later is a row of its own, `<action_id>/reverted`.
+//! that reads find. That somebody else undid an action later is a row of its own: `<action_id>/reverted_by_other`,
+//! `<action_id>/re_provisioned`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -201,7 +202,7 @@ impl Story {
 /// The name of an outcome's row: what somebody else undid was done first, and that row stays.
 fn row_id(action_id: &str, outcome: Outcome) -> String {
     match outcome {
-        Outcome::RevertedByOther => format!("{action_id}/reverted"),
+        Outcome::RevertedByOther | Outcome::ReProvisioned => format!("{action_id}/{}", outcome.as_str()),
         _ => action_id.to_owned(),
     }
 }

@@ -9,9 +9,9 @@ use boxseat_pipeline::client::{BoxActor, BoxReader};
 use boxseat_schemas::reclaim::plan::Operator;
 
 use super::beside::Beside;
-use super::desk::published_ground;
+use super::desk::Desk;
 use super::ground::Ground;
-use super::journal::{Journal, ReclaimLock, directory};
+use super::journal::{Journal, directory};
 use super::operator::operator;
 use super::policy::Policy;
 use super::position::StreamMark;
@@ -19,16 +19,14 @@ use super::seat_actions;
 use crate::calls::CommandCalls;
 use crate::cli::Global;
 use crate::clock::data_clock;
-use crate::config::{Settings, actions_credentials, credentials};
+use crate::config::{actions_credentials, credentials};
 use crate::error::CommandError;
 use crate::stop::Stop;
-use crate::store::Store;
 use crate::sync::{failpoint, root};
 
 /// An acting command's surroundings.
 pub(crate) struct Session {
-    pub(crate) settings: Settings,
-    pub(crate) store: Store,
+    pub(crate) desk: Desk,
     /// `None`: none is configured.
     pub(crate) policy: Option<Policy>,
     pub(crate) beside: Beside,
@@ -49,39 +47,16 @@ impl Session {
     /// # Errors
     /// Exit 2 for usage and configuration; R10: `--now` against a Box that is not on this machine.
     pub(crate) fn open(global: &Global, policy_file: Option<&Path>) -> Result<Self, CommandError> {
-        let settings = Settings::load(global)?;
-        settings.refuse_rehearsal_against_box()?;
-        let store = Store::open(&settings.store, &settings.access)?;
-        let clock = data_clock(settings.rehearsed_now);
-        let policy_file = policy_file.or(settings.policy_file.as_deref());
-        let policy = policy_file.map(Policy::load).transpose()?;
+        let desk = Desk::open(global)?;
+        desk.settings.refuse_rehearsal_against_box()?;
+        let clock = data_clock(desk.settings.rehearsed_now);
+        let is_configured = policy_file.is_some() || desk.settings.policy_file.is_some();
+        let policy = if is_configured { Some(desk.policy(policy_file)?) } else { None };
         let beside = match &policy {
-            Some(policy) => {
-                Beside::read(policy, settings.leave_file.as_deref(), &settings.activity_events, clock())?
-            }
-            None => Beside { activity_events: settings.activity_events.clone(), ..Beside::default() },
+            Some(policy) => desk.beside(policy)?,
+            None => Beside { activity_events: desk.settings.activity_events.clone(), ..Beside::default() },
         };
-        Ok(Self { settings, store, policy, beside, clock, by: operator() })
-    }
-
-    /// The policy, where there must be one.
-    ///
-    /// # Errors
-    /// Exit 2.
-    pub(crate) fn policy(&self) -> Result<&Policy, CommandError> {
-        self.policy.as_ref().ok_or_else(|| {
-            CommandError::usage("no reclamation policy is configured").hint(
-                "[reclaim] policy in boxseat.toml or --policy names it; boxseat.example-policy.toml shows every key",
-            )
-        })
-    }
-
-    /// The published night.
-    ///
-    /// # Errors
-    /// Exit 2 without one; exit 3 when it is another store's.
-    pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
-        published_ground(&self.store, &self.settings)
+        Ok(Self { desk, policy, beside, clock, by: operator() })
     }
 
     /// Where the live stream stood before a night; of a replay, before the night whose pages it has.
@@ -89,21 +64,12 @@ impl Session {
     /// # Errors
     /// The disk's, the lake's.
     pub(crate) fn mark(&self, ground: &Ground) -> Result<Option<StreamMark>, CommandError> {
-        let runs = self.store.lake().sync_runs()?;
+        let runs = self.desk.store.lake().sync_runs()?;
         let number = runs
             .iter()
             .find(|run| run.run_number == ground.night.run_number)
             .map_or(ground.night.run_number, |run| root(&runs, run));
-        StreamMark::of(self.store.root(), number)
-    }
-
-    /// The journal, taken for this process.
-    ///
-    /// # Errors
-    /// Exit 75 when another process reclaims; exit 3 when it is damaged.
-    pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
-        let root = self.store.root();
-        Journal::open(root, self.store.id(), ReclaimLock::take(root)?)
+        StreamMark::of(self.desk.store.root(), number)
     }
 
     /// Connects to Box.
@@ -113,23 +79,25 @@ impl Session {
     pub(crate) fn connect(&self, stop: &Stop) -> Result<Connection, CommandError> {
         let reading = credentials()?;
         let acting = actions_credentials(&reading)?;
-        let calls = CommandCalls::begin(self.store.root(), &self.clock)?;
+        let calls = CommandCalls::begin(self.desk.store.root(), &self.clock)?;
         let reader = BoxReader::new(
-            &self.settings.endpoints.client,
+            &self.desk.settings.endpoints.client,
             reading,
             calls,
             Arc::clone(&self.clock),
             stop.reading().clone(),
         )?;
         let actor = BoxActor::beside(&reader, acting)?;
-        let pace = SharedPace::beside(reader.clone(), self.store.root().join("state/lock"));
+        let pace = SharedPace::beside(reader.clone(), self.desk.store.root().join("state/lock"));
         Ok(Connection { reader, actor, _pace: pace })
     }
 
     /// Commits what became final to the lake's `seat_actions`. Failing is said and costs nothing: the next command does it.
     pub(crate) fn commit_actions(&self, journal: &Journal) {
-        let enterprise_id = self.store.enterprise_id().unwrap_or_default();
-        if let Err(e) = seat_actions::commit(self.store.root(), self.store.lake(), journal, enterprise_id) {
+        let enterprise_id = self.desk.store.enterprise_id().unwrap_or_default();
+        if let Err(e) =
+            seat_actions::commit(self.desk.store.root(), self.desk.store.lake(), journal, enterprise_id)
+        {
             tracing::warn!(
                 "seat_actions could not be written ({}); the next command or sync writes it",
                 e.lines().join(": ")

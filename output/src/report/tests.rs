@@ -143,6 +143,8 @@ fn money_and_the_unknown_in_csv_and_json() {
     );
     assert!(lines[2].contains(",Ada,,,") && lines[2].ends_with(",'33290876054,"), "{csv}");
     let json = format::json(&report);
+    assert!(json.starts_with("{\n  \"schema_version\": 1,"), "the version is on top");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["schema_version"], format::JSON_SCHEMA_VERSION);
     let rows = &json["sections"][0]["table"]["rows"];
     assert_eq!(

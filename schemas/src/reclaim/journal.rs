@@ -214,6 +214,8 @@ pub enum Outcome {
     NotAttempted,
     /// It was done, and somebody else has undone it since (R20).
     RevertedByOther,
+    /// The account was deleted, and its login has a new one since (R20).
+    ReProvisioned,
 }
 
 impl Outcome {
@@ -231,6 +233,7 @@ impl Outcome {
             Self::NotDone => "not_done",
             Self::NotAttempted => "not_attempted",
             Self::RevertedByOther => "reverted_by_other",
+            Self::ReProvisioned => "re_provisioned",
         }
     }
 }

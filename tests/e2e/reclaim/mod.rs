@@ -5,6 +5,7 @@ pub(crate) mod judge;
 mod judging;
 #[allow(dead_code, reason = "the stories that use all of it follow")]
 pub(crate) mod stage;
+mod stories;
 
 use stage::{Stage, small};
 

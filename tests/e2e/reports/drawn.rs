@@ -359,8 +359,8 @@ Seats run out on                    -  Not claimed: it takes 14 nights; known:
 To buy at the renewal              18  used 18 + too new 0 + paused 0 + unknown
                                        0 + growth, of which nothing is claimed
                                        yet (nights known: 1). It takes for
-                                       granted that idle and suspended seats
-                                       are freed before.
+                                       granted that idle and suspended seats are
+                                       freed before.
 Fewer than now                     12  Bought now less to buy at the renewal;
                                        below 0 when more are needed.
 Freed by leavers                    0  Seats of people who left in the nights

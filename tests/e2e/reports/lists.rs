@@ -120,17 +120,8 @@ fn assert_access(world: &World, night: &Night) {
         .people
         .iter()
         .map(|(id, person)| {
-            let mut names: Vec<(bool, String, &String)> = person
-                .groups
-                .iter()
-                .map(|id| {
-                    (
-                        groups[id.as_str()].name.is_none(),
-                        groups[id.as_str()].name.clone().unwrap_or_else(|| id.clone()),
-                        id,
-                    )
-                })
-                .collect();
+            let name = |id: &String| groups[id.as_str()].name.clone().unwrap_or_else(|| id.clone());
+            let mut names: Vec<String> = person.groups.iter().map(name).collect();
             names.sort();
             let mut aliases: Vec<String> = night
                 .truth
@@ -143,7 +134,7 @@ fn assert_access(world: &World, night: &Night) {
             let row = vec![
                 json!(person.user.role),
                 json!(person.last_login.map(|at| at.timestamp())),
-                joined(names.into_iter().map(|(_, name, _)| name).collect()),
+                joined(names),
                 joined(aliases),
             ];
             (id.clone(), row)

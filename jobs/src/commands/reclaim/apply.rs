@@ -10,7 +10,7 @@ use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Hands, Task, admit, apply, is_done};
-use crate::reclaim::plans::{self, PlanFile};
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::{Connection, Session, crash};
 use crate::reclaim::{Journal, StreamMark};
 use crate::stop::Stop;
@@ -23,29 +23,29 @@ pub(crate) async fn run(
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
     let session = Session::open(global, policy)?;
-    let file = plans::load(session.store.root(), &args.plan)?;
-    let ground = session.ground()?;
+    let file = PlanFile::open(session.desk.store.root(), &args.plan)?;
+    let ground = session.desk.ground()?;
     if !args.yes {
-        let journal = Journal::read(session.store.root(), session.store.id())?;
+        let journal = session.desk.journal()?;
         admit(
             &file.plan,
             &file.digest,
             journal.past(),
             session.policy.as_ref(),
             &ground,
-            session.store.id(),
+            session.desk.store.id(),
             (session.clock)(),
         )?;
         return rehearse(printer, &file, &journal);
     }
-    let mut journal = session.journal()?;
+    let mut journal = session.desk.journal_to_write()?;
     admit(
         &file.plan,
         &file.digest,
         journal.past(),
         session.policy.as_ref(),
         &ground,
-        session.store.id(),
+        session.desk.store.id(),
         (session.clock)(),
     )?;
     let mark = session.mark(&ground)?;
@@ -63,7 +63,7 @@ pub(crate) async fn run(
 }
 
 /// The task of one plan on one night.
-pub(super) fn task<'a>(
+pub(crate) fn task<'a>(
     session: &'a Session,
     file: &'a PlanFile,
     ground: &'a crate::reclaim::Ground,
@@ -79,8 +79,8 @@ pub(crate) fn hands<'a>(session: &'a Session, connection: &'a Connection) -> Han
         actor: &connection.actor,
         clock: &session.clock,
         by: &session.by,
-        concurrency: session.settings.concurrency,
-        check_clock: session.settings.rehearsed_now.is_none(),
+        concurrency: session.desk.settings.concurrency,
+        check_clock: session.desk.settings.rehearsed_now.is_none(),
         crash: &crash,
     }
 }

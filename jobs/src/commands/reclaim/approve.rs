@@ -5,23 +5,23 @@ use std::path::Path;
 use boxseat_schemas::reclaim::Record;
 use serde_json::json;
 
-use crate::cli::{ApproveArgs, Global};
+use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
-use crate::reclaim::plans::{self, PlanFile};
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::{Approval, Policy};
 use crate::reclaim::signature::{NAMESPACE, signer};
 
 pub(crate) fn run(
     global: &Global,
     policy: Option<&Path>,
-    args: &ApproveArgs,
+    args: &ReclaimApproveArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
-    let file = plans::load(desk.store.root(), &args.plan)?;
+    let file = PlanFile::open(desk.store.root(), &args.plan)?;
     let plan = &file.plan;
     let mut journal = desk.journal_to_write()?;
     let known = file.owned(desk.store.id(), desk.store.enterprise_id(), journal.past())?;

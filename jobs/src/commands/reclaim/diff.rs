@@ -5,7 +5,7 @@ use std::path::Path;
 use boxseat_schemas::reclaim::Plan;
 use serde_json::json;
 
-use crate::cli::{DiffArgs, Global};
+use crate::cli::{Global, ReclaimDiffArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::{Desk, refused};
@@ -13,19 +13,18 @@ use crate::reclaim::diff::diff;
 use crate::reclaim::judge::Judge;
 use crate::reclaim::operator::operator;
 use crate::reclaim::plan::{Making, make};
-use crate::reclaim::planning::expired_plans;
-use crate::reclaim::plans;
+use crate::reclaim::plans::PlanFile;
 
 pub(crate) fn run(
     global: &Global,
     policy: Option<&Path>,
-    args: &DiffArgs,
+    args: &ReclaimDiffArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
-    let before = plans::load(desk.store.root(), &args.plan)?.plan;
+    let before = PlanFile::open(desk.store.root(), &args.plan)?.plan;
     let after = match &args.other {
-        Some(other) => plans::load(desk.store.root(), other)?.plan,
+        Some(other) => PlanFile::open(desk.store.root(), other)?.plan,
         None => tonights(&desk, policy, &before)?,
     };
     if before.stage != after.stage || before.store_id != after.store_id {
@@ -56,7 +55,7 @@ fn tonights(desk: &Desk, policy: Option<&Path>, before: &Plan) -> Result<Plan, C
     let policy = desk.policy(policy)?;
     let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
     let past = journal.past();
-    let expired = expired_plans(desk.store.root(), past, desk.now);
+    let expired = desk.expired_plans(past);
     // As if the plan itself were not there, nor those that a new one would take the place of.
     let set_aside =
         past.replaceable_plans().chain(expired.iter().map(String::as_str)).chain([before.plan_id.as_str()]);

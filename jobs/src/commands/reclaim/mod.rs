@@ -1,4 +1,4 @@
-//! `boxseat reclaim`: one file per verb.
+//! `boxseat reclaim …`: one file per verb.
 
 mod apply;
 mod approve;
@@ -12,25 +12,26 @@ mod status;
 mod undo;
 mod verify;
 
+pub(crate) use apply::{hands, task};
 pub(crate) use shown::show_applied;
 
-use crate::cli::{Global, ReclaimArgs, ReclaimVerb};
+use crate::cli::{Global, ReclaimArgs, ReclaimCommand};
 use crate::error::CommandError;
 use crate::on_runtime;
 use crate::printer::Printer;
 
 pub(crate) fn run(global: &Global, args: &ReclaimArgs, printer: &Printer) -> Result<u8, CommandError> {
     let policy = args.policy.as_deref();
-    match &args.verb {
-        ReclaimVerb::Policy(args) => policy::run(global, policy, args, printer),
-        ReclaimVerb::Plan(args) => plan::run(global, policy, args, printer),
-        ReclaimVerb::Show(args) => show::run(global, args, printer),
-        ReclaimVerb::Diff(args) => diff::run(global, policy, args, printer),
-        ReclaimVerb::Approve(args) => approve::run(global, policy, args, printer),
-        ReclaimVerb::Apply(args) => on_runtime(apply::run(global, policy, args, printer)),
-        ReclaimVerb::Undo(args) => on_runtime(undo::run(global, policy, args, printer)),
-        ReclaimVerb::Status => status::run(global, printer),
-        ReclaimVerb::Verify => verify::run(global, printer),
-        ReclaimVerb::Nightly(args) => on_runtime(nightly::run(global, policy, args, printer)),
+    match &args.command {
+        ReclaimCommand::Policy(own) => policy::run(global, policy, own, printer),
+        ReclaimCommand::Plan(own) => plan::run(global, policy, own, printer),
+        ReclaimCommand::Show(own) => show::run(global, own, printer),
+        ReclaimCommand::Diff(own) => diff::run(global, policy, own, printer),
+        ReclaimCommand::Approve(own) => approve::run(global, policy, own, printer),
+        ReclaimCommand::Apply(own) => on_runtime(apply::run(global, policy, own, printer)),
+        ReclaimCommand::Undo(own) => on_runtime(undo::run(global, policy, own, printer)),
+        ReclaimCommand::Status => status::run(global, printer),
+        ReclaimCommand::Verify => verify::run(global, printer),
+        ReclaimCommand::Nightly => on_runtime(nightly::run(global, policy, printer)),
     }
 }

@@ -1,7 +1,7 @@
 //! `boxseat reclaim nightly`: what cron runs after `sync`. It does nothing that nobody approved.
 //!
 //! ```text
-//! unknown outcomes ─▶ apply what is approved and due ─▶ close what is too old ─▶ verify what was moved ─▶ report
+//! what others undid ─▶ unknown outcomes ─▶ apply what is approved and due ─▶ verify what was moved ─▶ plan the next stages ─▶ report
 //! ```
 
 use std::path::Path;
@@ -10,34 +10,41 @@ use boxseat_schemas::reclaim::Record;
 use serde_json::json;
 
 use super::apply::{hands, task};
-use crate::cli::{Global, NightlyArgs};
+use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Canaries, admit, apply, is_due, reconcile, verify_transfers};
-use crate::reclaim::plans;
+use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
+use crate::reclaim::returns;
 use crate::reclaim::session::Session;
 use crate::stop::Stop;
 
 pub(crate) async fn run(
     global: &Global,
     policy: Option<&Path>,
-    _args: &NightlyArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
     let session = Session::open(global, policy)?;
-    let ground = session.ground()?;
-    let mut journal = session.journal()?;
+    let ground = session.desk.ground()?;
+    let mut journal = session.desk.journal_to_write()?;
     let mark = session.mark(&ground)?;
     let now = (session.clock)();
     let mut report = Report::default();
+    for record in returns::noticed(&ground, journal.past()) {
+        journal.append(now, record)?;
+    }
     let open: Vec<String> = journal.past().open_plans().map(|(id, _)| id.to_owned()).collect();
     let has_work =
         !open.is_empty() || journal.past().people.values().any(|person| person.transfer().is_some());
     if !has_work && journal.past().unfinished().next().is_none() {
+        session.commit_actions(&journal);
+        drop(journal);
+        plan_next(&session, &mut report);
         report.print(printer)?;
-        return Ok(0);
+        return Ok(report.code);
     }
     let connection = session.connect(&stop)?;
     let hands = hands(&session, &connection);
@@ -54,7 +61,7 @@ pub(crate) async fn run(
             );
         }
         for id in &open {
-            let file = match plans::load(session.store.root(), id) {
+            let file = match PlanFile::open(session.desk.store.root(), id) {
                 Ok(file) => file,
                 Err(e) => {
                     report.refuse(id, &e);
@@ -81,7 +88,7 @@ pub(crate) async fn run(
                 report.say(id, "not_due", "its day has not come", 0);
                 continue;
             }
-            let store_id = session.store.id();
+            let store_id = session.desk.store.id();
             if let Err(e) = admit(
                 &file.plan,
                 &file.digest,
@@ -113,9 +120,45 @@ pub(crate) async fn run(
     .await;
     session.commit_actions(&journal);
     worked?;
+    drop(journal);
+    plan_next(&session, &mut report);
     report.print(printer)?;
+    let journal = session.desk.journal()?;
     printer.note(format!("Journal entry {}, head {}", journal.sequence(), journal.head()));
     Ok(report.code)
+}
+
+/// Plans whatever stage has somebody and no plan yet: one that waits for an approval stays, for somebody may be reading it. Nothing of
+/// it is done before somebody approves.
+fn plan_next(session: &Session, report: &mut Report) {
+    let Some(policy) = &session.policy else { return };
+    let planning = Planning {
+        desk: &session.desk,
+        policy,
+        by: &session.by,
+        ticket: None,
+        stages: &ALL_STAGES,
+        waiting: Waiting::Stays,
+    };
+    let planned =
+        session.desk.journal_to_write().and_then(|mut journal| plan_stages(&planning, &mut journal));
+    match planned {
+        Ok(planned) => {
+            for file in &planned.made {
+                let id = &file.plan.plan_id;
+                report.say(
+                    id,
+                    "planned",
+                    format!("{} people; boxseat reclaim show {id}", file.plan.people.len()),
+                    0,
+                );
+            }
+            for (id, because) in &planned.closed {
+                report.say(id, because, "a new one takes its place", 0);
+            }
+        }
+        Err(e) => report.refuse("plan", &e),
+    }
 }
 
 fn close_expired(

@@ -6,32 +6,27 @@ use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::Stage;
 use serde_json::json;
 
-use crate::cli::{Global, PlanArgs, StageName};
+use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
-use crate::reclaim::planning::{Planned, Planning, Waiting, plan_stages};
+use crate::reclaim::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
 
 pub(crate) fn run(
     global: &Global,
     policy: Option<&Path>,
-    args: &PlanArgs,
+    args: &ReclaimPlanArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
     let policy = desk.policy(policy)?;
-    let (beside, ground, mut journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal_to_write()?);
-    let stages = args
-        .stage
-        .map_or_else(|| vec![Stage::Suspend, Stage::Transfer, Stage::Delete], |stage| vec![stage.into()]);
+    let mut journal = desk.journal_to_write()?;
+    let stages = args.stage.map_or_else(|| ALL_STAGES.to_vec(), |stage| vec![stage.into()]);
     let planning = Planning {
-        root: desk.store.root(),
+        desk: &desk,
         policy: &policy,
-        ground: &ground,
-        beside: &beside,
         by: &operator(),
-        now: desk.now,
         ticket: args.ticket.as_deref(),
         stages: &stages,
         waiting: Waiting::GivesWay,

@@ -4,18 +4,17 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cli::{Format, Global, PolicyArgs};
+use crate::cli::{Format, Global, ReclaimPolicyArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
 use crate::reclaim::desk::Desk;
 use crate::reclaim::judge::Judge;
-use crate::reclaim::planning::expired_plans;
 use crate::reclaim::told::{found, told};
 
 pub(crate) fn run(
     global: &Global,
     policy: Option<&Path>,
-    args: &PolicyArgs,
+    args: &ReclaimPolicyArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
@@ -26,7 +25,7 @@ pub(crate) fn run(
     }
     let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
     let past = journal.past();
-    let expired = expired_plans(desk.store.root(), past, desk.now);
+    let expired = desk.expired_plans(past);
     let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
     let (judge, refusals) = Judge::look(&policy, &ground, past, &beside, desk.now, set_aside);
     let tonight = found(&judge, &ground, &refusals);

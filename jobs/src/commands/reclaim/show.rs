@@ -1,15 +1,15 @@
 //! `boxseat reclaim show PLAN`: what whoever agrees to it agrees to.
 
-use crate::cli::{Format, Global, ShowArgs};
+use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
 use crate::reclaim::desk::Desk;
-use crate::reclaim::plans;
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::show::{Standing, Totals, json, markdown, state, table};
 
-pub(crate) fn run(global: &Global, args: &ShowArgs, printer: &Printer) -> Result<u8, CommandError> {
+pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
-    let file = plans::load(desk.store.root(), &args.plan)?;
+    let file = PlanFile::open(desk.store.root(), &args.plan)?;
     let journal = desk.journal()?;
     let past = journal.past();
     let renewals: Vec<_> =

@@ -10,9 +10,10 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
+use crate::reclaim::Journal;
 use crate::reclaim::apply::{is_done, is_due};
 use crate::reclaim::past::{Past, PastPlan};
-use crate::reclaim::{Journal, plans};
+use crate::reclaim::plans::PlanFile;
 use crate::store::Store;
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
@@ -27,7 +28,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         .plans
         .iter()
         .map(|(id, plan)| {
-            let file = plans::load(store.root(), id).ok().filter(|file| file.digest == plan.digest);
+            let file = PlanFile::open(store.root(), id).ok().filter(|file| file.digest == plan.digest);
             row(past, id, plan, file.as_ref().map(|file| &file.plan), now)
         })
         .collect();

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{ours, undo};
-use crate::reclaim::plans::{self, PlanFile};
+use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::Session;
 use crate::stop::Stop;
 
@@ -24,10 +24,10 @@ pub(crate) async fn run(
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
     let session = Session::open(global, policy)?;
-    let file = plans::load(session.store.root(), &args.plan)?;
-    let ground = session.ground()?;
+    let file = PlanFile::open(session.desk.store.root(), &args.plan)?;
+    let ground = session.desk.ground()?;
     let admit = |journal: &Journal| -> Result<(), CommandError> {
-        let known = ours(&file.plan, &file.digest, journal.past(), &ground, session.store.id())?;
+        let known = ours(&file.plan, &file.digest, journal.past(), &ground, session.desk.store.id())?;
         match &known.closed {
             Some(closed) if closed.because == "undone" => {
                 Err(CommandError::refused(format!("plan {} is undone already", file.plan.plan_id)))
@@ -36,11 +36,11 @@ pub(crate) async fn run(
         }
     };
     if !args.yes {
-        let journal = Journal::read(session.store.root(), session.store.id())?;
+        let journal = session.desk.journal()?;
         admit(&journal)?;
         return rehearse(printer, &file, &journal);
     }
-    let mut journal = session.journal()?;
+    let mut journal = session.desk.journal_to_write()?;
     admit(&journal)?;
     let mark = session.mark(&ground)?;
     let connection = session.connect(&stop)?;

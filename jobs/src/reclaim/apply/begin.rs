@@ -153,3 +153,99 @@ pub(crate) fn is_due(origin: &Origin, today: NaiveDate) -> bool {
         Origin::Offboard { on } => on.is_none_or(|day| day <= today),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::Stage;
+    use boxseat_schemas::reclaim::plan::{Operator, PLAN_FORMAT};
+
+    use super::*;
+    use crate::reclaim::past::tests::{created, day, operator, past};
+    use crate::reclaim::testing::{ground, idler, night_at, policy};
+
+    fn plan() -> Plan {
+        let ground = ground([idler("1")]);
+        Plan {
+            format: PLAN_FORMAT,
+            plan_id: "p".to_owned(),
+            store_id: ground.store_id,
+            enterprise_id: ground.enterprise_id,
+            night: ground.night,
+            created_at: night_at(),
+            expires_at: night_at() + TimeDelta::days(7),
+            planned_by: operator("planner"),
+            origin: Origin::Policy { policy_digest: "sha256:0".to_owned() },
+            stage: Stage::Suspend,
+            ticket: None,
+            evidence_sources: Vec::new(),
+            warnings: Vec::new(),
+            people: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    fn approved(by: Operator, signed_by: Option<&str>) -> Record {
+        let signed_by = signed_by.map(str::to_owned);
+        Record::Approved { plan_id: "p".into(), digest: "d1".into(), by, signed_by }
+    }
+
+    fn why(plan: &Plan, digest: &str, past: &Past, policy_text: &str, hours: i64) -> String {
+        let ground = ground([idler("1")]);
+        let policy = policy(policy_text);
+        let now = night_at() + TimeDelta::hours(hours);
+        match admit(plan, digest, past, Some(&policy), &ground, ground.store_id, now) {
+            Ok(_) => String::new(),
+            Err(e) => {
+                assert_eq!(e.exit_code(), 3);
+                e.lines().join(" ")
+            }
+        }
+    }
+
+    /// R7, R9, R10: what must hold before anybody is looked at; each of them alone says no.
+    #[test]
+    fn r7_r9_r10_a_plan_is_admitted_only_whole_approved_and_on_a_fresh_night() {
+        const PLAIN: &str = "evidence = \"activity\"\n";
+        let made = || (99, created("p", Stage::Suspend, &["1"], &[]));
+        let good = past(&[made(), (100, approved(operator("boss"), None))]);
+        assert_eq!(why(&plan(), "d1", &good, PLAIN, 1), "");
+        assert!(why(&plan(), "d2", &good, PLAIN, 1).contains("not the one that was made"));
+        assert!(why(&plan(), "d1", &good, PLAIN, 37).contains("hours old"));
+        assert!(why(&plan(), "d1", &past(&[made()]), PLAIN, 1).contains("not approved"));
+        assert!(why(&plan(), "d1", &past(&[]), PLAIN, 1).contains("does not know"));
+        let other = Plan { store_id: Uuid::from_u128(8), ..plan() };
+        assert!(why(&other, "d1", &good, PLAIN, 1).contains("another store"));
+        let other = Plan { enterprise_id: "43".to_owned(), ..plan() };
+        assert!(why(&other, "d1", &good, PLAIN, 1).contains("enterprise 43"));
+        let mut newer = plan();
+        newer.night.run_number = boxseat_schemas::RunNumber(10);
+        assert!(why(&newer, "d1", &good, PLAIN, 1).contains("run 10"));
+        let closed = Record::PlanClosed { plan_id: "p".into(), because: "undone".into(), by: None };
+        let undone = past(&[made(), (100, approved(operator("boss"), None)), (101, closed)]);
+        assert!(why(&plan(), "d1", &undone, PLAIN, 1).contains("is closed: undone"));
+    }
+
+    /// R9: two people, and a signature, where the policy wants them.
+    #[test]
+    fn r9_the_approval_must_be_what_the_policy_wants() {
+        let by = |name: &str, signed: Option<&str>| {
+            past(&[(99, created("p", Stage::Suspend, &["1"], &[])), (100, approved(operator(name), signed))])
+        };
+        let two = "evidence = \"activity\"\n[approval]\ntwo_person = true\n";
+        assert!(why(&plan(), "d1", &by("planner", None), two, 1).contains("two people"));
+        assert_eq!(why(&plan(), "d1", &by("boss", None), two, 1), "");
+        let signed =
+            "evidence = \"activity\"\n[approval]\nkind = \"signed\"\nallowed_signers = \"signers\"\n";
+        assert!(why(&plan(), "d1", &by("boss", None), signed, 1).contains("without a signature"));
+        assert_eq!(why(&plan(), "d1", &by("boss", Some("jo@acme.test")), signed, 1), "");
+    }
+
+    /// R19: not before its day.
+    #[test]
+    fn r19_an_offboarding_waits_for_its_day() {
+        let on = (night_at() + TimeDelta::days(1)).date_naive();
+        let origin = Origin::Offboard { on: Some(on) };
+        assert!(!is_due(&origin, night_at().date_naive()) && is_due(&origin, on));
+        assert!(is_due(&Origin::Offboard { on: None }, day(0).date_naive()));
+    }
+}

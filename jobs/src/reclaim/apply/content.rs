@@ -8,13 +8,13 @@ use crate::error::CommandError;
 
 /// What lies in somebody's root folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Content {
+pub(crate) struct Content {
     /// Items the person owns; `None`: the folder could not be read.
-    pub(super) owned_items: Option<u64>,
+    pub(crate) owned_items: Option<u64>,
     /// Of them, those that others were invited to.
-    pub(super) shared_items: Option<u64>,
+    pub(crate) shared_items: Option<u64>,
     /// Bytes, as the user object says.
-    pub(super) space_used_bytes: Option<i64>,
+    pub(crate) space_used_bytes: Option<i64>,
 }
 
 impl Content {
@@ -22,7 +22,7 @@ impl Content {
     ///
     /// # Errors
     /// What ends the run; a folder that cannot be read is no error.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         actor: &BoxActor,
         user_id: &str,
         space_used_bytes: Option<i64>,

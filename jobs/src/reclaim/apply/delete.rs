@@ -56,6 +56,11 @@ impl Run<'_> {
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
             Looked::Halted => return Ok(None),
         };
+        if judge.is_none()
+            && let Some(skip) = self.is_not_watched(planned)
+        {
+            return self.skip(planned, skip).map(Some);
+        }
         // The last look: something may have come in since the second empty reading.
         self.count_content(&planned.user_id, now.user.space_used).await?;
         if let Some(skip) = self.is_not_empty(planned) {
@@ -88,6 +93,30 @@ impl Run<'_> {
         };
         self.conclude(&action_id, came)?;
         Ok(Some(fate))
+    }
+
+    /// R11, for somebody whom no policy judges: sign-ins were watched until two days behind the suspension, and just now.
+    fn is_not_watched(&self, planned: &PlannedPerson) -> Option<Skip> {
+        let suspended_at = self.with_past(|past| {
+            past.people.get(&planned.user_id).and_then(|person| person.suspension()).map(|ours| ours.asked_at)
+        });
+        let Some(suspended_at) = suspended_at else {
+            return Some(Skip::finally("not_suspended", "the account is not suspended by us"));
+        };
+        let watched_to = suspended_at + chrono::TimeDelta::hours(48);
+        let is_covered = self
+            .task
+            .ground
+            .login_coverage
+            .is_some_and(|(from, to)| from <= suspended_at && to >= watched_to);
+        if !is_covered || self.feed.lock().expect("no holder panics").is_stale(self.now()) {
+            let until = watched_to.format("%F %H:%M UTC");
+            return Some(Skip::for_now(
+                "late_logins_not_watched",
+                format!("sign-ins must be watched from the suspension to {until}, and up to this moment"),
+            ));
+        }
+        None
     }
 
     /// R15, with the reading of this moment in it.

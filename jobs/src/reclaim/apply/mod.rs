@@ -43,8 +43,10 @@ use crate::error::CommandError;
 
 pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
 pub(crate) use confirm::Canaries;
+pub(crate) use content::Content;
 pub(crate) use fate::{Applied, Fate};
 pub(crate) use reconcile::reconcile;
+pub(crate) use reread::{Now, fresh, reread};
 pub(crate) use transfer::unfit;
 pub(crate) use undo::undo;
 pub(crate) use verify::verify_transfers;
@@ -89,6 +91,7 @@ pub(crate) struct Run<'a> {
     hands: Hands<'a>,
     journal: Mutex<&'a mut Journal>,
     feed: Mutex<Feed>,
+    walking: tokio::sync::Mutex<()>,
     /// The account that acts.
     actor_user_id: String,
     /// Listed people who are in no plan: they must answer while somebody is said to be gone (R16).
@@ -183,6 +186,7 @@ impl<'a> Run<'a> {
             hands,
             journal: Mutex::new(journal),
             feed: Mutex::new(Feed::default()),
+            walking: tokio::sync::Mutex::new(()),
             actor_user_id,
             canaries,
             denied_in_a_row: AtomicU32::new(0),
@@ -258,8 +262,15 @@ impl<'a> Run<'a> {
 
     /// R11: reads the admin log on when the last walk is five minutes old; a walk that fails halts the run.
     async fn keep_feed_fresh(&self) -> Result<bool, CommandError> {
-        let is_stale = self.feed.lock().expect("no holder panics").is_stale(self.now());
-        if is_stale && let Err(e) = self.walk_feed().await {
+        let is_stale = || self.feed.lock().expect("no holder panics").is_stale(self.now());
+        if !is_stale() {
+            return Ok(!self.is_halted());
+        }
+        // One reads for all who work at once.
+        let _walking = self.walking.lock().await;
+        if is_stale()
+            && let Err(e) = self.walk_feed().await
+        {
             if e.is_no_fault_of_the_run() {
                 return Err(e);
             }

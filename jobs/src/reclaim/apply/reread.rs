@@ -7,17 +7,18 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 
 use super::super::ground::Person;
 use super::super::judge::{Judge, Verdict, changed, never};
+use super::super::offboarding;
 use super::{Run, Skip, is_later};
 use crate::error::CommandError;
 
 /// A person, read a moment ago.
-pub(super) struct Now {
-    pub(super) user: User,
-    pub(super) standing: Standing,
+pub(crate) struct Now {
+    pub(crate) user: User,
+    pub(crate) standing: Standing,
 }
 
 /// Reads user, memberships and aliases.
-pub(super) async fn reread(
+pub(crate) async fn reread(
     actor: &BoxActor,
     user_id: &str,
     code_names: &[&str],
@@ -150,8 +151,13 @@ impl Run<'_> {
             return Ok(Looked::Left(Skip::finally("protected", detail)));
         }
         let fresh = fresh(known, &now);
-        if let Err(no) = never(&fresh, &ground.enterprise_id) {
-            return Ok(Looked::Left(Skip::finally(no.word, no.detail)));
+        let never = if self.is_offboarding() {
+            self.forbids_offboarding(&fresh)
+        } else {
+            never(&fresh, &ground.enterprise_id).map_err(|no| Skip::finally(no.word, no.detail))
+        };
+        if let Err(skip) = never {
+            return Ok(Looked::Left(skip));
         }
         if let Some(skip) = judge.and_then(|judge| self.judged(judge, &fresh, planned)) {
             return Ok(Looked::Left(skip));
@@ -236,6 +242,13 @@ impl Run<'_> {
         None
     }
 
+    /// R19: what even somebody who was named is kept from.
+    fn forbids_offboarding(&self, person: &Person) -> Result<(), Skip> {
+        let no =
+            offboarding::forbids(person, self.task.policy, self.task.ground, self.task.beside, self.now());
+        no.map_err(|no| Skip::finally(no.word, no.detail))
+    }
+
     async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, CommandError> {
         if self.is_offboarding() { Ok(!self.is_halted()) } else { self.keep_feed_fresh().await }
     }
@@ -274,7 +287,7 @@ fn differs(before: &Standing, now: &Standing) -> Option<&'static str> {
 }
 
 /// The night's person with what Box says now.
-fn fresh(known: Option<&Person>, now: &Now) -> Person {
+pub(crate) fn fresh(known: Option<&Person>, now: &Now) -> Person {
     let user = &now.user;
     let standing = &now.standing;
     let status = match user.status.as_deref() {

@@ -1,0 +1,108 @@
+//! R20: what others have made of what we did, as the newest night shows it.
+//!
+//! An account that is active again although we suspended it was brought back by somebody, and is left alone for 90 days. A login
+//! that has a new account within 30 days of our deletion was not free after all: most often an identity provider still assigns
+//! it, and makes the next one the day after.
+
+use std::collections::HashMap;
+
+use boxseat_schemas::reclaim::{Outcome, Record};
+use chrono::TimeDelta;
+
+use super::ground::{Ground, Person};
+use super::past::{Past, PastAttempt};
+
+/// How long after a deletion a login that is back takes the saving away again.
+const RE_PROVISIONED_WITHIN: TimeDelta = TimeDelta::days(30);
+
+/// Entries for what the night shows and the journal does not know yet.
+pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
+    let night = ground.night.now_at;
+    let logins: HashMap<String, &Person> = ground
+        .people
+        .values()
+        .filter(|person| person.listing.as_deref() == Some("listed"))
+        .filter_map(|person| Some((person.login.as_deref()?.to_lowercase(), person)))
+        .collect();
+    let mut records = Vec::new();
+    for (user_id, person) in &past.people {
+        let is_back = ground.person(user_id).is_some_and(|now| now.account_status == "active");
+        if let Some(ours) = person.suspension().filter(|ours| is_back && ours.asked_at < night) {
+            records.push(outcome(ours, Outcome::RevertedByOther, "the night shows the account active"));
+        }
+        let deletion = person.deletion().filter(|gone| {
+            gone.outcome == Some(Outcome::Done)
+                && gone.asked_at < night
+                && night - gone.asked_at <= RE_PROVISIONED_WITHIN
+        });
+        if let Some(gone) = deletion
+            && let Some(new) =
+                logins.get(&gone.attempt.login.to_lowercase()).filter(|new| new.user_id != *user_id)
+        {
+            let why = format!("the login has a new account, {}", new.user_id);
+            records.push(outcome(gone, Outcome::ReProvisioned, &why));
+        }
+    }
+    records
+}
+
+fn outcome(past: &PastAttempt, outcome: Outcome, reason: &str) -> Record {
+    Record::Outcome {
+        action_id: past.attempt.action_id.clone(),
+        outcome,
+        http_status: None,
+        request_id: None,
+        after: None,
+        destination_folder_id: None,
+        reason: Some(reason.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::Action;
+
+    use super::*;
+    use crate::reclaim::past::tests::{intent, outcome as concluded, past};
+    use crate::reclaim::testing::{ground, idler, suspended};
+
+    fn outcomes(ground: &Ground, past: &Past) -> Vec<(String, Outcome)> {
+        noticed(ground, past)
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::Outcome { action_id, outcome, .. } => Some((action_id, outcome)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// R20: an account that is active again was brought back by somebody else.
+    #[test]
+    fn r20_an_account_that_is_active_again_was_reverted() {
+        let did = |action, day: i64| {
+            past(&[(day, intent("p", "1", action, 1)), (day, concluded("p", "1", 1, Outcome::Done))])
+        };
+        let reverted = vec![("p/1/1".to_owned(), Outcome::RevertedByOther)];
+        assert_eq!(outcomes(&ground([idler("1")]), &did(Action::Suspend, 90)), reverted);
+        assert_eq!(outcomes(&ground([suspended("1")]), &did(Action::Suspend, 90)), []);
+        assert_eq!(
+            outcomes(&ground([idler("1")]), &did(Action::Suspend, 101)),
+            [],
+            "the night is older than that"
+        );
+    }
+
+    /// R20: a login that is back within thirty days of our deletion was no saving; a later one is another story.
+    #[test]
+    fn r20_a_login_that_is_back_within_thirty_days_is_re_provisioned() {
+        let mut back = idler("2");
+        back.login = Some("A@B.test".to_owned());
+        let deleted = |day: i64| {
+            past(&[(day, intent("p", "1", Action::Delete, 1)), (day, concluded("p", "1", 1, Outcome::Done))])
+        };
+        let again = vec![("p/1/1".to_owned(), Outcome::ReProvisioned)];
+        assert_eq!(outcomes(&ground([back.clone()]), &deleted(80)), again);
+        assert_eq!(outcomes(&ground([back]), &deleted(60)), []);
+        assert_eq!(outcomes(&ground([idler("3")]), &deleted(80)), []);
+    }
+}

@@ -1,0 +1,231 @@
+//! Between the plan and the suspension.
+
+use boxseat_simulator::{App, Hand};
+use serde_json::json;
+
+use super::*;
+
+/// R7, R13: suspended, signed out, written down; a plan is used once, and not before somebody approved it.
+#[test]
+fn r13_whoever_still_qualifies_is_suspended_and_signed_out_and_a_plan_is_used_once() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("is not approved"), "{}", refused.stderr);
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let shown = stage.expect(&[0], &["reclaim", "apply", &plan]);
+    assert!(shown.stderr.contains("Nothing was done"), "{}", shown.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    let done = stage.expect(&[0], &["reclaim", "apply", &plan, "--yes"]);
+    for user_id in &idle {
+        assert_eq!(
+            (outcome(&done, user_id).as_str(), status(&stage, user_id).as_str()),
+            ("done", "inactive")
+        );
+    }
+    assert!(done.stderr.contains("head "), "{}", done.stderr);
+    let again = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(again.stderr.contains("is closed: applied"), "{}", again.stderr);
+    stage.expect(&[0], &["reclaim", "verify"]);
+    assert!(stage.expect(&[0], &["reclaim", "status"]).stdout.contains("applied"));
+    stage.judge();
+}
+
+/// R11: a sign-in that no night has seen saves the seat.
+#[test]
+fn r11_a_login_after_the_plan_cancels_the_person() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    login(&stage, &idle[0]);
+    stage.simulator().advance_secs(60);
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "logged_in");
+    assert_eq!(
+        (status(&stage, &idle[0]).as_str(), status(&stage, &idle[1]).as_str()),
+        ("active", "inactive")
+    );
+    stage.judge();
+}
+
+/// R11: a feed that is silent or fails hides sign-ins, so nobody is touched.
+#[test]
+fn r11_without_the_admin_log_nobody_is_touched() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let fault = boxseat_simulator::Fault::status("/2.0/events", 50, 403);
+    stage.simulator().add_fault(fault);
+    let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("the admin log cannot be read"), "{}", refused.stderr);
+    stage.simulator().clear_faults();
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    let positions = stage.world.store().join("state/positions");
+    std::fs::remove_dir_all(positions).unwrap();
+    let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("does not say where the admin log stood"), "{}", refused.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    stage.judge();
+}
+
+/// R5: the leave list counts on the day of the apply; whoever is back from leave has the clock begun anew.
+#[test]
+fn r5_leave_counts_when_it_is_applied_and_its_end_begins_the_clock_anew() {
+    let (mut stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let day = |days: i64| (stage.simulator().now() + TimeDelta::days(days)).date_naive().to_string();
+    let (back, away) = (idle[0].clone(), idle[1].clone());
+    let leaves = vec![(back.clone(), day(-80), day(-20)), (away.clone(), day(-1), day(30))];
+    stage.intent.leaves = leaves;
+    stage.write_policy();
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &away), "on_leave", "{}", done.stdout);
+    assert!(status(&stage, &back) == "active", "{}", detail(&done, &back));
+    assert!(status(&stage, &away) == "active");
+    stage.judge();
+}
+
+/// R4: a protected login stays protected under another name, before the plan and after it.
+#[test]
+fn r4_a_protected_login_that_is_renamed_stays_protected() {
+    let (mut stage, idle) = staged(Intent::default());
+    let login_of = |stage: &Stage, id: &str| {
+        let truth = stage.simulator().truth_without_events();
+        truth.users.iter().find(|user| user.user_id == id).unwrap().login.clone().unwrap().to_lowercase()
+    };
+    let (first, second) = (idle[0].clone(), idle[1].clone());
+    stage.intent.protected_logins.insert(login_of(&stage, &first));
+    stage.write_policy();
+    let rename = |stage: &Stage, id: &str, to: &str| {
+        let body = json!({"login": to});
+        stage.simulator().act(&Act::EditUser { user_id: id.to_owned(), body, announced: true });
+    };
+    rename(&stage, &first, "renamed.one@acme.test");
+    stage.night();
+    let plan = plan_of(&stage, "suspend");
+    let shown = stage.expect(&[0], &["reclaim", "show", &plan, "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert!(shown.to_string().contains("\"protected\""), "{shown}");
+    // Renamed after the plan: no longer as approved.
+    rename(&stage, &second, "renamed.two@acme.test");
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &second), "changed");
+    assert_eq!((status(&stage, &first).as_str(), status(&stage, &second).as_str()), ("active", "active"));
+    stage.judge();
+}
+
+/// R12: suspended by somebody else meanwhile is not ours; a push of the identity provider alone is no change.
+#[test]
+fn r12_what_others_did_is_theirs_and_a_push_is_no_change() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let act = Act::SetStatus { user_id: idle[0].clone(), status: "inactive".to_owned(), announced: true };
+    stage.simulator().act(&act);
+    stage.simulator().act(&Act::PushDirectory { share: 1.0 });
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "done_by_others");
+    assert_eq!(outcome(&done, &idle[1]), "done");
+    stage.judge();
+}
+
+/// R6: suspending an owner hides the folders others work in, so whoever shares is left out.
+#[test]
+fn r6_owners_of_shared_content_are_counted_and_left_out() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.give(&idle[0], 4, 2);
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "owns_shared_content");
+    assert!(detail(&done, &idle[0]).contains("2 items"), "{}", detail(&done, &idle[0]));
+    assert_eq!(status(&stage, &idle[0]), "active");
+    stage.judge();
+}
+
+/// R7: an edited plan is another plan, and a copy in another store is nobody's.
+#[test]
+fn r7_a_plan_that_was_edited_or_copied_to_another_store_is_refused() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let file = stage.state().join(format!("plans/{plan}.json"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let copy = stage.world.directory().join("copy.json");
+    std::fs::write(&copy, text.replacen(&idle[0], &idle[1], 1)).unwrap();
+    let refused = stage.expect(&[3], &["reclaim", "apply", copy.to_str().unwrap(), "--yes"]);
+    assert!(refused.stderr.contains("is not the one that was made"), "{}", refused.stderr);
+    let (other, _) = staged_with(small(8), Intent::default());
+    std::fs::write(&copy, text).unwrap();
+    let refused = other.expect(&[3], &["reclaim", "apply", copy.to_str().unwrap(), "--yes"]);
+    assert!(refused.stderr.contains("another store"), "{}", refused.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+}
+
+/// R10: a stale night, and a clock that is off, prove nothing.
+#[test]
+fn r10_a_stale_night_and_a_list_shrunk_by_a_lost_scope_stop_everything() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let scopes = boxseat_simulator::Scopes { whole_enterprise: false, ..Default::default() };
+    stage.simulator().act(&Act::SetScopes { app: App::Reading, scopes });
+    stage.simulator().step_days(2);
+    let refused = stage.world.run(&["sync"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("hours old"), "{}", refused.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    stage.judge();
+}
+
+/// R10: ages and the 20 hours between two readings are by our clock, so it must be Box's.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "this story is about the machine's own clock")]
+fn r10_a_clock_five_minutes_off_stops_everything() {
+    let config = Config { now: chrono::Utc::now(), ..small(7) };
+    let (stage, idle) = staged_with(config, Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let effect = boxseat_simulator::Effect::DateSkew { secs: 400 };
+    stage.simulator().add_fault(boxseat_simulator::Fault::once("/2.0/", 1_000, effect));
+    let mut apply = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+    let refused = finish(apply.env_remove("BOXSEAT_NOW").output().unwrap());
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("clock"), "{}", refused.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+}
+
+/// R16: rights lost in the middle stop the run, and the same command goes on when they are back.
+#[test]
+fn r16_rights_lost_mid_run_stop_it_and_it_goes_on_later() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let code = Some("insufficient_scope".to_owned());
+    let effect = boxseat_simulator::Effect::Status { status: 403, retry_after: None, code, body: None };
+    let fault = boxseat_simulator::Fault {
+        after: 9,
+        ..boxseat_simulator::Fault::once("/2.0/users/9", 1_000, effect)
+    };
+    stage.simulator().add_fault(fault);
+    let stopped = apply(&stage, &plan, &[3]);
+    assert!(stopped.stderr.contains("lost rights"), "{}", stopped.stderr);
+    stage.simulator().clear_faults();
+    let done = run_later(&stage, 10, &["reclaim", "apply", &plan, "--yes"]);
+    assert!(matches!(done.code, 0 | 4), "{}", done.stderr);
+    let suspended = idle.iter().filter(|user_id| status(&stage, user_id) == "inactive").count();
+    assert!(suspended >= idle.len() - 3, "{}", done.stdout);
+    stage.judge();
+}
+
+/// R21: what our account did and the journal does not know is said the next night.
+#[test]
+fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
+    let (mut stage, idle) = staged(Intent::default());
+    stage.go();
+    stage.later(1);
+    let found = "SELECT coalesce(sum(failing_rows_count), 0)::BIGINT FROM data_checks WHERE check_name = 'unexplained_action'";
+    assert_eq!(stage.world.value(found), 0);
+    assert_eq!(stage.world.value("SELECT count(*) FROM seat_actions"), json!(idle.len() * 2));
+    let act = Act::EditUser { user_id: idle[0].clone(), body: json!({"job_title": "Cook"}), announced: true };
+    stage.simulator().act(&Act::As { hand: Hand::App(App::Acting), act: Box::new(act) });
+    stage.later(1);
+    assert_eq!(stage.world.value(found), 1);
+}

@@ -1,0 +1,65 @@
+//! Killed on the way, and two at once.
+
+use super::*;
+
+/// R13: killed at any step, the same command goes on: nobody is forgotten, nothing is done twice without need.
+#[test]
+fn r13_a_kill_at_any_step_is_reconciled_by_the_next_start() {
+    for step in [
+        "intended suspend",
+        "answered",
+        "concluded",
+        "before terminate_sessions",
+        "intended terminate_sessions",
+    ] {
+        let (stage, idle) = staged(Intent::default());
+        let plan = plan_of(&stage, "suspend");
+        stage.expect(&[0], &["reclaim", "approve", &plan]);
+        let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+        let killed = killed.env("BOXSEAT_FAILPOINT", step).output().unwrap();
+        assert!(killed.status.code().is_none(), "{step} was never reached");
+        let done = run_later(&stage, 10, &["reclaim", "apply", &plan, "--yes"]);
+        assert_eq!(done.code, 0, "{step}: {}\n{}", done.stdout, done.stderr);
+        for user_id in &idle {
+            assert_eq!(status(&stage, user_id), "inactive", "{step}");
+        }
+        stage.expect(&[0], &["reclaim", "verify"]);
+        stage.judge();
+    }
+}
+
+/// R17: a second operator waits for the first.
+#[test]
+fn r17_a_second_operator_is_told_to_try_later() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let mut first = stage.world.hold(&["reclaim", "apply", &plan, "--yes"], "intended suspend");
+    let second = stage.expect(&[75], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(second.stderr.contains("another boxseat reclaims from this store"), "{}", second.stderr);
+    drop(first.stdin.take());
+    let first = first.wait_with_output().unwrap();
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    stage.judge();
+}
+
+/// R9: what was cut off the journal's end shows against the lake.
+#[test]
+fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
+    let (stage, _) = staged(Intent::default());
+    stage.go();
+    let journal = stage.state().join("journal");
+    let bytes = std::fs::read(&journal).unwrap();
+    // Back to the two entries of the plan and its approval: a chain that holds, of which the end is missing.
+    let entries = stage.journal();
+    assert!(entries.len() > 4);
+    let mut at = boxseat_schemas::spool::FILE_HEADER_LEN;
+    for _ in 0..2 {
+        let fixed = bytes[at..at + 16].try_into().unwrap();
+        at += 16 + boxseat_schemas::spool::Fixed::decode(&fixed).unwrap().header_len as usize;
+    }
+    std::fs::write(&journal, &bytes[..at]).unwrap();
+    let refused = stage.expect(&[3], &["reclaim", "verify"]);
+    assert!(refused.stderr.contains("the lake knows of action"), "{}", refused.stderr);
+}

@@ -1,0 +1,167 @@
+//! Transfer and deletion, weeks after the suspension.
+
+use boxseat_simulator::{Effect, Fault, Hold};
+use serde_json::json;
+
+use super::*;
+
+/// Two weeks on, the content has moved and the night after has seen nothing twice.
+fn moved(config: Config) -> (Stage, Vec<String>) {
+    let (mut stage, idle, _) = suspended(config, Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    apply(&stage, &plan, &[0]);
+    stage.later(1);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    (stage, idle)
+}
+
+/// R8, R14, R15, R16: the whole way, each stage a plan of its own, nothing lost.
+#[test]
+fn r8_suspend_transfer_and_delete_are_three_plans_weeks_apart() {
+    let (mut stage, idle) = moved(small(7));
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    let done = apply(&stage, &plan, &[0]);
+    for user_id in &idle {
+        assert_eq!((outcome(&done, user_id).as_str(), status(&stage, user_id).as_str()), ("done", "gone"));
+    }
+    stage.expect(&[0], &["reclaim", "verify"]);
+    stage.later(1);
+    let actions =
+        "SELECT string_agg(DISTINCT action, ' ' ORDER BY action) FROM seat_actions WHERE outcome = 'done'";
+    assert_eq!(stage.world.value(actions), "delete suspend terminate_sessions transfer");
+    let twice = "SELECT count(*) - count(DISTINCT action_id) FROM seat_actions";
+    assert_eq!(stage.world.value(twice), 0);
+    stage.judge();
+}
+
+/// R4: a receiver who is gone, full, or about to lose the seat receives nothing.
+#[test]
+fn r4_a_receiver_who_is_full_suspended_or_gone_receives_nothing() {
+    let (stage, idle, _) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let receiver = stage.intent.receiver.clone().unwrap();
+    let is_untouched = |why: &str| {
+        let done = stage.expect(&[4], &["reclaim", "apply", &plan, "--yes"]);
+        assert_eq!(outcome(&done, &idle[0]), "receiver_unfit", "{why}: {}", done.stdout);
+        assert!(detail(&done, &idle[0]).contains(why), "{}", detail(&done, &idle[0]));
+        assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 3, "{why}");
+    };
+    let edit =
+        |body| stage.simulator().act(&Act::EditUser { user_id: receiver.clone(), body, announced: true });
+    edit(json!({"space_amount": 10}));
+    is_untouched("room");
+    edit(json!({"space_amount": -1, "status": "inactive"}));
+    is_untouched("inactive");
+    stage.simulator().act(&Act::DeleteUser { user_id: receiver.clone(), announced: true });
+    is_untouched("gone");
+    stage.judge();
+}
+
+/// R14: a gateway gives up while the transfer goes on: nothing is sent again, and reads find out when it is done.
+#[test]
+fn r14_a_transfer_that_goes_on_after_504_is_never_repeated() {
+    let (mut stage, idle, _) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    stage.simulator().act(&Act::SetTransfers { days: 1, share: 1.0 });
+    let gives_up = Fault::once("/2.0/users/*/folders/0", 1, Effect::HtmlAnswer { status: 504 });
+    stage.simulator().add_fault(Fault { method: "PUT".to_owned(), ..gives_up });
+    let done = apply(&stage, &plan, &[4]);
+    let unknown = idle.iter().find(|user_id| outcome(&done, user_id) == "unknown").unwrap().clone();
+    let again = stage.expect(&[4], &["reclaim", "apply", &plan, "--yes"]);
+    assert_eq!(outcome(&again, &unknown), "unknown");
+    for _ in 0..3 {
+        stage.later(1);
+        stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    }
+    assert_eq!(stage.simulator().content(&unknown).unwrap().owned_items, 0);
+    let status = stage.expect(&[0], &["reclaim", "status", "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["status"]["unknown"], json!([]), "{status}");
+    stage.later(14);
+    let plan = plan_of(&stage, "delete");
+    apply(&stage, &plan, &[0, 4]);
+    stage.judge();
+}
+
+/// R15: whatever comes in between the second empty reading and the deletion is seen by the last look.
+#[test]
+fn r15_content_added_before_the_deletion_keeps_the_account() {
+    let (mut stage, idle) = moved(small(7));
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    stage.simulator().act(&Act::AddContent { user_id: idle[0].clone(), items: 1, bytes: 5, shared: 0 });
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "not_empty");
+    assert_eq!((status(&stage, &idle[0]).as_str(), status(&stage, &idle[1]).as_str()), ("inactive", "gone"));
+    stage.judge();
+}
+
+/// R16: retention and legal hold refuse, and it is said.
+#[test]
+fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
+    let config = Config { holds_refuse_unforced: true, ..small(7) };
+    let (mut stage, idle) = moved(config);
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    stage.simulator().act(&Act::HoldContent { user_id: idle[0].clone(), hold: Hold::Legal });
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "refused");
+    assert!(
+        detail(&done, &idle[0]).contains("retention policy or legal hold"),
+        "{}",
+        detail(&done, &idle[0])
+    );
+    assert_eq!(status(&stage, &idle[0]), "inactive");
+    stage.judge();
+}
+
+/// R3, R20: somebody whom others brought back is theirs, and left alone.
+#[test]
+fn r20_whoever_was_brought_back_by_others_is_left_alone() {
+    let (mut stage, idle, _) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    let act = |status: &str| Act::SetStatus {
+        user_id: idle[0].clone(),
+        status: status.to_owned(),
+        announced: true,
+    };
+    stage.simulator().act(&act("active"));
+    let done = apply(&stage, &plan, &[4]);
+    assert!(
+        matches!(outcome(&done, &idle[0]).as_str(), "reverted_by_other" | "edited_by_other"),
+        "{}",
+        done.stdout
+    );
+    // Suspended again by somebody else, it may be for legal hold.
+    stage.simulator().act(&act("inactive"));
+    stage.later(1);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    stage.later(20);
+    for plan in stage.plan() {
+        apply(&stage, &plan, &[0, 4]);
+    }
+    assert_eq!(status(&stage, &idle[0]), "inactive");
+    stage.judge();
+}
+
+/// R20: a login that is back within thirty days was no saving, and the new account is another person's.
+#[test]
+fn r20_a_re_hire_with_the_same_login_is_somebody_new() {
+    let (mut stage, idle) = moved(small(7));
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    apply(&stage, &plan, &[0]);
+    let new = stage.simulator().act(&Act::Recreate { user_id: idle[0].clone(), announced: true }).remove(0);
+    stage.later(2);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    stage.later(1);
+    let outcomes = format!(
+        "SELECT count(*) FROM seat_actions WHERE user_id = '{}' AND outcome = 're_provisioned'",
+        idle[0]
+    );
+    assert_eq!(stage.world.value(&outcomes), 1);
+    assert_eq!(status(&stage, &new), "active");
+    stage.judge();
+}

@@ -1,0 +1,96 @@
+//! `boxseat offboard` (R19).
+
+use serde_json::json;
+
+use super::*;
+
+fn login_of(stage: &Stage, user_id: &str) -> String {
+    let truth = stage.simulator().truth_without_events();
+    truth.users.iter().find(|user| user.user_id == user_id).unwrap().login.clone().unwrap()
+}
+
+/// Somebody at work, who is neither idle nor the receiver.
+fn worker(stage: &Stage) -> String {
+    let idle = stage.idle(60);
+    let receiver = stage.intent.receiver.clone();
+    let truth = stage.simulator().truth_without_events();
+    let is_plain = |user: &&boxseat_simulator::TrueUser| {
+        user.role == "user" && user.status == "active" && !user.is_platform_access_only
+    };
+    let mut workers = truth.users.iter().filter(is_plain).map(|user| user.user_id.clone());
+    workers.find(|id| !idle.contains(id) && Some(id) != receiver.as_ref()).expect("somebody works")
+}
+
+/// R19: idleness is waived, the login is repeated, suspension and sign-out come first, and nothing is deleted before it is proved
+/// empty.
+#[test]
+fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty() {
+    let mut stage = Stage::new(small(7), Intent::default());
+    let leaver = worker(&stage);
+    stage.give(&leaver, 5, 2);
+    let (login, receiver) =
+        (login_of(&stage, &leaver), login_of(&stage, stage.intent.receiver.as_ref().unwrap()));
+    let offboard = ["offboard", &login, "--transfer-to", &receiver, "--ticket", "HR-7"];
+    let shown = stage.expect(&[0], &offboard);
+    assert!(shown.stdout.contains("shared items") && shown.stdout.contains("HR-7"), "{}", shown.stdout);
+    assert_eq!(status(&stage, &leaver), "active");
+    let unsure = stage.expect(&[2], &[&offboard[..], &["--yes"]].concat());
+    assert!(unsure.stderr.contains("must be repeated"), "{}", unsure.stderr);
+    stage.expect(&[2], &[&offboard[..], &["--yes", "--confirm", "somebody@acme.test"]].concat());
+    assert_eq!(status(&stage, &leaver), "active");
+    stage.expect(&[4], &[&offboard[..], &["--yes", "--confirm", &login]].concat());
+    assert_eq!(status(&stage, &leaver), "inactive");
+    assert_eq!(stage.simulator().content(&leaver).unwrap().owned_items, 0);
+    for _ in 0..4 {
+        stage.later(1);
+        stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    }
+    assert_eq!(status(&stage, &leaver), "gone");
+    stage.later(1);
+    let tickets = format!(
+        "SELECT count(DISTINCT action) FROM seat_actions WHERE user_id = '{leaver}' AND ticket = 'HR-7'"
+    );
+    assert_eq!(stage.world.value(&tickets), 4);
+}
+
+/// R1, R4: an administrator and whoever is protected are not offboarded, whoever asks.
+#[test]
+fn r1_administrators_and_protected_people_are_never_offboarded() {
+    let mut stage = Stage::new(small(7), Intent::default());
+    let leaver = worker(&stage);
+    stage.intent.protected_ids.insert(leaver.clone());
+    stage.write_policy();
+    let receiver = login_of(&stage, stage.intent.receiver.as_ref().unwrap());
+    let truth = stage.simulator().truth_without_events();
+    let admin = truth.users.iter().find(|user| user.role != "user").expect("an admin").login.clone().unwrap();
+    for (login, why) in [(login_of(&stage, &leaver), "protected"), (admin, "R1")] {
+        let done = stage
+            .expect(&[3], &["offboard", &login, "--transfer-to", &receiver, "--yes", "--confirm", &login]);
+        assert!(done.stderr.contains(why), "{}", done.stderr);
+    }
+    assert_eq!(status(&stage, &leaver), "active");
+}
+
+/// R19: on a day to come, after looking again; the receiver's room is looked at then, and the suspension does not wait for it.
+#[test]
+fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
+    let mut stage = Stage::new(small(7), Intent::default());
+    let leaver = worker(&stage);
+    stage.give(&leaver, 5, 0);
+    let (login, receiver) = (login_of(&stage, &leaver), stage.intent.receiver.clone().unwrap());
+    let to = login_of(&stage, &receiver);
+    let day = (stage.simulator().now() + TimeDelta::days(2)).date_naive().to_string();
+    stage.expect(
+        &[0],
+        &["offboard", &login, "--transfer-to", &to, "--on", &day, "--yes", "--confirm", &login],
+    );
+    stage.later(1);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    assert_eq!(status(&stage, &leaver), "active", "its day has not come");
+    let body = json!({"space_amount": 1});
+    stage.simulator().act(&Act::EditUser { user_id: receiver.clone(), body, announced: true });
+    stage.later(1);
+    stage.expect(&[4], &["reclaim", "nightly"]);
+    assert_eq!(status(&stage, &leaver), "inactive");
+    assert_eq!(stage.simulator().content(&leaver).unwrap().owned_items, 5);
+}

@@ -1,0 +1,49 @@
+//! `boxseat reclaim nightly`.
+
+use super::*;
+
+/// R9: a night does nothing that nobody approved, and goes on with what somebody did.
+#[test]
+fn r9_nightly_plans_and_does_only_what_was_approved() {
+    let (mut stage, idle) = staged(Intent::default());
+    let first = stage.expect(&[0], &["reclaim", "nightly"]);
+    assert!(first.stdout.contains("planned"), "{}", first.stdout);
+    let plan = stage.plans().remove(0);
+    stage.later(1);
+    stage.expect(&[0], &["reclaim", "nightly"]);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    let plan = stage.plans().into_iter().rfind(|id| id.contains("suspend")).unwrap_or(plan);
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let done = stage.expect(&[0], &["reclaim", "nightly"]);
+    assert!(done.stdout.contains("applied"), "{}", done.stdout);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    stage.judge();
+}
+
+/// R17: a plan that is too old begins nothing.
+#[test]
+fn r17_an_expired_plan_begins_nothing() {
+    let (mut stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    stage.later(8);
+    stage.expect(&[4], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("is closed: expired"), "{}", refused.stderr);
+    stage.judge();
+}
+
+/// R10: the clock is moved only against a stand-in.
+#[test]
+fn r10_now_is_refused_against_a_box_that_is_not_here() {
+    let (stage, _) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let mut apply = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+    apply
+        .env("BOXSEAT_API_URL", "https://api.box.com/2.0")
+        .env("BOXSEAT_TOKEN_URL", "https://api.box.com/oauth2/token");
+    let refused = finish(apply.output().unwrap());
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("--now"), "{}", refused.stderr);
+}

@@ -1,0 +1,60 @@
+//! Undo (R18).
+
+use serde_json::json;
+
+use super::*;
+
+/// R18: everything that still holds is given back, exactly, and the plan is closed.
+#[test]
+fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = stage.go().remove(0);
+    let shown = stage.expect(&[0], &["reclaim", "undo", &plan]);
+    assert!(shown.stdout.contains("be active again"), "{}", shown.stdout);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    stage.expect(&[0], &["reclaim", "undo", &plan, "--yes"]);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    stage.judge_undo(&plan);
+    let again = stage.expect(&[3], &["reclaim", "undo", &plan, "--yes"]);
+    assert!(again.stderr.contains("undone already"), "{}", again.stderr);
+}
+
+/// R18: a login that is somebody else's by now, and an account that others have edited, are not ours to give back.
+#[test]
+fn r18_a_reassigned_login_and_an_edited_account_are_left_as_they_are() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = stage.go().remove(0);
+    let edit = |user_id: &str, body| {
+        stage.simulator().act(&Act::EditUser { user_id: user_id.to_owned(), body, announced: true });
+    };
+    let receiver = stage.intent.receiver.clone().unwrap();
+    stage.simulator().act(&Act::ReassignLogin {
+        user_id: idle[0].clone(),
+        to_user_id: receiver,
+        announced: false,
+    });
+    edit(&idle[1], json!({"job_title": "On hold"}));
+    stage.simulator().advance_secs(60);
+    let done = stage.expect(&[4], &["reclaim", "undo", &plan, "--yes"]);
+    assert_eq!(outcome(&done, &idle[0]), "login_changed", "{}", done.stdout);
+    assert_eq!(outcome(&done, &idle[1]), "edited_by_other", "{}", done.stdout);
+    assert_eq!(
+        (status(&stage, &idle[0]).as_str(), status(&stage, &idle[1]).as_str()),
+        ("inactive", "inactive")
+    );
+    assert!(idle[2..].iter().all(|user_id| status(&stage, user_id) == "active"));
+    stage.judge_undo(&plan);
+}
+
+/// R18: content stays where it went, and is named.
+#[test]
+fn r18_undo_of_a_transfer_moves_nothing_and_says_where_it_is() {
+    let (stage, idle, _) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    apply(&stage, &plan, &[0]);
+    let done = stage.expect(&[4], &["reclaim", "undo", &plan, "--yes"]);
+    assert_eq!(outcome(&done, &idle[0]), "stays");
+    assert!(detail(&done, &idle[0]).contains("in folder"), "{}", detail(&done, &idle[0]));
+    assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 0);
+    stage.judge();
+}
