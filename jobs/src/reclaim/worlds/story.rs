@@ -1,6 +1,7 @@
 //! One world from its first night to its judgement.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -22,14 +23,17 @@ use super::super::apply::{Canaries, Fate, Hands, Task, admit, apply, reconcile, 
 use super::super::beside::{Beside, Hold, List};
 use super::super::ground::Ground;
 use super::super::journal::Journal;
-use super::super::planning::{Planning, Waiting, plan_stages};
+use super::super::judge::Judge;
+use super::super::plan::{Making, fit, make};
+use super::super::plans::PlanFile;
 use super::super::policy::Policy;
 use super::super::position::StreamMark;
+use super::super::returns::noticed;
 use super::intent::Intent;
 use super::judge::{Case, broken, left_suspended};
 use super::{life, night};
 use crate::error::CommandError;
-use crate::evidence::Leave;
+use crate::evidence::{Leave, digest};
 
 /// How much happened, over worlds.
 #[derive(Debug, Default)]
@@ -102,8 +106,6 @@ struct World {
     reader: BoxReader,
     actor: BoxActor,
     journal: Journal,
-    /// Where the plans lie.
-    directory: tempfile::TempDir,
     /// How much happens here, 1.0 being a lot.
     unrest: f64,
     nights: Vec<Truth>,
@@ -148,7 +150,6 @@ impl World {
             reader,
             actor,
             journal: Journal::in_memory(),
-            directory: tempfile::tempdir().expect("a temporary directory"),
             unrest,
             nights: Vec::new(),
             read: night::Nights::default(),
@@ -181,6 +182,9 @@ impl World {
         let Some((ground, _)) = &self.ground else { return };
         let plans: Vec<&Plan> = self.plans.iter().map(|(plan, _)| plan).collect();
         let canaries = Canaries::of(ground, &plans);
+        for record in noticed(ground, self.journal.past()) {
+            self.journal.append((self.clock)(), record).expect("memory is patient");
+        }
         let by = operator(BY);
         let never = |_: &str| Ok(());
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &never);
@@ -227,20 +231,33 @@ impl World {
     /// Makes the plans of the newest night; their places. Older ones that nobody approved give way, or stay.
     fn plan(&mut self) -> Vec<usize> {
         let Some((ground, _)) = &self.ground else { return Vec::new() };
-        let waiting = if self.rng.random_bool(0.7) { Waiting::GivesWay } else { Waiting::Stays };
-        let planning = Planning {
-            root: self.directory.path(),
-            policy: &self.policy,
-            ground,
-            beside: &self.beside,
-            by: &operator(BY),
-            now: (self.clock)(),
-            ticket: None,
-            stages: &[Stage::Suspend, Stage::Transfer, Stage::Delete],
-            waiting,
-        };
-        // A refusal is an answer, too: a protected login that matches nobody any more, a receiver who is gone.
-        let made = plan_stages(&planning, &mut self.journal).map(|planned| planned.made).unwrap_or_default();
+        let (past, now, by) = (self.journal.past().clone(), (self.clock)(), operator(BY));
+        let gives_way: Vec<&str> =
+            if self.rng.random_bool(0.7) { past.replaceable_plans().collect() } else { Vec::new() };
+        // A refusal is an answer, too: a night that knows too little, a receiver who is gone.
+        let judge = Judge::new(&self.policy, ground, &past, &self.beside, now, gives_way.iter().copied());
+        let (Ok(()), Ok(judge)) = (fit(ground, now), judge) else { return Vec::new() };
+        let judged = judge.everybody();
+        let mut made = Vec::new();
+        for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
+            let mut open = past.open_plans().filter(|(_, plan)| plan.stage == stage);
+            let stands = open.any(|(plan_id, _)| !gives_way.contains(&plan_id));
+            if stands || judged.going.get(&stage).is_none_or(Vec::is_empty) {
+                continue;
+            }
+            for plan_id in gives_way.iter().filter(|plan_id| past.plans[**plan_id].stage == stage) {
+                let (plan_id, because) = ((*plan_id).to_owned(), "withdrawn".to_owned());
+                let record = Record::PlanClosed { plan_id, because, by: Some(by.clone()) };
+                self.journal.append(now, record).expect("memory is patient");
+            }
+            let (policy, beside) = (&self.policy, &self.beside);
+            let making = Making { stage, ticket: None, by: by.clone(), now, policy, ground, beside };
+            let plan = make(making, &judged);
+            let bytes = serde_json::to_vec(&plan).expect("plain data");
+            let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
+            self.journal.append(now, file.record()).expect("memory is patient");
+            made.push(file);
+        }
         let first = self.plans.len();
         self.plans.extend(made.into_iter().map(|file| (file.plan, file.digest)));
         self.told.plans += self.plans.len() - first;
