@@ -3,6 +3,9 @@
 /// Text without anything that moves the cursor, hides or turns other text: control and bidirectional characters are shown as
 /// their code. A line end stays one.
 pub fn visible(text: &str) -> String {
+    if text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         match c {
             '\n' => shown.push(c),
@@ -15,7 +18,13 @@ pub fn visible(text: &str) -> String {
 
 /// As [`visible`], in one line: a line end is shown as `\n`.
 pub fn visible_line(text: &str) -> String {
-    visible(text).replace('\n', "\\n")
+    let shown = visible(text);
+    if shown.contains('\n') { shown.replace('\n', "\\n") } else { shown }
+}
+
+/// What nearly all text is made of.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 /// Control characters, marks that have no width, and everything that turns the direction of text (UAX 9).

@@ -9,7 +9,7 @@
 //!
 //! let key = row_key::of(Subject::User, "33290876054").unwrap();
 //! assert_eq!(row_key::read(&key), Ok((Subject::User, "33290876054")));
-//! assert!(row_key::read("U33290876045Y").is_err());
+//! assert!(row_key::read("U33290876045E").is_err());
 //! ```
 
 /// What a row is about; the key's letter.

@@ -381,24 +381,26 @@ fn differences(before: &TrueUser, after: &TrueUser) -> Vec<(String, String, Stri
         .collect()
 }
 
-struct Clock {
-    now: DateTime<Utc>,
-    covered_from: DateTime<Utc>,
-    first_night: DateTime<Utc>,
+/// What a judgement counts from.
+pub(crate) struct Clock {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) covered_from: DateTime<Utc>,
+    pub(crate) first_night: DateTime<Utc>,
 }
 
-struct Judged {
-    band: &'static str,
-    proven: i64,
-    state: Option<&'static str>,
+/// What follows from somebody's record.
+pub(crate) struct Judged {
+    pub(crate) band: &'static str,
+    pub(crate) proven: i64,
+    pub(crate) state: Option<&'static str>,
 }
 
 impl Clock {
-    fn days(&self, at: DateTime<Utc>) -> i64 {
+    pub(crate) fn days(&self, at: DateTime<Utc>) -> i64 {
         (self.now - at).num_days().max(0)
     }
 
-    fn judge(
+    pub(crate) fn judge(
         &self,
         user: &TrueUser,
         logins: &[DateTime<Utc>],

@@ -22,6 +22,7 @@ mod nights;
 mod older_store;
 mod plans;
 mod reclaim;
+mod reports;
 mod retention;
 mod soak;
 mod support;

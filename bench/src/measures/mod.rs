@@ -5,6 +5,7 @@ mod lake;
 mod limiter;
 mod memory;
 mod publish;
+mod reports;
 mod rival;
 
 use std::collections::HashMap;
@@ -30,13 +31,15 @@ pub(crate) enum Measure {
     Lake,
     /// How long `boxseat publish` takes
     Publish,
+    /// How long each report takes
+    Reports,
     /// The first night of 2,000 users, beside dlt
     Dlt,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Limiter, Self::Client, Self::Memory, Self::Lake, Self::Publish, Self::Dlt];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Limiter, Self::Client, Self::Memory, Self::Lake, Self::Publish, Self::Reports, Self::Dlt];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -45,6 +48,7 @@ impl Measure {
             Self::Memory => "memory",
             Self::Lake => "lake",
             Self::Publish => "publish",
+            Self::Reports => "reports",
             Self::Dlt => "dlt",
         }
     }
@@ -93,6 +97,7 @@ impl Bench {
             Measure::Memory => memory::measure(self),
             Measure::Lake => lake::measure(self),
             Measure::Publish => publish::measure(self),
+            Measure::Reports => reports::measure(self),
             Measure::Dlt => rival::measure(self),
         }
     }

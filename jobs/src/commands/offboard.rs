@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::reclaim::{hands, show_applied, task};
-use crate::cli::{Global, OffboardArgs};
+use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::Ground;
@@ -48,7 +48,10 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     let connection = session.connect(&stop)?;
     let looked = look(&session, &connection, &ground, person, receiver).await?;
     let plan = plan(&session, &ground, args, person, receiver, &looked);
-    summary(printer, &ground, args, &plan, &looked)?;
+    // A program that asks for JSON gets one document: with --yes, what was done.
+    if !args.yes || printer.format() != Format::Json {
+        summary(printer, &ground, args, &plan, &looked)?;
+    }
     if !args.yes {
         printer.note("Nothing was done. With --yes it is, after the login is repeated.");
         return Ok(0);

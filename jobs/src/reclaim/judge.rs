@@ -448,6 +448,11 @@ impl<'a> Judge<'a> {
             ));
         }
         let grace = self.ground.returned_grace_days;
+        let restored = self.past.people.get(&person.user_id).and_then(PastPerson::restored_at);
+        if let Some(at) = restored.filter(|at| (self.now - *at).num_days() < grace) {
+            let detail = format!("given back by undo {}, less than {grace} days ago", day(at));
+            return Err(No::new("R5", "undone", detail));
+        }
         match person.returned_at.filter(|at| (night - *at).num_days() < grace) {
             Some(at) => Err(No::new(
                 "R5",

@@ -43,6 +43,8 @@ pub(crate) mod signature;
 pub(crate) mod testing;
 pub(crate) mod told;
 pub(crate) mod words;
+#[cfg(test)]
+mod worlds;
 
 pub(crate) use at_night::PolicyAtNight;
 pub(crate) use ground::Ground;

@@ -224,6 +224,12 @@ impl PastPerson {
         self.attempts.iter().filter(reverted).filter_map(|past| past.finished_at).max()
     }
 
+    /// When `undo` last gave the account back: no night may ever have seen it suspended (R5).
+    pub(crate) fn restored_at(&self) -> Option<DateTime<Utc>> {
+        let restored = |past: &&PastAttempt| past.attempt.action == Action::Restore && past.was_done;
+        self.attempts.iter().filter(restored).filter_map(|past| past.finished_at).max()
+    }
+
     /// The last thing of a kind that was tried.
     pub(crate) fn last(&self, action: Action) -> Option<&PastAttempt> {
         self.attempts.iter().rev().find(|past| past.attempt.action == action)

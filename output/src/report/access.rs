@@ -94,6 +94,7 @@ fn people(source: &Source) -> Result<Section> {
         column("user_id", "User id", ValueKind::Text),
         column("row_key", "Row key", ValueKind::Text),
     ];
+    // Lists that are sorted once whole: an ordered aggregate took twice the time of everything else.
     let rows = source.rows(
         &columns,
         "SELECT
@@ -106,7 +107,7 @@ fn people(source: &Source) -> Result<Section> {
         LEFT JOIN (
             SELECT
                 members.user_id,
-                string_agg(coalesce(groups.name, groups.group_id), '; ' ORDER BY groups.name, groups.group_id) AS group_names,
+                array_to_string(list_sort(list(coalesce(groups.name, groups.group_id))), '; ') AS group_names,
                 count(*) FILTER (WHERE members.is_admin) AS groups_administered_count
             FROM (
                 SELECT user_id, group_id, coalesce(bool_or(role = 'admin'), FALSE) AS is_admin
@@ -116,7 +117,7 @@ fn people(source: &Source) -> Result<Section> {
             GROUP BY members.user_id
         ) AS found ON found.user_id = people.user_id
         LEFT JOIN (
-            SELECT user_id, string_agg(email, '; ' ORDER BY email) AS aliases FROM email_aliases GROUP BY user_id
+            SELECT user_id, array_to_string(list_sort(list(email)), '; ') AS aliases FROM email_aliases GROUP BY user_id
         ) AS known ON known.user_id = people.user_id
         WHERE people.account_status <> 'deprovisioned'
         ORDER BY

@@ -141,10 +141,12 @@ impl Scope {
         for filter in ours {
             scope.add(source, ask, filter, &mut conditions)?;
         }
-        if let (Some(since), Some(until)) = (scope.since, scope.until)
-            && since > until
-        {
-            return Err(Error::Ask { what: format!("--since {since} is after --until {until}"), hint: None });
+        let (until, of) = match scope.until {
+            Some(until) => (until, "--until"),
+            None => (source.date(), "the night"),
+        };
+        if let Some(since) = scope.since.filter(|since| *since > until) {
+            return Err(Error::Ask { what: format!("--since {since} is after {of} {until}"), hint: None });
         }
         scope.is_everybody = conditions.is_empty();
         conditions.push("TRUE".to_owned());
@@ -228,6 +230,11 @@ impl Scope {
             }
         }
         Ok(())
+    }
+
+    /// Whether people who left cannot be in it: they have no groups, no tracking codes and one status.
+    pub(super) fn misses_leavers(&self) -> bool {
+        self.filters.iter().any(|(name, _)| ["group", "tracking_code", "status"].contains(&name.as_str()))
     }
 
     /// The dates that rows over time are restricted to, as a condition on a column of dates.

@@ -35,7 +35,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     let note = match younger {
         0 => None,
         younger => Some(format!(
-            "Another {younger} seats count as idle in `licences` and are proven so for fewer than {days} days: a smaller --days shows them."
+            "Not among them, because proven for fewer than {days} days, and idle all the same in `licences`: {younger}. A smaller --days shows them."
         )),
     };
     Ok(Report {

@@ -6,7 +6,7 @@ use super::ask::Scope;
 use super::model::{Body, Report, Section, Table, ValueKind};
 use super::source::Source;
 use super::{column, count, headline, note, row_keys, section};
-use crate::{Error, Result};
+use crate::Result;
 
 /// How far back a report looks that was not told.
 const DAYS: u64 = 30;
@@ -17,12 +17,6 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         Some(since) => since,
         None => until.checked_sub_days(Days::new(DAYS)).unwrap_or(until),
     };
-    if since > until {
-        return Err(Error::Ask {
-            what: format!("--since {since} is after {until}, the night of this report"),
-            hint: None,
-        });
-    }
     // Nights after the first, up to and with the last.
     let period = format!("snapshot_date > DATE '{since}' AND snapshot_date <= DATE '{until}'");
     let mut figures = Vec::new();
@@ -40,7 +34,10 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         count(unannounced),
         "Of all these, changes that no event of the admin log announced.",
     ));
-    let notices = vec![compared(source, since, until)?];
+    let mut notices = vec![compared(source, since, until)?];
+    if scope.misses_leavers() {
+        notices.push(note("Chosen by what people are now: who left has no group, tracking code or status any more and is left out."));
+    }
     Ok(Report {
         name: "movers",
         title: "Movers".to_owned(),

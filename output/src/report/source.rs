@@ -91,7 +91,12 @@ impl Source {
     /// of the answer's column `currency`.
     pub(super) fn rows(&self, columns: &[Column], sql: &str) -> Result<Vec<Vec<Value>>> {
         let failed = || Error::duckdb("compute a report");
-        let mut statement = self.connection.prepare(sql).map_err(failed())?;
+        // Only what is shown, so that DuckDB reads nothing else; it keeps the order of what it selects from.
+        let has_money = columns.iter().any(|column| column.kind == ValueKind::Money);
+        let shown = columns.iter().map(|column| column.id).chain(has_money.then_some("currency"));
+        let shown: Vec<String> = shown.map(|name| format!("\"{name}\"")).collect();
+        let sql = format!("SELECT {} FROM ({sql}) AS answer", shown.join(", "));
+        let mut statement = self.connection.prepare(&sql).map_err(failed())?;
         statement.execute([]).map_err(failed())?;
         let mut rows = Vec::new();
         while let Some(batch) = statement.step().map_err(failed())?.map(RecordBatch::from) {

@@ -1,1 +1,156 @@
-//! Reports of hand-made nights.
+//! Drawing what no simulated night has: widths, odd values, odd names.
+
+use boxseat_schemas::{Money, RunNumber};
+use chrono::{Days, NaiveDate};
+use unicode_width::UnicodeWidthStr;
+
+use super::*;
+
+fn eur(amount: i64) -> Value {
+    Value::Money(Money::from_ten_thousandths(amount), "EUR".to_owned())
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn report(name: &'static str, sections: Vec<Section>) -> Report {
+    Report {
+        name,
+        title: "A title".to_owned(),
+        question: "A question?".to_owned(),
+        night: ReportNight {
+            enterprise_id: "900".to_owned(),
+            snapshot_date: "2026-03-02".parse().unwrap(),
+            run_number: RunNumber(7),
+            now_at: "2026-03-02T02:00:00Z".parse().unwrap(),
+            is_as_of: false,
+        },
+        notices: vec![warning("Something is odd.")],
+        filters: vec![("group".to_owned(), "Sales".to_owned())],
+        sections,
+    }
+}
+
+fn people(rows: Vec<Vec<Value>>) -> Section {
+    let columns = vec![
+        column("login", "Login", ValueKind::Text),
+        column("name", "Name", ValueKind::Text),
+        column("proven_idle_days", "Idle days", ValueKind::Days),
+        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("meaning", "Meaning", ValueKind::Text),
+        column("user_id", "User id", ValueKind::Text),
+    ];
+    let table = Table { columns, rows, chart: None, names_people: true };
+    section("people", "People", Some("A note.".to_owned()), Body::Table(table))
+}
+
+fn somebody(name: &str) -> Vec<Value> {
+    let login = text("somebody.with.a.long.login@a-long-domain.example");
+    let meaning = text("Last seen in use on 2025-10-01; nothing seen since 2025-10-01.");
+    vec![login, text(name), Value::Days(123_456), eur(123_456_789_012_345), meaning, text("33290876054")]
+}
+
+#[track_caller]
+fn assert_fits(drawn: &str, width: usize) {
+    for line in drawn.lines() {
+        assert!(line.width() <= width, "{} > {width}: {line}", line.width());
+    }
+}
+
+/// Why: a name in wide characters took two columns each and broke every line behind it; a cut number is a wrong number.
+#[test]
+fn lines_fit_and_numbers_are_whole_at_any_width() {
+    let names = [
+        "Ada",
+        "王小明王小明王小明王小明王小明王小明",
+        "👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦",
+        "e\u{301}e\u{301}",
+        "a\u{202e}b\nc\u{1b}[2J",
+    ];
+    let report = report("idle", vec![people(names.map(somebody).to_vec())]);
+    for width in [40, 60, 80, 120, 200] {
+        let drawn = format::terminal(&report, width);
+        assert_fits(&drawn, width);
+        assert_eq!(
+            drawn.matches("123456").count(),
+            names.len() * if drawn.contains("12345678901.2345 EUR") { 2 } else { 1 },
+            "{drawn}"
+        );
+        assert!(!drawn.contains(['\u{202e}', '\u{1b}']), "{drawn}");
+        // A table names the columns that do not fit; a list has them all.
+        let has_all = drawn.contains("33290876054");
+        assert_eq!(drawn.contains("Columns left out for width"), !has_all, "{width}: {drawn}");
+    }
+    assert!(format::terminal(&report, 80).contains("somebody.with"), "{}", format::terminal(&report, 80));
+}
+
+/// Why: on a narrow terminal a table of one and a half columns says nothing.
+#[test]
+fn what_does_not_fit_as_a_table_is_a_list() {
+    let columns = vec![
+        column("one", "One", ValueKind::Money),
+        column("two", "Two", ValueKind::Money),
+        column("three", "Three", ValueKind::Money),
+    ];
+    let money = || eur(100_000_000_000_000);
+    let table = Table {
+        columns,
+        rows: vec![vec![money(), money(), Value::Unknown]; 2],
+        chart: None,
+        names_people: false,
+    };
+    let drawn = format::terminal(&report("idle", vec![section("s", "S", None, Body::Table(table))]), 40);
+    assert_fits(&drawn, 40);
+    assert_eq!(drawn.matches("One    10000000000.00 EUR").count(), 2, "{drawn}");
+    assert_eq!(drawn.matches("Three  -").count(), 2, "{drawn}");
+}
+
+/// Why: a year of nights would push everything else off the screen.
+#[test]
+fn a_long_series_shows_its_last_nights_and_says_so() {
+    let first: NaiveDate = "2025-01-01".parse().unwrap();
+    let columns =
+        vec![column("snapshot_date", "Night", ValueKind::Date), column("seats", "Seats", ValueKind::Count)];
+    let rows = (0..100).map(|n| vec![Value::Date(first + Days::new(n)), Value::Count(1)]).collect();
+    let chart = Some(Chart::Lines { x: "snapshot_date", series: vec!["seats"] });
+    let table = Table { columns, rows, chart, names_people: false };
+    let report = report("runs", vec![section("nights", "Nights", None, Body::Table(table))]);
+    let drawn = format::terminal(&report, 80);
+    assert!(drawn.contains("2025-04-10") && !drawn.contains("2025-03-10"), "{drawn}");
+    assert!(drawn.contains("69 earlier rows are left out here"), "{drawn}");
+    assert_eq!(format::csv(&report).lines().count(), 101, "other formats have them all");
+}
+
+/// Why: money has a currency wherever it goes, and what is not known is empty and never 0.
+#[test]
+fn money_and_the_unknown_in_csv_and_json() {
+    let report = report(
+        "idle",
+        vec![people(vec![somebody("=1+1"), {
+            let mut unknown = somebody("Ada");
+            unknown[2] = Value::Unknown;
+            unknown[3] = Value::Unknown;
+            unknown
+        }])],
+    );
+    let csv = format::csv(&report);
+    let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+    assert_eq!(lines[0], "login,name,proven_idle_days,monthly_cost,meaning,user_id,currency");
+    assert!(
+        lines[1].contains(",'=1+1,123456,12345678901.2345,") && lines[1].ends_with(",'33290876054,EUR"),
+        "{csv}"
+    );
+    assert!(lines[2].contains(",Ada,,,") && lines[2].ends_with(",'33290876054,"), "{csv}");
+    let json = format::json(&report);
+    assert!(json.starts_with("{\n  \"schema_version\": 1,"), "the version is on top");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema_version"], format::JSON_SCHEMA_VERSION);
+    let rows = &json["sections"][0]["table"]["rows"];
+    assert_eq!(
+        rows[0]["monthly_cost"],
+        serde_json::json!({ "amount": "12345678901.2345", "currency": "EUR" })
+    );
+    assert_eq!(rows[1]["monthly_cost"], serde_json::Value::Null);
+    assert_eq!(rows[0]["name"], "=1+1", "JSON is for programs");
+}

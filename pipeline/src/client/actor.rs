@@ -111,7 +111,7 @@ impl BoxActor {
         )?;
         let timeouts =
             Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..door.settings.timeouts };
-        let slow = Transport::new(timeouts, door.stop.clone())?;
+        let slow = Transport::new(&door.settings, timeouts, door.stop.clone())?;
         Ok(Self { door: Arc::new(door), slow })
     }
 

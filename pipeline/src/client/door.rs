@@ -61,7 +61,7 @@ impl Door {
         stop: CancellationToken,
     ) -> Result<Self, Error> {
         Ok(Self {
-            transport: Transport::new(settings.timeouts, stop.clone())?,
+            transport: Transport::new(settings, settings.timeouts, stop.clone())?,
             limiter,
             auth: Authenticator::new(credentials, settings.token_url.clone(), settings.patience),
             settings: settings.clone(),

@@ -79,7 +79,8 @@ impl Intent {
             self.cap_seats_percent,
         );
         let mut put = |section: String| _ = write!(text, "{section}");
-        if self.furthest_stage != "suspend" || !self.held.is_empty() {
+        let moves = self.furthest_stage != "suspend" || self.shared_content == "transfer_first";
+        if moves || !self.held.is_empty() {
             put("[holds]\nfile = \"holds.csv\"\n".to_owned());
         }
         if !self.leaves.is_empty() {

@@ -48,7 +48,7 @@ pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
         let now = case.end.users.iter().find(|user| user.user_id == *user_id)?;
         let after = ours.after.as_ref()?;
         let is_as_left = now.status == "inactive" && now.login.as_deref() == Some(&*after.login);
-        let is_free = is_as_left && judge.edit_by_other(user_id, ours.sequence, u64::MAX).is_none();
+        let is_free = is_as_left && judge.edit_by_other(user_id, ours, None).is_none();
         is_free.then(|| format!("{user_id} is still suspended after the undo of {plan_id}"))
     });
     let mut stuck: Vec<String> = stuck.collect();
@@ -203,6 +203,11 @@ impl<'a> Judge<'a> {
     /// R15, by the journal: nothing was seen in at least two readings, the first and the last of them 20 hours apart.
     fn read_empty_twice(&mut self, deed: &Deed) {
         let begun = self.applied(Verb::BeginTransfer).find(|other| other.user_id == deed.user_id);
+        // Whoever owned nothing when suspended may be found empty without anything having moved.
+        let had_nothing = |ours: &&Deed| {
+            ours.after.as_ref().is_some_and(|after| (after.owned_items, after.owned_bytes) == (0, 0))
+        };
+        let begun = begun.or_else(|| self.our_suspension(&deed.user_id, deed.sequence).filter(had_nothing));
         let since = begun.map(|deed| at(&deed.at));
         // The simulated time stands still while a command runs, and the command's clock goes on.
         let until = at(&deed.at) + TimeDelta::hours(1);
@@ -272,6 +277,12 @@ impl<'a> Judge<'a> {
         };
         let back = seen.windows(2).filter(is_back).map(|pair| pair[1].0).max();
         let grace = TimeDelta::days(case.intent.returned_grace_days);
+        let undone =
+            self.applied(Verb::Edit).filter(|other| other.user_id == deed.user_id && other.reactivates());
+        let undone = undone.filter(|other| other.sequence < deed.sequence).map(|other| at(&other.at)).max();
+        let rested =
+            undone.is_none_or(|undone| moment - undone >= TimeDelta::days(case.intent.returned_grace_days));
+        self.require(deed, rested, "R5: given back by an undo lately");
         // By days before the last night, as an account's age is counted.
         let last = seen.last().map_or(moment, |(at, _)| *at);
         self.require(
@@ -301,7 +312,7 @@ impl<'a> Judge<'a> {
         let Some((ours, after)) = ours.and_then(|ours| Some((ours, ours.after.as_ref()?))) else { return };
         let waited = at(&deed.at) - at(&ours.at);
         self.require(deed, waited >= TimeDelta::days(after_days), "R8: too soon after the suspension");
-        let edit = self.edit_by_other(&deed.user_id, ours.sequence, deed.sequence);
+        let edit = self.edit_by_other(&deed.user_id, ours, Some(deed));
         self.require(deed, edit.is_none(), "R3: edited by somebody else since the suspension");
         let sorted = |account: &Account| account.group_ids.iter().cloned().collect::<BTreeSet<_>>();
         let is_same =
@@ -329,15 +340,25 @@ impl<'a> Judge<'a> {
         (is_ours(last) && last.suspends()).then_some(last)
     }
 
-    /// An edit that the admin log tells of, by anybody but boxseat, between two deeds.
-    fn edit_by_other(&self, user_id: &str, from: u64, until: u64) -> Option<&'a Deed> {
-        self.case.deeds.iter().find(|deed| {
+    /// When the admin log tells of an edit by anybody but boxseat, after one deed and before another. Of what happened in the
+    /// same second, the record knows the order only where it is a deed itself.
+    fn edit_by_other(&self, user_id: &str, from: &Deed, until: Option<&Deed>) -> Option<DateTime<Utc>> {
+        let is_between = |deed: &&Deed| {
             deed.user_id == user_id
-                && (from + 1..until).contains(&deed.sequence)
-                && deed.is_applied
-                && !is_ours(deed)
-                && is_announced_edit(deed)
-        })
+                && deed.sequence > from.sequence
+                && until.is_none_or(|until| deed.sequence < until.sequence)
+        };
+        let deeds = self.case.deeds.iter().filter(is_between);
+        let told = deeds.filter(|deed| deed.is_applied && !is_ours(deed) && is_announced_edit(deed));
+        let events = self.case.end.other_events.iter().filter(|event| {
+            let moment = at(&event.created_at);
+            event.event_type == "EDIT_USER"
+                && event.user_id.as_deref() == Some(user_id)
+                && !OUR_ACCOUNTS.contains(&event.actor_id.as_deref().unwrap_or_default())
+                && moment > at(&from.at)
+                && until.is_none_or(|until| moment < at(&until.at))
+        });
+        told.map(|deed| at(&deed.at)).chain(events.map(|event| at(&event.created_at))).min()
     }
 
     /// R18: back to exactly the status from before, of people who are as boxseat left them.
@@ -346,7 +367,7 @@ impl<'a> Judge<'a> {
             let ours = self.our_suspension(&deed.user_id, deed.sequence);
             self.require(deed, ours.is_some(), "R18: reactivated somebody whom boxseat had not suspended");
             let Some(ours) = ours else { continue };
-            let edit = self.edit_by_other(&deed.user_id, ours.sequence, deed.sequence);
+            let edit = self.edit_by_other(&deed.user_id, ours, Some(deed));
             self.require(deed, edit.is_none(), "R18: somebody else has edited the person since");
             let (Some(was), Some(is), Some(left), Some(found)) =
                 (&ours.before, &deed.after, &ours.after, &deed.before)
@@ -391,7 +412,8 @@ impl<'a> Judge<'a> {
             if !outcome.is_some_and(|outcome| outcome.is_final()) {
                 self.broken.push(format!("R13: intent {} has no final outcome", attempt.action_id));
             }
-            let is_done = matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther));
+            let is_done =
+                matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned));
             *told.entry((&attempt.user_id, attempt.action)).or_default() += usize::from(is_done);
         }
         let mut done: BTreeMap<(&str, Action), usize> = BTreeMap::new();
@@ -402,7 +424,12 @@ impl<'a> Judge<'a> {
         }
         for ((user_id, action), times) in done {
             let told = told.get(&(user_id, action)).copied().unwrap_or(0);
-            if times > told {
+            // Of an account that somebody else deleted before its outcome was read, nobody can tell any more.
+            let is_out_of_sight = self.case.deeds.iter().any(|deed| {
+                let is_gone = deed.after.as_ref().is_some_and(|after| !after.is_managed);
+                deed.user_id == user_id && !is_ours(deed) && deed.is_applied && is_gone
+            });
+            if times > told && !is_out_of_sight {
                 let what = action.as_str();
                 self.broken.push(format!(
                     "R13: {what} of {user_id} happened {times} times, the journal tells of {told}"
@@ -411,6 +438,9 @@ impl<'a> Judge<'a> {
         }
     }
 }
+
+/// The accounts of the two applications that are boxseat.
+const OUR_ACCOUNTS: [&str; 2] = ["7700000001", "7700000002"];
 
 /// What the journal calls a deed. Ending sessions may be repeated at will.
 fn action(deed: &Deed) -> Option<Action> {

@@ -222,6 +222,11 @@ fn each_rule_is_seen_to_be_broken() {
             (before.now, before.users[0].status) = (text(day(-9)), "inactive".to_owned());
             s.nights.insert(0, before);
         }),
+        ("R5: given back by an undo", |s| {
+            let [before, left] = ["active", "inactive"].map(full);
+            s.deeds.insert(0, deed(-2, Verb::Edit, before.clone(), left.clone()));
+            s.deeds.insert(1, deed(-1, Verb::Edit, left, before));
+        }),
         ("R6: the person owns shared", |s| s.deeds[0].before.as_mut().unwrap().shared_items = 1),
         ("R8: too soon", |s| s.deeds[2].at = text(day(13))),
         ("R8: more people", |s| s.intent.cap_seats_percent = 49.0),

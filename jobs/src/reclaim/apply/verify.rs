@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::super::emptiness::{APART, Emptiness, emptiness};
 use super::super::journal::Journal;
-use super::super::past::PastAttempt;
+use super::super::past::{PastAttempt, Reading};
 use super::content::{Content, items};
 use super::{Came, Hands, Run};
 use crate::error::CommandError;
@@ -96,20 +96,48 @@ pub(super) async fn look_at(
         .rev()
         .find(|reading| reading.at <= transfer.asked_at)
         .copied();
-    let is_untouched = before.is_some_and(|before| {
-        before.owned_items == content.owned_items && before.space_used_bytes <= content.space_used_bytes
-    });
     let came = if content.is_empty() {
         Came { destination_folder_id: destination, ..Came::new(Outcome::Done) }
             .because("nothing is left at the source")
-    } else if is_untouched && now() - transfer.asked_at >= NEVER_BEGUN_AFTER {
-        Came::new(Outcome::NotDone).because("two days later everything is still at the source")
+    } else if now() - transfer.asked_at >= NEVER_BEGUN_AFTER {
+        let (outcome, why) = after_two_days(before, &content);
+        Came { destination_folder_id: destination, ..Came::new(outcome) }.because(why)
     } else if transfer.outcome.is_none() {
         Came::unknown(None, "the run ended while Box was at it, or before".to_owned())
     } else {
         return Ok(());
     };
     journal.append(now(), came.record(&attempt.action_id)).map(drop)
+}
+
+/// What a transfer came to that did not empty the account: two days later nothing is on its way any more. In doubt it is taken
+/// for done, for it is never made again then, and an account that is not proved empty is never deleted.
+fn after_two_days(before: Option<Reading>, content: &Content) -> (Outcome, String) {
+    let less = |was: Option<i64>, is: Option<i64>| was.zip(is).map(|(was, is)| is < was);
+    let count = |items: Option<u64>| items.and_then(|items| i64::try_from(items).ok());
+    let items = less(before.and_then(|before| count(before.owned_items)), count(content.owned_items));
+    let bytes = less(before.and_then(|before| before.space_used_bytes), content.space_used_bytes);
+    match (items, bytes) {
+        (Some(true), _) | (_, Some(true)) => {
+            let left =
+                content.owned_items.map_or_else(|| "something".to_owned(), |items| format!("{items} items"));
+            (
+                Outcome::Done,
+                format!(
+                    "a part was moved: two days later {left} and {} bytes are still at the source",
+                    content.space_used_bytes.unwrap_or(0)
+                ),
+            )
+        }
+        (Some(false), Some(false)) => {
+            (Outcome::NotDone, "two days later everything is still at the source".to_owned())
+        }
+        _ => (
+            Outcome::Done,
+            "nobody can tell: the root folder could not be read before and after; it is not made again"
+                .to_owned(),
+        ),
+    }
 }
 
 /// R15: the folder the content went into, when its id was lost with the answer: the only one that came into being since, and
@@ -152,3 +180,31 @@ impl Run<'_> {
 }
 
 const _: () = assert!(APART.num_hours() == 20, "R15");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::past::tests::day;
+
+    /// R13, R14: every intent gets a final outcome in the end, and only a transfer that surely moved nothing may be made again.
+    #[test]
+    fn r14_after_two_days_a_transfer_is_settled() {
+        let outcome = |before: (Option<u64>, i64), after: (Option<u64>, i64)| {
+            let reading = Reading {
+                at: day(0),
+                owned_items: before.0,
+                shared_items: Some(0),
+                space_used_bytes: Some(before.1),
+            };
+            let content =
+                Content { owned_items: after.0, shared_items: Some(0), space_used_bytes: Some(after.1) };
+            after_two_days(Some(reading), &content).0
+        };
+        assert_eq!(outcome((Some(3), 30), (Some(3), 30)), Outcome::NotDone);
+        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), Outcome::NotDone, "more came in, nothing left");
+        assert_eq!(outcome((Some(3), 30), (Some(1), 10)), Outcome::Done);
+        assert_eq!(outcome((Some(3), 30), (Some(3), 10)), Outcome::Done);
+        assert_eq!(outcome((Some(3), 30), (None, 0)), Outcome::Done, "blind by now, and the bytes are gone");
+        assert_eq!(outcome((Some(3), 30), (None, 30)), Outcome::Done, "nobody can tell");
+    }
+}

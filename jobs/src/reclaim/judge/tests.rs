@@ -580,6 +580,22 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
     assert_eq!(suspended_at(90, Outcome::NotDone, 90), "suspend");
 }
 
+/// R5: whoever an undo gave back rests, though no night ever saw the account suspended.
+#[test]
+fn r5_whom_an_undo_gave_back_rests() {
+    let restored_at = |at: i64| {
+        let records = [
+            (at, intent("p", "1", Action::Suspend, 1)),
+            (at, outcome("p", "1", 1, Outcome::Done)),
+            (at, intent("p", "1", Action::Restore, 2)),
+            (at, outcome("p", "1", 2, Outcome::Done)),
+        ];
+        World::of(SUSPEND, [idler("1")]).with(&records).says("1")
+    };
+    assert_eq!(restored_at(98), "R5 undone");
+    assert_eq!(restored_at(39), "suspend");
+}
+
 #[test]
 fn a_policy_of_some_people_is_about_them_alone() {
     let who = |entry: &str| {

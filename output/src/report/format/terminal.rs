@@ -9,8 +9,8 @@ use crate::visible_line;
 
 /// Rows over time beyond this are for the other formats.
 const LAST_NIGHTS: usize = 31;
-/// Text is cut down to this, not further, to keep a column.
-const LEAST_TEXT: usize = 12;
+/// Text is cut down to this, not further, to keep a column: a seat's state is still whole.
+const LEAST_TEXT: usize = 14;
 /// Text is given so much, where it needs it, before any gets more.
 const GOOD_TEXT: usize = 24;
 /// Text longer than this is a sentence.
@@ -119,50 +119,60 @@ impl Page {
         let is_over_time = matches!(table.chart, Some(Chart::Lines { .. })) && is_ascending(table);
         let cut = if is_over_time { table.rows.len().saturating_sub(LAST_NIGHTS) } else { 0 };
         let rows = &table.rows[cut..];
-        let cells: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
-        let widths = widths(table, &cells, self.width);
-        if widths.len() < LEAST_COLUMNS.min(table.columns.len()) {
-            return self.records(table, &cells);
+        let drawn = leading(table, rows, self.width);
+        if drawn.len() < LEAST_COLUMNS.min(table.columns.len()) {
+            return self.records(table, rows);
         }
-        let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
-            let mut parts = Vec::with_capacity(widths.len());
-            for ((cell, width), column) in cells.zip(&widths).zip(&table.columns) {
-                parts.push(match column.kind {
-                    ValueKind::Text => left(&truncate(cell, *width), *width),
-                    _ => right(&truncate(cell, *width), *width),
+        let mut line = String::new();
+        for at in 0..=rows.len() {
+            line.clear();
+            for (place, column) in drawn.iter().enumerate() {
+                line.extend(std::iter::repeat_n(' ', if place == 0 { 0 } else { GAP }));
+                let cell = match at.checked_sub(1) {
+                    None => &column.heading,
+                    Some(row) => &column.cells[row],
+                };
+                let cell = truncate(cell, column.width);
+                line.push_str(&match table.columns[place].kind {
+                    ValueKind::Text => left(&cell, column.width),
+                    _ => right(&cell, column.width),
                 });
             }
-            parts.join(&" ".repeat(GAP))
-        };
-        let heading: Vec<String> = table.columns.iter().map(|column| visible_line(&column.label)).collect();
-        self.line(&line(&mut heading.iter().map(String::as_str)));
-        for row in &cells {
-            self.line(&line(&mut row.iter().map(String::as_str)));
+            self.line(&line);
         }
         if cut > 0 {
             self.wrapped("", &format!("{cut} earlier rows are left out here; other formats have them."));
         }
-        let left_out: Vec<&str> = table.columns[widths.len()..].iter().map(|column| column.id).collect();
+        let left_out: Vec<&str> = table.columns[drawn.len()..].iter().map(|column| column.id).collect();
         if !left_out.is_empty() {
             self.wrapped("", &format!("Columns left out for width: {}.", left_out.join(", ")));
         }
     }
 
     /// A list per row.
-    fn records(&mut self, table: &Table, cells: &[Vec<String>]) {
+    fn records(&mut self, table: &Table, rows: &[Vec<Value>]) {
         let names: Vec<String> = table.columns.iter().map(|column| visible_line(&column.label)).collect();
         let label = names.iter().map(|name| width_of(name)).max().unwrap_or(0).min(self.width / 2);
-        for (index, row) in cells.iter().enumerate() {
+        for (index, row) in rows.iter().enumerate() {
             if index > 0 {
                 self.line("");
             }
-            for (name, cell) in names.iter().zip(row) {
+            for (name, value) in names.iter().zip(row) {
                 let name = left(&truncate(name, label), label);
-                let cell = truncate(cell, self.width - label - GAP);
+                let cell = truncate(&shown(value), self.width - label - GAP);
                 self.line(&format!("{name}{}{cell}", " ".repeat(GAP)));
             }
         }
     }
+}
+
+/// A column that is drawn.
+struct Drawn {
+    heading: String,
+    cells: Vec<String>,
+    /// What it would take to show all of it.
+    natural: usize,
+    width: usize,
 }
 
 fn is_ascending(table: &Table) -> bool {
@@ -172,46 +182,43 @@ fn is_ascending(table: &Table) -> bool {
     }
 }
 
-/// How wide the leading columns are drawn: as many as fit, text as wide as is left over.
-fn widths(table: &Table, cells: &[Vec<String>], width: usize) -> Vec<usize> {
-    let natural: Vec<usize> = (0..table.columns.len())
-        .map(|place| {
-            let heading = width_of(&visible_line(&table.columns[place].label));
-            cells.iter().map(|row| width_of(&row[place])).max().unwrap_or(0).max(heading)
-        })
-        .collect();
-    let least = |place: usize| match table.columns[place].kind {
-        ValueKind::Text => natural[place].min(LEAST_TEXT),
-        _ => natural[place],
-    };
-    let mut widths: Vec<usize> = Vec::new();
+/// The leading columns, as many as fit, text as wide as is left over.
+fn leading(table: &Table, rows: &[Vec<Value>], width: usize) -> Vec<Drawn> {
+    let mut drawn: Vec<Drawn> = Vec::new();
     let mut taken = 0;
-    for place in 0..table.columns.len() {
-        let wanted = least(place) + if place == 0 { 0 } else { GAP };
-        if taken + wanted > width {
+    for (place, column) in table.columns.iter().enumerate() {
+        let heading = visible_line(&column.label);
+        let cells: Vec<String> = rows.iter().map(|row| shown(&row[place])).collect();
+        let natural = cells.iter().map(|cell| width_of(cell)).max().unwrap_or(0).max(width_of(&heading));
+        let least = match column.kind {
+            ValueKind::Text => natural.min(LEAST_TEXT),
+            _ => natural,
+        };
+        let gap = if place == 0 { 0 } else { GAP };
+        if taken + gap + least > width {
             break;
         }
-        taken += wanted;
-        widths.push(least(place));
+        taken += gap + least;
+        drawn.push(Drawn { heading, cells, natural, width: least });
     }
-    widen(&mut widths, &natural, width);
+    widen(&mut drawn, width);
     // A sentence of which only the beginning is there says nothing.
-    while widths.len() > LEAST_COLUMNS
-        && widths.last().is_some_and(|last| *last < SENTENCE && natural[widths.len() - 1] > SENTENCE)
+    while drawn.len() > LEAST_COLUMNS
+        && drawn.last().is_some_and(|last| last.width < SENTENCE && last.natural > SENTENCE)
     {
-        widths.pop();
-        widen(&mut widths, &natural, width);
+        drawn.pop();
+        widen(&mut drawn, width);
     }
-    widths
+    drawn
 }
 
 /// Gives what is left over to text that is cut: to the first columns first, and to long text last.
-fn widen(widths: &mut [usize], natural: &[usize], width: usize) {
-    let mut taken: usize = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+fn widen(drawn: &mut [Drawn], width: usize) {
+    let mut taken = drawn.iter().map(|column| column.width + GAP).sum::<usize>().saturating_sub(GAP);
     for most in [GOOD_TEXT, usize::MAX] {
-        for (own, natural) in widths.iter_mut().zip(natural) {
-            let more = (*natural).min(most).saturating_sub(*own).min(width.saturating_sub(taken));
-            *own += more;
+        for column in drawn.iter_mut() {
+            let more = column.natural.min(most).saturating_sub(column.width).min(width.saturating_sub(taken));
+            column.width += more;
             taken += more;
         }
     }
@@ -236,6 +243,10 @@ fn shown(value: &Value) -> String {
 }
 
 fn width_of(text: &str) -> usize {
+    // Nothing that has no width is left in it.
+    if text.is_ascii() {
+        return text.len();
+    }
     text.graphemes(true).map(UnicodeWidthStr::width).sum()
 }
 

@@ -164,12 +164,12 @@ impl Contract<'_> {
                 "Straight line through the assigned seats of the {nights} nights known of the last {TREND_DAYS} days, per 30 days, rounded."
             ),
             None => format!(
-                "Not claimed: {nights} nights of the last {TREND_DAYS} days are known, and a trend takes {LEAST_NIGHTS}."
+                "Not claimed: a trend takes {LEAST_NIGHTS} nights of the last {TREND_DAYS} days; known: {nights}."
             ),
         };
         let out = self.slope.zip(free).and_then(|(slope, free)| runs_out(self.tonight, free, slope));
         let when = match (self.slope, free) {
-            (None, _) => format!("Not claimed on {nights} nights; it takes {LEAST_NIGHTS}."),
+            (None, _) => format!("Not claimed: it takes {LEAST_NIGHTS} nights; known: {nights}."),
             (_, None) => "Not claimed: how many seats were bought is not configured.".to_owned(),
             (_, Some(free)) if free <= 0 => "No seat is free.".to_owned(),
             (Some(slope), _) if slope <= 0.0 => {
@@ -202,9 +202,9 @@ impl Contract<'_> {
                 format!("+ growth until the renewal {growth} (trend x days left, rounded up, never below 0)")
             }
             None if self.slope.is_none() => {
-                format!("+ growth, of which nothing is claimed on {} nights", self.trend_nights)
+                format!("+ growth, of which nothing is claimed yet (nights known: {})", self.trend_nights)
             }
-            None => "+ growth, of which nothing is claimed without a renewal date".to_owned(),
+            None => "+ growth, of which nothing is claimed without a renewal ahead".to_owned(),
         };
         let meaning = format!(
             "used {used} + too new {too_new} + paused {paused} + unknown {unknown} {more}. It takes for granted that idle and suspended seats are freed before."

@@ -51,7 +51,9 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     }
     sections.push(seats::bands(source)?);
     sections.push(seats::last_logins(source)?);
-    sections.push(over_time::weeks(source, scope)?);
+    if !scope.misses_leavers() {
+        sections.push(over_time::weeks(source, scope)?);
+    }
     sections.push(split::idle_groups(source)?);
     Ok(Report {
         name: "licences",

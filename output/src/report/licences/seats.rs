@@ -306,7 +306,8 @@ pub(super) fn last_logins(source: &Source) -> Result<Section> {
             count(seats.user_id) AS seats_count
         FROM generate_series(0, 27) AS weeks (week)
         LEFT JOIN (
-            SELECT user_id, coalesce(least(days_since_login // 7, 26), 27) AS week FROM report_seats
+            SELECT user_id, -- least() passes over NULL.
+                CASE WHEN days_since_login IS NULL THEN 27 ELSE least(days_since_login // 7, 26) END AS week FROM report_seats
         ) AS seats ON seats.week = weeks.week
         GROUP BY weeks.week
         ORDER BY weeks.week",

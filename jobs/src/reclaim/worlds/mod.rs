@@ -1,0 +1,80 @@
+//! Random small enterprises, lived through with the real engine against the stand-in, and judged by the stand-in's own record.
+//!
+//! ```text
+//! night ─▶ plan ─▶ the world changes ─▶ approve ─▶ apply ─▶ crash anywhere ─▶ apply ─▶ … later stages … ─▶ undo ─▶ judged
+//! ```
+//!
+//! Everything of a world follows from its seed: `BOXSEAT_RECLAIM_SEED` names the first, `BOXSEAT_RECLAIM_WORLDS` how many. No
+//! disk, no warehouse: the night is made of the stand-in's truth, the journal lies in memory, and a crash is an error that
+//! comes out of the engine where a process would have died. What a night says is thus trusted here; that the warehouse says
+//! the same is for the tests of the warehouse.
+
+#[path = "../../../../tests/e2e/reclaim/intent.rs"]
+mod intent;
+#[path = "../../../../tests/e2e/reclaim/judge.rs"]
+mod judge;
+mod life;
+mod night;
+mod story;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use story::{Told, live};
+
+/// As many as fit into a minute of `make test`; the soak lives 100,000.
+const WORLDS: u64 = 1_000;
+/// Worlds that live side by side on one thread: while one waits to repeat a call, the others go on.
+const AT_ONCE: usize = 4;
+
+/// R1-R18: whatever happens meanwhile and wherever the process dies, the record shows nothing that a rule forbids.
+#[test]
+fn no_world_shows_a_rule_broken() {
+    let number = |name| crate::config::variable(name).and_then(|text| text.parse().ok());
+    let first = number("BOXSEAT_RECLAIM_SEED").unwrap_or(1);
+    let worlds = number("BOXSEAT_RECLAIM_WORLDS").unwrap_or(WORLDS);
+    let next = AtomicU64::new(first);
+    let (all, broken) = (Mutex::new(Told::default()), Mutex::new(Vec::<String>::new()));
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let one_after_the_other = async || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + worlds || broken.lock().unwrap().len() >= 3 {
+                        return;
+                    }
+                    match live(seed).await {
+                        Ok(told) => all.lock().unwrap().add(&told),
+                        Err(sentences) => broken.lock().unwrap().push(format!("world {seed} (again: BOXSEAT_RECLAIM_SEED={seed} BOXSEAT_RECLAIM_WORLDS=1):\n{sentences}")),
+                    }
+                }
+            };
+            futures_of(AT_ONCE, one_after_the_other).await;
+        });
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let broken = broken.into_inner().unwrap();
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    let told = all.into_inner().unwrap();
+    println!("{worlds} worlds from seed {first}: {told:?}");
+    // A test in which nothing is ever done proves nothing.
+    if worlds >= 200 {
+        told.assert_rich(worlds);
+    }
+}
+
+/// So many of the same, side by side on this thread.
+async fn futures_of<F: Future<Output = ()>>(count: usize, make: impl Fn() -> F) {
+    let mut all: Vec<_> = (0..count).map(|_| Box::pin(make())).collect();
+    std::future::poll_fn(|context| {
+        all.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
