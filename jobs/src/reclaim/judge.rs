@@ -49,6 +49,10 @@ struct Leave {
 }
 
 /// What the rules say of a person.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is looked at at a time; nobody keeps them by the thousand"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The policy is not about this person tonight: in use, no seat, already as far as it goes, or not among those it names.
