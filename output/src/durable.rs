@@ -244,7 +244,8 @@ fn is_staged(name: &str) -> bool {
 
 /// Makes a directory and the missing ones above it, each known to its parent for good before the next is made.
 pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
-    if directory.is_dir() {
+    // A bare file name's parent is empty: the working directory, which is there.
+    if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
     }
     if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {

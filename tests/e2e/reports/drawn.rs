@@ -227,6 +227,15 @@ fn hostile_names_do_nothing_anywhere() {
         assert_eq!(&row["name"], name, "the name comes back as it was");
         assert_eq!(row_key::read(&row["row_key"]), Ok((Subject::User, user.user_id.as_str())));
     }
+    // A bare file name lies in the working directory: its parent is empty, and once was no directory to write to.
+    for bare in
+        [&["report", "access", "-o", "access.csv"][..], &["query", "SELECT 1", "--save", "one.parquet"]]
+    {
+        let done = run_later(&world, bare);
+        assert_eq!(done.code, 0, "{bare:?}: {}", done.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(world.directory().join("access.csv")).unwrap(), csv);
+    assert!(world.directory().join("one.parquet").exists());
     // What a spreadsheet sees, before anything is taken away.
     let mut raw = csv::Reader::from_reader(csv.as_bytes());
     let formula = |cell: &str| cell.trim_start().starts_with(['=', '+', '-', '@']);

@@ -242,12 +242,10 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Columns that a terminal gives it: wide characters take two, marks none.
 fn width_of(text: &str) -> usize {
-    // Nothing that has no width is left in it.
-    if text.is_ascii() {
-        return text.len();
-    }
-    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+    // Control characters, which would have no width, are not in it any more.
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
 fn truncate(text: &str, width: usize) -> String {
