@@ -412,7 +412,8 @@ impl<'a> Judge<'a> {
             if !outcome.is_some_and(|outcome| outcome.is_final()) {
                 self.broken.push(format!("R13: intent {} has no final outcome", attempt.action_id));
             }
-            let is_done = matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther));
+            let is_done =
+                matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned));
             *told.entry((&attempt.user_id, attempt.action)).or_default() += usize::from(is_done);
         }
         let mut done: BTreeMap<(&str, Action), usize> = BTreeMap::new();

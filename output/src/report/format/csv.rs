@@ -51,7 +51,8 @@ fn end(text: &mut String, currency: Option<&str>) {
 
 fn push_text(line: &mut String, text: &str) {
     let escape = if is_formula(text) || is_number(text) || text.starts_with('\'') { "'" } else { "" };
-    let is_quoted = text.contains(['"', ',', '\n', '\r', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ');
+    let is_quoted =
+        text.contains(['"', ',', '\n', '\r', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ');
     if is_quoted {
         line.push('"');
         line.push_str(escape);
