@@ -424,7 +424,12 @@ impl<'a> Judge<'a> {
         }
         for ((user_id, action), times) in done {
             let told = told.get(&(user_id, action)).copied().unwrap_or(0);
-            if times > told {
+            // Of an account that somebody else deleted before its outcome was read, nobody can tell any more.
+            let is_out_of_sight = self.case.deeds.iter().any(|deed| {
+                let is_gone = deed.after.as_ref().is_some_and(|after| !after.is_managed);
+                deed.user_id == user_id && !is_ours(deed) && deed.is_applied && is_gone
+            });
+            if times > told && !is_out_of_sight {
                 let what = action.as_str();
                 self.broken.push(format!(
                     "R13: {what} of {user_id} happened {times} times, the journal tells of {told}"

@@ -13,6 +13,8 @@ use crate::error::CommandError;
 
 /// A call whose process has ended may still be on its way for so long.
 const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(1);
+/// How far Box's clock may be from ours (R10).
+const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 /// A deletion that Box took may be long in showing.
 const IN_THE_WORKS: TimeDelta = TimeDelta::minutes(10);
 
@@ -79,7 +81,14 @@ async fn came(
                     Came { after: Some(found.standing), ..Came::new(Outcome::Done) }.because("read back"),
                 ),
                 Found::Is(found) if age >= ON_ITS_WAY && found.standing.status.as_deref() == undone => {
-                    Some(Came::new(Outcome::NotDone).because("the status is still what it was"))
+                    // Box may have done it, and somebody taken it back while we were away: then it is not done again (R20).
+                    let since = past.asked_at - CLOCKS;
+                    Some(if found.user.modified_at.is_some_and(|at| at < since) {
+                        Came::new(Outcome::NotDone).because("the status is still what it was")
+                    } else {
+                        Came::new(Outcome::RevertedByOther)
+                            .because("the status is what it was, and the account was edited since: it may have been taken back")
+                    })
                 }
                 Found::Is(_) if age < ON_ITS_WAY => unknown(not_yet),
                 Found::Is(found) => Some(Came::new(Outcome::NotDone).because(format!(

@@ -46,7 +46,7 @@ fn no_world_shows_a_rule_broken() {
                     }
                     match live(seed).await {
                         Ok(told) => all.lock().unwrap().add(&told),
-                        Err(sentences) => broken.lock().unwrap().push(format!("world {seed}:\n{sentences}")),
+                        Err(sentences) => broken.lock().unwrap().push(format!("world {seed} (again: BOXSEAT_RECLAIM_SEED={seed} BOXSEAT_RECLAIM_WORLDS=1):\n{sentences}")),
                     }
                 }
             };

@@ -1,6 +1,7 @@
 //! One world from its first night to its judgement.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -9,8 +10,8 @@ use boxseat_pipeline::client::{
 };
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
-use boxseat_schemas::reclaim::plan::{Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
-use boxseat_schemas::reclaim::{Action, Record};
+use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
 use boxseat_simulator::{Act, App, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -23,8 +24,11 @@ use super::super::beside::{Beside, Hold, List};
 use super::super::ground::Ground;
 use super::super::journal::Journal;
 use super::super::judge::Judge;
+use super::super::plan::{Making, fit, make};
+use super::super::plans::PlanFile;
 use super::super::policy::Policy;
 use super::super::position::StreamMark;
+use super::super::returns::noticed;
 use super::intent::Intent;
 use super::judge::{Case, broken, left_suspended};
 use super::{life, night};
@@ -102,6 +106,8 @@ struct World {
     reader: BoxReader,
     actor: BoxActor,
     journal: Journal,
+    /// How much happens here, 1.0 being a lot.
+    unrest: f64,
     nights: Vec<Truth>,
     read: night::Nights,
     ground: Option<(Ground, StreamMark)>,
@@ -130,6 +136,7 @@ impl World {
         let policy = Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
             .unwrap_or_else(|e| panic!("world {seed}: {:?}", e.lines()));
         let beside = beside(&intent);
+        let unrest = [0.05, 0.3, 1.0][rng.random_range(0..3)];
         let own = Arc::clone(&simulator);
         let clock: Clock = Arc::new(move || own.now());
         let (reader, actor) = clients(&simulator, &clock);
@@ -143,6 +150,7 @@ impl World {
             reader,
             actor,
             journal: Journal::in_memory(),
+            unrest,
             nights: Vec::new(),
             read: night::Nights::default(),
             ground: None,
@@ -174,6 +182,9 @@ impl World {
         let Some((ground, _)) = &self.ground else { return };
         let plans: Vec<&Plan> = self.plans.iter().map(|(plan, _)| plan).collect();
         let canaries = Canaries::of(ground, &plans);
+        for record in noticed(ground, self.journal.past()) {
+            self.journal.append((self.clock)(), record).expect("memory is patient");
+        }
         let by = operator(BY);
         let never = |_: &str| Ok(());
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &never);
@@ -193,7 +204,7 @@ impl World {
                 self.apply(index).await;
             }
         }
-        if self.rng.random_bool(0.2) && !self.plans.is_empty() {
+        if self.rng.random_bool(0.12) && !self.plans.is_empty() {
             let index = self.rng.random_range(0..self.plans.len());
             self.happen(1, 0.3);
             self.undo(index).await?;
@@ -210,64 +221,45 @@ impl World {
             .map(|person| person.user_id.clone())
             .collect();
         for _ in 0..most {
-            if self.rng.random_bool(share) {
+            if self.rng.random_bool(share * self.unrest) {
                 life::happens(&mut self.rng, &self.simulator, &planned, &self.intent);
             }
         }
         self.simulator.advance_secs(1);
     }
 
-    /// Makes the plans of the newest night; their places.
+    /// Makes the plans of the newest night; their places. Older ones that nobody approved give way, or stay.
     fn plan(&mut self) -> Vec<usize> {
         let Some((ground, _)) = &self.ground else { return Vec::new() };
-        let (past, now) = (self.journal.past().clone(), (self.clock)());
-        let Ok(judge) = Judge::new(&self.policy, ground, &past, &self.beside, now, []) else {
-            return Vec::new();
-        };
+        let (past, now, by) = (self.journal.past().clone(), (self.clock)(), operator(BY));
+        let gives_way: Vec<&str> =
+            if self.rng.random_bool(0.7) { past.replaceable_plans().collect() } else { Vec::new() };
+        // A refusal is an answer, too: a night that knows too little, a receiver who is gone.
+        let judge = Judge::new(&self.policy, ground, &past, &self.beside, now, gives_way.iter().copied());
+        let (Ok(()), Ok(judge)) = (fit(ground, now), judge) else { return Vec::new() };
+        let judged = judge.everybody();
         let mut made = Vec::new();
-        for (stage, going) in judge.everybody().going {
-            if going.is_empty() {
+        for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
+            let mut open = past.open_plans().filter(|(_, plan)| plan.stage == stage);
+            let stands = open.any(|(plan_id, _)| !gives_way.contains(&plan_id));
+            if stands || judged.going.get(&stage).is_none_or(Vec::is_empty) {
                 continue;
             }
-            let people = going.iter().map(|(user_id, goes)| {
-                let person = ground.person(user_id).expect("it was judged");
-                planned(person, goes)
-            });
-            let plan = Plan {
-                format: PLAN_FORMAT,
-                plan_id: format!("{}-{}-{}", now.date_naive(), stage.as_str(), self.plans.len()),
-                store_id: night::STORE,
-                enterprise_id: ground.enterprise_id.clone(),
-                night: ground.night.clone(),
-                created_at: now,
-                expires_at: now + self.policy.plan_max_age,
-                planned_by: operator(BY),
-                origin: Origin::Policy { policy_digest: self.policy.digest.clone() },
-                stage,
-                ticket: None,
-                evidence_sources: ground.evidence_sources.clone(),
-                warnings: Vec::new(),
-                people: people.collect(),
-                left_out: Vec::new(),
-            };
-            made.push((plan.clone(), digest(&serde_json::to_vec(&plan).expect("plain data"))));
+            for plan_id in gives_way.iter().filter(|plan_id| past.plans[**plan_id].stage == stage) {
+                let (plan_id, because) = ((*plan_id).to_owned(), "withdrawn".to_owned());
+                let record = Record::PlanClosed { plan_id, because, by: Some(by.clone()) };
+                self.journal.append(now, record).expect("memory is patient");
+            }
+            let (policy, beside) = (&self.policy, &self.beside);
+            let making = Making { stage, ticket: None, by: by.clone(), now, policy, ground, beside };
+            let plan = make(making, &judged);
+            let bytes = serde_json::to_vec(&plan).expect("plain data");
+            let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
+            self.journal.append(now, file.record()).expect("memory is patient");
+            made.push(file);
         }
         let first = self.plans.len();
-        for (plan, digest) in made {
-            let receivers = plan.people.iter().filter_map(|person| person.receiver_user_id.clone());
-            let record = Record::PlanCreated {
-                plan_id: plan.plan_id.clone(),
-                digest: digest.clone(),
-                stage: plan.stage,
-                policy_digest: Some(self.policy.digest.clone()),
-                night: plan.night.clone(),
-                by: operator(BY),
-                user_ids: plan.people.iter().map(|person| person.user_id.clone()).collect(),
-                receiver_user_ids: receivers.collect(),
-            };
-            self.journal.append(now, record).expect("memory is patient");
-            self.plans.push((plan, digest));
-        }
+        self.plans.extend(made.into_iter().map(|file| (file.plan, file.digest)));
         self.told.plans += self.plans.len() - first;
         (first..self.plans.len()).collect()
     }
@@ -458,35 +450,6 @@ fn hands<'a>(
 ) -> Hands<'a> {
     // One at a time: what happens in a world must not depend on how tasks interleave.
     Hands { reader, actor, clock, by, concurrency: 1, check_clock: false, crash }
-}
-
-fn planned(person: &super::super::ground::Person, goes: &super::super::judge::Goes) -> PlannedPerson {
-    let actions = match goes.stage {
-        Stage::Suspend => vec![Action::Suspend, Action::TerminateSessions],
-        Stage::Transfer => vec![Action::Transfer],
-        Stage::Delete => vec![Action::Delete],
-    };
-    PlannedPerson {
-        user_id: person.user_id.clone(),
-        login: person.login.clone().unwrap_or_default(),
-        name: person.name.clone(),
-        actions,
-        baseline: goes.baseline.clone(),
-        sentence: String::new(),
-        last_activity_at: person.last_activity_at,
-        last_activity_source: person.last_activity_source.clone(),
-        proven_idle_days: person.proven_idle_days,
-        suspended_at: goes.suspended_at,
-        groups: Vec::new(),
-        space_used_bytes: person.space_used_bytes,
-        owned_items: None,
-        shared_items: None,
-        receiver_user_id: goes.receiver_user_id.clone(),
-        receiver_login: None,
-        monthly_cost: None,
-        currency: None,
-        warnings: Vec::new(),
-    }
 }
 
 fn operator(name: &str) -> Operator {
