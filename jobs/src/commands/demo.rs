@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use boxseat_output::report::html::People;
+use boxseat_output::report::{self, Ask, Source};
 use boxseat_output::{durable, query};
 use boxseat_pipeline::client::Credentials;
 use boxseat_schemas::licence::{LicenceTerms, MatchRule};
@@ -68,6 +70,7 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
         }
     }
     running.shutdown().await;
+    let reports = reports(&store, &settings, today)?;
     for (name, sql) in [("licence_summary", SUMMARY), ("nights", NIGHTS)] {
         let rows = query::query(&store, sql, &settings.resources)?;
         printer.grid(name, &super::query::grid(rows)?)?;
@@ -75,13 +78,25 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     if global.format == Format::Table {
         let file = store.join(boxseat_output::warehouse::FILE_NAME);
         printer.out(&format!(
-            "\nThe DuckDB file:  {file}\nThe lake:         {lake}\nA first query:    boxseat --store {store} query \"{FIRST_QUERY}\"\n              or  duckdb -readonly {file} \"{FIRST_QUERY}\"\n",
+            "\nThe page to open:  {page}\nAll reports:       {reports}\nThe DuckDB file:   {file}\nThe lake:          {lake}\nA first query:     boxseat --store {store} query \"{FIRST_QUERY}\"\n               or  duckdb -readonly {file} \"{FIRST_QUERY}\"\n",
+            page = reports.join(super::report::PAGE).display(),
+            reports = reports.display(),
             file = file.display(),
             lake = store.join("lake").display(),
             store = store.display(),
         ))?;
     }
     Ok(0)
+}
+
+/// Every report of the last night; gives their directory. The page names people: nobody here is real.
+fn reports(store: &Path, settings: &Settings, now: DateTime<Utc>) -> Result<PathBuf, CommandError> {
+    let directory = store.join("reports");
+    durable::create_directory(&directory, &settings.access)?;
+    let source = Source::published(store, &settings.resources)?;
+    let reports = report::all(&source, &Ask { now, ..Ask::default() })?;
+    super::report::everything(&reports, &directory, People::Named, &settings.access)?;
+    Ok(directory)
 }
 
 /// What the simulated enterprise has bought: some seats more than it has people, for a price that makes sums worth looking at.

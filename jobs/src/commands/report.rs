@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
+use boxseat_output::report::html::{self, People};
 use boxseat_output::report::{self, Ask, Name, Report, Source, format};
 use boxseat_output::warehouse::Checked;
 use chrono::NaiveDate;
@@ -21,17 +22,18 @@ pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Resu
     let target = Target::of(global, args)?;
     target.probe(&settings.access)?;
     let ask = ask(&settings, args);
+    let people = if args.people { People::Named } else { People::LeftOut };
     let night = Looked::at(&settings, args.as_of)?;
     let source = night.source(&settings)?;
     match (name(args.name), &target) {
         (None, Target::Directory(directory)) => {
             let reports = report::all(&source, &ask)?;
-            everything(&reports, directory, &settings.access)?;
-            printer.note(format!("{} reports in {}", reports.len(), directory.display()));
+            everything(&reports, directory, people, &settings.access)?;
+            printer.note(format!("{} reports in {}; the page is {PAGE}", reports.len(), directory.display()));
         }
         (Some(name), Target::Stdout(format)) => {
             let report = report::compute(&source, name, &ask)?;
-            printer.out(&text(&report, *format, printer.width())?)?;
+            printer.out(&text(&report, *format, people, printer.width())?)?;
         }
         (Some(name), Target::File(file, Format::Parquet)) => {
             let report = report::compute(&source, name, &ask)?;
@@ -40,7 +42,7 @@ pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Resu
         }
         (Some(name), Target::File(file, format)) => {
             let report = report::compute(&source, name, &ask)?;
-            let text = text(&report, *format, printer.width())?;
+            let text = text(&report, *format, people, printer.width())?;
             durable::write_file(file, text.as_bytes(), &settings.access)?;
             printer.note(format!("{} in {}", name.word(), file.display()));
         }
@@ -51,8 +53,15 @@ pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Resu
     Ok(0)
 }
 
-/// Every report as CSV and JSON.
-pub(crate) fn everything(reports: &[Report], directory: &Path, access: &Access) -> Result<(), CommandError> {
+/// Every report as CSV and JSON, and one page of them all.
+pub(crate) fn everything(
+    reports: &[Report],
+    directory: &Path,
+    people: People,
+    access: &Access,
+) -> Result<(), CommandError> {
+    let page = html::page(reports, people)?;
+    durable::write_file(&directory.join(PAGE), page.as_bytes(), access)?;
     for report in reports {
         let file = |ending: &str| directory.join(format!("{}.{ending}", report.name));
         durable::write_file(&file("csv"), format::csv(report).as_bytes(), access)?;
@@ -61,14 +70,17 @@ pub(crate) fn everything(reports: &[Report], directory: &Path, access: &Access) 
     Ok(())
 }
 
-fn text(report: &Report, format: Format, width: usize) -> Result<String, CommandError> {
+/// The page in a directory of all reports: what a web server shows of the directory.
+pub(crate) const PAGE: &str = "index.html";
+
+fn text(report: &Report, format: Format, people: People, width: usize) -> Result<String, CommandError> {
     match format {
         Format::Table => Ok(format::terminal(report, width)),
         Format::Csv => Ok(format::csv(report)),
         Format::Json => Ok(format::json(report)),
-        Format::Parquet | Format::Html | Format::Markdown => {
-            Err(CommandError::usage("this version draws no such page yet"))
-        }
+        Format::Html => Ok(html::page(std::slice::from_ref(report), people)?),
+        Format::Parquet | Format::Markdown => Err(CommandError::usage("a report is no such text")
+            .hint("--format table, json, csv or html; -o FILE.parquet")),
     }
 }
 
@@ -128,7 +140,7 @@ impl Target {
         let file = match self {
             Self::Stdout(_) => return Ok(()),
             Self::File(file, _) => file.clone(),
-            Self::Directory(directory) => directory.join("licences.csv"),
+            Self::Directory(directory) => directory.join(PAGE),
         };
         durable::probe(&file, access).map_err(|e| {
             CommandError::usage(format!("{} cannot be written", file.display()))

@@ -10,6 +10,7 @@ mod access;
 mod ask;
 pub mod format;
 mod head;
+pub mod html;
 mod idle;
 mod licences;
 mod model;

@@ -270,6 +270,9 @@ fn idle_groups(night: &Night) -> Vec<Vec<Value>> {
     rows
 }
 
+/// Which lines somebody is counted in.
+type PartsOf<'a> = &'a dyn Fn(&Person) -> BTreeSet<String>;
+
 /// `--by`, whichever way: each line's people counted by hand.
 #[track_caller]
 pub(super) fn assert_split(world: &World, chronicle: &Chronicle) {
@@ -286,7 +289,7 @@ pub(super) fn assert_split(world: &World, chronicle: &Chronicle) {
     };
     let in_groups =
         |person: &Person| person.groups.iter().map(|id| format!("{} {id}", names[id.as_str()])).collect();
-    let parts: [(&str, &str, &dyn Fn(&Person) -> BTreeSet<String>); 4] = [
+    let parts: [(&str, &str, PartsOf<'_>); 4] = [
         ("role", "add up to", &|person| BTreeSet::from([person.user.role.clone()])),
         ("Department", "", &codes),
         ("tracking_code:Department", "", &codes),

@@ -156,10 +156,7 @@ fn assert_access(world: &World, night: &Night) {
     };
     let without: BTreeSet<&str> = groups
         .values()
-        .filter(|group| {
-            group.group_type != "all_users_group"
-                && members(&group.group_id).iter().all(|person| is_left(person))
-        })
+        .filter(|group| group.group_type != "all_users_group" && members(&group.group_id).iter().all(is_left))
         .map(|group| group.group_id.as_str())
         .collect();
     let told_without: BTreeSet<String> = told

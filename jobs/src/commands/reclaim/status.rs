@@ -95,10 +95,10 @@ fn row(
         (Some(closed), ..) => (closed.because.clone(), String::new()),
         (None, _, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
         (None, None, Some(plan)) if now < plan.expires_at => {
-            ("open".to_owned(), format!("boxseat reclaim approve {id}"))
+            ("open".to_owned(), "approve".to_owned())
         }
         (None, Some(_), Some(plan)) if now < plan.expires_at && is_due(&plan.origin, now.date_naive()) => {
-            ("approved".to_owned(), format!("boxseat reclaim apply {id} --yes"))
+            ("approved".to_owned(), "apply".to_owned())
         }
         (None, Some(_), Some(plan)) if now < plan.expires_at => {
             ("approved".to_owned(), "waits for its day".to_owned())

@@ -198,6 +198,12 @@ impl<'a> Run<'a> {
         (self.hands.clock)()
     }
 
+    /// A moment of ours by Box's clock, as its events are dated; a little early, because its `Date` has whole seconds.
+    fn at_box(&self, ours: DateTime<Utc>) -> DateTime<Utc> {
+        let skew = self.hands.actor.skew_secs().filter(|_| self.hands.check_clock).unwrap_or(0);
+        ours + TimeDelta::seconds(skew - if self.hands.check_clock { 2 } else { 0 })
+    }
+
     fn past(&self) -> Past {
         self.journal.lock().expect("no holder panics").past().clone()
     }

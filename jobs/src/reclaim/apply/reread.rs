@@ -232,7 +232,9 @@ impl Run<'_> {
             let by_us = news.actor_id.as_deref().is_some_and(|actor| {
                 actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
             });
-            if is_edit && !by_us && ours.as_ref().is_some_and(|(suspended_at, _)| news.at > *suspended_at) {
+            let is_since =
+                ours.as_ref().is_some_and(|(suspended_at, _)| news.at > self.at_box(*suspended_at));
+            if is_edit && !by_us && is_since {
                 return Some(Skip::finally(
                     "edited_by_other",
                     format!("somebody else edited the account {when}, after our suspension"),

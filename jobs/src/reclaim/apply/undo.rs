@@ -162,14 +162,14 @@ impl Run<'_> {
         };
         let known = self.task.ground.person(&planned.user_id).into_iter().flat_map(|person| &person.edits);
         let of_the_night = known
-            .filter(|edit| edit.at > ours.asked_at && !is_ours(edit.actor_id.as_deref()))
+            .filter(|edit| edit.at > self.at_box(ours.asked_at) && !is_ours(edit.actor_id.as_deref()))
             .map(|edit| edit.at)
             .next();
         let feed = self.feed.lock().expect("no holder panics");
         let heard = feed
             .of(&planned.user_id, &planned.login)
             .filter(|news| matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE"))
-            .find(|news| news.at > ours.asked_at && !is_ours(news.actor_id.as_deref()))
+            .find(|news| news.at > self.at_box(ours.asked_at) && !is_ours(news.actor_id.as_deref()))
             .map(|news| news.at);
         let at = of_the_night.or(heard)?;
         Some(format!("somebody else edited the account {}, after our suspension", at.format("%F %H:%M UTC")))

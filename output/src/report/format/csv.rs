@@ -50,6 +50,10 @@ fn end(text: &mut String, currency: Option<&str>) {
 }
 
 fn push_text(line: &mut String, text: &str) {
+    if is_word(text) {
+        line.push_str(text);
+        return;
+    }
     let escape = if is_formula(text) || is_number(text) || text.starts_with('\'') { "'" } else { "" };
     let is_quoted =
         text.contains(['"', ',', '\n', '\r', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ');
@@ -62,6 +66,12 @@ fn push_text(line: &mut String, text: &str) {
         line.push_str(escape);
         line.push_str(text);
     }
+}
+
+/// What most cells are: a login, a role, a row key. It begins with a letter and has nothing in it that CSV or a spreadsheet minds.
+fn is_word(text: &str) -> bool {
+    text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-'))
 }
 
 /// OWASP, CSV injection; and the wide forms that Excel takes for the same signs in some languages.

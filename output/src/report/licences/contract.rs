@@ -204,7 +204,7 @@ impl Contract<'_> {
             None if self.slope.is_none() => {
                 format!("+ growth, of which nothing is claimed yet (nights known: {})", self.trend_nights)
             }
-            None => "+ growth, of which nothing is claimed without a renewal date".to_owned(),
+            None => "+ growth, of which nothing is claimed without a renewal ahead".to_owned(),
         };
         let meaning = format!(
             "used {used} + too new {too_new} + paused {paused} + unknown {unknown} {more}. It takes for granted that idle and suspended seats are freed before."

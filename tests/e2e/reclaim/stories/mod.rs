@@ -33,6 +33,13 @@ fn staged_with(config: Config, intent: Intent) -> (Stage, Vec<String>) {
     (stage, idle)
 }
 
+/// Lets a night pass in which a third of a tiny enterprise was deleted by us.
+fn accept_a_smaller_list(stage: &Stage) {
+    let file = stage.world.directory().join("boxseat.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(file, format!("{text}[sync]\nshrink_guard_percent = 90.0\n")).unwrap();
+}
+
 /// The same, two weeks after everybody idle was suspended by a plan; its name, too.
 fn suspended(config: Config, intent: Intent) -> (Stage, Vec<String>, String) {
     let (mut stage, idle) = staged_with(config, intent);

@@ -12,9 +12,11 @@ fn r9_nightly_plans_and_does_only_what_was_approved() {
     stage.later(1);
     stage.expect(&[0], &["reclaim", "nightly"]);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    // Somebody may have signed in since.
+    let idle = stage.idle(92);
     let plan = stage.plans().into_iter().rfind(|id| id.contains("suspend")).unwrap_or(plan);
     stage.expect(&[0], &["reclaim", "approve", &plan]);
-    let done = stage.expect(&[0], &["reclaim", "nightly"]);
+    let done = stage.expect(&[0, 4], &["reclaim", "nightly"]);
     assert!(done.stdout.contains("applied"), "{}", done.stdout);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
     stage.judge();
@@ -46,4 +48,22 @@ fn r10_now_is_refused_against_a_box_that_is_not_here() {
     let refused = finish(apply.output().unwrap());
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("--now"), "{}", refused.stderr);
+}
+
+/// R22: the nightly job signs in as the reading application alone, whatever acting credentials lie about.
+#[test]
+fn r22_sync_never_signs_in_to_act() {
+    let (stage, _) = staged(Intent::default());
+    stage.simulator().reset_counts();
+    let deeds = stage.simulator().deeds().len();
+    let mut sync = command(&stage, 60, &["sync"]);
+    let done = finish(sync.env("BOXSEAT_ACTIONS_CLIENT_SECRET", "wrong").output().unwrap());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(stage.simulator().deeds().len(), deeds, "sync changes nobody");
+    let plan = plan_of(&stage, "suspend");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let mut apply = command(&stage, 60, &["reclaim", "apply", &plan, "--yes"]);
+    let refused = finish(apply.env("BOXSEAT_ACTIONS_CLIENT_SECRET", "wrong").output().unwrap());
+    assert_eq!(refused.code, 2, "acting wants its own credentials: {}", refused.stderr);
+    assert_eq!(stage.simulator().deeds().len(), deeds);
 }

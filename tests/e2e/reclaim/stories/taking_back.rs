@@ -28,6 +28,7 @@ fn r18_a_reassigned_login_and_an_edited_account_are_left_as_they_are() {
         stage.simulator().act(&Act::EditUser { user_id: user_id.to_owned(), body, announced: true });
     };
     let receiver = stage.intent.receiver.clone().unwrap();
+    stage.simulator().advance_secs(600);
     stage.simulator().act(&Act::ReassignLogin {
         user_id: idle[0].clone(),
         to_user_id: receiver,

@@ -1,0 +1,214 @@
+//! A page to open, forward and print: one HTML file that loads nothing.
+//!
+//! Whatever the figures contain, only our own script runs: every value goes through [`escaped::Escaped`], and should that ever
+//! fail, the page's content security policy names the hashes of its one style sheet and one script and forbids all else.
+//!
+//! Structure is written with `maud`, which checks tags when it compiles and has no run time; rows of tables, of which there are
+//! thousands, are written by hand without their closing tags.
+
+mod chart;
+mod escaped;
+mod section;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::{Body, Figure, Level, Notice, Report, ReportNight};
+use crate::{Error, Result};
+use escaped::Escaped;
+use section::Place;
+
+/// Whether rows that name people are on the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum People {
+    /// They are, and the page says so.
+    Named,
+    /// They are left out: the page can be forwarded.
+    LeftOut,
+}
+
+/// Draws reports of one night as one page. The first is what it is called after; headline figures of all stand on top.
+///
+/// # Errors
+/// [`Bug`](crate::ErrorKind::Bug): no report, or a chart that names a column its table has not.
+pub fn page(reports: &[Report], people: People) -> Result<String> {
+    let Some(first) = reports.first() else {
+        return Err(Error::Bug("a page without a report".to_owned()));
+    };
+    let is_alone = reports.len() == 1;
+    let title = if is_alone { first.title.clone() } else { "Box seats and licences".to_owned() };
+    let place = Place { people, heading: if is_alone { 2 } else { 3 } };
+    let mut sections = Vec::new();
+    for report in reports {
+        sections.push(section::all(report, place)?);
+    }
+    let document = html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(&title, &first.night))
+            body {
+                a.skip href="#main" { "Skip to the figures" }
+                header {
+                    p.brand { "boxseat" }
+                    h1 { (Escaped::of(&title)) }
+                    @if is_alone { p.question { (Escaped::of(&first.question)) } }
+                    (night(&first.night))
+                    (filters(first))
+                }
+                main id="main" tabindex="-1" {
+                    (notices(reports, people))
+                    (headlines(reports))
+                    @if !is_alone { (contents(reports)) }
+                    @for (report, sections) in reports.iter().zip(sections) {
+                        @if is_alone { (sections) } @else {
+                            article id=(report.name) aria-labelledby={ (report.name) "-title" } {
+                                h2 id={ (report.name) "-title" } { (Escaped::of(&report.title)) }
+                                p.question { (Escaped::of(&report.question)) }
+                                (sections)
+                            }
+                        }
+                    }
+                }
+                footer {
+                    p {
+                        "Made by boxseat " (env!("CARGO_PKG_VERSION")) " from run " (Escaped::number(first.night.run_number.as_i64()))
+                        " of enterprise " (Escaped::of(&first.night.enterprise_id)) ". "
+                        "Days and times are UTC. This page loads nothing from anywhere."
+                    }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Ok(document.into_string())
+}
+
+fn head(title: &str, night: &ReportNight) -> Markup {
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="referrer" content="no-referrer";
+            meta name="robots" content="noindex";
+            // Without it phones make links of numbers.
+            meta name="format-detection" content="telephone=no";
+            title { (Escaped::of(title)) ", " (Escaped::of(&value::day(night.snapshot_date))) }
+            // Browsers ask for an icon unless they are given one.
+            link rel="icon" href="data:,";
+            style { (PreEscaped(STYLE)) }
+        }
+    }
+}
+
+/// A source expression of a content security policy: what has another hash does not run.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
+}
+
+fn night(night: &ReportNight) -> Markup {
+    html! {
+        p.night {
+            "Night of "
+            time datetime=(value::day(night.snapshot_date)) {
+                (night.snapshot_date.format("%A, %-d %B %Y").to_string())
+            }
+            ", as of " (night.now_at.format("%H:%M").to_string()) " UTC"
+            @if night.is_as_of { ", looked back on" }
+            " · enterprise " (Escaped::of(&night.enterprise_id))
+        }
+    }
+}
+
+fn filters(report: &Report) -> Markup {
+    html! {
+        @if !report.filters.is_empty() {
+            p.filters {
+                "Only "
+                @for (index, (name, value)) in report.filters.iter().enumerate() {
+                    @if index > 0 { ", " }
+                    (Escaped::of(name)) " = " strong { (Escaped::of(value)) }
+                }
+            }
+        }
+    }
+}
+
+/// What to know before the first figure, each sentence once and what matters most first. The word says the level, not the
+/// colour alone.
+fn notices(reports: &[Report], people: People) -> Markup {
+    let mut notices: Vec<&Notice> = Vec::new();
+    for notice in reports.iter().flat_map(|report| &report.notices) {
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+    notices.sort_by_key(|notice| std::cmp::Reverse(notice.level));
+    html! {
+        @for notice in notices {
+            @match notice.level {
+                Level::Warning => p.notice.warning role="alert" { strong { "Warning: " } (Escaped::of(&notice.text)) },
+                Level::Note => p.notice role="status" { strong { "Note: " } (Escaped::of(&notice.text)) },
+            }
+        }
+        @if people == People::Named {
+            p.notice role="status" { strong { "Note: " } "This page names people. Forward it only to who may know." }
+        }
+    }
+}
+
+fn headlines(reports: &[Report]) -> Markup {
+    let mut figures: Vec<&Figure> = Vec::new();
+    for report in reports {
+        for section in &report.sections {
+            if let Body::Figures(all) = &section.body {
+                let fresh = |figure: &&Figure| !figures.iter().any(|known| known.id == figure.id);
+                let fresh: Vec<&Figure> =
+                    all.iter().filter(|figure| figure.is_headline).filter(fresh).collect();
+                figures.extend(fresh);
+            }
+        }
+    }
+    html! {
+        @if !figures.is_empty() {
+            section.headlines aria-label="Headline figures" {
+                dl {
+                    @for figure in figures {
+                        div.card {
+                            dt { (Escaped::of(&figure.label)) }
+                            dd.figure { (section::alone(&figure.value)) }
+                            dd.meaning { (Escaped::of(&figure.meaning)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn contents(reports: &[Report]) -> Markup {
+    html! {
+        nav.contents aria-label="Contents" {
+            ul {
+                @for report in reports {
+                    li { a href={ "#" (report.name) } { (Escaped::of(&report.title)) } }
+                }
+            }
+        }
+    }
+}
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");

@@ -1,0 +1,334 @@
+//! Pages of a made-up enterprise.
+
+use std::time::Instant;
+
+use boxseat_schemas::RunNumber;
+use chrono::{Days, NaiveDate};
+
+use super::*;
+use crate::report::{Chart, Column, Section, Table, Value, ValueKind};
+
+const EVIL: &str = "</td><script>alert(1)</script>\"' onerror=alert(2) \u{202e}gnp.exe";
+
+fn column(id: &'static str, label: &str, kind: ValueKind) -> Column {
+    Column { id, label: label.to_owned(), kind }
+}
+
+fn text(text: impl Into<String>) -> Value {
+    Value::Text(text.into())
+}
+
+fn usd(amount: &str) -> Value {
+    Value::Money(amount.parse().unwrap(), "USD".to_owned())
+}
+
+fn date() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 11, 21).unwrap()
+}
+
+fn section(id: &'static str, title: &str, body: Body) -> Section {
+    Section { id, title: title.to_owned(), note: None, body }
+}
+
+fn report(sections: Vec<Section>) -> Report {
+    Report {
+        name: "licences",
+        title: "Licences".to_owned(),
+        question: "What have we bought, and what do the seats do?".to_owned(),
+        night: ReportNight {
+            enterprise_id: "900".to_owned(),
+            snapshot_date: date(),
+            run_number: RunNumber(30),
+            now_at: date().and_hms_opt(2, 17, 0).unwrap().and_utc(),
+            is_as_of: false,
+        },
+        notices: Vec::new(),
+        filters: Vec::new(),
+        sections,
+    }
+}
+
+fn figure(id: &'static str, label: &str, value: Value, meaning: &str, is_headline: bool) -> Figure {
+    Figure { id, label: label.to_owned(), value, meaning: meaning.to_owned(), is_headline }
+}
+
+/// Every kind of section, with awkward names.
+fn licences() -> Report {
+    let nights: Vec<Vec<Value>> = (0..30_i64)
+        .map(|night| {
+            let day = date() - Days::new(29 - night.unsigned_abs());
+            let assigned =
+                if night == 12 { Value::Unknown } else { Value::Count(478 + night + night % 4 * 3) };
+            let used = if night < 3 { Value::Unknown } else { Value::Count(352 + night * 2 % 9) };
+            vec![Value::Date(day), assigned, Value::Count(525), used]
+        })
+        .collect();
+    let lines = Table {
+        columns: vec![
+            column("snapshot_date", "Night", ValueKind::Date),
+            column("seats_assigned", "Assigned", ValueKind::Count),
+            column("seats_purchased", "Bought", ValueKind::Count),
+            column("active_90d", "Used in 90 days", ValueKind::Count),
+        ],
+        rows: nights,
+        chart: Some(Chart::Lines {
+            x: "snapshot_date",
+            series: vec!["seats_assigned", "seats_purchased", "active_90d"],
+        }),
+        names_people: false,
+    };
+    let bands = ["0-30", "31-60", "61-90", "91-180", "over 180", "never since created", "unknown"];
+    let bands = Table {
+        columns: vec![column("band", "Band", ValueKind::Text), column("seats", "Seats", ValueKind::Count)],
+        rows: bands
+            .iter()
+            .zip([310, 61, 22, 17, 38, 12, 5])
+            .map(|(band, n)| vec![text(*band), Value::Count(n)])
+            .collect(),
+        chart: Some(Chart::Bars { label: "band", series: vec!["seats"] }),
+        names_people: false,
+    };
+    let weeks = Table {
+        columns: vec![
+            column("week", "Week from", ValueKind::Date),
+            column("joined", "Joined", ValueKind::Count),
+            column("left", "Left", ValueKind::Count),
+        ],
+        rows: (0..12_i64)
+            .map(|week| {
+                let day = date() - Days::new(7 * (11 - week.unsigned_abs()));
+                vec![Value::Date(day), Value::Count(3 + week * 5 % 7), Value::Count(week * 3 % 5)]
+            })
+            .collect(),
+        chart: Some(Chart::Bars { label: "week", series: vec!["joined", "left"] }),
+        names_people: false,
+    };
+    let groups = [
+        "Sales EMEA",
+        "工程部 Platform",
+        EVIL,
+        "Quality and Regulatory Affairs, Clinical Operations North",
+        "groups under 5",
+    ];
+    let groups = Table {
+        columns: vec![
+            column("group", "Group", ValueKind::Text),
+            column("idle", "Idle seats", ValueKind::Count),
+            column("cost", "Cost a month", ValueKind::Money),
+        ],
+        rows: groups
+            .iter()
+            .zip([23, 17, 9, 6, 4])
+            .map(|(group, n)| vec![text(*group), Value::Count(n), usd(&format!("{}", n * 35))])
+            .collect(),
+        chart: Some(Chart::Ranking { label: "group", series: "idle" }),
+        names_people: false,
+    };
+    let logins = Table {
+        columns: vec![column("week", "Week", ValueKind::Date), column("people", "People", ValueKind::Count)],
+        rows: (0..26_i64)
+            .map(|week| {
+                vec![
+                    Value::Date(date() - Days::new(7 * (25 - week.unsigned_abs()))),
+                    Value::Count(2 + week * week / 3),
+                ]
+            })
+            .collect(),
+        chart: Some(Chart::Bars { label: "week", series: vec!["people"] }),
+        names_people: false,
+    };
+    let mut report = report(vec![
+        section(
+            "headline",
+            "Seats and money",
+            Body::Figures(vec![
+                figure(
+                    "seats_purchased",
+                    "Seats bought",
+                    Value::Count(12_525),
+                    "As the licence terms in force say.",
+                    true,
+                ),
+                figure(
+                    "seats_assigned",
+                    "Seats assigned",
+                    Value::Count(11_507),
+                    "Everybody Box lists who takes a seat, suspended people too.",
+                    true,
+                ),
+                figure(
+                    "waste",
+                    "Money idle a month",
+                    usd("4270"),
+                    "Seats that are suspended, idle or were never used, at their price.",
+                    true,
+                ),
+                figure("reclaimable", "Reclaimable", Value::Unknown, "No policy is configured.", true),
+                figure(
+                    "used_90",
+                    "Used in 90 days",
+                    Value::Percent(82.46),
+                    "Seats with evidence of use in 90 days.",
+                    false,
+                ),
+                figure(
+                    "notice",
+                    "Give notice by",
+                    Value::Date(date()),
+                    "The terms' last day to say so.",
+                    false,
+                ),
+            ]),
+        ),
+        section("trend", "Assigned against bought", Body::Table(lines)),
+        section("bands", "How long seats have been idle", Body::Table(bands)),
+        section("groups", "Groups with the most idle seats", Body::Table(groups)),
+        section("weeks", "Joiners and leavers a week", Body::Table(weeks)),
+        section("logins", "When people last signed in", Body::Table(logins)),
+        section("people", "Who can lose a seat", Body::Table(people(60))),
+    ]);
+    report.notices = vec![
+        Notice { level: Level::Note, text: "A note with <b>markup</b>.".to_owned() },
+        Notice { level: Level::Warning, text: "This night is 61 hours old.".to_owned() },
+    ];
+    report.sections[1].note =
+        Some("Seats as each night knew them; a night without a line was not read.".to_owned());
+    report
+}
+
+fn people(count: i64) -> Table {
+    let columns = vec![
+        column("login", "Login", ValueKind::Text),
+        column("name", "Name", ValueKind::Text),
+        column("role", "Role", ValueKind::Text),
+        column("created_at", "Created", ValueKind::Time),
+        column("last_login_at", "Last login", ValueKind::Time),
+        column("proven_idle_days", "Idle days", ValueKind::Days),
+        column("space", "Space", ValueKind::Bytes),
+        column("monthly_cost", "Cost a month", ValueKind::Money),
+        column("seat_state", "Seat", ValueKind::Text),
+    ];
+    let rows = (0..count).map(|n| {
+        let name = match n % 20 {
+            3 => EVIL.to_owned(),
+            5 => "x".repeat(450),
+            7 => "=cmd|' /C calc'!A0".to_owned(),
+            _ => format!("Someone Number{n}"),
+        };
+        let time = date().and_hms_opt(9, 1, 0).unwrap().and_utc();
+        vec![
+            text(format!("someone.number{n}@example.com")),
+            text(name),
+            text("user"),
+            Value::Time(time),
+            if n % 3 == 0 { Value::Unknown } else { Value::Time(time - Days::new(n.unsigned_abs() % 400)) },
+            if n % 4 == 0 { Value::Unknown } else { Value::Days(n * 37 % 400) },
+            Value::Bytes(n * 7_654_321),
+            usd("35"),
+            text("never_since_created"),
+        ]
+    });
+    Table { columns, rows: rows.collect(), chart: None, names_people: true }
+}
+
+/// What a name with markup in it must not do: Box lets people call themselves anything.
+#[test]
+fn nothing_from_box_becomes_markup() {
+    let page = page(&[licences()], People::Named).unwrap();
+    assert!(!page.contains("<script>alert"));
+    assert!(!page.contains("<b>markup"));
+    assert_eq!(page.matches("<script").count(), 1);
+    assert!(!page.contains('\u{202e}'), "a character that turns the line is a code");
+    assert!(page.contains("\\u{202e}gnp.exe"));
+}
+
+/// A browser that follows the policy runs and fetches nothing else, whatever is in the page.
+#[test]
+fn the_policy_names_what_is_in_the_page() {
+    let page = page(&[licences()], People::Named).unwrap();
+    let between = |from: &str, to: &str| {
+        let (_, rest) = page.split_once(from).unwrap();
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    let policy = between("Content-Security-Policy\" content=\"", "\"");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"));
+    assert!(policy.contains(&hash(&between("<style>", "</style>"))));
+    assert!(policy.contains(&hash(&between("<script>", "</script>"))));
+    assert!(!page.contains(" style="), "the policy forbids styles of single elements");
+    for outside in ["http://", "https://", "url(", "@import", "src="] {
+        let without_namespace = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!without_namespace.contains(outside), "{outside}");
+    }
+}
+
+/// A page without `--people` is forwarded: nobody may be in it, not even in a chart or its description.
+#[test]
+fn nobody_is_named_unless_asked_for() {
+    let mut report = licences();
+    let Body::Table(people) = &mut report.sections[6].body else { panic!() };
+    people.chart = Some(Chart::Ranking { label: "login", series: "proven_idle_days" });
+    let page = page(std::slice::from_ref(&report), People::LeftOut).unwrap();
+    assert!(!page.contains("someone.number"));
+    assert!(!page.contains("Someone"));
+    assert!(page.contains("names people and is left out"));
+    assert!(super::page(&[report], People::Named).unwrap().contains("someone.number"));
+}
+
+#[test]
+fn what_matters_most_stands_first_and_once() {
+    let page = page(&[licences(), licences()], People::LeftOut).unwrap();
+    assert_eq!(page.matches("This night is 61 hours old").count(), 1);
+    assert!(page.find("Warning: ").unwrap() < page.find("Note: ").unwrap());
+    assert_eq!(page.matches("<h1").count(), 1);
+}
+
+/// The measure of the page: under 2 MiB at 10,000 listed people, with names as long as Box has them.
+#[test]
+fn ten_thousand_people_are_under_two_mebibytes() {
+    let mut report = licences();
+    let mut table = people(10_000);
+    for (n, row) in table.rows.iter_mut().enumerate() {
+        row[1] = text(format!("Someone-With-Two Names{n}"));
+    }
+    report.sections[6].body = Body::Table(table);
+    let start = Instant::now();
+    let page = page(&[report], People::Named).unwrap();
+    println!("{} bytes in {:?}", page.len(), start.elapsed());
+    assert!(page.len() < 2 << 20, "{} bytes", page.len());
+}
+
+/// Charts of too little: one night, nothing known, no rows.
+#[test]
+fn little_is_drawn_without_trouble() {
+    let mut report = licences();
+    for section in &mut report.sections {
+        if let Body::Table(table) = &mut section.body {
+            table.rows.truncate(1);
+        }
+    }
+    page(std::slice::from_ref(&report), People::Named).unwrap();
+    for section in &mut report.sections {
+        if let Body::Table(table) = &mut section.body {
+            for row in &mut table.rows {
+                row[1..].fill(Value::Unknown);
+            }
+        }
+    }
+    assert!(!page(std::slice::from_ref(&report), People::Named).unwrap().contains("<svg"));
+    for section in &mut report.sections {
+        if let Body::Table(table) = &mut section.body {
+            table.rows.clear();
+        }
+    }
+    assert!(page(&[report], People::Named).unwrap().contains("Nothing to list."));
+}
+
+/// Writes the page for a person to look at: `BOXSEAT_PAGE=/tmp/page.html cargo test html::`.
+#[test]
+#[ignore = "writes a file for a person to look at"]
+#[expect(clippy::disallowed_methods, reason = "a person's wish, in a test")]
+fn a_page_to_look_at() {
+    if let Some(path) = std::env::var_os("BOXSEAT_PAGE") {
+        std::fs::write(path, page(&[licences()], People::Named).unwrap()).unwrap();
+    }
+}
