@@ -4,12 +4,12 @@ import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
-/** Names that would do something on a page that took them for markup. */
+/** Names that would do something on a page that took them for markup; Box takes up to 50 characters. */
 export const HOSTILE = [
   "<script>window.hurt = 1</script>",
   '"><img src=x onerror="window.hurt = 2">',
   "</td></table><svg onload=window.hurt=3>",
-  "javascript:alert(4)//<iframe src=https://example.test>",
+  "<iframe src=https://example.test></iframe>",
   "=cmd|' /C calc'!A0",
   "\u202egnp.exe <b>bold</b> &amp; &lt;",
 ];
@@ -55,17 +55,19 @@ async function addresses(simulator) {
 /** Gives suspended people, whom every report about people lists, the hostile names; answers with their ids. */
 async function editNames(control) {
   const truth = await (await fetch(`${control}/truth?events=false`)).json();
-  const suspended = truth.users.filter((user) => user.status === "inactive").slice(0, HOSTILE.length);
-  if (suspended.length < HOSTILE.length) throw new Error(`only ${suspended.length} people are suspended`);
-  for (const [index, user] of suspended.entries()) {
-    const act = { edit_user: { user_id: user.id, body: { name: HOSTILE[index] }, announced: true } };
+  const suspended = truth.users.filter((user) => user.status === "inactive").map((user) => user.user_id);
+  const ids = [];
+  for (const user_id of suspended) {
+    if (ids.length === HOSTILE.length) break;
+    const act = { edit_user: { user_id, body: { name: HOSTILE[ids.length] }, announced: true } };
     const answer = await fetch(`${control}/act`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(act),
     });
-    const touched = await answer.json();
-    if (touched.length !== 1) throw new Error(`${HOSTILE[index]} was refused`);
+    // Whom nobody may edit, such as a program's account, is passed over.
+    ids.push(...(await answer.json()));
   }
-  return suspended.map((user) => user.id);
+  if (ids.length < HOSTILE.length) throw new Error(`only ${ids.length} of ${suspended.length} people took a name`);
+  return ids;
 }
