@@ -94,9 +94,7 @@ fn row(
     let (state, next) = match (&known.closed, known.approval(), file) {
         (Some(closed), ..) => (closed.because.clone(), String::new()),
         (None, _, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
-        (None, None, Some(plan)) if now < plan.expires_at => {
-            ("open".to_owned(), "approve".to_owned())
-        }
+        (None, None, Some(plan)) if now < plan.expires_at => ("open".to_owned(), "approve".to_owned()),
         (None, Some(_), Some(plan)) if now < plan.expires_at && is_due(&plan.origin, now.date_naive()) => {
             ("approved".to_owned(), "apply".to_owned())
         }
