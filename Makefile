@@ -39,7 +39,7 @@ target = $(or $(shell $(CARGO) metadata --format-version 1 --no-deps | \
 help: ## Show this list
 	@echo "make TARGET [DUCKDB=prebuilt|system|bundled]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `demo`, `test`, `build` and `interop` share one profile and one set of features (`check` compares them), so that a
 # fresh machine compiles the dependencies once.
@@ -97,6 +97,11 @@ ifeq ($(BOXSEAT_INTEROP_STORE),)
 else
 	PYTHON="$(PYTHON)" tests/interop/run "$(target)/interop" "$(BOXSEAT_INTEROP_STORE)"
 endif
+
+.PHONY: browser-test
+browser-test: libduckdb ## Chromium opens the HTML page: hostile names, sorting, phone, print, accessibility; screenshots stay
+	$(CARGO) build -p boxseat $(features)
+	tests/browser/run "$(target)/browser" "$(target)/debug/boxseat"
 
 .PHONY: bench
 bench: libduckdb ## Measure it in release mode, dlt beside it, and write bench/report.md; MEASURES="lake --quick" for a part

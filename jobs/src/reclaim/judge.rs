@@ -35,6 +35,8 @@ pub(crate) struct Judge<'a> {
     taken_receivers: BTreeSet<&'a str>,
     /// Plans that are open and do not count: the one that is being applied, or those that a new one takes the place of.
     set_aside: HashSet<&'a str>,
+    /// Names of the tracking codes that the policy looks at.
+    code_names: Vec<&'a str>,
 }
 
 /// What today's leave list says of a person.
@@ -47,7 +49,12 @@ struct Leave {
 }
 
 /// What the rules say of a person.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is looked at at a time; nobody keeps them by the thousand"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart as soon as it is made")]
 pub(crate) enum Verdict {
     /// The policy is not about this person tonight: in use, no seat, already as far as it goes, or not among those it names.
     NotAsked,
@@ -146,13 +153,14 @@ impl<'a> Judge<'a> {
             };
             refuse("R2", format!("evidence = \"activity\" wants activity to be watched, and {why}"));
         }
-        let protected = Protected::resolve(&policy.protect, ground);
+        let addresses = Addresses::of(ground);
+        let protected = Protected::resolve(&policy.protect, ground, &addresses);
+        let held = held(ground, beside, &addresses, &mut refuse);
         for entry in protected.idle_entries() {
             refuse("R4", format!("[protect] {entry} matches nobody: whom it was to protect would not be"));
         }
-        let (receivers, wrong) = Receivers::resolve(policy, ground, beside);
+        let (receivers, wrong) = Receivers::resolve(policy, ground, beside, addresses);
         wrong.into_iter().for_each(|sentence| refuse("R4", sentence));
-        let held = held(ground, beside, &mut refuse);
         let leaves = leaves(ground, beside, &mut refuse);
         let who_groups = (!policy.who.groups.is_empty())
             .then(|| policy.who.groups.iter().flat_map(|entry| groups_named(ground, entry)).collect());
@@ -170,6 +178,7 @@ impl<'a> Judge<'a> {
             watched_from,
             taken_receivers: taken_receivers(past, &set_aside, now),
             set_aside,
+            code_names: policy.code_names(),
         };
         (judge, refusals)
     }
@@ -217,7 +226,7 @@ impl<'a> Judge<'a> {
             }
         }
         self.part_receivers(&mut going, &mut judged);
-        going.sort_by_key(|(person, goes)| {
+        going.sort_by_cached_key(|(person, goes)| {
             (
                 std::cmp::Reverse(goes.stage),
                 std::cmp::Reverse(person.proven_idle_days),
@@ -536,7 +545,7 @@ impl<'a> Judge<'a> {
         let after = ours.after.as_ref().ok_or_else(|| {
             No::new("R3", "changed", "what the account looked like after the suspension was never read")
         })?;
-        if let Some(what) = changed(after, &person.standing(&self.policy.code_names())) {
+        if let Some(what) = changed(after, &person.standing(&self.code_names)) {
             return Err(No::new("R3", "changed", format!("{what} is not what it was after the suspension")));
         }
         let is_other = |actor: &Option<String>| {
@@ -615,7 +624,7 @@ impl<'a> Judge<'a> {
                 ));
             }
         }
-        let standing = person.standing(&self.policy.code_names());
+        let standing = person.standing(&self.code_names);
         Ok(Goes {
             stage,
             receiver_user_id: receiver.map(|receiver| receiver.user_id.clone()),
@@ -769,6 +778,7 @@ pub(crate) fn changed(before: &Standing, now: &Standing) -> Option<&'static str>
 fn held(
     ground: &Ground,
     beside: &Beside,
+    addresses: &Addresses<'_>,
     refuse: &mut impl FnMut(&'static str, String),
 ) -> HashMap<String, String> {
     let Some(list) = &beside.holds else { return HashMap::new() };
@@ -781,7 +791,6 @@ fn held(
             ),
         );
     }
-    let addresses = Addresses::of(ground);
     let mut held = HashMap::new();
     for hold in &list.rows {
         let ids = match ground.person(&hold.who) {

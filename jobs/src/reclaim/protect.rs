@@ -1,7 +1,7 @@
 //! R4: whom nothing is ever done to. Entries become ids before anybody is judged, so that a protected person stays protected under
 //! a new login, and an entry that protects nobody is found before it matters.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::ground::{Ground, Person};
 use super::policy::{Code, Protect};
@@ -25,8 +25,7 @@ pub(crate) struct Entry {
 
 impl Protected {
     /// Resolves every entry against everybody the store has ever seen.
-    pub(crate) fn resolve(protect: &Protect, ground: &Ground) -> Self {
-        let addresses = Addresses::of(ground);
+    pub(crate) fn resolve(protect: &Protect, ground: &Ground, addresses: &Addresses<'_>) -> Self {
         let mut protected = Self::default();
         for id in &protect.ids {
             let found = ground.people.get(id).map(|person| person.user_id.clone());
@@ -67,44 +66,47 @@ impl Protected {
 }
 
 /// Who has, or had, an address.
-pub(crate) struct Addresses {
-    by_address: HashMap<String, Vec<String>>,
-    now: BTreeMap<String, Vec<String>>,
+#[derive(Default)]
+pub(crate) struct Addresses<'a> {
+    ever: HashMap<String, Vec<&'a str>>,
+    now: HashMap<String, Vec<&'a str>>,
 }
 
-impl Addresses {
-    pub(crate) fn of(ground: &Ground) -> Self {
-        let (mut by_address, mut now): (HashMap<String, Vec<String>>, BTreeMap<String, Vec<String>>) =
-            Default::default();
+impl<'a> Addresses<'a> {
+    pub(crate) fn of(ground: &'a Ground) -> Self {
+        let mut addresses = Self::default();
         for person in ground.people.values() {
-            for address in person.addresses() {
-                let ids = by_address.entry(address).or_default();
-                if ids.last() != Some(&person.user_id) {
-                    ids.push(person.user_id.clone());
+            let id = person.user_id.as_str();
+            let login = person.login.iter().map(|login| login.to_lowercase());
+            let today: Vec<String> = login.chain(person.aliases.iter().cloned()).collect();
+            for address in today.iter().chain(&person.former_addresses) {
+                let ids = addresses.ever.entry(address.clone()).or_default();
+                if ids.last() != Some(&id) {
+                    ids.push(id);
                 }
             }
             if person.account_status != "deprovisioned" {
-                let login = person.login.iter().map(|login| login.to_lowercase());
-                for address in login.chain(person.aliases.iter().cloned()) {
-                    now.entry(address).or_default().push(person.user_id.clone());
+                for address in today {
+                    addresses.now.entry(address).or_default().push(id);
                 }
             }
         }
-        Self { by_address, now }
+        addresses
     }
 
     /// Everybody who ever had it: who is to be protected is protected under every address.
     pub(crate) fn who(&self, address: &str) -> Vec<String> {
-        self.by_address.get(&address.to_lowercase()).cloned().unwrap_or_default()
+        let ids = self.ever.get(&address.to_lowercase());
+        ids.into_iter().flatten().map(|id| (*id).to_owned()).collect()
     }
 
     /// The one person who has it today, by login or alias, or whose id it is: who is to receive something must be beyond doubt.
-    pub(crate) fn the_one<'a>(&self, id_or_address: &str, ground: &'a Ground) -> Option<&'a Person> {
+    pub(crate) fn the_one(&self, id_or_address: &str, ground: &'a Ground) -> Option<&'a Person> {
         if let Some(person) = ground.people.get(id_or_address) {
             return Some(person);
         }
         match self.now.get(&id_or_address.to_lowercase()).map(Vec::as_slice) {
-            Some([id]) => ground.people.get(id),
+            Some([id]) => ground.people.get(*id),
             _ => None,
         }
     }

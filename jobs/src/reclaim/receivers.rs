@@ -12,7 +12,8 @@ use super::protect::Addresses;
 pub(crate) struct Receivers<'a> {
     ground: &'a Ground,
     rule: Option<&'a Receiver>,
-    addresses: Addresses,
+    addresses: Addresses<'a>,
+    everybodys: Option<&'a Person>,
     /// Of a list: the receiver's entry by the source's id.
     listed: HashMap<String, String>,
 }
@@ -22,8 +23,12 @@ impl<'a> Receivers<'a> {
     ///
     /// # Errors
     /// One sentence per entry that leads to nobody, and per pair that would receive from each other.
-    pub(crate) fn resolve(policy: &'a Policy, ground: &'a Ground, beside: &Beside) -> (Self, Vec<String>) {
-        let addresses = Addresses::of(ground);
+    pub(crate) fn resolve(
+        policy: &'a Policy,
+        ground: &'a Ground,
+        beside: &Beside,
+        addresses: Addresses<'a>,
+    ) -> (Self, Vec<String>) {
         let (mut listed, mut wrong) = (HashMap::new(), Vec::new());
         for (source, receiver) in &beside.receivers {
             match (addresses.the_one(source, ground), addresses.the_one(receiver, ground)) {
@@ -45,22 +50,24 @@ impl<'a> Receivers<'a> {
                 )),
             }
         }
-        if let Some(Receiver::Account(account)) = &policy.receiver
-            && addresses.the_one(account, ground).is_none()
-        {
-            wrong.push(format!(
-                "[receiver] account = {account:?} leads to nobody of the night, or to two people"
-            ));
-        }
-        (Self { ground, rule: policy.receiver.as_ref(), addresses, listed }, wrong)
+        let everybodys = match &policy.receiver {
+            Some(Receiver::Account(account)) => {
+                let found = addresses.the_one(account, ground);
+                if found.is_none() {
+                    wrong.push(format!(
+                        "[receiver] account = {account:?} leads to nobody of the night, or to two people"
+                    ));
+                }
+                found
+            }
+            _ => None,
+        };
+        (Self { ground, rule: policy.receiver.as_ref(), addresses, everybodys, listed }, wrong)
     }
 
     /// The account that receives everybody's content, if there is one.
     pub(crate) fn everybodys(&self) -> Option<&'a Person> {
-        match self.rule? {
-            Receiver::Account(account) => self.addresses.the_one(account, self.ground),
-            _ => None,
-        }
+        self.everybodys
     }
 
     /// Who receives a person's content.
@@ -68,7 +75,7 @@ impl<'a> Receivers<'a> {
         let none = |detail: String| No::new("R4", "no_receiver", detail);
         let receiver = match self.rule {
             None => return Err(none("the policy names no receiver".to_owned())),
-            Some(Receiver::Account(account)) => self.addresses.the_one(account, self.ground),
+            Some(Receiver::Account(_)) => self.everybodys,
             Some(Receiver::File(_)) => match self.listed.get(&source.user_id) {
                 Some(id) => self.ground.person(id),
                 None => return Err(none("the list of receivers does not name the person".to_owned())),

@@ -61,11 +61,17 @@ mod tests {
         for source in SOURCES {
             let calls = source.split("No::new(").skip(1).chain(source.split("return no(").skip(1));
             for call in calls {
-                let quoted: Vec<&str> = call.split('"').skip(1).step_by(2).take(2).collect();
-                let word = if quoted[0].starts_with('R') { quoted[1] } else { quoted[0] };
-                if word.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
-                    assert!(WORDS.iter().any(|(known, ..)| *known == word), "{word} is not explained");
-                }
+                // The rule comes first where it is said at all; a word that is a variable is said elsewhere.
+                let rest = call.trim_start();
+                let rest = rest
+                    .strip_prefix("\"R")
+                    .and_then(|rest| rest.split_once(','))
+                    .map_or(rest, |(_, rest)| rest);
+                let Some(word) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                else {
+                    continue;
+                };
+                assert!(WORDS.iter().any(|(known, ..)| *known == word), "{word} is not explained");
             }
         }
         for (word, rule, meaning) in WORDS {

@@ -81,9 +81,11 @@ async fn came(
                     Came { after: Some(found.standing), ..Came::new(Outcome::Done) }.because("read back"),
                 ),
                 Found::Is(found) if age >= ON_ITS_WAY && found.standing.status.as_deref() == undone => {
-                    // Box may have done it, and somebody taken it back while we were away: then it is not done again (R20).
+                    // Box may have done it, and somebody taken it back while we were away: then it is not done again (R20). A
+                    // restoration needs no such care: whoever undoes asks the admin log about other hands.
                     let since = past.asked_at - CLOCKS;
-                    Some(if found.user.modified_at.is_some_and(|at| at < since) {
+                    let is_untouched = found.user.modified_at.is_some_and(|at| at < since);
+                    Some(if is_untouched || attempt.action == Action::Restore {
                         Came::new(Outcome::NotDone).because("the status is still what it was")
                     } else {
                         Came::new(Outcome::RevertedByOther)

@@ -79,13 +79,13 @@ impl Told {
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
     let mut world = World::new(seed).await;
     world.night().await;
-    for _ in 0..world.rng.random_range(4..9) {
+    for _ in 0..world.rng.random_range(4..8) {
         world.round().await?;
         let days = world.rng.random_range(1..6);
         for _ in 0..days {
             world.simulator.step_days(1);
             world.happen(1, 0.2);
-            if world.rng.random_bool(0.5) {
+            if world.rng.random_bool(0.35) {
                 world.night().await;
             }
         }
@@ -366,7 +366,7 @@ impl World {
     async fn settle(&mut self) {
         self.simulator.clear_faults();
         self.simulator.act(&Act::SetScopes { app: App::Acting, scopes: Scopes::default() });
-        for _ in 0..4 {
+        for _ in 0..3 {
             self.simulator.step_days(1);
             self.night().await;
         }

@@ -33,7 +33,7 @@ pub enum People {
     LeftOut,
 }
 
-/// Draws reports of one night as one page. The first is what it is called after; headline figures of all stand on top.
+/// Draws reports of one night as one page. The first is what it is called after; its headline figures stand on top.
 ///
 /// # Errors
 /// [`Bug`](crate::ErrorKind::Bug): no report, or a chart that names a column its table has not.
@@ -63,13 +63,14 @@ pub fn page(reports: &[Report], people: People) -> Result<String> {
                 }
                 main id="main" tabindex="-1" {
                     (notices(reports, people))
-                    (headlines(reports))
+                    (headlines(first))
                     @if !is_alone { (contents(reports)) }
                     @for (report, sections) in reports.iter().zip(sections) {
                         @if is_alone { (sections) } @else {
                             article id=(report.name) aria-labelledby={ (report.name) "-title" } {
                                 h2 id={ (report.name) "-title" } { (Escaped::of(&report.title)) }
                                 p.question { (Escaped::of(&report.question)) }
+                                (own_notes(report, first))
                                 (sections)
                             }
                         }
@@ -146,41 +147,56 @@ fn filters(report: &Report) -> Markup {
     }
 }
 
-/// What to know before the first figure, each sentence once and what matters most first. The word says the level, not the
-/// colour alone.
+/// What to know before the first figure, each sentence once and what matters most first: what the first report says, and
+/// every warning. What another report notes of itself stands there. The word says the level, not the colour alone.
 fn notices(reports: &[Report], people: People) -> Markup {
     let mut notices: Vec<&Notice> = Vec::new();
-    for notice in reports.iter().flat_map(|report| &report.notices) {
-        if !notices.contains(&notice) {
-            notices.push(notice);
+    for (index, report) in reports.iter().enumerate() {
+        for notice in report.notices.iter().filter(|notice| index == 0 || notice.level == Level::Warning) {
+            if !notices.contains(&notice) {
+                notices.push(notice);
+            }
         }
     }
     notices.sort_by_key(|notice| std::cmp::Reverse(notice.level));
     html! {
-        @for notice in notices {
-            @match notice.level {
-                Level::Warning => p.notice.warning role="alert" { strong { "Warning: " } (Escaped::of(&notice.text)) },
-                Level::Note => p.notice role="status" { strong { "Note: " } (Escaped::of(&notice.text)) },
-            }
-        }
+        @for notice in notices { (drawn(notice)) }
         @if people == People::Named {
             p.notice role="status" { strong { "Note: " } "This page names people. Forward it only to who may know." }
         }
     }
 }
 
-fn headlines(reports: &[Report]) -> Markup {
-    let mut figures: Vec<&Figure> = Vec::new();
-    for report in reports {
-        for section in &report.sections {
-            if let Body::Figures(all) = &section.body {
-                let fresh = |figure: &&Figure| !figures.iter().any(|known| known.id == figure.id);
-                let fresh: Vec<&Figure> =
-                    all.iter().filter(|figure| figure.is_headline).filter(fresh).collect();
-                figures.extend(fresh);
-            }
+/// What a report notes of itself that does not stand on top already.
+fn own_notes(report: &Report, first: &Report) -> Markup {
+    let is_own = |notice: &&Notice| notice.level == Level::Note && !first.notices.contains(notice);
+    html! {
+        @for notice in report.notices.iter().filter(is_own) { (drawn(notice)) }
+    }
+}
+
+fn drawn(notice: &Notice) -> Markup {
+    html! {
+        @match notice.level {
+            Level::Warning => p.notice.warning role="alert" { strong { "Warning: " } (Escaped::of(&notice.text)) },
+            Level::Note => p.notice role="status" { strong { "Note: " } (Escaped::of(&notice.text)) },
         }
     }
+}
+
+/// The figures a reader in a hurry wants: those of the first report. The first sentence of each is enough here; the whole of it
+/// stands in the list below.
+fn headlines(report: &Report) -> Markup {
+    let figures: Vec<&Figure> = report
+        .sections
+        .iter()
+        .filter_map(|section| match &section.body {
+            Body::Figures(figures) => Some(figures),
+            Body::Table(_) => None,
+        })
+        .flatten()
+        .filter(|figure| figure.is_headline)
+        .collect();
     html! {
         @if !figures.is_empty() {
             section.headlines aria-label="Headline figures" {
@@ -189,13 +205,17 @@ fn headlines(reports: &[Report]) -> Markup {
                         div.card {
                             dt { (Escaped::of(&figure.label)) }
                             dd.figure { (section::alone(&figure.value)) }
-                            dd.meaning { (Escaped::of(&figure.meaning)) }
+                            dd.meaning { (Escaped::of(first_sentence(&figure.meaning))) }
                         }
                     }
                 }
             }
         }
     }
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.find(". ").map_or(text, |end| &text[..=end])
 }
 
 fn contents(reports: &[Report]) -> Markup {

@@ -16,10 +16,16 @@ pub(super) struct Place {
     pub(super) heading: u8,
 }
 
-/// All sections of a report, in reading order.
+/// All sections of a report: drawings first, for whoever only looks, then what is to be read, each in the report's order.
 pub(super) fn all(report: &Report, place: Place) -> Result<Markup> {
+    let mut sections: Vec<&Section> = report.sections.iter().collect();
+    sections.sort_by_key(|section| match &section.body {
+        Body::Table(Table { chart: Some(Chart::Lines { .. }), .. }) => 0,
+        Body::Table(Table { chart: Some(_), .. }) => 1,
+        Body::Table(_) | Body::Figures(_) => 2,
+    });
     let mut drawn = Vec::new();
-    for (section, width) in report.sections.iter().zip(widths(&report.sections, place.people)) {
+    for (section, width) in sections.iter().zip(widths(&sections, place.people)) {
         drawn.push(one(report, section, width, place)?);
     }
     Ok(html! { div.sections { @for section in drawn { (section) } } })
@@ -83,8 +89,8 @@ fn is_left_out(table: &Table, people: People) -> bool {
 }
 
 /// Drawings of bars stand side by side in pairs; one without a neighbour, and everything else, takes the whole line.
-fn widths(sections: &[Section], people: People) -> Vec<Width> {
-    let is_small = |section: &Section| match &section.body {
+fn widths(sections: &[&Section], people: People) -> Vec<Width> {
+    let is_small = |section: &&Section| match &section.body {
         Body::Table(table) => {
             !is_left_out(table, people)
                 && matches!(table.chart, Some(Chart::Bars { .. } | Chart::Ranking { .. }))
@@ -103,4 +109,4 @@ fn widths(sections: &[Section], people: People) -> Vec<Width> {
 }
 
 /// More bars than this want the whole line.
-const SIDE_BY_SIDE: usize = 40;
+const SIDE_BY_SIDE: usize = 20;
