@@ -1,8 +1,8 @@
 //! The key of a row that survives a spreadsheet: a letter, the Box id's digits, a check character.
 //!
 //! Spreadsheets turn a long id into a float, sort one column without the others, and people retype cells. A key that begins with
-//! a letter stays text, and its last character catches what typing and scanning get wrong: every single wrong character and
-//! every swap of two neighbours (ISO 7064, MOD 37,36).
+//! a letter stays text, and its last character catches what typing and scanning get wrong: every single wrong character, and
+//! of a hundred swaps of two neighbours 99 (ISO 7064, MOD 37,36). So whoever takes a sheet back in compares login and id, too.
 //!
 //! ```
 //! use boxseat_schemas::row_key::{self, Subject};
@@ -91,9 +91,9 @@ mod tests {
         assert_eq!(check_character("A12425GABC1234002"), Some('M'));
     }
 
-    /// Why: a key that a person mistyped must never name somebody else.
+    /// Why: a key that a person mistyped must not name somebody else.
     #[test]
-    fn no_wrong_character_and_no_swap_of_neighbours_goes_unnoticed() {
+    fn no_wrong_character_goes_unnoticed() {
         for id in ["0", "7", "33290876054", "12345678901234567890"] {
             let key = of(Subject::User, id).unwrap();
             assert_eq!(read(&key), Ok((Subject::User, id)));
@@ -106,14 +106,25 @@ mod tests {
                     let changed: String = changed.into_iter().collect();
                     assert!(read(&changed).is_err(), "{changed} for {key}");
                 }
-                let mut swapped = letters.clone();
-                if place + 1 < letters.len() && letters[place] != letters[place + 1] {
-                    swapped.swap(place, place + 1);
-                    let swapped: String = swapped.into_iter().collect();
-                    assert!(read(&swapped).is_err(), "{swapped} for {key}");
-                }
             }
         }
+    }
+
+    /// Why: the standard promises nearly all swaps and not all; more than it lets through would be a mistake of ours.
+    #[test]
+    fn of_a_hundred_swaps_of_neighbours_one_goes_unnoticed_at_most() {
+        let (mut swaps, mut unnoticed) = (0, 0);
+        for id in 33_290_870_000_u64..33_290_872_000 {
+            let key = of(Subject::User, &id.to_string()).unwrap();
+            for place in 1..key.len() - 1 {
+                let mut swapped = key.clone().into_bytes();
+                swapped.swap(place, place + 1);
+                let swapped = String::from_utf8(swapped).unwrap();
+                swaps += u32::from(swapped != key);
+                unnoticed += u32::from(swapped != key && read(&swapped).is_ok());
+            }
+        }
+        assert!(swaps > 10_000 && unnoticed * 100 <= swaps, "{unnoticed} of {swaps}");
     }
 
     #[test]
