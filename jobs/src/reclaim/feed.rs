@@ -196,13 +196,6 @@ impl Feed {
         }
         Ok((page.entries.len() as u64, page.next_stream_position))
     }
-
-    /// What a test says happened.
-    #[cfg(test)]
-    pub(crate) fn told(user_id: &str, event_type: &str, at: DateTime<Utc>, actor_id: &str) -> Self {
-        let news = News { event_type: event_type.into(), at, actor_id: Some(actor_id.into()) };
-        Self { by_id: BTreeMap::from([(user_id.to_owned(), vec![news])]), ..Self::default() }
-    }
 }
 
 /// What no walk can end in may not be acted on.

@@ -273,12 +273,6 @@ impl Person {
         }
     }
 
-    /// Every address the person has or had, in lower case.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = String> + '_ {
-        let login = self.login.iter().map(|login| login.to_lowercase());
-        login.chain(self.aliases.iter().cloned()).chain(self.former_addresses.iter().cloned())
-    }
-
     /// The person's name for a sentence: the login, else the id.
     pub(crate) fn called(&self) -> &str {
         self.login.as_deref().unwrap_or(&self.user_id)

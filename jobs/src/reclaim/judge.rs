@@ -54,7 +54,6 @@ struct Leave {
     reason = "one is looked at at a time; nobody keeps them by the thousand"
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart as soon as it is made")]
 pub(crate) enum Verdict {
     /// The policy is not about this person tonight: in use, no seat, already as far as it goes, or not among those it names.
     NotAsked,

@@ -10,8 +10,6 @@
 //!
 //! The middle is pure and takes values and `now`; the journal, the plans' files and Box are its edges.
 
-#![allow(dead_code, unused_imports, reason = "the commands that use it follow")]
-
 pub(crate) mod apply;
 pub(crate) mod at_night;
 pub(crate) mod beside;
@@ -48,9 +46,6 @@ mod worlds;
 
 pub(crate) use at_night::PolicyAtNight;
 pub(crate) use ground::Ground;
-pub(crate) use journal::{Journal, ReclaimLock};
-pub(crate) use judge::{Judge, Verdict};
-pub(crate) use past::Past;
-pub(crate) use policy::Policy;
+pub(crate) use journal::Journal;
 pub(crate) use position::StreamMark;
 pub(crate) use session::SharedPace;

@@ -48,8 +48,8 @@ pub(crate) struct PastPlan {
     pub(crate) receiver_user_ids: Vec<String>,
     /// Approvals, oldest first.
     pub(crate) approvals: Vec<Approval>,
-    /// Starts of `apply`, oldest first.
-    pub(crate) applies: Vec<Start>,
+    /// How often `apply` began.
+    pub(crate) applies: usize,
     /// Set when nothing more is done by it.
     pub(crate) closed: Option<Closed>,
 }
@@ -65,17 +65,6 @@ pub(crate) struct Approval {
     pub(crate) by: Operator,
     /// Whose signature was verified.
     pub(crate) signed_by: Option<String>,
-}
-
-/// `apply` began.
-#[derive(Debug, Clone)]
-pub(crate) struct Start {
-    /// When.
-    pub(crate) at: DateTime<Utc>,
-    /// Who.
-    pub(crate) by: Operator,
-    /// The Box account that acts.
-    pub(crate) actor_user_id: String,
 }
 
 /// A plan's end.
@@ -286,7 +275,7 @@ impl Past {
                         user_ids: user_ids.clone(),
                         receiver_user_ids: receiver_user_ids.clone(),
                         approvals: Vec::new(),
-                        applies: Vec::new(),
+                        applies: 0,
                         closed: None,
                     },
                 );
@@ -297,10 +286,10 @@ impl Past {
                     plan.approvals.push(Approval { at, digest, by, signed_by });
                 }
             }
-            Record::ApplyStarted { plan_id, by, actor_user_id, night: _ } => {
+            Record::ApplyStarted { plan_id, actor_user_id, .. } => {
                 self.actor_user_ids.insert(actor_user_id.clone());
                 if let Some(plan) = self.plans.get_mut(plan_id) {
-                    plan.applies.push(Start { at, by: by.clone(), actor_user_id: actor_user_id.clone() });
+                    plan.applies += 1;
                 }
             }
             Record::FeedRead { stream_position, from_at: _, to_at } => {
@@ -378,9 +367,8 @@ impl Past {
 
     /// Open plans that nobody has approved or begun: a new plan of their stage takes their place.
     pub(crate) fn replaceable_plans(&self) -> impl Iterator<Item = &str> {
-        let is_untouched = |plan: &PastPlan| {
-            plan.policy_digest.is_some() && plan.approvals.is_empty() && plan.applies.is_empty()
-        };
+        let is_untouched =
+            |plan: &PastPlan| plan.policy_digest.is_some() && plan.approvals.is_empty() && plan.applies == 0;
         self.open_plans().filter(move |(_, plan)| is_untouched(plan)).map(|(plan_id, _)| plan_id)
     }
 
@@ -409,18 +397,6 @@ impl Past {
             .filter(|(_, person)| person.attempts.iter().any(counts))
             .map(|(user_id, _)| user_id.as_str())
             .collect()
-    }
-
-    /// Who received content so lately that the seat is protected, or is to receive some by an open plan (R4).
-    pub(crate) fn protected_receivers(&self, now: DateTime<Utc>) -> BTreeSet<&str> {
-        let received = self
-            .people
-            .values()
-            .filter_map(PastPerson::transfer)
-            .filter(|past| past.asked_at > now - RECEIVER_PROTECTED)
-            .filter_map(|past| past.attempt.receiver_user_id.as_deref());
-        let will = self.open_plans().flat_map(|(_, plan)| &plan.receiver_user_ids).map(String::as_str);
-        received.chain(will).collect()
     }
 
     /// How many attempts there are by this name's beginning: the count in the next action id.
@@ -542,23 +518,6 @@ pub(crate) mod tests {
         assert_eq!(touched(0), ["1", "3"]);
         assert_eq!(touched(22), ["1"]);
         assert!(touched(24).is_empty());
-    }
-
-    /// R4: whoever received content keeps the seat for a year, and whoever is to receive some cannot be a source.
-    #[test]
-    fn r4_receivers_are_protected_for_365_days_and_while_a_plan_names_them() {
-        let past = past(&[
-            (0, created("p", Stage::Transfer, &["1"], &["88"])),
-            (1, intent("p", "1", Action::Transfer, 1)),
-            (1, outcome("p", "1", 1, Outcome::Unknown)),
-            (2, Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None }),
-            (3, created("q", Stage::Transfer, &["2"], &["99"])),
-        ]);
-        let at = |d| past.protected_receivers(day(d)).into_iter().collect::<Vec<_>>();
-        assert_eq!(at(10), ["77", "99"], "88 was only planned, by a plan that is closed");
-        assert_eq!(at(365), ["77", "99"]);
-        assert_eq!(at(367), ["99"]);
-        assert_eq!((past.open_plan_of("2"), past.open_plan_of("1")), (Some("q"), None));
     }
 
     #[test]

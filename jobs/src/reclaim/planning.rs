@@ -94,7 +94,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
         for plan_id in &set_aside {
             let Some(old) = past.plans.get(*plan_id) else { continue };
             // What an expired plan has begun is brought to its end by whoever applies.
-            let is_untouched = old.applies.is_empty() && old.policy_digest.is_some();
+            let is_untouched = old.applies == 0 && old.policy_digest.is_some();
             if old.stage == stage && is_untouched {
                 let because = if is_expired(plan_id) { "expired" } else { "withdrawn" };
 

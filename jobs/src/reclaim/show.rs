@@ -75,7 +75,7 @@ pub(crate) fn state(known: &PastPlan, expires_at: DateTime<Utc>, now: DateTime<U
             format!("approved {} by {by}", moment(approval.at))
         }
     };
-    let begun = if known.applies.is_empty() { "" } else { ", begun" };
+    let begun = if known.applies == 0 { "" } else { ", begun" };
     if now >= expires_at { format!("expired, {approved}{begun}") } else { format!("open, {approved}{begun}") }
 }
 

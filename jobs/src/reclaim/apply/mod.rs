@@ -41,7 +41,7 @@ use super::policy::{Caps, Policy};
 use super::position::StreamMark;
 use crate::error::CommandError;
 
-pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
+pub(crate) use begin::{admit, is_due, ours};
 pub(crate) use confirm::Canaries;
 pub(crate) use content::Content;
 pub(crate) use fate::{Applied, Fate};

@@ -9,6 +9,7 @@
 //! comes out of the engine where a process would have died. What a night says is thus trusted here; that the warehouse says
 //! the same is for the tests of the warehouse.
 
+#[expect(dead_code, reason = "these worlds have no files to write; the stories against the binary have")]
 #[path = "../../../../tests/e2e/reclaim/intent.rs"]
 mod intent;
 #[path = "../../../../tests/e2e/reclaim/judge.rs"]
