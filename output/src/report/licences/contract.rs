@@ -126,7 +126,7 @@ impl Contract<'_> {
             Some(Value::Money(Money::from_ten_thousandths(cost), currency))
         };
         vec![
-            headline(
+            figure(
                 "peak_assigned",
                 "Most assigned in the term",
                 Value::Count(peak),
