@@ -25,6 +25,7 @@ pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("no_receiver", "R4", "nobody fit to receive the content"),
     ("young", "R5", "new, or nobody knows since when here"),
     ("returned", "R5", "back for too short a time"),
+    ("undone", "R5", "given back by an undo too short a time ago"),
     ("on_leave", "R5", "on leave"),
     ("owns_shared_content", "R6", "owns folders that others work in"),
     ("in_open_plan", "R8", "in another plan that is open"),
