@@ -2,13 +2,15 @@
 //!
 //! It is also what tells about a transfer of which nobody knows what it did: Box has no way to ask after one.
 
+use std::collections::HashSet;
+
 use boxseat_pipeline::client::{Found, Item};
 use boxseat_schemas::reclaim::{Outcome, Record};
 use chrono::TimeDelta;
 
 use super::super::emptiness::{APART, Emptiness, emptiness};
 use super::super::journal::Journal;
-use super::super::past::{PastAttempt, Reading};
+use super::super::past::{Past, PastAttempt, Reading};
 use super::content::{Content, items};
 use super::{Came, Hands, Run};
 use crate::error::CommandError;
@@ -67,11 +69,14 @@ pub(super) async fn look_at(
     let content = Content::of(hands.actor, &attempt.user_id, user.space_used).await?;
     let now = || (hands.clock)();
     let receiver = attempt.receiver_user_id.as_deref().unwrap_or_default();
+    let is_settled_now = transfer.is_unfinished() && now() - transfer.asked_at >= NEVER_BEGUN_AFTER;
     let mut destination = transfer.destination_folder_id.clone();
-    if destination.is_none() && content.is_empty() {
+    let mut trace = Trace::Seen;
+    if destination.is_none() && (content.is_empty() || is_settled_now) {
         // The answer that would have named it was lost: one folder came into being then that bears the source's name.
-        let root = items(hands.actor, receiver, "0").await?.unwrap_or_default();
-        destination = candidate(&root, transfer, user.name.as_deref());
+        let root = items(hands.actor, receiver, "0").await?;
+        trace = root.as_ref().map_or(Trace::Unknown, |root| trace_of(root, transfer, journal.past()));
+        destination = candidate(&root.unwrap_or_default(), transfer, user.name.as_deref());
     }
     if let Some(folder) = &destination {
         let found = items(hands.actor, receiver, folder).await?;
@@ -99,8 +104,8 @@ pub(super) async fn look_at(
     let came = if content.is_empty() {
         Came { destination_folder_id: destination, ..Came::new(Outcome::Done) }
             .because("nothing is left at the source")
-    } else if now() - transfer.asked_at >= NEVER_BEGUN_AFTER {
-        let (outcome, why) = after_two_days(before, &content);
+    } else if is_settled_now {
+        let (outcome, why) = after_two_days(before, &content, trace);
         Came { destination_folder_id: destination, ..Came::new(outcome) }.because(why)
     } else if transfer.outcome.is_none() {
         Came::unknown(None, "the run ended while Box was at it, or before".to_owned())
@@ -112,7 +117,7 @@ pub(super) async fn look_at(
 
 /// What a transfer came to that did not empty the account: two days later nothing is on its way any more. In doubt it is taken
 /// for done, for it is never made again then, and an account that is not proved empty is never deleted.
-fn after_two_days(before: Option<Reading>, content: &Content) -> (Outcome, String) {
+fn after_two_days(before: Option<Reading>, content: &Content, trace: Trace) -> (Outcome, String) {
     let less = |was: Option<i64>, is: Option<i64>| was.zip(is).map(|(was, is)| is < was);
     let count = |items: Option<u64>| items.and_then(|items| i64::try_from(items).ok());
     let items = less(before.and_then(|before| count(before.owned_items)), count(content.owned_items));
@@ -129,15 +134,51 @@ fn after_two_days(before: Option<Reading>, content: &Content) -> (Outcome, Strin
                 ),
             )
         }
-        (Some(false), Some(false)) => {
-            (Outcome::NotDone, "two days later everything is still at the source".to_owned())
-        }
+        // As much as before proves nothing by itself: it may all be new.
+        (Some(false), Some(false)) if trace == Trace::None => (
+            Outcome::NotDone,
+            "two days later everything is still at the source, and nothing of it at the receiver".to_owned(),
+        ),
+        (Some(false), Some(false)) if trace == Trace::Seen => (
+            Outcome::Done,
+            "a folder for it came into being at the receiver; what is at the source may be new".to_owned(),
+        ),
         _ => (
             Outcome::Done,
-            "nobody can tell: the root folder could not be read before and after; it is not made again"
+            "nobody can tell: a root folder could not be read before and after; it is not made again"
                 .to_owned(),
         ),
     }
+}
+
+/// What the receiver's root folder tells of a transfer whose answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trace {
+    /// A folder that may be its destination.
+    Seen,
+    /// No such folder.
+    None,
+    /// The folder could not be read.
+    Unknown,
+}
+
+/// Any folder of the sort that transfers make counts, whatever the source is called by now; of those that came into being since,
+/// other transfers' own are left out.
+fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
+    let since = transfer.asked_at - TimeDelta::minutes(5);
+    let of_others: HashSet<&str> = past
+        .people
+        .values()
+        .flat_map(|person| &person.attempts)
+        .filter_map(|attempt| attempt.destination_folder_id.as_deref())
+        .collect();
+    let is_trace = |item: &Item| {
+        item.is_folder
+            && item.created_at.is_none_or(|at| at >= since)
+            && (item.name.contains("Files and Folders") || item.name.contains(&transfer.attempt.login))
+            && !of_others.contains(item.id.as_str())
+    };
+    if root.iter().any(is_trace) { Trace::Seen } else { Trace::None }
 }
 
 /// R15: the folder the content went into, when its id was lost with the answer: the only one that came into being since, and
@@ -198,13 +239,16 @@ mod tests {
             };
             let content =
                 Content { owned_items: after.0, shared_items: Some(0), space_used_bytes: Some(after.1) };
-            after_two_days(Some(reading), &content).0
+            [Trace::None, Trace::Seen, Trace::Unknown]
+                .map(|trace| after_two_days(Some(reading), &content, trace).0)
         };
-        assert_eq!(outcome((Some(3), 30), (Some(3), 30)), Outcome::NotDone);
-        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), Outcome::NotDone, "more came in, nothing left");
-        assert_eq!(outcome((Some(3), 30), (Some(1), 10)), Outcome::Done);
-        assert_eq!(outcome((Some(3), 30), (Some(3), 10)), Outcome::Done);
-        assert_eq!(outcome((Some(3), 30), (None, 0)), Outcome::Done, "blind by now, and the bytes are gone");
-        assert_eq!(outcome((Some(3), 30), (None, 30)), Outcome::Done, "nobody can tell");
+        use Outcome::{Done, NotDone};
+        assert_eq!(outcome((Some(3), 30), (Some(3), 30)), [NotDone, Done, Done]);
+        // Why: seven items moved, 140 new ones came in before anybody looked again, and it was taken for not done.
+        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), [NotDone, Done, Done], "more came in");
+        assert_eq!(outcome((Some(3), 30), (Some(1), 10)), [Done; 3]);
+        assert_eq!(outcome((Some(3), 30), (Some(3), 10)), [Done; 3]);
+        assert_eq!(outcome((Some(3), 30), (None, 0)), [Done; 3], "blind by now, and the bytes are gone");
+        assert_eq!(outcome((Some(3), 30), (None, 30)), [Done; 3], "nobody can tell");
     }
 }
