@@ -17,8 +17,9 @@
     function key(cell, isNumber) {
       if (!cell || cell.querySelector("i")) return null;
       if (!isNumber) return cell.textContent;
-      const number = parseFloat(cell.dataset.v ?? cell.textContent.replaceAll(",", ""));
-      return Number.isNaN(number) ? null : number;
+      const number = parseFloat(cell.textContent.replaceAll(",", ""));
+      const power = "B kB MB GB TB PB".split(" ").indexOf(cell.textContent.split(" ")[1]);
+      return Number.isNaN(number) ? null : number * 1000 ** Math.max(power, 0);
     }
 
     function sort(heading, direction) {

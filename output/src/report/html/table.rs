@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::escaped::Escaped;
 use super::value;
-use crate::report::{Table, Value, ValueKind};
+use crate::report::{Column, Table, Value, ValueKind};
 
 /// A table in a box of its own that scrolls, with a field to search it where it is long. Without script it is all there,
 /// only not sorted or searched.
@@ -12,6 +12,7 @@ pub(super) fn draw(id: &str, title: &str, table: &Table) -> Markup {
     let is_sortable = table.rows.len() >= SORTED_FROM;
     let is_searchable = table.names_people || table.rows.len() >= SEARCHED_FROM;
     let search = format!("{id}-search");
+    let shown = shown(table);
     html! {
         div.list data-list[is_sortable] {
             @if is_searchable && is_sortable {
@@ -25,51 +26,58 @@ pub(super) fn draw(id: &str, title: &str, table: &Table) -> Markup {
                 span.count.only-heard role="status" {}
             }
             div.scroll tabindex="0" role="region" aria-label=(Escaped::of(title)) {
-                table class=(classes(table)) {
+                table class=(classes(&shown)) {
                     caption { (Escaped::of(title)) }
                     thead {
                         tr {
-                            @for column in &table.columns {
+                            @for (_, column) in &shown {
                                 th scope="col" data-kind=(sorts_as(column.kind)) { (Escaped::of(&column.label)) }
                             }
                         }
                     }
-                    tbody { (PreEscaped(body(table))) }
+                    tbody { (PreEscaped(body(table, &shown))) }
                 }
             }
         }
     }
 }
 
-fn body(table: &Table) -> String {
+/// The columns that a page shows, with their places. Keys are for programs, which have CSV and JSON; of people, the sentence that
+/// says in words what the columns before it say would be a third of the page.
+fn shown(table: &Table) -> Vec<(usize, &Column)> {
+    let is_shown = |column: &Column| match column.id {
+        "user_id" | "group_id" | "row_key" => false,
+        "meaning" => !table.names_people,
+        _ => true,
+    };
+    table.columns.iter().enumerate().filter(|(_, column)| is_shown(column)).collect()
+}
+
+/// Every byte counts ten thousand times here: what a row is called is its heading (a `th` before `td`s is), the style sheet
+/// writes what is not known, and of people a day is enough.
+fn body(table: &Table, shown: &[(usize, &Column)]) -> String {
     let mut body = String::with_capacity(table.rows.len() * 200);
     for row in &table.rows {
         body.push_str("<tr>");
-        for (index, value) in row.iter().enumerate() {
-            // What a row is called is its heading for who hears it read.
-            body.push_str(if index == 0 { "<th scope=row" } else { "<td" });
-            if let Value::Bytes(bytes) = value {
-                body.push_str(" data-v=");
-                body.push_str(Escaped::number(*bytes).as_str());
-            }
-            body.push('>');
-            match value {
+        for (place, (index, _)) in shown.iter().enumerate() {
+            body.push_str(if place == 0 { "<th>" } else { "<td>" });
+            match &row[*index] {
                 // The element says that this is no value; the script sorts it last.
-                Value::Unknown => body.push_str("<i>not known</i>"),
+                Value::Unknown => body.push_str("<i></i>"),
+                Value::Time(time) if table.names_people => body.push_str(&value::day(time.date_naive())),
                 value => body.push_str(Escaped::of(&value::cell(value)).as_str()),
             }
         }
-        body.push('\n');
     }
     body
 }
 
 /// The style sheet aligns columns by these: a class per cell would be a tenth of the page.
-fn classes(table: &Table) -> String {
-    let numbers = table.columns.iter().enumerate().filter(|(_, column)| value::is_number(column.kind));
-    let mut classes: Vec<String> = numbers.map(|(index, _)| format!("n{}", index + 1)).collect();
+fn classes(shown: &[(usize, &Column)]) -> String {
+    let numbers = shown.iter().enumerate().filter(|(_, (_, column))| value::is_number(column.kind));
+    let mut classes: Vec<String> = numbers.map(|(place, _)| format!("n{}", place + 1)).collect();
     let is_short = |kind| value::is_number(kind) || matches!(kind, ValueKind::Date | ValueKind::Time);
-    if table.columns.iter().filter(|column| !is_short(column.kind)).count() > 2 && table.columns.len() > 5 {
+    if shown.iter().filter(|(_, column)| !is_short(column.kind)).count() > 2 && shown.len() > 5 {
         classes.push("dense".to_owned());
     }
     classes.join(" ")

@@ -6,6 +6,8 @@ use super::*;
 #[test]
 fn r9_nightly_plans_and_does_only_what_was_approved() {
     let (mut stage, idle) = staged(Intent::default());
+    // Nobody's groups or profile change on the day between: who was planned stays as planned.
+    stage.simulator().act(&Act::SetChangeScale { scale: 0.0 });
     let first = stage.expect(&[0], &["reclaim", "nightly"]);
     assert!(first.stdout.contains("planned"), "{}", first.stdout);
     let plan = stage.plans().remove(0);
@@ -18,7 +20,9 @@ fn r9_nightly_plans_and_does_only_what_was_approved() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let done = stage.expect(&[0, 4], &["reclaim", "nightly"]);
     assert!(done.stdout.contains("applied"), "{}", done.stdout);
-    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    for user_id in &idle {
+        assert_eq!(status(&stage, user_id), "inactive", "{user_id} of {idle:?}: {}{}", done.stdout, stage.why(&plan));
+    }
     stage.judge();
 }
 
