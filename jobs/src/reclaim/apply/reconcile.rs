@@ -1,7 +1,7 @@
 //! What became of calls whose outcome nobody wrote down, or nobody knew: reads tell, and nothing is ever repeated blindly.
 
 use boxseat_pipeline::client::Found;
-use boxseat_schemas::reclaim::{Action, Outcome};
+use boxseat_schemas::reclaim::{Action, Outcome, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::journal::Journal;
@@ -77,9 +77,12 @@ async fn came(
                 _ => (restores_to, Some("inactive")),
             };
             match reread(hands.actor, &attempt.user_id, code_names).await? {
-                Found::Is(found) if found.standing.status.as_deref() == done => Some(
-                    Came { after: Some(found.standing), ..Came::new(Outcome::Done) }.because("read back"),
-                ),
+                Found::Is(found) if found.standing.status.as_deref() == done => {
+                    // The status is ours. What else is different by now is somebody else's doing, and has to show as a change
+                    // to whoever goes on from here or takes it back (R3, R18).
+                    let after = Standing { status: found.standing.status, ..attempt.before.clone() };
+                    Some(Came { after: Some(after), ..Came::new(Outcome::Done) }.because("read back"))
+                }
                 Found::Is(found) if age >= ON_ITS_WAY && found.standing.status.as_deref() == undone => {
                     // Box may have done it, and somebody taken it back while we were away: then it is not done again (R20). A
                     // restoration needs no such care: whoever undoes asks the admin log about other hands.

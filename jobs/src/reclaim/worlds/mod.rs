@@ -19,12 +19,14 @@ mod night;
 mod story;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use story::{Told, live};
 
 /// As many as fit into a minute of `make test`; the soak lives 100,000.
 const WORLDS: u64 = 1_000;
+/// Worlds that once showed a rule broken: content that came in before a lost transfer was looked at (R14), and somebody else's
+/// login change between a crash and the next start (R18).
+const ONCE_BROKEN: [u64; 3] = [10_044, 10_807, 410_228];
 /// Worlds that live side by side on one thread: while one waits to repeat a call, the others go on.
 const AT_ONCE: usize = 4;
 
@@ -32,19 +34,19 @@ const AT_ONCE: usize = 4;
 #[test]
 fn no_world_shows_a_rule_broken() {
     let number = |name| crate::config::variable(name).and_then(|text| text.parse().ok());
-    let first = number("BOXSEAT_RECLAIM_SEED").unwrap_or(1);
+    let asked = number("BOXSEAT_RECLAIM_SEED");
+    let first = asked.unwrap_or(1);
     let worlds = number("BOXSEAT_RECLAIM_WORLDS").unwrap_or(WORLDS);
-    let next = AtomicU64::new(first);
+    let known = if asked.is_none() { ONCE_BROKEN.as_slice() } else { &[] };
+    let seeds = Mutex::new(known.iter().copied().chain(first..first + worlds));
     let (all, broken) = (Mutex::new(Told::default()), Mutex::new(Vec::<String>::new()));
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let one_after_the_other = async || {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + worlds || broken.lock().unwrap().len() >= 3 {
-                        return;
-                    }
+                    let seed = seeds.lock().unwrap().next();
+                    let Some(seed) = seed.filter(|_| broken.lock().unwrap().len() < 3) else { return };
                     match live(seed).await {
                         Ok(told) => all.lock().unwrap().add(&told),
                         Err(sentences) => broken.lock().unwrap().push(format!("world {seed} (again: BOXSEAT_RECLAIM_SEED={seed} BOXSEAT_RECLAIM_WORLDS=1):\n{sentences}")),
