@@ -65,6 +65,13 @@ impl Stand {
         let answer = http.get(format!("{}/counts", self.at.control_url)).send().await?;
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
     }
+
+    /// Tells the stand-in what the control interface takes; an empty body is none.
+    pub(crate) async fn post(&self, http: &reqwest::Client, path: &str, body: &'static str) -> Result<()> {
+        let request = http.post(format!("{}/{path}", self.at.control_url));
+        request.header("content-type", "application/json").body(body).send().await?.error_for_status()?;
+        Ok(())
+    }
 }
 
 impl Drop for Stand {

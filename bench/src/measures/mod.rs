@@ -7,6 +7,7 @@ mod memory;
 mod publish;
 mod reports;
 mod rival;
+mod suspensions;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,13 +34,23 @@ pub(crate) enum Measure {
     Publish,
     /// How long each report takes
     Reports,
+    /// Five thousand suspensions at the pace that Box allows (half an hour)
+    Suspensions,
     /// The first night of 2,000 users, beside dlt
     Dlt,
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Limiter, Self::Client, Self::Memory, Self::Lake, Self::Publish, Self::Reports, Self::Dlt];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Limiter,
+        Self::Client,
+        Self::Memory,
+        Self::Lake,
+        Self::Publish,
+        Self::Reports,
+        Self::Suspensions,
+        Self::Dlt,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -49,6 +60,7 @@ impl Measure {
             Self::Lake => "lake",
             Self::Publish => "publish",
             Self::Reports => "reports",
+            Self::Suspensions => "suspensions",
             Self::Dlt => "dlt",
         }
     }
@@ -98,6 +110,7 @@ impl Bench {
             Measure::Lake => lake::measure(self),
             Measure::Publish => publish::measure(self),
             Measure::Reports => reports::measure(self),
+            Measure::Suspensions => suspensions::measure(self),
             Measure::Dlt => rival::measure(self),
         }
     }

@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
 use super::ground::{Ground, Person};
-use super::past::{Past, PastAttempt, PastPerson, PastPlan, RECEIVER_PROTECTED};
+use super::past::{Past, PastAttempt, PastPerson, PastPlan, RECEIVER_PROTECTED, unfinished};
 use super::policy::{Evidence, Policy, SharedContent};
 use super::protect::{Addresses, Protected, groups_named, has_code};
 use super::receivers::Receivers;
@@ -402,12 +402,7 @@ impl<'a> Judge<'a> {
         }
         let Some(past) = self.past.people.get(id) else { return Ok(()) };
         if let Some(open) = past.attempts.iter().find(|attempt| attempt.is_unfinished()) {
-            let detail = format!(
-                "nobody knows yet what came of {} asked {}",
-                open.attempt.action.as_str(),
-                day(open.asked_at)
-            );
-            return Err(No::new("R13", "unfinished", detail));
+            return Err(No::new("R13", "unfinished", unfinished(open)));
         }
         if let Some(at) = past.reverted_at().filter(|at| *at > self.now - REVERTED_REST) {
             let detail = format!("somebody undid our action {}: left alone for 90 days", day(at));

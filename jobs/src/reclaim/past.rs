@@ -82,6 +82,11 @@ impl PastPlan {
         self.closed.is_none()
     }
 
+    /// Whether it was taken back, or is being.
+    pub(crate) fn is_undone(&self) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.because == "undone")
+    }
+
     /// The approval in force: the last one of the digest the plan was made with.
     pub(crate) fn approval(&self) -> Option<&Approval> {
         self.approvals.iter().rev().find(|approval| approval.digest == self.digest)
@@ -197,6 +202,16 @@ impl PastPerson {
         (last.attempt.action == Action::Suspend && last.outcome == Some(Outcome::Done)).then_some(last)
     }
 
+    /// A change of the status by a plan of which nobody knows yet whether it happened.
+    pub(crate) fn unfinished_status(&self, plan_id: &str) -> Option<&PastAttempt> {
+        let is_status =
+            |past: &&PastAttempt| matches!(past.attempt.action, Action::Suspend | Action::Restore);
+        self.attempts
+            .iter()
+            .filter(|past| past.attempt.plan_id == plan_id && past.is_unfinished())
+            .find(is_status)
+    }
+
     /// The transfer that was made or may have been: there is never a second one (R14).
     pub(crate) fn transfer(&self) -> Option<&PastAttempt> {
         self.last(Action::Transfer).filter(|past| past.may_have_happened())
@@ -236,6 +251,12 @@ impl PastPerson {
     pub(crate) fn final_skip(&self, plan_id: &str) -> Option<&Skip> {
         self.skips.iter().rev().find(|skip| skip.plan_id == plan_id && skip.is_final)
     }
+}
+
+/// That the outcome of an attempt is not known, as a sentence.
+pub(crate) fn unfinished(open: &PastAttempt) -> String {
+    let action = open.attempt.action.as_str();
+    format!("nobody knows yet what came of {action} asked {}", open.asked_at.format("%F"))
 }
 
 impl Past {

@@ -40,9 +40,13 @@ pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
 /// Whom `undo` of a plan left suspended though nothing stood in the way: to be asked right after it ended.
 pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
     let judge = Judge { case, logins: BTreeMap::new(), broken: Vec::new() };
-    let planned = case.attempts().filter(|attempt| attempt.plan_id == plan_id);
-    let suspended =
-        planned.filter(|attempt| attempt.action == Action::Suspend).map(|attempt| &attempt.user_id);
+    // Whose last suspension was tried by another plan is that plan's.
+    let last: BTreeMap<&String, &String> = case
+        .attempts()
+        .filter(|attempt| attempt.action == Action::Suspend)
+        .map(|attempt| (&attempt.user_id, &attempt.plan_id))
+        .collect();
+    let suspended = last.into_iter().filter(|(_, by)| *by == plan_id).map(|(user_id, _)| user_id);
     let stuck = suspended.filter_map(|user_id| {
         let ours = judge.our_suspension(user_id, u64::MAX)?;
         let now = case.end.users.iter().find(|user| user.user_id == *user_id)?;
@@ -51,9 +55,7 @@ pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
         let is_free = is_as_left && judge.edit_by_other(user_id, ours, None).is_none();
         is_free.then(|| format!("{user_id} is still suspended after the undo of {plan_id}"))
     });
-    let mut stuck: Vec<String> = stuck.collect();
-    stuck.dedup();
-    stuck
+    stuck.collect()
 }
 
 /// By person: when somebody signed in, and when the streams told of it.

@@ -14,6 +14,7 @@ use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Canaries, admit, apply, is_due, reconcile, verify_transfers};
+use crate::reclaim::past::PastPerson;
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
@@ -37,8 +38,8 @@ pub(crate) async fn run(
         journal.append(now, record)?;
     }
     let open: Vec<String> = journal.past().open_plans().map(|(id, _)| id.to_owned()).collect();
-    let has_work =
-        !open.is_empty() || journal.past().people.values().any(|person| person.transfer().is_some());
+    let is_moving = |person: &PastPerson| person.transfer().is_some() && person.deletion().is_none();
+    let has_work = !open.is_empty() || journal.past().people.values().any(is_moving);
     if !has_work && journal.past().unfinished().next().is_none() {
         session.commit_actions(&journal);
         drop(journal);
@@ -112,7 +113,7 @@ pub(crate) async fn run(
                 return Ok(());
             }
         }
-        for (login, why) in verify_transfers(hands, &mut journal).await? {
+        for (login, why) in verify_transfers(hands, &mut journal, &canaries, &ground).await? {
             report.say(&login, "unverifiable", why, REJECTS);
         }
         Ok::<_, CommandError>(())

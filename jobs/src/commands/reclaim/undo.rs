@@ -12,6 +12,7 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{ours, undo};
+use crate::reclaim::past::unfinished;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::Session;
 use crate::stop::Stop;
@@ -28,12 +29,17 @@ pub(crate) async fn run(
     let ground = session.desk.ground()?;
     let admit = |journal: &Journal| -> Result<(), CommandError> {
         let known = ours(&file.plan, &file.digest, journal.past(), &ground, session.desk.store.id())?;
-        match &known.closed {
-            Some(closed) if closed.because == "undone" => {
-                Err(CommandError::refused(format!("plan {} is undone already", file.plan.plan_id)))
-            }
-            _ => Ok(()),
+        let plan_id = &file.plan.plan_id;
+        let is_left = |id: &String| {
+            journal.past().people.get(id).is_some_and(|person| {
+                let ours = person.suspension().filter(|ours| ours.attempt.plan_id == *plan_id);
+                ours.or(person.unfinished_status(plan_id)).is_some()
+            })
+        };
+        if known.is_undone() && !known.user_ids.iter().any(is_left) {
+            return Err(CommandError::refused(format!("plan {plan_id} is undone already")));
         }
+        Ok(())
     };
     if !args.yes {
         let journal = session.desk.journal()?;
@@ -67,12 +73,13 @@ fn rehearse(printer: &Printer, file: &PlanFile, journal: &Journal) -> Result<u8,
                 person.by_plan(&plan.plan_id).any(|past| past.attempt.action == action && past.was_done)
             };
             let ours = person.suspension().filter(|ours| ours.attempt.plan_id == plan.plan_id);
-            let would = match ours {
+            let would = match (ours, person.unfinished_status(&plan.plan_id)) {
                 _ if done(Action::Delete) => "stay deleted".to_owned(),
-                Some(ours) => {
+                (Some(ours), _) => {
                     format!("be {} again", ours.attempt.before.status.as_deref().unwrap_or("unknown"))
                 }
-                None => return None,
+                (None, Some(open)) => format!("be looked at: {}", unfinished(open)),
+                (None, None) => return None,
             };
             let content = if done(Action::Transfer) { "; the content stays where it went" } else { "" };
             Some(vec![json!(planned.user_id), json!(planned.login), json!(format!("{would}{content}"))])

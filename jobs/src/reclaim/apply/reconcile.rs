@@ -34,7 +34,7 @@ pub(crate) async fn reconcile(
     let mut settled = 0;
     for past in open {
         if past.attempt.action == Action::Transfer {
-            verify::look_at(hands, journal, &past).await?;
+            verify::look_at(hands, journal, canaries, &past).await?;
         } else {
             let now = (hands.clock)();
             let restores = restores_to(journal, &past);
@@ -96,12 +96,13 @@ async fn came(
                     })
                 }
                 Found::Is(_) if age < ON_ITS_WAY => unknown(not_yet),
-                Found::Is(found) => Some(Came::new(Outcome::NotDone).because(format!(
-                    "the status is {}",
+                // Neither what it was nor what we asked for: whether ours came before somebody else's, nobody can tell (R20).
+                Found::Is(found) => Some(Came::new(Outcome::RevertedByOther).because(format!(
+                    "the status is {} by now, by somebody else",
                     found.standing.status.as_deref().unwrap_or("none")
                 ))),
                 Found::Gone if canaries.one_answers(hands.actor).await? => {
-                    Some(Came::new(Outcome::NotDone).because("the account is gone"))
+                    Some(Came::new(Outcome::RevertedByOther).because("the account is gone"))
                 }
                 Found::Gone | Found::Closed(_) => unknown("the person cannot be read"),
             }

@@ -8,12 +8,13 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Record, Standing};
 
 use super::super::journal::Journal;
-use super::super::past::PastAttempt;
+use super::super::past::{PastAttempt, PastPlan, unfinished};
 use super::reread::{reread, standing};
 use super::{Applied, Came, Fate, Hands, Run, Task};
 use crate::error::CommandError;
 
-/// Takes back what a plan of this store did, and closes it.
+/// Takes back what a plan of this store did. The plan is closed first: whatever stops this run, nothing more is done by the plan
+/// but taking back, and the same command goes on.
 ///
 /// # Errors
 /// As [`super::apply`].
@@ -23,7 +24,12 @@ pub(crate) async fn undo(
     journal: &mut Journal,
 ) -> Result<Applied, CommandError> {
     let run = Run::begin(task, hands, journal).await?;
-    let mut applied = Applied::default();
+    let plan_id = &task.plan.plan_id;
+    if !run.with_past(|past| past.plans.get(plan_id).is_some_and(PastPlan::is_undone)) {
+        let (plan_id, because) = (plan_id.clone(), "undone".to_owned());
+        run.write(Record::PlanClosed { plan_id, because, by: Some(hands.by.clone()) })?;
+    }
+    let mut applied = Applied { is_closed: true, ..Applied::default() };
     // Whether somebody else has edited the person is part of the question, so the admin log must answer.
     if let Err(e) = run.walk_feed().await {
         applied.stopped = Some(e);
@@ -39,16 +45,6 @@ pub(crate) async fn undo(
             applied.set(planned, Fate::Done);
         }
     }
-    let is_settled = applied.people.len() == task.plan.people.len()
-        && !applied.people.values().any(|fate| matches!(fate, Fate::Unknown(_) | Fate::NotAttempted));
-    if is_settled && !run.is_halted() {
-        run.write(Record::PlanClosed {
-            plan_id: task.plan.plan_id.clone(),
-            because: "undone".to_owned(),
-            by: Some(hands.by.clone()),
-        })?;
-        applied.is_closed = true;
-    }
     run.end(applied)
 }
 
@@ -56,8 +52,8 @@ impl Run<'_> {
     /// One person; `None` when nothing of it is left.
     async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
         let plan_id = &self.task.plan.plan_id;
-        let (ours, stays) = self.with_past(|past| {
-            let Some(person) = past.people.get(&planned.user_id) else { return (None, None) };
+        let (ours, open, stays) = self.with_past(|past| {
+            let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
             let ours = person.suspension().filter(|ours| ours.attempt.plan_id == *plan_id).cloned();
             let done = |action| {
                 person
@@ -70,8 +66,11 @@ impl Run<'_> {
                 (None, Some(transfer)) => Some(moved(transfer)),
                 (None, None) => None,
             };
-            (ours, stays)
+            (ours, person.unfinished_status(plan_id).cloned(), stays)
         });
+        if let Some(open) = open {
+            return Ok(Some(Fate::Unknown(unfinished(&open))));
+        }
         let fate = match ours {
             Some(ours) => self.restore(planned, &ours).await?,
             None => None,

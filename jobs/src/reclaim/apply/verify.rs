@@ -9,8 +9,10 @@ use boxseat_schemas::reclaim::{Outcome, Record};
 use chrono::TimeDelta;
 
 use super::super::emptiness::{APART, Emptiness, emptiness};
+use super::super::ground::Ground;
 use super::super::journal::Journal;
 use super::super::past::{Past, PastAttempt, Reading};
+use super::confirm::Canaries;
 use super::content::{Content, items};
 use super::{Came, Hands, Run};
 use crate::error::CommandError;
@@ -19,13 +21,16 @@ use crate::error::CommandError;
 /// ever told of took a day.
 const NEVER_BEGUN_AFTER: TimeDelta = TimeDelta::hours(48);
 
-/// Reads everybody again whose content was moved and is not yet proved gone; gives those of whom no reading will prove it.
+/// Reads everybody again whom the night lists, whose content was moved and is not yet proved gone; gives those of whom no reading
+/// will prove it.
 ///
 /// # Errors
 /// The journal's, and what ends the run.
 pub(crate) async fn verify_transfers(
     hands: Hands<'_>,
     journal: &mut Journal,
+    canaries: &Canaries,
+    ground: &Ground,
 ) -> Result<Vec<(String, String)>, CommandError> {
     let now = (hands.clock)();
     let mut hopeless = Vec::new();
@@ -41,12 +46,15 @@ pub(crate) async fn verify_transfers(
                 Emptiness::NotYet(at) => at <= now,
                 Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => true,
             };
-            transfer.is_unfinished() || is_due(emptiness(person, transfer, now))
+            let is_listed = ground
+                .person(&transfer.attempt.user_id)
+                .is_some_and(|now| now.listing.as_deref() == Some("listed"));
+            transfer.is_unfinished() || is_listed && is_due(emptiness(person, transfer, now))
         })
         .map(|(_, transfer)| transfer.clone())
         .collect();
     for transfer in waiting {
-        look_at(hands, journal, &transfer).await?;
+        look_at(hands, journal, canaries, &transfer).await?;
         let user_id = &transfer.attempt.user_id;
         let person = &journal.past().people[user_id];
         if let Some(Emptiness::Unverifiable(why)) =
@@ -62,12 +70,22 @@ pub(crate) async fn verify_transfers(
 pub(super) async fn look_at(
     hands: Hands<'_>,
     journal: &mut Journal,
+    canaries: &Canaries,
     transfer: &PastAttempt,
 ) -> Result<(), CommandError> {
     let attempt = &transfer.attempt;
-    let Found::Is(user) = hands.actor.user(&attempt.user_id).await? else { return Ok(()) };
-    let content = Content::of(hands.actor, &attempt.user_id, user.space_used).await?;
     let now = || (hands.clock)();
+    let user = match hands.actor.user(&attempt.user_id).await? {
+        Found::Is(user) => user,
+        Found::Gone if transfer.is_unfinished() && canaries.one_answers(hands.actor).await? => {
+            let came = Came::new(Outcome::Done).because(
+                "the account is gone, and nobody can tell what was moved before; it is taken for done",
+            );
+            return journal.append(now(), came.record(&attempt.action_id)).map(drop);
+        }
+        Found::Gone | Found::Closed(_) => return Ok(()),
+    };
+    let content = Content::of(hands.actor, &attempt.user_id, user.space_used).await?;
     let receiver = attempt.receiver_user_id.as_deref().unwrap_or_default();
     let is_settled_now = transfer.is_unfinished() && now() - transfer.asked_at >= NEVER_BEGUN_AFTER;
     let mut destination = transfer.destination_folder_id.clone();

@@ -190,7 +190,7 @@ impl World {
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &never);
         let code_names = self.policy.code_names();
         _ = reconcile(hands, &mut self.journal, &canaries, &code_names, |_| true).await;
-        _ = verify_transfers(hands, &mut self.journal).await;
+        _ = verify_transfers(hands, &mut self.journal, &canaries, ground).await;
     }
 
     /// Plans what is next, lets the world change, approves, applies with a crash somewhere, and sometimes takes a plan back.
@@ -336,13 +336,7 @@ impl World {
                 self.told.applies += 1;
                 apply(task, hands, &mut self.journal).await
             }
-            Verb::Undo => {
-                if past.plans[&plan.plan_id].closed.as_ref().is_some_and(|closed| closed.because == "undone")
-                {
-                    return Ok(None);
-                }
-                undo(task, hands, &mut self.journal).await
-            }
+            Verb::Undo => undo(task, hands, &mut self.journal).await,
         };
         match done {
             Ok(applied) if applied.stopped.is_some() => {
