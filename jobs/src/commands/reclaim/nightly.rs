@@ -105,7 +105,10 @@ pub(crate) async fn run(
             let task = task(&session, &file, &ground, mark.as_ref());
             let applied = apply(task, hands, &mut journal).await?;
             let done = applied.count("done");
-            let said = format!("{done} of {} people done", file.plan.people.len());
+            let mut said = format!("{done} of {} people done", file.plan.people.len());
+            if applied.people.len() > done {
+                said += &format!("; {}", applied.others());
+            }
             report.say(id, if applied.is_closed { "applied" } else { "open" }, said, applied.exit_code());
             if let Some(e) = &applied.stopped {
                 report.refuse(id, e);

@@ -492,3 +492,42 @@ fn clients(simulator: &Running, clock: &Clock) -> (BoxReader, BoxActor) {
     let actor = BoxActor::beside(&reader, acting).expect("plain http");
     (reader, actor)
 }
+
+/// R11: a sign-in while a plan is applied is heard of by the walk of the admin log every five minutes, and not before.
+#[tokio::test]
+async fn r11_the_log_is_walked_again_every_five_minutes() {
+    for (secs, is_heard) in [(1, false), (301, true)] {
+        let mut seeds = 1..;
+        let (mut world, index) = loop {
+            let mut world = World::new(seeds.next().expect("one of many")).await;
+            world.night().await;
+            let made = world.plan();
+            let long = made.into_iter().find(|index| {
+                let plan = &world.plans[*index].0;
+                plan.stage == Stage::Suspend && plan.people.len() > 2
+            });
+            if let Some(index) = long {
+                break (world, index);
+            }
+        };
+        world.approve(index);
+        let (plan, _) = &world.plans[index];
+        let user_id = plan.people.last().expect("more than two").user_id.clone();
+        let (simulator, is_first) = (Arc::clone(&world.simulator), AtomicI64::new(1));
+        let signs_in = |_: &str| {
+            if is_first.fetch_sub(1, Ordering::Relaxed) == 1 {
+                simulator.act(&Act::Login { user_id: user_id.clone() });
+                simulator.advance_secs(secs);
+            }
+            Ok(())
+        };
+        let (ground, mark) = world.ground.as_ref().expect("a night was read");
+        let by = operator(BY);
+        let (policy, beside) = (Some(&world.policy), &world.beside);
+        let task = Task { plan, policy, ground, beside, mark: Some(mark) };
+        let hands = hands(&world.reader, &world.actor, &world.clock, &by, &signs_in);
+        let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
+        let word = applied.people[&user_id].word();
+        assert_eq!(word == "done", !is_heard, "{secs} seconds later: {word}");
+    }
+}

@@ -167,3 +167,52 @@ fn r20_a_re_hire_with_the_same_login_is_somebody_new() {
     assert_eq!(status(&stage, &new), "active");
     stage.judge();
 }
+
+/// R6: with "transfer_first", whoever shares content keeps the account open until the content has a new owner and is seen gone.
+#[test]
+fn r6_transfer_first_moves_shared_content_before_it_suspends() {
+    let (mut stage, idle) =
+        staged(Intent { shared_content: "transfer_first", delete_after_days: 20, ..Intent::default() });
+    let owner = idle[0].clone();
+    stage.give(&owner, 3, 1);
+    stage.night();
+    // What is shared is only known once it is looked at: the plan to suspend leaves the owner out, and says why.
+    let plan = plan_of(&stage, "suspend");
+    let done = apply(&stage, &plan, &[0, 4]);
+    assert_eq!(status(&stage, &owner), "active", "{}", done.stdout);
+    stage.later(1);
+    let plan = plan_of(&stage, "transfer");
+    let done = apply(&stage, &plan, &[0]);
+    assert_eq!(outcome(&done, &owner), "done");
+    assert_eq!(
+        (status(&stage, &owner).as_str(), stage.simulator().content(&owner).unwrap().owned_items),
+        ("active", 0)
+    );
+    for _ in 0..2 {
+        stage.later(1);
+        stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    }
+    let plan = stage.plans().into_iter().rfind(|plan| plan.contains("suspend")).unwrap();
+    apply(&stage, &plan, &[0]);
+    assert_eq!(status(&stage, &owner), "inactive");
+    stage.judge();
+}
+
+/// R15: where an inactive account's folders cannot be listed, nothing proves that it is empty, and it is never deleted.
+#[test]
+fn r15_a_listing_that_is_closed_after_the_suspension_proves_nothing() {
+    let config = Config { as_user_when_inactive: false, ..small(7) };
+    let (mut stage, idle, _) = suspended(config, Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    let done = apply(&stage, &plan, &[4]);
+    assert!(idle.iter().all(|user_id| outcome(&done, user_id) == "content_unreadable"), "{}", done.stdout);
+    stage.later(2);
+    let done = stage.expect(&[4], &["reclaim", "nightly"]);
+    let said = format!("0 of {count} people done; {count} content_unreadable", count = idle.len());
+    assert!(done.stdout.contains(&said), "{}", done.stdout);
+    stage.later(16);
+    let plans = stage.plan();
+    assert!(plans.iter().all(|plan| !plan.contains("delete")), "{plans:?}");
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    stage.judge();
+}
