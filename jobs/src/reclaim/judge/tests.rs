@@ -1,6 +1,6 @@
 //! One table per rule: somebody whom every rule lets through, changed in one place, and the word that keeps the person out.
 
-use boxseat_schemas::reclaim::{Action, Record};
+use boxseat_schemas::reclaim::{Action, Outcome, Record};
 
 use super::*;
 use crate::evidence::Leave as LeaveRow;

@@ -1,0 +1,192 @@
+//! R1, R3, R4, R5, R20: whom nothing is done to, whatever the evidence says.
+
+use boxseat_schemas::reclaim::Outcome;
+use chrono::TimeDelta;
+
+use super::super::ground::Person;
+use super::super::past::{PastPerson, unfinished};
+use super::{Judge, No, day};
+
+/// Whom somebody brought back is left alone for so long (R20).
+const REVERTED_REST: TimeDelta = TimeDelta::days(90);
+/// What Box refused is not asked again for so long: nothing changes in a night, and each try is in its audit log.
+const REFUSED_REST: TimeDelta = TimeDelta::days(30);
+
+impl Judge<'_> {
+    /// R1: people and accounts that nothing is ever done to.
+    pub(super) fn never(&self, person: &Person) -> Result<(), No> {
+        never(person, &self.ground.enterprise_id)
+    }
+
+    /// R3, R4, R5: people whom somebody protects, holds, or has on leave; and people whom a plan is busy with.
+    pub(super) fn kept(&self, person: &Person) -> Result<(), No> {
+        let id = person.user_id.as_str();
+        if let Some(entry) = self.protected.entry_for(id) {
+            return Err(No::new("R4", "protected", format!("[protect] {entry}")));
+        }
+        let protect = &self.policy.protect;
+        if !person.are_aliases_known && !protect.logins.is_empty() {
+            return Err(No::new(
+                "R4",
+                "aliases_unknown",
+                "the person's aliases were never read, and one may be protected",
+            ));
+        }
+        let by_group = !protect.groups.is_empty() || self.who_groups.is_some();
+        if !person.are_groups_known && by_group {
+            return Err(No::new(
+                "R4",
+                "groups_unknown",
+                "the person's groups were never read, and one may be protected",
+            ));
+        }
+        if let Some(reason) = self.held.get(id) {
+            let detail = if reason.is_empty() {
+                "on the list of holds".to_owned()
+            } else {
+                format!("on the list of holds: {reason}")
+            };
+            return Err(No::new("R3", "on_hold", detail));
+        }
+        if self.taken_receivers.contains(id)
+            || self.receivers.everybodys().is_some_and(|receiver| receiver.user_id == id)
+        {
+            return Err(No::new("R4", "receiver", "receives content of others, or did within 365 days"));
+        }
+        let until = person.leave.map(|leave| leave.until).or(self
+            .leaves
+            .get(id)
+            .filter(|leave| leave.holds)
+            .map(|_| None));
+        if let Some(until) = until {
+            let end = until.map_or_else(String::new, |day| format!(" until {day}"));
+            return Err(No::new("R5", "on_leave", format!("on leave{end}")));
+        }
+        if person.seat_state.as_deref() == Some("paused") {
+            return Err(No::new("R5", "on_leave", "on leave"));
+        }
+        self.undisturbed(id)
+    }
+
+    /// R3, R4, R19: what keeps even somebody whom `offboard` names.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn keeps_even_if_named(&self, person: &Person) -> Result<(), No> {
+        let id = person.user_id.as_str();
+        if let Some(entry) = self.protected.entry_for(id) {
+            return Err(No::new("R4", "protected", format!("[protect] {entry}")));
+        }
+        match self.held.get(id) {
+            Some(reason) => Err(No::new("R3", "on_hold", format!("on the list of holds: {reason}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// R8, R13, R20: nothing is under way, and nobody has just undone or refused it.
+    pub(super) fn undisturbed(&self, id: &str) -> Result<(), No> {
+        let planned = self.past.open_plans().find(|(plan_id, plan)| {
+            !self.set_aside.contains(plan_id)
+                && plan.user_ids.iter().any(|user| user == id)
+                && !self.is_done_with(id, plan_id)
+        });
+        if let Some((plan_id, _)) = planned {
+            return Err(No::new("R8", "in_open_plan", format!("in plan {plan_id}, which is open")));
+        }
+        let Some(past) = self.past.people.get(id) else { return Ok(()) };
+        if let Some(open) = past.attempts.iter().find(|attempt| attempt.is_unfinished()) {
+            return Err(No::new("R13", "unfinished", unfinished(open)));
+        }
+        if let Some(at) = past.reverted_at().filter(|at| *at > self.now - REVERTED_REST) {
+            let detail = format!("somebody undid our action {}: left alone for 90 days", day(at));
+            return Err(No::new("R20", "reverted_by_other", detail));
+        }
+        let refused = past.attempts.iter().rev().find(|attempt| attempt.outcome == Some(Outcome::Refused));
+        if let Some(refused) = refused.filter(|refused| refused.asked_at > self.now - REFUSED_REST) {
+            let why = refused.reason.as_deref().unwrap_or("it did not say why");
+            let detail =
+                format!("Box refused {} {}: {why}", refused.attempt.action.as_str(), day(refused.asked_at));
+            return Err(No::new("R16", "refused_by_box", detail));
+        }
+        Ok(())
+    }
+
+    /// Whether a plan will do nothing more about a person.
+    pub(super) fn is_done_with(&self, id: &str, plan_id: &str) -> bool {
+        self.past.people.get(id).is_some_and(|past| past.final_skip(plan_id).is_some())
+    }
+
+    /// R5: nobody is judged who is new, newly here, or newly back.
+    pub(super) fn young(&self, person: &Person) -> Result<(), No> {
+        let night = self.ground.night.now_at;
+        let unknown =
+            |what: &str| No::new("R5", "young", format!("nobody knows when the account was {what}"));
+        let created = person.created_at.ok_or_else(|| unknown("created"))?;
+        let seen = person.first_seen_at.ok_or_else(|| unknown("first seen"))?;
+        let is_later = self.ground.first_night_at.is_none_or(|first| seen > first);
+        let grace = self.ground.new_user_grace_days;
+        if (night - created).num_days() < grace {
+            return Err(No::new(
+                "R5",
+                "young",
+                format!("created {}, less than {grace} days before the night", day(created)),
+            ));
+        }
+        if is_later && (night - seen).num_days() < grace {
+            return Err(No::new(
+                "R5",
+                "young",
+                format!("first seen {}, less than {grace} days before the night", day(seen)),
+            ));
+        }
+        let grace = self.ground.returned_grace_days;
+        let restored = self.past.people.get(&person.user_id).and_then(PastPerson::restored_at);
+        if let Some(at) = restored.filter(|at| (self.now - *at).num_days() < grace) {
+            let detail = format!("given back by undo {}, less than {grace} days ago", day(at));
+            return Err(No::new("R5", "undone", detail));
+        }
+        match person.returned_at.filter(|at| (night - *at).num_days() < grace) {
+            Some(at) => Err(No::new(
+                "R5",
+                "returned",
+                format!("back since {}, less than {grace} days before the night", day(at)),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// R1: whom nothing is ever done to, whoever asks.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn never(person: &Person, enterprise_id: &str) -> Result<(), No> {
+    let no = |word, detail: String| Err(No::new("R1", word, detail));
+    match person.role.as_deref() {
+        Some("user") => {}
+        Some(role @ ("admin" | "coadmin")) => return no("admin", format!("the role is {role}")),
+        role => return no("unknown_role", format!("the role is {}", role.unwrap_or("not known"))),
+    }
+    if person.seat_kind != "managed_user" {
+        return no("no_person", format!("the account is of the kind {}", person.seat_kind));
+    }
+    if person.listing.as_deref() != Some("listed") {
+        let how = person.listing.as_deref().unwrap_or("gone");
+        return no("not_listed", format!("the night's listing did not have the account ({how})"));
+    }
+    match person.box_status.as_deref() {
+        Some("active" | "inactive") => {}
+        Some(status @ ("cannot_delete_edit" | "cannot_delete_edit_upload")) => {
+            return no("restricted", format!("the status is {status}"));
+        }
+        status => return no("unknown_status", format!("the status is {}", status.unwrap_or("not known"))),
+    }
+    if person.enterprise_id.as_deref() != Some(enterprise_id) {
+        let other = person.enterprise_id.as_deref().unwrap_or("none that is known");
+        return no("other_enterprise", format!("the account's enterprise is {other}"));
+    }
+    if person.login.as_deref().is_none_or(str::is_empty) {
+        return no("no_login", "the account has no login".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! R2, R3, R6, R8, R11, R15: what must be proved of a person before a stage.
+
+use boxseat_schemas::reclaim::Standing;
+use boxseat_schemas::reclaim::plan::Stage;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::emptiness::{Emptiness, emptiness};
+use super::super::ground::Person;
+use super::super::past::{PastAttempt, PastPerson};
+use super::super::policy::{Evidence, SharedContent};
+use super::{Judge, No, day};
+
+impl Judge<'_> {
+    /// R2: the days that are proved, and nothing else.
+    pub(super) fn proven(&self, person: &Person) -> Result<(), No> {
+        let wanted = self.policy.suspend_after_idle_days;
+        let proven = person.proven_idle_days.ok_or_else(|| {
+            No::new("R2", "unproven", "nothing is proved of the person's days: sign-ins are not covered")
+        })?;
+        if proven < wanted {
+            return Err(No::new(
+                "R2",
+                "not_long_enough",
+                format!("{proven} idle days are proved, {wanted} are wanted"),
+            ));
+        }
+        let since = |at: DateTime<Utc>| (self.ground.night.now_at - at).num_days();
+        if self.policy.evidence == Evidence::Activity {
+            let watched = self.watched_from.map_or(0, since);
+            if watched < wanted {
+                return Err(No::new(
+                    "R2",
+                    "activity_not_watched",
+                    format!("what people do is watched for {watched} days, {wanted} are wanted"),
+                ));
+            }
+        }
+        match self
+            .leaves
+            .get(&person.user_id)
+            .and_then(|leave| leave.ended_at)
+            .map(since)
+            .filter(|days| *days < wanted)
+        {
+            Some(days) => Err(No::new(
+                "R5",
+                "not_long_enough",
+                format!("back from leave for {days} days, {wanted} are wanted"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// R6, the policy's part: whoever was seen to own shared content is not suspended, unless the policy says so or it has moved.
+    pub(super) fn shared(&self, past: Option<&PastPerson>) -> Result<(), No> {
+        let transfer = past.and_then(|past| past.transfer().map(|transfer| (past, transfer)));
+        match (self.policy.shared_content, transfer) {
+            (SharedContent::SuspendAnyway, _) => Ok(()),
+            (SharedContent::TransferFirst, Some((past, transfer))) => self.moved(past, transfer),
+            (SharedContent::TransferFirst, None) => Ok(()),
+            (SharedContent::LeaveOut, _) if self.shares(past) == Some(true) => {
+                let last = past.and_then(|past| past.readings.last());
+                let items = last.and_then(|reading| reading.shared_items);
+                let what = items.map_or_else(
+                    || "the folders could not be looked into".to_owned(),
+                    |items| format!("{items} shared items in the root folder"),
+                );
+                let at = last.map_or_else(String::new, |reading| format!(", counted {}", day(reading.at)));
+                Err(No::new(
+                    "R6",
+                    "owns_shared_content",
+                    format!("{what}{at}: suspending the owner closes them for everybody"),
+                ))
+            }
+            (SharedContent::LeaveOut, _) => Ok(()),
+        }
+    }
+
+    /// R3: the suspension is ours, and the person is as we left them.
+    pub(super) fn unchanged(&self, person: &Person, ours: &PastAttempt) -> Result<(), No> {
+        if self.past.plans.get(&ours.attempt.plan_id).is_some_and(|plan| plan.policy_digest.is_none()) {
+            return Err(No::new(
+                "R19",
+                "offboarded",
+                format!("goes by plan {}, which named the person", ours.attempt.plan_id),
+            ));
+        }
+        let after = ours.after.as_ref().ok_or_else(|| {
+            No::new("R3", "changed", "what the account looked like after the suspension was never read")
+        })?;
+        if let Some(what) = changed(after, &person.standing(&self.code_names)) {
+            return Err(No::new("R3", "changed", format!("{what} is not what it was after the suspension")));
+        }
+        let is_other = |actor: &Option<String>| {
+            actor.as_ref().is_none_or(|actor| !self.past.actor_user_ids.contains(actor))
+        };
+        if let Some(edit) =
+            person.edits.iter().find(|edit| edit.at > ours.asked_at && is_other(&edit.actor_id))
+        {
+            return Err(No::new(
+                "R3",
+                "edited_by_other",
+                format!("somebody else edited the account {}", day(edit.at)),
+            ));
+        }
+        match person.last_activity_at.filter(|at| *at > ours.asked_at) {
+            Some(at) => Err(No::new("R2", "active_since", format!("used {}, after the suspension", day(at)))),
+            None => Ok(()),
+        }
+    }
+
+    /// R8: the stages lie apart.
+    pub(super) fn waited(&self, stage: Stage, ours: &PastAttempt, wanted: i64) -> Result<(), No> {
+        let days = (self.ground.night.now_at - ours.asked_at).num_days();
+        if days < wanted {
+            let detail = format!("suspended {days} days ago, {} comes after {wanted}", stage.as_str());
+            return Err(No::new("R8", "waiting", detail));
+        }
+        Ok(())
+    }
+
+    /// R11, R15: nothing is left there, and sign-ins were watched long enough behind the suspension.
+    pub(super) fn gone(
+        &self,
+        past: &PastPerson,
+        transfer: Option<&PastAttempt>,
+        ours: &PastAttempt,
+    ) -> Result<(), No> {
+        let transfer = transfer.ok_or_else(|| No::new("R15", "not_verified", "nothing was transferred"))?;
+        self.moved(past, transfer)?;
+        let watched_to = ours.asked_at + TimeDelta::hours(48);
+        if self.ground.login_coverage.is_none_or(|(from, to)| from > ours.asked_at || to < watched_to) {
+            return Err(No::new(
+                "R11",
+                "late_logins_not_watched",
+                format!(
+                    "sign-ins are not covered from the suspension to {}",
+                    watched_to.format("%F %H:%M UTC")
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn moved(&self, past: &PastPerson, transfer: &PastAttempt) -> Result<(), No> {
+        match emptiness(past, transfer, self.now) {
+            Emptiness::Empty(_) => Ok(()),
+            Emptiness::NotYet(at) => Err(No::new(
+                "R15",
+                "not_verified",
+                format!(
+                    "two readings at least 20 hours apart must see nothing; one from {} on can be the second",
+                    at.format("%F %H:%M UTC")
+                ),
+            )),
+            Emptiness::NotEmpty(why) => Err(No::new("R15", "not_empty", why)),
+            Emptiness::Unverifiable(why) => Err(No::new("R15", "unverifiable", why)),
+        }
+    }
+}
+
+/// R12: what is no longer as it was, if anything is. A change of `modified_at` or of aliases alone is none.
+pub(crate) fn changed(before: &Standing, now: &Standing) -> Option<&'static str> {
+    let is_app = |standing: &Standing| standing.is_platform_access_only.unwrap_or(false);
+    let differences = [
+        ("the id", before.user_id != now.user_id),
+        ("the login", before.login != now.login),
+        ("the status", before.status != now.status),
+        ("the role", before.role != now.role),
+        ("the enterprise", before.enterprise_id != now.enterprise_id),
+        ("is_platform_access_only", is_app(before) != is_app(now)),
+        ("external_app_user_id", before.external_app_user_id != now.external_app_user_id),
+        ("a tracking code", before.tracking_codes != now.tracking_codes),
+        ("membership of a group", before.group_ids != now.group_ids),
+    ];
+    differences.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)
+}

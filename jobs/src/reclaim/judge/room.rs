@@ -1,0 +1,124 @@
+//! R4, R8: how many more may be taken, and how much a receiver can take.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::ground::Person;
+use super::super::past::{Past, PastPerson, RECEIVER_PROTECTED};
+use super::super::receivers::room;
+use super::{Goes, Judge, Judged, No};
+
+/// The caps look back so far (R8).
+const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
+
+impl<'a> Judge<'a> {
+    /// R4: whoever receives goes no stage, and two do not receive from each other.
+    pub(super) fn part_receivers(&self, going: &mut Vec<(&Person, Goes)>, judged: &mut Judged) {
+        let receiving: HashMap<String, String> = going
+            .iter()
+            .filter_map(|(person, goes)| Some((goes.receiver_user_id.clone()?, person.called().to_owned())))
+            .collect();
+        going.retain(|(person, goes)| match receiving.get(&person.user_id) {
+            None => true,
+            Some(source) => {
+                let no = No::new("R4", "receiver", format!("receives the content of {source} tonight"));
+                judged.left_out.insert(person.user_id.clone(), (goes.stage, no));
+                false
+            }
+        });
+    }
+
+    /// R4: what several people leave to one must fit together.
+    pub(super) fn quota(
+        &self,
+        person: &Person,
+        goes: &Goes,
+        full: &mut HashMap<String, i64>,
+    ) -> Result<(), No> {
+        let receiver = goes.receiver_user_id.as_deref().and_then(|id| self.ground.person(id));
+        let Some((receiver, bytes)) = receiver.zip(person.space_used_bytes) else { return Ok(()) };
+        let taken = full.entry(receiver.user_id.clone()).or_default();
+        let room = room(receiver).unwrap_or(0);
+        if bytes > room.saturating_sub(*taken) {
+            return Err(No::new(
+                "R4",
+                "no_receiver",
+                format!("the quota of {} has no room after those before", receiver.called()),
+            ));
+        }
+        *taken = taken.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// R8: what the caps leave of this night.
+    pub(super) fn room_left(&self) -> Room<'a> {
+        let caps = self.policy.caps;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a number of people, rounded down"
+        )]
+        let by_share = (self.ground.seats_assigned as f64 * caps.seats_percent / 100.0).floor() as u64;
+        let most = caps.people.min(by_share);
+        let mut counted: HashSet<&str> =
+            self.past.touched_since(self.now - CAPS_WINDOW).into_iter().collect();
+        for (plan_id, plan) in self.past.open_plans().filter(|(plan_id, _)| !self.set_aside.contains(plan_id))
+        {
+            let waiting = plan.user_ids.iter().filter(|id| !self.is_done_with(id, plan_id));
+            counted.extend(waiting.map(String::as_str));
+        }
+        Room {
+            most,
+            taken: counted.len() as u64,
+            counted,
+            caps: format!(
+                "{} people, {} % of {} seats",
+                caps.people, caps.seats_percent, self.ground.seats_assigned
+            ),
+        }
+    }
+}
+
+/// How many more may be taken.
+pub(super) struct Room<'a> {
+    most: u64,
+    taken: u64,
+    counted: HashSet<&'a str>,
+    caps: String,
+}
+
+impl Room<'_> {
+    /// Who was counted before is not counted again.
+    pub(super) fn take(&mut self, user_id: &str) -> Result<(), No> {
+        if self.counted.contains(user_id) {
+            return Ok(());
+        }
+        if self.taken >= self.most {
+            return Err(No::new(
+                "R8",
+                "over_cap",
+                format!("{} in any 30 days is the cap ({})", self.most, self.caps),
+            ));
+        }
+        self.taken += 1;
+        Ok(())
+    }
+}
+
+/// R4: who received within 365 days, or is to receive by an open plan that counts.
+pub(super) fn taken_receivers<'a>(
+    past: &'a Past,
+    set_aside: &HashSet<&str>,
+    now: DateTime<Utc>,
+) -> BTreeSet<&'a str> {
+    let received = past
+        .people
+        .values()
+        .filter_map(PastPerson::transfer)
+        .filter(|transfer| transfer.asked_at > now - RECEIVER_PROTECTED)
+        .filter_map(|transfer| transfer.attempt.receiver_user_id.as_deref());
+    let open = past.open_plans().filter(|(plan_id, _)| !set_aside.contains(plan_id));
+    received.chain(open.flat_map(|(_, plan)| &plan.receiver_user_ids).map(String::as_str)).collect()
+}
