@@ -130,7 +130,7 @@ impl Run<'_> {
                 Some(Skip::finally(
                     "owns_shared_content",
                     format!(
-                        "{shared} items of the root folder are shared, and close for everybody when the owner is suspended{first}"
+                        "shared items in the root folder: {shared}; they close for everybody when the owner is suspended{first}"
                     ),
                 ))
             }

@@ -6,6 +6,8 @@
 use boxseat_pipeline::client::{Found, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Record, Standing};
+use futures::StreamExt;
+use futures::stream;
 
 use super::super::journal::Journal;
 use super::super::past::{PastAttempt, PastPlan, unfinished};
@@ -31,26 +33,34 @@ pub(crate) async fn undo(
     }
     let mut applied = Applied { is_closed: true, ..Applied::default() };
     // Whether somebody else has edited the person is part of the question, so the admin log must answer.
-    if let Err(e) = run.walk_feed().await {
-        applied.stopped = Some(e);
-        return run.end(applied);
+    match run.walk_feed().await {
+        Ok(()) => run.undo_everybody(&mut applied).await?,
+        Err(e) => applied.stopped = Some(e),
     }
     for planned in &task.plan.people {
-        if run.is_halted() || !run.keep_feed_fresh().await? {
-            break;
-        }
-        if let Some(fate) = run.undo_one(planned).await? {
-            applied.set(planned, fate);
-        } else {
-            applied.set(planned, Fate::Done);
-        }
+        applied.people.entry(planned.user_id.clone()).or_insert(Fate::NotAttempted);
     }
     run.end(applied)
 }
 
 impl Run<'_> {
-    /// One person; `None` when nothing of it is left.
+    async fn undo_everybody(&self, applied: &mut Applied) -> Result<(), CommandError> {
+        let mut fates = stream::iter(&self.task.plan.people)
+            .map(|planned| async move { (planned, self.undo_one(planned).await) })
+            .buffer_unordered(self.hands.concurrency.max(1));
+        while let Some((planned, fate)) = fates.next().await {
+            if let Some(fate) = fate? {
+                applied.set(planned, fate);
+            }
+        }
+        Ok(())
+    }
+
+    /// One person; `None` when the run halts before.
     async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
+        if self.is_halted() || !self.keep_feed_fresh().await? {
+            return Ok(None);
+        }
         let plan_id = &self.task.plan.plan_id;
         let (ours, open, stays) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
@@ -75,13 +85,14 @@ impl Run<'_> {
             Some(ours) => self.restore(planned, &ours).await?,
             None => None,
         };
-        Ok(match (fate, stays) {
-            (Some(fate), _) => Some(fate),
-            (None, Some(stays)) => Some(Fate::Skipped("stays", stays)),
-            (None, None) => None,
-        })
+        Ok(Some(match (fate, stays) {
+            (Some(fate), _) => fate,
+            (None, Some(stays)) => Fate::Skipped("stays", stays),
+            (None, None) => Fate::Done,
+        }))
     }
 
+    /// Gives one account back; `None` when it is done.
     async fn restore(
         &self,
         planned: &PlannedPerson,

@@ -63,7 +63,7 @@ impl Judge<'_> {
                 let items = last.and_then(|reading| reading.shared_items);
                 let what = items.map_or_else(
                     || "the folders could not be looked into".to_owned(),
-                    |items| format!("{items} shared items in the root folder"),
+                    |items| format!("shared items in the root folder: {items}"),
                 );
                 let at = last.map_or_else(String::new, |reading| format!(", counted {}", day(reading.at)));
                 Err(No::new(
