@@ -1,5 +1,6 @@
 //! Undo (R18).
 
+use boxseat_simulator::Fault;
 use serde_json::json;
 
 use super::*;
@@ -17,6 +18,23 @@ fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
     stage.judge_undo(&plan);
     let again = stage.expect(&[3], &["reclaim", "undo", &plan, "--yes"]);
     assert!(again.stderr.contains("undone already"), "{}", again.stderr);
+}
+
+/// R7, R18: an undo that cannot ask the admin log gives nobody back and says so; the plan is over all the same, and the same command
+/// goes on.
+#[test]
+fn r18_an_undo_that_stopped_is_gone_on_with() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = stage.go().remove(0);
+    stage.simulator().add_fault(Fault::status("/2.0/events", 50, 403));
+    let stopped = stage.expect(&[3], &["reclaim", "undo", &plan, "--yes"]);
+    assert!(idle.iter().all(|user_id| outcome(&stopped, user_id) == "not_attempted"), "{}", stopped.stdout);
+    let applied = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(applied.stderr.contains("closed: undone"), "{}", applied.stderr);
+    stage.simulator().clear_faults();
+    stage.expect(&[0], &["reclaim", "undo", &plan, "--yes"]);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    stage.judge_undo(&plan);
 }
 
 /// R18: a login that is somebody else's by now, and an account that others have edited, are not ours to give back.
