@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use boxseat_simulator::{Config, Counts};
+
 use super::Bench;
 use crate::Result;
 use crate::child;
 use crate::report::{Findings, Row, mib, percent, whole};
 use crate::stand::{Stand, enterprise};
-use boxseat_simulator::{Config, Counts};
 
 /// boxseat's own default.
 const CALLS_PER_MINUTE: u32 = 950;
