@@ -21,6 +21,7 @@ use crate::reclaim::Ground;
 use crate::reclaim::apply::{Content, Now, admit, apply, fresh, reread, unfit};
 use crate::reclaim::ground::Person;
 use crate::reclaim::offboarding::forbids;
+use crate::reclaim::past::Past;
 use crate::reclaim::plan::name;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
@@ -46,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
             .hint("one plan at a time: let it end, or `boxseat reclaim undo` it"));
     }
     let connection = session.connect(&stop)?;
-    let looked = look(&session, &connection, &ground, person, receiver).await?;
+    let looked = look(&session, &connection, &ground, journal.past(), args, person, receiver).await?;
     let plan = plan(&session, &ground, args, person, receiver, &looked);
     // A program that asks for JSON gets one document: with --yes, what was done.
     if !args.yes || printer.format() != Format::Json {
@@ -114,6 +115,8 @@ async fn look(
     session: &Session,
     connection: &Connection,
     ground: &Ground,
+    past: &Past,
+    args: &OffboardArgs,
     person: &Person,
     receiver: &Person,
 ) -> Result<Looked, CommandError> {
@@ -126,10 +129,13 @@ async fn look(
             return Err(CommandError::refused(format!("the account cannot be read: {refusal}")));
         }
     };
-    forbids(&fresh(Some(person), &now), session.policy.as_ref(), ground, &session.beside, (session.clock)())
+    is_still(&args.login, now.standing.login.as_deref())?;
+    let policy = session.policy.as_ref();
+    forbids(&fresh(Some(person), &now), policy, ground, past, &session.beside, (session.clock)())
         .map_err(|no| CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail)))?;
     match actor.user(&receiver.user_id).await? {
         Found::Is(user) => {
+            is_still(&args.transfer_to, user.login.as_deref())?;
             // Room may be made until the day comes; everything else is a wrong receiver.
             if let Some(why) = unfit(&user, &ground.enterprise_id, Some(0)) {
                 return Err(CommandError::refused(format!("the receiver {} {why}", receiver.called())));
@@ -139,6 +145,16 @@ async fn look(
     }
     let content = Content::of(actor, &person.user_id, now.user.space_used).await?;
     Ok(Looked { now, content })
+}
+
+/// R19: the night said whose login it is; since then it may have become somebody else's.
+fn is_still(login: &str, now: Option<&str>) -> Result<(), CommandError> {
+    if now.is_some_and(|now| now.to_lowercase() == login.to_lowercase()) {
+        return Ok(());
+    }
+    let now = now.unwrap_or("none");
+    Err(CommandError::refused(format!("the account that had the login {login} has the login {now} by now"))
+        .hint("run `boxseat sync`, then say whom you mean"))
 }
 
 fn plan(

@@ -15,6 +15,7 @@ use super::operator::operator;
 use super::past::{Past, PastPlan};
 use super::plans::PlanFile;
 use super::policy::Policy;
+use super::seat_actions;
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
@@ -92,10 +93,12 @@ impl Desk {
     /// The journal, to go on with.
     ///
     /// # Errors
-    /// Exit 75 when somebody else has it; exit 3 when it is damaged.
+    /// Exit 75 when somebody else has it; exit 3 when it is damaged, or ends before what the lake knows (R9).
     pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
         let lock = ReclaimLock::take(self.store.root())?;
-        Journal::open(self.store.root(), self.store.id(), lock)
+        let journal = Journal::open(self.store.root(), self.store.id(), lock)?;
+        seat_actions::reaches(self.store.lake(), &journal)?;
+        Ok(journal)
     }
 
     /// When a plan may no longer be applied; of one whose file is gone, when it was made: nobody can use it any more.

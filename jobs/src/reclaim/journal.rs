@@ -56,6 +56,7 @@ impl Journal {
         let file = OpenOptions::new().append(true).open(&path).map_err(cannot("open", &path))?;
         let len = file.metadata().map_err(cannot("measure", &path))?.len();
         if len > read.len {
+            keep_aside(&path, read.len)?;
             tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the journal's last entry was torn, so nothing was done on it; it is cut off");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
@@ -228,8 +229,33 @@ fn read(path: &Path, store_id: Uuid) -> Result<Contents, CommandError> {
         contents.entries.push(entry);
         offset += FRAME_FIXED_LEN + frame.len();
     }
+    if holds_an_entry(&bytes[offset..]) {
+        return Err(damaged(offset, "an entry has no end, and there are others behind it".to_owned()));
+    }
     contents.len = offset as u64;
     Ok(contents)
+}
+
+/// Keeps what is about to be cut off: nobody acted on it, but nobody should have to take our word for that.
+fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
+    let bytes = std::fs::read(path).map_err(cannot("read", path))?;
+    let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
+    let aside = path.with_file_name(format!("journal.torn-at-{from}"));
+    std::fs::write(&aside, tail).map_err(cannot("write", &aside))
+}
+
+/// Whether what looks like an entry that was never written to its end holds a whole one: then a length is wrong, and what would be
+/// cut off was acted on.
+fn holds_an_entry(tail: &[u8]) -> bool {
+    let is_text = |at: usize| {
+        let text = tail.get(at + FRAME_FIXED_LEN..).unwrap_or_default();
+        text.starts_with(b"{")
+            && serde_json::Deserializer::from_slice(text)
+                .into_iter::<Entry>()
+                .next()
+                .is_some_and(|entry| entry.is_ok())
+    };
+    (0..tail.len()).any(is_text)
 }
 
 /// The entry at the beginning of `bytes`; `None` at the end, or at one that was never written to its end.

@@ -102,6 +102,13 @@ pub(crate) struct Refusal {
     pub(crate) sentence: String,
 }
 
+impl Refusal {
+    /// Whether a list may lack somebody whom it was to keep from harm: holds, or what is protected.
+    pub(crate) fn is_about_lists(&self) -> bool {
+        self.rule == "R3" || self.sentence.starts_with("[protect]")
+    }
+}
+
 /// Everybody, judged, the caps counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Judged {
@@ -160,7 +167,7 @@ impl<'a> Judge<'a> {
         }
         let (receivers, wrong) = Receivers::resolve(policy, ground, beside, addresses);
         wrong.into_iter().for_each(|sentence| refuse("R4", sentence));
-        let leaves = leaves(ground, beside, &mut refuse);
+        let leaves = leaves(ground, beside, now, &mut refuse);
         let who_groups = (!policy.who.groups.is_empty())
             .then(|| policy.who.groups.iter().flat_map(|entry| groups_named(ground, entry)).collect());
         let set_aside: HashSet<&str> = set_aside.into_iter().collect();

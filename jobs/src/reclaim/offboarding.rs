@@ -11,6 +11,9 @@ use super::judge::{Judge, No};
 use super::past::Past;
 use super::policy::Policy;
 
+/// The word for lists that may lack the person: they can be mended, and the same plan goes on.
+pub(crate) const UNSURE: &str = "lists_unsure";
+
 /// Whether a person may be offboarded at all.
 ///
 /// # Errors
@@ -19,6 +22,7 @@ pub(crate) fn forbids(
     person: &Person,
     policy: Option<&Policy>,
     ground: &Ground,
+    past: &Past,
     beside: &Beside,
     now: DateTime<Utc>,
 ) -> Result<(), No> {
@@ -39,8 +43,16 @@ pub(crate) fn forbids(
     if person.login.as_deref().is_none_or(str::is_empty) {
         return no("no_login", "the account has no login".to_owned());
     }
+    if past.receives(&person.user_id, now) {
+        let detail = "receives content of others, or did within 365 days".to_owned();
+        return Err(No { rule: "R4", word: "receiver", detail });
+    }
     let Some(policy) = policy else { return Ok(()) };
-    let past = Past::default();
-    let (judge, _) = Judge::look(policy, ground, &past, beside, now, []);
-    judge.keeps_even_if_named(person)
+    let (judge, refusals) = Judge::look(policy, ground, past, beside, now, []);
+    judge.keeps_even_if_named(person)?;
+    // R3, R4: a list with a slip in it, or an old one, may lack this very person. Who receives is said by name here.
+    match refusals.into_iter().find(|refusal| refusal.is_about_lists()) {
+        Some(refusal) => Err(No { rule: refusal.rule, word: UNSURE, detail: refusal.sentence }),
+        None => Ok(()),
+    }
 }

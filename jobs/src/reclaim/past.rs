@@ -400,6 +400,16 @@ impl Past {
             .map(|(plan_id, _)| plan_id)
     }
 
+    /// R4: whether somebody received content within 365 days, or is to by an open plan.
+    pub(crate) fn receives(&self, user_id: &str, now: DateTime<Utc>) -> bool {
+        let is_receiver = |past: &PastAttempt| {
+            past.attempt.receiver_user_id.as_deref() == Some(user_id)
+                && past.asked_at > now - RECEIVER_PROTECTED
+        };
+        self.people.values().filter_map(PastPerson::transfer).any(is_receiver)
+            || self.open_plans().any(|(_, plan)| plan.receiver_user_ids.iter().any(|id| id == user_id))
+    }
+
     /// Calls of which only a read can say what they did, oldest first within a person.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &PastAttempt> {
         self.people.values().flat_map(|person| &person.attempts).filter(|past| past.is_unfinished())
@@ -472,6 +482,7 @@ pub(crate) mod tests {
             action,
             before: Standing { user_id: user_id.into(), ..Standing::default() },
             receiver_user_id: (action == Action::Transfer).then(|| "77".to_owned()),
+            last_activity_at: Some(day(-20)),
         })
     }
 

@@ -77,7 +77,11 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
         created_at: *now,
         expires_at: *now + policy.plan_max_age,
         planned_by: by.clone(),
-        origin: Origin::Policy { policy_digest: policy.digest.clone() },
+        origin: Origin::Policy {
+            policy_digest: policy.digest.clone(),
+            is_signed: policy.approval.allowed_signers.is_some(),
+            is_two_person: policy.approval.is_two_person,
+        },
         stage: *stage,
         ticket: ticket.clone(),
         evidence_sources: ground.evidence_sources.clone(),
@@ -298,7 +302,7 @@ mod tests {
         );
         assert_eq!(plan.expires_at - plan.created_at, TimeDelta::hours(168));
         assert!(
-            matches!(&plan.origin, Origin::Policy { policy_digest } if policy_digest.starts_with("sha256:"))
+            matches!(&plan.origin, Origin::Policy { policy_digest, .. } if policy_digest.starts_with("sha256:"))
         );
         assert_eq!(plan.evidence_sources, ["LOGIN", "DOWNLOAD"]);
         let person = &plan.people[0];

@@ -88,7 +88,7 @@ impl PlanFile {
             digest: self.digest.clone(),
             stage: plan.stage,
             policy_digest: match &plan.origin {
-                Origin::Policy { policy_digest } => Some(policy_digest.clone()),
+                Origin::Policy { policy_digest, .. } => Some(policy_digest.clone()),
                 Origin::Offboard { .. } => None,
             },
             night: plan.night.clone(),

@@ -26,7 +26,10 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
         .collect();
     let mut records = Vec::new();
     for (user_id, person) in &past.people {
-        let is_back = ground.person(user_id).is_some_and(|now| now.account_status == "active");
+        // A row that was carried over says what was true before.
+        let is_back = ground
+            .person(user_id)
+            .is_some_and(|now| now.account_status == "active" && now.listing.as_deref() == Some("listed"));
         if let Some(ours) = person.suspension().filter(|ours| is_back && ours.asked_at < night) {
             records.push(outcome(ours, Outcome::RevertedByOther, "the night shows the account active"));
         }

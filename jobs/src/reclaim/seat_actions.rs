@@ -49,6 +49,22 @@ pub(crate) fn catch_up(store: &Store, enterprise_id: &str) {
     }
 }
 
+/// R9: whether the journal reaches as far as the lake, which has taken in its entries up to a number.
+///
+/// # Errors
+/// Exit 3 when the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
+pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
+    let taken_in = lake.actions_sequence(&SEAT_ACTIONS)?;
+    if taken_in > journal.sequence() {
+        return Err(CommandError::refused(format!(
+            "the journal ends with entry {}, and the lake has taken in {taken_in}",
+            journal.sequence()
+        ))
+        .hint("entries were cut off, or an older journal was put back: nothing is done to anybody before the whole one is there"));
+    }
+    Ok(())
+}
+
 /// R9: whether the lake's rows are the journal's: what was cut off at its end, or written anew, shows here.
 ///
 /// # Errors
@@ -64,6 +80,7 @@ pub(crate) fn agree(lake: &Lake, journal: &Journal, runs: &[RunNumber]) -> Resul
             _ => None,
         })
         .collect();
+    reaches(lake, journal)?;
     let mut rows = 0;
     for batch in lake.scan(&SEAT_ACTIONS, runs, Some(&["action_id", "prev_hash"]))? {
         let batch = batch?;

@@ -200,7 +200,7 @@ fn facts(plan: &Plan, digest: &str) -> Vec<String> {
         ),
         format!("to be applied until {}", moment(plan.expires_at)),
         match &plan.origin {
-            Origin::Policy { policy_digest } => format!("by policy {policy_digest}"),
+            Origin::Policy { policy_digest, .. } => format!("by policy {policy_digest}"),
             Origin::Offboard { on: Some(day) } => format!("somebody named this person, for {day}"),
             Origin::Offboard { on: None } => "somebody named this person".to_owned(),
         },

@@ -82,7 +82,7 @@ pub(crate) fn ground(people: impl IntoIterator<Item = Person>) -> Ground {
         },
         first_night_at: Some(day(-300)),
         login_coverage: Some(watched),
-        activity_coverage: [("DOWNLOAD".to_owned(), watched)].into(),
+        activity_coverage: [("DOWNLOAD".to_owned(), watched), ("EDIT_USER".to_owned(), watched)].into(),
         evidence_sources: vec!["LOGIN".to_owned(), "DOWNLOAD".to_owned()],
         new_user_grace_days: 45,
         returned_grace_days: 60,

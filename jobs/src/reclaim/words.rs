@@ -18,6 +18,7 @@ pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("on_hold", "R3", "on the list of holds"),
     ("changed", "R3", "not as we left it after the suspension"),
     ("edited_by_other", "R3", "somebody else edited the account since"),
+    ("edits_not_watched", "R3", "edits not watched since the suspension without a gap"),
     ("protected", "R4", "protected by the policy"),
     ("aliases_unknown", "R4", "aliases never read, and one may be protected"),
     ("groups_unknown", "R4", "groups never read, and one may decide"),
@@ -32,6 +33,7 @@ pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("suspended_since", "R8", "suspended by us after the night was read"),
     ("waiting", "R8", "the stage before is too short a time ago"),
     ("over_cap", "R8", "the cap for any 30 days is reached"),
+    ("late_login", "R11", "used before the suspension, which was not known then"),
     ("late_logins_not_watched", "R11", "sign-ins not covered until 48 hours after the suspension"),
     ("unfinished", "R13", "nobody knows yet what became of the last action"),
     ("not_verified", "R15", "not yet seen empty twice"),
@@ -53,7 +55,14 @@ mod tests {
 
     use super::*;
 
-    const SOURCES: [&str; 2] = [include_str!("judge.rs"), include_str!("receivers.rs")];
+    const SOURCES: [&str; 6] = [
+        include_str!("judge.rs"),
+        include_str!("judge/kept.rs"),
+        include_str!("judge/lists.rs"),
+        include_str!("judge/proof.rs"),
+        include_str!("judge/room.rs"),
+        include_str!("receivers.rs"),
+    ];
     const PAGE: &str = include_str!("../../../docs/reclamation.md");
 
     /// Why: a table that counts a word nobody has explained tells a manager nothing.

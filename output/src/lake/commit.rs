@@ -91,6 +91,18 @@ impl Lake {
         }
     }
 
+    /// The last entry of the action journal that a commit took in; 0 where there is no such table.
+    ///
+    /// # Errors
+    /// The table's.
+    pub fn actions_sequence(&self, table: &'static Table) -> Result<u64> {
+        let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(0) };
+        let version = snapshot
+            .get_app_id_version(ACTIONS_APP_ID, self.inner.engine())
+            .map_err(Error::table("read", table.name))?;
+        Ok(version.and_then(|version| u64::try_from(version).ok()).unwrap_or(0))
+    }
+
     /// Commits what the action journal says up to entry `sequence`, each entry exactly once, beside the runs and in no order with
     /// them: the table's app version of `boxseat-actions` is the last entry whose rows it has. `rows` is told that entry (0: none
     /// yet) and gives what came since; it may be asked again after a conflict. Gives how many rows were added.

@@ -479,6 +479,12 @@ impl ItemPage {
             created_at: Option<chrono::DateTime<chrono::Utc>>,
         }
         let page = Page::parse(body)?;
+        // Null is a list without entries (box/box-python-sdk#76); an answer without the key is no list.
+        let has_entries = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body)
+            .is_ok_and(|page| page.contains_key("entries"));
+        if !has_entries {
+            return Err(serde::de::Error::custom("a listing without entries"));
+        }
         let mut items = Vec::new();
         for entry in &page.entries {
             let entry: Entry = serde_json::from_str(entry.get())?;

@@ -167,6 +167,9 @@ pub struct Attempt {
     pub before: Standing,
     /// Who gets the content; of transfers.
     pub receiver_user_id: Option<String>,
+    /// The newest use that was known then: what is heard of later, and lies between it and the action, was late (R11).
+    #[serde(default)]
+    pub last_activity_at: Option<DateTime<Utc>>,
 }
 
 /// What is done to an account.

@@ -77,6 +77,12 @@ pub enum Origin {
     Policy {
         /// `sha256:` and 64 hexadecimal digits.
         policy_digest: String,
+        /// Whether the policy wants a signed approval: another policy at hand later does not waive it.
+        #[serde(default)]
+        is_signed: bool,
+        /// Whether the policy wants somebody else than the planner to approve.
+        #[serde(default)]
+        is_two_person: bool,
     },
     /// `boxseat offboard`: somebody named this one person.
     Offboard {

@@ -128,6 +128,7 @@ impl Story {
                 action,
                 before: Standing::default(),
                 receiver_user_id: None,
+                last_activity_at: None,
             }),
         );
         self.note(

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::plan::Origin;
 use serde_json::json;
 
 use crate::cli::{Global, ReclaimApproveArgs};
@@ -21,6 +22,8 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
+    // A signature is valid at a time, and the journal says when.
+    desk.settings.refuse_rehearsal_against_box()?;
     let file = PlanFile::open(desk.store.root(), &args.plan)?;
     let plan = &file.plan;
     let mut journal = desk.journal_to_write()?;
@@ -37,7 +40,17 @@ pub(crate) fn run(
         ))
         .hint("people have changed since; `boxseat reclaim plan` makes another"));
     }
-    let (approval, by) = (approval(&desk, policy, known.policy_digest.is_some())?, operator());
+    let (mut approval, by) = (approval(&desk, policy, known.policy_digest.is_some())?, operator());
+    if let Origin::Policy { is_signed, is_two_person, .. } = plan.origin {
+        approval.is_two_person |= is_two_person;
+        if is_signed && approval.allowed_signers.is_none() {
+            return Err(CommandError::refused(format!(
+                "plan {} was made by a policy that wants a signed approval, and this one does not say who may sign",
+                plan.plan_id
+            ))
+            .hint("name that policy, or make a new plan"));
+        }
+    }
     if approval.is_two_person && by.os_user == known.by.os_user {
         return Err(CommandError::refused(format!(
             "{} made plan {}, and the policy wants somebody else to approve it",

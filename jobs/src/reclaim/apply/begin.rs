@@ -39,17 +39,29 @@ pub(crate) fn admit<'p>(
         return Err(CommandError::refused(format!("plan {id} is not approved"))
             .hint(format!("read it with `boxseat reclaim show {id}`, then `boxseat reclaim approve {id}`")));
     };
-    if let Some(policy) = policy.filter(|_| matches!(plan.origin, Origin::Policy { .. })) {
-        if policy.approval.allowed_signers.is_some() && approval.signed_by.is_none() {
+    if let Origin::Policy { is_signed, is_two_person, .. } = plan.origin {
+        let wants = policy.map(|policy| &policy.approval);
+        if (is_signed || wants.is_some_and(|wants| wants.allowed_signers.is_some()))
+            && approval.signed_by.is_none()
+        {
             return Err(CommandError::refused(format!("plan {id} is approved without a signature"))
                 .hint("the policy wants a signed approval: `boxseat reclaim approve --signature FILE`"));
         }
-        if policy.approval.is_two_person && approval.by.os_user == known.by.os_user {
+        if (is_two_person || wants.is_some_and(|wants| wants.is_two_person))
+            && approval.by.os_user == known.by.os_user
+        {
             return Err(CommandError::refused(format!(
                 "plan {id} was planned and approved by {}, and the policy wants two people",
                 known.by.os_user
             )));
         }
+    }
+    if plan.created_at > now + TimeDelta::minutes(5) {
+        return Err(CommandError::refused(format!(
+            "plan {id} was made {}, which is yet to come",
+            plan.created_at.format("%F %H:%M UTC")
+        ))
+        .hint("it was made in a rehearsal, or by a clock that was wrong: make a new plan"));
     }
     if let Origin::Offboard { on: Some(day) } = &plan.origin
         && now.date_naive() < *day
@@ -124,6 +136,12 @@ pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String,
     }
     if hands.check_clock {
         // R10: ages, coverage and the 20 hours between two readings are all by this clock.
+        if hands.actor.skew_secs().is_none() {
+            return Err(CommandError::refused(
+                "Box's answer has no Date, so nobody can tell whether our clock is right",
+            )
+            .hint("something between boxseat and Box takes the header away"));
+        }
         guard::clock(hands.actor.skew_secs())
             .map_err(|refusal| CommandError::refused(refusal.to_string()).hint(refusal.hint().to_owned()))?;
     }
@@ -174,7 +192,11 @@ mod tests {
             created_at: night_at(),
             expires_at: night_at() + TimeDelta::days(7),
             planned_by: operator("planner"),
-            origin: Origin::Policy { policy_digest: "sha256:0".to_owned() },
+            origin: Origin::Policy {
+                policy_digest: "sha256:0".to_owned(),
+                is_signed: false,
+                is_two_person: false,
+            },
             stage: Stage::Suspend,
             ticket: None,
             evidence_sources: Vec::new(),

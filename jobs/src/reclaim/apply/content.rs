@@ -4,6 +4,7 @@ use boxseat_pipeline::client::{BoxActor, Found, Item};
 use boxseat_schemas::reclaim::Record;
 
 use super::Run;
+use super::reread::is_about_one;
 use crate::error::CommandError;
 
 /// What lies in somebody's root folder.
@@ -63,8 +64,8 @@ pub(super) async fn items(
     match actor.items(as_user, folder_id).await {
         Ok(Found::Is(items)) => Ok(Some(items)),
         Ok(Found::Gone | Found::Closed(_)) => Ok(None),
-        Err(boxseat_pipeline::Error::IncompleteWalk { walk, reason }) => {
-            tracing::warn!("{walk}: {reason}");
+        Err(e) if is_about_one(&e) => {
+            tracing::warn!("{e}");
             Ok(None)
         }
         Err(e) => Err(e.into()),

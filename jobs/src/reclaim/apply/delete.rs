@@ -57,8 +57,12 @@ impl Run<'_> {
             Looked::Halted => return Ok(None),
         };
         if judge.is_none()
-            && let Some(skip) = self.is_not_watched(planned)
+            && let Some(skip) = self.is_not_watched(planned).or_else(|| self.holds_are_unknown())
         {
+            return self.skip(planned, skip).map(Some);
+        }
+        if !self.has_room_for(&planned.user_id) {
+            let skip = Skip::for_now("over_cap", "the cap on people in any 30 days is reached");
             return self.skip(planned, skip).map(Some);
         }
         // The last look: something may have come in since the second empty reading.
@@ -72,7 +76,7 @@ impl Run<'_> {
         let (came, fate) = match self.hands.actor.delete(&planned.user_id, notify).await? {
             Wrote::Done(()) => match self.canaries.presence(self.hands.actor, &planned.user_id).await? {
                 Presence::Gone => {
-                    self.answered();
+                    self.obeyed();
                     (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done)
                 }
                 Presence::There => {
@@ -109,7 +113,7 @@ impl Run<'_> {
             .ground
             .login_coverage
             .is_some_and(|(from, to)| from <= suspended_at && to >= watched_to);
-        if !is_covered || self.feed.lock().expect("no holder panics").is_stale(self.now()) {
+        if !is_covered || self.is_feed_stale() {
             let until = watched_to.format("%F %H:%M UTC");
             return Some(Skip::for_now(
                 "late_logins_not_watched",
@@ -117,6 +121,12 @@ impl Run<'_> {
             ));
         }
         None
+    }
+
+    /// R3, for somebody whom no policy judges: somebody has said who is under legal hold.
+    fn holds_are_unknown(&self) -> Option<Skip> {
+        let is_said = self.task.policy.is_some_and(|policy| policy.holds.is_some());
+        (!is_said).then(|| Skip::for_now("holds_unknown", "no policy says who is under legal hold"))
     }
 
     /// R15, with the reading of this moment in it.

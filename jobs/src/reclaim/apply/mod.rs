@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader, Refusal};
 use boxseat_schemas::reclaim::plan::{Operator, Origin, PlannedPerson};
-use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Stage, Standing};
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
@@ -97,6 +97,8 @@ pub(crate) struct Run<'a> {
     /// Listed people who are in no plan: they must answer while somebody is said to be gone (R16).
     canaries: Canaries,
     denied_in_a_row: AtomicU32,
+    /// The same of calls that write: reads may still be answered.
+    refused_in_a_row: AtomicU32,
     /// Set when nobody else may be touched.
     halted: Mutex<Option<CommandError>>,
 }
@@ -129,11 +131,10 @@ pub(crate) async fn apply(
                 );
             }
         }
-        run.write(Record::PlanClosed {
-            plan_id: task.plan.plan_id.clone(),
-            because: "expired".to_owned(),
-            by: None,
-        })?;
+        if !task.plan.people.iter().any(|planned| run.is_half_done(planned)) {
+            let plan_id = task.plan.plan_id.clone();
+            run.write(Record::PlanClosed { plan_id, because: "expired".to_owned(), by: None })?;
+        }
         return run.end(applied);
     }
     if let Err(e) = run.walk_feed().await {
@@ -190,6 +191,7 @@ impl<'a> Run<'a> {
             actor_user_id,
             canaries,
             denied_in_a_row: AtomicU32::new(0),
+            refused_in_a_row: AtomicU32::new(0),
             halted: Mutex::new(None),
         })
     }
@@ -266,15 +268,18 @@ impl<'a> Run<'a> {
         self.write(record)
     }
 
+    fn is_feed_stale(&self) -> bool {
+        self.feed.lock().expect("no holder panics").is_stale(self.now())
+    }
+
     /// R11: reads the admin log on when the last walk is five minutes old; a walk that fails halts the run.
     async fn keep_feed_fresh(&self) -> Result<bool, CommandError> {
-        let is_stale = || self.feed.lock().expect("no holder panics").is_stale(self.now());
-        if !is_stale() {
+        if !self.is_feed_stale() {
             return Ok(!self.is_halted());
         }
         // One reads for all who work at once.
         let _walking = self.walking.lock().await;
-        if is_stale()
+        if self.is_feed_stale()
             && let Err(e) = self.walk_feed().await
         {
             if e.is_no_fault_of_the_run() {
@@ -293,14 +298,29 @@ impl<'a> Run<'a> {
         self.halted.lock().expect("no holder panics").is_some()
     }
 
-    /// Box answered about a person: our rights are there.
+    /// Box answered about a person: we may read.
     fn answered(&self) {
         self.denied_in_a_row.store(0, Ordering::Relaxed);
     }
 
-    /// R16: three refusals in a row, or one while a canary is closed to us, too, stop the run.
+    /// Box did as it was told: we may write.
+    fn obeyed(&self) {
+        self.answered();
+        self.refused_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// R16: three reads refused in a row, or one while a canary is closed to us, too, stop the run.
     async fn denied(&self, refusal: &Refusal) -> Result<(), CommandError> {
-        let in_a_row = self.denied_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        self.count_denied(&self.denied_in_a_row, refusal).await
+    }
+
+    /// R16: the same of calls that write.
+    async fn refused(&self, refusal: &Refusal) -> Result<(), CommandError> {
+        self.count_denied(&self.refused_in_a_row, refusal).await
+    }
+
+    async fn count_denied(&self, counter: &AtomicU32, refusal: &Refusal) -> Result<(), CommandError> {
+        let in_a_row = counter.fetch_add(1, Ordering::Relaxed) + 1;
         let lost = if in_a_row >= DENIED_IN_A_ROW {
             Some(format!("Box refused {in_a_row} times in a row, the last time: {refusal}"))
         } else if !self.canaries.one_answers(self.hands.actor).await? {
@@ -341,6 +361,11 @@ impl<'a> Run<'a> {
                     action,
                     before: before.clone(),
                     receiver_user_id: receiver_user_id.map(str::to_owned),
+                    last_activity_at: self
+                        .task
+                        .ground
+                        .person(&planned.user_id)
+                        .and_then(|person| person.last_activity_at),
                 }),
             )?;
             action_id
@@ -371,6 +396,45 @@ impl<'a> Run<'a> {
     /// Whether the plan has nothing more to do about a person.
     fn is_done(&self, planned: &PlannedPerson) -> bool {
         self.with_past(|past| is_done(past, self.task.plan, planned))
+    }
+
+    /// R17: whether something of the plan is still to be found out, or somebody it suspended is still signed in.
+    fn is_half_done(&self, planned: &PlannedPerson) -> bool {
+        let is_unfinished = self.with_past(|past| {
+            let person = past.people.get(&planned.user_id);
+            person
+                .is_some_and(|person| person.by_plan(&self.task.plan.plan_id).any(PastAttempt::is_unfinished))
+        });
+        is_unfinished
+            || planned.actions.contains(&Action::TerminateSessions)
+                && !self.is_done(planned)
+                && self.is_ours(planned)
+                && !self.has_done(planned, Action::TerminateSessions)
+    }
+
+    /// Whether the person is suspended by this plan, as far as the journal knows.
+    fn is_ours(&self, planned: &PlannedPerson) -> bool {
+        self.with_past(|past| {
+            let ours = past.people.get(&planned.user_id).and_then(|person| person.suspension());
+            ours.is_some_and(|ours| ours.attempt.plan_id == self.task.plan.plan_id)
+        })
+    }
+
+    /// R20: what this plan has done, somebody else has undone.
+    fn reverted_before(&self, planned: &PlannedPerson) -> Option<Skip> {
+        let is_reverted = |past: &PastAttempt| {
+            past.attempt.action == Action::Suspend && past.outcome == Some(Outcome::RevertedByOther)
+        };
+        let plan_id = &self.task.plan.plan_id;
+        self.with_past(|past| {
+            past.people.get(&planned.user_id)?.by_plan(plan_id).find(|past| is_reverted(past)).cloned()
+        })
+        .map(|past| {
+            Skip::finally(
+                "reverted_by_other",
+                past.reason.unwrap_or_else(|| "somebody else undid it".to_owned()),
+            )
+        })
     }
 
     /// Whether an action of the plan was done, or need not be.
@@ -501,9 +565,4 @@ pub(crate) fn refusals_of(refusals: &[super::judge::Refusal]) -> CommandError {
     let sentences: Vec<String> =
         refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
     CommandError::refused(format!("nobody may be judged: {}", sentences.join("; ")))
-}
-
-/// Whether the stage acts on people we have suspended before.
-fn is_later(stage: Stage, planned: &PlannedPerson) -> bool {
-    stage != Stage::Suspend && planned.suspended_at.is_some()
 }

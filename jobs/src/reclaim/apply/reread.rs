@@ -1,5 +1,6 @@
 //! R12: the person as Box has them now, and whether that is still the person who was approved.
 
+use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::Standing;
@@ -8,7 +9,8 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use super::super::ground::Person;
 use super::super::judge::{Judge, Verdict, changed, never};
 use super::super::offboarding;
-use super::{Run, Skip, is_later};
+use super::begin::NIGHT_MAX_AGE;
+use super::{Run, Skip, Task};
 use crate::error::CommandError;
 
 /// A person, read a moment ago.
@@ -91,6 +93,19 @@ impl Run<'_> {
         if !self.keep_feed_fresh_unless_offboarding().await? {
             return Ok(Looked::Halted);
         }
+        // R10, R17: a run may last for hours.
+        if self.now() >= self.task.plan.expires_at {
+            let skip = Skip::for_now("expired", "the plan became too old to act on: plan again");
+            return Ok(Looked::Left(skip));
+        }
+        if self.task.ground.age(self.now()) > NIGHT_MAX_AGE {
+            let skip =
+                Skip::for_now("night_too_old", "the night became too old to judge by: run `boxseat sync`");
+            return Ok(Looked::Left(skip));
+        }
+        if let Some(skip) = self.reverted_before(planned) {
+            return Ok(Looked::Left(skip));
+        }
         if let Some(skip) = self.heard_of(planned) {
             return Ok(Looked::Left(skip));
         }
@@ -111,7 +126,14 @@ impl Run<'_> {
                 }
             }
         }
-        let now = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await? {
+        let found = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await {
+            Err(e) if is_about_one(&e) => {
+                let left = Skip::for_now("closed", format!("the person cannot be read: {e}"));
+                return Ok(Looked::Left(left));
+            }
+            found => found?,
+        };
+        let now = match found {
             Found::Is(now) => {
                 self.answered();
                 now
@@ -131,7 +153,7 @@ impl Run<'_> {
         };
         let expected = self.baseline(planned);
         let (was, is) = (expected.status.as_deref(), now.standing.status.as_deref());
-        if is_later(self.task.plan.stage, planned) && was == Some("inactive") && is == Some("active") {
+        if was == Some("inactive") && is == Some("active") {
             self.reverted(planned)?;
             let detail = "somebody else made the account active again since we suspended it";
             return Ok(Looked::Left(Skip::finally("reverted_by_other", detail)));
@@ -181,6 +203,11 @@ impl Run<'_> {
     fn judged(&self, judge: &Judge<'_>, person: &Person, planned: &PlannedPerson) -> Option<Skip> {
         let stage = self.task.plan.stage;
         match judge.verdict(person) {
+            Verdict::Goes(goes)
+                if goes.stage == stage && goes.receiver_user_id != planned.receiver_user_id =>
+            {
+                Some(Skip::finally("receiver_changed", "the policy names another receiver now: plan again"))
+            }
             Verdict::Goes(goes) if goes.stage == stage => None,
             Verdict::Goes(goes) => Some(Skip::finally(
                 "other_stage",
@@ -246,9 +273,10 @@ impl Run<'_> {
 
     /// R19: what even somebody who was named is kept from.
     fn forbids_offboarding(&self, person: &Person) -> Result<(), Skip> {
-        let no =
-            offboarding::forbids(person, self.task.policy, self.task.ground, self.task.beside, self.now());
-        no.map_err(|no| Skip::finally(no.word, no.detail))
+        let Task { policy, ground, beside, .. } = self.task;
+        let past = self.past();
+        let no = offboarding::forbids(person, policy, ground, &past, beside, self.now());
+        no.map_err(|no| Skip { word: no.word, detail: no.detail, is_final: no.word != offboarding::UNSURE })
     }
 
     async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, CommandError> {
@@ -263,7 +291,7 @@ impl Run<'_> {
     }
 
     /// R20: somebody else has undone what we did.
-    fn reverted(&self, planned: &PlannedPerson) -> Result<(), CommandError> {
+    pub(super) fn reverted(&self, planned: &PlannedPerson) -> Result<(), CommandError> {
         let ours = self.with_past(|past| {
             let ours = past.people.get(&planned.user_id)?.suspension()?;
             Some(ours.attempt.action_id.clone())
@@ -277,6 +305,11 @@ impl Run<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether Box failed to answer about one person: the others are gone on with.
+pub(super) fn is_about_one(error: &Error) -> bool {
+    matches!(error, Error::Rejected { .. } | Error::IncompleteWalk { .. })
 }
 
 /// As [`changed`]; Box does not tell capitals in logins apart.

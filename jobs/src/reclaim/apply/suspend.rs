@@ -1,16 +1,20 @@
 //! Suspending, and ending sessions right behind it: whoever is still signed in could go on working for weeks.
 
-use boxseat_pipeline::client::{TERMINATE_AT_ONCE, Wrote};
+use boxseat_pipeline::client::{Found, TERMINATE_AT_ONCE, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Standing};
+use chrono::TimeDelta;
 use futures::StreamExt;
 use futures::stream;
 
 use super::super::judge::Judge;
 use super::super::policy::SharedContent;
-use super::reread::{Looked, Now, standing};
+use super::reread::{Looked, Now, is_about_one, standing};
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
+
+/// For so long after a suspension its outcome is news enough.
+const RIGHT_BEHIND: TimeDelta = TimeDelta::minutes(5);
 
 impl Run<'_> {
     /// Suspends whoever still qualifies, a hundred at a time, several at once; after each hundred their sessions are ended.
@@ -31,13 +35,27 @@ impl Run<'_> {
             let mut fates = stream::iter(work)
                 .map(|planned| async move { (planned, self.suspend(judge, planned).await) })
                 .buffer_unordered(self.hands.concurrency.max(1));
+            let mut failed = None;
             while let Some((planned, fate)) = fates.next().await {
-                if let Some(fate) = fate? {
-                    applied.set(planned, fate);
+                match fate {
+                    Ok(Some(fate)) => applied.set(planned, fate),
+                    Ok(None) => {}
+                    Err(e) => {
+                        failed = Some(e);
+                        break;
+                    }
                 }
             }
             drop(fates);
-            self.terminate(people, applied).await?;
+            // Whatever ended it, who is suspended is signed out; of a stop, the next start does so.
+            match failed {
+                Some(e) if !e.is_no_fault_of_the_run() => {
+                    self.terminate(people, applied).await?;
+                    return Err(e);
+                }
+                Some(e) => return Err(e),
+                None => self.terminate(people, applied).await?,
+            }
         }
         Ok(())
     }
@@ -79,7 +97,7 @@ impl Run<'_> {
         let wrote = self.hands.actor.set_status(&planned.user_id, "inactive").await?;
         match wrote {
             Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
-                self.answered();
+                self.obeyed();
                 let Standing { group_ids, aliases, .. } = now.standing.clone();
                 let after = standing(&user, group_ids, aliases, &self.code_names());
                 let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
@@ -96,7 +114,7 @@ impl Run<'_> {
             Wrote::Refused(refusal) => {
                 self.conclude(&action_id, Came::refused(&refusal))?;
                 if matches!(refusal.status, 401 | 403) {
-                    self.denied(&refusal).await?;
+                    self.refused(&refusal).await?;
                 }
                 Ok(Some(Fate::Refused(refusal.to_string())))
             }
@@ -145,8 +163,17 @@ impl Run<'_> {
                 planned.actions.contains(&Action::TerminateSessions)
                     && self.has_done(planned, Action::Suspend)
                     && !self.has_done(planned, Action::TerminateSessions)
+                    && !self.is_done(planned)
             })
             .collect();
+        let mut still = Vec::with_capacity(waiting.len());
+        for planned in waiting {
+            match self.is_still_suspended(planned).await? {
+                None => still.push(planned),
+                Some(fate) => applied.set(planned, fate),
+            }
+        }
+        let waiting = still;
         if waiting.is_empty() {
             return Ok(());
         }
@@ -158,6 +185,33 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// R12, R20: whom somebody else has made active again is not signed out. Right behind our own call nobody need be asked.
+    async fn is_still_suspended(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
+        if let Some(skip) = self.reverted_before(planned) {
+            return self.skip(planned, skip).map(Some);
+        }
+        let suspended_at =
+            self.with_past(|past| past.people.get(&planned.user_id)?.suspension()?.finished_at);
+        if suspended_at.is_some_and(|at| self.now() - at < RIGHT_BEHIND) {
+            return Ok(None);
+        }
+        match self.hands.actor.user(&planned.user_id).await {
+            Ok(Found::Is(user)) if user.status.as_deref() == Some("inactive") => Ok(None),
+            Ok(Found::Is(_)) => {
+                self.reverted(planned)?;
+                let detail = "somebody else made the account active again since we suspended it";
+                self.skip(planned, Skip::finally("reverted_by_other", detail)).map(Some)
+            }
+            Ok(Found::Gone | Found::Closed(_)) => {
+                Ok(Some(Fate::Waiting("closed", "the person cannot be read".to_owned())))
+            }
+            Err(e) if is_about_one(&e) => {
+                Ok(Some(Fate::Waiting("closed", format!("the person cannot be read: {e}"))))
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     async fn terminate_at_once(

@@ -8,6 +8,7 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome};
 use tokio::time::Instant;
 
+use super::super::emptiness::APART;
 use super::super::judge::Judge;
 use super::reread::Looked;
 use super::{Applied, Came, Fate, Run, Skip};
@@ -52,6 +53,20 @@ impl Run<'_> {
         if let Some(reason) = self.begun_before(planned) {
             return Ok(Some(Fate::Unknown(reason)));
         }
+        if let Some(reason) = self.waits_a_night(planned) {
+            return Ok(Some(Fate::Waiting("locked", reason)));
+        }
+        if self.is_offboarding()
+            && self.is_feed_stale()
+            && let Err(e) = self.walk_feed().await
+        {
+            if e.is_no_fault_of_the_run() {
+                return Err(e);
+            }
+            // R19 lets somebody who leaves be suspended without the admin log, and no more.
+            let skip = Skip::for_now("admin_log_unread", e.lines().join(": "));
+            return self.skip(planned, skip).map(Some);
+        }
         let now = match self.look(judge, planned).await? {
             Looked::Same(now) => now,
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
@@ -60,7 +75,11 @@ impl Run<'_> {
         let Some(receiver_id) = planned.receiver_user_id.clone() else {
             return self.skip(planned, Skip::finally("no_receiver", "the plan names no receiver")).map(Some);
         };
-        if let Some(why) = self.receiver_is_unfit(&receiver_id, now.user.space_used).await? {
+        if !self.has_room_for(&planned.user_id) {
+            let skip = Skip::for_now("over_cap", "the cap on people in any 30 days is reached");
+            return self.skip(planned, skip).map(Some);
+        }
+        if let Some(why) = self.receiver_is_unfit(planned, &receiver_id, now.user.space_used).await? {
             if self.is_halted() {
                 return Ok(None);
             }
@@ -79,7 +98,7 @@ impl Run<'_> {
         let wrote = self.hands.actor.transfer(&planned.user_id, &receiver_id, notify).await?;
         let (came, fate) = match wrote {
             Wrote::Done(folder) if asked_at.elapsed() < ANSWERED_TOO_LATE => {
-                self.answered();
+                self.obeyed();
                 let came = Came {
                     http_status: Some(200),
                     destination_folder_id: Some(folder),
@@ -124,7 +143,7 @@ impl Run<'_> {
                 | RefusalKind::Quota
         );
         if matches!(refusal.status, 401 | 403) && !is_about_them {
-            self.denied(refusal).await?;
+            self.refused(refusal).await?;
         }
         Ok(())
     }
@@ -141,9 +160,24 @@ impl Run<'_> {
         })
     }
 
+    /// R14: what Box was locked for is asked again the next night.
+    fn waits_a_night(&self, planned: &PlannedPerson) -> Option<String> {
+        let last = self.with_past(|past| {
+            let person = past.people.get(&planned.user_id)?;
+            person
+                .by_plan(&self.task.plan.plan_id)
+                .rfind(|past| past.attempt.action == Action::Transfer)
+                .cloned()
+        })?;
+        let is_fresh = self.now() - last.asked_at < APART && last.http_status.is_some();
+        (last.outcome == Some(Outcome::NotDone) && is_fresh)
+            .then(|| format!("Box was asked {}, and it waits a night", last.asked_at.format("%F %H:%M UTC")))
+    }
+
     /// R4: why the receiver, read this moment, cannot receive so much.
     async fn receiver_is_unfit(
         &self,
+        planned: &PlannedPerson,
         receiver_id: &str,
         bytes: Option<i64>,
     ) -> Result<Option<String>, CommandError> {
@@ -173,6 +207,14 @@ impl Run<'_> {
                 return Ok(Some(format!("the receiver {receiver_id} cannot be read: {refusal}")));
             }
         };
+        let login = user.login.as_deref().map(str::to_lowercase);
+        if login != planned.receiver_login.as_deref().map(str::to_lowercase) {
+            return Ok(Some(format!(
+                "the receiver {receiver_id} has the login {} by now, and the plan names {}",
+                user.login.as_deref().unwrap_or("none"),
+                planned.receiver_login.as_deref().unwrap_or("none")
+            )));
+        }
         Ok(unfit(&user, &self.task.plan.enterprise_id, bytes)
             .map(|why| format!("the receiver {} {why}", user.login.as_deref().unwrap_or(receiver_id))))
     }

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::super::journal::Journal;
-use super::super::past::{PastAttempt, PastPlan, unfinished};
+use super::super::past::{PastAttempt, PastPerson, PastPlan, unfinished};
 use super::reread::{reread, standing};
 use super::{Applied, Came, Fate, Hands, Run, Task};
 use crate::error::CommandError;
@@ -71,12 +71,15 @@ impl Run<'_> {
                     .rev()
                     .find(|past| past.attempt.action == action && past.may_have_happened())
             };
+            let left =
+                person.by_plan(plan_id).rfind(|past| past.attempt.action == Action::Suspend && past.was_done);
+            let left = left.filter(|_| ours.is_none()).and_then(|left| left_suspended(person, left));
             let stays = match (done(Action::Delete), done(Action::Transfer)) {
                 (Some(_), _) => Some("the account was deleted, and cannot be brought back".to_owned()),
                 (None, Some(transfer)) => Some(moved(transfer)),
                 (None, None) => None,
             };
-            (ours, person.unfinished_status(plan_id).cloned(), stays)
+            (ours, person.unfinished_status(plan_id).cloned(), stays.or(left))
         });
         if let Some(open) = open {
             return Ok(Some(Fate::Unknown(unfinished(&open))));
@@ -114,6 +117,9 @@ impl Run<'_> {
                 return Ok(Some(Fate::Waiting("closed", refusal.to_string())));
             }
         };
+        if ours.attempt.before.status.as_deref() == Some("inactive") {
+            return left("stays", "the account was suspended before this plan".to_owned());
+        }
         let after = ours.after.clone().unwrap_or_else(|| ours.attempt.before.clone());
         if now.standing.status.as_deref() != Some("inactive") {
             self.conclude(
@@ -130,6 +136,12 @@ impl Run<'_> {
         if login(&now.standing) != login(&after) {
             return left("login_changed", "the login is another than the one we suspended".to_owned());
         }
+        let watched_from = self.task.ground.activity_watched_from(&["EDIT_USER".to_owned()]);
+        if watched_from.is_none_or(|from| from > ours.asked_at) {
+            let since = ours.asked_at.format("%F");
+            let detail = format!("who edited the account since {since} is not known without a gap");
+            return left("edits_not_watched", detail);
+        }
         if let Some(detail) = self.edited_by_other(planned, ours) {
             return left("edited_by_other", detail);
         }
@@ -140,6 +152,7 @@ impl Run<'_> {
         let action_id = self.intend(planned, &name, Action::Restore, &now.standing, None)?;
         match self.hands.actor.set_status(&planned.user_id, &status).await? {
             Wrote::Done(user) if user.status.as_deref() == Some(status.as_str()) => {
+                self.obeyed();
                 let Standing { group_ids, aliases, .. } = now.standing.clone();
                 let after = standing(&user, group_ids, aliases, &self.code_names());
                 let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
@@ -184,6 +197,19 @@ impl Run<'_> {
         let at = of_the_night.or(heard)?;
         Some(format!("somebody else edited the account {}, after our suspension", at.format("%F %H:%M UTC")))
     }
+}
+
+/// Why a suspension by the plan is not this plan's to take back, unless it has been.
+fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
+    if left.outcome == Some(Outcome::RevertedByOther) {
+        let why = left.reason.as_deref().unwrap_or("somebody else undid it");
+        return Some(format!("nothing is taken back: {why}"));
+    }
+    let since =
+        person.attempts.iter().rev().take_while(|past| past.attempt.action_id != left.attempt.action_id);
+    let by =
+        since.filter(|past| past.attempt.action == Action::Suspend && past.may_have_happened()).last()?;
+    Some(format!("plan {} suspended the account once more", by.attempt.plan_id))
 }
 
 /// Where content went that stays there.

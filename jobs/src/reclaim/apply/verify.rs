@@ -94,7 +94,7 @@ pub(super) async fn look_at(
         // The answer that would have named it was lost: one folder came into being then that bears the source's name.
         let root = items(hands.actor, receiver, "0").await?;
         trace = root.as_ref().map_or(Trace::Unknown, |root| trace_of(root, transfer, journal.past()));
-        destination = candidate(&root.unwrap_or_default(), transfer, user.name.as_deref());
+        destination = candidate(&root.unwrap_or_default(), transfer, user.name.as_deref(), journal.past());
     }
     if let Some(folder) = &destination {
         let found = items(hands.actor, receiver, folder).await?;
@@ -184,12 +184,7 @@ enum Trace {
 /// other transfers' own are left out.
 fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
     let since = transfer.asked_at - TimeDelta::minutes(5);
-    let of_others: HashSet<&str> = past
-        .people
-        .values()
-        .flat_map(|person| &person.attempts)
-        .filter_map(|attempt| attempt.destination_folder_id.as_deref())
-        .collect();
+    let of_others = of_others(past);
     let is_trace = |item: &Item| {
         item.is_folder
             && item.created_at.is_none_or(|at| at >= since)
@@ -199,13 +194,21 @@ fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
     if root.iter().any(is_trace) { Trace::Seen } else { Trace::None }
 }
 
+/// Folders that transfers are known to have made.
+fn of_others(past: &Past) -> HashSet<&str> {
+    let attempts = past.people.values().flat_map(|person| &person.attempts);
+    attempts.filter_map(|attempt| attempt.destination_folder_id.as_deref()).collect()
+}
+
 /// R15: the folder the content went into, when its id was lost with the answer: the only one that came into being since, and
 /// bears the source's name or login.
-fn candidate(root: &[Item], transfer: &PastAttempt, name: Option<&str>) -> Option<String> {
+fn candidate(root: &[Item], transfer: &PastAttempt, name: Option<&str>, past: &Past) -> Option<String> {
     let since = transfer.asked_at - TimeDelta::minutes(5);
+    let of_others = of_others(past);
     let mut fitting = root.iter().filter(|item| {
         item.is_folder
             && item.created_at.is_some_and(|at| at >= since)
+            && !of_others.contains(item.id.as_str())
             && (item.name.contains(&transfer.attempt.login)
                 || name.is_some_and(|name| !name.is_empty() && item.name.contains(name)))
     });

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 
 use super::super::ground::Person;
 use super::super::past::{PastPerson, unfinished};
+use super::super::protect::{groups_named, has_code};
 use super::{Judge, No, day};
 
 /// Whom somebody brought back is left alone for so long (R20).
@@ -76,6 +77,15 @@ impl Judge<'_> {
         let id = person.user_id.as_str();
         if let Some(entry) = self.protected.entry_for(id) {
             return Err(No::new("R4", "protected", format!("[protect] {entry}")));
+        }
+        // What the person got into since the night protects, too.
+        let protect = &self.policy.protect;
+        let groups = protect.groups.iter().flat_map(|entry| groups_named(self.ground, entry));
+        if let Some(group) = groups.into_iter().find(|group| person.group_ids.iter().any(|id| id == group)) {
+            return Err(No::new("R4", "protected", format!("[protect] group {group}")));
+        }
+        if protect.tracking_codes.iter().any(|code| has_code(person, code)) {
+            return Err(No::new("R4", "protected", "[protect] a tracking code"));
         }
         match self.held.get(id) {
             Some(reason) => Err(No::new("R3", "on_hold", format!("on the list of holds: {reason}"))),

@@ -28,6 +28,9 @@ pub(super) fn held(
     refuse: &mut impl FnMut(&'static str, String),
 ) -> HashMap<String, String> {
     let Some(list) = &beside.holds else { return HashMap::new() };
+    if list.age < -TimeDelta::days(1) {
+        refuse("R3", "what [holds] says is dated in the future".to_owned());
+    }
     if list.age > LIST_MAX_AGE {
         refuse(
             "R3",
@@ -55,6 +58,7 @@ pub(super) fn held(
 pub(super) fn leaves(
     ground: &Ground,
     beside: &Beside,
+    now: DateTime<Utc>,
     refuse: &mut impl FnMut(&'static str, String),
 ) -> HashMap<String, Leave> {
     let Some(list) = &beside.leave else { return HashMap::new() };
@@ -68,13 +72,14 @@ pub(super) fn leaves(
         );
     }
     let mut leaves: HashMap<String, Leave> = HashMap::new();
-    let today = ground.night.snapshot_date;
+    let night = ground.night.snapshot_date;
+    let today = now.date_naive().max(night);
     for row in &list.rows {
         if ground.person(&row.user_id).is_none() {
             refuse("R5", format!("the leave list names {}, whom the store has never seen", row.user_id));
         }
         let leave = leaves.entry(row.user_id.clone()).or_default();
-        let is_over = row.to.is_some_and(|to| to < today);
+        let is_over = row.to.is_some_and(|to| to < night);
         leave.holds |= row.from <= today && !is_over;
         if is_over {
             let ended = row.to.and_then(|to| to.succ_opt()).map(|day| day.and_time(NaiveTime::MIN).and_utc());

@@ -91,6 +91,14 @@ impl Judge<'_> {
         if let Some(what) = changed(after, &person.standing(&self.code_names)) {
             return Err(No::new("R3", "changed", format!("{what} is not what it was after the suspension")));
         }
+        let edits = ["EDIT_USER".to_owned()];
+        if self.ground.activity_watched_from(&edits).is_none_or(|from| from > ours.asked_at) {
+            return Err(No::new(
+                "R3",
+                "edits_not_watched",
+                format!("who edited the account since {} is not known without a gap", day(ours.asked_at)),
+            ));
+        }
         let is_other = |actor: &Option<String>| {
             actor.as_ref().is_none_or(|actor| !self.past.actor_user_ids.contains(actor))
         };
@@ -104,7 +112,21 @@ impl Judge<'_> {
             ));
         }
         match person.last_activity_at.filter(|at| *at > ours.asked_at) {
-            Some(at) => Err(No::new("R2", "active_since", format!("used {}, after the suspension", day(at)))),
+            Some(at) => {
+                return Err(No::new("R2", "active_since", format!("used {}, after the suspension", day(at))));
+            }
+            None => {}
+        }
+        match person.last_activity_at.filter(|at| Some(*at) > ours.attempt.last_activity_at) {
+            Some(at) => Err(No::new(
+                "R11",
+                "late_login",
+                format!(
+                    "used {}, before the suspension, which was not known then: `boxseat reclaim undo {}` brings the person back",
+                    at.format("%F %H:%M UTC"),
+                    ours.attempt.plan_id
+                ),
+            )),
             None => Ok(()),
         }
     }

@@ -165,6 +165,12 @@ fn r3_the_person_must_be_as_we_left_them() {
     assert_eq!(edited(edit(None, 81)), "R3 edited_by_other");
     assert_eq!(edited(edit(Some("77"), 79)), "transfer", "before the suspension");
     assert_eq!(of(|p| p.last_activity_at = Some(day(81))), "R2 active_since");
+    // Why: an administrator gave the account back and suspended it again for a hold in nights that read sign-ins alone.
+    let mut world = ours(20);
+    world.ground.activity_coverage.insert("EDIT_USER".to_owned(), (day(82), night_at()));
+    assert_eq!(world.says("1"), "R3 edits_not_watched");
+    world.ground.activity_coverage.remove("EDIT_USER");
+    assert_eq!(world.says("1"), "R3 edits_not_watched");
     let mut world = ours(20);
     world.past.people.get_mut("1").unwrap().attempts[0].after = None;
     assert_eq!(world.says("1"), "R3 changed", "nobody knows how we left them");
@@ -187,6 +193,7 @@ fn r3_a_stale_or_puzzling_list_of_holds_stops_everything() {
     }
     assert_eq!(held("9", 0).says("1"), "suspend");
     assert_eq!(held("9", 8).refusals(), ["R3"]);
+    assert_eq!(held("9", -2).refusals(), ["R3"], "a statement of the day after tomorrow never gets old");
     assert_eq!(held("nobody@acme.test", 0).refusals(), ["R3"]);
 }
 
@@ -528,6 +535,15 @@ fn r8_caps_count_over_all_plans() {
     let judged = world.judge().unwrap().everybody();
     assert_eq!(judged.going[&Stage::Transfer].len(), 2);
     assert_eq!(judged.left_out["3"].1.word, "over_cap");
+}
+
+/// R11: a sign-in from before the suspension that came in after it is no idleness, however long ago it is by now.
+#[test]
+fn r11_a_late_login_found_by_a_night_keeps_the_account() {
+    let mut world = ours(20);
+    world.ground.people.get_mut("1").unwrap().last_activity_at = Some(day(79));
+    assert_eq!(world.says("1"), "R11 late_login");
+    assert_eq!(ours(20).says("1"), "transfer");
 }
 
 /// R11: a deletion needs sign-ins watched up to 48 hours behind the suspension.

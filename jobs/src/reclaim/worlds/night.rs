@@ -84,7 +84,7 @@ impl Nights {
             },
             first_night_at: Some(first_night_at),
             login_coverage: Some(coverage),
-            activity_coverage: BTreeMap::new(),
+            activity_coverage: [("EDIT_USER".to_owned(), coverage)].into(),
             evidence_sources: vec!["LOGIN".to_owned()],
             new_user_grace_days: intent.new_user_grace_days,
             returned_grace_days: intent.returned_grace_days,
