@@ -1,6 +1,6 @@
 //! Between the plan and the suspension.
 
-use boxseat_simulator::{App, Hand};
+use boxseat_simulator::{App, Fault, Hand};
 use serde_json::json;
 
 use super::*;
@@ -53,7 +53,7 @@ fn r11_without_the_admin_log_nobody_is_touched() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
-    let fault = boxseat_simulator::Fault::status("/2.0/events", 50, 403);
+    let fault = Fault::status("/2.0/events", 50, 403);
     stage.simulator().add_fault(fault);
     let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
     assert!(refused.stderr.contains("the admin log cannot be read"), "{}", refused.stderr);
@@ -135,7 +135,7 @@ fn r6_owners_of_shared_content_are_counted_and_left_out() {
     stage.give(&idle[0], 4, 2);
     let done = apply(&stage, &plan, &[4]);
     assert_eq!(outcome(&done, &idle[0]), "owns_shared_content");
-    assert!(detail(&done, &idle[0]).contains("2 items"), "{}", detail(&done, &idle[0]));
+    assert!(detail(&done, &idle[0]).contains("root folder: 2"), "{}", detail(&done, &idle[0]));
     assert_eq!(status(&stage, &idle[0]), "active");
     stage.judge();
 }
@@ -228,4 +228,33 @@ fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
     stage.simulator().act(&Act::As { hand: Hand::App(App::Acting), act: Box::new(act) });
     stage.later(1);
     assert_eq!(stage.world.value(found), 1);
+}
+
+/// R16: an application that may read and no longer write stops after three refusals, and touches nobody else.
+#[test]
+fn r16_three_refused_writes_stop_the_run() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let fault = Fault { method: "PUT".to_owned(), ..Fault::status("/2.0/users/*$", 50, 403) };
+    stage.simulator().add_fault(fault);
+    let done = apply(&stage, &plan, &[3]);
+    assert!(done.stderr.contains("3 times in a row"), "{}", done.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+    stage.judge();
+}
+
+/// R9: what approval a plan wants is the policy's it was made by, whatever policy is named later.
+#[test]
+fn r9_another_policy_does_not_waive_the_second_person() {
+    let two = Intent { more: "[approval]\ntwo_person = true\n".to_owned(), ..Intent::default() };
+    let (stage, idle) = staged(two);
+    let plan = plan_of(&stage, "suspend");
+    let weak = stage.world.directory().join("weak.toml");
+    std::fs::write(&weak, "evidence = \"login_only\"\n").unwrap();
+    let weak = weak.to_str().unwrap();
+    let refused = stage.expect(&[3], &["reclaim", "--policy", weak, "approve", &plan]);
+    assert!(refused.stderr.contains("somebody else"), "{}", refused.stderr);
+    let refused = stage.expect(&[3], &["reclaim", "--policy", weak, "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("not approved"), "{}", refused.stderr);
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }

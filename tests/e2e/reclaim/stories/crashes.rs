@@ -61,5 +61,33 @@ fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     }
     std::fs::write(&journal, &bytes[..at]).unwrap();
     let refused = stage.expect(&[3], &["reclaim", "verify"]);
-    assert!(refused.stderr.contains("the lake knows of action"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the lake has taken in"), "{}", refused.stderr);
+    let refused = stage.expect(&[3], &["reclaim", "nightly"]);
+    assert!(refused.stderr.contains("the lake has taken in"), "{}", refused.stderr);
+}
+
+/// R9, R14: a length that was flipped looks like a torn end, and what lies behind it was acted on: nothing is cut off.
+#[test]
+fn r9_a_wrong_length_in_the_journal_is_no_torn_tail() {
+    let (stage, _) = staged(Intent::default());
+    stage.go();
+    let journal = stage.state().join("journal");
+    let whole = std::fs::read(&journal).unwrap();
+    let last: usize = stage.journal().len() - 1;
+    for entry in [2, last] {
+        let mut at = boxseat_schemas::spool::FILE_HEADER_LEN;
+        for _ in 0..entry {
+            let fixed = whole[at..at + 16].try_into().unwrap();
+            at += 16 + boxseat_schemas::spool::Fixed::decode(&fixed).unwrap().header_len as usize;
+        }
+        let mut bytes = whole.clone();
+        // The length is four bytes, the most telling one last.
+        bytes[at + 2] ^= 1;
+        std::fs::write(&journal, &bytes).unwrap();
+        let refused = stage.expect(&[3], &["reclaim", "nightly"]);
+        assert!(refused.stderr.contains("is damaged"), "{}", refused.stderr);
+        assert_eq!(std::fs::read(&journal).unwrap(), bytes, "it was changed");
+    }
+    std::fs::write(&journal, &whole).unwrap();
+    stage.expect(&[0], &["reclaim", "verify"]);
 }

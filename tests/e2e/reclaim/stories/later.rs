@@ -216,3 +216,24 @@ fn r15_a_listing_that_is_closed_after_the_suspension_proves_nothing() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
     stage.judge();
 }
+
+/// R4, R10: content goes to nobody whom the policy no longer names.
+#[test]
+fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {
+    let (mut stage, idle, _) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    let old = stage.intent.receiver.clone().unwrap();
+    let truth = stage.simulator().truth_without_events();
+    let fits = truth.users.iter().find(|user| {
+        user.role == "user" && user.status == "active" && !user.is_platform_access_only && user.user_id != old
+    });
+    let new = fits.unwrap().user_id.clone();
+    let body = json!({"space_amount": -1});
+    stage.simulator().act(&Act::EditUser { user_id: new.clone(), body, announced: true });
+    stage.night();
+    stage.intent.receiver = Some(new);
+    stage.write_policy();
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "receiver_changed", "{}", done.stdout);
+    assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 3);
+}

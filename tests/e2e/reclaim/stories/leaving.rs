@@ -94,3 +94,85 @@ fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
     assert_eq!(status(&stage, &leaver), "inactive");
     assert_eq!(stage.simulator().content(&leaver).unwrap().owned_items, 5);
 }
+
+/// R12, R20: whoever was switched on again while the content waited keeps it.
+#[test]
+fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
+    let mut stage = Stage::new(small(7), Intent::default());
+    let leaver = worker(&stage);
+    stage.give(&leaver, 5, 0);
+    let receiver = stage.intent.receiver.clone().unwrap();
+    let (login, to) = (login_of(&stage, &leaver), login_of(&stage, &receiver));
+    stage.simulator().act(&Act::LockUser { user_id: leaver.clone(), days: 0, calls: 1 });
+    stage.expect(&[4], &["offboard", &login, "--transfer-to", &to, "--yes", "--confirm", &login]);
+    assert_eq!(status(&stage, &leaver), "inactive");
+    stage.simulator().advance_secs(600);
+    let on = Act::SetStatus { user_id: leaver.clone(), status: "active".to_owned(), announced: true };
+    stage.simulator().act(&on);
+    stage.later(1);
+    let done = stage.expect(&[4], &["reclaim", "nightly"]);
+    assert!(done.stdout.contains("1 reverted_by_other"), "{}", done.stdout);
+    assert_eq!(
+        (status(&stage, &leaver).as_str(), stage.simulator().content(&leaver).unwrap().owned_items),
+        ("active", 5)
+    );
+}
+
+/// R19: a login names whoever has it now, and nobody else.
+#[test]
+fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
+    let stage = Stage::new(small(7), Intent::default());
+    let leaver = worker(&stage);
+    let receiver = stage.intent.receiver.clone().unwrap();
+    let (login, to) = (login_of(&stage, &leaver), login_of(&stage, &receiver));
+    let offboard = |who: &str, to: &str| {
+        stage.expect(&[3], &["offboard", who, "--transfer-to", to, "--yes", "--confirm", who])
+    };
+    let other = stage.idle(60)[0].clone();
+    let reassign = |user_id: &String| {
+        stage.simulator().act(&Act::ReassignLogin {
+            user_id: user_id.clone(),
+            to_user_id: other.clone(),
+            announced: true,
+        });
+    };
+    reassign(&receiver);
+    let refused = offboard(&login, &to);
+    assert!(refused.stderr.contains("by now"), "{}", refused.stderr);
+    reassign(&leaver);
+    let refused = offboard(&login, &to);
+    assert!(
+        refused.stderr.contains(&format!("the account that had the login {login}")),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(status(&stage, &leaver), "active");
+}
+
+/// R3, R4: receivers stay, and a list of holds that names nobody known proves nothing of anybody.
+#[test]
+fn r4_receivers_stay_and_lists_with_a_slip_stop_an_offboarding() {
+    let mut stage = Stage::new(small(7), Intent::default());
+    let leaver = worker(&stage);
+    let receiver = stage.intent.receiver.clone().unwrap();
+    let (login, to) = (login_of(&stage, &leaver), login_of(&stage, &receiver));
+    stage.intent.held.insert("999".to_owned());
+    stage.write_policy();
+    let offboard = |who: &str, to: &str, code: i32| {
+        stage.expect(&[code], &["offboard", who, "--transfer-to", to, "--yes", "--confirm", who])
+    };
+    let refused = offboard(&login, &to, 3);
+    assert!(refused.stderr.contains("names 999"), "{}", refused.stderr);
+    assert_eq!(status(&stage, &leaver), "active");
+    stage.intent.held.clear();
+    stage.write_policy();
+    let offboard = |who: &str, to: &str, code: i32| {
+        stage.expect(&[code], &["offboard", who, "--transfer-to", to, "--yes", "--confirm", who])
+    };
+    offboard(&login, &to, 4);
+    assert_eq!(status(&stage, &leaver), "inactive");
+    let third = login_of(&stage, &worker(&stage));
+    let refused = offboard(&to, &third, 3);
+    assert!(refused.stderr.contains("receives content of others"), "{}", refused.stderr);
+    assert_eq!(status(&stage, &receiver), "active");
+}
