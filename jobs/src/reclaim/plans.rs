@@ -65,8 +65,12 @@ impl PlanFile {
 
     fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
         let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
-        let format =
-            serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|plan| plan["format"].as_u64());
+        // A plan of thousands is not to be taken apart twice.
+        #[derive(serde::Deserialize)]
+        struct Versioned {
+            format: u64,
+        }
+        let format = serde_json::from_slice::<Versioned>(&bytes).ok().map(|plan| plan.format);
         if let Some(format) = format.filter(|format| *format != u64::from(PLAN_FORMAT)) {
             return Err(refused(format!("is a plan of format {format}, this version reads {PLAN_FORMAT}"))
                 .hint("use the boxseat version that made it"));
@@ -74,6 +78,11 @@ impl PlanFile {
         let plan: Plan =
             serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
         Ok(Self { plan, digest: digest(&bytes), path, bytes })
+    }
+
+    /// The same without its bytes, for whoever works on it for half an hour.
+    pub(crate) fn without_bytes(self) -> Self {
+        Self { bytes: Vec::new(), ..self }
     }
 
     /// The journal's entry that makes the file a plan.

@@ -6,16 +6,18 @@
 //! `<action_id>/re_provisioned`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use boxseat_output::lake::Lake;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::reclaim::plan::{Operator, PlanNight, PlannedPerson};
-use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Plan, Record};
+use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record};
 use boxseat_schemas::table::{Rows, SEAT_ACTIONS};
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::journal::{Journal, directory};
 use crate::error::CommandError;
@@ -34,8 +36,8 @@ pub(crate) fn commit(
     if journal.sequence() == 0 {
         return Ok(0);
     }
-    let story = Story::of(root, journal.entries());
-    let rows = |after: u64| story.rows(journal.entries(), after, enterprise_id);
+    let story = Story::of(journal.entries());
+    let rows = |after: u64| story.rows(root, journal.entries(), after, enterprise_id);
     Ok(lake.commit_actions(&SEAT_ACTIONS, journal.sequence(), rows)?)
 }
 
@@ -98,56 +100,79 @@ pub(crate) fn agree(lake: &Lake, journal: &Journal, runs: &[RunNumber]) -> Resul
 
 /// What an entry's row says beside the entry: plans, approvals and starts come before what they lead to.
 #[derive(Default)]
-struct Story {
-    plans: BTreeMap<String, Told>,
-    attempts: HashMap<String, (Attempt, DateTime<Utc>)>,
+struct Story<'a> {
+    plans: BTreeMap<&'a str, Told<'a>>,
+    attempts: HashMap<&'a str, (&'a Attempt, DateTime<Utc>)>,
 }
 
-struct Told {
-    digest: String,
-    policy_digest: Option<String>,
-    night: PlanNight,
-    by: Operator,
+struct Told<'a> {
+    digest: &'a str,
+    policy_digest: Option<&'a str>,
+    night: &'a PlanNight,
+    by: &'a Operator,
     /// Approvals and starts, by entry.
     approvals: Vec<(u64, DateTime<Utc>, String)>,
-    starts: Vec<(u64, String, String)>,
-    /// Its file, for what the journal does not repeat.
-    file: Option<Plan>,
+    starts: Vec<(u64, String, &'a str)>,
 }
 
-impl Story {
-    fn of(root: &Path, entries: &[Entry]) -> Self {
+/// What the journal does not repeat of a plan's file.
+#[derive(Default, Deserialize)]
+struct Excerpt {
+    ticket: Option<String>,
+    people: Vec<Evidence>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Evidence {
+    #[serde(skip_serializing)]
+    user_id: String,
+    last_activity_at: Option<DateTime<Utc>>,
+    last_activity_source: Option<String>,
+    proven_idle_days: Option<i64>,
+    suspended_at: Option<DateTime<Utc>>,
+}
+
+/// Ticket and evidence of a plan, the evidence by person.
+struct Background {
+    ticket: Option<String>,
+    evidence: HashMap<String, String>,
+}
+
+impl Background {
+    /// A file that is gone or damaged leaves its columns empty: what was done is in the journal.
+    fn of(root: &Path, plan_id: &str) -> Self {
+        let file = File::open(directory(root).join(format!("plans/{plan_id}.json"))).ok();
+        let excerpt: Excerpt =
+            file.and_then(|file| serde_json::from_reader(BufReader::new(file)).ok()).unwrap_or_default();
+        let text = |evidence: &Evidence| serde_json::to_string(evidence).expect("plain data");
+        let evidence = excerpt.people.into_iter().map(|person| (text(&person), person.user_id));
+        Self { ticket: excerpt.ticket, evidence: evidence.map(|(text, user_id)| (user_id, text)).collect() }
+    }
+}
+
+impl<'a> Story<'a> {
+    fn of(entries: &'a [Entry]) -> Self {
         let mut story = Self::default();
         for entry in entries {
             match &entry.record {
                 Record::PlanCreated { plan_id, digest, policy_digest, night, by, .. } => {
-                    let file = std::fs::read(directory(root).join(format!("plans/{plan_id}.json")));
-                    story.plans.insert(
-                        plan_id.clone(),
-                        Told {
-                            digest: digest.clone(),
-                            policy_digest: policy_digest.clone(),
-                            night: night.clone(),
-                            by: by.clone(),
-                            approvals: Vec::new(),
-                            starts: Vec::new(),
-                            file: file.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
-                        },
-                    );
+                    let (approvals, starts) = (Vec::new(), Vec::new());
+                    let policy_digest = policy_digest.as_deref();
+                    story.plans.insert(plan_id, Told { digest, policy_digest, night, by, approvals, starts });
                 }
                 Record::Approved { plan_id, by, signed_by, .. } => {
                     let who = signed_by.clone().unwrap_or_else(|| name(by));
-                    if let Some(plan) = story.plans.get_mut(plan_id) {
+                    if let Some(plan) = story.plans.get_mut(plan_id.as_str()) {
                         plan.approvals.push((entry.sequence, entry.at, who));
                     }
                 }
                 Record::ApplyStarted { plan_id, by, actor_user_id, .. } => {
-                    if let Some(plan) = story.plans.get_mut(plan_id) {
-                        plan.starts.push((entry.sequence, name(by), actor_user_id.clone()));
+                    if let Some(plan) = story.plans.get_mut(plan_id.as_str()) {
+                        plan.starts.push((entry.sequence, name(by), actor_user_id));
                     }
                 }
                 Record::Intent(attempt) => {
-                    story.attempts.insert(attempt.action_id.clone(), (attempt.clone(), entry.at));
+                    story.attempts.insert(&attempt.action_id, (attempt, entry.at));
                 }
                 _ => {}
             }
@@ -155,8 +180,9 @@ impl Story {
         story
     }
 
-    fn rows(&self, entries: &[Entry], after: u64, enterprise_id: &str) -> RecordBatch {
+    fn rows(&self, root: &Path, entries: &[Entry], after: u64, enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(SEAT_ACTIONS.lake_schema());
+        let mut backgrounds: HashMap<&str, Background> = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.sequence > after) {
             let Record::Outcome {
                 action_id,
@@ -170,31 +196,30 @@ impl Story {
             else {
                 continue;
             };
-            let Some((attempt, asked_at)) = self.attempts.get(action_id).filter(|_| outcome.is_final())
+            let Some((attempt, asked_at)) =
+                self.attempts.get(action_id.as_str()).filter(|_| outcome.is_final())
             else {
                 continue;
             };
-            let Some(plan) = self.plans.get(&attempt.plan_id) else { continue };
+            let plan_id = attempt.plan_id.as_str();
+            let Some(plan) = self.plans.get(plan_id) else { continue };
             let approval = plan.approvals.iter().rev().find(|(sequence, ..)| *sequence < entry.sequence);
             let start = plan.starts.iter().rev().find(|(sequence, ..)| *sequence < entry.sequence);
-            let planned = plan
-                .file
-                .as_ref()
-                .and_then(|file| file.people.iter().find(|planned| planned.user_id == attempt.user_id));
+            let background = backgrounds.entry(plan_id).or_insert_with(|| Background::of(root, plan_id));
             rows.text(Some(&row_id(action_id, *outcome)))
                 .text(Some(&attempt.plan_id))
-                .text(Some(&plan.digest))
-                .text(plan.policy_digest.as_deref())
+                .text(Some(plan.digest))
+                .text(plan.policy_digest)
                 .date(Some(plan.night.snapshot_date))
                 .text(Some(&attempt.user_id))
                 .text(Some(&attempt.login))
                 .text(Some(attempt.action.as_str()))
                 .text(Some(attempt.stage.as_str()))
-                .text(Some(&name(&plan.by)))
+                .text(Some(&name(plan.by)))
                 .text(approval.map(|(_, _, who)| who.as_str()))
                 .time(approval.map(|(_, at, _)| *at))
                 .text(start.map(|(_, who, _)| who.as_str()))
-                .text(start.map(|(_, _, actor)| actor.as_str()))
+                .text(start.map(|(_, _, actor)| *actor))
                 .time(Some(*asked_at))
                 .time(Some(entry.at))
                 .text(Some(outcome.as_str()))
@@ -205,8 +230,8 @@ impl Story {
                 .text(attempt.receiver_user_id.as_deref())
                 .text(destination_folder_id.as_deref())
                 .text(reason.as_deref())
-                .text(planned.map(evidence).as_deref())
-                .text(plan.file.as_ref().and_then(|file| file.ticket.as_deref()))
+                .text(background.evidence.get(&attempt.user_id).map(String::as_str))
+                .text(background.ticket.as_deref())
                 .text(Some(&entry.prev_hash))
                 .text(Some(enterprise_id))
                 .big(Some(plan.night.run_number.as_i64()))
@@ -226,14 +251,4 @@ fn row_id(action_id: &str, outcome: Outcome) -> String {
 
 fn name(operator: &Operator) -> String {
     format!("{}@{}", operator.os_user, operator.host)
-}
-
-fn evidence(planned: &PlannedPerson) -> String {
-    json!({
-        "last_activity_at": planned.last_activity_at,
-        "last_activity_source": planned.last_activity_source,
-        "proven_idle_days": planned.proven_idle_days,
-        "suspended_at": planned.suspended_at,
-    })
-    .to_string()
 }

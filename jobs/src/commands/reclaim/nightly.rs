@@ -63,7 +63,7 @@ pub(crate) async fn run(
         }
         for id in &open {
             let file = match PlanFile::open(session.desk.store.root(), id) {
-                Ok(file) => file,
+                Ok(file) => file.without_bytes(),
                 Err(e) => {
                     report.refuse(id, &e);
                     continue;

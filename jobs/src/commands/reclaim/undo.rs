@@ -25,7 +25,7 @@ pub(crate) async fn run(
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
     let session = Session::open(global, policy)?;
-    let file = PlanFile::open(session.desk.store.root(), &args.plan)?;
+    let file = PlanFile::open(session.desk.store.root(), &args.plan)?.without_bytes();
     let ground = session.desk.ground()?;
     let admit = |journal: &Journal| -> Result<(), CommandError> {
         let known = ours(&file.plan, &file.digest, journal.past(), &ground, session.desk.store.id())?;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::emptiness::APART;
 use super::super::judge::Judge;
-use super::reread::Looked;
+use super::reread::{Looked, is_about_one};
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
 
@@ -199,7 +199,13 @@ impl Run<'_> {
                 "another transfer to {receiver_id} is not known to be done, and there is one at a time"
             )));
         }
-        let user = match self.hands.actor.user(receiver_id).await? {
+        let found = match self.hands.actor.user(receiver_id).await {
+            Err(e) if is_about_one(&e) => {
+                return Ok(Some(format!("the receiver {receiver_id} cannot be read: {e}")));
+            }
+            found => found?,
+        };
+        let user = match found {
             Found::Is(user) => user,
             Found::Gone => return Ok(Some(format!("the receiver {receiver_id} is gone"))),
             Found::Closed(refusal) => {
