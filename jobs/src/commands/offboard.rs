@@ -8,6 +8,7 @@
 use std::io::{BufRead, IsTerminal};
 
 use boxseat_pipeline::client::Found;
+use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Plan, Record, Stage};
 use chrono::TimeDelta;
@@ -109,6 +110,8 @@ fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError>
 struct Looked {
     now: Now,
     content: Content,
+    /// Why nothing can move to the receiver yet.
+    receiver_waits: Option<String>,
 }
 
 async fn look(
@@ -133,18 +136,22 @@ async fn look(
     let policy = session.policy.as_ref();
     forbids(&fresh(Some(person), &now), policy, ground, past, &session.beside, (session.clock)())
         .map_err(|no| CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail)))?;
+    let receiver_waits;
     match actor.user(&receiver.user_id).await? {
         Found::Is(user) => {
             is_still(&args.transfer_to, user.login.as_deref())?;
-            // Room may be made until the day comes; everything else is a wrong receiver.
-            if let Some(why) = unfit(&user, &ground.enterprise_id, Some(0)) {
+            // Room may be made, and the account switched on; everything else is a wrong receiver. The leaver is locked out all the
+            // same (R19).
+            receiver_waits = unfit(&user, &ground.enterprise_id, now.user.space_used);
+            let able = User { status: Some("active".to_owned()), space_amount: Some(-1), ..user };
+            if let Some(why) = unfit(&able, &ground.enterprise_id, Some(0)) {
                 return Err(CommandError::refused(format!("the receiver {} {why}", receiver.called())));
             }
         }
         _ => return Err(CommandError::refused(format!("the receiver {} cannot be read", receiver.called()))),
     }
     let content = Content::of(actor, &person.user_id, now.user.space_used).await?;
-    Ok(Looked { now, content })
+    Ok(Looked { now, content, receiver_waits })
 }
 
 /// R19: the night said whose login it is; since then it may have become somebody else's.
@@ -182,6 +189,9 @@ fn plan(
     if !deletes {
         warnings
             .push("the account is not deleted by this: no policy says who is under legal hold".to_owned());
+    }
+    if let Some(why) = &looked.receiver_waits {
+        warnings.push(format!("the content waits: the receiver {} {why}", receiver.called()));
     }
     let begins_at = args.on.map_or(now, |day| day.and_time(chrono::NaiveTime::MIN).and_utc().max(now));
     let mut plan = Plan {

@@ -299,6 +299,7 @@ mod tests {
             reason: "changed".into(),
             detail: "the login is another".into(),
             is_final: true,
+            used_at: None,
         }
     }
 

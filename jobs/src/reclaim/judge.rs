@@ -267,7 +267,7 @@ impl<'a> Judge<'a> {
     /// An active account: is it to be suspended?
     fn first(&self, person: &Person, past: Option<&PastPerson>) -> Verdict {
         let threshold = TimeDelta::days(self.policy.suspend_after_idle_days);
-        if person.last_activity_at.is_some_and(|at| self.ground.night.now_at - at < threshold) {
+        if self.last_use(person).is_some_and(|at| self.ground.night.now_at - at < threshold) {
             return Verdict::NotAsked;
         }
         let states = &self.policy.who.seat_states;
@@ -283,6 +283,12 @@ impl<'a> Judge<'a> {
             .and_then(|()| self.shared(past))
             .and_then(|()| self.goes(person, stage, None));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
+    }
+
+    /// The newest use that is known: the night's, or what the admin log told of while a plan was applied.
+    fn last_use(&self, person: &Person) -> Option<DateTime<Utc>> {
+        let heard = self.past.people.get(&person.user_id).and_then(|past| past.used_at);
+        person.last_activity_at.max(heard)
     }
 
     /// A suspension that is ours: what comes next?

@@ -104,6 +104,8 @@ pub(crate) struct PastPerson {
     pub(crate) destinations: Vec<DestinationReading>,
     /// Times a plan left the person alone, oldest first.
     pub(crate) skips: Vec<Skip>,
+    /// The newest use that the admin log told of while a plan was applied: no night may ever read it (R11).
+    pub(crate) used_at: Option<DateTime<Utc>>,
 }
 
 /// One thing that was tried.
@@ -217,6 +219,11 @@ impl PastPerson {
         self.last(Action::Transfer).filter(|past| past.may_have_happened())
     }
 
+    /// The deletion that gave a seat back: confirmed, and the login has no new account (R20).
+    pub(crate) fn freed(&self) -> Option<&PastAttempt> {
+        self.deletion().filter(|past| past.outcome == Some(Outcome::Done))
+    }
+
     /// The deletion, once it is confirmed.
     pub(crate) fn deletion(&self) -> Option<&PastAttempt> {
         self.last(Action::Delete).filter(|past| past.was_done)
@@ -316,9 +323,11 @@ impl Past {
             Record::FeedRead { stream_position, from_at: _, to_at } => {
                 self.feed = Some(FeedMark { stream_position: stream_position.clone(), to_at: *to_at, at });
             }
-            Record::Skipped { plan_id, user_id, reason, detail, is_final } => {
+            Record::Skipped { plan_id, user_id, reason, detail, is_final, used_at } => {
                 let (plan_id, reason, detail) = (plan_id.clone(), reason.clone(), detail.clone());
-                self.person(user_id).skips.push(Skip { at, plan_id, reason, detail, is_final: *is_final });
+                let person = self.person(user_id);
+                person.used_at = person.used_at.max(*used_at);
+                person.skips.push(Skip { at, plan_id, reason, detail, is_final: *is_final });
             }
             Record::ContentRead { plan_id: _, user_id, owned_items, shared_items, space_used_bytes } => {
                 let (owned_items, shared_items) = (*owned_items, *shared_items);

@@ -52,7 +52,7 @@ impl Totals {
                 *sums.entry(currency.clone()).or_default() += cost.ten_thousandths()
             };
             add(&mut totals.potential);
-            let deletion = past.people.get(&person.user_id).and_then(|past| past.deletion());
+            let deletion = past.people.get(&person.user_id).and_then(|past| past.freed());
             let Some(at) = deletion.and_then(|deletion| deletion.finished_at) else { continue };
             add(&mut totals.freed);
             if renewals.iter().any(|renewal| *renewal > at.date_naive() && *renewal <= now.date_naive()) {

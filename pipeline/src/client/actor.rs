@@ -236,9 +236,9 @@ impl BoxActor {
     ///
     /// # Errors
     /// [`Error::Interrupted`], [`Error::SignIn`], the ledger's; whatever Box answers is a [`Wrote`].
-    pub async fn set_status(&self, user_id: &str, status: &str) -> Result<Wrote<User>, Error> {
+    pub async fn set_status(&self, user_id: &str, status: &str, notify: bool) -> Result<Wrote<User>, Error> {
         let url = self.user_url(user_id);
-        let body = json!({ "status": status }).to_string();
+        let body = json!({ "status": status, "notify": notify }).to_string();
         let build = move |http: &reqwest::Client| {
             http.put(url.clone()).header("content-type", "application/json").body(body.clone())
         };

@@ -90,6 +90,9 @@ pub enum Record {
         detail: String,
         /// Whether the plan is done with the person; else a later `apply` looks again.
         is_final: bool,
+        /// Use that the admin log told of while applying. It may have come so late that no night reads it any more (R11).
+        #[serde(default)]
+        used_at: Option<DateTime<Utc>>,
     },
     /// What a person owns was looked at (R6, R15).
     ContentRead {

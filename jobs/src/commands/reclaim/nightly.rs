@@ -116,8 +116,8 @@ pub(crate) async fn run(
                 return Ok(());
             }
         }
-        for (login, why) in verify_transfers(hands, &mut journal, &canaries, &ground).await? {
-            report.say(&login, "unverifiable", why, REJECTS);
+        for (login, word, why) in verify_transfers(hands, &mut journal, &canaries, &ground).await? {
+            report.say(&login, word, why, REJECTS);
         }
         Ok::<_, CommandError>(())
     }

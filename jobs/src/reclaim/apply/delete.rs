@@ -84,6 +84,8 @@ impl Run<'_> {
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
                 }
                 Presence::Unclear(reason) => {
+                    // R16: whether we still see anybody is not known, so nobody else is deleted.
+                    self.halt(CommandError::refused(format!("after a deletion: {reason}")).hint("our application sees only a part of the enterprise: see its access and its authorisation in Box's console; the same command goes on"));
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
                 }
             },

@@ -39,7 +39,7 @@ use super::judge::Judge;
 use super::past::{Past, PastAttempt};
 use super::policy::{Caps, Policy};
 use super::position::StreamMark;
-use crate::error::CommandError;
+use crate::error::{CommandError, TRY_LATER};
 
 pub(crate) use begin::{admit, is_due, ours};
 pub(crate) use confirm::Canaries;
@@ -263,7 +263,14 @@ impl<'a> Run<'a> {
             events_by_day: &self.task.ground.events_by_day,
         };
         let mut feed = self.feed.lock().expect("no holder panics").clone();
-        let record = feed.walk(self.hands.reader, &brief, self.now()).await?;
+        // R11: a log that cannot be read stops a run, however long Box will be away.
+        let record = feed.walk(self.hands.reader, &brief, self.now()).await.map_err(|e| match e {
+            e if e.exit_code() == TRY_LATER && !e.is_no_fault_of_the_run() => {
+                CommandError::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
+                    .hint("Box is away or asks to wait: the same command goes on later")
+            }
+            e => e,
+        })?;
         *self.feed.lock().expect("no holder panics") = feed;
         self.write(record)
     }
@@ -349,6 +356,9 @@ impl<'a> Run<'a> {
             let now = self.now();
             let mut journal = self.journal.lock().expect("no holder panics");
             let count = journal.past().attempts_of(&plan.plan_id, &planned.user_id) + 1;
+            let of_the_night = self.task.ground.person(&planned.user_id).and_then(|now| now.last_activity_at);
+            let heard = journal.past().people.get(&planned.user_id).and_then(|past| past.used_at);
+            let last_activity_at = of_the_night.max(heard);
             let action_id = format!("{}/{}/{count}", plan.plan_id, planned.user_id);
             journal.append(
                 now,
@@ -361,11 +371,7 @@ impl<'a> Run<'a> {
                     action,
                     before: before.clone(),
                     receiver_user_id: receiver_user_id.map(str::to_owned),
-                    last_activity_at: self
-                        .task
-                        .ground
-                        .person(&planned.user_id)
-                        .and_then(|person| person.last_activity_at),
+                    last_activity_at,
                 }),
             )?;
             action_id
@@ -389,6 +395,7 @@ impl<'a> Run<'a> {
             reason: no.word.to_owned(),
             detail: no.detail.clone(),
             is_final: no.is_final,
+            used_at: no.used_at,
         })?;
         Ok(if no.is_final { Fate::Skipped(no.word, no.detail) } else { Fate::Waiting(no.word, no.detail) })
     }
@@ -472,17 +479,19 @@ struct Skip {
     detail: String,
     /// Whether the plan is done with the person.
     is_final: bool,
+    /// Use that the admin log told of.
+    used_at: Option<DateTime<Utc>>,
 }
 
 impl Skip {
     /// For good.
     fn finally(word: &'static str, detail: impl Into<String>) -> Self {
-        Self { word, detail: detail.into(), is_final: true }
+        Self { word, detail: detail.into(), is_final: true, used_at: None }
     }
 
     /// A later apply looks again.
     fn for_now(word: &'static str, detail: impl Into<String>) -> Self {
-        Self { word, detail: detail.into(), is_final: false }
+        Self { is_final: false, ..Self::finally(word, detail) }
     }
 }
 

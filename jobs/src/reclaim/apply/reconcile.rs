@@ -66,11 +66,10 @@ async fn came(
     let not_yet = "the run ended while the call was on its way, or before";
     Ok(match attempt.action {
         Action::Transfer => None,
-        Action::TerminateSessions if age >= ON_ITS_WAY || past.outcome.is_none() => {
+        Action::TerminateSessions => {
             // Nobody can ask Box about it, and ending sessions twice harms nobody: the plan asks again.
             Some(Came::new(Outcome::NotDone).because("whether it was done cannot be asked; it is done again"))
         }
-        Action::TerminateSessions => None,
         Action::Suspend | Action::Restore => {
             let (done, undone) = match attempt.action {
                 Action::Suspend => (Some("inactive"), attempt.before.status.as_deref()),

@@ -6,6 +6,7 @@ use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 
+use super::super::feed::News;
 use super::super::ground::Person;
 use super::super::judge::{Judge, Verdict, changed, never};
 use super::super::offboarding;
@@ -214,7 +215,7 @@ impl Run<'_> {
                 format!("the rules would {} now, not {}", goes.stage.as_str(), stage.as_str()),
             )),
             Verdict::LeftOut(_, no) => {
-                Some(Skip { word: no.word, detail: no.detail, is_final: is_lasting(no.word) })
+                Some(Skip { is_final: is_lasting(no.word), ..Skip::finally(no.word, no.detail) })
             }
             Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => {
                 Some(Skip::finally("logged_in", "used since the plan was made"))
@@ -235,14 +236,14 @@ impl Run<'_> {
                 .and_then(|person| person.suspension())
                 .map(|ours| (ours.asked_at, ours.attempt.plan_id.clone()))
         });
+        let is_use = |news: &News| news.event_type == "LOGIN" || activity.contains(&news.event_type);
         for news in feed.of(&planned.user_id, &planned.login) {
-            let is_use = news.event_type == "LOGIN" || activity.contains(&news.event_type);
             let when = news.at.format("%F %H:%M UTC");
-            if is_use
+            if is_use(news)
                 && !self.is_offboarding()
                 && planned.last_activity_at.is_none_or(|known| news.at > known)
             {
-                return Some(match &ours {
+                let skip = match &ours {
                     Some((suspended_at, plan_id)) if news.at <= *suspended_at => Skip::finally(
                         "late_login",
                         format!(
@@ -253,7 +254,10 @@ impl Run<'_> {
                         "logged_in",
                         format!("{} {when}, since the plan was made", news.event_type),
                     ),
-                });
+                };
+                // The next plan is made by a night that may not have it.
+                let used = feed.of(&planned.user_id, &planned.login).filter(|news| is_use(news));
+                return Some(Skip { used_at: used.map(|news| news.at).max(), ..skip });
             }
             let is_edit = matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE");
             let by_us = news.actor_id.as_deref().is_some_and(|actor| {
@@ -276,7 +280,10 @@ impl Run<'_> {
         let Task { policy, ground, beside, .. } = self.task;
         let past = self.past();
         let no = offboarding::forbids(person, policy, ground, &past, beside, self.now());
-        no.map_err(|no| Skip { word: no.word, detail: no.detail, is_final: no.word != offboarding::UNSURE })
+        no.map_err(|no| Skip {
+            is_final: no.word != offboarding::UNSURE,
+            ..Skip::finally(no.word, no.detail)
+        })
     }
 
     async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, CommandError> {

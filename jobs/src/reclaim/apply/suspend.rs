@@ -94,7 +94,8 @@ impl Run<'_> {
         }
         let login = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Suspend, &now.standing, None)?;
-        let wrote = self.hands.actor.set_status(&planned.user_id, "inactive").await?;
+        let notify = self.task.policy.is_some_and(|policy| policy.notify);
+        let wrote = self.hands.actor.set_status(&planned.user_id, "inactive", notify).await?;
         match wrote {
             Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
                 self.obeyed();

@@ -65,16 +65,11 @@ impl Run<'_> {
         let (ours, open, stays) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
             let ours = person.suspension().filter(|ours| ours.attempt.plan_id == *plan_id).cloned();
-            let done = |action| {
-                person
-                    .by_plan(plan_id)
-                    .rev()
-                    .find(|past| past.attempt.action == action && past.may_have_happened())
-            };
             let left =
                 person.by_plan(plan_id).rfind(|past| past.attempt.action == Action::Suspend && past.was_done);
             let left = left.filter(|_| ours.is_none()).and_then(|left| left_suspended(person, left));
-            let stays = match (done(Action::Delete), done(Action::Transfer)) {
+            // Content that another plan has moved since is just as much away.
+            let stays = match (person.deletion(), person.transfer()) {
                 (Some(_), _) => Some("the account was deleted, and cannot be brought back".to_owned()),
                 (None, Some(transfer)) => Some(moved(transfer)),
                 (None, None) => None,
@@ -84,12 +79,14 @@ impl Run<'_> {
         if let Some(open) = open {
             return Ok(Some(Fate::Unknown(unfinished(&open))));
         }
+        let is_given_back = ours.is_some();
         let fate = match ours {
             Some(ours) => self.restore(planned, &ours).await?,
             None => None,
         };
         Ok(Some(match (fate, stays) {
             (Some(fate), _) => fate,
+            (None, Some(stays)) if is_given_back => Fate::Skipped("stays", format!("active again; {stays}")),
             (None, Some(stays)) => Fate::Skipped("stays", stays),
             (None, None) => Fate::Done,
         }))
@@ -150,7 +147,7 @@ impl Run<'_> {
         };
         let name = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &name, Action::Restore, &now.standing, None)?;
-        match self.hands.actor.set_status(&planned.user_id, &status).await? {
+        match self.hands.actor.set_status(&planned.user_id, &status, false).await? {
             Wrote::Done(user) if user.status.as_deref() == Some(status.as_str()) => {
                 self.obeyed();
                 let Standing { group_ids, aliases, .. } = now.standing.clone();

@@ -22,7 +22,7 @@ use crate::error::CommandError;
 const NEVER_BEGUN_AFTER: TimeDelta = TimeDelta::hours(48);
 
 /// Reads everybody again whom the night lists, whose content was moved and is not yet proved gone; gives those of whom no reading
-/// will prove it.
+/// will prove it, or who still own something two days later, each with the rule's word and a sentence.
 ///
 /// # Errors
 /// The journal's, and what ends the run.
@@ -31,9 +31,9 @@ pub(crate) async fn verify_transfers(
     journal: &mut Journal,
     canaries: &Canaries,
     ground: &Ground,
-) -> Result<Vec<(String, String)>, CommandError> {
+) -> Result<Vec<(String, &'static str, String)>, CommandError> {
     let now = (hands.clock)();
-    let mut hopeless = Vec::new();
+    let mut stuck = Vec::new();
     let waiting: Vec<PastAttempt> = journal
         .past()
         .people
@@ -57,13 +57,17 @@ pub(crate) async fn verify_transfers(
         look_at(hands, journal, canaries, &transfer).await?;
         let user_id = &transfer.attempt.user_id;
         let person = &journal.past().people[user_id];
-        if let Some(Emptiness::Unverifiable(why)) =
-            person.transfer().map(|transfer| emptiness(person, transfer, now))
-        {
-            hopeless.push((transfer.attempt.login.clone(), why));
+        let login = || transfer.attempt.login.clone();
+        match person.transfer().map(|transfer| emptiness(person, transfer, now)) {
+            Some(Emptiness::Unverifiable(why)) => stuck.push((login(), "unverifiable", why)),
+            // Box sends no mail about a transfer that went wrong.
+            Some(Emptiness::NotEmpty(why)) if now - transfer.asked_at >= NEVER_BEGUN_AFTER => {
+                stuck.push((login(), "not_empty", why));
+            }
+            _ => {}
         }
     }
-    Ok(hopeless)
+    Ok(stuck)
 }
 
 /// One reading of source and destination, and what it says about an outcome nobody knew.

@@ -78,6 +78,9 @@ impl Judge<'_> {
         if let Some(entry) = self.protected.entry_for(id) {
             return Err(No::new("R4", "protected", format!("[protect] {entry}")));
         }
+        if self.receivers.everybodys().is_some_and(|receiver| receiver.user_id == id) {
+            return Err(No::new("R4", "receiver", "receives the content of others by the policy"));
+        }
         // What the person got into since the night protects, too.
         let protect = &self.policy.protect;
         let groups = protect.groups.iter().flat_map(|entry| groups_named(self.ground, entry));

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::emptiness::{Emptiness, emptiness};
 use super::super::ground::Person;
-use super::super::past::{PastAttempt, PastPerson};
+use super::super::past::{PastAttempt, PastPerson, Skip};
 use super::super::policy::{Evidence, SharedContent};
 use super::{Judge, No, day};
 
@@ -25,6 +25,14 @@ impl Judge<'_> {
             ));
         }
         let since = |at: DateTime<Utc>| (self.ground.night.now_at - at).num_days();
+        let heard = self.past.people.get(&person.user_id).and_then(|past| past.used_at);
+        if let Some(days) = heard.map(since).filter(|days| *days < wanted) {
+            return Err(No::new(
+                "R11",
+                "not_long_enough",
+                format!("used {days} days ago, as the admin log told an earlier plan, {wanted} are wanted"),
+            ));
+        }
         if self.policy.evidence == Evidence::Activity {
             let watched = self.watched_from.map_or(0, since);
             if watched < wanted {
@@ -111,13 +119,18 @@ impl Judge<'_> {
                 format!("somebody else edited the account {}", day(edit.at)),
             ));
         }
-        match person.last_activity_at.filter(|at| *at > ours.asked_at) {
+        let is_told = |skip: &Skip| skip.reason == "edited_by_other" && skip.at > ours.asked_at;
+        let past = self.past.people.get(&person.user_id);
+        if let Some(told) = past.and_then(|past| past.skips.iter().find(|skip| is_told(skip))) {
+            return Err(No::new("R3", "edited_by_other", told.detail.clone()));
+        }
+        match self.last_use(person).filter(|at| *at > ours.asked_at) {
             Some(at) => {
                 return Err(No::new("R2", "active_since", format!("used {}, after the suspension", day(at))));
             }
             None => {}
         }
-        match person.last_activity_at.filter(|at| Some(*at) > ours.attempt.last_activity_at) {
+        match self.last_use(person).filter(|at| Some(*at) > ours.attempt.last_activity_at) {
             Some(at) => Err(No::new(
                 "R11",
                 "late_login",

@@ -475,6 +475,7 @@ fn r8_each_stage_has_its_day() {
                     reason: "changed".into(),
                     detail: String::new(),
                     is_final: true,
+                    used_at: None,
                 },
             ));
         }
@@ -544,6 +545,34 @@ fn r11_a_late_login_found_by_a_night_keeps_the_account() {
     world.ground.people.get_mut("1").unwrap().last_activity_at = Some(day(79));
     assert_eq!(world.says("1"), "R11 late_login");
     assert_eq!(ours(20).says("1"), "transfer");
+}
+
+/// R11: what the admin log told while a plan was applied counts, though no night ever reads it: it came too late for that.
+#[test]
+fn r11_a_login_that_only_the_admin_log_told_is_not_forgotten() {
+    let told = |mut world: World, at: i64, reason: &str| {
+        let skipped = Record::Skipped {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            reason: reason.into(),
+            detail: "told".into(),
+            is_final: true,
+            used_at: (reason != "edited_by_other").then(|| day(at)),
+        };
+        world.past.take(&boxseat_schemas::reclaim::Entry {
+            sequence: 99,
+            at: day(99),
+            prev_hash: String::new(),
+            record: skipped,
+        });
+        world.says("1")
+    };
+    let idle = || World::of(SUSPEND, [idler("1")]);
+    assert_eq!(told(idle(), 95, "logged_in"), "not asked", "it is in use");
+    assert_eq!(told(ours(20), 79, "late_login"), "R11 late_login");
+    assert_eq!(told(ours(20), 81, "logged_in"), "R2 active_since");
+    assert_eq!(told(ours(20), -30, "logged_in"), "transfer", "known before");
+    assert_eq!(told(ours(20), 0, "edited_by_other"), "R3 edited_by_other");
 }
 
 /// R11: a deletion needs sign-ins watched up to 48 hours behind the suspension.

@@ -237,3 +237,46 @@ fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {
     assert_eq!(outcome(&done, &idle[0]), "receiver_changed", "{}", done.stdout);
     assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 3);
 }
+
+/// R2, R11: sign-ins that come in days late are told by the live log alone; what one apply heard, no later plan forgets.
+#[test]
+fn r11_a_sign_in_heard_while_applying_is_not_forgotten_by_the_next_plan() {
+    let (mut stage, idle) = staged(Intent::default());
+    // Four days old when it comes in: no night reads back so far.
+    stage.simulator().act(&Act::LateLogin { user_id: idle[0].clone(), arrives_in_hours: 96 });
+    stage.later(3);
+    let plan = plan_of(&stage, "suspend");
+    stage.simulator().advance_secs(26 * 3_600);
+    stage.simulator().act(&Act::Login { user_id: idle[1].clone() });
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "logged_in", "{}", done.stdout);
+    stage.night();
+    stage.run(&["reclaim", "plan"]);
+    let known = format!(
+        "SELECT count(*) FROM login_events WHERE user_id = '{}' AND created_at > TIMESTAMPTZ '2026-03-01'",
+        idle[0]
+    );
+    assert_eq!(stage.world.value(&known), 0, "a night has read it, and the story tells nothing");
+    assert_eq!(status(&stage, &idle[0]), "active");
+    let candidate = format!("SELECT count(*) FROM reclaimable_seats WHERE user_id = '{}'", idle[0]);
+    assert_eq!(stage.world.value(&candidate), 0);
+    stage.judge();
+}
+
+/// R16: a run that no longer sees three ordinary people deletes nobody else.
+#[test]
+fn r16_canaries_that_are_gone_stop_the_deletions() {
+    let (mut stage, idle) = moved(small(7));
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    let blind = Fault { method: "GET".to_owned(), ..Fault::status("/2.0/users/*$", 500, 404) };
+    // Who we are, and the first person's own look; then nobody is shown.
+    stage.simulator().add_fault(Fault { after: 2, ..blind });
+    let done = apply(&stage, &plan, &[3]);
+    assert!(done.stderr.contains("does not show"), "{}", done.stderr);
+    stage.simulator().clear_faults();
+    assert_eq!(idle.iter().filter(|user_id| status(&stage, user_id) == "gone").count(), 1);
+    let done = stage.expect(&[0], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(idle.iter().all(|user_id| outcome(&done, user_id) == "done"), "{}", done.stdout);
+    stage.judge();
+}

@@ -77,3 +77,17 @@ fn r18_undo_of_a_transfer_moves_nothing_and_says_where_it_is() {
     assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 0);
     stage.judge();
 }
+
+/// R18: a suspension is taken back after its content has moved by a later plan, and where that is, is said.
+#[test]
+fn r18_undo_of_a_suspension_says_where_the_content_went() {
+    let (stage, idle, first) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    apply(&stage, &plan, &[0]);
+    let done = stage.expect(&[4], &["reclaim", "undo", &first, "--yes"]);
+    assert_eq!(outcome(&done, &idle[0]), "stays");
+    let detail = detail(&done, &idle[0]);
+    assert!(detail.contains("active again") && detail.contains("in folder"), "{detail}");
+    assert_eq!(status(&stage, &idle[0]), "active");
+    stage.judge_undo(&first);
+}
