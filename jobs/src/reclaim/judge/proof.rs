@@ -124,13 +124,11 @@ impl Judge<'_> {
         if let Some(told) = past.and_then(|past| past.skips.iter().find(|skip| is_told(skip))) {
             return Err(No::new("R3", "edited_by_other", told.detail.clone()));
         }
-        match self.last_use(person).filter(|at| *at > ours.asked_at) {
-            Some(at) => {
-                return Err(No::new("R2", "active_since", format!("used {}, after the suspension", day(at))));
-            }
-            None => {}
+        let last_use = self.last_use(person);
+        if let Some(at) = last_use.filter(|at| *at > ours.asked_at) {
+            return Err(No::new("R2", "active_since", format!("used {}, after the suspension", day(at))));
         }
-        match self.last_use(person).filter(|at| Some(*at) > ours.attempt.last_activity_at) {
+        match last_use.filter(|at| Some(*at) > ours.attempt.last_activity_at) {
             Some(at) => Err(No::new(
                 "R11",
                 "late_login",
