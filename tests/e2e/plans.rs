@@ -191,6 +191,9 @@ fn r9_the_policy_says_who_may_approve() {
     refused(&world.run(&["reclaim", "approve", &plan_id]), 3, "somebody else");
 
     write_policy(&world, &format!("{POLICY}[approval]\nkind = \"signed\"\nallowed_signers = \"signers\"\n"));
+    refused(&world.run(&["reclaim", "approve", &plan_id]), 3, "somebody else");
+    // What a plan wants of its approval is the policy's it was made by.
+    let plan_id = plan(&world);
     refused(&world.run(&["reclaim", "approve", &plan_id]), 2, "ssh-keygen -Y sign");
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
     let signers = format!("chief@acme.test {}\n", key.public_key().to_openssh().unwrap());
