@@ -194,6 +194,11 @@ impl Ground {
         })?
     }
 
+    /// R3: whether every edit of an account since then is known, without a gap up to the night.
+    pub(crate) fn knows_edits_since(&self, at: DateTime<Utc>) -> bool {
+        self.activity_watched_from(&["EDIT_USER".to_owned()]).is_some_and(|from| from <= at)
+    }
+
     fn read_coverage(&mut self, batch: &RecordBatch) -> Result<(), Unreadable> {
         let row = Columns::of(batch);
         for index in row.rows() {

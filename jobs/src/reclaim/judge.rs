@@ -24,7 +24,6 @@ mod room;
 pub(crate) use kept::never;
 use lists::{Leave, held, leaves};
 pub(crate) use proof::changed;
-use room::taken_receivers;
 
 /// The rules, ready to be asked about anybody of a night.
 pub(crate) struct Judge<'a> {
@@ -182,7 +181,7 @@ impl<'a> Judge<'a> {
             leaves,
             who_groups,
             watched_from,
-            taken_receivers: taken_receivers(past, &set_aside, now),
+            taken_receivers: past.receivers(&set_aside, now),
             set_aside,
             code_names: policy.code_names(),
         };
@@ -287,8 +286,7 @@ impl<'a> Judge<'a> {
 
     /// The newest use that is known: the night's, or what the admin log told of while a plan was applied.
     fn last_use(&self, person: &Person) -> Option<DateTime<Utc>> {
-        let heard = self.past.people.get(&person.user_id).and_then(|past| past.used_at);
-        person.last_activity_at.max(heard)
+        person.last_activity_at.max(self.past.heard_use(&person.user_id))
     }
 
     /// A suspension that is ours: what comes next?

@@ -3,6 +3,8 @@
 //! Naming a person waives the rules on idleness, recent sign-ins and young accounts, and nothing else: administrators, protected
 //! people, legal holds and receivers of others' content are as out of bounds as ever.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
 use super::beside::Beside;
@@ -43,7 +45,7 @@ pub(crate) fn forbids(
     if person.login.as_deref().is_none_or(str::is_empty) {
         return no("no_login", "the account has no login".to_owned());
     }
-    if past.receives(&person.user_id, now) {
+    if past.receivers(&HashSet::new(), now).contains(person.user_id.as_str()) {
         let detail = "receives content of others, or did within 365 days".to_owned();
         return Err(No { rule: "R4", word: "receiver", detail });
     }

@@ -3,14 +3,14 @@
 //! Nothing here asks a clock or a disk. Every rule that looks back (caps, "our own suspension", protected receivers, whom
 //! somebody else brought back) looks here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
 use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// For how long whoever received content may not lose the seat (R4).
-pub(crate) const RECEIVER_PROTECTED: TimeDelta = TimeDelta::days(365);
+const RECEIVER_PROTECTED: TimeDelta = TimeDelta::days(365);
 
 /// Everything that happened, by plan and by person.
 #[derive(Debug, Default, Clone)]
@@ -202,6 +202,11 @@ impl PastPerson {
                 && (past.attempt.action == Action::Suspend || past.was_done)
         })?;
         (last.attempt.action == Action::Suspend && last.outcome == Some(Outcome::Done)).then_some(last)
+    }
+
+    /// The same, if it is a plan's.
+    pub(crate) fn suspension_by(&self, plan_id: &str) -> Option<&PastAttempt> {
+        self.suspension().filter(|ours| ours.attempt.plan_id == plan_id)
     }
 
     /// A change of the status by a plan of which nobody knows yet whether it happened.
@@ -409,14 +414,21 @@ impl Past {
             .map(|(plan_id, _)| plan_id)
     }
 
-    /// R4: whether somebody received content within 365 days, or is to by an open plan.
-    pub(crate) fn receives(&self, user_id: &str, now: DateTime<Utc>) -> bool {
-        let is_receiver = |past: &PastAttempt| {
-            past.attempt.receiver_user_id.as_deref() == Some(user_id)
-                && past.asked_at > now - RECEIVER_PROTECTED
-        };
-        self.people.values().filter_map(PastPerson::transfer).any(is_receiver)
-            || self.open_plans().any(|(_, plan)| plan.receiver_user_ids.iter().any(|id| id == user_id))
+    /// R11: the newest use that the admin log told of while a plan was applied.
+    pub(crate) fn heard_use(&self, user_id: &str) -> Option<DateTime<Utc>> {
+        self.people.get(user_id)?.used_at
+    }
+
+    /// R4: who received content within 365 days, or is to by an open plan that is not set aside.
+    pub(crate) fn receivers(&self, set_aside: &HashSet<&str>, now: DateTime<Utc>) -> BTreeSet<&str> {
+        let received = self
+            .people
+            .values()
+            .filter_map(PastPerson::transfer)
+            .filter(|transfer| transfer.asked_at > now - RECEIVER_PROTECTED)
+            .filter_map(|transfer| transfer.attempt.receiver_user_id.as_deref());
+        let open = self.open_plans().filter(|(plan_id, _)| !set_aside.contains(plan_id));
+        received.chain(open.flat_map(|(_, plan)| &plan.receiver_user_ids).map(String::as_str)).collect()
     }
 
     /// Calls of which only a read can say what they did, oldest first within a person.

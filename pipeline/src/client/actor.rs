@@ -480,11 +480,12 @@ impl ItemPage {
         }
         let page = Page::parse(body)?;
         // Null is a list without entries (box/box-python-sdk#76); an answer without the key is no list.
-        let has_entries = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body)
-            .is_ok_and(|page| page.contains_key("entries"));
-        if !has_entries {
-            return Err(serde::de::Error::custom("a listing without entries"));
+        #[derive(Deserialize)]
+        struct List {
+            #[serde(rename = "entries")]
+            _entries: serde::de::IgnoredAny,
         }
+        serde_json::from_slice::<List>(body)?;
         let mut items = Vec::new();
         for entry in &page.entries {
             let entry: Entry = serde_json::from_str(entry.get())?;

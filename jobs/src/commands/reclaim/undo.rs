@@ -32,8 +32,7 @@ pub(crate) async fn run(
         let plan_id = &file.plan.plan_id;
         let is_left = |id: &String| {
             journal.past().people.get(id).is_some_and(|person| {
-                let ours = person.suspension().filter(|ours| ours.attempt.plan_id == *plan_id);
-                ours.or(person.unfinished_status(plan_id)).is_some()
+                person.suspension_by(plan_id).or(person.unfinished_status(plan_id)).is_some()
             })
         };
         if known.is_undone() && !known.user_ids.iter().any(is_left) {
@@ -72,8 +71,7 @@ fn rehearse(printer: &Printer, file: &PlanFile, journal: &Journal) -> Result<u8,
             let done = |action| {
                 person.by_plan(&plan.plan_id).any(|past| past.attempt.action == action && past.was_done)
             };
-            let ours = person.suspension().filter(|ours| ours.attempt.plan_id == plan.plan_id);
-            let would = match (ours, person.unfinished_status(&plan.plan_id)) {
+            let would = match (person.suspension_by(&plan.plan_id), person.unfinished_status(&plan.plan_id)) {
                 _ if done(Action::Delete) => "stay deleted".to_owned(),
                 (Some(ours), _) => {
                     format!("be {} again", ours.attempt.before.status.as_deref().unwrap_or("unknown"))

@@ -8,13 +8,18 @@ use super::Run;
 use crate::error::CommandError;
 
 impl Run<'_> {
+    /// R16: our application may no longer see everybody, so nobody else is touched.
+    pub(super) fn lost_reach(&self, why: impl Into<String>) {
+        self.halt(CommandError::refused(why).hint("our application sees only a part of the enterprise: see its access and its authorisation in Box's console; the same command goes on"));
+    }
+
     /// Whether a 404 about a person says anything. When an ordinary account is not shown either, our application has lost its
     /// reach, and whoever is not shown may be as we left them: then the run stops, and nothing is concluded about anybody.
     pub(super) async fn believes_that_gone(&self) -> Result<bool, CommandError> {
         let believes = self.canaries.one_answers(self.hands.actor).await?;
         if !believes {
             let why = "Box answers 404 about a person, and does not show an ordinary account either";
-            self.halt(CommandError::refused(why).hint("our application sees only a part of the enterprise: see its access and its authorisation in Box's console; the same command goes on"));
+            self.lost_reach(why);
         }
         Ok(believes)
     }

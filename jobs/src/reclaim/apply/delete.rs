@@ -61,8 +61,7 @@ impl Run<'_> {
         {
             return self.skip(planned, skip).map(Some);
         }
-        if !self.has_room_for(&planned.user_id) {
-            let skip = Skip::for_now("over_cap", "the cap on people in any 30 days is reached");
+        if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
         // The last look: something may have come in since the second empty reading.
@@ -85,7 +84,7 @@ impl Run<'_> {
                 }
                 Presence::Unclear(reason) => {
                     // R16: whether we still see anybody is not known, so nobody else is deleted.
-                    self.halt(CommandError::refused(format!("after a deletion: {reason}")).hint("our application sees only a part of the enterprise: see its access and its authorisation in Box's console; the same command goes on"));
+                    self.lost_reach(format!("after a deletion: {reason}"));
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
                 }
             },

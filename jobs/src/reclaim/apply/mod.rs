@@ -357,8 +357,7 @@ impl<'a> Run<'a> {
             let mut journal = self.journal.lock().expect("no holder panics");
             let count = journal.past().attempts_of(&plan.plan_id, &planned.user_id) + 1;
             let of_the_night = self.task.ground.person(&planned.user_id).and_then(|now| now.last_activity_at);
-            let heard = journal.past().people.get(&planned.user_id).and_then(|past| past.used_at);
-            let last_activity_at = of_the_night.max(heard);
+            let last_activity_at = of_the_night.max(journal.past().heard_use(&planned.user_id));
             let action_id = format!("{}/{}/{count}", plan.plan_id, planned.user_id);
             journal.append(
                 now,
@@ -422,8 +421,8 @@ impl<'a> Run<'a> {
     /// Whether the person is suspended by this plan, as far as the journal knows.
     fn is_ours(&self, planned: &PlannedPerson) -> bool {
         self.with_past(|past| {
-            let ours = past.people.get(&planned.user_id).and_then(|person| person.suspension());
-            ours.is_some_and(|ours| ours.attempt.plan_id == self.task.plan.plan_id)
+            let person = past.people.get(&planned.user_id);
+            person.is_some_and(|person| person.suspension_by(&self.task.plan.plan_id).is_some())
         })
     }
 
@@ -461,15 +460,16 @@ impl<'a> Run<'a> {
         Ok(applied)
     }
 
-    /// R8: whether one more person may be touched in these thirty days, over all plans.
-    fn has_room_for(&self, user_id: &str) -> bool {
-        let Some(policy) = self.task.policy.filter(|_| !self.is_offboarding()) else { return true };
+    /// R8: why this person may not be touched in these thirty days, counted over all plans.
+    fn over_cap(&self, user_id: &str) -> Option<Skip> {
+        let policy = self.task.policy.filter(|_| !self.is_offboarding())?;
         let most = most(policy.caps, self.task.ground.seats_assigned);
         let since = self.now() - CAPS_WINDOW;
-        self.with_past(|past| {
+        let has_room = self.with_past(|past| {
             let touched = past.touched_since(since);
             touched.contains(user_id) || (touched.len() as u64) < most
-        })
+        });
+        (!has_room).then(|| Skip::for_now("over_cap", "the cap on people in any 30 days is reached"))
     }
 }
 

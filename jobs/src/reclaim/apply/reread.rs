@@ -3,15 +3,15 @@
 use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
-use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Outcome, Standing};
 
 use super::super::feed::News;
 use super::super::ground::Person;
 use super::super::judge::{Judge, Verdict, changed, never};
 use super::super::offboarding;
 use super::begin::NIGHT_MAX_AGE;
-use super::{Run, Skip, Task};
+use super::{Came, Run, Skip, Task};
 use crate::error::CommandError;
 
 /// A person, read a moment ago.
@@ -155,9 +155,7 @@ impl Run<'_> {
         let expected = self.baseline(planned);
         let (was, is) = (expected.status.as_deref(), now.standing.status.as_deref());
         if was == Some("inactive") && is == Some("active") {
-            self.reverted(planned)?;
-            let detail = "somebody else made the account active again since we suspended it";
-            return Ok(Looked::Left(Skip::finally("reverted_by_other", detail)));
+            return Ok(Looked::Left(self.reverted(planned)?));
         }
         if was != Some("inactive") && is == Some("inactive") {
             let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
@@ -193,8 +191,7 @@ impl Run<'_> {
         self.with_past(|past| {
             past.people
                 .get(&planned.user_id)
-                .and_then(|person| person.suspension())
-                .filter(|ours| ours.attempt.plan_id == self.task.plan.plan_id)
+                .and_then(|person| person.suspension_by(&self.task.plan.plan_id))
                 .and_then(|ours| ours.after.clone())
         })
         .unwrap_or_else(|| planned.baseline.clone())
@@ -278,8 +275,8 @@ impl Run<'_> {
     /// R19: what even somebody who was named is kept from.
     fn forbids_offboarding(&self, person: &Person) -> Result<(), Skip> {
         let Task { policy, ground, beside, .. } = self.task;
-        let past = self.past();
-        let no = offboarding::forbids(person, policy, ground, &past, beside, self.now());
+        let now = self.now();
+        let no = self.with_past(|past| offboarding::forbids(person, policy, ground, past, beside, now));
         no.map_err(|no| Skip {
             is_final: no.word != offboarding::UNSURE,
             ..Skip::finally(no.word, no.detail)
@@ -297,20 +294,17 @@ impl Run<'_> {
         login.chain(now.aliases.iter().cloned()).find(|address| protected.contains(address))
     }
 
-    /// R20: somebody else has undone what we did.
-    pub(super) fn reverted(&self, planned: &PlannedPerson) -> Result<(), CommandError> {
+    /// R20: somebody else has undone what we did; it is written down, and the plan is done with the person.
+    pub(super) fn reverted(&self, planned: &PlannedPerson) -> Result<Skip, CommandError> {
         let ours = self.with_past(|past| {
             let ours = past.people.get(&planned.user_id)?.suspension()?;
             Some(ours.attempt.action_id.clone())
         });
-        match ours {
-            Some(action_id) => self.conclude(
-                &action_id,
-                super::Came::new(boxseat_schemas::reclaim::Outcome::RevertedByOther)
-                    .because("found active again"),
-            ),
-            None => Ok(()),
+        if let Some(action_id) = ours {
+            self.conclude(&action_id, Came::new(Outcome::RevertedByOther).because("found active again"))?;
         }
+        let detail = "somebody else made the account active again since we suspended it";
+        Ok(Skip::finally("reverted_by_other", detail))
     }
 }
 

@@ -85,8 +85,7 @@ impl Run<'_> {
         if let Some(skip) = self.shares(planned, &now).await? {
             return self.skip(planned, skip).map(Some);
         }
-        if !self.has_room_for(&planned.user_id) {
-            let skip = Skip::for_now("over_cap", "the cap on people in any 30 days is reached");
+        if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
         if self.is_halted() {
@@ -201,9 +200,8 @@ impl Run<'_> {
         match self.hands.actor.user(&planned.user_id).await {
             Ok(Found::Is(user)) if user.status.as_deref() == Some("inactive") => Ok(None),
             Ok(Found::Is(_)) => {
-                self.reverted(planned)?;
-                let detail = "somebody else made the account active again since we suspended it";
-                self.skip(planned, Skip::finally("reverted_by_other", detail)).map(Some)
+                let skip = self.reverted(planned)?;
+                self.skip(planned, skip).map(Some)
             }
             Ok(Found::Gone | Found::Closed(_)) => {
                 Ok(Some(Fate::Waiting("closed", "the person cannot be read".to_owned())))

@@ -75,8 +75,7 @@ impl Run<'_> {
         let Some(receiver_id) = planned.receiver_user_id.clone() else {
             return self.skip(planned, Skip::finally("no_receiver", "the plan names no receiver")).map(Some);
         };
-        if !self.has_room_for(&planned.user_id) {
-            let skip = Skip::for_now("over_cap", "the cap on people in any 30 days is reached");
+        if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
         if let Some(why) = self.receiver_is_unfit(planned, &receiver_id, now.user.space_used).await? {

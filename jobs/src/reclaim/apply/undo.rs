@@ -64,7 +64,7 @@ impl Run<'_> {
         let plan_id = &self.task.plan.plan_id;
         let (ours, open, stays) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
-            let ours = person.suspension().filter(|ours| ours.attempt.plan_id == *plan_id).cloned();
+            let ours = person.suspension_by(plan_id).cloned();
             let left =
                 person.by_plan(plan_id).rfind(|past| past.attempt.action == Action::Suspend && past.was_done);
             let left = left.filter(|_| ours.is_none()).and_then(|left| left_suspended(person, left));
@@ -133,8 +133,7 @@ impl Run<'_> {
         if login(&now.standing) != login(&after) {
             return left("login_changed", "the login is another than the one we suspended".to_owned());
         }
-        let watched_from = self.task.ground.activity_watched_from(&["EDIT_USER".to_owned()]);
-        if watched_from.is_none_or(|from| from > ours.asked_at) {
+        if !self.task.ground.knows_edits_since(ours.asked_at) {
             let since = ours.asked_at.format("%F");
             let detail = format!("who edited the account since {since} is not known without a gap");
             return left("edits_not_watched", detail);

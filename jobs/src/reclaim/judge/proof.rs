@@ -25,8 +25,7 @@ impl Judge<'_> {
             ));
         }
         let since = |at: DateTime<Utc>| (self.ground.night.now_at - at).num_days();
-        let heard = self.past.people.get(&person.user_id).and_then(|past| past.used_at);
-        if let Some(days) = heard.map(since).filter(|days| *days < wanted) {
+        if let Some(days) = self.past.heard_use(&person.user_id).map(since).filter(|days| *days < wanted) {
             return Err(No::new(
                 "R11",
                 "not_long_enough",
@@ -99,8 +98,7 @@ impl Judge<'_> {
         if let Some(what) = changed(after, &person.standing(&self.code_names)) {
             return Err(No::new("R3", "changed", format!("{what} is not what it was after the suspension")));
         }
-        let edits = ["EDIT_USER".to_owned()];
-        if self.ground.activity_watched_from(&edits).is_none_or(|from| from > ours.asked_at) {
+        if !self.ground.knows_edits_since(ours.asked_at) {
             return Err(No::new(
                 "R3",
                 "edits_not_watched",

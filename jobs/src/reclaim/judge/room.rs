@@ -1,11 +1,10 @@
 //! R4, R8: how many more may be taken, and how much a receiver can take.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::super::ground::Person;
-use super::super::past::{Past, PastPerson, RECEIVER_PROTECTED};
 use super::super::receivers::room;
 use super::{Goes, Judge, Judged, No};
 
@@ -105,20 +104,4 @@ impl Room<'_> {
         self.taken += 1;
         Ok(())
     }
-}
-
-/// R4: who received within 365 days, or is to receive by an open plan that counts.
-pub(super) fn taken_receivers<'a>(
-    past: &'a Past,
-    set_aside: &HashSet<&str>,
-    now: DateTime<Utc>,
-) -> BTreeSet<&'a str> {
-    let received = past
-        .people
-        .values()
-        .filter_map(PastPerson::transfer)
-        .filter(|transfer| transfer.asked_at > now - RECEIVER_PROTECTED)
-        .filter_map(|transfer| transfer.attempt.receiver_user_id.as_deref());
-    let open = past.open_plans().filter(|(plan_id, _)| !set_aside.contains(plan_id));
-    received.chain(open.flat_map(|(_, plan)| &plan.receiver_user_ids).map(String::as_str)).collect()
 }

@@ -1,5 +1,7 @@
 //! Killed on the way, and two at once.
 
+use boxseat_schemas::spool::{FILE_HEADER_LEN, FRAME_FIXED_LEN, Fixed};
+
 use super::*;
 
 /// R13: killed at any step, the same command goes on: nobody is forgotten, nothing is done twice without need.
@@ -44,6 +46,14 @@ fn r17_a_second_operator_is_told_to_try_later() {
     stage.judge();
 }
 
+/// Where the first so many entries of a journal end.
+fn behind(journal: &[u8], entries: usize) -> usize {
+    (0..entries).fold(FILE_HEADER_LEN, |at, _| {
+        let fixed = journal[at..].first_chunk().unwrap();
+        at + FRAME_FIXED_LEN + Fixed::decode(fixed).unwrap().header_len as usize
+    })
+}
+
 /// R9: what was cut off the journal's end shows against the lake.
 #[test]
 fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
@@ -54,12 +64,7 @@ fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     // Back to the two entries of the plan and its approval: a chain that holds, of which the end is missing.
     let entries = stage.journal();
     assert!(entries.len() > 4);
-    let mut at = boxseat_schemas::spool::FILE_HEADER_LEN;
-    for _ in 0..2 {
-        let fixed = bytes[at..at + 16].try_into().unwrap();
-        at += 16 + boxseat_schemas::spool::Fixed::decode(&fixed).unwrap().header_len as usize;
-    }
-    std::fs::write(&journal, &bytes[..at]).unwrap();
+    std::fs::write(&journal, &bytes[..behind(&bytes, 2)]).unwrap();
     let refused = stage.expect(&[3], &["reclaim", "verify"]);
     assert!(refused.stderr.contains("the lake has taken in"), "{}", refused.stderr);
     let refused = stage.expect(&[3], &["reclaim", "nightly"]);
@@ -75,11 +80,7 @@ fn r9_a_wrong_length_in_the_journal_is_no_torn_tail() {
     let whole = std::fs::read(&journal).unwrap();
     let last: usize = stage.journal().len() - 1;
     for entry in [2, last] {
-        let mut at = boxseat_schemas::spool::FILE_HEADER_LEN;
-        for _ in 0..entry {
-            let fixed = whole[at..at + 16].try_into().unwrap();
-            at += 16 + boxseat_schemas::spool::Fixed::decode(&fixed).unwrap().header_len as usize;
-        }
+        let at = behind(&whole, entry);
         let mut bytes = whole.clone();
         // The length is four bytes, the most telling one last.
         bytes[at + 2] ^= 1;

@@ -9,6 +9,12 @@ fn login_of(stage: &Stage, user_id: &str) -> String {
     truth.users.iter().find(|user| user.user_id == user_id).unwrap().login.clone().unwrap()
 }
 
+/// Offboards somebody at once, the login repeated.
+#[track_caller]
+fn offboard(stage: &Stage, login: &str, to: &str, code: i32) -> Done {
+    stage.expect(&[code], &["offboard", login, "--transfer-to", to, "--yes", "--confirm", login])
+}
+
 /// Somebody at work, who is neither idle nor the receiver.
 fn worker(stage: &Stage) -> String {
     let idle = stage.idle(60);
@@ -104,7 +110,7 @@ fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
     let receiver = stage.intent.receiver.clone().unwrap();
     let (login, to) = (login_of(&stage, &leaver), login_of(&stage, &receiver));
     stage.simulator().act(&Act::LockUser { user_id: leaver.clone(), days: 0, calls: 1 });
-    stage.expect(&[4], &["offboard", &login, "--transfer-to", &to, "--yes", "--confirm", &login]);
+    offboard(&stage, &login, &to, 4);
     assert_eq!(status(&stage, &leaver), "inactive");
     stage.simulator().advance_secs(600);
     let on = Act::SetStatus { user_id: leaver.clone(), status: "active".to_owned(), announced: true };
@@ -125,9 +131,6 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
     let leaver = worker(&stage);
     let receiver = stage.intent.receiver.clone().unwrap();
     let (login, to) = (login_of(&stage, &leaver), login_of(&stage, &receiver));
-    let offboard = |who: &str, to: &str| {
-        stage.expect(&[3], &["offboard", who, "--transfer-to", to, "--yes", "--confirm", who])
-    };
     let other = stage.idle(60)[0].clone();
     let reassign = |user_id: &String| {
         stage.simulator().act(&Act::ReassignLogin {
@@ -137,10 +140,10 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
         });
     };
     reassign(&receiver);
-    let refused = offboard(&login, &to);
+    let refused = offboard(&stage, &login, &to, 3);
     assert!(refused.stderr.contains("by now"), "{}", refused.stderr);
     reassign(&leaver);
-    let refused = offboard(&login, &to);
+    let refused = offboard(&stage, &login, &to, 3);
     assert!(
         refused.stderr.contains(&format!("the account that had the login {login}")),
         "{}",
@@ -158,21 +161,15 @@ fn r4_receivers_stay_and_lists_with_a_slip_stop_an_offboarding() {
     let (login, to) = (login_of(&stage, &leaver), login_of(&stage, &receiver));
     stage.intent.held.insert("999".to_owned());
     stage.write_policy();
-    let offboard = |who: &str, to: &str, code: i32| {
-        stage.expect(&[code], &["offboard", who, "--transfer-to", to, "--yes", "--confirm", who])
-    };
-    let refused = offboard(&login, &to, 3);
+    let refused = offboard(&stage, &login, &to, 3);
     assert!(refused.stderr.contains("names 999"), "{}", refused.stderr);
     assert_eq!(status(&stage, &leaver), "active");
     stage.intent.held.clear();
     stage.write_policy();
-    let offboard = |who: &str, to: &str, code: i32| {
-        stage.expect(&[code], &["offboard", who, "--transfer-to", to, "--yes", "--confirm", who])
-    };
-    offboard(&login, &to, 4);
+    offboard(&stage, &login, &to, 4);
     assert_eq!(status(&stage, &leaver), "inactive");
     let third = login_of(&stage, &worker(&stage));
-    let refused = offboard(&to, &third, 3);
+    let refused = offboard(&stage, &to, &third, 3);
     assert!(refused.stderr.contains("receives content of others"), "{}", refused.stderr);
     assert_eq!(status(&stage, &receiver), "active");
 }
