@@ -261,11 +261,7 @@ impl Inner {
 
     /// The commit file we found may have been linked by an attempt that was killed before the directory's fsync.
     fn settle(&self, table: &Table) -> Result<()> {
-        let Ok(log) = self.root.join(&format!("{}/_delta_log/log", table.name)).map(|url| url.to_file_path())
-        else {
-            return Ok(());
-        };
-        let Ok(log) = log else { return Ok(()) };
+        let log = self.directory.join(table.name).join("_delta_log/log");
         crate::durable::sync_directory(&log).map_err(Error::io("make durable", log))
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 mod unneeded;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use boxseat_schemas::RunNumber;
@@ -47,8 +47,10 @@ pub struct Lake {
 
 #[derive(Debug)]
 struct Inner {
-    /// Ends with a slash; each table is a directory below.
+    /// [`ROOT`]; each table is a directory below.
     root: Url,
+    /// The directory on disk that the root stands for.
+    directory: PathBuf,
     /// For the directories of new tables.
     ownership: Ownership,
     store: Arc<dyn ObjectStore>,
@@ -69,29 +71,36 @@ impl Lake {
         let ownership = access.into().resolve()?;
         durable::create_directories(directory, ownership).map_err(Error::io("create", directory))?;
         let directory = directory.canonicalize().map_err(Error::io("open", directory))?;
-        let root = Url::from_directory_path(&directory)
-            .map_err(|()| Error::Bug(format!("{} is not absolute", directory.display())))?;
         let runtime = Runtime::start().map_err(Error::io("start threads for", &directory))?;
-        Ok(Self::on(Arc::new(DurableStore::new(ownership)), root, ownership, runtime))
+        let store =
+            DurableStore::below(&directory, ownership).map_err(Error::store("open", directory.display()))?;
+        Self::on(Arc::new(store), directory, ownership, runtime)
     }
 
-    /// The seam for lakes elsewhere: any store whose puts are durable when they answer.
-    fn on(store: Arc<dyn ObjectStore>, root: Url, ownership: Ownership, runtime: Runtime) -> Self {
+    /// A lake on a store whose puts are durable when they return; `directory` is where the store's root is on disk.
+    fn on(
+        store: Arc<dyn ObjectStore>,
+        directory: PathBuf,
+        ownership: Ownership,
+        runtime: Runtime,
+    ) -> Result<Self> {
+        let root = Url::parse(ROOT).map_err(|e| Error::Bug(format!("{ROOT} is no URL: {e}")))?;
         let executor = Arc::new(TokioMultiThreadExecutor::new(runtime.handle()));
         let engine = DefaultEngineBuilder::new(Arc::clone(&store))
             .with_task_executor(Arc::clone(&executor))
             .with_batch_size(ROWS_PER_BATCH)
             .build();
-        Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 root,
+                directory,
                 ownership,
                 store,
                 engine: Arc::new(engine),
                 executor,
                 _runtime: runtime,
             }),
-        }
+        })
     }
 
     /// Reserves the run's number by creating `_runs/<number>.json`, which then never changes.
@@ -135,7 +144,7 @@ impl Lake {
             })
             .map_err(Error::store("read", RUNS))?;
         let mut found =
-            files.iter().map(|(path, text)| read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
+            files.iter().map(|(path, text)| self.read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
         found.sort_by_key(|reservation| reservation.run_number);
         Ok(found)
     }
@@ -155,6 +164,29 @@ impl Lake {
         }
         runs.sort_by_key(|run| run.run_number);
         Ok(runs)
+    }
+
+    fn read_reservation(&self, path: &StorePath, text: &[u8]) -> Result<Reservation> {
+        let what = || format!("the run record {}", self.inner.directory.join(path.as_ref()).display());
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let corrupt = |e: serde_json::Error| Error::Corrupt { what: what(), reason: e.to_string() };
+        let Format { format } = serde_json::from_slice(text).map_err(corrupt)?;
+        if format != RESERVATION_FORMAT {
+            return Err(Error::Newer { what: what(), found: format, known: RESERVATION_FORMAT });
+        }
+        let reservation: Reservation = serde_json::from_slice(text).map_err(corrupt)?;
+        let named = path
+            .filename()
+            .and_then(|name| name.strip_suffix(".json"))
+            .and_then(|number| number.parse().ok());
+        if named != Some(reservation.run_number.0) {
+            let reason = format!("it says run {}", reservation.run_number);
+            return Err(Error::Corrupt { what: what(), reason });
+        }
+        Ok(reservation)
     }
 }
 
@@ -204,33 +236,6 @@ fn store_path(url: &Url) -> Result<StorePath> {
     StorePath::from_url_path(url.path()).map_err(|e| Error::Bug(format!("{url} is no path: {e}")))
 }
 
-fn read_reservation(path: &StorePath, text: &[u8]) -> Result<Reservation> {
-    #[derive(serde::Deserialize)]
-    struct Format {
-        format: u32,
-    }
-    let corrupt = |e: serde_json::Error| Error::Corrupt {
-        what: format!("the run record /{path}"),
-        reason: e.to_string(),
-    };
-    let Format { format } = serde_json::from_slice(text).map_err(corrupt)?;
-    if format != RESERVATION_FORMAT {
-        return Err(Error::Newer {
-            what: format!("the run record /{path}"),
-            found: format,
-            known: RESERVATION_FORMAT,
-        });
-    }
-    let reservation: Reservation = serde_json::from_slice(text).map_err(corrupt)?;
-    let named =
-        path.filename().and_then(|name| name.strip_suffix(".json")).and_then(|number| number.parse().ok());
-    if named != Some(reservation.run_number.0) {
-        let reason = format!("it says run {}", reservation.run_number);
-        return Err(Error::Corrupt { what: format!("the run record /{path}"), reason });
-    }
-    Ok(reservation)
-}
-
 /// Two threads for the kernel's reading and writing, apart from the caller's: the kernel blocks on them.
 #[derive(Debug)]
 struct Runtime(Option<tokio::runtime::Runtime>);
@@ -260,6 +265,11 @@ impl Drop for Runtime {
         }
     }
 }
+
+/// The lake's address for the Delta kernel. Paths below it are relative to the lake's directory, so the name of that directory
+/// is in no URL: the kernel does not decode `%` and refuses control characters. The scheme is not `file`, because the kernel
+/// would look for such a path on the disk.
+const ROOT: &str = "lake:///";
 
 /// Directory of the reservations.
 const RUNS: &str = "_runs";

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt as _;
 use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -29,9 +29,9 @@ pub(crate) struct DurableStore {
 }
 
 impl DurableStore {
-    /// The whole disk, addressed by absolute paths; new files get `ownership`.
-    pub(crate) fn new(ownership: Ownership) -> Self {
-        Self { disk: LocalFileSystem::new(), ownership }
+    /// The files below a directory that exists, addressed relative to it; new files get `ownership`.
+    pub(crate) fn below(directory: &std::path::Path, ownership: Ownership) -> Result<Self> {
+        Ok(Self { disk: LocalFileSystem::new_with_prefix(directory)?, ownership })
     }
 
     fn stage(&self, location: &Path) -> Result<Staging> {
@@ -95,7 +95,7 @@ impl ObjectStore for DurableStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.disk.list(prefix)
+        in_order(self.disk.list(prefix))
     }
 
     fn list_with_offset(
@@ -103,7 +103,7 @@ impl ObjectStore for DurableStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.disk.list_with_offset(prefix, offset)
+        in_order(self.disk.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -113,6 +113,16 @@ impl ObjectStore for DurableStore {
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
         Err(not_implemented("copy"))
     }
+}
+
+/// A listing by name. A disk lists files in any order, and the Delta kernel relies on the order that object stores give.
+fn in_order(listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+    let sorted = async move {
+        let mut files: Vec<ObjectMeta> = listing.try_collect().await?;
+        files.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        Ok(futures::stream::iter(files.into_iter().map(Ok)))
+    };
+    sorted.try_flatten_stream().boxed()
 }
 
 /// A large file that arrives in parts; [`MultipartUpload::complete`] is the moment it exists.
@@ -175,9 +185,17 @@ impl Staging {
         let path = self.destination.display().to_string();
         match source.kind() {
             io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: source.into() },
-            _ => Error::Generic { store: "durable local disk", source: Box::new(source) },
+            _ => Error::Generic { store: "durable local disk", source: Box::new(PutError { path, source }) },
         }
     }
+}
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}")]
+struct PutError {
+    path: String,
+    source: io::Error,
 }
 
 /// Disk work on a thread that may wait.

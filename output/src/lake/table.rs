@@ -30,11 +30,9 @@ impl Inner {
 
     fn create(&self, table: &Table) -> Result<SnapshotRef> {
         let root = self.table_root(table)?;
-        // The kernel insists on the directory, and only where there are directories.
-        if let Ok(directory) = root.to_file_path() {
-            durable::create_directories(&directory, self.ownership)
-                .map_err(Error::io("create", &directory))?;
-        }
+        // With the mode and group of the lake, which a directory made by the first put would not have.
+        let directory = self.directory.join(table.name);
+        durable::create_directories(&directory, self.ownership).map_err(Error::io("create", &directory))?;
         let schema =
             StructType::try_from_arrow(&commented_schema(table)).map_err(|e| Error::Bug(e.to_string()))?;
         let mut builder = create_table(root.as_str(), Arc::new(schema), ENGINE).with_table_properties([(

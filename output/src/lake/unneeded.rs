@@ -53,10 +53,8 @@ impl Lake {
     /// # Errors
     /// `Io`.
     pub fn delete(&self, unneeded: &Unneeded) -> Result<()> {
-        if unneeded.kind == UnneededKind::Staged
-            && let Ok(root) = self.inner.root.to_file_path()
-        {
-            let path = root.join(&unneeded.path);
+        if unneeded.kind == UnneededKind::Staged {
+            let path = self.inner.directory.join(&unneeded.path);
             return durable::remove_if_there(&path).map_err(Error::io("remove", path));
         }
         let path = self.inner.path(&unneeded.path)?;
@@ -86,11 +84,6 @@ impl Inner {
         let log = self.path(&format!("{}/_delta_log", table.name))?;
         let is_log = |path: &StorePath| path.prefix_matches(&log);
         let summed_up = listed.iter().filter(|path| is_log(path)).filter_map(checkpoint_version).max();
-        let lake = self.path("")?;
-        let below = |path: &StorePath| {
-            path.prefix_match(&lake)
-                .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
-        };
         for path in &listed {
             let kind = if is_log(path) {
                 let is_old =
@@ -100,21 +93,20 @@ impl Inner {
                 let is_data = path.extension() == Some("parquet") && !named.contains(path);
                 is_data.then_some(UnneededKind::Data)
             };
-            if let Some((kind, path)) = kind.zip(below(path)) {
-                found.push(Unneeded { path, kind });
+            if let Some(kind) = kind {
+                found.push(Unneeded { path: path.to_string(), kind });
             }
         }
-        self.staged_of(&root, found)
+        self.staged_of(table, found)
     }
 
     /// Listings do not show staged files, and only a local disk has them.
-    fn staged_of(&self, root: &url::Url, found: &mut Vec<Unneeded>) -> Result<()> {
-        let (Ok(directory), Ok(lake)) = (root.to_file_path(), self.root.to_file_path()) else {
-            return Ok(());
-        };
+    fn staged_of(&self, table: &Table, found: &mut Vec<Unneeded>) -> Result<()> {
+        let directory = self.directory.join(table.name);
         let staged = durable::staged_below(&directory).map_err(Error::io("list", &directory))?;
-        let below =
-            |path: &Path| path.strip_prefix(&lake).ok().map(|path| path.to_string_lossy().into_owned());
+        let below = |path: &Path| {
+            path.strip_prefix(&self.directory).ok().map(|path| path.to_string_lossy().into_owned())
+        };
         let staged = staged.iter().filter_map(|path| below(path));
         found.extend(staged.map(|path| Unneeded { path, kind: UnneededKind::Staged }));
         Ok(())

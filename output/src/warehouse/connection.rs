@@ -29,7 +29,7 @@ pub(super) fn create(file: &Path, spill: &Path, resources: &Resources) -> Result
     let failed = || Error::duckdb(format!("create {}", file.display()));
     let config = offline(Config::default(), spill, resources).map_err(failed())?;
     let connection = Connection::open_in_memory_with_flags(config).map_err(failed())?;
-    let path = literal(&file.to_string_lossy());
+    let path = literal(&text_of(file).map_err(failed())?);
     connection
         .execute_batch(&format!(
             "SET TimeZone = 'UTC'; ATTACH {path} AS {CATALOG} (STORAGE_VERSION 'v1.0.0'); USE {CATALOG};"
@@ -60,15 +60,23 @@ pub(super) fn abandon(connection: &Connection) -> Result<()> {
 
 /// An existing database file to read: nothing else on the machine can be reached from its SQL, and SQL cannot change that.
 pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result<Connection> {
+    let file = text_of(file)?;
     // A name of this process, made only when a query outgrows the memory.
-    let mut spill = file.as_os_str().to_owned();
-    spill.push(format!(".{}.spill", std::process::id()));
+    let spill = format!("{file}.{}.spill", std::process::id());
     let config = offline(Config::default(), Path::new(&spill), resources)?
         .access_mode(AccessMode::ReadOnly)?
         .enable_external_access(false)?;
-    let connection = Connection::open_with_flags(file, config)?;
+    let connection = Connection::open_with_flags(&file, config)?;
     connection.execute_batch("SET TimeZone = 'UTC'; SET lock_configuration = true;")?;
     Ok(connection)
+}
+
+/// A path as DuckDB takes it: absolute, because DuckDB expands a leading `~` and reads `name:` at the beginning as the name of an
+/// extension.
+fn text_of(path: &Path) -> duckdb::Result<String> {
+    let invalid = || duckdb::Error::InvalidPath(path.to_owned());
+    let absolute = std::path::absolute(path).map_err(|_| invalid())?;
+    absolute.into_os_string().into_string().map_err(|_| invalid())
 }
 
 fn offline(config: Config, spill: &Path, resources: &Resources) -> duckdb::Result<Config> {
@@ -77,7 +85,7 @@ fn offline(config: Config, spill: &Path, resources: &Resources) -> duckdb::Resul
         .with("autoload_known_extensions", "false")?
         .with("memory_limit", format!("{}MiB", resources.memory_mib))?
         .with("threads", resources.threads.max(1).to_string())?
-        .with("temp_directory", spill.to_string_lossy())
+        .with("temp_directory", text_of(spill)?)
 }
 
 /// The new file's catalog while it is built; readers attach it under names of their own, so nothing stored names it.

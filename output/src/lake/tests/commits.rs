@@ -189,13 +189,13 @@ fn a_death_at_any_put_loses_and_doubles_nothing() {
 fn flaky_lake(directory: &Path, fault: Fault) -> (Lake, Arc<Flaky>) {
     let ownership = Access::from(0o640).resolve().unwrap();
     let store = Arc::new(Flaky {
-        disk: DurableStore::new(ownership),
+        disk: DurableStore::below(directory, ownership).unwrap(),
         fault,
         puts: AtomicU32::new(0),
         struck: AtomicBool::new(false),
     });
-    let root = Url::from_directory_path(directory).unwrap();
-    (Lake::on(store.clone(), root, ownership, Runtime::start().unwrap()), store)
+    let lake = Lake::on(store.clone(), directory.to_owned(), ownership, Runtime::start().unwrap()).unwrap();
+    (lake, store)
 }
 
 #[test]
