@@ -86,6 +86,16 @@ pub enum Error {
         /// What Box asks for.
         wait: Duration,
     },
+    /// A fault of the configuration or of the way to Box that no retry repairs.
+    #[error("{endpoint}: {reason}")]
+    Connection {
+        /// The call.
+        endpoint: &'static str,
+        /// What has to be repaired.
+        fault: crate::client::ConnectionFault,
+        /// What failed.
+        reason: String,
+    },
     /// The HTTP client could not be built, or the address is not usable.
     #[error("cannot talk to {url}: {reason}")]
     Address {
@@ -148,7 +158,10 @@ impl Error {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::SignIn { .. } | Error::Denied { .. } | Error::Address { .. } => ErrorKind::Configure,
+            Error::SignIn { .. }
+            | Error::Denied { .. }
+            | Error::Connection { .. }
+            | Error::Address { .. } => ErrorKind::Configure,
             Error::GaveUp { garbled: false, .. } | Error::Throttled { .. } => ErrorKind::TryLater,
             Error::GaveUp { garbled: true, .. } | Error::Rejected { .. } => ErrorKind::Protocol,
             Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,

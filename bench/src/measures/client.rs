@@ -73,6 +73,7 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
         calls_per_minute: NonZeroU32::new(UNTHROTTLED).expect("not zero"),
         patience: ClientSettings::PATIENCE,
         timeouts: Timeouts::default(),
+        authorities: Authorities::default(),
     };
     let config = &stand.config;
     let credentials = Credentials::ClientCredentials {

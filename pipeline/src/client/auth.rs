@@ -6,14 +6,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use boxseat_schemas::box_api::{OAuthError, lenient};
+use boxseat_schemas::box_api::OAuthError;
 use boxseat_schemas::spool::{CallOutcome, TOKEN_ENDPOINT};
 
 use super::limiter::Limiter;
@@ -55,14 +57,17 @@ pub(super) struct Authenticator {
 pub(super) struct Token {
     pub secret: SecretString,
     pub generation: u64,
+    /// `None`: the token is used until Box answers 401.
     renew_at: Option<Instant>,
+    /// How often it was handed out.
+    uses: u32,
 }
 
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
-    #[serde(default, deserialize_with = "lenient::whole")]
-    expires_in: Option<i64>,
+    /// As written: a number may be larger than any type.
+    expires_in: Option<Box<RawValue>>,
 }
 
 impl Credentials {
@@ -106,9 +111,10 @@ impl Authenticator {
         stop: &CancellationToken,
     ) -> Result<Token, Error> {
         let mut current = self.current.lock().await;
-        if let Some(token) = &*current {
-            let expired = token.renew_at.is_some_and(|at| at <= Instant::now());
-            if !expired && stale != Some(token.generation) {
+        if let Some(token) = &mut *current {
+            let is_due = token.renew_at.is_some_and(|at| at <= Instant::now()) && token.uses >= LEAST_USES;
+            if !is_due && stale != Some(token.generation) {
+                token.uses = token.uses.saturating_add(1);
                 return Ok(token.clone());
             }
         }
@@ -120,7 +126,7 @@ impl Authenticator {
                 });
             }
             Credentials::DeveloperToken(secret) => {
-                Token { secret: secret.clone(), generation, renew_at: None }
+                Token { secret: secret.clone(), generation, renew_at: None, uses: 1 }
             }
             Credentials::ClientCredentials { client_id, client_secret, enterprise_id } => {
                 let form = [
@@ -157,11 +163,9 @@ impl Authenticator {
                         outcome: CallOutcome::Done,
                         waited_seconds: 0,
                     })?;
-                    let renew_at = answer
-                        .expires_in
-                        .and_then(|secs| u64::try_from(secs).ok())
-                        .map(|secs| asked_at + lifetime(secs));
-                    return Ok(Token { secret: answer.access_token, generation, renew_at });
+                    let renew_at = lifetime_secs(answer.expires_in.as_deref())
+                        .and_then(|secs| asked_at.checked_add(lifetime(secs)));
+                    return Ok(Token { secret: answer.access_token, generation, renew_at, uses: 1 });
                 }
                 Err(exchange) => exchange,
             };
@@ -179,6 +183,14 @@ impl Authenticator {
     }
 }
 
+/// Calls that a token serves before it is renewed ahead of its end. A 401 costs less than a token request for every call.
+const LEAST_USES: u32 = 10;
+
+/// `expires_in` as whole seconds. Anything that is not a positive whole number leaves the lifetime unknown.
+fn lifetime_secs(expires_in: Option<&RawValue>) -> Option<u64> {
+    expires_in?.get().trim_matches('"').trim().parse().ok().filter(|secs| *secs > 0)
+}
+
 /// The use made of a life of `secs` seconds: all but a tenth, and never more than a minute early, so that a token of five
 /// seconds works as well as one of an hour.
 fn lifetime(secs: u64) -> Duration {
@@ -188,11 +200,22 @@ fn lifetime(secs: u64) -> Duration {
 
 fn read_token(exchange: Exchange) -> Result<TokenAnswer, Exchange> {
     match exchange {
-        Exchange::Reply(reply) if (200..300).contains(&reply.status) => serde_json::from_slice(&reply.body)
-            .map_err(|e| Exchange::Garbled(format!("no token in the answer: {e}"))),
+        Exchange::Reply(reply) if (200..300).contains(&reply.status) => {
+            let body = reply.body.strip_prefix(UTF8_BOM).unwrap_or(&reply.body);
+            let answer: TokenAnswer = serde_json::from_slice(body)
+                .map_err(|e| Exchange::Garbled(format!("no token in the answer: {e}")))?;
+            // The token becomes a header of every call.
+            let is_usable =
+                HeaderValue::from_str(answer.access_token.expose_secret()).is_ok_and(|v| !v.is_empty());
+            is_usable.then_some(answer).ok_or_else(|| {
+                Exchange::Garbled("the token in the answer is empty or holds control characters".into())
+            })
+        }
         other => Err(other),
     }
 }
+
+const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Box's own words for a refusal; every wrong setting collapses into `invalid_grant`, so the likely causes follow.
 fn refusal(exchange: &Exchange) -> String {
@@ -202,5 +225,50 @@ fn refusal(exchange: &Exchange) -> String {
         (Some(error), Some(description)) => format!("{error}: {description}"),
         (Some(error), None) => error,
         _ => format!("status {}, {}", reply.status, reply.content_type),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::transport::Reply;
+
+    /// Why: a lifetime beyond i64 was a panic, and a lifetime of 0 cost a token request per call.
+    #[test]
+    fn odd_lifetimes_are_unknown() {
+        for (expires_in, secs) in [
+            ("3600", Some(3600)),
+            ("\"3600\"", Some(3600)),
+            ("1", Some(1)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("10000000000000000000000", None),
+            ("1e30", None),
+            ("1e999", None),
+            ("3599.5", None),
+            ("0", None),
+            ("0.001", None),
+            ("-1", None),
+            ("\"one hour\"", None),
+            ("\"3599.5\"", None),
+            ("null", None),
+            ("[]", None),
+            ("{}", None),
+            ("true", None),
+        ] {
+            let body = format!("\u{feff}{{\"access_token\":\"t\",\"expires_in\":{expires_in}}}");
+            let reply = Reply { status: 200, body: body.into(), ..Reply::default() };
+            let answer = read_token(Exchange::Reply(reply)).unwrap_or_else(|e| panic!("{expires_in}: {e}"));
+            assert_eq!(lifetime_secs(answer.expires_in.as_deref()), secs, "{expires_in}");
+        }
+        assert!(Instant::now().checked_add(lifetime(u64::MAX)).is_none(), "unknown, and no panic");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_a_header_is_no_token() {
+        for token in ["", "a\\nb"] {
+            let body = format!("{{\"access_token\":\"{token}\"}}");
+            let reply = Reply { status: 200, body: body.into(), ..Reply::default() };
+            assert!(matches!(read_token(Exchange::Reply(reply)), Err(Exchange::Garbled(_))), "{token:?}");
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use chrono::Utc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -12,7 +11,7 @@ use super::CallJournal;
 use super::auth::{Authenticator, Credentials};
 use super::limiter::Limiter;
 use super::retry::{Patience, Repeat, Step, Tries};
-use super::transport::{ClientSettings, Exchange, Reply, Transport};
+use super::transport::{ClientSettings, Exchange, Reply, Transport, system_seconds};
 use crate::{Clock, Error};
 
 /// One account's way to Box.
@@ -104,7 +103,7 @@ impl Door {
             let exchange = transport.authorised(build, &token.secret).await;
             self.calls.fetch_add(1, Ordering::Relaxed);
             if let Exchange::Reply(Reply { date: Some(date), .. }) = &exchange {
-                self.skew_secs.store(date - system_seconds(), Ordering::Relaxed);
+                self.skew_secs.store(date.saturating_sub(system_seconds()), Ordering::Relaxed);
             }
             match &exchange {
                 // Many calls may meet the same expiry, and the next one before they have repeated themselves.
@@ -139,13 +138,4 @@ impl Door {
     pub(super) fn skew_secs(&self) -> Option<i64> {
         Some(self.skew_secs.load(Ordering::Relaxed)).filter(|skew| *skew != i64::MIN)
     }
-}
-
-/// This machine's own time, compared with Box's `Date`; the data clock may be a rehearsal's.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that asks how far the system clock is from Box's"
-)]
-fn system_seconds() -> i64 {
-    Utc::now().timestamp()
 }

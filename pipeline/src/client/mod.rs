@@ -14,6 +14,7 @@
 
 mod actor;
 mod auth;
+mod connection;
 mod door;
 mod limiter;
 mod pace;
@@ -26,6 +27,7 @@ mod transport;
 
 pub use actor::{BoxActor, Found, Item, TERMINATE_AT_ONCE, Wrote};
 pub use auth::Credentials;
+pub use connection::{Authorities, ConnectionFault, is_loopback};
 pub use limiter::Limiter;
 pub use reader::{Answer, BoxReader, EventQuery, PAGE_LIMIT};
 pub use refusal::{Refusal, RefusalKind};

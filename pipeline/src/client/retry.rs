@@ -13,6 +13,7 @@ use boxseat_schemas::spool::CallOutcome;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{ConnectionFault, PROXY_AUTHENTICATION};
 use super::limiter::Limiter;
 use super::transport::{Exchange, Reply};
 use super::{CallJournal, CallNote};
@@ -127,11 +128,16 @@ impl<'a> Tries<'a> {
     /// Writes the failed try that began at `asked_at` into the journal, waits as long as it takes, and says how to go on.
     ///
     /// # Errors
+    /// [`Error::Connection`] for a fault that an operator has to repair;
     /// [`Error::GaveUp`] or [`Error::Throttled`] when the budget is spent; [`Error::Interrupted`]; what the journal reports.
     pub(super) async fn failed(&mut self, exchange: Exchange, asked_at: Instant) -> Result<Step, Error> {
         let note = |outcome, waited_seconds| {
             self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
         };
+        if let Some((fault, reason)) = misconfigured(&exchange) {
+            note(CallOutcome::Failed, 0)?;
+            return Err(Error::Connection { endpoint: self.endpoint, fault, reason });
+        }
         let status = match &exchange {
             Exchange::Reply(reply) => Some(reply.status),
             _ => None,
@@ -235,12 +241,24 @@ impl History {
     }
 }
 
-/// Decides.
+/// The fault of the configuration that an exchange shows. A 407 comes from a proxy: Box never sends one.
+fn misconfigured(exchange: &Exchange) -> Option<(ConnectionFault, String)> {
+    match exchange {
+        Exchange::Misconfigured(fault, reason) => Some((*fault, reason.clone())),
+        Exchange::Reply(reply) if reply.status == 407 => {
+            Some((ConnectionFault::ProxyAuthentication, PROXY_AUTHENTICATION.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// Decides about everything but what is [`misconfigured`].
 fn classify(exchange: &Exchange, history: History, repeat: Repeat) -> Decision {
     let reply = match exchange {
         Exchange::NotSent(_) => return Decision::Backoff(backoff(history.failures)),
         Exchange::NoAnswer(_) | Exchange::Garbled(_) if repeat == Repeat::Never => return Decision::Fail,
         Exchange::NoAnswer(_) | Exchange::Garbled(_) => return Decision::Backoff(backoff(history.failures)),
+        Exchange::Misconfigured(..) => return Decision::Fail,
         Exchange::Reply(reply) => reply,
     };
     match reply.status {
@@ -252,11 +270,12 @@ fn classify(exchange: &Exchange, history: History, repeat: Repeat) -> Decision {
         429 => Decision::Pause(retry_after(reply, history.throttles)),
         // 507 is "out of space" and permanent (vendor's Node SDK).
         507 => Decision::Fail,
-        408 | 500..=599 if repeat == Repeat::Never => Decision::Fail,
-        408 | 500..=599 if reply.retry_after_secs.is_some() => {
+        // 425 is "too early" (RFC 8470): a gateway would not pass the request on yet.
+        408 | 425 | 500..=599 if repeat == Repeat::Never => Decision::Fail,
+        408 | 425 | 500..=599 if reply.retry_after_secs.is_some() => {
             Decision::Pause(retry_after(reply, history.failures))
         }
-        408 | 500..=599 => Decision::Backoff(backoff(history.failures)),
+        408 | 425 | 500..=599 => Decision::Backoff(backoff(history.failures)),
         _ => Decision::Fail,
     }
 }
@@ -296,6 +315,8 @@ mod tests {
             (reply(500, None), fresh, Decision::Backoff(secs(1))),
             (reply(503, None), tired, Decision::Backoff(secs(8))),
             (reply(503, Some(30)), tired, Decision::Pause(secs(30))),
+            (reply(425, None), fresh, Decision::Backoff(secs(1))),
+            (reply(425, Some(9)), fresh, Decision::Pause(secs(9))),
             (reply(507, None), fresh, Decision::Fail),
             (reply(401, None), fresh, Decision::RenewToken),
             (reply(401, None), tired, Decision::Fail),
@@ -323,12 +344,38 @@ mod tests {
             (reply(503, Some(30)), Decision::Fail),
             (reply(504, None), Decision::Fail),
             (reply(408, None), Decision::Fail),
+            (reply(425, Some(1)), Decision::Fail),
             (reply(409, None), Decision::Fail),
             (Exchange::NoAnswer("reset".into()), Decision::Fail),
             (Exchange::Garbled("eof".into()), Decision::Fail),
         ] {
             assert_eq!(classify(&exchange, History::default(), Repeat::Never), decision, "{exchange:?}");
         }
+    }
+
+    /// Why: an unknown authority, a proxy's 407 and a header that cannot be built were tried again for 15 minutes.
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_of_the_configuration_is_not_tried_again() {
+        let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());
+        let stop = CancellationToken::new();
+        let began = Instant::now();
+        let fault = |fault| move || Exchange::Misconfigured(fault, "why".into());
+        let cases: [(&dyn Fn() -> Exchange, _); 3] = [
+            (&|| reply(407, None), ConnectionFault::ProxyAuthentication),
+            (&fault(ConnectionFault::Certificate), ConnectionFault::Certificate),
+            (&fault(ConnectionFault::Request), ConnectionFault::Request),
+        ];
+        for (exchange, expected) in cases {
+            for repeat in [Repeat::Freely, Repeat::Never] {
+                let mut tries =
+                    Tries::new("GET /users", &limiter, &NoJournal, &stop, Duration::from_secs(900))
+                        .repeating(repeat);
+                let failed = tries.failed(exchange(), Instant::now()).await.err().unwrap();
+                assert_eq!(failed.kind(), crate::ErrorKind::Configure);
+                assert!(matches!(failed, Error::Connection { fault, .. } if fault == expected), "{failed}");
+            }
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     struct NoJournal;

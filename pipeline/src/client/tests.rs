@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts};
+use super::{Authorities, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts};
 use crate::Error;
 
 /// How a server keeps its client waiting.
@@ -107,6 +107,7 @@ fn client(api: &Url, token: &Url, patience: Duration, timeouts: Timeouts) -> Cli
         calls_per_minute: NonZeroU32::new(60_000).unwrap(),
         patience,
         timeouts,
+        authorities: Authorities::default(),
     };
     let credentials = Credentials::ClientCredentials {
         client_id: "id".into(),

@@ -1,7 +1,7 @@
 //! One HTTP exchange: connection reuse, gzip, timeouts, a limit on what is read, and redirects that are never followed, because
 //! a followed redirect would carry the token to wherever it points.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::connection::{self, Authorities, ConnectionFault, is_loopback};
 use crate::Error;
 
 /// Largest answer that is read, decompressed: 1,000 users with long fields take about 2 MB.
@@ -29,6 +30,8 @@ pub struct ClientSettings {
     pub patience: Duration,
     /// Bounds of a single attempt.
     pub timeouts: Timeouts,
+    /// Certificate authorities beside the system's.
+    pub authorities: Authorities,
 }
 
 /// How long one exchange may take. Whatever hangs is given up and asked again within these.
@@ -81,15 +84,18 @@ pub(super) enum Exchange {
     NoAnswer(String),
     /// A good status with a body that cannot be read; the text says why.
     Garbled(String),
+    /// Box has seen nothing of it, and every further try fails the same way; the text says why.
+    Misconfigured(ConnectionFault, String),
 }
 
 impl std::fmt::Display for Exchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Exchange::Reply(reply) => write!(f, "status {}", reply.status),
-            Exchange::NotSent(reason) | Exchange::NoAnswer(reason) | Exchange::Garbled(reason) => {
-                f.write_str(reason)
-            }
+            Exchange::NotSent(reason)
+            | Exchange::NoAnswer(reason)
+            | Exchange::Garbled(reason)
+            | Exchange::Misconfigured(_, reason) => f.write_str(reason),
         }
     }
 }
@@ -114,8 +120,9 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Builds the client; no connection is made yet. Once `stop` fires, what is in flight has its grace and no more. Over
-    /// plain http nobody shows a certificate, so the machine's list of authorities is not read: it costs 15 ms a client.
+    /// Builds the client; no connection is made yet. Once `stop` fires, what is in flight has its grace and no more. Plain http
+    /// needs no certificate authorities, so the system's are not read: that costs 15 ms per client. An address on this machine
+    /// is not reached through a proxy: the proxy is another machine, and its own loopback is not ours.
     ///
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
@@ -125,9 +132,15 @@ impl Transport {
         stop: CancellationToken,
     ) -> Result<Self, Error> {
         let Timeouts { connect, silence, total, grace } = timeouts;
-        let is_plain = [&settings.api_url, &settings.token_url].iter().all(|url| url.scheme() == "http");
+        let urls = [&settings.api_url, &settings.token_url];
+        let failed = |e: reqwest::Error| Error::Address { url: "Box".into(), reason: chain(&e) };
         let builder = reqwest::Client::builder();
-        let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
+        let builder = if urls.iter().all(|url| url.scheme() == "http") {
+            builder.tls_certs_only([])
+        } else {
+            builder.tls_certs_merge(settings.authorities.certificates().map_err(failed)?)
+        };
+        let builder = if urls.iter().all(|url| is_loopback(url)) { builder.no_proxy() } else { builder };
         builder
             .user_agent(concat!("boxseat/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -140,7 +153,7 @@ impl Transport {
             .http2_keep_alive_timeout(silence / 3)
             .build()
             .map(|http| Self { http, stop, grace })
-            .map_err(|e| Error::Address { url: "Box".into(), reason: chain(&e) })
+            .map_err(failed)
     }
 
     /// A request with a token.
@@ -173,14 +186,14 @@ impl Transport {
     async fn exchange(request: reqwest::RequestBuilder) -> Exchange {
         let mut response = match request.send().await {
             Ok(response) => response,
-            // Without a connection nothing was sent, which matters to calls that must not be made twice.
-            Err(e) if e.is_connect() => return Exchange::NotSent(chain(&e.without_url())),
-            Err(e) => return Exchange::NoAnswer(chain(&e.without_url())),
+            Err(e) => return Self::unanswered(e),
         };
+        let date = header(response.headers(), &DATE).and_then(http_date);
         let mut reply = Reply {
             status: response.status().as_u16(),
-            retry_after_secs: header(response.headers(), &RETRY_AFTER).and_then(whole_seconds),
-            date: header(response.headers(), &DATE).and_then(http_date),
+            retry_after_secs: header(response.headers(), &RETRY_AFTER)
+                .and_then(|text| retry_after(text, date.unwrap_or_else(system_seconds))),
+            date,
             content_type: header(response.headers(), &CONTENT_TYPE).unwrap_or("no content type").to_owned(),
             body: Bytes::new(),
         };
@@ -203,13 +216,34 @@ impl Transport {
         reply.body = body.freeze();
         Exchange::Reply(reply)
     }
+
+    /// What an exchange without a response is. Without a connection nothing was sent, which matters to calls that must not be made
+    /// twice.
+    fn unanswered(error: reqwest::Error) -> Exchange {
+        if let Some((fault, reason)) = connection::fault(&error) {
+            return Exchange::Misconfigured(fault, reason);
+        }
+        let (is_connect, is_tunnel) = (error.is_connect(), connection::is_tunnel_failure(&error));
+        let reason = chain(&error.without_url());
+        match (is_connect, is_tunnel) {
+            (_, true) => Exchange::NotSent(format!("no connection through the proxy: {reason}")),
+            (true, false) => Exchange::NotSent(reason),
+            (false, false) => Exchange::NoAnswer(reason),
+        }
+    }
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Seconds, rounded up; anything else (a date, words) counts as absent, and our own backoff applies.
+/// Seconds to wait from `now`: a number, rounded up, or a date. Anything else, a past date included, counts as absent, and our own
+/// backoff applies. <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>
+fn retry_after(text: &str, now: i64) -> Option<u64> {
+    whole_seconds(text)
+        .or_else(|| u64::try_from(http_date(text)?.saturating_sub(now)).ok().filter(|secs| *secs > 0))
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -223,12 +257,22 @@ fn whole_seconds(text: &str) -> Option<u64> {
         .map(|secs| secs.ceil() as u64)
 }
 
+/// Unix seconds of a date in one of the three forms of HTTP, or as e-mail writes it.
 fn http_date(text: &str) -> Option<i64> {
-    chrono::DateTime::parse_from_rfc2822(text).ok().map(|t| t.timestamp())
+    let text = text.trim();
+    let http = httpdate::parse_http_date(text).ok().and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+    http.and_then(|since| i64::try_from(since.as_secs()).ok())
+        .or_else(|| chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.timestamp()))
+}
+
+/// This machine's own time, to compare with Box's; the data clock may be a rehearsal's.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock beside Box's")]
+pub(super) fn system_seconds() -> i64 {
+    chrono::Utc::now().timestamp()
 }
 
 /// An error with its causes on one line; reqwest puts the telling part last.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -240,4 +284,34 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why: gateways write `Retry-After` as a date, and it was ignored.
+    #[test]
+    fn retry_after_is_a_number_or_a_date() {
+        let now = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT
+        for (text, secs) in [
+            ("17", Some(17)),
+            (" 13.2 ", Some(14)),
+            ("0", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:51 GMT", Some(14)),
+            ("Sunday, 06-Nov-94 08:49:51 GMT", Some(14)),
+            ("Sun Nov  6 08:49:51 1994", Some(14)),
+            ("Sun, 6 Nov 1994 09:49:51 +0100", Some(14)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", None),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+            ("inf", None),
+        ] {
+            assert_eq!(retry_after(text, now), secs, "{text:?}");
+        }
+        assert_eq!(retry_after("99999999999999999999999", now), Some(u64::MAX));
+    }
 }

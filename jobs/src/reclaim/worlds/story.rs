@@ -474,6 +474,7 @@ fn clients(simulator: &Running, clock: &Clock) -> (BoxReader, BoxActor) {
         calls_per_minute: NonZeroU32::new(100_000_000).expect("not zero"),
         patience: ClientSettings::PATIENCE,
         timeouts: Timeouts::default(),
+        authorities: Authorities::default(),
     };
     let credentials = |id: &str, secret: &str| Credentials::ClientCredentials {
         client_id: id.to_owned(),
