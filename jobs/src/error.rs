@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use boxseat_output as output;
 use boxseat_pipeline as pipeline;
+use boxseat_pipeline::client::ConnectionFault;
 
 /// 1: it failed.
 pub(crate) const FAILED: u8 = 1;
@@ -70,9 +71,12 @@ impl CommandError {
         self
     }
 
-    /// Whether disk or permissions failed or somebody asked to stop, and not what was to be done.
-    pub(crate) fn is_no_fault_of_the_run(&self) -> bool {
-        self.of_the_machine || self.code == INTERRUPTED
+    /// Whether the machine failed (disk, permissions, open files) or an operator stopped the command, so that the same work may
+    /// succeed later.
+    pub(crate) fn is_external_failure(&self) -> bool {
+        self.of_the_machine
+            || self.code == INTERRUPTED
+            || self.source.as_deref().is_some_and(|error| is_system_failure(error))
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
@@ -119,6 +123,10 @@ impl From<pipeline::Error> for CommandError {
             pipeline::Error::GaveUp { garbled: true, .. } | pipeline::Error::Rejected { .. } => Some(
                 "something between here and Box may have answered in its place (proxy, gateway); what was read is kept, start again to go on".to_owned(),
             ),
+            pipeline::Error::Connection { fault, .. } => Some(connection_hint(*fault).to_owned()),
+            pipeline::Error::Address { .. } => Some(
+                "SSL_CERT_FILE and SSL_CERT_DIR, where they are set, must name certificates that exist".to_owned(),
+            ),
             pipeline::Error::IncompleteWalk { .. } => {
                 Some("nothing was published, the old night stays; the next start reads anew".to_owned())
             }
@@ -130,7 +138,7 @@ impl From<pipeline::Error> for CommandError {
             _ => None,
         };
         let mut command = Self::new(code, error.to_string());
-        command.of_the_machine = error.kind() == ErrorKind::Disk;
+        command.of_the_machine = error.kind() == ErrorKind::Disk || is_system_failure(&error);
         command.hints.extend(hint);
         command.source = match error {
             pipeline::Error::Io { source, .. } => Some(Box::new(source)),
@@ -138,6 +146,36 @@ impl From<pipeline::Error> for CommandError {
             _ => None,
         };
         command
+    }
+}
+
+/// Whether the operating system refused something (no space, no permission, an I/O error, too many open files). Such a failure says
+/// nothing about the data. An [`std::io::Error`] leaves the error that it wraps out of its causes, so it is looked into.
+fn is_system_failure(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.raw_os_error().is_some()) {
+            return true;
+        }
+        next = match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+/// What to change so that a connection can be made.
+fn connection_hint(fault: ConnectionFault) -> &'static str {
+    match fault {
+        ConnectionFault::Certificate => {
+            "if a proxy opens TLS with an authority of its own, put that authority's certificate into a PEM file and name it: [box] ca_file in boxseat.toml, or SSL_CERT_FILE in the environment; an expired certificate may also mean that this machine's clock is wrong"
+        }
+        ConnectionFault::ProxyAuthentication => {
+            "put both into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded; NO_PROXY names hosts to reach directly"
+        }
+        ConnectionFault::Request => "check the credentials and the addresses for control characters",
     }
 }
 
@@ -158,7 +196,9 @@ fn scope_hint(endpoint: &str) -> String {
 impl From<output::Error> for CommandError {
     fn from(error: output::Error) -> Self {
         use output::ErrorKind;
-        let (code, hint) = match error.kind() {
+        // The lake's and Parquet's own kinds do not tell a full disk from damage.
+        let kind = if is_system_failure(&error) { ErrorKind::Io } else { error.kind() };
+        let (code, hint) = match kind {
             ErrorKind::Input => (USAGE, None),
             ErrorKind::Taken => (TRY_LATER, Some("another host works on this lake; start again later")),
             ErrorKind::Passed => (
@@ -183,7 +223,7 @@ impl From<output::Error> for CommandError {
             _ => (FAILED, None),
         };
         let mut command = Self::new(code, error.to_string());
-        command.of_the_machine = error.kind() == ErrorKind::Io;
+        command.of_the_machine = kind == ErrorKind::Io;
         command.hints.extend(hint.map(str::to_owned));
         if let output::Error::Ask { hint, .. } = &error {
             command.hints.extend(hint.clone());
@@ -205,4 +245,32 @@ fn into_source(error: output::Error) -> Option<Box<dyn StdError + Send + Sync>> 
         Error::Rows { source, .. } => source,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error as Io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the layer above")]
+    struct Layer(#[source] Box<dyn StdError + Send + Sync>);
+
+    /// Why: a full disk under two layers of the lake counted as a failed load, and a sealed run was discarded.
+    #[test]
+    fn a_full_disk_is_no_fault_of_the_data_however_deep_it_is() {
+        let full = || Io::from_raw_os_error(28);
+        for error in [full(), Io::other(full()), Io::other(Layer(Box::new(Io::other(full()))))] {
+            assert!(is_system_failure(&error), "{error:?}");
+            assert!(is_system_failure(&Layer(Box::new(error))));
+        }
+        for error in
+            [Io::from(std::io::ErrorKind::UnexpectedEof), Io::other("wrong"), Io::other(Layer("x".into()))]
+        {
+            assert!(!is_system_failure(&error), "{error:?}");
+        }
+        let command = CommandError::failed("cannot", Layer(Box::new(full())));
+        assert!(command.is_external_failure() && command.exit_code() == FAILED);
+    }
 }

@@ -69,7 +69,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
         Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
         Command::Offboard(args) => on_runtime(commands::offboard::run(&global, &args, printer)),
-        Command::Completions(args) => commands::completions::run(&args),
+        Command::Completions(args) => commands::completions::run(&args, printer),
     }
 }
 

@@ -53,7 +53,10 @@ impl Store {
             ))
         })?;
         let path = root.join("state/store.json");
-        if !path.exists() {
+        let is_there = path
+            .try_exists()
+            .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
+        if !is_there {
             let identity = Identity { format: FORMAT, store_id: new_id, enterprise_id: None };
             write_identity(&path, &identity, access)?;
         }

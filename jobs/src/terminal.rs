@@ -31,7 +31,13 @@ pub(crate) fn log_to_stderr(global: &Global) {
         Colour::Never => false,
         Colour::Auto => std::io::stderr().is_terminal() && !crate::config::no_color(),
     };
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_target(false);
+    // A line that cannot be written is dropped. By default tracing reports that with `eprintln!`, which panics when stderr is full
+    // or closed, and ends the run.
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .log_internal_errors(false);
     // Only a second call could fail, and there is none.
     let _ = lines.with_env_filter(EnvFilter::new(filter)).try_init();
 }

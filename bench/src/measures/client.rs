@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use boxseat_pipeline::Clock;
-use boxseat_pipeline::client::{BoxReader, ClientSettings, Credentials, Timeouts};
+use boxseat_pipeline::client::{Authorities, BoxReader, ClientSettings, Credentials, Timeouts};
 use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
 use boxseat_schemas::plan::{NightPlan, Reads, Which};

@@ -4,8 +4,12 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, CompletionsArgs};
 use crate::error::CommandError;
+use crate::printer::Printer;
 
-pub(crate) fn run(args: &CompletionsArgs) -> Result<u8, CommandError> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "boxseat", &mut std::io::stdout());
+pub(crate) fn run(args: &CompletionsArgs, printer: &Printer) -> Result<u8, CommandError> {
+    // Into memory first: clap panics when its writer fails.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "boxseat", &mut script);
+    printer.out(&String::from_utf8_lossy(&script))?;
     Ok(0)
 }

@@ -1,18 +1,20 @@
 //! How to sign in: from the environment, or from files the environment names; never from flags, which `ps` shows.
 
+use std::path::PathBuf;
+
 use boxseat_pipeline::client::Credentials;
 use secrecy::SecretString;
 
-use super::variable;
+use super::{variable, variable_os};
 use crate::error::CommandError;
 
 /// The reading credentials.
 ///
 /// # Errors
-/// None, several kinds at once, or a kind that is incomplete: exit 2, naming what is missing.
+/// None, several kinds at once, a kind that is incomplete, or a value that cannot be one: exit 2, naming the variable.
 pub(crate) fn credentials() -> Result<Credentials, CommandError> {
     let token = secret("BOXSEAT_TOKEN")?;
-    let client = [variable("BOXSEAT_CLIENT_ID"), variable("BOXSEAT_ENTERPRISE_ID")];
+    let client = [value("BOXSEAT_CLIENT_ID")?, value("BOXSEAT_ENTERPRISE_ID")?];
     let client_secret = secret("BOXSEAT_CLIENT_SECRET")?;
     if variable("BOXSEAT_JWT_CONFIG").is_some() {
         return Err(CommandError::usage("signing in with a JWT configuration (BOXSEAT_JWT_CONFIG) comes later")
@@ -53,11 +55,11 @@ pub(crate) fn credentials() -> Result<Credentials, CommandError> {
 /// # Errors
 /// Incomplete ones: exit 2, naming what is missing.
 pub(crate) fn actions_credentials(reading: &Credentials) -> Result<Credentials, CommandError> {
-    let client_id = variable("BOXSEAT_ACTIONS_CLIENT_ID");
+    let client_id = value("BOXSEAT_ACTIONS_CLIENT_ID")?;
     let client_secret = secret("BOXSEAT_ACTIONS_CLIENT_SECRET")?;
     let enterprise_id = match reading {
         Credentials::ClientCredentials { enterprise_id, .. } => Some(enterprise_id.clone()),
-        Credentials::DeveloperToken(_) => variable("BOXSEAT_ENTERPRISE_ID"),
+        Credentials::DeveloperToken(_) => value("BOXSEAT_ENTERPRISE_ID")?,
     };
     let missing = |name: &str| {
         Err(CommandError::usage(format!("the acting credentials are incomplete: {name} is not set")))
@@ -81,17 +83,90 @@ pub(crate) fn has_actions_credentials() -> bool {
 /// `NAME`, or the content of the file that `NAME_FILE` names.
 fn secret(name: &str) -> Result<Option<SecretString>, CommandError> {
     let file = format!("{name}_FILE");
-    match (variable(name), variable(&file)) {
+    match (value(name)?, variable_os(&file).map(PathBuf::from)) {
         (Some(_), Some(_)) => {
             Err(CommandError::usage(format!("both {name} and {file} are set; one is enough")))
         }
         (Some(value), None) => Ok(Some(SecretString::from(value))),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(&path).map_err(|e| {
-                CommandError::usage(format!("cannot read {path}, which {file} names")).because(e)
-            })?;
-            Ok(Some(SecretString::from(text.trim_end())))
+            let place = format!("{}, which {file} names", path.display());
+            let bytes = std::fs::read(&path)
+                .map_err(|e| CommandError::usage(format!("cannot read {place}")).because(e))?;
+            clean(&format!("the content of {place},"), &bytes).map(|value| Some(SecretString::from(value)))
         }
         (None, None) => Ok(None),
+    }
+}
+
+/// A variable that holds a credential.
+fn value(name: &str) -> Result<Option<String>, CommandError> {
+    variable_os(name).map(|value| clean(name, value.as_encoded_bytes())).transpose()
+}
+
+/// A credential without the line end, the blanks and the byte order mark that editors and env files put around it. `place` is
+/// where it comes from; the value itself is never printed.
+fn clean(place: &str, value: &[u8]) -> Result<String, CommandError> {
+    let refused = |reason: &str, hint: &str| {
+        Err(CommandError::usage(format!("{place} cannot be a credential: {reason}")).hint(hint))
+    };
+    let Ok(text) = std::str::from_utf8(value) else {
+        return refused("it is not UTF-8 text", "save it as plain text; PowerShell's > writes UTF-16");
+    };
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '\u{2018}'..='\u{201f}');
+    if text.is_empty() {
+        return refused("it is empty", "set it to what the Box developer console shows, or unset it");
+    }
+    if text.starts_with(is_quote) || text.ends_with(is_quote) {
+        return refused(
+            "it is in quotes",
+            "remove the quotes: docker and other readers of env files keep them",
+        );
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return refused(
+            "it holds a blank, a control character or a character that is not ASCII",
+            "copy it again from the Box developer console",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_editors_put_around_a_credential_is_trimmed() {
+        for value in ["sec", "sec\n", "sec\r\n", " \tsec ", "\u{feff}sec\r\n", "sec\r", "\u{a0}sec", "s'e\"c"]
+        {
+            let expected = if value.contains('e') && value.contains('\'') { value } else { "sec" };
+            assert_eq!(clean("X", value.as_bytes()).unwrap(), expected, "{value:?}");
+        }
+    }
+
+    /// Why: a line feed in a token was retried as a network fault for 14 minutes.
+    #[test]
+    fn what_cannot_be_a_credential_is_refused_and_not_printed() {
+        let utf16: Vec<u8> = "\u{feff}s3cret\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let texts = [
+            "",
+            " \r\n",
+            "\"s3cret\"",
+            "'s3cret'",
+            "“s3cret”",
+            "s3cret\"",
+            "s3\ncret",
+            "s3\0cret",
+            "s3cret ä",
+            "s3 cret",
+        ];
+        for value in texts.iter().map(|text| text.as_bytes()).chain([utf16.as_slice(), b"s3cret\xff"]) {
+            let error = clean("BOXSEAT_CLIENT_SECRET", value).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let said = [error.lines(), error.hints().to_vec()].concat().join("\n");
+            assert!(said.contains("BOXSEAT_CLIENT_SECRET"), "{said}");
+            assert!(!said.contains("s3"), "{said}");
+        }
     }
 }

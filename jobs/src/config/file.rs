@@ -93,6 +93,7 @@ pub(super) struct BoxSection {
     pub(super) api_url: Option<String>,
     pub(super) token_url: Option<String>,
     pub(super) allow_hosts: Vec<String>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// `[publish]`
@@ -222,7 +223,7 @@ pub(super) fn read(asked: Option<&Path>) -> Result<File, CommandError> {
     };
     let directory = path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let name = path.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
-    Ok(File { directory, ..parse(&name, &text, environment())? })
+    Ok(File { directory, ..parse(&name, &text, environment()?)? })
 }
 
 fn standard_places() -> Vec<PathBuf> {
@@ -239,21 +240,25 @@ const SECTIONS: &[&str] =
 
 /// `BOXSEAT_<SECTION>_<KEY>` as (section, key, value), besides the two addresses that have short names.
 #[expect(clippy::disallowed_methods, reason = "the one place that looks through the environment")]
-fn environment() -> Vec<(String, String, String)> {
+fn environment() -> Result<Vec<(String, String, String)>, CommandError> {
     let mut found = Vec::new();
     for (name, value) in std::env::vars_os() {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-        let Some(rest) = name.strip_prefix("BOXSEAT_").filter(|_| !value.is_empty()) else { continue };
-        let rest = rest.to_ascii_lowercase();
-        if rest == "api_url" || rest == "token_url" {
-            found.push(("box".to_owned(), rest, value.to_owned()));
-        } else if let Some((section, key)) =
-            rest.split_once('_').filter(|(section, _)| SECTIONS.contains(section))
-        {
-            found.push((section.to_owned(), key.to_owned(), value.to_owned()));
-        }
+        let Some(name) = name.to_str().filter(|_| !value.is_empty()) else { continue };
+        let Some(rest) = name.strip_prefix("BOXSEAT_").map(str::to_ascii_lowercase) else { continue };
+        let (section, key) = match rest.as_str() {
+            "api_url" | "token_url" => ("box", rest.as_str()),
+            _ => match rest.split_once('_').filter(|(section, _)| SECTIONS.contains(section)) {
+                Some(named) => named,
+                None => continue,
+            },
+        };
+        let value = value.to_str().ok_or_else(|| {
+            CommandError::usage(format!("{name} is not UTF-8 text"))
+                .hint("a setting that cannot be read is not replaced by its default")
+        })?;
+        found.push((section.to_owned(), key.to_owned(), value.to_owned()));
     }
-    found
+    Ok(found)
 }
 
 fn parse(name: &str, text: &str, overrides: Vec<(String, String, String)>) -> Result<File, CommandError> {

@@ -14,8 +14,14 @@ pub(crate) fn no_color() -> bool {
     variable("NO_COLOR").is_some()
 }
 
+/// An environment variable as the system has it; empty counts as unset.
+#[expect(clippy::disallowed_methods, reason = "one of the two places that read single variables")]
+pub(crate) fn variable_os(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// An environment variable; empty counts as unset, and text that is no UTF-8 as well.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads single variables")]
+#[expect(clippy::disallowed_methods, reason = "one of the two places that read single variables")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,12 +1,11 @@
 //! Raw keys become [`Settings`], once; nothing after this reads the environment or a file of configuration.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::Access;
 use boxseat_output::warehouse::Resources;
-use boxseat_pipeline::client::{ClientSettings, Timeouts};
+use boxseat_pipeline::client::{Authorities, ClientSettings, Timeouts, is_loopback};
 use boxseat_pipeline::normalise::Privacy;
 use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
@@ -141,6 +140,7 @@ impl Settings {
             )));
         }
         let store = global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse"));
+        check_store_path(&store)?;
         let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
         let activity_events = activity_events(&file.sync.activity_events)?;
         Ok(Self {
@@ -264,8 +264,8 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
     let api_url = address("api_url", file.boxed.api_url.as_deref(), "https://api.box.com/2.0")?;
     let token_url =
         address("token_url", file.boxed.token_url.as_deref(), "https://api.box.com/oauth2/token")?;
-    let is_loopback = is_loopback(&api_url);
-    if is_loopback != self::is_loopback(&token_url) {
+    let api_is_loopback = is_loopback(&api_url);
+    if api_is_loopback != is_loopback(&token_url) {
         return Err(CommandError::usage(format!("api_url is {api_url} and token_url {token_url}: one is on this machine, the other is not"))
             .hint("set BOXSEAT_API_URL and BOXSEAT_TOKEN_URL together: a secret must not go where it does not belong"));
     }
@@ -278,9 +278,34 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
             calls_per_minute,
             patience: ClientSettings::PATIENCE,
             timeouts: Timeouts::default(),
+            authorities: authorities(file)?,
         },
-        is_loopback,
+        is_loopback: api_is_loopback,
     })
+}
+
+/// `[box] ca_file`, which is a path beside the configuration file as `[reclaim] policy` is.
+fn authorities(file: &File) -> Result<Authorities, CommandError> {
+    let Some(path) = &file.boxed.ca_file else { return Ok(Authorities::default()) };
+    let path = file.directory.join(path);
+    let refused = |what: &str| CommandError::usage(format!("[box] ca_file = {}: {what}", path.display()));
+    let pem = std::fs::read(&path).map_err(|e| refused("it cannot be read").because(e))?;
+    Authorities::from_pem(&pem).map_err(|reason| refused(&reason).hint(CA_FILE_HINT))
+}
+
+const CA_FILE_HINT: &str = "it must be a PEM file with the certificates of the authorities; \
+    `openssl x509 -inform der -in FILE -out FILE.pem` converts a DER file";
+
+/// DuckDB takes paths as UTF-8 text, so a store elsewhere could never be published.
+fn check_store_path(store: &Path) -> Result<(), CommandError> {
+    if std::path::absolute(store).is_ok_and(|path| path.to_str().is_none()) {
+        return Err(CommandError::usage(format!(
+            "the store {} has a path that is not UTF-8",
+            store.display()
+        ))
+        .hint("--store names another directory; a symbolic link with a UTF-8 path does as well"));
+    }
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -313,15 +338,6 @@ fn check_host(key: &str, url: &Url, allow_hosts: &[String]) -> Result<(), Comman
     }
     Err(CommandError::usage(format!("{key} = {url}: {host} is not Box"))
         .hint(format!("if it is a gateway of yours, add it: [box] allow_hosts = [\"{host}\"]")))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(url::Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,18 @@
 //!
 //! **Killed** while an entry is written: its frame ends past the end of the file, or in the noughts of blocks that were never
 //! written. Nobody acted on it, so [`Journal::open`] cuts it off. Anything else that is wrong, the last frame's checksum
-//! included, is damage and no accident of ours: nothing is done until somebody has looked.
+//! included, is corruption: every command fails until an operator has checked the file.
+//!
+//! **A file shorter than its header** was left by a full disk when the journal was begun: no entry was ever acknowledged. It is begun
+//! again if the store has no plan either. The lake's rows are compared in any case (`seat_actions::reaches`), so a journal that was
+//! emptied later is still refused.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::{Entry, Record};
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
 use chrono::{DateTime, Utc};
@@ -49,10 +54,11 @@ impl Journal {
     /// Exit 3 for damage, a broken chain, or another store's journal; exit 1 for the disk.
     pub(crate) fn open(root: &Path, store_id: Uuid, lock: ReclaimLock) -> Result<Self, CommandError> {
         let path = path(root);
-        if !path.exists() {
+        let mut read = read(&path, store_id)?;
+        if read.len == 0 {
             begin(&path, store_id)?;
+            read.len = FILE_HEADER_LEN as u64;
         }
-        let read = read(&path, store_id)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(cannot("open", &path))?;
         let len = file.metadata().map_err(cannot("measure", &path))?.len();
         if len > read.len {
@@ -69,11 +75,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`].
     pub(crate) fn read(root: &Path, store_id: Uuid) -> Result<Self, CommandError> {
-        let path = path(root);
-        if !path.exists() {
-            return Ok(Self::over(Contents::default()));
-        }
-        Ok(Self::over(read(&path, store_id)?))
+        Ok(Self::over(read(&path(root), store_id)?))
     }
 
     /// One that no disk ever sees.
@@ -171,6 +173,7 @@ fn path(root: &Path) -> PathBuf {
 struct Contents {
     entries: Vec<Entry>,
     head: String,
+    /// 0: the journal is still to be begun.
     len: u64,
 }
 
@@ -181,18 +184,30 @@ impl Default for Contents {
 }
 
 fn begin(path: &Path, store_id: Uuid) -> Result<(), CommandError> {
-    let create = || {
-        let mut file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(&FileKind::Journal.encode_header(number_of(store_id)))?;
-        file.sync_all()?;
-        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-    };
-    create().map_err(cannot("begin", path))
+    let header = FileKind::Journal.encode_header(number_of(store_id));
+    Ok(durable::write_file(path, &header, &Access::from(0o600))?)
+}
+
+/// Whether a file is what a full disk left of [`begin`]: a part of the header, or blocks that were never written. A store with plans
+/// had a journal.
+fn was_never_begun(path: &Path, bytes: &[u8], store_id: Uuid) -> bool {
+    let header = FileKind::Journal.encode_header(number_of(store_id));
+    let is_part =
+        bytes.len() < header.len() && (header.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0));
+    let plans = path.with_file_name("plans");
+    is_part
+        && std::fs::read_dir(plans)
+            .map_or_else(|e| e.kind() == ErrorKind::NotFound, |mut plans| plans.next().is_none())
 }
 
 fn read(path: &Path, store_id: Uuid) -> Result<Contents, CommandError> {
     let mut bytes = Vec::new();
-    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(cannot("read", path))?;
+    match File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) if was_never_begun(path, &bytes, store_id) => return Ok(Contents::default()),
+        Ok(_) => {}
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Contents::default()),
+        Err(e) => return Err(cannot("read", path)(e)),
+    }
     let damaged = |offset: usize, what: String| {
         CommandError::refused(format!("the journal {} is damaged at byte {offset}: {what}", path.display()))
             .hint("nothing is done to anybody until this is cleared up: compare it with a backup; `boxseat reclaim verify` says how far it can be trusted")
@@ -241,7 +256,7 @@ fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
     let bytes = std::fs::read(path).map_err(cannot("read", path))?;
     let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
     let aside = path.with_file_name(format!("journal.torn-at-{from}"));
-    std::fs::write(&aside, tail).map_err(cannot("write", &aside))
+    Ok(durable::write_file(&aside, tail, &Access::from(0o600))?)
 }
 
 /// Whether what looks like an entry that was never written to its end holds a whole one: then a length is wrong, and what would be
@@ -349,6 +364,29 @@ mod tests {
                 journal.append(DateTime::UNIX_EPOCH, skip(7)).unwrap();
                 assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 3);
             }
+        }
+    }
+
+    /// Why: a full disk left 0 bytes when the journal was begun, and reclamation refused the store ever after.
+    #[test]
+    fn r9_a_journal_that_was_never_begun_is_begun_again() {
+        let header = FileKind::Journal.encode_header(number_of(STORE));
+        for left in [&[][..], &header[..1], &header[..FILE_HEADER_LEN - 1], &[0; 5]] {
+            let temp = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(directory(temp.path())).unwrap();
+            std::fs::write(path(temp.path()), left).unwrap();
+            assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 0);
+            let mut journal = open(temp.path()).unwrap_or_else(|e| panic!("{left:?}: {:?}", e.lines()));
+            journal.append(DateTime::UNIX_EPOCH, skip(1)).unwrap();
+            assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 1);
+
+            // With a plan there was a journal, and other bytes are not ours.
+            std::fs::write(path(temp.path()), b"x").unwrap();
+            assert!(Journal::read(temp.path(), STORE).is_err_and(|e| e.exit_code() == 3));
+            std::fs::create_dir(directory(temp.path()).join("plans")).unwrap();
+            std::fs::write(directory(temp.path()).join("plans/p.json"), b"{}").unwrap();
+            std::fs::write(path(temp.path()), left).unwrap();
+            assert!(open(temp.path()).is_err_and(|e| e.exit_code() == 3), "{left:?}");
         }
     }
 

@@ -30,7 +30,7 @@ impl StreamMark {
     /// Asks Box where the stream stands and keeps it for the run, unless an earlier start of the run has done so.
     ///
     /// # Errors
-    /// Only what ends the run anyway: credentials, the disk, a stop. Everything else is logged, and costs no night.
+    /// Only what ends the run anyway: credentials, the way to Box, the disk, a stop. Everything else is logged, and costs no night.
     pub(crate) async fn keep(
         root: &Path,
         run: RunNumber,
@@ -53,7 +53,7 @@ impl StreamMark {
                 }
             }
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Disk) => return Err(e.into()),
-            Err(e @ Error::SignIn { .. }) => return Err(e.into()),
+            Err(e @ (Error::SignIn { .. } | Error::Connection { .. })) => return Err(e.into()),
             Err(e) => without(&e.to_string()),
         }
         Ok(())

@@ -15,6 +15,7 @@ use super::evidence::digests;
 use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
+use super::start::unreadable;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::reclaim::seat_actions;
@@ -42,6 +43,8 @@ pub(super) fn finish(
     stop: &Stop,
 ) -> Result<Outcome, CommandError> {
     reach("sealed");
+    let sealed = store.spool(reservation.run_number).sealed();
+    std::fs::read(&sealed).map_err(|e| unreadable(&sealed, e))?;
     if store.spool(reservation.run_number).seal_record().is_none() {
         return Err(CommandError::refused(format!(
             "the seal of run {} cannot be read",
@@ -51,8 +54,8 @@ pub(super) fn finish(
     }
     let visible = make_visible(store, settings, reservation, reservation.run_number, clock, purpose, stop);
     let (mut outcome, checked) = visible.inspect_err(|e| {
-        // A kill or a full disk says nothing against the spool; only what fails by itself counts.
-        if !e.is_no_fault_of_the_run() {
+        // A kill or a full disk says nothing against the spool. The run stays sealed and is loaded by the next start.
+        if !e.is_external_failure() {
             note_attempt(store, reservation);
         }
     })?;

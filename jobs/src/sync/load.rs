@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use boxseat_output::warehouse::{LoadedRows, TableRows};
+use boxseat_pipeline::ErrorKind;
 use boxseat_pipeline::ids::fingerprint;
 use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally, with_column};
 use boxseat_schemas::run::{Reservation, RunKind, RunStatus, SyncRun, current};
@@ -191,6 +192,7 @@ pub(super) fn end(
                 row.calls_count = i64::try_from(calls.calls).unwrap_or(i64::MAX);
                 row.retries_count = i64::try_from(calls.retries).unwrap_or(i64::MAX);
             }
+            Err(e) if e.kind() == ErrorKind::Disk => return Err(e.into()),
             Err(e) => tracing::warn!(run = number.0, "its calls cannot be counted: {e}"),
         }
     }

@@ -16,6 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::base::LakeBase;
 use super::failpoint::reach;
+use super::start::unreadable;
 use super::{Night, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -169,9 +170,14 @@ fn open_spool(
     now: DateTime<Utc>,
 ) -> Result<SpoolWriter, CommandError> {
     let (dir, number) = (store.spool(reservation.run_number), reservation.run_number.0);
-    let begun = std::fs::metadata(dir.pages()).is_ok_and(|file| file.len() >= FILE_HEADER_LEN as u64);
-    if !begun {
-        // A full disk or a kill may leave a file that is not even a header: nothing was read yet.
+    let length = match std::fs::metadata(dir.pages()) {
+        Ok(file) => Some(file.len()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(unreadable(&dir.pages(), e)),
+    };
+    if length.is_none_or(|length| length < FILE_HEADER_LEN as u64) {
+        // A full disk or a kill may leave a file that is not even a header: nothing was read yet. If it cannot be removed, creating
+        // the new one fails.
         let _ = std::fs::remove_file(dir.pages());
         return Ok(SpoolWriter::create(dir, number)?);
     }

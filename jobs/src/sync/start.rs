@@ -1,5 +1,7 @@
 //! What a start of `sync` is for, from what lies on disk.
 
+use std::path::{Path, PathBuf};
+
 use arrow::array::Array;
 use boxseat_output::warehouse::{self, Purpose};
 use boxseat_pipeline::Clock;
@@ -70,24 +72,34 @@ impl OpenState {
 pub(crate) fn open_runs(store: &Store, runs: &[SyncRun]) -> Result<Vec<OpenRun>, CommandError> {
     let ended = |number: RunNumber| runs.iter().any(|run| run.run_number == number);
     let open = store.lake().reservations()?.into_iter().filter(|reservation| !ended(reservation.run_number));
-    Ok(open.map(|reservation| OpenRun { state: state(store, &reservation), reservation }).collect())
+    open.map(|reservation| Ok(OpenRun { state: state(store, &reservation)?, reservation })).collect()
 }
 
-fn state(store: &Store, reservation: &Reservation) -> OpenState {
+/// A file that cannot be looked at is not an absent one: a sealed run would be read and paid for again.
+fn state(store: &Store, reservation: &Reservation) -> Result<OpenState, CommandError> {
     let spool = store.spool(reservation.run_number);
-    if spool.sealed().exists() {
-        return OpenState::Sealed;
+    let is_there = |path: PathBuf| path.try_exists().map_err(|e| unreadable(&path, e));
+    if is_there(spool.sealed())? {
+        return Ok(OpenState::Sealed);
     }
-    if spool.refused().exists() {
-        let refusal = std::fs::read(spool.refused()).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        return OpenState::Refused(refusal);
+    match std::fs::read(spool.refused()) {
+        Ok(text) => return Ok(OpenState::Refused(serde_json::from_slice(&text).ok())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(unreadable(&spool.refused(), e)),
     }
     // A kill between reserving and the first page leaves no spool; on our own host that run is ours to begin.
-    if spool.pages().exists() || reservation.host == host() {
+    Ok(if is_there(spool.pages())? || reservation.host == host() {
         OpenState::Unsealed
     } else {
         OpenState::Elsewhere
-    }
+    })
+}
+
+/// A file of a spool that the system does not let us read.
+pub(super) fn unreadable(path: &Path, error: std::io::Error) -> CommandError {
+    CommandError::failed(format!("cannot read {}", path.display()), error).hint(
+        "what was read is kept: start again when the disk and the permissions of the store are in order",
+    )
 }
 
 /// Decides. Reserves the next number when a new run is to begin.
@@ -225,7 +237,7 @@ fn slices(window: TimeDelta) -> u32 {
     if days <= 7 { 1 } else { u32::try_from((days / 7).min(MAX_SLICES)).unwrap_or(1) }
 }
 
-/// A sealed run that failed to load so often is given up; its spool is kept.
+/// A sealed run whose data failed to load so often is given up; its spool is kept. Failures of the machine do not count.
 const MAX_ATTEMPTS: u32 = 2;
 /// Walks of the event window side by side.
 const MAX_SLICES: i64 = 12;

@@ -138,7 +138,7 @@ pub(crate) async fn apply(
         return run.end(applied);
     }
     if let Err(e) = run.walk_feed().await {
-        if run.is_offboarding() && !e.is_no_fault_of_the_run() {
+        if run.is_offboarding() && !e.is_external_failure() {
             // R19: somebody who leaves is suspended and signed out even when the admin log is away.
             tracing::warn!("the admin log cannot be read: {}", e.lines().join(": "));
         } else {
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
         let mut feed = self.feed.lock().expect("no holder panics").clone();
         // R11: a log that cannot be read stops a run, however long Box will be away.
         let record = feed.walk(self.hands.reader, &brief, self.now()).await.map_err(|e| match e {
-            e if e.exit_code() == TRY_LATER && !e.is_no_fault_of_the_run() => {
+            e if e.exit_code() == TRY_LATER && !e.is_external_failure() => {
                 CommandError::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
                     .hint("Box is away or asks to wait: the same command goes on later")
             }
@@ -289,7 +289,7 @@ impl<'a> Run<'a> {
         if self.is_feed_stale()
             && let Err(e) = self.walk_feed().await
         {
-            if e.is_no_fault_of_the_run() {
+            if e.is_external_failure() {
                 return Err(e);
             }
             self.halt(e);

@@ -49,7 +49,7 @@ impl Run<'_> {
             drop(fates);
             // Whatever ended it, who is suspended is signed out; of a stop, the next start does so.
             match failed {
-                Some(e) if !e.is_no_fault_of_the_run() => {
+                Some(e) if !e.is_external_failure() => {
                     self.terminate(people, applied).await?;
                     return Err(e);
                 }

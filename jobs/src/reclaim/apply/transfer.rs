@@ -60,7 +60,7 @@ impl Run<'_> {
             && self.is_feed_stale()
             && let Err(e) = self.walk_feed().await
         {
-            if e.is_no_fault_of_the_run() {
+            if e.is_external_failure() {
                 return Err(e);
             }
             // R19 lets somebody who leaves be suspended without the admin log, and no more.

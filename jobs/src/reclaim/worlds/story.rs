@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use boxseat_pipeline::client::{
-    BoxActor, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts,
+    Authorities, BoxActor, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts,
 };
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
