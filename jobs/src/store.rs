@@ -46,6 +46,7 @@ impl Store {
     /// # Errors
     /// Permissions, disk, or a `store.json` that is damaged or of a newer version.
     pub(crate) fn open_or_create(root: &Path, access: &Access, new_id: Uuid) -> Result<Self, CommandError> {
+        check_path(root)?;
         durable::create_directory(&root.join("state"), access).map_err(|e| {
             CommandError::from(e).hint(format!(
                 "{} must be writable for the user that runs boxseat; --store names another directory",
@@ -151,6 +152,28 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Refuses a directory in which DuckDB could not build a file: it takes paths as UTF-8 text, and takes a `?` for the beginning of a
+/// URL's query, before which it puts the `.wal` of its log's name. It follows links, so the path behind them counts as well.
+///
+/// # Errors
+/// Exit 2.
+pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
+    let path = std::path::absolute(root)
+        .map_err(|e| CommandError::failed(format!("cannot find {}", root.display()), e))?;
+    // A store that is to be made is below a directory that exists.
+    let behind_links = path.ancestors().find_map(|existing| existing.canonicalize().ok());
+    for path in [Some(path), behind_links].into_iter().flatten() {
+        let reason = match path.to_str() {
+            None => "is not UTF-8",
+            Some(text) if text.contains('?') => "holds a question mark",
+            Some(_) => continue,
+        };
+        return Err(CommandError::usage(format!("the path of the store, {}, {reason}", path.display()))
+            .hint("--store names another directory"));
+    }
+    Ok(())
 }
 
 /// The store is this process's alone while this lives.

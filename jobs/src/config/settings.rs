@@ -1,7 +1,7 @@
 //! Raw keys become [`Settings`], once; nothing after this reads the environment or a file of configuration.
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use boxseat_output::durable::Access;
 use boxseat_output::warehouse::Resources;
@@ -19,6 +19,7 @@ use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::LeaveList;
 use crate::reclaim::PolicyAtNight;
+use crate::store::check_path;
 
 /// Everything the commands need to know.
 #[derive(Debug, Clone)]
@@ -140,7 +141,7 @@ impl Settings {
             )));
         }
         let store = global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse"));
-        check_store_path(&store)?;
+        check_path(&store)?;
         let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
         let activity_events = activity_events(&file.sync.activity_events)?;
         Ok(Self {
@@ -295,18 +296,6 @@ fn authorities(file: &File) -> Result<Authorities, CommandError> {
 
 const CA_FILE_HINT: &str = "it must be a PEM file with the certificates of the authorities; \
     `openssl x509 -inform der -in FILE -out FILE.pem` converts a DER file";
-
-/// DuckDB takes paths as UTF-8 text, so a store elsewhere could never be published.
-fn check_store_path(store: &Path) -> Result<(), CommandError> {
-    if std::path::absolute(store).is_ok_and(|path| path.to_str().is_none()) {
-        return Err(CommandError::usage(format!(
-            "the store {} has a path that is not UTF-8",
-            store.display()
-        ))
-        .hint("--store names another directory; a symbolic link with a UTF-8 path does as well"));
-    }
-    Ok(())
-}
 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]

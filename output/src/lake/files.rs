@@ -107,7 +107,17 @@ impl<'a> DataFiles<'a> {
     /// Finishes every file; nothing shows them yet.
     pub(super) fn close(self) -> Result<Written> {
         let Self { lake, table, open, rows, .. } = self;
-        let files = open.into_values().map(|file| file.close(lake, table)).collect::<Result<Vec<_>>>()?;
+        let mut files: Vec<DataFile> = Vec::new();
+        for file in open.into_values() {
+            match file.close(lake, table) {
+                Ok(file) => files.push(file),
+                Err(error) => {
+                    // No commit names these files. On a full disk every retry of the run would leave as many again.
+                    files.iter().for_each(|file| file.remove(lake));
+                    return Err(error);
+                }
+            }
+        }
         Ok(Written { rows, files })
     }
 
@@ -164,6 +174,17 @@ impl Written {
                 .map_err(Error::table("name a file of", table.name))
         };
         self.files.iter().map(action).collect()
+    }
+}
+
+impl DataFile {
+    /// Removes a file that no commit names. Retention finds what cannot be removed now.
+    fn remove(&self, lake: &Inner) {
+        let Ok(path) = store_path(&self.meta.location) else { return };
+        let store = Arc::clone(&lake.store);
+        if let Err(e) = lake.wait(async move { store.delete(&path).await }) {
+            tracing::debug!(file = %self.meta.location, "an unused file stays: {e}");
+        }
     }
 }
 

@@ -211,3 +211,19 @@ async fn a_call_that_gives_up_on_a_pause_leaves_everybody_paused() {
     assert!(another.await.is_err(), "it was not told to wait");
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
+
+/// Why: a lifetime of 0 cost a token request for every call, and one beyond i64 was a panic.
+#[tokio::test]
+async fn a_token_without_a_usable_lifetime_is_shared() {
+    for expires_in in ["0", "-1", "0.001", "3599.5", "1e22", "99999999999999999999", "\"soon\"", "null", "[]"]
+    {
+        let body = format!(r#"{{"type":"user","id":"7","access_token":"t","expires_in":{expires_in}}}"#);
+        let answer = format!("{HEAD}{}\r\n\r\n{body}", body.len());
+        let (token, seen) = serve_with(Hang::Not, 0, answer).await;
+        let client = client(&serve(Hang::Not, 0).await.0, &token, Duration::from_secs(60), SHORT);
+        for _ in 0..30 {
+            client.reader.ask(&Request::Me, None).await.unwrap();
+        }
+        assert_eq!(seen.load(Ordering::SeqCst), 1, "{expires_in}");
+    }
+}
