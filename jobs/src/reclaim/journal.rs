@@ -378,6 +378,7 @@ mod tests {
             assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 0);
             let mut journal = open(temp.path()).unwrap_or_else(|e| panic!("{left:?}: {:?}", e.lines()));
             journal.append(DateTime::UNIX_EPOCH, skip(1)).unwrap();
+            drop(journal);
             assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 1);
 
             // With a plan there was a journal, and other bytes are not ours.
