@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use boxseat_output::report::format::{Csv, Numbers};
 use boxseat_output::visible;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
@@ -140,22 +141,27 @@ fn table(grid: &Grid) -> String {
     format!("{table}\n")
 }
 
+/// Rows as CSV; what had to be cut is said on stderr. Numbers stay numbers, and so does text that looks like a plain one: this
+/// output is for programs, too.
 fn csv(grid: &Grid) -> String {
-    let line = |cells: Vec<String>| cells.join(",") + "\r\n";
-    let mut text = line(grid.columns.iter().map(|name| csv_cell(&Value::String(name.clone()))).collect());
+    let mut csv = Csv::default();
+    for name in &grid.columns {
+        csv.push_text(name, Numbers::Stay);
+    }
+    csv.end_line();
     for row in &grid.rows {
-        text.push_str(&line(row.iter().map(csv_cell).collect()));
+        for value in row {
+            match value {
+                Value::String(text) => csv.push_text(text, Numbers::Stay),
+                other => csv.push_value(&plain(other)),
+            }
+        }
+        csv.end_line();
     }
-    text
-}
-
-/// One CSV cell. Text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection).
-fn csv_cell(value: &Value) -> String {
-    let mut text = plain(value);
-    if value.is_string() && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        text.insert(0, '\'');
+    if let Some(notice) = csv.notice() {
+        tracing::warn!("{notice}");
     }
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    csv.text
 }
 
 fn plain(value: &Value) -> String {
@@ -163,19 +169,5 @@ fn plain(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spreadsheets_see_no_formula() {
-        let cell = |text: &str| csv_cell(&Value::String(text.to_owned()));
-        assert_eq!(cell("=cmd|' /C calc'!A0"), "'=cmd|' /C calc'!A0");
-        assert_eq!(cell("@SUM(A1,A2)"), "\"'@SUM(A1,A2)\"");
-        assert_eq!(csv_cell(&json!(-5)), "-5");
-        assert_eq!(cell("say \"hi\""), "\"say \"\"hi\"\"\"");
     }
 }

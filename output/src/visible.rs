@@ -28,7 +28,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// Control characters, marks that have no width, and everything that turns the direction of text (UAX 9).
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

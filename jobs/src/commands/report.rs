@@ -64,7 +64,7 @@ pub(crate) fn everything(
     durable::write_file(&directory.join(PAGE), page.as_bytes(), access)?;
     for report in reports {
         let file = |ending: &str| directory.join(format!("{}.{ending}", report.name));
-        durable::write_file(&file("csv"), format::csv(report).as_bytes(), access)?;
+        durable::write_file(&file("csv"), csv(report).as_bytes(), access)?;
         durable::write_file(&file("json"), format::json(report).as_bytes(), access)?;
     }
     Ok(())
@@ -76,12 +76,21 @@ pub(crate) const PAGE: &str = "index.html";
 fn text(report: &Report, format: Format, people: People, width: usize) -> Result<String, CommandError> {
     match format {
         Format::Table => Ok(format::terminal(report, width)),
-        Format::Csv => Ok(format::csv(report)),
+        Format::Csv => Ok(csv(report)),
         Format::Json => Ok(format::json(report)),
         Format::Html => Ok(html::page(std::slice::from_ref(report), people)?),
         Format::Parquet | Format::Markdown => Err(CommandError::usage("a report is no such text")
             .hint("--format table, json, csv or html; -o FILE.parquet")),
     }
+}
+
+/// A report as CSV; what had to be cut is said on stderr.
+fn csv(report: &Report) -> String {
+    let csv = format::csv(report);
+    if let Some(notice) = csv.notice() {
+        tracing::warn!("report {}: {notice}", report.name);
+    }
+    csv.text
 }
 
 fn ask(settings: &Settings, args: &ReportArgs) -> Ask {

@@ -119,7 +119,7 @@ fn a_long_series_shows_its_last_nights_and_says_so() {
     let drawn = format::terminal(&report, 80);
     assert!(drawn.contains("2025-04-10") && !drawn.contains("2025-03-10"), "{drawn}");
     assert!(drawn.contains("69 earlier rows are left out here"), "{drawn}");
-    assert_eq!(format::csv(&report).lines().count(), 101, "other formats have them all");
+    assert_eq!(format::csv(&report).text.lines().count(), 101, "other formats have them all");
 }
 
 /// Why: money has a currency wherever it goes, and what is not known is empty and never 0.
@@ -134,7 +134,7 @@ fn money_and_the_unknown_in_csv_and_json() {
             unknown
         }])],
     );
-    let csv = format::csv(&report);
+    let csv = format::csv(&report).text;
     let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
     assert_eq!(lines[0], "login,name,proven_idle_days,monthly_cost,meaning,user_id,currency");
     assert!(

@@ -1,28 +1,112 @@
 //! CSV for spreadsheets: text stays text.
 
 use super::rows::{main_table, plain};
+use crate::is_hidden;
 use crate::report::model::{Report, Value};
 
-/// The report's one table (its first, or of `licences` every figure and cell in a long one) as CSV (RFC 4180) with a heading line of the columns' ids.
+/// Characters of a cell that spreadsheets keep, counted as UTF-16.
+/// <https://support.microsoft.com/en-us/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3>
+const LONGEST_CELL: usize = 32_767;
+
+/// CSV (RFC 4180) as it is written, a cell at a time.
 ///
-/// A text cell that a spreadsheet would take for a formula or for a number (so Box's ids, too), or that begins with an apostrophe,
-/// gets an apostrophe in front: taking one away from every text cell that has one gives the text back. Money is a bare amount; its
-/// currency stands in the column `currency` at the end. What is not claimed is empty.
-pub fn csv(report: &Report) -> String {
+/// A text cell that a spreadsheet would take for a formula, or that begins with an apostrophe, gets an apostrophe in front:
+/// taking one away from every text cell that has one gives the text back. A cell beyond what spreadsheets keep is cut, says so
+/// at its end, and is counted.
+#[derive(Debug, Default)]
+pub struct Csv {
+    /// What was written.
+    pub text: String,
+    /// Cells that were cut.
+    pub cut_cells: u64,
+    is_in_line: bool,
+}
+
+/// Text that a spreadsheet would take for a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// It gets an apostrophe, or it would come back as `3.33E+10`, or without its leading zeros: Box's ids, phone numbers.
+    AreText,
+    /// It stays, and a plain negative number is no formula.
+    Stay,
+}
+
+impl Csv {
+    /// A cell of text.
+    pub fn push_text(&mut self, text: &str, numbers: Numbers) {
+        self.separate();
+        if is_word(text) {
+            self.text.push_str(text);
+            return;
+        }
+        let is_text = match numbers {
+            Numbers::AreText => is_formula(text) || is_number(text),
+            Numbers::Stay => is_formula(text) && !is_plain_number(text),
+        };
+        let escape = if is_text || text.starts_with('\'') { "'" } else { "" };
+        let cut = cut(text, LONGEST_CELL - escape.len());
+        self.cut_cells += u64::from(cut.is_some());
+        let text = cut.as_deref().unwrap_or(text);
+        let is_quoted = text.contains(['"', ',', '\n', '\r', ';', '\t'])
+            || text.starts_with(is_invisible)
+            || text.ends_with(is_invisible);
+        let quote = if is_quoted { "\"" } else { "" };
+        self.text.extend([quote, escape]);
+        self.text.push_str(&text.replace('"', "\"\""));
+        self.text.push_str(quote);
+    }
+
+    /// A cell that is no text: a number, a date, true or false, nothing.
+    pub fn push_value(&mut self, value: &str) {
+        self.separate();
+        self.text.push_str(value);
+    }
+
+    /// Ends the line.
+    pub fn end_line(&mut self) {
+        self.text.push_str("\r\n");
+        self.is_in_line = false;
+    }
+
+    /// What to tell the operator of cells that were cut.
+    pub fn notice(&self) -> Option<String> {
+        (self.cut_cells > 0).then(|| {
+            format!(
+                "{} cells of the CSV are cut: spreadsheets keep 32,767 characters of a cell. Each says so at its end. JSON and Parquet have them whole.",
+                self.cut_cells
+            )
+        })
+    }
+
+    fn separate(&mut self) {
+        if std::mem::replace(&mut self.is_in_line, true) {
+            self.text.push(',');
+        }
+    }
+}
+
+/// The report's one table (its first, or of `licences` every figure and cell in a long one) as CSV with a heading line of the
+/// columns' ids.
+///
+/// Text that looks like a number, such as Box's ids, gets an apostrophe, too. Money is a bare amount; its currency is in the
+/// column `currency` at the end. What is not claimed is empty.
+pub fn csv(report: &Report) -> Csv {
     let table = main_table(report);
     let has_money = table.rows.iter().flatten().any(|value| matches!(value, Value::Money(..)));
-    let mut text = String::new();
-    for (place, column) in table.columns.iter().enumerate() {
-        separate(&mut text, place);
-        push_text(&mut text, column.id);
+    let mut csv = Csv::default();
+    let text = |csv: &mut Csv, text: &str| csv.push_text(text, Numbers::AreText);
+    for column in &table.columns {
+        text(&mut csv, column.id);
     }
-    end(&mut text, has_money.then_some("currency"));
+    if has_money {
+        text(&mut csv, "currency");
+    }
+    csv.end_line();
     for row in &table.rows {
-        for (place, value) in row.iter().enumerate() {
-            separate(&mut text, place);
+        for value in row {
             match value {
-                Value::Text(cell) => push_text(&mut text, cell),
-                other => text.push_str(&plain(other)),
+                Value::Text(cell) => text(&mut csv, cell),
+                other => csv.push_value(&plain(other)),
             }
         }
         // A configuration has one currency at a time, so a row has one too.
@@ -30,53 +114,49 @@ pub fn csv(report: &Report) -> String {
             Value::Money(_, currency) => Some(currency.as_str()),
             _ => None,
         });
-        end(&mut text, has_money.then(|| currency.unwrap_or_default()));
+        if has_money {
+            text(&mut csv, currency.unwrap_or_default());
+        }
+        csv.end_line();
     }
-    text
-}
-
-fn separate(text: &mut String, place: usize) {
-    if place > 0 {
-        text.push(',');
-    }
-}
-
-fn end(text: &mut String, currency: Option<&str>) {
-    if let Some(currency) = currency {
-        text.push(',');
-        push_text(text, currency);
-    }
-    text.push_str("\r\n");
-}
-
-fn push_text(line: &mut String, text: &str) {
-    if is_word(text) {
-        line.push_str(text);
-        return;
-    }
-    let escape = if is_formula(text) || is_number(text) || text.starts_with('\'') { "'" } else { "" };
-    let is_quoted =
-        text.contains(['"', ',', '\n', '\r', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ');
-    if is_quoted {
-        line.push('"');
-        line.push_str(escape);
-        line.push_str(&text.replace('"', "\"\""));
-        line.push('"');
-    } else {
-        line.push_str(escape);
-        line.push_str(text);
-    }
+    csv
 }
 
 /// What most cells are: a login, a role, a row key. It begins with a letter and has nothing in it that CSV or a spreadsheet minds.
 fn is_word(text: &str) -> bool {
     text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && text.len() <= LONGEST_CELL
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-'))
 }
 
-/// OWASP, CSV injection; and the wide forms that Excel takes for the same signs in some languages.
+/// OWASP, CSV injection. Spreadsheets skip what cannot be seen, and take the wide and small forms for the same signs in some
+/// languages. `|` begins a DDE link in some.
 fn is_formula(text: &str) -> bool {
-    text.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+    text.starts_with(['\t', '\r', '\n'])
+        || text
+            .trim_start_matches(is_invisible)
+            .starts_with(['=', '+', '-', '@', '|', '＝', '＋', '－', '＠', '｜', '﹦', '﹢', '﹣', '﹫', '−'])
+}
+
+/// Blanks, control and format characters, and fillers that are drawn as nothing.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || is_hidden(c)
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{ffa0}'
+                | '\u{e0100}'..='\u{e01ef}'
+        )
 }
 
 /// Digits that would come back as `3.33E+10`, or without their leading zeros.
@@ -85,11 +165,40 @@ fn is_number(text: &str) -> bool {
     trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '.') && trimmed.parse::<f64>().is_ok()
 }
 
+/// `-5`, `-5.00`: what SQL writes for a DECIMAL.
+fn is_plain_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole.strip_prefix('-').unwrap_or(whole)) && digits(fraction)
+}
+
+/// As much of a text as fits, with a mark; `None` when all of it does.
+fn cut(text: &str, most: usize) -> Option<String> {
+    // A byte is at least as much as a unit of UTF-16.
+    if text.len() <= most || text.encode_utf16().count() <= most {
+        return None;
+    }
+    let mark = format!(" …[cut: {} characters]", text.chars().count());
+    let mut left = most - mark.encode_utf16().count();
+    let fits = |c: &char| {
+        let fits = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        fits
+    };
+    Some(text.chars().take_while(fits).collect::<String>() + &mark)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Why: names and logins come from whoever may edit an account, and somebody opens the file in Excel.
+    fn cell(text: &str, numbers: Numbers) -> String {
+        let mut csv = Csv::default();
+        csv.push_text(text, numbers);
+        csv.text
+    }
+
+    /// Why: a name comes from anyone who may edit an account, and the licence manager opens the file in Excel.
     #[test]
     fn spreadsheets_see_text_as_text() {
         for (text, shown) in [
@@ -97,11 +206,18 @@ mod tests {
             ("@SUM(A1,A2)", "\"'@SUM(A1,A2)\""),
             (" =1+1", "\"' =1+1\""),
             ("\n=1+1", "\"'\n=1+1\""),
+            ("\t1", "\"'\t1\""),
+            ("\u{feff}=1+1", "\"'\u{feff}=1+1\""),
+            ("\u{a0}=1+1", "\"'\u{a0}=1+1\""),
+            ("\u{200e}\u{200b}=1+1", "\"'\u{200e}\u{200b}=1+1\""),
+            ("\u{ad}\u{3164}\u{fe0f}@x", "\"'\u{ad}\u{3164}\u{fe0f}@x\""),
+            ("\0=1", "\"'\0=1\""),
             ("＝1+1", "'＝1+1"),
-            ("-5", "'-5"),
-            ("33290876054", "'33290876054"),
-            ("007", "'007"),
-            ("1E5", "'1E5"),
+            ("\u{feff}＠x", "\"'\u{feff}＠x\""),
+            ("－5", "'－5"),
+            ("|calc", "'|calc"),
+            ("+49 151", "'+49 151"),
+            ("-1 day", "'-1 day"),
             ("'tis", "''tis"),
             ("NaN", "NaN"),
             ("U33290876054X", "U33290876054X"),
@@ -109,9 +225,30 @@ mod tests {
             ("a;b", "\"a;b\""),
             ("<script>", "<script>"),
         ] {
-            let mut cell = String::new();
-            push_text(&mut cell, text);
-            assert_eq!(cell, shown);
+            assert_eq!(cell(text, Numbers::AreText), shown);
+            assert_eq!(cell(text, Numbers::Stay), shown);
         }
+        for text in ["-5", "-5.00", "33290876054", "007"] {
+            assert_eq!(cell(text, Numbers::AreText), format!("'{text}"));
+            assert_eq!(cell(text, Numbers::Stay), text);
+        }
+        assert_eq!(cell("1E5", Numbers::AreText), "'1E5");
+        assert_eq!(cell("+4915112345", Numbers::Stay), "'+4915112345", "a phone number is no plain number");
+    }
+
+    /// Why: Excel drops what is beyond 32,767 characters without a word.
+    #[test]
+    fn a_cell_that_spreadsheets_would_cut_is_cut_with_a_mark() {
+        for text in ["x".repeat(40_000), "=".repeat(40_000), "😀".repeat(20_000)] {
+            let mut csv = Csv::default();
+            csv.push_text(&text, Numbers::Stay);
+            let length = csv.text.encode_utf16().count();
+            assert!((32_766..=32_767).contains(&length), "{length}");
+            assert!(csv.text.ends_with(&format!(" …[cut: {} characters]", text.chars().count())));
+            assert!(csv.notice().unwrap().starts_with("1 cells"));
+        }
+        let mut csv = Csv::default();
+        csv.push_text(&"x".repeat(32_767), Numbers::AreText);
+        assert_eq!((csv.text.len(), csv.cut_cells), (32_767, 0));
     }
 }

@@ -6,7 +6,7 @@ mod parquet;
 mod rows;
 mod terminal;
 
-pub use csv::csv;
+pub use csv::{Csv, Numbers, csv};
 pub use json::{JSON_SCHEMA_VERSION, json};
 pub use parquet::write_parquet;
 pub use terminal::terminal;
