@@ -1,9 +1,12 @@
 //! One SQL text against the published file: read-only, offline, configuration locked.
 
-use std::path::{Path, PathBuf};
+mod cast;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Decimal128Type, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -22,7 +25,7 @@ pub struct QueryResult {
 }
 
 impl QueryResult {
-    /// Names of the columns, in order; SQL may give two the same name.
+    /// Names of the columns, in order; SQL may give two the same name, and [`query_to_show`] tells them apart.
     pub fn column_names(&self) -> impl Iterator<Item = &str> {
         self.schema.fields().iter().map(|field| field.name().as_str())
     }
@@ -46,24 +49,38 @@ pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResu
 /// # Errors
 /// As [`query`]; `Io` when the file cannot be opened.
 pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    answer(file, sql, resources, |schema, batches| {
-        Ok(QueryResult { schema, batches: batches.collect::<Result<_>>()? })
-    })
+    answer(file, sql, resources, None, collect)
+}
+
+/// As [`query`], for people: numbers, truth values and text as they are, everything else as the text that DuckDB writes for it
+/// (`infinity`, `1 month 2 days`, `\xAA`). A time is `2026-03-31T12:00:00`, with a zone `2026-03-31 12:00:00+00:00`. Columns of
+/// one name are told apart as `name`, `name_2`.
+///
+/// # Errors
+/// As [`query`].
+pub fn query_to_show(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
+    answer(&published(store)?, sql, resources, Some(cast::to_show), collect)
+}
+
+fn collect(schema: SchemaRef, batches: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<QueryResult> {
+    Ok(QueryResult { schema, batches: batches.collect::<Result<_>>()? })
 }
 
 /// Runs `sql` as [`query`] does, writes what it answers to a Parquet file as it comes, and gives back how many rows that are. A
-/// file that has the name is replaced once the new one is whole.
+/// file that has the name is replaced once the new one is whole. Columns of one name are told apart as `name`, `name_2`; types
+/// that Parquet does not have are text.
 ///
 /// # Errors
-/// As [`query`], also when Parquet has no such type; `Io` when the file cannot be written.
+/// As [`query`], also for a number of more digits than Parquet has; `Io` when the file cannot be written.
 pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access: &Access) -> Result<u64> {
-    answer(&published(store)?, sql, resources, |schema, batches| {
+    answer(&published(store)?, sql, resources, Some(cast::to_parquet), |schema, batches| {
         durable::write_file_by(file, access, |out| {
             let failed = |source| Error::Parquet { path: file.to_owned(), source };
             let mut writer = ArrowWriter::try_new(out, schema, Some(properties())).map_err(failed)?;
             let mut rows = 0;
             for batch in batches {
                 let batch = batch?;
+                check_digits(&batch)?;
                 rows += batch.num_rows() as u64;
                 writer.write(&batch).map_err(failed)?;
             }
@@ -71,6 +88,23 @@ pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access:
             Ok(rows)
         })
     })
+}
+
+/// DuckDB writes a HUGEINT as a decimal of 38 digits even where it has 39.
+fn check_digits(batch: &RecordBatch) -> Result<()> {
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let Some(decimals) = column.as_primitive_opt::<Decimal128Type>() else { continue };
+        if decimals.validate_decimal_precision(decimals.precision()).is_err() {
+            return Err(Error::Ask {
+                what: format!(
+                    "the column {:?} has a number of more than 38 digits, which Parquet cannot hold",
+                    field.name()
+                ),
+                hint: Some("cast it to VARCHAR".to_owned()),
+            });
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn published(store: &Path) -> Result<PathBuf> {
@@ -82,18 +116,38 @@ fn answer<T>(
     file: &Path,
     sql: &str,
     resources: &Resources,
+    cast: Option<cast::Cast>,
     take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
 ) -> Result<T> {
     let connection =
         open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
     let mut statement = connection.prepare(sql).map_err(Error::Query)?;
+    let rewritten = cast.and_then(|cast| cast::rewritten(&connection, sql, cast));
+    if let Some(rewritten) = &rewritten {
+        statement = connection.prepare(&rewritten.sql).map_err(Error::Query)?;
+    }
     statement.execute([]).map_err(Error::Query)?;
-    let schema = statement.schema();
+    let mut schema = statement.schema();
+    if cast.is_some() {
+        let names = rewritten.map_or_else(|| statement.column_names(), |rewritten| rewritten.names);
+        schema = renamed(&schema, &cast::distinct(&names));
+    }
     // Step by step, because the iterator `query_arrow` gives panics where a step fails.
     let mut batches = std::iter::from_fn(|| {
-        statement.step().map_err(Error::Query).map(|rows| rows.map(RecordBatch::from)).transpose()
+        let step = statement.step().map_err(Error::Query).transpose()?;
+        Some(step.and_then(|rows| {
+            let columns = RecordBatch::from(rows).columns().to_vec();
+            RecordBatch::try_new(schema.clone(), columns)
+                .map_err(|e| Error::Bug(format!("a result of the query: {e}")))
+        }))
     });
-    take(schema, &mut batches)
+    take(schema.clone(), &mut batches)
+}
+
+fn renamed(schema: &SchemaRef, names: &[String]) -> SchemaRef {
+    let fields =
+        schema.fields().iter().zip(names).map(|(field, name)| field.as_ref().clone().with_name(name));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 fn properties() -> WriterProperties {

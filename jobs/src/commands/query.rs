@@ -7,9 +7,10 @@ use serde_json::{Number, Value};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
+use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::cli::{Global, QueryArgs};
@@ -38,7 +39,7 @@ pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Resul
         printer.note(format!("{rows} rows in {}", file.display()));
         return Ok(0);
     }
-    let result = query::query(&settings.store, &sql, &settings.resources)?;
+    let result = query::query_to_show(&settings.store, &sql, &settings.resources)?;
     printer.grid("rows", &grid(result)?)?;
     Ok(0)
 }
@@ -55,31 +56,30 @@ pub(crate) fn grid(result: query::QueryResult) -> Result<Grid, CommandError> {
 
 fn rows_of(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, CommandError> {
     let options =
-        FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%:z")).with_null("");
+        FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z")).with_null("");
+    let cannot_show =
+        |e| CommandError::failed("the result has a value that cannot be shown; cast it to VARCHAR", e);
     let formatters: Vec<ArrayFormatter<'_>> = batch
         .columns()
         .iter()
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
         .collect::<Result<_, _>>()
-        .map_err(|e| {
-            CommandError::failed("the result has a type that cannot be shown; cast it to VARCHAR", e)
-        })?;
+        .map_err(cannot_show)?;
     let row = |index: usize| {
-        batch
-            .columns()
-            .iter()
-            .zip(&formatters)
+        let cells = batch.columns().iter().zip(&formatters);
+        cells
             .map(|(column, formatter)| value(column.as_ref(), index, formatter))
-            .collect()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(cannot_show)
     };
-    Ok((0..batch.num_rows()).map(row).collect())
+    (0..batch.num_rows()).map(row).collect()
 }
 
-fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Value {
+fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Result<Value, ArrowError> {
     if column.is_null(row) {
-        return Value::Null;
+        return Ok(Value::Null);
     }
-    match column.data_type() {
+    Ok(match column.data_type() {
         DataType::Boolean => column.as_boolean().value(row).into(),
         DataType::Int8 => column.as_primitive::<Int8Type>().value(row).into(),
         DataType::Int16 => column.as_primitive::<Int16Type>().value(row).into(),
@@ -89,14 +89,33 @@ fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Valu
         DataType::UInt16 => column.as_primitive::<UInt16Type>().value(row).into(),
         DataType::UInt32 => column.as_primitive::<UInt32Type>().value(row).into(),
         DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).into(),
-        DataType::Float64 => Number::from_f64(column.as_primitive::<Float64Type>().value(row))
-            .map_or(Value::Null, Value::Number),
-        // Sums of BIGINT come as a decimal without fraction; money keeps its digits as text in JSON.
-        DataType::Decimal128(_, 0) => formatter
-            .value(row)
-            .to_string()
-            .parse::<i64>()
-            .map_or_else(|_| formatter.value(row).to_string().into(), Value::from),
-        _ => Value::String(formatter.value(row).to_string()),
-    }
+        // By way of its digits: 0.1 is not 0.10000000149011612.
+        DataType::Float32 => {
+            let value = column.as_primitive::<Float32Type>().value(row);
+            float(value.to_string().parse().expect("a float is written as one"))
+        }
+        DataType::Float64 => float(column.as_primitive::<Float64Type>().value(row)),
+        // Sums of BIGINT are HUGEINT, which comes as a decimal without fraction and may have a digit more than that.
+        DataType::Decimal128(_, 0) => {
+            let value = column.as_primitive::<Decimal128Type>().value(row);
+            i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from)
+        }
+        // Money keeps its digits as text.
+        _ => Value::String(formatter.value(row).try_to_string()?),
+    })
+}
+
+/// JSON has no number for the rest.
+fn float(value: f64) -> Value {
+    let text = || {
+        let text = if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        };
+        Value::String(text.to_owned())
+    };
+    Number::from_f64(value).map_or_else(text, Value::Number)
 }
