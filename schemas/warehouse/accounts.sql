@@ -84,7 +84,15 @@ logins AS (
     GROUP BY user_id
 ),
 
--- Everything that tells of use. Reports tell what the feed does not, so they only ever move somebody towards used.
+-- Imported evidence of accounts that existed. An address that was given to a new account names the old one in older reports.
+reports AS (
+    SELECT imported_evidence.user_id, imported_evidence.evidence_at, imported_evidence.source
+    FROM imported_evidence
+    LEFT JOIN users_history AS latest ON latest.user_id = imported_evidence.user_id AND latest.is_current
+    WHERE coalesce(imported_evidence.evidence_at >= latest.created_at, TRUE)
+),
+
+-- Everything that tells of use. Reports tell what the feed does not, so they only ever move a user towards used.
 uses AS (
     SELECT user_id, epoch_us(last_login_at) AS at_us, 'LOGIN' AS source FROM logins
     UNION ALL
@@ -94,7 +102,7 @@ uses AS (
         event_type
     FROM activity_daily CROSS JOIN night
     UNION ALL
-    SELECT user_id, epoch_us(evidence_at), source FROM imported_evidence
+    SELECT user_id, epoch_us(evidence_at), source FROM reports
 ),
 
 last_uses AS (
@@ -107,7 +115,7 @@ machines AS (
     FROM activity_daily
     CROSS JOIN ground
     ANTI JOIN logins ON logins.user_id = activity_daily.user_id
-    ANTI JOIN imported_evidence ON imported_evidence.user_id = activity_daily.user_id
+    ANTI JOIN reports ON reports.user_id = activity_daily.user_id
     WHERE contains(activity_daily.event_type, 'TOKEN')
         AND ground.is_fresh
         AND ground.now_us - ground.coverage_from_us >= ground.idle_after_days * ground.day_us

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use boxseat_output::query;
+use boxseat_output::{query, visible_line};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::current;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::cli::{Global, ImportArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REJECTS};
-use crate::evidence::{Import, Report, digest};
+use crate::evidence::{Import, Report, digest, shown};
 use crate::printer::Printer;
 use crate::store::Store;
 use crate::sync::imported_digests;
@@ -19,51 +20,67 @@ use crate::sync::imported_digests;
 pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access)?;
+    let file = shown(&args.file);
     let bytes = std::fs::read(&args.file)
-        .map_err(|e| CommandError::usage(format!("cannot read {}", args.file.display())).because(e))?;
+        .map_err(|e| CommandError::usage(format!("cannot read {file}")).because(e))?;
     let file_digest = digest(&bytes);
     if is_known(&store, &file_digest)? {
-        printer.note(format!("{} was imported before; nothing changes.", args.file.display()));
+        printer.note(format!("{file} was imported before; nothing changes."));
         return Ok(0);
     }
     let now = data_clock(settings.rehearsed_now)();
-    let report = Report::read(&args.file, &bytes, args.time_zone, now)?;
+    let report = Report::read(&args.file, &bytes, &settings.import_headings, args.time_zone, now)?;
     if report.is_zone_unknown {
-        printer.note("The report does not say in which time zone its times are: each counts as late as it can be anywhere. --time-zone names the zone of whoever ran it.");
+        printer.note("The report does not say in which time zone its times are. Each counts as late as it can be anywhere. --time-zone names the zone of the admin who ran it.");
     }
-    let people = People::known(&settings)?;
-    let (mut evidence, mut without, mut unknown) = (BTreeMap::new(), 0, Vec::new());
+    if report.ambiguous_dates > 0 {
+        printer.note(format!(
+            "Rows with a date such as 3/4/2026: {}. Nothing in the file says whether the day or the month comes first. Each counts as the later of both. Dates written as 2026-04-03 are exact.",
+            report.ambiguous_dates
+        ));
+    }
+    let accounts = Accounts::known(&settings)?;
+    let (mut evidence, mut without, mut unknown) = (BTreeMap::new(), 0, 0);
+    for (line, reason) in &report.rejected {
+        tracing::warn!("{file}, line {line}: {}", visible_line(reason));
+    }
     for row in &report.rows {
-        match (people.find(row.user_id.as_deref(), row.email.as_deref()), row.at) {
-            (None, _) => unknown.push(row),
-            (Some(_), None) => without += 1,
-            (Some(user_id), Some(at)) => {
-                let newest = evidence.entry(user_id.to_owned()).or_insert(at);
-                *newest = at.max(*newest);
+        match accounts.find(row.user_id.as_deref(), row.email.as_deref(), row.at) {
+            Ok(user_id) => match row.at {
+                None => without += 1,
+                Some(at) => {
+                    let newest = evidence.entry(user_id.to_owned()).or_insert(at);
+                    *newest = at.max(*newest);
+                }
+            },
+            Err(reason) => {
+                unknown += 1;
+                let user = row.user_id.as_deref().or(row.email.as_deref()).unwrap_or_default();
+                tracing::warn!("{file}, line {}: {} {reason}", row.line, visible_line(user));
             }
         }
-    }
-    for (line, reason) in &report.rejected {
-        tracing::warn!("{}, line {line}: {reason}", args.file.display());
-    }
-    for row in &unknown {
-        let who = row.user_id.as_deref().or(row.email.as_deref()).unwrap_or_default();
-        tracing::warn!("{}, line {}: {who} is nobody the store has seen", args.file.display(), row.line);
     }
     let facts = [
         ("source", json!(report.source.as_str())),
         ("people", json!(evidence.len())),
         ("without_use", json!(without)),
         ("outsiders", json!(report.outsiders)),
-        ("unknown", json!(unknown.len())),
+        ("unknown", json!(unknown)),
         ("not_understood", json!(report.rejected.len())),
     ];
+    printer.facts("import", &facts)?;
+    if evidence.is_empty() {
+        // Not stored, so that the same file can be imported once the rows can be read or their users are known.
+        printer.note(format!(
+            "Nothing was imported: {file} has no row with a use by a known user. The same file can be imported again."
+        ));
+        return Ok(REJECTS);
+    }
     let import =
         Import { source: report.source.as_str().to_owned(), imported_at: now, file_digest, evidence };
     import.keep(store.root())?;
-    printer.facts("import", &facts)?;
-    printer.note("It counts from the next night on, and only ever towards \"used\".");
-    Ok(if unknown.is_empty() && report.rejected.is_empty() { 0 } else { REJECTS })
+    printer.note("It counts from the next run on, and only ever towards \"used\".");
+    Ok(if unknown == 0 && report.rejected.is_empty() { 0 } else { REJECTS })
 }
 
 /// Whether a report waits for the next run, or is in the lake.
@@ -74,32 +91,101 @@ fn is_known(store: &Store, file_digest: &str) -> Result<bool, CommandError> {
         || imported_digests(store, &current)?.contains(file_digest))
 }
 
-/// Everybody the store has seen: the id behind every id, and behind every address that leads to one person.
-struct People {
-    ids: HashMap<String, String>,
+/// Every account that the store has seen, by id and by the addresses that lead to it.
+struct Accounts {
+    /// Accounts of a name in the order in which they are tried, with the creation of each.
+    names: HashMap<String, Vec<Vec<(String, Option<DateTime<Utc>>)>>>,
 }
 
-impl People {
+impl Accounts {
     fn known(settings: &Settings) -> Result<Self, CommandError> {
         let rows = super::query::grid(query::query(&settings.store, KNOWN, &settings.resources)?)?.rows;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ok(Self { ids: rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect() })
+        let mut names: HashMap<String, Vec<Vec<(String, Option<DateTime<Utc>>)>>> = HashMap::new();
+        let mut last: Option<(String, Value)> = None;
+        for row in &rows {
+            let text = |place: usize| row[place].as_str().unwrap_or_default().to_owned();
+            let created = row[3].as_i64().and_then(DateTime::from_timestamp_micros);
+            let ranks = names.entry(text(0)).or_default();
+            // Rows come by name and rank.
+            if last.as_ref() != Some(&(text(0), row[1].clone())) {
+                ranks.push(Vec::new());
+            }
+            ranks.last_mut().expect("one was pushed").push((text(2), created));
+            last = Some((text(0), row[1].clone()));
+        }
+        Ok(Self { names })
     }
 
-    /// An id outranks the address beside it, and an id that nobody has is not made good by one.
-    fn find(&self, user_id: Option<&str>, email: Option<&str>) -> Option<&str> {
-        self.ids.get(user_id.or(email)?).map(String::as_str)
+    /// The account that a row is about. An id outranks the address next to it, and an unknown id is not made good by one.
+    ///
+    /// A use is older than no account: an address that was given to a new account meant the one before it then.
+    fn find(
+        &self,
+        user_id: Option<&str>,
+        email: Option<&str>,
+        at: Option<DateTime<Utc>>,
+    ) -> Result<&str, &'static str> {
+        let ranks = user_id.or(email).and_then(|name| self.names.get(name)).ok_or(UNKNOWN)?;
+        for rank in ranks {
+            let existed = |created: Option<DateTime<Utc>>| {
+                at.is_none_or(|at| created.is_none_or(|created| created <= at))
+            };
+            match rank.iter().filter(|(_, created)| existed(*created)).collect::<Vec<_>>()[..] {
+                [] => {}
+                [(user_id, _)] => return Ok(user_id),
+                _ => return Err("is an address of several accounts"),
+            }
+        }
+        Err("had no account yet at the time of that use")
     }
 }
 
-/// An address is whose login it is; if nobody's, whose alias; if nobody's, whose login it was. One that two people share at the
-/// same rank is nobody's.
+const UNKNOWN: &str = "is no user that the store has seen";
+
+/// An address is that of the account with this login; then that of the account with this alias; then that of an account that
+/// had this login. Ids are not addresses, and lead to one account each.
 const KNOWN: &str = "
     WITH addresses AS (
-        SELECT lower(login) AS name, user_id, 1 AS rank FROM users
-        UNION SELECT lower(email), user_id, 2 FROM email_aliases
-        UNION SELECT lower(login), user_id, 3 FROM users_history
-    ),
-    best AS (SELECT name, min(rank) AS rank FROM addresses WHERE name IS NOT NULL GROUP BY name)
-    SELECT name, min(user_id) FROM addresses JOIN best USING (name, rank) GROUP BY name HAVING count(DISTINCT user_id) = 1
-    UNION ALL SELECT user_id, user_id FROM accounts";
+        SELECT lower(login) AS name, 1 AS rank, user_id FROM users
+        UNION SELECT lower(email), 2, user_id FROM email_aliases
+        UNION SELECT lower(login), 3, user_id FROM users_history
+        UNION SELECT user_id, 0, user_id FROM accounts
+    )
+    SELECT addresses.name, addresses.rank, addresses.user_id, epoch_us(accounts.created_at)
+    FROM addresses JOIN accounts ON accounts.user_id = addresses.user_id
+    WHERE addresses.name IS NOT NULL
+    ORDER BY addresses.name, addresses.rank, addresses.user_id";
+
+#[cfg(test)]
+mod tests {
+    use chrono::{NaiveDate, NaiveTime};
+
+    use super::*;
+
+    /// Why: the use of an account that is gone must not count for the one that got its address, nor be lost.
+    #[test]
+    fn a_use_belongs_to_the_account_that_had_the_address_then() {
+        let at = |day: u32| {
+            NaiveDate::from_ymd_opt(2026, 5, day).map(|day| day.and_time(NaiveTime::MIN).and_utc())
+        };
+        let account = |id: &str, day: u32| (id.to_owned(), at(day));
+        let accounts = Accounts {
+            names: HashMap::from([
+                ("jo@x".to_owned(), vec![vec![account("2", 20)], vec![account("1", 1), account("2", 20)]]),
+                ("2".to_owned(), vec![vec![account("2", 20)]]),
+                ("al@x".to_owned(), vec![vec![account("3", 1), account("4", 1)]]),
+            ]),
+        };
+        for (id, email, day, found) in [
+            (None, "jo@x", at(25), Ok("2")),
+            (None, "jo@x", at(10), Ok("1")),
+            (None, "jo@x", None, Ok("2")),
+            (Some("2"), "jo@x", at(10), Err("had no account yet at the time of that use")),
+            (Some("9"), "jo@x", at(25), Err(UNKNOWN)),
+            (None, "al@x", at(25), Err("is an address of several accounts")),
+            (None, "no@x", at(25), Err(UNKNOWN)),
+        ] {
+            assert_eq!(accounts.find(id, Some(email), day), found, "{id:?} {email} {day:?}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::variable;
 use crate::error::CommandError;
+use crate::evidence::Headings;
 
 /// The file's keys; units, defaults and reasons stand in `boxseat.example.toml`, which a test keeps equal to these.
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +21,7 @@ pub(super) struct File {
     pub(super) rate: Rate,
     pub(super) sync: Sync,
     pub(super) idle: Idle,
+    pub(super) imports: Imports,
     pub(super) licence: Vec<Licence>,
     #[serde(rename = "box")]
     pub(super) boxed: BoxSection,
@@ -64,6 +66,13 @@ pub(super) struct Idle {
     pub(super) returned_grace_days: u32,
     pub(super) leave_file: Option<PathBuf>,
     pub(super) service_accounts: Vec<String>,
+}
+
+/// `[imports]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Imports {
+    pub(super) columns: Headings,
 }
 
 /// `[[licence]]`; [`super::licence`] checks what it says.
@@ -236,7 +245,7 @@ fn standard_places() -> Vec<PathBuf> {
 
 /// Sections whose keys the environment may set.
 const SECTIONS: &[&str] =
-    &["rate", "sync", "idle", "box", "publish", "privacy", "retention", "reclaim", "lake"];
+    &["rate", "sync", "idle", "imports", "box", "publish", "privacy", "retention", "reclaim", "lake"];
 
 /// `BOXSEAT_<SECTION>_<KEY>` as (section, key, value), besides the two addresses that have short names.
 #[expect(clippy::disallowed_methods, reason = "the one place that looks through the environment")]

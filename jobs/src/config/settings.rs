@@ -17,7 +17,7 @@ use super::file::{self, File};
 use super::licence;
 use crate::cli::Global;
 use crate::error::CommandError;
-use crate::evidence::LeaveList;
+use crate::evidence::{Headings, LeaveList};
 use crate::reclaim::PolicyAtNight;
 use crate::store::check_path;
 
@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) leave_file: Option<PathBuf>,
     /// That list; only for commands that ask for it, see [`Settings::with_leave_list`].
     pub(crate) leave_list: Option<LeaveList>,
+    /// Headings of imported reports besides those that are known.
+    pub(crate) import_headings: Headings,
     /// Where the reclamation policy is.
     pub(crate) policy_file: Option<PathBuf>,
     /// The same, for the nights that are built.
@@ -140,6 +142,7 @@ impl Settings {
                 file.sync.shrink_guard_percent
             )));
         }
+        file.imports.columns.check()?;
         let store = global.store.clone().unwrap_or_else(|| PathBuf::from("warehouse"));
         check_path(&store)?;
         let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
@@ -178,6 +181,7 @@ impl Settings {
             activity_events,
             leave_file: file.idle.leave_file.clone(),
             leave_list: None,
+            import_headings: file.imports.columns.clone(),
             report: ReportSettings {
                 idle_after_days: small("[idle] idle_after_days", file.idle.idle_after_days)?,
                 new_user_grace_days: small("[idle] new_user_grace_days", file.idle.new_user_grace_days)?,

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use boxseat_schemas::table::{LEAVE_PERIODS, Rows};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use arrow::array::RecordBatch;
 
+use super::sheet::{Accepts, Sheet, Unreadable, identifier, unescaped};
 use crate::error::CommandError;
 
 /// A leave list as it was read.
@@ -52,32 +53,32 @@ impl LeaveList {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut lines = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
-        let header = lines.headers().map_err(|e| e.to_string())?;
-        let column = |name: &str| {
-            let place = header.iter().position(|found| found.eq_ignore_ascii_case(name));
-            place.ok_or_else(|| format!("it has no column {name}"))
-        };
-        let (id, from, to) = (column("user_id")?, column("from")?, column("to")?);
+        const COLUMNS: [&str; 3] = ["user_id", "from", "to"];
+        let place = |row: &[String], name: &str| row.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+        let is_heading = |row: &[String]| COLUMNS.iter().all(|name| place(row, name).is_some());
+        let sheet = Sheet::read(bytes, Accepts::List, is_heading).map_err(|e| match e {
+            Unreadable::NoHeading(found) => {
+                let missing = COLUMNS.iter().find(|name| place(&found, name).is_none());
+                format!("it has no column {}", missing.expect("else it were the heading"))
+            }
+            other => other.to_string(),
+        })?;
+        let [id, from, to] = COLUMNS.map(|name| place(&sheet.heading, name).expect("it is the heading"));
         let mut leaves = Vec::new();
-        for record in lines.records() {
-            let record = record.map_err(|e| e.to_string())?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let cell = |column: usize| record.get(column).unwrap_or_default();
-            let date = |column: usize| {
-                let text = cell(column);
-                text.parse::<NaiveDate>()
-                    .map_err(|_| format!("line {line}: {text:?} is not a date such as 2026-03-31"))
+        for row in &sheet.rows {
+            let line = row.line;
+            let day = |column: usize| {
+                let text = row.cell(column);
+                date(text).ok_or_else(|| format!("line {line}: {text:?} is not a date such as 2026-03-31"))
             };
-            let user_id = cell(id).to_owned();
+            let user_id = identifier(row.cell(id));
             if user_id.is_empty() || !user_id.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(format!("line {line}: {user_id:?} is not a Box user id"));
             }
             let leave = Leave {
                 user_id,
-                from: date(from)?,
-                to: if cell(to).is_empty() { None } else { Some(date(to)?) },
+                from: day(from)?,
+                to: if row.cell(to).is_empty() { None } else { Some(day(to)?) },
             };
             if leave.to.is_some_and(|to| to < leave.from) {
                 return Err(format!("line {line}: it ends before it begins"));
@@ -113,6 +114,18 @@ impl LeaveList {
     }
 }
 
+/// A day with the year first, as spreadsheets keep it: with slashes, an apostrophe, or midnight behind it. Other orders are
+/// refused: the wrong day could end a leave months too early.
+fn date(cell: &str) -> Option<NaiveDate> {
+    let cell = unescaped(cell);
+    let day = [" 00:00:00", "T00:00:00", " 00:00"]
+        .iter()
+        .find_map(|midnight| cell.strip_suffix(midnight))
+        .unwrap_or(cell);
+    let read = |form| NaiveDate::parse_from_str(day, form).ok().filter(|day| day.year() >= 1000);
+    ["%Y-%m-%d", "%Y/%m/%d"].into_iter().find_map(read)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,8 +145,30 @@ mod tests {
             ("user_id,from,to\njo@acme.test,2026-03-01,\n", "line 2: \"jo@acme.test\" is not a Box user id"),
             ("user_id,from,to\n12,1.3.2026,\n", "line 2: \"1.3.2026\" is not a date such as 2026-03-31"),
             ("user_id,from,to\n12,2026-03-02,2026-03-01\n", "line 2: it ends before it begins"),
+            ("12,2026-03-01,\nuser_id,from,to\n", "it has no column user_id"),
+            ("user_id,from,to\n12,2026-03-01,,x\n", "line 2: it has more cells than the heading"),
+            ("user_id,from,to\n7.00101E+10,2026-03-01,\n", "line 2: \"7.00101E+10\" is not a Box user id"),
         ] {
             assert_eq!(LeaveList::parse(text.as_bytes()).expect_err(text), reason);
+        }
+    }
+
+    /// Why: a list that a spreadsheet saved stopped the run, and the user on leave lost the pause.
+    #[test]
+    fn a_list_is_read_as_spreadsheets_and_our_own_csv_write_it() {
+        let leave = |user_id: &str, to: Option<&str>| Leave {
+            user_id: user_id.to_owned(),
+            from: "2026-03-01".parse().expect("a date"),
+            to: to.map(|to| to.parse().expect("a date")),
+        };
+        let wanted = [leave("700101", None), leave("13", Some("2026-08-31"))];
+        for text in [
+            "user_id,from,to\n700101,2026-03-01,\n13,2026-03-01,2026-08-31\n",
+            "\u{feff}User_ID; From ;To\r\n700101;2026-03-01;\r\n13;2026/03/01;2026-08-31\r\n;;\r\n\r\n",
+            "user_id\tfrom\tto\n700101\t2026-03-01\n'13\t2026-3-1\t2026-08-31\n",
+            "sep=,\nuser_id,remark,from,to\n'700101,\"parental, paid\",2026-03-01,\n=\"13\",,2026-03-01 00:00:00,2026-08-31\n",
+        ] {
+            assert_eq!(LeaveList::parse(text.as_bytes()).expect(text).leaves(), wanted, "{text}");
         }
     }
 }

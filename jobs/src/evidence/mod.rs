@@ -9,10 +9,14 @@ mod imports;
 mod leave;
 mod moment;
 mod report;
+mod rules;
+mod sheet;
 
 pub(crate) use imports::{Import, PendingImports};
 pub(crate) use leave::{Leave, LeaveList};
-pub(crate) use report::Report;
+pub(crate) use report::{Report, shown};
+pub(crate) use rules::Headings;
+pub(crate) use sheet::{Accepts, Sheet, Unreadable, identifier};
 
 use sha2::{Digest, Sha256};
 

@@ -1,15 +1,15 @@
 //! The console's *User Details* and *User Engagement* reports, read by the names of their columns: Box adds, drops and renames
-//! columns, and lets whoever runs a report choose them.
-//!
-//! <https://support.box.com/hc/en-us/articles/4415011447443-User-Details-Report>,
-//! <https://support.box.com/hc/en-us/articles/45632231751827-User-Engagement-Report>
+//! columns, and the admin who runs a report chooses them. `rules` has every word with its source.
 
 use std::path::Path;
 
+use boxseat_output::visible_line;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::moment::{Order, Stamp};
+use super::rules::{self, Column, Headings, Reads};
+use super::sheet::{Accepts, Row, Sheet, Unreadable, identifier};
 use crate::error::CommandError;
 
 /// Which report a file is.
@@ -38,10 +38,12 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Seen>,
     /// Lines that could not be understood, with the reason.
     pub(crate) rejected: Vec<(u64, String)>,
-    /// Rows of people without a seat here: unmanaged and external users.
+    /// Rows of users without a seat here: unmanaged and external users.
     pub(crate) outsiders: u64,
     /// Whether the stamps had no zone and none was given.
     pub(crate) is_zone_unknown: bool,
+    /// Rows with a date of which nothing says whether the day or the month comes first.
+    pub(crate) ambiguous_dates: u64,
 }
 
 /// What a row says of one user.
@@ -54,156 +56,157 @@ pub(crate) struct Seen {
     pub(crate) at: Option<DateTime<Utc>>,
 }
 
-/// Where the columns stand that matter.
+/// Where the columns are that matter.
 struct Columns {
     source: Source,
     user_id: Option<usize>,
     email: Option<usize>,
     user_type: Option<usize>,
-    seen: Vec<usize>,
+    seen: Vec<(usize, Option<Tz>)>,
+}
+
+/// A row whose cells are read, before the file's order of day and month is known.
+struct Read {
+    line: u64,
+    user_id: Option<String>,
+    email: Option<String>,
+    /// With the zone that counts for a stamp without one.
+    stamps: Vec<(Stamp, Option<Tz>)>,
 }
 
 impl Report {
-    /// Reads a report. `zone` is that of whoever ran it, where the stamps do not say theirs.
+    /// Reads a report. `zone` is that of the admin who ran it, for stamps that do not say theirs.
     ///
     /// # Errors
     /// Exit 2 for a file that is no such report, or whose dates contradict each other.
     pub(crate) fn read(
         path: &Path,
         bytes: &[u8],
+        headings: &Headings,
         zone: Option<Tz>,
         now: DateTime<Utc>,
     ) -> Result<Self, CommandError> {
-        let text = text_of(path, bytes)?;
-        let mut lines = csv::ReaderBuilder::new()
-            .delimiter(delimiter(text.lines().next().unwrap_or_default()))
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        let header = lines.headers().map_err(|e| no_csv(path, e))?.clone();
-        let columns = Columns::find(path, &header)?;
-        // A day of the engagement report is one of UTC; of the other, one of whoever ran it.
-        let zone = if columns.source == Source::UserEngagement { Some(Tz::UTC) } else { zone };
+        let is_heading = |row: &[String]| Columns::find(row, headings, zone).is_some();
+        let sheet = Sheet::read(bytes, Accepts::Report, is_heading).map_err(|e| unreadable(path, e))?;
+        let columns = Columns::find(&sheet.heading, headings, zone).expect("it was found by them");
         let (mut order, mut read, mut rejected, mut outsiders) =
             (Order::default(), Vec::new(), Vec::new(), 0);
-        for record in lines.records() {
-            let record = record.map_err(|e| no_csv(path, e))?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let cell =
-                |column: Option<usize>| column.and_then(|c| record.get(c)).filter(|cell| !cell.is_empty());
-            if cell(columns.user_type).is_some_and(is_outsider) {
+        for row in &sheet.rows {
+            if columns.user_type.is_some_and(|column| is_outsider(row.cell(column))) {
                 outsiders += 1;
                 continue;
             }
-            let (user_id, email) = (cell(columns.user_id).map(unquoted), cell(columns.email));
-            if user_id.is_none() && email.is_none() {
-                rejected.push((line, "it names nobody".to_owned()));
-                continue;
-            }
-            let stamps = columns.seen.iter().map(|column| {
-                let cell = record.get(*column).unwrap_or_default();
-                Stamp::read(cell).ok_or_else(|| format!("{cell:?} is no date or time"))
-            });
-            match stamps.collect::<Result<Vec<_>, _>>() {
-                Ok(stamps) => {
-                    stamps.iter().for_each(|stamp| stamp.tells(&mut order));
-                    read.push((line, user_id, email.map(str::to_lowercase), stamps));
+            match columns.read(row) {
+                Ok(row) => {
+                    row.stamps.iter().for_each(|(stamp, _)| stamp.tells(&mut order));
+                    read.push(row);
                 }
-                Err(reason) => rejected.push((line, reason)),
+                Err(reason) => rejected.push((row.line, reason)),
             }
         }
         if order.is_mixed() {
             return Err(CommandError::usage(format!(
                 "{} has dates with the day first and dates with the month first",
-                path.display()
+                shown(path)
             ))
-            .hint("run the report anew, or write the dates as 2026-03-31"));
+            .hint("run the report again, or write the dates as 2026-03-31"));
         }
-        let is_zone_unknown = zone.is_none()
-            && read
-                .iter()
-                .flat_map(|(.., stamps)| stamps)
-                .any(|stamp| !matches!(stamp, Stamp::Nothing | Stamp::Instant(_)));
+        let stamps = || read.iter().flat_map(|row| &row.stamps);
+        let is_zone_unknown = stamps().any(|(stamp, zone)| zone.is_none() && !stamp.has_zone());
+        let is_ambiguous = |row: &&Read| row.stamps.iter().any(|(stamp, _)| stamp.is_ambiguous(order));
+        let ambiguous_dates = read.iter().filter(is_ambiguous).count() as u64;
         let mut rows = Vec::new();
-        for (line, user_id, email, stamps) in read {
-            let latest = |stamp: &Stamp| stamp.latest(order, zone, now);
-            let at = stamps.iter().filter_map(latest).max();
-            match at {
+        for Read { line, user_id, email, stamps } in read {
+            let latest = stamps.iter().map(|(stamp, zone)| stamp.latest(order, *zone, now));
+            match latest.collect::<Result<Vec<_>, _>>().map(|moments| moments.into_iter().max()) {
                 // Beyond what zones explain: another file, or a clock that is wrong.
-                Some(at) if at > now + LATEST_ZONES_EXPLAIN => {
+                Ok(Some(at)) if at > now + LATEST_ZONES_EXPLAIN => {
                     rejected.push((line, format!("{} lies in the future", at.format("%F"))));
                 }
-                at => rows.push(Seen { line, user_id, email, at: at.map(|at| at.min(now)) }),
+                // 1970-01-01 and 1899-12-30 are what programs write for no time at all.
+                Ok(Some(at)) if at < FOUNDED => {
+                    rejected.push((line, format!("{} is before Box existed", at.format("%F"))));
+                }
+                Ok(at) => rows.push(Seen { line, user_id, email, at: at.map(|at| at.min(now)) }),
+                Err(reason) => rejected.push((line, reason.to_string())),
             }
         }
-        Ok(Self { source: columns.source, rows, rejected, outsiders, is_zone_unknown })
+        rejected.sort();
+        Ok(Self { source: columns.source, rows, rejected, outsiders, is_zone_unknown, ambiguous_dates })
     }
 }
 
 impl Columns {
-    fn find(path: &Path, header: &csv::StringRecord) -> Result<Self, CommandError> {
-        let names: Vec<String> = header.iter().map(plain).collect();
-        let named = |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.as_str()));
-        let starting = |with: &[&str]| -> Vec<usize> {
-            let is = |name: &String| with.iter().any(|start| name.starts_with(start));
-            names.iter().enumerate().filter(|(_, name)| is(name)).map(|(column, _)| column).collect()
+    /// `None` for a row that is not the heading of such a report.
+    fn find(heading: &[String], headings: &Headings, zone: Option<Tz>) -> Option<Self> {
+        let places = |column| headings.places(column, heading);
+        let first = |column| places(column).first().copied();
+        let in_zone = |column, zone: Option<Tz>| {
+            let is_utc = |place: &usize| rules::is_utc(&heading[*place]);
+            places(column)
+                .into_iter()
+                .map(move |place| (place, if is_utc(&place) { Some(Tz::UTC) } else { zone }))
         };
-        let user_id = named(&["userid", "boxuserid", "id"]);
-        let email = named(&["useremail", "email", "emailaddress", "userlogin", "login", "primaryemail"]);
-        let activity = starting(&["lastactivity", "lastactive"]);
-        let logins = starting(&["lastlogin", "lastsignin"]);
+        let activity: Vec<_> = in_zone(Column::LastActivity, Some(Tz::UTC)).collect();
         let source = if activity.is_empty() { Source::UserDetails } else { Source::UserEngagement };
-        let seen = [activity, logins].concat();
-        if seen.is_empty() || (user_id.is_none() && email.is_none()) {
-            let found: Vec<&str> = header.iter().collect();
-            return Err(CommandError::usage(format!("{} is neither a User Details nor a User Engagement report", path.display())).hint(format!(
-                "it needs a column for the person (User ID or Email) and one for the use (Last Login or Last Activity); it has: {}",
-                found.join(", ")
-            )));
+        let seen: Vec<_> = activity.into_iter().chain(in_zone(Column::LastLogin, zone)).collect();
+        let (user_id, email) = (first(Column::UserId), first(Column::Login));
+        let is_heading = !seen.is_empty() && (user_id.is_some() || email.is_some());
+        is_heading.then(|| Self { source, user_id, email, user_type: first(Column::UserType), seen })
+    }
+
+    fn read(&self, row: &Row) -> Result<Read, String> {
+        if row.has_surplus {
+            return Err("it has more cells than the heading".to_owned());
         }
-        Ok(Self { source, user_id, email, user_type: named(&["usertype", "type"]), seen })
+        let text = |column: Option<usize>| column.map(|c| row.cell(c)).filter(|cell| !cell.is_empty());
+        let user_id = text(self.user_id).map(identifier);
+        let email = text(self.email).map(|cell| {
+            let address = identifier(cell).to_lowercase();
+            address.strip_prefix("mailto:").unwrap_or(&address).to_owned()
+        });
+        if user_id.is_none() && email.is_none() {
+            return Err("it names no user".to_owned());
+        }
+        let mut stamps = Vec::new();
+        for (column, zone) in &self.seen {
+            let stamp = Stamp::read(row.cell(*column)).map_err(|reason| reason.to_string())?;
+            stamps.extend(stamp.map(|stamp| (stamp, *zone)));
+        }
+        Ok(Read { line: row.line, user_id, email, stamps })
     }
 }
 
-/// A column's name without case, spaces and brackets: `(User) Email` and `User Email` are the same.
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// Spreadsheets keep long ids as text with an apostrophe or as ="…".
-fn unquoted(cell: &str) -> String {
-    cell.trim_start_matches(['=', '\'']).trim_matches('"').to_owned()
-}
-
 fn is_outsider(user_type: &str) -> bool {
-    ["unmanaged", "external", "unmanageduser", "externaluser"].contains(&plain(user_type).as_str())
+    let user_type = rules::plain(user_type);
+    rules::words(Reads::Outsider).any(|outsider| outsider == user_type)
 }
 
-/// The sign between the cells: reports have commas, and spreadsheets of half the world save semicolons.
-fn delimiter(header: &str) -> u8 {
-    [b',', b';', b'\t']
-        .into_iter()
-        .rev()
-        .max_by_key(|sign| header.bytes().filter(|byte| byte == sign).count())
-        .unwrap_or(b',')
+/// A path in one line, without anything that could pass for another line of the log.
+pub(crate) fn shown(path: &Path) -> String {
+    visible_line(&path.display().to_string())
 }
 
-/// The text, with one sign at the end of a line: the CSV reader counts the lines of the other kind one short.
-fn text_of(path: &Path, bytes: &[u8]) -> Result<String, CommandError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map(|text| text.replace("\r\n", "\n")).map_err(|e| {
-        CommandError::usage(format!("{} is not UTF-8 text", path.display())).because(e).hint(
-            "import the CSV file as the console made it, unpacked; a spreadsheet saves it as \"CSV UTF-8\"",
-        )
-    })
-}
-
-fn no_csv(path: &Path, error: csv::Error) -> CommandError {
-    CommandError::usage(format!("{} cannot be read as CSV", path.display())).because(error)
+fn unreadable(path: &Path, reason: Unreadable) -> CommandError {
+    match reason {
+        Unreadable::NoHeading(found) => CommandError::usage(format!(
+            "{} is neither a User Details nor a User Engagement report",
+            shown(path)
+        ))
+        .hint(format!(
+            "it needs a column for the user (User ID or Email) and one for the use (Last Login or Last Activity); it has: {}; [imports.columns] maps translated headings",
+            visible_line(&found.join(", "))
+        )),
+        reason => CommandError::usage(format!("{} cannot be read as CSV: {reason}", shown(path)))
+            .hint("import the CSV file as the console made it, unpacked; a spreadsheet saves it as \"CSV UTF-8\""),
+    }
 }
 
 /// The latest that a stamp read in the wrong zone can lie ahead, and a day to spare.
 const LATEST_ZONES_EXPLAIN: TimeDelta = TimeDelta::hours(50);
+
+/// <https://en.wikipedia.org/wiki/Box,_Inc.>
+const FOUNDED: DateTime<Utc> = DateTime::from_timestamp(1_104_537_600, 0).expect("2005-01-01");
 
 #[cfg(test)]
 mod tests {
@@ -213,6 +216,7 @@ mod tests {
         Report::read(
             Path::new("r.csv"),
             text.as_bytes(),
+            &Headings::default(),
             zone,
             "2026-03-10T00:00:00Z".parse().expect("a time"),
         )
@@ -241,9 +245,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_rejected_by_line_and_nothing_lies_ahead_of_now() {
-        let text = "Email,Last Login\na@x,soon\n,2026-03-01\nb@x,2026-08-01\nc@x,2026-03-09 23:00:00\n";
+        let text = "Email,Last Login\na@x,soon\n,2026-03-01\nb@x,2026-08-01\nc@x,2026-03-09 23:00:00\n\
+            d@x,1970-01-01\ne@x,f,2026-03-01\ng@x,30/2/2026\n";
         let report = read(text, None).expect("a report");
-        assert_eq!(report.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!(report.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 4, 6, 7, 8]);
         assert_eq!(seen(&report), ["c@x 2026-03-10T00:00:00Z"]);
         assert!(report.is_zone_unknown);
     }
@@ -255,7 +260,36 @@ mod tests {
             assert!(error.hints()[0].contains("Last Login or Last Activity"), "{text}");
         }
         assert!(
-            Report::read(Path::new("r.xlsx"), b"PK\x03\x04\xff\xfe", None, DateTime::UNIX_EPOCH).is_err()
+            Report::read(
+                Path::new("r.xlsx"),
+                b"PK\x03\x04\xff\xfe",
+                &Headings::default(),
+                None,
+                DateTime::UNIX_EPOCH
+            )
+            .is_err()
         );
+    }
+
+    #[test]
+    fn day_and_month_are_never_guessed_in_silence() {
+        let report =
+            read("Email,Last Login\na@x,2/3/2026\nb@x,2026-03-01\n", Some(Tz::UTC)).expect("a report");
+        assert_eq!((report.ambiguous_dates, seen(&report)[0].as_str()), (1, "a@x 2026-03-02T23:59:59Z"));
+        let report =
+            read("Email,Last Login\na@x,2/3/2026\nb@x,13/1/2026\n", Some(Tz::UTC)).expect("a report");
+        assert_eq!((report.ambiguous_dates, seen(&report)[0].as_str()), (0, "a@x 2026-03-02T23:59:59Z"));
+        assert!(read("Email,Last Login\na@x,1/13/2026\nb@x,13/1/2026\n", None).is_err());
+    }
+
+    /// Why: a report with both has activity in UTC and sign-ins in the zone of the admin who ran it.
+    #[test]
+    fn the_zone_of_a_column_is_its_own() {
+        let zone = Some(Tz::America__Los_Angeles);
+        let text = "Email,Last Activity,Last Login\na@x,2026-03-01 10:00:00,2026-03-01 09:00:00\n";
+        assert_eq!(seen(&read(text, zone).expect("a report")), ["a@x 2026-03-01T17:00:00Z"]);
+        let text = "Email,Last Login (UTC)\na@x,2026-03-01 09:00:00\n";
+        let report = read(text, None).expect("a report");
+        assert_eq!((report.is_zone_unknown, seen(&report)[0].as_str()), (false, "a@x 2026-03-01T09:00:00Z"));
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
-use crate::evidence::{Leave, LeaveList};
+use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
 
 /// Everything that is read besides the policy and the night.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,7 +81,7 @@ fn holds_in(path: &Path) -> Result<Vec<Hold>, CommandError> {
     let list =
         Csv { path, what: "list of holds", key: "[holds] file", form: "user_id,reason (or login,reason)" };
     let rows = list.rows(&[&["user_id", "login"], &["reason"]])?;
-    Ok(rows.into_iter().map(|[who, reason]| Hold { who: who.to_lowercase(), reason }).collect())
+    Ok(rows.into_iter().map(|(_, [who, reason])| Hold { who: who.to_lowercase(), reason }).collect())
 }
 
 fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
@@ -92,12 +92,13 @@ fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
         form: "user,receiver, each an id or a login",
     };
     let rows = list.rows(&[&["user", "user_id", "login"], &["receiver", "receiver_id", "receiver_login"]])?;
-    for (index, [user, receiver]) in rows.iter().enumerate() {
-        if receiver.is_empty() || rows[..index].iter().any(|[other, _]| other.eq_ignore_ascii_case(user)) {
-            return Err(list.wrong(format!("row {}: {user} has no receiver, or two", index + 1)));
+    for (index, (line, [user, receiver])) in rows.iter().enumerate() {
+        let is_named_before = rows[..index].iter().any(|(_, [other, _])| other.eq_ignore_ascii_case(user));
+        if receiver.is_empty() || is_named_before {
+            return Err(list.wrong(format!("line {line}: {user} has no receiver, or two")));
         }
     }
-    Ok(rows.into_iter().map(|[user, receiver]| (user.to_lowercase(), receiver.to_lowercase())).collect())
+    Ok(rows.into_iter().map(|(_, [user, receiver])| (user.to_lowercase(), receiver.to_lowercase())).collect())
 }
 
 /// A CSV file of two columns.
@@ -109,8 +110,8 @@ struct Csv<'a> {
 }
 
 impl Csv<'_> {
-    /// Its rows; each column is known by one of several names, and the first must not be empty.
-    fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<[String; 2]>, CommandError> {
+    /// Its rows with their lines; each column is known by one of several names, and the first must not be empty.
+    fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, CommandError> {
         let bytes = std::fs::read(self.path).map_err(|e| {
             CommandError::usage(format!("cannot read the {} {}", self.what, self.path.display()))
                 .because(e)
@@ -125,25 +126,25 @@ impl Csv<'_> {
     }
 
     #[expect(clippy::unused_self, reason = "a verb of the list, told apart from its file for tests")]
-    fn parse(&self, bytes: &[u8], columns: &[&[&str]; 2]) -> Result<Vec<[String; 2]>, String> {
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut lines = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
-        let header = lines.headers().map_err(|e| e.to_string())?.clone();
-        let place = |names: &[&str]| {
-            let found =
-                header.iter().position(|found| names.iter().any(|name| found.eq_ignore_ascii_case(name)));
-            found.ok_or_else(|| format!("it has no column {}", names[0]))
+    fn parse(&self, bytes: &[u8], columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, String> {
+        let place = |row: &[String], names: &[&str]| {
+            row.iter().position(|cell| names.iter().any(|name| cell.eq_ignore_ascii_case(name)))
         };
-        let (first, second) = (place(columns[0])?, place(columns[1])?);
-        let mut rows = Vec::new();
-        for record in lines.records() {
-            let record = record.map_err(|e| e.to_string())?;
-            let cell = |column: usize| record.get(column).unwrap_or_default().to_owned();
-            if cell(first).is_empty() {
-                let line = record.position().map_or(0, csv::Position::line);
-                return Err(format!("line {line} names nobody"));
+        let is_heading = |row: &[String]| columns.iter().all(|names| place(row, names).is_some());
+        let sheet = Sheet::read(bytes, Accepts::List, is_heading).map_err(|e| match e {
+            Unreadable::NoHeading(found) => {
+                let missing = columns.iter().find(|names| place(&found, names).is_none());
+                format!("it has no column {}", missing.expect("else it were the heading")[0])
             }
-            rows.push([cell(first), cell(second)]);
+            other => other.to_string(),
+        })?;
+        let [first, second] = columns.map(|names| place(&sheet.heading, names).expect("it is the heading"));
+        let mut rows = Vec::new();
+        for row in &sheet.rows {
+            if row.cell(first).is_empty() {
+                return Err(format!("line {} names no user", row.line));
+            }
+            rows.push((row.line, [identifier(row.cell(first)), identifier(row.cell(second))]));
         }
         Ok(rows)
     }
@@ -170,15 +171,25 @@ mod tests {
     fn a_list_is_read_whole_or_not_at_all() {
         let list = Csv { path: Path::new("holds.csv"), what: "list of holds", key: "", form: "" };
         let parse = |text: &str| list.parse(text.as_bytes(), &[&["user_id", "login"], &["reason"]]);
-        let row = |who: &str, why: &str| [who.to_owned(), why.to_owned()];
+        let row = |line: u64, who: &str, why: &str| (line, [who.to_owned(), why.to_owned()]);
         assert_eq!(
             parse("\u{feff}Login,Reason\nJo@acme.test ,\"suit, 7\"\n12,\n").unwrap(),
-            [row("Jo@acme.test", "suit, 7"), row("12", "")]
+            [row(2, "Jo@acme.test", "suit, 7"), row(3, "12", "")]
         );
-        assert_eq!(parse("user_id,reason\n").unwrap(), [[""; 2]; 0]);
+        assert!(parse("user_id,reason\n").unwrap().is_empty());
         assert_eq!(parse("who,reason\n1,x\n").unwrap_err(), "it has no column user_id");
-        assert_eq!(parse("user_id,reason\n1,x\n,y\n").unwrap_err(), "line 3 names nobody");
+        assert_eq!(parse("user_id,reason\n1,x\n,y\n").unwrap_err(), "line 3 names no user");
         assert!(parse("user_id,reason\n1,x,y\n").is_err());
+        assert_eq!(
+            parse("user_id;reason\n'700101;\"a; b\"\n=\"12\";\n;\n\n").unwrap(),
+            [row(2, "700101", "a; b"), row(3, "12", "")],
+            "as spreadsheets and our own CSV write it"
+        );
+        assert_eq!(
+            parse("user_id,reason\n1,\"x\n2,y\n").unwrap_err(),
+            "line 2: a quotation mark is opened and never closed",
+            "user 2 must not vanish in the reason of user 1"
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub static IMPORTED_EVIDENCE: Table = Table {
     name: "imported_evidence",
     layout: Layout::Append,
     key: &["user_id", "source", "file_digest"],
-    comment: "One row per user and imported report: the newest use that the report tells of. A file is taken in once, however often it is imported; older reports stay. It only ever moves a person towards used.",
+    comment: "One row per user and imported report: the newest use that the report tells of. A file is taken in once, however often it is imported; older reports stay. It only ever moves a user towards used; evidence older than the account's creation does not count.",
     columns: &[
         column("user_id", Kind::Text, "The user the report's row was matched with.").required(),
         column("source", Kind::Text, "Which report: user_details or user_engagement.").required(),

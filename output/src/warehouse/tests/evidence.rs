@@ -71,6 +71,25 @@ fn the_newest_evidence_of_any_source_counts_and_says_where_it_is_from() {
     );
 }
 
+/// Why: an address was given to a new account, and a report from before named the account that had it then.
+#[test]
+fn imported_evidence_older_than_the_account_does_not_count() {
+    let mut night = people(&["unknown_age"]);
+    let created =
+        |user: &str| json!({ "user_id": user, "status": "active", "created_at": "2025-12-20T00:00:00Z" });
+    night.users.extend(["new", "used"].map(created));
+    night.imported = ["new", "unknown_age"].map(|user| imported(user, "2025-12-15T00:00:00Z")).to_vec();
+    night.imported.push(imported("used", "2025-12-20T00:00:00Z"));
+    assert_eq!(
+        published(&night).lines("SELECT user_id, last_activity_at, last_activity_source FROM accounts"),
+        [
+            "new|-|-",
+            "unknown_age|2025-12-15T00:00:00Z|user_details",
+            "used|2025-12-20T00:00:00Z|user_details",
+        ]
+    );
+}
+
 #[test]
 fn who_makes_tokens_and_never_signs_in_is_likely_a_machine_and_takes_a_seat() {
     let ids = ["machine", "signed_in", "reported", "touches_files"];
