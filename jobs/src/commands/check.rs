@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use boxseat_pipeline::client::{Answer, BoxReader, EventQuery};
+use boxseat_pipeline::extract::Me;
 use boxseat_pipeline::{Error, guard};
-use boxseat_schemas::box_api::User;
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::spool::Request;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -69,9 +69,15 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         created_before: clock(),
                         event_types: vec![LOGIN.to_owned()],
                     };
-                    Probes { reader, calls, window, bound: store.enterprise_id().map(str::to_owned) }
-                        .run(&mut findings)
-                        .await?;
+                    Probes {
+                        reader,
+                        calls,
+                        window,
+                        bound: store.enterprise_id().map(str::to_owned),
+                        is_signed_out: false,
+                    }
+                    .run(&mut findings)
+                    .await?;
                 }
             }
         }
@@ -161,31 +167,14 @@ struct Probes {
     calls: Arc<CommandCalls>,
     window: EventQuery,
     bound: Option<String>,
+    /// Whether Box refused the credentials themselves: no other probe can tell anything then.
+    is_signed_out: bool,
 }
 
 impl Probes {
-    async fn run(&self, findings: &mut Findings) -> Result<(), CommandError> {
-        let Some(me) = self.ask("credentials", Request::Me, findings).await? else { return Ok(()) };
-        let me: User = serde_json::from_slice(&me.body)
-            .map_err(|e| CommandError::failed("Box's answer to /users/me cannot be read", e))?;
-        let enterprise = me.enterprise.and_then(|enterprise| enterprise.id);
-        match (&enterprise, &self.bound) {
-            (None, _) => {
-                findings.fail(
-                    "enterprise",
-                    "these credentials belong to no enterprise".to_owned(),
-                    guard::Refusal::NoEnterprise.hint(),
-                );
-            }
-            (Some(found), Some(bound)) if found != bound => {
-                let refusal = guard::Refusal::OtherEnterprise { found: found.clone(), bound: bound.clone() };
-                findings.fail("enterprise", refusal.to_string(), refusal.hint());
-            }
-            (Some(found), _) => findings.pass(
-                "enterprise",
-                format!("{found}, signed in as {}", me.login.as_deref().unwrap_or(&me.id)),
-            ),
-        }
+    /// Each probe reports on its own: one that fails does not keep the others from being made.
+    async fn run(&mut self, findings: &mut Findings) -> Result<(), CommandError> {
+        let me = self.caller(findings).await?;
         match guard::clock(self.reader.skew_secs()) {
             Ok(()) => {
                 findings.pass("clock", format!("{} s from Box's", self.reader.skew_secs().unwrap_or(0)))
@@ -195,11 +184,19 @@ impl Probes {
         let users = self.ask("scope: Manage users (list)", Request::Users { marker: None }, findings).await?;
         if let Some(page) = &users {
             let listed = &page.summary.listed;
-            if listed.iter().all(|user| *user.id == *me.id) && page.summary.next_marker.is_none() {
-                let refusal = guard::Refusal::SelfOnly { login: me.login.clone().unwrap_or(me.id) };
-                findings.fail("application access", refusal.to_string(), refusal.hint());
-            } else {
-                findings.pass("application access", format!("{} users on the first page", listed.len()));
+            let is_self_only = me.as_ref().filter(|me| {
+                listed.iter().all(|user| *user.id == *me.id()) && page.summary.next_marker.is_none()
+            });
+            match is_self_only {
+                Some(_) if listed.is_empty() => {
+                    let refusal = guard::Refusal::EmptyList;
+                    findings.fail("application access", refusal.to_string(), refusal.hint());
+                }
+                Some(me) if !me.may_be_alone() => {
+                    let refusal = guard::Refusal::SelfOnly { login: me.login().to_owned() };
+                    findings.fail("application access", refusal.to_string(), refusal.hint());
+                }
+                _ => findings.pass("application access", format!("{} users on the first page", listed.len())),
             }
             if let Some(user) = listed.first() {
                 self.ask(
@@ -222,13 +219,51 @@ impl Probes {
         Ok(())
     }
 
+    /// The probe of the credentials: who calls, and for which enterprise. Read as a run reads it.
+    async fn caller(&mut self, findings: &mut Findings) -> Result<Option<Me>, CommandError> {
+        let Some(answer) = self.ask("credentials", Request::Me, findings).await? else { return Ok(None) };
+        let me = match Me::parse(&answer.body) {
+            Ok(me) => me,
+            Err(e) => {
+                findings.fail(
+                    "enterprise",
+                    format!("Box's response to GET /users/me cannot be read: {e}"),
+                    "no run can begin with it; check that api_url is that of Box",
+                );
+                return Ok(None);
+            }
+        };
+        match (me.enterprise_id(), &self.bound) {
+            (None, _) => {
+                findings.fail(
+                    "enterprise",
+                    "these credentials belong to no enterprise".to_owned(),
+                    guard::Refusal::NoEnterprise.hint(),
+                );
+            }
+            (Some(found), Some(bound)) if found != bound => {
+                let refusal =
+                    guard::Refusal::OtherEnterprise { found: found.to_owned(), bound: bound.clone() };
+                findings.fail("enterprise", refusal.to_string(), refusal.hint());
+            }
+            (Some(found), _) => {
+                findings.pass("enterprise", format!("{found}, signed in as {}", me.login()));
+            }
+        }
+        Ok(Some(me))
+    }
+
     /// One probe; a refusal is a finding with what to tick, not the end of the check.
     async fn ask(
-        &self,
+        &mut self,
         name: &str,
         request: Request,
         findings: &mut Findings,
     ) -> Result<Option<Answer>, CommandError> {
+        if self.is_signed_out {
+            findings.skip(name, "the sign-in failed".to_owned());
+            return Ok(None);
+        }
         match self.reader.ask(&request, Some(&self.window)).await {
             Ok(answer) => {
                 self.calls.answered(request.endpoint())?;
@@ -248,6 +283,7 @@ impl Probes {
                 Ok(Some(answer))
             }
             Err(e) => {
+                self.is_signed_out = matches!(e, Error::SignIn { .. });
                 let error = CommandError::from(e);
                 findings.fail(name, error.lines().join(": "), &error.hints().join("; "));
                 Ok(None)

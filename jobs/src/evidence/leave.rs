@@ -27,6 +27,8 @@ pub(crate) struct Leave {
     pub(crate) from: NaiveDate,
     /// The last day; `None`: no end is known.
     pub(crate) to: Option<NaiveDate>,
+    /// The line of the list.
+    pub(crate) line: u64,
 }
 
 impl LeaveList {
@@ -76,6 +78,7 @@ impl LeaveList {
                 return Err(format!("line {line}: {user_id:?} is not a Box user id"));
             }
             let leave = Leave {
+                line,
                 user_id,
                 from: day(from)?,
                 to: if row.cell(to).is_empty() { None } else { Some(day(to)?) },
@@ -156,19 +159,21 @@ mod tests {
     /// Why: a list that a spreadsheet saved stopped the run, and the user on leave lost the pause.
     #[test]
     fn a_list_is_read_as_spreadsheets_and_our_own_csv_write_it() {
-        let leave = |user_id: &str, to: Option<&str>| Leave {
+        let leave = |line: u64, user_id: &str, to: Option<&str>| Leave {
+            line,
             user_id: user_id.to_owned(),
             from: "2026-03-01".parse().expect("a date"),
             to: to.map(|to| to.parse().expect("a date")),
         };
-        let wanted = [leave("700101", None), leave("13", Some("2026-08-31"))];
+        let wanted = |first: u64| [leave(first, "700101", None), leave(first + 1, "13", Some("2026-08-31"))];
         for text in [
             "user_id,from,to\n700101,2026-03-01,\n13,2026-03-01,2026-08-31\n",
             "\u{feff}User_ID; From ;To\r\n700101;2026-03-01;\r\n13;2026/03/01;2026-08-31\r\n;;\r\n\r\n",
             "user_id\tfrom\tto\n700101\t2026-03-01\n'13\t2026-3-1\t2026-08-31\n",
             "sep=,\nuser_id,remark,from,to\n'700101,\"parental, paid\",2026-03-01,\n=\"13\",,2026-03-01 00:00:00,2026-08-31\n",
         ] {
-            assert_eq!(LeaveList::parse(text.as_bytes()).expect(text).leaves(), wanted, "{text}");
+            let first = if text.starts_with("sep=") { 3 } else { 2 };
+            assert_eq!(LeaveList::parse(text.as_bytes()).expect(text).leaves(), wanted(first), "{text}");
         }
     }
 }

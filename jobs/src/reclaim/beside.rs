@@ -39,6 +39,8 @@ pub(crate) struct Hold {
     pub(crate) who: String,
     /// Why, as the list says.
     pub(crate) reason: String,
+    /// The line of the list.
+    pub(crate) line: u64,
 }
 
 impl Beside {
@@ -81,7 +83,7 @@ fn holds_in(path: &Path) -> Result<Vec<Hold>, CommandError> {
     let list =
         Csv { path, what: "list of holds", key: "[holds] file", form: "user_id,reason (or login,reason)" };
     let rows = list.rows(&[&["user_id", "login"], &["reason"]])?;
-    Ok(rows.into_iter().map(|(_, [who, reason])| Hold { who: who.to_lowercase(), reason }).collect())
+    Ok(rows.into_iter().map(|(line, [who, reason])| Hold { who: who.to_lowercase(), reason, line }).collect())
 }
 
 fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
@@ -144,6 +146,9 @@ impl Csv<'_> {
             if row.cell(first).is_empty() {
                 return Err(format!("line {} names no user", row.line));
             }
+            if row.cell(first).contains(char::is_control) {
+                return Err(format!("line {}: {:?} is no id and no login", row.line, row.cell(first)));
+            }
             rows.push((row.line, [identifier(row.cell(first)), identifier(row.cell(second))]));
         }
         Ok(rows)
@@ -189,6 +194,10 @@ mod tests {
             parse("user_id,reason\n1,\"x\n2,y\n").unwrap_err(),
             "line 2: a quotation mark is opened and never closed",
             "user 2 must not vanish in the reason of user 1"
+        );
+        assert_eq!(
+            parse("user_id,reason\n\"1\n2\",x\n").unwrap_err(),
+            "line 2: \"1\\n2\" is no id and no login"
         );
     }
 

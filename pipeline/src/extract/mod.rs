@@ -9,8 +9,10 @@
 //! [`Walks`] is pure: it knows which pages are in and says what to ask next. A live page and a page replayed from the spool of
 //! a killed run go through the same `absorb`, so a resumed run asks exactly what is missing.
 
+mod me;
 mod run;
 mod walks;
 
+pub use me::{Caller, Me};
 pub use run::{ExtractSettings, Meter, StreamMeter, extract, journal_to};
-pub use walks::{Brief, Caller, Walks};
+pub use walks::{Brief, Walks};

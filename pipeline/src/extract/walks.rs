@@ -2,13 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use boxseat_schemas::box_api::{Enterprise, lenient};
 use boxseat_schemas::plan::{NightPlan, Which};
 use boxseat_schemas::run::ActivityWindow;
 use boxseat_schemas::spool::{Frame, Request};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
 
+use super::me::{Caller, Me};
 use crate::Error;
 use crate::client::{EventQuery, PAGE_LIMIT};
 use crate::guard::Refusal;
@@ -26,28 +25,6 @@ pub struct Brief {
     pub activity: Option<ActivityWindow>,
     /// The enterprise the store is bound to; `None` before its first sync.
     pub bound_enterprise: Option<String>,
-}
-
-/// Whose credentials are in use, from `GET /users/me`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Box user id.
-    pub id: String,
-    /// Login, or the id where there is none.
-    pub login: String,
-    /// The enterprise.
-    pub enterprise_id: String,
-}
-
-/// What matters of `GET /users/me`; its other fields may be as odd as they like.
-#[derive(Deserialize)]
-struct Me {
-    #[serde(deserialize_with = "lenient::id")]
-    id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
-    login: Option<String>,
-    #[serde(default, deserialize_with = "lenient::object_or_nothing")]
-    enterprise: Option<Enterprise>,
 }
 
 /// The state of all walks of a run.
@@ -526,7 +503,9 @@ impl Walks {
             return Err(Error::closed(endpoint));
         }
         match &self.caller {
-            Some(caller) if self.users.ids.len() == 1 && *self.users.ids[0] == *caller.id => {
+            Some(caller)
+                if self.users.ids.len() == 1 && *self.users.ids[0] == *caller.id && !caller.may_be_alone =>
+            {
                 Err(Refusal::SelfOnly { login: caller.login.clone() }.into())
             }
             _ => Ok(()),
@@ -534,17 +513,17 @@ impl Walks {
     }
 
     fn caller_of(&self, body: &[u8]) -> Result<Caller, Error> {
-        let me: Me = serde_json::from_slice(body)
-            .map_err(|source| Error::Page { walk: "GET /users/me".into(), source })?;
-        let found = me.enterprise.and_then(|enterprise| enterprise.id).ok_or(Refusal::NoEnterprise)?;
+        let me = Me::parse(body).map_err(|source| Error::Page { walk: "GET /users/me".into(), source })?;
+        let found = me.enterprise_id().ok_or(Refusal::NoEnterprise)?.to_owned();
         match &self.brief.bound_enterprise {
             Some(bound) if *bound != found => {
                 Err(Refusal::OtherEnterprise { found, bound: bound.clone() }.into())
             }
             _ => Ok(Caller {
-                login: me.login.unwrap_or_else(|| me.id.clone()),
-                id: me.id,
+                id: me.id().to_owned(),
+                login: me.login().to_owned(),
                 enterprise_id: found,
+                may_be_alone: me.may_be_alone(),
             }),
         }
     }

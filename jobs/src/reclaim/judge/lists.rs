@@ -47,7 +47,13 @@ pub(super) fn held(
             None => addresses.who(&hold.who),
         };
         if ids.is_empty() {
-            refuse("R3", format!("the list of holds names {}, whom the store has never seen", hold.who));
+            refuse(
+                "R3",
+                format!(
+                    "the list of holds names {} in line {}, which is no user that the store has seen",
+                    hold.who, hold.line
+                ),
+            );
         }
         held.extend(ids.into_iter().map(|id| (id, hold.reason.clone())));
     }
@@ -76,7 +82,13 @@ pub(super) fn leaves(
     let today = now.date_naive().max(night);
     for row in &list.rows {
         if ground.person(&row.user_id).is_none() {
-            refuse("R5", format!("the leave list names {}, whom the store has never seen", row.user_id));
+            refuse(
+                "R5",
+                format!(
+                    "the leave list names {} in line {}, which is no user that the store has seen",
+                    row.user_id, row.line
+                ),
+            );
         }
         let leave = leaves.entry(row.user_id.clone()).or_default();
         let is_over = row.to.is_some_and(|to| to < night);

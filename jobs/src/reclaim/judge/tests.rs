@@ -184,7 +184,7 @@ fn r3_a_stale_or_puzzling_list_of_holds_stops_everything() {
             TO_DELETE,
             [Person { former_addresses: vec!["old@acme.test".to_owned()], ..idler("1") }],
         );
-        let rows = vec![Hold { who: who.to_owned(), reason: "a suit".to_owned() }];
+        let rows = vec![Hold { who: who.to_owned(), reason: "a suit".to_owned(), line: 2 }];
         world.beside.holds = Some(List { rows, age: TimeDelta::days(age) });
         world
     };

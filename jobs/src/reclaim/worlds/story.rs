@@ -452,8 +452,9 @@ fn operator(name: &str) -> Operator {
 
 fn beside(intent: &Intent) -> Beside {
     let list = |rows| Some(List { rows, age: TimeDelta::zero() });
-    let hold = |id: &String| Hold { who: id.clone(), reason: "litigation".to_owned() };
+    let hold = |id: &String| Hold { who: id.clone(), reason: "litigation".to_owned(), line: 2 };
     let leave = |(id, from, to): &(String, String, String)| Leave {
+        line: 2,
         user_id: id.clone(),
         from: from.parse().expect("a date"),
         to: to.parse().ok(),

@@ -1,0 +1,113 @@
+//! What `GET /users/me` says of the caller.
+
+use boxseat_schemas::box_api::{Enterprise, lenient};
+use serde::Deserialize;
+
+/// Whose credentials are in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Box user id.
+    pub id: String,
+    /// Login, or the id where there is none.
+    pub login: String,
+    /// The enterprise.
+    pub enterprise_id: String,
+    /// See [`Me::may_be_alone`].
+    pub may_be_alone: bool,
+}
+
+/// What matters of the body. Its other fields may be as odd as they like.
+#[derive(Deserialize)]
+pub struct Me {
+    #[serde(deserialize_with = "lenient::id")]
+    id: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    login: Option<String>,
+    #[serde(default, deserialize_with = "lenient::object_or_nothing")]
+    enterprise: Option<Enterprise>,
+    #[serde(default)]
+    role: serde_json::Value,
+    #[serde(default)]
+    is_platform_access_only: serde_json::Value,
+}
+
+impl Me {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// No JSON object with an id. No other field matters enough to fail for it.
+    pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+
+    /// Box user id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Login, or the id where there is none.
+    pub fn login(&self) -> &str {
+        self.login.as_deref().unwrap_or(&self.id)
+    }
+
+    /// The enterprise; `None` for a free account.
+    pub fn enterprise_id(&self) -> Option<&str> {
+        self.enterprise.as_ref()?.id.as_deref()
+    }
+
+    /// Whether a listing of the caller alone may be all of the enterprise: the caller is its primary admin, as with a
+    /// developer token in a developer enterprise of one user.
+    ///
+    /// An application with "App Access Only" lists only its own users, and its service account is none of an admin's roles. An
+    /// enterprise always has a primary admin, so a co-admin is never alone.
+    /// <https://developer.box.com/platform/user-types/>
+    pub fn may_be_alone(&self) -> bool {
+        let is_app =
+            !matches!(self.is_platform_access_only, serde_json::Value::Null | serde_json::Value::Bool(false))
+                || self.login().to_lowercase().ends_with("@boxdevedition.com");
+        self.role == "admin" && !is_app
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn me(patch: &Value) -> Me {
+        let mut me = json!({ "type": "user", "id": "7", "login": "jo@acme.test", "role": "admin", "is_platform_access_only": false,
+            "enterprise": { "type": "enterprise", "id": "9" } });
+        me.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        Me::parse(me.to_string().as_bytes()).unwrap()
+    }
+
+    /// Why: an application that lists only its own users must be refused, and an enterprise of one user must not be.
+    #[test]
+    fn only_the_primary_admin_may_be_alone() {
+        for (patch, may_be_alone) in [
+            (json!({}), true),
+            (json!({ "login": null }), true),
+            (json!({ "role": "coadmin" }), false),
+            (json!({ "role": "user" }), false),
+            (json!({ "role": null }), false),
+            (json!({ "role": {} }), false),
+            (json!({ "is_platform_access_only": true }), false),
+            (json!({ "is_platform_access_only": "yes" }), false),
+            (json!({ "login": "AutomationUser_12_aB@boxdevedition.com" }), false),
+            (json!({ "login": "AppUser_12_aB@boxdevedition.com" }), false),
+        ] {
+            assert_eq!(me(&patch).may_be_alone(), may_be_alone, "{patch}");
+        }
+    }
+
+    #[test]
+    fn odd_fields_do_not_matter() {
+        let odd = me(
+            &json!({ "id": 9001, "login": null, "phone": {}, "tracking_codes": [null], "created_at": "-0001-11-30" }),
+        );
+        assert_eq!((odd.id(), odd.login(), odd.enterprise_id()), ("9001", "9001", Some("9")));
+        assert_eq!(me(&json!({ "enterprise": null })).enterprise_id(), None);
+        assert!(Me::parse(b"{}").is_err() && Me::parse(b"<html>").is_err());
+    }
+}
