@@ -12,10 +12,10 @@ use crate::cli::{Global, ImportArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REJECTS};
-use crate::evidence::{Import, Report, digest, shown};
+use crate::evidence::{Import, Known, Report, digest, shown};
 use crate::printer::Printer;
 use crate::store::Store;
-use crate::sync::imported_digests;
+use crate::sync::imported_evidence;
 
 pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
@@ -24,10 +24,6 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     let bytes = std::fs::read(&args.file)
         .map_err(|e| CommandError::usage(format!("cannot read {file}")).because(e))?;
     let file_digest = digest(&bytes);
-    if is_known(&store, &file_digest)? {
-        printer.note(format!("{file} was imported before; nothing changes."));
-        return Ok(0);
-    }
     let now = data_clock(settings.rehearsed_now)();
     let report = Report::read(&args.file, &bytes, &settings.import_headings, args.time_zone, now)?;
     if report.is_zone_unknown {
@@ -60,35 +56,48 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
             }
         }
     }
+    let import =
+        Import { source: report.source.as_str().to_owned(), imported_at: now, file_digest, evidence };
+    let is_empty = import.evidence.is_empty();
+    let mut import = import.without(&known(&store)?);
+    let waiting = Import::waiting(store.root(), &import.file_digest)?;
+    let waiting = waiting.map(|waiting| waiting.evidence).unwrap_or_default();
+    // What an earlier reading found is not lost by this one. Of two times the earlier is the more exact: a zone is given, or the
+    // file existed before now.
+    for (user_id, at) in &waiting {
+        let kept = import.evidence.entry(user_id.clone()).or_insert(*at);
+        *kept = *at.min(kept);
+    }
+    if !is_empty && import.evidence == waiting {
+        printer.note(format!("{file} was imported before; nothing changes."));
+        return Ok(0);
+    }
     let facts = [
         ("source", json!(report.source.as_str())),
-        ("people", json!(evidence.len())),
+        ("people", json!(import.evidence.len())),
         ("without_use", json!(without)),
         ("outsiders", json!(report.outsiders)),
         ("unknown", json!(unknown)),
         ("not_understood", json!(report.rejected.len())),
     ];
     printer.facts("import", &facts)?;
-    if evidence.is_empty() {
+    if is_empty {
         // Not stored, so that the same file can be imported once the rows can be read or their users are known.
         printer.note(format!(
             "Nothing was imported: {file} has no row with a use by a known user. The same file can be imported again."
         ));
         return Ok(REJECTS);
     }
-    let import =
-        Import { source: report.source.as_str().to_owned(), imported_at: now, file_digest, evidence };
     import.keep(store.root())?;
     printer.note("It counts from the next run on, and only ever towards \"used\".");
     Ok(if unknown == 0 && report.rejected.is_empty() { 0 } else { REJECTS })
 }
 
-/// Whether a report waits for the next run, or is in the lake.
-fn is_known(store: &Store, file_digest: &str) -> Result<bool, CommandError> {
+/// What the lake has of all reports.
+fn known(store: &Store) -> Result<Known, CommandError> {
     let runs = store.lake().sync_runs()?;
     let current: Vec<RunNumber> = current(&runs).iter().map(|run| run.run_number).collect();
-    Ok(Import::is_waiting(store.root(), file_digest)
-        || imported_digests(store, &current)?.contains(file_digest))
+    imported_evidence(store, &current)
 }
 
 /// Every account that the store has seen, by id and by the addresses that lead to it.

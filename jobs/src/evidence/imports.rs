@@ -1,8 +1,8 @@
 //! Imported reports on their way into the lake.
 //!
 //! `import` writes what a report says as one file, `state/imports/<digest>.json`; the next run commits it and removes the file.
-//! *Killed* between the commit and the removal: the digest is found in the lake, and the file is removed without being taken in
-//! again.
+//! *Killed* between the commit and the removal: the lake has the report's users, and the file is removed without being taken in
+//! again. A report may be imported again: users whose row could not be read, or who were unknown, are added.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -41,26 +41,49 @@ impl Import {
         Ok(durable::write_file(&file(store, &self.file_digest), &text, &Access::from(0o600))?)
     }
 
-    /// Whether a report waits for the next run already.
-    pub(crate) fn is_waiting(store: &Path, file_digest: &str) -> bool {
-        file(store, file_digest).exists()
+    /// What waits of a report for the next run.
+    ///
+    /// # Errors
+    /// Disk, or a file that is not what `import` wrote.
+    pub(crate) fn waiting(store: &Path, file_digest: &str) -> Result<Option<Self>, CommandError> {
+        let file = file(store, file_digest);
+        if file.exists() { Self::read(&file).map(Some) } else { Ok(None) }
+    }
+
+    /// Leaves out the users whose evidence of this report the lake has.
+    pub(crate) fn without(mut self, known: &Known) -> Self {
+        self.evidence.retain(|user_id, _| !known.contains(&(self.file_digest.clone(), user_id.clone())));
+        self
+    }
+
+    fn read(file: &Path) -> Result<Self, CommandError> {
+        let text = std::fs::read(file)
+            .map_err(|e| CommandError::failed(format!("cannot read {}", file.display()), e))?;
+        serde_json::from_slice(&text).map_err(|e| {
+            CommandError::failed(format!("{} is damaged", file.display()), e)
+                .hint("remove it and import the report again")
+        })
     }
 }
+
+/// Digests of reports, each with a user of whom the lake has its evidence.
+pub(crate) type Known = HashSet<(String, String)>;
 
 /// Imports that no run has committed yet.
 #[derive(Debug, Default)]
 pub(crate) struct PendingImports {
     imports: Vec<Import>,
-    files: Vec<(String, PathBuf)>,
+    files: Vec<PathBuf>,
+    known: Known,
 }
 
 impl PendingImports {
-    /// Reads all of them; those whose digest the lake knows are only to be removed.
+    /// Reads all of them, without what the lake knows.
     ///
     /// # Errors
     /// Disk, or a file that is not what `import` wrote.
-    pub(crate) fn read(store: &Path, known: &HashSet<String>) -> Result<Self, CommandError> {
-        let mut all = Self::default();
+    pub(crate) fn read(store: &Path, known: Known) -> Result<Self, CommandError> {
+        let mut all = Self { known, ..Self::default() };
         let unreadable = |e| CommandError::failed("cannot read the imports that wait", e);
         let entries = match std::fs::read_dir(directory(store)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
@@ -71,17 +94,8 @@ impl PendingImports {
             .collect::<Result<_, CommandError>>()?;
         paths.sort();
         for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
-            let digest = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if !known.contains(&digest) {
-                let text = std::fs::read(&path)
-                    .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
-                let import = serde_json::from_slice(&text).map_err(|e| {
-                    CommandError::failed(format!("{} is damaged", path.display()), e)
-                        .hint("remove it and import the report again")
-                })?;
-                all.imports.push(import);
-            }
-            all.files.push((digest, path));
+            all.imports.push(Import::read(&path)?.without(&all.known));
+            all.files.push(path);
         }
         Ok(all)
     }
@@ -104,14 +118,18 @@ impl PendingImports {
         rows.take_batch()
     }
 
-    /// Removes the files that the lake has; `committed` are the digests in it.
+    /// Removes the files that the lake has all of; `committed` is what this run added to it. One that was written again since
+    /// it was read stays for the next run.
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn remove(&self, committed: &HashSet<String>) -> Result<(), CommandError> {
-        for (_, path) in self.files.iter().filter(|(digest, _)| committed.contains(digest)) {
-            std::fs::remove_file(path)
-                .map_err(|e| CommandError::failed(format!("cannot remove {}", path.display()), e))?;
+    pub(crate) fn remove(&self, committed: &Known) -> Result<(), CommandError> {
+        for path in &self.files {
+            let left = Import::read(path)?.without(&self.known).without(committed);
+            if left.evidence.is_empty() {
+                std::fs::remove_file(path)
+                    .map_err(|e| CommandError::failed(format!("cannot remove {}", path.display()), e))?;
+            }
         }
         Ok(())
     }

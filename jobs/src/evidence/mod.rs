@@ -12,7 +12,7 @@ mod report;
 mod rules;
 mod sheet;
 
-pub(crate) use imports::{Import, PendingImports};
+pub(crate) use imports::{Import, Known, PendingImports};
 pub(crate) use leave::{Leave, LeaveList};
 pub(crate) use report::{Report, shown};
 pub(crate) use rules::Headings;

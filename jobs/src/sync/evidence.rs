@@ -3,8 +3,6 @@
 //! A table gets a commit only when there are rows for it: most enterprises use none of this, and a table that is not there is
 //! read as empty. What an attempt that was killed had not committed is committed by the next, with whatever has come since.
 
-use std::collections::HashSet;
-
 use boxseat_pipeline::normalise::{Activity, Normaliser};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun, current};
@@ -16,7 +14,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use super::load::{commit, taken_over};
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::evidence::{LeaveList, PendingImports};
+use crate::evidence::{Known, LeaveList, PendingImports};
 use crate::store::Store;
 
 /// Commits the evidence of a run; gives back the imports that went along.
@@ -39,7 +37,7 @@ pub(super) fn commit_evidence(
     }
     let before: Vec<RunNumber> =
         current(runs).into_iter().map(|run| run.run_number).filter(|run| *run != number).collect();
-    let imports = PendingImports::read(store.root(), &digests(store, &before)?)?;
+    let imports = PendingImports::read(store.root(), imported(store, &before)?)?;
     commit_rows(store, &IMPORTED_EVIDENCE, number, vec![imports.rows(number.as_i64(), enterprise_id)])?;
     let in_force = list_in_force(store, &before)?;
     let list = match (&settings.leave_list, &in_force) {
@@ -57,13 +55,16 @@ pub(super) fn commit_evidence(
     Ok(imports)
 }
 
-/// The digests of reports whose evidence these runs committed.
-pub(crate) fn digests(store: &Store, runs: &[RunNumber]) -> Result<HashSet<String>, CommandError> {
-    let mut digests = HashSet::new();
-    for batch in store.lake().scan(&IMPORTED_EVIDENCE, runs, Some(&["file_digest"]))? {
-        digests.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+/// The reports and users whose evidence these runs committed.
+pub(crate) fn imported(store: &Store, runs: &[RunNumber]) -> Result<Known, CommandError> {
+    let mut known = Known::new();
+    for batch in store.lake().scan(&IMPORTED_EVIDENCE, runs, Some(&["file_digest", "user_id"]))? {
+        let batch = batch?;
+        let column = |name| batch.column_by_name(name).expect("it was asked for").as_string::<i32>();
+        let pairs = column("file_digest").iter().flatten().zip(column("user_id").iter().flatten());
+        known.extend(pairs.map(|(digest, user_id)| (digest.to_owned(), user_id.to_owned())));
     }
-    Ok(digests)
+    Ok(known)
 }
 
 /// The digest of the newest leave list that was read.

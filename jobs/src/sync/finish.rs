@@ -11,7 +11,7 @@ use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, USER_CHANGES, USERS_HIS
 
 use chrono::NaiveDate;
 
-use super::evidence::digests;
+use super::evidence::imported;
 use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
@@ -108,7 +108,7 @@ pub(super) fn make_visible(
     // The visible moment has passed; from here a kill costs a publish, not a night.
     reach("visible");
     commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
-    imports.remove(&digests(store, &[run.run_number])?)?;
+    imports.remove(&imported(store, &[run.run_number])?)?;
     Ok((Outcome { run, tables: pending.tables, published: None }, checked))
 }
 

@@ -29,7 +29,7 @@ use crate::stop::Stop;
 use crate::store::Store;
 
 pub(crate) use base::LakeBase;
-pub(crate) use evidence::digests as imported_digests;
+pub(crate) use evidence::imported as imported_evidence;
 pub(crate) use finish::{Outcome, build_as_of, publish_latest, root};
 pub(crate) use load::{known_events, ledger_ids};
 pub(crate) use replay::replay;
