@@ -228,10 +228,11 @@ pub(crate) struct QueryArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// The report, as CSV
+    /// The report, as CSV: UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs. Translated headings are mapped by
+    /// [imports.columns] of the configuration. Exit 4 if a row was not taken; the same file can be imported again to add it
     pub(crate) file: PathBuf,
-    /// Time zone of whoever ran the report, such as Europe/Berlin: a User Details report is in local time and does not say
-    /// whose. Without it each time counts as late as it can be anywhere
+    /// Time zone of the admin who ran the report, such as Europe/Berlin: a User Details report is in local time and does not
+    /// say whose. Without it each time counts as late as it can be anywhere
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<chrono_tz::Tz>,
 }

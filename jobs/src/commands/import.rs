@@ -102,14 +102,17 @@ fn known(store: &Store) -> Result<Known, CommandError> {
 
 /// Every account that the store has seen, by id and by the addresses that lead to it.
 struct Accounts {
-    /// Accounts of a name in the order in which they are tried, with the creation of each.
-    names: HashMap<String, Vec<Vec<(String, Option<DateTime<Utc>>)>>>,
+    /// By name; the ranks in the order in which they are tried.
+    names: HashMap<String, Vec<Rank>>,
 }
+
+/// Accounts that a name means equally well, with the creation of each.
+type Rank = Vec<(String, Option<DateTime<Utc>>)>;
 
 impl Accounts {
     fn known(settings: &Settings) -> Result<Self, CommandError> {
         let rows = super::query::grid(query::query(&settings.store, KNOWN, &settings.resources)?)?.rows;
-        let mut names: HashMap<String, Vec<Vec<(String, Option<DateTime<Utc>>)>>> = HashMap::new();
+        let mut names: HashMap<String, Vec<Rank>> = HashMap::new();
         let mut last: Option<(String, Value)> = None;
         for row in &rows {
             let text = |place: usize| row[place].as_str().unwrap_or_default().to_owned();

@@ -373,6 +373,7 @@ fn r5_nobody_is_judged_too_early() {
 #[test]
 fn r5_the_leave_list_is_of_this_week_and_of_people() {
     let row = |id: &str, from: i64, to: Option<i64>| LeaveRow {
+        line: 2,
         user_id: id.to_owned(),
         from: day(from).date_naive(),
         to: to.map(|to| day(to).date_naive()),
