@@ -11,6 +11,8 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
+use boxseat_output::is_hidden;
+
 use super::rules::{Reads, ZoneLetters, words, zone};
 
 /// A date, with a time of day and a zone if the cell has them.
@@ -72,13 +74,15 @@ impl Stamp {
     /// # Errors
     /// [`Unread`] with the cell.
     pub(super) fn read(cell: &str) -> Result<Option<Self>, Unread> {
-        let text = cell.split_whitespace().collect::<Vec<_>>().join(" ");
-        let lower = text.to_lowercase();
+        let cell = named(cell);
+        // Browsers write direction marks between the parts of a date.
+        let seen: String = cell.chars().filter(|c| !is_hidden(*c)).collect();
+        let lower = seen.to_lowercase();
         if words(Reads::NoUse).any(|word| word == lower) {
             return Ok(None);
         }
-        let no_stamp = || Unread::NoStamp(text.clone());
-        let (weekday, rest) = weekday(&text);
+        let no_stamp = || Unread::NoStamp(cell.clone());
+        let (weekday, rest) = weekday(&seen);
         // The hour begins with the digits before the first colon.
         let (day, clock) = match rest.find(':') {
             None => (rest, None),
@@ -93,8 +97,14 @@ impl Stamp {
                 let day = day.trim_end();
                 let is_iso = |day: &&str| day.ends_with(|c: char| c.is_ascii_digit());
                 let iso = day.strip_suffix(['T', 't']).filter(is_iso);
-                let date = date(iso.or(day.strip_suffix(" at")).unwrap_or(day)).ok_or_else(no_stamp)?;
-                (Some(time), zone_of(&text, letters)?, date)
+                let day = iso.or(day.strip_suffix(" at")).unwrap_or(day);
+                // Mon Oct 5 08:14:05 PDT 2026
+                let (letters, year) = match letters.rsplit_once(' ').unwrap_or(("", letters)) {
+                    (letters, year) if is_year(year) => (letters, year),
+                    _ => (letters, ""),
+                };
+                let date = date(&format!("{day} {year}")).ok_or_else(no_stamp)?;
+                (Some(time), zone_of(&cell, letters)?, date)
             }
             None => match date(day) {
                 Some(date) => (None, None, date),
@@ -102,11 +112,11 @@ impl Stamp {
                 None => {
                     let head = day.trim_end_matches(|c: char| c.is_ascii_alphabetic());
                     let date = date(head.trim_end()).ok_or_else(no_stamp)?;
-                    (None, zone_of(&text, &day[head.len()..])?, date)
+                    (None, zone_of(&cell, &day[head.len()..])?, date)
                 }
             },
         };
-        Ok(Some(Self { date, weekday, time, zone, cell: text }))
+        Ok(Some(Self { date, weekday, time, zone, cell }))
     }
 
     /// What this cell tells of the file's order of day and month.
@@ -187,6 +197,19 @@ impl Order {
     }
 }
 
+/// A cell as messages name it, in one line and not too long for it.
+fn named(cell: &str) -> String {
+    let text = cell.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(LONGEST_STAMP) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+fn is_year(text: &str) -> bool {
+    text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// `Mon, Oct 5, 2026` without its weekday.
 fn weekday(text: &str) -> (Option<Weekday>, &str) {
     let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
@@ -240,7 +263,7 @@ fn time_of_day(text: &str) -> Option<(NaiveTime, &str)> {
     Some((time, rest))
 }
 
-/// `PDT`, `+02:00`, `-0700`, `GMT+2`, `(UTC)`, `+0000 (UTC)`, `Europe/Berlin`.
+/// `PDT`, `+02:00`, `-0700`, `GMT+2`, `(UTC)`, `+0000 (UTC)`, `+0200 CEST`, `Europe/Berlin`.
 fn zone_of(cell: &str, text: &str) -> Result<Option<Zone>, Unread> {
     let unknown = || Unread::UnknownZone { cell: cell.to_owned(), zone: text.to_owned() };
     // A comment repeats the offset before it.
@@ -268,6 +291,11 @@ fn zone_of(cell: &str, text: &str) -> Result<Option<Zone>, Unread> {
     }
     let is_base =
         letters.is_empty() || zone(letters) == ZoneLetters::Fixed(FixedOffset::east_opt(0).expect("UTC"));
+    // Letters behind an offset repeat it.
+    let offset = match offset.split_once(' ') {
+        Some((offset, letters)) if letters.bytes().all(|byte| byte.is_ascii_alphabetic()) => offset,
+        _ => offset,
+    };
     let offset = offset_seconds(offset).and_then(FixedOffset::east_opt).filter(|_| is_base);
     offset.map(|offset| Some(Zone::Fixed(offset))).ok_or_else(unknown)
 }
@@ -312,6 +340,9 @@ fn latest_local(at: NaiveDateTime, zone: Option<Zone>) -> Option<DateTime<Utc>> 
         }
     }
 }
+
+/// No form of a date with time and zone is longer.
+const LONGEST_STAMP: usize = 80;
 
 /// No zone is further behind UTC.
 const FURTHEST_BEHIND: TimeDelta = TimeDelta::hours(12);
@@ -377,6 +408,9 @@ mod tests {
             ("October 5, 2026 at 8:14 AM", "2026-10-05T08:14:00Z"),
             ("Mon, 05 Oct 2026 08:14:05 +0000 (UTC)", "2026-10-05T08:14:05Z"),
             ("Monday, October 5, 2026 8:14am", "2026-10-05T08:14:00Z"),
+            ("Mon Oct  5 08:14:05 PDT 2026", "2026-10-05T15:14:05Z"),
+            ("2026-10-05 08:14:05 +0200 CEST", "2026-10-05T06:14:05Z"),
+            ("\u{200e}10\u{200e}/\u{200e}15\u{200e}/\u{200e}2026", "2026-10-15T23:59:59Z"),
             ("05-Oct-2026 08:14:05", "2026-10-05T08:14:05Z"),
             ("05-Oct-26", "2026-10-05T23:59:59Z"),
             ("2026-Oct-05", "2026-10-05T23:59:59Z"),
