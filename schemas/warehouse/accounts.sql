@@ -33,6 +33,27 @@ WITH night AS (
     FROM report_settings
 ),
 
+-- Of a time that several current runs read, the newest reading says whether sign-ins are proved: an event that arrived late and could
+-- not be read, or that names no user, was not there when the earlier run read that time.
+readings AS (
+    SELECT
+        run_number,
+        min(window_from_at) OVER (
+            ORDER BY window_to_at, run_number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS read_again_from_at
+    FROM sync_runs
+    WHERE status = 'complete'
+        AND run_number NOT IN (
+            SELECT replaces_run_number FROM sync_runs WHERE status = 'complete' AND replaces_run_number IS NOT NULL
+        )
+),
+
+login_spans AS (
+    SELECT covered_from_at, least(covered_to_at, read_again_from_at) AS covered_to_at
+    FROM event_coverage LEFT JOIN readings USING (run_number)
+    WHERE event_type = 'LOGIN'
+),
+
 -- Proved intervals of LOGIN merged where they overlap or touch; a gap starts a new island.
 login_islands AS (
     SELECT
@@ -47,8 +68,8 @@ login_islands AS (
             max(covered_to_at) OVER (
                 ORDER BY covered_from_at, covered_to_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) AS reached_at
-        FROM event_coverage
-        WHERE event_type = 'LOGIN' AND covered_from_at < covered_to_at
+        FROM login_spans
+        WHERE covered_from_at < covered_to_at
     ) AS intervals
 ),
 
@@ -324,7 +345,8 @@ evidence AS (
         coalesce(last_leaves.is_on_leave, FALSE) AS is_on_leave,
         CASE WHEN last_leaves.is_on_leave THEN last_leaves.until_date END AS on_leave_until,
         -- greatest() passes over NULL: whatever is known counts, and coverage always is.
-        CASE WHEN is_fresh AND NOT people.is_gone THEN
+        -- An account of which neither a use nor the creation is known may be of yesterday.
+        CASE WHEN is_fresh AND NOT people.is_gone AND coalesce(last_uses.newest.at_us, epoch_us(people.created_at)) IS NOT NULL THEN
             greatest(
                 last_uses.newest.at_us,
                 coverage_from_us,
@@ -391,6 +413,7 @@ judged AS (
             WHEN use_us IS NOT NULL THEN 'unknown'
             WHEN created_days < new_user_grace_days THEN 'too_new'
             WHEN is_created_covered THEN 'never_since_created'
+            WHEN created_us IS NULL THEN 'unknown'
             WHEN coverage_days >= idle_after_days THEN 'no_login_seen'
             ELSE 'unknown'
         END AS band

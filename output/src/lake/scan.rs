@@ -83,7 +83,7 @@ impl Lake {
         let runs = runs.iter().map(|run| version_of(*run)).collect();
         self.read(
             &EVENTS,
-            Some(&["event_id", "created_at"]),
+            Some(&["event_id", "created_at", "event_type", "user_id"]),
             Keep { runs: Some(runs), since: Some(since) },
             Some(recent),
         )

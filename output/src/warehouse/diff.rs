@@ -105,7 +105,7 @@ impl Diff<'_> {
     fn provide_night(&self, beside: &mut Beside<'_>, run: &SyncRun) -> Result<()> {
         let own = [run.run_number];
         let source = |relation| if self.is_shown { Source::In(relation) } else { Source::Lake(&own) };
-        beside.provide("night_users", &USERS, &user_columns(&["modified_at"])?, source("users"))?;
+        beside.provide("night_users", &USERS, &user_columns(&["modified_at", "extra"])?, source("users"))?;
         let columns = named(&MEMBERSHIPS, &["user_id", "group_id", "role", "created_at"])?;
         beside.provide("night_memberships", &MEMBERSHIPS, &columns, source("memberships"))?;
         let columns = named(&EMAIL_ALIASES, &["alias_id", "user_id", "email"])?;
@@ -116,7 +116,12 @@ impl Diff<'_> {
     fn provide_base(&self, beside: &mut Beside<'_>, run: &SyncRun, base: Option<&SyncRun>) -> Result<()> {
         let number: Vec<_> = base.map(|base| base.run_number).into_iter().collect();
         let source = Source::Lake(&number);
-        beside.provide("base_users", &USERS, &user_columns(&["read_at", "aliases_read_at"])?, source)?;
+        beside.provide(
+            "base_users",
+            &USERS,
+            &user_columns(&["read_at", "aliases_read_at", "extra"])?,
+            source,
+        )?;
         if base.is_some() && self.is_empty("base_users")? {
             // Comparing with nobody would call everybody a joiner.
             return Err(self.no_base(run, "the lake has none of its users"));

@@ -4,8 +4,11 @@
 --           (when it happened as the object's own dates tell; NULL when they do not).
 --
 -- Reads this_run, night_users and base_users (of the run's night and of its base), texts and base_texts (user_id and the
--- tracked columns as text, without `listing`, which is our word and no change of the person), seen_versions and
+-- tracked columns as text, without `listing`, which is our word and no change of the user), seen_versions and
 -- departures.
+--
+-- A field that could not be read says nothing of a change, in the run that could not read it and in the next one: a value with a
+-- damaged character (U+FFFD), a field that `extra` has as `<field>_unreadable`, and a login, status or role that is missing.
 
 WITH moved AS (
     SELECT user_id FROM texts JOIN base_texts USING (user_id) WHERE texts IS DISTINCT FROM base_texts
@@ -26,6 +29,17 @@ old_values AS (
         UNPIVOT (FROM base_texts SEMI JOIN moved USING (user_id))
         ON COLUMNS(* EXCLUDE (user_id)) INTO NAME attribute VALUE old_value
     )
+),
+
+-- A column is named after its field: space_amount_bytes after space_amount, enterprise_name after enterprise.
+unreadable AS (
+    SELECT user_id, replace(field, '_unreadable', '') AS field
+    FROM (
+        SELECT user_id, unnest(json_keys(extra)) AS field FROM night_users WHERE contains(extra, '_unreadable"')
+        UNION ALL
+        SELECT user_id, unnest(json_keys(extra)) FROM base_users WHERE contains(extra, '_unreadable"')
+    ) AS fields
+    WHERE ends_with(field, '_unreadable')
 )
 
 SELECT
@@ -80,3 +94,8 @@ JOIN base_users USING (user_id)
 JOIN night_users USING (user_id)
 CROSS JOIN this_run
 WHERE old_value IS DISTINCT FROM new_value
+    AND NOT contains(concat(old_value, new_value), chr(65533))
+    AND NOT (attribute IN ('login', 'status', 'role') AND (old_value IS NULL OR new_value IS NULL))
+    AND NOT EXISTS (
+        FROM unreadable WHERE unreadable.user_id = night_users.user_id AND starts_with(attribute, unreadable.field)
+    )

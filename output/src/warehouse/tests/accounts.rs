@@ -1,8 +1,12 @@
 //! What `accounts` and `licence_summary` say, case by case.
 
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::RunStatus;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{DATE, Departure, DepartureReason, Rows, Store};
+use crate::testing::{at, run};
 
 /// The night of every case.
 const NOW: &str = "2026-03-02T02:00:00Z";
@@ -27,7 +31,10 @@ fn check(coverage: &[(&str, &str)], cases: &[Case]) -> Store {
 fn check_with(coverage: &[(&str, &str)], cases: &[Case], settings: impl Fn(&mut Store)) -> Store {
     let mut night = Rows::default();
     for case in cases {
-        let mut user = json!({ "user_id": case.name, "login": format!("{}@example.com", case.name), "status": "active" });
+        let login = format!("{}@example.com", case.name);
+        let created_at = "2020-01-01T00:00:00Z";
+        let mut user =
+            json!({ "user_id": case.name, "login": login, "status": "active", "created_at": created_at });
         user.as_object_mut().unwrap().extend(case.user.as_object().unwrap().clone());
         night.users.push(user);
         for (index, time) in case.logins.iter().enumerate() {
@@ -87,7 +94,8 @@ fn every_band_inside_full_coverage() {
             case("long_ago", old(), &["2024-01-01T00:00:00Z"], ["over_180", "idle", "791", "183"]),
             case("clock_skew", old(), &["2026-03-02T02:10:00Z"], ["0-30", "used", "0", "0"]),
             case("no_login", old(), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
-            case("no_date", json!({}), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
+            // An account of yesterday whose creation could not be read must not look idle.
+            case("no_date", json!({ "created_at": null }), &[], ["unknown", "unknown", "-", "-"]),
             case(
                 "never",
                 json!({ "created_at": "2025-12-01T00:00:00Z" }),
@@ -145,10 +153,10 @@ fn every_band_inside_full_coverage() {
             "too_new|1|5.56|18",
             "idle|4|22.22|18",
             "never_since_created|2|11.11|18",
-            "no_login_seen|2|11.11|18",
+            "no_login_seen|1|5.56|18",
             "suspended|1|5.56|18",
             "paused|0|0.0|18",
-            "unknown|0|0.0|18",
+            "unknown|1|5.56|18",
         ]
     );
     assert_eq!(
@@ -478,4 +486,30 @@ fn removed_events_take_their_coverage_with_them() {
     let sql = "SELECT inactivity_band, seat_state, days_since_login, proven_idle_days, CAST(login_coverage_from AT TIME ZONE 'UTC' AS VARCHAR) FROM accounts";
     // 121 whole days from the first of November.
     assert_eq!(store.lines(sql), ["no_login_seen|no_login_seen|-|121|2025-11-01 00:00:00"]);
+}
+
+/// An event that came late and could not be read left the span proved, because the earlier run had read it without that event.
+#[test]
+fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
+    let user = json!({ "user_id": "ann", "status": "active", "created_at": "2020-01-01T00:00:00Z" });
+    let covered =
+        |from: &str, to: &str| json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to });
+    let mut store = Store::new();
+    for (number, date, coverage) in [
+        (1, "2026-03-01", covered("2025-09-01T00:00:00Z", "2026-03-01T01:45:00Z")),
+        // The second run reads the last two days of that again, and proves only a part of them.
+        (2, "2026-03-02", covered("2026-02-28T12:00:00Z", "2026-03-02T01:45:00Z")),
+    ] {
+        let night = Rows { users: vec![user.clone()], coverage: vec![coverage], ..Rows::default() };
+        let mut run = run(number, date, RunStatus::Complete);
+        run.window_to_at = at(&format!("{date}T01:45:00Z"));
+        run.window_from_at = run.window_to_at - TimeDelta::days(2);
+        run.base_run_number = (number > 1).then_some(RunNumber(number - 1));
+        let pending = store.commit_run(run, &night);
+        store.finish(&pending);
+    }
+    assert_eq!(
+        store.lines("SELECT epoch_us(login_coverage_from) = epoch_us(TIMESTAMPTZ '2026-02-28 12:00:00+00'), seat_state FROM accounts"),
+        ["true|unknown"]
+    );
 }

@@ -426,3 +426,33 @@ fn a_history_that_does_not_fit_its_night_is_not_published() {
         }
     }
 }
+
+/// A field that could not be read was reported as changed, and changed back on the next day.
+#[test]
+fn a_field_that_could_not_be_read_is_no_change() {
+    let good = json!({ "user_id": "ann", "login": "ann@acme.test", "name": "Ann", "status": "active", "role": "user", "job_title": "Buyer", "space_amount_bytes": 7 });
+    let damaged = json!({
+        "user_id": "ann", "login": null, "name": "An\u{fffd}", "status": null, "role": null, "job_title": null,
+        "extra": r#"{"job_title_unreadable":[],"space_amount_unreadable":"lots"}"#,
+    });
+    let retitled = json!({ "user_id": "ann", "login": "ann@acme.test", "name": "Ann", "status": "active", "role": "user", "job_title": "Seller", "space_amount_bytes": 7 });
+    let mut store = Store::new();
+    for (number, date, user) in [
+        (1, "2026-03-01", good.clone()),
+        (2, "2026-03-02", damaged),
+        (3, "2026-03-03", good),
+        (4, "2026-03-04", retitled),
+    ] {
+        let night = Rows { users: vec![user], ..Rows::default() };
+        let pending = if number == 1 {
+            store.commit(number, date, &night)
+        } else {
+            store.commit_after(number, date, &night)
+        };
+        store.finish(&pending);
+    }
+    assert_eq!(
+        store.lines("SELECT run_number, change, attribute, old_value, new_value FROM user_changes"),
+        ["4|attribute_changed|job_title|Buyer|Seller"]
+    );
+}
