@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use boxseat_schemas::spool::Damage;
+use boxseat_schemas::box_api::NotAPage;
+use boxseat_schemas::spool::{Damage, TOKEN_ENDPOINT};
 
 /// What the caller should do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,18 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// Box answers, but not about so many single users or groups that something larger must be broken.
+    #[error("{endpoint}: {failed} of {requested} records could not be read; the last one: {last}")]
+    Unread {
+        /// The call.
+        endpoint: &'static str,
+        /// Records that could not be read.
+        failed: u64,
+        /// Records that were requested.
+        requested: u64,
+        /// Which record it was at last, and why.
+        last: String,
+    },
     /// A listing did not reach its end mark.
     #[error("{walk}: the walk is incomplete: {reason}")]
     IncompleteWalk {
@@ -150,7 +163,7 @@ pub enum Error {
         /// Which listing.
         walk: String,
         /// The parser's reason.
-        source: serde_json::Error,
+        source: NotAPage,
     },
 }
 
@@ -162,12 +175,25 @@ impl Error {
             | Error::Denied { .. }
             | Error::Connection { .. }
             | Error::Address { .. } => ErrorKind::Configure,
-            Error::GaveUp { garbled: false, .. } | Error::Throttled { .. } => ErrorKind::TryLater,
+            Error::GaveUp { garbled: false, .. } | Error::Throttled { .. } | Error::Unread { .. } => {
+                ErrorKind::TryLater
+            }
             Error::GaveUp { garbled: true, .. } | Error::Rejected { .. } => ErrorKind::Protocol,
             Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,
             Error::Interrupted => ErrorKind::Interrupted,
             Error::Io { .. } => ErrorKind::Disk,
             Error::Spool { .. } | Error::Page { .. } | Error::Base { .. } => ErrorKind::Damaged,
+        }
+    }
+
+    /// Whether there is no token, because Box refused the credentials or the token endpoint did not answer: every other call fails then.
+    pub fn is_about_sign_in(&self) -> bool {
+        match self {
+            Error::SignIn { .. } => true,
+            Error::GaveUp { endpoint, .. }
+            | Error::Throttled { endpoint, .. }
+            | Error::Connection { endpoint, .. } => *endpoint == TOKEN_ENDPOINT,
+            _ => false,
         }
     }
 

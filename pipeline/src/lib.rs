@@ -5,6 +5,8 @@ pub mod error;
 pub mod extract;
 pub mod guard;
 pub mod ids;
+#[cfg(test)]
+mod mutations;
 pub mod normalise;
 pub mod paginate;
 pub mod plan;

@@ -18,8 +18,22 @@ pub struct NightPlan {
     pub calls_tonight: Option<u64>,
     /// People the base run listed who are gone without a DELETE_USER event: what a guard looks at.
     pub unannounced_departures: u64,
+    /// What the admin log announces as gone.
+    #[serde(default)]
+    pub announced: Announced,
     /// What to ask.
     pub reads: Reads,
+}
+
+/// Losses that events of the run's window announce: they do not count as shrinking.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Users that a DELETE_USER names.
+    pub users: Vec<String>,
+    /// Groups that a GROUP_DELETION names.
+    pub groups: Vec<String>,
+    /// Group and user of each GROUP_REMOVE_USER.
+    pub members: Vec<(String, String)>,
 }
 
 impl NightPlan {
@@ -111,6 +125,9 @@ pub struct Reads {
     pub user_side: Which,
     /// People of the base night who are no longer listed.
     pub confirm: Vec<String>,
+    /// Groups of the base run that are no longer listed, and that no event announces as deleted.
+    #[serde(default)]
+    pub confirm_groups: Vec<String>,
     /// People who are still listed and must answer, or the answers about the others mean nothing.
     pub canaries: Vec<String>,
 }

@@ -86,6 +86,17 @@ pub enum Frame {
         walk: u32,
         /// Whether it was the walk's last page.
         last: bool,
+        /// Characters of the body that were damaged and replaced ([`crate::box_api::json`]).
+        #[serde(default, skip_serializing_if = "is_zero")]
+        damaged_characters: u64,
+    },
+    /// The record of one user or group that Box did not give, although it answered other calls: the base run's rows stand for it,
+    /// and the next run requests it again. Its calls are in [`Frame::Call`].
+    Unread {
+        /// What was requested.
+        request: Request,
+        /// Why it could not be read.
+        reason: String,
     },
     /// A process began to read, or went on reading.
     Session {
@@ -108,6 +119,11 @@ pub enum Frame {
         /// Seconds everybody stood still for it.
         waited_seconds: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What became of a call that left no page.
@@ -148,6 +164,33 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether it asks for the record of one user or group: then a failure is that record's, not the listing's.
+    pub fn is_about_one(&self) -> bool {
+        self.subject_id().is_some()
+    }
+
+    /// What it asks for, in words.
+    pub fn subject(&self) -> String {
+        match self {
+            Request::GroupMemberships { group_id, .. } => format!("the members of group {group_id}"),
+            Request::UserMemberships { user_id, .. } => format!("the memberships of user {user_id}"),
+            Request::EmailAliases { user_id } => format!("the aliases of user {user_id}"),
+            Request::User { user_id } => format!("user {user_id}"),
+            other => other.endpoint().to_owned(),
+        }
+    }
+
+    /// The user or group whose record it asks for.
+    pub fn subject_id(&self) -> Option<&str> {
+        match self {
+            Request::GroupMemberships { group_id, .. } => Some(group_id),
+            Request::User { user_id }
+            | Request::UserMemberships { user_id, .. }
+            | Request::EmailAliases { user_id } => Some(user_id),
+            _ => None,
+        }
+    }
+
     /// The endpoint as the ledger names it: method and path, ids taken out.
     pub fn endpoint(&self) -> &'static str {
         match self {
@@ -281,6 +324,7 @@ mod tests {
             status: 200,
             walk: 0,
             last: false,
+            damaged_characters: 0,
         };
         let header = serde_json::to_vec(&frame).unwrap();
         let fixed = Fixed::of(&header, b"stored", 9);

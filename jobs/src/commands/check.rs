@@ -167,7 +167,7 @@ struct Probes {
     calls: Arc<CommandCalls>,
     window: EventQuery,
     bound: Option<String>,
-    /// Whether Box refused the credentials themselves: no other probe can tell anything then.
+    /// Whether there is no token: no other probe can tell anything then.
     is_signed_out: bool,
 }
 
@@ -283,7 +283,7 @@ impl Probes {
                 Ok(Some(answer))
             }
             Err(e) => {
-                self.is_signed_out = matches!(e, Error::SignIn { .. });
+                self.is_signed_out = e.is_about_sign_in();
                 let error = CommandError::from(e);
                 findings.fail(name, error.lines().join(": "), &error.hints().join("; "));
                 Ok(None)

@@ -10,7 +10,7 @@ use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Tally};
 use boxseat_pipeline::spool::SpoolReader;
 use boxseat_schemas::RunNumber;
-use boxseat_schemas::box_api::User;
+use boxseat_schemas::box_api::{User, read};
 use boxseat_schemas::run::{Reservation, SyncRun, chain, latest_night};
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{
@@ -360,9 +360,11 @@ async fn live(
             findings.note(&format!("live: {user_id}"), "closed to these credentials".to_owned());
             continue;
         }
-        let user: User = serde_json::from_slice(&answer.body).map_err(|e| {
-            CommandError::failed(format!("Box's answer for user {user_id} cannot be read"), e)
-        })?;
+        let unreadable = |e: serde_json::Error| {
+            CommandError::failed(format!("Box's response for user {user_id} cannot be read"), e)
+        };
+        let body = std::str::from_utf8(&answer.body).map_err(|e| unreadable(serde::de::Error::custom(e)))?;
+        let user: User = read(body).map_err(unreadable)?.record;
         let now = [&user.login, &user.status, &user.role]
             .map(|text| text.as_deref().map_or(Value::Null, Value::from));
         let moved = user.modified_at.map(|at| at.timestamp_micros()) != row[4].as_i64();

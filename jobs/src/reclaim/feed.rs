@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use boxseat_pipeline::client::{BoxReader, EventQuery};
 use boxseat_pipeline::paginate::{Next, StreamWalk, Summary};
-use boxseat_schemas::box_api::{Event, Page, StreamPosition};
+use boxseat_schemas::box_api::{Event, NotAPage, Page, StreamPosition, read};
 use boxseat_schemas::event_types;
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::Request;
@@ -165,14 +165,10 @@ impl Feed {
     }
 
     /// Takes a page in; an event that cannot be read could be anybody's.
-    fn take(
-        &mut self,
-        body: &[u8],
-        activity: &[String],
-    ) -> Result<(u64, Option<StreamPosition>), serde_json::Error> {
+    fn take(&mut self, body: &[u8], activity: &[String]) -> Result<(u64, Option<StreamPosition>), FeedError> {
         let page = Page::parse(body)?;
         for raw in &page.entries {
-            let event: Event<'_> = serde_json::from_str(raw.get())?;
+            let event = read::<Event<'_>>(raw.get()).map_err(NotAPage::from)?.record;
             if !self.known.insert(event.event_id.clone()) {
                 continue;
             }
@@ -191,6 +187,9 @@ impl Feed {
             match (id, login) {
                 (Some(id), _) => self.by_id.entry(id.to_owned()).or_default().push(news),
                 (None, Some(login)) => self.by_login.entry(login.to_lowercase()).or_default().push(news),
+                (None, None) if event.event_type == event_types::LOGIN => {
+                    return Err(FeedError::Unattributed(event.created_at));
+                }
                 (None, None) => {}
             }
         }
@@ -213,15 +212,23 @@ fn failed(error: impl Into<FeedError>) -> CommandError {
         }
         FeedError::Box(e) => CommandError::refused(format!("the admin log cannot be read: {e}"))
             .hint("nobody is touched while sign-ins cannot be seen; the reading application needs \"Manage enterprise properties\""),
-        FeedError::Json(e) => CommandError::refused("an event of the admin log cannot be understood")
+        FeedError::Unreadable(e) => CommandError::refused("an event of the admin log cannot be understood")
             .because(e)
-            .hint("nobody is touched while sign-ins cannot be seen"),
+            .hint("no account is changed while sign-ins cannot be seen"),
+        FeedError::Unattributed(at) => {
+            let at = at.format("%F %H:%M:%S UTC");
+            CommandError::refused(format!("a sign-in at {at} names no user, so it may be anybody's"))
+                .hint("run `boxseat sync`, then plan again: idleness is proved anew after that sign-in")
+        }
     }
 }
 
+#[derive(Debug)]
 enum FeedError {
     Box(boxseat_pipeline::Error),
-    Json(serde_json::Error),
+    Unreadable(NotAPage),
+    /// A sign-in at this time names no user.
+    Unattributed(DateTime<Utc>),
 }
 
 impl From<boxseat_pipeline::Error> for FeedError {
@@ -230,9 +237,9 @@ impl From<boxseat_pipeline::Error> for FeedError {
     }
 }
 
-impl From<serde_json::Error> for FeedError {
-    fn from(e: serde_json::Error) -> Self {
-        Self::Json(e)
+impl From<NotAPage> for FeedError {
+    fn from(e: NotAPage) -> Self {
+        Self::Unreadable(e)
     }
 }
 
@@ -310,5 +317,18 @@ mod tests {
             ["DOWNLOAD"]
         );
         assert!(feed.take(br#"{"entries":[{"event_id":"z"}]}"#, &[]).is_err(), "it could be anybody's");
+    }
+
+    #[test]
+    fn r11_a_sign_in_that_names_no_user_stops_everything() {
+        let login = |parties: &str| {
+            format!(
+                r#"{{"entries":[{{"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z"{parties}}}]}}"#
+            )
+        };
+        let take = |parties: &str| Feed::default().take(login(parties).as_bytes(), &[]);
+        assert!(take(r#","source":{"id":"1"}"#).is_ok());
+        assert!(take(r#","created_by":{"id":"2","login":""},"source":null"#).is_err());
+        assert!(take("").is_err());
     }
 }

@@ -401,14 +401,28 @@ const NIGHT: &str = "
             AND coalesce(licence_terms.valid_to_date >= report_settings.snapshot_date, TRUE)
     ) AS terms";
 
-/// Of each event type its newest unbroken span: intervals that overlap or touch are one.
+/// Of each event type its newest unbroken span: intervals that overlap or touch are one. Of a time that several runs read, the newest
+/// reading says whether sign-ins are proved, as in `accounts`.
 const COVERAGE: &str = "
-    WITH reached AS (
+    WITH readings AS (
+        SELECT run_number,
+            min(window_from_at) OVER (ORDER BY window_to_at, run_number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS again_from_at
+        FROM sync_runs
+        WHERE status = 'complete' AND run_number NOT IN (
+            SELECT replaces_run_number FROM sync_runs WHERE status = 'complete' AND replaces_run_number IS NOT NULL
+        )
+    ),
+    proved AS (
+        SELECT event_type, covered_from_at,
+            CASE WHEN event_type = 'LOGIN' THEN least(covered_to_at, again_from_at) ELSE covered_to_at END AS covered_to_at
+        FROM event_coverage LEFT JOIN readings USING (run_number)
+    ),
+    reached AS (
         SELECT event_type, covered_from_at, covered_to_at,
             max(covered_to_at) OVER (
                 PARTITION BY event_type ORDER BY covered_from_at, covered_to_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) AS reached_at
-        FROM event_coverage WHERE covered_from_at < covered_to_at
+        FROM proved WHERE covered_from_at < covered_to_at
     ),
     islands AS (
         SELECT event_type, covered_from_at, covered_to_at,

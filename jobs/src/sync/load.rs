@@ -1,12 +1,13 @@
 //! From the spool into the lake: every table of a run but the two that need the others.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use boxseat_output::warehouse::{LoadedRows, TableRows};
 use boxseat_pipeline::ErrorKind;
 use boxseat_pipeline::ids::fingerprint;
 use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally, with_column};
+use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::{Reservation, RunKind, RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
     EMAIL_ALIASES, EVENT_COVERAGE, EVENTS, GROUPS, MEMBERSHIPS, REJECTS, RUN_CALLS, SYNC_RUNS, Table, USERS,
@@ -14,7 +15,7 @@ use boxseat_schemas::table::{
 use boxseat_schemas::{Departure, RunNumber};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::base::LakeBase;
@@ -69,20 +70,23 @@ pub(super) fn load(
         warn_of_missing(users.stage.ours, users.stage.unconfirmed);
         users.stage.departures
     };
-    loaded(&GROUPS, load_table(store, stop, &GROUPS, number, &mut night.groups()?)?);
+    {
+        let mut groups = night.groups()?;
+        loaded(&GROUPS, load_table(store, stop, &GROUPS, number, &mut groups)?);
+        warn_of_missing_groups(groups.stage.carried);
+    }
     loaded(&MEMBERSHIPS, load_table(store, stop, &MEMBERSHIPS, number, &mut night.memberships()?)?);
     loaded(&EMAIL_ALIASES, load_table(store, stop, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
     let known = known_events(store, reservation, runs)?;
-    let (late_events, day_counts, unread) = {
-        let mut events = night.events(&known)?;
-        loaded(&EVENTS, load_table(store, stop, &EVENTS, number, &mut events)?);
-        let stage = &mut events.stage;
-        (stage.late_events, std::mem::take(&mut stage.day_counts), std::mem::take(&mut stage.unread))
-    };
+    let mut events = night.events(&known)?;
+    loaded(&EVENTS, load_table(store, stop, &EVENTS, number, &mut events)?);
+    let events = events.stage;
     let activity = night.activity()?;
     totals.rejected += activity.tally.rejected;
-    let unread = [unread, activity.unread.clone()].concat();
-    let coverage = night.coverage(&day_counts, &unread, &known, &settings.quiet_dates);
+    let unread = [&events.unread[..], &activity.unread].concat();
+    let (counts, unattributed) = (&events.day_counts, &events.unattributed);
+    let coverage = night.coverage(counts, &unread, unattributed, &known, &settings.quiet_dates);
+    warn_of_unattributed(unattributed);
     commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
     let imports = commit_evidence(store, settings, reservation, runs, &night, &activity, enterprise_id)?;
     let (calls, commands) = calls(store, &night, reservation, runs, enterprise_id)?;
@@ -93,6 +97,8 @@ pub(super) fn load(
         commit(store, &REJECTS, number, std::iter::empty())?;
     }
     let index = night.index();
+    totals.unknown_fields += index.damaged_characters();
+    warn_of_damaged(index.damaged_characters());
     let made = match reservation.kind {
         RunKind::Sync => index.calls_total(),
         RunKind::Replay => Default::default(),
@@ -103,12 +109,34 @@ pub(super) fn load(
         calls_count: big(made.calls),
         retries_count: big(made.retries),
         waited_seconds: if made.calls == 0 { 0 } else { big(index.waited_seconds()) },
-        late_events_count: big(late_events),
+        late_events_count: big(events.late_events),
         unknown_fields_count: big(totals.unknown_fields),
         rejects_count: big(totals.rejected),
         ..SyncRun::ended(reservation, RunStatus::Complete, reservation.started_at)
     };
     Ok(Loaded { row, tables, departures, commands, imports })
+}
+
+/// Texts of Box that no parser would take.
+fn warn_of_damaged(characters: u64) {
+    if characters > 0 {
+        tracing::warn!(
+            "{characters} characters that Box sent are damaged (no UTF-8, or no JSON text); each became U+FFFD, and nothing else was lost"
+        );
+    }
+}
+
+/// Sign-ins that may be anybody's.
+fn warn_of_unattributed(times: &BTreeSet<DateTime<Utc>>) {
+    if let (Some(first), Some(last)) = (times.first(), times.last()) {
+        let time = |at: &DateTime<Utc>| at.format("%F %H:%M UTC").to_string();
+        tracing::warn!(
+            "sign-ins at {} moments name no user ({} to {}): each may be anybody's, so nobody is proved idle across them",
+            times.len(),
+            time(first),
+            time(last)
+        );
+    }
 }
 
 /// People whose absence from the listing proves nothing.
@@ -121,6 +149,15 @@ fn warn_of_missing(ours: u64, unconfirmed: u64) {
     if unconfirmed > 0 {
         tracing::warn!(
             "{unconfirmed} people were not listed, and Box does not say what became of them: their rows are carried as missing_unconfirmed"
+        );
+    }
+}
+
+/// Groups whose absence from the listing proves nothing.
+fn warn_of_missing_groups(carried: u64) {
+    if carried > 0 {
+        tracing::warn!(
+            "{carried} groups were not listed, but no event announces their deletion and Box does not say that they are gone: their rows are carried"
         );
     }
 }
@@ -268,12 +305,17 @@ pub(crate) fn known_events(
         let batch = batch?;
         let (ids, times) =
             (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<TimestampMicrosecondType>());
-        for (id, micros) in ids.iter().zip(times.iter()) {
+        let (types, users) = (batch.column(2).as_string::<i32>(), batch.column(3).as_string::<i32>());
+        for (row, (id, micros)) in ids.iter().zip(times.iter()).enumerate() {
             let (Some(id), Some(at)) = (id, micros.and_then(DateTime::<Utc>::from_timestamp_micros)) else {
                 continue;
             };
             if at >= window_from {
-                known.ids.insert(fingerprint(id));
+                let id = fingerprint(id);
+                known.ids.insert(id);
+                if types.value(row) == LOGIN && users.is_null(row) {
+                    known.unattributed.insert(id);
+                }
             } else {
                 *earlier_days.entry(at.date_naive()).or_default() += 1;
             }

@@ -246,10 +246,12 @@ fn guards(
     let now = Sizes {
         // Whoever is carried was not listed.
         users: users.rows() - users.carried,
-        groups: groups.rows(),
+        groups: groups.rows() - groups.carried,
         memberships: night.memberships()?.exhaust()?.rows(),
     };
     let percent = accepted_percent.unwrap_or(settings.shrink_guard_percent);
     let gone = plan.map_or(0, |plan| plan.unannounced_departures);
-    Ok(guard::shrink(before, now, percent).and_then(|()| guard::gone(gone, before.users, accepted_percent)))
+    let announced = night.announced_losses()?;
+    Ok(guard::shrink(before, now, announced, percent)
+        .and_then(|()| guard::gone(gone, before.users, accepted_percent)))
 }

@@ -9,10 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::json;
 use url::Url;
 
-use boxseat_schemas::box_api::{Page, USER_FIELDS, User, lenient};
+use boxseat_schemas::box_api::{
+    ApiError, Membership, NotAPage, Page, USER_FIELDS, User, lenient, read as read_record,
+};
 use boxseat_schemas::spool::CallOutcome;
 
 use super::auth::Credentials;
@@ -131,7 +134,7 @@ impl BoxActor {
     /// By [`Error::kind`]; there is no person who could be closed to us here.
     pub async fn me(&self) -> Result<User, Error> {
         let endpoint = "GET /users/me";
-        match self.read(endpoint, self.user_url("me"), None, parse::<User>).await? {
+        match self.read(endpoint, self.user_url("me"), None, |body| user(body, None)).await? {
             Found::Is(user) => Ok(user),
             Found::Gone => Err(Error::closed(endpoint)),
             Found::Closed(refusal) => Err(Error::Denied {
@@ -148,7 +151,7 @@ impl BoxActor {
     /// # Errors
     /// By [`Error::kind`].
     pub async fn user(&self, user_id: &str) -> Result<Found<User>, Error> {
-        self.read("GET /users/{id}", self.user_url(user_id), None, parse::<User>).await
+        self.read("GET /users/{id}", self.user_url(user_id), None, |body| user(body, Some(user_id))).await
     }
 
     /// The ids of a person's groups, the group of everybody left out; all pages.
@@ -164,7 +167,7 @@ impl BoxActor {
             url.query_pairs_mut()
                 .append_pair("limit", &PAGE_LIMIT.to_string())
                 .append_pair("offset", &offset.to_string());
-            let page = match self.read(endpoint, url, None, GroupPage::parse).await? {
+            let page = match self.read(endpoint, url, None, |body| GroupPage::parse(body, offset)).await? {
                 Found::Is(page) => page,
                 Found::Gone => return Ok(Found::Gone),
                 Found::Closed(refusal) => return Ok(Found::Closed(refusal)),
@@ -242,7 +245,8 @@ impl BoxActor {
         let build = move |http: &reqwest::Client| {
             http.put(url.clone()).header("content-type", "application/json").body(body.clone())
         };
-        self.write("PUT /users/{id}", &self.door.transport, Repeat::Freely, &build, parse::<User>).await
+        let read = |body: &[u8]| user(body, Some(user_id));
+        self.write("PUT /users/{id}", &self.door.transport, Repeat::Freely, &build, read).await
     }
 
     /// Ends all sessions of up to [`TERMINATE_AT_ONCE`] people, by id and login: Box wants both.
@@ -271,7 +275,7 @@ impl BoxActor {
         let build = move |http: &reqwest::Client| {
             http.put(url.clone()).header("content-type", "application/json").body(body.clone())
         };
-        let folder = |body: &[u8]| parse::<Named>(body).map(|folder| folder.id);
+        let folder = |body: &[u8]| Ok(serde_json::from_slice::<Named>(body)?.id);
         self.write("PUT /users/{id}/folders/0", &self.slow, Repeat::Never, &build, folder).await
     }
 
@@ -299,11 +303,11 @@ impl BoxActor {
         endpoint: &'static str,
         url: Url,
         as_user: Option<&str>,
-        read: impl Fn(&[u8]) -> Result<T, serde_json::Error> + Sync,
+        read: impl Fn(&[u8]) -> Result<T, NotAPage> + Sync,
     ) -> Result<Found<T>, Error> {
         let door = &*self.door;
         let overall = door.settings.patience;
-        let patience = Patience { own: overall.min(PATIENCE), overall };
+        let patience = Patience { own: overall.min(PATIENCE), overall, ..Patience::ONE_CALL };
         let build = |http: &reqwest::Client| {
             let request = http.get(url.clone());
             match as_user {
@@ -314,8 +318,9 @@ impl BoxActor {
         let judge = |reply: &Reply| match reply.status {
             200..300 => match read(&reply.body) {
                 Ok(found) => Judged::Good(Found::Is(found)),
-                Err(e) => Judged::Garbled(format!("the body ({}) cannot be read: {e}", reply.content_type)),
+                Err(why) => Judged::unusable(reply, &why),
             },
+            403 | 404 if ApiError::of(&reply.body).is_none() => Judged::not_of_box(reply),
             404 => Judged::Good(Found::Gone),
             403 => Judged::Good(Found::Closed(Refusal::of(reply))),
             _ => Judged::Failed,
@@ -338,10 +343,10 @@ impl BoxActor {
         transport: &Transport,
         repeat: Repeat,
         build: &(dyn Fn(&reqwest::Client) -> reqwest::RequestBuilder + Sync),
-        read: impl Fn(&[u8]) -> Result<T, serde_json::Error> + Sync,
+        read: impl Fn(&[u8]) -> Result<T, NotAPage> + Sync,
     ) -> Result<Wrote<T>, Error> {
         let overall = self.door.settings.patience;
-        let patience = Patience { own: overall.min(PATIENCE), overall };
+        let patience = Patience { own: overall.min(PATIENCE), overall, ..Patience::ONE_CALL };
         let judge = |reply: &Reply| match reply.status {
             200..300 => Judged::Good(match read(&reply.body) {
                 Ok(answer) => Wrote::Done(answer),
@@ -359,7 +364,9 @@ impl BoxActor {
                 Ok(wrote)
             }
             Ok(Err(Exchange::Reply(reply)))
-                if matches!(reply.status, 400..=499 | 507) && reply.status != 408 =>
+                if matches!(reply.status, 400..=499 | 507)
+                    && reply.status != 408
+                    && (reply.status == 401 || ApiError::of(&reply.body).is_some()) =>
             {
                 Ok(Wrote::Refused(Refusal::of(&reply)))
             }
@@ -387,8 +394,19 @@ impl BoxActor {
     }
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(body)
+/// A user; the one with this id, where one was requested.
+fn user(body: &[u8], user_id: Option<&str>) -> Result<User, NotAPage> {
+    let user: User = read_record(text(body)?)?.record;
+    match user_id {
+        Some(user_id) if user.id != user_id => {
+            Err(NotAPage::OtherObject(format!("it is about user {}, not {user_id}", user.id)))
+        }
+        _ => Ok(user),
+    }
+}
+
+fn text(body: &[u8]) -> Result<&str, serde_json::Error> {
+    std::str::from_utf8(body).map_err(serde::de::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -397,56 +415,40 @@ struct Named {
     id: String,
 }
 
-/// A page as far as its paging goes.
-fn summary(page: &Page<'_>) -> Summary {
-    let whole = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-    Summary {
-        count: page.entries.len() as u64,
-        limit: whole(page.limit),
-        total_count: whole(page.total_count),
-        next_marker: page.next_marker.clone(),
-        ..Summary::default()
-    }
-}
-
 struct GroupPage {
     group_ids: Vec<String>,
     summary: Summary,
 }
 
 impl GroupPage {
-    fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Membership {
-            group: Group,
-        }
-        #[derive(Deserialize)]
-        struct Group {
-            #[serde(deserialize_with = "lenient::id")]
-            id: String,
-            #[serde(default, deserialize_with = "lenient::text")]
-            group_type: Option<String>,
-        }
+    fn parse(body: &[u8], offset: u64) -> Result<Self, NotAPage> {
         let page = Page::parse(body)?;
+        let summary = Summary::of_page(&page);
+        if offset == 0 {
+            summary.check_first_page()?;
+        }
         let mut group_ids = Vec::new();
         for entry in &page.entries {
             // One that cannot be read is a reason to stop: a protected group may be the one that is missing.
-            let Membership { group } = serde_json::from_str(entry.get())?;
+            let membership: Membership = read_record(entry.get())?.record;
+            let group = membership.group.ok_or_else(|| serde_json::Error::missing_field("group"))?;
+            let id = group.id.ok_or_else(|| serde_json::Error::missing_field("id"))?;
             if group.group_type.as_deref() != Some(boxseat_schemas::box_api::ALL_USERS_GROUP) {
-                group_ids.push(group.id);
+                group_ids.push(id);
             }
         }
-        Ok(Self { group_ids, summary: summary(&page) })
+        Ok(Self { group_ids, summary })
     }
 }
 
-fn aliases(body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+fn aliases(body: &[u8]) -> Result<Vec<String>, NotAPage> {
     #[derive(Deserialize)]
     struct Alias {
         #[serde(deserialize_with = "lenient::id")]
         email: String,
     }
     let page = Page::parse(body)?;
+    Summary::of_page(&page).check_first_page()?;
     let mut aliases = Vec::new();
     for entry in &page.entries {
         aliases.push(serde_json::from_str::<Alias>(entry.get())?.email.to_lowercase());
@@ -462,7 +464,7 @@ struct ItemPage {
 }
 
 impl ItemPage {
-    fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+    fn parse(body: &[u8]) -> Result<Self, NotAPage> {
         #[derive(Deserialize)]
         struct Entry {
             #[serde(deserialize_with = "lenient::id")]
@@ -498,6 +500,6 @@ impl ItemPage {
                 created_at: entry.created_at,
             });
         }
-        Ok(Self { items, summary: summary(&page) })
+        Ok(Self { items, summary: Summary::of_page(&page) })
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
+use boxseat_schemas::box_api::NotAPage;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -24,6 +26,9 @@ pub(super) struct Door {
     pub(super) stop: CancellationToken,
     auth: Authenticator,
     calls: AtomicU64,
+    opened_at: Instant,
+    /// When Box last answered with what was requested, in milliseconds after `opened_at`; [`NEVER`] before the first answer.
+    answered_at: AtomicU64,
     /// Box's `Date` minus ours in seconds, [`i64::MIN`] before the first answer.
     skew_secs: AtomicI64,
 }
@@ -45,8 +50,32 @@ pub(super) enum Judged<T> {
     Good(T),
     /// A good status over something that cannot be read; the text says why.
     Garbled(String),
+    /// A response that is not Box's, or an error under a good status: a fault on the way, as if none had come; the text says why.
+    NoAnswer(String),
     /// A failure, for [`Tries`] to decide about.
     Failed,
+}
+
+impl<T> Judged<T> {
+    /// What came under a good status and is not what was requested.
+    pub(super) fn unusable(reply: &Reply, why: &NotAPage) -> Self {
+        let content_type = &reply.content_type;
+        match why {
+            NotAPage::Unreadable(e) => {
+                Self::Garbled(format!("the body ({content_type}) cannot be read: {e}"))
+            }
+            NotAPage::OtherObject(what) => Self::NoAnswer(format!(
+                "status {}, but the body is not what was requested: {what}",
+                reply.status
+            )),
+        }
+    }
+
+    /// A refusal that Box itself did not write: a gateway on the way knows nothing of users and groups.
+    pub(super) fn not_of_box(reply: &Reply) -> Self {
+        let Reply { status, content_type, .. } = reply;
+        Self::NoAnswer(format!("status {status}, but the body ({content_type}) is not an error of Box"))
+    }
 }
 
 impl Door {
@@ -67,6 +96,8 @@ impl Door {
             journal,
             clock,
             calls: AtomicU64::new(0),
+            opened_at: Instant::now(),
+            answered_at: AtomicU64::new(NEVER),
             stop,
             skew_secs: AtomicI64::new(i64::MIN),
         })
@@ -115,8 +146,12 @@ impl Door {
             }
             let exchange = match exchange {
                 Exchange::Reply(reply) => match judge(&reply) {
-                    Judged::Good(good) => return Ok(Ok(good)),
+                    Judged::Good(good) => {
+                        self.answered_at.store(milliseconds(self.opened_at.elapsed()), Ordering::Relaxed);
+                        return Ok(Ok(good));
+                    }
                     Judged::Garbled(reason) => Exchange::Garbled(reason),
+                    Judged::NoAnswer(reason) => Exchange::NoAnswer(reason),
                     Judged::Failed => Exchange::Reply(reply),
                 },
                 other => other,
@@ -134,8 +169,20 @@ impl Door {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// How long ago Box answered a call with what was requested; `None`: never.
+    pub(super) fn since_last_answer(&self) -> Option<Duration> {
+        let at = Some(self.answered_at.load(Ordering::Relaxed)).filter(|at| *at != NEVER)?;
+        Some(self.opened_at.elapsed().saturating_sub(Duration::from_millis(at)))
+    }
+
     /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
     pub(super) fn skew_secs(&self) -> Option<i64> {
         Some(self.skew_secs.load(Ordering::Relaxed)).filter(|skew| *skew != i64::MIN)
     }
+}
+
+const NEVER: u64 = u64::MAX;
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(NEVER - 1)
 }

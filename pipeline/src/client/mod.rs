@@ -29,6 +29,8 @@ pub use actor::{BoxActor, Found, Item, TERMINATE_AT_ONCE, Wrote};
 pub use auth::Credentials;
 pub use connection::{Authorities, ConnectionFault, is_loopback};
 pub use limiter::Limiter;
+#[cfg(test)]
+pub(crate) use reader::outcome_of;
 pub use reader::{Answer, BoxReader, EventQuery, PAGE_LIMIT};
 pub use refusal::{Refusal, RefusalKind};
 pub use transport::{ClientSettings, Timeouts};

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS, USER_FIELDS};
@@ -26,8 +27,17 @@ use crate::paginate::Summary;
 pub const PAGE_LIMIT: u64 = 1000;
 /// Page size of events: the maximum of the spec; leaving it out costs five times the calls.
 const EVENT_LIMIT: u64 = 500;
-/// How long one person who vanished from the listing may keep a night waiting: without an answer he stays unconfirmed.
-const PATIENCE_FOR_ONE: Duration = Duration::from_secs(30);
+/// How long the record of one user or group may keep a run waiting, over all its attempts. Without a response it keeps the state
+/// that the base run knew.
+const PATIENCE_FOR_ONE: Duration = Duration::from_secs(25);
+/// How long one attempt of it may take. Box answers such a read within a second.
+const TIMEOUT_FOR_ONE: Duration = Duration::from_secs(12);
+/// A Box that answered so recently is not down.
+const RECENTLY: Duration = Duration::from_secs(5);
+/// The longest wait between two of its attempts.
+const WAIT_FOR_ONE: Duration = Duration::from_secs(4);
+/// Attempts of it whose response cannot be read.
+const GARBLED_FOR_ONE: u32 = 3;
 
 /// Reads a Box enterprise. Cheap to clone; all clones share token, pace and ledger.
 #[derive(Clone)]
@@ -55,6 +65,8 @@ pub struct Answer {
     pub status: u16,
     /// When the answer was complete, by the data clock.
     pub received_at: DateTime<Utc>,
+    /// Characters of the body that were damaged, and replaced.
+    pub damaged_characters: u64,
     /// What paging needs to know of the body.
     pub summary: Summary,
 }
@@ -91,14 +103,30 @@ impl BoxReader {
     /// an answer nothing can be done about, `Disk` when the journal cannot be written.
     pub async fn ask(&self, request: &Request, events: Option<&EventQuery>) -> Result<Answer, Error> {
         let url = self.url(request, events);
-        let about_one = matches!(
-            request,
-            Request::User { .. }
-                | Request::GroupMemberships { .. }
-                | Request::UserMemberships { .. }
-                | Request::EmailAliases { .. }
-        );
-        self.get(request, url, about_one).await
+        self.get(request, url).await
+    }
+
+    /// The same, and tells a record that Box cannot give from a Box that is down: when the record of one user or group fails,
+    /// another call must be answered. If that takes its time, Box was down, and the record is requested once more.
+    ///
+    /// # Errors
+    /// As [`BoxReader::ask`]; a failure of one record is that record's own.
+    pub async fn ask_patiently(
+        &self,
+        request: &Request,
+        events: Option<&EventQuery>,
+    ) -> Result<Answer, Error> {
+        let answer = self.ask(request, events).await;
+        let is_own_fault = |since: Option<Duration>| since.is_some_and(|since| since < RECENTLY);
+        if !request.is_about_one()
+            || !matches!(answer, Err(Error::GaveUp { .. }))
+            || is_own_fault(self.door.since_last_answer())
+        {
+            return answer;
+        }
+        let probed_at = Instant::now();
+        self.ask_and_note(&Request::Me, None).await?;
+        if is_own_fault(Some(probed_at.elapsed())) { answer } else { self.ask(request, events).await }
     }
 
     /// Calls made by this process, token requests left out.
@@ -179,29 +207,28 @@ impl BoxReader {
         url
     }
 
-    async fn get(&self, request: &Request, url: Url, about_one: bool) -> Result<Answer, Error> {
+    async fn get(&self, request: &Request, url: Url) -> Result<Answer, Error> {
         let door = &*self.door;
         let whole = door.settings.patience;
-        let patience = match request {
-            Request::User { .. } => Patience { own: whole.min(PATIENCE_FOR_ONE), overall: whole },
-            _ => whole.into(),
+        let about_one = request.is_about_one();
+        let patience = if about_one {
+            Patience {
+                own: whole.min(PATIENCE_FOR_ONE),
+                overall: whole,
+                garbled: GARBLED_FOR_ONE,
+                longest_wait: WAIT_FOR_ONE,
+            }
+        } else {
+            whole.into()
         };
+        let timeout = door.settings.timeouts.total.min(TIMEOUT_FOR_ONE);
         let manner = Manner { endpoint: request.endpoint(), patience, repeat: Repeat::Freely };
-        let answered = |reply: &Reply, status, summary| Answer {
-            body: reply.body.clone(),
-            status,
-            received_at: (door.clock)(),
-            summary,
+        let judge = |reply: &Reply| judge(request, reply, (door.clock)());
+        let build = |http: &reqwest::Client| match about_one {
+            true => http.get(url.clone()).timeout(timeout),
+            false => http.get(url.clone()),
         };
-        let judge = |reply: &Reply| match reply.status {
-            200..300 => match Summary::of(request, &reply.body) {
-                Ok(summary) => Judged::Good(answered(reply, 200, summary)),
-                Err(e) => Judged::Garbled(format!("the body ({}) cannot be read: {e}", reply.content_type)),
-            },
-            403 | 404 if about_one => Judged::Good(answered(reply, reply.status, Summary::default())),
-            _ => Judged::Failed,
-        };
-        door.call(manner, &door.transport, &|http| http.get(url.clone()), &judge)
+        door.call(manner, &door.transport, &build, &judge)
             .await?
             .map_err(|exchange| failure(request.endpoint(), &exchange))
     }
@@ -238,12 +265,12 @@ impl BoxReader {
             url.query_pairs_mut().append_pair("event_type", &event_types.join(","));
         }
         let own = door.settings.patience.min(PATIENCE_FOR_ONE);
-        let patience = Patience { own, overall: door.settings.patience };
+        let patience = Patience { own, overall: door.settings.patience, ..Patience::ONE_CALL };
         let endpoint = Request::Events { slice: 0, login_only: false, position: None }.endpoint();
         let judge = |reply: &Reply| match reply.status {
             200..300 => match boxseat_schemas::box_api::Page::parse(&reply.body) {
                 Ok(_) => Judged::Good(reply.body.clone()),
-                Err(e) => Judged::Garbled(format!("the body ({}) cannot be read: {e}", reply.content_type)),
+                Err(why) => Judged::unusable(reply, &why),
             },
             _ => Judged::Failed,
         };
@@ -254,6 +281,58 @@ impl BoxReader {
         door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })?;
         Ok(body)
     }
+}
+
+/// What a response is to the request it answers.
+fn judge(request: &Request, reply: &Reply, received_at: DateTime<Utc>) -> Judged<Answer> {
+    let about_one = request.is_about_one();
+    let answer = |status, summary| {
+        Judged::Good(Answer {
+            body: reply.body.clone(),
+            status,
+            received_at,
+            damaged_characters: reply.damaged_characters,
+            summary,
+        })
+    };
+    match reply.status {
+        200..300 => match Summary::of(request, &reply.body) {
+            Ok(summary) => answer(200, summary),
+            Err(why) => Judged::unusable(reply, &why),
+        },
+        400..=499
+            if about_one && !is_sign_in_or_pace(reply.status) && ApiError::of(&reply.body).is_none() =>
+        {
+            Judged::not_of_box(reply)
+        }
+        403 | 404 if about_one => answer(reply.status, Summary::default()),
+        _ => Judged::Failed,
+    }
+}
+
+/// What one response comes to; `None`: the request is sent again.
+#[cfg(test)]
+pub(crate) fn outcome_of(
+    request: &Request,
+    status: u16,
+    body: &[u8],
+    received_at: DateTime<Utc>,
+) -> Option<Result<Answer, Error>> {
+    let (text, damaged_characters) = boxseat_schemas::box_api::json::repaired(body);
+    let body = Bytes::from(text.into_owned());
+    let content_type = "application/json".to_owned();
+    let reply = Reply { status, body, damaged_characters, content_type, ..Reply::default() };
+    match judge(request, &reply, received_at) {
+        Judged::Good(answer) => Some(Ok(answer)),
+        Judged::Garbled(_) | Judged::NoAnswer(_) => None,
+        Judged::Failed if matches!(status, 401 | 408 | 425 | 429 | 500..) => None,
+        Judged::Failed => Some(Err(failure(request.endpoint(), &Exchange::Reply(reply)))),
+    }
+}
+
+/// Statuses that are about the token or the pace, whoever sends them.
+pub(super) fn is_sign_in_or_pace(status: u16) -> bool {
+    matches!(status, 401 | 407 | 408 | 425 | 429)
 }
 
 /// What to tell about a call that repeating cannot save.

@@ -19,8 +19,6 @@ use super::transport::{Exchange, Reply};
 use super::{CallJournal, CallNote};
 use crate::Error;
 
-/// Attempts a call gets when the answer cannot be read.
-const MAX_GARBLED: u32 = 6;
 /// Times one call may be refused by the rate limit; Box's own limit never comes near it.
 const MAX_THROTTLES: u32 = 100;
 /// Tokens in a row that one call sees refused before any call is known to have been taken with them: some may die early, with
@@ -52,11 +50,25 @@ pub(super) struct Patience {
     pub(super) own: Duration,
     /// Over these and the pauses that Box asks of everybody, which one call more does not prolong.
     pub(super) overall: Duration,
+    /// Attempts whose response cannot be read.
+    pub(super) garbled: u32,
+    /// The longest of our own waits between two attempts.
+    pub(super) longest_wait: Duration,
+}
+
+impl Patience {
+    /// Of a call that nothing is said about but the times.
+    pub(super) const ONE_CALL: Self = Self {
+        own: Duration::MAX,
+        overall: Duration::MAX,
+        garbled: 6,
+        longest_wait: Duration::from_secs(60),
+    };
 }
 
 impl From<Duration> for Patience {
     fn from(patience: Duration) -> Self {
-        Self { own: patience, overall: patience }
+        Self { own: patience, overall: patience, ..Self::ONE_CALL }
     }
 }
 
@@ -154,7 +166,8 @@ impl<'a> Tries<'a> {
                 note(CallOutcome::Failed, 0)?;
                 return Ok(Step::Fail(exchange));
             }
-            Decision::Pause(wait) | Decision::Backoff(wait) => wait,
+            Decision::Pause(wait) => wait,
+            Decision::Backoff(wait) => wait.min(self.patience.longest_wait),
         };
         let took = asked_at.elapsed();
         let throttled = status == Some(429);
@@ -185,7 +198,7 @@ impl<'a> Tries<'a> {
         self.failing += took;
         let spent = self.failing.saturating_add(wait) > self.patience.own
             || self.waited.saturating_add(wait) > self.patience.overall
-            || self.history.garbled >= MAX_GARBLED;
+            || self.history.garbled >= self.patience.garbled;
         if spent {
             note(CallOutcome::Failed, 0)?;
             return Err(Error::GaveUp {
@@ -391,7 +404,7 @@ mod tests {
         let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());
         let stop = CancellationToken::new();
         let secs = Duration::from_secs;
-        let patience = Patience { own: secs(30), overall: secs(900) };
+        let patience = Patience { own: secs(30), overall: secs(900), ..Patience::ONE_CALL };
         let mut tries = Tries::new("GET /users/{id}", &limiter, &NoJournal, &stop, patience);
         let step = tries.failed(reply(429, Some(60)), Instant::now()).await;
         assert!(matches!(step, Ok(Step::Again)));

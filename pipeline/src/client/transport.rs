@@ -1,8 +1,10 @@
 //! One HTTP exchange: connection reuse, gzip, timeouts, a limit on what is read, and redirects that are never followed, because
 //! a followed redirect would carry the token to wherever it points.
 
+use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
+use boxseat_schemas::box_api::json;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
@@ -104,7 +106,10 @@ impl std::fmt::Display for Exchange {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Reply {
     pub status: u16,
+    /// Decompressed; damaged characters are replaced ([`boxseat_schemas::box_api::json`]).
     pub body: Bytes,
+    /// How many were.
+    pub damaged_characters: u64,
     pub retry_after_secs: Option<u64>,
     /// Box's own time, Unix seconds.
     pub date: Option<i64>,
@@ -196,6 +201,7 @@ impl Transport {
             date,
             content_type: header(response.headers(), &CONTENT_TYPE).unwrap_or("no content type").to_owned(),
             body: Bytes::new(),
+            damaged_characters: 0,
         };
         let mut body = BytesMut::new();
         loop {
@@ -213,7 +219,12 @@ impl Transport {
                 }
             }
         }
-        reply.body = body.freeze();
+        let (text, damaged_characters) = json::repaired(&body);
+        reply.damaged_characters = damaged_characters;
+        reply.body = match text {
+            Cow::Borrowed(text) if text.len() == body.len() => body.freeze(),
+            text => Bytes::from(text.into_owned()),
+        };
         Exchange::Reply(reply)
     }
 

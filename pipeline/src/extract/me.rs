@@ -2,6 +2,7 @@
 
 use boxseat_schemas::box_api::{Enterprise, lenient};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Whose credentials are in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +22,14 @@ pub struct Caller {
 pub struct Me {
     #[serde(deserialize_with = "lenient::id")]
     id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     login: Option<String>,
     #[serde(default, deserialize_with = "lenient::object_or_nothing")]
     enterprise: Option<Enterprise>,
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
+    role: Option<String>,
     #[serde(default)]
-    role: serde_json::Value,
-    #[serde(default)]
-    is_platform_access_only: serde_json::Value,
+    is_platform_access_only: Option<Box<RawValue>>,
 }
 
 impl Me {
@@ -62,10 +63,10 @@ impl Me {
     /// enterprise always has a primary admin, so a co-admin is never alone.
     /// <https://developer.box.com/platform/user-types/>
     pub fn may_be_alone(&self) -> bool {
-        let is_app =
-            !matches!(self.is_platform_access_only, serde_json::Value::Null | serde_json::Value::Bool(false))
-                || self.login().to_lowercase().ends_with("@boxdevedition.com");
-        self.role == "admin" && !is_app
+        // Anything but a plain "no" may be an app user.
+        let is_app = self.is_platform_access_only.as_ref().is_some_and(|flag| flag.get() != "false")
+            || self.login().to_lowercase().ends_with("@boxdevedition.com");
+        self.role.as_deref() == Some("admin") && !is_app
     }
 }
 

@@ -14,5 +14,7 @@ mod run;
 mod walks;
 
 pub use me::{Caller, Me};
+#[cfg(test)]
+pub(crate) use run::take_in;
 pub use run::{ExtractSettings, Meter, StreamMeter, extract, journal_to};
 pub use walks::{Brief, Walks};

@@ -78,7 +78,7 @@ pub async fn extract(
             let Some(request) = walks.next_request() else { break };
             let (reader, query) = (reader.clone(), walks.event_query(&request));
             in_flight.spawn(async move {
-                let answer = reader.ask(&request, query.as_ref()).await;
+                let answer = reader.ask_patiently(&request, query.as_ref()).await;
                 (request, answer)
             });
         }
@@ -137,7 +137,7 @@ pub async fn extract(
 }
 
 /// Spools a page, then lets the walks know. A question refused with 400 may have another way.
-fn take_in(
+pub(crate) fn take_in(
     spool: &SpoolWriter,
     walks: &mut Walks,
     meter: &Meter,
@@ -147,9 +147,8 @@ fn take_in(
     let answer = match answer {
         Ok(answer) => answer,
         Err(Error::Rejected { status: 400, .. }) if walks.refused(request) => return Ok(()),
-        // Somebody who vanished and cannot be asked about stays unconfirmed; that is no reason to lose the night.
-        Err(Error::Rejected { .. } | Error::GaveUp { .. }) if matches!(request, Request::User { .. }) => {
-            return Ok(());
+        Err(e @ (Error::Rejected { .. } | Error::GaveUp { .. })) if request.is_about_one() => {
+            return pass_over(spool, walks, request, &e);
         }
         Err(e) => return Err(e),
     };
@@ -168,13 +167,31 @@ fn take_in(
         status: answer.status,
         walk,
         last: matches!(absorbed, Ok(true)),
+        damaged_characters: answer.damaged_characters,
     };
     spool.append(&frame, &answer.body)?;
     if !walks.may_be_closed(request, answer.status) {
         return Err(Error::closed(request.endpoint()));
     }
     meter.count(request, answer.summary.count, walks);
-    absorbed.map(drop)
+    match absorbed {
+        Err(e @ Error::IncompleteWalk { .. }) if request.is_about_one() => {
+            pass_over(spool, walks, request, &e)
+        }
+        absorbed => absorbed.map(drop),
+    }
+}
+
+/// Records that one user's or group's record could not be read, and continues with the others.
+fn pass_over(spool: &SpoolWriter, walks: &mut Walks, request: &Request, error: &Error) -> Result<(), Error> {
+    // A user who is not listed any more and cannot be read by id stays unconfirmed; nothing else was lost.
+    if matches!(request, Request::User { .. }) {
+        return Ok(());
+    }
+    let reason = format!("{} could not be read: {error}", request.subject());
+    tracing::warn!("{reason}; the state of the last run stands for it, and the next run requests it again");
+    spool.append(&Frame::Unread { request: request.clone(), reason: reason.clone() }, b"")?;
+    walks.give_up(request, reason)
 }
 
 impl Meter {

@@ -1,7 +1,8 @@
 //! Which pages are in, and what to ask next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
+use boxseat_schemas::box_api::NotAPage;
 use boxseat_schemas::plan::{NightPlan, Which};
 use boxseat_schemas::run::ActivityWindow;
 use boxseat_schemas::spool::{Frame, Request};
@@ -44,8 +45,10 @@ pub struct Walks {
     caller_session: Option<String>,
     /// Whether the credentials in use have said whose they are: nothing else is asked before.
     identified: bool,
-    /// Per endpoint that asks about one user or group: answers, and refusals with 403.
-    closed: HashMap<&'static str, (u64, u64)>,
+    /// Requests that were sent twice, because their page announced records and held none.
+    asked_twice: HashSet<Request>,
+    /// Per endpoint that asks about one user or group.
+    records: HashMap<&'static str, Records>,
     users: UserListing,
     /// Users whose aliases the plan names; `None` asks for everybody's.
     aliases_of: Option<Vec<Box<str>>>,
@@ -61,6 +64,26 @@ pub struct Walks {
     user_side_of: Option<Vec<Box<str>>>,
     user_side_asked: IdSet,
     user_side_cursor: usize,
+}
+
+/// What became of the requests for single records at one endpoint.
+#[derive(Default)]
+struct Records {
+    answered: u64,
+    /// Refused with 403.
+    refused: u64,
+    /// Not readable at all.
+    failed: u64,
+    /// The last of these, and why.
+    last_failure: String,
+}
+
+impl Records {
+    fn failure(&self, endpoint: &'static str) -> Error {
+        let Records { answered, refused, failed, last_failure } = self;
+        let (requested, last) = (answered + refused + failed, last_failure.clone());
+        Error::Unread { endpoint, failed: *failed, requested, last }
+    }
 }
 
 #[derive(Default)]
@@ -107,6 +130,10 @@ const ALIASES: &str = "GET /users/{id}/email_aliases";
 const MEMBERS: &str = "GET /groups/{id}/memberships";
 /// So many refusals without a single answer mean that a scope is missing.
 const ALL_CLOSED: u64 = 5;
+/// So many records may fail without a word about the others.
+const A_FEW_FAIL: u64 = 5;
+/// Beyond that, one in so many may: each costs half a minute, and a Box that fails more often is not fit to be read.
+const FAILING_SHARE: u64 = 5;
 /// How often a listing may begin anew because Box refused its marker.
 const MAX_RESTARTS: u32 = 3;
 /// Slices ask a second beyond their edges, because Box does not say whether its bounds are inclusive.
@@ -123,7 +150,8 @@ impl Walks {
             session: None,
             caller_session: None,
             identified: false,
-            closed: HashMap::new(),
+            asked_twice: HashSet::new(),
+            records: HashMap::new(),
             users: UserListing::default(),
             is_ended: false,
             plan: None,
@@ -154,13 +182,17 @@ impl Walks {
             }
             Frame::Plan { .. } => {
                 let plan: NightPlan = serde_json::from_slice(body)
-                    .map_err(|source| Error::Page { walk: "the plan".to_owned(), source })?;
+                    .map_err(|e| Error::Page { walk: "the plan".to_owned(), source: NotAPage::from(e) })?;
                 self.follow(plan);
                 return Ok(());
             }
             Frame::Call { .. } => return Ok(()),
-            // What was closed to us then is asked again: the scope may have been granted since.
-            Frame::Page { status: 403, .. } if !self.is_ended => return Ok(()),
+            // What was refused or failed then is requested again: the scope may have been granted since.
+            Frame::Page { status: 403, .. } | Frame::Unread { .. } if !self.is_ended => return Ok(()),
+            Frame::Unread { request, reason } => {
+                self.begin_replay(request, 0);
+                return self.give_up(request, reason.clone());
+            }
             Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
         };
         let summary = match status {
@@ -168,22 +200,27 @@ impl Walks {
                 .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?,
             _ => Summary::default(),
         };
-        self.open_walk(request, *walk);
+        self.begin_replay(request, *walk);
+        // A refusal that is asked again is judged by the answers before it.
+        self.may_be_closed(request, *status);
+        match self.absorb(request, &summary, body, *received_at) {
+            // The frame after it says that this one record was passed over.
+            Err(Error::IncompleteWalk { .. }) if request.is_about_one() => Ok(()),
+            absorbed => absorbed.map(drop),
+        }
+    }
+
+    /// The request of a stored frame was made: it does not wait any more.
+    fn begin_replay(&mut self, request: &Request, walk: u32) {
+        self.open_walk(request, walk);
         if let Some(place) = self.queue.iter().position(|asked| asked == request) {
             self.queue.remove(place);
         }
-        // A refusal that is asked again is judged by the answers before it.
-        self.may_be_closed(request, *status);
         match request {
-            Request::EmailAliases { user_id } => {
-                self.aliases_asked.insert(user_id);
-            }
-            Request::UserMemberships { user_id, .. } => {
-                self.user_side_asked.insert(user_id);
-            }
+            Request::EmailAliases { user_id } => _ = self.aliases_asked.insert(user_id),
+            Request::UserMemberships { user_id, .. } => _ = self.user_side_asked.insert(user_id),
             _ => {}
         }
-        self.absorb(request, &summary, body, *received_at).map(drop)
     }
 
     /// Goes on with what is worth its calls, once the survey is complete. A later plan takes an earlier one's place: what has
@@ -200,10 +237,12 @@ impl Walks {
             Which::All => self.groups.walkable.clone(),
             Which::Only(ids) => ids.iter().map(|id| id.as_str().into()).collect(),
         };
-        for group_id in groups {
+        let is_missing = |id: &str| reads.confirm_groups.iter().any(|missing| missing == id);
+        let missing = reads.confirm_groups.iter().map(|id| id.as_str().into());
+        for group_id in groups.into_iter().chain(missing) {
             let walk = self.groups.walks.entry(&group_id);
             // One that another plan had walked, or that was never listed.
-            if walk.listed && !std::mem::replace(&mut walk.wanted, true) {
+            if (walk.listed || is_missing(&group_id)) && !std::mem::replace(&mut walk.wanted, true) {
                 walk.open = true;
                 self.membership_walks_open += 1;
                 self.queue.push_back(Request::GroupMemberships { group_id: group_id.into(), offset: 0 });
@@ -264,6 +303,19 @@ impl Walks {
         body: &[u8],
         received_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
+        // Box may announce more than it lists, so an empty page can be an end; but once may be a slip. The members of a group that
+        // end in such a page may not be all of them.
+        if let Some(offset) = offset_of(request).filter(|offset| page.is_short_at(*offset)) {
+            if self.asked_twice.insert(request.clone()) {
+                self.queue.push_front(request.clone());
+                return Ok(false);
+            }
+            if matches!(request, Request::GroupMemberships { .. } | Request::UserMemberships { .. }) {
+                let announced = page.total_count.unwrap_or_default();
+                let reason = format!("Box announces {announced} and shows none from {offset} on");
+                return Err(Error::IncompleteWalk { walk: request.subject(), reason });
+            }
+        }
         match request {
             Request::Me => {
                 let caller = self.caller_of(body)?;
@@ -371,14 +423,32 @@ impl Walks {
         if matches!(request, Request::User { .. }) {
             return true;
         }
-        let (open, closed) = self.closed.entry(request.endpoint()).or_default();
+        let records = self.records.entry(request.endpoint()).or_default();
         match status {
-            403 => *closed += 1,
-            200 => *open += 1,
+            403 => records.refused += 1,
+            200 => records.answered += 1,
             // Who vanished says nothing about scopes.
             _ => {}
         }
-        *open > 0 || *closed < ALL_CLOSED
+        records.answered > 0 || records.refused < ALL_CLOSED
+    }
+
+    /// The record of one user or group could not be read: its walk ends, and what the base run knew stands.
+    ///
+    /// # Errors
+    /// [`Error::Unread`] when so many fail that it is no longer about single records.
+    pub fn give_up(&mut self, request: &Request, reason: String) -> Result<(), Error> {
+        if let Request::GroupMemberships { group_id, .. } = request {
+            self.close_members(group_id);
+        }
+        let records = self.records.entry(request.endpoint()).or_default();
+        records.failed += 1;
+        records.last_failure = reason;
+        if records.failed >= A_FEW_FAIL && records.failed * FAILING_SHARE > records.answered && !self.is_ended
+        {
+            return Err(records.failure(request.endpoint()));
+        }
+        Ok(())
     }
 
     /// The next question; `None` while nothing can be asked before an answer comes in, or when all is read.
@@ -488,19 +558,20 @@ impl Walks {
         if self.users.ids.is_empty() {
             return Err(Refusal::EmptyList.into());
         }
-        // A plan may name nobody but the one person who is closed to us; where all were asked about, all were refused.
-        let all_refused = |endpoint: &str, open: u64, closed: u64| {
-            let asked_all = match endpoint {
+        // A plan may name only the one user who is closed to us; where all were requested and none was given, all are.
+        for (endpoint, records) in self.records.iter().filter(|(_, records)| records.answered == 0) {
+            let requested_all = match *endpoint {
                 ALIASES => self.aliases_of.is_none(),
                 MEMBERS => self.asked_all_groups,
                 _ => false,
             };
-            open == 0 && closed >= if asked_all { 1 } else { ALL_CLOSED }
-        };
-        let refused =
-            self.closed.iter().find(|(endpoint, (open, closed))| all_refused(endpoint, *open, *closed));
-        if let Some((endpoint, _)) = refused {
-            return Err(Error::closed(endpoint));
+            let enough = if requested_all { 1 } else { ALL_CLOSED };
+            if records.refused >= enough {
+                return Err(Error::closed(endpoint));
+            }
+            if records.failed >= enough {
+                return Err(records.failure(endpoint));
+            }
         }
         match &self.caller {
             Some(caller)
@@ -513,7 +584,8 @@ impl Walks {
     }
 
     fn caller_of(&self, body: &[u8]) -> Result<Caller, Error> {
-        let me = Me::parse(body).map_err(|source| Error::Page { walk: "GET /users/me".into(), source })?;
+        let me = Me::parse(body)
+            .map_err(|e| Error::Page { walk: "GET /users/me".into(), source: NotAPage::from(e) })?;
         let found = me.enterprise_id().ok_or(Refusal::NoEnterprise)?.to_owned();
         match &self.brief.bound_enterprise {
             Some(bound) if *bound != found => {
@@ -575,14 +647,20 @@ impl Walks {
             return false;
         }
         let is_capped = next == OffsetNext::Capped && hides_more(offset, page, walk.seen.len());
-        let seen = std::mem::take(&mut walk.seen);
-        if std::mem::replace(&mut walk.open, false) {
-            self.membership_walks_open -= 1;
-        }
+        let seen = self.close_members(group_id);
         if is_capped {
             self.groups.capped.push(seen);
         }
         true
+    }
+
+    /// Ends the walk of a group; gives the members it has seen.
+    fn close_members(&mut self, group_id: &str) -> IdSet {
+        let walk = self.groups.walks.entry(group_id);
+        if std::mem::replace(&mut walk.open, false) {
+            self.membership_walks_open -= 1;
+        }
+        std::mem::take(&mut walk.seen)
     }
 
     fn restart_users(&mut self) {
@@ -618,6 +696,17 @@ impl Walks {
             }
             _ => {}
         }
+    }
+}
+
+/// Where the page of a request begins, in a listing that announces how many records it has.
+fn offset_of(request: &Request) -> Option<u64> {
+    match request {
+        Request::Groups { offset }
+        | Request::GroupMemberships { offset, .. }
+        | Request::UserMemberships { offset, .. } => Some(*offset),
+        Request::EmailAliases { .. } => Some(0),
+        _ => None,
     }
 }
 

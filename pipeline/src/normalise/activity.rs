@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use boxseat_schemas::box_api::Event;
+use boxseat_schemas::box_api::{Event, Party, Read, lenient, read};
 use boxseat_schemas::table::{ACTIVITY_DAILY, Rows};
 use chrono::NaiveDate;
-use serde_json::Value;
+use serde::Deserialize;
 
 use arrow::array::RecordBatch;
 
-use super::events::{read_event, type_alone};
+use super::events::type_alone;
 use super::stage::Tally;
 use super::{Normaliser, UnreadEvent};
 use crate::Error;
@@ -36,21 +36,25 @@ impl Activity {
         Pages { frames: night.spool.frames()? }.each(night.index.activity(), |_, page| {
             activity.tally.from_box += page.entries.len() as u64;
             for raw in &page.entries {
-                if read_event(raw.get(), |event| activity.take(night, event, &mut seen)).is_err() {
-                    activity.tally.rejected += 1;
-                    let slice = night.reservation.activity_slice();
-                    activity.unread.push(UnreadEvent { slice, event_type: type_alone(raw.get()) });
+                match read::<Event<'_>>(raw.get()) {
+                    Ok(event) => activity.take(night, &event, &mut seen),
+                    Err(_) => {
+                        activity.tally.rejected += 1;
+                        let slice = night.reservation.activity_slice();
+                        activity.unread.push(UnreadEvent { slice, event_type: type_alone(raw.get()) });
+                    }
                 }
             }
         })?;
         Ok(activity)
     }
 
-    fn take(&mut self, night: &Normaliser<'_>, event: &Event<'_>, seen: &mut HashSet<u128>) {
+    fn take(&mut self, night: &Normaliser<'_>, read: &Read<Event<'_>>, seen: &mut HashSet<u128>) {
         let Some(window) = &night.reservation.activity else { return };
+        let event = &read.record;
         let is_asked = (window.from_at..night.reservation.window_to_at).contains(&event.created_at)
             && window.event_types.contains(&event.event_type);
-        let Some(user_id) = by_itself(event).filter(|id| is_asked && night.users.contains(id)) else {
+        let Some(user_id) = by_own_hand(read).filter(|id| is_asked && night.users.contains(id)) else {
             self.tally.dropped += 1;
             return;
         };
@@ -78,10 +82,52 @@ impl Activity {
     }
 }
 
-/// Who did it, when nobody else did it in his name: `created_by` is the actor, and `action_by` an administrator or Box's support
-/// behind him (changelog of 2018-08-21).
-fn by_itself<'e>(event: &'e Event<'_>) -> Option<&'e str> {
-    let actor = event.actor_id()?;
-    let behind = event.extra.get("action_by").and_then(|by| by.get("id")).and_then(Value::as_str);
-    behind.is_none_or(|id| id == actor).then_some(actor)
+/// The user who acted, if no other actor acted in the user's name: `created_by` is the user, and `action_by` an administrator or Box's
+/// support who acted instead (changelog of 2018-08-21). An `action_by` that cannot be read, or has no id, is another actor.
+fn by_own_hand<'e>(read: &'e Read<Event<'_>>) -> Option<&'e str> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct ActionBy(#[serde(deserialize_with = "lenient::object_or_nothing")] Option<Party>);
+
+    let user_id = read.record.actor_id()?;
+    let is_own = match read.extra.get("action_by") {
+        None | Some("{}") => true,
+        Some(raw) => match serde_json::from_str(raw) {
+            Ok(ActionBy(None)) => true,
+            Ok(ActionBy(Some(other))) => other.id.as_deref() == Some(user_id),
+            Err(_) => false,
+        },
+    };
+    is_own.then_some(user_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A numeric or missing id of the other actor counted as the user's own use.
+    #[test]
+    fn what_another_actor_does_is_not_the_users_use() {
+        for (action_by, is_own) in [
+            ("", true),
+            (r#","action_by":null"#, true),
+            (r#","action_by":[]"#, true),
+            (r#","action_by":{}"#, true),
+            (r#","action_by":{"type":"user","id":"7"}"#, true),
+            (r#","action_by":{"id":7}"#, true),
+            (r#","action_by":{"id":8}"#, false),
+            (r#","action_by":{"id":"8"}"#, false),
+            (r#","action_by":{"id":"box_support"}"#, false),
+            (r#","action_by":{"id":null,"name":"Support"}"#, false),
+            (r#","action_by":{"id":{}}"#, false),
+            (r#","action_by":"box_support""#, false),
+            (r#","action_by":[{"id":"7"}]"#, false),
+        ] {
+            let raw = format!(
+                r#"{{"event_id":"e","event_type":"DOWNLOAD","created_at":"2026-03-02T08:14:05Z","created_by":{{"id":"7"}}{action_by}}}"#
+            );
+            let read: Read<Event<'_>> = read(&raw).unwrap();
+            assert_eq!(by_own_hand(&read), is_own.then_some("7"), "{action_by}");
+        }
+    }
 }

@@ -3,11 +3,11 @@
 //! A walk that reached its end proves its window, with one exception: a feed has been known to return nothing for days without
 //! any error (box/box-java-sdk#849). A UTC day without a single event, where the same weekday usually has many, is a hole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::Reservation;
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 /// Events per UTC day.
 pub type DayCounts = BTreeMap<NaiveDate, u64>;
@@ -19,6 +19,11 @@ pub(super) type Interval = (String, DateTime<Utc>, DateTime<Utc>);
 const USUAL_EVENTS: u64 = 50;
 /// How many weeks the median looks back.
 const WEEKS: u64 = 4;
+/// What a sign-in that names no user takes from the proved span: idleness is claimed only after the latest such moment, so its
+/// length does not matter.
+const MOMENT: TimeDelta = TimeDelta::seconds(1);
+/// Such sign-ins that are closer to each other share one hole.
+const ONE_DAY: TimeDelta = TimeDelta::days(1);
 
 /// What a run walked to its end.
 pub(super) struct Coverage<'a> {
@@ -30,6 +35,8 @@ pub(super) struct Coverage<'a> {
     pub activity_refused: bool,
     /// Events that could not be read.
     pub unread: &'a [UnreadEvent],
+    /// Sign-ins that name no user: each may be anybody's, so the silence of all others proves nothing at that moment.
+    pub unattributed: &'a BTreeSet<DateTime<Utc>>,
 }
 
 /// An event that could not be read: somewhere in its slice a login may be missing.
@@ -52,6 +59,7 @@ impl Coverage<'_> {
     ) -> Vec<Interval> {
         let slices = self.reservation.slices();
         let holes = holes(self.reservation, counts, earlier, quiet_dates);
+        let login_holes = self.login_holes(&holes);
         let mut intervals = Vec::new();
         for event_type in &self.reservation.event_types {
             let mut proved: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
@@ -62,7 +70,8 @@ impl Coverage<'_> {
                 if self.has_unread(slice, event_type) {
                     continue;
                 }
-                for (from, to) in without(*span, &holes) {
+                let holes = if event_type == LOGIN { &login_holes } else { &holes };
+                for (from, to) in without(*span, holes) {
                     match proved.last_mut() {
                         Some(last) if last.1 == from => last.1 = to,
                         _ => proved.push((from, to)),
@@ -79,6 +88,21 @@ impl Coverage<'_> {
             }
         }
         intervals
+    }
+
+    /// The holes, and the moments of sign-ins that name no user, oldest first.
+    fn login_holes(&self, holes: &[(DateTime<Utc>, DateTime<Utc>)]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let mut moments: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
+        for at in self.unattributed {
+            match moments.last_mut() {
+                // Thousands of them must not make thousands of intervals.
+                Some((_, end)) if *at <= *end + ONE_DAY => *end = *at + MOMENT,
+                _ => moments.push((*at, *at + MOMENT)),
+            }
+        }
+        moments.extend(holes);
+        moments.sort_unstable();
+        moments
     }
 
     /// Whether an event of this type may be among those of the slice that could not be read.
@@ -160,6 +184,8 @@ mod tests {
 
     use super::*;
 
+    static NONE: BTreeSet<DateTime<Utc>> = BTreeSet::new();
+
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
     }
@@ -197,8 +223,13 @@ mod tests {
 
     fn logins(login_only: &[bool], counts: &DayCounts, quiet: &[NaiveDate]) -> Vec<(String, String)> {
         let reservation = reservation(3);
-        let coverage =
-            Coverage { reservation: &reservation, login_only, activity_refused: false, unread: &[] };
+        let coverage = Coverage {
+            reservation: &reservation,
+            login_only,
+            activity_refused: false,
+            unread: &[],
+            unattributed: &NONE,
+        };
         let intervals = coverage.intervals(counts, &DayCounts::new(), quiet);
         intervals
             .into_iter()
@@ -238,8 +269,13 @@ mod tests {
         lost.remove(&tuesday);
         let window = Reservation { window_from_at: at("2026-03-17T05:45:00Z"), ..reservation(1) };
         let from = |counts: &DayCounts, earlier: &DayCounts| {
-            let coverage =
-                Coverage { reservation: &window, login_only: &[false], activity_refused: false, unread: &[] };
+            let coverage = Coverage {
+                reservation: &window,
+                login_only: &[false],
+                activity_refused: false,
+                unread: &[],
+                unattributed: &NONE,
+            };
             coverage.intervals(counts, earlier, &[])[0].1.to_rfc3339()
         };
         assert_eq!(from(&lost, &earlier), "2026-03-18T00:00:00+00:00");
@@ -257,6 +293,7 @@ mod tests {
             login_only: &[false, true, false],
             activity_refused: false,
             unread: &[],
+            unattributed: &NONE,
         };
         let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
         let count = |wanted: &str| intervals.iter().filter(|i| i.0 == wanted).count();
@@ -273,12 +310,43 @@ mod tests {
                 login_only: &[false; 3],
                 activity_refused: false,
                 unread: &unread,
+                unattributed: &NONE,
             };
             let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
             intervals.iter().filter(|interval| interval.0 == wanted).count()
         };
         assert_eq!((count(None, "LOGIN"), count(None, "NEW_USER")), (2, 2));
         assert_eq!((count(Some("NEW_USER"), "LOGIN"), count(Some("NEW_USER"), "NEW_USER")), (1, 2));
+    }
+
+    /// A sign-in of an unknown user was stored without a user, and the silence of all others around it proved them idle.
+    #[test]
+    fn a_sign_in_that_names_no_user_ends_the_proved_span() {
+        let reservation = reservation(3);
+        let unattributed =
+            ["2026-03-03T09:00:00Z", "2026-03-03T21:00:00Z", "2026-03-20T09:00:00Z"].map(at).into();
+        let coverage = Coverage {
+            reservation: &reservation,
+            login_only: &[false; 3],
+            activity_refused: false,
+            unread: &[],
+            unattributed: &unattributed,
+        };
+        let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
+        let spans = |wanted: &str| -> Vec<_> {
+            let of = intervals.iter().filter(|interval| interval.0 == wanted);
+            of.map(|interval| (interval.1.to_rfc3339(), interval.2.to_rfc3339())).collect()
+        };
+        let texts = |pairs: &[(&str, &str)]| -> Vec<_> {
+            pairs.iter().map(|(from, to)| (at(from).to_rfc3339(), at(to).to_rfc3339())).collect()
+        };
+        let expected = [
+            ("2026-02-01T12:00:00Z", "2026-03-03T09:00:00Z"),
+            ("2026-03-03T21:00:01Z", "2026-03-20T09:00:00Z"),
+            ("2026-03-20T09:00:01Z", "2026-03-30T01:45:00Z"),
+        ];
+        assert_eq!(spans("LOGIN"), texts(&expected));
+        assert_eq!(spans("NEW_USER").len(), 1);
     }
 
     #[test]

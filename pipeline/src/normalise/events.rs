@@ -1,15 +1,15 @@
 //! Admin-log events: each once, attributed to the person they happened to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use boxseat_schemas::box_api::{Event, KNOWN_EXTRA, Page, User};
+use boxseat_schemas::box_api::{Event, KNOWN_EXTRA, Page, Read, User, read};
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::{EVENTS, Rows};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
-use super::repair::repair;
-use super::stage::{PageOf, Stage, Tally, read};
+use super::stage::{PageOf, Stage, Tally};
 use super::{DayCounts, KnownEvents, Normaliser, UnreadEvent};
 use crate::ids::fingerprint;
 
@@ -22,7 +22,8 @@ pub struct Events<'a> {
     known: &'a KnownEvents,
     slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     slice: Option<u32>,
-    seen: HashSet<u128>,
+    /// Ids of the slice's events, with a hash of what each says.
+    seen: HashMap<u128, u64>,
     user_by_login: Option<HashMap<u128, Box<str>>>,
     /// Events per UTC day of the window, known ones included: what coverage is judged by.
     pub day_counts: DayCounts,
@@ -30,6 +31,8 @@ pub struct Events<'a> {
     pub late_events: u64,
     /// Events that could not be read: where they lie, nothing is proved.
     pub unread: Vec<UnreadEvent>,
+    /// When sign-ins happened that name no user: each may be anybody's.
+    pub unattributed: BTreeSet<DateTime<Utc>>,
 }
 
 impl<'a> Events<'a> {
@@ -39,11 +42,12 @@ impl<'a> Events<'a> {
             night,
             known,
             slice: None,
-            seen: HashSet::new(),
+            seen: HashMap::new(),
             user_by_login: None,
             day_counts: DayCounts::new(),
             late_events: 0,
             unread: Vec::new(),
+            unattributed: BTreeSet::new(),
         }
     }
 
@@ -66,12 +70,22 @@ impl<'a> Events<'a> {
             return false;
         }
         let id = fingerprint(&event.event_id);
-        if !self.seen.insert(id) {
-            tally.duplicate += 1;
+        let content = content_hash(event);
+        if let Some(earlier) = self.seen.insert(id, content) {
+            if earlier == content {
+                tally.duplicate += 1;
+            } else {
+                // One id, two events: one of them is not what it says.
+                tally.rejected += 1;
+                self.unread.push(UnreadEvent { slice, event_type: None });
+            }
             return false;
         }
         *self.day_counts.entry(at.date_naive()).or_default() += 1;
         if self.known.ids.contains(&id) {
+            if self.known.unattributed.contains(&id) {
+                self.unattributed.insert(at);
+            }
             tally.duplicate += 1;
             return false;
         }
@@ -79,18 +93,22 @@ impl<'a> Events<'a> {
         true
     }
 
-    fn take(&mut self, slice: u32, event: &Event<'_>, rows: &mut Rows, tally: &mut Tally) {
+    fn take(&mut self, slice: u32, read: &Read<Event<'_>>, rows: &mut Rows, tally: &mut Tally) {
+        let Read { record: event, extra } = read;
         if !self.is_ours(slice, event, tally) {
             return;
         }
-        tally.unknown_fields +=
-            event.extra.keys().filter(|key| !KNOWN_EXTRA.contains(&key.as_str())).count() as u64;
+        let known = extra.iter().filter(|(name, _)| KNOWN_EXTRA.contains(name)).count() as u64;
+        tally.unknown_fields += extra.len() - known;
         let source = event.source();
         let (user_id, user_login) = event.affected_user(&source);
         let found = match (user_id, user_login) {
             (None, Some(login)) => self.user_id_of(login).or_else(|| self_acting(event)),
             _ => None,
         };
+        if event.event_type == LOGIN && user_id.is_none() && found.is_none() {
+            self.unattributed.insert(event.created_at);
+        }
         let privacy = self.night.privacy;
         rows.text(Some(&event.event_id))
             .text(Some(&event.event_type))
@@ -105,7 +123,7 @@ impl<'a> Events<'a> {
             .text(source.id.as_deref())
             .text(event.group_id(&source).as_deref())
             .text(event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null"))
-            .text(privacy.scrub_extra(&event.extra).as_deref())
+            .text(privacy.scrub_extra(extra).as_deref())
             .text(Some(&self.night.enterprise_id))
             .big(Some(self.night.reservation.run_number.as_i64()))
             .date(Some(month_of(event.created_at)))
@@ -127,7 +145,9 @@ impl<'a> Events<'a> {
         for offset in self.night.index.users() {
             let Ok((Frame::Page { .. }, body)) = frames.frame_at(*offset) else { continue };
             let Ok(page) = Page::parse(&body) else { continue };
-            for user in page.entries.iter().filter_map(|raw| read::<User>(raw.get()).ok()) {
+            for Read { record: user, .. } in
+                page.entries.iter().filter_map(|raw| read::<User>(raw.get()).ok())
+            {
                 if let Some(login) = user.login {
                     logins.insert(fingerprint(&login.to_lowercase()), user.id.into());
                 }
@@ -146,30 +166,25 @@ impl Stage for Events<'_> {
         let Request::Events { slice, .. } = page.request else {
             unreachable!("the index holds event pages alone")
         };
-        tally.from_box += page.entries.len() as u64;
         for raw in &page.entries {
-            if read_event(raw.get(), |event| self.take(*slice, event, rows, tally)).is_err() {
-                tally.rejected += 1;
-                self.unread.push(UnreadEvent { slice: *slice, event_type: type_alone(raw.get()) });
+            match tally.take(read(raw.get())) {
+                Some(event) => self.take(*slice, &event, rows, tally),
+                None => self.unread.push(UnreadEvent { slice: *slice, event_type: type_alone(raw.get()) }),
             }
         }
     }
 
-    fn closed(&mut self, _request: &Request, _body: &[u8], _rows: &mut Rows, _tally: &mut Tally) {
-        unreachable!("a refused event page ends the run")
+    fn closed(&mut self, _: &Request, _: &str, _: &[u8], _: &mut Rows, _: &mut Tally) {
+        unreachable!("an event page that cannot be read ends the run")
     }
 }
 
-/// Reads an event and hands it on; fields that it can be without are set aside when they cannot be read.
-pub(crate) fn read_event<R>(raw: &str, take: impl FnOnce(&Event<'_>) -> R) -> Result<R, serde_json::Error> {
-    match serde_json::from_str::<Event<'_>>(raw) {
-        Ok(event) => Ok(take(&event)),
-        Err(reason) => {
-            let reads = |text: &str| serde_json::from_str::<Event<'_>>(text).is_ok();
-            let repaired = repair(raw, &["event_id", "event_type", "created_at"], reads).ok_or(reason)?;
-            Ok(take(&serde_json::from_str(&repaired)?))
-        }
-    }
+/// Tells two events of one id apart.
+fn content_hash(event: &Event<'_>) -> u64 {
+    let source = event.source();
+    let mut hasher = DefaultHasher::new();
+    (&event.event_type, event.created_at, event.affected_user(&source), event.actor_id()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The type of an event of which nothing else need be readable.
@@ -178,7 +193,10 @@ pub(super) fn type_alone(raw: &str) -> Option<String> {
     struct TypeAlone {
         event_type: String,
     }
-    serde_json::from_str::<TypeAlone>(raw).ok().map(|event| event.event_type)
+    let event: TypeAlone = serde_json::from_str(raw).ok()?;
+    // A damaged name may be any type.
+    Some(event.event_type)
+        .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'))
 }
 
 /// Whoever signs in acts on himself: a LOGIN whose login is nobody's any more still has its actor.

@@ -36,6 +36,7 @@ pub struct Index {
     plan: Option<u64>,
     calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
     waited_seconds: u64,
+    damaged_characters: u64,
     frames: u64,
     /// Refusals of one user or group that nothing later answered, by endpoint and id.
     closed: BTreeMap<(&'static str, String), u64>,
@@ -113,7 +114,11 @@ impl Index {
 
     fn take(&mut self, offset: u64, frame: Frame) {
         self.frames += 1;
-        let (request, received_at, status, walk) = match frame {
+        let (request, received_at, status, walk, damaged) = match frame {
+            Frame::Unread { request, .. } => {
+                self.take_closed(&request, offset);
+                return;
+            }
             Frame::Call { endpoint, at, outcome, waited_seconds } => {
                 self.waited_seconds += waited_seconds;
                 self.calls.entry((at.date_naive(), endpoint)).or_default().count(outcome);
@@ -125,19 +130,20 @@ impl Index {
                 self.plan = Some(offset);
                 return;
             }
-            Frame::Page { request, received_at, status, walk, .. } => (request, received_at, status, walk),
+            Frame::Page { request, received_at, status, walk, damaged_characters, .. } => {
+                (request, received_at, status, walk, damaged_characters)
+            }
         };
+        self.damaged_characters += damaged;
         let read_at = (status == 200).then_some(received_at);
         let calls = self.calls.entry((received_at.date_naive(), request.endpoint().to_owned())).or_default();
         calls.calls += 1;
         calls.errors += u64::from(status != 200);
-        if let Some(id) = one_asked_about(&request) {
-            let key = (request.endpoint(), id.to_owned());
-            if status == 403 {
-                self.closed.insert(key, offset);
-                return;
-            }
-            self.closed.remove(&key);
+        if status == 403 && self.take_closed(&request, offset) {
+            return;
+        }
+        if let Some(id) = asked_of(&request) {
+            self.closed.remove(&(request.endpoint(), id.to_owned()));
         }
         match &request {
             Request::Me => {}
@@ -172,6 +178,13 @@ impl Index {
                 }
             },
         }
+    }
+
+    /// Notes that the record of one user or group could not be read; false for what is asked of no single one.
+    fn take_closed(&mut self, request: &Request, offset: u64) -> bool {
+        let Some(id) = asked_of(request) else { return false };
+        self.closed.insert((request.endpoint(), id.to_owned()), offset);
+        true
     }
 
     fn finish(&mut self) {
@@ -251,6 +264,12 @@ impl Index {
         self.group_walks.get(group_id)?.read_at.filter(|_| !self.half_closed_groups.contains(group_id))
     }
 
+    /// Whether Box said of a group that there is none: its members were requested, and the response was 404.
+    pub(super) fn is_group_gone(&self, group_id: &str) -> bool {
+        let walk = self.group_walks.get(group_id);
+        walk.is_some_and(|walk| walk.read_at.is_none()) && !self.half_closed_groups.contains(group_id)
+    }
+
     /// Groups walked to the end of what Box shows, with the places of their pages.
     pub(super) fn group_walks(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u64])> {
         let answered = self.group_walks.iter().filter(|(_, walk)| walk.read_at.is_some());
@@ -301,17 +320,18 @@ impl Index {
         self.frames
     }
 
+    /// Characters that Box sent damaged, and that were replaced.
+    pub fn damaged_characters(&self) -> u64 {
+        self.damaged_characters
+    }
+
     /// Seconds all tasks stood still because Box asked for it.
     pub fn waited_seconds(&self) -> u64 {
         self.waited_seconds
     }
 }
 
-/// The user or group a question is about, when it is about one.
-fn one_asked_about(request: &Request) -> Option<&str> {
-    match request {
-        Request::GroupMemberships { group_id, .. } => Some(group_id),
-        Request::UserMemberships { user_id, .. } | Request::EmailAliases { user_id } => Some(user_id),
-        _ => None,
-    }
+/// The user or group whose memberships or aliases a request asks for. A user read by id is another matter: see [`Index::asked`].
+fn asked_of(request: &Request) -> Option<&str> {
+    request.subject_id().filter(|_| !matches!(request, Request::User { .. }))
 }

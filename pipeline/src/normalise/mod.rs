@@ -13,11 +13,11 @@ mod carry;
 mod coverage;
 mod events;
 mod index;
+mod losses;
 mod night;
 mod privacy;
 mod readings;
 mod rejects;
-mod repair;
 mod stage;
 mod vanished;
 
@@ -25,17 +25,17 @@ pub use activity::Activity;
 pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
 pub use coverage::{DayCounts, UnreadEvent, holes};
-pub(crate) use events::read_event;
 pub use index::{EndpointCalls, Index};
 pub use privacy::{IpPrivacy, Privacy, SessionPrivacy};
 pub use stage::{Batches, PageOf, Stage, Tally};
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::plan::{Announced, NightPlan};
 use boxseat_schemas::run::Reservation;
-use boxseat_schemas::table::{EMAIL_ALIASES, EVENT_COVERAGE, MEMBERSHIPS, RUN_CALLS, Rows, USERS};
+use boxseat_schemas::table::{EMAIL_ALIASES, EVENT_COVERAGE, GROUPS, MEMBERSHIPS, RUN_CALLS, Rows, USERS};
 use chrono::{DateTime, Utc};
 use readings::{Members, Readings};
 use vanished::Verdicts;
@@ -52,6 +52,11 @@ pub struct Normaliser<'a> {
     enterprise_id: String,
     privacy: Privacy,
     base: Option<&'a dyn Base>,
+    /// Users who are listed and had to answer when others were asked about.
+    canaries: Vec<String>,
+    /// What the admin log announces as gone.
+    announced: Announced,
+    deleted_groups: IdSet,
     /// What this night knows; filled by users and groups, asked by what refers to them.
     users: IdSet,
     unlisted: IdSet,
@@ -63,6 +68,8 @@ pub struct Normaliser<'a> {
 pub struct KnownEvents {
     /// Fingerprints ([`crate::ids::fingerprint`]) of event ids that current runs hold inside the window.
     pub ids: HashSet<u128>,
+    /// Of these, sign-ins that name no user.
+    pub unattributed: HashSet<u128>,
     /// End of the base run's window: a new event older than this arrived late.
     pub previous_window_to: Option<DateTime<Utc>>,
     /// Events per UTC day before the window, for the weekday's median.
@@ -89,7 +96,20 @@ impl<'a> Normaliser<'a> {
         if let Some(seal) = dir.seal_record() {
             spool.check_seal(&seal, index.frames())?;
         }
+        let plan = match index.plan() {
+            Some(offset) => {
+                let (_, body) = spool.frames()?.frame_at(offset)?;
+                serde_json::from_slice(&body)
+                    .map_err(|e| Error::Page { walk: "the plan".to_owned(), source: e.into() })?
+            }
+            None => NightPlan::default(),
+        };
+        let mut deleted_groups = IdSet::default();
+        plan.announced.groups.iter().for_each(|id| _ = deleted_groups.insert(id));
         Ok(Self {
+            canaries: plan.reads.canaries,
+            announced: plan.announced,
+            deleted_groups,
             spool,
             index,
             reservation,
@@ -114,7 +134,7 @@ impl<'a> Normaliser<'a> {
     pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
         let Self { spool, index, users, unlisted, base, .. } = self;
         let readings = Readings::of(index, *base).with_oldest_walk(spool)?;
-        let verdicts = Verdicts::read(spool, index, &self.enterprise_id)?;
+        let verdicts = Verdicts::read(spool, index, &self.canaries, &self.enterprise_id)?;
         let stage =
             night::Users::new(users, unlisted, readings, verdicts, self.reservation, &self.enterprise_id);
         Ok(Batches::new(spool, index.users(), stage)?.carrying(*base, &USERS))
@@ -125,13 +145,17 @@ impl<'a> Normaliser<'a> {
     /// # Errors
     /// As [`Normaliser::users`].
     pub fn groups(&mut self) -> Result<Batches<'_, night::Groups<'_>>, Error> {
-        let Self { spool, index, groups, base, .. } = self;
+        let Self { spool, index, groups, base, deleted_groups, .. } = self;
         let readings = Readings::of(index, *base);
-        Batches::new(
-            spool,
-            index.groups(),
-            night::Groups::new(groups, readings, self.reservation, &self.enterprise_id),
-        )
+        let stage = night::Groups::new(
+            groups,
+            readings,
+            index,
+            deleted_groups,
+            self.reservation,
+            &self.enterprise_id,
+        );
+        Ok(Batches::new(spool, index.groups(), stage)?.carrying(*base, &GROUPS))
     }
 
     /// Memberships of the night's users in its groups; needs users and groups first.
@@ -179,11 +203,13 @@ impl<'a> Normaliser<'a> {
         Activity::read(self)
     }
 
-    /// The spans of the window proved gap-free, from the events just read; where an event could not be read, nothing is proved.
+    /// The spans of the window proved gap-free, from the events just read; where an event could not be read or attributed,
+    /// nothing is proved.
     pub fn coverage(
         &self,
         counts: &DayCounts,
         unread: &[UnreadEvent],
+        unattributed: &BTreeSet<DateTime<Utc>>,
         known: &KnownEvents,
         quiet_dates: &[chrono::NaiveDate],
     ) -> RecordBatch {
@@ -193,6 +219,7 @@ impl<'a> Normaliser<'a> {
             login_only: self.index.login_only_slices(),
             activity_refused: self.index.is_activity_refused(),
             unread,
+            unattributed,
         };
         for (event_type, from, to) in proved.intervals(counts, &known.earlier_days, quiet_dates) {
             rows.text(Some(&event_type))

@@ -1,10 +1,10 @@
 //! Users, groups, memberships and aliases: the tables kept whole every night.
 
-use boxseat_schemas::Departure;
-use boxseat_schemas::box_api::{ALL_USERS_GROUP, EmailAlias, Group, Membership, User};
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, EmailAlias, Group, Membership, Mini, Read, User};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{EMAIL_ALIASES, GROUPS, MEMBERSHIPS, Rows, Table, USERS};
+use boxseat_schemas::{Departure, DepartureReason};
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use super::carry::{Base, carried, with_column};
 use super::index::Index;
 use super::readings::{Members, Readings};
-use super::stage::{PageOf, Stage, Tally, extra_json};
+use super::stage::{PageOf, Stage, Tally};
 use super::vanished::{Verdict, Verdicts};
 use crate::ids::{IdSet, fingerprint};
 use crate::plan::{FROM_GROUP, FROM_USER, LISTED, text};
@@ -48,6 +48,8 @@ pub struct Users<'a> {
     /// Whether those who are listed answered when the others were asked about; known after the last page.
     is_trusted: bool,
     stamp: Stamp<'a>,
+    /// Records of the listing that cannot be read: each may be a user who seems to be missing.
+    lost: u64,
     /// People of the base night who are gone, and why.
     pub departures: Vec<Departure>,
     /// How many Box did not list although they are its.
@@ -72,6 +74,7 @@ impl<'a> Users<'a> {
             verdicts,
             is_trusted: false,
             stamp: Stamp { reservation, enterprise_id },
+            lost: 0,
             departures: Vec::new(),
             ours: 0,
             unconfirmed: 0,
@@ -85,12 +88,16 @@ impl Stage for Users<'_> {
     }
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
-        for user in page.records::<User>(tally) {
+        for user in page.records::<User>() {
+            let Some(Read { record: user, extra }) = tally.take(user) else {
+                self.lost += 1;
+                continue;
+            };
             if !self.known.insert(&user.id) {
                 tally.duplicate += 1;
                 continue;
             }
-            tally.unknown_fields += user.extra.len() as u64;
+            tally.unknown_fields += extra.len();
             let unlimited = user.has_unlimited_space();
             let notification = user.notification_email.as_ref().filter(|n| n.email.is_some());
             let enterprise = user.enterprise.as_ref();
@@ -129,10 +136,10 @@ impl Stage for Users<'_> {
                 .text(enterprise.and_then(|e| e.name.as_deref()))
                 .time(user.created_at)
                 .time(user.modified_at)
-                .text(extra_json(&user.extra).as_deref())
+                .text(extra.to_json().as_deref())
                 .time(Some(page.received_at))
                 .time(self.readings.aliases_read_at(&user.id))
-                .time(self.readings.memberships_read_at(&user.id));
+                .time(self.readings.memberships_read_at(&user.id, self.stamp.reservation.started_at));
             self.stamp.end(rows);
         }
     }
@@ -152,7 +159,9 @@ impl Stage for Users<'_> {
                 return false;
             }
             match self.verdicts.of(id) {
-                Verdict::Gone(reason) if self.is_trusted => {
+                Verdict::Gone(reason)
+                    if self.is_trusted && (self.lost == 0 || reason == DepartureReason::Deleted) =>
+                {
                     self.departures.push(Departure { user_id: id.to_owned(), reason });
                     return false;
                 }
@@ -173,21 +182,29 @@ impl Stage for Users<'_> {
     }
 }
 
-/// Groups as Box listed them.
+/// Groups as Box listed them; then those of the base run that are not listed and not known to be gone.
 pub struct Groups<'a> {
     listed: &'a mut IdSet,
     readings: Readings<'a>,
+    index: &'a Index,
+    /// Groups that an event says are deleted.
+    deleted: &'a IdSet,
     stamp: Stamp<'a>,
+    /// Groups of the base run that were carried.
+    pub carried: u64,
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new(
         listed: &'a mut IdSet,
         readings: Readings<'a>,
+        index: &'a Index,
+        deleted: &'a IdSet,
         reservation: &'a Reservation,
         enterprise_id: &'a str,
     ) -> Self {
-        Self { listed, readings, stamp: Stamp { reservation, enterprise_id } }
+        let stamp = Stamp { reservation, enterprise_id };
+        Self { listed, readings, index, deleted, stamp, carried: 0 }
     }
 }
 
@@ -197,13 +214,14 @@ impl Stage for Groups<'_> {
     }
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
-        for group in page.records::<Group>(tally) {
-            // Known so far: groups of everybody are listed, but nothing refers to them.
+        for group in page.records::<Group>() {
+            let Some(Read { record: group, extra }) = tally.take(group) else { continue };
+            // Known so far: groups of all users are listed, but nothing refers to them.
             if !self.listed.insert(&group.id) {
                 tally.duplicate += 1;
                 continue;
             }
-            tally.unknown_fields += group.extra.len() as u64;
+            tally.unknown_fields += extra.len();
             rows.text(Some(&group.id))
                 .text(group.name.as_deref())
                 .text(group.group_type.as_deref())
@@ -214,23 +232,43 @@ impl Stage for Groups<'_> {
                 .text(group.member_viewability_level.as_deref())
                 .time(group.created_at)
                 .time(group.modified_at)
-                .text(extra_json(&group.extra).as_deref())
+                .text(extra.to_json().as_deref())
                 .time(Some(page.received_at))
                 .time(self.readings.members_read_at(&group.id));
             self.stamp.end(rows);
         }
     }
+
+    fn carries(&mut self) -> bool {
+        let base = self.readings.base.map(Base::night);
+        base.is_some_and(|base| base.groups.iter().any(|(id, _)| !self.listed.contains(&id)))
+    }
+
+    fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
+        let ids = text(batch, "group_id");
+        let rows = carried(batch, self.stamp.reservation, |row| {
+            let id = ids.value(row);
+            !self.deleted.contains(id) && !self.index.is_group_gone(id) && self.listed.insert(id)
+        })?;
+        self.carried += rows.num_rows() as u64;
+        Some(rows)
+    }
 }
 
-/// Memberships, from both sides, each once; then those whose group and user were not asked.
+/// Memberships, from both sides, each once; then those whose group and user were not read.
 pub struct Memberships<'a> {
     users: &'a IdSet,
     unlisted: &'a IdSet,
     groups: &'a IdSet,
     read: Members<'a>,
     seen: IdSet,
-    /// Who was seen in which group that does not show all its members.
+    /// Users seen in groups that do not show all their members.
     seen_in_part: HashSet<u128>,
+    /// Memberships whose user or group Box did not name.
+    nameless: IdSet,
+    /// Groups and users with a record that cannot be read: what is not seen of them may still be there.
+    doubtful_groups: IdSet,
+    doubtful_users: IdSet,
     stamp: Stamp<'a>,
 }
 
@@ -250,8 +288,25 @@ impl<'a> Memberships<'a> {
             read,
             seen: IdSet::default(),
             seen_in_part: HashSet::new(),
+            nameless: IdSet::default(),
+            doubtful_groups: IdSet::default(),
+            doubtful_users: IdSet::default(),
             stamp: Stamp { reservation, enterprise_id },
         }
+    }
+
+    fn doubt(&mut self, request: &Request) {
+        match request {
+            Request::GroupMemberships { group_id, .. } => _ = self.doubtful_groups.insert(group_id),
+            Request::UserMemberships { user_id, .. } => _ = self.doubtful_users.insert(user_id),
+            _ => {}
+        }
+    }
+
+    /// Whether a membership of the base run would have been seen again if it still existed.
+    fn would_show(&self, user_id: &str, group_id: &str) -> bool {
+        self.read.group_shows_all(group_id) && !self.doubtful_groups.contains(group_id)
+            || self.read.user_shows_all(user_id) && !self.doubtful_users.contains(user_id)
     }
 }
 
@@ -266,14 +321,27 @@ impl Stage for Memberships<'_> {
             Request::UserMemberships { .. } => FROM_USER,
             other => unreachable!("the index holds membership pages alone, not {other:?}"),
         };
-        for membership in page.records::<Membership>(tally) {
-            let is_all_users =
-                membership.group.as_ref().is_some_and(|g| g.group_type.as_deref() == Some(ALL_USERS_GROUP));
-            let (user_id, group_id) = parties(&membership, page.request);
-            let (Some(user_id), Some(group_id)) = (user_id, group_id) else {
-                tally.rejected += 1;
+        for membership in page.records::<Membership>() {
+            let Some(read) = tally.take(membership) else {
+                self.doubt(page.request);
                 continue;
             };
+            let (user_id, group_id) = match Parties::of(&read, page.request) {
+                Parties::Both { user_id, group_id } => (user_id, group_id),
+                Parties::Nobody => {
+                    self.nameless.insert(&read.record.id);
+                    tally.dropped += 1;
+                    continue;
+                }
+                Parties::Unreadable(_) => {
+                    self.doubt(page.request);
+                    tally.rejected += 1;
+                    continue;
+                }
+            };
+            let Read { record: membership, extra } = &read;
+            let is_all_users =
+                membership.group.as_ref().is_some_and(|g| g.group_type.as_deref() == Some(ALL_USERS_GROUP));
             if is_all_users || !self.users.contains(user_id) || !self.groups.contains(group_id) {
                 tally.dropped += 1;
                 continue;
@@ -285,8 +353,8 @@ impl Stage for Memberships<'_> {
             if self.read.is_partial(group_id) {
                 self.seen_in_part.insert(pair(user_id, group_id));
             }
-            tally.unknown_fields +=
-                membership.extra.keys().filter(|key| *key != "configurable_permissions").count() as u64;
+            let known = u64::from(extra.get("configurable_permissions").is_some());
+            tally.unknown_fields += extra.len() - known;
             rows.text(Some(&membership.id))
                 .text(Some(user_id))
                 .text(Some(group_id))
@@ -299,6 +367,12 @@ impl Stage for Memberships<'_> {
         }
     }
 
+    fn closed(&mut self, request: &Request, _: &str, _: &[u8], _: &mut Rows, tally: &mut Tally) {
+        self.doubt(request);
+        tally.from_box += 1;
+        tally.rejected += 1;
+    }
+
     fn carries(&mut self) -> bool {
         true
     }
@@ -309,16 +383,19 @@ impl Stage for Memberships<'_> {
         let sides = text(batch, "read_from");
         let mut read_from = Vec::new();
         let rows = carried(batch, self.stamp.reservation, |row| {
-            let (user_id, group_id) = (users.value(row), groups.value(row));
-            // Whoever Box did not list it may hide from groups, too.
+            let (id, user_id, group_id) = (ids.value(row), users.value(row), groups.value(row));
+            // A user whom Box did not list may be hidden from groups, too.
             let is_partial = self.read.is_partial(group_id);
+            let is_unproven = !self.would_show(user_id, group_id)
+                || self.unlisted.contains(user_id)
+                || self.nameless.contains(id);
             let stands = self.users.contains(user_id)
                 && self.groups.contains(group_id)
-                && (!self.read.would_show(user_id, group_id) || self.unlisted.contains(user_id))
+                && is_unproven
                 && !(is_partial && self.seen_in_part.contains(&pair(user_id, group_id)))
-                && self.seen.insert(ids.value(row));
+                && self.seen.insert(id);
             if stands {
-                // Whom a group has ceased to show is one of those it hides, and is asked himself when his turn comes.
+                // A user whom a group no longer shows is one of those it hides, and is read by id in turn.
                 read_from.push(if is_partial { FROM_USER } else { sides.value(row) });
             }
             stands
@@ -328,24 +405,52 @@ impl Stage for Memberships<'_> {
 }
 
 /// Stands for a user in a group.
-fn pair(user_id: &str, group_id: &str) -> u128 {
+pub(super) fn pair(user_id: &str, group_id: &str) -> u128 {
     fingerprint(&format!("{group_id} {user_id}"))
 }
 
-/// User and group of a membership; the side that was asked about is known even when the record leaves it out.
-pub(super) fn parties<'m>(
-    membership: &'m Membership,
-    request: &'m Request,
-) -> (Option<&'m str>, Option<&'m str>) {
-    let (asked_user, asked_group) = match request {
-        Request::GroupMemberships { group_id, .. } => (None, Some(group_id.as_str())),
-        Request::UserMemberships { user_id, .. } => (Some(user_id.as_str()), None),
-        _ => (None, None),
-    };
-    (
-        membership.user.as_ref().map(|user| user.id.as_str()).or(asked_user),
-        membership.group.as_ref().map(|group| group.id.as_str()).or(asked_group),
-    )
+/// User and group of a membership.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Parties<'m> {
+    /// Both are known: that of the side that was read even when the record omits it.
+    Both {
+        /// The user.
+        user_id: &'m str,
+        /// The group.
+        group_id: &'m str,
+    },
+    /// The record names no user or no group, as of a user who was deleted: it is no membership of an account.
+    Nobody,
+    /// The record names one in a way that cannot be read.
+    Unreadable(&'static str),
+}
+
+impl<'m> Parties<'m> {
+    pub(super) fn of(read: &'m Read<Membership>, request: &'m Request) -> Self {
+        let Read { record, extra } = read;
+        if let Some(which) =
+            ["user", "group"].into_iter().find(|which| extra.get(&format!("{which}_unreadable")).is_some())
+        {
+            return Self::Unreadable(which);
+        }
+        let (user_side, group_side) = match request {
+            Request::GroupMemberships { group_id, .. } => (None, Some(group_id.as_str())),
+            Request::UserMemberships { user_id, .. } => (Some(user_id.as_str()), None),
+            _ => (None, None),
+        };
+        fn named(party: Option<&Mini>) -> Option<&str> {
+            party.and_then(|party| party.id.as_deref())
+        }
+        let user_id = named(record.user.as_ref()).or(user_side);
+        let group_id = named(record.group.as_ref()).or(group_side);
+        match (user_id, group_id) {
+            // A record about another user or group than the one that was requested.
+            (Some(id), _) if user_side.is_some_and(|side| side != id) => Self::Unreadable("user"),
+            (_, Some(id)) if group_side.is_some_and(|side| side != id) => Self::Unreadable("group"),
+            (Some(user_id), Some(group_id)) => Self::Both { user_id, group_id },
+            _ => Self::Nobody,
+        }
+    }
 }
 
 /// Aliases of the night's users; then those of users who were not asked.
@@ -353,6 +458,8 @@ pub struct EmailAliases<'a> {
     users: &'a IdSet,
     index: &'a Index,
     seen: IdSet,
+    /// Users with an alias that cannot be read, or with fewer than their page announces: one that is not seen may still be there.
+    doubtful: IdSet,
     stamp: Stamp<'a>,
 }
 
@@ -363,7 +470,8 @@ impl<'a> EmailAliases<'a> {
         reservation: &'a Reservation,
         enterprise_id: &'a str,
     ) -> Self {
-        Self { users, index, seen: IdSet::default(), stamp: Stamp { reservation, enterprise_id } }
+        let stamp = Stamp { reservation, enterprise_id };
+        Self { users, index, seen: IdSet::default(), doubtful: IdSet::default(), stamp }
     }
 }
 
@@ -376,7 +484,14 @@ impl Stage for EmailAliases<'_> {
         let Request::EmailAliases { user_id } = page.request else {
             unreachable!("the index holds alias pages alone")
         };
-        for alias in page.records::<EmailAlias>(tally) {
+        if page.total_count.is_some_and(|announced| announced > page.entries.len() as u64) {
+            self.doubtful.insert(user_id);
+        }
+        for alias in page.records::<EmailAlias>() {
+            let Some(Read { record: alias, extra }) = tally.take(alias) else {
+                self.doubtful.insert(user_id);
+                continue;
+            };
             if !self.users.contains(user_id) {
                 tally.dropped += 1;
                 continue;
@@ -385,7 +500,7 @@ impl Stage for EmailAliases<'_> {
                 tally.duplicate += 1;
                 continue;
             }
-            tally.unknown_fields += alias.extra.len() as u64;
+            tally.unknown_fields += extra.len();
             rows.text(Some(&alias.id))
                 .text(Some(user_id))
                 .text(alias.email.as_deref())
@@ -404,7 +519,7 @@ impl Stage for EmailAliases<'_> {
         carried(batch, self.stamp.reservation, |row| {
             let user_id = users.value(row);
             self.users.contains(user_id)
-                && self.index.aliases_read_at(user_id).is_none()
+                && (self.index.aliases_read_at(user_id).is_none() || self.doubtful.contains(user_id))
                 && self.seen.insert(ids.value(row))
         })
     }

@@ -41,6 +41,9 @@ pub enum SessionPrivacy {
     Keep,
 }
 
+/// Bytes kept of a record that was rejected.
+const MAX_RAW_BYTES: usize = 64 * 1024;
+
 impl Privacy {
     pub(super) fn ip(self, address: Option<&str>) -> Option<String> {
         let address = address?;
@@ -63,20 +66,27 @@ impl Privacy {
     }
 
     /// The raw text of a rejected record without what may not be kept, at any depth. Text that is no JSON comes from a gateway
-    /// and not from Box's log; it is kept as it is.
+    /// and not from Box's log; it is kept as it is. Of JSON that is too long or too deep to look through, only the length is kept.
     pub(super) fn scrub(self, raw: &str) -> String {
+        let is_json = raw.starts_with(['{', '[', '"']);
         match serde_json::from_str::<Value>(raw) {
-            Ok(mut record) => {
+            Ok(mut record) if raw.len() <= MAX_RAW_BYTES => {
                 self.scrub_value(&mut record);
                 record.to_string()
             }
-            Err(_) => raw.to_owned(),
+            Err(_) if !is_json && raw.len() <= MAX_RAW_BYTES => raw.to_owned(),
+            _ => format!("({} bytes, not kept)", raw.len()),
         }
     }
 
     /// Fields without a column, without what may not be kept; `None` when nothing is left.
     pub(super) fn scrub_extra(self, extra: &Extra) -> Option<String> {
-        let mut extra = Value::Object(extra.clone());
+        let mut fields = serde_json::Map::new();
+        for (name, text) in extra.iter() {
+            let too_deep = |_| Value::from(format!("({} bytes, not kept)", text.len()));
+            fields.insert(name.to_owned(), serde_json::from_str(text).unwrap_or_else(too_deep));
+        }
+        let mut extra = Value::Object(fields);
         self.scrub_value(&mut extra);
         let has_any = extra.as_object().is_some_and(|extra| extra.values().any(|value| !value.is_null()));
         has_any.then(|| extra.to_string())
@@ -116,8 +126,13 @@ mod tests {
     fn rejects_do_not_leak_what_is_dropped_elsewhere() {
         let raw = r#"{"event_id":null,"ip_address":"203.0.113.9","session_id":"s","more":[{"ip_address":"203.0.113.9"}]}"#;
         assert_eq!(Privacy::default().scrub(raw), r#"{"event_id":null,"more":[{}]}"#);
-        let extra =
-            serde_json::from_str(r#"{"ip_address_unreadable":["203.0.113.9"],"session_id_unreadable":{}}"#);
-        assert_eq!(Privacy::default().scrub_extra(&extra.unwrap()), None);
+        let mut extra = Extra::default();
+        let address: Box<serde_json::value::RawValue> = serde_json::from_str(r#"["203.0.113.9"]"#).unwrap();
+        extra.insert("ip_address_unreadable".into(), &address);
+        extra.insert("session_id_unreadable".into(), &address);
+        assert_eq!(Privacy::default().scrub_extra(&extra), None);
+        // What cannot be looked through is not kept.
+        let deep = format!(r#"{{"ip_address":"203.0.113.9","deep":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+        assert!(!Privacy::default().scrub(&deep).contains("203"));
     }
 }

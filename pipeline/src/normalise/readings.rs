@@ -1,12 +1,11 @@
 //! When what was last truly read: in this run, or in an earlier one whose rows are carried.
 
-use boxseat_schemas::box_api::{ALL_USERS_GROUP, Group};
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, Group, read};
 use boxseat_schemas::spool::Request;
 use chrono::{DateTime, Utc};
 
 use super::Index;
 use super::carry::Base;
-use super::stage::read;
 use crate::Error;
 use crate::client::PAGE_LIMIT;
 use crate::ids::IdSet;
@@ -34,7 +33,9 @@ impl<'a> Readings<'a> {
         let index = self.index;
         let (mut oldest, mut any): (Option<DateTime<Utc>>, bool) = (None, false);
         Pages { frames: spool.frames()? }.each(index.groups(), |_, page| {
-            for group in page.entries.iter().filter_map(|raw| read::<Group>(raw.get()).ok()) {
+            for group in
+                page.entries.iter().filter_map(|raw| read::<Group>(raw.get()).ok()).map(|read| read.record)
+            {
                 if group.group_type.as_deref() == Some(ALL_USERS_GROUP) {
                     continue;
                 }
@@ -60,10 +61,16 @@ impl<'a> Readings<'a> {
         self.index.members_read_at(group_id).or_else(then)
     }
 
-    /// The newer of the user-side walk and the oldest group-side walk.
-    pub(super) fn memberships_read_at(&self, user_id: &str) -> Option<DateTime<Utc>> {
-        let then = || self.base?.night().users.get(user_id)?.memberships_read_at;
-        self.index.user_side_read_at(user_id).max(self.oldest_members_read_at).max(then())
+    /// The newer of the user-side walk and the oldest group-side walk. A group that was read before the user was listed says
+    /// nothing of the user: then every group must have been read in this run, which began at `started_at`.
+    pub(super) fn memberships_read_at(
+        &self,
+        user_id: &str,
+        started_at: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let then = self.base.and_then(|base| base.night().users.get(user_id)?.memberships_read_at);
+        let by_groups = self.oldest_members_read_at.filter(|at| then.is_some() || *at >= started_at);
+        self.index.user_side_read_at(user_id).max(by_groups).max(then)
     }
 }
 
@@ -104,8 +111,13 @@ impl<'a> Members<'a> {
         !self.whole.contains(group_id) && self.index.members_read_at(group_id).is_some()
     }
 
-    /// Whether a membership of the base night would have been seen again if it still existed.
-    pub(super) fn would_show(&self, user_id: &str, group_id: &str) -> bool {
-        self.whole.contains(group_id) || self.index.user_side_read_at(user_id).is_some()
+    /// Whether the group was walked and no member is beyond the offset cap.
+    pub(super) fn group_shows_all(&self, group_id: &str) -> bool {
+        self.whole.contains(group_id)
+    }
+
+    /// Whether the user's memberships were walked.
+    pub(super) fn user_shows_all(&self, user_id: &str) -> bool {
+        self.index.user_side_read_at(user_id).is_some()
     }
 }

@@ -1,14 +1,13 @@
 //! Records that could not be understood, with the reason and their raw text; and users or groups that were closed to us.
 
-use boxseat_schemas::box_api::{EmailAlias, Group, Membership, User};
+use boxseat_schemas::box_api::{EmailAlias, Event, Group, Membership, Record, User, read};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{REJECTS, Rows};
 
 use super::Privacy;
-use super::events::read_event;
-use super::night::parties;
-use super::stage::{PageOf, Stage, Tally, read};
+use super::night::Parties;
+use super::stage::{PageOf, Stage, Tally};
 
 /// The rejects of all streams.
 pub struct Rejects<'a> {
@@ -46,15 +45,8 @@ impl Stage for Rejects<'_> {
         }
     }
 
-    fn closed(&mut self, request: &Request, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
-        let reason = match request {
-            Request::GroupMemberships { group_id, .. } => format!("Box answered 403 for group {group_id}"),
-            Request::UserMemberships { user_id, .. } | Request::EmailAliases { user_id } => {
-                format!("Box answered 403 for user {user_id}")
-            }
-            other => format!("Box answered 403 for {}", other.endpoint()),
-        };
-        self.write(request, &reason, &String::from_utf8_lossy(body), rows, tally);
+    fn closed(&mut self, request: &Request, reason: &str, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
+        self.write(request, reason, &String::from_utf8_lossy(body), rows, tally);
     }
 }
 
@@ -68,20 +60,22 @@ fn stream(request: &Request) -> &'static str {
     }
 }
 
-/// Why a record makes no row, if it makes none because it means nothing.
+/// Why a record makes no row, if it makes none because it cannot be understood.
 fn refusal(request: &Request, raw: &str) -> Option<String> {
-    let unreadable = |error: serde_json::Error| error.to_string();
+    fn unreadable<'de, T: Record<'de>>(raw: &'de str) -> Option<String> {
+        read::<T>(raw).err().map(|reason| reason.to_string())
+    }
     match request {
         Request::Me | Request::User { .. } => None,
-        Request::Users { .. } => read::<User>(raw).err().map(unreadable),
-        Request::Groups { .. } => read::<Group>(raw).err().map(unreadable),
-        Request::EmailAliases { .. } => read::<EmailAlias>(raw).err().map(unreadable),
-        Request::Events { .. } => read_event(raw, |_| ()).err().map(unreadable),
+        Request::Users { .. } => unreadable::<User>(raw),
+        Request::Groups { .. } => unreadable::<Group>(raw),
+        Request::EmailAliases { .. } => unreadable::<EmailAlias>(raw),
+        Request::Events { .. } => unreadable::<Event<'_>>(raw),
         Request::GroupMemberships { .. } | Request::UserMemberships { .. } => match read::<Membership>(raw) {
-            Err(error) => Some(unreadable(error)),
-            Ok(membership) => match parties(&membership, request) {
-                (Some(_), Some(_)) => None,
-                _ => Some("it names no user or no group".to_owned()),
+            Err(reason) => Some(reason.to_string()),
+            Ok(membership) => match Parties::of(&membership, request) {
+                Parties::Unreadable(which) => Some(format!("its {which} cannot be read")),
+                Parties::Both { .. } | Parties::Nobody => None,
             },
         },
     }

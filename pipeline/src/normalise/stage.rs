@@ -1,15 +1,13 @@
 //! The loop all tables share: frames in, batches out.
 
 use arrow::array::RecordBatch;
-use boxseat_schemas::box_api::{Extra, Page};
+use boxseat_schemas::box_api::{Page, Read, Record, read};
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::{Rows, Table};
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::carry::{Base, BaseError, BaseRows, base_error};
-use super::repair::repair;
 use crate::Error;
 use crate::spool::{Frames, SpoolReader};
 
@@ -34,6 +32,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts a record that Box sent; one that cannot be read is rejected.
+    pub(super) fn take<T>(&mut self, record: Result<T, serde_json::Error>) -> Option<T> {
+        self.from_box += 1;
+        self.rejected += u64::from(record.is_err());
+        record.ok()
+    }
+
     /// Rows that remain.
     pub fn rows(&self) -> u64 {
         self.from_box + self.carried - self.duplicate - self.rejected - self.dropped
@@ -46,9 +51,9 @@ pub trait Stage {
     fn rows(&self) -> Rows;
     /// Takes in one page.
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally);
-    /// Takes in the refusal of a question about one user or group: something is missing that should be here.
-    fn closed(&mut self, request: &Request, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
-        let _ = (request, body, rows);
+    /// Takes in that the record of one user or group could not be read: something is missing that should be here.
+    fn closed(&mut self, request: &Request, reason: &str, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
+        let _ = (request, reason, body, rows);
         tally.from_box += 1;
         tally.rejected += 1;
     }
@@ -71,15 +76,14 @@ pub struct PageOf<'p> {
     pub received_at: DateTime<Utc>,
     /// The records, as raw text.
     pub entries: Vec<&'p RawValue>,
+    /// How many records the whole listing has, as this page announces.
+    pub total_count: Option<u64>,
 }
 
 impl<'p> PageOf<'p> {
-    /// The records of the page that can be understood; the others are counted as rejected.
-    pub fn records<T: DeserializeOwned>(&self, tally: &mut Tally) -> Vec<T> {
-        tally.from_box += self.entries.len() as u64;
-        let records: Vec<T> = self.entries.iter().filter_map(|raw| read(raw.get()).ok()).collect();
-        tally.rejected += (self.entries.len() - records.len()) as u64;
-        records
+    /// The records of the page, one at a time.
+    pub fn records<T: Record<'p>>(&self) -> impl Iterator<Item = Result<Read<T>, serde_json::Error>> {
+        self.entries.iter().map(|raw| read(raw.get()))
     }
 }
 
@@ -135,14 +139,20 @@ impl<'a, S: Stage> Batches<'a, S> {
         let (request, received_at) = match &frame {
             Frame::Page { request, received_at, status: 200, .. } => (request, received_at),
             Frame::Page { request, status: 403, .. } => {
-                self.stage.closed(request, &body, &mut self.rows, &mut self.tally);
+                let reason = format!("{} could not be read: Box answered 403", request.subject());
+                self.stage.closed(request, &reason, &body, &mut self.rows, &mut self.tally);
+                return Ok(());
+            }
+            Frame::Unread { request, reason } => {
+                self.stage.closed(request, reason, &[], &mut self.rows, &mut self.tally);
                 return Ok(());
             }
             _ => return Ok(()),
         };
         let page = Page::parse(&body)
             .map_err(|source| Error::Page { walk: request.endpoint().to_owned(), source })?;
-        let page = PageOf { request, received_at: *received_at, entries: page.entries };
+        let total_count = page.total_count.and_then(|n| u64::try_from(n).ok());
+        let page = PageOf { request, received_at: *received_at, entries: page.entries, total_count };
         self.stage.page(&page, &mut self.rows, &mut self.tally);
         Ok(())
     }
@@ -180,17 +190,4 @@ impl<S: Stage> Iterator for Batches<'_, S> {
         }
         self.next_carried().map_err(base_error).transpose()
     }
-}
-
-/// Reads a record that cannot be without its id; other fields that cannot be read are set aside.
-pub(super) fn read<T: DeserializeOwned>(raw: &str) -> Result<T, serde_json::Error> {
-    serde_json::from_str(raw).or_else(|reason| {
-        let repaired = repair(raw, &["id"], |text| serde_json::from_str::<T>(text).is_ok()).ok_or(reason)?;
-        serde_json::from_str(&repaired)
-    })
-}
-
-/// What Box sent beyond the columns, as JSON; `None` when there was nothing.
-pub(super) fn extra_json(extra: &Extra) -> Option<String> {
-    (!extra.is_empty()).then(|| serde_json::Value::Object(extra.clone()).to_string())
 }

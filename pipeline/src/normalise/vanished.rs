@@ -1,9 +1,10 @@
 //! What became of people of the base night who are not listed any more.
 
 use boxseat_schemas::DepartureReason;
-use boxseat_schemas::plan::NightPlan;
+use boxseat_schemas::box_api::Enterprise;
 use boxseat_schemas::spool::Frame;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::Index;
 use crate::Error;
@@ -31,18 +32,14 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(super) fn read(spool: &SpoolReader, index: &Index, enterprise_id: &str) -> Result<Self, Error> {
-        let mut verdicts = Self::default();
-        if index.asked().is_empty() {
-            return Ok(verdicts);
-        }
+    pub(super) fn read(
+        spool: &SpoolReader,
+        index: &Index,
+        canaries: &[String],
+        enterprise_id: &str,
+    ) -> Result<Self, Error> {
+        let mut verdicts = Self { canaries: canaries.to_vec(), ..Self::default() };
         let mut frames = spool.frames()?;
-        if let Some(offset) = index.plan() {
-            let (_, body) = frames.frame_at(offset)?;
-            let plan: NightPlan = serde_json::from_slice(&body)
-                .map_err(|source| Error::Page { walk: "the plan".to_owned(), source })?;
-            verdicts.canaries = plan.reads.canaries;
-        }
         for (user_id, offset) in index.asked().iter() {
             let (frame, body) = frames.frame_at(*offset)?;
             if let Frame::Page { status, .. } = frame {
@@ -68,23 +65,34 @@ impl Verdicts {
     }
 }
 
-/// `enterprise` was asked for, so an answer without it says nothing about where the user belongs.
+/// `enterprise` was requested, so a response without it says nothing about where the user belongs.
 fn judge(status: u16, body: &[u8], enterprise_id: &str) -> Verdict {
+    #[derive(Deserialize)]
+    struct User<'a> {
+        #[serde(borrow, default, deserialize_with = "present")]
+        enterprise: Option<&'a RawValue>,
+    }
+    /// Tells null from missing.
+    fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
+        <&RawValue>::deserialize(d).map(Some)
+    }
     match status {
+        // A response that is not Box's own is never stored as 404.
         404 => return Verdict::Gone(DepartureReason::Deleted),
         200 => {}
         _ => return Verdict::Unconfirmed,
     }
-    let Ok(user) = serde_json::from_slice::<Value>(body) else { return Verdict::Unconfirmed };
-    match user.get("enterprise") {
-        Some(Value::Null) => Verdict::Gone(DepartureReason::LeftEnterprise),
-        Some(Value::Object(enterprise)) => match enterprise.get("id") {
-            Some(Value::String(id)) if id == enterprise_id => Verdict::Ours,
-            Some(Value::Number(id)) if id.to_string() == enterprise_id => Verdict::Ours,
-            Some(Value::String(_) | Value::Number(_)) => Verdict::Gone(DepartureReason::LeftEnterprise),
-            _ => Verdict::Unconfirmed,
-        },
-        _ => Verdict::Unconfirmed,
+    let Ok(user) = serde_json::from_slice::<User<'_>>(body) else { return Verdict::Unconfirmed };
+    match user.enterprise.map(RawValue::get) {
+        None => Verdict::Unconfirmed,
+        Some("null") => Verdict::Gone(DepartureReason::LeftEnterprise),
+        Some(raw) => {
+            match serde_json::from_str::<Enterprise>(raw).ok().and_then(|enterprise| enterprise.id) {
+                Some(id) if id == enterprise_id => Verdict::Ours,
+                Some(_) => Verdict::Gone(DepartureReason::LeftEnterprise),
+                None => Verdict::Unconfirmed,
+            }
+        }
     }
 }
 

@@ -19,10 +19,15 @@ pub enum OffsetNext {
 
 /// The page after the one asked for at `offset` with `limit`.
 ///
-/// The step is the limit Box *applied*, never the rows received: filtered rows leave short pages. `total_count` may exceed
-/// the real count, and was plainly wrong in places, so it can only prolong a walk: a full page always asks for one more.
+/// The step is the limit Box *applied*, never the rows received: filtered rows leave short pages. Where Box does not say which limit
+/// it applied, the rows received are the only step that passes over none. `total_count` may exceed the real count, and was plainly
+/// wrong in places, so it can only prolong a walk: a full page always asks for one more.
 pub fn next_offset(offset: u64, limit: u64, page: &Summary) -> OffsetNext {
-    let step = page.limit.filter(|applied| (1..=limit).contains(applied)).unwrap_or(limit);
+    let step = match page.limit {
+        Some(applied) if (1..=limit).contains(&applied) => applied,
+        _ if page.count == 0 || page.total_count.is_none_or(|total| total <= offset + page.count) => limit,
+        _ => page.count.min(limit),
+    };
     let next = offset + step;
     let more = match page.total_count {
         Some(total) => total > next || page.count >= step,
@@ -67,6 +72,9 @@ mod tests {
             (0, 7, Some(1000), None, Page(1000)),
             (1000, 0, None, None, End),
             (0, 0, None, Some(0), End),
+            // which limit was applied is not known: 4 of 5 rows came, so the fifth follows
+            (0, 4, None, Some(5), Page(4)),
+            (4, 1, None, Some(5), End),
             // nonsense limits are not believed
             (0, 1000, Some(0), Some(2500), Page(1000)),
             (0, 1000, Some(5000), Some(2500), Page(1000)),

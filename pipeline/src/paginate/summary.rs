@@ -1,6 +1,6 @@
 //! What paging and planning need to know of a page; the records themselves stay in the spool.
 
-use boxseat_schemas::box_api::{ALL_USERS_GROUP, Page, StreamPosition, lenient};
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, NotAPage, Page, StreamPosition, lenient};
 use boxseat_schemas::spool::Request;
 use serde::Deserialize;
 
@@ -17,8 +17,8 @@ pub struct Summary {
     pub total_count: Option<u64>,
     /// See [`Page::next_stream_position`].
     pub next_stream_position: Option<StreamPosition>,
-    /// What the page lists: users, groups, or the users of memberships. Records without an id are left out; normalising
-    /// rejects them with their reason.
+    /// What the page lists: users, groups, or the users of memberships. Records without an id are skipped; the normaliser rejects
+    /// them with the reason.
     pub listed: Vec<Listed>,
 }
 
@@ -32,26 +32,75 @@ pub struct Listed {
 }
 
 impl Summary {
-    /// Reads what the walk needs.
+    /// Reads what the walk needs, and makes sure that the body is what was requested.
     ///
     /// # Errors
-    /// The body is no page.
-    pub fn of(request: &Request, body: &[u8]) -> Result<Self, serde_json::Error> {
+    /// It is not.
+    pub fn of(request: &Request, body: &[u8]) -> Result<Self, NotAPage> {
+        if let Request::Me | Request::User { .. } = request {
+            return about_user(request, body).map(|()| Self::default());
+        }
         let page = Page::parse(body)?;
+        let summary = Self::of_page(&page);
         let listed = match request {
             Request::Users { .. } | Request::Groups { .. } => ids(&page, |record: Record| Some(record)),
             Request::GroupMemberships { .. } => ids(&page, |membership: MembershipRecord| membership.user),
             _ => Vec::new(),
         };
+        if let Request::Groups { offset: 0 }
+        | Request::GroupMemberships { offset: 0, .. }
+        | Request::UserMemberships { offset: 0, .. } = request
+        {
+            summary.check_first_page()?;
+        }
+        Ok(Self { listed, ..summary })
+    }
+
+    /// What a page says of its listing, without the listed ids.
+    pub fn of_page(page: &Page<'_>) -> Self {
         let whole = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-        Ok(Self {
+        Self {
             count: page.entries.len() as u64,
             limit: whole(page.limit),
             total_count: whole(page.total_count),
-            next_marker: page.next_marker,
-            next_stream_position: page.next_stream_position,
-            listed,
-        })
+            next_marker: page.next_marker.clone(),
+            next_stream_position: page.next_stream_position.clone(),
+            listed: Vec::new(),
+        }
+    }
+
+    /// Whether a page at `offset` announces records and holds none.
+    pub fn is_short_at(&self, offset: u64) -> bool {
+        self.count == 0 && self.total_count.is_some_and(|total| total > offset)
+    }
+
+    /// Refuses the first page of a listing that announces records and holds none: it is no end.
+    ///
+    /// # Errors
+    /// [`NotAPage::Unreadable`].
+    pub fn check_first_page(&self) -> Result<(), NotAPage> {
+        if !self.is_short_at(0) {
+            return Ok(());
+        }
+        let message = format!("it holds no record, and announces {}", self.total_count.unwrap_or_default());
+        Err(<serde_json::Error as serde::de::Error>::custom(message).into())
+    }
+}
+
+/// Whether a body is the user that was requested.
+fn about_user(request: &Request, body: &[u8]) -> Result<(), NotAPage> {
+    #[derive(Deserialize)]
+    struct User {
+        #[serde(default, deserialize_with = "lenient::id_or_nothing")]
+        id: Option<String>,
+    }
+    let User { id } = serde_json::from_slice(body)?;
+    let id = id.ok_or_else(|| NotAPage::OtherObject("it is no user".to_owned()))?;
+    match request {
+        Request::User { user_id } if *user_id != id => {
+            Err(NotAPage::OtherObject(format!("it is about user {id}, not {user_id}")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -59,9 +108,8 @@ impl Summary {
 struct Record {
     #[serde(deserialize_with = "lenient::id")]
     id: String,
-    /// Whatever shape it has: an odd one must not hide the group.
-    #[serde(default)]
-    group_type: serde_json::Value,
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
+    group_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +122,9 @@ fn ids<'a, T: Deserialize<'a>>(page: &Page<'a>, record: impl Fn(T) -> Option<Rec
     page.entries
         .iter()
         .filter_map(|raw| serde_json::from_str(raw.get()).ok().and_then(&record))
-        .map(|r| Listed { id: r.id.into(), is_all_users_group: r.group_type == ALL_USERS_GROUP })
+        .map(|r| Listed {
+            id: r.id.into(),
+            is_all_users_group: r.group_type.as_deref() == Some(ALL_USERS_GROUP),
+        })
         .collect()
 }

@@ -82,7 +82,12 @@ impl Wishes {
         let full = why_full(inputs, full_calls);
         let mut due: Vec<Walk> = match full {
             Some(_) => rest.into_iter().chain(hidden).collect(),
-            None => due_groups(rest, count, inputs).into_iter().chain(due_people(hidden, inputs)).collect(),
+            None => {
+                let unread = unread_users(inputs, base, &mut asked);
+                let hidden = due_people(hidden, inputs).into_iter();
+                let hidden = hidden.filter(|walk| matches!(&walk.of, Of::User(id) if !asked.contains(id)));
+                due_groups(rest, count, inputs).into_iter().chain(hidden).chain(unread).collect()
+            }
         };
         oldest_first(&mut due);
         Self { full, needed, due, groups: count }
@@ -182,6 +187,17 @@ fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
         .collect()
 }
 
+/// Users whose memberships were never read, such as those who are new: a group that is not read now cannot show them, and each
+/// costs a call once.
+fn unread_users(inputs: &Inputs<'_>, base: &BaseNight, asked: &mut IdSet) -> Vec<Walk> {
+    let is_unread = |id: &str| base.users.get(id).is_none_or(|known| known.memberships_read_at.is_none());
+    let users = inputs.survey.users.iter().filter(|user| is_unread(&user.id));
+    users
+        .filter(|user| asked.insert(&user.id))
+        .map(|user| Walk { of: Of::User(user.id.clone()), read_at: None, calls: 1 })
+        .collect()
+}
+
 /// The groups it is time for: a share every night, never read and overdue ones in any case.
 fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
     let within = inputs.settings.membership_resync;
@@ -231,11 +247,7 @@ fn cost(walks: &[Walk]) -> u64 {
 fn people_and_groups(walks: &[Walk]) -> String {
     let users = walks.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
     let groups = walks.len() - users;
-    if users == 0 {
-        groups.to_string()
-    } else {
-        format!("{groups} and {users} people of groups past the offset cap")
-    }
+    if users == 0 { groups.to_string() } else { format!("{groups} groups and {users} users on their own") }
 }
 
 /// So many calls for all groups are spent every night.

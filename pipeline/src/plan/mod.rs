@@ -69,11 +69,11 @@ pub struct PlanSettings {
 
 /// Decides what to read. Pure: the same inputs give the same plan.
 pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
-    let mut plan = NightPlan::default();
+    let mut plan = NightPlan { announced: inputs.survey.feed.announced.clone(), ..NightPlan::default() };
     let surveyed = surveyed(inputs.survey);
     let made: u64 = surveyed.iter().map(|stream| stream.calls).sum();
     plan.streams.extend(surveyed);
-    let vanished = vanished::plan(inputs, &mut plan);
+    let vanished = vanished::plan(inputs, &mut plan) + vanished::groups(inputs, &mut plan);
     // Whoever asks for everything has decided what it may cost.
     let limit = inputs.budget.filter(|_| !inputs.settings.everything);
     let mut purse = budget::Purse::new(limit, made + vanished);

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use boxseat_schemas::box_api::{ALL_USERS_GROUP, Event, Page, lenient};
+use boxseat_schemas::box_api::{ALL_USERS_GROUP, Event, NotAPage, Page, Read, lenient, read};
+use boxseat_schemas::plan::Announced;
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::{Frame, Request};
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::login_hash;
 use crate::Error;
 use crate::ids::{IdMap, IdSet, fingerprint};
-use crate::normalise::{DayCounts, Index, KnownEvents, read_event};
+use crate::normalise::{DayCounts, Index, KnownEvents};
 use crate::spool::{Frames, SpoolDir, SpoolReader};
 
 /// The listings and the admin log of one night.
@@ -22,6 +23,8 @@ pub struct Survey {
     pub(crate) listed: IdSet,
     /// Groups whose members can be walked, in listing order, each once.
     pub(crate) groups: Vec<Box<str>>,
+    /// Groups of all users, whose members are never read.
+    pub(crate) all_users_groups: Vec<Box<str>>,
     pub(crate) feed: Feed,
     /// Calls made so far, by endpoint.
     pub(crate) calls: Vec<(String, u64)>,
@@ -50,8 +53,10 @@ pub(crate) struct Feed {
     pub(crate) groups: IdMap<News>,
     /// Membership changes as (group, user).
     pub(crate) members: Vec<(Box<str>, Box<str>)>,
-    /// People a DELETE_USER names.
+    /// Users that a DELETE_USER names.
     pub(crate) deleted: IdSet,
+    /// Everything that events announce as gone.
+    pub(crate) announced: Announced,
     /// New changes of memberships that name no group, and of users that name nobody listed.
     pub(crate) unresolved_memberships: u64,
     pub(crate) unresolved_users: u64,
@@ -110,12 +115,13 @@ impl Survey {
             let mut seen = HashSet::new();
             pages.each(index.events(), |_, page| {
                 for raw in &page.entries {
-                    let taken = read_event(raw.get(), |event| {
-                        if (from..to).contains(&event.created_at) {
-                            survey.take_event(event, known, &mut seen);
+                    match read::<Event<'_>>(raw.get()) {
+                        Ok(Read { record: event, .. }) if (from..to).contains(&event.created_at) => {
+                            survey.take_event(&event, known, &mut seen);
                         }
-                    });
-                    survey.feed.unread += u64::from(taken.is_err());
+                        Ok(_) => {}
+                        Err(_) => survey.feed.unread += 1,
+                    }
                 }
             })?;
         }
@@ -146,7 +152,12 @@ impl Survey {
 
     fn take_groups(&mut self, page: &Page<'_>, seen: &mut IdSet) {
         for group in page.entries.iter().filter_map(|raw| serde_json::from_str::<Listing>(raw.get()).ok()) {
-            if group.group_type.as_deref() != Some(ALL_USERS_GROUP) && seen.insert(&group.id) {
+            if !seen.insert(&group.id) {
+                continue;
+            }
+            if group.group_type.as_deref() == Some(ALL_USERS_GROUP) {
+                self.all_users_groups.push(group.id.into());
+            } else {
                 self.groups.push(group.id.into());
             }
         }
@@ -160,7 +171,7 @@ impl Survey {
         let about_members = matches!(kind, "GROUP_ADD_USER" | "GROUP_REMOVE_USER");
         let about_group = about_members || matches!(kind, "GROUP_CREATION" | "GROUP_EDITED");
         let about_user = matches!(kind, "NEW_USER" | "EDIT_USER") || kind.starts_with("EMAIL_ALIAS_");
-        if !about_group && !about_user && kind != "DELETE_USER" {
+        if !about_group && !about_user && !matches!(kind, "DELETE_USER" | "GROUP_DELETION") {
             return;
         }
         let id = fingerprint(&event.event_id);
@@ -175,9 +186,16 @@ impl Survey {
             (None, None) => None,
         };
         let feed = &mut self.feed;
+        if kind == "GROUP_DELETION" {
+            feed.announced.groups.extend(event.group_id(&source));
+            return;
+        }
         if about_group {
             match event.group_id(&source) {
                 Some(group_id) => {
+                    if let ("GROUP_REMOVE_USER", Some(user_id)) = (kind, &user_id) {
+                        feed.announced.members.push((group_id.clone(), user_id.to_string()));
+                    }
                     feed.groups.entry(&group_id).take(is_new, at);
                     if let (true, Some(user_id)) = (about_members && is_new, user_id) {
                         feed.members.push((group_id.into(), user_id));
@@ -190,7 +208,9 @@ impl Survey {
         match (user_id, kind) {
             (None, _) => feed.unresolved_users += u64::from(is_new),
             (Some(user_id), "DELETE_USER") => {
-                feed.deleted.insert(&user_id);
+                if feed.deleted.insert(&user_id) {
+                    feed.announced.users.push(user_id.to_string());
+                }
             }
             (Some(user_id), "EDIT_USER") => feed.users.entry(&user_id).edited |= is_new,
             (Some(user_id), _) => feed.users.entry(&user_id).other.take(is_new, at),
@@ -209,18 +229,12 @@ impl Survey {
 struct Listing {
     #[serde(deserialize_with = "lenient::id")]
     id: String,
-    #[serde(default, deserialize_with = "text_or_nothing")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     login: Option<String>,
-    #[serde(default, deserialize_with = "text_or_nothing")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     modified_at: Option<String>,
-    #[serde(default, deserialize_with = "text_or_nothing")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     group_type: Option<String>,
-}
-
-/// Text, and nothing for any other shape: an odd field must not hide the person.
-fn text_or_nothing<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
-    let value = serde_json::Value::deserialize(d)?;
-    Ok(value.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
 }
 
 /// Pages read back one by one.
@@ -242,7 +256,7 @@ impl Pages {
     pub(crate) fn each_body(
         &mut self,
         offsets: &[u64],
-        mut take: impl FnMut(&Request, &[u8]) -> Result<(), serde_json::Error>,
+        mut take: impl FnMut(&Request, &[u8]) -> Result<(), NotAPage>,
     ) -> Result<(), Error> {
         for offset in offsets {
             let (frame, body) = self.frames.frame_at(*offset)?;

@@ -329,3 +329,38 @@ fn the_same_night_has_the_same_plan() {
     let night = Night::of(3_000, 700);
     assert_eq!(night.plan(), night.plan());
 }
+
+/// A user who came without an event, as by SSO, had no memberships until the sweep reached the groups, up to a week later.
+#[test]
+fn memberships_of_users_who_are_new_or_were_never_read_are_read_by_user() {
+    let mut night = Night::of(3_000, 700);
+    night.list("new");
+    night.base.users.entry("17").memberships_read_at = None;
+    assert_eq!(ids(&night.plan().reads.user_side), ["17", "new"]);
+    // Within the budget, before the groups that were read longest ago.
+    let without = Night::of(3_000, 700).plan();
+    let surveyed = without.calls()
+        - stream(&without, Stream::Memberships).calls
+        - stream(&without, Stream::EmailAliases).calls;
+    // The aliases of the new user come first, because they are never cut.
+    night.budget = Some(Budget { left: surveyed + 2, nights: 1 });
+    let plan = night.plan();
+    assert_eq!((ids(&plan.reads.aliases), ids(&plan.reads.user_side).len()), (vec!["new"], 1));
+    // Where every group is read, they show everybody.
+    night.budget = None;
+    night.settings.everything = true;
+    assert_eq!(night.plan().reads.user_side, Which::All);
+}
+
+/// A group that a damaged listing does not show was gone, and everybody was reported as removed from it.
+#[test]
+fn a_group_that_is_not_listed_any_more_is_read_by_id() {
+    let mut night = Night::of(100, 30);
+    night.survey.groups.retain(|id| !["g3", "g4"].contains(&&**id));
+    night.survey.feed.announced.groups.push("g4".to_owned());
+    let plan = night.plan();
+    assert_eq!(plan.reads.confirm_groups, ["g3"]);
+    // Too many to be true: the guard refuses such a run.
+    night.survey.groups.truncate(5);
+    assert!(night.plan().reads.confirm_groups.is_empty());
+}

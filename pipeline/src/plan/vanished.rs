@@ -3,6 +3,7 @@
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan};
 
 use super::{BaseNight, Inputs, Survey, tie};
+use crate::ids::IdSet;
 
 /// Decides whom to ask about; gives the calls that costs.
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
@@ -47,6 +48,29 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     let calls = (plan.reads.confirm.len() + plan.reads.canaries.len()) as u64;
     plan.streams.push(StreamPlan { stream: Stream::Confirmations, choice, reason, calls });
     calls
+}
+
+/// Groups of the base run that are not listed any more and that no event announces as deleted. The members of each are requested:
+/// only a 404 says that the group is gone.
+pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
+    let Some(base) = inputs.base else { return 0 };
+    let survey = inputs.survey;
+    let mut known = IdSet::default();
+    survey.groups.iter().chain(&survey.all_users_groups).for_each(|id| _ = known.insert(id));
+    survey.feed.announced.groups.iter().for_each(|id| _ = known.insert(id));
+    let missing = base.groups.iter().filter(|(id, _)| !known.contains(id)).map(|(id, _)| id.into_owned());
+    let mut missing: Vec<String> = missing.collect();
+    let count = missing.len() as u64;
+    if count > A_FEW && count * BROKEN_LISTING > base.groups.len() as u64 {
+        plan.notes.push(format!(
+            "{count} of {} groups are not listed any more: too many to be true, so none is read by id",
+            base.groups.len()
+        ));
+        return 0;
+    }
+    missing.sort_unstable();
+    plan.reads.confirm_groups = missing;
+    count
 }
 
 /// How many people the base night listed are gone without a DELETE_USER event.

@@ -239,6 +239,7 @@ mod tests {
             status: 200,
             walk: 0,
             last: true,
+            damaged_characters: 0,
         }
     }
 

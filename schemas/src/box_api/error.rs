@@ -8,24 +8,65 @@ use super::lenient;
 /// <https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>
 #[derive(Debug, Default, Deserialize)]
 pub struct ApiError {
+    /// `error`.
+    #[serde(rename = "type", default, deserialize_with = "lenient::text_or_nothing")]
+    kind: Option<String>,
+    /// The HTTP status.
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
+    status: Option<String>,
     /// Machine-readable reason.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub code: Option<String>,
     /// Sentence for people.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub message: Option<String>,
     /// What Box's support asks for; differs from the `box-request-id` header.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub request_id: Option<String>,
+}
+
+impl ApiError {
+    /// Reads the error body of the API; `None` for any other body. Only this is a response of Box: a gateway on the way, which
+    /// answers with HTML, with an object of its own or without a body, knows nothing of users and groups.
+    pub fn of(body: &[u8]) -> Option<Self> {
+        let error: Self = serde_json::from_slice(body).ok()?;
+        let is_error = error.kind.as_deref() == Some("error");
+        (is_error || error.code.is_some() && error.status.is_some()).then_some(error)
+    }
 }
 
 /// The error body of the token endpoint.
 #[derive(Debug, Default, Deserialize)]
 pub struct OAuthError {
     /// Machine-readable reason, such as `invalid_grant`.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub error: Option<String>,
     /// Sentence for people.
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub error_description: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_error_body_of_box_is_one() {
+        for (body, code) in [
+            (
+                r#"{"type":"error","status":404,"code":"not_found","message":"Not Found","request_id":"r1"}"#,
+                Some("not_found"),
+            ),
+            (r#"{"code":"not_found","status":"404"}"#, Some("not_found")),
+            (r#"{"type":"error","code":"forbidden","message":{}}"#, Some("forbidden")),
+            (r#"{"message":"no Route matched with those values"}"#, None),
+            (r#"{"code":"1020"}"#, None),
+            (r#"{"error":"invalid_grant","error_description":"no"}"#, None),
+            ("<html><title>404 Not Found</title></html>", None),
+            ("[]", None),
+            ("", None),
+        ] {
+            assert_eq!(ApiError::of(body.as_bytes()).and_then(|error| error.code).as_deref(), code, "{body}");
+        }
+    }
 }

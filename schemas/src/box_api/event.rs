@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Extra, lenient};
+use super::{Record, lenient};
 
 /// One event, texts borrowed from the page where they can be.
 #[derive(Debug, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Event<'a> {
     #[serde(rename = "type", default, deserialize_with = "lenient::text")]
     pub kind: Option<String>,
     /// Open text: names drift.
-    #[serde(deserialize_with = "lenient::id")]
+    #[serde(deserialize_with = "type_name")]
     pub event_type: String,
     /// When it happened.
     #[serde(deserialize_with = "time_required")]
@@ -42,18 +42,19 @@ pub struct Event<'a> {
     /// Free-form JSON, or null.
     #[serde(borrow, default)]
     pub additional_details: Option<&'a RawValue>,
-    /// What else Box sent, `action_by` and `accessible_by` among it.
-    #[serde(flatten)]
-    pub extra: Extra,
+}
+
+impl<'de> Record<'de> for Event<'de> {
+    const REQUIRED: &'static [&'static str] = &["event_id", "event_type", "created_at"];
 }
 
 /// The actor of an event.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct Party {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::id_or_nothing")]
     pub id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "login")]
     pub login: Option<String>,
 }
 
@@ -61,13 +62,13 @@ pub struct Party {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct Source {
-    #[serde(rename = "type", default, deserialize_with = "lenient::text")]
+    #[serde(rename = "type", default, deserialize_with = "lenient::text_or_nothing")]
     pub kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::id_or_nothing")]
     pub id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "login")]
     pub login: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::id_or_nothing")]
     pub group_id: Option<String>,
 }
 
@@ -76,6 +77,18 @@ pub const KNOWN_EXTRA: &[&str] = &["action_by", "accessible_by"];
 
 /// The id Box gives an actor it does not know.
 const UNKNOWN_USER: &str = "2";
+
+/// Types whose source is a user, besides LOGIN and EMAIL_ALIAS_* (AppOmni's event maturity matrix).
+const ABOUT_A_USER: &[&str] = &[
+    "ADMIN_LOGIN",
+    "CHANGE_ADMIN_ROLE",
+    "DELETE_USER",
+    "EDIT_USER",
+    "FAILED_LOGIN",
+    "GROUP_ADD_USER",
+    "GROUP_REMOVE_USER",
+    "NEW_USER",
+];
 
 impl Event<'_> {
     /// The source, empty when null or of a shape that names neither user nor group.
@@ -90,24 +103,28 @@ impl Event<'_> {
 
     /// The user the event is about, as (id, login); either may be unknown.
     ///
-    /// `source.id` when the source is a user, else whoever `source.login` names; for LOGIN and EMAIL_ALIAS_* alone a source that names nobody falls back to the
-    /// actor, because there a person acts on himself. Everywhere else the actor is somebody else.
+    /// `source.id` if the source is a user, else the user that `source.login` names. Only for LOGIN and EMAIL_ALIAS_* a source
+    /// that names no user falls back to the actor, because these events have the user as actor. A source without a type is a
+    /// user where the event is about one.
     pub fn affected_user<'s>(&'s self, source: &'s Source) -> (Option<&'s str>, Option<&'s str>) {
         let actor = (self.actor_id(), self.created_by.as_ref().and_then(|by| by.login.as_deref()));
         let named = source.login.as_deref();
-        let is_user = source.kind.as_deref() == Some("user");
+        let acts_on_own_account =
+            self.event_type == crate::event_types::LOGIN || self.event_type.starts_with("EMAIL_ALIAS_");
+        let is_user = match source.kind.as_deref() {
+            Some(kind) => kind.eq_ignore_ascii_case("user"),
+            None => acts_on_own_account || ABOUT_A_USER.contains(&self.event_type.as_str()),
+        };
         if let Some(id) = source.id.as_deref().filter(|id| is_user && *id != UNKNOWN_USER) {
             // A source without login is the actor when the ids agree.
             return (Some(id), named.or(actor.1.filter(|_| actor.0 == Some(id))));
         }
         if let Some(named) = named {
-            // When the actor carries the same login, his id says more: logins move from person to person.
+            // When the actor has the same login, the actor's id says more: logins move between accounts.
             let same = actor.1.is_some_and(|login| login.eq_ignore_ascii_case(named));
             return (actor.0.filter(|_| same), Some(named));
         }
-        let acts_on_himself =
-            self.event_type == crate::event_types::LOGIN || self.event_type.starts_with("EMAIL_ALIAS_");
-        if acts_on_himself { actor } else { (None, None) }
+        if acts_on_own_account { actor } else { (None, None) }
     }
 
     /// The group the event is about: inside `source` for group-level events, in `additional_details` for membership events.
@@ -121,6 +138,20 @@ impl Event<'_> {
         let details: Source = serde_json::from_str(self.additional_details?.get()).ok()?;
         details.group_id
     }
+}
+
+/// A type is a text with a letter in it: a number would be a type that nobody asked for, and hide a LOGIN.
+fn type_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    let name = lenient::id(d)?;
+    match name.contains(|c: char| c.is_ascii_alphabetic()) {
+        true => Ok(name),
+        false => Err(serde::de::Error::custom(format!("{name:?} is no event type"))),
+    }
+}
+
+/// A login; one with a damaged character is the login of no account.
+fn login<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    Ok(lenient::text_or_nothing(d)?.filter(|login| !login.contains(super::json::REPLACEMENT)))
 }
 
 fn time_required<'de, D: serde::Deserializer<'de>>(d: D) -> Result<DateTime<Utc>, D::Error> {
@@ -204,13 +235,38 @@ mod tests {
             None,
         ),
         (r#"{"event_type":"LOGIN","created_by":{"id":"2"},"source":"odd"}"#, None, None, None, None),
+        // Without a type: a user where the event is about one.
+        (r#"{"event_type":"LOGIN","source":{"id":900100}}"#, Some("900100"), None, None, None),
+        (r#"{"event_type":"EDIT_USER","source":{"id":"900100"}}"#, Some("900100"), None, None, None),
+        (
+            r#"{"event_type":"DOWNLOAD","created_by":{"id":7},"source":{"id":"5"}}"#,
+            None,
+            None,
+            Some("7"),
+            None,
+        ),
+        // One odd field does not hide the others.
+        (
+            r#"{"event_type":"LOGIN","source":{"type":["user"],"id":"900100","login":{}}}"#,
+            Some("900100"),
+            None,
+            None,
+            None,
+        ),
+        (
+            "{\"event_type\":\"LOGIN\",\"source\":{\"id\":\"9\u{fffd}1\",\"login\":\"ada@acme.test\"}}",
+            None,
+            Some("ada@acme.test"),
+            None,
+            None,
+        ),
     ];
 
     #[test]
     fn who_did_what_to_whom() {
         for (json, user_id, user_login, actor_id, group_id) in CASES {
             let json = json.replacen('{', r#"{"event_id":"e","created_at":"2026-03-02T08:14:05-08:00","#, 1);
-            let event: Event<'_> = serde_json::from_str(&json).unwrap();
+            let event: Event<'_> = crate::box_api::read(&json).unwrap().record;
             let source = event.source();
             assert_eq!(event.affected_user(&source), (*user_id, *user_login), "{json}");
             assert_eq!(event.actor_id(), *actor_id, "{json}");

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Extra, lenient};
+use super::{Record, lenient};
 
 /// A group. <https://developer.box.com/reference/resources/group--full/>
 #[derive(Debug, Deserialize)]
@@ -14,28 +14,30 @@ use super::{Extra, lenient};
 pub struct Group {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(rename = "type", default, deserialize_with = "lenient::text")]
+    #[serde(rename = "type", default, deserialize_with = "lenient::string")]
     pub kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub group_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub description: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub provenance: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub external_sync_identifier: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub invitability_level: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub member_viewability_level: Option<String>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub created_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub modified_at: Option<DateTime<Utc>>,
-    #[serde(flatten)]
-    pub extra: Extra,
+}
+
+impl Record<'_> for Group {
+    const REQUIRED: &'static [&'static str] = &["id"];
 }
 
 /// The `group_type` of the group of everybody, whose membership says nothing and is never walked.
@@ -51,29 +53,31 @@ pub const ALL_USERS_GROUP: &str = "all_users_group";
 pub struct Membership {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(rename = "type", default, deserialize_with = "lenient::text")]
+    #[serde(rename = "type", default, deserialize_with = "lenient::string")]
     pub kind: Option<String>,
     #[serde(default, deserialize_with = "lenient::object_or_nothing")]
     pub user: Option<Mini>,
     #[serde(default, deserialize_with = "lenient::object_or_nothing")]
     pub group: Option<Mini>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub role: Option<String>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub created_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub modified_at: Option<DateTime<Utc>>,
-    #[serde(flatten)]
-    pub extra: Extra,
 }
 
-/// The part of a mini user or mini group that a membership needs.
+impl Record<'_> for Membership {
+    const REQUIRED: &'static [&'static str] = &["id"];
+}
+
+/// The part of a mini user or mini group that a membership needs. A user who was deleted may be listed without an id.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct Mini {
-    #[serde(deserialize_with = "lenient::id")]
-    pub id: String,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::optional_id")]
+    pub id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub group_type: Option<String>,
 }
 
@@ -86,12 +90,14 @@ pub struct Mini {
 pub struct EmailAlias {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(rename = "type", default, deserialize_with = "lenient::text")]
+    #[serde(rename = "type", default, deserialize_with = "lenient::string")]
     pub kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub email: Option<String>,
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_confirmed: Option<bool>,
-    #[serde(flatten)]
-    pub extra: Extra,
+}
+
+impl Record<'_> for EmailAlias {
+    const REQUIRED: &'static [&'static str] = &["id"];
 }

@@ -2,40 +2,117 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
+use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Text that may come as a string, a number or a boolean; null, missing and empty are `None`.
 ///
-/// Unset text arrives as `""` and `phone` sometimes as a number (fixtures of the vendor's Java SDK); ids appear as JSON numbers
-/// in some official samples.
+/// Unset text arrives as `""` and `phone` sometimes as a number (fixtures of the vendor's Java SDK).
 ///
 /// # Errors
 /// An array or an object.
 pub fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
-    struct Text;
-    impl<'de> Visitor<'de> for Text {
+    d.deserialize_any(Text { takes_any_shape: false })
+}
+
+/// Text that Box always sends as a string; null, missing and empty are `None`.
+///
+/// # Errors
+/// Any other shape: a number where a name or a status was is no name and no status.
+pub fn string<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(d)?.filter(|text| !text.is_empty()))
+}
+
+/// As [`text`], and `None` for an array or an object: an odd field beside an id must not hide the id.
+///
+/// # Errors
+/// None of its own.
+pub fn text_or_nothing<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    d.deserialize_any(Text { takes_any_shape: true })
+}
+
+struct Text {
+    takes_any_shape: bool,
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number, a boolean or null")
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+        Ok((!v.is_empty()).then(|| v.to_owned()))
+    }
+    fn visit_string<E>(self, v: String) -> Result<Self::Value, E> {
+        Ok((!v.is_empty()).then_some(v))
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Self::Value, E> {
+        Ok(Some(v.to_string()))
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Self::Value, E> {
+        Ok(Some(v.to_string()))
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Self::Value, E> {
+        Ok(Some(v.to_string()))
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Self::Value, E> {
+        Ok(Some(v.to_string()))
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        if !self.takes_any_shape {
+            return Err(de::Error::invalid_type(de::Unexpected::Seq, &self));
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        if !self.takes_any_shape {
+            return Err(de::Error::invalid_type(de::Unexpected::Map, &self));
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+/// An id that must be there. See [`optional_id`].
+///
+/// # Errors
+/// Missing, null, empty, and what [`optional_id`] refuses.
+pub fn id<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    optional_id(d)?.ok_or_else(|| de::Error::custom("an id is missing or empty"))
+}
+
+/// The one way an id is read: a text or a whole number (some official samples show numbers); null, missing and empty are `None`.
+///
+/// # Errors
+/// Any other shape, and a text with a damaged character: the id of another object must not be made of it.
+pub fn optional_id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    struct Id;
+    impl Visitor<'_> for Id {
         type Value = Option<String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text, a number, a boolean or null")
+            f.write_str("an id as text or whole number, or null")
         }
-        fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+        fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
+            if v.contains(|c: char| c == super::json::REPLACEMENT || c.is_control()) {
+                return Err(E::custom(format!("the id {v:?} has a damaged character")));
+            }
             Ok((!v.is_empty()).then(|| v.to_owned()))
-        }
-        fn visit_string<E>(self, v: String) -> Result<Self::Value, E> {
-            Ok((!v.is_empty()).then_some(v))
         }
         fn visit_u64<E>(self, v: u64) -> Result<Self::Value, E> {
             Ok(Some(v.to_string()))
         }
         fn visit_i64<E>(self, v: i64) -> Result<Self::Value, E> {
-            Ok(Some(v.to_string()))
-        }
-        fn visit_f64<E>(self, v: f64) -> Result<Self::Value, E> {
-            Ok(Some(v.to_string()))
-        }
-        fn visit_bool<E>(self, v: bool) -> Result<Self::Value, E> {
             Ok(Some(v.to_string()))
         }
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
@@ -45,15 +122,16 @@ pub fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error>
             Ok(None)
         }
     }
-    d.deserialize_any(Text)
+    d.deserialize_any(Id)
 }
 
-/// An id: as [`text`], but it must be there.
+/// As [`optional_id`], and `None` for what that refuses: for an object whose other fields matter without it.
 ///
 /// # Errors
-/// Missing, null, empty, an array or an object.
-pub fn id<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
-    text(d)?.ok_or_else(|| de::Error::custom("an id is missing or empty"))
+/// None of its own.
+pub fn id_or_nothing<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    let raw = <&RawValue>::deserialize(d)?;
+    Ok(optional_id(raw).unwrap_or_default())
 }
 
 /// A byte count or another whole number; Box may write very large ones with an exponent (`1.23e+31`), which saturate.
@@ -128,13 +206,18 @@ pub fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<DateTime<Utc>>, D:
 /// Reads one RFC 3339 time; offsets differ by row and season, so text is never compared.
 ///
 /// # Errors
-/// Text that is no RFC 3339 time, named in the message.
+/// Text that is no RFC 3339 time, named in the message, and years outside 1 to 9999, which clients of the warehouse cannot read.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    DateTime::parse_from_rfc3339(text)
-        // An offset without its colon is not RFC 3339, but it is no riddle either.
+    let time = DateTime::parse_from_rfc3339(text)
+        // An offset without its colon is not RFC 3339, but it has only one meaning.
         .or_else(|reason| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").map_err(|_| reason))
         .map(|t| t.with_timezone(&Utc))
-        .map_err(|e| format!("{text:?} is not an RFC 3339 time: {e}"))
+        .map_err(|e| format!("{text:?} is not an RFC 3339 time: {e}"))?;
+    if (1..=9999).contains(&time.year()) {
+        Ok(time)
+    } else {
+        Err(format!("{text:?} is not in the years 1 to 9999"))
+    }
 }
 
 /// An object that Box writes as `[]`, `{}` or null when unset: `None` unless it is an object with the wanted shape.
@@ -170,4 +253,45 @@ where
         }
     }
     d.deserialize_any(Maybe(std::marker::PhantomData))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_text_or_whole_numbers() {
+        let read = |json: &str| optional_id(&mut serde_json::Deserializer::from_str(json)).ok();
+        for (json, id) in [
+            (r#""box_support""#, Some(Some("box_support"))),
+            ("9007199254740993", Some(Some("9007199254740993"))),
+            ("\"\"", Some(None)),
+            ("null", Some(None)),
+            ("\"70\u{fffd}1\"", None),
+            ("\"70\\n1\"", None),
+            ("7.5", None),
+            ("true", None),
+            ("[]", None),
+            ("{}", None),
+        ] {
+            assert_eq!(read(json), id.map(|id| id.map(str::to_owned)), "{json}");
+        }
+    }
+
+    #[test]
+    fn times_are_in_the_years_1_to_9999() {
+        for (text, is_time) in [
+            ("2026-03-02T08:14:05-08:00", true),
+            ("2026-03-02T08:14:05.123+0000", true),
+            ("0001-01-01T00:00:00Z", true),
+            ("9999-12-31T23:59:59Z", true),
+            ("0000-12-31T00:00:00Z", false),
+            ("9999-12-31T23:59:59-08:00", false),
+            ("0001-01-01T00:00:00+08:00", false),
+            ("-0001-11-30T00:00:00-07:52", false),
+            ("2026-03-02", false),
+        ] {
+            assert_eq!(parse_time(text).is_ok(), is_time, "{text}");
+        }
+    }
 }

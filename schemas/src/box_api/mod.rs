@@ -1,24 +1,26 @@
 //! What Box sends, as types that accept every legal oddity.
 //!
-//! Each record keeps fields it does not know in `extra`, so that nothing Box adds is lost. Shapes follow the official spec
+//! [`read`] gives a record together with the fields it does not know, so that nothing Box adds is lost. Shapes follow the official spec
 //! (API version 2024.0) and the deviations that the vendor's own fixtures and client issues show; each lenient rule says where
 //! it comes from.
 
 mod error;
 mod event;
+mod extra;
 mod group;
+pub mod json;
 pub mod lenient;
 mod page;
+mod record;
 mod user;
 
 pub use error::{ApiError, OAuthError};
 pub use event::{Event, KNOWN_EXTRA, Party, Source};
+pub use extra::Extra;
 pub use group::{ALL_USERS_GROUP, EmailAlias, Group, Membership, Mini};
-pub use page::{Page, StreamPosition};
+pub use page::{NotAPage, Page, StreamPosition};
+pub use record::{Read, Record, read};
 pub use user::{Enterprise, NotificationEmail, TrackingCode, User};
-
-/// Fields Box sent that a wire type has no name for.
-pub type Extra = serde_json::Map<String, serde_json::Value>;
 
 /// The `fields` parameter for users: every base, mini, standard and full name of the spec but `my_tags`, whose values are the
 /// requester's own. Naming `fields` switches the standard set off, so the list is whole.

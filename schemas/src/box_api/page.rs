@@ -2,46 +2,136 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::lenient;
 
-/// One page as Box answered it, records left as raw text so that one bad record spoils only itself.
+/// One page as Box sent it, records left as raw text so that one bad record spoils only itself.
 ///
 /// `entries` may be an array, an object keyed by index, null or missing: all have been seen in the wild
 /// (box/box-python-sdk#76, box/box-windows-sdk-v2#948).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Page<'a> {
     /// The records, in the order Box sent them.
-    #[serde(borrow, default, deserialize_with = "entries")]
     pub entries: Vec<&'a RawValue>,
     /// Marker of the next page; null, empty and missing all mean the end.
-    #[serde(default, deserialize_with = "lenient::text")]
     pub next_marker: Option<String>,
-    /// The page size Box applied, which may be smaller than the one asked for.
-    #[serde(default, deserialize_with = "lenient::whole")]
+    /// The page size Box applied, which may be smaller than the requested one.
     pub limit: Option<i64>,
     /// "One greater than the offset of the last entry": may exceed the real count.
-    #[serde(default, deserialize_with = "lenient::whole")]
     pub total_count: Option<i64>,
     /// Where the next page of events starts.
-    #[serde(default, deserialize_with = "position")]
     pub next_stream_position: Option<StreamPosition>,
 }
 
+/// Why a body is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAPage {
+    /// It is not JSON, or a field of the envelope has a shape that means nothing.
+    #[error("it cannot be read")]
+    Unreadable(#[from] serde_json::Error),
+    /// It is a JSON object, but not the one that was requested: an error object, or one without any paging field.
+    #[error("{0}")]
+    OtherObject(String),
+}
+
+/// Records that one page may hold: twenty times the largest page that is requested. A longer list is no page of Box.
+const MAX_ENTRIES: usize = 20_000;
+
 impl<'a> Page<'a> {
-    /// Reads a page.
+    /// Reads a page. A body is a page only if it has `entries` or a paging field, and is no error object: an error with status
+    /// 200 would otherwise be read as the last page, and end a listing early.
     ///
     /// # Errors
-    /// The body is no JSON object, or the envelope's own fields have a shape that means nothing.
-    pub fn parse(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        // serde would also read a struct from an array, field by field.
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(de::Error::custom("the body is not a JSON object"));
+    /// Any other body.
+    pub fn parse(body: &'a [u8]) -> Result<Self, NotAPage> {
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let Envelope { page, is_page, error } = deserializer.deserialize_map(EnvelopeVisitor)?;
+        deserializer.end()?;
+        if let Some(error) = error {
+            return Err(NotAPage::OtherObject(format!("it is an error object: {error}")));
         }
-        serde_json::from_slice(body)
+        if !is_page {
+            return Err(NotAPage::OtherObject("it has neither entries nor a paging field".to_owned()));
+        }
+        Ok(page)
+    }
+}
+
+struct Envelope<'a> {
+    page: Page<'a>,
+    is_page: bool,
+    error: Option<String>,
+}
+
+struct EnvelopeVisitor;
+
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut page, mut is_page, mut error) = (Page::default(), false, None);
+        let (mut has_entries, mut chunk_size) = (false, None);
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "entries" if has_entries => return Err(de::Error::duplicate_field("entries")),
+                "entries" => {
+                    page.entries = map.next_value_seed(Entries)?;
+                    has_entries = true;
+                }
+                "next_marker" => page.next_marker = map.next_value_seed(With(lenient::text))?,
+                "limit" => page.limit = map.next_value_seed(With(lenient::whole))?,
+                "total_count" => page.total_count = map.next_value_seed(With(lenient::whole))?,
+                "next_stream_position" => page.next_stream_position = map.next_value_seed(With(position))?,
+                "chunk_size" => chunk_size = map.next_value_seed(With(lenient::whole))?,
+                "offset" | "order" => _ = map.next_value::<IgnoredAny>()?,
+                "type" => {
+                    let kind = map.next_value_seed(With(lenient::text_or_nothing))?;
+                    error = error.or(kind.filter(|kind| kind == "error").map(|_| "of type error".to_owned()));
+                    continue;
+                }
+                "error" => {
+                    let value = map.next_value::<&RawValue>()?.get();
+                    let is_set = !matches!(value, "null" | "false" | "\"\"" | "{}" | "[]");
+                    error = error.or(is_set.then(|| value.chars().take(200).collect()));
+                    continue;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            }
+            is_page = true;
+        }
+        // The spec: "the number of events returned in this response".
+        if let Some(size) =
+            chunk_size.filter(|size| i64::try_from(page.entries.len()).is_ok_and(|n| n < *size))
+        {
+            let message = format!("it holds {} events and announces {size}", page.entries.len());
+            return Err(de::Error::custom(message));
+        }
+        Ok(Envelope { page, is_page, error })
+    }
+}
+
+/// A field that a function of [`lenient`] reads.
+struct With<F>(F);
+
+impl<'de, T, F> DeserializeSeed<'de> for With<F>
+where
+    F: FnOnce(&'de RawValue) -> Result<T, serde_json::Error>,
+{
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        (self.0)(raw).map_err(de::Error::custom)
     }
 }
 
@@ -82,33 +172,47 @@ fn position<'de, D: Deserializer<'de>>(d: D) -> Result<Option<StreamPosition>, D
     }
 }
 
-fn entries<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<&'de RawValue>, D::Error> {
-    struct Entries;
-    impl<'de> Visitor<'de> for Entries {
-        type Value = Vec<&'de RawValue>;
+struct Entries;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array of records, an object of records or null")
-        }
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut records = Vec::new();
-            while let Some(record) = seq.next_element()? {
-                records.push(record);
-            }
-            Ok(records)
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut records = Vec::new();
-            while let Some((_, record)) = map.next_entry::<de::IgnoredAny, _>()? {
-                records.push(record);
-            }
-            Ok(records)
-        }
+impl<'de> DeserializeSeed<'de> for Entries {
+    type Value = Vec<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
-    d.deserialize_any(Entries)
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records, an object of records or null")
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut records = Vec::new();
+        while let Some(record) = seq.next_element()? {
+            push(&mut records, record)?;
+        }
+        Ok(records)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut records = Vec::new();
+        while let Some((_, record)) = map.next_entry::<IgnoredAny, _>()? {
+            push(&mut records, record)?;
+        }
+        Ok(records)
+    }
+}
+
+fn push<'de, E: de::Error>(records: &mut Vec<&'de RawValue>, record: &'de RawValue) -> Result<(), E> {
+    if records.len() >= MAX_ENTRIES {
+        return Err(E::custom(format!("it holds over {MAX_ENTRIES} records")));
+    }
+    records.push(record);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -128,11 +232,42 @@ mod tests {
     }
 
     #[test]
-    fn three_ends_of_a_marker_walk() {
-        for body in [r#"{"next_marker":null}"#, r#"{"next_marker":""}"#, "{}"] {
+    fn the_end_of_a_marker_listing_has_three_spellings() {
+        for body in [r#"{"entries":[],"next_marker":null}"#, r#"{"next_marker":""}"#, r#"{"entries":[]}"#] {
             assert_eq!(Page::parse(body.as_bytes()).unwrap().next_marker, None, "{body}");
         }
         assert_eq!(Page::parse(br#"{"next_marker":"JV9"}"#).unwrap().next_marker.as_deref(), Some("JV9"));
+    }
+
+    /// An error object with status 200 was read as the last page: 40 users became 20.
+    #[test]
+    fn an_object_that_is_no_page_is_not_the_last_page() {
+        for body in [
+            "{}",
+            r#"{"type":"error","status":503,"code":"unavailable","message":"down"}"#,
+            r#"{"type":"error","entries":[],"limit":100}"#,
+            r#"{"error":{"code":429,"message":"slow down"}}"#,
+            r#"{"error":"invalid_grant","error_description":"no"}"#,
+            r#"{"message":"maintenance"}"#,
+            r#"{"errors":[]}"#,
+            r#"{"id":"7","type":"user"}"#,
+        ] {
+            assert!(matches!(Page::parse(body.as_bytes()), Err(NotAPage::OtherObject(_))), "{body}");
+        }
+        assert!(Page::parse(br#"{"error":null,"entries":[]}"#).is_ok());
+    }
+
+    /// A page that lost an event would leave its span proved.
+    #[test]
+    fn fewer_events_than_announced_are_no_page() {
+        assert!(Page::parse(br#"{"chunk_size":2,"entries":[{}],"next_stream_position":"7"}"#).is_err());
+        assert!(Page::parse(br#"{"chunk_size":1,"entries":[{},{}],"next_stream_position":"7"}"#).is_ok());
+    }
+
+    #[test]
+    fn a_list_without_end_is_no_page() {
+        let body = format!(r#"{{"entries":[{}0]}}"#, "0,".repeat(MAX_ENTRIES));
+        assert!(Page::parse(body.as_bytes()).is_err());
     }
 
     #[test]
@@ -154,7 +289,7 @@ mod tests {
     fn a_body_that_is_no_object_is_refused() {
         for body in ["<html>502</html>", "[]", "\"ok\"", "", r#"{"entries":[{"id":"1"}"#, r#"{"entries":7}"#]
         {
-            assert!(Page::parse(body.as_bytes()).is_err(), "{body}");
+            assert!(matches!(Page::parse(body.as_bytes()), Err(NotAPage::Unreadable(_))), "{body}");
         }
     }
 }

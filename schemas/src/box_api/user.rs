@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Extra, lenient};
+use super::{Record, lenient};
 
 /// A Box user with every field of the spec but `my_tags`.
 #[derive(Debug, Deserialize)]
@@ -14,27 +14,27 @@ use super::{Extra, lenient};
 pub struct User {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
-    #[serde(rename = "type", default, deserialize_with = "lenient::text")]
+    #[serde(rename = "type", default, deserialize_with = "lenient::string")]
     pub kind: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub login: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub status: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub role: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub language: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub timezone: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub job_title: Option<String>,
     #[serde(default, deserialize_with = "lenient::text")]
     pub phone: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub address: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub avatar_url: Option<String>,
     #[serde(default, deserialize_with = "lenient::whole")]
     pub space_amount: Option<i64>,
@@ -58,9 +58,9 @@ pub struct User {
     pub is_exempt_from_login_verification: Option<bool>,
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_platform_access_only: Option<bool>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::optional_id")]
     pub external_app_user_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub hostname: Option<String>,
     #[serde(default, deserialize_with = "lenient::object_or_nothing")]
     pub enterprise: Option<Enterprise>,
@@ -68,8 +68,10 @@ pub struct User {
     pub created_at: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub modified_at: Option<DateTime<Utc>>,
-    #[serde(flatten)]
-    pub extra: Extra,
+}
+
+impl Record<'_> for User {
+    const REQUIRED: &'static [&'static str] = &["id"];
 }
 
 impl User {
@@ -86,7 +88,7 @@ const UNLIMITED_FROM_BYTES: i64 = 1_000_000_000_000_000;
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct NotificationEmail {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub email: Option<String>,
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_confirmed: Option<bool>,
@@ -96,9 +98,9 @@ pub struct NotificationEmail {
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct TrackingCode {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub name: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::string")]
     pub value: Option<String>,
 }
 
@@ -106,9 +108,9 @@ pub struct TrackingCode {
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct Enterprise {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::optional_id")]
     pub id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub name: Option<String>,
 }
 
@@ -163,12 +165,6 @@ mod tests {
     fn times_with_offsets_become_utc() {
         let user = user(r#","created_at":"2015-12-02T09:41:31-08:00""#);
         assert_eq!(user.created_at.unwrap().to_rfc3339(), "2015-12-02T17:41:31+00:00");
-    }
-
-    #[test]
-    fn unknown_fields_are_kept() {
-        let user = user(r#","shiny":{"new":[1,2]}"#);
-        assert_eq!(serde_json::to_string(&user.extra).unwrap(), r#"{"shiny":{"new":[1,2]}}"#);
     }
 
     #[test]
