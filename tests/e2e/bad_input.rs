@@ -260,7 +260,8 @@ fn one_person_who_is_closed_to_us_is_said_and_everybody_is_a_missing_scope() {
     world.simulator.add_fault(Fault::status(&path, 9, 403));
     let done = world.run(&["sync"]);
     assert_refused(&done, 4, "1 records could not be understood");
-    assert_eq!(world.value("SELECT reason FROM rejects"), format!("Box answered 403 for user {user}"));
+    let reason = format!("the aliases of user {user} could not be read: Box answered 403");
+    assert_eq!(world.value("SELECT reason FROM rejects"), reason);
     assert_eq!(
         world.value(&format!(
             "SELECT count(*) FROM users WHERE user_id = '{user}' AND aliases_read_at IS NULL"

@@ -22,6 +22,7 @@ mod interruption;
 mod kills;
 mod lists;
 mod nights;
+mod odd_responses;
 mod older_store;
 mod outputs;
 mod plans;

@@ -165,7 +165,12 @@ pub(crate) fn event_types() -> [&'static str; 12] {
 #[track_caller]
 fn same(table: &str, key: &str, world: &World, sql: &str, mut wanted: Rows) {
     let mut extra = Vec::new();
-    for row in world.rows(sql) {
+    for mut row in world.rows(sql) {
+        // Kept in the order that Box sent it; the truth is sorted.
+        if let Some(extra) = row.get_mut("extra").filter(|extra| extra.is_string()) {
+            let fields: Value = serde_json::from_str(extra.as_str().unwrap()).unwrap();
+            *extra = fields.to_string().into();
+        }
         let id = row[key].as_str().unwrap().to_owned();
         match wanted.remove(&id) {
             None => extra.push(id),

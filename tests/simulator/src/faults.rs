@@ -100,7 +100,7 @@ pub enum Effect {
     },
     /// `entries` as an object keyed by index, or as null where there are none.
     OddEntries,
-    /// A `total_count` that is too large.
+    /// A `total_count` that is too large, of a list with rows.
     GhostTotal {
         /// By how much.
         rows: u64,

@@ -24,6 +24,8 @@ pub(crate) fn tampered(effect: &Effect, seed: u64, body: &[u8]) -> Option<Vec<u8
     let (key, value) = match effect {
         Effect::OddEntries => (ENTRIES, by_index(&rows(&list)?)?),
         Effect::PartialList { share } => (ENTRIES, to_raw_value(&kept(rows(&list)?, seed, *share)).ok()?),
+        // A list without rows that announces some is another fault: it cannot be read.
+        Effect::GhostTotal { .. } if rows(&list)?.is_empty() => return None,
         Effect::GhostTotal { rows } => (TOTAL, to_raw_value(&(total(&list)? + rows)).ok()?),
         _ => return None,
     };
