@@ -4,12 +4,12 @@
 //! reader beside it, and writes every call into the ledger. What of a write may be repeated is decided in `retry`: setting a
 //! status and ending sessions may, a transfer and a deletion never are once Box may have seen them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde_json::json;
 use url::Url;
 
@@ -259,8 +259,8 @@ impl BoxActor {
         let build = move |http: &reqwest::Client| {
             http.post(url.clone()).header("content-type", "application/json").body(body.clone())
         };
-        let read = |_: &[u8]| Ok(());
-        self.write("POST /users/terminate_sessions", &self.door.transport, Repeat::Freely, &build, read).await
+        let (endpoint, transport) = ("POST /users/terminate_sessions", &self.door.transport);
+        self.write(endpoint, transport, Repeat::Freely, &build, acknowledged).await
     }
 
     /// Moves everything a person owns to another; gives the id of the folder it goes into. Never sent twice. Done means that Box
@@ -289,7 +289,7 @@ impl BoxActor {
             .append_pair("force", "false")
             .append_pair("notify", if notify { "true" } else { "false" });
         let build = move |http: &reqwest::Client| http.delete(url.clone());
-        self.write("DELETE /users/{id}", &self.door.transport, Repeat::Never, &build, |_| Ok(())).await
+        self.write("DELETE /users/{id}", &self.door.transport, Repeat::Never, &build, acknowledged).await
     }
 
     fn user_url(&self, user_id: &str) -> Url {
@@ -405,6 +405,19 @@ fn user(body: &[u8], user_id: Option<&str>) -> Result<User, NotAPage> {
     }
 }
 
+/// Takes the response to a write that has nothing to say: no body, or an object that is no error. A gateway's page under a good
+/// status does not say that anything was done.
+fn acknowledged(body: &[u8]) -> Result<(), NotAPage> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let fields: HashMap<String, IgnoredAny> = serde_json::from_slice(body)?;
+    if ApiError::of(body).is_some() || fields.contains_key("error") {
+        return Err(NotAPage::OtherObject("it is an error object".to_owned()));
+    }
+    Ok(())
+}
+
 fn text(body: &[u8]) -> Result<&str, serde_json::Error> {
     std::str::from_utf8(body).map_err(serde::de::Error::custom)
 }
@@ -501,5 +514,36 @@ impl ItemPage {
             });
         }
         Ok(Self { items, summary: Summary::of_page(&page) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of a gateway under status 200 counted as a deletion, or as sessions that were ended.
+    #[test]
+    fn only_box_acknowledges_a_write() {
+        for (body, is_acknowledged) in [
+            ("", true),
+            ("\r\n", true),
+            (
+                r#"{"message":"Request is successful, please check admin events for the status of the job"}"#,
+                true,
+            ),
+            (r#"{"type":"error","status":503,"code":"unavailable"}"#, false),
+            (r#"{"error":"slow_down"}"#, false),
+            ("<html>Please accept the terms</html>", false),
+        ] {
+            assert_eq!(acknowledged(body.as_bytes()).is_ok(), is_acknowledged, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_user_must_be_the_one_that_was_requested() {
+        let body = br#"{"type":"user","id":7,"status":"active","phone":{}}"#;
+        assert_eq!(user(body, Some("7")).unwrap().status.as_deref(), Some("active"));
+        assert!(user(body, None).is_ok());
+        assert!(matches!(user(body, Some("8")), Err(NotAPage::OtherObject(_))));
     }
 }

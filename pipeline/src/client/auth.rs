@@ -201,8 +201,7 @@ fn lifetime(secs: u64) -> Duration {
 fn read_token(exchange: Exchange) -> Result<TokenAnswer, Exchange> {
     match exchange {
         Exchange::Reply(reply) if (200..300).contains(&reply.status) => {
-            let body = reply.body.strip_prefix(UTF8_BOM).unwrap_or(&reply.body);
-            let answer: TokenAnswer = serde_json::from_slice(body)
+            let answer: TokenAnswer = serde_json::from_slice(&reply.body)
                 .map_err(|e| Exchange::Garbled(format!("no token in the answer: {e}")))?;
             // The token becomes a header of every call.
             let is_usable =
@@ -214,8 +213,6 @@ fn read_token(exchange: Exchange) -> Result<TokenAnswer, Exchange> {
         other => Err(other),
     }
 }
-
-const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Box's own words for a refusal; every wrong setting collapses into `invalid_grant`, so the likely causes follow.
 fn refusal(exchange: &Exchange) -> String {
@@ -255,7 +252,7 @@ mod tests {
             ("{}", None),
             ("true", None),
         ] {
-            let body = format!("\u{feff}{{\"access_token\":\"t\",\"expires_in\":{expires_in}}}");
+            let body = format!("{{\"access_token\":\"t\",\"expires_in\":{expires_in}}}");
             let reply = Reply { status: 200, body: body.into(), ..Reply::default() };
             let answer = read_token(Exchange::Reply(reply)).unwrap_or_else(|e| panic!("{expires_in}: {e}"));
             assert_eq!(lifetime_secs(answer.expires_in.as_deref()), secs, "{expires_in}");
