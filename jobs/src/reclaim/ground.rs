@@ -3,7 +3,7 @@
 //! It is loaded by SQL from a published file, or from the file being built while a night is published; the judging that follows is
 //! the same. A test builds one by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::PlanNight;
@@ -46,6 +46,8 @@ pub(crate) struct Ground {
     pub(crate) events_by_day: BTreeMap<NaiveDate, u64>,
     /// Names of the groups, by id.
     pub(crate) groups: BTreeMap<String, String>,
+    /// Groups whose members were never read to the end: a user who is not among them may be one all the same.
+    pub(crate) unread_groups: BTreeSet<String>,
     /// Everybody ever seen, by id.
     pub(crate) people: BTreeMap<String, Person>,
 }
@@ -146,7 +148,11 @@ impl Ground {
         for batch in ask(GROUPS)? {
             let row = Columns::of(&batch);
             for index in row.rows() {
-                ground.groups.insert(row.text(0, index)?, row.optional_text(1, index)?.unwrap_or_default());
+                let group_id = row.text(0, index)?;
+                if row.time(2, index)?.is_none() {
+                    ground.unread_groups.insert(group_id.clone());
+                }
+                ground.groups.insert(group_id, row.optional_text(1, index)?.unwrap_or_default());
             }
         }
         for batch in ask(PEOPLE)? {
@@ -320,6 +326,7 @@ fn night(batches: &[RecordBatch]) -> Result<Ground, Unreadable> {
         renewal_date: row.date(10, 0)?,
         events_by_day: BTreeMap::new(),
         groups: BTreeMap::new(),
+        unread_groups: BTreeSet::new(),
         people: BTreeMap::new(),
     })
 }
@@ -450,7 +457,7 @@ const EVENTS_BY_DAY: &str = "
     )
     SELECT CAST(CAST(created_at AT TIME ZONE 'UTC' AS DATE) AS VARCHAR), count(*) FROM every GROUP BY ALL ORDER BY ALL";
 
-const GROUPS: &str = "SELECT group_id, name FROM groups ORDER BY group_id";
+const GROUPS: &str = "SELECT group_id, name, epoch_us(memberships_read_at) FROM groups ORDER BY group_id";
 
 const PEOPLE: &str = "
     WITH returns AS (

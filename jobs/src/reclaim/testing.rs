@@ -91,6 +91,7 @@ pub(crate) fn ground(people: impl IntoIterator<Item = Person>) -> Ground {
         renewal_date: None,
         events_by_day: Default::default(),
         groups: [("g1".to_owned(), "Board".to_owned())].into(),
+        unread_groups: [].into(),
         people,
     }
 }

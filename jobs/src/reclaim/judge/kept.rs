@@ -41,6 +41,12 @@ impl Judge<'_> {
                 "the person's groups were never read, and one may be protected",
             ));
         }
+        let mut protected_groups = protect.groups.iter().flat_map(|entry| groups_named(self.ground, entry));
+        if let Some(group) = protected_groups.find(|group| self.ground.unread_groups.contains(*group)) {
+            let detail =
+                format!("the members of group {group} were never read, and the user may be a protected one");
+            return Err(No::new("R4", "groups_unknown", detail));
+        }
         if let Some(reason) = self.held.get(id) {
             let detail = if reason.is_empty() {
                 "on the list of holds".to_owned()

@@ -240,6 +240,14 @@ fn r4_protected_is_protected_under_every_name() {
     assert_eq!(unread(|p| p.are_aliases_known = false, "logins = [\"new@acme.test\"]"), "R4 aliases_unknown");
     assert_eq!(unread(|p| p.are_groups_known = false, "groups = [\"g1\"]"), "R4 groups_unknown");
     assert_eq!(unread(|p| p.are_groups_known = false, "ids = [\"1\"]"), "suspend");
+    // A group of which only some members could be read.
+    let half_read = |entry: &str| {
+        let mut world = of(entry);
+        world.ground.unread_groups.insert("g1".to_owned());
+        world.says("2")
+    };
+    assert_eq!(half_read("groups = [\"g1\"]"), "R4 groups_unknown");
+    assert_eq!(half_read("ids = [\"1\"]"), "suspend");
 }
 
 /// R4: a receiver is managed, active, unrestricted, of role `user`, with room, and goes nowhere itself.

@@ -95,6 +95,7 @@ impl Nights {
             groups: groups
                 .map(|group| (group.group_id.clone(), group.name.clone().unwrap_or_default()))
                 .collect(),
+            unread_groups: [].into(),
             people: self.people.clone(),
         }
     }
