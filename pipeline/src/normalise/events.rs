@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use boxseat_schemas::box_api::{Event, KNOWN_EXTRA, Page, Read, User, read};
+use boxseat_schemas::box_api::{Event, KNOWN_EXTRA, Page, Read, Source, User, read};
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::spool::{Frame, Request};
 use boxseat_schemas::table::{EVENTS, Rows};
@@ -52,7 +52,7 @@ impl<'a> Events<'a> {
     }
 
     /// Whether the event is this slice's to keep; counts it where it goes otherwise.
-    fn is_ours(&mut self, slice: u32, event: &Event<'_>, tally: &mut Tally) -> bool {
+    fn is_ours(&mut self, slice: u32, event: &Event<'_>, source: &Source, tally: &mut Tally) -> bool {
         if self.slice.replace(slice) != Some(slice) {
             self.seen.clear();
         }
@@ -70,7 +70,7 @@ impl<'a> Events<'a> {
             return false;
         }
         let id = fingerprint(&event.event_id);
-        let content = content_hash(event);
+        let content = content_hash(event, source);
         if let Some(earlier) = self.seen.insert(id, content) {
             if earlier == content {
                 tally.duplicate += 1;
@@ -95,12 +95,12 @@ impl<'a> Events<'a> {
 
     fn take(&mut self, slice: u32, read: &Read<Event<'_>>, rows: &mut Rows, tally: &mut Tally) {
         let Read { record: event, extra } = read;
-        if !self.is_ours(slice, event, tally) {
+        let source = event.source();
+        if !self.is_ours(slice, event, &source, tally) {
             return;
         }
         let known = extra.iter().filter(|(name, _)| KNOWN_EXTRA.contains(name)).count() as u64;
         tally.unknown_fields += extra.len() - known;
-        let source = event.source();
         let (user_id, user_login) = event.affected_user(&source);
         let found = match (user_id, user_login) {
             (None, Some(login)) => self.user_id_of(login).or_else(|| self_acting(event)),
@@ -180,10 +180,9 @@ impl Stage for Events<'_> {
 }
 
 /// Tells two events of one id apart.
-fn content_hash(event: &Event<'_>) -> u64 {
-    let source = event.source();
+fn content_hash(event: &Event<'_>, source: &Source) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&event.event_type, event.created_at, event.affected_user(&source), event.actor_id()).hash(&mut hasher);
+    (&event.event_type, event.created_at, event.affected_user(source), event.actor_id()).hash(&mut hasher);
     hasher.finish()
 }
 
