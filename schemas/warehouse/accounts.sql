@@ -268,6 +268,15 @@ first_seen AS (
     GROUP BY user_id
 ),
 
+-- An account is made once. Of dates that contradict each other the latest counts, and none from before Box (2005) or from the future:
+-- an old account is idle sooner.
+creations AS (
+    SELECT user_id, max(created_at) AS created_at
+    FROM users_history CROSS JOIN night
+    WHERE epoch_us(created_at) BETWEEN 1104537600000000 AND now_us + day_us
+    GROUP BY user_id
+),
+
 -- The version with which the present status began: the one after the last that had another. Its event says when, if one does.
 status_versions AS (
     SELECT
@@ -338,7 +347,7 @@ evidence AS (
         CASE WHEN last_uses.newest.at_us IS NOT NULL THEN
             greatest(last_uses.newest.at_us, coverage_from_us)
         END AS unseen_use_us,
-        epoch_us(people.created_at) AS created_us,
+        epoch_us(creations.created_at) AS created_us,
         -- Since when somebody is here, as far as that is later than the account: come from elsewhere.
         CASE WHEN first_seen.is_later THEN epoch_us(first_seen.first_seen_at) END AS arrived_us,
         epoch_us(returns.last_return_at) AS returned_us,
@@ -346,17 +355,17 @@ evidence AS (
         CASE WHEN last_leaves.is_on_leave THEN last_leaves.until_date END AS on_leave_until,
         -- greatest() passes over NULL: whatever is known counts, and coverage always is.
         -- An account of which neither a use nor the creation is known may be of yesterday.
-        CASE WHEN is_fresh AND NOT people.is_gone AND coalesce(last_uses.newest.at_us, epoch_us(people.created_at)) IS NOT NULL THEN
+        CASE WHEN is_fresh AND NOT people.is_gone AND coalesce(last_uses.newest.at_us, epoch_us(creations.created_at)) IS NOT NULL THEN
             greatest(
                 last_uses.newest.at_us,
                 coverage_from_us,
-                epoch_us(people.created_at),
+                epoch_us(creations.created_at),
                 CASE WHEN first_seen.is_later THEN epoch_us(first_seen.first_seen_at) END,
                 epoch_us(returns.last_return_at),
                 last_leaves.ended_us
             )
         END AS proven_from_us,
-        coalesce(people.created_at BETWEEN coverage_from_at AND coverage_to_at, FALSE) AS is_created_covered,
+        coalesce(creations.created_at BETWEEN coverage_from_at AND coverage_to_at, FALSE) AS is_created_covered,
         coalesce(logins.logins_30d, 0) AS logins_30d,
         coalesce(logins.logins_90d, 0) AS logins_90d,
         coalesce(logins.logins_183d, 0) AS logins_183d
@@ -364,6 +373,7 @@ evidence AS (
     CROSS JOIN ground
     LEFT JOIN logins ON logins.user_id = people.user_id
     LEFT JOIN first_seen ON first_seen.user_id = people.user_id
+    LEFT JOIN creations ON creations.user_id = people.user_id
     LEFT JOIN returns ON returns.user_id = people.user_id
     LEFT JOIN last_uses ON last_uses.user_id = people.user_id
     LEFT JOIN last_leaves ON last_leaves.user_id = people.user_id

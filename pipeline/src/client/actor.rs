@@ -20,7 +20,7 @@ use boxseat_schemas::spool::CallOutcome;
 
 use super::auth::Credentials;
 use super::door::{Door, Judged, Manner};
-use super::reader::failure;
+use super::reader::{failure, is_of_box};
 use super::refusal::Refusal;
 use super::retry::{Patience, Repeat};
 use super::transport::{Exchange, Reply, Timeouts, Transport};
@@ -320,7 +320,7 @@ impl BoxActor {
                 Ok(found) => Judged::Good(Found::Is(found)),
                 Err(why) => Judged::unusable(reply, &why),
             },
-            403 | 404 if ApiError::of(&reply.body).is_none() => Judged::not_of_box(reply),
+            403 | 404 if !is_of_box(reply) => Judged::not_of_box(reply),
             404 => Judged::Good(Found::Gone),
             403 => Judged::Good(Found::Closed(Refusal::of(reply))),
             _ => Judged::Failed,
@@ -366,7 +366,7 @@ impl BoxActor {
             Ok(Err(Exchange::Reply(reply)))
                 if matches!(reply.status, 400..=499 | 507)
                     && reply.status != 408
-                    && (reply.status == 401 || ApiError::of(&reply.body).is_some()) =>
+                    && (reply.status == 401 || is_of_box(&reply)) =>
             {
                 Ok(Wrote::Refused(Refusal::of(&reply)))
             }

@@ -300,9 +300,7 @@ fn judge(request: &Request, reply: &Reply, received_at: DateTime<Utc>) -> Judged
             Ok(summary) => answer(200, summary),
             Err(why) => Judged::unusable(reply, &why),
         },
-        400..=499
-            if about_one && !is_sign_in_or_pace(reply.status) && ApiError::of(&reply.body).is_none() =>
-        {
+        400..=499 if about_one && !is_sign_in_or_pace(reply.status) && !is_of_box(reply) => {
             Judged::not_of_box(reply)
         }
         403 | 404 if about_one => answer(reply.status, Summary::default()),
@@ -328,6 +326,11 @@ pub(crate) fn outcome_of(
         Judged::Failed if matches!(status, 401 | 408 | 425 | 429 | 500..) => None,
         Judged::Failed => Some(Err(failure(request.endpoint(), &Exchange::Reply(reply)))),
     }
+}
+
+/// Whether a refusal is Box's own.
+pub(super) fn is_of_box(reply: &Reply) -> bool {
+    ApiError::of(&reply.body).is_some_and(|error| error.agrees_with(reply.status))
 }
 
 /// Statuses that are about the token or the pace, whoever sends them.

@@ -186,6 +186,7 @@ pub(crate) fn take_in(
 fn pass_over(spool: &SpoolWriter, walks: &mut Walks, request: &Request, error: &Error) -> Result<(), Error> {
     // A user who is not listed any more and cannot be read by id stays unconfirmed; nothing else was lost.
     if matches!(request, Request::User { .. }) {
+        tracing::warn!("{} is not listed and could not be read by id: {error}", request.subject());
         return Ok(());
     }
     let reason = format!("{} could not be read: {error}", request.subject());

@@ -33,6 +33,12 @@ impl ApiError {
         let is_error = error.kind.as_deref() == Some("error");
         (is_error || error.code.is_some() && error.status.is_some()).then_some(error)
     }
+
+    /// Whether it is about a response with this status. A gateway may send on the body of another error, such as a 503, as 404.
+    pub fn agrees_with(&self, status: u16) -> bool {
+        let is_same = self.status.as_ref().is_none_or(|own| *own == status.to_string());
+        is_same && (status != 404 || self.code.as_ref().is_none_or(|code| code.contains("not_found")))
+    }
 }
 
 /// The error body of the token endpoint.
@@ -67,6 +73,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(ApiError::of(body.as_bytes()).and_then(|error| error.code).as_deref(), code, "{body}");
+        }
+    }
+
+    /// A 404 with the body of a 503 made a false leaver.
+    #[test]
+    fn the_body_must_agree_with_the_status() {
+        for (body, status, agrees) in [
+            (r#"{"type":"error","status":404,"code":"not_found"}"#, 404, true),
+            (r#"{"type":"error","code":"not_found"}"#, 404, true),
+            (r#"{"type":"error","status":503,"code":"unavailable"}"#, 404, false),
+            (r#"{"type":"error","code":"unavailable"}"#, 404, false),
+            (r#"{"type":"error","status":500,"code":"not_found"}"#, 404, false),
+            (r#"{"type":"error","status":403,"code":"forbidden"}"#, 403, true),
+        ] {
+            assert_eq!(ApiError::of(body.as_bytes()).unwrap().agrees_with(status), agrees, "{body}");
         }
     }
 }

@@ -78,6 +78,11 @@ pub const KNOWN_EXTRA: &[&str] = &["action_by", "accessible_by"];
 /// The id Box gives an actor it does not know.
 const UNKNOWN_USER: &str = "2";
 
+/// Whether an id can be a user's: `0`, the unknown user and `box_support` are none.
+fn is_user_id(id: &str) -> bool {
+    id != UNKNOWN_USER && id != "0" && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Types whose source is a user, besides LOGIN and EMAIL_ALIAS_* (AppOmni's event maturity matrix).
 const ABOUT_A_USER: &[&str] = &[
     "ADMIN_LOGIN",
@@ -115,7 +120,7 @@ impl Event<'_> {
             Some(kind) => kind.eq_ignore_ascii_case("user"),
             None => acts_on_own_account || ABOUT_A_USER.contains(&self.event_type.as_str()),
         };
-        if let Some(id) = source.id.as_deref().filter(|id| is_user && *id != UNKNOWN_USER) {
+        if let Some(id) = source.id.as_deref().filter(|id| is_user && is_user_id(id)) {
             // A source without login is the actor when the ids agree.
             return (Some(id), named.or(actor.1.filter(|_| actor.0 == Some(id))));
         }
@@ -124,7 +129,7 @@ impl Event<'_> {
             let same = actor.1.is_some_and(|login| login.eq_ignore_ascii_case(named));
             return (actor.0.filter(|_| same), Some(named));
         }
-        if acts_on_own_account { actor } else { (None, None) }
+        if acts_on_own_account { (actor.0.filter(|id| is_user_id(id)), actor.1) } else { (None, None) }
     }
 
     /// The group the event is about: inside `source` for group-level events, in `additional_details` for membership events.
@@ -243,6 +248,14 @@ mod tests {
             None,
             None,
             Some("7"),
+            None,
+        ),
+        (r#"{"event_type":"LOGIN","source":{"type":"user","id":"0"}}"#, None, None, None, None),
+        (
+            r#"{"event_type":"LOGIN","created_by":{"id":"box_support"},"source":null}"#,
+            None,
+            None,
+            Some("box_support"),
             None,
         ),
         // One odd field does not hide the others.

@@ -34,7 +34,7 @@ pub struct Read<T> {
 /// The text is no JSON object, or a field that the record cannot be without is missing or unreadable.
 pub fn read<'de, T: Record<'de>>(raw: &'de str) -> Result<Read<T>, serde_json::Error> {
     let names = field_names::<T>();
-    let Fields { known, mut extra } = Fields::parse(raw, names)?;
+    let Fields { known, mut extra } = Fields::parse(raw, names, T::REQUIRED)?;
     match from_fields::<T>(&known, |_| true) {
         Ok(record) => Ok(Read { record, extra }),
         Err(_) => {
@@ -61,15 +61,20 @@ fn from_fields<'de, T: Deserialize<'de>>(
     T::deserialize(MapDeserializer::new(taken))
 }
 
-/// The fields of one JSON object. Of a name that comes twice the last value counts, as in most parsers.
+/// The fields of one JSON object. Of a name that comes twice the last value counts, as in most parsers; a required one must say the
+/// same twice.
 struct Fields<'de> {
     known: Vec<(&'static str, &'de RawValue)>,
     extra: Extra,
 }
 
 impl<'de> Fields<'de> {
-    fn parse(raw: &'de str, names: &'static [&'static str]) -> Result<Self, serde_json::Error> {
-        struct Object(&'static [&'static str]);
+    fn parse(
+        raw: &'de str,
+        names: &'static [&'static str],
+        required: &'static [&'static str],
+    ) -> Result<Self, serde_json::Error> {
+        struct Object(&'static [&'static str], &'static [&'static str]);
         impl<'de> Visitor<'de> for Object {
             type Value = Fields<'de>;
 
@@ -85,6 +90,10 @@ impl<'de> Fields<'de> {
                         continue;
                     };
                     match fields.known.iter_mut().find(|(other, _)| other == known) {
+                        // Which of two ids is the record's cannot be told.
+                        Some(earlier) if self.1.contains(known) && earlier.1.get() != value.get() => {
+                            return Err(de::Error::duplicate_field(known));
+                        }
                         Some(earlier) => earlier.1 = value,
                         None => fields.known.push((known, value)),
                     }
@@ -93,7 +102,7 @@ impl<'de> Fields<'de> {
             }
         }
         let mut deserializer = serde_json::Deserializer::from_str(raw);
-        let fields = deserializer.deserialize_map(Object(names))?;
+        let fields = deserializer.deserialize_map(Object(names, required))?;
         deserializer.end()?;
         Ok(fields)
     }
@@ -172,6 +181,8 @@ mod tests {
     #[test]
     fn the_last_of_two_equal_names_counts() {
         assert_eq!(user(r#"{"id":"7","name":"a","name":"b"}"#).unwrap().record.name.as_deref(), Some("b"));
+        assert!(user(r#"{"id":"7","id":"8"}"#).is_err(), "the id of another record");
+        assert!(user(r#"{"id":"7","id":"7"}"#).is_ok());
     }
 
     /// A field that is nested deeper than a parser goes cost the whole record.

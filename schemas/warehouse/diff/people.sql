@@ -8,7 +8,7 @@
 -- departures.
 --
 -- A field that could not be read says nothing of a change, in the run that could not read it and in the next one: a value with a
--- damaged character (U+FFFD), a field that `extra` has as `<field>_unreadable`, and a login, status or role that is missing.
+-- damaged character (U+FFFD), a field that `extra` has as `<field>_unreadable`, and a missing value of a field that no user is without.
 
 WITH moved AS (
     SELECT user_id FROM texts JOIN base_texts USING (user_id) WHERE texts IS DISTINCT FROM base_texts
@@ -95,7 +95,13 @@ JOIN night_users USING (user_id)
 CROSS JOIN this_run
 WHERE old_value IS DISTINCT FROM new_value
     AND NOT contains(concat(old_value, new_value), chr(65533))
-    AND NOT (attribute IN ('login', 'status', 'role') AND (old_value IS NULL OR new_value IS NULL))
+    AND NOT (
+        (old_value IS NULL OR new_value IS NULL)
+        AND (
+            attribute IN ('login', 'status', 'role', 'created_at', 'enterprise_id', 'enterprise_name', 'can_see_managed_users')
+            OR starts_with(attribute, 'is_')
+        )
+    )
     AND NOT EXISTS (
         FROM unreadable WHERE unreadable.user_id = night_users.user_id AND starts_with(attribute, unreadable.field)
     )

@@ -513,3 +513,26 @@ fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
         ["true|unknown"]
     );
 }
+
+/// A creation that moved into the past made an account of five days look idle for months.
+#[test]
+fn an_account_is_made_once() {
+    let mut store = Store::new();
+    for (number, date, created_at) in
+        [(1, "2026-03-01", json!("2026-02-25T00:00:00Z")), (2, "2026-03-02", json!("1970-01-01T00:00:00Z"))]
+    {
+        let user = |id: &str, at: &Value| json!({ "user_id": id, "status": "active", "created_at": at });
+        let users = vec![user("moved", &created_at), user("epoch", &json!("1970-01-01T00:00:00Z"))];
+        let coverage =
+            vec![json!({ "event_type": "LOGIN", "covered_from_at": FULL.0, "covered_to_at": FULL.1 })];
+        let night = Rows { users, coverage, ..Rows::default() };
+        let pending = if number == 1 {
+            store.commit(number, date, &night)
+        } else {
+            store.commit_after(number, date, &night)
+        };
+        store.finish(&pending);
+    }
+    let sql = "SELECT user_id, seat_state, proven_idle_days FROM accounts ORDER BY user_id";
+    assert_eq!(store.lines(sql), ["epoch|unknown|-", "moved|too_new|5"]);
+}

@@ -357,8 +357,8 @@ fn changes(old: &Content, new: &Content, is_seen: impl Fn(&u8) -> bool) -> Vec<S
         {
             let change = match (attribute, old.as_str(), new.as_str()) {
                 (_, old, new) if old == new => continue,
-                // A status that is missing was not read: that is no change.
-                ("status", "-", _) | ("status", _, "-") => continue,
+                // What no user is without was not read where it is missing: that is no change.
+                ("status" | "enterprise_id", "-", _) | ("status" | "enterprise_id", _, "-") => continue,
                 ("role", ..) => "role_changed",
                 ("status", _, "inactive") => "suspended",
                 ("status", "inactive", _) => "reactivated",
