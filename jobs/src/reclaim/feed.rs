@@ -218,7 +218,7 @@ fn failed(error: impl Into<FeedError>) -> CommandError {
         FeedError::Unattributed(at) => {
             let at = at.format("%F %H:%M:%S UTC");
             CommandError::refused(format!("a sign-in at {at} names no user, so it may be anybody's"))
-                .hint("run `boxseat sync`, then plan again: idleness is proved anew after that sign-in")
+                .hint("run `boxseat sync`, then plan again: idleness counts again from that sign-in on")
         }
     }
 }

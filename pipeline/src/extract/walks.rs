@@ -237,12 +237,12 @@ impl Walks {
             Which::All => self.groups.walkable.clone(),
             Which::Only(ids) => ids.iter().map(|id| id.as_str().into()).collect(),
         };
-        let is_missing = |id: &str| reads.confirm_groups.iter().any(|missing| missing == id);
-        let missing = reads.confirm_groups.iter().map(|id| id.as_str().into());
-        for group_id in groups.into_iter().chain(missing) {
+        let listed = groups.into_iter().map(|id| (id, false));
+        let missing = reads.confirm_groups.iter().map(|id| (id.as_str().into(), true));
+        for (group_id, is_missing) in listed.chain(missing) {
             let walk = self.groups.walks.entry(&group_id);
             // One that another plan had walked, or that was never listed.
-            if (walk.listed || is_missing(&group_id)) && !std::mem::replace(&mut walk.wanted, true) {
+            if (walk.listed || is_missing) && !std::mem::replace(&mut walk.wanted, true) {
                 walk.open = true;
                 self.membership_walks_open += 1;
                 self.queue.push_back(Request::GroupMemberships { group_id: group_id.into(), offset: 0 });
