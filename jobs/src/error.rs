@@ -6,6 +6,8 @@ use boxseat_output as output;
 use boxseat_pipeline as pipeline;
 use boxseat_pipeline::client::ConnectionFault;
 
+use crate::integrity::REMEDY;
+
 /// 1: it failed.
 pub(crate) const FAILED: u8 = 1;
 /// 2: usage or configuration.
@@ -213,6 +215,7 @@ impl From<output::Error> for CommandError {
                     "the old night stays published; the spool is kept, so nothing is lost: please report it",
                 ),
             ),
+            ErrorKind::Altered => (REFUSED, Some(REMEDY)),
             ErrorKind::Newer => (USAGE, Some("use the boxseat version that wrote it, or a newer one")),
             ErrorKind::Io => (
                 FAILED,
@@ -222,13 +225,14 @@ impl From<output::Error> for CommandError {
             ),
             _ => (FAILED, None),
         };
-        let mut command = Self::new(code, error.to_string());
+        let what = error.altered().map_or_else(|| error.to_string(), ToString::to_string);
+        let mut command = Self::new(code, what);
         command.of_the_machine = kind == ErrorKind::Io;
         command.hints.extend(hint.map(str::to_owned));
         if let output::Error::Ask { hint, .. } = &error {
             command.hints.extend(hint.clone());
         }
-        command.source = into_source(error);
+        command.source = if kind == ErrorKind::Altered { None } else { into_source(error) };
         command
     }
 }

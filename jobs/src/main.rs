@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod error;
 mod evidence;
+mod integrity;
 mod ledger;
 mod printer;
 mod reclaim;

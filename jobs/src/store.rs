@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::CommandError;
+use crate::integrity::check_anchor;
 
 /// An open store.
 pub(crate) struct Store {
@@ -91,6 +92,7 @@ impl Store {
             .hint("use the boxseat version that wrote it, or a newer one"));
         }
         let lake = Lake::open(&root.join("lake"), access.clone())?;
+        check_anchor(root, &lake)?;
         Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake })
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Ownership {
 
 impl Ownership {
     /// Mode and group for an open file; the umask has no say.
-    fn apply(self, file: &File, path: &Path) -> io::Result<()> {
+    pub(crate) fn apply(self, file: &File, path: &Path) -> io::Result<()> {
         if let Some(group) = self.group {
             chown(path, None, Some(group))?;
         }
@@ -237,7 +237,7 @@ pub(crate) fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn is_staged(name: &str) -> bool {
+pub(crate) fn is_staged(name: &str) -> bool {
     name.rsplit_once('#')
         .is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use boxseat_schemas::RunNumber;
 
+use crate::lake::{Altered, RECORD, RecordError};
+
 /// The result of everything in this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -23,6 +25,8 @@ pub enum ErrorKind {
     Io,
     /// A file is not what boxseat wrote.
     Corrupt,
+    /// The store is not as boxseat left it: a table, file or record was removed, rolled back, replaced or added.
+    Altered,
     /// A newer boxseat wrote it: use that version.
     Newer,
     /// The rows handed in failed; [`std::error::Error::source`] is the caller's own error.
@@ -96,6 +100,10 @@ pub enum Error {
     #[error("{what} is damaged: {reason}")]
     Corrupt { what: String, reason: String },
 
+    /// The store is not as boxseat left it.
+    #[error(transparent)]
+    Altered(#[from] Altered),
+
     /// A file was written by a newer version.
     #[error("{what} has format {found}, this version reads {known}: use the boxseat that wrote it")]
     Newer { what: String, found: u32, known: u32 },
@@ -135,6 +143,8 @@ impl Error {
             | Self::NoGroup(_)
             | Self::Ask { .. }
             | Self::Query(_) => ErrorKind::Input,
+            Self::Store { .. } | Self::Table { .. } if self.altered().is_some() => ErrorKind::Altered,
+            Self::Altered(_) => ErrorKind::Altered,
             Self::Io { .. } | Self::Store { .. } | Self::Duckdb { .. } => ErrorKind::Io,
             Self::Parquet {
                 source: parquet::errors::ParquetError::NYI(_) | parquet::errors::ParquetError::ArrowError(_),
@@ -146,6 +156,33 @@ impl Error {
             Self::Newer { .. } => ErrorKind::Newer,
             Self::Rows { .. } => ErrorKind::Rows,
             Self::Bug(_) => ErrorKind::Bug,
+        }
+    }
+
+    /// What is not as boxseat left it, however deep in the causes: files are compared where they are read.
+    pub fn altered(&self) -> Option<&Altered> {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = match self {
+            Self::Table { source, .. } => Some(source.as_ref()),
+            other => Some(other),
+        };
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref::<Altered>() {
+                return Some(found);
+            }
+            let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            next = match (io, error.downcast_ref::<delta_kernel::Error>()) {
+                (Some(wrapped), _) => Some(wrapped),
+                (_, Some(kernel)) => below(kernel),
+                _ => error.source(),
+            };
+        }
+        None
+    }
+
+    pub(crate) fn record(lake: &std::path::Path, error: RecordError) -> Self {
+        match error {
+            RecordError::Altered(altered) => Self::Altered(altered),
+            RecordError::Io(source) => Self::Io { action: "read or write", path: lake.join(RECORD), source },
         }
     }
 
@@ -167,6 +204,15 @@ impl Error {
 
     pub(crate) fn duckdb(action: impl Into<String>) -> impl FnOnce(duckdb::Error) -> Self {
         move |source| Self::Duckdb { action: action.into(), source }
+    }
+}
+
+/// The kernel does not give the store's errors as causes.
+fn below(kernel: &delta_kernel::Error) -> Option<&(dyn std::error::Error + 'static)> {
+    match kernel {
+        delta_kernel::Error::Backtraced { source, .. } => Some(source.as_ref()),
+        delta_kernel::Error::ObjectStore(source) => Some(source),
+        other => std::error::Error::source(other),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn reservation(number: u64, date: &str) -> Reservation {
         base_run_number: None,
         replaces_run_number: None,
         store_id: Uuid::from_u128(7),
+        record: None,
         host: "host".into(),
         version: "0.1.0".into(),
     }

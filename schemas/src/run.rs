@@ -46,10 +46,24 @@ pub struct Reservation {
     pub replaces_run_number: Option<RunNumber>,
     /// UUID of the store.
     pub store_id: Uuid,
+    /// The newest line of the lake's record when the number was reserved: a lake that does not reach it was rolled back. `None`
+    /// in a reservation of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordHead>,
     /// The host whose disk holds the spool.
     pub host: String,
     /// boxseat version that reserved it.
     pub version: String,
+}
+
+/// A line of the lake's record, `lake/_runs/files.log`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordHead {
+    /// Its number, from 1; 0 is the beginning of an empty record.
+    pub sequence: u64,
+    /// Its hash, which covers all lines before it.
+    pub hash: String,
 }
 
 /// Event types of `[sync] activity_events` and the time they are read for, in a walk of its own beside the window's slices.
@@ -377,6 +391,7 @@ mod tests {
             base_run_number: None,
             replaces_run_number: None,
             store_id: Uuid::from_u128(7),
+            record: None,
             host: "host".into(),
             version: "0.1.0".into(),
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
+use boxseat_output::lake::{FileDigest, Lake};
 use boxseat_schemas::table::{IMPORTED_EVIDENCE, Rows};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use arrow::array::RecordBatch;
 
 use crate::error::CommandError;
+use crate::integrity::IMPORTS;
+use crate::store::Store;
 
 /// What one report says, person by person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,11 +37,14 @@ impl Import {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn keep(&self, store: &Path) -> Result<(), CommandError> {
+    pub(crate) fn keep(&self, store: &Path, lake: &Lake) -> Result<(), CommandError> {
         let directory = directory(store);
         durable::create_directory(&directory, &Access::from(0o600))?;
         let text = serde_json::to_vec_pretty(self).expect("plain data");
-        Ok(durable::write_file(&file(store, &self.file_digest), &text, &Access::from(0o600))?)
+        let (path, digest) = (format!("{IMPORTS}/{}.json", self.file_digest), FileDigest::of(&text));
+        lake.note_beside(&path, digest.clone())?;
+        durable::write_file(&file(store, &self.file_digest), &text, &Access::from(0o600))?;
+        Ok(lake.placed_beside(&path, digest)?)
     }
 
     /// What waits of a report for the next run.
@@ -82,10 +88,10 @@ impl PendingImports {
     ///
     /// # Errors
     /// Disk, or a file that is not what `import` wrote.
-    pub(crate) fn read(store: &Path, known: Known) -> Result<Self, CommandError> {
+    pub(crate) fn read(store: &Store, known: Known) -> Result<Self, CommandError> {
         let mut all = Self { known, ..Self::default() };
         let unreadable = |e| CommandError::failed("cannot read the imports that wait", e);
-        let entries = match std::fs::read_dir(directory(store)) {
+        let entries = match std::fs::read_dir(directory(store.root())) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
             other => other.map_err(unreadable)?,
         };
@@ -94,7 +100,12 @@ impl PendingImports {
             .collect::<Result<_, CommandError>>()?;
         paths.sort();
         for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
-            all.imports.push(Import::read(&path)?.without(&all.known));
+            let import = Import::read(&path)?.without(&all.known);
+            // One that the lake has all of waits only to be removed.
+            if !import.evidence.is_empty() {
+                store.check_import(&path)?;
+            }
+            all.imports.push(import);
             all.files.push(path);
         }
         Ok(all)
@@ -123,10 +134,13 @@ impl PendingImports {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn remove(&self, committed: &Known) -> Result<(), CommandError> {
+    pub(crate) fn remove(&self, committed: &Known, lake: &Lake) -> Result<(), CommandError> {
         for path in &self.files {
             let left = Import::read(path)?.without(&self.known).without(committed);
             if left.evidence.is_empty() {
+                // Noted first: killed in between, the file is left over, and the lake has all of it.
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                lake.removed_beside(&[format!("{IMPORTS}/{name}")])?;
                 std::fs::remove_file(path)
                     .map_err(|e| CommandError::failed(format!("cannot remove {}", path.display()), e))?;
             }
@@ -136,7 +150,7 @@ impl PendingImports {
 }
 
 fn directory(store: &Path) -> PathBuf {
-    store.join("state/imports")
+    store.join(IMPORTS)
 }
 
 fn file(store: &Path, digest: &str) -> PathBuf {

@@ -66,6 +66,8 @@ impl Desk {
     /// # Errors
     /// Exit 2 when nothing is published; exit 3 when the file is another store's.
     pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
+        self.store.require_record()?;
+        self.store.lake().check_tables()?;
         let root = self.store.root();
         let ask = |sql: &str| {
             let answer = query(root, sql, &self.settings.resources)?;

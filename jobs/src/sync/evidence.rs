@@ -37,7 +37,7 @@ pub(super) fn commit_evidence(
     }
     let before: Vec<RunNumber> =
         current(runs).into_iter().map(|run| run.run_number).filter(|run| *run != number).collect();
-    let imports = PendingImports::read(store.root(), imported(store, &before)?)?;
+    let imports = PendingImports::read(store, imported(store, &before)?)?;
     commit_rows(store, &IMPORTED_EVIDENCE, number, vec![imports.rows(number.as_i64(), enterprise_id)])?;
     let in_force = list_in_force(store, &before)?;
     let list = match (&settings.leave_list, &in_force) {

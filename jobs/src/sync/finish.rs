@@ -67,7 +67,9 @@ pub(super) fn finish(
         }
         Purpose::Private => drop(checked),
     }
+    store.anchor_record()?;
     retain(store, settings, reservation.run_number, purpose, clock());
+    store.anchor_record()?;
     Ok(outcome)
 }
 
@@ -84,6 +86,8 @@ pub(super) fn make_visible(
     let enterprise_id = store.enterprise_id().ok_or_else(|| {
         CommandError::refused("the store is not bound to an enterprise, yet a run is sealed")
     })?;
+    store.check_spool(read_as)?;
+    store.refuse_missing_imports()?;
     seat_actions::catch_up(store, enterprise_id);
     let mut runs = store.lake().sync_runs()?;
     let Loaded { row, tables, departures, commands, imports } =
@@ -108,7 +112,7 @@ pub(super) fn make_visible(
     // The visible moment has passed; from here a kill costs a publish, not a night.
     reach("visible");
     commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
-    imports.remove(&imported(store, &[run.run_number])?)?;
+    imports.remove(&imported(store, &[run.run_number])?, store.lake())?;
     Ok((Outcome { run, tables: pending.tables, published: None }, checked))
 }
 
@@ -134,6 +138,7 @@ pub(crate) fn build_as_of(
     date: NaiveDate,
     directory: &Path,
 ) -> Result<warehouse::Checked, CommandError> {
+    store.lake().check_tables()?;
     let runs = store.lake().sync_runs()?;
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
     let build = Build {

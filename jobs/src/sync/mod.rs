@@ -66,6 +66,7 @@ impl Night<'_> {
     /// # Errors
     /// By exit code; whatever was read is kept.
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Ended, CommandError> {
+        store.begin_record()?;
         let mut accept_shrink = self.accept_shrink_percent;
         loop {
             self.stop.check()?;

@@ -79,6 +79,7 @@ impl Night<'_> {
             }
             reach("read");
             spool.seal((self.clock)())?;
+            store.note_spool(reservation.run_number)?;
             Ok(None)
         })
     }
@@ -222,7 +223,7 @@ pub(super) fn accept_shrink(
     guards(store, settings, reservation, base.as_ref(), walks.plan(), Some(percent))?
         .map_err(|refusal| CommandError::from(Error::from(refusal)))?;
     spool.seal(now)?;
-    Ok(())
+    store.note_spool(reservation.run_number)
 }
 
 /// The guards against a list that lost people: how many are gone unannounced, and how much smaller the night would be. What Box

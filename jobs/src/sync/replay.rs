@@ -25,6 +25,7 @@ pub(crate) fn replay(
     clock: &Clock,
     from: RunNumber,
 ) -> Result<Outcome, CommandError> {
+    store.begin_record()?;
     let runs = store.lake().sync_runs()?;
     if let Some(open) = open_runs(store, &runs)?.first() {
         return Err(CommandError::try_later(format!(
@@ -52,6 +53,7 @@ pub(crate) fn replay(
         last = Some(outcome);
     }
     let published = publish_latest(store, settings)?.published;
+    store.anchor_record()?;
     last.map(|outcome| Outcome { published, ..outcome })
         .ok_or_else(|| CommandError::usage(format!("no complete run is numbered {from} or later")))
 }
@@ -106,6 +108,7 @@ fn reserve(
         kind: RunKind::Replay,
         base_run_number,
         replaces_run_number: Some(run.run_number),
+        record: Some(store.lake().record_head()),
         host: host(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..original.clone()

@@ -75,6 +75,7 @@ fn tidy_lake(
     }
     reach("merged");
     let deleted = delete_unneeded(store, lake, now)?;
+    lake.sum_up_record()?;
     tracing::debug!(removed, merged, deleted, "tidied up");
     Ok(())
 }
@@ -94,6 +95,7 @@ fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<
             std::fs::remove_dir_all(dir.path()).map_err(|e| {
                 CommandError::failed(format!("cannot remove the old spool {}", dir.path().display()), e)
             })?;
+            store.note_spool_removed(RunNumber(number))?;
         }
     }
     Ok(())

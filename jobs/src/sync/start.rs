@@ -203,11 +203,13 @@ fn reserve(
         base_run_number: base.map(|base| base.run_number),
         replaces_run_number: None,
         store_id: store.id(),
+        record: Some(store.lake().record_head()),
         host: host(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     reach("before reserving");
     store.lake().reserve(&reservation)?;
+    store.anchor_record()?;
     reach("reserved");
     Ok(reservation)
 }

@@ -186,6 +186,12 @@ impl Inner {
         }
     }
 
+    /// The last run that committed to a table; `None` for a table that is not there.
+    pub(super) fn last_commit(&self, table: &'static Table) -> Result<Option<i64>> {
+        let Some(snapshot) = self.snapshot(table)? else { return Ok(None) };
+        snapshot.get_app_id_version(APP_ID, self.engine()).map_err(Error::table("read", table.name))
+    }
+
     pub(super) fn write<E>(
         &self,
         table: &'static Table,

@@ -6,6 +6,8 @@
 mod active;
 mod commit;
 mod files;
+mod integrity;
+mod record;
 mod retention;
 mod scan;
 mod store;
@@ -31,12 +33,15 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 use url::Url;
 
 pub use commit::Committed;
+pub use record::{Altered, FileDigest, RecordHead};
 pub use retention::FILES_PER_MERGE;
 pub use scan::Batches;
 pub use unneeded::{Unneeded, UnneededKind};
 
 use crate::durable::{self, Access, Ownership};
 use crate::{Error, Result};
+use record::Record;
+pub(crate) use record::{RECORD, RecordError};
 use store::DurableStore;
 
 /// An open lake. Clones are the same lake; every call blocks, so async callers use `spawn_blocking`.
@@ -56,6 +61,7 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     engine: Arc<DefaultEngine<TokioMultiThreadExecutor>>,
     executor: Arc<TokioMultiThreadExecutor>,
+    record: Arc<Record>,
     /// Last field: dropped after everything that runs on it.
     _runtime: Runtime,
 }
@@ -72,9 +78,10 @@ impl Lake {
         durable::create_directories(directory, ownership).map_err(Error::io("create", directory))?;
         let directory = directory.canonicalize().map_err(Error::io("open", directory))?;
         let runtime = Runtime::start().map_err(Error::io("start threads for", &directory))?;
-        let store =
-            DurableStore::below(&directory, ownership).map_err(Error::store("open", directory.display()))?;
-        Self::on(Arc::new(store), directory, ownership, runtime)
+        let record = Arc::new(Record::open(&directory, ownership).map_err(|e| Error::record(&directory, e))?);
+        let store = DurableStore::below(&directory, ownership, Arc::clone(&record))
+            .map_err(Error::store("open", directory.display()))?;
+        Self::on(Arc::new(store), directory, ownership, record, runtime)
     }
 
     /// A lake on a store whose puts are durable when they return; `directory` is where the store's root is on disk.
@@ -82,6 +89,7 @@ impl Lake {
         store: Arc<dyn ObjectStore>,
         directory: PathBuf,
         ownership: Ownership,
+        record: Arc<Record>,
         runtime: Runtime,
     ) -> Result<Self> {
         let root = Url::parse(ROOT).map_err(|e| Error::Bug(format!("{ROOT} is no URL: {e}")))?;
@@ -98,6 +106,7 @@ impl Lake {
                 store,
                 engine: Arc::new(engine),
                 executor,
+                record,
                 _runtime: runtime,
             }),
         })
@@ -143,9 +152,15 @@ impl Lake {
                 Ok(files)
             })
             .map_err(Error::store("read", RUNS))?;
+        let names: Vec<&str> = files.iter().filter_map(|(path, _)| path.filename()).collect();
+        self.inner.refuse_missing_reservations(&names)?;
         let mut found =
             files.iter().map(|(path, text)| self.read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
         found.sort_by_key(|reservation| reservation.run_number);
+        // The newest one knows how far the record had reached when its run began.
+        if let Some(head) = found.last().and_then(|newest| newest.record.as_ref()) {
+            self.reaches(head)?;
+        }
         Ok(found)
     }
 
@@ -216,15 +231,9 @@ impl Inner {
             .map_err(|e| Error::Bug(format!("{:?} is no path: {e}", table.name)))
     }
 
-    /// The table as it is now, or `None` when nothing was ever committed to it.
+    /// The table as it is now, or `None` when nothing was ever committed to it. What the record knows of the table must be there.
     fn snapshot(&self, table: &Table) -> Result<Option<SnapshotRef>> {
-        let log = self.path(&format!("{}/_delta_log", table.name))?;
-        let store = Arc::clone(&self.store);
-        let first = self.wait({
-            let log = log.clone();
-            async move { store.list(Some(&log)).try_next().await }
-        });
-        if first.map_err(Error::store("list", log))?.is_none() {
+        if !self.is_table_there(table)? {
             return Ok(None);
         }
         let root = self.table_root(table)?;

@@ -19,23 +19,42 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
+use sha2::{Digest as _, Sha256};
+
+use super::record::{CommitNote, FileDigest, Record, RecordError, commit_version};
 use crate::durable::{Ownership, Staged};
 
-/// A local disk that answers a put when it is on the disk.
+/// A local disk that answers a put when it is on the disk. It keeps the lake's [`Record`]: every file that is written is noted
+/// there, and every file that is read is compared with it.
 #[derive(Debug)]
 pub(crate) struct DurableStore {
     disk: LocalFileSystem,
     ownership: Ownership,
+    record: Arc<Record>,
 }
 
 impl DurableStore {
     /// The files below a directory that exists, addressed relative to it; new files get `ownership`.
-    pub(crate) fn below(directory: &std::path::Path, ownership: Ownership) -> Result<Self> {
-        Ok(Self { disk: LocalFileSystem::new_with_prefix(directory)?, ownership })
+    pub(crate) fn below(
+        directory: &std::path::Path,
+        ownership: Ownership,
+        record: Arc<Record>,
+    ) -> Result<Self> {
+        Ok(Self { disk: LocalFileSystem::new_with_prefix(directory)?, ownership, record })
     }
 
     fn stage(&self, location: &Path) -> Result<Staging> {
-        Ok(Staging { destination: self.disk.path_to_filesystem(location)?, ownership: self.ownership })
+        Ok(Staging {
+            destination: self.disk.path_to_filesystem(location)?,
+            ownership: self.ownership,
+            location: location.to_string(),
+            record: Arc::clone(&self.record),
+        })
+    }
+
+    async fn compare(&self, location: &Path) -> Result<()> {
+        let (record, location) = (Arc::clone(&self.record), location.to_string());
+        on_disk(move || record.compare(&location).map_err(unrecorded)).await
     }
 }
 
@@ -59,12 +78,9 @@ impl ObjectStore for DurableStore {
                 staged.write_at(part, offset).map_err(|source| staging.error(source))?;
                 offset += part.len() as u64;
             }
-            match opts.mode {
-                PutMode::Create => staged.create_only(),
-                _ => staged.replace(),
-            }
-            .map_err(|source| staging.error(source))?;
-            Ok(PutResult { e_tag: None, version: None })
+            let bytes = Bytes::from(payload);
+            let note = commit_version(&staging.location).map(|_| CommitNote::of(&bytes));
+            staging.place(staged, FileDigest::of(&bytes), note, opts.mode)
         })
         .await
     }
@@ -77,21 +93,31 @@ impl ObjectStore for DurableStore {
         let staging = self.stage(location)?;
         on_disk(move || {
             let staged = Arc::new(Mutex::new(Some(staging.create()?)));
-            Ok(Box::new(Upload { staging, staged, offset: 0 }) as Box<dyn MultipartUpload>)
+            let digest = Sha256::new();
+            Ok(Box::new(Upload { staging, staged, digest, offset: 0 }) as Box<dyn MultipartUpload>)
         })
         .await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.compare(location).await?;
         self.disk.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.compare(location).await?;
         self.disk.get_ranges(location, ranges).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.disk.delete_stream(locations)
+        let record = Arc::clone(&self.record);
+        // Noted first: a file that is noted and gone would be missed.
+        let noted = locations.map(move |location| {
+            let path = location?;
+            record.deleted(&[path.to_string()]).map_err(unrecorded)?;
+            Ok(path)
+        });
+        self.disk.delete_stream(noted.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -131,6 +157,8 @@ struct Upload {
     staging: Staging,
     /// `None` once complete or given up.
     staged: Arc<Mutex<Option<Staged>>>,
+    /// Of the parts so far, which come in order.
+    digest: Sha256,
     offset: u64,
 }
 
@@ -139,6 +167,7 @@ impl MultipartUpload for Upload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         let mut offset = self.offset;
         self.offset += data.content_length() as u64;
+        data.iter().for_each(|part| self.digest.update(part));
         let (staging, staged) = (self.staging.clone(), Arc::clone(&self.staged));
         on_disk(move || {
             let guard = staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -154,11 +183,11 @@ impl MultipartUpload for Upload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let (staging, staged) = (self.staging.clone(), Arc::clone(&self.staged));
+        let digest = FileDigest::new(self.offset, std::mem::take(&mut self.digest));
         on_disk(move || {
             let taken = staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             let file = taken.ok_or_else(|| staging.error(io::ErrorKind::NotFound.into()))?;
-            file.replace().map_err(|source| staging.error(source))?;
-            Ok(PutResult { e_tag: None, version: None })
+            staging.place(file, digest, None, PutMode::Overwrite)
         })
         .await
     }
@@ -174,9 +203,33 @@ impl MultipartUpload for Upload {
 struct Staging {
     destination: PathBuf,
     ownership: Ownership,
+    /// As the record names it.
+    location: String,
+    record: Arc<Record>,
 }
 
 impl Staging {
+    /// Puts a file in its place, with the lines of the record around it.
+    fn place(
+        &self,
+        staged: Staged,
+        digest: FileDigest,
+        note: Option<CommitNote>,
+        mode: PutMode,
+    ) -> Result<PutResult> {
+        // A data file is seen by nobody before a commit names it.
+        if is_seen_at_once(&self.location) {
+            self.record.announce(&self.location, digest.clone(), note).map_err(unrecorded)?;
+        }
+        match mode {
+            PutMode::Create => staged.create_only(),
+            _ => staged.replace(),
+        }
+        .map_err(|source| self.error(source))?;
+        self.record.done(&self.location, digest).map_err(unrecorded)?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
     fn create(&self) -> Result<Staged> {
         Staged::create(&self.destination, self.ownership).map_err(|source| self.error(source))
     }
@@ -196,6 +249,15 @@ impl Staging {
 struct PutError {
     path: String,
     source: io::Error,
+}
+
+/// Logs and reservations are found by listing their directory.
+fn is_seen_at_once(location: &str) -> bool {
+    location.contains("_delta_log/") || location.starts_with("_runs/")
+}
+
+fn unrecorded(error: RecordError) -> Error {
+    Error::Generic { store: "durable local disk", source: Box::new(error) }
 }
 
 /// Disk work on a thread that may wait.

@@ -105,6 +105,7 @@ fn reservation(number: u64, now: DateTime<Utc>, window_from_at: DateTime<Utc>) -
         base_run_number: None,
         replaces_run_number: None,
         store_id: uuid::Uuid::nil(),
+        record: None,
         host: String::new(),
         version: String::new(),
     }

@@ -206,6 +206,7 @@ mod tests {
             base_run_number: None,
             replaces_run_number: None,
             store_id: uuid::Uuid::nil(),
+            record: None,
             host: String::new(),
             version: String::new(),
         }

@@ -188,13 +188,15 @@ fn a_death_at_any_put_loses_and_doubles_nothing() {
 
 fn flaky_lake(directory: &Path, fault: Fault) -> (Lake, Arc<Flaky>) {
     let ownership = Access::from(0o640).resolve().unwrap();
+    let record = Arc::new(Record::open(directory, ownership).unwrap());
     let store = Arc::new(Flaky {
-        disk: DurableStore::below(directory, ownership).unwrap(),
+        disk: DurableStore::below(directory, ownership, Arc::clone(&record)).unwrap(),
         fault,
         puts: AtomicU32::new(0),
         struck: AtomicBool::new(false),
     });
-    let lake = Lake::on(store.clone(), directory.to_owned(), ownership, Runtime::start().unwrap()).unwrap();
+    let lake =
+        Lake::on(store.clone(), directory.to_owned(), ownership, record, Runtime::start().unwrap()).unwrap();
     (lake, store)
 }
 

@@ -1,0 +1,221 @@
+//! What a store knows of itself: the record of its files (`lake/_runs/files.log`), and where the end of that record is kept a
+//! second time, `state/lake.json`, so that a lake that was rolled back or replaced is found.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{RunStatus, SyncRun};
+use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS};
+use serde::{Deserialize, Serialize};
+
+use crate::error::CommandError;
+use crate::store::Store;
+
+/// `state/lake.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Anchor {
+    format: u32,
+    record: RecordHead,
+}
+
+const FORMAT: u32 = 1;
+
+/// Refuses a lake that is older than this store, or another one.
+///
+/// # Errors
+/// Exit 3; disk.
+pub(crate) fn check_anchor(root: &Path, lake: &Lake) -> Result<(), CommandError> {
+    let path = anchor_path(root);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+    };
+    let anchor: Anchor = serde_json::from_slice(&text).map_err(|e| {
+        CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY)
+    })?;
+    if anchor.format != FORMAT {
+        let what = format!("{} has format {}, this version reads {FORMAT}", path.display(), anchor.format);
+        return Err(CommandError::usage(what).hint("use the boxseat version that wrote it, or a newer one"));
+    }
+    Ok(lake.reaches(&anchor.record)?)
+}
+
+impl Store {
+    /// Begins the record where there is none: in a new store, and in one of an older version once its tables were found to reach
+    /// as far as its runs. The caller holds the store's lock.
+    ///
+    /// # Errors
+    /// Exit 3 for a table that is missing or behind, and for the lake of another store; disk.
+    pub(crate) fn begin_record(&self) -> Result<(), CommandError> {
+        let lake = self.lake();
+        if !lake.is_recorded() {
+            self.refuse_tables_behind(&lake.sync_runs()?)?;
+            lake.begin_record(self.id())?;
+            for path in self.imports_waiting()? {
+                let digest = digest_of(&self.root().join(&path))?;
+                lake.placed_beside(&path, digest)?;
+            }
+        }
+        lake.begin_record(self.id())?;
+        lake.check_tables()?;
+        self.anchor_record()
+    }
+
+    /// Writes down how far the record reaches, apart from the lake.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn anchor_record(&self) -> Result<(), CommandError> {
+        let anchor = Anchor { format: FORMAT, record: self.lake().record_head() };
+        let text = serde_json::to_vec_pretty(&anchor).expect("plain data");
+        Ok(durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?)
+    }
+
+    /// Refuses to decide about accounts by a lake that has no record.
+    ///
+    /// # Errors
+    /// Exit 3.
+    pub(crate) fn require_record(&self) -> Result<(), CommandError> {
+        if self.lake().is_recorded() {
+            return Ok(());
+        }
+        Err(CommandError::refused(format!(
+            "the lake of {} has no record of its files: an older version of boxseat wrote it",
+            self.root().display()
+        ))
+        .hint("`boxseat sync` or `boxseat publish` checks the tables and begins the record"))
+    }
+
+    /// Every run that ends commits to these tables, so each must reach the last complete run.
+    fn refuse_tables_behind(&self, runs: &[SyncRun]) -> Result<(), CommandError> {
+        let complete = |run: &&SyncRun| run.status == RunStatus::Complete;
+        let Some(last) = runs.iter().filter(complete).map(|run| run.run_number).max() else { return Ok(()) };
+        for (table, by) in self.lake().last_commits()? {
+            let is_optional = OPTIONAL.contains(&table.name);
+            let reason = match by {
+                Some(by) if by >= last.as_i64() || is_optional => continue,
+                None if is_optional => continue,
+                Some(by) => format!("ends with run {by}, and run {last} is complete: it was rolled back"),
+                None => format!("is missing, and run {last} is complete: it was removed"),
+            };
+            let altered = Altered::new(format!("the lake's table {}", table.name), reason);
+            return Err(boxseat_output::Error::Altered(altered).into());
+        }
+        Ok(())
+    }
+
+    /// Notes the raw pages of a run that was just sealed.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn note_spool(&self, run: RunNumber) -> Result<(), CommandError> {
+        for path in spool_files(run) {
+            let digest = digest_of(&self.root().join(&path))?;
+            self.lake().placed_beside(&path, digest)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses raw pages that are not the ones that this run sealed. Pages of an older version were not noted.
+    ///
+    /// # Errors
+    /// Exit 3; disk.
+    pub(crate) fn check_spool(&self, run: RunNumber) -> Result<(), CommandError> {
+        for path in spool_files(run) {
+            if let Some(noted) = self.lake().noted_beside(&path) {
+                let file = self.root().join(&path);
+                if digest_of(&file)? != noted {
+                    return Err(CommandError::refused(format!(
+                        "{} is not what run {run} sealed",
+                        file.display()
+                    ))
+                    .hint("restore it from a backup of this store; or remove the directory: the run is then given up, and the next `boxseat sync` reads anew"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the raw pages of a run were removed.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn note_spool_removed(&self, run: RunNumber) -> Result<(), CommandError> {
+        Ok(self.lake().removed_beside(&spool_files(run))?)
+    }
+
+    /// Refuses when an import was removed before a run took it in.
+    ///
+    /// # Errors
+    /// Exit 3; disk.
+    pub(crate) fn refuse_missing_imports(&self) -> Result<(), CommandError> {
+        let waiting = self.imports_waiting()?;
+        let missing = self.lake().must_be_beside(IMPORTS).into_iter().map(|name| format!("{IMPORTS}/{name}"));
+        match missing.into_iter().find(|path| !waiting.contains(path)) {
+            None => Ok(()),
+            Some(path) => Err(CommandError::refused(format!(
+                "{} is missing: an imported report was removed before a run took it in",
+                self.root().join(path).display()
+            ))
+            .hint("restore it from a backup of this store; or import the report again")),
+        }
+    }
+
+    /// Refuses an import that `boxseat import` did not write.
+    ///
+    /// # Errors
+    /// Exit 3; disk.
+    pub(crate) fn check_import(&self, file: &Path) -> Result<(), CommandError> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let noted = self.lake().noted_beside(&format!("{IMPORTS}/{name}"));
+        if !self.lake().is_recorded() || noted == Some(digest_of(file)?) {
+            return Ok(());
+        }
+        Err(CommandError::refused(format!("{} is not what `boxseat import` wrote", file.display()))
+            .hint("remove it and import the report again"))
+    }
+
+    fn imports_waiting(&self) -> Result<Vec<String>, CommandError> {
+        let directory = self.root().join(IMPORTS);
+        let unreadable = |e| CommandError::failed(format!("cannot list {}", directory.display()), e);
+        let entries = match std::fs::read_dir(&directory) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(unreadable)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".json") {
+                found.push(format!("{IMPORTS}/{name}"));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Tables that get a commit only when there are rows for them.
+const OPTIONAL: &[&str] =
+    &[ACTIVITY_DAILY.name, IMPORTED_EVIDENCE.name, LEAVE_PERIODS.name, SEAT_ACTIONS.name];
+
+/// Where imported reports wait, below the store.
+pub(crate) const IMPORTS: &str = "state/imports";
+
+/// What to do about a store that is not as boxseat left it.
+pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or `boxseat repair` keeps what the raw pages and the published file still prove";
+
+fn anchor_path(root: &Path) -> PathBuf {
+    root.join("state/lake.json")
+}
+
+fn spool_files(run: RunNumber) -> [String; 2] {
+    [format!("spool/{run}/pages.spool"), format!("spool/{run}/SEALED")]
+}
+
+fn digest_of(path: &Path) -> Result<FileDigest, CommandError> {
+    FileDigest::of_file(path).map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))
+}

@@ -1,0 +1,229 @@
+//! Whether the lake is what its [record](super::record) says: before a table is read or written, and on request file by file.
+
+use std::path::Path;
+
+use boxseat_schemas::table::{LAKE, Table};
+use futures::TryStreamExt as _;
+use uuid::Uuid;
+
+use super::record::{Altered, FileDigest, RECORD, RecordError, RecordHead, commit_version};
+use super::{Inner, Lake, RUNS};
+use crate::{Error, Result, durable};
+
+impl Lake {
+    /// The newest line of the record; the beginning when this lake has none yet.
+    pub fn record_head(&self) -> RecordHead {
+        self.inner.record.head()
+    }
+
+    /// Whether every write to this lake is on record. A lake of an older version has no record before its next run.
+    pub fn is_recorded(&self) -> bool {
+        self.inner.record.store_id().is_some()
+    }
+
+    /// Refuses a lake that is older than a head that was noted elsewhere, or whose record is another one.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn reaches(&self, head: &RecordHead) -> Result<()> {
+        self.inner.record.reaches(head).map_err(|e| self.record_error(e))
+    }
+
+    /// Begins the record of a lake that has none: of a new one, or of one that an older version wrote, file by file. Nothing
+    /// happens where there is a record of this store.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`] for the record of another store; `Io`.
+    pub fn begin_record(&self, store_id: Uuid) -> Result<()> {
+        match self.inner.record.store_id() {
+            Some(id) if id == store_id => return Ok(()),
+            Some(id) => {
+                let reason = format!("belongs to the store {id}, and this is the store {store_id}");
+                return Err(Error::Altered(Altered::new(self.record_name(), reason)));
+            }
+            None => {}
+        }
+        let mut files = Vec::new();
+        for path in self.files()? {
+            let on_disk = self.inner.directory.join(&path);
+            let digest = FileDigest::of_file(&on_disk).map_err(Error::io("read", on_disk))?;
+            files.push((path, digest));
+        }
+        self.inner.record.begin(store_id, files).map_err(|e| self.record_error(e))
+    }
+
+    /// Writes the record anew when most of it tells of files that are gone. Gives whether it did: the head has moved then.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn sum_up_record(&self) -> Result<bool> {
+        self.inner.record.sum_up().map_err(|e| self.record_error(e))
+    }
+
+    /// Compares every file of the lake with the record, and gives what differs; data files that nothing names any more are
+    /// left out when they are gone.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn compare_all(&self) -> Result<(u64, Vec<Altered>)> {
+        let (mut compared, mut altered) = (0, Vec::new());
+        for (path, _) in self.inner.record.all() {
+            if path.starts_with("../") || !self.inner.directory.join(&path).exists() {
+                continue;
+            }
+            match self.inner.record.compare(&path) {
+                Ok(()) => compared += 1,
+                Err(RecordError::Altered(found)) => altered.push(found),
+                Err(error) => return Err(self.record_error(error)),
+            }
+        }
+        Ok((compared, altered))
+    }
+
+    /// Whether a file beside the lake is what was noted with [`Lake::note_beside`]; `None` when nothing was noted.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn noted_beside(&self, below_store: &str) -> Option<FileDigest> {
+        let path = format!("../{below_store}");
+        self.inner.record.all().into_iter().find(|(noted, _)| *noted == path).map(|(_, digest)| digest)
+    }
+
+    /// Notes a file of the store that lies beside the lake, by its path below the store, before it is put in its place.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn note_beside(&self, below_store: &str, digest: FileDigest) -> Result<()> {
+        let path = format!("../{below_store}");
+        self.inner.record.announce(&path, digest, None).map_err(|e| self.record_error(e))
+    }
+
+    /// Notes that a file beside the lake is in its place.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn placed_beside(&self, below_store: &str, digest: FileDigest) -> Result<()> {
+        let path = format!("../{below_store}");
+        self.inner.record.done(&path, digest).map_err(|e| self.record_error(e))
+    }
+
+    /// Notes that boxseat removed files beside the lake.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn removed_beside(&self, below_store: &[String]) -> Result<()> {
+        let paths: Vec<String> = below_store.iter().map(|path| format!("../{path}")).collect();
+        self.inner.record.deleted(&paths).map_err(|e| self.record_error(e))
+    }
+
+    /// Files beside the lake, below a directory of the store, that must be there.
+    pub fn must_be_beside(&self, directory: &str) -> Vec<String> {
+        self.inner.record.must_be_there(&format!("../{directory}/"))
+    }
+
+    /// Whether every table is there with all its commits: versions only, without reading rows.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`] naming the table; `Io`.
+    pub fn check_tables(&self) -> Result<()> {
+        self.reservations()?;
+        LAKE.iter().try_for_each(|table| self.inner.is_table_there(table).map(drop))
+    }
+
+    /// The number of the last run that committed to each table; `None` for a table that is not there.
+    ///
+    /// # Errors
+    /// `Altered`, `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn last_commits(&self) -> Result<Vec<(&'static Table, Option<i64>)>> {
+        LAKE.iter().map(|table| Ok((*table, self.inner.last_commit(table)?))).collect()
+    }
+
+    fn files(&self) -> Result<Vec<String>> {
+        let directory = &self.inner.directory;
+        let mut found = Vec::new();
+        let mut waiting = vec![directory.clone()];
+        while let Some(next) = waiting.pop() {
+            for entry in std::fs::read_dir(&next).map_err(Error::io("list", &next))? {
+                let entry = entry.map_err(Error::io("list", &next))?;
+                let kind = entry.file_type().map_err(Error::io("list", &next))?;
+                if kind.is_dir() {
+                    waiting.push(entry.path());
+                } else if !durable::is_staged(&entry.file_name().to_string_lossy()) {
+                    found.extend(below(directory, &entry.path()));
+                }
+            }
+        }
+        found.retain(|path| path != RECORD);
+        found.sort();
+        Ok(found)
+    }
+
+    fn record_name(&self) -> String {
+        self.inner.directory.join(RECORD).display().to_string()
+    }
+
+    fn record_error(&self, error: RecordError) -> Error {
+        Error::record(&self.inner.directory, error)
+    }
+}
+
+impl Inner {
+    /// Whether a table is there, with every commit that the record knows and no other.
+    pub(super) fn is_table_there(&self, table: &Table) -> Result<bool> {
+        let log = format!("{}/_delta_log/", table.name);
+        // The record is read before the log: whatever was done by then must be listed.
+        let done = self.record.must_be_there(&log);
+        let path = self.path(&log)?;
+        let store = std::sync::Arc::clone(&self.store);
+        let listed = self.wait({
+            let path = path.clone();
+            async move { store.list(Some(&path)).map_ok(|meta| meta.location).try_collect::<Vec<_>>().await }
+        });
+        let listed = listed.map_err(Error::store("list", path))?;
+        let last = |paths: &mut dyn Iterator<Item = &str>| paths.filter_map(commit_version).max();
+        let on_disk = last(&mut listed.iter().map(AsRef::as_ref));
+        let done: Vec<String> = done.iter().map(|name| format!("{log}{name}")).collect();
+        let missing = done.iter().find(|path| !listed.iter().any(|there| there.as_ref() == path.as_str()));
+        let recorded = last(&mut done.iter().map(String::as_str));
+        let what = || format!("the lake's table {}", table.name);
+        if recorded > on_disk {
+            let reason = match on_disk {
+                None => "is missing: it was removed".to_owned(),
+                Some(version) => format!(
+                    "is at version {version}, and boxseat has written version {}: it was rolled back",
+                    recorded.unwrap_or_default()
+                ),
+            };
+            return Err(Error::Altered(Altered::new(what(), reason)));
+        }
+        if let Some(path) = missing {
+            return Err(Error::Altered(Altered::new(what(), format!("lacks {path}: it was removed"))));
+        }
+        // The whole log, once per process: it says which data files there are, and those are compared when they are read.
+        for path in &listed {
+            self.record.compare(path.as_ref()).map_err(|error| match error {
+                RecordError::Altered(altered) => {
+                    Error::Altered(Altered::new(what(), format!("is altered: {altered}")))
+                }
+                other => Error::record(&self.directory, other),
+            })?;
+        }
+        Ok(!listed.is_empty())
+    }
+
+    /// Refuses to go on when a number that was reserved is gone.
+    pub(super) fn refuse_missing_reservations(&self, listed: &[&str]) -> Result<()> {
+        let expected = self.record.must_be_there(&format!("{RUNS}/"));
+        match expected.iter().find(|name| !listed.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let what = format!("the run record {}", self.directory.join(RUNS).join(name).display());
+                Err(Error::Altered(Altered::new(what, "is missing: it was removed")))
+            }
+        }
+    }
+}
+
+fn below(directory: &Path, path: &Path) -> Option<String> {
+    path.strip_prefix(directory).ok().map(|path| path.to_string_lossy().into_owned())
+}

@@ -1,0 +1,575 @@
+//! The record of a lake: every file that boxseat wrote to it, so that a file that was removed, replaced, rolled back or added by
+//! something else is found before it is read.
+//!
+//! `_runs/files.log` has one line per write: a hash, a blank, a JSON object. The hash covers the hash of the line before and the
+//! object, so no line can be changed, removed or inserted without a trace. The last line has no successor; the
+//! [head](RecordHead) is therefore kept in two more places, the reservation of each run and `state/lake.json`.
+//!
+//! **Order of a write**: the line `write` with size and SHA-256 is on the disk before the file is visible; for files that must not
+//! disappear ([`must_stay`]) the line `done` follows. *Killed* between the two: the file is there as recorded, or it is not there.
+//! Data files are not visible before a commit names them; they get one line `done`.
+//!
+//! Several processes write: each appends under a lock of the file. A reader needs no lock; it reads on when it meets a file that
+//! it does not know.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+pub use boxseat_schemas::run::RecordHead;
+
+use crate::durable::{self, Ownership};
+
+/// Where the record lies below the lake's directory.
+pub(crate) const RECORD: &str = "_runs/files.log";
+
+/// Something in the lake is not as boxseat left it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {reason}")]
+pub struct Altered {
+    /// The table, file or record.
+    pub what: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Altered {
+    /// Names what, and what is wrong with it.
+    pub fn new(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { what: what.into(), reason: reason.into() }
+    }
+}
+
+/// Size and content of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Bytes.
+    pub size_bytes: u64,
+    /// SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl FileDigest {
+    /// Of bytes in memory.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::new(bytes.len() as u64, Sha256::new_with_prefix(bytes))
+    }
+
+    pub(super) fn new(size_bytes: u64, digest: Sha256) -> Self {
+        Self { size_bytes, sha256: hex(&digest.finalize()) }
+    }
+
+    /// Of a file on disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut digest = Sha256::new();
+        let size_bytes = io::copy(&mut File::open(path)?, &mut digest)?;
+        Ok(Self::new(size_bytes, digest))
+    }
+}
+
+/// What a commit of a table says of itself, for people who read the record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CommitNote {
+    /// Delta's app ids and their versions: `boxseat` is the run's number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    transactions: BTreeMap<String, i64>,
+    rows_added: u64,
+    bytes_added: u64,
+    files_added: u64,
+    files_removed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    sequence: u64,
+    #[serde(flatten)]
+    event: Event,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event {
+    /// First line of the file. `continues` is the head of the record that it sums up.
+    Begin { format: u32, store_id: Uuid, continues: Option<RecordHead> },
+    /// The file may be there as described from now on.
+    Write {
+        path: String,
+        #[serde(flatten)]
+        digest: FileDigest,
+        commit: Option<CommitNote>,
+    },
+    /// The file is there as described.
+    Done {
+        path: String,
+        #[serde(flatten)]
+        digest: FileDigest,
+    },
+    /// boxseat removed the file.
+    Delete { path: String },
+}
+
+const FORMAT: u32 = 1;
+
+/// What is known of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    /// As the last `done` had it; `None` when it was only announced.
+    done: Option<FileDigest>,
+    /// As a `write` without `done` announces it.
+    announced: Option<FileDigest>,
+}
+
+/// The record of one lake, open. Clones of the lake share it.
+#[derive(Debug)]
+pub(super) struct Record {
+    directory: PathBuf,
+    ownership: Ownership,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// `None` in a lake that no version with a record has written to.
+    begun: Option<Uuid>,
+    inode: u64,
+    /// Bytes read so far: all whole lines.
+    read_to: u64,
+    head: RecordHead,
+    /// The head that the file begins with: earlier lines were summed up.
+    continues: RecordHead,
+    lines: u64,
+    files: BTreeMap<String, Known>,
+    /// Files whose content this process has compared.
+    compared: HashSet<String>,
+}
+
+impl Record {
+    /// Reads the record of the lake in `directory`; there is none yet in a lake of an older version.
+    pub(super) fn open(directory: &Path, ownership: Ownership) -> Result<Self, RecordError> {
+        let record = Self { directory: directory.to_owned(), ownership, state: Mutex::new(State::default()) };
+        record.read_on(&mut record.lock())?;
+        Ok(record)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join(RECORD)
+    }
+
+    /// The store whose lake this is; `None` before [`Record::begin`].
+    pub(super) fn store_id(&self) -> Option<Uuid> {
+        self.lock().begun
+    }
+
+    /// The newest line.
+    pub(super) fn head(&self) -> RecordHead {
+        self.lock().head.clone()
+    }
+
+    /// Whether this record has a line with that number and hash, or sums it up.
+    pub(super) fn reaches(&self, head: &RecordHead) -> Result<(), RecordError> {
+        let mut state = self.lock();
+        self.read_on(&mut state)?;
+        if head.sequence > state.head.sequence {
+            return Err(Altered::new(
+                self.path().display().to_string(),
+                format!(
+                    "ends at line {}, but this store had written line {}: the lake was rolled back",
+                    state.head.sequence, head.sequence
+                ),
+            )
+            .into());
+        }
+        if head.sequence == 0 || head.sequence < state.continues.sequence {
+            return Ok(());
+        }
+        let found = if head.sequence == state.continues.sequence {
+            Some(state.continues.hash.clone())
+        } else {
+            self.hash_of_line(head.sequence)?
+        };
+        if found.as_deref() == Some(head.hash.as_str()) {
+            return Ok(());
+        }
+        Err(Altered::new(
+            self.path().display().to_string(),
+            format!("has another line {} than this store wrote", head.sequence),
+        )
+        .into())
+    }
+
+    fn hash_of_line(&self, sequence: u64) -> Result<Option<String>, RecordError> {
+        let text = std::fs::read_to_string(self.path())?;
+        Ok(text.lines().find_map(|text| {
+            let (hash, line) = parse(text)?;
+            (line.sequence == sequence).then(|| hash.to_owned())
+        }))
+    }
+
+    /// Begins the record with the files that are there, which the caller has found to be whole.
+    pub(super) fn begin(&self, store_id: Uuid, files: Vec<(String, FileDigest)>) -> Result<(), RecordError> {
+        let begin = Event::Begin { format: FORMAT, store_id, continues: None };
+        let files = files.into_iter().map(|(path, digest)| Event::Done { path, digest });
+        self.rewrite(RecordHead::default(), std::iter::once(begin).chain(files).collect())
+    }
+
+    /// Announces a file that is about to be visible.
+    pub(super) fn announce(
+        &self,
+        path: &str,
+        digest: FileDigest,
+        commit: Option<CommitNote>,
+    ) -> Result<(), RecordError> {
+        self.append(vec![Event::Write { path: path.to_owned(), digest, commit }])
+    }
+
+    /// Notes a file that is there.
+    pub(super) fn done(&self, path: &str, digest: FileDigest) -> Result<(), RecordError> {
+        self.append(vec![Event::Done { path: path.to_owned(), digest }])
+    }
+
+    /// Notes that boxseat removed files.
+    pub(super) fn deleted(&self, paths: &[String]) -> Result<(), RecordError> {
+        let known = |path: &&String| self.lock().files.contains_key(path.as_str());
+        let events: Vec<Event> =
+            paths.iter().filter(known).map(|path| Event::Delete { path: path.clone() }).collect();
+        self.append(events)
+    }
+
+    /// Compares a file with its line, once per process.
+    ///
+    /// # Errors
+    /// [`RecordError::Altered`] for a file of another content, and for one that boxseat did not write.
+    pub(super) fn compare(&self, path: &str) -> Result<(), RecordError> {
+        {
+            let state = self.lock();
+            if state.begun.is_none() || state.compared.contains(path) {
+                return Ok(());
+            }
+        }
+        let on_disk = match FileDigest::of_file(&self.directory.join(path)) {
+            Ok(digest) => digest,
+            // Whoever asked for the file says so.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut state = self.lock();
+        if !state.is_known(path, &on_disk) {
+            self.read_on(&mut state)?;
+        }
+        if state.is_known(path, &on_disk) {
+            state.compared.insert(path.to_owned());
+            return Ok(());
+        }
+        let reason =
+            match state.files.get(path).and_then(|known| known.done.as_ref().or(known.announced.as_ref())) {
+                None => "was not written by boxseat".to_owned(),
+                Some(written) if written.size_bytes != on_disk.size_bytes => {
+                    format!("has {} bytes, boxseat wrote {}", on_disk.size_bytes, written.size_bytes)
+                }
+                Some(_) => "has another content than boxseat wrote".to_owned(),
+            };
+        Err(Altered::new(format!("the file lake/{path}"), reason).into())
+    }
+
+    /// Files below a directory that must be there, without that directory's name.
+    pub(super) fn must_be_there(&self, below: &str) -> Vec<String> {
+        let state = self.lock();
+        let done = state.files.iter().filter(|(path, known)| known.done.is_some() && must_stay(path));
+        done.filter_map(|(path, _)| path.strip_prefix(below).map(str::to_owned)).collect()
+    }
+
+    /// Every file that was noted, with what was noted last.
+    pub(super) fn all(&self) -> Vec<(String, FileDigest)> {
+        let state = self.lock();
+        let digest = |known: &Known| known.done.clone().or_else(|| known.announced.clone());
+        state.files.iter().filter_map(|(path, known)| Some((path.clone(), digest(known)?))).collect()
+    }
+
+    /// Writes the record anew when most of its lines tell of files that are gone. Gives whether it did.
+    pub(super) fn sum_up(&self) -> Result<bool, RecordError> {
+        let (head, events) = {
+            let mut state = self.lock();
+            self.read_on(&mut state)?;
+            let Some(store_id) = state.begun else { return Ok(false) };
+            if state.lines < LINES_BEFORE_SUMMING_UP || state.lines < 3 * state.files.len() as u64 {
+                return Ok(false);
+            }
+            let head = state.head.clone();
+            let mut events = vec![Event::Begin { format: FORMAT, store_id, continues: Some(head.clone()) }];
+            for (path, known) in &state.files {
+                let path = || path.clone();
+                events.extend(known.done.clone().map(|digest| Event::Done { path: path(), digest }));
+                let announced = known.announced.clone();
+                events.extend(announced.map(|digest| Event::Write { path: path(), digest, commit: None }));
+            }
+            (head, events)
+        };
+        self.rewrite(head, events)?;
+        Ok(true)
+    }
+
+    /// Replaces the file. Whoever waits for the lock of the old one opens the new one.
+    fn rewrite(&self, from: RecordHead, events: Vec<Event>) -> Result<(), RecordError> {
+        let mut state = self.lock();
+        let held = self.locked()?;
+        self.read_on(&mut state)?;
+        if state.head != from {
+            return Err(RecordError::Io(io::Error::other("another process wrote to the lake meanwhile")));
+        }
+        let mut head = from.clone();
+        let text = lines(&mut head, events);
+        let staged = durable::Staged::create(&self.path(), self.ownership)?;
+        staged.write_at(text.as_bytes(), 0)?;
+        staged.replace()?;
+        drop(held);
+        *state = State { compared: std::mem::take(&mut state.compared), ..State::default() };
+        self.read_on(&mut state)
+    }
+
+    fn append(&self, events: Vec<Event>) -> Result<(), RecordError> {
+        let mut state = self.lock();
+        if events.is_empty() || state.begun.is_none() {
+            return Ok(());
+        }
+        let mut held = self.locked()?;
+        self.read_on(&mut state)?;
+        let text = lines(&mut state.head.clone(), events);
+        // What a killed process left of its line goes.
+        held.set_len(state.read_to)?;
+        held.seek(SeekFrom::End(0))?;
+        held.write_all(text.as_bytes())?;
+        held.sync_data()?;
+        drop(held);
+        self.read_on(&mut state)
+    }
+
+    /// The file under its lock.
+    fn locked(&self) -> io::Result<File> {
+        loop {
+            durable::create_directories(self.path().parent().unwrap_or(&self.directory), self.ownership)?;
+            let is_new = !self.path().exists();
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+                .open(self.path())?;
+            if is_new {
+                self.ownership.apply(&file, &self.path())?;
+            }
+            file.lock()?;
+            // The file may have been replaced while we waited.
+            if std::fs::metadata(self.path())
+                .is_ok_and(|now| Some(now.ino()) == file.metadata().map(|m| m.ino()).ok())
+            {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Reads the lines that this process has not read.
+    fn read_on(&self, state: &mut State) -> Result<(), RecordError> {
+        let mut file = match File::open(self.path()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if state.begun.is_some() {
+                    return Err(Altered::new(self.path().display().to_string(), "is missing").into());
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let meta = file.metadata()?;
+        let was_begun = state.begun.is_some();
+        if meta.ino() != state.inode {
+            *state = State {
+                inode: meta.ino(),
+                compared: std::mem::take(&mut state.compared),
+                ..State::default()
+            };
+        }
+        if meta.len() < state.read_to {
+            return Err(Altered::new(self.path().display().to_string(), "is shorter than it was").into());
+        }
+        file.seek(SeekFrom::Start(state.read_to))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        // A line without its end was being written when its writer was killed, or is being written now.
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in bytes[..whole].split_inclusive(|byte| *byte == b'\n') {
+            state.take(line).map_err(|reason| {
+                let what = format!("line {} of {}", state.lines + 1, self.path().display());
+                Altered::new(what, reason)
+            })?;
+        }
+        if was_begun && state.begun.is_none() {
+            return Err(Altered::new(self.path().display().to_string(), "is empty").into());
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
+        let (hash, line) = parse(text.trim_end_matches('\n')).ok_or("cannot be read")?;
+        let json = text.trim_end_matches('\n').split_once(' ').map_or("", |(_, json)| json);
+        if let Event::Begin { format, store_id, continues } = &line.event {
+            if self.lines > 0 {
+                return Err("begins the record a second time".to_owned());
+            }
+            if *format != FORMAT {
+                return Err(format!("has format {format}, this version reads {FORMAT}"));
+            }
+            self.begun = Some(*store_id);
+            self.head = continues.clone().unwrap_or_default();
+            self.continues = self.head.clone();
+        }
+        if self.begun.is_none() {
+            return Err("does not begin the record".to_owned());
+        }
+        if line.sequence != self.head.sequence + 1 || hash != chained(&self.head.hash, json) {
+            return Err("does not follow the line before it".to_owned());
+        }
+        self.head = RecordHead { sequence: line.sequence, hash: hash.to_owned() };
+        self.lines += 1;
+        self.read_to += bytes.len() as u64;
+        match line.event {
+            Event::Begin { .. } => {}
+            Event::Write { path, digest, .. } => {
+                self.compared.remove(&path);
+                self.files.entry(path).or_insert(Known { done: None, announced: None }).announced =
+                    Some(digest);
+            }
+            Event::Done { path, digest } => {
+                self.files.insert(path, Known { done: Some(digest), announced: None });
+            }
+            Event::Delete { path } => {
+                self.compared.remove(&path);
+                self.files.remove(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_known(&self, path: &str, digest: &FileDigest) -> bool {
+        self.files.get(path).is_some_and(|known| {
+            known.done.as_ref() == Some(digest) || known.announced.as_ref() == Some(digest)
+        })
+    }
+}
+
+/// Why the record does not let a file be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    #[error("{0}")]
+    Altered(#[from] Altered),
+    #[error("the record of the lake's files could not be read or written")]
+    Io(#[from] io::Error),
+}
+
+/// Files that boxseat never removes without a line, and that nothing else names: the logs of the tables, reservations of runs, and
+/// what waits beside the lake.
+fn must_stay(path: &str) -> bool {
+    path.contains("/_delta_log/")
+        || (path.ends_with(".json") && (path.starts_with("_runs/") || path.starts_with("../")))
+}
+
+/// The version of a Delta commit, from its file's name: twenty digits.
+/// <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#delta-log-entries>
+pub(super) fn commit_version(path: &str) -> Option<u64> {
+    let (directory, name) = path.rsplit_once('/')?;
+    let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
+    directory.ends_with("_delta_log").then(|| digits.parse().ok())?
+}
+
+impl CommitNote {
+    /// Of a Delta commit's text; empty where a line is not what the protocol says, which is the reader's to refuse.
+    pub(super) fn of(commit: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Action {
+            add: Option<Add>,
+            remove: Option<serde::de::IgnoredAny>,
+            txn: Option<Transaction>,
+        }
+        #[derive(Deserialize)]
+        struct Add {
+            #[serde(default)]
+            size: u64,
+            stats: Option<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Transaction {
+            app_id: String,
+            version: i64,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Statistics {
+            num_records: u64,
+        }
+        let mut note = Self::default();
+        let actions = commit.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        for action in actions.filter_map(|line| serde_json::from_slice::<Action>(line).ok()) {
+            if let Some(add) = action.add {
+                note.files_added += 1;
+                note.bytes_added += add.size;
+                let rows = add.stats.and_then(|stats| serde_json::from_str::<Statistics>(&stats).ok());
+                note.rows_added += rows.map_or(0, |rows| rows.num_records);
+            }
+            note.files_removed += u64::from(action.remove.is_some());
+            note.transactions.extend(action.txn.map(|txn| (txn.app_id, txn.version)));
+        }
+        note
+    }
+}
+
+fn lines(head: &mut RecordHead, events: Vec<Event>) -> String {
+    let mut text = String::new();
+    for event in events {
+        let line = Line { sequence: head.sequence + 1, event };
+        let json = serde_json::to_string(&line).expect("plain data");
+        let hash = chained(&head.hash, &json);
+        text.push_str(&format!("{hash} {json}\n"));
+        *head = RecordHead { sequence: line.sequence, hash };
+    }
+    text
+}
+
+fn parse(text: &str) -> Option<(&str, Line)> {
+    let (hash, json) = text.split_once(' ')?;
+    Some((hash, serde_json::from_str(json).ok()?))
+}
+
+fn chained(previous: &str, json: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(previous.as_bytes());
+    digest.update(b"\n");
+    digest.update(json.as_bytes());
+    hex(&digest.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Below this the record is read faster than it is worth writing anew.
+const LINES_BEFORE_SUMMING_UP: u64 = 2_000;
