@@ -110,6 +110,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say whether last night can be trusted: raw pages, lake and file against each other
     Verify(VerifyArgs),
+    /// Make a store whole again whose files were removed, rolled back or replaced, as far as something proves it. Evidence that
+    /// nothing proves is uncovered after it, and no account counts as idle by it
+    Repair(RepairArgs),
     /// Normalise the kept raw pages again, as new runs in the place of the old ones, without a call
     Replay(ReplayArgs),
     /// Print the data dictionary: every table and column, with its meaning
@@ -148,6 +151,9 @@ pub(crate) struct SyncArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PublishArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArgs {}
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {}

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead};
+use boxseat_output::warehouse::{self, Checked, FILE_NAME};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun};
 use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
@@ -125,19 +127,10 @@ impl Store {
     /// # Errors
     /// Exit 3; disk.
     pub(crate) fn check_spool(&self, run: RunNumber) -> Result<(), CommandError> {
-        for path in spool_files(run) {
-            if let Some(noted) = self.lake().noted_beside(&path) {
-                let file = self.root().join(&path);
-                if digest_of(&file)? != noted {
-                    return Err(CommandError::refused(format!(
-                        "{} is not what run {run} sealed",
-                        file.display()
-                    ))
-                    .hint("restore it from a backup of this store; or remove the directory: the run is then given up, and the next `boxseat sync` reads anew"));
-                }
-            }
+        match self.altered_spool(run)? {
+            None => Ok(()),
+            Some(altered) => Err(boxseat_output::Error::Altered(altered).into()),
         }
-        Ok(())
     }
 
     /// Notes that the raw pages of a run were removed.
@@ -148,20 +141,103 @@ impl Store {
         Ok(self.lake().removed_beside(&spool_files(run))?)
     }
 
+    /// Notes the published file that a build is about to put in its place.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn publish(&self, checked: Checked) -> Result<PathBuf, CommandError> {
+        let digest = digest_of(checked.path())?;
+        self.lake().note_beside(FILE_NAME, digest.clone())?;
+        let published = checked.publish(self.access())?;
+        self.lake().placed_beside(FILE_NAME, digest)?;
+        Ok(published)
+    }
+
+    /// Whether the published file is the one that the lake's record names.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn is_published_file_whole(&self) -> Result<bool, CommandError> {
+        let Some(noted) = self.lake().noted_beside(FILE_NAME) else { return Ok(false) };
+        let file = self.root().join(FILE_NAME);
+        Ok(file.exists() && warehouse::foreign_wal(self.root()).is_none() && digest_of(&file)? == noted)
+    }
+
+    /// From this time on evidence of use is complete; `None` where the lake was never begun anew.
+    ///
+    /// # Errors
+    /// Exit 3 for a file that is damaged; disk.
+    pub(crate) fn covers_nothing_before(&self) -> Result<Option<DateTime<Utc>>, CommandError> {
+        let path = self.root().join(COVERAGE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e)
+                if e.kind() == std::io::ErrorKind::NotFound
+                    && self.lake().noted_beside(COVERAGE).is_none() =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+        };
+        serde_json::from_str(&text).map(Some).map_err(|e| {
+            CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY)
+        })
+    }
+
+    /// Lets no run read events from before a time, so that nothing before it is covered.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn cover_nothing_before(&self, time: DateTime<Utc>) -> Result<(), CommandError> {
+        let text = serde_json::to_vec(&time).expect("plain data");
+        let digest = FileDigest::of(&text);
+        self.lake().note_beside(COVERAGE, digest.clone())?;
+        durable::write_file(&self.root().join(COVERAGE), &text, &Access::from(0o600))?;
+        Ok(self.lake().placed_beside(COVERAGE, digest)?)
+    }
+
+    /// Imports that were noted and are gone, by their path below the store.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn missing_imports(&self) -> Result<Vec<String>, CommandError> {
+        let waiting = self.imports_waiting()?;
+        let noted = self.lake().must_be_beside(IMPORTS).into_iter().map(|name| format!("{IMPORTS}/{name}"));
+        Ok(noted.filter(|path| !waiting.contains(path)).collect())
+    }
+
+    /// What is wrong with the raw pages of a run that was sealed.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn altered_spool(&self, run: RunNumber) -> Result<Option<Altered>, CommandError> {
+        for path in spool_files(run) {
+            let Some(noted) = self.lake().noted_beside(&path) else { continue };
+            let file = self.root().join(&path);
+            let reason = match file.try_exists() {
+                Ok(false) => "is missing: it was removed",
+                _ if digest_of(&file)? != noted => "has another content than boxseat wrote",
+                _ => continue,
+            };
+            return Ok(Some(Altered::new(format!("the file {path}"), reason)));
+        }
+        Ok(None)
+    }
+
     /// Refuses when an import was removed before a run took it in.
     ///
     /// # Errors
     /// Exit 3; disk.
     pub(crate) fn refuse_missing_imports(&self) -> Result<(), CommandError> {
-        let waiting = self.imports_waiting()?;
-        let missing = self.lake().must_be_beside(IMPORTS).into_iter().map(|name| format!("{IMPORTS}/{name}"));
-        match missing.into_iter().find(|path| !waiting.contains(path)) {
+        match self.missing_imports()?.first() {
             None => Ok(()),
             Some(path) => Err(CommandError::refused(format!(
                 "{} is missing: an imported report was removed before a run took it in",
                 self.root().join(path).display()
             ))
-            .hint("restore it from a backup of this store; or import the report again")),
+            .hint(
+                "restore it from a backup of this store; or run `boxseat repair` and import the report again",
+            )),
         }
     }
 
@@ -179,7 +255,11 @@ impl Store {
             .hint("remove it and import the report again"))
     }
 
-    fn imports_waiting(&self) -> Result<Vec<String>, CommandError> {
+    /// Imports that wait for a run, by their path below the store.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn imports_waiting(&self) -> Result<Vec<String>, CommandError> {
         let directory = self.root().join(IMPORTS);
         let unreadable = |e| CommandError::failed(format!("cannot list {}", directory.display()), e);
         let entries = match std::fs::read_dir(&directory) {
@@ -204,6 +284,9 @@ const OPTIONAL: &[&str] =
 
 /// Where imported reports wait, below the store.
 pub(crate) const IMPORTS: &str = "state/imports";
+
+/// Where the time lies from which on evidence is complete, below the store.
+const COVERAGE: &str = "state/coverage.json";
 
 /// What to do about a store that is not as boxseat left it.
 pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or `boxseat repair` keeps what the raw pages and the published file still prove";

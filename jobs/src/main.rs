@@ -11,6 +11,7 @@ mod integrity;
 mod ledger;
 mod printer;
 mod reclaim;
+mod repair;
 mod stop;
 mod store;
 mod sync;
@@ -61,6 +62,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Verify(args) => on_runtime(commands::verify::run(&global, &args, printer)),
         Command::Check(args) => on_runtime(commands::check::run(&global, &args, printer)),
         Command::Publish(args) => commands::publish::run(&global, &args, printer),
+        Command::Repair(args) => commands::repair::run(&global, &args, printer),
         Command::Status(args) => commands::status::run(&global, &args, printer),
         Command::Report(args) => commands::report::run(&global, &args, printer),
         Command::Query(args) => commands::query::run(&global, &args, printer),

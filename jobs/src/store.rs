@@ -12,13 +12,13 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
-use boxseat_output::lake::Lake;
+use boxseat_output::lake::{Altered, Lake};
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, REFUSED};
 use crate::integrity::check_anchor;
 
 /// An open store.
@@ -27,6 +27,8 @@ pub(crate) struct Store {
     access: Access,
     identity: Identity,
     lake: Lake,
+    /// Why nothing proves the files of the lake; only of a store that was opened to be repaired.
+    record_damage: Option<Altered>,
 }
 
 /// `state/store.json`.
@@ -70,30 +72,36 @@ impl Store {
     /// # Errors
     /// As [`Store::open_or_create`]; exit 2 when there is none.
     pub(crate) fn open(root: &Path, access: &Access) -> Result<Self, CommandError> {
-        let path = root.join("state/store.json");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
-                    .hint("`boxseat sync` makes one; --store names another directory; to try it without Box: boxseat demo"));
-            }
-            Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
-        };
-        let identity: Identity = serde_json::from_str(&text).map_err(|e| {
-            CommandError::failed(format!("{} is damaged", path.display()), e)
-                .hint("restore it from a backup; the lake names the store in sync_runs.store_id")
-        })?;
-        if identity.format != FORMAT {
-            return Err(CommandError::usage(format!(
-                "{} has format {}, this version reads {FORMAT}",
-                path.display(),
-                identity.format
-            ))
-            .hint("use the boxseat version that wrote it, or a newer one"));
-        }
+        let identity = read_identity(root)?;
         let lake = Lake::open(&root.join("lake"), access.clone())?;
         check_anchor(root, &lake)?;
-        Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake })
+        Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake, record_damage: None })
+    }
+    /// Opens a store whose lake may be altered.
+    ///
+    /// # Errors
+    /// As [`Store::open`], except for what is altered.
+    pub(crate) fn open_to_repair(root: &Path, access: &Access) -> Result<Self, CommandError> {
+        let identity = read_identity(root)?;
+        let (lake, mut damage) = match Lake::open(&root.join("lake"), access.clone()) {
+            Err(boxseat_output::Error::Altered(altered)) => {
+                (Lake::open_unrecorded(&root.join("lake"), access.clone())?, Some(altered))
+            }
+            other => (other?, None),
+        };
+        if damage.is_none() {
+            damage = match check_anchor(root, &lake).map(|()| lake.reaches_reservations()) {
+                Ok(Ok(())) => None,
+                Ok(Err(e)) => Some(e.altered().cloned().ok_or_else(|| CommandError::from(e))?),
+                Err(e) if e.exit_code() == REFUSED => Some(Altered::new(
+                    "the record of the lake",
+                    format!("does not hold: {}", e.lines().join(": ")),
+                )),
+                Err(e) => return Err(e),
+            };
+        }
+        let (root, access) = (root.to_owned(), access.clone());
+        Ok(Self { root, access, identity, lake, record_damage: damage })
     }
 
     /// Takes the store for this process; held until the guard is dropped or the process ends, however it ends.
@@ -131,6 +139,22 @@ impl Store {
 
     pub(crate) fn enterprise_id(&self) -> Option<&str> {
         self.identity.enterprise_id.as_deref()
+    }
+
+    /// Why nothing proves the files of the lake.
+    pub(crate) fn record_damage(&self) -> Option<&Altered> {
+        self.record_damage.as_ref()
+    }
+
+    /// Begins a lake in the place of one that was moved away.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn begin_lake_anew(&mut self) -> Result<(), CommandError> {
+        self.lake = Lake::open(&self.root.join("lake"), self.access.clone())?;
+        self.record_damage = None;
+        self.lake.begin_record(self.identity.store_id)?;
+        self.anchor_record()
     }
 
     /// The spool of a run.
@@ -243,6 +267,31 @@ fn read_holder(file: &mut File) -> String {
         Ok(_) if !text.trim().is_empty() => format!(": {}", text.trim()),
         _ => String::new(),
     }
+}
+
+fn read_identity(root: &Path) -> Result<Identity, CommandError> {
+    let path = root.join("state/store.json");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
+                .hint("`boxseat sync` makes one; --store names another directory; to try it without Box: boxseat demo"));
+        }
+        Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+    };
+    let identity: Identity = serde_json::from_str(&text).map_err(|e| {
+        CommandError::failed(format!("{} is damaged", path.display()), e)
+            .hint("restore it from a backup; the lake names the store in sync_runs.store_id")
+    })?;
+    if identity.format != FORMAT {
+        return Err(CommandError::usage(format!(
+            "{} has format {}, this version reads {FORMAT}",
+            path.display(),
+            identity.format
+        ))
+        .hint("use the boxseat version that wrote it, or a newer one"));
+    }
+    Ok(identity)
 }
 
 fn write_identity(path: &Path, identity: &Identity, access: &Access) -> Result<(), CommandError> {

@@ -175,6 +175,21 @@ pub fn remove_directory(path: &Path) -> Result<()> {
     remove_if_there(path).map_err(Error::io("remove", path))
 }
 
+/// Moves a directory to another place of the same file system, where nothing may be.
+///
+/// # Errors
+/// `Io`.
+#[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
+pub(crate) fn move_directory(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        create_directories(parent, Ownership { mode: 0o600, group: None })
+            .map_err(Error::io("create", parent))?;
+    }
+    fs::rename(from, to).map_err(Error::io("move", from))?;
+    sync_directory(from).map_err(Error::io("move", from))?;
+    sync_directory(to).map_err(Error::io("move", from))
+}
+
 /// Creates a directory and its parents, with `access` as its files have it.
 ///
 /// # Errors

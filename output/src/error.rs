@@ -162,6 +162,7 @@ impl Error {
     /// What is not as boxseat left it, however deep in the causes: files are compared where they are read.
     pub fn altered(&self) -> Option<&Altered> {
         let mut next: Option<&(dyn std::error::Error + 'static)> = match self {
+            Self::Altered(altered) => return Some(altered),
             Self::Table { source, .. } => Some(source.as_ref()),
             other => Some(other),
         };

@@ -52,6 +52,19 @@ pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<Query
     answer(file, sql, resources, None, collect)
 }
 
+/// Runs `sql` against a file of ours, and hands the rows on as they come.
+///
+/// # Errors
+/// As [`query_file`]; what `take` fails with.
+pub(crate) fn stream_file<T>(
+    file: &Path,
+    sql: &str,
+    resources: &Resources,
+    take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
+) -> Result<T> {
+    answer(file, sql, resources, None, take)
+}
+
 /// As [`query`], for people: numbers, truth values and text as they are, everything else as the text that DuckDB writes for it
 /// (`infinity`, `1 month 2 days`, `\xAA`). A time is `2026-03-31T12:00:00`, with a zone `2026-03-31 12:00:00+00:00`. Columns of
 /// one name are told apart as `name`, `name_2`.

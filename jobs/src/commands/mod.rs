@@ -10,6 +10,7 @@ mod plan;
 pub(crate) mod publish;
 pub(crate) mod query;
 pub(crate) mod reclaim;
+pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod schema;

@@ -237,7 +237,7 @@ pub(super) fn end(
 }
 
 /// Appends a run's only row.
-pub(super) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> Result<(), CommandError> {
+pub(crate) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> Result<(), CommandError> {
     let batch = SyncRun::to_batch(std::slice::from_ref(row), enterprise_id);
     commit(store, &SYNC_RUNS, row.run_number, std::iter::once(batch)).map(drop)
 }

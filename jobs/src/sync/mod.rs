@@ -31,6 +31,7 @@ use crate::store::Store;
 pub(crate) use base::LakeBase;
 pub(crate) use evidence::imported as imported_evidence;
 pub(crate) use finish::{Outcome, build_as_of, publish_latest, root};
+pub(crate) use load::commit_row;
 pub(crate) use load::{known_events, ledger_ids};
 pub(crate) use replay::replay;
 pub(crate) use start::open_runs;

@@ -224,7 +224,7 @@ impl Inner {
         self.try_commit_as(table, (APP_ID, version_of(run)), snapshot, written)
     }
 
-    fn try_commit_as(
+    pub(super) fn try_commit_as(
         &self,
         table: &'static Table,
         (app_id, version): (&str, i64),
@@ -273,7 +273,7 @@ impl Inner {
 }
 
 /// Delta's app id of runs.
-const APP_ID: &str = "boxseat";
+pub(super) const APP_ID: &str = "boxseat";
 
 /// Delta's app id of the action journal.
 const ACTIONS_APP_ID: &str = "boxseat-actions";

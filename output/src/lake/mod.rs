@@ -7,6 +7,7 @@ mod active;
 mod commit;
 mod files;
 mod integrity;
+mod rebuild;
 mod record;
 mod retention;
 mod scan;
@@ -33,6 +34,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 use url::Url;
 
 pub use commit::Committed;
+pub use rebuild::move_aside;
 pub use record::{Altered, FileDigest, RecordHead};
 pub use retention::FILES_PER_MERGE;
 pub use scan::Batches;
@@ -82,6 +84,19 @@ impl Lake {
         let store = DurableStore::below(&directory, ownership, Arc::clone(&record))
             .map_err(Error::store("open", directory.display()))?;
         Self::on(Arc::new(store), directory, ownership, record, runtime)
+    }
+
+    /// Opens a lake whose record cannot be read, without it: to move it away, never to read rows.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub fn open_unrecorded(directory: &Path, access: impl Into<Access>) -> Result<Self> {
+        let ownership = access.into().resolve()?;
+        let runtime = Runtime::start().map_err(Error::io("start threads for", directory))?;
+        let record = Arc::new(Record::none(directory, ownership));
+        let store = DurableStore::below(directory, ownership, Arc::clone(&record))
+            .map_err(Error::store("open", directory.display()))?;
+        Self::on(Arc::new(store), directory.to_owned(), ownership, record, runtime)
     }
 
     /// A lake on a store whose puts are durable when they return; `directory` is where the store's root is on disk.

@@ -156,9 +156,14 @@ struct State {
 impl Record {
     /// Reads the record of the lake in `directory`; there is none yet in a lake of an older version.
     pub(super) fn open(directory: &Path, ownership: Ownership) -> Result<Self, RecordError> {
-        let record = Self { directory: directory.to_owned(), ownership, state: Mutex::new(State::default()) };
+        let record = Self::none(directory, ownership);
         record.read_on(&mut record.lock())?;
         Ok(record)
+    }
+
+    /// No record, whatever lies on the disk.
+    pub(super) fn none(directory: &Path, ownership: Ownership) -> Self {
+        Self { directory: directory.to_owned(), ownership, state: Mutex::new(State::default()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

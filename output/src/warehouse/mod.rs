@@ -17,6 +17,7 @@ mod handover;
 mod history;
 mod load;
 mod publish;
+mod salvage;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ pub(crate) use connection::open_to_read;
 pub(crate) use ddl::literal;
 pub use diff::Drift;
 pub use publish::{Checked, foreign_wal, published};
+pub use salvage::Salvage;
 
 use crate::lake::Lake;
 use crate::{Error, Result, durable};

@@ -1,0 +1,44 @@
+//! `boxseat repair`: a store that was found altered, made whole as far as something proves it.
+
+use serde_json::{Value, json};
+
+use crate::cli::{Global, RepairArgs};
+use crate::clock::data_clock;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::printer::Printer;
+use crate::reclaim::journal::ReclaimLock;
+use crate::repair::repair;
+use crate::store::Store;
+
+pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let settings = Settings::load(global)?;
+    let root = settings.store.clone();
+    let mut store = Store::open_to_repair(&root, &settings.access)?;
+    let _lock = Store::lock(&root)?;
+    let _reclaim = ReclaimLock::take(&root)?;
+    let done = repair(&mut store, &settings, data_clock(settings.rehearsed_now)())?;
+    for altered in &done.found {
+        printer.note(format!("Found: {altered}."));
+    }
+    done.notes.iter().for_each(|note| printer.note(note));
+    let rebuilt: Vec<Value> =
+        done.rebuilt.iter().map(|(table, rows)| json!({ "table": table, "rows": rows })).collect();
+    printer.facts(
+        "repair",
+        &[
+            ("found", json!(done.found.iter().map(ToString::to_string).collect::<Vec<_>>())),
+            ("rebuilt_tables", json!(rebuilt)),
+            ("withdrawn_runs", json!(done.withdrawn)),
+            ("lake_begun_anew", json!(done.is_begun_anew)),
+            ("old_files", json!(done.aside)),
+            ("published", json!(done.published)),
+        ],
+    )?;
+    printer.note(if done.found.is_empty() {
+        "Nothing is altered."
+    } else {
+        "Run `boxseat sync` now, and `boxseat verify` after it."
+    });
+    Ok(0)
+}

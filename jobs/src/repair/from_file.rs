@@ -1,0 +1,160 @@
+//! Altered tables made anew from the published file.
+
+use boxseat_output::warehouse::{FILE_NAME, Night, Salvage};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::{RunStatus, SyncRun, current};
+use boxseat_schemas::table::{
+    EVENTS, IMPORTED_EVIDENCE, LEAVE_PERIODS, RUN_ROWS, SEAT_ACTIONS, SYNC_RUNS, Table,
+};
+
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
+use boxseat_pipeline::normalise::with_column;
+use std::sync::Arc;
+
+use super::Work;
+use crate::error::CommandError;
+
+impl Work<'_> {
+    /// The file proves the state of its night. Complete runs after that night count no longer, because an altered table may have
+    /// held rows of them: the next `sync` compares with the night of the file and reads the events since then.
+    pub(super) fn rebuild_from_file(
+        &mut self,
+        damaged: &[&'static Table],
+        reservations: &[RunNumber],
+        night: Night,
+    ) -> Result<(), CommandError> {
+        let lake = self.store.lake().clone();
+        let enterprise_id = self.store.enterprise_id().unwrap_or("unknown").to_owned();
+        let file = self.store.root().join(FILE_NAME);
+        let salvage = Salvage {
+            file: &file,
+            run_number: night.run_number,
+            snapshot_date: night.snapshot_date,
+            enterprise_id: &enterprise_id,
+            resources: &self.settings.resources,
+        };
+        for table in damaged {
+            lake.set_aside(table, &self.aside.join("lake"))?;
+            // The action journal fills its table again.
+            if table.name != SEAT_ACTIONS.name {
+                self.done.rebuilt.push((table.name, salvage.rebuild(&lake, table)?));
+            }
+        }
+        self.mend_reservations(reservations)?;
+        self.give_up_open_runs()?;
+        self.account_for_events(night.run_number)?;
+        let runs = lake.sync_runs()?;
+        // A replay of these runs would take rows away that now count as the night's.
+        for run in &runs {
+            self.set_spool_aside(run.run_number)?;
+        }
+        self.withdraw_after(night.run_number, runs, &enterprise_id)
+    }
+
+    /// Events of all runs count as the night's now, so its account of rows says that the others were carried.
+    fn account_for_events(&mut self, night: RunNumber) -> Result<(), CommandError> {
+        let Some((_, events)) = self.done.rebuilt.iter().find(|(table, _)| *table == EVENTS.name) else {
+            return Ok(());
+        };
+        let events = i64::try_from(*events).unwrap_or(i64::MAX);
+        let runs: Vec<RunNumber> = self.store.lake().sync_runs()?.iter().map(|run| run.run_number).collect();
+        let mut rows = Vec::new();
+        for batch in self.store.lake().scan(&RUN_ROWS, &runs, None)? {
+            let batch = batch?;
+            let number = |name: &str| {
+                batch
+                    .column_by_name(name)
+                    .expect("a column of the contract")
+                    .as_primitive::<Int64Type>()
+                    .clone()
+            };
+            let tables = batch
+                .column_by_name("table_name")
+                .expect("a column of the contract")
+                .as_string::<i32>()
+                .clone();
+            let (of_run, carried, in_lake) =
+                (number("run_number"), number("rows_carried"), number("rows_in_lake"));
+            let is_changed =
+                |row: usize| of_run.value(row) == night.as_i64() && tables.value(row) == EVENTS.name;
+            let change = |column: &Int64Array, value: &dyn Fn(usize) -> i64| {
+                let values = (0..column.len()).map(|row| match is_changed(row) {
+                    true => Some(value(row)),
+                    false => column.is_valid(row).then(|| column.value(row)),
+                });
+                Arc::new(values.collect::<Int64Array>())
+            };
+            let carried_now = change(&carried, &|row| carried.value(row) + events - in_lake.value(row));
+            let in_lake_now = change(&in_lake, &|_| events);
+            let in_file_now = change(&number("rows_in_warehouse"), &|_| events);
+            let batch = with_column(batch.clone(), "rows_carried", carried_now);
+            let batch = with_column(batch, "rows_in_lake", in_lake_now);
+            rows.push(with_column(batch, "rows_in_warehouse", in_file_now));
+        }
+        let newest = runs.into_iter().max().unwrap_or(night);
+        self.remake(&RUN_ROWS, newest, rows)
+    }
+
+    fn withdraw_after(
+        &mut self,
+        last: RunNumber,
+        mut runs: Vec<SyncRun>,
+        enterprise_id: &str,
+    ) -> Result<(), CommandError> {
+        let is_later = |run: &&mut SyncRun| run.run_number > last && run.status == RunStatus::Complete;
+        let numbers: Vec<RunNumber> = current(&runs).iter().map(|run| run.run_number).collect();
+        for run in runs.iter_mut().filter(is_later) {
+            run.status = RunStatus::Failed;
+            self.done.withdrawn.push(run.run_number);
+        }
+        if self.done.withdrawn.is_empty() {
+            return Ok(());
+        }
+        for table in [&IMPORTED_EVIDENCE, &LEAVE_PERIODS] {
+            self.keep_rows(table, last, &numbers)?;
+        }
+        let newest = runs.iter().map(|run| run.run_number).max().unwrap_or(last);
+        let rows = SyncRun::to_batch(&runs, enterprise_id);
+        self.remake(&SYNC_RUNS, newest, vec![rows])
+    }
+
+    /// What was imported with a run that is withdrawn is still true: its rows count as those of the last run that stays.
+    fn keep_rows(
+        &mut self,
+        table: &'static Table,
+        last: RunNumber,
+        runs: &[RunNumber],
+    ) -> Result<(), CommandError> {
+        let mut rows = Vec::new();
+        for batch in self.store.lake().scan(table, runs, None)? {
+            let batch = batch?;
+            let numbers =
+                batch.column_by_name("run_number").expect("every table has it").as_primitive::<Int64Type>();
+            let kept = Int64Array::from_iter_values(
+                numbers.values().iter().map(|number| (*number).min(last.as_i64())),
+            );
+            rows.push(with_column(batch, "run_number", Arc::new(kept)));
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let newest = runs.iter().copied().max().unwrap_or(last);
+        self.remake(table, newest, rows)
+    }
+
+    fn remake(
+        &mut self,
+        table: &'static Table,
+        newest: RunNumber,
+        rows: Vec<RecordBatch>,
+    ) -> Result<(), CommandError> {
+        let lake = self.store.lake();
+        lake.set_aside(table, &self.aside.join("lake-withdrawn"))?;
+        let written = lake.rebuild(table, newest, &mut rows.into_iter().map(Ok))?;
+        if !self.done.rebuilt.iter().any(|(name, _)| *name == table.name) {
+            self.done.rebuilt.push((table.name, written));
+        }
+        Ok(())
+    }
+}

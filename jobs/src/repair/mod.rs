@@ -1,0 +1,230 @@
+//! A store that was found altered, made whole as far as something else proves it.
+//!
+//! ```text
+//! record of the lake whole, published file proved ─▶ altered tables made anew from the file
+//! nothing proves them                             ─▶ the lake is begun anew; what was before is uncovered
+//! ```
+//!
+//! Nothing is deleted: what is replaced is moved to `<store>/damaged/<time>/`. **Killed** anywhere: run it again. What was moved is
+//! missing then, and is made anew as everything else that is missing.
+
+mod anew;
+mod from_file;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use boxseat_output::lake::Altered;
+use boxseat_output::warehouse::{self, Night};
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::event_types;
+use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun};
+use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, Table};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::{Store, host};
+use crate::sync::{commit_row, open_runs, publish_latest};
+
+/// What a repair found and did.
+#[derive(Debug, Default)]
+pub(crate) struct Repair {
+    /// What was altered.
+    pub(crate) found: Vec<Altered>,
+    /// Tables made anew, with their rows.
+    pub(crate) rebuilt: Vec<(&'static str, u64)>,
+    /// Complete runs that count no longer.
+    pub(crate) withdrawn: Vec<RunNumber>,
+    /// Whether the lake was begun anew.
+    pub(crate) is_begun_anew: bool,
+    /// Where the old files are.
+    pub(crate) aside: Option<PathBuf>,
+    /// What an operator must know or do.
+    pub(crate) notes: Vec<String>,
+    /// The file that shows the result.
+    pub(crate) published: Option<PathBuf>,
+}
+
+/// A repair on its way.
+struct Work<'a> {
+    store: &'a mut Store,
+    settings: &'a Settings,
+    now: DateTime<Utc>,
+    aside: PathBuf,
+    done: Repair,
+}
+
+/// Finds what is altered and makes it whole. The caller holds the store's lock and that of reclamation.
+///
+/// # Errors
+/// Disk; exit 3 for what cannot be repaired.
+pub(crate) fn repair(
+    store: &mut Store,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<Repair, CommandError> {
+    let aside = store.root().join(format!("damaged/{}", now.format("%Y%m%dT%H%M%SZ")));
+    let mut work = Work { store, settings, now, aside, done: Repair::default() };
+    if let Some(altered) = work.store.record_damage().cloned() {
+        // Nothing proves any file of the lake.
+        work.done.found.push(altered);
+        work.begin_anew()?;
+    } else if !work.store.lake().is_recorded() {
+        work.done.notes.push(
+            "This store has no record of its files yet: an older version wrote it. `boxseat sync` checks its tables and begins the record.".to_owned(),
+        );
+        return Ok(work.done);
+    } else {
+        work.mend()?;
+    }
+    if work.store.lake().sync_runs()?.iter().any(|run| run.status == RunStatus::Complete)
+        && !(work.done.found.is_empty() && work.done.notes.is_empty())
+    {
+        work.done.published = publish_latest(work.store, settings)?.published;
+    }
+    work.store.anchor_record()?;
+    if !work.done.found.is_empty() {
+        work.done.aside = Some(work.aside.clone()).filter(|aside| aside.exists());
+    }
+    Ok(work.done)
+}
+
+impl Work<'_> {
+    /// Of a lake whose record is whole: file by file.
+    fn mend(&mut self) -> Result<(), CommandError> {
+        let lake = self.store.lake().clone();
+        let mut damaged = BTreeSet::new();
+        for table in LAKE {
+            if let Some(altered) = lake.damage_of(table)? {
+                self.done.found.push(altered);
+                damaged.insert(table.name);
+            }
+        }
+        let reservations = lake.damaged_reservations()?;
+        for number in &reservations {
+            let what = format!("the run record lake/_runs/{number}.json");
+            self.done.found.push(Altered::new(what, "is missing or altered"));
+        }
+        let damaged = closed(&damaged);
+        if !damaged.is_empty() {
+            match self.proved_file()? {
+                Some(night) => self.rebuild_from_file(&damaged, &reservations, night)?,
+                None => return self.begin_anew(),
+            }
+        } else {
+            self.mend_reservations(&reservations)?;
+        }
+        self.mend_imports()?;
+        self.mend_spools()
+    }
+
+    /// The night of the published file, when the file is the one that was published.
+    fn proved_file(&self) -> Result<Option<Night>, CommandError> {
+        if !self.store.is_published_file_whole()? {
+            return Ok(None);
+        }
+        Ok(warehouse::published(self.store.root())?)
+    }
+
+    /// A number must stay taken, whatever happened to its file.
+    fn mend_reservations(&mut self, numbers: &[RunNumber]) -> Result<(), CommandError> {
+        let runs = self.store.lake().sync_runs()?;
+        for number in numbers {
+            let row = runs.iter().find(|run| run.run_number == *number);
+            let reservation = self.reservation_of(*number, row);
+            self.store.lake().replace_reservation(&reservation)?;
+            if row.is_none() {
+                self.give_up(&reservation)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A reservation with what is known of a run; its raw pages cannot be replayed by it.
+    fn reservation_of(&self, run_number: RunNumber, row: Option<&SyncRun>) -> Reservation {
+        Reservation {
+            format: RESERVATION_FORMAT,
+            run_number,
+            run_id: row.map_or_else(Uuid::new_v4, |run| run.run_id),
+            kind: row.map_or(RunKind::Sync, |run| run.kind),
+            started_at: row.map_or(self.now, |run| run.started_at),
+            snapshot_date: row.map_or(self.now.date_naive(), |run| run.snapshot_date),
+            window_from_at: row.map_or(self.now, |run| run.window_from_at),
+            window_to_at: row.map_or(self.now, |run| run.window_to_at),
+            event_types: event_types::all(),
+            event_slices: 1,
+            activity: None,
+            base_run_number: row.and_then(|run| run.base_run_number),
+            replaces_run_number: row.and_then(|run| run.replaces_run_number),
+            store_id: self.store.id(),
+            record: Some(self.store.lake().record_head()),
+            host: host(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Ends a run that cannot go on. Its raw pages are moved away.
+    fn give_up(&mut self, reservation: &Reservation) -> Result<(), CommandError> {
+        self.set_spool_aside(reservation.run_number)?;
+        let row = SyncRun::ended(reservation, RunStatus::Abandoned, self.now);
+        commit_row(self.store, &row, self.store.enterprise_id().unwrap_or("unknown"))?;
+        self.done.notes.push(format!("Run {} was unfinished and is given up.", reservation.run_number));
+        Ok(())
+    }
+
+    fn give_up_open_runs(&mut self) -> Result<(), CommandError> {
+        let runs = self.store.lake().sync_runs()?;
+        for open in open_runs(self.store, &runs)? {
+            self.give_up(&open.reservation)?;
+        }
+        Ok(())
+    }
+
+    fn set_spool_aside(&mut self, run: RunNumber) -> Result<(), CommandError> {
+        let from = self.store.spool(run).path().to_owned();
+        self.store.note_spool_removed(run)?;
+        Ok(boxseat_output::lake::move_aside(&from, &self.aside.join(format!("spool/{run}")))?)
+    }
+
+    fn mend_imports(&mut self) -> Result<(), CommandError> {
+        for path in self.store.missing_imports()? {
+            self.done.found.push(Altered::new(path.clone(), "is missing: an imported report was removed"));
+            self.store.lake().removed_beside(&[path])?;
+            self.done.notes.push(
+                "An imported report was lost before a run took it in: import it again before you plan."
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Raw pages that are not the ones that were sealed prove nothing: an open run is read anew, an ended one cannot be replayed.
+    fn mend_spools(&mut self) -> Result<(), CommandError> {
+        let reservations = self.store.lake().reservations()?;
+        for number in reservations.iter().map(|reservation| reservation.run_number) {
+            if let Some(altered) = self.store.altered_spool(number)? {
+                self.done.found.push(altered);
+                self.set_spool_aside(number)?;
+                self.done.notes.push(format!("The raw pages of run {number} are no longer evidence."));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tables that are only right together: older nights must not lose some of their rows, and coverage must not outlive the events.
+fn closed(damaged: &BTreeSet<&'static str>) -> Vec<&'static Table> {
+    let is_night = |table: &&&Table| table.layout == Layout::Night;
+    let nights = LAKE.iter().filter(is_night).any(|table| damaged.contains(table.name));
+    let events = damaged.contains(EVENTS.name);
+    LAKE.iter()
+        .copied()
+        .filter(|table| {
+            damaged.contains(table.name)
+                || (nights && table.layout == Layout::Night)
+                || (events && table.name == EVENT_COVERAGE.name)
+        })
+        .collect()
+}

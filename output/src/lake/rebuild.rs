@@ -1,0 +1,164 @@
+//! A table of the lake made anew, after it was found altered: what is left of the old one is moved out of the lake, and rows that
+//! are proved elsewhere are committed to a new one.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::Reservation;
+use boxseat_schemas::table::Table;
+use delta_kernel::transaction::CommitResult;
+
+use super::commit::APP_ID;
+use super::files::Author;
+use super::record::Altered;
+use super::{Inner, Lake, RUNS, version_of};
+use crate::{Error, Result, durable};
+
+impl Lake {
+    /// What is not as boxseat left it in a table: its log, or a data file that the log names.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn damage_of(&self, table: &'static Table) -> Result<Option<Altered>> {
+        let found = self.inner.whole(table);
+        match found {
+            Ok(()) => Ok(None),
+            Err(error) => match (error.altered(), error.kind()) {
+                (Some(altered), _) => Ok(Some(altered.clone())),
+                (None, crate::ErrorKind::Corrupt | crate::ErrorKind::Newer) => Ok(Some(Altered::new(
+                    format!("the lake's table {}", table.name),
+                    format!("cannot be read: {error}"),
+                ))),
+                (None, _) => Err(error),
+            },
+        }
+    }
+
+    /// Moves a table out of the lake, whole, and notes that its files are gone from here.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn set_aside(&self, table: &'static Table, to: &Path) -> Result<()> {
+        self.inner.forget_files(&format!("{}/", table.name))?;
+        let from = self.inner.directory.join(table.name);
+        if from.exists() {
+            durable::move_directory(&from, &to.join(table.name))?;
+        }
+        Ok(())
+    }
+
+    /// Commits rows of many runs, up to `last`, to a table that is not there. The runs up to `last` count as committed then.
+    ///
+    /// # Errors
+    /// As [`Lake::commit`]; `Bug` when the table is there.
+    pub fn rebuild(
+        &self,
+        table: &'static Table,
+        last: RunNumber,
+        batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
+    ) -> Result<u64> {
+        if self.inner.snapshot(table)?.is_some() {
+            return Err(Error::Bug(format!("{} is there and is rebuilt", table.name)));
+        }
+        let snapshot = self.inner.writable(table)?;
+        let written = self.inner.write(table, Author::Merger, &snapshot, batches)?;
+        let transaction = (APP_ID, version_of(last));
+        match self.inner.try_commit_as(table, transaction, snapshot, &written) {
+            Ok(CommitResult::Committed(_)) => Ok(written.rows),
+            Ok(other) => Err(Error::Bug(format!("{} was written by something else: {other:?}", table.name))),
+            Err(error) => Err(Error::table("commit to", table.name)(error)),
+        }
+    }
+
+    /// Numbers whose reservation was noted and is gone or altered.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn damaged_reservations(&self) -> Result<Vec<RunNumber>> {
+        let mut damaged = Vec::new();
+        for name in self.inner.record.must_be_there(&format!("{RUNS}/")) {
+            let path = format!("{RUNS}/{name}");
+            let is_there = self.inner.directory.join(&path).exists();
+            if !is_there || self.inner.record.compare(&path).is_err() {
+                let number = name.strip_suffix(".json").and_then(|number| number.parse().ok());
+                damaged.extend(number.map(RunNumber));
+            }
+        }
+        damaged.sort();
+        Ok(damaged)
+    }
+
+    /// Whether the record reaches as far as the reservations that are there say.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn reaches_reservations(&self) -> Result<()> {
+        let directory = self.inner.directory.join(RUNS);
+        let entries = match std::fs::read_dir(&directory) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(Error::io("list", &directory))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::io("list", &directory))?.path();
+            // One that cannot be read is found by its digest.
+            let reservation =
+                std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Reservation>(&text).ok());
+            if let Some(head) = reservation.and_then(|reservation| reservation.record) {
+                self.reaches(&head)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a reservation in the place of one that is gone or altered.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn replace_reservation(&self, reservation: &Reservation) -> Result<()> {
+        let path = format!("{RUNS}/{}.json", reservation.run_number);
+        self.inner.forget_files(&path)?;
+        let file = self.inner.directory.join(&path);
+        durable::remove_if_there(&file).map_err(Error::io("remove", &file))?;
+        self.reserve(reservation)
+    }
+}
+
+impl Inner {
+    /// Compares a table with the record: its log, and every data file that the log names.
+    fn whole(&self, table: &'static Table) -> Result<()> {
+        let Some(snapshot) = self.snapshot(table)? else { return Ok(()) };
+        let root = self.table_root(table)?;
+        for file in super::active::ActiveFiles::of(self, table, &snapshot)?.iter() {
+            let path = super::store_path(&file.location(&root)?)?;
+            let on_disk = self.directory.join(path.as_ref());
+            if !on_disk.exists() {
+                return Err(Error::Altered(Altered::new(
+                    format!("the file lake/{path}"),
+                    "is missing: it was removed",
+                )));
+            }
+            self.record.compare(path.as_ref()).map_err(|e| Error::record(&self.directory, e))?;
+        }
+        Ok(())
+    }
+
+    fn forget_files(&self, below: &str) -> Result<()> {
+        let paths: Vec<String> = self
+            .record
+            .all()
+            .into_iter()
+            .map(|(path, _)| path)
+            .filter(|path| path.starts_with(below))
+            .collect();
+        self.record.deleted(&paths).map_err(|e| Error::record(&self.directory, e))
+    }
+}
+
+/// Moves what is left of a lake out of the way, for one that is begun anew.
+///
+/// # Errors
+/// `Io`.
+pub fn move_aside(from: &Path, to: &Path) -> Result<()> {
+    if from.exists() { Ok(durable::move_directory(from, to)?) } else { Ok(()) }
+}
