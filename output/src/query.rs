@@ -1,6 +1,7 @@
-//! One SQL text against the published file: read-only, offline, configuration locked.
+//! One query against the published file: read-only, offline, configuration locked.
 
 mod cast;
+mod statement;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,10 +37,11 @@ impl QueryResult {
     }
 }
 
-/// Runs `sql` against the store's `boxseat.duckdb`. Times are shown in UTC.
+/// Runs `sql`, one statement that reads, against the store's `boxseat.duckdb`. Times are shown in UTC.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Input`] when nothing is published, or when DuckDB refuses the query: `source()` says why.
+/// [`crate::ErrorKind::Input`] when nothing is published, when the statement is of another kind, or when DuckDB refuses the query:
+/// `source()` says why.
 pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
     query_file(&published(store)?, sql, resources)
 }
@@ -134,6 +136,8 @@ fn answer<T>(
 ) -> Result<T> {
     let connection =
         open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
+    // `prepare` runs all statements of a text but the last, so the check comes first.
+    statement::check(&connection, sql)?;
     let mut statement = connection.prepare(sql).map_err(Error::Query)?;
     let rewritten = cast.and_then(|cast| cast::rewritten(&connection, sql, cast));
     if let Some(rewritten) = &rewritten {

@@ -27,6 +27,7 @@ mod older_store;
 mod outputs;
 mod plans;
 mod proxies;
+mod query_statements;
 mod query_types;
 mod reclaim;
 mod reports;

@@ -414,11 +414,7 @@ fn queries_stay_inside_the_file() {
         "not SQL",
     ] {
         let error = query(store.path(), refused, &Resources::default()).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (ErrorKind::Input, "the query failed"),
-            "{refused}"
-        );
+        assert_eq!(error.kind(), ErrorKind::Input, "{refused}: {error}");
     }
     assert!(!outside.exists());
     assert_eq!(store.files(), ["boxseat.duckdb"]);
