@@ -202,7 +202,7 @@ pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
 ///
 /// Order, and what a kill leaves after each step:
 /// 1. fsync the file, then mode and group: the file built aside is left over and swept by the next build.
-/// 2. Unlink `<destination>.wal`: the old night without a foreign log, which is what every reader should see anyway.
+/// 2. Unlink `<destination>.wal` and its siblings: the old night without a foreign log, which is what every reader should see anyway.
 /// 3. Rename: the new night.
 /// 4. fsync the directory: as 3, now also after a power cut.
 ///
@@ -213,16 +213,21 @@ pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) ->
     let file = File::open(aside)?;
     ownership.read_only().apply(&file, aside)?;
     file.sync_all()?;
-    remove_if_there(&wal_of(destination))?;
+    for log in wals_of(destination) {
+        remove_if_there(&log)?;
+    }
     fs::rename(aside, destination)?;
     sync_directory(destination)
 }
 
-/// Where DuckDB keeps the write-ahead log of a database file.
-pub(crate) fn wal_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".wal");
-    PathBuf::from(name)
+/// Where DuckDB keeps the write-ahead log of a database file: under the first name; since 1.5 under the others while it
+/// writes a checkpoint or recovers from one.
+pub(crate) fn wals_of(database: &Path) -> [PathBuf; 3] {
+    [".wal", ".wal.checkpoint", ".wal.recovery"].map(|ending| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    })
 }
 
 /// Removes a file or a directory with all it holds; it is fine if nothing is there.

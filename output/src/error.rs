@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The store is not as boxseat left it: a table, file or record was removed, rolled back, replaced or added.
     Altered,
+    /// The published file is not the one that was published: publish it again.
+    Foreign,
     /// A newer boxseat wrote it: use that version.
     Newer,
     /// The rows handed in failed; [`std::error::Error::source`] is the caller's own error.
@@ -104,6 +106,10 @@ pub enum Error {
     #[error(transparent)]
     Altered(#[from] Altered),
 
+    /// The published file was changed or replaced by another program, or has a log of one.
+    #[error("{} is not used: {reason}", file.display())]
+    Foreign { file: PathBuf, reason: String },
+
     /// A file was written by a newer version.
     #[error("{what} has format {found}, this version reads {known}: use the boxseat that wrote it")]
     Newer { what: String, found: u32, known: u32 },
@@ -153,6 +159,7 @@ impl Error {
             Self::Parquet { .. } => ErrorKind::Io,
             Self::Table { source, .. } => table_kind(source),
             Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Foreign { .. } => ErrorKind::Foreign,
             Self::Newer { .. } => ErrorKind::Newer,
             Self::Rows { .. } => ErrorKind::Rows,
             Self::Bug(_) => ErrorKind::Bug,

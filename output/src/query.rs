@@ -3,17 +3,18 @@
 mod cast;
 mod statement;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Schema, SchemaRef};
+use duckdb::Connection;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use crate::durable::{self, Access};
-use crate::warehouse::{FILE_NAME, Resources, open_to_read};
+use crate::warehouse::{PublishedFile, Resources, open_to_read};
 use crate::{Error, Result};
 
 /// What a query answered.
@@ -41,9 +42,9 @@ impl QueryResult {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Input`] when nothing is published, when the statement is of another kind, or when DuckDB refuses the query:
-/// `source()` says why.
+/// `source()` says why. [`crate::ErrorKind::Foreign`] when the file is not the one that was published.
 pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    query_file(&published(store)?, sql, resources)
+    answer(&PublishedFile::open(store, resources)?, sql, None, collect)
 }
 
 /// Runs `sql` against a file of ours somewhere else, such as [`crate::warehouse::Checked::path`].
@@ -51,7 +52,8 @@ pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResu
 /// # Errors
 /// As [`query`]; `Io` when the file cannot be opened.
 pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    answer(file, sql, resources, None, collect)
+    let opened = open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())));
+    answer(&opened?, sql, None, collect)
 }
 
 /// Runs `sql` against a file of ours, and hands the rows on as they come.
@@ -74,7 +76,7 @@ pub(crate) fn stream_file<T>(
 /// # Errors
 /// As [`query`].
 pub fn query_to_show(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    answer(&published(store)?, sql, resources, Some(cast::to_show), collect)
+    answer(&PublishedFile::open(store, resources)?, sql, Some(cast::to_show), collect)
 }
 
 fn collect(schema: SchemaRef, batches: &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<QueryResult> {
@@ -88,7 +90,7 @@ fn collect(schema: SchemaRef, batches: &mut dyn Iterator<Item = Result<RecordBat
 /// # Errors
 /// As [`query`], also for a number of more digits than Parquet has; `Io` when the file cannot be written.
 pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access: &Access) -> Result<u64> {
-    answer(&published(store)?, sql, resources, Some(cast::to_parquet), |schema, batches| {
+    answer(&PublishedFile::open(store, resources)?, sql, Some(cast::to_parquet), |schema, batches| {
         durable::write_file_by(file, access, |out| {
             let failed = |source| Error::Parquet { path: file.to_owned(), source };
             let mut writer = ArrowWriter::try_new(out, schema, Some(properties())).map_err(failed)?;
@@ -122,24 +124,16 @@ fn check_digits(batch: &RecordBatch) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn published(store: &Path) -> Result<PathBuf> {
-    let file = store.join(FILE_NAME);
-    if file.exists() { Ok(file) } else { Err(Error::NotPublished(file)) }
-}
-
 fn answer<T>(
-    file: &Path,
+    connection: &Connection,
     sql: &str,
-    resources: &Resources,
     cast: Option<cast::Cast>,
     take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
 ) -> Result<T> {
-    let connection =
-        open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
     // `prepare` runs all statements of a text but the last, so the check comes first.
-    statement::check(&connection, sql)?;
+    statement::check(connection, sql)?;
     let mut statement = connection.prepare(sql).map_err(Error::Query)?;
-    let rewritten = cast.and_then(|cast| cast::rewritten(&connection, sql, cast));
+    let rewritten = cast.and_then(|cast| cast::rewritten(connection, sql, cast));
     if let Some(rewritten) = &rewritten {
         statement = connection.prepare(&rewritten.sql).map_err(Error::Query)?;
     }

@@ -12,8 +12,7 @@ use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
 
 use super::model::{Column, ReportNight, Value, ValueKind};
-use crate::query::published;
-use crate::warehouse::{Checked, Resources, open_to_read};
+use crate::warehouse::{Checked, FILE_NAME, PublishedFile, Resources, open_to_read};
 use crate::{Error, Result};
 
 /// A warehouse file, open to be reported on.
@@ -31,9 +30,10 @@ impl Source {
     /// The store's published file.
     ///
     /// # Errors
-    /// `Input` when nothing is published; `Io` when the file cannot be opened, `Corrupt` when it is not one of ours.
+    /// `Input` when nothing is published; `Foreign` when the file is not the one that was published; `Io` when it cannot be opened,
+    /// `Corrupt` when it has no snapshot.
     pub fn published(store: &Path, resources: &Resources) -> Result<Self> {
-        Self::open(&published(store)?, resources, false)
+        Self::of(PublishedFile::open(store, resources)?, &store.join(FILE_NAME), false)
     }
 
     /// A night built aside ([`crate::warehouse::Build::as_of`]); `checked` must outlive what is read from here.
@@ -41,12 +41,12 @@ impl Source {
     /// # Errors
     /// As [`Source::published`].
     pub fn as_of(checked: &Checked, resources: &Resources) -> Result<Self> {
-        Self::open(checked.path(), resources, true)
+        let file = checked.path();
+        let opened = open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())));
+        Self::of(opened?, file, true)
     }
 
-    fn open(file: &Path, resources: &Resources, is_as_of: bool) -> Result<Self> {
-        let connection =
-            open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
+    fn of(connection: Connection, file: &Path, is_as_of: bool) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { what: file.display().to_string(), reason };
         let (enterprise_id, run_number, date, now_us, idle_after_days) = connection
             .query_row(

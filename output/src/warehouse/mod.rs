@@ -17,6 +17,7 @@ mod handover;
 mod history;
 mod load;
 mod publish;
+mod record;
 mod salvage;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,8 @@ pub use connection::Resources;
 pub(crate) use connection::open_to_read;
 pub(crate) use ddl::literal;
 pub use diff::Drift;
-pub use publish::{Checked, foreign_wal, published};
+pub use publish::{Checked, published};
+pub use record::{Check, PublishedFile, Recorded, foreign_wal};
 pub use salvage::Salvage;
 
 use crate::lake::Lake;
@@ -208,7 +210,7 @@ struct Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        for path in [&self.path, &durable::wal_of(&self.path)] {
+        for path in durable::wals_of(&self.path).iter().chain([&self.path]) {
             // What stays is swept by the next build.
             let _ = durable::remove_if_there(path);
         }

@@ -11,7 +11,7 @@ use duckdb::Connection;
 use super::connection::{Resources, open_to_read};
 use super::diff::Drift;
 use super::handover::Handover;
-use super::{Aside, FILE_NAME, Night};
+use super::{Aside, FILE_NAME, Night, record};
 use crate::durable::{self, Access};
 use crate::error::FailedCheck;
 use crate::lake::{Committed, Lake};
@@ -66,18 +66,22 @@ impl Checked {
         &self.aside.path
     }
 
-    /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and writable for nobody.
+    /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and writable for nobody, and records its digest.
     ///
     /// Readers keep the night they opened; the next open sees this one. What a kill leaves after each step is said at
-    /// [`crate::durable`]'s publish: the old night or the new one, never half, and never a foreign log beside it.
+    /// [`crate::durable`]'s publish: the old night or the new one, never half, and never a foreign log beside it. The record
+    /// knows both from before the rename until after it.
     ///
     /// # Errors
     /// `Io`; `Input` for an unknown group. The old file is still there then.
     pub fn publish(self, access: &Access) -> Result<PathBuf> {
         let ownership = access.resolve()?;
         let destination = self.aside.path.with_file_name(FILE_NAME);
+        let store = destination.parent().unwrap_or(Path::new("."));
+        let recorded = record::announce(store, &self.aside.path, self.night.run_number, access)?;
         durable::publish(&self.aside.path, &destination, ownership)
             .map_err(Error::io("publish", &destination))?;
+        record::settle(store, recorded, access)?;
         Ok(destination)
     }
 }
@@ -104,10 +108,4 @@ pub fn published(store: &Path) -> Result<Option<Night>> {
             .map_err(|e| corrupt(format!("snapshot_date {date:?}: {e}")))?,
         now_at: DateTime::from_timestamp_micros(now).ok_or_else(|| corrupt(format!("now_at {now} us")))?,
     }))
-}
-
-/// A write-ahead log beside `boxseat.duckdb`: boxseat never leaves one, so somebody opened the file to write.
-pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
-    let log = durable::wal_of(&store.join(FILE_NAME));
-    log.exists().then_some(log)
 }

@@ -1,0 +1,362 @@
+//! The record of the published file, and the check of the file against it.
+//!
+//! Other programs open `boxseat.duckdb`, and one that opens it to write changes it or leaves a write-ahead log that DuckDB applies
+//! for every later reader. The record says which bytes were published. It is `lake/_published.json`: everyone who may read the file
+//! may read the record, and only boxseat writes there.
+//!
+//! A publish writes the record twice, so that the file in place is always known. A kill leaves
+//! 1. before [`announce`]: the old file and its record.
+//! 2. between [`announce`] and the rename: the old file, recorded next to the new one.
+//! 3. between the rename and [`settle`]: the new file, recorded next to the old one.
+//!
+//! In 2 and 3 both files are accepted. The next publish keeps the one that is in place.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use boxseat_schemas::RunNumber;
+use duckdb::Connection;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::connection::open_to_read;
+use super::{FILE_NAME, Resources};
+use crate::durable::{self, Access};
+use crate::{Error, Result};
+
+/// How the published file is compared with its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// By the SHA-256 digest of all bytes: for commands that change accounts.
+    Digest,
+    /// By size, inode and time of change, which no program can set; by the digest if they differ, as after a restore.
+    Stamp,
+}
+
+/// The published file, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedFile {
+    path: PathBuf,
+    stamp: Stamp,
+    recorded: Option<Recorded>,
+}
+
+/// What is recorded of a published file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// The run whose snapshot the file shows.
+    pub run_number: RunNumber,
+    /// SHA-256 of all bytes, in hexadecimal digits.
+    pub sha256: String,
+    /// `None` until the file is in place.
+    stamp: Option<Stamp>,
+}
+
+/// What changes with every change of a file. The time of change is the kernel's own: no call sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stamp {
+    size_bytes: u64,
+    inode: u64,
+    changed_at_secs: i64,
+    changed_at_nanos: i64,
+}
+
+/// `lake/_published.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    format: u32,
+    /// One; during a publish the old one and the new one.
+    files: Vec<Recorded>,
+    /// During the first publish with a record: the file in place may be one of an earlier version, which kept none.
+    replaces_unrecorded: bool,
+}
+
+impl PublishedFile {
+    /// Checks the store's `boxseat.duckdb`.
+    ///
+    /// # Errors
+    /// `Input` when nothing is published; [`crate::ErrorKind::Foreign`] when the file is not the one that was published, or has a
+    /// write-ahead log; `Io`, `Corrupt` and `Newer` of file and record.
+    pub fn check(store: &Path, check: Check) -> Result<Self> {
+        let path = store.join(FILE_NAME);
+        loop {
+            let mut file = open(&path)?;
+            if let Some(log) = foreign_wal(store) {
+                let reason = format!("{} is next to it: another program opened it to write", log.display());
+                return Err(Error::Foreign { file: path, reason });
+            }
+            let stamp = Stamp::of(&file.metadata().map_err(Error::io("read", &path))?);
+            // Read after the file was opened: a file is announced before it is in place.
+            let Some(record) = Record::read(store)? else {
+                return Ok(Self { path, stamp, recorded: None });
+            };
+            let stamped = record.files.iter().find(|recorded| recorded.stamp == Some(stamp));
+            let recorded = match stamped.filter(|_| check == Check::Stamp) {
+                Some(recorded) => Some(recorded.clone()),
+                None => {
+                    let sha256 = digest(&mut file).map_err(Error::io("read", &path))?;
+                    record.files.iter().find(|recorded| recorded.sha256 == sha256).cloned()
+                }
+            };
+            if recorded.is_some() || record.replaces_unrecorded {
+                return Ok(Self { path, stamp, recorded });
+            }
+            // A publish may have replaced the file meanwhile.
+            if Stamp::of(&fs::metadata(&path).map_err(Error::io("read", &path))?) == stamp {
+                let reason =
+                    "its digest is not the recorded one: another program changed or replaced it".to_owned();
+                return Err(Error::Foreign { file: path, reason });
+            }
+        }
+    }
+
+    /// Opens the store's published file after [`PublishedFile::check`]; the file that is open is the one that was checked.
+    pub(crate) fn open(store: &Path, resources: &Resources) -> Result<Connection> {
+        loop {
+            let checked = Self::check(store, Check::Stamp)?;
+            let path = &checked.path;
+            let opened = open_to_read(path, resources);
+            let stamp = Stamp::of(&fs::metadata(path).map_err(Error::io("read", path))?);
+            if stamp == checked.stamp && foreign_wal(store).is_none() {
+                return opened.map_err(Error::duckdb(format!("open {}", path.display())));
+            }
+        }
+    }
+
+    /// What is recorded of it; `None` for a file that a version before the record published.
+    pub fn recorded(&self) -> Option<&Recorded> {
+        self.recorded.as_ref()
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A write-ahead log next to `boxseat.duckdb`, under any of the names that DuckDB reads. boxseat never leaves one, so another
+/// program opened the file to write.
+pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
+    durable::wals_of(&store.join(FILE_NAME)).into_iter().find(|log| log.symlink_metadata().is_ok())
+}
+
+/// Records a file before it takes its place, next to the one that is there.
+pub(super) fn announce(
+    store: &Path,
+    file: &Path,
+    run_number: RunNumber,
+    access: &Access,
+) -> Result<Recorded> {
+    let read = |path: &Path| File::open(path).and_then(|mut file| digest(&mut file));
+    let sha256 = read(file).map_err(Error::io("read", file))?;
+    let in_place = store.join(FILE_NAME);
+    // A record that cannot be read protects nothing any more: the file in place is refused until it is replaced.
+    let before = Record::read(store).unwrap_or_else(|e| {
+        tracing::warn!("{e}; it is written again");
+        Some(Record { format: FORMAT, files: Vec::new(), replaces_unrecorded: false })
+    });
+    let mut record = before.unwrap_or(Record {
+        format: FORMAT,
+        files: Vec::new(),
+        replaces_unrecorded: in_place.exists(),
+    });
+    if record.files.len() > 1 {
+        let found = read(&in_place).ok();
+        record.files.retain(|recorded| Some(&recorded.sha256) == found.as_ref());
+    }
+    let recorded = Recorded { run_number, sha256, stamp: None };
+    record.files.push(recorded.clone());
+    record.write(store, access)?;
+    Ok(recorded)
+}
+
+/// Records that an announced file is in its place.
+pub(super) fn settle(store: &Path, recorded: Recorded, access: &Access) -> Result<()> {
+    let path = store.join(FILE_NAME);
+    let stamp = Stamp::of(&fs::metadata(&path).map_err(Error::io("read", &path))?);
+    let files = vec![Recorded { stamp: Some(stamp), ..recorded }];
+    Record { format: FORMAT, files, replaces_unrecorded: false }.write(store, access)
+}
+
+impl Record {
+    /// `None`: no version that keeps a record has published here.
+    fn read(store: &Path) -> Result<Option<Self>> {
+        let path = path_of(store);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", path)(e)),
+        };
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let corrupt =
+            |e: serde_json::Error| Error::Corrupt { what: path.display().to_string(), reason: e.to_string() };
+        let Format { format } = serde_json::from_slice(&text).map_err(corrupt)?;
+        if format > FORMAT {
+            return Err(Error::Newer { what: path.display().to_string(), found: format, known: FORMAT });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(corrupt)
+    }
+
+    fn write(&self, store: &Path, access: &Access) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::Bug(format!("the record of the published file is not JSON: {e}")))?;
+        durable::write_file(&path_of(store), &text, access)
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            size_bytes: metadata.size(),
+            inode: metadata.ino(),
+            changed_at_secs: metadata.ctime(),
+            changed_at_nanos: metadata.ctime_nsec(),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => File::open(path).map_err(Error::io("open", path)),
+        Ok(_) => Err(Error::Foreign { file: path.to_owned(), reason: "it is not a regular file".to_owned() }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NotPublished(path.to_owned())),
+        Err(e) => Err(Error::io("open", path)(e)),
+    }
+}
+
+fn digest(file: &mut File) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(bytes) => hasher.update(&buffer[..bytes]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+fn path_of(store: &Path) -> PathBuf {
+    store.join("lake").join("_published.json")
+}
+
+const FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    const ACCESS: u32 = 0o640;
+
+    fn store() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn aside(store: &Path, content: &str) -> PathBuf {
+        let path = store.join("aside");
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn announced(store: &Path, run: u64, content: &str) -> Recorded {
+        announce(store, &aside(store, content), RunNumber(run), &ACCESS.into()).unwrap()
+    }
+
+    fn rename(store: &Path) {
+        let ownership = Access::from(ACCESS).resolve().unwrap();
+        durable::publish(&store.join("aside"), &store.join(FILE_NAME), ownership).unwrap();
+    }
+
+    fn publish(store: &Path, run: u64, content: &str) {
+        let recorded = announced(store, run, content);
+        rename(store);
+        settle(store, recorded, &ACCESS.into()).unwrap();
+    }
+
+    /// The run of the file in place by both checks; what it is when it is not used.
+    fn run(store: &Path) -> Result<Option<u64>, ErrorKind> {
+        let [digest, stamp] = [Check::Digest, Check::Stamp].map(|check| {
+            let checked = PublishedFile::check(store, check).map_err(|e| e.kind())?;
+            Ok(checked.recorded().map(|recorded| recorded.run_number.0))
+        });
+        assert_eq!(digest, stamp);
+        digest
+    }
+
+    /// A file that does not come from a publish.
+    fn place(store: &Path, content: &str) {
+        fs::remove_file(store.join(FILE_NAME)).unwrap();
+        fs::write(store.join(FILE_NAME), content).unwrap();
+    }
+
+    #[test]
+    fn a_publish_that_is_killed_leaves_the_old_file_or_the_new_one_recorded() {
+        let store = store();
+        let store = store.path();
+        assert_eq!(run(store), Err(ErrorKind::Input));
+        announced(store, 1, "one");
+        assert_eq!(run(store), Err(ErrorKind::Input), "nothing is published yet");
+        rename(store);
+        assert_eq!(run(store), Ok(Some(1)), "killed after the rename");
+        announced(store, 2, "two");
+        assert_eq!(run(store), Ok(Some(1)), "killed before the rename");
+        announced(store, 3, "three");
+        assert_eq!(run(store), Ok(Some(1)), "killed before the rename again");
+        rename(store);
+        assert_eq!(run(store), Ok(Some(3)));
+        place(store, "two");
+        assert_eq!(run(store), Err(ErrorKind::Foreign), "it was announced and never published");
+        publish(store, 4, "four");
+        assert_eq!(run(store), Ok(Some(4)));
+        for other in ["one", "three", "fou", "five", ""] {
+            place(store, other);
+            assert_eq!(run(store), Err(ErrorKind::Foreign), "{other:?}");
+            // The changed file does not get into the record by a publish that is killed.
+            announced(store, 5, "five");
+            assert_eq!(run(store), if other == "five" { Ok(Some(5)) } else { Err(ErrorKind::Foreign) });
+            publish(store, 4, "four");
+        }
+    }
+
+    #[test]
+    fn the_first_record_of_a_store_refuses_no_file_of_an_earlier_version() {
+        let store = store();
+        let store = store.path();
+        fs::write(store.join(FILE_NAME), "earlier").unwrap();
+        assert_eq!(run(store), Ok(None));
+        announced(store, 2, "two");
+        assert_eq!(run(store), Ok(None), "killed before the rename");
+        announced(store, 2, "two");
+        assert_eq!(run(store), Ok(None), "and again");
+        rename(store);
+        assert_eq!(run(store), Ok(Some(2)));
+        publish(store, 3, "three");
+        place(store, "earlier");
+        assert_eq!(run(store), Err(ErrorKind::Foreign));
+    }
+
+    /// Why: time and size of a changed file can be what they were. The inode changes with a new file, the time of change with a
+    /// write.
+    #[test]
+    fn a_file_with_the_recorded_stamp_is_not_read_again() {
+        let store = store();
+        let store = store.path();
+        publish(store, 1, "one");
+        let stamped = Record::read(store).unwrap().unwrap();
+        let recorded = Recorded { sha256: "of another file".to_owned(), ..stamped.files[0].clone() };
+        Record { files: vec![recorded], ..stamped }.write(store, &ACCESS.into()).unwrap();
+        assert!(PublishedFile::check(store, Check::Stamp).is_ok());
+        assert_eq!(PublishedFile::check(store, Check::Digest).unwrap_err().kind(), ErrorKind::Foreign);
+    }
+}
