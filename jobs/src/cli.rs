@@ -223,7 +223,7 @@ pub(crate) enum ReportName {
 
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
-    /// One SQL statement, or - to read it from stdin
+    /// One SELECT, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN SELECT statement, or - to read it from stdin
     // SQL may begin with a comment, which looks like a flag.
     #[arg(allow_hyphen_values = true)]
     pub(crate) sql: String,

@@ -217,6 +217,12 @@ impl From<output::Error> for CommandError {
             ),
             ErrorKind::Altered => (REFUSED, Some(REMEDY)),
             ErrorKind::Newer => (USAGE, Some("use the boxseat version that wrote it, or a newer one")),
+            ErrorKind::Foreign => (
+                REFUSED,
+                Some(
+                    "run `boxseat publish`: it builds the file again from the lake; open the file with `duckdb -readonly`",
+                ),
+            ),
             ErrorKind::Io => (
                 FAILED,
                 Some(

@@ -10,6 +10,7 @@ mod evidence;
 mod integrity;
 mod ledger;
 mod printer;
+mod published;
 mod reclaim;
 mod repair;
 mod stop;

@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::error::{CommandError, REJECTS};
 use crate::evidence::{Import, Known, Report, digest, shown};
 use crate::printer::Printer;
+use crate::published::check_to_read;
 use crate::store::Store;
 use crate::sync::imported_evidence;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
             report.ambiguous_dates
         ));
     }
+    check_to_read(&settings.store)?;
     let accounts = Accounts::known(&settings)?;
     let (mut evidence, mut without, mut unknown) = (BTreeMap::new(), 0, 0);
     for (line, reason) in &report.rejected {

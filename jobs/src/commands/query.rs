@@ -17,6 +17,7 @@ use crate::cli::{Global, QueryArgs};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
+use crate::published::check_to_read;
 
 pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
@@ -27,6 +28,7 @@ pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Resul
             .read_to_string(&mut sql)
             .map_err(|e| CommandError::failed("cannot read SQL from stdin", e))?;
     }
+    check_to_read(&settings.store)?;
     if let Some(file) = &args.save {
         if file.extension().is_none_or(|ending| ending != "parquet") {
             return Err(CommandError::usage(format!(

@@ -14,6 +14,7 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::published::check_to_read;
 use crate::store::Store;
 use crate::sync::build_as_of;
 
@@ -195,7 +196,10 @@ impl Looked {
 
     fn source(&self, settings: &Settings) -> Result<Source, CommandError> {
         Ok(match self {
-            Self::Published => Source::published(&settings.store, &settings.resources)?,
+            Self::Published => {
+                check_to_read(&settings.store)?;
+                Source::published(&settings.store, &settings.resources)?
+            }
             Self::Back(checked, _) => Source::as_of(checked, &settings.resources)?,
         })
     }

@@ -1,7 +1,8 @@
 //! `boxseat status`: what is published, what is open, who is at it. No call, no lock.
 
+use boxseat_output::ErrorKind;
 use boxseat_output::query::query;
-use boxseat_output::warehouse;
+use boxseat_output::warehouse::{self, Check, PublishedFile};
 use boxseat_schemas::run::latest_night;
 use serde_json::{Value, json};
 
@@ -42,7 +43,18 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         facts.push(("last_run_planned_calls", json!(last.planned_calls_count)));
         facts.push(("last_run_rejects", json!(last.rejects_count)));
     }
-    let freshness = published.and_then(|_| freshness(&store, &settings));
+    let file = match PublishedFile::check(store.root(), Check::Stamp) {
+        Ok(file) if file.recorded().is_some() => json!("as published"),
+        Ok(_) => json!("not recorded"),
+        Err(e) if e.kind() == ErrorKind::Foreign => {
+            printer.note(format!("{e}; `boxseat publish` builds the file again from the lake"));
+            json!("changed")
+        }
+        // Nothing is published, or what was said above.
+        Err(_) => Value::Null,
+    };
+    let freshness = published.filter(|_| file != "changed").and_then(|_| freshness(&store, &settings));
+    facts.push(("published_file", file));
     if let Some(grid) = &freshness {
         let values = grid.rows.iter().flatten().cloned();
         facts.extend(grid.columns.iter().map(String::as_str).zip(values));
