@@ -20,6 +20,7 @@ use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::published::check_to_act;
 use crate::store::Store;
 
 /// A store, and the moment a command began.
@@ -64,11 +65,12 @@ impl Desk {
     /// The published night.
     ///
     /// # Errors
-    /// Exit 2 when nothing is published; exit 3 when the file is another store's.
+    /// Exit 2 when nothing is published; exit 3 when the file is not the one that was published, or another store's.
     pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
         self.store.require_record()?;
         self.store.lake().check_tables()?;
         let root = self.store.root();
+        check_to_act(root)?;
         let ask = |sql: &str| {
             let answer = query(root, sql, &self.settings.resources)?;
             Ok::<_, CommandError>(answer.batches)
