@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use boxseat_output::ErrorKind;
 use boxseat_output::query::query;
-use boxseat_output::warehouse;
+use boxseat_output::warehouse::{self, Check, PublishedFile};
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Tally};
 use boxseat_pipeline::spool::SpoolReader;
@@ -246,6 +247,20 @@ fn published(
     accounts: &BTreeMap<String, Account>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
+    match PublishedFile::check(store.root(), Check::Digest) {
+        Ok(file) => match file.recorded() {
+            Some(recorded) => findings.pass("file: digest", format!("SHA-256 {}", recorded.sha256)),
+            None => findings.warn("file: digest", "not recorded".to_owned(), "boxseat publish records it"),
+        },
+        Err(e) if e.kind() == ErrorKind::Foreign => {
+            let remedy =
+                "boxseat publish builds the file again from the lake; open it with `duckdb -readonly`";
+            findings.fail("file: digest", e.to_string(), remedy);
+            return Ok(());
+        }
+        // The next finding is about a file that is missing or cannot be read.
+        Err(_) => {}
+    }
     let published = warehouse::published(store.root()).unwrap_or_else(|e| {
         findings.note("file", e.to_string());
         None
@@ -264,13 +279,6 @@ fn published(
             );
             return Ok(());
         }
-    }
-    if let Some(log) = warehouse::foreign_wal(store.root()) {
-        findings.fail(
-            "file: foreign log",
-            format!("{} lies beside it: some DuckDB versions would apply it", log.display()),
-            "boxseat publish removes it; open the file read-only",
-        );
     }
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
         let rows = number(store, settings, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
