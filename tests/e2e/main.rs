@@ -27,6 +27,7 @@ mod older_store;
 mod outputs;
 mod plans;
 mod proxies;
+mod published_digest;
 mod query_statements;
 mod query_types;
 mod reclaim;
