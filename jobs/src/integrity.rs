@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead};
-use boxseat_output::warehouse::{self, Checked, FILE_NAME};
+use boxseat_output::warehouse::{FILE_NAME, PublishedFile};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun};
 use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS};
@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
+use crate::published::check_to_act;
 use crate::store::Store;
 
 /// `state/lake.json`.
@@ -141,26 +142,24 @@ impl Store {
         Ok(self.lake().removed_beside(&spool_files(run))?)
     }
 
-    /// Notes the published file that a build is about to put in its place.
+    /// The published file, when both its own record and that of the lake say that it is the one that was published.
     ///
     /// # Errors
-    /// Disk.
-    pub(crate) fn publish(&self, checked: Checked) -> Result<PathBuf, CommandError> {
-        let digest = digest_of(checked.path())?;
-        self.lake().note_beside(FILE_NAME, digest.clone())?;
-        let published = checked.publish(self.access())?;
-        self.lake().placed_beside(FILE_NAME, digest)?;
-        Ok(published)
-    }
-
-    /// Whether the published file is the one that the lake's record names.
-    ///
-    /// # Errors
-    /// Disk.
-    pub(crate) fn is_published_file_whole(&self) -> Result<bool, CommandError> {
-        let Some(noted) = self.lake().noted_beside(FILE_NAME) else { return Ok(false) };
-        let file = self.root().join(FILE_NAME);
-        Ok(file.exists() && warehouse::foreign_wal(self.root()).is_none() && digest_of(&file)? == noted)
+    /// Exit 2 when nothing is published; exit 3 when it is not the one; disk.
+    pub(crate) fn published_to_act(&self) -> Result<PublishedFile, CommandError> {
+        let file = check_to_act(self.root())?;
+        let is_noted = file.recorded().is_some_and(|recorded| {
+            let digest = FileDigest { size_bytes: recorded.size_bytes, sha256: recorded.sha256.clone() };
+            self.lake().noted_beside(FILE_NAME).contains(&digest)
+        });
+        if is_noted {
+            return Ok(file);
+        }
+        Err(CommandError::refused(format!(
+            "{} is not the file that the lake's record names: an older one was put back, or another store's",
+            file.path().display()
+        ))
+        .hint("run `boxseat publish`: it builds the file again from the lake"))
     }
 
     /// From this time on evidence of use is complete; `None` where the lake was never begun anew.
@@ -173,7 +172,7 @@ impl Store {
             Ok(text) => text,
             Err(e)
                 if e.kind() == std::io::ErrorKind::NotFound
-                    && self.lake().noted_beside(COVERAGE).is_none() =>
+                    && self.lake().noted_beside(COVERAGE).is_empty() =>
             {
                 return Ok(None);
             }
@@ -212,11 +211,14 @@ impl Store {
     /// Disk.
     pub(crate) fn altered_spool(&self, run: RunNumber) -> Result<Option<Altered>, CommandError> {
         for path in spool_files(run) {
-            let Some(noted) = self.lake().noted_beside(&path) else { continue };
+            let noted = self.lake().noted_beside(&path);
+            if noted.is_empty() {
+                continue;
+            }
             let file = self.root().join(&path);
             let reason = match file.try_exists() {
                 Ok(false) => "is missing: it was removed",
-                _ if digest_of(&file)? != noted => "has another content than boxseat wrote",
+                _ if !noted.contains(&digest_of(&file)?) => "has another content than boxseat wrote",
                 _ => continue,
             };
             return Ok(Some(Altered::new(format!("the file {path}"), reason)));
@@ -248,7 +250,7 @@ impl Store {
     pub(crate) fn check_import(&self, file: &Path) -> Result<(), CommandError> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let noted = self.lake().noted_beside(&format!("{IMPORTS}/{name}"));
-        if !self.lake().is_recorded() || noted == Some(digest_of(file)?) {
+        if !self.lake().is_recorded() || noted.contains(&digest_of(file)?) {
             return Ok(());
         }
         Err(CommandError::refused(format!("{} is not what `boxseat import` wrote", file.display()))

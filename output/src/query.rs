@@ -66,7 +66,9 @@ pub(crate) fn stream_file<T>(
     resources: &Resources,
     take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
 ) -> Result<T> {
-    answer(file, sql, resources, None, take)
+    let connection =
+        open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
+    answer(&connection, sql, None, take)
 }
 
 /// As [`query`], for people: numbers, truth values and text as they are, everything else as the text that DuckDB writes for it

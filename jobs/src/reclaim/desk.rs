@@ -20,7 +20,6 @@ use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::published::check_to_act;
 use crate::store::Store;
 
 /// A store, and the moment a command began.
@@ -70,7 +69,7 @@ impl Desk {
         self.store.require_record()?;
         self.store.lake().check_tables()?;
         let root = self.store.root();
-        check_to_act(root)?;
+        self.store.published_to_act()?;
         let ask = |sql: &str| {
             let answer = query(root, sql, &self.settings.resources)?;
             Ok::<_, CommandError>(answer.batches)

@@ -19,9 +19,7 @@ impl Work<'_> {
             .any(|name| has_table(name))
             || !self.store.imports_waiting()?.is_empty();
         let highest = self.highest_number()?;
-        move_aside(&lake, &self.aside.join("lake"))?;
-        move_aside(&self.store.spools(), &self.aside.join("spool"))?;
-        self.store.begin_lake_anew()?;
+        self.move_lake_aside()?;
         if highest > RunNumber(0) {
             // Numbers go on: plans and the journal name runs of the old lake.
             let reservation = self.reservation_of(highest, None);
@@ -41,8 +39,14 @@ impl Work<'_> {
         Ok(())
     }
 
+    pub(super) fn move_lake_aside(&mut self) -> Result<(), CommandError> {
+        move_aside(&self.store.root().join("lake"), &self.aside.join("lake"))?;
+        move_aside(&self.store.spools(), &self.aside.join("spool"))?;
+        self.store.begin_lake_anew()
+    }
+
     /// The highest run number of which there is a trace.
-    fn highest_number(&self) -> Result<RunNumber, CommandError> {
+    pub(super) fn highest_number(&self) -> Result<RunNumber, CommandError> {
         let mut highest = 0;
         for directory in [self.store.root().join("lake/_runs"), self.store.spools()] {
             let entries = match std::fs::read_dir(&directory) {

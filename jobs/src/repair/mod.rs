@@ -24,7 +24,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::config::Settings;
-use crate::error::CommandError;
+use crate::error::{CommandError, REFUSED, USAGE};
+use crate::published::check_to_act;
 use crate::store::{Store, host};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
@@ -70,7 +71,10 @@ pub(crate) fn repair(
     if let Some(altered) = work.store.record_damage().cloned() {
         // Nothing proves any file of the lake.
         work.done.found.push(altered);
-        work.begin_anew()?;
+        match work.proved_file()? {
+            Some(night) => work.rebuild_lake_from_file(night)?,
+            None => work.begin_anew()?,
+        }
     } else if !work.store.lake().is_recorded() {
         work.done.notes.push(
             "This store has no record of its files yet: an older version wrote it. `boxseat sync` checks its tables and begins the record.".to_owned(),
@@ -122,10 +126,16 @@ impl Work<'_> {
 
     /// The night of the published file, when the file is the one that was published.
     fn proved_file(&self) -> Result<Option<Night>, CommandError> {
-        if !self.store.is_published_file_whole()? {
-            return Ok(None);
+        let checked = match self.store.record_damage() {
+            None => self.store.published_to_act(),
+            // Only the file's own record is left.
+            Some(_) => check_to_act(self.store.root()),
+        };
+        match checked {
+            Ok(_) => Ok(warehouse::published(self.store.root())?),
+            Err(e) if [REFUSED, USAGE].contains(&e.exit_code()) => Ok(None),
+            Err(e) => Err(e),
         }
-        Ok(warehouse::published(self.store.root())?)
     }
 
     /// A number must stay taken, whatever happened to its file.

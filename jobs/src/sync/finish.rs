@@ -62,7 +62,7 @@ pub(super) fn finish(
     match purpose {
         Purpose::Publish => {
             warn_of_oddities(&checked);
-            outcome.published = Some(store.publish(checked)?);
+            outcome.published = Some(checked.publish(store.lake(), &settings.access)?);
             reach("published");
         }
         Purpose::Private => drop(checked),
@@ -123,7 +123,7 @@ pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outco
     let checked = warehouse::build(&build_of(store, settings, &runs, enterprise_id))?.check()?;
     let night = checked.night();
     warn_of_oddities(&checked);
-    let published = Some(store.publish(checked)?);
+    let published = Some(checked.publish(store.lake(), &settings.access)?);
     let run = runs
         .into_iter()
         .find(|run| run.run_number == night.run_number)

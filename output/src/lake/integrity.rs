@@ -80,13 +80,9 @@ impl Lake {
         Ok((compared, altered))
     }
 
-    /// Whether a file beside the lake is what was noted with [`Lake::note_beside`]; `None` when nothing was noted.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Altered`]; `Io`.
-    pub fn noted_beside(&self, below_store: &str) -> Option<FileDigest> {
-        let path = format!("../{below_store}");
-        self.inner.record.all().into_iter().find(|(noted, _)| *noted == path).map(|(_, digest)| digest)
+    /// What was noted of a file beside the lake: one digest, two while it is replaced, none of a file that was not noted.
+    pub fn noted_beside(&self, below_store: &str) -> Vec<FileDigest> {
+        self.inner.record.digests(&format!("../{below_store}"))
     }
 
     /// Notes a file of the store that lies beside the lake, by its path below the store, before it is put in its place.
@@ -153,7 +149,8 @@ impl Lake {
                 }
             }
         }
-        found.retain(|path| path != RECORD);
+        // The published file has a record of its own, which lies here for whoever may read the file.
+        found.retain(|path| path != RECORD && path != PUBLISHED_RECORD);
         found.sort();
         Ok(found)
     }
@@ -223,6 +220,9 @@ impl Inner {
         }
     }
 }
+
+/// [`crate::warehouse`]'s record of the published file.
+const PUBLISHED_RECORD: &str = "_published.json";
 
 fn below(directory: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(directory).ok().map(|path| path.to_string_lossy().into_owned())

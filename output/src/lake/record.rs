@@ -297,6 +297,18 @@ impl Record {
         done.filter_map(|(path, _)| path.strip_prefix(below).map(str::to_owned)).collect()
     }
 
+    /// What a file may be: as it was noted last, and as it is announced.
+    pub(super) fn digests(&self, path: &str) -> Vec<FileDigest> {
+        let state = self.lock();
+        state
+            .files
+            .get(path)
+            .into_iter()
+            .flat_map(|known| known.done.iter().chain(&known.announced))
+            .cloned()
+            .collect()
+    }
+
     /// Every file that was noted, with what was noted last.
     pub(super) fn all(&self) -> Vec<(String, FileDigest)> {
         let state = self.lock();

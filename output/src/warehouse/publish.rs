@@ -14,7 +14,7 @@ use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night, record};
 use crate::durable::{self, Access};
 use crate::error::FailedCheck;
-use crate::lake::{Committed, Lake};
+use crate::lake::{Committed, FileDigest, Lake};
 use crate::{Error, Result};
 
 /// A file that passed the checks and is closed. Dropping it removes the file and publishes nothing.
@@ -74,13 +74,17 @@ impl Checked {
     ///
     /// # Errors
     /// `Io`; `Input` for an unknown group. The old file is still there then.
-    pub fn publish(self, access: &Access) -> Result<PathBuf> {
+    pub fn publish(self, lake: &Lake, access: &Access) -> Result<PathBuf> {
         let ownership = access.resolve()?;
         let destination = self.aside.path.with_file_name(FILE_NAME);
         let store = destination.parent().unwrap_or(Path::new("."));
         let recorded = record::announce(store, &self.aside.path, self.night.run_number, access)?;
+        // The lake notes it as well: who acts on accounts trusts neither the file nor its own record alone.
+        let digest = FileDigest { size_bytes: recorded.size_bytes, sha256: recorded.sha256.clone() };
+        lake.note_beside(FILE_NAME, digest.clone())?;
         durable::publish(&self.aside.path, &destination, ownership)
             .map_err(Error::io("publish", &destination))?;
+        lake.placed_beside(FILE_NAME, digest)?;
         record::settle(store, recorded, access)?;
         Ok(destination)
     }

@@ -49,6 +49,8 @@ pub struct PublishedFile {
 pub struct Recorded {
     /// The run whose snapshot the file shows.
     pub run_number: RunNumber,
+    /// Bytes.
+    pub size_bytes: u64,
     /// SHA-256 of all bytes, in hexadecimal digits.
     pub sha256: String,
     /// `None` until the file is in place.
@@ -154,6 +156,7 @@ pub(super) fn announce(
 ) -> Result<Recorded> {
     let read = |path: &Path| File::open(path).and_then(|mut file| digest(&mut file));
     let sha256 = read(file).map_err(Error::io("read", file))?;
+    let size_bytes = fs::metadata(file).map_err(Error::io("read", file))?.len();
     let in_place = store.join(FILE_NAME);
     // A record that cannot be read protects nothing any more: the file in place is refused until it is replaced.
     let before = Record::read(store).unwrap_or_else(|e| {
@@ -169,7 +172,7 @@ pub(super) fn announce(
         let found = read(&in_place).ok();
         record.files.retain(|recorded| Some(&recorded.sha256) == found.as_ref());
     }
-    let recorded = Recorded { run_number, sha256, stamp: None };
+    let recorded = Recorded { run_number, size_bytes, sha256, stamp: None };
     record.files.push(recorded.clone());
     record.write(store, access)?;
     Ok(recorded)

@@ -305,7 +305,7 @@ fn a_second_attempt_shows_what_the_first_one_committed_once() {
     let before = picture(&store);
     assert_eq!([before[0].len(), before[1].len(), before[2].len()], [4, 3, 2]);
     std::fs::remove_file(store.path().join(FILE_NAME)).unwrap();
-    store.check(None).unwrap().publish(&Access::from(0o640)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
     assert_eq!(picture(&store), before, "from the lake alone it is the same");
 }
 
@@ -376,7 +376,7 @@ fn a_store_from_before_there_was_a_history_gets_one() {
     let row = SyncRun::to_batch(&store.runs, ENTERPRISE);
     store.lake.commit(&SYNC_RUNS, RunNumber(1), &mut once(row)).unwrap();
     drop(checked);
-    store.check(None).unwrap().publish(&Access::from(0o640)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
     assert_eq!(store.lines("SELECT user_id, first_seen_at FROM accounts"), ["1|-", "2|-", "3|-"]);
 
     let pending = store.commit_after(2, DATE, &people(&[("1", json!({})), ("2", json!({ "name": "Ada" }))]));

@@ -164,7 +164,7 @@ impl Store {
     /// Steps 4 to 6.
     pub(super) fn finish(&mut self, pending: &Pending) {
         let checked = self.keep(pending);
-        checked.publish(&Access::from(0o640)).unwrap();
+        checked.publish(&self.lake, &Access::from(0o640)).unwrap();
     }
 
     /// Steps 4 and 5: the night is in the lake, and the file not renamed.

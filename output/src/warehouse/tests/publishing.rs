@@ -201,7 +201,7 @@ fn rows_of_runs_that_are_not_current_stay_out() {
     // A run that was given up has no say, whatever it committed.
     store.commit(3, DATE, &Rows::users(&["9"]));
     store.runs[2].status = RunStatus::Failed;
-    store.check(None).unwrap().publish(&Access::from(0o600)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &Access::from(0o600)).unwrap();
     assert_eq!(store.lines("SELECT user_id FROM users"), ["1", "2"]);
     assert_eq!(published(store.path()).unwrap().unwrap().run_number, RunNumber(2));
 }
@@ -303,7 +303,7 @@ fn an_attempt_after_run_rows_were_committed_counts_them_once() {
     std::fs::remove_file(store.path().join(FILE_NAME)).unwrap();
     let runs = store.lake.sync_runs().unwrap();
     assert_eq!(runs, store.runs);
-    store.check(None).unwrap().publish(&Access::from(0o640)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
     assert_eq!(store.lines("SELECT count(*) FROM run_rows"), ["8"]);
 }
 

@@ -180,7 +180,7 @@ fn every_night_has_the_row_that_was_known_then() {
     // Other thresholds and terms tomorrow restate nothing.
     store.settings.idle_after_days = 5;
     store.settings.licence = vec![terms("enterprise", "all", "35", None, None)];
-    store.check(None).unwrap().publish(&Access::from(0o640)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
     assert_eq!(store.lines(USAGE), rows);
     assert_eq!(store.lines("SELECT count(monthly_cost) FROM seat_usage_daily"), ["0"]);
 }
@@ -199,12 +199,12 @@ fn a_replay_takes_the_row_of_the_run_it_replaces() {
     let pending = store.commit_run(replay, &night("2026-02-02", &people));
     let checked = store.keep(&pending);
     assert_eq!(checked.night().run_number, RunNumber(5), "the latest night is shown");
-    checked.publish(&Access::from(0o640)).unwrap();
+    checked.publish(&store.lake, &Access::from(0o640)).unwrap();
     let rows = store.lines(USAGE);
     assert_eq!(rows[1], "2026-02-02|6|4|1|0|1|2|0");
     assert_eq!((rows.len(), rows[3].as_str()), (4, "2026-03-02|5|3|1|0|0|1|0"));
     std::fs::remove_file(store.path().join(FILE_NAME)).unwrap();
-    store.check(None).unwrap().publish(&Access::from(0o640)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
     assert_eq!(store.lines(USAGE), rows, "from the lake alone it is the same");
     assert_eq!(store.files(), ["boxseat.duckdb"], "nothing is left of the night built aside");
 }
