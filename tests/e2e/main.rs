@@ -18,6 +18,7 @@ mod faults;
 mod history;
 mod imports;
 mod increments;
+mod integrity;
 mod interruption;
 mod kills;
 mod lists;

@@ -167,6 +167,12 @@ impl Lake {
 impl Inner {
     /// Whether a table is there, with every commit that the record knows and no other.
     pub(super) fn is_table_there(&self, table: &Table) -> Result<bool> {
+        // Retention of another process may have removed an old part of the log while it was listed.
+        self.compare_log(table).or_else(|_| self.compare_log(table))
+    }
+
+    fn compare_log(&self, table: &Table) -> Result<bool> {
+        self.record.refresh().map_err(|e| Error::record(&self.directory, e))?;
         let log = format!("{}/_delta_log/", table.name);
         // The record is read before the log: whatever was done by then must be listed.
         let done = self.record.must_be_there(&log);

@@ -259,6 +259,11 @@ impl Record {
     /// # Errors
     /// [`RecordError::Altered`] for a file of another content, and for one that boxseat did not write.
     pub(super) fn compare(&self, path: &str) -> Result<(), RecordError> {
+        // Another process may have replaced the file while it was read.
+        self.compare_once(path).or_else(|_| self.compare_once(path))
+    }
+
+    fn compare_once(&self, path: &str) -> Result<(), RecordError> {
         {
             let state = self.lock();
             if state.begun.is_none() || state.compared.contains(path) {
@@ -295,6 +300,11 @@ impl Record {
         let state = self.lock();
         let done = state.files.iter().filter(|(path, known)| known.done.is_some() && must_stay(path));
         done.filter_map(|(path, _)| path.strip_prefix(below).map(str::to_owned)).collect()
+    }
+
+    /// Reads what other processes added.
+    pub(super) fn refresh(&self) -> Result<(), RecordError> {
+        self.read_on(&mut self.lock())
     }
 
     /// What a file may be: as it was noted last, and as it is announced.
