@@ -10,6 +10,7 @@ mod bad_input;
 mod commands;
 mod cost;
 mod credentials;
+mod damage;
 mod deadlines;
 mod drift;
 mod evidence;
