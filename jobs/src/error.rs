@@ -73,8 +73,8 @@ impl CommandError {
         self
     }
 
-    /// Whether the machine failed (disk, permissions, open files) or an operator stopped the command, so that the same work may
-    /// succeed later.
+    /// Whether the machine failed (disk, permissions, open files), the lake is not as boxseat left it or an operator stopped the
+    /// command, so that the same work may succeed later.
     pub(crate) fn is_external_failure(&self) -> bool {
         self.of_the_machine
             || self.code == INTERRUPTED
@@ -107,6 +107,14 @@ impl CommandError {
 impl From<pipeline::Error> for CommandError {
     fn from(error: pipeline::Error) -> Self {
         use pipeline::ErrorKind;
+        // The base run's rows are read from the lake. The lake's error names what is wrong.
+        let error = match error {
+            pipeline::Error::Base { source } => match source.downcast::<output::Error>() {
+                Ok(of_the_lake) => return Self::from(*of_the_lake),
+                Err(source) => pipeline::Error::Base { source },
+            },
+            other => other,
+        };
         let code = match error.kind() {
             ErrorKind::Configure => USAGE,
             ErrorKind::TryLater => TRY_LATER,
@@ -233,7 +241,8 @@ impl From<output::Error> for CommandError {
         };
         let what = error.altered().map_or_else(|| error.to_string(), ToString::to_string);
         let mut command = Self::new(code, what);
-        command.of_the_machine = kind == ErrorKind::Io;
+        // A damaged lake says nothing against the raw pages of a run that was being loaded.
+        command.of_the_machine = matches!(kind, ErrorKind::Io | ErrorKind::Altered);
         command.hints.extend(hint.map(str::to_owned));
         if let output::Error::Ask { hint, .. } = &error {
             command.hints.extend(hint.clone());

@@ -149,7 +149,9 @@ impl Error {
             | Self::NoGroup(_)
             | Self::Ask { .. }
             | Self::Query(_) => ErrorKind::Input,
-            Self::Store { .. } | Self::Table { .. } if self.altered().is_some() => ErrorKind::Altered,
+            Self::Store { .. } | Self::Table { .. } | Self::Rows { .. } if self.altered().is_some() => {
+                ErrorKind::Altered
+            }
             Self::Altered(_) => ErrorKind::Altered,
             Self::Io { .. } | Self::Store { .. } | Self::Duckdb { .. } => ErrorKind::Io,
             Self::Parquet {
@@ -168,12 +170,18 @@ impl Error {
 
     /// What is not as boxseat left it, however deep in the causes: files are compared where they are read.
     pub fn altered(&self) -> Option<&Altered> {
+        use std::error::Error as _;
+
         let mut next: Option<&(dyn std::error::Error + 'static)> = match self {
             Self::Altered(altered) => return Some(altered),
             Self::Table { source, .. } => Some(source.as_ref()),
-            other => Some(other),
+            other => other.source(),
         };
         while let Some(error) = next {
+            // Rows that are carried forward are read from the lake while others are written to it.
+            if let Some(nested) = error.downcast_ref::<Self>() {
+                return nested.altered();
+            }
             if let Some(found) = error.downcast_ref::<Altered>() {
                 return Some(found);
             }

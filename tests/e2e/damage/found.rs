@@ -1,0 +1,61 @@
+//! What the random damages found, each by itself.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_simulator::Config;
+
+use crate::support::World;
+
+fn world() -> World {
+    let world = World::new(Config { users: 20, groups: 3, logins: Some(60), seed: 5, ..Config::plain() });
+    world.ok(&["sync"]);
+    world.simulator.step_days(1);
+    world
+}
+
+/// Cuts the last bytes off; the whole file is what is returned.
+fn truncate(path: &Path) -> Vec<u8> {
+    let whole = std::fs::read(path).unwrap();
+    std::fs::write(path, &whole[..whole.len() - 20]).unwrap();
+    whole
+}
+
+#[track_caller]
+fn refused(world: &World, args: &[&str], named: &str) {
+    let done = world.run(args);
+    assert_eq!(done.code, 3, "{args:?}\n{}\n{}", done.stdout, done.stderr);
+    assert!(done.stderr.contains(named) && done.stderr.contains("hint: "), "{named}\n{}", done.stderr);
+}
+
+/// `verify` ended with exit 1 and "the night to carry forward from cannot be read", without the table and without a hint.
+#[test]
+fn damaged_rows_to_carry_forward_are_named_by_table() {
+    let world = world();
+    world.ok(&["sync"]);
+    truncate(&world.store().join("lake/email_aliases/_delta_log/00000000000000000001.json"));
+    refused(&world, &["verify"], "the lake's table email_aliases is altered");
+    refused(&world, &["sync"], "the lake's table email_aliases is altered");
+}
+
+/// Two starts over a damaged lake used up the attempts of a sealed run, which was then given up as failed.
+#[test]
+fn a_sealed_run_is_loaded_once_the_damaged_lake_is_restored() {
+    let world = world();
+    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "sealed").output().unwrap();
+    assert!(died.status.code().is_none());
+    let data = data_file(&world, "email_aliases");
+    let whole = truncate(&data);
+    for _ in 0..3 {
+        refused(&world, &["sync"], "lake/email_aliases/");
+    }
+    std::fs::write(&data, whole).unwrap();
+    world.ok(&["sync"]);
+    let runs = "SELECT string_agg(concat(run_number, ' ', status), ', ' ORDER BY run_number) FROM sync_runs";
+    assert_eq!(world.value(runs), "1 complete, 2 complete");
+}
+
+fn data_file(world: &World, table: &str) -> PathBuf {
+    let files = super::life::files(&world.store());
+    let of_table = |path: &&String| path.starts_with(&format!("lake/{table}/")) && path.ends_with(".parquet");
+    world.store().join(files.iter().find(of_table).unwrap())
+}
