@@ -11,12 +11,13 @@ DUCKDB ?= prebuilt
 BOXSEAT_INTEROP_STORE ?=
 
 # How long `make soak` lives: nights of trouble and the seed they follow from, nights of the quiet year, how many small
-# enterprises lose seats, and how many mutations of legal responses are fed to a crawl.
+# enterprises lose seats, how many mutations of legal responses are fed to a crawl, and how many damages are done to a store.
 NIGHTS ?= 60
 SEED ?= 1
 YEAR_NIGHTS ?= 365
 WORLDS ?= 100000
 MUTATIONS ?= 100000
+DAMAGES ?= 100000
 
 .DEFAULT_GOAL := help
 
@@ -54,7 +55,7 @@ test: libduckdb ## Run all tests of the workspace
 	$(CARGO) test --workspace $(features)
 
 .PHONY: soak
-soak: libduckdb ## Run the long forms of the tests in release mode, an hour and more; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 WORLDS=100000 MUTATIONS=100000 bound them
+soak: libduckdb ## Run the long forms of the tests in release mode, many hours; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 WORLDS=100000 MUTATIONS=100000 DAMAGES=100000 bound them
 	@# One after the other, because the year is timed.
 	BOXSEAT_SOAK_NIGHTS="$(NIGHTS)" BOXSEAT_SOAK_SEED="$(SEED)" BOXSEAT_SOAK_YEAR_NIGHTS="$(YEAR_NIGHTS)" \
 		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --show-output --test-threads=1
@@ -62,6 +63,8 @@ soak: libduckdb ## Run the long forms of the tests in release mode, an hour and 
 		$(CARGO) test --release --workspace $(features) --bin boxseat worlds -- --show-output
 	BOXSEAT_MUTATION_SEED="$(SEED)" BOXSEAT_MUTATIONS="$(MUTATIONS)" \
 		$(CARGO) test --release --workspace $(features) --lib mutations -- --show-output
+	BOXSEAT_DAMAGE_SEED="$(SEED)" BOXSEAT_DAMAGES="$(DAMAGES)" \
+		$(CARGO) test --release --workspace $(features) --test e2e damage:: -- --show-output
 	@echo 'Reports: $(target)/tmp/soak-report.md and soak-year-report.md'
 
 .PHONY: build

@@ -10,6 +10,7 @@
 //! `BOXSEAT_DAMAGES` is the number of damages, `BOXSEAT_DAMAGE_SEED` the first seed; `make soak` sets both. A failure prints its seed.
 
 mod command;
+mod found;
 mod kinds;
 mod life;
 
@@ -32,7 +33,11 @@ const DAMAGES: u64 = 120;
 /// From here on the stores live long enough for checkpoints, merged files and removed snapshots.
 const LONG: u64 = 1_000;
 /// Failures that are printed whole.
-const SHOWN: usize = 12;
+const SHOWN: usize = 40;
+/// Failures after which the test ends.
+const MOST_FAILURES: usize = 300;
+/// Damages after which a long test says how far it is.
+const PROGRESS: u64 = 1_000;
 
 #[test]
 fn no_damage_of_a_store_changes_a_claim_or_passes_unnamed() {
@@ -52,7 +57,11 @@ fn no_damage_of_a_store_changes_a_claim_or_passes_unnamed() {
                     }
                     let case = Case::of(seed, &life);
                     let verdict = case.run(&life, &baselines);
-                    tally.lock().unwrap().add(&case, &verdict);
+                    let mut tally = tally.lock().unwrap();
+                    tally.add(&case, &verdict);
+                    if tally.failures.len() >= MOST_FAILURES {
+                        break;
+                    }
                 }
             });
         }
@@ -152,6 +161,10 @@ impl Tally {
             }
         };
         *self.counts.entry((tested.damage.kind, case.action.name(), outcome)).or_default() += 1;
+        let done: u64 = self.counts.values().sum();
+        if done.is_multiple_of(PROGRESS) {
+            crate::soak::say(&format!("{done} damages, {} failures\n{}", self.failures.len(), self.report()));
+        }
     }
 
     fn report(&self) -> String {

@@ -93,7 +93,7 @@ fn argument(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Straight to the terminal, which the test harness would keep it from: months pass, and a report is for reading.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut terminal = std::io::stdout();
     terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).unwrap();
 }

@@ -7,6 +7,7 @@ use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::Int64Type;
 use boxseat_output::query::query_file;
 use boxseat_output::warehouse::Resources;
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::kinds::Damage;
@@ -140,7 +141,11 @@ pub(super) fn judge(
 }
 
 fn run(life: &Life, stage: usize, action: Action, store: &Path) -> Done {
-    finish(life.command(store, life.stages[stage].day, action.args()).output().unwrap())
+    let day = life.stages[stage].day;
+    let mut command = life.command(store, day, action.args());
+    // An hour off the hour of the life: a user is first seen milliseconds after the run's start, and whole days are counted.
+    command.env("BOXSEAT_NOW", (life.now(day) + TimeDelta::hours(1)).to_rfc3339());
+    finish(command.output().unwrap())
 }
 
 fn claims(action: Action, store: &Path, done: &Done) -> Result<Claims, String> {

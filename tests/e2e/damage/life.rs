@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use boxseat_simulator::{Config, Running, spawn_in_thread};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
 use super::command::accounts;
@@ -137,6 +137,10 @@ impl Life {
         let report = self.directory.path().join("report.csv");
         std::fs::write(&report, format!("User ID,Last Activity\n{},{date}\n", idle.user_id)).unwrap();
         report
+    }
+
+    pub(super) fn now(&self, day: usize) -> DateTime<Utc> {
+        self.days[day].now()
     }
 
     /// A command on a store, on a day.
