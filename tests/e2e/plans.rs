@@ -117,7 +117,7 @@ fn r7_a_plan_is_read_before_it_is_agreed_to() {
     let page = world.ok(&["reclaim", "show", &plan_id, "--format", "markdown"]).stdout;
     assert!(page.starts_with("# Plan ") && page.contains("\n| | who | why |"), "{page}");
     let shown = json(&world.ok(&["reclaim", "show", &plan_id, "--format", "json"]));
-    assert_eq!((shown["schema_version"].as_u64(), shown["plan"]["format"].as_u64()), (Some(1), Some(1)));
+    assert_eq!((shown["schema_version"].as_u64(), shown["plan"]["format"].as_u64()), (Some(1), Some(2)));
     assert_eq!(
         shown["plan"]["left_out"].as_array().unwrap().len() as u64,
         shown["left_out_counts"]
@@ -188,16 +188,16 @@ fn r8_a_new_plan_takes_the_place_of_one_that_nobody_approved() {
 fn r9_the_policy_says_who_may_approve() {
     let world = world(&format!("{POLICY}[approval]\ntwo_person = true\n"));
     let plan_id = plan(&world);
-    refused(&world.run(&["reclaim", "approve", &plan_id]), 3, "somebody else");
+    refused(&world.run(&["reclaim", "approve", &plan_id]), 3, "another user");
 
-    write_policy(&world, &format!("{POLICY}[approval]\nkind = \"signed\"\nallowed_signers = \"signers\"\n"));
-    refused(&world.run(&["reclaim", "approve", &plan_id]), 3, "somebody else");
-    // What a plan wants of its approval is the policy's it was made by.
-    let plan_id = plan(&world);
-    refused(&world.run(&["reclaim", "approve", &plan_id]), 2, "ssh-keygen -Y sign");
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
     let signers = format!("chief@acme.test {}\n", key.public_key().to_openssh().unwrap());
     std::fs::write(world.directory().join("signers"), signers).unwrap();
+    write_policy(&world, &format!("{POLICY}[approval]\nkind = \"signed\"\nallowed_signers = \"signers\"\n"));
+    // What a plan wants of its approval is the policy's it was made by.
+    refused(&world.run(&["reclaim", "approve", &plan_id]), 2, "ssh-keygen -Y sign");
+    let plan_id = plan(&world);
+    refused(&world.run(&["reclaim", "approve", &plan_id]), 2, "ssh-keygen -Y sign");
     let plan = std::fs::read(file_of(&world, &plan_id)).unwrap();
     let sign = |message: &[u8], namespace: &str| {
         let path = world.directory().join("plan.sig");

@@ -1,7 +1,8 @@
 //! `boxseat offboard LOGIN --transfer-to LOGIN`: one person who leaves (R19).
 //!
-//! It makes a plan of that one person, approved by whoever repeats the login, and applies it at once or, with `--on`, lets
-//! `reclaim nightly` do so on that day. Suspending and signing out come first, even when the content cannot move yet; whatever
+//! It makes a plan of that one person. Where the policy wants no more than the user of the operating system, repeating the login
+//! approves it; with `[approval]` signed, two_person or several approvers the plan waits for `reclaim approve`, and nothing is done
+//! before. An approved plan is applied at once or, with `--on`, by `reclaim nightly` on that day. Suspending and signing out come first, even when the content cannot move yet; whatever
 //! waits is tried again every night until the plan's last day. The account is deleted by the same plan once it is proved empty,
 //! and only if a policy says who is under legal hold: without one nobody has said that the account may go.
 
@@ -10,7 +11,7 @@ use std::io::{BufRead, IsTerminal};
 use boxseat_pipeline::client::Found;
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT, PlannedPerson};
-use boxseat_schemas::reclaim::{Action, Plan, Record, Stage};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Plan, Record, Stage};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::Ground;
 use crate::reclaim::apply::{Content, Now, admit, apply, fresh, reread, unfit};
+use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::ground::Person;
 use crate::reclaim::offboarding::forbids;
 use crate::reclaim::past::Past;
@@ -27,6 +29,7 @@ use crate::reclaim::plan::name;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::session::{Connection, Session};
+use crate::reclaim::signature::NAMESPACE;
 use crate::stop::Stop;
 
 pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer) -> Result<u8, CommandError> {
@@ -49,7 +52,11 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     }
     let connection = session.connect(&stop)?;
     let looked = look(&session, &connection, &ground, journal.past(), args, person, receiver).await?;
-    let plan = plan(&session, &ground, args, person, receiver, &looked);
+    within_cap(&session, journal.past(), args, person)?;
+    let approval = session.policy.as_ref().map(|policy| terms(&policy.approval)).transpose()?;
+    let approval = approval.unwrap_or_else(ApprovalTerms::os_user);
+    let plan = Plan { approval: Some(approval), ..plan(&session, &ground, args, person, receiver, &looked) };
+    let plan = named(plan);
     // A program that asks for JSON gets one document: with --yes, what was done.
     if !args.yes || printer.format() != Format::Json {
         summary(printer, &ground, args, &plan, &looked)?;
@@ -61,11 +68,16 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     confirm(args, printer)?;
     let file = PlanFile::create(session.desk.store.root(), plan)?;
     journal.append(now, file.record())?;
+    let required = session.required(&file.plan)?;
+    if !required.is_given_by_planner() {
+        return waits_for_approval(printer, &file, &required);
+    }
     let approved = Record::Approved {
         plan_id: file.plan.plan_id.clone(),
         digest: file.digest.clone(),
         by: session.by.clone(),
         signed_by: None,
+        signature: None,
     };
     journal.append(now, approved)?;
     if let Some(day) = args.on.filter(|day| *day > now.date_naive()) {
@@ -73,9 +85,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         printer.note(format!("Plan {id}: `boxseat reclaim nightly` does it on {day}, after looking again."));
         return Ok(0);
     }
-    let store_id = session.desk.store.id();
-    let policy = session.policy.as_ref();
-    admit(&file.plan, &file.digest, journal.past(), policy, &ground, store_id, now)?;
+    admit(&file, journal.past(), &required, &ground, session.desk.store.id(), now)?;
     let mark = session.mark(&ground)?;
     let applied =
         apply(task(&session, &file, &ground, mark.as_ref()), hands(&session, &connection), &mut journal)
@@ -87,6 +97,47 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         printer.error(e);
     }
     Ok(applied.exit_code())
+}
+
+/// R19: how many users may be offboarded on one day (UTC), open plans included.
+fn within_cap(
+    session: &Session,
+    past: &Past,
+    args: &OffboardArgs,
+    person: &Person,
+) -> Result<(), CommandError> {
+    let day = args.on.unwrap_or_else(|| (session.clock)().date_naive());
+    let (users, most) = (past.offboarded_on(day), session.desk.settings.leavers_per_day);
+    if users.contains(person.user_id.as_str()) || users.len() < most {
+        return Ok(());
+    }
+    Err(CommandError::refused(format!(
+        "{} users are offboarded on {day}, and [offboard] people_per_day = {most}",
+        users.len()
+    ))
+    .hint("choose another day by --on, or raise people_per_day in boxseat.toml"))
+}
+
+/// R9, R19: what is left to do before anything happens to the user.
+fn waits_for_approval(printer: &Printer, file: &PlanFile, required: &Required) -> Result<u8, CommandError> {
+    let (id, path) = (&file.plan.plan_id, file.path.display().to_string());
+    printer.facts(
+        "offboard",
+        &[
+            ("plan", json!(id)),
+            ("state", json!("waits for approval")),
+            ("file", json!(path)),
+            ("approve", json!(required.command(id))),
+            ("approvals_needed", json!(required.approvers())),
+        ],
+    )?;
+    if required.is_signed() {
+        printer.note(format!("To sign it: ssh-keygen -Y sign -n {NAMESPACE} -f KEY {path}"));
+    }
+    printer.note(format!(
+        "Nothing was done. After the approval `boxseat reclaim apply {id} --yes` does it, and so does `boxseat reclaim nightly`."
+    ));
+    Ok(0)
 }
 
 /// Whoever has a login on the night; nobody else is meant by it.
@@ -194,7 +245,7 @@ fn plan(
         warnings.push(format!("the content waits: the receiver {} {why}", receiver.called()));
     }
     let begins_at = args.on.map_or(now, |day| day.and_time(chrono::NaiveTime::MIN).and_utc().max(now));
-    let mut plan = Plan {
+    Plan {
         format: PLAN_FORMAT,
         plan_id: String::new(),
         store_id: ground.store_id,
@@ -206,6 +257,7 @@ fn plan(
         planned_by: session.by.clone(),
         origin: Origin::Offboard { on: args.on },
         stage: if deletes { Stage::Delete } else { Stage::Transfer },
+        approval: None,
         ticket: args.ticket.clone(),
         evidence_sources: Vec::new(),
         warnings,
@@ -231,9 +283,11 @@ fn plan(
             warnings: Vec::new(),
         }],
         left_out: Vec::new(),
-    };
-    plan.plan_id = name(&plan).replacen(plan.stage.as_str(), "offboard", 1);
-    plan
+    }
+}
+
+fn named(plan: Plan) -> Plan {
+    Plan { plan_id: name(&plan).replacen(plan.stage.as_str(), "offboard", 1), ..plan }
 }
 
 fn group_names(ground: &Ground, ids: &[String]) -> Vec<String> {

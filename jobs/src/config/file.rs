@@ -29,6 +29,7 @@ pub(super) struct File {
     pub(super) privacy: Privacy,
     pub(super) retention: Retention,
     pub(super) reclaim: Reclaim,
+    pub(super) offboard: Offboard,
     pub(super) lake: Lake,
 }
 
@@ -126,6 +127,19 @@ pub(super) struct Retention {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Reclaim {
     pub(super) policy: Option<PathBuf>,
+}
+
+/// `[offboard]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Offboard {
+    pub(super) people_per_day: usize,
+}
+
+impl Default for Offboard {
+    fn default() -> Self {
+        Self { people_per_day: 25 }
+    }
 }
 
 /// `[lake]`
@@ -244,8 +258,19 @@ fn standard_places() -> Vec<PathBuf> {
 }
 
 /// Sections whose keys the environment may set.
-const SECTIONS: &[&str] =
-    &["rate", "sync", "idle", "imports", "box", "publish", "privacy", "retention", "reclaim", "lake"];
+const SECTIONS: &[&str] = &[
+    "rate",
+    "sync",
+    "idle",
+    "imports",
+    "box",
+    "publish",
+    "privacy",
+    "retention",
+    "reclaim",
+    "offboard",
+    "lake",
+];
 
 /// `BOXSEAT_<SECTION>_<KEY>` as (section, key, value), besides the two addresses that have short names.
 #[expect(clippy::disallowed_methods, reason = "the one place that looks through the environment")]
@@ -396,6 +421,7 @@ mod tests {
             ),
             (idle.idle_after_days, idle.new_user_grace_days, idle.returned_grace_days)
         );
+        assert_eq!(example.offboard.people_per_day, Offboard::default().people_per_day);
         let licence = super::super::licence::terms(&example.licence).unwrap();
         assert_eq!(licence.len(), 2, "the example shows how two plans stand side by side");
         for section in SECTIONS {

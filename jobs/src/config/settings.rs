@@ -62,7 +62,9 @@ pub(crate) struct Settings {
     pub(crate) import_headings: Headings,
     /// Where the reclamation policy is.
     pub(crate) policy_file: Option<PathBuf>,
-    /// The same, for the nights that are built.
+    /// How many users may be offboarded a day.
+    pub(crate) leavers_per_day: usize,
+    /// The policy, for the nights that are built.
     pub(crate) policy_at_night: Option<PolicyAtNight>,
     /// Thresholds that travel into the warehouse.
     pub(crate) report: ReportSettings,
@@ -178,6 +180,7 @@ impl Settings {
             }),
             store,
             policy_file,
+            leavers_per_day: file.offboard.people_per_day,
             activity_events,
             leave_file: file.idle.leave_file.clone(),
             leave_list: None,

@@ -70,12 +70,31 @@ impl Beside {
             Some(Receiver::File(path)) => receivers_in(path)?,
             _ => Vec::new(),
         };
-        Ok(Self {
+        let mut beside = Self {
             leave: leave.transpose()?,
             holds: holds.transpose().map_err(|e: CommandError| e)?,
             receivers,
             activity_events: activity_events.to_vec(),
-        })
+        };
+        if let Some(added) = &policy.added {
+            let added = Self::read(added, None, &[], now)?;
+            beside.leave = List::both(beside.leave, added.leave);
+            beside.holds = List::both(beside.holds, added.holds);
+        }
+        Ok(beside)
+    }
+}
+
+impl<T> List<T> {
+    /// The rows of two lists, as old as the older.
+    fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.rows.extend(other.rows);
+                Some(Self { rows: one.rows, age: one.age.max(other.age) })
+            }
+            (one, other) => one.or(other),
+        }
     }
 }
 

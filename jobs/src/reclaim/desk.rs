@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use boxseat_output::query::query;
-use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::plan::Origin;
+use boxseat_schemas::reclaim::{Plan, Record};
 use chrono::{DateTime, Utc};
 
+use super::approval::{Required, terms};
 use super::beside::Beside;
 use super::columns::Unreadable;
 use super::ground::Ground;
@@ -41,16 +43,52 @@ impl Desk {
         Ok(Self { settings, store, now })
     }
 
-    /// The policy: the one asked for, else the configuration's.
+    /// The configured policy, restricted by the one that `--policy` names (R9). Without a configured policy, the named one.
     ///
     /// # Errors
     /// Exit 2 when there is none, or when it is wrong.
-    pub(crate) fn policy(&self, asked: Option<&Path>) -> Result<Policy, CommandError> {
-        let path = asked.or(self.settings.policy_file.as_deref()).ok_or_else(|| {
-            CommandError::usage("there is no reclamation policy")
-                .hint("[reclaim] policy = \"policy.toml\" in boxseat.toml, or --policy FILE; boxseat.example-policy.toml shows every key")
-        })?;
-        Policy::load(path)
+    pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
+        match (self.settings.policy_file.as_deref(), named) {
+            (Some(configured), Some(named)) => {
+                Policy::load(configured)?.restricted_by(Policy::load(named)?)
+            }
+            (None, Some(path)) | (Some(path), None) => Policy::load(path),
+            (None, None) => Err(CommandError::usage("there is no reclamation policy")
+                .hint("[reclaim] policy = \"policy.toml\" in boxseat.toml, or --policy FILE; boxseat.example-policy.toml shows every key")),
+        }
+    }
+
+    /// As [`Desk::policy`]; `None` when neither the configuration nor `--policy` names one.
+    ///
+    /// # Errors
+    /// Exit 2 when one is wrong.
+    pub(crate) fn policy_if_any(&self, named: Option<&Path>) -> Result<Option<Policy>, CommandError> {
+        let is_any = named.is_some() || self.settings.policy_file.is_some();
+        is_any.then(|| self.policy(named)).transpose()
+    }
+
+    /// The policy that `--policy` names, by itself: a draft to be read. Without one, the configured policy.
+    ///
+    /// # Errors
+    /// As [`Desk::policy`].
+    pub(crate) fn draft(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
+        named.map_or_else(|| self.policy(None), Policy::load)
+    }
+
+    /// R9: what the approvals of a plan must be. A plan that follows a policy is approved and applied by the configured policy.
+    ///
+    /// # Errors
+    /// Exit 2 when such a plan finds no configured policy, or the list of signers cannot be read.
+    pub(crate) fn required(&self, plan: &Plan, policy: Option<&Policy>) -> Result<Required, CommandError> {
+        if matches!(plan.origin, Origin::Policy { .. }) && self.settings.policy_file.is_none() {
+            return Err(CommandError::usage(format!(
+                "plan {} follows a policy, and the configuration names none",
+                plan.plan_id
+            ))
+            .hint("approve and apply use [reclaim] policy of boxseat.toml; --policy can only add restrictions to it"));
+        }
+        let configured = policy.map(|policy| terms(&policy.approval)).transpose()?;
+        Ok(Required::of(plan, configured.as_ref()))
     }
 
     /// The lists beside a policy.

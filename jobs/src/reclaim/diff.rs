@@ -97,7 +97,7 @@ mod tests {
     use crate::reclaim::past::tests::operator;
     use crate::reclaim::plan::{Making, make};
     use crate::reclaim::testing::{beside, ground, idler, night_at, policy};
-    use boxseat_schemas::reclaim::Stage;
+    use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, beside, past, ground) =
@@ -110,6 +110,7 @@ mod tests {
                 by: operator("jo"),
                 now: night_at(),
                 policy: &policy,
+                approval: &ApprovalTerms::os_user(),
                 ground: &ground,
                 beside: &beside,
             },

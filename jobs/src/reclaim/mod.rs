@@ -11,6 +11,7 @@
 //! The middle is pure and takes values and `now`; the journal, the plans' files and Box are its edges.
 
 pub(crate) mod apply;
+pub(crate) mod approval;
 pub(crate) mod at_night;
 pub(crate) mod beside;
 pub(crate) mod columns;
@@ -28,6 +29,7 @@ pub(crate) mod plan;
 pub(crate) mod planning;
 pub(crate) mod plans;
 pub(crate) mod policy;
+mod policy_added;
 mod policy_file;
 mod position;
 pub(crate) mod protect;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
 use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 /// For how long whoever received content may not lose the seat (R4).
 const RECEIVER_PROTECTED: TimeDelta = TimeDelta::days(365);
@@ -46,6 +46,8 @@ pub(crate) struct PastPlan {
     pub(crate) user_ids: Vec<String>,
     /// Who receives content by it.
     pub(crate) receiver_user_ids: Vec<String>,
+    /// The day it is for.
+    pub(crate) due_on: NaiveDate,
     /// Approvals, oldest first.
     pub(crate) approvals: Vec<Approval>,
     /// How often `apply` began.
@@ -65,6 +67,8 @@ pub(crate) struct Approval {
     pub(crate) by: Operator,
     /// Whose signature was verified.
     pub(crate) signed_by: Option<String>,
+    /// That signature, to be verified again.
+    pub(crate) signature: Option<String>,
 }
 
 /// A plan's end.
@@ -87,9 +91,14 @@ impl PastPlan {
         self.closed.as_ref().is_some_and(|closed| closed.because == "undone")
     }
 
-    /// The approval in force: the last one of the digest the plan was made with.
+    /// Approvals of the digest the plan was made with, oldest first.
+    pub(crate) fn approvals(&self) -> impl DoubleEndedIterator<Item = &Approval> {
+        self.approvals.iter().filter(|approval| approval.digest == self.digest)
+    }
+
+    /// The last of [`PastPlan::approvals`].
     pub(crate) fn approval(&self) -> Option<&Approval> {
-        self.approvals.iter().rev().find(|approval| approval.digest == self.digest)
+        self.approvals().next_back()
     }
 }
 
@@ -295,6 +304,7 @@ impl Past {
                 by,
                 user_ids,
                 receiver_user_ids,
+                due_on,
             } => {
                 self.plans.insert(
                     plan_id.clone(),
@@ -307,18 +317,20 @@ impl Past {
                         by: by.clone(),
                         user_ids: user_ids.clone(),
                         receiver_user_ids: receiver_user_ids.clone(),
+                        due_on: due_on.unwrap_or_else(|| at.date_naive()),
                         approvals: Vec::new(),
                         applies: 0,
                         closed: None,
                     },
                 );
             }
-            Record::Approved { plan_id, digest, by, signed_by } => {
+            Record::Approved { plan_id, digest, by, signed_by, signature } => {
                 if let Some(plan) = self.plans.get_mut(plan_id) {
                     let (digest, by, signed_by) = (digest.clone(), by.clone(), signed_by.clone());
-                    plan.approvals.push(Approval { at, digest, by, signed_by });
+                    plan.approvals.push(Approval { at, digest, by, signed_by, signature: signature.clone() });
                 }
             }
+            Record::SealBegun { .. } => {}
             Record::ApplyStarted { plan_id, actor_user_id, .. } => {
                 self.actor_user_ids.insert(actor_user_id.clone());
                 if let Some(plan) = self.plans.get_mut(plan_id) {
@@ -414,6 +426,26 @@ impl Past {
             .map(|(plan_id, _)| plan_id)
     }
 
+    /// R19: users whose offboarding is for a day. A plan that was closed before it began does not count.
+    pub(crate) fn offboarded_on(&self, day: NaiveDate) -> BTreeSet<&str> {
+        let plans = self.plans.values().filter(|plan| {
+            plan.policy_digest.is_none() && plan.due_on == day && (plan.is_open() || plan.applies > 0)
+        });
+        plans.flat_map(|plan| plan.user_ids.iter().map(String::as_str)).collect()
+    }
+
+    /// R19: users whom an offboarding suspended, or tried to, since a moment.
+    pub(crate) fn locked_out_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
+        let is_lockout = |past: &&PastAttempt| {
+            past.attempt.action == Action::Suspend
+                && past.asked_at > since
+                && past.may_have_happened()
+                && self.plans.get(&past.attempt.plan_id).is_some_and(|plan| plan.policy_digest.is_none())
+        };
+        let attempts = self.people.values().flat_map(|person| &person.attempts);
+        attempts.filter(is_lockout).map(|past| past.attempt.user_id.as_str()).collect()
+    }
+
     /// R11: the newest use that the admin log told of while a plan was applied.
     pub(crate) fn heard_use(&self, user_id: &str) -> Option<DateTime<Utc>> {
         self.people.get(user_id)?.used_at
@@ -490,6 +522,7 @@ pub(crate) mod tests {
             by: operator("planner"),
             user_ids: strings(users),
             receiver_user_ids: strings(receivers),
+            due_on: None,
         }
     }
 
@@ -580,6 +613,7 @@ pub(crate) mod tests {
             digest: digest.into(),
             by: operator("boss"),
             signed_by: None,
+            signature: None,
         };
         let of = |digest| past(&[(0, created("p", Stage::Suspend, &["1"], &[])), (1, approved(digest))]);
         assert!(of("d1").plans["p"].approval().is_some());

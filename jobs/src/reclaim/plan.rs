@@ -1,7 +1,7 @@
 //! Making a plan of what the judge found: pure, from values and `now`.
 
-use boxseat_schemas::reclaim::Action;
 use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
@@ -22,6 +22,8 @@ pub(crate) struct Making<'a> {
     pub(crate) now: DateTime<Utc>,
     /// The policy.
     pub(crate) policy: &'a Policy,
+    /// What the policy says of approvals, its signers read.
+    pub(crate) approval: &'a ApprovalTerms,
     /// The night.
     pub(crate) ground: &'a Ground,
     /// Lists beside the policy.
@@ -79,10 +81,11 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
         planned_by: by.clone(),
         origin: Origin::Policy {
             policy_digest: policy.digest.clone(),
-            is_signed: policy.approval.allowed_signers.is_some(),
-            is_two_person: policy.approval.is_two_person,
+            is_signed: false,
+            is_two_person: false,
         },
         stage: *stage,
+        approval: Some(making.approval.clone()),
         ticket: ticket.clone(),
         evidence_sources: ground.evidence_sources.clone(),
         warnings: warnings(&making),
@@ -283,6 +286,7 @@ mod tests {
             by: operator("jo"),
             now,
             policy: &policy,
+            approval: &ApprovalTerms::os_user(),
             ground,
             beside: &beside,
         };

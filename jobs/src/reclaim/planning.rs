@@ -6,6 +6,7 @@
 use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::Operator;
 
+use super::approval::terms;
 use super::desk::{Desk, refused};
 use super::journal::Journal;
 use super::judge::Judge;
@@ -61,6 +62,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
     let Planning { desk, policy, by, .. } = *planning;
     let (beside, ground, now) = (&desk.beside(policy)?, &desk.ground()?, desk.now);
     fit(ground, now).map_err(|refusal| refused(&[refusal]))?;
+    let approval = &terms(&policy.approval)?;
     let past = journal.past().clone();
     let expired = desk.expired_plans(&past);
     let is_expired = |plan_id: &str| expired.iter().any(|id| id == plan_id);
@@ -108,6 +110,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             by: by.clone(),
             now,
             policy,
+            approval,
             ground,
             beside,
         };

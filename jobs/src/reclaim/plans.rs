@@ -71,9 +71,11 @@ impl PlanFile {
             format: u64,
         }
         let format = serde_json::from_slice::<Versioned>(&bytes).ok().map(|plan| plan.format);
-        if let Some(format) = format.filter(|format| *format != u64::from(PLAN_FORMAT)) {
-            return Err(refused(format!("is a plan of format {format}, this version reads {PLAN_FORMAT}"))
-                .hint("use the boxseat version that made it"));
+        if let Some(format) = format.filter(|format| !(1..=u64::from(PLAN_FORMAT)).contains(format)) {
+            return Err(refused(format!(
+                "is a plan of format {format}, this version reads 1 to {PLAN_FORMAT}"
+            ))
+            .hint("use the boxseat version that made it"));
         }
         let plan: Plan =
             serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
@@ -104,6 +106,10 @@ impl PlanFile {
             by: plan.planned_by.clone(),
             user_ids: plan.people.iter().map(|person| person.user_id.clone()).collect(),
             receiver_user_ids: receivers,
+            due_on: match &plan.origin {
+                Origin::Policy { .. } => None,
+                Origin::Offboard { on } => *on,
+            },
         }
     }
 

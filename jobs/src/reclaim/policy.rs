@@ -47,6 +47,8 @@ pub(crate) struct Policy {
     pub(crate) caps: Caps,
     /// Who has to agree (R9).
     pub(crate) approval: Approval,
+    /// A policy that `--policy` added: its lists of holds and of leave count in addition.
+    pub(crate) added: Option<Box<Policy>>,
 }
 
 /// What counts as use.
@@ -138,12 +140,20 @@ pub(crate) struct Caps {
 }
 
 /// Who has to agree to a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Approval {
     /// The list of who may sign; `None`: the operating system's user vouches.
     pub(crate) allowed_signers: Option<PathBuf>,
     /// Whether whoever planned may not approve.
     pub(crate) is_two_person: bool,
+    /// How many different approvers are needed; at least 1.
+    pub(crate) approvers: u32,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self { allowed_signers: None, is_two_person: false, approvers: 1 }
+    }
 }
 
 impl Policy {
@@ -212,6 +222,7 @@ impl Policy {
             receiver: file.receiver(directory)?,
             caps: file.caps()?,
             approval: file.approval(directory)?,
+            added: None,
         };
         policy.agrees()?;
         Ok(policy)

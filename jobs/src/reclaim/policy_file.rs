@@ -144,6 +144,9 @@ struct ApprovalSection {
     kind: ApprovalWord,
     allowed_signers: Option<PathBuf>,
     two_person: bool,
+    // Not written where it is not set: digests of earlier policies stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvers: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -284,7 +287,7 @@ impl File {
     }
 
     pub(super) fn approval(&self, directory: &Path) -> Result<Approval, Wrong> {
-        let ApprovalSection { kind, allowed_signers, two_person } = &self.approval;
+        let ApprovalSection { kind, allowed_signers, two_person, approvers } = &self.approval;
         let allowed_signers = match (kind, allowed_signers) {
             (ApprovalWord::OsUser, None) => None,
             (ApprovalWord::Signed, Some(path)) => Some(directory.join(path)),
@@ -299,7 +302,13 @@ impl File {
                 return Err(wrong("approval", "allowed_signers", "it is read with kind = \"signed\" alone"));
             }
         };
-        Ok(Approval { allowed_signers, is_two_person: *two_person })
+        let approvers = match approvers.unwrap_or(1) {
+            approvers @ 1..=10 => approvers,
+            approvers => {
+                return Err(wrong("approval", "approvers", format!("{approvers} is not within 1 to 10")));
+            }
+        };
+        Ok(Approval { allowed_signers, is_two_person: *two_person, approvers })
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
+use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::Operator;
 
+use super::approval::Required;
 use super::beside::Beside;
 use super::desk::Desk;
 use super::ground::Ground;
@@ -50,8 +52,7 @@ impl Session {
         let desk = Desk::open(global)?;
         desk.settings.refuse_rehearsal_against_box()?;
         let clock = data_clock(desk.settings.rehearsed_now);
-        let is_configured = policy_file.is_some() || desk.settings.policy_file.is_some();
-        let policy = if is_configured { Some(desk.policy(policy_file)?) } else { None };
+        let policy = desk.policy_if_any(policy_file)?;
         let beside = match &policy {
             Some(policy) => desk.beside(policy)?,
             None => Beside { activity_events: desk.settings.activity_events.clone(), ..Beside::default() },
@@ -70,6 +71,14 @@ impl Session {
             .find(|run| run.run_number == ground.night.run_number)
             .map_or(ground.night.run_number, |run| root(&runs, run));
         StreamMark::of(self.desk.store.root(), number)
+    }
+
+    /// R9: what the approvals of a plan must be.
+    ///
+    /// # Errors
+    /// As [`Desk::required`].
+    pub(crate) fn required(&self, plan: &Plan) -> Result<Required, CommandError> {
+        self.desk.required(plan, self.policy.as_ref())
     }
 
     /// Connects to Box.

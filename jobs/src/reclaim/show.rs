@@ -374,7 +374,7 @@ mod tests {
     use crate::reclaim::past::tests::{intent, operator, outcome, past};
     use crate::reclaim::plan::{Making, make};
     use crate::reclaim::testing::{beside, ground, idler, night_at, policy};
-    use boxseat_schemas::reclaim::{Action, Outcome, Stage};
+    use boxseat_schemas::reclaim::{Action, ApprovalTerms, Outcome, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, beside, past, ground) = (
@@ -391,6 +391,7 @@ mod tests {
                 by: operator("jo"),
                 now: night_at(),
                 policy: &policy,
+                approval: &ApprovalTerms::os_user(),
                 ground: &ground,
                 beside: &beside,
             },

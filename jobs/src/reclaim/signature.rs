@@ -4,7 +4,7 @@
 //! Keys are of the type Ed25519, in a file or on a security key. Others are refused by name: what cannot be verified is no approval.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use ssh_key::{PublicKey, SshSig};
+use ssh_key::{HashAlg, PublicKey, SshSig};
 
 /// What a signature must be made for; one of a commit or an e-mail approves nothing.
 pub(crate) const NAMESPACE: &str = "boxseat-plan";
@@ -56,6 +56,15 @@ pub(crate) fn signer(
         }
     }
     Err(why)
+}
+
+/// What tells the key of a signature from every other key.
+///
+/// # Errors
+/// A sentence: it is no signature.
+pub(crate) fn key_of(signature: &[u8]) -> Result<String, String> {
+    let signature = SshSig::from_pem(signature).map_err(|e| format!("that is no SSH signature ({e})"))?;
+    Ok(PublicKey::from(signature.public_key().clone()).fingerprint(HashAlg::Sha256).to_string())
 }
 
 /// An entry of the list.
@@ -148,7 +157,7 @@ fn moment(text: &str) -> Result<DateTime<Utc>, String> {
 
 #[cfg(test)]
 mod tests {
-    use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
+    use ssh_key::{LineEnding, PrivateKey, private::Ed25519Keypair};
 
     use super::*;
 

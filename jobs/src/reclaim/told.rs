@@ -72,6 +72,9 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
     ));
     says.push(format!("A plan may be applied for {} hours.", policy.plan_max_age.num_hours()));
     let other = if policy.approval.is_two_person { ", who is not the one who planned" } else { "" };
+    if policy.approval.approvers > 1 {
+        says.push(format!("A plan needs {} approvals by different users.", policy.approval.approvers));
+    }
     says.push(match &policy.approval.allowed_signers {
         None => format!("Somebody with an account on this machine approves it{other}."),
         Some(path) => format!("Somebody of {} signs it{other}.", path.display()),

@@ -5,7 +5,7 @@
 //! before its call is made, its [`Record::Outcome`] follows the answer: an intent without an outcome is a call of which nobody
 //! knows yet what it did.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Operator, PlanNight, Stage};
@@ -46,6 +46,9 @@ pub enum Record {
         user_ids: Vec<String>,
         /// Who receives content by it: while it is open, none of them may be a source.
         receiver_user_ids: Vec<String>,
+        /// The day an offboarding is for; `None`: the day of the entry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due_on: Option<NaiveDate>,
     },
     /// Somebody approved a plan.
     Approved {
@@ -57,6 +60,9 @@ pub enum Record {
         by: Operator,
         /// The principal whose signature was verified; `None`: the operating system's user vouches.
         signed_by: Option<String>,
+        /// That signature as PEM text: `apply` verifies it again. `None` in entries of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
     },
     /// `apply` began or went on.
     ApplyStarted {
@@ -138,6 +144,13 @@ pub enum Record {
         destination_folder_id: Option<String>,
         /// Why, as a sentence.
         reason: Option<String>,
+    },
+    /// The journal was begun by a version without seals. The entries before this one have no seal, and every later one has.
+    SealBegun {
+        /// How many entries have no seal.
+        unsealed_entries: u64,
+        /// Hash of the last of them.
+        unsealed_head: String,
     },
     /// Nothing more will be done by a plan.
     PlanClosed {

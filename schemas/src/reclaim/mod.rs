@@ -6,4 +6,4 @@ pub mod journal;
 pub mod plan;
 
 pub use journal::{Action, Attempt, Entry, Outcome, Record, Standing};
-pub use plan::{LeftOut, Plan, PlannedPerson, Stage};
+pub use plan::{ApprovalTerms, LeftOut, Plan, PlannedPerson, Stage};

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::journal::{Action, Standing};
 use crate::RunNumber;
 
-/// Version of the file; another one is refused.
-pub const PLAN_FORMAT: u32 = 1;
+/// Version of the file. Format 1 has no [`Plan::approval`]; a newer format is refused.
+pub const PLAN_FORMAT: u32 = 2;
 
 /// A reviewed plan of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Plan {
     pub origin: Origin,
     /// What it does.
     pub stage: Stage,
+    /// What the approval must be, by the policy the plan was made with; `None` in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalTerms>,
     /// A ticket of the service desk, if one was named.
     pub ticket: Option<String>,
     /// What counted as evidence of use, such as `login`, `activity`, `User Details`.
@@ -77,11 +80,11 @@ pub enum Origin {
     Policy {
         /// `sha256:` and 64 hexadecimal digits.
         policy_digest: String,
-        /// Whether the policy wants a signed approval: another policy at hand later does not waive it.
-        #[serde(default)]
+        /// Format 1: whether the policy wants a signed approval.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_signed: bool,
-        /// Whether the policy wants somebody else than the planner to approve.
-        #[serde(default)]
+        /// Format 1: whether the policy wants an approver other than the planner.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_two_person: bool,
     },
     /// `boxseat offboard`: somebody named this one person.
@@ -89,6 +92,36 @@ pub enum Origin {
         /// The day it is to be done; `None`: at once.
         on: Option<NaiveDate>,
     },
+}
+
+/// What an approval must be (R9). A plan pins these terms, so that a policy of a later day can demand more and never less.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalTerms {
+    /// Lines of the list of allowed signers, as in `ssh-keygen(1)`. Empty: no signature is needed; the user of the operating
+    /// system approves.
+    pub signers: Vec<String>,
+    /// How many different approvers are needed, at least 1.
+    pub approvers: u32,
+    /// Whether the user who planned may not approve.
+    pub is_two_person: bool,
+}
+
+impl ApprovalTerms {
+    /// One approval by the user of the operating system.
+    pub fn os_user() -> Self {
+        Self { signers: Vec::new(), approvers: 1, is_two_person: false }
+    }
+
+    /// Whether an approval must be signed.
+    pub fn is_signed(&self) -> bool {
+        !self.signers.is_empty()
+    }
+
+    /// `signed` or `os_user`, as `[approval] kind` has it.
+    pub fn kind(&self) -> &'static str {
+        if self.is_signed() { "signed" } else { "os_user" }
+    }
 }
 
 /// What a plan does to the people in it. Each stage has its own plan, approval and baseline (R8).

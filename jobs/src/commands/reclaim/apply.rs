@@ -23,31 +23,20 @@ pub(crate) async fn run(
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
     let session = Session::open(global, policy)?;
-    let file = PlanFile::open(session.desk.store.root(), &args.plan)?.without_bytes();
+    let file = PlanFile::open(session.desk.store.root(), &args.plan)?;
+    let required = session.required(&file.plan)?;
     let ground = session.desk.ground()?;
+    let admit = |file: &PlanFile, journal: &Journal| {
+        admit(file, journal.past(), &required, &ground, session.desk.store.id(), (session.clock)())
+    };
     if !args.yes {
         let journal = session.desk.journal()?;
-        admit(
-            &file.plan,
-            &file.digest,
-            journal.past(),
-            session.policy.as_ref(),
-            &ground,
-            session.desk.store.id(),
-            (session.clock)(),
-        )?;
+        admit(&file, &journal)?;
         return rehearse(printer, &file, &journal);
     }
     let mut journal = session.desk.journal_to_write()?;
-    admit(
-        &file.plan,
-        &file.digest,
-        journal.past(),
-        session.policy.as_ref(),
-        &ground,
-        session.desk.store.id(),
-        (session.clock)(),
-    )?;
+    admit(&file, &journal)?;
+    let file = file.without_bytes();
     let mark = session.mark(&ground)?;
     let connection = session.connect(&stop)?;
     let task = task(&session, &file, &ground, mark.as_ref());
@@ -69,7 +58,14 @@ pub(crate) fn task<'a>(
     ground: &'a crate::reclaim::Ground,
     mark: Option<&'a StreamMark>,
 ) -> Task<'a> {
-    Task { plan: &file.plan, policy: session.policy.as_ref(), ground, beside: &session.beside, mark }
+    Task {
+        plan: &file.plan,
+        policy: session.policy.as_ref(),
+        ground,
+        beside: &session.beside,
+        mark,
+        leavers_per_day: session.desk.settings.leavers_per_day,
+    }
 }
 
 /// What a session acts with.

@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use boxseat_schemas::reclaim::Record;
-use boxseat_schemas::reclaim::plan::Origin;
 use serde_json::json;
 
 use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::reclaim::approval::{Given, Required};
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim::policy::{Approval, Policy};
-use crate::reclaim::signature::{NAMESPACE, signer};
+use crate::reclaim::signature::NAMESPACE;
 
 pub(crate) fn run(
     global: &Global,
@@ -40,30 +39,22 @@ pub(crate) fn run(
         ))
         .hint("people have changed since; `boxseat reclaim plan` makes another"));
     }
-    let (mut approval, by) = (approval(&desk, policy, known.policy_digest.is_some())?, operator());
-    if let Origin::Policy { is_signed, is_two_person, .. } = plan.origin {
-        approval.is_two_person |= is_two_person;
-        if is_signed && approval.allowed_signers.is_none() {
-            return Err(CommandError::refused(format!(
-                "plan {} was made by a policy that wants a signed approval, and this one does not say who may sign",
-                plan.plan_id
-            ))
-            .hint("name that policy, or make a new plan"));
-        }
-    }
-    if approval.is_two_person && by.os_user == known.by.os_user {
-        return Err(CommandError::refused(format!(
-            "{} made plan {}, and the policy wants somebody else to approve it",
-            by.os_user, plan.plan_id
-        ))
-        .hint("[approval] two_person = true: ask a colleague"));
-    }
-    let signed_by = signed(&approval, args.signature.as_deref(), &file, &desk)?;
-    let is_said = known
-        .approvals
-        .iter()
-        .any(|said| said.digest == file.digest && said.by == by && said.signed_by == signed_by);
-    if is_said {
+    let policy = desk.policy_if_any(policy)?;
+    let (required, by) = (desk.required(plan, policy.as_ref())?, operator());
+    let signature = signature(args.signature.as_deref(), &required, &file)?;
+    let given =
+        Given { os_user: &by.os_user, signature: signature.as_deref().map(str::as_bytes), at: desk.now };
+    let approver = required.check(given, &known.by.os_user, &file.bytes).map_err(|reason| {
+        CommandError::refused(format!("this approval of plan {} does not count: {reason}", plan.plan_id))
+            .hint("[approval] of the policy says who may approve, and so does the plan (`boxseat reclaim show`)")
+    })?;
+    let signed_by = approver.principal;
+    let is_known = known.approvals().any(|earlier| {
+        earlier.by == by
+            && earlier.signed_by == signed_by
+            && earlier.signature.is_some() == signature.is_some()
+    });
+    if is_known {
         printer.note("It was approved by you before; nothing changes.");
     } else {
         let record = Record::Approved {
@@ -71,9 +62,12 @@ pub(crate) fn run(
             digest: file.digest.clone(),
             by: by.clone(),
             signed_by: signed_by.clone(),
+            signature,
         };
         journal.append(desk.now, record)?;
     }
+    let known = file.owned(desk.store.id(), desk.store.enterprise_id(), journal.past())?;
+    let (found, _) = required.count(known, &file);
     let facts = [
         ("plan", json!(plan.plan_id)),
         ("stage", json!(plan.stage.as_str())),
@@ -82,54 +76,43 @@ pub(crate) fn run(
         ("approved_by", json!(by.os_user)),
         ("host", json!(by.host)),
         ("signed_by", json!(signed_by)),
+        ("approvals", json!(found)),
+        ("approvals_needed", json!(required.approvers())),
     ];
     printer.facts("approval", &facts)?;
-    printer.note(format!(
-        "It may be applied until {}: boxseat reclaim apply {} --yes",
-        plan.expires_at.format("%F %H:%M UTC"),
-        plan.plan_id
-    ));
+    let until = plan.expires_at.format("%F %H:%M UTC");
+    if found < required.approvers() {
+        printer
+            .note(format!("It needs {} approvals by different users, until {until}.", required.approvers()));
+    } else {
+        printer
+            .note(format!("It may be applied until {until}: boxseat reclaim apply {} --yes", plan.plan_id));
+    }
     Ok(0)
 }
 
-/// What the policy wants of an approval; of an offboarding, where no policy is configured, the operating system's user vouches.
-fn approval(desk: &Desk, policy: Option<&Path>, by_policy: bool) -> Result<Approval, CommandError> {
-    if !by_policy && policy.is_none() && desk.settings.policy_file.is_none() {
-        return Ok(Approval::default());
-    }
-    let Policy { approval, .. } = desk.policy(policy)?;
-    Ok(approval)
-}
-
-fn signed(
-    approval: &Approval,
-    signature: Option<&Path>,
+/// The signature that the approval needs.
+fn signature(
+    path: Option<&Path>,
+    required: &Required,
     file: &PlanFile,
-    desk: &Desk,
 ) -> Result<Option<String>, CommandError> {
-    let Some(list) = &approval.allowed_signers else {
-        return match signature {
-            None => Ok(None),
-            Some(_) => Err(CommandError::usage(
-                "the policy wants no signature, so nobody could say whose this may be",
-            )
-            .hint("[approval] kind = \"signed\" and allowed_signers say who may sign")),
-        };
-    };
-    let signature = signature.ok_or_else(|| {
-        CommandError::usage("the policy wants a signed approval, and there is no --signature").hint(format!(
+    match (path, required.is_signed()) {
+        (None, false) => Ok(None),
+        (Some(_), false) => {
+            Err(CommandError::usage("the policy wants no signature, so nobody could say whose this may be")
+                .hint("[approval] kind = \"signed\" and allowed_signers say who may sign"))
+        }
+        (None, true) => Err(CommandError::usage(
+            "the policy wants a signed approval, and there is no --signature",
+        )
+        .hint(format!(
             "ssh-keygen -Y sign -n {NAMESPACE} -f KEY {} makes {}.sig",
             file.path.display(),
             file.path.display()
-        ))
-    })?;
-    let read = |path: &Path| {
-        std::fs::read(path)
-            .map_err(|e| CommandError::usage(format!("cannot read {}", path.display())).because(e))
-    };
-    let allowed = String::from_utf8(read(list)?)
-        .map_err(|e| CommandError::usage(format!("{} is no text", list.display())).because(e))?;
-    signer(&allowed, &read(signature)?, &file.bytes, desk.now)
-        .map(Some)
-        .map_err(|reason| CommandError::refused(format!("{} does not count: {reason}", signature.display())))
+        ))),
+        (Some(path), true) => std::fs::read_to_string(path)
+            .map(Some)
+            .map_err(|e| CommandError::usage(format!("cannot read {}", path.display())).because(e)),
+    }
 }

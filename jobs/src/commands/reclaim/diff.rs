@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::cli::{Global, ReclaimDiffArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
+use crate::reclaim::approval::terms;
 use crate::reclaim::desk::{Desk, refused};
 use crate::reclaim::diff::diff;
 use crate::reclaim::judge::Judge;
@@ -67,6 +68,7 @@ fn tonights(desk: &Desk, policy: Option<&Path>, before: &Plan) -> Result<Plan, C
         by: operator(),
         now: desk.now,
         policy: &policy,
+        approval: &terms(&policy.approval)?,
         ground: &ground,
         beside: &beside,
     };

@@ -63,25 +63,31 @@ pub(crate) async fn run(
         }
         for id in &open {
             let file = match PlanFile::open(session.desk.store.root(), id) {
-                Ok(file) => file.without_bytes(),
+                Ok(file) => file,
                 Err(e) => {
                     report.refuse(id, &e);
                     continue;
                 }
             };
-            let is_approved = journal.past().plans.get(id).is_some_and(|plan| plan.approval().is_some());
+            let required = match session.required(&file.plan) {
+                Ok(required) => required,
+                Err(e) => {
+                    report.refuse(id, &e);
+                    continue;
+                }
+            };
+            let known = journal.past().plans.get(id);
+            let (found, reasons) = known.map(|known| required.count(known, &file)).unwrap_or_default();
             let is_expired = now >= file.plan.expires_at;
-            if !is_approved {
+            if found < required.approvers() && reasons.is_empty() {
                 if is_expired {
                     close_expired(&mut journal, id, now)?;
                     report.say(id, "expired", "nobody approved it in time", 0);
                 } else {
-                    report.say(
-                        id,
-                        "not_approved",
-                        format!("{} people wait for an approval", file.plan.people.len()),
-                        0,
-                    );
+                    let wants = required.approvers();
+                    let count = file.plan.people.len();
+                    let detail = format!("{count} people wait for an approval ({found} of {wants})");
+                    report.say(id, "not_approved", detail, 0);
                 }
                 continue;
             }
@@ -90,18 +96,11 @@ pub(crate) async fn run(
                 continue;
             }
             let store_id = session.desk.store.id();
-            if let Err(e) = admit(
-                &file.plan,
-                &file.digest,
-                journal.past(),
-                session.policy.as_ref(),
-                &ground,
-                store_id,
-                now,
-            ) {
+            if let Err(e) = admit(&file, journal.past(), &required, &ground, store_id, now) {
                 report.refuse(id, &e);
                 continue;
             }
+            let file = file.without_bytes();
             let task = task(&session, &file, &ground, mark.as_ref());
             let applied = apply(task, hands, &mut journal).await?;
             let done = applied.count("done");

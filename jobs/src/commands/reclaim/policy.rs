@@ -18,7 +18,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
-    let policy = desk.policy(policy)?;
+    let policy = desk.draft(policy)?;
     let says = told(&policy);
     if !args.check {
         return print(printer, &policy.digest, &says, &[], &[]).map(|()| 0);

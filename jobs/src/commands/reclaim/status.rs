@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use boxseat_schemas::reclaim::Plan;
 use serde_json::{Value, json};
 
 use crate::cli::{Format, Global};
@@ -12,6 +11,7 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{is_done, is_due};
+use crate::reclaim::approval::Required;
 use crate::reclaim::past::{Past, PastPlan};
 use crate::reclaim::plans::PlanFile;
 use crate::store::Store;
@@ -29,7 +29,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         .iter()
         .map(|(id, plan)| {
             let file = PlanFile::open(store.root(), id).ok().filter(|file| file.digest == plan.digest);
-            row(past, id, plan, file.as_ref().map(|file| &file.plan), now)
+            row(past, id, plan, file.as_ref(), now)
         })
         .collect();
     let unknown: Vec<Vec<Value>> = past
@@ -71,7 +71,7 @@ fn row(
     past: &Past,
     id: &str,
     known: &PastPlan,
-    file: Option<&Plan>,
+    file: Option<&PlanFile>,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Vec<Value> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -79,7 +79,8 @@ fn row(
         let person = past.people.get(user_id);
         let skipped = person.is_some_and(|person| person.final_skip(id).is_some());
         let unknown = person.is_some_and(|person| person.by_plan(id).any(|past| past.is_unfinished()));
-        let done = file.is_some_and(|plan| {
+        let done = file.is_some_and(|file| {
+            let plan = &file.plan;
             plan.people.iter().any(|planned| planned.user_id == *user_id && is_done(past, plan, planned))
         });
         let word = match (unknown, skipped, done) {
@@ -91,17 +92,24 @@ fn row(
         *counts.entry(word).or_default() += 1;
     }
     let count = |word| counts.get(word).copied().unwrap_or(0);
-    let (state, next) = match (&known.closed, known.approval(), file) {
-        (Some(closed), ..) => (closed.because.clone(), String::new()),
-        (None, _, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
-        (None, None, Some(plan)) if now < plan.expires_at => ("open".to_owned(), "approve".to_owned()),
-        (None, Some(_), Some(plan)) if now < plan.expires_at && is_due(&plan.origin, now.date_naive()) => {
-            ("approved".to_owned(), "apply".to_owned())
+    let state = |state: &str, next: &str| (state.to_owned(), next.to_owned());
+    let (state, next) = match (&known.closed, file) {
+        (Some(closed), _) => (closed.because.clone(), String::new()),
+        (None, None) => state("file gone or edited", "make a new plan"),
+        (None, Some(file)) if now >= file.plan.expires_at => state("expired", "plan again"),
+        (None, Some(file)) => {
+            // What the configured policy demands in addition, `apply` says.
+            let required = Required::of(&file.plan, None);
+            let (found, _) = required.count(known, file);
+            match found {
+                _ if found >= required.approvers() && is_due(&file.plan.origin, now.date_naive()) => {
+                    state("approved", "apply")
+                }
+                _ if found >= required.approvers() => state("approved", "waits for its day"),
+                0 => state("open", "approve"),
+                _ => (format!("approved by {found} of {}", required.approvers()), "approve".to_owned()),
+            }
         }
-        (None, Some(_), Some(plan)) if now < plan.expires_at => {
-            ("approved".to_owned(), "waits for its day".to_owned())
-        }
-        (None, _, Some(_)) => ("expired".to_owned(), "plan again".to_owned()),
     };
     vec![
         json!(id),

@@ -6,10 +6,11 @@ use boxseat_schemas::reclaim::{Plan, Record};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::super::approval::Required;
 use super::super::ground::Ground;
 use super::super::journal::Journal;
 use super::super::past::{Past, PastPlan};
-use super::super::policy::Policy;
+use super::super::plans::PlanFile;
 use super::{Hands, Task};
 use crate::error::CommandError;
 
@@ -20,42 +21,22 @@ pub(crate) const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 ///
 /// # Errors
 /// Exit 3 with the rule that says no.
-pub(crate) fn admit<'p>(
-    plan: &Plan,
-    digest: &str,
-    past: &'p Past,
-    policy: Option<&Policy>,
+pub(crate) fn admit(
+    file: &PlanFile,
+    past: &Past,
+    required: &Required,
     ground: &Ground,
     store_id: Uuid,
     now: DateTime<Utc>,
-) -> Result<&'p PastPlan, CommandError> {
-    let known = ours(plan, digest, past, ground, store_id)?;
+) -> Result<(), CommandError> {
+    let plan = &file.plan;
+    let known = ours(plan, &file.digest, past, ground, store_id)?;
     let id = &plan.plan_id;
     if let Some(closed) = &known.closed {
         return Err(CommandError::refused(format!("plan {id} is closed: {}", closed.because))
             .hint("a plan is used once; `boxseat reclaim plan` makes another"));
     }
-    let Some(approval) = known.approval() else {
-        return Err(CommandError::refused(format!("plan {id} is not approved"))
-            .hint(format!("read it with `boxseat reclaim show {id}`, then `boxseat reclaim approve {id}`")));
-    };
-    if let Origin::Policy { is_signed, is_two_person, .. } = plan.origin {
-        let wants = policy.map(|policy| &policy.approval);
-        if (is_signed || wants.is_some_and(|wants| wants.allowed_signers.is_some()))
-            && approval.signed_by.is_none()
-        {
-            return Err(CommandError::refused(format!("plan {id} is approved without a signature"))
-                .hint("the policy wants a signed approval: `boxseat reclaim approve --signature FILE`"));
-        }
-        if (is_two_person || wants.is_some_and(|wants| wants.is_two_person))
-            && approval.by.os_user == known.by.os_user
-        {
-            return Err(CommandError::refused(format!(
-                "plan {id} was planned and approved by {}, and the policy wants two people",
-                known.by.os_user
-            )));
-        }
-    }
+    required.admit(known, file)?;
     if plan.created_at > now + TimeDelta::minutes(5) {
         return Err(CommandError::refused(format!(
             "plan {id} was made {}, which is yet to come",
@@ -83,7 +64,7 @@ pub(crate) fn admit<'p>(
             plan.night.run_number, ground.night.run_number
         )));
     }
-    Ok(known)
+    Ok(())
 }
 
 /// R7: whether a plan is this store's own, unedited.
@@ -174,12 +155,14 @@ pub(crate) fn is_due(origin: &Origin, today: NaiveDate) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::Stage;
+    use std::path::PathBuf;
+
     use boxseat_schemas::reclaim::plan::{Operator, PLAN_FORMAT};
+    use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     use super::*;
     use crate::reclaim::past::tests::{created, day, operator, past};
-    use crate::reclaim::testing::{ground, idler, night_at, policy};
+    use crate::reclaim::testing::{ground, idler, night_at};
 
     fn plan() -> Plan {
         let ground = ground([idler("1")]);
@@ -198,6 +181,7 @@ mod tests {
                 is_two_person: false,
             },
             stage: Stage::Suspend,
+            approval: Some(ApprovalTerms::os_user()),
             ticket: None,
             evidence_sources: Vec::new(),
             warnings: Vec::new(),
@@ -206,17 +190,22 @@ mod tests {
         }
     }
 
-    fn approved(by: Operator, signed_by: Option<&str>) -> Record {
-        let signed_by = signed_by.map(str::to_owned);
-        Record::Approved { plan_id: "p".into(), digest: "d1".into(), by, signed_by }
+    fn approved(by: Operator) -> Record {
+        let (signed_by, signature) = (None, None);
+        Record::Approved { plan_id: "p".into(), digest: "d1".into(), by, signed_by, signature }
     }
 
-    fn why(plan: &Plan, digest: &str, past: &Past, policy_text: &str, hours: i64) -> String {
+    fn why(plan: &Plan, digest: &str, past: &Past, configured: &ApprovalTerms, hours: i64) -> String {
         let ground = ground([idler("1")]);
-        let policy = policy(policy_text);
         let now = night_at() + TimeDelta::hours(hours);
-        match admit(plan, digest, past, Some(&policy), &ground, ground.store_id, now) {
-            Ok(_) => String::new(),
+        let file = PlanFile {
+            plan: plan.clone(),
+            digest: digest.to_owned(),
+            path: PathBuf::new(),
+            bytes: Vec::new(),
+        };
+        match admit(&file, past, &Required::of(plan, Some(configured)), &ground, ground.store_id, now) {
+            Ok(()) => String::new(),
             Err(e) => {
                 assert_eq!(e.exit_code(), 3);
                 e.lines().join(" ")
@@ -227,39 +216,51 @@ mod tests {
     /// R7, R9, R10: what must hold before anybody is looked at; each of them alone says no.
     #[test]
     fn r7_r9_r10_a_plan_is_admitted_only_whole_approved_and_on_a_fresh_night() {
-        const PLAIN: &str = "evidence = \"activity\"\n";
+        let plain = &ApprovalTerms::os_user();
         let made = || (99, created("p", Stage::Suspend, &["1"], &[]));
-        let good = past(&[made(), (100, approved(operator("boss"), None))]);
-        assert_eq!(why(&plan(), "d1", &good, PLAIN, 1), "");
-        assert!(why(&plan(), "d2", &good, PLAIN, 1).contains("not the one that was made"));
-        assert!(why(&plan(), "d1", &good, PLAIN, 37).contains("hours old"));
-        assert!(why(&plan(), "d1", &past(&[made()]), PLAIN, 1).contains("not approved"));
-        assert!(why(&plan(), "d1", &past(&[]), PLAIN, 1).contains("does not know"));
+        let good = past(&[made(), (100, approved(operator("boss")))]);
+        assert_eq!(why(&plan(), "d1", &good, plain, 1), "");
+        assert!(why(&plan(), "d2", &good, plain, 1).contains("not the one that was made"));
+        assert!(why(&plan(), "d1", &good, plain, 37).contains("hours old"));
+        assert!(why(&plan(), "d1", &past(&[made()]), plain, 1).contains("not approved"));
+        assert!(why(&plan(), "d1", &past(&[]), plain, 1).contains("does not know"));
         let other = Plan { store_id: Uuid::from_u128(8), ..plan() };
-        assert!(why(&other, "d1", &good, PLAIN, 1).contains("another store"));
+        assert!(why(&other, "d1", &good, plain, 1).contains("another store"));
         let other = Plan { enterprise_id: "43".to_owned(), ..plan() };
-        assert!(why(&other, "d1", &good, PLAIN, 1).contains("enterprise 43"));
+        assert!(why(&other, "d1", &good, plain, 1).contains("enterprise 43"));
         let mut newer = plan();
         newer.night.run_number = boxseat_schemas::RunNumber(10);
-        assert!(why(&newer, "d1", &good, PLAIN, 1).contains("run 10"));
+        assert!(why(&newer, "d1", &good, plain, 1).contains("run 10"));
         let closed = Record::PlanClosed { plan_id: "p".into(), because: "undone".into(), by: None };
-        let undone = past(&[made(), (100, approved(operator("boss"), None)), (101, closed)]);
-        assert!(why(&plan(), "d1", &undone, PLAIN, 1).contains("is closed: undone"));
+        let undone = past(&[made(), (100, approved(operator("boss"))), (101, closed)]);
+        assert!(why(&plan(), "d1", &undone, plain, 1).contains("is closed: undone"));
     }
 
-    /// R9: two people, and a signature, where the policy wants them.
+    /// R9: another user, and as many as the stricter of plan and policy wants.
     #[test]
-    fn r9_the_approval_must_be_what_the_policy_wants() {
-        let by = |name: &str, signed: Option<&str>| {
-            past(&[(99, created("p", Stage::Suspend, &["1"], &[])), (100, approved(operator(name), signed))])
+    fn r9_the_approvals_must_be_what_plan_and_policy_want() {
+        let by = |names: &[&str]| {
+            let made = [(99, created("p", Stage::Suspend, &["1"], &[]))];
+            let approvals = names.iter().map(|name| (100, approved(operator(name))));
+            past(&made.into_iter().chain(approvals).collect::<Vec<_>>())
         };
-        let two = "evidence = \"activity\"\n[approval]\ntwo_person = true\n";
-        assert!(why(&plan(), "d1", &by("planner", None), two, 1).contains("two people"));
-        assert_eq!(why(&plan(), "d1", &by("boss", None), two, 1), "");
-        let signed =
-            "evidence = \"activity\"\n[approval]\nkind = \"signed\"\nallowed_signers = \"signers\"\n";
-        assert!(why(&plan(), "d1", &by("boss", None), signed, 1).contains("without a signature"));
-        assert_eq!(why(&plan(), "d1", &by("boss", Some("jo@acme.test")), signed, 1), "");
+        let plain = ApprovalTerms::os_user();
+        let two = ApprovalTerms { is_two_person: true, ..plain.clone() };
+        let twice = ApprovalTerms { approvers: 2, ..plain.clone() };
+        let pinned = |terms: &ApprovalTerms| Plan { approval: Some(terms.clone()), ..plan() };
+        for (terms, other) in [(&plain, &two), (&two, &plain)] {
+            let wrong = why(&pinned(terms), "d1", &by(&["planner"]), other, 1);
+            assert!(wrong.contains("another user"), "{wrong}");
+            assert_eq!(why(&pinned(terms), "d1", &by(&["boss"]), other, 1), "");
+        }
+        for (terms, other) in [(&plain, &twice), (&twice, &plain)] {
+            let wrong = why(&pinned(terms), "d1", &by(&["boss", "boss"]), other, 1);
+            assert!(wrong.contains("1 of 2 users"), "{wrong}");
+            assert_eq!(why(&pinned(terms), "d1", &by(&["boss", "chief"]), other, 1), "");
+        }
+        let signed = ApprovalTerms { signers: vec!["jo ssh-ed25519 AAAA".to_owned()], ..plain };
+        let wrong = why(&plan(), "d1", &by(&["boss"]), &signed, 1);
+        assert!(wrong.contains("no signature"), "{wrong}");
     }
 
     /// R19: not before its day.

@@ -64,6 +64,8 @@ pub(crate) struct Task<'a> {
     pub(crate) beside: &'a Beside,
     /// Where the live stream stood before that night; `None`: nobody knows.
     pub(crate) mark: Option<&'a StreamMark>,
+    /// `[offboard] people_per_day`.
+    pub(crate) leavers_per_day: usize,
 }
 
 /// What an apply acts with.
@@ -226,6 +228,13 @@ impl<'a> Run<'a> {
 
     fn is_offboarding(&self) -> bool {
         matches!(self.task.plan.origin, Origin::Offboard { .. })
+    }
+
+    /// R19: whether a leaver is still to be locked out. After the approval nothing but protection stops that.
+    fn is_lockout(&self, planned: &PlannedPerson) -> bool {
+        self.is_offboarding()
+            && planned.actions.contains(&Action::Suspend)
+            && !self.has_done(planned, Action::Suspend)
     }
 
     /// Names of the tracking codes whose change is a change of the person (R12).
@@ -458,6 +467,19 @@ impl<'a> Run<'a> {
             });
         }
         Ok(applied)
+    }
+
+    /// R19: why this leaver is not locked out today.
+    fn over_daily_cap(&self, user_id: &str) -> Option<Skip> {
+        let most = self.task.leavers_per_day;
+        let since = self.now() - TimeDelta::hours(24);
+        let has_room = !self.is_offboarding()
+            || self.with_past(|past| {
+                let users = past.locked_out_since(since);
+                users.contains(user_id) || users.len() < most
+            });
+        let detail = format!("[offboard] people_per_day = {most} is reached; the next day goes on");
+        (!has_room).then(|| Skip::for_now("over_cap", detail))
     }
 
     /// R8: why this person may not be touched in these thirty days, counted over all plans.

@@ -4,7 +4,7 @@ use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Outcome, Standing};
+use boxseat_schemas::reclaim::{Action, Outcome, Standing};
 
 use super::super::feed::News;
 use super::super::ground::Person;
@@ -152,20 +152,11 @@ impl Run<'_> {
                 return Ok(if self.is_halted() { Looked::Halted } else { Looked::Left(left) });
             }
         };
-        let expected = self.baseline(planned);
-        let (was, is) = (expected.status.as_deref(), now.standing.status.as_deref());
-        if was == Some("inactive") && is == Some("active") {
-            return Ok(Looked::Left(self.reverted(planned)?));
-        }
-        if was != Some("inactive") && is == Some("inactive") {
-            let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
-            return Ok(Looked::Left(Skip::finally("done_by_others", detail)));
-        }
-        if let Some(what) = differs(&expected, &now.standing) {
-            return Ok(Looked::Left(Skip::finally(
-                "changed",
-                format!("{what} is no longer as it was when the plan was made"),
-            )));
+        // R19: another login, group or status since the plan never keeps a leaver active. It stops what comes after.
+        if !self.is_lockout(planned)
+            && let Some(skip) = self.differs_from_plan(planned, &now.standing)?
+        {
+            return Ok(Looked::Left(skip));
         }
         if let Some(address) = self.protected_address(&now.standing) {
             let detail = format!("{address} is protected, and it is the person's now");
@@ -173,7 +164,7 @@ impl Run<'_> {
         }
         let fresh = fresh(known, &now);
         let never = if self.is_offboarding() {
-            self.forbids_offboarding(&fresh)
+            self.forbids_offboarding(&fresh, self.is_lockout(planned))
         } else {
             never(&fresh, &ground.enterprise_id).map_err(|no| Skip::finally(no.word, no.detail))
         };
@@ -186,15 +177,44 @@ impl Run<'_> {
         Ok(Looked::Same(Box::new(now)))
     }
 
-    /// What the person must still look like: after our own suspension by this plan, what we left.
+    /// R12, R20: why the account is no longer the one that was approved.
+    fn differs_from_plan(
+        &self,
+        planned: &PlannedPerson,
+        now: &Standing,
+    ) -> Result<Option<Skip>, CommandError> {
+        let expected = self.baseline(planned);
+        let (was, is) = (expected.status.as_deref(), now.status.as_deref());
+        if was == Some("inactive") && is == Some("active") {
+            return self.reverted(planned).map(Some);
+        }
+        if was != Some("inactive") && is == Some("inactive") {
+            let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
+            return Ok(Some(Skip::finally("done_by_others", detail)));
+        }
+        Ok(differs(&expected, now).map(|what| {
+            let detail = format!("{what} is no longer as it was when the plan was made");
+            // A leaver who is still signed in is signed out first.
+            let is_final = !self.is_offboarding() || self.has_done(planned, Action::TerminateSessions);
+            Skip { is_final, ..Skip::finally("changed", detail) }
+        }))
+    }
+
+    /// What the person must still look like: after our own suspension by this plan, what we left. A leaver is locked out whatever
+    /// has changed since the plan, so what we left is no measure: the plan's own baseline is.
     fn baseline(&self, planned: &PlannedPerson) -> Standing {
-        self.with_past(|past| {
+        let left = self.with_past(|past| {
             past.people
                 .get(&planned.user_id)
                 .and_then(|person| person.suspension_by(&self.task.plan.plan_id))
                 .and_then(|ours| ours.after.clone())
-        })
-        .unwrap_or_else(|| planned.baseline.clone())
+        });
+        match left {
+            Some(left) if self.is_offboarding() => {
+                Standing { status: left.status, ..planned.baseline.clone() }
+            }
+            left => left.unwrap_or_else(|| planned.baseline.clone()),
+        }
     }
 
     /// R10: what the rules say on the newest night. Somebody whom this very plan has suspended is still to be dealt with.
@@ -272,15 +292,19 @@ impl Run<'_> {
         None
     }
 
-    /// R19: what even somebody who was named is kept from.
-    fn forbids_offboarding(&self, person: &Person) -> Result<(), Skip> {
+    /// R19: what even somebody who was named is kept from. A list that is old or has a slip stops the transfer; the lock-out was
+    /// approved on a sound one, and can be undone.
+    fn forbids_offboarding(&self, person: &Person, is_lockout: bool) -> Result<(), Skip> {
         let Task { policy, ground, beside, .. } = self.task;
         let now = self.now();
         let no = self.with_past(|past| offboarding::forbids(person, policy, ground, past, beside, now));
-        no.map_err(|no| Skip {
-            is_final: no.word != offboarding::UNSURE,
-            ..Skip::finally(no.word, no.detail)
-        })
+        match no {
+            Err(no) if is_lockout && no.word == offboarding::UNSURE => Ok(()),
+            Err(no) => {
+                Err(Skip { is_final: no.word != offboarding::UNSURE, ..Skip::finally(no.word, no.detail) })
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     async fn keep_feed_fresh_unless_offboarding(&self) -> Result<bool, CommandError> {

@@ -85,7 +85,8 @@ impl Run<'_> {
         if let Some(skip) = self.shares(planned, &now).await? {
             return self.skip(planned, skip).map(Some);
         }
-        if let Some(skip) = self.over_cap(&planned.user_id) {
+        if let Some(skip) = self.over_cap(&planned.user_id).or_else(|| self.over_daily_cap(&planned.user_id))
+        {
             return self.skip(planned, skip).map(Some);
         }
         if self.is_halted() {

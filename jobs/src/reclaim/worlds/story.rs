@@ -10,8 +10,8 @@ use boxseat_pipeline::client::{
 };
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
-use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
+use boxseat_schemas::reclaim::{ApprovalTerms, Record};
 use boxseat_simulator::{Act, App, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -20,6 +20,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::super::apply::{Canaries, Fate, Hands, Task, admit, apply, reconcile, undo, verify_transfers};
+use super::super::approval::Required;
 use super::super::beside::{Beside, Hold, List};
 use super::super::ground::Ground;
 use super::super::journal::Journal;
@@ -112,7 +113,7 @@ struct World {
     read: night::Nights,
     ground: Option<(Ground, StreamMark)>,
     /// Plans with their digests, oldest first.
-    plans: Vec<(Plan, String)>,
+    plans: Vec<PlanFile>,
     told: Told,
 }
 
@@ -180,7 +181,7 @@ impl World {
     /// Outcomes that nobody knew, and content on its way.
     async fn look_after(&mut self) {
         let Some((ground, _)) = &self.ground else { return };
-        let plans: Vec<&Plan> = self.plans.iter().map(|(plan, _)| plan).collect();
+        let plans: Vec<&Plan> = self.plans.iter().map(|file| &file.plan).collect();
         let canaries = Canaries::of(ground, &plans);
         for record in noticed(ground, self.journal.past()) {
             self.journal.append((self.clock)(), record).expect("memory is patient");
@@ -217,7 +218,7 @@ impl World {
         let planned: Vec<String> = self
             .plans
             .iter()
-            .flat_map(|(plan, _)| &plan.people)
+            .flat_map(|file| &file.plan.people)
             .map(|person| person.user_id.clone())
             .collect();
         for _ in 0..most {
@@ -251,7 +252,9 @@ impl World {
                 self.journal.append(now, record).expect("memory is patient");
             }
             let (policy, beside) = (&self.policy, &self.beside);
-            let making = Making { stage, ticket: None, by: by.clone(), now, policy, ground, beside };
+            let approval = &ApprovalTerms::os_user();
+            let making =
+                Making { stage, ticket: None, by: by.clone(), now, policy, approval, ground, beside };
             let plan = make(making, &judged);
             let bytes = serde_json::to_vec(&plan).expect("plain data");
             let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
@@ -259,18 +262,19 @@ impl World {
             made.push(file);
         }
         let first = self.plans.len();
-        self.plans.extend(made.into_iter().map(|file| (file.plan, file.digest)));
+        self.plans.extend(made);
         self.told.plans += self.plans.len() - first;
         (first..self.plans.len()).collect()
     }
 
     fn approve(&mut self, index: usize) {
-        let (plan, digest) = &self.plans[index];
+        let PlanFile { plan, digest, .. } = &self.plans[index];
         let record = Record::Approved {
             plan_id: plan.plan_id.clone(),
             digest: digest.clone(),
             by: operator("approver"),
             signed_by: None,
+            signature: None,
         };
         self.journal.append((self.clock)(), record).expect("memory is patient");
     }
@@ -302,7 +306,7 @@ impl World {
             done = self.run(index, i64::MAX, Verb::Undo).await;
         }
         let Ok(Some(refused)) = done else { return Ok(()) };
-        let plan_id = self.plans[index].0.plan_id.clone();
+        let plan_id = self.plans[index].plan.plan_id.clone();
         let mut left = self.with_case(|case| left_suspended(case, &plan_id));
         left.retain(|sentence| !refused.iter().any(|user_id| sentence.starts_with(user_id.as_str())));
         if left.is_empty() { Ok(()) } else { Err(self.describe(&left)) }
@@ -313,7 +317,8 @@ impl World {
     async fn run(&mut self, index: usize, dies_after: i64, verb: Verb) -> Result<Option<Vec<String>>, ()> {
         self.simulator.advance_secs(self.rng.random_range(1..120));
         let Some((ground, mark)) = &self.ground else { return Ok(None) };
-        let (plan, digest) = &self.plans[index];
+        let file = &self.plans[index];
+        let plan = &file.plan;
         let steps = AtomicI64::new(dies_after);
         let simulator = Arc::clone(&self.simulator);
         let crash = move |step: &str| {
@@ -326,11 +331,12 @@ impl World {
         let by = operator(BY);
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &crash);
         let (policy, beside) = (Some(&self.policy), &self.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark) };
+        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
         let past = self.journal.past().clone();
         let done = match verb {
             Verb::Apply => {
-                if admit(plan, digest, &past, policy, ground, night::STORE, (self.clock)()).is_err() {
+                let required = Required::of(plan, None);
+                if admit(file, &past, &required, ground, night::STORE, (self.clock)()).is_err() {
                     return Ok(None);
                 }
                 self.told.applies += 1;
@@ -505,7 +511,7 @@ async fn r11_the_log_is_walked_again_every_five_minutes() {
             world.night().await;
             let made = world.plan();
             let long = made.into_iter().find(|index| {
-                let plan = &world.plans[*index].0;
+                let plan = &world.plans[*index].plan;
                 plan.stage == Stage::Suspend && plan.people.len() > 2
             });
             if let Some(index) = long {
@@ -513,7 +519,7 @@ async fn r11_the_log_is_walked_again_every_five_minutes() {
             }
         };
         world.approve(index);
-        let (plan, _) = &world.plans[index];
+        let plan = &world.plans[index].plan;
         let user_id = plan.people.last().expect("more than two").user_id.clone();
         let (simulator, is_first) = (Arc::clone(&world.simulator), AtomicI64::new(1));
         let signs_in = |_: &str| {
@@ -526,7 +532,7 @@ async fn r11_the_log_is_walked_again_every_five_minutes() {
         let (ground, mark) = world.ground.as_ref().expect("a night was read");
         let by = operator(BY);
         let (policy, beside) = (Some(&world.policy), &world.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark) };
+        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
         let hands = hands(&world.reader, &world.actor, &world.clock, &by, &signs_in);
         let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
         let word = applied.people[&user_id].word();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn login_of(stage: &Stage, user_id: &str) -> String {
+pub(super) fn login_of(stage: &Stage, user_id: &str) -> String {
     let truth = stage.simulator().truth_without_events();
     truth.users.iter().find(|user| user.user_id == user_id).unwrap().login.clone().unwrap()
 }
@@ -16,7 +16,7 @@ fn offboard(stage: &Stage, login: &str, to: &str, code: i32) -> Done {
 }
 
 /// Somebody at work, who is neither idle nor the receiver.
-fn worker(stage: &Stage) -> String {
+pub(super) fn worker(stage: &Stage) -> String {
     let idle = stage.idle(60);
     let receiver = stage.intent.receiver.clone();
     let truth = stage.simulator().truth_without_events();

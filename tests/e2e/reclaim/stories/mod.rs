@@ -2,6 +2,7 @@
 //!
 //! Every story ends before the judge, who looks at what happened in the world and not at what boxseat says of it.
 
+mod approvals;
 mod beginning;
 mod crashes;
 mod later;
