@@ -70,6 +70,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     journal.append(now, file.record())?;
     let required = session.required(&file.plan)?;
     if !required.is_given_by_planner() {
+        session.commit_actions(&journal);
         return waits_for_approval(printer, &file, &required);
     }
     let approved = Record::Approved {
@@ -81,6 +82,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     };
     journal.append(now, approved)?;
     if let Some(day) = args.on.filter(|day| *day > now.date_naive()) {
+        session.commit_actions(&journal);
         let id = &file.plan.plan_id;
         printer.note(format!("Plan {id}: `boxseat reclaim nightly` does it on {day}, after looking again."));
         return Ok(0);

@@ -127,6 +127,8 @@ pub(super) struct Retention {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Reclaim {
     pub(super) policy: Option<PathBuf>,
+    pub(super) journal_key: Option<String>,
+    pub(super) witness: Option<PathBuf>,
 }
 
 /// `[offboard]`

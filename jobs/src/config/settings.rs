@@ -11,6 +11,7 @@ use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use ssh_key::PublicKey;
 use url::Url;
 
 use super::file::{self, File};
@@ -62,6 +63,10 @@ pub(crate) struct Settings {
     pub(crate) import_headings: Headings,
     /// Where the reclamation policy is.
     pub(crate) policy_file: Option<PathBuf>,
+    /// Public key of the seals of the journal.
+    pub(crate) journal_key: Option<PublicKey>,
+    /// File outside the store to which heads of the journal are appended.
+    pub(crate) witness: Option<PathBuf>,
     /// How many users may be offboarded a day.
     pub(crate) leavers_per_day: usize,
     /// The policy, for the nights that are built.
@@ -149,6 +154,7 @@ impl Settings {
         check_path(&store)?;
         let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
         let activity_events = activity_events(&file.sync.activity_events)?;
+        let journal_key = file.reclaim.journal_key.as_deref().map(journal_key).transpose()?;
         Ok(Self {
             endpoints: endpoints(file)?,
             monthly_calls: file.rate.monthly_calls,
@@ -177,7 +183,10 @@ impl Settings {
                 leave_file: file.idle.leave_file.clone(),
                 activity_events: activity_events.clone(),
                 store: store.clone(),
+                journal_key: journal_key.clone(),
             }),
+            journal_key,
+            witness: witness(file)?,
             store,
             policy_file,
             leavers_per_day: file.offboard.people_per_day,
@@ -221,6 +230,29 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// The public key that seals the journal.
+fn journal_key(text: &str) -> Result<PublicKey, CommandError> {
+    let refused = |what: &str| {
+        CommandError::usage(format!("[reclaim] journal_key = {text:?}: {what}"))
+            .hint("it is a line such as \"ssh-ed25519 AAAA…\"; `boxseat reclaim verify` prints the store's")
+    };
+    let key = PublicKey::from_openssh(text).map_err(|e| refused("it is no public key").because(e))?;
+    if key.key_data().ed25519().is_some() { Ok(key) } else { Err(refused("it is no Ed25519 key")) }
+}
+
+/// Where heads of the journal go besides the store; a relative path is relative to the configuration file.
+fn witness(file: &File) -> Result<Option<PathBuf>, CommandError> {
+    let Some(path) = &file.reclaim.witness else { return Ok(None) };
+    if path.to_str().is_some_and(|text| text.contains("://")) {
+        return Err(CommandError::usage(format!(
+            "[reclaim] witness = {:?}: it is an address, and only a file is possible",
+            path.display()
+        ))
+        .hint("name a file that the user of boxseat can only append to, on another machine if possible"));
+    }
+    Ok(Some(file.directory.join(path)))
 }
 
 /// Event types that tell of use by the person who acts.

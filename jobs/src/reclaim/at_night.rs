@@ -10,11 +10,12 @@ use std::path::PathBuf;
 
 use boxseat_output::warehouse::{Candidate, Candidates, NightRows};
 use boxseat_schemas::reclaim::Entry;
+use ssh_key::PublicKey;
 
 use super::beside::Beside;
 use super::columns::Unreadable;
 use super::ground::Ground;
-use super::journal::Journal;
+use super::journal::{Journal, Seals};
 use super::judge::Judge;
 use super::past::Past;
 use super::policy::Policy;
@@ -31,6 +32,8 @@ pub(crate) struct PolicyAtNight {
     pub(crate) activity_events: Vec<String>,
     /// The store, for its journal.
     pub(crate) store: PathBuf,
+    /// `[reclaim] journal_key`.
+    pub(crate) journal_key: Option<PublicKey>,
 }
 
 impl Candidates for PolicyAtNight {
@@ -46,7 +49,8 @@ impl Candidates for PolicyAtNight {
             Asked::Unreadable(e) => e.to_string(),
         })?;
         let now = ground.night.now_at;
-        let journal = Journal::read(&self.store, ground.store_id).map_err(told)?;
+        let journal = Journal::read(&self.store, ground.store_id, self.journal_key.as_ref(), Seals::Last)
+            .map_err(told)?;
         let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
         let past = Past::of(&known);
         let beside =

@@ -11,13 +11,14 @@ use super::approval::{Required, terms};
 use super::beside::Beside;
 use super::columns::Unreadable;
 use super::ground::Ground;
-use super::journal::{Journal, ReclaimLock};
+use super::journal::{Journal, ReclaimLock, Seals};
 use super::judge::Refusal;
 use super::operator::operator;
 use super::past::{Past, PastPlan};
 use super::plans::PlanFile;
 use super::policy::Policy;
 use super::seat_actions;
+use super::witness::Witness;
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
@@ -133,7 +134,7 @@ impl Desk {
     /// # Errors
     /// Exit 3 when it is damaged.
     pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
-        Journal::read(self.store.root(), self.store.id())
+        Journal::read(self.store.root(), self.store.id(), self.settings.journal_key.as_ref(), Seals::Last)
     }
 
     /// The journal, to go on with.
@@ -142,9 +143,30 @@ impl Desk {
     /// Exit 75 when somebody else has it; exit 3 when it is damaged, or ends before what the lake knows (R9).
     pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
         let lock = ReclaimLock::take(self.store.root())?;
-        let journal = Journal::open(self.store.root(), self.store.id(), lock)?;
+        let key = self.settings.journal_key.as_ref();
+        let journal = Journal::open(self.store.root(), self.store.id(), key, lock)?;
         seat_actions::reaches(self.store.lake(), &journal)?;
+        if let Some(witness) = self.witness() {
+            witness.check(&journal)?;
+            witness.probe()?;
+        }
         Ok(journal)
+    }
+
+    /// Writes the head of the journal into the lake and, if one is configured, for the witness (R9). A command that wrote entries
+    /// does so at its end; one that was killed leaves it to the next.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn anchor(&self, journal: &Journal) -> Result<(), CommandError> {
+        journal.anchor()?;
+        self.witness().map_or(Ok(()), |witness| witness.note(journal, self.now))
+    }
+
+    /// `[reclaim] witness`.
+    pub(crate) fn witness(&self) -> Option<Witness<'_>> {
+        let path = self.settings.witness.as_deref()?;
+        Some(Witness { path, store_id: self.store.id() })
     }
 
     /// When a plan may no longer be applied; of one whose file is gone, when it was made: nobody can use it any more.

@@ -1,28 +1,30 @@
 //! The action journal on disk: `<store>/state/reclaim/journal`, readable by its owner alone.
 //!
-//! It is a file of frames as the spool is ([`boxseat_schemas::spool`]), the entry as the frame's header, without a body, and with
-//! a mark of its own. [`Journal::append`] returns when the entry survives a power cut: whatever is said to have been written down
+//! It is a file of frames as the spool is ([`boxseat_schemas::spool`]), with a mark of its own. The entry is the frame's header, its
+//! seal the frame's body. [`Journal::append`] returns when the entry survives a power cut: whatever is said to have been written down
 //! before a call was.
 //!
-//! **Killed** while an entry is written: its frame ends past the end of the file, or in the noughts of blocks that were never
-//! written. Nobody acted on it, so [`Journal::open`] cuts it off. Anything else that is wrong, the last frame's checksum
-//! included, is corruption: every command fails until an operator has checked the file.
+//! **Seals** ([`seal`]): every entry is signed with the store's key, and [`Anchor`] in the lake names that key and a head. A journal
+//! that an older version began has a prefix without seals; the anchor and a [`Record::SealBegun`] entry say where it ends. Any other
+//! entry without a valid seal is refused.
 //!
-//! **A file shorter than its header** was left by a full disk when the journal was begun: no entry was ever acknowledged. It is begun
-//! again if the store has no plan either. The lake's rows are compared in any case (`seat_actions::reaches`), so a journal that was
-//! emptied later is still refused.
+mod file;
+mod seal;
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::{Entry, Record};
-use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
+use boxseat_schemas::spool::{FILE_HEADER_LEN, Fixed};
 use chrono::{DateTime, Utc};
+use ssh_key::PublicKey;
 use uuid::Uuid;
 
+use self::file::Contents;
+pub(crate) use self::file::Seals;
+use self::seal::{Anchor, StoreKey};
 use super::past::Past;
 use crate::error::CommandError;
 use crate::evidence::digest;
@@ -34,12 +36,15 @@ pub(crate) struct Journal {
     entries: Vec<Entry>,
     /// SHA-256 of the last entry as it lies on disk.
     head: String,
+    /// How many entries at the beginning have no seal.
+    unsealed: u64,
+    anchor: Option<Anchor>,
     past: Past,
 }
 
 enum Disk {
     /// Open for appending; the lock is this process's as long as the journal lives.
-    Open { path: PathBuf, file: File, len: u64, _lock: ReclaimLock },
+    Open { root: PathBuf, path: PathBuf, file: File, len: u64, key: StoreKey, _lock: ReclaimLock },
     /// For looking only.
     Read,
     /// In memory alone: simulated worlds by the thousand.
@@ -48,25 +53,32 @@ enum Disk {
 }
 
 impl Journal {
-    /// Opens the journal to go on with it; one that is not there yet is begun.
+    /// Opens the journal to append to it; one that is not there yet is begun. `pinned` is `[reclaim] journal_key`.
     ///
     /// # Errors
-    /// Exit 3 for damage, a broken chain, or another store's journal; exit 1 for the disk.
-    pub(crate) fn open(root: &Path, store_id: Uuid, lock: ReclaimLock) -> Result<Self, CommandError> {
+    /// Exit 3 for damage, a broken chain, a missing seal or key, or another store's journal; exit 1 for the disk.
+    pub(crate) fn open(
+        root: &Path,
+        store_id: Uuid,
+        pinned: Option<&PublicKey>,
+        lock: ReclaimLock,
+    ) -> Result<Self, CommandError> {
         let path = path(root);
-        let mut read = read(&path, store_id)?;
+        let mut read = file::read(root, store_id, pinned, Seals::Last)?;
+        let (key, anchor) = seal::take_up(root, store_id, pinned, &read)?;
+        read.anchor = Some(anchor);
         if read.len == 0 {
-            begin(&path, store_id)?;
+            file::begin(&path, store_id)?;
             read.len = FILE_HEADER_LEN as u64;
         }
         let file = OpenOptions::new().append(true).open(&path).map_err(cannot("open", &path))?;
         let len = file.metadata().map_err(cannot("measure", &path))?.len();
         if len > read.len {
-            keep_aside(&path, read.len)?;
+            file::keep_aside(&path, read.len)?;
             tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the journal's last entry was torn, so nothing was done on it; it is cut off");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
-        let disk = Disk::Open { path, file, len: read.len, _lock: lock };
+        let disk = Disk::Open { root: root.to_owned(), path, file, len: read.len, key, _lock: lock };
         Ok(Self { disk, ..Self::over(read) })
     }
 
@@ -74,8 +86,13 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub(crate) fn read(root: &Path, store_id: Uuid) -> Result<Self, CommandError> {
-        Ok(Self::over(read(&path(root), store_id)?))
+    pub(crate) fn read(
+        root: &Path,
+        store_id: Uuid,
+        pinned: Option<&PublicKey>,
+        seals: Seals,
+    ) -> Result<Self, CommandError> {
+        Ok(Self::over(file::read(root, store_id, pinned, seals)?))
     }
 
     /// One that no disk ever sees.
@@ -86,23 +103,36 @@ impl Journal {
 
     fn over(read: Contents) -> Self {
         let past = Past::of(&read.entries);
-        Self { disk: Disk::Read, entries: read.entries, head: read.head, past }
+        let Contents { entries, head, unsealed, anchor, len: _ } = read;
+        Self { disk: Disk::Read, entries, head, unsealed, anchor, past }
     }
 
-    /// Writes an entry down for good.
+    /// Writes an entry down for good, with its seal.
     ///
     /// # Errors
     /// Exit 1 when the disk refuses: then nothing may be done that the entry was to announce.
     pub(crate) fn append(&mut self, at: DateTime<Utc>, record: Record) -> Result<&Entry, CommandError> {
+        if self.unsealed > 0 && self.sequence() == self.unsealed {
+            let begun =
+                Record::SealBegun { unsealed_entries: self.unsealed, unsealed_head: self.head.clone() };
+            self.put(at, begun)?;
+        }
+        self.put(at, record)?;
+        Ok(self.entries.last().expect("it was just put there"))
+    }
+
+    fn put(&mut self, at: DateTime<Utc>, record: Record) -> Result<(), CommandError> {
         let entry = Entry { sequence: self.sequence() + 1, at, prev_hash: self.head.clone(), record };
         let text = serde_json::to_vec(&entry).expect("an entry is plain data");
         match &mut self.disk {
             Disk::Read => return Err(CommandError::refused("the journal was opened for reading alone")),
             #[cfg(test)]
             Disk::Memory => {}
-            Disk::Open { path, file, len, .. } => {
-                let mut frame = Fixed::of(&text, &[], 0).encode().to_vec();
+            Disk::Open { path, file, len, key, .. } => {
+                let seal = key.seal(&text)?;
+                let mut frame = Fixed::of(&text, seal.as_bytes(), seal.len()).encode().to_vec();
                 frame.extend_from_slice(&text);
+                frame.extend_from_slice(seal.as_bytes());
                 if let Err(e) = file.write_all(&frame).and_then(|()| file.sync_data()) {
                     // Best effort: if the cut fails too, the next open finds the torn entry and cuts it.
                     let _ = file.set_len(*len);
@@ -114,7 +144,18 @@ impl Journal {
         self.head = digest(&text);
         self.past.take(&entry);
         self.entries.push(entry);
-        Ok(self.entries.last().expect("it was just put there"))
+        Ok(())
+    }
+
+    /// Writes the head into the lake: from then on a journal that ends before it is refused.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn anchor(&self) -> Result<(), CommandError> {
+        match (&self.disk, &self.anchor) {
+            (Disk::Open { root, .. }, Some(anchor)) => anchor.at(self.sequence(), &self.head).write(root),
+            _ => Ok(()),
+        }
     }
 
     /// Everything that happened, in order.
@@ -135,6 +176,21 @@ impl Journal {
     /// The hash of the last entry: whoever keeps it can tell later that nothing before was changed (R9).
     pub(crate) fn head(&self) -> &str {
         &self.head
+    }
+
+    /// The hash of an entry; of number 0 what the first entry follows.
+    pub(crate) fn hash_of(&self, sequence: u64) -> Option<&str> {
+        file::hash_of(&self.entries, &self.head, sequence)
+    }
+
+    /// The public key of the seals, once there is one.
+    pub(crate) fn public_key(&self) -> Option<&str> {
+        self.anchor.as_ref().map(Anchor::public_key)
+    }
+
+    /// How many entries at the beginning have no seal: an older version wrote them.
+    pub(crate) fn unsealed(&self) -> u64 {
+        self.unsealed
     }
 }
 
@@ -169,133 +225,6 @@ fn path(root: &Path) -> PathBuf {
     directory(root).join("journal")
 }
 
-/// What lies on disk, as far as it is whole.
-struct Contents {
-    entries: Vec<Entry>,
-    head: String,
-    /// 0: the journal is still to be begun.
-    len: u64,
-}
-
-impl Default for Contents {
-    fn default() -> Self {
-        Self { entries: Vec::new(), head: "0".repeat(64), len: 0 }
-    }
-}
-
-fn begin(path: &Path, store_id: Uuid) -> Result<(), CommandError> {
-    let header = FileKind::Journal.encode_header(number_of(store_id));
-    Ok(durable::write_file(path, &header, &Access::from(0o600))?)
-}
-
-/// Whether a file is what a full disk left of [`begin`]: a part of the header, or blocks that were never written. A store with plans
-/// had a journal.
-fn was_never_begun(path: &Path, bytes: &[u8], store_id: Uuid) -> bool {
-    let header = FileKind::Journal.encode_header(number_of(store_id));
-    let is_part =
-        bytes.len() < header.len() && (header.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0));
-    let plans = path.with_file_name("plans");
-    is_part
-        && std::fs::read_dir(plans)
-            .map_or_else(|e| e.kind() == ErrorKind::NotFound, |mut plans| plans.next().is_none())
-}
-
-fn read(path: &Path, store_id: Uuid) -> Result<Contents, CommandError> {
-    let mut bytes = Vec::new();
-    match File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) if was_never_begun(path, &bytes, store_id) => return Ok(Contents::default()),
-        Ok(_) => {}
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Contents::default()),
-        Err(e) => return Err(cannot("read", path)(e)),
-    }
-    let damaged = |offset: usize, what: String| {
-        CommandError::refused(format!("the journal {} is damaged at byte {offset}: {what}", path.display()))
-            .hint("nothing is done to anybody until this is cleared up: compare it with a backup; `boxseat reclaim verify` says how far it can be trusted")
-    };
-    let Some((header, _)) = bytes.split_first_chunk::<FILE_HEADER_LEN>() else {
-        return Err(damaged(0, Damage::NotAJournal.to_string()));
-    };
-    match FileKind::Journal.decode_header(header) {
-        Ok(number) if number == number_of(store_id) => {}
-        Ok(_) => {
-            return Err(CommandError::refused(format!("{} is the journal of another store", path.display()))
-                .hint("a journal belongs to the store it was written in; put this store's own back"));
-        }
-        Err(e) => return Err(damaged(0, e.to_string())),
-    }
-    let mut contents = Contents { len: FILE_HEADER_LEN as u64, ..Contents::default() };
-    let mut offset = FILE_HEADER_LEN;
-    while let Some(frame) = frame_at(&bytes[offset..]).map_err(|e| damaged(offset, e.to_string()))? {
-        let entry: Entry =
-            serde_json::from_slice(frame).map_err(|e| damaged(offset, format!("{}: {e}", Damage::Header)))?;
-        let expected = contents.entries.last().map_or(0, |entry| entry.sequence) + 1;
-        if entry.sequence != expected {
-            return Err(damaged(offset, format!("entry {} stands where {expected} belongs", entry.sequence)));
-        }
-        if entry.prev_hash != contents.head {
-            return Err(damaged(
-                offset,
-                format!(
-                    "entry {expected} does not follow from the one before: it, or one before it, was changed"
-                ),
-            ));
-        }
-        contents.head = digest(frame);
-        contents.entries.push(entry);
-        offset += FRAME_FIXED_LEN + frame.len();
-    }
-    if holds_an_entry(&bytes[offset..]) {
-        return Err(damaged(offset, "an entry has no end, and there are others behind it".to_owned()));
-    }
-    contents.len = offset as u64;
-    Ok(contents)
-}
-
-/// Keeps what is about to be cut off: nobody acted on it, but nobody should have to take our word for that.
-fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
-    let bytes = std::fs::read(path).map_err(cannot("read", path))?;
-    let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
-    let aside = path.with_file_name(format!("journal.torn-at-{from}"));
-    Ok(durable::write_file(&aside, tail, &Access::from(0o600))?)
-}
-
-/// Whether what looks like an entry that was never written to its end holds a whole one: then a length is wrong, and what would be
-/// cut off was acted on.
-fn holds_an_entry(tail: &[u8]) -> bool {
-    let is_text = |at: usize| {
-        let text = tail.get(at + FRAME_FIXED_LEN..).unwrap_or_default();
-        text.starts_with(b"{")
-            && serde_json::Deserializer::from_slice(text)
-                .into_iter::<Entry>()
-                .next()
-                .is_some_and(|entry| entry.is_ok())
-    };
-    (0..tail.len()).any(is_text)
-}
-
-/// The entry at the beginning of `bytes`; `None` at the end, or at one that was never written to its end.
-fn frame_at(bytes: &[u8]) -> Result<Option<&[u8]>, Damage> {
-    let Some((fixed, rest)) = bytes.split_first_chunk::<FRAME_FIXED_LEN>() else { return Ok(None) };
-    if bytes.iter().all(|byte| *byte == 0) {
-        return Ok(None);
-    }
-    let fixed = Fixed::decode(fixed)?;
-    let Some(text) = rest.get(..fixed.header_len as usize) else { return Ok(None) };
-    // JSON never ends in a nought: these blocks were given to the file and never filled.
-    if text.last() == Some(&0) && rest[text.len()..].iter().all(|byte| *byte == 0) {
-        return Ok(None);
-    }
-    if fixed.stored_len != 0 || fixed.body_len != 0 {
-        return Err(Damage::Length);
-    }
-    if fixed.matches(text, &[]) { Ok(Some(text)) } else { Err(Damage::Checksum) }
-}
-
-/// What ties a journal to its store: the second half of the store's id, in which the chance lies.
-fn number_of(store_id: Uuid) -> u64 {
-    store_id.as_u64_pair().1
-}
-
 fn cannot(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> CommandError {
     let path = path.to_owned();
     move |e| CommandError::failed(format!("cannot {action} {}", path.display()), e)
@@ -303,6 +232,8 @@ fn cannot(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Comma
 
 #[cfg(test)]
 mod tests {
+    use boxseat_schemas::spool::{FRAME_FIXED_LEN, FileKind};
+
     use super::*;
 
     const STORE: Uuid = Uuid::from_u128(77);
@@ -319,7 +250,23 @@ mod tests {
     }
 
     fn open(root: &Path) -> Result<Journal, CommandError> {
-        Journal::open(root, STORE, ReclaimLock::take(root)?)
+        Journal::open(root, STORE, None, ReclaimLock::take(root)?)
+    }
+
+    fn read(root: &Path) -> Result<Journal, CommandError> {
+        Journal::read(root, STORE, None, Seals::Last)
+    }
+
+    /// The text of the entry that begins at a byte.
+    fn text_at(bytes: &[u8], at: usize) -> &[u8] {
+        let (fixed, rest) = bytes[at..].split_first_chunk::<FRAME_FIXED_LEN>().unwrap();
+        &rest[..Fixed::decode(fixed).unwrap().header_len as usize]
+    }
+
+    /// A frame as a script would write it.
+    fn frame(entry: &Entry, seal: &[u8]) -> Vec<u8> {
+        let text = serde_json::to_vec(entry).unwrap();
+        [&Fixed::of(&text, seal, seal.len()).encode()[..], &text, seal].concat()
     }
 
     fn three_entries() -> (tempfile::TempDir, Vec<u8>, Vec<usize>) {
@@ -343,7 +290,7 @@ mod tests {
         let entry = journal.append(DateTime::UNIX_EPOCH, skip(9)).unwrap();
         assert_eq!((entry.sequence, &entry.prev_hash), (4, &head));
         assert!(open(temp.path()).is_err_and(|e| e.exit_code() == 75), "one process at a time");
-        assert_eq!(Journal::read(temp.path(), STORE).unwrap().head(), journal.head());
+        assert_eq!(read(temp.path()).unwrap().head(), journal.head());
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(path(temp.path())).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -362,7 +309,7 @@ mod tests {
                     open(temp.path()).unwrap_or_else(|e| panic!("{cut} {zeros}: {:?}", e.lines()));
                 assert_eq!(journal.sequence(), 2, "cut at {cut}, {zeros} noughts");
                 journal.append(DateTime::UNIX_EPOCH, skip(7)).unwrap();
-                assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 3);
+                assert_eq!(read(temp.path()).unwrap().sequence(), 3);
             }
         }
     }
@@ -370,20 +317,20 @@ mod tests {
     /// Why: a full disk left 0 bytes when the journal was begun, and reclamation refused the store ever after.
     #[test]
     fn r9_a_journal_that_was_never_begun_is_begun_again() {
-        let header = FileKind::Journal.encode_header(number_of(STORE));
+        let header = FileKind::Journal.encode_header(STORE.as_u64_pair().1);
         for left in [&[][..], &header[..1], &header[..FILE_HEADER_LEN - 1], &[0; 5]] {
             let temp = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(directory(temp.path())).unwrap();
             std::fs::write(path(temp.path()), left).unwrap();
-            assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 0);
+            assert_eq!(read(temp.path()).unwrap().sequence(), 0);
             let mut journal = open(temp.path()).unwrap_or_else(|e| panic!("{left:?}: {:?}", e.lines()));
             journal.append(DateTime::UNIX_EPOCH, skip(1)).unwrap();
             drop(journal);
-            assert_eq!(Journal::read(temp.path(), STORE).unwrap().sequence(), 1);
+            assert_eq!(read(temp.path()).unwrap().sequence(), 1);
 
             // With a plan there was a journal, and other bytes are not ours.
             std::fs::write(path(temp.path()), b"x").unwrap();
-            assert!(Journal::read(temp.path(), STORE).is_err_and(|e| e.exit_code() == 3));
+            assert!(read(temp.path()).is_err_and(|e| e.exit_code() == 3));
             std::fs::create_dir(directory(temp.path()).join("plans")).unwrap();
             std::fs::write(directory(temp.path()).join("plans/p.json"), b"{}").unwrap();
             std::fs::write(path(temp.path()), left).unwrap();
@@ -402,7 +349,7 @@ mod tests {
             let mut changed = bytes.clone();
             changed[at] ^= 0x21;
             std::fs::write(path(temp.path()), &changed).unwrap();
-            match Journal::read(temp.path(), STORE) {
+            match read(temp.path()) {
                 Err(e) => assert_eq!(e.exit_code(), 3),
                 // A length that now reaches past the end looks torn: the chain then ends earlier, which the head kept elsewhere tells.
                 Ok(journal) => assert!(journal.sequence() < 3, "byte {at}"),
@@ -415,23 +362,148 @@ mod tests {
         let (temp, bytes, ends) = three_entries();
         let cut = [&bytes[..ends[1]], &bytes[ends[2]..]].concat();
         std::fs::write(path(temp.path()), cut).unwrap();
-        assert!(
-            Journal::read(temp.path(), STORE).is_err_and(|e| e.lines()[0].contains("entry 3 stands where 2"))
-        );
+        assert!(read(temp.path()).is_err_and(|e| e.lines()[0].contains("entry 3 stands where 2")));
         // A forger who makes the sums right still has to change everything behind.
-        let mut entry: Entry = serde_json::from_slice(&bytes[ends[0] + FRAME_FIXED_LEN..ends[1]]).unwrap();
+        let mut entry: Entry = serde_json::from_slice(text_at(&bytes, ends[0])).unwrap();
         entry.record = skip(8);
-        let text = serde_json::to_vec(&entry).unwrap();
-        let forged =
-            [&bytes[..ends[0]], &Fixed::of(&text, &[], 0).encode(), &text, &bytes[ends[1]..]].concat();
+        let forged = [&bytes[..ends[0]], &frame(&entry, &[]), &bytes[ends[1]..]].concat();
         std::fs::write(path(temp.path()), forged).unwrap();
-        assert!(Journal::read(temp.path(), STORE).is_err_and(|e| e.lines()[0].contains("was changed")));
+        assert!(read(temp.path()).is_err_and(|e| e.lines()[0].contains("was changed")));
     }
 
     /// R7: a store restored beside another must not go on with its journal.
     #[test]
     fn r7_another_store_s_journal_is_refused() {
         let (temp, _, _) = three_entries();
-        assert!(Journal::read(temp.path(), Uuid::from_u128(78)).is_err_and(|e| e.exit_code() == 3));
+        assert!(
+            Journal::read(temp.path(), Uuid::from_u128(78), None, Seals::Last)
+                .is_err_and(|e| e.exit_code() == 3)
+        );
+    }
+
+    /// What an older version left: the same entries without seals, and nothing that knows of a key.
+    fn strip_seals(root: &Path) {
+        let bytes = std::fs::read(path(root)).unwrap();
+        let mut stripped = bytes[..FILE_HEADER_LEN].to_vec();
+        let mut at = FILE_HEADER_LEN;
+        while at < bytes.len() {
+            let text = text_at(&bytes, at);
+            let fixed = Fixed::decode(bytes[at..].first_chunk().unwrap()).unwrap();
+            stripped.extend_from_slice(&Fixed::of(text, &[], 0).encode());
+            stripped.extend_from_slice(text);
+            at += FRAME_FIXED_LEN + text.len() + fixed.stored_len as usize;
+        }
+        std::fs::write(path(root), stripped).unwrap();
+    }
+
+    fn anchor_file(root: &Path) -> PathBuf {
+        root.join("lake/_journal/anchor.json")
+    }
+
+    #[track_caller]
+    fn refused(root: &Path, told: &str) {
+        for opened in [read(root), open(root)] {
+            let e = opened.err().unwrap_or_else(|| panic!("accepted: {told}"));
+            assert_eq!(e.exit_code(), 3);
+            assert!(e.lines().join(" ").contains(told), "{:?}", e.lines());
+        }
+    }
+
+    /// R9: the chain has no secret, so a script could continue it; the seal has one.
+    #[test]
+    fn r9_an_entry_without_the_store_s_seal_is_refused() {
+        let (temp, bytes, ends) = three_entries();
+        let journal = read(temp.path()).unwrap();
+        let prev_hash = journal.head().to_owned();
+        let entry = Entry { sequence: 4, at: DateTime::UNIX_EPOCH, prev_hash, record: skip(9) };
+        let write = |seal: &[u8]| {
+            std::fs::write(path(temp.path()), [&bytes[..], &frame(&entry, seal)].concat()).unwrap();
+        };
+        write(&[]);
+        refused(temp.path(), "entry 4 has no seal");
+        // Another entry's seal, and one by a key of the script's own.
+        let text_len = text_at(&bytes, ends[2]).len();
+        write(&bytes[ends[2] + FRAME_FIXED_LEN + text_len..]);
+        refused(temp.path(), "entry 4 has no valid seal");
+        let other = tempfile::tempdir().unwrap();
+        drop(open(other.path()).unwrap());
+        let key = std::fs::read(directory(other.path()).join("journal_key")).unwrap();
+        let key = ssh_key::PrivateKey::from_openssh(key).unwrap();
+        let text = [format!("{STORE}\n").as_bytes(), &serde_json::to_vec(&entry).unwrap()].concat();
+        let seal = key.sign("boxseat-journal", ssh_key::HashAlg::Sha512, &text).unwrap();
+        write(seal.to_pem(ssh_key::LineEnding::LF).unwrap().trim_end().as_bytes());
+        refused(temp.path(), "entry 4 has no valid seal");
+        std::fs::write(path(temp.path()), &bytes).unwrap();
+        assert_eq!(Journal::read(temp.path(), STORE, None, Seals::Each).unwrap().sequence(), 3);
+    }
+
+    /// R9: a journal without seals is an older version's only where nothing knows of a key; from the first seal on, nothing without
+    /// one follows.
+    #[test]
+    fn r9_the_entries_of_an_older_version_are_a_prefix() {
+        let (temp, ..) = three_entries();
+        let root = temp.path();
+        strip_seals(root);
+        refused(root, "entry 1 has no seal");
+        std::fs::remove_file(anchor_file(root)).unwrap();
+        refused(root, "the store has a key for it");
+        std::fs::remove_file(directory(root).join("journal_key")).unwrap();
+        assert_eq!(read(root).unwrap().unsealed(), 3);
+        let mut journal = open(root).unwrap();
+        // Killed here, the anchor has the prefix, and the next command goes on.
+        assert_eq!(read(root).unwrap().unsealed(), 3);
+        journal.append(DateTime::UNIX_EPOCH, skip(4)).unwrap();
+        journal.anchor().unwrap();
+        drop(journal);
+        let journal = Journal::read(root, STORE, None, Seals::Each).unwrap();
+        assert_eq!((journal.sequence(), journal.unsealed()), (5, 3));
+        let begun = &journal.entries()[3].record;
+        assert!(matches!(begun, Record::SealBegun { unsealed_entries: 3, .. }), "{begun:?}");
+        // Neither the prefix alone nor an entry of the script's own behind it counts any more.
+        strip_seals(root);
+        refused(root, "entry 4 has no seal");
+    }
+
+    /// R9: the anchor and the key belong together, and the configuration can name the key, too.
+    #[test]
+    fn r9_key_and_anchor_are_there_and_belong_together() {
+        let (temp, bytes, ends) = three_entries();
+        let root = temp.path();
+        let (anchor, key) = (anchor_file(root), directory(root).join("journal_key"));
+        let (anchored, private) = (std::fs::read(&anchor).unwrap(), std::fs::read(&key).unwrap());
+        open(root).unwrap().anchor().unwrap();
+        std::fs::write(path(root), &bytes[..ends[2]]).unwrap();
+        refused(root, "ends with entry 2, and lake/_journal/anchor.json knows entry 3");
+        std::fs::remove_file(path(root)).unwrap();
+        refused(root, "ends with entry 0");
+        std::fs::write(path(root), &bytes).unwrap();
+        std::fs::remove_file(&anchor).unwrap();
+        refused(root, "anchor.json, which names");
+        std::fs::write(&anchor, b"{").unwrap();
+        refused(root, "is damaged");
+        std::fs::write(&anchor, &anchored).unwrap();
+        std::fs::remove_file(&key).unwrap();
+        assert_eq!(read(root).unwrap().sequence(), 3, "readers need no private key");
+        assert!(open(root).is_err_and(|e| e.exit_code() == 3 && e.lines()[0].contains("is missing")));
+        // Killed before the key had its name.
+        durable_write(&directory(root).join("journal_key.new"), &private);
+        drop(open(root).unwrap());
+        assert!(key.exists() && !directory(root).join("journal_key.new").exists());
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(open(root).is_err_and(|e| e.lines()[0].contains("can be read by others")));
+
+        let other = tempfile::tempdir().unwrap();
+        drop(open(other.path()).unwrap());
+        let theirs = open(other.path()).unwrap().public_key().unwrap().to_owned();
+        let pinned = PublicKey::from_openssh(&theirs).unwrap();
+        let e = Journal::read(root, STORE, Some(&pinned), Seals::Last).err().unwrap();
+        assert!(e.lines()[0].contains("another key than [reclaim] journal_key"), "{:?}", e.lines());
+    }
+
+    fn durable_write(path: &Path, bytes: &[u8]) {
+        let access = boxseat_output::durable::Access::from(0o600);
+        boxseat_output::durable::write_file(path, bytes, &access).unwrap();
     }
 }

@@ -42,6 +42,7 @@ pub(crate) mod signature;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod told;
+mod witness;
 pub(crate) mod words;
 #[cfg(test)]
 mod worlds;

@@ -18,8 +18,9 @@ use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record};
 use boxseat_schemas::table::{Rows, SEAT_ACTIONS};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use ssh_key::PublicKey;
 
-use super::journal::{Journal, directory};
+use super::journal::{Journal, Seals, directory};
 use crate::error::CommandError;
 use crate::store::Store;
 
@@ -43,8 +44,8 @@ pub(crate) fn commit(
 
 /// What an acting command could not commit is committed by the next night. It costs no night: a journal that cannot be read is
 /// the next `reclaim` command's to refuse.
-pub(crate) fn catch_up(store: &Store, enterprise_id: &str) {
-    let done = Journal::read(store.root(), store.id())
+pub(crate) fn catch_up(store: &Store, journal_key: Option<&PublicKey>, enterprise_id: &str) {
+    let done = Journal::read(store.root(), store.id(), journal_key, Seals::Last)
         .and_then(|journal| commit(store.root(), store.lake(), &journal, enterprise_id));
     if let Err(e) = done {
         tracing::warn!("the action journal could not be taken into the lake: {}", e.lines().join(": "));

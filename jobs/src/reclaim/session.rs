@@ -101,8 +101,12 @@ impl Session {
         Ok(Connection { reader, actor, _pace: pace })
     }
 
-    /// Commits what became final to the lake's `seat_actions`. Failing is said and costs nothing: the next command does it.
+    /// Commits what became final to the lake's `seat_actions`, and anchors the head. Failing is said and costs nothing: the next
+    /// command does it.
     pub(crate) fn commit_actions(&self, journal: &Journal) {
+        if let Err(e) = self.desk.anchor(journal) {
+            tracing::warn!("the head of the journal could not be anchored ({})", e.lines().join(": "));
+        }
         let enterprise_id = self.desk.store.enterprise_id().unwrap_or_default();
         if let Err(e) =
             seat_actions::commit(self.desk.store.root(), self.desk.store.lake(), journal, enterprise_id)

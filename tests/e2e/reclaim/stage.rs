@@ -167,9 +167,11 @@ impl Stage {
         FileKind::Journal.decode_header(head).expect("a journal");
         let mut entries = Vec::new();
         while let Some((fixed, behind)) = rest.split_first_chunk::<FRAME_FIXED_LEN>() {
-            let header_len = Fixed::decode(fixed).expect("a frame").header_len as usize;
+            let fixed = Fixed::decode(fixed).expect("a frame");
+            let header_len = fixed.header_len as usize;
             entries.push(serde_json::from_slice(&behind[..header_len]).expect("an entry"));
-            rest = &behind[header_len..];
+            // The seal is behind the entry.
+            rest = &behind[header_len + fixed.stored_len as usize..];
         }
         entries
     }

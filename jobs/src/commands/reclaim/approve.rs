@@ -5,6 +5,7 @@ use std::path::Path;
 use boxseat_schemas::reclaim::Record;
 use serde_json::json;
 
+use super::head;
 use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
@@ -65,6 +66,7 @@ pub(crate) fn run(
             signature,
         };
         journal.append(desk.now, record)?;
+        desk.anchor(&journal)?;
     }
     let known = file.owned(desk.store.id(), desk.store.enterprise_id(), journal.past())?;
     let (found, _) = required.count(known, &file);
@@ -88,6 +90,7 @@ pub(crate) fn run(
         printer
             .note(format!("It may be applied until {until}: boxseat reclaim apply {} --yes", plan.plan_id));
     }
+    printer.note(head(&journal));
     Ok(0)
 }
 

@@ -13,7 +13,7 @@ mod undo;
 mod verify;
 
 pub(crate) use apply::{hands, task};
-pub(crate) use shown::show_applied;
+pub(crate) use shown::{head, show_applied};
 
 use crate::cli::{Global, ReclaimArgs, ReclaimCommand};
 use crate::error::CommandError;

@@ -10,6 +10,7 @@ use boxseat_schemas::reclaim::Record;
 use serde_json::json;
 
 use super::apply::{hands, task};
+use super::head;
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
@@ -127,7 +128,7 @@ pub(crate) async fn run(
     plan_next(&session, &mut report);
     report.print(printer)?;
     let journal = session.desk.journal()?;
-    printer.note(format!("Journal entry {}, head {}", journal.sequence(), journal.head()));
+    printer.note(head(&journal));
     Ok(report.code)
 }
 
@@ -143,8 +144,11 @@ fn plan_next(session: &Session, report: &mut Report) {
         stages: &ALL_STAGES,
         waiting: Waiting::Stays,
     };
-    let planned =
-        session.desk.journal_to_write().and_then(|mut journal| plan_stages(&planning, &mut journal));
+    let planned = session.desk.journal_to_write().and_then(|mut journal| {
+        let planned = plan_stages(&planning, &mut journal)?;
+        session.desk.anchor(&journal)?;
+        Ok(planned)
+    });
     match planned {
         Ok(planned) => {
             for file in &planned.made {

@@ -6,6 +6,7 @@ use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::Stage;
 use serde_json::json;
 
+use super::head;
 use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
@@ -32,6 +33,7 @@ pub(crate) fn run(
         waiting: Waiting::GivesWay,
     };
     let planned = plan_stages(&planning, &mut journal)?;
+    desk.anchor(&journal)?;
     if let (Some(_), Some((_, plan_id))) = (args.stage, planned.standing.first()) {
         return Err(CommandError::refused(format!(
             "plan {plan_id} of this stage is open, and somebody has approved it"
@@ -41,7 +43,9 @@ pub(crate) fn run(
     if let (Some(copy), Some(file)) = (&args.output, planned.made.first()) {
         durable::write_file(copy, &file.bytes, &Access::from(0o600))?;
     }
-    report(printer, &planned)
+    let code = report(printer, &planned)?;
+    printer.note(head(&journal));
+    Ok(code)
 }
 
 fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {

@@ -32,10 +32,14 @@ fn summary(verb: &str, plan: &Plan, applied: &Applied, journal: &Journal) -> Str
     let done = applied.count("done");
     let state = if applied.is_closed { "closed" } else { "open" };
     format!(
-        "{verb} {}: {done} of {people} people done, {} left alone or waiting; the plan is {state}. Journal entry {}, head {}",
+        "{verb} {}: {done} of {people} people done, {} left alone or waiting; the plan is {state}. {}",
         plan.plan_id,
         people - done,
-        journal.sequence(),
-        journal.head(),
+        head(journal),
     )
+}
+
+/// The head of the journal, as every command that writes into it says it.
+pub(crate) fn head(journal: &Journal) -> String {
+    format!("Journal entry {}, head {}", journal.sequence(), journal.head())
 }

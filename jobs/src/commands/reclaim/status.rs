@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::head;
 use crate::cli::{Format, Global};
 use crate::clock::data_clock;
 use crate::config::Settings;
@@ -12,6 +13,7 @@ use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{is_done, is_due};
 use crate::reclaim::approval::Required;
+use crate::reclaim::journal::Seals;
 use crate::reclaim::past::{Past, PastPlan};
 use crate::reclaim::plans::PlanFile;
 use crate::store::Store;
@@ -19,7 +21,7 @@ use crate::store::Store;
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access)?;
-    let journal = Journal::read(store.root(), store.id())?;
+    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last)?;
     let past = journal.past();
     let now = data_clock(settings.rehearsed_now)();
     let columns =
@@ -63,7 +65,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         printer.note("Of these nobody knows yet what Box did; `boxseat reclaim nightly` reads and says:");
         printer.grid("unknown", &Grid { columns: unknown_columns.to_vec(), rows: unknown })?;
     }
-    printer.note(format!("Journal entry {}, head {}", journal.sequence(), journal.head()));
+    printer.note(head(&journal));
     Ok(0)
 }
 

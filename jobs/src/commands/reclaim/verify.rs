@@ -1,20 +1,21 @@
-//! `boxseat reclaim verify`: whether the journal is what was written, and the lake tells the same (R9).
+//! `boxseat reclaim verify`: whether the journal is what was written, and its anchors say the same (R9).
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::reclaim::desk::Desk;
+use crate::reclaim::journal::Seals;
 use crate::reclaim::{Journal, seat_actions};
-use crate::store::Store;
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access)?;
-    let journal = Journal::read(store.root(), store.id())?;
+    let desk = Desk::open(global)?;
+    let (store, settings) = (&desk.store, &desk.settings);
+    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each)?;
+    let heads = desk.witness().map(|witness| witness.check(&journal)).transpose()?;
     let runs: BTreeSet<_> = journal.past().plans.values().map(|plan| plan.night.run_number).collect();
     let runs: Vec<_> = runs.into_iter().collect();
     let rows = seat_actions::agree(store.lake(), &journal, &runs)?;
@@ -23,12 +24,27 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         "verify",
         &[
             ("entries", json!(journal.sequence())),
+            ("entries_without_seal", json!(journal.unsealed())),
             ("last_entry_at", json!(last.map(|entry| entry.at))),
             ("head", json!(journal.head())),
+            ("journal_key", json!(journal.public_key())),
+            ("journal_key_configured", json!(settings.journal_key.is_some())),
+            ("witnessed_heads", json!(heads)),
             ("seat_actions_rows", json!(rows)),
             ("unknown_outcomes", json!(journal.past().unfinished().count())),
         ],
     )?;
-    printer.note("The chain holds from the first entry to the last, and every row of seat_actions is in it. Compare the head with the one in an earlier summary line: it must be found in the journal.");
+    printer.note("The chain and the seals hold from the first entry to the last, and every row of seat_actions is in the journal. The head in an earlier summary line must be found in it, too.");
+    if journal.unsealed() > 0 {
+        printer.note(format!(
+            "Entries 1 to {} were written by a version without seals; the chain alone vouches for them.",
+            journal.unsealed()
+        ));
+    }
+    if let Some(key) = journal.public_key().filter(|_| settings.journal_key.is_none()) {
+        printer.note(format!(
+            "[reclaim] journal_key is not set. With it a journal of another key is refused even if the lake's copy of the key was replaced: journal_key = {key:?}"
+        ));
+    }
     Ok(0)
 }

@@ -5,6 +5,7 @@
 mod approvals;
 mod beginning;
 mod crashes;
+mod forgery;
 mod later;
 mod leaving;
 mod nights;

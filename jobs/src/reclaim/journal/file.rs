@@ -1,0 +1,207 @@
+//! The journal's file, read and checked: frames, chain, seals, and what a crash may have left at its end.
+//!
+//! **Killed** while an entry is written: its frame ends past the end of the file, or in the noughts of blocks that were never
+//! written. Nobody acted on it, so [`super::Journal::open`] cuts it off. Anything else that is wrong, the last frame's checksum
+//! included, is corruption: every command fails until an operator has checked the file.
+//!
+//! **A file shorter than its header** was left by a full disk when the journal was begun: no entry was ever acknowledged. It is begun
+//! again if the store has no plan either. The anchor and the lake's rows are compared in any case, so a journal that was emptied later
+//! is still refused.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use boxseat_output::durable::{self, Access};
+use boxseat_schemas::reclaim::Entry;
+use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
+use ssh_key::PublicKey;
+use uuid::Uuid;
+
+use super::seal::{self, Anchor};
+use super::{cannot, path};
+use crate::error::CommandError;
+use crate::evidence::digest;
+
+/// Which seals are verified. The last one covers the whole chain before it, so it is enough; an audit verifies each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seals {
+    Last,
+    Each,
+}
+
+/// What lies on disk, as far as it is whole.
+pub(super) struct Contents {
+    pub(super) entries: Vec<Entry>,
+    pub(super) head: String,
+    /// How many entries at the beginning have no seal.
+    pub(super) unsealed: u64,
+    pub(super) anchor: Option<Anchor>,
+    /// 0: the journal is still to be begun.
+    pub(super) len: u64,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { entries: Vec::new(), head: "0".repeat(64), unsealed: 0, anchor: None, len: 0 }
+    }
+}
+
+/// An entry as it lies on disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub(super) text: &'a [u8],
+    /// Empty: it has none.
+    pub(super) seal: &'a [u8],
+}
+
+/// Reads and checks the journal of a store.
+///
+/// # Errors
+/// Exit 3 for damage, a broken chain, a missing or wrong seal, or another store's journal; exit 1 for the disk.
+pub(super) fn read(
+    root: &Path,
+    store_id: Uuid,
+    pinned: Option<&PublicKey>,
+    seals: Seals,
+) -> Result<Contents, CommandError> {
+    let path = path(root);
+    let anchor = Anchor::read(root, store_id)?;
+    let mut bytes = Vec::new();
+    let is_begun = match File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        Ok(_) => !was_never_begun(&path, &bytes, store_id),
+        Err(e) if e.kind() == ErrorKind::NotFound => false,
+        Err(e) => return Err(cannot("read", &path)(e)),
+    };
+    let (mut contents, frames) = if is_begun { whole(&path, &bytes, store_id)? } else { Default::default() };
+    contents.unsealed = seal::check(root, store_id, &frames, &contents, anchor.as_ref(), pinned, seals)?;
+    contents.anchor = anchor;
+    Ok(contents)
+}
+
+/// Frames and chain.
+fn whole<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    store_id: Uuid,
+) -> Result<(Contents, Vec<Frame<'a>>), CommandError> {
+    let damaged = |offset: usize, what: String| {
+        CommandError::refused(format!("the journal {} is damaged at byte {offset}: {what}", path.display()))
+            .hint("nothing is done to anybody until this is cleared up: compare it with a backup; `boxseat reclaim verify` says how far it can be trusted")
+    };
+    let Some((header, _)) = bytes.split_first_chunk::<FILE_HEADER_LEN>() else {
+        return Err(damaged(0, Damage::NotAJournal.to_string()));
+    };
+    match FileKind::Journal.decode_header(header) {
+        Ok(number) if number == number_of(store_id) => {}
+        Ok(_) => {
+            return Err(CommandError::refused(format!("{} is the journal of another store", path.display()))
+                .hint("a journal belongs to the store it was written in; put this store's own back"));
+        }
+        Err(e) => return Err(damaged(0, e.to_string())),
+    }
+    let mut contents = Contents { len: FILE_HEADER_LEN as u64, ..Contents::default() };
+    let mut frames = Vec::new();
+    let mut offset = FILE_HEADER_LEN;
+    while let Some(frame) = frame_at(&bytes[offset..]).map_err(|e| damaged(offset, e.to_string()))? {
+        let entry: Entry = serde_json::from_slice(frame.text)
+            .map_err(|e| damaged(offset, format!("{}: {e}", Damage::Header)))?;
+        let expected = contents.entries.last().map_or(0, |entry| entry.sequence) + 1;
+        if entry.sequence != expected {
+            return Err(damaged(offset, format!("entry {} stands where {expected} belongs", entry.sequence)));
+        }
+        if entry.prev_hash != contents.head {
+            return Err(damaged(
+                offset,
+                format!(
+                    "entry {expected} does not follow from the one before: it, or one before it, was changed"
+                ),
+            ));
+        }
+        contents.head = digest(frame.text);
+        contents.entries.push(entry);
+        frames.push(frame);
+        offset += FRAME_FIXED_LEN + frame.text.len() + frame.seal.len();
+    }
+    if holds_an_entry(&bytes[offset..]) {
+        return Err(damaged(offset, "an entry has no end, and there are others behind it".to_owned()));
+    }
+    contents.len = offset as u64;
+    Ok((contents, frames))
+}
+
+/// The hash of an entry; of number 0 what the first entry follows.
+pub(super) fn hash_of<'a>(entries: &'a [Entry], head: &'a str, sequence: u64) -> Option<&'a str> {
+    let next = usize::try_from(sequence).ok()?;
+    match entries.get(next) {
+        Some(next) => Some(&next.prev_hash),
+        None => (next == entries.len()).then_some(head),
+    }
+}
+
+/// Writes an empty journal.
+pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<(), CommandError> {
+    let header = FileKind::Journal.encode_header(number_of(store_id));
+    Ok(durable::write_file(path, &header, &Access::from(0o600))?)
+}
+
+/// Keeps what is about to be cut off: nobody acted on it, but nobody should have to take our word for that.
+pub(super) fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
+    let bytes = std::fs::read(path).map_err(cannot("read", path))?;
+    let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
+    let aside = path.with_file_name(format!("journal.torn-at-{from}"));
+    Ok(durable::write_file(&aside, tail, &Access::from(0o600))?)
+}
+
+/// Whether a file is what a full disk left of [`begin`]: a part of the header, or blocks that were never written. A store with plans
+/// had a journal.
+fn was_never_begun(path: &Path, bytes: &[u8], store_id: Uuid) -> bool {
+    let header = FileKind::Journal.encode_header(number_of(store_id));
+    let is_part =
+        bytes.len() < header.len() && (header.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0));
+    let plans = path.with_file_name("plans");
+    is_part
+        && std::fs::read_dir(plans)
+            .map_or_else(|e| e.kind() == ErrorKind::NotFound, |mut plans| plans.next().is_none())
+}
+
+/// Whether what looks like an entry that was never written to its end holds a whole one: then a length is wrong, and what would be
+/// cut off was acted on.
+fn holds_an_entry(tail: &[u8]) -> bool {
+    let is_text = |at: usize| {
+        let text = tail.get(at + FRAME_FIXED_LEN..).unwrap_or_default();
+        text.starts_with(b"{")
+            && serde_json::Deserializer::from_slice(text)
+                .into_iter::<Entry>()
+                .next()
+                .is_some_and(|entry| entry.is_ok())
+    };
+    // The torn entry's own text may be whole: then its seal is not.
+    let first = usize::from(seal::is_torn(tail));
+    (first..tail.len()).any(is_text)
+}
+
+/// The entry at the beginning of `bytes`; `None` at the end, or at one that was never written to its end.
+fn frame_at(bytes: &[u8]) -> Result<Option<Frame<'_>>, Damage> {
+    let Some((fixed, rest)) = bytes.split_first_chunk::<FRAME_FIXED_LEN>() else { return Ok(None) };
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let fixed = Fixed::decode(fixed)?;
+    let text_len = fixed.header_len as usize;
+    let Some(frame) = rest.get(..text_len + fixed.stored_len as usize) else { return Ok(None) };
+    // Neither JSON nor a seal ends in a nought: these blocks were given to the file and never filled.
+    if frame.last() == Some(&0) && rest[frame.len()..].iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    if fixed.stored_len != fixed.body_len {
+        return Err(Damage::Length);
+    }
+    let (text, seal) = frame.split_at(text_len);
+    if fixed.matches(text, seal) { Ok(Some(Frame { text, seal })) } else { Err(Damage::Checksum) }
+}
+
+/// What ties a journal to its store: the second half of the store's id, in which the chance lies.
+fn number_of(store_id: Uuid) -> u64 {
+    store_id.as_u64_pair().1
+}

@@ -1,0 +1,105 @@
+//! R9: `[reclaim] witness`, a file outside the store to which each command appends the head of the journal. A user who can change the
+//! store and not that file can neither rewrite nor shorten the journal without a trace.
+//!
+//! One line is `TIME STORE_ID ENTRIES HEAD`. Several stores may share a file. **Killed** before the line is written: the next
+//! command's line covers the same entries.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use uuid::Uuid;
+
+use super::journal::Journal;
+use crate::error::CommandError;
+
+/// The file, and whose heads count.
+pub(crate) struct Witness<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) store_id: Uuid,
+}
+
+impl Witness<'_> {
+    /// Whether the file can be appended to, before anything is done that it is to witness.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn probe(&self) -> Result<(), CommandError> {
+        self.open().map(drop)
+    }
+
+    /// Whether every head that the file has of this store is in the journal; how many these are.
+    ///
+    /// # Errors
+    /// Exit 3 naming the line; exit 2 for a file that cannot be read.
+    pub(crate) fn check(&self, journal: &Journal) -> Result<u64, CommandError> {
+        let text = match std::fs::read_to_string(self.path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
+            Err(e) => return Err(self.unusable("cannot be read").because(e)),
+        };
+        let mut heads = 0;
+        for (index, line) in text.lines().enumerate() {
+            let Some((entries, head)) = self.head_in(line) else { continue };
+            if journal.hash_of(entries) != Some(head) {
+                let what = if journal.sequence() < entries {
+                    format!("the journal ends with entry {}, and", journal.sequence())
+                } else {
+                    format!("entry {entries} of the journal was changed:")
+                };
+                return Err(CommandError::refused(format!(
+                    "{what} line {} of the witness {} has entry {entries} with the head {head}",
+                    index + 1,
+                    self.path.display()
+                ))
+                .hint("an older journal was put back, or another one was written: put the newest one back before anything else is done"));
+            }
+            heads += 1;
+        }
+        Ok(heads)
+    }
+
+    /// Appends the head, unless it is the last line already.
+    ///
+    /// # Errors
+    /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
+    pub(crate) fn note(&self, journal: &Journal, now: DateTime<Utc>) -> Result<(), CommandError> {
+        let is_noted = std::fs::read_to_string(self.path).is_ok_and(|text| {
+            text.lines().rev().find_map(|line| self.head_in(line))
+                == Some((journal.sequence(), journal.head()))
+        });
+        if is_noted || journal.sequence() == 0 {
+            return Ok(());
+        }
+        let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let line = format!("{at} {} {} {}\n", self.store_id, journal.sequence(), journal.head());
+        let mut file = self.open()?;
+        file.write_all(line.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(|e| CommandError::failed(format!("cannot append to {}", self.path.display()), e))
+    }
+
+    /// Number and hash of an entry; `None` for another store's line, or one that was never written to its end.
+    fn head_in<'l>(&self, line: &'l str) -> Option<(u64, &'l str)> {
+        let [_, store_id, entries, head] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let is_ours = store_id.parse() == Ok(self.store_id) && head.len() == 64;
+        entries.parse().ok().filter(|_| is_ours).map(|entries| (entries, head))
+    }
+
+    fn open(&self) -> Result<File, CommandError> {
+        // A FIFO would wait for a reader for ever.
+        if std::fs::metadata(self.path).is_ok_and(|found| !found.is_file()) {
+            return Err(self.unusable("is no plain file"));
+        }
+        let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(self.path);
+        opened.map_err(|e| self.unusable("cannot be opened").because(e))
+    }
+
+    fn unusable(&self, what: &str) -> CommandError {
+        CommandError::usage(format!("the witness {} {what}", self.path.display())).hint(
+            "[reclaim] witness names it; nothing is done that it cannot witness. The user of boxseat must be able to read it and to append to it",
+        )
+    }
+}
