@@ -24,6 +24,7 @@ const AFTER_HELP: &str = "\
 Credentials come from the environment or files, never from flags:
   BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET (or BOXSEAT_CLIENT_SECRET_FILE), BOXSEAT_ENTERPRISE_ID   client credentials
   BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET (or …_FILE)                             for reclaim apply, undo, nightly and offboard
+  BOXSEAT_JOURNAL_KEY_FILE                                                                         private key that seals the journal of reclamation [default: one in the store]
   BOXSEAT_TOKEN (or BOXSEAT_TOKEN_FILE)                                                            developer token, one hour
 Any key of boxseat.toml can be set as BOXSEAT_<SECTION>_<KEY>, such as BOXSEAT_RATE_CALLS_PER_MINUTE.
 
@@ -247,7 +248,7 @@ pub(crate) struct ImportArgs {
 pub(crate) struct ReclaimArgs {
     #[command(subcommand)]
     pub(crate) command: ReclaimCommand,
-    /// The policy [default: [reclaim] policy of the configuration]
+    /// Another policy. It can only add restrictions to [reclaim] policy of the configuration; `policy` reads it by itself
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 }
@@ -278,7 +279,7 @@ pub(crate) enum ReclaimCommand {
     Undo(UndoArgs),
     /// Say which plans there are, what became of them, and what nobody knows yet
     Status,
-    /// Check the journal's chain, and the lake's seat_actions against it
+    /// Check the journal's chain and every seal, and the lake, the configured key and the witness against it
     Verify,
     /// What cron runs after `sync`: reconcile, apply approved plans that are due, verify what was moved, plan the next stages
     Nightly,

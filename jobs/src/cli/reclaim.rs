@@ -43,7 +43,7 @@ pub(crate) struct OffboardArgs {
     /// The login once more, where nobody can be asked
     #[arg(long, value_name = "LOGIN", requires = "yes")]
     pub(crate) confirm: Option<String>,
-    /// The policy whose protections and holds count [default: [reclaim] policy of boxseat.toml]
+    /// Another policy. It can only add restrictions to [reclaim] policy of the configuration
     #[arg(long, env = "BOXSEAT_POLICY", value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 }
