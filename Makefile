@@ -19,6 +19,10 @@ WORLDS ?= 100000
 MUTATIONS ?= 100000
 DAMAGES ?= 100000
 
+# How long `make fuzz` runs each target, from which seed, and how many inputs each target has in `make soak`.
+SECONDS ?= 60
+FUZZ_INPUTS ?= 10000000
+
 .DEFAULT_GOAL := help
 
 features :=
@@ -55,7 +59,7 @@ test: libduckdb ## Run all tests of the workspace
 	$(CARGO) test --workspace $(features)
 
 .PHONY: soak
-soak: libduckdb ## Run the long forms of the tests in release mode, many hours; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 WORLDS=100000 MUTATIONS=100000 DAMAGES=100000 bound them
+soak: libduckdb ## Run the long forms of the tests in release mode, many hours; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 WORLDS=100000 MUTATIONS=100000 DAMAGES=100000 FUZZ_INPUTS=10000000 bound them
 	@# One after the other, because the year is timed.
 	BOXSEAT_SOAK_NIGHTS="$(NIGHTS)" BOXSEAT_SOAK_SEED="$(SEED)" BOXSEAT_SOAK_YEAR_NIGHTS="$(YEAR_NIGHTS)" \
 		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --show-output --test-threads=1
@@ -65,14 +69,32 @@ soak: libduckdb ## Run the long forms of the tests in release mode, many hours; 
 		$(CARGO) test --release --workspace $(features) --lib mutations -- --show-output
 	BOXSEAT_DAMAGE_SEED="$(SEED)" BOXSEAT_DAMAGES="$(DAMAGES)" \
 		$(CARGO) test --release --workspace $(features) --test e2e damage:: -- --show-output
+	BOXSEAT_FUZZ_SEED="$(SEED)" BOXSEAT_FUZZ_INPUTS="$(FUZZ_INPUTS)" \
+		$(CARGO) test --release --workspace $(features) --lib --bins fuzz_ -- --show-output
 	@echo 'Reports: $(target)/tmp/soak-report.md and soak-year-report.md'
+
+.PHONY: fuzz
+fuzz: libduckdb ## Feed mutated files and responses to every parser, SECONDS=60 each, as many targets at once as there are cores
+	@# The tests are the same binaries as those of `make test`, so nothing is compiled twice.
+	BOXSEAT_FUZZ_SEED="$(SEED)" BOXSEAT_FUZZ_SECONDS="$(SECONDS)" \
+		$(CARGO) test --workspace $(features) --lib --bins fuzz_ -- --show-output
+
+.PHONY: advisories
+advisories: ## Compare Cargo.lock with the known security advisories
+	.ci/advisories
+
+.PHONY: sbom
+sbom: ## Write a CycloneDX list of what the program is built from: boxseat.cdx.json in the target directory
+	@mkdir -p "$(target)"
+	.ci/sbom > "$(target)/boxseat.cdx.json"
+	@echo '$(target)/boxseat.cdx.json'
 
 .PHONY: build
 build: libduckdb ## Build the program for development
 	$(CARGO) build --workspace $(features)
 
 .PHONY: check
-check: check-format check-dependencies check-features check-lints ## Format, dependencies, lints: all that must be clean
+check: check-format check-dependencies check-supply-chain check-features check-lints ## Format, dependencies, lints: all that must be clean
 
 .PHONY: check-format
 check-format:
@@ -84,6 +106,10 @@ check-dependencies:
 		echo 'cargo-deny is not here. `cargo install cargo-deny --locked` brings it; `make ci` does so by itself.' >&2; \
 		exit 1; }
 	$(CARGO) deny --log-level error check bans licenses sources
+
+.PHONY: check-supply-chain
+check-supply-chain:
+	.ci/supply-chain
 
 .PHONY: check-features
 check-features:
@@ -146,7 +172,7 @@ clean: ## Remove what was built and fetched, and ./demo; never ./warehouse
 ifeq ($(DUCKDB),prebuilt)
 libduckdb: output/libduckdb/lib/.fetched ## Fetch DuckDB's own prebuilt library; the targets that need it do so
 
-fetched_from := $(addprefix output/libduckdb/,package.json package-lock.json .npmrc fetch)
+fetched_from := $(addprefix output/libduckdb/,package.json package-lock.json .npmrc SHA256SUMS check fetch)
 output/libduckdb/lib/.fetched: $(fetched_from) $(if $(wildcard output/libduckdb/lib/libduckdb.*),,again)
 	output/libduckdb/fetch
 

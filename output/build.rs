@@ -2,6 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "a build script is told everything through its environment")]
 
 use std::env;
+use std::path::Path;
+use std::process::Command;
 
 #[path = "libduckdb/link.rs"]
 mod link;
@@ -17,6 +19,16 @@ fn main() {
     println!("cargo::rerun-if-changed={}", library.display());
     if !library.exists() {
         return refuse(&format!("{} does not exist", library.display()));
+    }
+    // Only the library that `make libduckdb` fetches has a known digest; another one is the builder's choice.
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("libduckdb");
+    println!("cargo::rerun-if-changed=libduckdb/SHA256SUMS");
+    if directory.parent() == Some(ours.as_path()) {
+        match Command::new(ours.join("check")).arg(&library).status() {
+            Ok(status) if status.success() => {}
+            Ok(_) => println!("cargo::error=DuckDB's library is not the one in output/libduckdb/SHA256SUMS"),
+            Err(e) => println!("cargo::error=cannot check DuckDB's library: {e}"),
+        }
     }
     link::search_at_run_time(&directory);
 }

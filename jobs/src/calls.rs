@@ -1,40 +1,48 @@
-//! The ledger of commands that call Box and are no runs: `check`, `verify --live`. Box counts their calls like any other.
+//! The call ledger of commands that call Box and are no runs: `check`, `verify --live`, `reclaim`, `offboard`. Box counts their
+//! calls like any other.
 //!
-//! Each command writes one file of lines under `<store>/state/calls/`, every call before the next one is made. The next run
-//! commits them under the command's own `run_id` and removes the files. *Killed* between the commit and the removal: the
-//! `run_id` is found in the lake's `run_calls`, and the file is removed without being counted again.
+//! Each command writes one file under `<store>/state/calls/` ([`boxseat_schemas::call_ledger`]), every call before the next one
+//! is made, and locks it while it runs. The next run commits the files of commands that ended, under each command's own
+//! `run_id`, and removes them. *Killed* between the commit and the removal: the `run_id` is found in the lake's `run_calls`, and
+//! the file is removed without being counted again.
+//!
+//! A damaged file is refused before a run makes its first call, because every count would be too small without it. A file whose
+//! end is missing is counted and reported.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use boxseat_pipeline::client::{CallJournal, CallNote};
 use boxseat_pipeline::normalise::EndpointCalls;
 use boxseat_pipeline::{Clock, Error};
-use boxseat_schemas::spool::CallOutcome;
+use boxseat_schemas::call_ledger::{self, Call, Calls, End};
+use boxseat_schemas::framed::DamagedAt;
+use boxseat_schemas::spool::{CallOutcome, Damage};
 use boxseat_schemas::table::{RUN_CALLS, Rows};
-use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::NaiveDate;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use arrow::array::RecordBatch;
 
 use crate::error::CommandError;
 
-/// One call.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    endpoint: String,
-    at: DateTime<Utc>,
-    outcome: CallOutcome,
-}
-
 /// Writes down the calls of one command.
 pub(crate) struct CommandCalls {
+    run_id: Uuid,
     path: PathBuf,
     clock: Clock,
+    /// Absent before the first call.
+    ledger: Mutex<Option<OpenLedger>>,
+}
+
+struct OpenLedger {
+    /// Locked as long as the command runs.
+    file: File,
+    len: u64,
+    calls: u64,
 }
 
 impl CommandCalls {
@@ -46,7 +54,12 @@ impl CommandCalls {
         let now = clock();
         let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
         let run_id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
-        Ok(Arc::new(Self { path: directory.join(format!("{run_id}.jsonl")), clock: Arc::clone(clock) }))
+        Ok(Arc::new(Self {
+            run_id,
+            path: directory.join(format!("{run_id}.{ENDING}")),
+            clock: Arc::clone(clock),
+            ledger: Mutex::new(None),
+        }))
     }
 
     /// Notes a call that was answered.
@@ -57,51 +70,117 @@ impl CommandCalls {
 
 impl CallJournal for CommandCalls {
     fn record(&self, note: CallNote) -> Result<(), Error> {
-        let line = Line { endpoint: note.endpoint.to_owned(), at: (self.clock)(), outcome: note.outcome };
-        let text = serde_json::to_string(&line).expect("plain data") + "\n";
-        let append =
-            || OpenOptions::new().append(true).create(true).open(&self.path)?.write_all(text.as_bytes());
+        let call = Call { endpoint: note.endpoint.to_owned(), at: (self.clock)(), outcome: note.outcome };
+        let mut ledger = self.ledger.lock().expect("no holder panics");
+        let mut append = || {
+            let ledger = match &mut *ledger {
+                Some(ledger) => ledger,
+                none => none.insert(OpenLedger::create(&self.path)?),
+            };
+            let header = call_ledger::encode_header(self.run_id);
+            let start = if ledger.len == 0 { &header[..] } else { &[] };
+            ledger.append(&[start, &call_ledger::encode_call(ledger.calls + 1, &call)].concat())?;
+            ledger.calls += 1;
+            Ok(())
+        };
         append().map_err(|source| Error::Io { action: "append to", path: self.path.clone(), source })
+    }
+}
+
+impl OpenLedger {
+    fn create(path: &Path) -> std::io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        file.lock()?;
+        Ok(Self { file, len: 0, calls: 0 })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if let Err(e) = self.file.write_all(bytes) {
+            // Best effort: if the cut fails too, the torn entry is reported when the file is read.
+            let _ = self.file.set_len(self.len);
+            return Err(e);
+        }
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Drop for CommandCalls {
+    /// Ends the file. Without its end the file is still counted, so a failure costs a warning.
+    fn drop(&mut self) {
+        if let Ok(Some(ledger)) = self.ledger.get_mut().map(Option::as_mut)
+            && let Err(e) = ledger.append(&call_ledger::encode_end(ledger.calls))
+        {
+            tracing::warn!("cannot end {}: {e}", self.path.display());
+        }
     }
 }
 
 /// Calls of commands that no run has committed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Uncommitted {
-    /// Files by the `run_id` of their command.
+    /// Files of commands that ended, by the `run_id` of their command.
     files: Vec<(String, PathBuf)>,
     calls: BTreeMap<(String, NaiveDate, String), EndpointCalls>,
+    /// The `run_id`s of commands that still run. The run after them commits their calls.
+    running: HashSet<String>,
+    /// What may be missing at the end of a file, as messages.
+    missing_ends: Vec<String>,
 }
 
 impl Uncommitted {
     /// Reads all files; those whose `run_id` the ledger knows are only to be removed.
+    ///
+    /// # Errors
+    /// Exit 3 for a damaged file; exit 1 for the disk.
     pub(crate) fn read(store: &Path, known: &HashSet<String>) -> Result<Self, CommandError> {
         let mut all = Self::default();
+        let unreadable = |e| CommandError::failed("cannot read the calls of other commands", e);
         let entries = match std::fs::read_dir(directory(store)) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
-            Err(e) => return Err(CommandError::failed("cannot read the calls of other commands", e)),
-            Ok(entries) => entries,
+            entries => entries.map_err(unreadable)?,
         };
         for entry in entries {
-            let path =
-                entry.map_err(|e| CommandError::failed("cannot read the calls of other commands", e))?.path();
-            let Some(run_id) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else {
-                continue;
-            };
-            if !known.contains(&run_id) {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
-                // A torn last line is a call that was being noted when the command was killed.
-                for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
-                    all.calls
-                        .entry((run_id.clone(), line.at.date_naive(), line.endpoint))
-                        .or_default()
-                        .count(line.outcome);
-                }
+            let path = entry.map_err(unreadable)?.path();
+            if let Some(Ledger { run_id, calls, is_running }) = Ledger::read(&path, known)? {
+                all.take(path, run_id.to_string(), calls, is_running);
             }
-            all.files.push((run_id, path));
         }
         Ok(all)
+    }
+
+    fn take(&mut self, path: PathBuf, run_id: String, calls: Option<Calls>, is_running: bool) {
+        let Calls { calls, end } = calls.unwrap_or(Calls { calls: Vec::new(), end: End::Closed });
+        match end {
+            _ if is_running => {}
+            End::Closed => {}
+            End::Open => self.missing_ends.push(format!(
+                "{} has no end, because its command was killed or the file was cut; its {} calls are counted",
+                path.display(),
+                calls.len()
+            )),
+            End::Torn(offset) => self.missing_ends.push(format!(
+                "the last entry of {} is torn at byte {offset}; the {} calls before it are counted",
+                path.display(),
+                calls.len()
+            )),
+        }
+        for call in calls {
+            self.calls
+                .entry((run_id.clone(), call.at.date_naive(), call.endpoint))
+                .or_default()
+                .count(call.outcome);
+        }
+        if is_running {
+            self.running.insert(run_id);
+        } else {
+            self.files.push((run_id, path));
+        }
+    }
+
+    /// Reports the files that may have lost calls at their end.
+    pub(crate) fn warn_of_missing_ends(&self) {
+        self.missing_ends.iter().for_each(|what| tracing::warn!("call ledger: {what}"));
     }
 
     /// How many calls were made on days that count.
@@ -113,7 +192,9 @@ impl Uncommitted {
     pub(crate) fn rows(&self, run_number: i64, enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(RUN_CALLS.lake_schema());
         let big = |n: u64| i64::try_from(n).ok();
-        for ((run_id, date, endpoint), calls) in &self.calls {
+        for ((run_id, date, endpoint), calls) in
+            self.calls.iter().filter(|((run_id, _, _), _)| !self.running.contains(run_id))
+        {
             rows.text(Some(run_id))
                 .date(Some(*date))
                 .text(Some(endpoint))
@@ -139,6 +220,90 @@ impl Uncommitted {
     }
 }
 
+/// One file, read.
+struct Ledger {
+    run_id: Uuid,
+    /// `None`: the ledger in the lake has them.
+    calls: Option<Calls>,
+    is_running: bool,
+}
+
+impl Ledger {
+    /// Reads a file; `None` for one that is no ledger, or that another run has removed meanwhile.
+    fn read(path: &Path, known: &HashSet<String>) -> Result<Option<Self>, CommandError> {
+        let has_frames = match path.extension().and_then(|ending| ending.to_str()) {
+            Some(ENDING) => true,
+            Some("jsonl") => false,
+            _ => {
+                tracing::warn!("{} is no call ledger and is not counted", path.display());
+                return Ok(None);
+            }
+        };
+        let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let run_id: Uuid = name.ok_or_else(|| damaged(path, "its name is no run_id"))?;
+        let unreadable = |e| CommandError::failed(format!("cannot read {}", path.display()), e);
+        let mut file = match File::open(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(unreadable)?,
+        };
+        let is_running = match file.try_lock_shared() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(e)) => return Err(unreadable(e)),
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let calls =
+            if has_frames { call_ledger::read(run_id, &bytes) } else { call_ledger::read_lines(&bytes) };
+        match calls {
+            Err(e @ DamagedAt { damage: Damage::OtherOwner, .. }) => Err(damaged(path, &e.to_string())),
+            _ if known.contains(&run_id.to_string()) => Ok(Some(Self { run_id, calls: None, is_running })),
+            Ok(calls) => Ok(Some(Self { run_id, calls: Some(calls), is_running })),
+            Err(e) => Err(damaged(path, &e.to_string())),
+        }
+    }
+}
+
+fn damaged(path: &Path, what: &str) -> CommandError {
+    CommandError::refused(format!("the call ledger {} is not what was written: {what}", path.display())).hint(
+        format!(
+            "restore it from a backup, or move it out of {}: then its calls are missing in run_calls and in the calls of this month",
+            path.parent().unwrap_or(path).display()
+        ),
+    )
+}
+
+const ENDING: &str = "calls";
+
 fn directory(store: &Path) -> PathBuf {
     store.join("state/calls")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    /// Why: the file of a command that still ran was committed and removed, and its later calls were never counted.
+    #[test]
+    fn calls_of_a_running_command_count_but_are_left_for_a_later_run() {
+        let temp = tempfile::tempdir().unwrap();
+        let clock: Clock = Arc::new(|| DateTime::from_timestamp(1_772_500_000, 0).unwrap());
+        let calls = CommandCalls::begin(temp.path(), &clock).unwrap();
+        calls.answered("GET /users/me").unwrap();
+        let read = || Uncommitted::read(temp.path(), &HashSet::new()).unwrap();
+        let running = read();
+        assert_eq!((running.calls(|_| true), running.rows(1, "900").num_rows()), (1, 0));
+        assert!(running.missing_ends.is_empty());
+        let id = calls.run_id.to_string();
+        running.remove(&HashSet::from([id.clone()])).unwrap();
+        calls.answered("GET /users/{id}").unwrap();
+        drop(calls);
+        let ended = read();
+        assert_eq!((ended.calls(|_| true), ended.rows(1, "900").num_rows()), (2, 2));
+        assert!(ended.missing_ends.is_empty());
+        ended.remove(&HashSet::from([id])).unwrap();
+        assert_eq!(read().files.len(), 0);
+    }
 }

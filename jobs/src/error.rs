@@ -141,6 +141,7 @@ impl From<pipeline::Error> for CommandError {
                 Some("nothing was published, the old night stays; the next start reads anew".to_owned())
             }
             pipeline::Error::Guard(refusal) => Some(refusal.hint().to_owned()),
+            pipeline::Error::Seal { .. } => Some(SEAL_HINT.to_owned()),
             pipeline::Error::Spool { path, .. } => Some(format!(
                 "move {} away and start again: the run is then read anew",
                 path.parent().unwrap_or(path).display()
@@ -158,6 +159,9 @@ impl From<pipeline::Error> for CommandError {
         command
     }
 }
+
+/// What to do about a seal that cannot be read.
+pub(crate) const SEAL_HINT: &str = "restore the file from a backup; without one, remove the SEALED file of an unfinished run (`boxseat status` lists them), which is then read to its end again, or move the spool directory of a complete run away: the lake is not affected, but `replay` cannot use that run";
 
 /// Whether the operating system refused something (no space, no permission, an I/O error, too many open files). Such a failure says
 /// nothing about the data. An [`std::io::Error`] leaves the error that it wraps out of its causes, so it is looked into.

@@ -151,6 +151,16 @@ pub enum Error {
         /// What is wrong.
         damage: Damage,
     },
+    /// The mark of a sealed spool is not what was written.
+    #[error("the seal {path} is damaged at byte {offset}: {damage}")]
+    Seal {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: usize,
+        /// What is wrong.
+        damage: Damage,
+    },
     /// The base run's rows cannot be read.
     #[error("the night to carry forward from cannot be read")]
     Base {
@@ -179,7 +189,7 @@ impl Error {
                 ErrorKind::TryLater
             }
             Error::GaveUp { garbled: true, .. } | Error::Rejected { .. } => ErrorKind::Protocol,
-            Error::IncompleteWalk { .. } | Error::Guard(_) => ErrorKind::Refused,
+            Error::IncompleteWalk { .. } | Error::Guard(_) | Error::Seal { .. } => ErrorKind::Refused,
             Error::Interrupted => ErrorKind::Interrupted,
             Error::Io { .. } => ErrorKind::Disk,
             Error::Spool { .. } | Error::Page { .. } | Error::Base { .. } => ErrorKind::Damaged,

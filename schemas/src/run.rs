@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -85,6 +85,28 @@ impl Reservation {
         self.event_slices.max(1)
     }
 
+    /// Refuses values that no boxseat writes and that a reader could not stand.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let years = 1970..=9999;
+        let times = [self.started_at, self.window_from_at, self.window_to_at];
+        if times.iter().any(|at| !years.contains(&at.year())) {
+            return Err("a time in it is out of range".to_owned());
+        }
+        if self.window_from_at > self.window_to_at {
+            return Err("its event window ends before it begins".to_owned());
+        }
+        if self.event_slices > MAX_EVENT_SLICES {
+            return Err(format!(
+                "{} event slices: {MAX_EVENT_SLICES} at most are possible",
+                self.event_slices
+            ));
+        }
+        Ok(())
+    }
+
     /// The event window cut into `event_slices` adjoining spans of whole seconds, oldest first.
     pub fn slices(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let (from, to) = (self.window_from_at.timestamp(), self.window_to_at.timestamp());
@@ -95,6 +117,9 @@ impl Reservation {
         (0..count).map(|i| (edge(i), edge(i + 1))).collect()
     }
 }
+
+/// A run plans 12 at most. More would only be a damaged file, and each costs memory.
+const MAX_EVENT_SLICES: u32 = 1_000;
 
 /// What made a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

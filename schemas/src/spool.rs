@@ -32,6 +32,10 @@ pub enum FileKind {
     Spool,
     /// The action journal ([`crate::reclaim::journal`]); its number is derived from the store's id.
     Journal,
+    /// The calls of one command ([`crate::call_ledger`]); its number is derived from the command's `run_id`.
+    CallLedger,
+    /// The mark `SEALED` of a spool; its number is the run's.
+    Seal,
 }
 
 impl FileKind {
@@ -39,6 +43,8 @@ impl FileKind {
         match self {
             Self::Spool => b"BXSP",
             Self::Journal => b"BXAJ",
+            Self::CallLedger => b"BXCL",
+            Self::Seal => b"BXSE",
         }
     }
 
@@ -54,17 +60,22 @@ impl FileKind {
     /// Reads the header of a file of this kind and gives its number.
     ///
     /// # Errors
-    /// [`Damage::NotASpool`], [`Damage::NotAJournal`] or [`Damage::OtherVersion`].
+    /// One of the `NotA…` values of [`Damage`], or [`Damage::OtherVersion`].
     pub fn decode_header(self, bytes: &[u8; FILE_HEADER_LEN]) -> Result<u64, Damage> {
         if &bytes[..4] != self.magic() {
             return Err(match self {
                 Self::Spool => Damage::NotASpool,
                 Self::Journal => Damage::NotAJournal,
+                Self::CallLedger => Damage::NotACallLedger,
+                Self::Seal => Damage::NotASeal,
             });
         }
         let version = u16::from_le_bytes([bytes[4], bytes[5]]);
         if version != VERSION {
             return Err(Damage::OtherVersion(version));
+        }
+        if bytes[6..8] != [0, 0] {
+            return Err(Damage::Header);
         }
         Ok(u64::from_le_bytes(bytes[8..].try_into().expect("eight bytes")))
     }
@@ -291,6 +302,24 @@ pub enum Damage {
     /// Another kind of file.
     #[error("it does not begin with the mark of a boxseat journal")]
     NotAJournal,
+    /// Another kind of file.
+    #[error("it does not begin with the mark of a boxseat call ledger")]
+    NotACallLedger,
+    /// Another kind of file.
+    #[error("it does not begin with the mark of a boxseat seal")]
+    NotASeal,
+    /// The number in the header is not the one that the file's place gives.
+    #[error("it belongs to another run, command or store")]
+    OtherOwner,
+    /// A seal has one frame.
+    #[error("it does not hold exactly one record")]
+    NotOneFrame,
+    /// The file is gone.
+    #[error("the file is missing, although the pages are there")]
+    Missing,
+    /// Entries are missing, repeated or out of order.
+    #[error("an entry is missing, repeated or out of order")]
+    Count,
     /// Written by another version of boxseat.
     #[error("it has format version {0}, this boxseat reads version {VERSION}")]
     OtherVersion(u16),
@@ -303,8 +332,8 @@ pub enum Damage {
     /// The bytes are not those that were written.
     #[error("a frame's checksum does not match")]
     Checksum,
-    /// The header is no known frame.
-    #[error("a frame's header cannot be read")]
+    /// The header of the file or of a frame is unknown.
+    #[error("a header cannot be read")]
     Header,
 }
 

@@ -101,14 +101,14 @@ pub(crate) fn load_events(store: &Path) -> Result<()> {
     }
     let users_seconds = begin.elapsed().as_secs_f64();
 
-    let (begin, cpu) = (Instant::now(), own_usage().cpu);
+    let (begin, cpu) = (Instant::now(), own_usage()?.cpu);
     let known = KnownEvents::default();
     let committed = lake.commit(&EVENTS, number, &mut night.events(&known)?)?;
     let loaded = Loaded {
         index_seconds,
         users_seconds,
         events_seconds: begin.elapsed().as_secs_f64(),
-        events_cpu_seconds: (own_usage().cpu - cpu).as_secs_f64(),
+        events_cpu_seconds: (own_usage()?.cpu - cpu).as_secs_f64(),
         events: committed.rows,
         lake_bytes: bytes_below(&again.join(EVENTS.name))?,
     };

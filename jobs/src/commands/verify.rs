@@ -28,7 +28,7 @@ use crate::calls::CommandCalls;
 use crate::cli::{Global, VerifyArgs};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
-use crate::error::{CommandError, FAILED};
+use crate::error::{CommandError, FAILED, SEAL_HINT};
 use crate::printer::Printer;
 use crate::store::Store;
 use crate::sync::{LakeBase, known_events, root};
@@ -143,9 +143,19 @@ fn spool(
 ) -> Result<(), CommandError> {
     let read_as = root(runs, night);
     let dir = store.spool(read_as);
-    let Some(seal) = dir.seal_record() else {
-        findings.skip("spool", format!("the raw pages of run {read_as} are no longer kept"));
-        return Ok(());
+    let seal = match dir.seal_record().and_then(|seal| match seal {
+        None => dir.check_is_gone().map(|()| None),
+        seal => Ok(seal),
+    }) {
+        Ok(Some(seal)) => seal,
+        Ok(None) => {
+            findings.skip("spool", format!("the raw pages of run {read_as} are no longer kept"));
+            return Ok(());
+        }
+        Err(e) => {
+            findings.fail("spool: seal", e.to_string(), SEAL_HINT);
+            return Ok(());
+        }
     };
     let whole = SpoolReader::open(&dir, read_as.0).and_then(|spool| spool.replay(|_, _| Ok(())));
     match whole {

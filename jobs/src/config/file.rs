@@ -297,7 +297,11 @@ fn environment() -> Result<Vec<(String, String, String)>, CommandError> {
     Ok(found)
 }
 
-fn parse(name: &str, text: &str, overrides: Vec<(String, String, String)>) -> Result<File, CommandError> {
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    overrides: Vec<(String, String, String)>,
+) -> Result<File, CommandError> {
     let broken = |e: toml::de::Error| CommandError::usage(format!("{name} cannot be understood")).because(e);
     let mut whole: Table = text.parse().map_err(broken)?;
     // First the file alone, so that an error in it shows its line.

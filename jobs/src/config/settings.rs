@@ -390,4 +390,18 @@ mod tests {
             assert_eq!(checked.is_ok(), allowed, "{url}");
         }
     }
+
+    #[test]
+    fn fuzz_configuration() {
+        use clap::Parser;
+        let global = crate::cli::Cli::try_parse_from(["boxseat", "status"]).expect("a command").global;
+        boxseat_fuzz::run("configuration", |input| {
+            if let Ok(text) = std::str::from_utf8(input.mutated)
+                && let Ok(file) = file::parse("boxseat.toml", text, Vec::new())
+            {
+                _ = Settings::resolve(&file, &global);
+            }
+            Ok(())
+        });
+    }
 }

@@ -156,3 +156,21 @@ fn directory(store: &Path) -> PathBuf {
 fn file(store: &Path, digest: &str) -> PathBuf {
     directory(store).join(format!("{digest}.json"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A changed import has another digest than the lake's record, so `check_import` refuses it.
+    #[test]
+    fn fuzz_import() {
+        boxseat_fuzz::run("import", |input| {
+            _ = serde_json::from_slice::<Import>(input.mutated);
+            if input.mutated != input.original && FileDigest::of(input.mutated) == FileDigest::of(input.original)
+            {
+                return Err("the changed import has the digest of the original".to_owned());
+            }
+            Ok(())
+        });
+    }
+}

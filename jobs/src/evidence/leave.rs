@@ -176,4 +176,12 @@ mod tests {
             assert_eq!(LeaveList::parse(text.as_bytes()).expect(text).leaves(), wanted(first), "{text}");
         }
     }
+
+    #[test]
+    fn fuzz_leave_list() {
+        boxseat_fuzz::run("leave_list", |input| {
+            _ = LeaveList::parse(input.mutated);
+            Ok(())
+        });
+    }
 }

@@ -292,4 +292,17 @@ mod tests {
         let report = read(text, None).expect("a report");
         assert_eq!((report.is_zone_unknown, seen(&report)[0].as_str()), (false, "a@x 2026-03-01T09:00:00Z"));
     }
+
+    #[test]
+    fn fuzz_report() {
+        let now: DateTime<Utc> = "2026-03-10T00:00:00Z".parse().expect("a time");
+        boxseat_fuzz::run("report", |input| {
+            match Report::read(Path::new("r.csv"), input.mutated, &Headings::default(), None, now) {
+                Ok(report) if report.rows.iter().any(|row| row.at.is_some_and(|at| at > now)) => {
+                    Err("a use in the future was accepted".to_owned())
+                }
+                _ => Ok(()),
+            }
+        });
+    }
 }

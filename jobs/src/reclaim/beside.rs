@@ -233,4 +233,28 @@ mod tests {
         written.set_modified(written.metadata().unwrap().modified().unwrap() - days_ago).unwrap();
         assert_eq!(age_of(&path).unwrap().num_days(), 9);
     }
+
+    #[test]
+    fn fuzz_hold_list() {
+        let list = Csv { path: Path::new("holds.csv"), what: "list of holds", key: "", form: "" };
+        boxseat_fuzz::run("hold_list", |input| {
+            _ = list.parse(input.mutated, &[&["user_id", "login"], &["reason"]]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn fuzz_receiver_list() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let path = temp.path().join("receivers.csv");
+        boxseat_fuzz::run("receiver_list", |input| {
+            std::fs::write(&path, input.mutated).expect("a disk with space");
+            match receivers_in(&path) {
+                Ok(rows) if rows.iter().any(|(_, receiver)| receiver.is_empty()) => {
+                    Err("a user without a receiver was accepted".to_owned())
+                }
+                _ => Ok(()),
+            }
+        });
+    }
 }

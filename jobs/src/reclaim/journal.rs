@@ -506,4 +506,20 @@ mod tests {
         let access = boxseat_output::durable::Access::from(0o600);
         boxseat_output::durable::write_file(path, bytes, &access).unwrap();
     }
+
+    /// A changed journal is refused, or it is the same up to a torn last entry.
+    #[test]
+    fn fuzz_journal() {
+        let (temp, bytes, _) = three_entries();
+        let truth = Journal::read(temp.path(), STORE).unwrap().entries().to_vec();
+        boxseat_fuzz::run_over("journal", vec![bytes], |input| {
+            std::fs::write(path(temp.path()), input.mutated).unwrap();
+            match Journal::read(temp.path(), STORE) {
+                Ok(journal) if !input.is_forged && !truth.starts_with(journal.entries()) => {
+                    Err(format!("accepted as {:?}", journal.entries()))
+                }
+                _ => Ok(()),
+            }
+        });
+    }
 }

@@ -159,3 +159,25 @@ impl PlanFile {
 fn plans(root: &Path) -> PathBuf {
     directory(root).join("plans")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A changed plan has another digest than the one in the journal, so [`PlanFile::owned`] refuses it.
+    #[test]
+    fn fuzz_plan() {
+        boxseat_fuzz::run("plan", |input| {
+            match PlanFile::parse(PathBuf::from("plan.json"), input.mutated.to_vec()) {
+                Ok(file) if input.mutated != input.original && file.digest == digest(input.original) => {
+                    Err("the changed plan has the digest of the original".to_owned())
+                }
+                Ok(file) => {
+                    _ = file.record();
+                    Ok(())
+                }
+                Err(_) => Ok(()),
+            }
+        });
+    }
+}

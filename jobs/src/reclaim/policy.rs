@@ -473,4 +473,14 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn fuzz_policy() {
+        boxseat_fuzz::run("policy", |input| {
+            if let Ok(text) = std::str::from_utf8(input.mutated) {
+                _ = Policy::parse("policy.toml", text, Path::new("/etc"));
+            }
+            Ok(())
+        });
+    }
 }

@@ -211,4 +211,37 @@ mod tests {
         assert!(check("cert-authority").unwrap_err().contains("certificates"));
         assert!(check("no-touch").unwrap_err().contains("not known"));
     }
+
+    #[test]
+    fn fuzz_allowed_signers() {
+        let pem = signed(&key(1), NAMESPACE, b"plan");
+        boxseat_fuzz::run("allowed_signers", |input| {
+            if let Ok(list) = std::str::from_utf8(input.mutated) {
+                _ = signer(list, pem.as_bytes(), b"plan", now());
+            }
+            Ok(())
+        });
+    }
+
+    /// A changed signature, or a changed plan, is never an approval by another signer.
+    #[test]
+    fn fuzz_signature() {
+        let public = key(1).public_key().to_openssh().unwrap();
+        let list = format!("chief@acme.test {public}\n");
+        let pem = signed(&key(1), NAMESPACE, b"plan");
+        boxseat_fuzz::run_over("signature", vec![pem.into_bytes()], |input| {
+            match signer(&list, input.mutated, b"plan", now()) {
+                Ok(who) if who != "chief@acme.test" => Err(format!("accepted as of {who}")),
+                _ => Ok(()),
+            }
+        });
+        let plan = b"plan 1 of [\"11\", \"12\"]";
+        let pem = signed(&key(1), NAMESPACE, plan);
+        boxseat_fuzz::run_over("signed_plan", vec![plan.to_vec()], |input| {
+            match signer(&list, pem.as_bytes(), input.mutated, now()) {
+                Ok(_) if input.mutated != plan => Err("the changed plan counts as signed".to_owned()),
+                _ => Ok(()),
+            }
+        });
+    }
 }

@@ -15,7 +15,6 @@ use super::evidence::imported;
 use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
-use super::start::unreadable;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::reclaim::seat_actions;
@@ -43,14 +42,10 @@ pub(super) fn finish(
     stop: &Stop,
 ) -> Result<Outcome, CommandError> {
     reach("sealed");
-    let sealed = store.spool(reservation.run_number).sealed();
-    std::fs::read(&sealed).map_err(|e| unreadable(&sealed, e))?;
-    if store.spool(reservation.run_number).seal_record().is_none() {
-        return Err(CommandError::refused(format!(
-            "the seal of run {} cannot be read",
-            reservation.run_number
-        ))
-        .hint("remove the file SEALED beside its pages: the run is then read to its end again"));
+    // Before anything is loaded: a damaged seal is no failed attempt, which would discard the run after a few.
+    let spool = store.spool(reservation.run_number);
+    if spool.seal_record()?.is_none() {
+        spool.check_is_gone()?;
     }
     let visible = make_visible(store, settings, reservation, reservation.run_number, clock, purpose, stop);
     let (mut outcome, checked) = visible.inspect_err(|e| {

@@ -23,6 +23,7 @@ use boxseat_pipeline::extract::Meter;
 use boxseat_schemas::plan::NightPlan;
 use boxseat_schemas::run::Reservation;
 
+use crate::calls::Uncommitted;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::stop::Stop;
@@ -68,6 +69,10 @@ impl Night<'_> {
     /// By exit code; whatever was read is kept.
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Ended, CommandError> {
         store.begin_record()?;
+        // Before the first call: a run whose ledger is damaged cannot be committed.
+        let runs = store.lake().sync_runs()?;
+        let known = ledger_ids(store, runs.iter().map(|run| run.run_number))?;
+        Uncommitted::read(store.root(), &known)?.warn_of_missing_ends();
         let mut accept_shrink = self.accept_shrink_percent;
         loop {
             self.stop.check()?;

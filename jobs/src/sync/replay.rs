@@ -70,11 +70,14 @@ fn replaced<'a>(
         .filter(|(read_as, _)| *read_as >= from)
         .collect();
     replaced.sort_by_key(|(read_as, _)| *read_as);
-    let gone: Vec<String> = replaced
-        .iter()
-        .filter(|(read_as, _)| store.spool(*read_as).seal_record().is_none())
-        .map(|(read_as, _)| read_as.to_string())
-        .collect();
+    let mut gone = Vec::new();
+    for (read_as, _) in &replaced {
+        let spool = store.spool(*read_as);
+        if spool.seal_record()?.is_none() {
+            spool.check_is_gone()?;
+            gone.push(read_as.to_string());
+        }
+    }
     if !gone.is_empty() {
         return Err(CommandError::refused(format!("the raw pages of run {} are gone", gone.join(", ")))
             .hint("replay from a later run; [sync] raw_retention_runs says how many are kept"));

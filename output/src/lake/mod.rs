@@ -208,6 +208,7 @@ impl Lake {
             return Err(Error::Newer { what: what(), found: format, known: RESERVATION_FORMAT });
         }
         let reservation: Reservation = serde_json::from_slice(text).map_err(corrupt)?;
+        reservation.check().map_err(|reason| Error::Corrupt { what: what(), reason })?;
         let named = path
             .filename()
             .and_then(|name| name.strip_suffix(".json"))

@@ -93,7 +93,7 @@ impl<'a> Normaliser<'a> {
         let spool = SpoolReader::open(dir, read_as.0)?;
         let index = Index::read(&spool, reservation.event_slices)?;
         // Before the guards have passed there is no seal; after it, every byte must be there.
-        if let Some(seal) = dir.seal_record() {
+        if let Some(seal) = dir.seal_record()? {
             spool.check_seal(&seal, index.frames())?;
         }
         let plan = match index.plan() {

@@ -10,45 +10,45 @@
 //! loses at most the last second. A torn last frame is cut off on the next open.
 
 mod reader;
+mod seal;
 mod writer;
 
 pub use reader::{Frames, SpoolReader, Whole};
-pub use writer::{SealRecord, SpoolWriter};
+pub use seal::SealRecord;
+pub use writer::SpoolWriter;
 
 use std::path::{Path, PathBuf};
 
 /// The directory of one run's spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpoolDir(PathBuf);
+pub struct SpoolDir {
+    path: PathBuf,
+    run_number: u64,
+}
 
 impl SpoolDir {
     /// The spool of a run under `<store>/spool`.
     pub fn of(spools: &Path, run_number: u64) -> Self {
-        Self(spools.join(run_number.to_string()))
+        Self { path: spools.join(run_number.to_string()), run_number }
     }
 
     /// The directory.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The file of frames.
     pub fn pages(&self) -> PathBuf {
-        self.0.join("pages.spool")
+        self.path.join("pages.spool")
     }
 
     /// The mark that the run is whole and may be loaded.
     pub fn sealed(&self) -> PathBuf {
-        self.0.join("SEALED")
-    }
-
-    /// What `SEALED` says; `None` when the spool is gone or was never sealed.
-    pub fn seal_record(&self) -> Option<SealRecord> {
-        serde_json::from_slice(&std::fs::read(self.sealed()).ok()?).ok()
+        self.path.join("SEALED")
     }
 
     /// The mark that a guard refused the run.
     pub fn refused(&self) -> PathBuf {
-        self.0.join("REFUSED")
+        self.path.join("REFUSED")
     }
 }

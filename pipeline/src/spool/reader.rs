@@ -333,4 +333,42 @@ mod tests {
             .unwrap();
         assert_eq!(last, Some(note));
     }
+
+    /// Whole frames of a file, and whether they are what `seal` says.
+    fn read_file(dir: &SpoolDir, bytes: &[u8]) -> Result<(Vec<(Frame, Vec<u8>)>, SpoolReader, Whole), Error> {
+        std::fs::write(dir.pages(), bytes).unwrap();
+        let reader = SpoolReader::open(dir, 4)?;
+        let mut frames = Vec::new();
+        let whole = reader.replay(|frame, body| {
+            frames.push((frame.clone(), body.to_vec()));
+            Ok(())
+        })?;
+        Ok((frames, reader, whole))
+    }
+
+    #[test]
+    fn fuzz_spool() {
+        let (_temp, dir) = three_frames();
+        let original = std::fs::read(dir.pages()).unwrap();
+        let (truth, _, whole) = read_file(&dir, &original).unwrap();
+        let sealed_at = DateTime::from_timestamp(0, 0).unwrap();
+        let seal = SealRecord { bytes: original.len() as u64, frames: whole.frames, sealed_at };
+        boxseat_fuzz::run_over("spool", vec![original.clone()], |input| {
+            let Ok((frames, reader, whole)) = read_file(&dir, input.mutated) else { return Ok(()) };
+            // The header alone is read of a sealed spool's pages until they are needed.
+            if let Ok(mut headers) = reader.frames() {
+                while headers.next_header().is_ok_and(|header| header.is_some()) {}
+            }
+            if input.is_forged {
+                return Ok(());
+            }
+            if reader.check_seal(&seal, whole.frames).is_ok() && frames != truth {
+                return Err("a changed spool passes the check of its seal".to_owned());
+            }
+            match frames.iter().find(|frame| !truth.contains(frame)) {
+                Some(frame) => Err(format!("a changed frame was read: {frame:?}")),
+                None => Ok(()),
+            }
+        });
+    }
 }

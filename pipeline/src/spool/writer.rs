@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use boxseat_schemas::spool::{FILE_HEADER_LEN, FileKind, Fixed, Frame};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
-use super::{SpoolDir, SpoolReader};
+use super::{SealRecord, SpoolDir, SpoolReader};
 use crate::Error;
 
 /// Unsynced bytes after which an append syncs at once.
@@ -32,17 +31,6 @@ struct Inner {
     unsynced: u64,
     buffer: Vec<u8>,
     compressor: zstd::bulk::Compressor<'static>,
-}
-
-/// What `SEALED` says: the spool as it was when the guards had passed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealRecord {
-    /// Length of the file of frames in bytes.
-    pub bytes: u64,
-    /// Frames in it.
-    pub frames: u64,
-    /// When it was sealed.
-    pub sealed_at: DateTime<Utc>,
 }
 
 impl SpoolWriter {
@@ -158,7 +146,7 @@ impl SpoolWriter {
             let inner = self.inner.lock().expect("no holder panics");
             SealRecord { bytes: inner.len, frames: inner.frames, sealed_at }
         };
-        write_mark(&self.dir, &self.dir.sealed(), &serde_json::to_vec_pretty(&record).expect("plain data"))?;
+        write_mark(&self.dir, &self.dir.sealed(), &record.encode(self.dir.run_number))?;
         Ok(record)
     }
 
