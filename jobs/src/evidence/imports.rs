@@ -166,7 +166,8 @@ mod tests {
     fn fuzz_import() {
         boxseat_fuzz::run("import", |input| {
             _ = serde_json::from_slice::<Import>(input.mutated);
-            if input.mutated != input.original && FileDigest::of(input.mutated) == FileDigest::of(input.original)
+            if input.mutated != input.original
+                && FileDigest::of(input.mutated) == FileDigest::of(input.original)
             {
                 return Err("the changed import has the digest of the original".to_owned());
             }

@@ -600,3 +600,46 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Below this the record is read faster than it is worth writing anew.
 const LINES_BEFORE_SUMMING_UP: u64 = 2_000;
+
+#[cfg(test)]
+mod fuzz {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<State, String> {
+        let mut state = State::default();
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in bytes[..whole].split_inclusive(|byte| *byte == b'\n') {
+            state.take(line)?;
+        }
+        Ok(state)
+    }
+
+    /// A changed record is refused, or ends before the head that the store keeps elsewhere, or says the same.
+    #[test]
+    fn fuzz_lake_record() {
+        let done =
+            |path: &str| Event::Done { path: path.to_owned(), digest: FileDigest::of(path.as_bytes()) };
+        let events = vec![
+            Event::Begin { format: FORMAT, store_id: Uuid::from_u128(7), continues: None },
+            done("_runs/000000000001.json"),
+            Event::Write {
+                path: "users/_delta_log/0.json".into(),
+                digest: FileDigest::of(b"c"),
+                commit: None,
+            },
+            done("users/_delta_log/0.json"),
+            Event::Delete { path: "_runs/000000000001.json".into() },
+        ];
+        let text = lines(&mut RecordHead::default(), events);
+        let truth = read(text.as_bytes()).expect("the corpus is whole");
+        boxseat_fuzz::run_over("lake_record", vec![text.into_bytes()], |input| match read(input.mutated) {
+            Ok(state) if state.head == truth.head && state.files != truth.files => {
+                Err(format!("accepted as {:?}", state.files))
+            }
+            Ok(state) if state.head != truth.head && state.head.sequence >= truth.head.sequence => {
+                Err(format!("another line {} was accepted", state.head.sequence))
+            }
+            _ => Ok(()),
+        });
+    }
+}
