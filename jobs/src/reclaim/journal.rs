@@ -511,10 +511,10 @@ mod tests {
     #[test]
     fn fuzz_journal() {
         let (temp, bytes, _) = three_entries();
-        let truth = Journal::read(temp.path(), STORE).unwrap().entries().to_vec();
+        let truth = Journal::read(temp.path(), STORE, None, Seals::Each).unwrap().entries().to_vec();
         boxseat_fuzz::run_over("journal", vec![bytes], |input| {
             std::fs::write(path(temp.path()), input.mutated).unwrap();
-            match Journal::read(temp.path(), STORE) {
+            match Journal::read(temp.path(), STORE, None, Seals::Each) {
                 Ok(journal) if !input.is_forged && !truth.starts_with(journal.entries()) => {
                     Err(format!("accepted as {:?}", journal.entries()))
                 }

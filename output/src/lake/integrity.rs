@@ -149,8 +149,12 @@ impl Lake {
                 }
             }
         }
-        // The published file has a record of its own, which lies here for whoever may read the file.
-        found.retain(|path| path != RECORD && path != PUBLISHED_RECORD);
+        // What else lies here is not the lake's: the records of the published file and of the action journal.
+        let is_ours = |path: &String| {
+            let directory = path.split('/').next().unwrap_or_default();
+            directory == RUNS || LAKE.iter().any(|table| table.name == directory)
+        };
+        found.retain(|path| path != RECORD && is_ours(path));
         found.sort();
         Ok(found)
     }
@@ -226,9 +230,6 @@ impl Inner {
         }
     }
 }
-
-/// [`crate::warehouse`]'s record of the published file.
-const PUBLISHED_RECORD: &str = "_published.json";
 
 fn below(directory: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(directory).ok().map(|path| path.to_string_lossy().into_owned())
