@@ -111,10 +111,12 @@ impl BoxActor {
             Arc::clone(&beside.journal),
             Arc::clone(&beside.clock),
             beside.stop.clone(),
+            beside.transport.secrets().clone(),
         )?;
         let timeouts =
             Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..door.settings.timeouts };
-        let slow = Transport::new(&door.settings, timeouts, door.stop.clone())?;
+        let slow =
+            Transport::new(&door.settings, timeouts, door.stop.clone(), door.transport.secrets().clone())?;
         Ok(Self { door: Arc::new(door), slow })
     }
 

@@ -19,6 +19,7 @@ use boxseat_schemas::box_api::OAuthError;
 use boxseat_schemas::spool::{CallOutcome, TOKEN_ENDPOINT};
 
 use super::limiter::Limiter;
+use super::redact::Secrets;
 use super::retry::{Step, Tries};
 use super::transport::{Exchange, Transport};
 use super::{CallJournal, CallNote};
@@ -80,6 +81,17 @@ impl Credentials {
             }
         };
         format!("{:032x}", fingerprint(&text))
+    }
+}
+
+impl Credentials {
+    /// Adds the secret among them to those that no message shows.
+    pub(super) fn hold(&self, secrets: &Secrets) {
+        match self {
+            Self::DeveloperToken(secret) | Self::ClientCredentials { client_secret: secret, .. } => {
+                secrets.hold(secret);
+            }
+        }
     }
 }
 
@@ -152,12 +164,14 @@ impl Authenticator {
         journal: &dyn CallJournal,
         stop: &CancellationToken,
     ) -> Result<Token, Error> {
-        let mut tries = Tries::new(TOKEN_ENDPOINT, limiter, journal, stop, self.patience);
+        let mut tries =
+            Tries::new(TOKEN_ENDPOINT, limiter, journal, stop, self.patience).redacting(transport.secrets());
         loop {
             tries.admit().await?;
             let asked_at = Instant::now();
             let exchange = match read_token(transport.post_form(self.token_url.clone(), form).await) {
                 Ok(answer) => {
+                    transport.secrets().hold(&answer.access_token);
                     journal.record(CallNote {
                         endpoint: TOKEN_ENDPOINT,
                         outcome: CallOutcome::Done,

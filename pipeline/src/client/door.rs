@@ -12,6 +12,7 @@ use url::Url;
 use super::CallJournal;
 use super::auth::{Authenticator, Credentials};
 use super::limiter::Limiter;
+use super::redact::Secrets;
 use super::retry::{Patience, Repeat, Step, Tries};
 use super::transport::{ClientSettings, Exchange, Reply, Transport, system_seconds};
 use crate::{Clock, Error};
@@ -87,9 +88,11 @@ impl Door {
         journal: Arc<dyn CallJournal>,
         clock: Clock,
         stop: CancellationToken,
+        secrets: Secrets,
     ) -> Result<Self, Error> {
+        credentials.hold(&secrets);
         Ok(Self {
-            transport: Transport::new(settings, settings.timeouts, stop.clone())?,
+            transport: Transport::new(settings, settings.timeouts, stop.clone(), secrets)?,
             limiter,
             auth: Authenticator::new(credentials, settings.token_url.clone(), settings.patience),
             settings: settings.clone(),
@@ -124,6 +127,7 @@ impl Door {
         let Manner { endpoint, patience, repeat } = manner;
         let mut tries =
             Tries::new(endpoint, &self.limiter, &*self.journal, &self.stop, patience).repeating(repeat);
+        tries = tries.redacting(self.transport.secrets());
         let mut stale = None;
         loop {
             // First the pace, then the token: a short-lived one must not expire in the queue.

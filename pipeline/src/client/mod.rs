@@ -19,6 +19,7 @@ mod door;
 mod limiter;
 mod pace;
 mod reader;
+mod redact;
 mod refusal;
 mod retry;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use boxseat_schemas::spool::{CallOutcome, Request};
 use super::auth::Credentials;
 use super::door::{Door, Judged, Manner};
 use super::limiter::Limiter;
+use super::redact::Secrets;
 use super::retry::{Patience, Repeat};
 use super::transport::{ClientSettings, Exchange, Reply};
 use super::{CallJournal, CallNote};
@@ -86,7 +87,17 @@ impl BoxReader {
         // Its own token, so that a run that fails can end what is in flight without being asked to stop.
         let stop = stop.child_token();
         let limiter = Arc::new(Limiter::new(settings.calls_per_minute));
-        Ok(Self { door: Arc::new(Door::new(settings, credentials, limiter, journal, clock, stop)?) })
+        Ok(Self {
+            door: Arc::new(Door::new(
+                settings,
+                credentials,
+                limiter,
+                journal,
+                clock,
+                stop,
+                Secrets::default(),
+            )?),
+        })
     }
 
     /// Nothing more is wanted: waits end at once, exchanges in flight within their grace, and nothing new is asked.

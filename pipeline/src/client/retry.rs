@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{ConnectionFault, PROXY_AUTHENTICATION};
 use super::limiter::Limiter;
+use super::redact::Secrets;
 use super::transport::{Exchange, Reply};
 use super::{CallJournal, CallNote};
 use crate::Error;
@@ -36,6 +37,7 @@ pub(super) struct Tries<'a> {
     stop: &'a CancellationToken,
     patience: Patience,
     repeat: Repeat,
+    secrets: Secrets,
     history: History,
     /// Time spent on failures of its own.
     failing: Duration,
@@ -108,6 +110,7 @@ impl<'a> Tries<'a> {
             stop,
             patience: patience.into(),
             repeat: Repeat::Freely,
+            secrets: Secrets::default(),
             history: History::default(),
             failing: Duration::ZERO,
             waited: Duration::ZERO,
@@ -117,6 +120,12 @@ impl<'a> Tries<'a> {
     /// What may be done about a try of which nobody knows whether it took place.
     pub(super) fn repeating(mut self, repeat: Repeat) -> Self {
         self.repeat = repeat;
+        self
+    }
+
+    /// What no text about a failed try shows.
+    pub(super) fn redacting(mut self, secrets: &Secrets) -> Self {
+        self.secrets = secrets.clone();
         self
     }
 
@@ -143,6 +152,8 @@ impl<'a> Tries<'a> {
     /// [`Error::Connection`] for a fault that an operator has to repair;
     /// [`Error::GaveUp`] or [`Error::Throttled`] when the budget is spent; [`Error::Interrupted`]; what the journal reports.
     pub(super) async fn failed(&mut self, exchange: Exchange, asked_at: Instant) -> Result<Step, Error> {
+        // A reason that was found in an answer under a good status may show a part of it.
+        let exchange = self.secrets.redact(exchange);
         let note = |outcome, waited_seconds| {
             self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
         };

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::connection::{self, Authorities, ConnectionFault, is_loopback};
+use super::redact::Secrets;
 use crate::Error;
 
 /// Largest answer that is read, decompressed: 1,000 users with long fields take about 2 MB.
@@ -122,6 +123,7 @@ pub(super) struct Transport {
     http: reqwest::Client,
     stop: CancellationToken,
     grace: Duration,
+    secrets: Secrets,
 }
 
 impl Transport {
@@ -135,6 +137,7 @@ impl Transport {
         settings: &ClientSettings,
         timeouts: Timeouts,
         stop: CancellationToken,
+        secrets: Secrets,
     ) -> Result<Self, Error> {
         let Timeouts { connect, silence, total, grace } = timeouts;
         let urls = [&settings.api_url, &settings.token_url];
@@ -157,7 +160,7 @@ impl Transport {
             .http2_keep_alive_interval(silence / 3)
             .http2_keep_alive_timeout(silence / 3)
             .build()
-            .map(|http| Self { http, stop, grace })
+            .map(|http| Self { http, stop, grace, secrets })
             .map_err(failed)
     }
 
@@ -181,11 +184,17 @@ impl Transport {
             self.stop.cancelled().await;
             sleep(self.grace).await;
         };
-        tokio::select! {
+        let exchange = tokio::select! {
             biased;
             exchange = Self::exchange(request) => exchange,
             () = out_of_grace => Exchange::NoAnswer("the run had to stop before the answer came".to_owned()),
-        }
+        };
+        self.secrets.redact(exchange)
+    }
+
+    /// The secrets that no text of a failed exchange shows.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     async fn exchange(request: reqwest::RequestBuilder) -> Exchange {
