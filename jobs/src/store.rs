@@ -7,14 +7,16 @@
 //!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that wait to be deleted)
 //! ```
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{Altered, Lake};
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -44,25 +46,51 @@ struct Identity {
 const FORMAT: u32 = 1;
 
 impl Store {
-    /// Opens a store; a directory that is none yet becomes one.
+    /// Makes the directories of a store where they are missing. Others may read the store's data as `access` says, and nothing of
+    /// its state.
+    ///
+    /// # Errors
+    /// Permissions, disk.
+    pub(crate) fn create_directories(root: &Path, access: &Access) -> Result<(), CommandError> {
+        check_path(root)?;
+        let create = |directory: &Path, access: &Access| {
+            durable::create_directory(directory, access).map_err(|e| {
+                CommandError::from(e).hint(format!(
+                    "{} must be writable for the user that runs boxseat; --store names another directory",
+                    root.display()
+                ))
+            })
+        };
+        create(root, access)?;
+        create(&root.join("state"), &OWNER_ALONE)
+    }
+
+    /// Makes the directories of a store where they are missing, and takes it as [`Store::lock`] does.
+    ///
+    /// # Errors
+    /// As both.
+    pub(crate) fn create_and_lock(root: &Path, access: &Access) -> Result<Lock, CommandError> {
+        Self::create_directories(root, access)?;
+        Self::lock(root)
+    }
+
+    /// Opens a store that this process holds; a directory that is none yet becomes one.
     ///
     /// # Errors
     /// Permissions, disk, or a `store.json` that is damaged or of a newer version.
-    pub(crate) fn open_or_create(root: &Path, access: &Access, new_id: Uuid) -> Result<Self, CommandError> {
-        check_path(root)?;
-        durable::create_directory(&root.join("state"), access).map_err(|e| {
-            CommandError::from(e).hint(format!(
-                "{} must be writable for the user that runs boxseat; --store names another directory",
-                root.display()
-            ))
-        })?;
+    pub(crate) fn open_or_create(
+        root: &Path,
+        access: &Access,
+        new_id: Uuid,
+        _held: &Lock,
+    ) -> Result<Self, CommandError> {
         let path = root.join("state/store.json");
         let is_there = path
             .try_exists()
             .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
         if !is_there {
             let identity = Identity { format: FORMAT, store_id: new_id, enterprise_id: None };
-            write_identity(&path, &identity, access)?;
+            write_identity(&path, &identity)?;
         }
         Self::open(root, access)
     }
@@ -77,6 +105,7 @@ impl Store {
         check_anchor(root, &lake)?;
         Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake, record_damage: None })
     }
+
     /// Opens a store whose lake may be altered.
     ///
     /// # Errors
@@ -109,12 +138,13 @@ impl Store {
     /// # Errors
     /// Exit 75 naming the holder.
     pub(crate) fn lock(root: &Path) -> Result<Lock, CommandError> {
+        close_to_others(&root.join("state"))?;
         lock_file(&root.join("state/lock"), "another boxseat works on this store")
     }
 
     /// Who holds the store, if anybody does.
     pub(crate) fn holder(root: &Path) -> Option<String> {
-        let mut file = OpenOptions::new().read(true).open(root.join("state/lock")).ok()?;
+        let mut file = lock_options().open(root.join("state/lock")).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => Some(read_holder(&mut file).trim_start_matches(": ").to_owned()),
             _ => None,
@@ -174,7 +204,7 @@ impl Store {
     pub(crate) fn bind(&mut self, enterprise_id: &str) -> Result<(), CommandError> {
         if self.identity.enterprise_id.is_none() {
             self.identity.enterprise_id = Some(enterprise_id.to_owned());
-            write_identity(&self.root.join("state/store.json"), &self.identity, &self.access)?;
+            write_identity(&self.root.join("state/store.json"), &self.identity)?;
         }
         Ok(())
     }
@@ -212,11 +242,18 @@ pub(crate) struct Lock {
 /// # Errors
 /// Exit 75 naming the holder.
 pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> {
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(|e| {
-            CommandError::failed(format!("cannot open {}", path.display()), e)
-                .hint("the store must be writable for the user that runs boxseat")
-        })?;
+    let cannot = |e| CommandError::failed(format!("cannot open {}", path.display()), e);
+    let opened = lock_options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let mut file = opened.map_err(|e| {
+        if path.is_symlink() {
+            return cannot(e).hint("it is a symbolic link, which boxseat does not make: remove it");
+        }
+        cannot(e).hint("the store must be writable for the user that runs boxseat")
+    })?;
+    if !file.metadata().map_err(cannot)?.is_file() {
+        return Err(CommandError::refused(format!("{} is not a regular file", path.display()))
+            .hint("boxseat did not make it: remove it"));
+    }
     let mut taken_for = 0;
     loop {
         match file.try_lock() {
@@ -248,7 +285,17 @@ const LOOKS: u32 = 1000;
 
 /// Whether some process holds a file of locks.
 pub(crate) fn is_held(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    lock_options()
+        .open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Opens a file of locks itself and never what a link points to, whose content would be replaced; a pipe is opened without waiting.
+fn lock_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    options
 }
 
 /// This machine's name, for people and for reservations.
@@ -294,7 +341,36 @@ fn read_identity(root: &Path) -> Result<Identity, CommandError> {
     Ok(identity)
 }
 
-fn write_identity(path: &Path, identity: &Identity, access: &Access) -> Result<(), CommandError> {
+fn write_identity(path: &Path, identity: &Identity) -> Result<(), CommandError> {
     let text = serde_json::to_vec_pretty(identity).expect("plain data");
-    Ok(durable::write_file(path, &text, access)?)
+    Ok(durable::write_file(path, &text, &OWNER_ALONE)?)
 }
+
+/// Takes the rights of others away from a directory of the state and those below it, which an earlier version gave.
+///
+/// # Errors
+/// Exit 1 for the disk, and when the directory is another user's.
+pub(crate) fn close_to_others(directory: &Path) -> Result<(), CommandError> {
+    let cannot = |e| CommandError::failed(format!("cannot close {} to others", directory.display()), e);
+    let mode = std::fs::metadata(directory).map_err(cannot)?.mode();
+    if mode & 0o022 != 0 {
+        tracing::warn!(
+            "{} could be written by others (mode {:04o}); now it is the owner's alone. Check with `boxseat reclaim verify` that nothing in it was changed",
+            directory.display(),
+            mode & 0o7777
+        );
+    }
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(cannot)?;
+    }
+    for entry in std::fs::read_dir(directory).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        if entry.file_type().map_err(cannot)?.is_dir() {
+            close_to_others(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Files of the state; their directories get 0700.
+const OWNER_ALONE: Access = Access { mode: 0o600, group: None };

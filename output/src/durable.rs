@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// Who may read a file that is written: `[publish] mode` and `group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Permission bits of files, such as `0o640`; a directory gets `x` wherever a file has `r`.
+    /// Permission bits of files, such as `0o640`; a directory gets `x` wherever a file has `r`, and is written by its owner alone.
     pub mode: u32,
     /// Name of the group files are given to; `None` leaves the one the directory gives.
     pub group: Option<String>,
@@ -64,7 +64,7 @@ impl Ownership {
     }
 
     fn directory_mode(self) -> u32 {
-        self.mode | ((self.mode & 0o444) >> 2) | 0o700
+        (self.mode & !0o022) | ((self.mode & 0o444) >> 2) | 0o700
     }
 
     /// The same without any right to write: a published file is replaced, never changed.

@@ -16,6 +16,7 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::Printer;
+use crate::store::Store;
 use crate::sync::Ended;
 
 /// The mark of a store that the demo made and may replace.
@@ -159,7 +160,7 @@ fn clear(store: &Path) -> Result<(), CommandError> {
 }
 
 fn mark(store: &Path, settings: &Settings) -> Result<(), CommandError> {
-    durable::create_directory(&store.join("state"), &settings.access)?;
+    Store::create_directories(store, &settings.access)?;
     std::fs::write(store.join(MARK), "made by boxseat demo, replaced by the next one\n")
         .map_err(|e| CommandError::failed(format!("cannot mark {} as a demo", store.display()), e))
 }

@@ -49,8 +49,8 @@ pub(crate) async fn night(
     if let Some(deadline) = args.deadline {
         stop.end_reading_after(deadline);
     }
-    let mut store = Store::open_or_create(&settings.store, &settings.access, Uuid::new_v4())?;
-    let _lock = Store::lock(store.root())?;
+    let lock = Store::create_and_lock(&settings.store, &settings.access)?;
+    let mut store = Store::open_or_create(&settings.store, &settings.access, Uuid::new_v4(), &lock)?;
     let meter = Arc::new(Meter::default());
     let _progress = Progress::of(Arc::clone(&meter), global);
     let clock = data_clock(settings.rehearsed_now);

@@ -289,6 +289,12 @@ fn access(file: &File) -> Result<Access, CommandError> {
     let mode = mode.ok_or_else(|| {
         CommandError::usage(format!("[publish] mode = {text:?}: permission bits in octal, owner read and write among them, such as \"0640\""))
     })?;
+    if mode & 0o022 != 0 {
+        return Err(CommandError::usage(format!(
+            "[publish] mode = {text:?} lets others write: they could change the data that boxseat relies on"
+        ))
+        .hint("\"0640\" lets the group read, \"0644\" everyone"));
+    }
     Ok(Access { mode, group: file.publish.group.clone() })
 }
 

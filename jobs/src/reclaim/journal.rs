@@ -211,6 +211,7 @@ impl ReclaimLock {
             .mode(0o700)
             .create(&directory)
             .map_err(cannot("create", &directory))?;
+        store::close_to_others(&root.join("state"))?;
         let lock = store::lock_file(&directory.join("lock"), "another boxseat reclaims from this store")?;
         Ok(Self { _lock: lock })
     }

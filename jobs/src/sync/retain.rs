@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use boxseat_output::durable;
+use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{FILES_PER_MERGE, Lake, UnneededKind};
 use boxseat_output::warehouse::Purpose;
 use boxseat_schemas::RunNumber;
@@ -148,7 +148,7 @@ fn delete_unneeded(store: &Store, lake: &Lake, now: DateTime<Utc>) -> Result<u64
     }
     // Written before anything goes: what is deleted is unneeded no more, and leaves the list the next time.
     let text = serde_json::to_vec_pretty(&waiting).expect("plain data");
-    durable::write_file(&path, &text, store.access())?;
+    durable::write_file(&path, &text, &Access::from(0o600))?;
     reach("unneeded");
     for file in &due {
         lake.delete(file)?;
