@@ -9,6 +9,7 @@ mod error;
 mod evidence;
 mod integrity;
 mod ledger;
+mod output_target;
 mod printer;
 mod published;
 mod reclaim;

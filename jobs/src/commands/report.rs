@@ -13,6 +13,7 @@ use crate::cli::{Format, Global, ReportArgs, ReportName};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::output_target::{check_directory, check_file};
 use crate::printer::Printer;
 use crate::published::check_to_read;
 use crate::store::Store;
@@ -21,7 +22,7 @@ use crate::sync::build_as_of;
 pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let target = Target::of(global, args)?;
-    target.probe(&settings.access)?;
+    target.probe(&settings)?;
     let ask = ask(&settings, args);
     let people = if args.people { People::Named } else { People::LeftOut };
     let night = Looked::at(&settings, args.as_of)?;
@@ -73,6 +74,12 @@ pub(crate) fn everything(
 
 /// The page in a directory of all reports: what a web server shows of the directory.
 pub(crate) const PAGE: &str = "index.html";
+
+/// Names of the files that a directory of all reports gets.
+fn files_of_all() -> impl Iterator<Item = String> {
+    let of_one = |name: Name| [format!("{}.csv", name.word()), format!("{}.json", name.word())];
+    std::iter::once(PAGE.to_owned()).chain(Name::ALL.into_iter().flat_map(of_one))
+}
 
 fn text(report: &Report, format: Format, people: People, width: usize) -> Result<String, CommandError> {
     match format {
@@ -146,13 +153,20 @@ impl Target {
     }
 
     /// Finds out before the work whether its result can be written.
-    fn probe(&self, access: &Access) -> Result<(), CommandError> {
+    fn probe(&self, settings: &Settings) -> Result<(), CommandError> {
         let file = match self {
             Self::Stdout(_) => return Ok(()),
             Self::File(file, _) => file.clone(),
-            Self::Directory(directory) => directory.join(PAGE),
+            Self::Directory(directory) => {
+                check_directory(directory, &settings.store)?;
+                for name in files_of_all() {
+                    check_file(&directory.join(name), &settings.store)?;
+                }
+                directory.join(PAGE)
+            }
         };
-        durable::probe(&file, access).map_err(|e| {
+        check_file(&file, &settings.store)?;
+        durable::probe(&file, &settings.access).map_err(|e| {
             CommandError::usage(format!("{} cannot be written", file.display()))
                 .because(e)
                 .hint("nothing was computed; name another place with -o")

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::head;
 use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
+use crate::output_target::check_file;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
@@ -21,6 +22,9 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
+    if let Some(copy) = &args.output {
+        check_file(copy, desk.store.root())?;
+    }
     let policy = desk.policy(policy)?;
     let mut journal = desk.journal_to_write()?;
     let stages = args.stage.map_or_else(|| ALL_STAGES.to_vec(), |stage| vec![stage.into()]);

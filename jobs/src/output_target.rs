@@ -1,0 +1,156 @@
+//! Where a result may be written: a new file, or a regular file that it replaces, and never into the data of the store.
+
+use std::fs::{self, FileType};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Component, Path, PathBuf};
+
+use boxseat_output::warehouse::FILE_NAME;
+
+use crate::error::CommandError;
+
+/// Refuses a file that a result must not replace.
+///
+/// # Errors
+/// Exit 2 names the file and what it is.
+pub(crate) fn check_file(file: &Path, store: &Path) -> Result<(), CommandError> {
+    match fs::metadata(file) {
+        Ok(there) if there.is_file() => {}
+        Ok(there) => {
+            return Err(refused(file, &format!("is {}, not a regular file", kind(there.file_type()))));
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => return Err(refused(file, "cannot be looked at").because(e)),
+    }
+    check_place(file, store)
+}
+
+/// Refuses a directory that results must not be written into.
+///
+/// # Errors
+/// As [`check_file`].
+pub(crate) fn check_directory(directory: &Path, store: &Path) -> Result<(), CommandError> {
+    if resolved(directory)? == resolved(store)? {
+        return Err(refused(directory, "is the directory of the store"));
+    }
+    check_place(directory, store)
+}
+
+fn check_place(path: &Path, store: &Path) -> Result<(), CommandError> {
+    let (path_in_full, store) = (resolved(path)?, resolved(store)?);
+    let Ok(inside) = path_in_full.strip_prefix(&store) else { return Ok(()) };
+    let first = inside.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let is_data = first.is_some_and(|name| {
+        matches!(name.as_str(), "lake" | "spool" | "state")
+            || name.trim_start_matches('.').starts_with(FILE_NAME)
+    });
+    if is_data { Err(refused(path, "belongs to the data of the store")) } else { Ok(()) }
+}
+
+/// The path behind links; what does not exist yet is taken as it is written.
+fn resolved(path: &Path) -> Result<PathBuf, CommandError> {
+    let absolute = std::path::absolute(path).map_err(|e| refused(path, "cannot be found").because(e))?;
+    let mut missing = Vec::new();
+    for existing in absolute.ancestors() {
+        match existing.canonicalize() {
+            Ok(found) => return Ok(missing.iter().rev().fold(found, |path, name| path.join(name))),
+            Err(e) if e.kind() == ErrorKind::NotFound => match existing.components().next_back() {
+                Some(Component::Normal(name)) => missing.push(name.to_owned()),
+                _ => return Err(refused(path, "goes up from a directory that does not exist")),
+            },
+            Err(e) => return Err(refused(path, "cannot be looked at").because(e)),
+        }
+    }
+    Ok(absolute)
+}
+
+fn kind(file: FileType) -> &'static str {
+    if file.is_dir() {
+        "a directory"
+    } else if file.is_fifo() {
+        "a pipe"
+    } else if file.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+fn refused(path: &Path, why: &str) -> CommandError {
+    CommandError::usage(format!("{} {why}", path.display()))
+        .hint("nothing was written; name another file, or leave the option out for standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn the_data_of_the_store_is_no_place_for_results() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let store = root.join("store");
+        for name in ["lake/users", "spool", "state/reclaim", "reports"] {
+            fs::create_dir_all(store.join(name)).unwrap();
+        }
+        fs::write(store.join("state/store.json"), "{}").unwrap();
+        symlink(store.join("lake"), root.join("link")).unwrap();
+        symlink(store.join("state/store.json"), root.join("linked.json")).unwrap();
+        symlink(&store, root.join("alias")).unwrap();
+        for (path, is_accepted) in [
+            ("out.csv", true),
+            ("new/directory/out.csv", true),
+            ("store/reports/out.csv", true),
+            ("store/out.csv", true),
+            ("store/lake/out.csv", false),
+            ("store/lake/new/out.csv", false),
+            ("store/state/store.json", false),
+            ("store/spool/1", false),
+            ("store/boxseat.duckdb", false),
+            ("store/boxseat.duckdb.wal", false),
+            ("store/.boxseat.duckdb.7.tmp", false),
+            ("store/reports/../state/x", false),
+            ("link/out.csv", false),
+            ("linked.json", false),
+            ("alias/state/out.csv", false),
+            ("new/../store/state/x", false),
+        ] {
+            let found = check_file(&root.join(path), &store);
+            assert_eq!(found.is_ok(), is_accepted, "{path}: {found:?}");
+        }
+        for (path, is_accepted) in
+            [("reports", true), ("store/reports", true), ("store", false), ("alias", false), ("link", false)]
+        {
+            let found = check_directory(&root.join(path), &store);
+            assert_eq!(found.is_ok(), is_accepted, "{path}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_regular_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        symlink("/dev/null", root.join("link")).unwrap();
+        symlink(root.join("loop"), root.join("loop")).unwrap();
+        symlink(root.join("nothing"), root.join("dangling")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        symlink(root.join("file"), root.join("to-file")).unwrap();
+        let store = root.join("store");
+        for (path, named) in [
+            ("/dev/null", "a device"),
+            (".", "a directory"),
+            ("socket", "a socket"),
+            ("link", "a device"),
+            ("loop", "cannot be looked at"),
+        ] {
+            let error = check_file(&root.join(path), &store).unwrap_err();
+            assert!(error.lines()[0].contains(named), "{path}: {error:?}");
+        }
+        for path in ["file", "to-file", "dangling", "new"] {
+            assert!(check_file(&root.join(path), &store).is_ok(), "{path}");
+        }
+    }
+}
