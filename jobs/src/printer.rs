@@ -1,5 +1,6 @@
 //! Results on stdout, everything else on stderr.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use boxseat_output::report::format::{Csv, Numbers};
@@ -115,8 +116,11 @@ impl Printer {
     }
 
     /// Text to stdout. A reader that closed the pipe (`| head`) has what it wanted.
+    ///
+    /// A terminal gets control and bidirectional characters as escapes, in every format; a file or a pipe gets the text as it is.
     pub(crate) fn out(&self, text: &str) -> Result<(), CommandError> {
         let mut stdout = std::io::stdout().lock();
+        let text = if stdout.is_terminal() { on_a_terminal(text) } else { Cow::Borrowed(text) };
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(CommandError::failed("cannot write to stdout", e))
@@ -124,6 +128,11 @@ impl Printer {
             _ => Ok(()),
         }
     }
+}
+
+/// The lines of CSV end in CR LF.
+fn on_a_terminal(text: &str) -> Cow<'_, str> {
+    Cow::Owned(visible(&text.replace("\r\n", "\n")))
 }
 
 fn table(grid: &Grid) -> String {

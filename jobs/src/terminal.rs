@@ -1,15 +1,20 @@
 //! Log lines for cron, progress for people.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use boxseat_output::visible_line;
 use boxseat_pipeline::extract::{Meter, StreamMeter};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{self, Writer};
 
 use crate::cli::{Colour, Global};
 
@@ -34,12 +39,23 @@ pub(crate) fn log_to_stderr(global: &Global) {
     // A line that cannot be written is dropped. By default tracing reports that with `eprintln!`, which panics when stderr is full
     // or closed, and ends the run.
     let lines = tracing_subscriber::fmt()
+        .fmt_fields(format::debug_fn(one_line).delimited(" "))
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .with_target(false)
         .log_internal_errors(false);
     // Only a second call could fail, and there is none.
     let _ = lines.with_env_filter(EnvFilter::new(filter)).try_init();
+}
+
+/// A message or a field. What comes from outside (names of files, cells of a report, texts of Box) can neither end the line nor
+/// steer the terminal.
+fn one_line(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let text = visible_line(&format!("{value:?}"));
+    match field.name() {
+        "message" => writer.write_str(&text),
+        name => write!(writer, "{name}={text}"),
+    }
 }
 
 /// Draws a meter until dropped.
