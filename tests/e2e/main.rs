@@ -16,6 +16,7 @@ mod drift;
 mod evidence;
 mod facts;
 mod faults;
+mod files_and_output;
 mod history;
 mod imports;
 mod increments;
