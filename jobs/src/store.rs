@@ -138,7 +138,10 @@ impl Store {
     /// # Errors
     /// Exit 75 naming the holder.
     pub(crate) fn lock(root: &Path) -> Result<Lock, CommandError> {
-        close_to_others(&root.join("state"))?;
+        let state = root.join("state");
+        if state.is_dir() {
+            close_to_others(&state)?;
+        }
         lock_file(&root.join("state/lock"), "another boxseat works on this store")
     }
 
