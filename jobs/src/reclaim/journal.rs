@@ -44,7 +44,7 @@ pub(crate) struct Journal {
 
 enum Disk {
     /// Open for appending; the lock is this process's as long as the journal lives.
-    Open { root: PathBuf, path: PathBuf, file: File, len: u64, key: StoreKey, _lock: ReclaimLock },
+    Open { root: PathBuf, path: PathBuf, file: File, len: u64, key: Box<StoreKey>, _lock: ReclaimLock },
     /// For looking only.
     Read,
     /// In memory alone: simulated worlds by the thousand.
@@ -78,7 +78,8 @@ impl Journal {
             tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the journal's last entry was torn, so nothing was done on it; it is cut off");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
-        let disk = Disk::Open { root: root.to_owned(), path, file, len: read.len, key, _lock: lock };
+        let disk =
+            Disk::Open { root: root.to_owned(), path, file, len: read.len, key: Box::new(key), _lock: lock };
         Ok(Self { disk, ..Self::over(read) })
     }
 
