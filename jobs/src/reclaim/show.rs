@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use boxseat_schemas::Money;
+use boxseat_schemas::reclaim::ApprovalTerms;
 use boxseat_schemas::reclaim::plan::{LeftOut, Origin, Plan, PlannedPerson};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
@@ -207,8 +208,20 @@ fn facts(plan: &Plan, digest: &str) -> Vec<String> {
         format!("digest {digest}"),
         format!("evidence of use: {}", plan.evidence_sources.join(", ")),
     ];
+    facts.extend(plan.approval.iter().filter(|terms| **terms != ApprovalTerms::os_user()).map(approval));
     facts.extend(plan.ticket.as_ref().map(|ticket| format!("ticket {ticket}")));
     facts
+}
+
+/// R9: what the approval must be, where it is more than one user of the machine.
+fn approval(terms: &ApprovalTerms) -> String {
+    let by = match (terms.is_signed(), terms.approvers) {
+        (true, count) => format!("{count} of {} allowed signers", terms.signers.len()),
+        (false, 1) => "1 user".to_owned(),
+        (false, count) => format!("{count} different users"),
+    };
+    let other = if terms.is_two_person { ", not the one who planned" } else { "" };
+    format!("approval by {by}{other} ({})", terms.kind())
 }
 
 fn named(person: &PlannedPerson) -> String {
@@ -374,7 +387,7 @@ mod tests {
     use crate::reclaim::past::tests::{intent, operator, outcome, past};
     use crate::reclaim::plan::{Making, make};
     use crate::reclaim::testing::{beside, ground, idler, night_at, policy};
-    use boxseat_schemas::reclaim::{Action, ApprovalTerms, Outcome, Stage};
+    use boxseat_schemas::reclaim::{Action, Outcome, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, beside, past, ground) = (

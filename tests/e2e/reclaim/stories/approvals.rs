@@ -146,6 +146,8 @@ fn r9_two_approvers_are_two_keys() {
     let (stage, idle) = staged(Intent { more, ..Intent::default() });
     write_signers(&stage, "signers", &[("chief", &chief), ("deputy", &deputy)]);
     let plan = plan_of(&stage, "suspend");
+    let shown = stage.expect(&[0], &["reclaim", "show", &plan]).stdout;
+    assert!(shown.contains("approval by 2 of 2 allowed signers (signed)"), "{shown}");
     let approve = |key: &PrivateKey| {
         let signature = sign(&stage, &plan, key);
         stage.expect(&[0], &["reclaim", "approve", &plan, "--signature", &signature])
