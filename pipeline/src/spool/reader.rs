@@ -334,8 +334,10 @@ mod tests {
         assert_eq!(last, Some(note));
     }
 
-    /// Whole frames of a file, and whether they are what `seal` says.
-    fn read_file(dir: &SpoolDir, bytes: &[u8]) -> Result<(Vec<(Frame, Vec<u8>)>, SpoolReader, Whole), Error> {
+    /// Frames with their bodies.
+    type Pages = Vec<(Frame, Vec<u8>)>;
+
+    fn read_file(dir: &SpoolDir, bytes: &[u8]) -> Result<(Pages, SpoolReader, Whole), Error> {
         std::fs::write(dir.pages(), bytes).unwrap();
         let reader = SpoolReader::open(dir, 4)?;
         let mut frames = Vec::new();
