@@ -154,6 +154,10 @@ impl Uncommitted {
         match end {
             _ if is_running => {}
             End::Closed => {}
+            _ if calls.is_empty() => self.missing_ends.push(format!(
+                "{} has no entry, because its command was killed or the file was cut; it can be removed",
+                path.display()
+            )),
             End::Open => self.missing_ends.push(format!(
                 "{} has no end, because its command was killed or the file was cut; its {} calls are counted",
                 path.display(),
