@@ -44,7 +44,12 @@ pub(crate) fn check_anchor(root: &Path, lake: &Lake) -> Result<(), CommandError>
         let what = format!("{} has format {}, this version reads {FORMAT}", path.display(), anchor.format);
         return Err(CommandError::usage(what).hint("use the boxseat version that wrote it, or a newer one"));
     }
-    Ok(lake.reaches(&anchor.record)?)
+    lake.reaches(&anchor.record).map_err(|e| {
+        CommandError::from(e).hint(format!(
+            "{} names that line; it is not of this lake if it alone was replaced",
+            path.display()
+        ))
+    })
 }
 
 impl Store {

@@ -89,6 +89,7 @@ impl Store {
             .try_exists()
             .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
         if !is_there {
+            refuse_missing_identity(root, &path)?;
             let identity = Identity { format: FORMAT, store_id: new_id, enterprise_id: None };
             write_identity(&path, &identity)?;
         }
@@ -319,17 +320,31 @@ fn read_holder(file: &mut File) -> String {
     }
 }
 
+/// Refuses a store that has runs and no identity. The identity is written before the first run reserves its number.
+fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError> {
+    let runs = root.join("lake/_runs");
+    let has_runs =
+        runs.try_exists().map_err(|e| CommandError::failed(format!("cannot read {}", runs.display()), e))?;
+    if has_runs {
+        let what = format!("{} is missing, but the lake has runs: it was removed", path.display());
+        return Err(CommandError::refused(what)
+            .hint("restore it from a backup of this store; the lake names the store in sync_runs.store_id"));
+    }
+    Ok(())
+}
+
 fn read_identity(root: &Path) -> Result<Identity, CommandError> {
     let path = root.join("state/store.json");
-    let text = match std::fs::read_to_string(&path) {
+    let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            refuse_missing_identity(root, &path)?;
             return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
                 .hint("`boxseat sync` makes one; --store names another directory; to try it without Box: boxseat demo"));
         }
         Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
     };
-    let identity: Identity = serde_json::from_str(&text).map_err(|e| {
+    let identity: Identity = serde_json::from_slice(&text).map_err(|e| {
         CommandError::failed(format!("{} is damaged", path.display()), e)
             .hint("restore it from a backup; the lake names the store in sync_runs.store_id")
     })?;

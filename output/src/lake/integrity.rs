@@ -38,7 +38,8 @@ impl Lake {
         match self.inner.record.store_id() {
             Some(id) if id == store_id => return Ok(()),
             Some(id) => {
-                let reason = format!("belongs to the store {id}, and this is the store {store_id}");
+                let reason =
+                    format!("belongs to the store {id}, and state/store.json names the store {store_id}");
                 return Err(Error::Altered(Altered::new(self.record_name(), reason)));
             }
             None => {}

@@ -59,3 +59,35 @@ fn data_file(world: &World, table: &str) -> PathBuf {
     let of_table = |path: &&String| path.starts_with(&format!("lake/{table}/")) && path.ends_with(".parquet");
     world.store().join(files.iter().find(of_table).unwrap())
 }
+
+/// `sync` gave a store whose identity was removed a new one, and then named only the record of the lake.
+#[test]
+fn a_store_without_its_identity_gets_no_new_one() {
+    let world = world();
+    let identity = world.store().join("state/store.json");
+    let before = std::fs::read(&identity).unwrap();
+    std::fs::remove_file(&identity).unwrap();
+    for args in [&["sync"][..], &["publish"], &["verify"]] {
+        refused(&world, args, "state/store.json is missing");
+        assert!(!identity.exists(), "{args:?}");
+    }
+    std::fs::write(&identity, before).unwrap();
+    world.ok(&["sync"]);
+}
+
+/// The message named only the record of the lake, which was whole.
+#[test]
+fn an_anchor_of_another_copy_of_the_store_is_named() {
+    let world = world();
+    let anchor = world.store().join("state/lake.json");
+    let older = std::fs::read(&anchor).unwrap();
+    world.ok(&["sync"]);
+    let newer = std::fs::read(&anchor).unwrap();
+    // An older one proves less, and nothing wrong.
+    std::fs::write(&anchor, &older).unwrap();
+    world.ok(&["publish"]);
+    let text = String::from_utf8(newer).unwrap();
+    let sequence = serde_json::from_str::<serde_json::Value>(&text).unwrap()["record"]["sequence"].clone();
+    std::fs::write(&anchor, text.replace(&sequence.to_string(), "9999")).unwrap();
+    refused(&world, &["publish"], "state/lake.json names that line");
+}
