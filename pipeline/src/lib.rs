@@ -10,9 +10,11 @@ mod mutations;
 pub mod normalise;
 pub mod paginate;
 pub mod plan;
+pub mod privacy;
 pub mod spool;
 
 pub use error::{Error, ErrorKind};
+pub use privacy::Privacy;
 
 /// The data clock: what "now" means for windows, ages and `read_at`. Tokens, waits and timeouts use the system's own.
 pub type Clock = std::sync::Arc<dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync>;

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod bytes;
 mod commands;
 mod cost;
 mod credentials;
@@ -17,6 +18,7 @@ mod evidence;
 mod facts;
 mod faults;
 mod files_and_output;
+mod forget;
 mod history;
 mod imports;
 mod increments;
@@ -30,6 +32,7 @@ mod odd_responses;
 mod older_store;
 mod outputs;
 mod plans;
+mod privacy;
 mod proxies;
 mod published_digest;
 mod query_statements;

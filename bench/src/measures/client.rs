@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{Authorities, BoxReader, ClientSettings, Credentials, Timeouts};
 use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
+use boxseat_pipeline::{Clock, Privacy};
 use boxseat_schemas::plan::{NightPlan, Reads, Which};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -97,7 +97,10 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
         clock,
         tokio_util::sync::CancellationToken::new(),
     )?;
-    let (how, meter) = (ExtractSettings { concurrency: IN_FLIGHT, check_clock: false }, Meter::default());
+    let (how, meter) = (
+        ExtractSettings { concurrency: IN_FLIGHT, check_clock: false, privacy: Privacy::default() },
+        Meter::default(),
+    );
     extract(&reader, &spool, &mut walks, &how, &meter, &CancellationToken::new()).await?;
     let everybody = Reads { aliases: Which::All, groups: Which::All, ..Reads::default() };
     walks.follow(NightPlan { reads: everybody, ..NightPlan::default() });

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use boxseat_output::lake::Lake;
-use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Privacy};
+use boxseat_pipeline::Privacy;
+use boxseat_pipeline::normalise::{KnownEvents, Normaliser};
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::table::EVENTS;
 use serde::{Deserialize, Serialize};

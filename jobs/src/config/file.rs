@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_pipeline::normalise::Privacy;
+use boxseat_pipeline::Privacy;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
 use toml::{Table, Value};

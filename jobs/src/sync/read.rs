@@ -96,6 +96,7 @@ impl Night<'_> {
         let how = ExtractSettings {
             concurrency: self.settings.concurrency,
             check_clock: self.settings.rehearsed_now.is_none(),
+            privacy: self.settings.privacy,
         };
         let extracted = extract(reader, spool, walks, &how, &self.meter, self.stop.reading()).await;
         if let Some(caller) = walks.caller() {

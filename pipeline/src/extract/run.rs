@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Walks;
 use crate::client::{Answer, BoxReader, CallJournal, CallNote};
 use crate::spool::SpoolWriter;
-use crate::{Clock, Error, guard};
+use crate::{Clock, Error, Privacy, guard};
 
 /// How a run may behave.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct ExtractSettings {
     pub concurrency: usize,
     /// Whether the machine's clock must agree with Box's: not in a rehearsal with `--now`.
     pub check_clock: bool,
+    /// What of a page is stored.
+    pub privacy: Privacy,
 }
 
 /// How far a run is, for whoever draws it. All figures only grow but `left`.
@@ -95,7 +97,7 @@ pub async fn extract(
                 None => break None,
                 Some(joined) => {
                     let (request, answer) = joined.expect("asking does not panic and is not aborted here");
-                    if let Err(e) = take_in(spool, walks, meter, &request, answer) {
+                    if let Err(e) = take_in(spool, walks, meter, settings.privacy, &request, answer) {
                         break Some(e);
                     }
                     // Once in every process, whatever it happens to ask first.
@@ -115,7 +117,7 @@ pub async fn extract(
             while let Some(joined) = in_flight.join_next().await {
                 let (request, answer) = joined.expect("asking does not panic and is not aborted here");
                 // A second failure adds nothing to the first; pages are what matters here.
-                let _ = take_in(spool, walks, meter, &request, answer);
+                let _ = take_in(spool, walks, meter, settings.privacy, &request, answer);
             }
         });
         if drained.await.is_err() {
@@ -136,11 +138,12 @@ pub async fn extract(
     }
 }
 
-/// Spools a page, then lets the walks know. A question refused with 400 may have another way.
+/// Spools a page without what `privacy` does not store, then lets the walks know. A question refused with 400 may have another way.
 pub(crate) fn take_in(
     spool: &SpoolWriter,
     walks: &mut Walks,
     meter: &Meter,
+    privacy: Privacy,
     request: &Request,
     answer: Result<Answer, Error>,
 ) -> Result<(), Error> {
@@ -169,7 +172,7 @@ pub(crate) fn take_in(
         last: matches!(absorbed, Ok(true)),
         damaged_characters: answer.damaged_characters,
     };
-    spool.append(&frame, &answer.body)?;
+    spool.append(&frame, &privacy.scrub_page(request, &answer.body))?;
     if !walks.may_be_closed(request, answer.status) {
         return Err(Error::closed(request.endpoint()));
     }

@@ -17,10 +17,10 @@ use crate::client::outcome_of;
 use crate::extract::{Brief, Meter, Walks, take_in};
 use crate::guard::{self, Sizes};
 use crate::ids::fingerprint;
-use crate::normalise::{Base, BaseError, BaseRows, Batches, KnownEvents, Normaliser, Privacy, Stage};
+use crate::normalise::{Base, BaseError, BaseRows, Batches, KnownEvents, Normaliser, Stage};
 use crate::plan::{self, BaseNight, Inputs, PlanSettings, Survey};
 use crate::spool::{SpoolDir, SpoolWriter};
-use crate::{Clock, Error};
+use crate::{Clock, Error, Privacy};
 
 /// Attempts of one request before the run gives it up.
 const ATTEMPTS: u32 = 3;
@@ -190,7 +190,7 @@ fn read_all(
             }
         }
         let answer = answer.unwrap_or_else(|| Err(gave_up(&request)));
-        take_in(spool, walks, &meter, &request, answer)?;
+        take_in(spool, walks, &meter, Privacy::default(), &request, answer)?;
     }
     walks.check_complete()
 }

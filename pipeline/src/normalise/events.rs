@@ -110,6 +110,8 @@ impl<'a> Events<'a> {
             self.unattributed.insert(event.created_at);
         }
         let privacy = self.night.privacy;
+        let details = event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null");
+        let details = details.map(|raw| privacy.scrub_details(raw));
         rows.text(Some(&event.event_id))
             .text(Some(&event.event_type))
             .text(user_id.or(found.as_deref()))
@@ -122,7 +124,7 @@ impl<'a> Events<'a> {
             .text(source.kind.as_deref())
             .text(source.id.as_deref())
             .text(event.group_id(&source).as_deref())
-            .text(event.additional_details.map(|raw| raw.get()).filter(|raw| *raw != "null"))
+            .text(details.as_deref())
             .text(privacy.scrub_extra(extra).as_deref())
             .text(Some(&self.night.enterprise_id))
             .big(Some(self.night.reservation.run_number.as_i64()))

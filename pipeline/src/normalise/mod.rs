@@ -15,7 +15,6 @@ mod events;
 mod index;
 mod losses;
 mod night;
-mod privacy;
 mod readings;
 mod rejects;
 mod stage;
@@ -26,8 +25,8 @@ pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
 pub use coverage::{DayCounts, UnreadEvent, holes};
 pub use index::{EndpointCalls, Index};
-pub use privacy::{IpPrivacy, Privacy, SessionPrivacy};
 pub use stage::{Batches, PageOf, Stage, Tally};
+pub use vanished::departure;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -40,9 +39,9 @@ use chrono::{DateTime, Utc};
 use readings::{Members, Readings};
 use vanished::Verdicts;
 
-use crate::Error;
 use crate::ids::IdSet;
 use crate::spool::{SpoolDir, SpoolReader};
+use crate::{Error, Privacy};
 
 /// Turns one sealed run into batches, table by table, in the order of the public methods.
 pub struct Normaliser<'a> {

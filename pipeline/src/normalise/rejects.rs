@@ -5,9 +5,9 @@ use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{REJECTS, Rows};
 
-use super::Privacy;
 use super::night::Parties;
 use super::stage::{PageOf, Stage, Tally};
+use crate::Privacy;
 
 /// The rejects of all streams.
 pub struct Rejects<'a> {
@@ -26,7 +26,7 @@ impl<'a> Rejects<'a> {
         rows.big(Some(self.reservation.run_number.as_i64()))
             .text(Some(stream(request)))
             .text(Some(reason))
-            .text(Some(&self.privacy.scrub(raw)))
+            .text(Some(&self.privacy.scrub_record(request, raw)))
             .text(Some(self.enterprise_id))
             .end();
     }
