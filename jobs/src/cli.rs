@@ -124,6 +124,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Take back the seat of one person who leaves: suspend, sign out, move the content to somebody else
     Offboard(OffboardArgs),
+    /// Erase a user whom Box no longer lists from the lake, the spools, the journal, the plans and boxseat.duckdb; without --yes
+    /// show what would be erased, and change nothing
+    Forget(ForgetArgs),
     /// Print a completion script
     Completions(CompletionsArgs),
 }
@@ -155,6 +158,16 @@ pub(crate) struct PublishArgs {}
 
 #[derive(Debug, Args)]
 pub(crate) struct RepairArgs {}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// The user's Box id, or any login or address that the store knows of the user
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+    /// Erase; the same command continues an erasure that was interrupted
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {}

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod error;
 mod evidence;
+mod forget;
 mod integrity;
 mod ledger;
 mod output_target;
@@ -74,6 +75,7 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
         Command::Demo(args) => on_runtime(commands::demo::run(&global, &args, printer)),
         Command::Reclaim(args) => commands::reclaim::run(&global, &args, printer),
         Command::Offboard(args) => on_runtime(commands::offboard::run(&global, &args, printer)),
+        Command::Forget(args) => on_runtime(commands::forget::run(&global, &args, printer)),
         Command::Completions(args) => commands::completions::run(&args, printer),
     }
 }

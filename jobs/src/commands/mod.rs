@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 mod findings;
+pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod offboard;
 mod plan;

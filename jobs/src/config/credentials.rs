@@ -8,6 +8,13 @@ use secrecy::SecretString;
 use super::{variable, variable_os};
 use crate::error::CommandError;
 
+/// Whether any of the reading credentials is set.
+pub(crate) fn has_credentials() -> bool {
+    ["TOKEN", "TOKEN_FILE", "CLIENT_ID", "CLIENT_SECRET", "CLIENT_SECRET_FILE", "ENTERPRISE_ID", "JWT_CONFIG"]
+        .iter()
+        .any(|name| variable(&format!("BOXSEAT_{name}")).is_some())
+}
+
 /// The reading credentials.
 ///
 /// # Errors

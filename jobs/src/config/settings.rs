@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use boxseat_output::durable::Access;
 use boxseat_output::warehouse::Resources;
+use boxseat_pipeline::Privacy;
 use boxseat_pipeline::client::{Authorities, ClientSettings, Timeouts, is_loopback};
-use boxseat_pipeline::normalise::Privacy;
 use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;

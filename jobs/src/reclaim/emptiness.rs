@@ -84,11 +84,9 @@ mod tests {
     fn of(records: &[(i64, Record)]) -> Emptiness {
         let entries: Vec<_> = records
             .iter()
-            .map(|(hours, record)| boxseat_schemas::reclaim::Entry {
-                sequence: 0,
-                at: day(0) + TimeDelta::hours(*hours),
-                prev_hash: String::new(),
-                record: record.clone(),
+            .map(|(hours, record)| {
+                let at = day(0) + TimeDelta::hours(*hours);
+                boxseat_schemas::reclaim::Entry::new(0, at, String::new(), record.clone())
             })
             .collect();
         let past = Past::of(&entries);

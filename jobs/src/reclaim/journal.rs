@@ -16,8 +16,9 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use boxseat_schemas::reclaim::{Entry, Record};
-use boxseat_schemas::spool::{FILE_HEADER_LEN, Fixed};
+use boxseat_output::durable::{self, Access};
+use boxseat_schemas::reclaim::{Entry, Erased, Record};
+use boxseat_schemas::spool::FILE_HEADER_LEN;
 use chrono::{DateTime, Utc};
 use ssh_key::PublicKey;
 use uuid::Uuid;
@@ -28,6 +29,7 @@ use self::seal::{Anchor, StoreKey};
 use super::past::Past;
 use crate::error::CommandError;
 use crate::evidence::digest;
+use crate::forget::ErasureKey;
 use crate::store;
 
 /// The journal, and what it says.
@@ -123,7 +125,8 @@ impl Journal {
     }
 
     fn put(&mut self, at: DateTime<Utc>, record: Record) -> Result<(), CommandError> {
-        let entry = Entry { sequence: self.sequence() + 1, at, prev_hash: self.head.clone(), record };
+        let salt = Some(Uuid::new_v4().simple().to_string());
+        let entry = Entry { salt, ..Entry::new(self.sequence() + 1, at, self.head.clone(), record) };
         let text = serde_json::to_vec(&entry).expect("an entry is plain data");
         match &mut self.disk {
             Disk::Read => return Err(CommandError::refused("the journal was opened for reading alone")),
@@ -131,9 +134,7 @@ impl Journal {
             Disk::Memory => {}
             Disk::Open { path, file, len, key, .. } => {
                 let seal = key.seal(&text)?;
-                let mut frame = Fixed::of(&text, seal.as_bytes(), seal.len()).encode().to_vec();
-                frame.extend_from_slice(&text);
-                frame.extend_from_slice(seal.as_bytes());
+                let frame = file::frame_of(&text, seal.as_bytes());
                 if let Err(e) = file.write_all(&frame).and_then(|()| file.sync_data()) {
                     // Best effort: if the cut fails too, the next open finds the torn entry and cuts it.
                     let _ = file.set_len(*len);
@@ -157,6 +158,53 @@ impl Journal {
             (Disk::Open { root, .. }, Some(anchor)) => anchor.at(self.sequence(), &self.head).write(root),
             _ => Ok(()),
         }
+    }
+
+    /// Takes a user out of every entry that `change` changes, in one replacement of the file; gives how many. The chain stays: an
+    /// entry that was changed keeps the hash of what was written, and a keyed hash of what it is now ([`Erased`]). It is sealed
+    /// again, unless an older version wrote it without a seal.
+    ///
+    /// *Killed* before the replacement: nothing has happened.
+    ///
+    /// # Errors
+    /// Exit 1 for the disk.
+    pub(crate) fn erase(
+        self,
+        store_id: Uuid,
+        pinned: Option<&PublicKey>,
+        erasure_key: &ErasureKey,
+        change: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Self, u64), CommandError> {
+        let Disk::Open { root, path, file, len, key, _lock: lock } = self.disk else {
+            return Err(CommandError::refused("the journal was opened for reading alone"));
+        };
+        drop(file);
+        let bytes = std::fs::read(&path).map_err(cannot("read", &path))?;
+        let whole = usize::try_from(len).ok().and_then(|len| bytes.get(..len)).unwrap_or(&bytes);
+        let (mut new, mut changed) = (whole[..FILE_HEADER_LEN].to_vec(), 0);
+        for frame in file::frames(whole) {
+            let Some(text) = std::str::from_utf8(frame.text).ok().and_then(change) else {
+                new.extend(file::frame_of(frame.text, frame.seal));
+                continue;
+            };
+            changed += 1;
+            let mut entry: Entry = serde_json::from_str(&text).map_err(|e| {
+                CommandError::failed("an entry of the journal cannot be read without the user", e)
+            })?;
+            let original_hash =
+                entry.erased.take().map_or_else(|| digest(frame.text), |earlier| earlier.original_hash);
+            entry.salt = None;
+            entry.erased = Some(Erased { original_hash, mac: String::new() });
+            let mac = file::mac_of(erasure_key, &entry);
+            entry.erased.iter_mut().for_each(|erased| erased.mac.clone_from(&mac));
+            let text = serde_json::to_vec(&entry).expect("an entry is plain data");
+            let seal = if frame.seal.is_empty() { String::new() } else { key.seal(&text)? };
+            new.extend(file::frame_of(&text, seal.as_bytes()));
+        }
+        if changed > 0 {
+            durable::write_file(&path, &new, &Access::from(0o600))?;
+        }
+        Ok((Self::open(&root, store_id, pinned, lock)?, changed))
     }
 
     /// Everything that happened, in order.
@@ -234,7 +282,7 @@ fn cannot(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Comma
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::spool::{FRAME_FIXED_LEN, FileKind};
+    use boxseat_schemas::spool::{FRAME_FIXED_LEN, FileKind, Fixed};
 
     use super::*;
 
@@ -417,7 +465,7 @@ mod tests {
         let (temp, bytes, ends) = three_entries();
         let journal = read(temp.path()).unwrap();
         let prev_hash = journal.head().to_owned();
-        let entry = Entry { sequence: 4, at: DateTime::UNIX_EPOCH, prev_hash, record: skip(9) };
+        let entry = Entry::new(4, DateTime::UNIX_EPOCH, prev_hash, skip(9));
         let write = |seal: &[u8]| {
             std::fs::write(path(temp.path()), [&bytes[..], &frame(&entry, seal)].concat()).unwrap();
         };

@@ -399,6 +399,13 @@ impl Past {
                     destination_folder_id.clone().or(past.destination_folder_id.take());
                 past.reason = reason.clone().or(past.reason.take());
             }
+            Record::UserErased { plan_digests, .. } => {
+                for (plan_id, digest) in plan_digests {
+                    if let Some(plan) = self.plans.get_mut(plan_id) {
+                        plan.digest.clone_from(digest);
+                    }
+                }
+            }
             Record::PlanClosed { plan_id, because, by: _ } => {
                 if let Some(plan) = self.plans.get_mut(plan_id) {
                     plan.closed = Some(Closed { at, because: because.clone() });
@@ -556,12 +563,7 @@ pub(crate) mod tests {
         let entries: Vec<Entry> = records
             .iter()
             .enumerate()
-            .map(|(n, (at, record))| Entry {
-                sequence: n as u64 + 1,
-                at: day(*at),
-                prev_hash: String::new(),
-                record: record.clone(),
-            })
+            .map(|(n, (at, record))| Entry::new(n as u64 + 1, day(*at), String::new(), record.clone()))
             .collect();
         Past::of(&entries)
     }

@@ -156,6 +156,76 @@ impl PlanFile {
     }
 }
 
+/// The texts of all plan files, for an erasure to change.
+pub(crate) struct PlanTexts(Vec<PlanText>);
+
+struct PlanText {
+    plan_id: String,
+    path: PathBuf,
+    text: String,
+    is_changed: bool,
+}
+
+impl PlanTexts {
+    /// Every plan file of the store.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn read(root: &Path) -> Result<Self, CommandError> {
+        let directory = plans(root);
+        let cannot = |e| CommandError::failed(format!("cannot read the plans in {}", directory.display()), e);
+        let entries = match std::fs::read_dir(&directory) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self(Vec::new())),
+            other => other.map_err(cannot)?,
+        };
+        let mut texts = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(cannot)?.path();
+            if path.extension().is_none_or(|ending| ending != "json") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).map_err(cannot)?;
+            let plan_id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            texts.push(PlanText { plan_id, path, text, is_changed: false });
+        }
+        texts.sort_by(|a, b| a.plan_id.cmp(&b.plan_id));
+        Ok(Self(texts))
+    }
+
+    /// Ids and texts.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
+    }
+
+    /// Replaces texts; `None` leaves one as it is.
+    pub(crate) fn change(&mut self, change: impl Fn(&str) -> Option<String>) {
+        for plan in &mut self.0 {
+            if let Some(text) = change(&plan.text) {
+                (plan.text, plan.is_changed) = (text, true);
+            }
+        }
+    }
+
+    /// Ids and new texts of those that were replaced.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let changed = self.0.iter().filter(|plan| plan.is_changed);
+        changed.map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
+    }
+
+    /// Writes those that were replaced; gives how many.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn write(&self) -> Result<u64, CommandError> {
+        let mut written = 0;
+        for plan in self.0.iter().filter(|plan| plan.is_changed) {
+            durable::write_file(&plan.path, plan.text.as_bytes(), &Access::from(0o600))?;
+            written += 1;
+        }
+        Ok(written)
+    }
+}
+
 fn plans(root: &Path) -> PathBuf {
     directory(root).join("plans")
 }

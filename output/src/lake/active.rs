@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch, StructArray};
+use arrow::array::{Array as _, AsArray as _, RecordBatch, StructArray, new_null_array};
 use arrow::datatypes::{Date32Type, Int64Type};
 use boxseat_schemas::table::Table;
 use chrono::NaiveDate;
@@ -62,7 +62,7 @@ impl ActiveFiles {
                     what: format!("the log of the lake's table {}", table.name),
                     reason,
                 })?;
-            lists.push(List { data: Box::new(ArrowEngineData::new(batch)), files });
+            lists.push(List { data: Box::new(ArrowEngineData::new(without_statistics(batch))), files });
         }
         Ok(Self { lists })
     }
@@ -90,6 +90,15 @@ impl ActiveFiles {
         }
         Ok((lists, removed))
     }
+}
+
+/// What is handed back to remove a file. Statistics repeat the smallest and largest key of the file, and the log keeps removals for a
+/// week: after an erasure they would still name users.
+fn without_statistics(batch: RecordBatch) -> RecordBatch {
+    let Ok(index) = batch.schema().index_of("stats") else { return batch };
+    let mut columns = batch.columns().to_vec();
+    columns[index] = new_null_array(columns[index].data_type(), batch.num_rows());
+    RecordBatch::try_new(batch.schema(), columns).unwrap_or(batch)
 }
 
 /// What the log's row says; the text of an error names what is missing.

@@ -47,6 +47,8 @@ pub(super) enum Author {
     Journal(u64),
     /// Retention, rows of many runs that lay in smaller files.
     Merger,
+    /// An erasure, rows of the file it takes the place of.
+    Eraser,
 }
 
 /// Files that are on disk and named by no commit yet.
@@ -144,6 +146,7 @@ impl<'a> DataFiles<'a> {
             Author::Run(run) => format!("run-{:06}-{}.parquet", version_of(run), Uuid::new_v4()),
             Author::Journal(sequence) => format!("actions-{sequence:06}-{}.parquet", Uuid::new_v4()),
             Author::Merger => format!("merged-{}.parquet", Uuid::new_v4()),
+            Author::Eraser => format!("rewritten-{}.parquet", Uuid::new_v4()),
         };
         let location = context.write_dir().join(&name).map_err(|e| Error::Bug(e.to_string()))?;
         let sink = ParquetObjectWriter::new(Arc::clone(&self.lake.store), store_path(&location)?);
@@ -166,6 +169,12 @@ impl<'a> DataFiles<'a> {
 }
 
 impl Written {
+    /// The files of several writers, for one commit.
+    pub(super) fn together(all: Vec<Self>) -> Self {
+        let rows = all.iter().map(|written| written.rows).sum();
+        Self { rows, files: all.into_iter().flat_map(|written| written.files).collect() }
+    }
+
     /// What a transaction adds.
     pub(super) fn actions(&self, table: &Table) -> Result<Vec<Box<dyn EngineData>>> {
         let action = |file: &DataFile| {

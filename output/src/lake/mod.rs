@@ -10,6 +10,7 @@ mod integrity;
 mod rebuild;
 mod record;
 mod retention;
+mod rewrite;
 mod scan;
 mod store;
 mod table;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::Date32Type;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::{EVENTS, Table};
@@ -133,7 +134,33 @@ impl Inner {
         day: Option<i32>,
         files: &[ActiveFile],
     ) -> Result<Written> {
-        let failed = || Error::table("merge files of", table.name);
+        let mut merged = self.writer(table, snapshot, Author::Merger)?;
+        for rows in self.rows_of(table, snapshot, files)? {
+            merged.write_part(day, rows?)?;
+        }
+        merged.close()
+    }
+
+    /// Files for a commit built from this snapshot.
+    pub(super) fn writer(
+        &self,
+        table: &'static Table,
+        snapshot: &SnapshotRef,
+        author: Author,
+    ) -> Result<DataFiles<'_>> {
+        let failed = || Error::table("prepare", table.name);
+        let transaction = snapshot.clone().transaction(committer(), self.engine()).map_err(failed())?;
+        Ok(DataFiles::new(self, table, author, transaction.write_state().map_err(failed())?))
+    }
+
+    /// The rows of files, without the column of their partition.
+    pub(super) fn rows_of(
+        &self,
+        table: &'static Table,
+        snapshot: &SnapshotRef,
+        files: &[ActiveFile],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let failed = || Error::table("read files of", table.name);
         let root = self.table_root(table)?;
         let metas = files
             .iter()
@@ -148,23 +175,17 @@ impl Inner {
         let schema = Arc::new(schema);
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let physical = snapshot.schema().project(&names).map_err(failed())?;
-        let transaction = snapshot.clone().transaction(committer(), self.engine()).map_err(failed())?;
-        let state = transaction.write_state().map_err(failed())?;
-        let mut merged = DataFiles::new(self, table, Author::Merger, state);
         let parquet = self.engine.parquet_handler();
-        for data in parquet.read_parquet_files(&metas, physical, None).map_err(failed())? {
+        let read = parquet.read_parquet_files(&metas, physical, None).map_err(failed())?;
+        Ok(read.map(move |data| {
             let data = data.and_then(ArrowEngineData::try_from_engine_data).map_err(failed())?;
-            let rows = in_contract(data.record_batch(), &schema).map_err(|reason| Error::Corrupt {
-                what: format!("the lake's table {}", table.name),
-                reason,
-            })?;
-            merged.write_part(day, rows)?;
-        }
-        merged.close()
+            in_contract(data.record_batch(), &schema)
+                .map_err(|reason| Error::Corrupt { what: format!("the lake's table {}", table.name), reason })
+        }))
     }
 
     /// Commits what is removed and what takes its place; 0 when another commit came first.
-    fn reorganise(
+    pub(super) fn reorganise(
         &self,
         table: &'static Table,
         snapshot: SnapshotRef,
@@ -201,12 +222,12 @@ impl Inner {
 }
 
 /// What a commit of retention says of itself.
-struct Change {
-    operation: &'static str,
+pub(super) struct Change {
+    pub(super) operation: &'static str,
     /// Whether rows go, or only lie elsewhere.
-    is_data_change: bool,
-    kept_from: Option<i32>,
-    written: Option<Written>,
+    pub(super) is_data_change: bool,
+    pub(super) kept_from: Option<i32>,
+    pub(super) written: Option<Written>,
 }
 
 /// Delta's app id for the first day of which every event is kept.

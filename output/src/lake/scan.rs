@@ -90,7 +90,10 @@ impl Lake {
     }
 
     /// Rows of every run, current or not.
-    pub(super) fn scan_all(&self, table: &'static Table) -> Result<Batches> {
+    ///
+    /// # Errors
+    /// As [`Lake::scan`].
+    pub fn scan_all(&self, table: &'static Table) -> Result<Batches> {
         self.read(table, None, Keep { runs: None, since: None }, None)
     }
 

@@ -71,7 +71,7 @@ impl Lake {
 }
 
 impl Inner {
-    fn unneeded_of(&self, table: &'static Table, found: &mut Vec<Unneeded>) -> Result<()> {
+    pub(super) fn unneeded_of(&self, table: &'static Table, found: &mut Vec<Unneeded>) -> Result<()> {
         // Listed first: what is committed meanwhile is named by the snapshot.
         let listed = self.files_below(table)?;
         let Some(snapshot) = self.snapshot(table)? else { return Ok(()) };

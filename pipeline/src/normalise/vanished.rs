@@ -65,6 +65,14 @@ impl Verdicts {
     }
 }
 
+/// Why an account is gone, by Box's answer to `GET /users/{id}`; `None` where it is ours, or the answer does not say.
+pub fn departure(status: u16, body: &[u8], enterprise_id: &str) -> Option<DepartureReason> {
+    match judge(status, body, enterprise_id) {
+        Verdict::Gone(reason) => Some(reason),
+        Verdict::Ours | Verdict::Unconfirmed => None,
+    }
+}
+
 /// `enterprise` was requested, so a response without it says nothing about where the user belongs.
 fn judge(status: u16, body: &[u8], enterprise_id: &str) -> Verdict {
     #[derive(Deserialize)]

@@ -10,10 +10,12 @@
 //! loses at most the last second. A torn last frame is cut off on the next open.
 
 mod reader;
+mod rewrite;
 mod seal;
 mod writer;
 
 pub use reader::{Frames, SpoolReader, Whole};
+pub use rewrite::{Change, Rewriter};
 pub use seal::SealRecord;
 pub use writer::SpoolWriter;
 

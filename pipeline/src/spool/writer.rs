@@ -179,7 +179,7 @@ impl Inner {
 }
 
 /// A crash before the directory is synced leaves no mark or a whole one: the file is complete before it gets its name.
-fn write_mark(dir: &SpoolDir, path: &Path, text: &[u8]) -> Result<(), Error> {
+pub(super) fn write_mark(dir: &SpoolDir, path: &Path, text: &[u8]) -> Result<(), Error> {
     let draft = path.with_extension("draft");
     let mut file = OpenOptions::new()
         .write(true)

@@ -5,6 +5,8 @@
 //! before its call is made, its [`Record::Outcome`] follows the answer: an intent without an outcome is a call of which nobody
 //! knows yet what it did.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,30 @@ pub struct Entry {
     pub prev_hash: String,
     /// What happened.
     pub record: Record,
+    /// Chance, so that the hash of an entry whose user was erased does not tell who that was. `None` in entries of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// Set where `boxseat forget` took a user out of the entry: it is not what was written, and the chain goes on from the hash of
+    /// what was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
+}
+
+impl Entry {
+    /// An entry without salt.
+    pub fn new(sequence: u64, at: DateTime<Utc>, prev_hash: String, record: Record) -> Self {
+        Self { sequence, at, prev_hash, record, salt: None, erased: None }
+    }
+}
+
+/// Ties an entry without its user to the entry that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// SHA-256 of the entry as it was written, in hexadecimal.
+    pub original_hash: String,
+    /// HMAC-SHA-256, by the store's erasure key, of the entry as it is now without this field's own text, in hexadecimal.
+    pub mac: String,
 }
 
 /// What happened.
@@ -151,6 +177,15 @@ pub enum Record {
         unsealed_entries: u64,
         /// Hash of the last of them.
         unsealed_head: String,
+    },
+    /// A user was erased from the store, this journal included: [`Entry::erased`].
+    UserErased {
+        /// What takes the place of the user's id.
+        pseudonym: String,
+        /// Who did it.
+        by: Operator,
+        /// Digests that the files of closed plans have now.
+        plan_digests: BTreeMap<String, String>,
     },
     /// Nothing more will be done by a plan.
     PlanClosed {

@@ -13,9 +13,9 @@ const USER_LOGIN: Column = column("user_login", Kind::Text, "That user's login a
 const CREATED_AT: Column = column("created_at", Kind::Timestamp, "When it happened.").required();
 const RECORDED_AT: Column = column("recorded_at", Kind::Timestamp, "When Box stored it; mostly not told.");
 const IP_ADDRESS: Column =
-    column("ip_address", Kind::Text, "Where it came from; NULL unless [privacy] ip keeps it.");
+    column("ip_address", Kind::Text, "Where it came from; NULL unless [privacy] ip keeps it.").personal();
 const SESSION_ID: Column =
-    column("session_id", Kind::Text, "Session; NULL unless [privacy] session_id keeps it.");
+    column("session_id", Kind::Text, "Session; NULL unless [privacy] session_id keeps it.").personal();
 const ACTOR_ID: Column =
     column("actor_id", Kind::Text, "Who did it (Box's created_by); NULL for Box's unknown user.");
 const EVENT_TYPE: Column = column("event_type", Kind::Text, "Box's event type, open text.").required();

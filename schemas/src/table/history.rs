@@ -31,8 +31,8 @@ pub static USER_CHANGES: Table = Table {
         column("change", Kind::Text, "joined, left, returned, suspended, reactivated, role_changed, attribute_changed, group_added, group_removed, role_in_group_changed, alias_added or alias_removed.").required(),
         column("attribute", Kind::Text, "The column of users that changed; NULL where the change is of none."),
         column("object_id", Kind::Text, "The group_id or alias_id of a change of groups or aliases."),
-        column("old_value", Kind::Text, "Before: the column's value, the role in the group, the alias's address, a leaver's last status."),
-        column("new_value", Kind::Text, "After, likewise; of a joiner the status, of a leaver why the account is gone (deleted, left_enterprise; NULL when not known)."),
+        column("old_value", Kind::Text, "Before: the column's value, the role in the group, the alias's address, a leaver's last status.").personal(),
+        column("new_value", Kind::Text, "After, likewise; of a joiner the status, of a leaver why the account is gone (deleted, left_enterprise; NULL when not known).").personal(),
     ],
 };
 

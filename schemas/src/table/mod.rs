@@ -154,6 +154,8 @@ pub struct Column {
     pub nullable: bool,
     /// Whether the lake has no such column: what it holds follows from other rows, and is worked out at each publish.
     pub derived: bool,
+    /// Whether it describes the user of `user_id` beyond what counts of accounts need: an erasure empties it.
+    pub personal: bool,
     /// Type is said by `kind`; this says unit, null rule and meaning.
     pub comment: &'static str,
 }
@@ -242,6 +244,11 @@ impl Column {
         self
     }
 
+    const fn personal(mut self) -> Self {
+        self.personal = true;
+        self
+    }
+
     const fn derived(mut self) -> Self {
         self.derived = true;
         self
@@ -288,7 +295,7 @@ pub fn name_value_fields() -> Fields {
 }
 
 const fn column(name: &'static str, kind: Kind, comment: &'static str) -> Column {
-    Column { name, lake_name: name, kind, nullable: true, derived: false, comment }
+    Column { name, lake_name: name, kind, nullable: true, derived: false, personal: false, comment }
 }
 
 const ENTERPRISE_ID: Column =

@@ -112,7 +112,7 @@ impl Story {
 
     fn note(&mut self, days: i64, record: Record) {
         let sequence = self.journal.len() as u64 + 1;
-        self.journal.push(Entry { sequence, at: day(days), prev_hash: String::new(), record });
+        self.journal.push(Entry::new(sequence, day(days), String::new(), record));
     }
 
     fn tell(&mut self, days: i64, action: Action) {

@@ -22,6 +22,7 @@ use super::seal::{self, Anchor};
 use super::{cannot, path};
 use crate::error::CommandError;
 use crate::evidence::digest;
+use crate::forget::ErasureKey;
 
 /// Which seals are verified. The last one covers the whole chain before it, so it is enough; an audit verifies each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(super) fn read(
         Err(e) if e.kind() == ErrorKind::NotFound => false,
         Err(e) => return Err(cannot("read", &path)(e)),
     };
-    let (mut contents, frames) = if is_begun { whole(&path, &bytes, store_id)? } else { Default::default() };
+    let (mut contents, frames) = if is_begun { whole(root, &path, &bytes, store_id)? } else { Default::default() };
     contents.unsealed = seal::check(root, store_id, &frames, &contents, anchor.as_ref(), pinned, seals)?;
     contents.anchor = anchor;
     Ok(contents)
@@ -81,6 +82,7 @@ pub(super) fn read(
 
 /// Frames and chain.
 fn whole<'a>(
+    root: &Path,
     path: &Path,
     bytes: &'a [u8],
     store_id: Uuid,
@@ -118,7 +120,17 @@ fn whole<'a>(
                 ),
             ));
         }
-        contents.head = digest(frame.text);
+        contents.head = match &entry.erased {
+            None => digest(frame.text),
+            Some(erased) => {
+                let key = ErasureKey::open(root)?;
+                if key.is_none_or(|key| mac_of(&key, &entry) != erased.mac) {
+                    let what = "was changed, and not by `boxseat forget` with this store's key";
+                    return Err(damaged(offset, format!("entry {expected} {what}")));
+                }
+                erased.original_hash.clone()
+            }
+        };
         contents.entries.push(entry);
         frames.push(frame);
         offset += FRAME_FIXED_LEN + frame.text.len() + frame.seal.len();
@@ -128,6 +140,28 @@ fn whole<'a>(
     }
     contents.len = offset as u64;
     Ok((contents, frames))
+}
+
+/// The frames of a journal that was read and checked.
+pub(super) fn frames(bytes: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    let mut offset = FILE_HEADER_LEN;
+    std::iter::from_fn(move || {
+        let frame = frame_at(bytes.get(offset..)?).ok().flatten()?;
+        offset += FRAME_FIXED_LEN + frame.text.len() + frame.seal.len();
+        Some(frame)
+    })
+}
+
+/// The bytes of a frame.
+pub(super) fn frame_of(text: &[u8], seal: &[u8]) -> Vec<u8> {
+    [&Fixed::of(text, seal, seal.len()).encode()[..], text, seal].concat()
+}
+
+/// The keyed hash of an entry that a user was taken out of.
+pub(super) fn mac_of(key: &ErasureKey, entry: &Entry) -> String {
+    let mut bare = entry.clone();
+    bare.erased.iter_mut().for_each(|erased| erased.mac.clear());
+    key.mac("journal", &serde_json::to_vec(&bare).expect("an entry is plain data"))
 }
 
 /// The hash of an entry; of number 0 what the first entry follows.

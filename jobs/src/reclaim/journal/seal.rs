@@ -345,8 +345,13 @@ pub(super) fn check(
         return Err(forged(unsealed + 1, "does not say where the seals begin"));
     }
     let is_valid = |frame: &Frame<'_>| is_sealed(&key, store_id, frame);
+    // The chain does not cover the text of an entry a user was taken out of: each of them is verified.
+    let is_erased = |index: usize| contents.entries.get(index).is_some_and(|entry| entry.erased.is_some());
+    let erased = (unsealed..frames.len()).find(|index| is_erased(*index) && !is_valid(&frames[*index]));
     let first = match (seals, frames.last()) {
-        (Seals::Last, Some(last)) if last.seal.is_empty() || is_valid(last) => None,
+        (Seals::Last, Some(last)) if last.seal.is_empty() || is_valid(last) => {
+            erased.map(|index| index - unsealed)
+        }
         _ => frames[unsealed..].iter().position(|frame| !is_valid(frame)),
     };
     match first {

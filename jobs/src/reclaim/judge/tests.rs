@@ -568,12 +568,7 @@ fn r11_a_login_that_only_the_admin_log_told_is_not_forgotten() {
             is_final: true,
             used_at: (reason != "edited_by_other").then(|| day(at)),
         };
-        world.past.take(&boxseat_schemas::reclaim::Entry {
-            sequence: 99,
-            at: day(99),
-            prev_hash: String::new(),
-            record: skipped,
-        });
+        world.past.take(&boxseat_schemas::reclaim::Entry::new(99, day(99), String::new(), skipped));
         world.says("1")
     };
     let idle = || World::of(SUSPEND, [idler("1")]);

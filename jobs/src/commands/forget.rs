@@ -1,0 +1,271 @@
+//! `boxseat forget USER`: without `--yes` it says what would be erased and changes nothing.
+
+use std::sync::Arc;
+
+use boxseat_pipeline::client::BoxReader;
+use boxseat_pipeline::normalise::departure;
+use boxseat_schemas::run::{SyncRun, latest_night};
+use boxseat_schemas::spool::Request;
+use boxseat_schemas::table::USERS;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use arrow::array::AsArray;
+
+use crate::calls::CommandCalls;
+use crate::cli::{ForgetArgs, Global};
+use crate::clock::data_clock;
+use crate::config::{Settings, credentials, has_credentials};
+use crate::error::CommandError;
+use crate::forget::{
+    Erased, ErasureKey, ErasureRecord, Identity, Pending, erase, finish, identity_of, ids_of, records,
+};
+use crate::printer::Printer;
+use crate::reclaim::Journal;
+use crate::reclaim::journal::ReclaimLock;
+use crate::reclaim::operator::operator;
+use crate::reclaim::plans::PlanTexts;
+use crate::store::Store;
+use crate::sync::open_runs;
+
+pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let settings = Settings::load(global)?;
+    let store = Store::open(&settings.store, &settings.access)?;
+    let _lock = Store::lock(store.root())?;
+    let journal = Journal::open(store.root(), store.id(), ReclaimLock::take(store.root())?)?;
+    let key = ErasureKey::open_or_create(store.root())?;
+    let now = data_clock(settings.rehearsed_now)();
+    let runs = store.lake().sync_runs()?;
+    if let Some(open) = open_runs(&store, &runs)?.first() {
+        return Err(CommandError::try_later(format!(
+            "run {} is {}, and its pages may name the user",
+            open.reservation.run_number,
+            open.state.word()
+        ))
+        .hint("finish it first: boxseat sync"));
+    }
+    let latest = latest_night(&runs).ok_or_else(|| {
+        CommandError::refused("no run is complete yet, so nothing says whether Box lists the user")
+            .hint("run `boxseat sync`")
+    })?;
+    let pending = match Pending::read(store.root())? {
+        Some(pending) => continued(pending, &args.user)?,
+        None => match begin(&store, &key, &args.user, latest, now)? {
+            Some(pending) => pending,
+            None => {
+                printer.note(format!("User {} was erased before. Nothing is left to erase.", args.user));
+                return Ok(0);
+            }
+        },
+    };
+    let identity = &pending.identity;
+    let ground = gone(&store, &settings, identity, latest, now).await?;
+    no_plan_needs(&store, &journal, identity)?;
+    if !args.yes {
+        show(printer, identity)?;
+        printer.note("Nothing was erased. With --yes the rows, pages and entries of this user are rewritten, and older versions of them are removed. This cannot be undone.");
+        unreachable(printer, &store, &settings, identity, &[]);
+        return Ok(0);
+    }
+    pending.write(store.root())?;
+    let erased = tokio::task::block_in_place(|| erase(&store, &settings, &key, &pending, journal))?;
+    let record = ErasureRecord {
+        pseudonym: identity.pseudonym.clone(),
+        begun_at: pending.begun_at,
+        finished_at: now,
+        by: pending.by.clone(),
+        ground,
+    };
+    report(printer, &erased, &record)?;
+    finish(store.root(), &key, record)?;
+    unreachable(printer, &store, &settings, identity, &erased.not_ours);
+    Ok(0)
+}
+
+/// An erasure that was interrupted goes on before another begins.
+fn continued(pending: Pending, user: &str) -> Result<Pending, CommandError> {
+    let identity = &pending.identity;
+    let wanted = user.to_lowercase();
+    let is_same = identity.user_id == user
+        || identity.addresses.iter().chain(&identity.reused).any(|address| *address == wanted);
+    if is_same {
+        tracing::info!(user = identity.user_id, "continuing the erasure that was interrupted");
+        return Ok(pending);
+    }
+    Err(CommandError::refused(format!("the erasure of user {} is unfinished", identity.user_id))
+        .hint(format!("finish it first: boxseat forget {} --yes", identity.user_id)))
+}
+
+/// Who is to be erased; `None` for a user who was erased before.
+fn begin(
+    store: &Store,
+    key: &ErasureKey,
+    user: &str,
+    latest: &SyncRun,
+    now: DateTime<Utc>,
+) -> Result<Option<Pending>, CommandError> {
+    let ids = ids_of(store.lake(), user)?;
+    let user_id = match ids.len() {
+        1 => ids.into_iter().next().unwrap_or_default(),
+        0 => {
+            let pseudonym = key.pseudonym(user);
+            if records(store.root(), key)?.iter().any(|record| record.pseudonym == pseudonym) {
+                return Ok(None);
+            }
+            return Err(CommandError::usage(format!("no run has seen a user {user}"))
+                .hint("name the user by Box id, or by any login or alias the store knows"));
+        }
+        _ => {
+            let ids: Vec<String> = ids.into_iter().collect();
+            return Err(CommandError::usage(format!("{user} was the address of {} users", ids.len()))
+                .hint(format!("name one by Box id: {}", ids.join(", "))));
+        }
+    };
+    let pseudonym = key.pseudonym(&user_id);
+    let identity = identity_of(store.lake(), &user_id, pseudonym, latest.run_number)?;
+    Ok(Some(Pending { identity, begun_at: now, by: operator() }))
+}
+
+/// Why the account counts as gone.
+///
+/// # Errors
+/// Exit 3 while Box lists the account, and where nothing says that it does not.
+async fn gone(
+    store: &Store,
+    settings: &Settings,
+    identity: &Identity,
+    latest: &SyncRun,
+    now: DateTime<Utc>,
+) -> Result<String, CommandError> {
+    let user_id = &identity.user_id;
+    let date = latest.snapshot_date;
+    for batch in store.lake().scan(&USERS, &[latest.run_number], Some(&["user_id", "listing"]))? {
+        let batch = batch?;
+        let (ids, listings) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        if let Some(row) = ids.iter().position(|id| id == Some(user_id)) {
+            return Err(CommandError::refused(format!(
+                "user {user_id} has an account: the snapshot of {date} has it as {}",
+                listings.value(row)
+            ))
+            .hint("delete the account in Box, run `boxseat sync`, then erase the user"));
+        }
+    }
+    if !has_credentials() {
+        let age = now - latest.started_at;
+        if age > MAX_SNAPSHOT_AGE {
+            return Err(CommandError::refused(format!(
+                "nothing says whether Box lists user {user_id}: the latest snapshot is {} hours old, and there are no credentials to read the account",
+                age.num_hours()
+            ))
+            .hint("run `boxseat sync`, or set the credentials"));
+        }
+        return Ok(format!("not in the snapshot of {date}"));
+    }
+    settings.refuse_rehearsal_against_box()?;
+    let clock = data_clock(settings.rehearsed_now);
+    let calls = CommandCalls::begin(store.root(), &clock)?;
+    let client = settings.endpoints.client.clone().impatient();
+    let reader =
+        BoxReader::new(&client, credentials()?, calls.clone(), Arc::clone(&clock), CancellationToken::new())?;
+    let request = Request::User { user_id: user_id.clone() };
+    let answer = reader.ask(&request, None).await?;
+    calls.answered(request.endpoint())?;
+    match departure(answer.status, &answer.body, store.enterprise_id().unwrap_or_default()) {
+        Some(reason) => Ok(format!("not in the snapshot of {date}, and Box says: {}", reason.as_str())),
+        None => Err(CommandError::refused(format!(
+            "the account of user {user_id} is not confirmed as gone: Box answers {} for it",
+            answer.status
+        ))
+        .hint("a user is erased when Box answers 404 for the id, or names another enterprise")),
+    }
+}
+
+/// What is still to be done by a plan needs the id.
+///
+/// # Errors
+/// Exit 3.
+fn no_plan_needs(store: &Store, journal: &Journal, identity: &Identity) -> Result<(), CommandError> {
+    let user_id = &identity.user_id;
+    let past = journal.past();
+    if past.people.get(user_id).is_some_and(|person| person.attempts.iter().any(|a| a.is_unfinished())) {
+        return Err(CommandError::refused(format!("the outcome of an action on user {user_id} is unknown"))
+            .hint("settle it first: boxseat reclaim nightly"));
+    }
+    let texts = PlanTexts::read(store.root())?;
+    let open = texts.iter().find(|(plan_id, text)| {
+        past.plans.get(*plan_id).is_some_and(|plan| plan.is_open()) && identity.is_named_in(text)
+    });
+    match open {
+        None => Ok(()),
+        Some((plan_id, _)) => Err(CommandError::refused(format!(
+            "plan {plan_id} is open and names user {user_id}"
+        ))
+        .hint(
+            "`boxseat reclaim nightly` closes plans that have expired; `boxseat reclaim undo` closes one now",
+        )),
+    }
+}
+
+fn show(printer: &Printer, identity: &Identity) -> Result<(), CommandError> {
+    let list = |texts: &std::collections::BTreeSet<String>| {
+        json!(texts.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+    };
+    printer.facts(
+        "forget",
+        &[
+            ("user_id", json!(identity.user_id)),
+            ("addresses", list(&identity.addresses)),
+            ("names", list(&identity.names)),
+            ("addresses_of_other_users", list(&identity.reused)),
+            ("becomes", json!(identity.pseudonym)),
+        ],
+    )
+}
+
+fn report(printer: &Printer, erased: &Erased, record: &ErasureRecord) -> Result<(), CommandError> {
+    printer.facts(
+        "forget",
+        &[
+            ("pseudonym", json!(record.pseudonym)),
+            ("ground", json!(record.ground)),
+            ("lake_files_rewritten", json!(erased.lake_files)),
+            ("old_lake_files_removed", json!(erased.old_lake_files)),
+            ("spools_rewritten", json!(erased.spools)),
+            ("journal_entries_rewritten", json!(erased.journal_entries)),
+            ("plans_rewritten", json!(erased.plans)),
+            ("state_files_rewritten", json!(erased.state_files)),
+            ("published", json!(erased.is_published)),
+        ],
+    )
+}
+
+/// What the command cannot change.
+fn unreachable(
+    printer: &Printer,
+    store: &Store,
+    settings: &Settings,
+    identity: &Identity,
+    not_ours: &[String],
+) {
+    printer.note("boxseat cannot reach, and the user may still be named in:");
+    printer.note("- backups and file system snapshots of the store, and deleted blocks of the disk");
+    printer
+        .note("- copies of boxseat.duckdb and of the lake that analysts made, and files they have open now");
+    printer.note("- reports, exports and pages written with -o or --save, console reports that were imported, log files of cron");
+    printer.note("- Box itself: its admin log keeps events for a year, and the next run reads the last hours of it again");
+    let configured = [&settings.leave_file, &settings.policy_file].into_iter().flatten();
+    for path in
+        configured.filter(|path| std::fs::read_to_string(path).is_ok_and(|text| identity.is_named_in(&text)))
+    {
+        printer.note(format!("- {} names the user", path.display()));
+    }
+    for path in not_ours {
+        printer.note(format!("- {path} names the user; boxseat did not write it"));
+    }
+    let records = store.root().join("state/erasure/records.jsonl");
+    printer.note(format!("The record of the erasure, without the user's data, is in {}.", records.display()));
+}
+
+/// As old as a snapshot may be for a plan, too.
+const MAX_SNAPSHOT_AGE: TimeDelta = TimeDelta::hours(36);

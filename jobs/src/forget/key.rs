@@ -1,0 +1,108 @@
+//! The erasure key of a store: `state/erasure/key`, readable by its owner alone, made by the first erasure.
+//!
+//! It makes pseudonyms, ties erased entries of the journal to what they were, and chains the records of erasures.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::error::CommandError;
+
+/// The key.
+pub(crate) struct ErasureKey([u8; 32]);
+
+impl ErasureKey {
+    /// The store's key; made when there is none yet.
+    ///
+    /// # Errors
+    /// Exit 3 for a file that is no key, exit 1 for the disk.
+    pub(crate) fn open_or_create(root: &Path) -> Result<Self, CommandError> {
+        if let Some(key) = Self::open(root)? {
+            return Ok(key);
+        }
+        // Two random ids have 244 random bits, by the system's generator.
+        let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+        let key: [u8; 32] = Sha256::digest(&seed).into();
+        durable::create_directory(&directory(root), &Access::from(0o600))?;
+        durable::write_file(&path(root), hex(&key).as_bytes(), &Access::from(0o600))?;
+        Ok(Self(key))
+    }
+
+    /// The store's key; `None` where no user was ever erased.
+    ///
+    /// # Errors
+    /// As [`ErasureKey::open_or_create`].
+    pub(crate) fn open(root: &Path) -> Result<Option<Self>, CommandError> {
+        let path = path(root);
+        let text = match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
+        };
+        let bytes: Option<Vec<u8>> =
+            (0..64).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
+        let key = bytes.and_then(|bytes| bytes.try_into().ok()).filter(|_| text.trim_end().len() == 64);
+        key.map(|key| Some(Self(key))).ok_or_else(|| {
+            CommandError::refused(format!("{} is not an erasure key", path.display()))
+                .hint("restore this file from a backup: without it nothing tells an erasure from a forgery")
+        })
+    }
+
+    /// HMAC-SHA-256 in hexadecimal digits. `purpose` keeps uses of the key apart.
+    pub(crate) fn mac(&self, purpose: &str, text: &[u8]) -> String {
+        hex(&self.raw(purpose, text))
+    }
+
+    /// What takes the place of a user's id: 24 digits that begin with 900. Ids are digits, so rows stay readable by everything that
+    /// reads ids.
+    pub(crate) fn pseudonym(&self, user_id: &str) -> String {
+        let mac = self.raw("user", user_id.as_bytes());
+        let number = u128::from_be_bytes(mac[..16].try_into().expect("a MAC has 32 bytes"));
+        format!("900{:021}", number % 10u128.pow(21))
+    }
+
+    fn raw(&self, purpose: &str, text: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Where erasures keep their files.
+pub(super) fn directory(root: &Path) -> PathBuf {
+    root.join("state/erasure")
+}
+
+fn path(root: &Path) -> PathBuf {
+    directory(root).join("key")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pseudonym_is_24_digits_and_the_same_for_one_store() {
+        let temp = tempfile::tempdir().unwrap();
+        let pseudonym = ErasureKey::open_or_create(temp.path()).unwrap().pseudonym("12345");
+        assert!(pseudonym.len() == 24 && pseudonym.starts_with("900"));
+        assert!(pseudonym.bytes().all(|byte| byte.is_ascii_digit()));
+        assert_eq!(ErasureKey::open(temp.path()).unwrap().unwrap().pseudonym("12345"), pseudonym);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(ErasureKey::open_or_create(other.path()).unwrap().pseudonym("12345"), pseudonym);
+        std::fs::write(temp.path().join("state/erasure/key"), "ab").unwrap();
+        assert!(ErasureKey::open(temp.path()).is_err());
+    }
+}

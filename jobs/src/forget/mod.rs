@@ -1,0 +1,102 @@
+//! Erasing one user from a store.
+//!
+//! ```text
+//! pending.json ─▶ lake (rows, then old versions) ─▶ spools ─▶ journal, plans ─▶ state files ─▶ boxseat.duckdb ─▶ record
+//! ```
+//!
+//! Every step leaves nothing to do where it is done, so **killed** anywhere, the same command continues: `pending.json` holds what
+//! identifies the user, and is removed with the last step. Rows, pages and entries are kept under a pseudonym, so that counts, joins
+//! and the journal's chain stay right.
+
+mod eraser;
+mod identity;
+mod journal;
+mod key;
+mod record;
+mod rows;
+mod state_files;
+
+use boxseat_output::warehouse;
+use boxseat_pipeline::spool::{Change, Rewriter};
+use boxseat_schemas::spool::Frame;
+use boxseat_schemas::table::LAKE;
+
+use eraser::Eraser;
+pub(crate) use identity::{Identity, identity_of, ids_of};
+pub(crate) use key::ErasureKey;
+pub(crate) use record::{ErasureRecord, Pending, finish, records};
+
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::reclaim::Journal;
+use crate::store::Store;
+use crate::sync::failpoint::reach;
+use crate::sync::publish_latest;
+
+/// What was rewritten.
+#[derive(Debug, Default)]
+pub(crate) struct Erased {
+    pub(crate) lake_files: u64,
+    pub(crate) old_lake_files: u64,
+    pub(crate) spools: u64,
+    pub(crate) journal_entries: u64,
+    pub(crate) plans: u64,
+    pub(crate) state_files: u64,
+    pub(crate) is_published: bool,
+    /// Files below the store that boxseat did not write and that name the user.
+    pub(crate) not_ours: Vec<String>,
+}
+
+/// Erases the user of a pending erasure. The store's lock and the lock of reclamation are held, and no run is unfinished.
+///
+/// # Errors
+/// Exit 3 where a file of the store still names the user afterwards; otherwise by the step that failed.
+pub(crate) fn erase(
+    store: &Store,
+    settings: &Settings,
+    key: &ErasureKey,
+    pending: &Pending,
+    journal: Journal,
+) -> Result<Erased, CommandError> {
+    let eraser = Eraser { identity: &pending.identity };
+    let mut erased = Erased::default();
+    reach("erasure begun");
+    for table in LAKE {
+        erased.lake_files += store.lake().rewrite(table, &|rows| eraser.rows(table, rows))?;
+        reach("erased a table");
+    }
+    for table in LAKE {
+        erased.old_lake_files += store.lake().purge(table)?;
+    }
+    reach("erased lake");
+    let work = key::directory(store.root()).join("spools");
+    erased.spools = Rewriter::open(&store.spools(), &work)?.rewrite(&eraser)?;
+    reach("erased spools");
+    (erased.journal_entries, erased.plans) = journal::erase(store, key, pending, journal, &eraser)?;
+    reach("erased journal");
+    erased.state_files = state_files::erase(store.root(), &eraser)?;
+    if store.root().join(warehouse::FILE_NAME).exists() {
+        publish_latest(store, settings)?;
+        erased.is_published = true;
+    }
+    reach("erased file");
+    erased.not_ours = state_files::search(store.root(), &eraser)?;
+    Ok(erased)
+}
+
+impl Change for Eraser<'_> {
+    fn frame(&self, frame: &Frame, body: &[u8]) -> Option<(Frame, Vec<u8>)> {
+        let header = serde_json::to_string(frame).expect("a frame is plain data");
+        let new_frame = self.json(&header).and_then(|header| serde_json::from_str(&header).ok());
+        let new_body = String::from_utf8_lossy(body);
+        let new_body = self.document(&new_body).map(String::into_bytes);
+        if new_frame.is_none() && new_body.is_none() {
+            return None;
+        }
+        Some((new_frame.unwrap_or_else(|| frame.clone()), new_body.unwrap_or_else(|| body.to_vec())))
+    }
+
+    fn text(&self, text: &str) -> Option<String> {
+        self.document(text)
+    }
+}

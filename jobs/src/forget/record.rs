@@ -1,0 +1,122 @@
+//! What an erasure leaves behind: `state/erasure/records.jsonl`, one line per erased user, without the user's data.
+//!
+//! Each line has a keyed hash of itself and of the line before, so a line that was changed, added or removed in between shows. While an
+//! erasure is unfinished, `state/erasure/pending.json` says who it is about; it is removed last.
+
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use boxseat_schemas::reclaim::plan::Operator;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::identity::Identity;
+use super::key::{ErasureKey, directory};
+use crate::error::CommandError;
+
+/// An erasure that has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pending {
+    pub(crate) identity: Identity,
+    pub(crate) begun_at: DateTime<Utc>,
+    pub(crate) by: Operator,
+}
+
+/// An erasure that is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErasureRecord {
+    /// What takes the place of the user's id.
+    pub(crate) pseudonym: String,
+    pub(crate) begun_at: DateTime<Utc>,
+    pub(crate) finished_at: DateTime<Utc>,
+    pub(crate) by: Operator,
+    /// Why the account counted as gone.
+    pub(crate) ground: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    record: ErasureRecord,
+    mac: String,
+}
+
+impl Pending {
+    pub(crate) fn read(root: &Path) -> Result<Option<Self>, CommandError> {
+        let path = pending_file(root);
+        let text = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|e| {
+            CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(
+                "an erasure is unfinished: remove this file and run `boxseat forget` again with the user's Box id",
+            )
+        })
+    }
+
+    pub(crate) fn write(&self, root: &Path) -> Result<(), CommandError> {
+        durable::create_directory(&directory(root), &Access::from(0o600))?;
+        let text = serde_json::to_vec_pretty(self).expect("plain data");
+        Ok(durable::write_file(&pending_file(root), &text, &Access::from(0o600))?)
+    }
+}
+
+/// Every erasure of the store.
+///
+/// # Errors
+/// Exit 3 for a line that the store's key did not make.
+pub(crate) fn records(root: &Path, key: &ErasureKey) -> Result<Vec<ErasureRecord>, CommandError> {
+    Ok(lines(root, key)?.into_iter().map(|line| line.record).collect())
+}
+
+/// Adds the record of a finished erasure and removes the mark that it is unfinished. *Killed* between the two: the same command ends
+/// it, and a record that is there is not written again.
+pub(crate) fn finish(root: &Path, key: &ErasureKey, record: ErasureRecord) -> Result<(), CommandError> {
+    let mut lines = lines(root, key)?;
+    let is_there =
+        |line: &Line| (&line.record.pseudonym, line.record.begun_at) == (&record.pseudonym, record.begun_at);
+    if !lines.iter().any(is_there) {
+        let mac = mac(key, lines.last(), &record);
+        lines.push(Line { record, mac });
+        let text: String =
+            lines.iter().map(|line| serde_json::to_string(line).expect("plain data") + "\n").collect();
+        durable::write_file(&records_file(root), text.as_bytes(), &Access::from(0o600))?;
+    }
+    let pending = pending_file(root);
+    std::fs::remove_file(&pending)
+        .map_err(|e| CommandError::failed(format!("cannot remove {}", pending.display()), e))
+}
+
+fn lines(root: &Path, key: &ErasureKey) -> Result<Vec<Line>, CommandError> {
+    let path = records_file(root);
+    let text = match std::fs::read_to_string(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
+    };
+    let mut lines: Vec<Line> = Vec::new();
+    for (index, text) in text.lines().enumerate() {
+        let line: Option<Line> = serde_json::from_str(text).ok();
+        let line = line.filter(|line| line.mac == mac(key, lines.last(), &line.record)).ok_or_else(|| {
+            CommandError::refused(format!("line {} of {} was changed", index + 1, path.display()))
+                .hint("restore the file from a backup; it proves which users were erased and when")
+        })?;
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+fn mac(key: &ErasureKey, before: Option<&Line>, record: &ErasureRecord) -> String {
+    let record = serde_json::to_string(record).expect("plain data");
+    key.mac("record", format!("{}{record}", before.map_or("", |line| &line.mac)).as_bytes())
+}
+
+fn records_file(root: &Path) -> PathBuf {
+    directory(root).join("records.jsonl")
+}
+
+pub(super) fn pending_file(root: &Path) -> PathBuf {
+    directory(root).join("pending.json")
+}

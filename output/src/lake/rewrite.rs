@@ -1,0 +1,135 @@
+//! Rows changed in place, and every older version of a table gone from the disk: for an erasure.
+//!
+//! [`Lake::rewrite`] replaces files in one Delta commit, as retention does. [`Lake::purge`] then removes what no reader of the newest
+//! version needs: data files that no log names, and every log entry but the newest. A log entry repeats the smallest and largest
+//! key of its files, so the entry that removes a file still names users.
+//!
+//! **Killed** in `rewrite` before the commit file: data files no log names. After it: done, and a second `rewrite` finds nothing to
+//! change. Killed in `purge`: some old files are left, and the next `purge` removes them. A reader that opened an older version
+//! before `purge` fails and has to open the table again.
+
+use std::collections::BTreeSet;
+
+use arrow::array::RecordBatch;
+use boxseat_schemas::table::Table;
+use delta_kernel::transaction::CommitResult;
+
+use super::active::{ActiveFile, ActiveFiles};
+use super::files::{Author, Written};
+use super::retention::Change;
+use super::table::{ENGINE, committer};
+use super::{Inner, Lake};
+use crate::{Error, Result};
+
+impl Lake {
+    /// Replaces every file that has a row which `change` changes, all of them in one commit: the one place where rows of the lake
+    /// are rewritten. `change` is given rows without the partition's column, and gives `None` where it changes nothing; it keeps
+    /// their number and order. Gives back how many files were replaced.
+    ///
+    /// # Errors
+    /// `Bug` when `change` changes the number of rows; `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn rewrite(
+        &self,
+        table: &'static Table,
+        change: &dyn Fn(&RecordBatch) -> Option<RecordBatch>,
+    ) -> Result<u64> {
+        for _ in 0..ATTEMPTS {
+            match self.inner.rewrite_once(table, change)? {
+                Rewritten::Files(files) => return Ok(files),
+                Rewritten::Conflict => {}
+            }
+        }
+        let crowded = delta_kernel::Error::generic(format!("{ATTEMPTS} other commits came first"));
+        Err(Error::table("rewrite", table.name)(crowded))
+    }
+
+    /// Removes every file of a table that its newest version does not need, at once; gives back how many.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn purge(&self, table: &'static Table) -> Result<u64> {
+        let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(0) };
+        let failed = || Error::table("purge", table.name);
+        // A commit without files: the newest log entry names none that was removed.
+        let version = i64::try_from(snapshot.version() + 1).map_err(|e| Error::Bug(e.to_string()))?;
+        let transaction = snapshot
+            .transaction(committer(), self.inner.engine())
+            .map_err(failed())?
+            .with_operation("PURGE".to_owned())
+            .with_engine_info(ENGINE)
+            .with_transaction_id(PURGED.to_owned(), version);
+        match transaction.commit(self.inner.engine()).map_err(failed())? {
+            CommitResult::Committed(_) => {}
+            CommitResult::Conflicted(_) => {
+                return Err(failed()(delta_kernel::Error::generic("another commit came first")));
+            }
+            CommitResult::Retryable(attempt) => return Err(failed()(attempt.error)),
+        }
+        let newest =
+            self.inner.snapshot(table)?.ok_or_else(|| Error::Bug(format!("{} vanished", table.name)))?;
+        newest.checkpoint(self.inner.engine(), None).map_err(failed())?;
+        let mut unneeded = Vec::new();
+        self.inner.unneeded_of(table, &mut unneeded)?;
+        unneeded.iter().try_for_each(|file| self.delete(file))?;
+        Ok(unneeded.len() as u64)
+    }
+}
+
+enum Rewritten {
+    Files(u64),
+    Conflict,
+}
+
+impl Inner {
+    fn rewrite_once(
+        &self,
+        table: &'static Table,
+        change: &dyn Fn(&RecordBatch) -> Option<RecordBatch>,
+    ) -> Result<Rewritten> {
+        let Some(snapshot) = self.snapshot(table)? else { return Ok(Rewritten::Files(0)) };
+        let snapshot = self.widen(table, snapshot)?;
+        let active = ActiveFiles::of(self, table, &snapshot)?;
+        let (mut replaced, mut written) = (BTreeSet::new(), Vec::new());
+        for file in active.iter() {
+            let one = std::slice::from_ref(file);
+            let mut is_changed = false;
+            for rows in self.rows_of(table, &snapshot, one)? {
+                is_changed = is_changed || change(&rows?).is_some();
+            }
+            if !is_changed {
+                continue;
+            }
+            let mut writer = self.writer(table, &snapshot, Author::Eraser)?;
+            for rows in self.rows_of(table, &snapshot, one)? {
+                let rows = rows?;
+                writer.write_part(file.day, change(&rows).unwrap_or(rows))?;
+            }
+            let new = writer.close()?;
+            same_rows(table, file, &new)?;
+            replaced.insert(file.path.clone());
+            written.push(new);
+        }
+        if replaced.is_empty() {
+            return Ok(Rewritten::Files(0));
+        }
+        let written = Some(Written::together(written));
+        let change = Change { operation: "UPDATE", is_data_change: true, kept_from: None, written };
+        let removed =
+            self.reorganise(table, snapshot, active, |file| replaced.contains(&file.path), change)?;
+        Ok(if removed == 0 { Rewritten::Conflict } else { Rewritten::Files(removed) })
+    }
+}
+
+fn same_rows(table: &Table, file: &ActiveFile, new: &Written) -> Result<()> {
+    if new.rows == file.rows {
+        return Ok(());
+    }
+    let reason = format!("its log counts {} rows in {}, which holds {}", file.rows, file.path, new.rows);
+    Err(Error::Corrupt { what: format!("the lake's table {}", table.name), reason })
+}
+
+/// Delta's app id of [`Lake::purge`].
+const PURGED: &str = "boxseat-purged";
+
+/// One writer per store leaves no other than another tool to conflict with.
+const ATTEMPTS: usize = 5;

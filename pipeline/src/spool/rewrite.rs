@@ -1,0 +1,164 @@
+//! A spool written anew with other contents: for an erasure.
+//!
+//! The new spool is complete in a directory of its own before it takes the place of the old one. **Killed** before: the old spool is
+//! there, and what was written of the new one is removed by the next [`Rewriter::open`]. Killed between the two renames: the new one is
+//! put in place by the next [`Rewriter::open`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use boxseat_schemas::spool::Frame;
+
+use super::{SpoolDir, SpoolReader, SpoolWriter};
+use crate::Error;
+
+/// Rewrites the spools of a store, one after the other.
+#[derive(Debug)]
+pub struct Rewriter {
+    spools: PathBuf,
+    work: PathBuf,
+}
+
+/// What becomes of a frame or a text; `None` leaves it as it is.
+pub trait Change {
+    /// A frame and its body.
+    fn frame(&self, frame: &Frame, body: &[u8]) -> Option<(Frame, Vec<u8>)>;
+    /// The text of a mark next to the pages.
+    fn text(&self, text: &str) -> Option<String>;
+}
+
+impl Rewriter {
+    /// Begins, or continues after a kill; `work` is a directory of the same file system that nothing else uses.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(spools: &Path, work: &Path) -> Result<Self, Error> {
+        let this = Self { spools: spools.to_owned(), work: work.to_owned() };
+        for number in numbers_in(work)?.into_iter().filter(|number| this.old(*number).exists()) {
+            // The old spool is moved aside only when the new one is complete.
+            if !this.spool(number).path().exists() {
+                move_directory(this.new_spool(number).path(), this.spool(number).path())?;
+            }
+            remove(&this.old(number))?;
+        }
+        remove(work)?;
+        Ok(this)
+    }
+
+    /// Rewrites every spool with a frame or mark that `change` changes; gives back how many.
+    ///
+    /// # Errors
+    /// [`Error::Spool`] for a damaged spool, which is left as it is; [`Error::Io`].
+    pub fn rewrite(&self, change: &dyn Change) -> Result<u64, Error> {
+        let mut rewritten = 0;
+        for number in numbers_in(&self.spools)? {
+            rewritten += u64::from(self.rewrite_one(number, change)?);
+        }
+        remove(&self.work)?;
+        Ok(rewritten)
+    }
+
+    fn rewrite_one(&self, number: u64, change: &dyn Change) -> Result<bool, Error> {
+        let dir = self.spool(number);
+        let marks = marks(&dir)?;
+        let is_there = dir.pages().exists();
+        let mut is_changed = marks.iter().any(|(_, text)| change.text(text).is_some());
+        if is_there {
+            let reader = SpoolReader::open(&dir, number)?;
+            let whole = reader.replay(|frame, body| {
+                is_changed = is_changed || change.frame(frame, body).is_some();
+                Ok(())
+            })?;
+            if let Some(seal) = dir.seal_record() {
+                reader.check_seal(&seal, whole.frames)?;
+            }
+        }
+        if !is_changed {
+            return Ok(false);
+        }
+        let new = self.new_spool(number);
+        let (seal, new_path) = (dir.seal_record(), new.path().to_owned());
+        if is_there {
+            let writer = SpoolWriter::create(new, number)?;
+            SpoolReader::open(&dir, number)?.replay(|frame, body| match change.frame(frame, body) {
+                Some((frame, body)) => writer.append(&frame, &body),
+                None => writer.append(frame, body),
+            })?;
+            match seal {
+                Some(seal) => drop(writer.seal(seal.sealed_at)?),
+                None => writer.sync()?,
+            }
+        }
+        std::fs::create_dir_all(&new_path).map_err(Error::io("create", &new_path))?;
+        for (name, text) in marks {
+            let path = new_path.join(name);
+            let text = change.text(&text).unwrap_or(text);
+            super::writer::write_mark(&SpoolDir(new_path.clone()), &path, text.as_bytes())?;
+        }
+        move_directory(dir.path(), &self.old(number))?;
+        move_directory(&new_path, dir.path())?;
+        remove(&self.old(number))?;
+        Ok(true)
+    }
+
+    fn spool(&self, number: u64) -> SpoolDir {
+        SpoolDir::of(&self.spools, number)
+    }
+
+    fn new_spool(&self, number: u64) -> SpoolDir {
+        SpoolDir::of(&self.work, number)
+    }
+
+    fn old(&self, number: u64) -> PathBuf {
+        self.work.join(format!("{number}.old"))
+    }
+}
+
+/// Run numbers that directories are named after, with or without `.old`.
+fn numbers_in(directory: &Path) -> Result<Vec<u64>, Error> {
+    let io = || Error::io("list", directory);
+    let entries = match std::fs::read_dir(directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(io())?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(io())?.file_name();
+        let name = name.to_string_lossy();
+        numbers.extend(name.strip_suffix(".old").unwrap_or(&name).parse::<u64>().ok());
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+/// Everything in a spool's directory but the pages and their seal.
+fn marks(dir: &SpoolDir) -> Result<Vec<(String, String)>, Error> {
+    let mut marks = Vec::new();
+    for entry in std::fs::read_dir(dir.path()).map_err(Error::io("list", dir.path()))? {
+        let entry = entry.map_err(Error::io("list", dir.path()))?;
+        let path = entry.path();
+        if path == dir.pages() || path == dir.sealed() {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        marks.push((entry.file_name().to_string_lossy().into_owned(), text));
+    }
+    Ok(marks)
+}
+
+fn remove(directory: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(directory) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", directory)(e)),
+        _ => Ok(()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a directory cannot be linked; both parents are synced here")]
+fn move_directory(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to).map_err(Error::io("move", from))?;
+    for parent in [from, to].into_iter().filter_map(Path::parent) {
+        File::open(parent).and_then(|dir| dir.sync_all()).map_err(Error::io("sync the directory", parent))?;
+    }
+    Ok(())
+}
