@@ -3,9 +3,10 @@
 -- Columns:  those of the table `accounts`, in its order.
 --
 -- Reads report_settings, users, memberships, email_aliases, login_events, activity_daily, imported_evidence, leave_periods,
--- event_coverage, users_history, user_changes, sync_runs, and two relations that the build puts beside the file:
+-- event_coverage, users_history, user_changes, sync_runs, and three relations that the build puts next to the file:
 -- service_accounts (id_or_login), the configured accounts that are services; and licence_rules (rule_order, rule_kind,
--- rule_name, rule_value, plan_id, cost_per_seat_monthly, currency), the terms that hold on the night.
+-- rule_name, rule_value, plan_id, cost_per_seat_monthly, currency), the terms that hold on the night; and thinned_logins
+-- (thinned_to_us), one row: before that moment sign-ins were removed by [privacy] login_events, so a count over it is not known.
 --
 -- Nothing is claimed that proven_idle_days does not carry: who has not been watched for long enough (new, back, from leave,
 -- come from elsewhere, behind a gap) is too_new or unknown, whatever the band says.
@@ -466,9 +467,15 @@ SELECT
     CASE WHEN kinds.account_status = 'suspended' THEN statuses.since_at END AS suspended_since,
     CASE WHEN people.is_gone THEN statuses.since_at END AS deprovisioned_at,
     judged.last_login_at,
-    CASE WHEN ground.is_fresh AND judged.coverage_days >= 30 THEN judged.logins_30d END AS logins_30d,
-    CASE WHEN ground.is_fresh AND judged.coverage_days >= 90 THEN judged.logins_90d END AS logins_90d,
-    CASE WHEN ground.is_fresh AND judged.coverage_days >= 183 THEN judged.logins_183d END AS logins_183d,
+    CASE WHEN ground.is_fresh AND judged.coverage_days >= 30 AND coalesce(thinned_to_us <= now_us - 30 * day_us, TRUE)
+        THEN judged.logins_30d
+    END AS logins_30d,
+    CASE WHEN ground.is_fresh AND judged.coverage_days >= 90 AND coalesce(thinned_to_us <= now_us - 90 * day_us, TRUE)
+        THEN judged.logins_90d
+    END AS logins_90d,
+    CASE WHEN ground.is_fresh AND judged.coverage_days >= 183 AND coalesce(thinned_to_us <= now_us - 183 * day_us, TRUE)
+        THEN judged.logins_183d
+    END AS logins_183d,
     CAST(judged.login_days AS INTEGER) AS days_since_login,
     make_timestamptz(judged.use_us) AS last_activity_at,
     judged.use_source AS last_activity_source,
@@ -502,6 +509,7 @@ FROM people
 JOIN kinds ON kinds.user_id = people.user_id
 JOIN judged ON judged.user_id = people.user_id
 CROSS JOIN ground
+CROSS JOIN thinned_logins
 LEFT JOIN last_nights ON last_nights.run_number = people.gone_in_run_number
 LEFT JOIN first_seen ON first_seen.user_id = people.user_id
 LEFT JOIN statuses ON statuses.user_id = people.user_id

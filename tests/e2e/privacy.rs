@@ -1,9 +1,9 @@
 //! What of the admin log reaches the disk.
 
-use boxseat_simulator::Config;
+use boxseat_simulator::{Act, Config};
 
 use crate::bytes::places_of;
-use crate::support::World;
+use crate::support::{World, finish};
 
 /// Addresses that the simulator sends: two networks of IPv4 and one of IPv6.
 const ADDRESSES: [&str; 3] = ["203.0.113.", "198.51.100.", "2001:db8:"];
@@ -54,4 +54,86 @@ fn a_replay_of_pages_with_addresses_drops_them() {
     assert!(world.value("SELECT count(ip_address) FROM login_events").as_u64() > Some(50));
     world.ok(&["replay", "--from", "1"]);
     assert_eq!(world.value("SELECT count(ip_address) FROM login_events"), 0);
+}
+
+const PROVED: &str =
+    "SELECT user_id, last_login_at, days_since_login, proven_idle_days, login_coverage_from, inactivity_band,
+        seat_state, account_status, logins_30d
+     FROM accounts ORDER BY user_id";
+
+/// Why: half a year of sign-ins of every user is more than idleness needs. What is proved must stay, and no count may become too small.
+#[test]
+fn thinned_sign_ins_prove_the_same_and_counts_over_them_are_unknown() {
+    let old = "created_at < (SELECT now_at FROM report_settings) - INTERVAL 70 DAY AND user_id IS NOT NULL";
+    let rows = |world: &World| world.value("SELECT count(*) FROM login_events").as_u64().unwrap();
+    let mut left = Vec::new();
+    for (login_events, key) in
+        [("daily", "user_id, CAST(created_at AT TIME ZONE 'UTC' AS DATE)"), ("last_only", "user_id")]
+    {
+        let world = world();
+        let sync = || {
+            let mut command = world.command(&["sync"]);
+            let done = command.env("BOXSEAT_PRIVACY_LOGIN_EVENTS", login_events).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        };
+        sync();
+        world.simulator.step_days(1);
+        sync();
+        // The file is built before old rows are removed, and built again from what is left.
+        let (before, proved) = (rows(&world), world.rows(PROVED));
+        assert!(world.value("SELECT count(logins_90d) FROM accounts").as_u64() > Some(50));
+        world.ok(&["publish"]);
+        assert!(rows(&world) < before, "{login_events} removed nothing");
+        assert_eq!(world.rows(PROVED), proved);
+        let double = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM login_events WHERE {old} GROUP BY {key} HAVING count(*) > 1)"
+        );
+        assert_eq!(world.value(&double), 0);
+        assert_eq!(world.value("SELECT count(logins_90d) + count(logins_183d) FROM accounts"), 0);
+        left.push(rows(&world));
+        world.ok(&["verify"]);
+        world.simulator.step_days(1);
+        sync();
+        world.ok(&["verify"]);
+    }
+    assert!(left[1] < left[0], "{left:?}");
+}
+
+/// Why: users who left years ago stayed in the history for ever.
+#[test]
+fn history_of_a_user_who_is_gone_is_removed_when_retention_says_so() {
+    let world = World::new(Config { users: 30, groups: 3, seed: 9, change_scale: 0.0, ..Config::default() });
+    let sync = || {
+        let mut command = world.command(&["sync"]);
+        command
+            .env("BOXSEAT_RETENTION_EVENTS_DAYS", "183")
+            .env("BOXSEAT_RETENTION_USERS_HISTORY_DAYS", "190");
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    sync();
+    let gone = world.simulator.act(&Act::DeleteUsers { count: 1, announced: true }).remove(0);
+    world.simulator.step_days(1);
+    sync();
+    let versions = format!(
+        "SELECT (SELECT count(*) FROM users_history WHERE user_id = '{gone}')
+              + (SELECT count(*) FROM user_changes WHERE user_id = '{gone}')"
+    );
+    assert_eq!(world.value(&versions), 3);
+    let others = format!("SELECT count(*) FROM users_history WHERE user_id <> '{gone}'");
+    let before = world.value(&others);
+    for _ in 0..4 {
+        world.simulator.step_days(60);
+        sync();
+    }
+    world.ok(&["publish"]);
+    assert_eq!(world.value(&versions), 0);
+    assert_eq!(world.value(&others), before);
+    world.ok(&["verify"]);
+    world.simulator.step_days(1);
+    sync();
+    world.ok(&["verify"]);
+    let short = world.command(&["status"]).env("BOXSEAT_RETENTION_USER_CHANGES_DAYS", "30").output().unwrap();
+    let short = finish(short);
+    assert!(short.code == 2 && short.stderr.contains("events_days"), "{}", short.stderr);
 }

@@ -120,6 +120,11 @@ pub(super) struct Publish {
 pub(super) struct Retention {
     pub(super) events_days: u32,
     pub(super) nights_daily_days: u32,
+    pub(super) nights_monthly_days: u32,
+    pub(super) users_history_days: u32,
+    pub(super) user_changes_days: u32,
+    pub(super) rejects_days: u32,
+    pub(super) failed_spools_days: u32,
 }
 
 /// `[reclaim]`
@@ -159,7 +164,15 @@ impl Default for Rate {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { events_days: 400, nights_daily_days: 90 }
+        Self {
+            events_days: 400,
+            nights_daily_days: 90,
+            nights_monthly_days: 0,
+            users_history_days: 0,
+            user_changes_days: 0,
+            rejects_days: 0,
+            failed_spools_days: 0,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod settings;
 
 pub(crate) use credentials::{actions_credentials, credentials, has_actions_credentials, has_credentials};
 pub(crate) use file::{Date, explain};
-pub(crate) use settings::Settings;
+pub(crate) use settings::{Retention, Settings};
 
 /// Whether the person asked for no colour (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) events_kept: TimeDelta,
     /// How long every night is kept; before that, a month's last.
     pub(crate) nights_daily: TimeDelta,
+    /// What else is removed, and when.
+    pub(crate) retention: Retention,
     /// Days without events that are holidays and no holes.
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Event types read as evidence of use.
@@ -81,6 +83,50 @@ pub(crate) struct Settings {
     pub(crate) resources: Resources,
     /// `--now`.
     pub(crate) rehearsed_now: Option<DateTime<Utc>>,
+}
+
+/// How long data is kept that is kept forever by default; `None` is forever.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Retention {
+    /// The last snapshot of each month.
+    pub(crate) nights_monthly: Option<TimeDelta>,
+    /// History and changes of a user who is gone, from then on.
+    pub(crate) users_history: Option<TimeDelta>,
+    /// Changes.
+    pub(crate) user_changes: Option<TimeDelta>,
+    /// Records that could not be read.
+    pub(crate) rejects: Option<TimeDelta>,
+    /// Raw pages of runs that failed.
+    pub(crate) failed_spools: Option<TimeDelta>,
+}
+
+impl Retention {
+    fn of(file: &file::Retention) -> Result<Self, CommandError> {
+        let least = file.events_days;
+        for (key, days) in
+            [("users_history_days", file.users_history_days), ("user_changes_days", file.user_changes_days)]
+        {
+            if days > 0 && days < least {
+                return Err(CommandError::usage(format!(
+                    "[retention] {key} = {days}: at least events_days ({least}), because a return that is forgotten would let an account look idle for longer; 0 keeps everything"
+                )));
+            }
+        }
+        if file.nights_monthly_days > 0 && file.nights_monthly_days < file.nights_daily_days {
+            return Err(CommandError::usage(format!(
+                "[retention] nights_monthly_days = {}: at least nights_daily_days ({}); 0 keeps everything",
+                file.nights_monthly_days, file.nights_daily_days
+            )));
+        }
+        let after = |days: u32| (days > 0).then(|| TimeDelta::days(i64::from(days)));
+        Ok(Self {
+            nights_monthly: after(file.nights_monthly_days),
+            users_history: after(file.users_history_days),
+            user_changes: after(file.user_changes_days),
+            rejects: after(file.rejects_days),
+            failed_spools: after(file.failed_spools_days),
+        })
+    }
 }
 
 /// Where Box is, and how fast it may be asked.
@@ -177,6 +223,7 @@ impl Settings {
             raw_retention_runs: file.sync.raw_retention_runs as usize,
             events_kept: days(file.retention.events_days),
             nights_daily: days(file.retention.nights_daily_days),
+            retention: Retention::of(&file.retention)?,
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
             policy_at_night: policy_file.as_ref().map(|policy_file| PolicyAtNight {
                 policy_file: policy_file.clone(),

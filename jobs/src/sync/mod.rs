@@ -6,6 +6,7 @@
 
 mod base;
 mod evidence;
+mod expire;
 pub(crate) mod failpoint;
 mod finish;
 mod load;
@@ -13,6 +14,7 @@ mod read;
 mod replay;
 mod retain;
 mod start;
+mod thin;
 
 use std::sync::Arc;
 

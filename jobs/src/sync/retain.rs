@@ -22,9 +22,11 @@ use boxseat_schemas::table::{LAKE, Layout};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::expire::remove_old_rows;
 use super::failpoint::reach;
 use super::finish::root;
 use super::start::open_runs;
+use super::thin::thin_logins;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -60,7 +62,8 @@ fn tidy_lake(
     }
     let lake = store.lake();
     let Some(latest) = latest_night(runs) else { return Ok(()) };
-    let kept = kept_nights(runs, latest, settings.nights_daily, settings.raw_retention_runs);
+    let monthly = settings.retention.nights_monthly;
+    let kept = kept_nights(runs, latest, settings.nights_daily, monthly, settings.raw_retention_runs);
     let ended: BTreeSet<RunNumber> = runs.iter().map(|run| run.run_number).collect();
     let mut removed = 0;
     for table in LAKE.iter().filter(|table| table.layout == Layout::Night) {
@@ -68,6 +71,8 @@ fn tidy_lake(
     }
     let oldest = (latest.started_at - settings.events_kept).date_naive();
     removed += lake.remove_events_before(oldest.with_day(1).expect("every month has a first day"))?;
+    removed += remove_old_rows(lake, &settings.retention, runs, latest)?;
+    removed += thin_logins(lake, settings.privacy.login_events, runs, latest)?;
     reach("removed");
     let mut merged = 0;
     for table in LAKE.iter().filter(|table| table.layout != Layout::Night) {
@@ -83,8 +88,14 @@ fn tidy_lake(
 /// Removes the raw pages of runs that ended, except those of the newest few; a replay lives on the spool of the run it replaces,
 /// and what failed to load stays as evidence.
 fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<(), CommandError> {
+    let newest = runs.iter().map(|run| run.started_at).max();
+    let is_evidence = |run: &SyncRun| {
+        let age = newest.map(|newest| newest - run.started_at);
+        let is_old = settings.retention.failed_spools.zip(age).is_some_and(|(kept, age)| age > kept);
+        run.status == RunStatus::Failed && !is_old
+    };
     let mut ended: Vec<u64> =
-        runs.iter().filter(|run| run.status != RunStatus::Failed).map(|run| run.run_number.0).collect();
+        runs.iter().filter(|run| !is_evidence(run)).map(|run| run.run_number.0).collect();
     ended.sort_unstable();
     let mut kept: Vec<u64> = current(runs).iter().map(|run| root(runs, run).0).collect();
     kept.sort_unstable();
@@ -107,6 +118,7 @@ fn kept_nights(
     runs: &[SyncRun],
     latest: &SyncRun,
     daily: TimeDelta,
+    monthly: Option<TimeDelta>,
     raw_retention_runs: usize,
 ) -> BTreeSet<RunNumber> {
     let mut current = current(runs);
@@ -117,6 +129,9 @@ fn kept_nights(
     for run in &current {
         if latest.snapshot_date - run.snapshot_date < daily {
             kept.insert(run.run_number);
+        }
+        if monthly.is_some_and(|monthly| latest.snapshot_date - run.snapshot_date >= monthly) {
+            continue;
         }
         let night = (run.snapshot_date, run.run_number);
         let month = (run.snapshot_date.year(), run.snapshot_date.month());
@@ -217,7 +232,7 @@ mod tests {
 
     fn kept(runs: &[SyncRun], daily_days: i64) -> Vec<String> {
         let latest = latest_night(runs).expect("a night");
-        let kept = kept_nights(runs, latest, TimeDelta::days(daily_days), 1);
+        let kept = kept_nights(runs, latest, TimeDelta::days(daily_days), None, 1);
         let date = |run: &&SyncRun| format!("{} {}", run.run_number, run.snapshot_date);
         runs.iter().filter(|run| kept.contains(&run.run_number)).map(|run| date(&run)).collect()
     }

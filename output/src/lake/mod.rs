@@ -38,6 +38,7 @@ pub use commit::Committed;
 pub use rebuild::move_aside;
 pub use record::{Altered, FileDigest, RecordHead};
 pub use retention::FILES_PER_MERGE;
+pub use rewrite::Thinning;
 pub use scan::Batches;
 pub use unneeded::{Unneeded, UnneededKind};
 

@@ -50,11 +50,7 @@ impl Lake {
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
     pub fn events_kept_from(&self) -> Result<Option<NaiveDate>> {
-        let Some(snapshot) = self.inner.snapshot(&EVENTS)? else { return Ok(None) };
-        let day = snapshot
-            .get_app_id_version(KEPT_FROM, self.inner.engine())
-            .map_err(Error::table("read", EVENTS.name))?;
-        Ok(day.and_then(|day| i32::try_from(day).ok()).and_then(Date32Type::to_naive_date_opt))
+        self.inner.day_marked(KEPT_FROM)
     }
 
     /// The runs whose rows a night table still has.
@@ -83,6 +79,14 @@ impl Lake {
 }
 
 impl Inner {
+    /// A day that commits of `events` have stated under an app id.
+    pub(super) fn day_marked(&self, app_id: &str) -> Result<Option<NaiveDate>> {
+        let Some(snapshot) = self.snapshot(&EVENTS)? else { return Ok(None) };
+        let day =
+            snapshot.get_app_id_version(app_id, self.engine()).map_err(Error::table("read", EVENTS.name))?;
+        Ok(day.and_then(|day| i32::try_from(day).ok()).and_then(Date32Type::to_naive_date_opt))
+    }
+
     fn remove(
         &self,
         table: &'static Table,
@@ -94,7 +98,8 @@ impl Inner {
         if !active.iter().any(&is_removed) {
             return Ok(0);
         }
-        let change = Change { operation: "DELETE", is_data_change: true, kept_from, written: None };
+        let mark = kept_from.map(|day| (KEPT_FROM, i64::from(day)));
+        let change = Change { operation: "DELETE", is_data_change: true, mark, written: None };
         self.reorganise(table, snapshot, active, is_removed, change)
     }
 
@@ -121,7 +126,7 @@ impl Inner {
         }
         let merged: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let change =
-            Change { operation: "OPTIMIZE", is_data_change: false, kept_from: None, written: Some(written) };
+            Change { operation: "OPTIMIZE", is_data_change: false, mark: None, written: Some(written) };
         let removed =
             self.reorganise(table, snapshot, active, |file| merged.contains(file.path.as_str()), change)?;
         Ok((removed > 0).then_some(removed))
@@ -201,8 +206,8 @@ impl Inner {
             .with_operation(change.operation.to_owned())
             .with_engine_info(ENGINE)
             .with_data_change(change.is_data_change);
-        if let Some(day) = change.kept_from {
-            transaction = transaction.with_transaction_id(KEPT_FROM.to_owned(), i64::from(day));
+        if let Some((app_id, version)) = change.mark {
+            transaction = transaction.with_transaction_id(app_id.to_owned(), version);
         }
         for action in
             change.written.iter().map(|written| written.actions(table)).collect::<Result<Vec<_>>>()?
@@ -226,7 +231,8 @@ pub(super) struct Change {
     pub(super) operation: &'static str,
     /// Whether rows go, or only lie elsewhere.
     pub(super) is_data_change: bool,
-    pub(super) kept_from: Option<i32>,
+    /// Stated in the same commit, under an app id.
+    pub(super) mark: Option<(&'static str, i64)>,
     pub(super) written: Option<Written>,
 }
 

@@ -1,4 +1,4 @@
-//! Rows changed in place, and every older version of a table gone from the disk: for an erasure.
+//! Rows changed or removed in place, for erasures and retention; and every older version of a table gone from the disk.
 //!
 //! [`Lake::rewrite`] replaces files in one Delta commit, as retention does. [`Lake::purge`] then removes what no reader of the newest
 //! version needs: data files that no log names, and every log entry but the newest. A log entry repeats the smallest and largest
@@ -11,7 +11,9 @@
 use std::collections::BTreeSet;
 
 use arrow::array::RecordBatch;
-use boxseat_schemas::table::Table;
+use arrow::datatypes::Date32Type;
+use boxseat_schemas::table::{EVENTS, Table};
+use chrono::NaiveDate;
 use delta_kernel::transaction::CommitResult;
 
 use super::active::{ActiveFile, ActiveFiles};
@@ -33,14 +35,42 @@ impl Lake {
         table: &'static Table,
         change: &dyn Fn(&RecordBatch) -> Option<RecordBatch>,
     ) -> Result<u64> {
-        for _ in 0..ATTEMPTS {
-            match self.inner.rewrite_once(table, change)? {
-                Rewritten::Files(files) => return Ok(files),
-                Rewritten::Conflict => {}
-            }
-        }
-        let crowded = delta_kernel::Error::generic(format!("{ATTEMPTS} other commits came first"));
-        Err(Error::table("rewrite", table.name)(crowded))
+        self.inner.rewrite_with(table, &Rewrite { change, keeps_rows: true, mark: None })
+    }
+
+    /// Removes rows, in one commit as [`Lake::rewrite`]: `kept` gives what stays, or `None` where all rows do. Gives back how many
+    /// files were replaced.
+    ///
+    /// # Errors
+    /// As [`Lake::rewrite`].
+    pub fn remove_rows(
+        &self,
+        table: &'static Table,
+        kept: &dyn Fn(&RecordBatch) -> Option<RecordBatch>,
+    ) -> Result<u64> {
+        self.inner.rewrite_with(table, &Rewrite { change: kept, keeps_rows: false, mark: None })
+    }
+
+    /// Removes sign-ins of days before `before`, and states it in the same commit: a count over that time is not known any more.
+    ///
+    /// # Errors
+    /// As [`Lake::rewrite`].
+    pub fn thin_logins(
+        &self,
+        thinning: Thinning,
+        before: NaiveDate,
+        kept: &dyn Fn(&RecordBatch) -> Option<RecordBatch>,
+    ) -> Result<u64> {
+        let mark = Some((thinning.app_id(), i64::from(Date32Type::from_naive_date(before))));
+        self.inner.rewrite_with(&EVENTS, &Rewrite { change: kept, keeps_rows: false, mark })
+    }
+
+    /// The first day of which no sign-in was removed in this way; `None` when none ever was.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn logins_thinned_to(&self, thinning: Thinning) -> Result<Option<NaiveDate>> {
+        self.inner.day_marked(thinning.app_id())
     }
 
     /// Removes every file of a table that its newest version does not need, at once; gives back how many.
@@ -75,17 +105,51 @@ impl Lake {
     }
 }
 
+/// Which sign-ins of a user are kept beyond the newest weeks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thinning {
+    /// The newest of each UTC day.
+    Daily,
+    /// The newest.
+    LastOnly,
+}
+
+impl Thinning {
+    fn app_id(self) -> &'static str {
+        match self {
+            Self::Daily => "boxseat-logins-daily-to",
+            Self::LastOnly => "boxseat-logins-last-only-to",
+        }
+    }
+}
+
+/// What a rewrite does to rows.
+struct Rewrite<'a> {
+    change: &'a dyn Fn(&RecordBatch) -> Option<RecordBatch>,
+    keeps_rows: bool,
+    /// Stated in the same commit.
+    mark: Option<(&'static str, i64)>,
+}
+
 enum Rewritten {
     Files(u64),
     Conflict,
 }
 
 impl Inner {
-    fn rewrite_once(
-        &self,
-        table: &'static Table,
-        change: &dyn Fn(&RecordBatch) -> Option<RecordBatch>,
-    ) -> Result<Rewritten> {
+    fn rewrite_with(&self, table: &'static Table, rewrite: &Rewrite<'_>) -> Result<u64> {
+        for _ in 0..ATTEMPTS {
+            match self.rewrite_once(table, rewrite)? {
+                Rewritten::Files(files) => return Ok(files),
+                Rewritten::Conflict => {}
+            }
+        }
+        let crowded = delta_kernel::Error::generic(format!("{ATTEMPTS} other commits came first"));
+        Err(Error::table("rewrite", table.name)(crowded))
+    }
+
+    fn rewrite_once(&self, table: &'static Table, rewrite: &Rewrite<'_>) -> Result<Rewritten> {
+        let Rewrite { change, keeps_rows, mark } = *rewrite;
         let Some(snapshot) = self.snapshot(table)? else { return Ok(Rewritten::Files(0)) };
         let snapshot = self.widen(table, snapshot)?;
         let active = ActiveFiles::of(self, table, &snapshot)?;
@@ -105,7 +169,9 @@ impl Inner {
                 writer.write_part(file.day, change(&rows).unwrap_or(rows))?;
             }
             let new = writer.close()?;
-            same_rows(table, file, &new)?;
+            if keeps_rows {
+                same_rows(table, file, &new)?;
+            }
             replaced.insert(file.path.clone());
             written.push(new);
         }
@@ -113,7 +179,7 @@ impl Inner {
             return Ok(Rewritten::Files(0));
         }
         let written = Some(Written::together(written));
-        let change = Change { operation: "UPDATE", is_data_change: true, kept_from: None, written };
+        let change = Change { operation: "UPDATE", is_data_change: true, mark, written };
         let removed =
             self.reorganise(table, snapshot, active, |file| replaced.contains(&file.path), change)?;
         Ok(if removed == 0 { Rewritten::Conflict } else { Rewritten::Files(removed) })

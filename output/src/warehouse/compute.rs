@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::licence::MatchRule;
 use boxseat_schemas::table::{CONTRACT_VERSION, Column, REPORT_SETTINGS, RUN_NUMBER, Table};
+use chrono::NaiveTime;
 use duckdb::params;
 
 use super::beside::{Beside, Source};
@@ -11,6 +12,7 @@ use super::ddl::{self, identifier};
 use super::handover::in_lake_schema;
 use super::history::select_kept;
 use super::load::Loader;
+use crate::lake::Thinning;
 use crate::{Error, Result};
 
 impl Loader<'_> {
@@ -52,6 +54,15 @@ impl Loader<'_> {
         }
         drop(insert);
         self.licence_rules(&mut beside)?;
+        let lake = self.build.lake;
+        let thinned = [Thinning::Daily, Thinning::LastOnly].map(|thinning| lake.logins_thinned_to(thinning));
+        let thinned = thinned.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().max();
+        let thinned_to_us = thinned.map_or_else(
+            || "NULL".to_owned(),
+            |day| day.and_time(NaiveTime::MIN).and_utc().timestamp_micros().to_string(),
+        );
+        beside
+            .table("thinned_logins", &format!("SELECT CAST({thinned_to_us} AS BIGINT) AS thinned_to_us"))?;
         self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
         beside.clear()
     }

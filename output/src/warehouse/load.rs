@@ -23,7 +23,7 @@ use super::diff::Drift;
 use super::handover::Handover;
 use super::history::History;
 use super::{Build, LoadedRows, Night, Purpose};
-use crate::lake::Batches;
+use crate::lake::{Batches, Thinning};
 use crate::{Error, Result};
 
 pub(super) struct Loader<'a> {
@@ -202,7 +202,15 @@ impl<'a> Loader<'a> {
     /// Where retention has removed the events, nothing is proved any more: a person whose logins are gone never looks like one
     /// who had none.
     fn forget_coverage_of_removed_events(&self) -> Result<()> {
-        let Some(month) = self.build.lake.events_kept_from()? else { return Ok(()) };
+        let lake = self.build.lake;
+        // Of a day in the past, the newest sign-in then may be gone: only newer ones are kept.
+        let shown = self.build.as_of;
+        let last_only = lake.logins_thinned_to(Thinning::LastOnly)?.filter(|_| shown.is_some());
+        let daily = lake.logins_thinned_to(Thinning::Daily)?;
+        let daily = daily.filter(|to| shown.is_some_and(|shown| shown < *to));
+        let Some(month) = [lake.events_kept_from()?, last_only, daily].into_iter().flatten().max() else {
+            return Ok(());
+        };
         let from = month.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
         let sql = format!(
             "DELETE FROM event_coverage WHERE epoch_us(covered_to_at) <= {from};

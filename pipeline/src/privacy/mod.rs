@@ -22,6 +22,21 @@ pub struct Privacy {
     pub ip: IpPrivacy,
     /// Session ids.
     pub session_id: SessionPrivacy,
+    /// Sign-ins older than five weeks.
+    pub login_events: LoginEvents,
+}
+
+/// What becomes of sign-ins older than five weeks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginEvents {
+    /// Every one is kept.
+    #[default]
+    Keep,
+    /// The newest of each user and UTC day is kept.
+    Daily,
+    /// The newest of each user is kept.
+    LastOnly,
 }
 
 /// What becomes of IP addresses.
@@ -156,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_page_is_stored_as_sent_where_everything_is_kept() {
-        let privacy = Privacy { ip: IpPrivacy::Keep, session_id: SessionPrivacy::Keep };
+        let privacy = Privacy { ip: IpPrivacy::Keep, session_id: SessionPrivacy::Keep, ..Privacy::default() };
         let body = br#"{ "entries": [ {"ip_address":"203.0.113.9"} ] }"#.as_slice();
         assert_eq!(privacy.scrub_page(&Request::Me, body).as_ref(), body);
     }
