@@ -85,7 +85,7 @@ impl Rewriter {
                 None => writer.append(frame, body),
             })?;
             match seal {
-                Some(seal) => drop(writer.seal(seal.sealed_at)?),
+                Some(seal) => _ = writer.seal(seal.sealed_at)?,
                 None => writer.sync()?,
             }
         }
