@@ -128,6 +128,18 @@ impl Store {
         Ok(())
     }
 
+    /// Notes raw pages in a directory that are about to take the place of those of a run.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn announce_spool(&self, run: RunNumber, new: &Path) -> Result<(), CommandError> {
+        for path in spool_files(run) {
+            let name = Path::new(&path).file_name().unwrap_or_default();
+            self.lake().note_beside(&path, digest_of(&new.join(name))?)?;
+        }
+        Ok(())
+    }
+
     /// Refuses raw pages that are not the ones that this run sealed. Pages of an older version were not noted.
     ///
     /// # Errors

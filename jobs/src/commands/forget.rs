@@ -33,7 +33,9 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access)?;
     let _lock = Store::lock(store.root())?;
-    let journal = Journal::open(store.root(), store.id(), ReclaimLock::take(store.root())?)?;
+    store.begin_record()?;
+    let pinned = settings.journal_key.as_ref();
+    let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
     let key = ErasureKey::open_or_create(store.root())?;
     let now = data_clock(settings.rehearsed_now)();
     let runs = store.lake().sync_runs()?;

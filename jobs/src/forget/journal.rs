@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxseat_schemas::reclaim::Record;
+use ssh_key::PublicKey;
 
 use super::eraser::Eraser;
 use super::key::ErasureKey;
@@ -19,6 +20,7 @@ use crate::store::Store;
 /// journal does not know the file as it is, so nothing is done by it, and the same command writes it again with the same digest.
 pub(super) fn erase(
     store: &Store,
+    pinned: Option<&PublicKey>,
     key: &ErasureKey,
     pending: &Pending,
     journal: Journal,
@@ -27,7 +29,7 @@ pub(super) fn erase(
     if journal.sequence() == 0 {
         return Ok((0, 0));
     }
-    let (mut journal, entries) = journal.erase(store.root(), store.id(), key, &|text| eraser.json(text))?;
+    let (mut journal, entries) = journal.erase(store.id(), pinned, key, &|text| eraser.json(text))?;
     let mut plans = PlanTexts::read(store.root())?;
     plans.change(|text| eraser.document(text));
     let plan_digests: BTreeMap<String, String> =
@@ -42,5 +44,6 @@ pub(super) fn erase(
         let (pseudonym, by) = (pending.identity.pseudonym.clone(), pending.by.clone());
         journal.append(pending.begun_at, Record::UserErased { pseudonym, by, plan_digests })?;
     }
+    journal.anchor()?;
     Ok((entries, plans.write()?))
 }

@@ -18,6 +18,7 @@ mod state_files;
 
 use boxseat_output::warehouse;
 use boxseat_pipeline::spool::{Change, Rewriter};
+use boxseat_schemas::RunNumber;
 use boxseat_schemas::spool::Frame;
 use boxseat_schemas::table::LAKE;
 
@@ -69,19 +70,44 @@ pub(crate) fn erase(
         erased.old_lake_files += store.lake().purge(table)?;
     }
     reach("erased lake");
-    let work = key::directory(store.root()).join("spools");
-    erased.spools = Rewriter::open(&store.spools(), &work)?.rewrite(&eraser)?;
+    erased.spools = erase_spools(store, &eraser)?;
     reach("erased spools");
-    (erased.journal_entries, erased.plans) = journal::erase(store, key, pending, journal, &eraser)?;
+    let pinned = settings.journal_key.as_ref();
+    (erased.journal_entries, erased.plans) = journal::erase(store, pinned, key, pending, journal, &eraser)?;
     reach("erased journal");
-    erased.state_files = state_files::erase(store.root(), &eraser)?;
+    erased.state_files = state_files::erase(store, &eraser)?;
     if store.root().join(warehouse::FILE_NAME).exists() {
         publish_latest(store, settings)?;
         erased.is_published = true;
     }
     reach("erased file");
+    store.anchor_record()?;
     erased.not_ours = state_files::search(store.root(), &eraser)?;
     Ok(erased)
+}
+
+/// The lake's record is told of the new pages before they are in their place, and again afterwards.
+fn erase_spools(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandError> {
+    let work = key::directory(store.root()).join("spools");
+    let rewriter = Rewriter::open(&store.spools(), &work)?;
+    let mut rewritten = 0;
+    for number in rewriter.runs()? {
+        let run = RunNumber(number);
+        store.check_spool(run)?;
+        if let Some(new) = rewriter.prepare(number, eraser)? {
+            let is_sealed = new.sealed().exists();
+            if is_sealed {
+                store.announce_spool(run, new.path())?;
+            }
+            rewriter.place(number)?;
+            if is_sealed {
+                store.note_spool(run)?;
+            }
+            rewritten += 1;
+        }
+    }
+    rewriter.finish()?;
+    Ok(rewritten)
 }
 
 impl Change for Eraser<'_> {

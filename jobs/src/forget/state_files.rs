@@ -5,14 +5,17 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
+use boxseat_output::lake::FileDigest;
 
 use super::eraser::Eraser;
 use super::record::pending_file;
 use crate::error::CommandError;
+use crate::store::Store;
 
 /// Rewrites every text file below `state/` that names the user: imports that wait, and whatever later versions store there. What was
 /// cut off the journal is removed. Gives how many files were changed.
-pub(super) fn erase(root: &Path, eraser: &Eraser<'_>) -> Result<u64, CommandError> {
+pub(super) fn erase(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandError> {
+    let root = store.root();
     let mut changed = 0;
     for path in files_below(&root.join("state"))? {
         if path == pending_file(root) || !is_named_in_file(&path, eraser)? {
@@ -28,7 +31,17 @@ pub(super) fn erase(root: &Path, eraser: &Eraser<'_>) -> Result<u64, CommandErro
             continue;
         };
         if let Some(new) = eraser.document(&text) {
+            let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            // The lake's record has the digest of an import that waits.
+            let noted =
+                (!store.lake().noted_beside(&below).is_empty()).then(|| FileDigest::of(new.as_bytes()));
+            if let Some(digest) = &noted {
+                store.lake().note_beside(&below, digest.clone())?;
+            }
             durable::write_file(&path, new.as_bytes(), &Access::from(0o600))?;
+            if let Some(digest) = noted {
+                store.lake().placed_beside(&below, digest)?;
+            }
             changed += 1;
         }
     }

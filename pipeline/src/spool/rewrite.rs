@@ -45,23 +45,22 @@ impl Rewriter {
         Ok(this)
     }
 
-    /// Rewrites every spool with a frame or mark that `change` changes; gives back how many.
+    /// The runs that have a spool.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn runs(&self) -> Result<Vec<u64>, Error> {
+        numbers_in(&self.spools)
+    }
+
+    /// Writes the new spool of a run next to the old one, and gives it; `None` when `change` changes nothing of it.
     ///
     /// # Errors
     /// [`Error::Spool`] for a damaged spool, which is left as it is; [`Error::Io`].
-    pub fn rewrite(&self, change: &dyn Change) -> Result<u64, Error> {
-        let mut rewritten = 0;
-        for number in numbers_in(&self.spools)? {
-            rewritten += u64::from(self.rewrite_one(number, change)?);
-        }
-        remove(&self.work)?;
-        Ok(rewritten)
-    }
-
-    fn rewrite_one(&self, number: u64, change: &dyn Change) -> Result<bool, Error> {
+    pub fn prepare(&self, number: u64, change: &dyn Change) -> Result<Option<SpoolDir>, Error> {
         let dir = self.spool(number);
         let marks = marks(&dir)?;
-        let is_there = dir.pages().exists();
+        let (is_there, seal) = (dir.pages().exists(), dir.seal_record()?);
         let mut is_changed = marks.iter().any(|(_, text)| change.text(text).is_some());
         if is_there {
             let reader = SpoolReader::open(&dir, number)?;
@@ -69,17 +68,16 @@ impl Rewriter {
                 is_changed = is_changed || change.frame(frame, body).is_some();
                 Ok(())
             })?;
-            if let Some(seal) = dir.seal_record() {
-                reader.check_seal(&seal, whole.frames)?;
+            if let Some(seal) = &seal {
+                reader.check_seal(seal, whole.frames)?;
             }
         }
         if !is_changed {
-            return Ok(false);
+            return Ok(None);
         }
         let new = self.new_spool(number);
-        let (seal, new_path) = (dir.seal_record(), new.path().to_owned());
         if is_there {
-            let writer = SpoolWriter::create(new, number)?;
+            let writer = SpoolWriter::create(new.clone(), number)?;
             SpoolReader::open(&dir, number)?.replay(|frame, body| match change.frame(frame, body) {
                 Some((frame, body)) => writer.append(&frame, &body),
                 None => writer.append(frame, body),
@@ -89,16 +87,30 @@ impl Rewriter {
                 None => writer.sync()?,
             }
         }
-        std::fs::create_dir_all(&new_path).map_err(Error::io("create", &new_path))?;
+        std::fs::create_dir_all(new.path()).map_err(Error::io("create", new.path()))?;
         for (name, text) in marks {
-            let path = new_path.join(name);
             let text = change.text(&text).unwrap_or(text);
-            super::writer::write_mark(&SpoolDir(new_path.clone()), &path, text.as_bytes())?;
+            super::writer::write_mark(&new, &new.path().join(name), text.as_bytes())?;
         }
-        move_directory(dir.path(), &self.old(number))?;
-        move_directory(&new_path, dir.path())?;
-        remove(&self.old(number))?;
-        Ok(true)
+        Ok(Some(new))
+    }
+
+    /// Puts the new spool of a run in the place of the old one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn place(&self, number: u64) -> Result<(), Error> {
+        move_directory(self.spool(number).path(), &self.old(number))?;
+        move_directory(self.new_spool(number).path(), self.spool(number).path())?;
+        remove(&self.old(number))
+    }
+
+    /// Removes the directory of the work.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(self) -> Result<(), Error> {
+        remove(&self.work)
     }
 
     fn spool(&self, number: u64) -> SpoolDir {

@@ -74,7 +74,8 @@ pub(super) fn read(
         Err(e) if e.kind() == ErrorKind::NotFound => false,
         Err(e) => return Err(cannot("read", &path)(e)),
     };
-    let (mut contents, frames) = if is_begun { whole(root, &path, &bytes, store_id)? } else { Default::default() };
+    let (mut contents, frames) =
+        if is_begun { whole(root, &path, &bytes, store_id)? } else { Default::default() };
     contents.unsealed = seal::check(root, store_id, &frames, &contents, anchor.as_ref(), pinned, seals)?;
     contents.anchor = anchor;
     Ok(contents)
