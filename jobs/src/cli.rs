@@ -114,6 +114,10 @@ pub(crate) enum Command {
     /// Make a store whole again whose files were removed, rolled back or replaced, as far as something proves it. Evidence that
     /// nothing proves is uncovered after it, and no account counts as idle by it
     Repair(RepairArgs),
+    /// Copy the whole store into a new directory, with a digest of every file. Other commands may run meanwhile
+    Backup(BackupArgs),
+    /// Check a backup and make it a store again. Changes nothing if --store exists and is not empty
+    Restore(RestoreArgs),
     /// Normalise the kept raw pages again, as new runs in the place of the old ones, without a call
     Replay(ReplayArgs),
     /// Print the data dictionary: every table and column, with its meaning
@@ -357,7 +361,26 @@ pub(crate) struct ReclaimApproveArgs {
 pub(crate) struct CheckArgs {}
 
 #[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Directory to write; it must not exist or be empty. Until the copy is complete it is named DIR.partial
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// Directory that `boxseat backup` wrote. The store is made at --store. Exit 3 names the file that was changed, removed or
+    /// added since the backup
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
+    /// Also compare every file of the lake, the raw pages and the waiting imports with the record of what boxseat wrote; reads
+    /// all of them. Exit 3 if one differs
+    #[arg(long)]
+    pub(crate) deep: bool,
     /// Also read so many users from Box and compare them; costs a call each
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) live: u32,

@@ -8,7 +8,9 @@ use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead};
 use boxseat_output::warehouse::{FILE_NAME, PublishedFile};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun};
-use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS};
+use boxseat_schemas::table::{
+    ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS, SEAT_USAGE_DAILY,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -297,9 +299,15 @@ impl Store {
     }
 }
 
-/// Tables that get a commit only when there are rows for them.
-const OPTIONAL: &[&str] =
-    &[ACTIVITY_DAILY.name, IMPORTED_EVIDENCE.name, LEAVE_PERIODS.name, SEAT_ACTIONS.name];
+/// Tables that get a commit only when there are rows for them, and one that the oldest versions did not write: it proves nothing of
+/// an account.
+const OPTIONAL: &[&str] = &[
+    ACTIVITY_DAILY.name,
+    IMPORTED_EVIDENCE.name,
+    LEAVE_PERIODS.name,
+    SEAT_ACTIONS.name,
+    SEAT_USAGE_DAILY.name,
+];
 
 /// Where imported reports wait, below the store.
 pub(crate) const IMPORTS: &str = "state/imports";
@@ -307,11 +315,14 @@ pub(crate) const IMPORTS: &str = "state/imports";
 /// Where the time lies from which on evidence is complete, below the store.
 const COVERAGE: &str = "state/coverage.json";
 
+/// Where the end of the record is kept a second time, below the store.
+pub(crate) const ANCHOR: &str = "state/lake.json";
+
 /// What to do about a store that is not as boxseat left it.
 pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or `boxseat repair` keeps what the raw pages and the published file still prove";
 
 fn anchor_path(root: &Path) -> PathBuf {
-    root.join("state/lake.json")
+    root.join(ANCHOR)
 }
 
 fn spool_files(run: RunNumber) -> [String; 2] {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod calls;
 mod cli;
 mod clock;
@@ -62,6 +63,8 @@ fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
     match command {
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
         Command::Replay(args) => commands::replay::run(&global, &args, printer),
+        Command::Backup(args) => commands::backup::run(&global, &args, printer),
+        Command::Restore(args) => commands::restore::run(&global, &args, printer),
         Command::Verify(args) => on_runtime(commands::verify::run(&global, &args, printer)),
         Command::Check(args) => on_runtime(commands::check::run(&global, &args, printer)),
         Command::Publish(args) => commands::publish::run(&global, &args, printer),

@@ -237,6 +237,7 @@ pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
 }
 
 /// The store is this process's alone while this lives.
+#[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }

@@ -220,6 +220,29 @@ pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) ->
     sync_directory(destination)
 }
 
+/// Puts a finished directory in its place, where nothing or an empty directory may be: the last step of a backup or a restore.
+///
+/// Every directory below is synced first; its files are on the disk already. *Killed* before the rename: `staged` is left over.
+///
+/// # Errors
+/// `Io`.
+#[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
+pub fn place_directory(staged: &Path, destination: &Path) -> Result<()> {
+    sync_directories(staged).map_err(Error::io("sync", staged))?;
+    fs::rename(staged, destination).map_err(Error::io("write", destination))?;
+    sync_directory(destination).map_err(Error::io("sync", destination))
+}
+
+fn sync_directories(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_directories(&entry.path())?;
+        }
+    }
+    File::open(directory)?.sync_all()
+}
+
 /// Where DuckDB keeps the write-ahead log of a database file: under the first name; since 1.5 under the others while it
 /// writes a checkpoint or recovers from one.
 pub(crate) fn wals_of(database: &Path) -> [PathBuf; 3] {
@@ -257,7 +280,8 @@ pub(crate) fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-pub(crate) fn is_staged(name: &str) -> bool {
+/// Whether a file name is one that a writer stages a file under.
+pub fn is_staged(name: &str) -> bool {
     name.rsplit_once('#')
         .is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }

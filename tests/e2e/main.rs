@@ -6,6 +6,7 @@
     reason = "these tests wait for another process, whose clock is the system's"
 )]
 
+mod backup;
 mod bad_input;
 mod bytes;
 mod commands;

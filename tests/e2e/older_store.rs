@@ -11,7 +11,7 @@ use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
 /// The store, and the Box it was read from on the morning its last run died.
-fn older() -> World {
+pub(crate) fn older() -> World {
     let world = World::new(Config { users: 12, groups: 3, logins: Some(60), seed: 5, ..Config::default() });
     world.simulator.step_days(3);
     // Among twelve people whatever happens is beyond a shrink guard.

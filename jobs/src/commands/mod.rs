@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -14,6 +15,7 @@ pub(crate) mod reclaim;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;

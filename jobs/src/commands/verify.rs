@@ -1,4 +1,6 @@
-//! `boxseat verify`: raw pages, lake and published file against each other, and on request against Box.
+//! `boxseat verify`: raw pages, lake and published file against each other, and on request against Box and the record.
+
+mod deep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +30,7 @@ use crate::calls::CommandCalls;
 use crate::cli::{Global, VerifyArgs};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
-use crate::error::{CommandError, FAILED, SEAL_HINT};
+use crate::error::{CommandError, FAILED, REFUSED, SEAL_HINT};
 use crate::printer::Printer;
 use crate::store::Store;
 use crate::sync::{LakeBase, known_events, root};
@@ -38,12 +40,22 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
     let store = Store::open(&settings.store, &settings.access)?;
     // Nobody may publish or sweep while counts are compared.
     let _lock = Store::lock(store.root())?;
+    let mut findings = Findings::default();
+    if args.deep {
+        tokio::task::block_in_place(|| deep::compare(&store, &mut findings))?;
+        // What the other checks read is not what boxseat wrote.
+        if findings.failures() > 0 {
+            let verdict =
+                format!("{} differs from its record: see what failed above.", store.root().display());
+            findings.print(printer, "verify", &[("trusted", json!(false)), ("verdict", json!(verdict))])?;
+            return Ok(REFUSED);
+        }
+    }
     let runs = store.lake().sync_runs()?;
     let night = latest_night(&runs).ok_or_else(|| {
         CommandError::usage("no run is complete yet, so there is no night to verify")
             .hint("run `boxseat sync`")
     })?;
-    let mut findings = Findings::default();
     tokio::task::block_in_place(|| offline(&store, &settings, &runs, night, &mut findings))?;
     if args.live > 0 {
         settings.refuse_rehearsal_against_box()?;
@@ -92,6 +104,7 @@ fn offline(
     night: &SyncRun,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
+    deep::count(store, findings)?;
     let accounts = accounts(store, night)?;
     spool(store, settings, runs, night, &accounts, findings)?;
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {

@@ -103,10 +103,11 @@ fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<
     for number in ended.into_iter().filter(|number| !kept.contains(number)) {
         let dir = store.spool(RunNumber(number));
         if dir.path().exists() {
+            // Noted first: raw pages that are on record and gone count as removed by another program.
+            store.note_spool_removed(RunNumber(number))?;
             std::fs::remove_dir_all(dir.path()).map_err(|e| {
                 CommandError::failed(format!("cannot remove the old spool {}", dir.path().display()), e)
             })?;
-            store.note_spool_removed(RunNumber(number))?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 mod active;
 mod commit;
+mod copying;
 mod files;
 mod integrity;
 mod rebuild;
@@ -36,7 +37,7 @@ use url::Url;
 
 pub use commit::Committed;
 pub use rebuild::move_aside;
-pub use record::{Altered, FileDigest, RecordHead};
+pub use record::{Altered, FileDigest, RecordHead, RecordSnapshot, RecordedFile};
 pub use retention::FILES_PER_MERGE;
 pub use rewrite::Thinning;
 pub use scan::Batches;

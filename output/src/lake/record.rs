@@ -71,10 +71,49 @@ impl FileDigest {
     /// # Errors
     /// What the system says.
     pub fn of_file(path: &Path) -> io::Result<Self> {
-        let mut digest = Sha256::new();
-        let size_bytes = io::copy(&mut File::open(path)?, &mut digest)?;
-        Ok(Self::new(size_bytes, digest))
+        Self::of_copy(&mut File::open(path)?, &mut io::sink())
     }
+
+    /// Of the bytes that are copied to their end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<Self> {
+        let mut digest = Sha256::new();
+        let mut size_bytes = 0;
+        let mut buffer = vec![0; COPIED_AT_ONCE];
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(0) => return Ok(Self::new(size_bytes, digest)),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            digest.update(&buffer[..read]);
+            to.write_all(&buffer[..read])?;
+            size_bytes += read as u64;
+        }
+    }
+}
+
+/// The record as it was at one moment, for a copy of the lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordSnapshot {
+    /// Its lines, as they are on the disk.
+    pub text: Vec<u8>,
+    /// The last of them.
+    pub head: RecordHead,
+    /// Every file by its path below the lake. `../` leads to files of the store that are outside the lake.
+    pub files: BTreeMap<String, RecordedFile>,
+}
+
+/// What the record says of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedFile {
+    /// The contents that the file may have: two while it is replaced.
+    pub digests: Vec<FileDigest>,
+    /// Whether the file must be there. Other files may be missing if no table names them.
+    pub must_be_there: bool,
 }
 
 /// What a commit of a table says of itself, for people who read the record.
@@ -326,6 +365,29 @@ impl Record {
         state.files.iter().filter_map(|(path, known)| Some((path.clone(), digest(known)?))).collect()
     }
 
+    /// Reads the record from the disk, independently of what this process has read of it.
+    pub(super) fn snapshot(&self) -> Result<RecordSnapshot, RecordError> {
+        let mut text = std::fs::read(self.path())?;
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        let mut state = State::default();
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            self.take_line(&mut state, line)?;
+        }
+        let files = state.files.into_iter().map(|(path, known)| {
+            let must_be_there = known.done.is_some() && must_stay(&path);
+            let digests = known.done.into_iter().chain(known.announced).collect();
+            (path, RecordedFile { digests, must_be_there })
+        });
+        Ok(RecordSnapshot { text, head: state.head, files: files.collect() })
+    }
+
+    fn take_line(&self, state: &mut State, line: &[u8]) -> Result<(), RecordError> {
+        state.take(line).map_err(|reason| {
+            let what = format!("line {} of {}", state.lines + 1, self.path().display());
+            Altered::new(what, reason).into()
+        })
+    }
+
     /// Writes the record anew when most of its lines tell of files that are gone. Gives whether it did.
     pub(super) fn sum_up(&self) -> Result<bool, RecordError> {
         let (head, events) = {
@@ -440,10 +502,7 @@ impl Record {
         // A line without its end was being written when its writer was killed, or is being written now.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in bytes[..whole].split_inclusive(|byte| *byte == b'\n') {
-            state.take(line).map_err(|reason| {
-                let what = format!("line {} of {}", state.lines + 1, self.path().display());
-                Altered::new(what, reason)
-            })?;
+            self.take_line(state, line)?;
         }
         if was_begun && state.begun.is_none() {
             return Err(Altered::new(self.path().display().to_string(), "is empty").into());
@@ -597,6 +656,9 @@ fn chained(previous: &str, json: &str) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// A few hundred system calls for a large data file.
+const COPIED_AT_ONCE: usize = 256 * 1024;
 
 /// Below this the record is read faster than it is worth writing anew.
 const LINES_BEFORE_SUMMING_UP: u64 = 2_000;

@@ -1,0 +1,104 @@
+//! Whether the files of a store, or of a copy of one, are those that the record of the lake has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+
+use boxseat_output::durable::Access;
+use boxseat_output::lake::{FileDigest, RecordSnapshot};
+use boxseat_output::warehouse::{Check, FILE_NAME, PublishedFile};
+use boxseat_schemas::run::SyncRun;
+
+use crate::error::CommandError;
+use crate::integrity::IMPORTS;
+use crate::store::Store;
+
+/// A file that is not as the record has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// Below the store.
+    pub(crate) path: String,
+    pub(crate) reason: &'static str,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.reason)
+    }
+}
+
+/// The content of a file is another one.
+pub(crate) const CHANGED: &str = "has another content than boxseat wrote";
+
+/// Opens a copy as a store and compares its files with the record. Gives its runs.
+///
+/// # Errors
+/// Exit 3 for a file that is missing, is not on record or has another content; disk.
+pub(crate) fn check_copy(
+    root: &Path,
+    access: &Access,
+    files: &BTreeMap<String, FileDigest>,
+) -> Result<(Store, Vec<SyncRun>), CommandError> {
+    let store = Store::open(root, access)?;
+    store.lake().check_tables()?;
+    let record = store.lake().record_snapshot()?;
+    let names = files.keys().cloned().collect();
+    let mut differences = names_that_differ(&store, &record, &names)?;
+    for (path, file) in &record.files {
+        let path = below_store(path);
+        if files.get(&path).is_some_and(|digest| !file.digests.contains(digest)) {
+            differences.push(Difference { path, reason: CHANGED });
+        }
+    }
+    if let Some(difference) = differences.first() {
+        return Err(CommandError::refused(difference.to_string()));
+    }
+    if files.contains_key(FILE_NAME) {
+        PublishedFile::check(root, Check::Digest)?;
+    }
+    let runs = store.lake().sync_runs()?;
+    Ok((store, runs))
+}
+
+/// Files that are missing, and files that were added. `names` are all files of the store, by their paths below it.
+///
+/// Data files that no table names may be missing or not on record: a killed run leaves such files.
+///
+/// # Errors
+/// Disk; a lake that cannot be read.
+pub(crate) fn names_that_differ(
+    store: &Store,
+    record: &RecordSnapshot,
+    names: &BTreeSet<String>,
+) -> Result<Vec<Difference>, CommandError> {
+    let recorded: BTreeMap<String, bool> =
+        record.files.iter().map(|(path, file)| (below_store(path), file.must_be_there)).collect();
+    let missing = recorded.iter().filter(|(path, must_be_there)| **must_be_there && !names.contains(*path));
+    let missing = missing.map(|(path, _)| Difference {
+        path: path.clone(),
+        reason: "is missing, and boxseat did not remove it",
+    });
+    let added = names.iter().filter(|path| is_always_recorded(path) && !recorded.contains_key(*path));
+    let added = added.map(|path| Difference { path: path.clone(), reason: "was not written by boxseat" });
+    let mut differences: Vec<Difference> = missing.chain(added).collect();
+    for path in store.lake().named_files()? {
+        let path = format!("lake/{path}");
+        if !names.contains(&path) {
+            differences.push(Difference { path, reason: "is missing, and its table needs it" });
+        }
+    }
+    Ok(differences)
+}
+
+/// A path below the store, of one that the record has below the lake.
+pub(crate) fn below_store(recorded: &str) -> String {
+    recorded.strip_prefix("../").map_or_else(|| format!("lake/{recorded}"), str::to_owned)
+}
+
+/// Whether a file of this name is announced on the record before it is there.
+fn is_always_recorded(path: &str) -> bool {
+    let is_json_in = |directory: &str| Path::new(path).starts_with(directory) && path.ends_with(".json");
+    (path.starts_with("lake/") && path.contains("/_delta_log/"))
+        || is_json_in("lake/_runs")
+        || is_json_in(IMPORTS)
+}

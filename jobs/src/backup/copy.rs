@@ -1,0 +1,306 @@
+//! A consistent copy of a store that other processes write to.
+//!
+//! The copy is the store of one moment: the record of the lake as it is read once. Other files are taken so that they fit it,
+//! whatever is written meanwhile:
+//!
+//! | file | taken | so that |
+//! | --- | --- | --- |
+//! | `boxseat.duckdb` | before the record | it shows no run that the copied lake lacks; an older one is published by the next `sync` |
+//! | `state/calls`, `state/unneeded.json` | before the record | calls that a run commits meanwhile are in the lake or in the files |
+//! | `spool/<n>` | if the record has the run's reservation; the pages last | a spool that says that it is sealed has all pages |
+//! | `state/positions/<n>.json` | after the spools, if the record has the reservation | a planned run has its position |
+//! | `state/reclaim/journal` | after the record, before what it names | it has every action that the lake has, and its plans are there |
+//! | `state/imports` | as the record has them | none is lost, and none is there that the record does not know |
+//! | `lake` | as the record has it | |
+//!
+//! A file that the record does not have any more as it was makes the copy inconsistent. Then the record is read again, and
+//! everything is taken again but the files that are on record and equal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use boxseat_output::durable::{self, Access};
+use boxseat_output::lake::{FileDigest, RecordSnapshot, RecordedFile};
+use boxseat_output::warehouse::FILE_NAME;
+use boxseat_schemas::run::SyncRun;
+use nix::fcntl::OFlag;
+
+use super::compare::{CHANGED, below_store, check_copy};
+use super::manifest::{BackupFile, files_below, is_inside};
+use super::{RECORD, access_of_directory};
+use crate::error::{CommandError, REFUSED};
+use crate::integrity::{ANCHOR, IMPORTS, REMEDY};
+use crate::store::Store;
+use crate::sync::failpoint::reach;
+
+/// Copies a store into an empty directory. Gives the files by path, the copy as a store, and its runs.
+///
+/// # Errors
+/// Exit 3 for a file that is not as the record has it although nothing is written; exit 75 when the store does not stand still
+/// long enough; disk.
+pub(crate) fn copy_consistently(
+    store: &Store,
+    destination: &Path,
+) -> Result<(Vec<BackupFile>, Store, Vec<SyncRun>), CommandError> {
+    let mut copy = Copy { store, destination, taken: BTreeMap::new() };
+    for _ in 0..ATTEMPTS {
+        match copy.attempt(false) {
+            Err(e) if e.exit_code() == REFUSED => {
+                tracing::info!("the store changed while it was copied: {}", e.lines().join(": "));
+            }
+            done => return done,
+        }
+    }
+    let _lock = Store::lock(store.root())?;
+    for _ in 0..ATTEMPTS {
+        let before = store.lake().record_snapshot()?.head;
+        match copy.attempt(true) {
+            Err(e) if e.exit_code() == REFUSED => {
+                // `reclaim` writes without the store's lock.
+                if store.lake().record_snapshot()?.head == before {
+                    return Err(e.hint(REMEDY));
+                }
+            }
+            done => return done,
+        }
+    }
+    Err(CommandError::try_later("the store changed each time that it was copied")
+        .hint("start again when `boxseat reclaim` is done"))
+}
+
+/// Copies one plain file from one store into another. Gives its digest and its permission bits; `None` when there is no such file.
+///
+/// A file that grows is copied as long as it was at first. `access` gives the access of the copy from the file's mode; `directories`
+/// is that of directories of the lake.
+///
+/// # Errors
+/// Exit 3 for a symbolic link and a special file; disk.
+pub(crate) fn copy_file(
+    from: &Path,
+    to: &Path,
+    path: &str,
+    directories: &Access,
+    access: impl FnOnce(u32) -> Access,
+) -> Result<Option<(FileDigest, u32)>, CommandError> {
+    let (from, to) = (&from.join(path), &to.join(path));
+    let cannot = |e| CommandError::failed(format!("cannot read {}", from.display()), e);
+    let odd = || CommandError::refused(format!("{} is not a plain file", from.display()));
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(from) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(_) if from.is_symlink() => return Err(odd()),
+        Err(e) => return Err(cannot(e)),
+    };
+    let metadata = file.metadata().map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(odd());
+    }
+    if let Some(parent) = to.parent() {
+        durable::create_directory(parent, &access_of_directory(path, directories))?;
+    }
+    let access = access(metadata.permissions().mode() & 0o777);
+    let digest = durable::write_file_by(to, &access, |mut written: &File| {
+        FileDigest::of_copy(&mut (&file).take(metadata.len()), &mut written)
+            .map_err(|source| boxseat_output::Error::Io { action: "copy", path: from.to_owned(), source })
+    })?;
+    Ok(Some((digest, access.mode)))
+}
+
+struct Copy<'a> {
+    store: &'a Store,
+    destination: &'a Path,
+    /// What lies in the destination, by path.
+    taken: BTreeMap<String, (FileDigest, u32)>,
+}
+
+impl Copy<'_> {
+    /// Copies everything. `is_locked`: no `sync` is running.
+    ///
+    /// # Errors
+    /// Exit 3 when what was copied does not fit together.
+    fn attempt(&mut self, is_locked: bool) -> Result<(Vec<BackupFile>, Store, Vec<SyncRun>), CommandError> {
+        let mut wanted = Wanted::default();
+        self.take(FILE_NAME, &mut wanted)?;
+        for path in files_below(self.store.root(), CALLS)? {
+            self.take(&path, &mut wanted)?;
+        }
+        self.take(UNNEEDED, &mut wanted)?;
+        let record = self.store.lake().record_snapshot()?;
+        reach("backup: recorded");
+        self.take_spools(&record, &mut wanted)?;
+        self.take_state(&record, &mut wanted)?;
+        self.take_recorded(&record, is_locked, &mut wanted)?;
+        self.remove_all_but(&wanted.0)?;
+        let digests = self.taken.iter().map(|(path, (digest, _))| (path.clone(), digest.clone())).collect();
+        let (copy, runs) = check_copy(self.destination, self.store.access(), &digests)?;
+        copy.anchor_record()?;
+        let mut files: Vec<BackupFile> = std::mem::take(&mut self.taken)
+            .into_iter()
+            .map(|(path, (digest, mode))| BackupFile::new(path, digest, mode))
+            .collect();
+        let anchor = self.destination.join(ANCHOR);
+        let digest = FileDigest::of_file(&anchor)
+            .map_err(|e| CommandError::failed(format!("cannot read {}", anchor.display()), e))?;
+        files.push(BackupFile::new(ANCHOR.to_owned(), digest, 0o600));
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok((files, copy, runs))
+    }
+
+    fn take_spools(&mut self, record: &RecordSnapshot, wanted: &mut Wanted) -> Result<(), CommandError> {
+        let mut files = files_below(self.store.root(), "spool")?;
+        // The marks are read before the pages, which may grow until a mark is there.
+        files.sort_by_key(|path| path.ends_with("/pages.spool"));
+        for path in files {
+            let number = path.split('/').nth(1).unwrap_or_default();
+            let is_reserved = record.files.contains_key(&format!("_runs/{number}.json"));
+            // What is on record is taken with the record.
+            if is_reserved && !record.files.contains_key(&format!("../{path}")) {
+                self.take(&path, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_state(&mut self, record: &RecordSnapshot, wanted: &mut Wanted) -> Result<(), CommandError> {
+        self.take(JOURNAL, wanted)?;
+        for path in files_below(self.store.root(), "state")? {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let is_taken = wanted.0.contains(&path);
+            let is_of_others = path == ANCHOR
+                || [CALLS, IMPORTS].iter().any(|directory| Path::new(&path).starts_with(directory))
+                || path == UNNEEDED;
+            let is_of_a_later_run = path.strip_prefix(POSITIONS).is_some_and(|position| {
+                !record.files.contains_key(&format!("_runs/{}", position.trim_start_matches('/')))
+            });
+            if !(is_taken || is_of_others || is_of_a_later_run || name == "lock" || durable::is_staged(name))
+            {
+                self.take(&path, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The record itself, and what is on it.
+    fn take_recorded(
+        &mut self,
+        record: &RecordSnapshot,
+        is_locked: bool,
+        wanted: &mut Wanted,
+    ) -> Result<(), CommandError> {
+        let source = self.store.root().join(RECORD);
+        let mode = std::fs::metadata(&source)
+            .map_err(|e| CommandError::failed(format!("cannot read {}", source.display()), e))?
+            .permissions()
+            .mode()
+            & 0o777;
+        let to = self.destination.join(RECORD);
+        durable::write_file(&to, &record.text, &Access { mode, ..self.store.access().clone() })?;
+        self.taken.insert(RECORD.to_owned(), (FileDigest::of(&record.text), mode));
+        wanted.0.insert(RECORD.to_owned());
+        for (path, file) in &record.files {
+            let path = below_store(path);
+            self.take_as_recorded(&path, file, wanted)?;
+            // Whether the lake needs a file of its own is found by the check of the copy.
+            if !wanted.0.contains(&path) && !path.starts_with("lake/") {
+                let missing =
+                    CommandError::refused(format!("{path} is missing, and boxseat did not remove it"));
+                if !is_locked {
+                    return Err(missing);
+                }
+                tracing::warn!("{}; the backup does not have it either", missing.lines().join(": "));
+            }
+        }
+        self.take_beside_tables(record, wanted)
+    }
+
+    /// Files of the lake's own directory that are not on record.
+    fn take_beside_tables(
+        &mut self,
+        record: &RecordSnapshot,
+        wanted: &mut Wanted,
+    ) -> Result<(), CommandError> {
+        let lake = self.store.root().join("lake");
+        let cannot = |e| CommandError::failed(format!("cannot list {}", lake.display()), e);
+        for entry in std::fs::read_dir(&lake).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_file = entry.file_type().map_err(cannot)?.is_file();
+            if is_file && !record.files.contains_key(&name) && !durable::is_staged(&name) {
+                self.take(&format!("lake/{name}"), wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_as_recorded(
+        &mut self,
+        path: &str,
+        file: &RecordedFile,
+        wanted: &mut Wanted,
+    ) -> Result<(), CommandError> {
+        if !is_inside(path) {
+            return Err(CommandError::refused(format!(
+                "the record names {path:?}, which is outside the store"
+            )));
+        }
+        if self.taken.get(path).is_some_and(|(digest, _)| file.digests.contains(digest)) {
+            wanted.0.insert(path.to_owned());
+            return Ok(());
+        }
+        self.take(path, wanted)?;
+        match self.taken.get(path) {
+            Some((digest, _)) if wanted.0.contains(path) && !file.digests.contains(digest) => {
+                Err(CommandError::refused(format!("{path} {CHANGED}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies a file if it is there.
+    fn take(&mut self, path: &str, wanted: &mut Wanted) -> Result<(), CommandError> {
+        let access = |mode| Access::from(if is_secret(path) { mode & 0o600 } else { mode });
+        match copy_file(self.store.root(), self.destination, path, self.store.access(), access)? {
+            Some(taken) => {
+                self.taken.insert(path.to_owned(), taken);
+                wanted.0.insert(path.to_owned());
+            }
+            None => {
+                // An earlier attempt may have found it.
+                wanted.0.remove(path);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_all_but(&mut self, wanted: &BTreeSet<String>) -> Result<(), CommandError> {
+        let gone: Vec<String> = self.taken.keys().filter(|path| !wanted.contains(*path)).cloned().collect();
+        for path in gone {
+            let file = self.destination.join(&path);
+            std::fs::remove_file(&file)
+                .map_err(|e| CommandError::failed(format!("cannot remove {}", file.display()), e))?;
+            self.taken.remove(&path);
+        }
+        Ok(())
+    }
+}
+
+/// The files that belong to the copy, of this attempt.
+#[derive(Debug, Default)]
+struct Wanted(BTreeSet<String>);
+
+/// Whether a file holds a private key, which only its owner may read.
+pub(crate) fn is_secret(path: &str) -> bool {
+    path.starts_with("state/") && path.ends_with("_key")
+}
+
+/// Without the store's lock, and with it. Two are enough unless tables are tidied up meanwhile.
+const ATTEMPTS: u32 = 4;
+
+const CALLS: &str = "state/calls";
+const UNNEEDED: &str = "state/unneeded.json";
+const JOURNAL: &str = "state/reclaim/journal";
+const POSITIONS: &str = "state/positions";

@@ -1,0 +1,144 @@
+//! The directory that a backup or a restore is written into before it gets its name.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use boxseat_output::durable::{self, Access};
+use nix::unistd::geteuid;
+
+use crate::error::CommandError;
+use crate::store::{Lock, lock_file};
+
+/// `<destination>.partial`. It is removed when this is dropped unfinished.
+///
+/// It holds a lock file, which marks it as ours and keeps a second process out. The lock file is removed after the rename.
+/// *Killed* between the two: it stays in a finished directory and is ignored there.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    path: PathBuf,
+    destination: PathBuf,
+    is_placed: bool,
+    _lock: Lock,
+}
+
+impl Partial {
+    /// Begins with an empty directory; what a killed process left of an earlier one is removed.
+    ///
+    /// # Errors
+    /// Exit 2 when something is at the destination; exit 75 while another process writes there; disk.
+    pub(crate) fn begin(destination: &Path, access: &Access, hint: &str) -> Result<Self, CommandError> {
+        let absolute = std::path::absolute(destination)
+            .map_err(|e| CommandError::failed(format!("cannot find {}", destination.display()), e))?;
+        // A trailing slash is not part of the name.
+        let destination: PathBuf = absolute.components().collect();
+        let (Some(_), Some(parent)) = (destination.file_name(), destination.parent()) else {
+            return Err(CommandError::usage(format!("{} has no name", destination.display()))
+                .hint("name a directory that does not exist yet"));
+        };
+        if !is_free(&destination)? {
+            return Err(
+                CommandError::usage(format!("{} exists and is not empty", destination.display())).hint(hint)
+            );
+        }
+        let path = partial_of(&destination);
+        let lock = path.join(LOCK);
+        let is_ours = match path.symlink_metadata() {
+            Err(_) => true,
+            // Another user's directory could be read by that user.
+            Ok(there) => {
+                there.is_dir() && there.uid() == geteuid().as_raw() && (lock.is_file() || is_free(&path)?)
+            }
+        };
+        if !is_ours {
+            return Err(CommandError::usage(format!(
+                "{} exists, and neither `boxseat backup` nor `boxseat restore` made it",
+                path.display()
+            ))
+            .hint("move it away"));
+        }
+        durable::create_directory(parent, &Access::from(0o600))?;
+        durable::create_directory(&path, access)?;
+        let lock = lock_file(&lock, &format!("another boxseat writes to {}", destination.display()))?;
+        let partial = Self { path, destination, is_placed: false, _lock: lock };
+        partial.clear()?;
+        Ok(partial)
+    }
+
+    /// Where to write.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where it will be.
+    pub(crate) fn destination(&self) -> &Path {
+        &self.destination
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn place(mut self) -> Result<PathBuf, CommandError> {
+        durable::place_directory(&self.path, &self.destination).map_err(|e| {
+            CommandError::from(e)
+                .hint("a directory that is a mount point cannot be replaced: name one below it")
+        })?;
+        self.is_placed = true;
+        let lock = self.destination.join(LOCK);
+        if let Err(e) = std::fs::remove_file(&lock) {
+            tracing::warn!("cannot remove {}, which does no harm: {e}", lock.display());
+        }
+        Ok(self.destination.clone())
+    }
+
+    fn clear(&self) -> Result<(), CommandError> {
+        let cannot = |e| CommandError::failed(format!("cannot empty {}", self.path.display()), e);
+        for entry in std::fs::read_dir(&self.path).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            if entry.file_name() == LOCK {
+                continue;
+            }
+            let is_directory = entry.file_type().map_err(cannot)?.is_dir();
+            let path = entry.path();
+            if is_directory { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+                .map_err(cannot)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.is_placed {
+            // What cannot be removed is removed by the next start for this destination.
+            let _ = durable::remove_directory(&self.path);
+        }
+    }
+}
+
+/// Whether nothing is there, or an empty directory.
+fn is_free(path: &Path) -> Result<bool, CommandError> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(path.symlink_metadata().is_err()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+        Err(e) => Err(CommandError::failed(format!("cannot list {}", path.display()), e)),
+    }
+}
+
+/// Whether a path is the remains of a backup or restore.
+pub(super) fn is_partial(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == PARTIAL)
+}
+
+fn partial_of(destination: &Path) -> PathBuf {
+    let mut name = OsString::from(destination);
+    name.push(format!(".{PARTIAL}"));
+    PathBuf::from(name)
+}
+
+const PARTIAL: &str = "partial";
+
+/// Marks a partial directory and is locked by its writer.
+pub(super) const LOCK: &str = ".boxseat.lock";

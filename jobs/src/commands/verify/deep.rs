@@ -1,0 +1,137 @@
+//! `boxseat verify --deep`: every file that is on record against the record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+
+use boxseat_output::durable;
+use boxseat_output::lake::FileDigest;
+use boxseat_output::warehouse::FILE_NAME;
+use boxseat_pipeline::spool::SpoolReader;
+use boxseat_schemas::RunNumber;
+
+use crate::backup::{CHANGED, files_below, names_that_differ};
+use crate::commands::findings::Findings;
+use crate::error::{CommandError, REFUSED};
+use crate::integrity::{IMPORTS, REMEDY};
+use crate::store::Store;
+
+/// Says how many files are on record. Plain `verify` compares those that it reads.
+pub(super) fn count(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+    if !store.lake().is_recorded() {
+        findings.skip("record", NOT_RECORDED.to_owned());
+        return Ok(());
+    }
+    store.lake().check_tables()?;
+    let record = store.lake().record_snapshot()?;
+    let detail = format!("{} files in {} lines", record.files.len(), record.head.sequence);
+    findings.pass("record", detail);
+    Ok(())
+}
+
+/// Compares the lake, the raw pages and the imports that wait. Each difference is a finding.
+///
+/// # Errors
+/// Disk.
+pub(super) fn compare(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+    if !store.lake().is_recorded() {
+        findings.skip("record: lake", NOT_RECORDED.to_owned());
+    } else {
+        lake(store, findings)?;
+        beside(store, findings)?;
+    }
+    unrecorded_spools(store, findings)
+}
+
+fn lake(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+    let before = findings.failures();
+    let (compared, altered) = store.lake().compare_all()?;
+    for altered in altered {
+        findings.fail(LAKE, altered.to_string(), REMEDY);
+    }
+    let names: BTreeSet<String> = ["lake", "state"]
+        .into_iter()
+        .map(|directory| files_below(store.root(), directory))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .filter(|path| !durable::is_staged(path))
+        .collect();
+    let record = store.lake().record_snapshot()?;
+    match names_that_differ(store, &record, &names) {
+        Ok(differences) => {
+            for difference in differences {
+                let name = if difference.path.starts_with("lake/") { LAKE } else { OUTSIDE };
+                let remedy = if difference.path.starts_with(IMPORTS) { IMPORT_AGAIN } else { REMEDY };
+                findings.fail(name, difference.to_string(), remedy);
+            }
+        }
+        // A table that cannot be opened is found above, file by file, or here.
+        Err(e) if e.exit_code() == REFUSED => findings.fail(LAKE, e.lines().join(": "), REMEDY),
+        Err(e) => return Err(e),
+    }
+    if findings.failures() == before {
+        findings.pass(LAKE, format!("{compared} files as boxseat wrote them"));
+    }
+    Ok(())
+}
+
+/// Raw pages, imports and the published file, which are on record though they are outside the lake.
+fn beside(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+    let mut equal = 0;
+    for (path, file) in store.lake().record_snapshot()?.files {
+        let Some(path) = path.strip_prefix("../") else { continue };
+        let remedy = match path {
+            FILE_NAME => "boxseat publish; or restore it from a backup (boxseat restore)",
+            _ if path.starts_with(IMPORTS) => IMPORT_AGAIN,
+            _ if path.starts_with("spool/") => RAW_PAGES,
+            _ => REMEDY,
+        };
+        let on_disk = store.root().join(path);
+        match FileDigest::of_file(&on_disk) {
+            Ok(digest) if file.digests.contains(&digest) => equal += 1,
+            Ok(_) => findings.fail(OUTSIDE, format!("{path} {CHANGED}"), remedy),
+            // What was only announced may not be there; what must be there is found by its name.
+            Err(e) if e.kind() == ErrorKind::NotFound && path.starts_with("state/") => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                findings.fail(OUTSIDE, format!("{path} is missing, and boxseat did not remove it"), remedy);
+            }
+            Err(e) => return Err(CommandError::failed(format!("cannot read {}", on_disk.display()), e)),
+        }
+    }
+    findings.pass(OUTSIDE, format!("{equal} files as boxseat wrote them"));
+    Ok(())
+}
+
+/// Raw pages of runs that are not sealed, and of an older version, have their checksums alone.
+fn unrecorded_spools(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+    let recorded = match store.lake().is_recorded() {
+        true => store.lake().record_snapshot()?.files,
+        false => BTreeMap::new(),
+    };
+    for path in files_below(store.root(), "spool")? {
+        let number = path.strip_prefix("spool/").and_then(|path| path.strip_suffix("/pages.spool"));
+        let Some(number) = number.and_then(|number| number.parse().ok()) else { continue };
+        if recorded.contains_key(&format!("../{path}")) {
+            continue;
+        }
+        let dir = store.spool(RunNumber(number));
+        let name = format!("{path}: checksums");
+        let whole = SpoolReader::open(&dir, number).and_then(|spool| spool.replay(|_, _| Ok(())));
+        match (whole, dir.seal_record()) {
+            (Ok(whole), Some(seal)) if (whole.bytes, whole.frames) != (seal.bytes, seal.frames) => {
+                let detail = format!("{} frames, {} were sealed", whole.frames, seal.frames);
+                findings.fail(&name, detail, RAW_PAGES);
+            }
+            (Ok(whole), _) => findings.pass(&name, format!("{} frames, {} bytes", whole.frames, whole.bytes)),
+            (Err(e), _) => findings.fail(&name, e.to_string(), RAW_PAGES),
+        }
+    }
+    Ok(())
+}
+
+const LAKE: &str = "record: lake";
+const OUTSIDE: &str = "record: other files";
+const NOT_RECORDED: &str =
+    "an older version of boxseat wrote the lake; the next `boxseat sync` begins the record";
+const IMPORT_AGAIN: &str = "restore it from a backup (boxseat restore), or import the report again";
+const RAW_PAGES: &str = "restore it from a backup (boxseat restore); the lake has what was loaded from it, but the run cannot be replayed";
