@@ -378,7 +378,7 @@ fn a_backup_that_was_changed_is_refused_and_the_file_is_named() {
                 let record = bad.join("lake/_runs/files.log");
                 let text = std::fs::read_to_string(&record).unwrap();
                 let end = text.trim_end().rfind('\n').unwrap() + 1;
-                overwrite(&record, text[..end].as_bytes());
+                overwrite(&record, &text.as_bytes()[..end]);
                 mend_manifest(bad);
             }),
         ),
@@ -495,11 +495,15 @@ fn plans_and_the_journal_are_restored_as_they_were() {
     let stage = Stage::new(small(7), Intent::default());
     stage.go();
     let planned = stage.run(&["reclaim", "status"]).stdout;
-    let (head, backup) = (stage.journal().len(), backup(&stage.world));
-    replace_store(&stage.world, &backup);
+    let (head, directory) = (stage.journal().len(), backup_of(&stage.world));
+    let done = stage.world.ok(&["backup", directory.to_str().unwrap()]);
+    assert!(done.stderr.contains("state/reclaim/journal_key holds a private key"), "{}", done.stderr);
+    replace_store(&stage.world, &directory);
     assert_eq!(stage.journal().len(), head);
     stage.expect(&[0], &["reclaim", "verify"]);
     assert_eq!(stage.run(&["reclaim", "status"]).stdout, planned);
+    let key = stage.world.store().join("state/reclaim/journal_key");
+    assert_eq!(std::fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
     for directory in ["state/reclaim", "state/reclaim/plans"] {
         let mode = std::fs::metadata(stage.world.store().join(directory)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "{directory}");

@@ -9,7 +9,7 @@
 //! | `state/calls`, `state/unneeded.json` | before the record | calls that a run commits meanwhile are in the lake or in the files |
 //! | `spool/<n>` | if the record has the run's reservation; the pages last | a spool that says that it is sealed has all pages |
 //! | `state/positions/<n>.json` | after the spools, if the record has the reservation | a planned run has its position |
-//! | `state/reclaim/journal` | after the record, before what it names | it has every action that the lake has, and its plans are there |
+//! | `lake/_journal`, `state/reclaim/journal` | after the record, before what they name | the journal reaches the anchor, it has every action that the lake has, and its plans are there |
 //! | `state/imports` | as the record has them | none is lost, and none is there that the record does not know |
 //! | `lake` | as the record has it | |
 //!
@@ -166,13 +166,14 @@ impl Copy<'_> {
     }
 
     fn take_state(&mut self, record: &RecordSnapshot, wanted: &mut Wanted) -> Result<(), CommandError> {
-        self.take(JOURNAL, wanted)?;
+        self.take_journal(wanted)?;
         for path in files_below(self.store.root(), "state")? {
             let name = path.rsplit('/').next().unwrap_or_default();
             let is_taken = wanted.0.contains(&path);
             let is_of_others = path == ANCHOR
                 || [CALLS, IMPORTS].iter().any(|directory| Path::new(&path).starts_with(directory))
-                || path == UNNEEDED;
+                || path == UNNEEDED
+                || KEYS.contains(&path.as_str());
             let is_of_a_later_run = path.strip_prefix(POSITIONS).is_some_and(|position| {
                 !record.files.contains_key(&format!("_runs/{}", position.trim_start_matches('/')))
             });
@@ -182,6 +183,17 @@ impl Copy<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A new key has its last name after the anchor names it, so a store with the key has the anchor.
+    fn take_journal(&mut self, wanted: &mut Wanted) -> Result<(), CommandError> {
+        KEYS.iter().try_for_each(|key| self.take(key, wanted))?;
+        self.take(JOURNAL_ANCHOR, wanted)?;
+        if wanted.0.contains(JOURNAL_ANCHOR) {
+            // It may have got its last name since.
+            KEYS.iter().try_for_each(|key| self.take(key, wanted))?;
+        }
+        self.take(JOURNAL, wanted)
     }
 
     /// The record itself, and what is on it.
@@ -217,7 +229,7 @@ impl Copy<'_> {
         self.take_beside_tables(record, wanted)
     }
 
-    /// Files of the lake's own directory that are not on record.
+    /// Files of the lake that are not on record because they are no part of a table, such as the digest of the published file.
     fn take_beside_tables(
         &mut self,
         record: &RecordSnapshot,
@@ -225,12 +237,23 @@ impl Copy<'_> {
     ) -> Result<(), CommandError> {
         let lake = self.store.root().join("lake");
         let cannot = |e| CommandError::failed(format!("cannot list {}", lake.display()), e);
+        let mut paths = Vec::new();
         for entry in std::fs::read_dir(&lake).map_err(cannot)? {
             let entry = entry.map_err(cannot)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_file = entry.file_type().map_err(cannot)?.is_file();
-            if is_file && !record.files.contains_key(&name) && !durable::is_staged(&name) {
-                self.take(&format!("lake/{name}"), wanted)?;
+            if !name.starts_with('_') || name == "_runs" {
+                continue;
+            }
+            let below = format!("lake/{name}");
+            match entry.file_type().map_err(cannot)?.is_dir() {
+                true => paths.extend(files_below(self.store.root(), &below)?),
+                false => paths.push(below),
+            }
+        }
+        for path in paths {
+            let is_recorded = record.files.contains_key(path.trim_start_matches("lake/"));
+            if !is_recorded && !wanted.0.contains(&path) && !durable::is_staged(&path) {
+                self.take(&path, wanted)?;
             }
         }
         Ok(())
@@ -294,7 +317,7 @@ struct Wanted(BTreeSet<String>);
 
 /// Whether a file holds a private key, which only its owner may read.
 pub(crate) fn is_secret(path: &str) -> bool {
-    path.starts_with("state/") && path.ends_with("_key")
+    KEYS.contains(&path)
 }
 
 /// Without the store's lock, and with it. Two are enough unless tables are tidied up meanwhile.
@@ -302,5 +325,8 @@ const ATTEMPTS: u32 = 4;
 
 const CALLS: &str = "state/calls";
 const UNNEEDED: &str = "state/unneeded.json";
+/// The journal's private key: before it is in use, and then.
+const KEYS: [&str; 2] = ["state/reclaim/journal_key.new", "state/reclaim/journal_key"];
+const JOURNAL_ANCHOR: &str = "lake/_journal/anchor.json";
 const JOURNAL: &str = "state/reclaim/journal";
 const POSITIONS: &str = "state/positions";
