@@ -66,16 +66,3 @@ fn a_damaged_seal_of_a_waiting_run_is_refused_until_it_is_mended_and_costs_no_ca
     world.ok(&["sync"]);
     assert_eq!(world.simulator.counts().calls, calls, "the run was kept, and nothing was read again");
 }
-
-#[test]
-fn a_seal_of_an_older_version_is_read() {
-    let world = World::new(small());
-    let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "sealed").output().unwrap();
-    assert!(died.status.code().is_none());
-    let sealed = world.store().join("spool/1/SEALED");
-    let framed = std::fs::read(&sealed).unwrap();
-    let record: serde_json::Value = serde_json::from_slice(&framed[32..]).unwrap();
-    std::fs::write(&sealed, serde_json::to_vec_pretty(&record).unwrap()).unwrap();
-    world.ok(&["sync"]);
-    world.ok(&["verify"]);
-}
