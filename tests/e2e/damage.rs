@@ -129,9 +129,7 @@ struct Tested {
 
 /// Parts of a store whose integrity is proved by something else than the record of the lake's files, and what will prove it. A damage
 /// of these alone is not tested yet. Take a line out when its work is merged.
-const PENDING: &[(&str, &str)] = &[
-    ("state/reclaim/", "the seal of the journal's entries"),
-];
+const PENDING: &[(&str, &str)] = &[("state/reclaim/", "the seal of the journal's entries")];
 
 fn pending(path: &str) -> Option<&'static str> {
     PENDING.iter().find(|(part, _)| path.contains(part)).map(|(_, by)| *by)

@@ -14,10 +14,9 @@ impl Work<'_> {
         self.done.is_begun_anew = true;
         let lake = self.store.root().join("lake");
         let has_table = |name: &str| lake.join(name).join("_delta_log").exists();
-        let other_evidence = [ACTIVITY_DAILY.name, IMPORTED_EVIDENCE.name, LEAVE_PERIODS.name]
-            .into_iter()
-            .any(|name| has_table(name))
-            || !self.store.imports_waiting()?.is_empty();
+        let other_evidence =
+            [ACTIVITY_DAILY.name, IMPORTED_EVIDENCE.name, LEAVE_PERIODS.name].into_iter().any(has_table)
+                || !self.store.imports_waiting()?.is_empty();
         let highest = self.highest_number()?;
         self.move_lake_aside()?;
         if highest > RunNumber(0) {

@@ -74,9 +74,12 @@ enum Claims {
     Told(Value),
 }
 
+/// Exit code and claims of a command, once it was run.
+type Outcome = OnceLock<(i32, Option<Claims>)>;
+
 /// What each command does on each undamaged stage; found out when it is first needed.
 pub(super) struct Baselines {
-    of: Vec<[OnceLock<(i32, Option<Claims>)>; ACTIONS.len()]>,
+    of: Vec<[Outcome; ACTIONS.len()]>,
 }
 
 impl Baselines {

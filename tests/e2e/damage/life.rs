@@ -53,7 +53,7 @@ impl Life {
         let days = (0..7 + more).map(|day| {
             let simulator = spawn_in_thread(config.clone()).unwrap();
             // One by one, so that every simulator has lived the same days.
-            (0..day).for_each(|_| drop(simulator.step_days(1)));
+            (0..day).for_each(|_| _ = simulator.step_days(1));
             simulator
         });
         let mut life = Self {

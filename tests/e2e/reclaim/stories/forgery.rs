@@ -35,12 +35,9 @@ fn forge_approval(stage: &Stage, plan: &str) {
         _ => None,
     });
     let (digest, by) = digest.unwrap();
-    let entry = Entry {
-        sequence: last.sequence + 1,
-        at: last.at,
-        prev_hash: hex(&Sha256::digest(texts.last().unwrap())),
-        record: Record::Approved { plan_id: plan.to_owned(), digest, by, signed_by: None, signature: None },
-    };
+    let record = Record::Approved { plan_id: plan.to_owned(), digest, by, signed_by: None, signature: None };
+    let prev_hash = hex(&Sha256::digest(texts.last().unwrap()));
+    let entry = Entry::new(last.sequence + 1, last.at, prev_hash, record);
     let mut bytes = std::fs::read(journal_of(stage)).unwrap();
     bytes.extend(frame(&serde_json::to_vec(&entry).unwrap()));
     std::fs::write(journal_of(stage), bytes).unwrap();
