@@ -159,10 +159,6 @@ impl Store {
         &self.root
     }
 
-    pub(crate) fn access(&self) -> &Access {
-        &self.access
-    }
-
     pub(crate) fn lake(&self) -> &Lake {
         &self.lake
     }
