@@ -51,8 +51,6 @@ pub(super) enum Verdict {
     Refused,
     /// The undamaged store is refused by the same exit code.
     RefusedAnyway,
-    /// Not tested yet.
-    Skipped,
     Failed(String),
 }
 
