@@ -241,7 +241,14 @@ impl From<output::Error> for CommandError {
                     "check free space and permissions of the store; what was read is kept, start again to go on",
                 ),
             ),
+            ErrorKind::Corrupt => (FAILED, Some(REMEDY)),
             _ => (FAILED, None),
+        };
+        let hint = match &error {
+            output::Error::NotPublished(_) => {
+                Some("if the store has a complete run, `boxseat publish` builds the file again from the lake")
+            }
+            _ => hint,
         };
         let what = error.altered().map_or_else(|| error.to_string(), ToString::to_string);
         let mut command = Self::new(code, what);

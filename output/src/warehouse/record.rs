@@ -83,7 +83,7 @@ impl PublishedFile {
     ///
     /// # Errors
     /// `Input` when nothing is published; [`crate::ErrorKind::Foreign`] when the file is not the one that was published, or has a
-    /// write-ahead log; `Io`, `Corrupt` and `Newer` of file and record.
+    /// write-ahead log, or when the record is damaged; `Io` and `Newer` of file and record.
     pub fn check(store: &Path, check: Check) -> Result<Self> {
         let path = store.join(FILE_NAME);
         loop {
@@ -199,8 +199,10 @@ impl Record {
         struct Format {
             format: u32,
         }
-        let corrupt =
-            |e: serde_json::Error| Error::Corrupt { what: path.display().to_string(), reason: e.to_string() };
+        let corrupt = |e: serde_json::Error| Error::Foreign {
+            file: path.clone(),
+            reason: format!("this record of the published file is damaged: {e}"),
+        };
         let Format { format } = serde_json::from_slice(&text).map_err(corrupt)?;
         if format > FORMAT {
             return Err(Error::Newer { what: path.display().to_string(), found: format, known: FORMAT });
