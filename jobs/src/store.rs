@@ -159,6 +159,10 @@ impl Store {
         &self.root
     }
 
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     pub(crate) fn lake(&self) -> &Lake {
         &self.lake
     }
