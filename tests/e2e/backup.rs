@@ -497,7 +497,7 @@ fn plans_and_the_journal_are_restored_as_they_were() {
     let planned = stage.run(&["reclaim", "status"]).stdout;
     let (head, directory) = (stage.journal().len(), backup_of(&stage.world));
     let done = stage.world.ok(&["backup", directory.to_str().unwrap()]);
-    assert!(done.stderr.contains("state/reclaim/journal_key holds a private key"), "{}", done.stderr);
+    assert!(done.stderr.contains("state/reclaim/journal_key holds a secret key"), "{}", done.stderr);
     replace_store(&stage.world, &directory);
     assert_eq!(stage.journal().len(), head);
     stage.expect(&[0], &["reclaim", "verify"]);

@@ -315,9 +315,9 @@ impl Copy<'_> {
 #[derive(Debug, Default)]
 struct Wanted(BTreeSet<String>);
 
-/// Whether a file holds a private key, which only its owner may read.
+/// Whether a file holds a secret key, which only its owner may read.
 pub(crate) fn is_secret(path: &str) -> bool {
-    KEYS.contains(&path)
+    KEYS.contains(&path) || path == ERASURE_KEY
 }
 
 /// Without the store's lock, and with it. Two are enough unless tables are tidied up meanwhile.
@@ -327,6 +327,8 @@ const CALLS: &str = "state/calls";
 const UNNEEDED: &str = "state/unneeded.json";
 /// The journal's private key: before it is in use, and then.
 const KEYS: [&str; 2] = ["state/reclaim/journal_key.new", "state/reclaim/journal_key"];
+/// The key of the hashes that `forget` leaves in the place of a user.
+const ERASURE_KEY: &str = "state/erasure/key";
 const JOURNAL_ANCHOR: &str = "lake/_journal/anchor.json";
 const JOURNAL: &str = "state/reclaim/journal";
 const POSITIONS: &str = "state/positions";

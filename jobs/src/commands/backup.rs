@@ -54,7 +54,7 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Resu
     )?;
     for file in manifest.files.iter().filter(|file| is_secret(&file.path)) {
         printer.note(format!(
-            "{} holds a private key, which is now also in the backup: keep the backup as private as the store.",
+            "{} holds a secret key, which is now also in the backup: keep the backup as private as the store.",
             file.path
         ));
     }
