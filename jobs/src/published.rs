@@ -32,7 +32,7 @@ pub(crate) fn check_to_act(store: &Path) -> Result<PublishedFile, CommandError> 
 
 fn unrecorded(file: &PublishedFile) -> String {
     format!(
-        "{} has no recorded digest: an earlier version of boxseat published it, or the record was removed",
+        "{} has no recorded digest: an earlier version of boxseat published it, or the record lake/_published.json was removed",
         file.path().display()
     )
 }

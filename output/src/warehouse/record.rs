@@ -110,8 +110,10 @@ impl PublishedFile {
             }
             // A publish may have replaced the file meanwhile.
             if Stamp::of(&fs::metadata(&path).map_err(Error::io("read", &path))?) == stamp {
-                let reason =
-                    "its digest is not the recorded one: another program changed or replaced it".to_owned();
+                let reason = format!(
+                    "its digest is not the recorded one: another program changed or replaced it, or its record {}",
+                    path_of(store).display()
+                );
                 return Err(Error::Foreign { file: path, reason });
             }
         }

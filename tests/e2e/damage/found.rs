@@ -91,3 +91,19 @@ fn an_anchor_of_another_copy_of_the_store_is_named() {
     std::fs::write(&anchor, text.replace(&sequence.to_string(), "9999")).unwrap();
     refused(&world, &["publish"], "state/lake.json names that line");
 }
+
+/// Both were named without a hint.
+#[test]
+fn a_missing_published_file_and_a_damaged_record_of_it_have_a_remedy() {
+    let world = world();
+    let report = &["report", "idle"];
+    truncate(&world.store().join("lake/_published.json"));
+    refused(&world, report, "lake/_published.json is not used");
+    world.ok(&["publish"]);
+    world.ok(report);
+    std::fs::remove_file(world.store().join("boxseat.duckdb")).unwrap();
+    let missing = world.run(report).stderr;
+    assert!(missing.contains("boxseat.duckdb does not exist") && missing.contains("hint: "), "{missing}");
+    world.ok(&["publish"]);
+    world.ok(report);
+}
