@@ -254,3 +254,30 @@ fn raw_pages_of_another_store_are_not_loaded() {
     assert_eq!(done.code, 3, "{}", done.stderr);
     assert!(done.stderr.contains("spool/1/pages.spool"), "{}", done.stderr);
 }
+
+/// Why: the record of the published file lies beside the lake's tables and can be put back together with an older file.
+#[test]
+fn an_older_published_file_put_back_with_its_own_record_is_no_evidence() {
+    let mut stage = Stage::new(small(5), Intent::default());
+    let (store, older) = (stage.world.store(), stage.world.directory().join("older"));
+    fs::create_dir(&older).unwrap();
+    let files = ["boxseat.duckdb", "lake/_published.json"];
+    for file in files {
+        copy(&store.join(file), &older);
+    }
+    stage.later(1);
+    for file in files {
+        fs::remove_file(store.join(file)).unwrap();
+        copy(&older.join(Path::new(file).file_name().unwrap()), &store.join(file));
+    }
+    let done = stage.run(&["reclaim", "plan"]);
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert!(
+        done.stderr.contains("boxseat.duckdb is not the file that the lake's record names"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("boxseat publish"), "{}", done.stderr);
+    stage.expect(&[0], &["publish"]);
+    stage.expect(&[0, 4], &["reclaim", "plan"]);
+}

@@ -311,8 +311,7 @@ impl Record {
         }
         let on_disk = match FileDigest::of_file(&self.directory.join(path)) {
             Ok(digest) => digest,
-            // Whoever asked for the file says so.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.missing(path),
             Err(error) => return Err(error.into()),
         };
         let mut state = self.lock();
@@ -332,6 +331,17 @@ impl Record {
                 Some(_) => "has another content than boxseat wrote".to_owned(),
             };
         Err(Altered::new(format!("the file lake/{path}"), reason).into())
+    }
+
+    /// A file that is not there: one that boxseat never wrote, one that it removed, or one that was removed by something else.
+    fn missing(&self, path: &str) -> Result<(), RecordError> {
+        self.refresh()?;
+        match self.lock().files.get(path) {
+            Some(known) if known.done.is_some() => {
+                Err(Altered::new(format!("the file lake/{path}"), "is missing: it was removed").into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Files below a directory that must be there, without that directory's name.
