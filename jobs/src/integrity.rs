@@ -11,9 +11,9 @@ use boxseat_schemas::run::{RunStatus, SyncRun};
 use boxseat_schemas::table::{
     ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS, SEAT_USAGE_DAILY,
 };
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::config::Settings;
 use crate::error::CommandError;
 use crate::published::check_to_act;
 use crate::store::Store;
@@ -60,10 +60,25 @@ impl Store {
     ///
     /// # Errors
     /// Exit 3 for a table that is missing or behind, and for the lake of another store; disk.
-    pub(crate) fn begin_record(&self) -> Result<(), CommandError> {
+    pub(crate) fn begin_record(&self, settings: &Settings) -> Result<(), CommandError> {
+        self.refuse_foreign_lake()?;
         let lake = self.lake();
         if !lake.is_recorded() {
+            // Runs of a version with a record know how far it had reached: then it was removed.
+            let reservations = lake.reservations()?;
+            if self.had_record() || (settings.journal_key.is_some() && !reservations.is_empty()) {
+                let what = self.root().join("lake/_runs/files.log").display().to_string();
+                return Err(
+                    boxseat_output::Error::Altered(Altered::new(what, "is missing: it was removed")).into()
+                );
+            }
             self.refuse_tables_behind(&lake.sync_runs()?)?;
+            if !reservations.is_empty() {
+                tracing::warn!(
+                    runs = reservations.len(),
+                    "the lake has no record of its files, as an older version leaves it; the record begins now, and nothing proves what is there"
+                );
+            }
             lake.begin_record(self.id())?;
             for path in self.imports_waiting()? {
                 let digest = digest_of(&self.root().join(&path))?;
@@ -72,7 +87,26 @@ impl Store {
         }
         lake.begin_record(self.id())?;
         lake.check_tables()?;
+        self.note_record()?;
         self.anchor_record()
+    }
+
+    /// Refuses a lake whose runs were reserved by a store of another id.
+    ///
+    /// # Errors
+    /// Exit 3; disk.
+    pub(crate) fn refuse_foreign_lake(&self) -> Result<(), CommandError> {
+        for (file, store_id) in self.lake().reserved_by()? {
+            if store_id != self.id() {
+                return Err(CommandError::refused(format!(
+                    "state/store.json names the store {}, and {} the store {store_id}",
+                    self.id(),
+                    file.display()
+                ))
+                .hint("one of them is of another store, or was changed: restore both from a backup of this store (`boxseat restore`)"));
+            }
+        }
+        Ok(())
     }
 
     /// Writes down how far the record reaches, apart from the lake.
@@ -80,7 +114,7 @@ impl Store {
     /// # Errors
     /// Disk.
     pub(crate) fn anchor_record(&self) -> Result<(), CommandError> {
-        let anchor = Anchor { format: FORMAT, record: self.lake().record_head() };
+        let anchor = Anchor { format: FORMAT, record: self.lake().durable_record_head()? };
         let text = serde_json::to_vec_pretty(&anchor).expect("plain data");
         Ok(durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?)
     }
@@ -181,39 +215,6 @@ impl Store {
         .hint("run `boxseat publish`: it builds the file again from the lake"))
     }
 
-    /// From this time on evidence of use is complete; `None` where the lake was never begun anew.
-    ///
-    /// # Errors
-    /// Exit 3 for a file that is damaged; disk.
-    pub(crate) fn covers_nothing_before(&self) -> Result<Option<DateTime<Utc>>, CommandError> {
-        let path = self.root().join(COVERAGE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e)
-                if e.kind() == std::io::ErrorKind::NotFound
-                    && self.lake().noted_beside(COVERAGE).is_empty() =>
-            {
-                return Ok(None);
-            }
-            Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
-        };
-        serde_json::from_str(&text).map(Some).map_err(|e| {
-            CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY)
-        })
-    }
-
-    /// Lets no run read events from before a time, so that nothing before it is covered.
-    ///
-    /// # Errors
-    /// Disk.
-    pub(crate) fn cover_nothing_before(&self, time: DateTime<Utc>) -> Result<(), CommandError> {
-        let text = serde_json::to_vec(&time).expect("plain data");
-        let digest = FileDigest::of(&text);
-        self.lake().note_beside(COVERAGE, digest.clone())?;
-        durable::write_file(&self.root().join(COVERAGE), &text, &Access::from(0o600))?;
-        Ok(self.lake().placed_beside(COVERAGE, digest)?)
-    }
-
     /// Imports that were noted and are gone, by their path below the store.
     ///
     /// # Errors
@@ -222,6 +223,21 @@ impl Store {
         let waiting = self.imports_waiting()?;
         let noted = self.lake().must_be_beside(IMPORTS).into_iter().map(|name| format!("{IMPORTS}/{name}"));
         Ok(noted.filter(|path| !waiting.contains(path)).collect())
+    }
+
+    /// Imports that wait and are not what `boxseat import` wrote, by their path below the store.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn altered_imports(&self) -> Result<Vec<String>, CommandError> {
+        let mut altered = Vec::new();
+        for path in self.imports_waiting()? {
+            let noted = self.lake().noted_beside(&path);
+            if !noted.is_empty() && !noted.contains(&digest_of(&self.root().join(&path))?) {
+                altered.push(path);
+            }
+        }
+        Ok(altered)
     }
 
     /// What is wrong with the raw pages of a run that was sealed.
@@ -311,9 +327,6 @@ const OPTIONAL: &[&str] = &[
 
 /// Where imported reports wait, below the store.
 pub(crate) const IMPORTS: &str = "state/imports";
-
-/// Where the time lies from which on evidence is complete, below the store.
-const COVERAGE: &str = "state/coverage.json";
 
 /// Where the end of the record is kept a second time, below the store.
 pub(crate) const ANCHOR: &str = "state/lake.json";

@@ -41,6 +41,9 @@ struct Identity {
     store_id: Uuid,
     /// Bound by the first sync, never changed.
     enterprise_id: Option<String>,
+    /// Whether the lake's record was begun: from then on a lake without one is an altered lake, never one of an older version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_record: bool,
 }
 
 const FORMAT: u32 = 1;
@@ -90,7 +93,8 @@ impl Store {
             .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
         if !is_there {
             refuse_missing_identity(root, &path)?;
-            let identity = Identity { format: FORMAT, store_id: new_id, enterprise_id: None };
+            let identity =
+                Identity { format: FORMAT, store_id: new_id, enterprise_id: None, has_record: false };
             write_identity(&path, &identity)?;
         }
         Self::open(root, access)
@@ -119,6 +123,12 @@ impl Store {
             }
             other => (other?, None),
         };
+        if damage.is_none() && identity.has_record && !lake.is_recorded() {
+            damage = Some(Altered::new(
+                "the record of the lake, lake/_runs/files.log,",
+                "is missing: it was removed",
+            ));
+        }
         if damage.is_none() {
             damage = match check_anchor(root, &lake).map(|()| lake.reaches_reservations()) {
                 Ok(Ok(())) => None,
@@ -180,6 +190,23 @@ impl Store {
         self.record_damage.as_ref()
     }
 
+    /// Whether the lake's record was begun once.
+    pub(crate) fn had_record(&self) -> bool {
+        self.identity.has_record
+    }
+
+    /// Notes that the lake's record was begun.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(crate) fn note_record(&self) -> Result<(), CommandError> {
+        if self.identity.has_record {
+            return Ok(());
+        }
+        let identity = Identity { has_record: true, ..self.identity.clone() };
+        write_identity(&self.root.join("state/store.json"), &identity)
+    }
+
     /// Begins a lake in the place of one that was moved away.
     ///
     /// # Errors
@@ -188,6 +215,7 @@ impl Store {
         self.lake = Lake::open(&self.root.join("lake"), self.access.clone())?;
         self.record_damage = None;
         self.lake.begin_record(self.identity.store_id)?;
+        self.note_record()?;
         self.anchor_record()
     }
 
@@ -208,6 +236,7 @@ impl Store {
     pub(crate) fn bind(&mut self, enterprise_id: &str) -> Result<(), CommandError> {
         if self.identity.enterprise_id.is_none() {
             self.identity.enterprise_id = Some(enterprise_id.to_owned());
+            self.identity.has_record = self.lake.is_recorded();
             write_identity(&self.root.join("state/store.json"), &self.identity)?;
         }
         Ok(())

@@ -147,17 +147,56 @@ fn what_was_removed_rolled_back_or_replaced_is_refused_by_name() {
 fn a_repair_from_the_published_file_changes_no_claim_and_the_next_run_goes_on() {
     let kept = Kept::new();
     let claims = kept.claims();
-    for (what, _, damage) in DAMAGES {
+    let has_record = |what: &str| !what.contains("the record");
+    for (what, _, damage) in DAMAGES.iter().filter(|(what, ..)| has_record(what)) {
         kept.put_back();
         damage(&kept.store());
         let done = kept.stage.expect(&[0], &["repair", "--format", "json"]);
-        assert!(!done.stdout.contains(r#""found":[]"#), "{what}\n{}", done.stdout);
-        assert!(done.stdout.contains(r#""lake_begun_anew":false"#), "{what}\n{}", done.stdout);
+        assert!(!done.stdout.contains(r#""found": []"#), "{what}\n{}", done.stdout);
+        assert!(done.stdout.contains(r#""lake_begun_anew": false"#), "{what}\n{}", done.stdout);
         assert_eq!(kept.claims(), claims, "{what}");
         kept.stage.expect(&[0], &["verify", "--deep"]);
         kept.stage.expect(&[0, 4], &["sync"]);
         kept.stage.expect(&[0], &["verify"]);
         kept.stage.expect(&[0, 4], &["reclaim", "plan"]);
+    }
+}
+
+/// Why: with the record gone, a forged published file and its own record were taken for proof. An active user became idle and was
+/// suspended.
+#[test]
+fn without_a_whole_record_a_repair_uncovers_everything_whatever_the_file_says() {
+    let kept = Kept::new();
+    for (what, _, damage) in DAMAGES.iter().filter(|(what, ..)| what.contains("the record")) {
+        kept.put_back();
+        damage(&kept.store());
+        let done = kept.stage.expect(&[0], &["repair", "--format", "json"]);
+        assert!(done.stdout.contains(r#""lake_begun_anew": true"#), "{what}\n{}", done.stdout);
+        assert!(!kept.store().join("boxseat.duckdb").exists(), "{what}");
+        kept.stage.expect(&[0, 4], &["sync"]);
+        assert_eq!(
+            kept.stage.world.value("SELECT count(*) FROM accounts WHERE proven_idle_days > 1"),
+            0,
+            "{what}"
+        );
+        kept.stage.expect(&[0], &["verify", "--deep"]);
+    }
+}
+
+/// Why: with another store id, witness and journal of the old one no longer counted, and past actions were hidden.
+#[test]
+fn a_store_with_another_identity_than_its_runs_is_refused() {
+    let kept = Kept::new();
+    let path = kept.store().join("state/store.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let id = text.split('"').find(|part| part.len() == 36).unwrap();
+    fs::write(&path, text.replace(id, "11111111-1111-4111-8111-111111111111")).unwrap();
+    fs::remove_file(kept.store().join("state/lake.json")).unwrap();
+    fs::remove_file(kept.store().join("lake/_runs/files.log")).unwrap();
+    for args in [&["repair"][..], &["sync"], &["publish"], &["reclaim", "plan"], &["reclaim", "verify"]] {
+        let done = kept.stage.run(args);
+        assert_eq!(done.code, 3, "{args:?}\n{}", done.stderr);
+        assert!(done.stderr.contains("state/store.json names the store"), "{args:?}\n{}", done.stderr);
     }
 }
 
@@ -171,8 +210,8 @@ fn a_repair_without_proof_begins_the_lake_anew() {
     fs::remove_file(&file).unwrap();
     fs::write(&file, b"another program's").unwrap();
     let done = kept.stage.expect(&[0], &["repair", "--format", "json"]);
-    assert!(done.stdout.contains(r#""lake_begun_anew":true"#), "{}", done.stdout);
-    assert_eq!(kept.stage.run(&["reclaim", "plan"]).code, 3);
+    assert!(done.stdout.contains(r#""lake_begun_anew": true"#), "{}", done.stdout);
+    assert_eq!(kept.stage.run(&["reclaim", "plan"]).code, 2, "nothing is published");
     kept.stage.expect(&[0, 4], &["sync"]);
     kept.stage.expect(&[0], &["verify"]);
     // Box gives the same sign-ins again, so the same is proved.
@@ -209,7 +248,7 @@ fn when_imported_evidence_is_lost_nothing_before_the_repair_is_covered() {
     fs::remove_dir_all(store.join("lake/imported_evidence")).unwrap();
     fs::remove_file(store.join("boxseat.duckdb")).unwrap();
     let done = stage.expect(&[0], &["repair"]);
-    assert!(done.stderr.contains("No account counts as idle before"), "{}", done.stderr);
+    assert!(done.stderr.contains("no account counts as idle before"), "{}", done.stderr);
     stage.later(1);
     let rows = stage.world.rows("SELECT count(*) AS proved FROM accounts WHERE proven_idle_days > 3");
     assert_eq!(rows[0]["proved"], 0);
@@ -237,6 +276,24 @@ fn an_import_that_waits_cannot_be_removed_or_changed() {
     fs::write(&waiting, bytes).unwrap();
     stage.expect(&[0, 4], &["sync"]);
     stage.night();
+}
+
+/// Why: a repair told an operator to import the report again, and what it had proved became 183 idle days all the same.
+#[test]
+fn after_a_repair_that_lost_a_waiting_import_nothing_before_it_is_covered() {
+    let stage = Stage::new(small(5), Intent::default());
+    let truth = stage.simulator().truth_without_events();
+    let login = truth.users[3].login.clone().unwrap();
+    let report = format!("Email,Last Login\n{login},2026-02-20 10:00:00 UTC\n");
+    fs::write(stage.world.directory().join("report.csv"), report).unwrap();
+    stage.world.ok(&["import", "report.csv"]);
+    fs::remove_dir_all(stage.world.store().join("state/imports")).unwrap();
+    let done = stage.expect(&[0], &["repair"]);
+    assert!(done.stderr.contains("no account counts as idle before"), "{}", done.stderr);
+    stage.simulator().step_days(2);
+    stage.expect(&[0, 4], &["sync"]);
+    assert_eq!(stage.world.value("SELECT count(*) FROM accounts WHERE proven_idle_days > 2"), 0);
+    stage.expect(&[0], &["verify", "--deep"]);
 }
 
 /// Why: raw pages of another store were loaded as this store's, when a run had been killed after its seal.
@@ -280,4 +337,74 @@ fn an_older_published_file_put_back_with_its_own_record_is_no_evidence() {
     assert!(done.stderr.contains("boxseat publish"), "{}", done.stderr);
     stage.expect(&[0], &["publish"]);
     stage.expect(&[0, 4], &["reclaim", "plan"]);
+}
+
+/// Why: with the record removed, a store passed for one of an older version. A forged table was taken as it was, and a user who had
+/// signed in was suspended.
+#[test]
+fn a_store_that_had_a_record_is_never_taken_for_one_of_an_older_version() {
+    let kept = Kept::new();
+    for file in ["lake/_runs/files.log", "state/lake.json"] {
+        fs::remove_file(kept.store().join(file)).unwrap();
+    }
+    for number in [1, 2] {
+        let path = kept.store().join(format!("lake/_runs/{number}.json"));
+        let mut run: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        run.as_object_mut().unwrap().remove("record");
+        fs::write(&path, run.to_string()).unwrap();
+    }
+    for args in [&["sync"][..], &["publish"], &["reclaim", "plan"]] {
+        let done = kept.stage.run(args);
+        assert_eq!(done.code, 3, "{args:?}\n{}", done.stderr);
+    }
+    let done = kept.stage.expect(&[0], &["repair", "--format", "json"]);
+    assert!(done.stdout.contains(r#""lake_begun_anew": true"#), "{}", done.stdout);
+}
+
+/// Why: a repair made a store that had acted look like one that never did.
+#[test]
+fn a_repair_without_the_journal_of_taken_actions_is_refused() {
+    let stage = Stage::new(small(5), Intent::default());
+    let plan = stage.plan().remove(0);
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    stage.expect(&[0, 4], &["reclaim", "apply", &plan, "--yes"]);
+    let store = stage.world.store();
+    fs::remove_dir_all(store.join("state/reclaim")).unwrap();
+    for more in ["lake/_runs/files.log", "lake/_journal"] {
+        let done = stage.run(&["repair"]);
+        assert_eq!(done.code, 3, "{}", done.stderr);
+        assert!(done.stderr.contains("journal"), "{}", done.stderr);
+        let path = store.join(more);
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+    let done = stage.run(&["repair"]);
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert!(done.stderr.contains("state/reclaim/journal is missing"), "{}", done.stderr);
+}
+
+/// Why: a lake put back to an older snapshot, with the journal of today, lost evidence that only it had.
+#[test]
+fn a_lake_that_is_older_than_a_plan_of_the_journal_is_refused() {
+    let mut stage = Stage::new(small(5), Intent::default());
+    let (store, older) = (stage.world.store(), stage.world.directory().join("older"));
+    copy(&store, &older);
+    stage.later(1);
+    stage.plan();
+    let anchor = stage.world.directory().join("anchor");
+    copy(&store.join("lake/_journal"), &anchor);
+    for part in ["lake", "spool", "boxseat.duckdb", "state/lake.json"] {
+        let path = store.join(part);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        copy(&older.join(part), &path);
+    }
+    copy(&anchor, &store.join("lake/_journal"));
+    for args in [&["reclaim", "plan"][..], &["reclaim", "verify"]] {
+        let done = stage.run(args);
+        assert_eq!(done.code, 3, "{args:?}\n{}", done.stderr);
+        assert!(done.stderr.contains("the newest run of the lake is 1"), "{args:?}\n{}", done.stderr);
+    }
 }

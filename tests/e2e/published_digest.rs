@@ -217,7 +217,7 @@ fn without_a_record_readers_are_warned_and_actions_are_refused() {
 fn a_damaged_record_is_an_error_and_the_next_publish_writes_it_again() {
     let world = World::new(Config { users: 12, groups: 2, ..Config::default() });
     world.ok(&["sync"]);
-    for (text, code) in [("", 1), ("{}", 1), ("[1]", 1), (r#"{"format":99}"#, 2)] {
+    for (text, code) in [("", 3), ("{}", 3), ("[1]", 3), (r#"{"format":99}"#, 2)] {
         fs::write(record(&world), text).unwrap();
         let done = world.run(&["query", "SELECT 1"]);
         assert_eq!(done.code, code, "{text:?}\n{}", done.stderr);

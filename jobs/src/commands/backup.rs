@@ -21,7 +21,7 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Resu
     refuse_inside(&args.directory, store.root())?;
     if !store.lake().is_recorded() {
         let _lock = Store::lock(store.root())?;
-        store.begin_record()?;
+        store.begin_record(&settings)?;
     }
     let hint = "name a directory that does not exist yet";
     let partial = Partial::begin(&args.directory, &Access::from(0o600), hint)?;

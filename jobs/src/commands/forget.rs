@@ -33,7 +33,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access)?;
     let _lock = Store::lock(store.root())?;
-    store.begin_record()?;
+    store.begin_record(&settings)?;
     let pinned = settings.journal_key.as_ref();
     let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
     let key = ErasureKey::open_or_create(store.root())?;
@@ -51,7 +51,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         CommandError::refused("no run is complete yet, so nothing says whether Box lists the user")
             .hint("run `boxseat sync`")
     })?;
-    let pending = match Pending::read(store.root())? {
+    let pending = match Pending::read(store.root(), &key)? {
         Some(pending) => continued(pending, &args.user)?,
         None => match begin(&store, &key, &args.user, latest, now)? {
             Some(pending) => pending,
@@ -70,7 +70,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         unreachable(printer, &store, &settings, identity, &[]);
         return Ok(0);
     }
-    pending.write(store.root())?;
+    pending.write(store.root(), &key)?;
     let erased = tokio::task::block_in_place(|| erase(&store, &settings, &key, &pending, journal))?;
     let record = ErasureRecord {
         pseudonym: identity.pseudonym.clone(),

@@ -11,7 +11,7 @@ pub(crate) fn run(global: &Global, _args: &PublishArgs, printer: &Printer) -> Re
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access)?;
     let _lock = Store::lock(store.root())?;
-    store.begin_record()?;
+    store.begin_record(&settings)?;
     let outcome = publish_latest(&store, &settings)?;
     super::sync::report(printer, &outcome)?;
     Ok(0)

@@ -17,6 +17,7 @@ pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Res
     let mut store = Store::open_to_repair(&root, &settings.access)?;
     let _lock = Store::lock(&root)?;
     let _reclaim = ReclaimLock::take(&root)?;
+    store.refuse_foreign_lake()?;
     let done = repair(&mut store, &settings, data_clock(settings.rehearsed_now)())?;
     for altered in &done.found {
         printer.note(format!("Found: {altered}."));

@@ -23,6 +23,14 @@ pub(crate) struct Pending {
     pub(crate) by: Operator,
 }
 
+/// `pending.json`: what it holds decides which rows are rewritten, so it has a keyed hash.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingFile {
+    pending: Pending,
+    mac: String,
+}
+
 /// An erasure that is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,22 +52,31 @@ struct Line {
 }
 
 impl Pending {
-    pub(crate) fn read(root: &Path) -> Result<Option<Self>, CommandError> {
+    pub(crate) fn read(root: &Path, key: &ErasureKey) -> Result<Option<Self>, CommandError> {
         let path = pending_file(root);
         let text = match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
         };
-        serde_json::from_slice(&text).map(Some).map_err(|e| {
-            CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(
-                "an erasure is unfinished: remove this file and run `boxseat forget` again with the user's Box id",
-            )
-        })
+        let hint = "an erasure is unfinished: remove this file and run `boxseat forget` again with the user's Box id";
+        let damaged =
+            |e| CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(hint);
+        let file: PendingFile = serde_json::from_slice(&text).map_err(damaged)?;
+        if file.mac != file.pending.mac(key) {
+            let what = format!("{} was not written with this store's key", path.display());
+            return Err(CommandError::refused(what).hint(hint));
+        }
+        Ok(Some(file.pending))
     }
 
-    pub(crate) fn write(&self, root: &Path) -> Result<(), CommandError> {
+    fn mac(&self, key: &ErasureKey) -> String {
+        key.mac("pending", &serde_json::to_vec(self).expect("plain data"))
+    }
+
+    pub(crate) fn write(&self, root: &Path, key: &ErasureKey) -> Result<(), CommandError> {
         durable::create_directory(&directory(root), &Access::from(0o600))?;
-        let text = serde_json::to_vec_pretty(self).expect("plain data");
+        let file = PendingFile { pending: self.clone(), mac: self.mac(key) };
+        let text = serde_json::to_vec_pretty(&file).expect("plain data");
         Ok(durable::write_file(&pending_file(root), &text, &Access::from(0o600))?)
     }
 }

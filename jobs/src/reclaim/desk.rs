@@ -40,6 +40,7 @@ impl Desk {
     pub(crate) fn open(global: &Global) -> Result<Self, CommandError> {
         let settings = Settings::load(global)?;
         let store = Store::open(&settings.store, &settings.access)?;
+        store.refuse_foreign_lake()?;
         let now = data_clock(settings.rehearsed_now)();
         Ok(Self { settings, store, now })
     }

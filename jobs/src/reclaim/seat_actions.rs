@@ -65,6 +65,16 @@ pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError
         ))
         .hint("entries were cut off, or an older journal was put back: nothing is done to anybody before the whole one is there"));
     }
+    let planned = journal.past().plans.values().map(|plan| plan.night.run_number).max();
+    let newest = lake.reservations()?.last().map(|newest| newest.run_number);
+    if planned > newest {
+        return Err(CommandError::refused(format!(
+            "the journal has a plan that was made on run {}, and the newest run of the lake is {}",
+            planned.unwrap_or(RunNumber(0)),
+            newest.unwrap_or(RunNumber(0))
+        ))
+        .hint("an older lake was put back: restore the newest one together with the journal (`boxseat restore`)"));
+    }
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! R9: `[reclaim] witness`, a file outside the store to which each command appends the head of the journal. A user who can change the
 //! store and not that file can neither rewrite nor shorten the journal without a trace.
 //!
-//! One line is `TIME STORE_ID ENTRIES HEAD`. Several stores may share a file. **Killed** before the line is written: the next
-//! command's line covers the same entries.
+//! One line is `TIME STORE_ID ENTRIES HEAD KEY`; KEY is the beginning of the SHA-256 of the public key that seals the journal. Several
+//! stores may share a file, but no two stores share a key: a store that was given another id is found. **Killed** before the line is
+//! written: the next command's line covers the same entries.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -14,6 +15,13 @@ use uuid::Uuid;
 
 use super::journal::Journal;
 use crate::error::CommandError;
+use crate::evidence::digest;
+
+/// The beginning of a public key's digest; the comment behind the key does not count.
+fn short(public_key: &str) -> String {
+    let key: Vec<&str> = public_key.split_whitespace().take(2).collect();
+    digest(key.join(" ").as_bytes()).chars().take(16).collect()
+}
 
 /// The file, and whose heads count.
 pub(crate) struct Witness<'a> {
@@ -41,7 +49,17 @@ impl Witness<'_> {
             Err(e) => return Err(self.unusable("cannot be read").because(e)),
         };
         let mut heads = 0;
+        let key = journal.public_key().map(short);
         for (index, line) in text.lines().enumerate() {
+            if let Some(other) = self.other_store_with(key.as_deref(), line) {
+                return Err(CommandError::refused(format!(
+                    "line {} of the witness {} has the store {other} with the key of this journal, and this is the store {}",
+                    index + 1,
+                    self.path.display(),
+                    self.store_id
+                ))
+                .hint("state/store.json was changed: put the one of this store back, with its journal, before anything else is done"));
+            }
             let Some((entries, head)) = self.head_in(line) else { continue };
             if journal.hash_of(entries) != Some(head) {
                 let what = if journal.sequence() < entries {
@@ -74,7 +92,8 @@ impl Witness<'_> {
             return Ok(());
         }
         let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let line = format!("{at} {} {} {}\n", self.store_id, journal.sequence(), journal.head());
+        let key = journal.public_key().map(short).unwrap_or_default();
+        let line = format!("{at} {} {} {} {key}\n", self.store_id, journal.sequence(), journal.head());
         let mut file = self.open()?;
         file.write_all(line.as_bytes())
             .and_then(|()| file.sync_data())
@@ -83,9 +102,15 @@ impl Witness<'_> {
 
     /// Number and hash of an entry; `None` for another store's line, or one that was never written to its end.
     fn head_in<'l>(&self, line: &'l str) -> Option<(u64, &'l str)> {
-        let [_, store_id, entries, head] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let [_, store_id, entries, head, _] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let is_ours = store_id.parse() == Ok(self.store_id) && head.len() == 64;
         entries.parse().ok().filter(|_| is_ours).map(|entries| (entries, head))
+    }
+
+    /// The store of a line that has this key and another store.
+    fn other_store_with<'l>(&self, key: Option<&str>, line: &'l str) -> Option<&'l str> {
+        let [_, store_id, _, _, line_key] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        (key == Some(line_key) && store_id.parse() != Ok(self.store_id)).then_some(store_id)
     }
 
     fn open(&self) -> Result<File, CommandError> {

@@ -1,6 +1,9 @@
 //! A lake begun anew, because nothing proves what is left of the old one.
 
+use std::path::Path;
+
 use boxseat_output::lake::move_aside;
+use boxseat_output::warehouse::FILE_NAME;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS};
 
@@ -13,12 +16,22 @@ impl Work<'_> {
     pub(super) fn begin_anew(&mut self) -> Result<(), CommandError> {
         self.done.is_begun_anew = true;
         let lake = self.store.root().join("lake");
-        let has_table = |name: &str| lake.join(name).join("_delta_log").exists();
-        let other_evidence =
-            [ACTIVITY_DAILY.name, IMPORTED_EVIDENCE.name, LEAVE_PERIODS.name].into_iter().any(has_table)
-                || !self.store.imports_waiting()?.is_empty();
+        // Without a whole record nobody knows which tables there were.
+        let other_evidence = self.store.record_damage().is_some()
+            || !self.store.missing_imports()?.is_empty()
+            || !self.store.altered_imports()?.is_empty()
+            || [&ACTIVITY_DAILY, &IMPORTED_EVIDENCE, &LEAVE_PERIODS]
+                .into_iter()
+                .any(|table| self.store.lake().was_written(table));
         let highest = self.highest_number()?;
-        self.move_lake_aside()?;
+        // The file proves nothing either: the record that named it is gone or does not name it.
+        for name in ["spool", FILE_NAME] {
+            move_aside(&self.store.root().join(name), &self.aside.join(name))?;
+        }
+        for name in names_in(&lake)?.into_iter().filter(|name| name != JOURNAL_ANCHOR) {
+            move_aside(&lake.join(&name), &self.aside.join("lake").join(&name))?;
+        }
+        self.store.begin_lake_anew()?;
         if highest > RunNumber(0) {
             // Numbers go on: plans and the journal name runs of the old lake.
             let reservation = self.reservation_of(highest, None);
@@ -26,11 +39,7 @@ impl Work<'_> {
             self.give_up(&reservation)?;
         }
         if other_evidence {
-            self.store.cover_nothing_before(self.now)?;
-            self.done.notes.push(format!(
-                "Evidence of use that Box does not give again was lost with the lake: activity, imported reports or leave. No account counts as idle before {} plus the time that the policy asks for.",
-                self.now.format("%F")
-            ));
+            self.cover_nothing_before_now("activity, imported reports or leave")?;
         }
         self.done.notes.push(
             "Nothing proves what is left of the lake. It was begun anew: the next `boxseat sync` reads everything again. Snapshots before it are gone from the reports.".to_owned(),
@@ -38,28 +47,27 @@ impl Work<'_> {
         Ok(())
     }
 
-    pub(super) fn move_lake_aside(&mut self) -> Result<(), CommandError> {
-        move_aside(&self.store.root().join("lake"), &self.aside.join("lake"))?;
-        move_aside(&self.store.spools(), &self.aside.join("spool"))?;
-        self.store.begin_lake_anew()
-    }
-
     /// The highest run number of which there is a trace.
-    pub(super) fn highest_number(&self) -> Result<RunNumber, CommandError> {
+    fn highest_number(&self) -> Result<RunNumber, CommandError> {
         let mut highest = 0;
         for directory in [self.store.root().join("lake/_runs"), self.store.spools()] {
-            let entries = match std::fs::read_dir(&directory) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                other => other
-                    .map_err(|e| CommandError::failed(format!("cannot list {}", directory.display()), e))?,
-            };
-            for entry in entries {
-                let entry = entry
-                    .map_err(|e| CommandError::failed(format!("cannot list {}", directory.display()), e))?;
-                let name = entry.file_name().to_string_lossy().into_owned();
+            for name in names_in(&directory)? {
                 highest = highest.max(name.trim_end_matches(".json").parse().unwrap_or(0));
             }
         }
         Ok(RunNumber(highest))
     }
 }
+
+/// The names in a directory; none where there is no such directory.
+fn names_in(directory: &Path) -> Result<Vec<String>, CommandError> {
+    let unreadable = |e| CommandError::failed(format!("cannot list {}", directory.display()), e);
+    let entries = match std::fs::read_dir(directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(unreadable)?,
+    };
+    entries.map(|entry| Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// The key and the head of the action journal, which is not begun anew.
+const JOURNAL_ANCHOR: &str = "_journal";

@@ -4,7 +4,7 @@ use boxseat_output::warehouse::{FILE_NAME, Night, Salvage};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
-    EVENTS, IMPORTED_EVIDENCE, LAKE, LEAVE_PERIODS, RUN_ROWS, SEAT_ACTIONS, SYNC_RUNS, Table,
+    EVENTS, IMPORTED_EVIDENCE, LEAVE_PERIODS, RUN_ROWS, SEAT_ACTIONS, SYNC_RUNS, Table,
 };
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
@@ -50,23 +50,6 @@ impl Work<'_> {
             self.set_spool_aside(run.run_number)?;
         }
         self.withdraw_after(night.run_number, runs, &enterprise_id)
-    }
-
-    /// Makes the whole lake anew from the file: nothing proves the files of the old one.
-    pub(super) fn rebuild_lake_from_file(&mut self, night: Night) -> Result<(), CommandError> {
-        let highest = self.highest_number()?;
-        self.move_lake_aside()?;
-        self.rebuild_from_file(LAKE, &[], night)?;
-        let runs = self.store.lake().sync_runs()?;
-        for run in &runs {
-            self.store.lake().reserve(&self.reservation_of(run.run_number, Some(run)))?;
-        }
-        if runs.iter().all(|run| run.run_number < highest) {
-            let reservation = self.reservation_of(highest, None);
-            self.store.lake().reserve(&reservation)?;
-            self.give_up(&reservation)?;
-        }
-        Ok(())
     }
 
     /// Events of all runs count as the night's now, so its account of rows says that the others were carried.

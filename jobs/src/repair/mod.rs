@@ -1,8 +1,8 @@
 //! A store that was found altered, made whole as far as something else proves it.
 //!
 //! ```text
-//! record of the lake whole, published file proved ─▶ altered tables made anew from the file
-//! nothing proves them                             ─▶ the lake is begun anew; what was before is uncovered
+//! record of the lake whole, and it names the published file ─▶ altered tables made anew from the file
+//! anything else                                            ─▶ the lake is begun anew; what was before is uncovered
 //! ```
 //!
 //! Nothing is deleted: what is replaced is moved to `<store>/damaged/<time>/`. **Killed** anywhere: run it again. What was moved is
@@ -14,18 +14,20 @@ mod from_file;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use boxseat_output::lake::Altered;
+use boxseat_output::lake::{Altered, move_aside};
+use boxseat_output::query::query_file;
 use boxseat_output::warehouse::{self, Night};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun};
-use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, Table};
-use chrono::{DateTime, Utc};
+use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, SEAT_ACTIONS, Table};
+use chrono::{DateTime, Days, Utc};
 use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
-use crate::published::check_to_act;
+use crate::reclaim::Journal;
+use crate::reclaim::journal::Seals;
 use crate::store::{Store, host};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
@@ -67,14 +69,12 @@ pub(crate) fn repair(
     now: DateTime<Utc>,
 ) -> Result<Repair, CommandError> {
     let aside = store.root().join(format!("damaged/{}", now.format("%Y%m%dT%H%M%SZ")));
+    refuse_without_journal(store, settings)?;
     let mut work = Work { store, settings, now, aside, done: Repair::default() };
     if let Some(altered) = work.store.record_damage().cloned() {
         // Nothing proves any file of the lake.
         work.done.found.push(altered);
-        match work.proved_file()? {
-            Some(night) => work.rebuild_lake_from_file(night)?,
-            None => work.begin_anew()?,
-        }
+        work.begin_anew()?;
     } else if !work.store.lake().is_recorded() {
         work.done.notes.push(
             "This store has no record of its files yet: an older version wrote it. `boxseat sync` checks its tables and begins the record.".to_owned(),
@@ -93,6 +93,28 @@ pub(crate) fn repair(
         work.done.aside = Some(work.aside.clone()).filter(|aside| aside.exists());
     }
     Ok(work.done)
+}
+
+/// Where actions were taken, only the journal says which: a repair must not make a store that never acted.
+fn refuse_without_journal(store: &Store, settings: &Settings) -> Result<(), CommandError> {
+    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last)?;
+    let has_acted = || {
+        store.lake().was_written(&SEAT_ACTIONS)
+            || store.root().join("lake").join(SEAT_ACTIONS.name).exists()
+            || file_has_actions(store, settings)
+    };
+    if journal.sequence() > 0 || !has_acted() {
+        return Ok(());
+    }
+    Err(CommandError::refused("state/reclaim/journal is missing, and the lake has actions that it must explain")
+        .hint("restore the store from a backup (`boxseat restore`): nothing else says which accounts boxseat changed"))
+}
+
+/// Whether the published file tells of an action. It need not be proved: this only ever refuses.
+fn file_has_actions(store: &Store, settings: &Settings) -> bool {
+    let file = store.root().join(warehouse::FILE_NAME);
+    query_file(&file, "SELECT action_id FROM seat_actions LIMIT 1", &settings.resources)
+        .is_ok_and(|rows| rows.num_rows() > 0)
 }
 
 impl Work<'_> {
@@ -126,12 +148,7 @@ impl Work<'_> {
 
     /// The night of the published file, when the file is the one that was published.
     fn proved_file(&self) -> Result<Option<Night>, CommandError> {
-        let checked = match self.store.record_damage() {
-            None => self.store.published_to_act(),
-            // Only the file's own record is left.
-            Some(_) => check_to_act(self.store.root()),
-        };
-        match checked {
+        match self.store.published_to_act() {
             Ok(_) => Ok(warehouse::published(self.store.root())?),
             Err(e) if [REFUSED, USAGE].contains(&e.exit_code()) => Ok(None),
             Err(e) => Err(e),
@@ -195,18 +212,36 @@ impl Work<'_> {
     fn set_spool_aside(&mut self, run: RunNumber) -> Result<(), CommandError> {
         let from = self.store.spool(run).path().to_owned();
         self.store.note_spool_removed(run)?;
-        Ok(boxseat_output::lake::move_aside(&from, &self.aside.join(format!("spool/{run}")))?)
+        Ok(move_aside(&from, &self.aside.join(format!("spool/{run}")))?)
     }
 
     fn mend_imports(&mut self) -> Result<(), CommandError> {
-        for path in self.store.missing_imports()? {
-            self.done.found.push(Altered::new(path.clone(), "is missing: an imported report was removed"));
-            self.store.lake().removed_beside(&[path])?;
-            self.done.notes.push(
-                "An imported report was lost before a run took it in: import it again before you plan."
-                    .to_owned(),
-            );
+        let missing = self.store.missing_imports()?;
+        let altered = self.store.altered_imports()?;
+        for path in &missing {
+            self.done.found.push(Altered::new(format!("the file {path}"), "is missing: it was removed"));
         }
+        for path in &altered {
+            self.done
+                .found
+                .push(Altered::new(format!("the file {path}"), "is not what `boxseat import` wrote"));
+            move_aside(&self.store.root().join(path), &self.aside.join(path))?;
+        }
+        let lost = [missing, altered].concat();
+        if !lost.is_empty() {
+            self.store.lake().removed_beside(&lost)?;
+            self.cover_nothing_before_now("an imported report that no run had taken in")?;
+        }
+        Ok(())
+    }
+
+    /// Evidence that Box does not give again may be lost: from now on alone it is complete.
+    fn cover_nothing_before_now(&mut self, lost: &str) -> Result<(), CommandError> {
+        let tomorrow = self.now.date_naive() + Days::new(1);
+        self.store.lake().cover_nothing_before(tomorrow)?;
+        self.done.notes.push(format!(
+            "Evidence of use may be lost ({lost}). Nothing before {tomorrow} is covered: no account counts as idle before that date plus the days that the policy asks for."
+        ));
         Ok(())
     }
 

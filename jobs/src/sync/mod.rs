@@ -70,7 +70,7 @@ impl Night<'_> {
     /// # Errors
     /// By exit code; whatever was read is kept.
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Ended, CommandError> {
-        store.begin_record()?;
+        store.begin_record(self.settings)?;
         // Before the first call: a run whose ledger is damaged cannot be committed.
         let runs = store.lake().sync_runs()?;
         let known = ledger_ids(store, runs.iter().map(|run| run.run_number))?;

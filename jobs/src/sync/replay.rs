@@ -25,7 +25,7 @@ pub(crate) fn replay(
     clock: &Clock,
     from: RunNumber,
 ) -> Result<Outcome, CommandError> {
-    store.begin_record()?;
+    store.begin_record(settings)?;
     let runs = store.lake().sync_runs()?;
     if let Some(open) = open_runs(store, &runs)?.first() {
         return Err(CommandError::try_later(format!(

@@ -185,7 +185,6 @@ fn reserve(
     let oldest = window_to_at - settings.login_window;
     let window_from_at = base
         .map_or(oldest, |base| (base.window_to_at - settings.overlap).max(window_to_at - MAX_HISTORY))
-        .max(store.covers_nothing_before()?.unwrap_or(DateTime::<Utc>::MIN_UTC))
         .min(window_to_at);
     let seconds =
         u64::try_from(now.timestamp()).map_err(|_| CommandError::usage("--now lies before 1970"))?;

@@ -16,6 +16,16 @@ impl Lake {
         self.inner.record.head()
     }
 
+    /// The newest line of the record, once it and all before it are on the disk.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn durable_record_head(&self) -> Result<RecordHead> {
+        let head = self.inner.record.head();
+        self.inner.record.sync().map_err(|e| self.record_error(e))?;
+        Ok(head)
+    }
+
     /// Whether every write to this lake is on record. A lake of an older version has no record before its next run.
     pub fn is_recorded(&self) -> bool {
         self.inner.record.store_id().is_some()
@@ -125,6 +135,11 @@ impl Lake {
     pub fn check_tables(&self) -> Result<()> {
         self.reservations()?;
         LAKE.iter().try_for_each(|table| self.inner.is_table_there(table).map(drop))
+    }
+
+    /// Whether a table is on record.
+    pub fn was_written(&self, table: &Table) -> bool {
+        !self.inner.record.must_be_there(&format!("{}/_delta_log/", table.name)).is_empty()
     }
 
     /// The number of the last run that committed to each table; `None` for a table that is not there.

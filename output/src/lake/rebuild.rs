@@ -1,13 +1,14 @@
 //! A table of the lake made anew, after it was found altered: what is left of the old one is moved out of the lake, and rows that
 //! are proved elsewhere are committed to a new one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::table::Table;
 use delta_kernel::transaction::CommitResult;
+use uuid::Uuid;
 
 use super::commit::APP_ID;
 use super::files::Author;
@@ -94,21 +95,36 @@ impl Lake {
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
     pub fn reaches_reservations(&self) -> Result<()> {
+        let heads =
+            self.readable_reservations()?.into_iter().filter_map(|(_, reservation)| reservation.record);
+        heads.into_iter().try_for_each(|head| self.reaches(&head))
+    }
+
+    /// Which store reserved which run.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn reserved_by(&self) -> Result<Vec<(PathBuf, Uuid)>> {
+        let reservations = self.readable_reservations()?.into_iter();
+        Ok(reservations.map(|(path, reservation)| (path, reservation.store_id)).collect())
+    }
+
+    /// Reservations as they lie on the disk. One that cannot be read is found by its digest.
+    fn readable_reservations(&self) -> Result<Vec<(PathBuf, Reservation)>> {
         let directory = self.inner.directory.join(RUNS);
         let entries = match std::fs::read_dir(&directory) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(Error::io("list", &directory))?,
         };
+        let mut found = Vec::new();
         for entry in entries {
             let path = entry.map_err(Error::io("list", &directory))?.path();
-            // One that cannot be read is found by its digest.
-            let reservation =
-                std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Reservation>(&text).ok());
-            if let Some(head) = reservation.and_then(|reservation| reservation.record) {
-                self.reaches(&head)?;
-            }
+            let text = std::fs::read(&path).ok();
+            let reservation = text.and_then(|text| serde_json::from_slice::<Reservation>(&text).ok());
+            found.extend(reservation.map(|reservation| (path, reservation)));
         }
-        Ok(())
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(found)
     }
 
     /// Writes a reservation in the place of one that is gone or altered.

@@ -7,7 +7,8 @@
 //!
 //! **Order of a write**: the line `write` with size and SHA-256 is on the disk before the file is visible; for files that must not
 //! disappear ([`must_stay`]) the line `done` follows. *Killed* between the two: the file is there as recorded, or it is not there.
-//! Data files are not visible before a commit names them; they get one line `done`.
+//! Data files are not visible before a commit names them; they get one line `done`. A line `done` reaches the disk with the next
+//! `write`, or when the head is kept elsewhere.
 //!
 //! Several processes write: each appends under a lock of the file. A reader needs no lock; it reads on when it meets a file that
 //! it does not know.
@@ -277,12 +278,12 @@ impl Record {
         digest: FileDigest,
         commit: Option<CommitNote>,
     ) -> Result<(), RecordError> {
-        self.append(vec![Event::Write { path: path.to_owned(), digest, commit }])
+        self.append(vec![Event::Write { path: path.to_owned(), digest, commit }], Durable::Now)
     }
 
     /// Notes a file that is there.
     pub(super) fn done(&self, path: &str, digest: FileDigest) -> Result<(), RecordError> {
-        self.append(vec![Event::Done { path: path.to_owned(), digest }])
+        self.append(vec![Event::Done { path: path.to_owned(), digest }], Durable::Later)
     }
 
     /// Notes that boxseat removed files.
@@ -290,7 +291,15 @@ impl Record {
         let known = |path: &&String| self.lock().files.contains_key(path.as_str());
         let events: Vec<Event> =
             paths.iter().filter(known).map(|path| Event::Delete { path: path.clone() }).collect();
-        self.append(events)
+        self.append(events, Durable::Now)
+    }
+
+    /// Waits until all lines are on the disk, for whoever keeps the head elsewhere.
+    pub(super) fn sync(&self) -> Result<(), RecordError> {
+        match File::open(self.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            file => Ok(file?.sync_data()?),
+        }
     }
 
     /// Compares a file with its line, once per process.
@@ -439,7 +448,7 @@ impl Record {
         self.read_on(&mut state)
     }
 
-    fn append(&self, events: Vec<Event>) -> Result<(), RecordError> {
+    fn append(&self, events: Vec<Event>, durable: Durable) -> Result<(), RecordError> {
         let mut state = self.lock();
         if events.is_empty() || state.begun.is_none() {
             return Ok(());
@@ -451,7 +460,9 @@ impl Record {
         held.set_len(state.read_to)?;
         held.seek(SeekFrom::End(0))?;
         held.write_all(text.as_bytes())?;
-        held.sync_data()?;
+        if durable == Durable::Now {
+            held.sync_data()?;
+        }
         drop(held);
         self.read_on(&mut state)
     }
@@ -569,6 +580,15 @@ impl State {
             known.done.as_ref() == Some(digest) || known.announced.as_ref() == Some(digest)
         })
     }
+}
+
+/// When a line must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    /// Before the file that it is about is touched.
+    Now,
+    /// With the next line: until then the file is known as announced.
+    Later,
 }
 
 /// Why the record does not let a file be read or written.

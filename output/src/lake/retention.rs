@@ -42,7 +42,30 @@ impl Lake {
     /// `Io`, `Corrupt`, `Newer` of the lake.
     pub fn remove_events_before(&self, month: NaiveDate) -> Result<u64> {
         let first = Date32Type::from_naive_date(month);
-        self.inner.remove(&EVENTS, |file| file.day.is_some_and(|day| day < first), Some(first))
+        // A later day may be noted already.
+        let kept_from = self.events_kept_from()?.map_or(month, |noted| noted.max(month));
+        let kept_from = Date32Type::from_naive_date(kept_from);
+        self.inner.remove(&EVENTS, |file| file.day.is_some_and(|day| day < first), Some(kept_from))
+    }
+
+    /// Notes that evidence before a day is not complete: coverage begins with that day, whatever was read.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Newer` of the lake.
+    pub fn cover_nothing_before(&self, day: NaiveDate) -> Result<()> {
+        let first = Date32Type::from_naive_date(day);
+        let failed = || Error::table("change", EVENTS.name);
+        let snapshot = self.inner.writable(&EVENTS)?;
+        let transaction = snapshot
+            .transaction(committer(), self.inner.engine())
+            .map_err(failed())?
+            .with_operation("WRITE".to_owned())
+            .with_engine_info(ENGINE)
+            .with_transaction_id(KEPT_FROM.to_owned(), i64::from(first));
+        match transaction.commit(self.inner.engine()).map_err(failed())? {
+            CommitResult::Committed(_) => Ok(()),
+            other => Err(Error::Bug(format!("{} was written by something else: {other:?}", EVENTS.name))),
+        }
     }
 
     /// The first day of which no event was removed; `None` when none ever was.

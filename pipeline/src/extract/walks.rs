@@ -374,7 +374,13 @@ impl Walks {
             },
             Request::EmailAliases { .. } | Request::User { .. } => Ok(true),
             Request::Events { slice, login_only, position } => {
-                match self.slices[*slice as usize].next(position.as_ref(), page) {
+                let Some(walk) = self.slices.get_mut(*slice as usize) else {
+                    return Err(Error::IncompleteWalk {
+                        walk: format!("part {slice} of the events"),
+                        reason: "the raw pages are of a run with another window".into(),
+                    });
+                };
+                match walk.next(position.as_ref(), page) {
                     Next::Page(position) => {
                         let (slice, login_only) = (*slice, *login_only);
                         self.queue.push_front(Request::Events {
