@@ -36,6 +36,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     store.begin_record(&settings)?;
     let pinned = settings.journal_key.as_ref();
     let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
+    refuse_what_a_repair_moved_away(&store)?;
     let key = ErasureKey::open_or_create(store.root())?;
     let now = data_clock(settings.rehearsed_now)();
     let runs = store.lake().sync_runs()?;
@@ -83,6 +84,19 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     finish(store.root(), &key, record)?;
     unreachable(printer, &store, &settings, identity, &erased.not_ours);
     Ok(0)
+}
+
+/// Nothing rewrites the files that `boxseat repair` moved away, and they may name the user.
+fn refuse_what_a_repair_moved_away(store: &Store) -> Result<(), CommandError> {
+    let directory = store.root().join("damaged");
+    match directory.try_exists() {
+        Ok(false) => Ok(()),
+        _ => Err(CommandError::refused(format!(
+            "{} holds files that `boxseat repair` moved away, and they may name the user",
+            directory.display()
+        ))
+        .hint("remove the directory when nobody needs it any more, and run the command again")),
+    }
 }
 
 /// An erasure that was interrupted goes on before another begins.

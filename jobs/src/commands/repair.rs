@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{Global, RepairArgs};
+use crate::cli::{Format, Global, RepairArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
@@ -22,20 +22,31 @@ pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Res
     for altered in &done.found {
         printer.note(format!("Found: {altered}."));
     }
+    for (table, rows) in &done.rebuilt {
+        printer.note(format!("The table {table} was made anew with {rows} rows."));
+    }
+    for run in &done.withdrawn {
+        printer.note(format!("Run {run} counts no longer: the next run reads what it had read."));
+    }
     done.notes.iter().for_each(|note| printer.note(note));
-    let rebuilt: Vec<Value> =
-        done.rebuilt.iter().map(|(table, rows)| json!({ "table": table, "rows": rows })).collect();
-    printer.facts(
-        "repair",
-        &[
-            ("found", json!(done.found.iter().map(ToString::to_string).collect::<Vec<_>>())),
-            ("rebuilt_tables", json!(rebuilt)),
-            ("withdrawn_runs", json!(done.withdrawn)),
-            ("lake_begun_anew", json!(done.is_begun_anew)),
-            ("old_files", json!(done.aside)),
-            ("published", json!(done.published)),
-        ],
-    )?;
+    if let Some(aside) = &done.aside {
+        printer.note(format!("The old files are in {}.", aside.display()));
+    }
+    if printer.format() == Format::Json {
+        let rebuilt: Vec<Value> =
+            done.rebuilt.iter().map(|(table, rows)| json!({ "table": table, "rows": rows })).collect();
+        printer.facts(
+            "repair",
+            &[
+                ("found", json!(done.found.iter().map(ToString::to_string).collect::<Vec<_>>())),
+                ("rebuilt_tables", json!(rebuilt)),
+                ("withdrawn_runs", json!(done.withdrawn)),
+                ("lake_begun_anew", json!(done.is_begun_anew)),
+                ("old_files", json!(done.aside)),
+                ("published", json!(done.published)),
+            ],
+        )?;
+    }
     printer.note(if done.found.is_empty() {
         "Nothing is altered."
     } else {

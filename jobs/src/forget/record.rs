@@ -137,3 +137,27 @@ fn records_file(root: &Path) -> PathBuf {
 pub(super) fn pending_file(root: &Path) -> PathBuf {
     directory(root).join("pending.json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why: a file that something else wrote made the next lawful erasure rewrite another user.
+    #[test]
+    fn an_unfinished_erasure_counts_only_with_the_store_s_key() {
+        let temp = tempfile::tempdir().unwrap();
+        let key = ErasureKey::open_or_create(temp.path()).unwrap();
+        let identity: Identity = serde_json::from_value(serde_json::json!({
+            "user_id": "7", "pseudonym": "900", "addresses": ["a@x"], "reused": [], "names": ["A"],
+        }))
+        .unwrap();
+        let by = Operator { os_user: "o".into(), host: "h".into() };
+        let pending = Pending { identity, begun_at: DateTime::UNIX_EPOCH, by };
+        pending.write(temp.path(), &key).unwrap();
+        assert_eq!(Pending::read(temp.path(), &key).unwrap(), Some(pending));
+        let path = pending_file(temp.path());
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("a@x", "b@x")).unwrap();
+        assert!(Pending::read(temp.path(), &key).is_err_and(|e| e.exit_code() == 3));
+    }
+}
