@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::published::check_to_act;
+use crate::reclaim::Journal;
+use crate::reclaim::journal::Seals;
+use crate::reclaim::seat_actions::refuse_older_lake;
 use crate::store::Store;
 
 /// `state/lake.json`.
@@ -62,6 +65,11 @@ impl Store {
     /// Exit 3 for a table that is missing or behind, and for the lake of another store; disk.
     pub(crate) fn begin_record(&self, settings: &Settings) -> Result<(), CommandError> {
         self.refuse_foreign_lake()?;
+        // A journal that cannot be read is the next `reclaim` command's to refuse.
+        let pinned = settings.journal_key.as_ref();
+        if let Ok(journal) = Journal::read(self.root(), self.id(), pinned, Seals::Last) {
+            refuse_older_lake(self.lake(), &journal)?;
+        }
         let lake = self.lake();
         if !lake.is_recorded() {
             // Runs of a version with a record know how far it had reached: then it was removed.

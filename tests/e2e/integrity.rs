@@ -262,9 +262,18 @@ fn an_import_that_waits_cannot_be_removed_or_changed() {
     let login = truth.users[3].login.clone().unwrap();
     let report = format!("Email,Last Login\n{login},2026-02-20 10:00:00 UTC\n");
     fs::write(stage.world.directory().join("report.csv"), report).unwrap();
+    let record = stage.world.store().join("lake/_runs/files.log");
+    let before = fs::read(&record).unwrap();
     stage.world.ok(&["import", "report.csv"]);
+    let after = fs::read(&record).unwrap();
     let waiting = newest(&stage.world.store().join("state/imports"), ".json");
     let bytes = fs::read(&waiting).unwrap();
+    // With the lines of the record about it.
+    fs::remove_file(&waiting).unwrap();
+    fs::write(&record, before).unwrap();
+    assert_eq!(stage.run(&["sync"]).code, 3);
+    fs::write(&record, after).unwrap();
+    fs::write(&waiting, &bytes).unwrap();
     stage.simulator().step_days(1);
     fs::remove_file(&waiting).unwrap();
     let done = stage.run(&["sync"]);
@@ -402,7 +411,7 @@ fn a_lake_that_is_older_than_a_plan_of_the_journal_is_refused() {
         copy(&older.join(part), &path);
     }
     copy(&anchor, &store.join("lake/_journal"));
-    for args in [&["reclaim", "plan"][..], &["reclaim", "verify"]] {
+    for args in [&["sync"][..], &["publish"], &["reclaim", "plan"], &["reclaim", "verify"]] {
         let done = stage.run(args);
         assert_eq!(done.code, 3, "{args:?}\n{}", done.stderr);
         assert!(done.stderr.contains("the newest run of the lake is 1"), "{args:?}\n{}", done.stderr);

@@ -20,6 +20,7 @@ use crate::config::{Settings, credentials, has_credentials};
 use crate::error::CommandError;
 use crate::forget::{
     Erased, ErasureKey, ErasureRecord, Identity, Pending, erase, finish, identity_of, ids_of, records,
+    refuse_others,
 };
 use crate::printer::Printer;
 use crate::reclaim::Journal;
@@ -53,7 +54,12 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
             .hint("run `boxseat sync`")
     })?;
     let pending = match Pending::read(store.root(), &key)? {
-        Some(pending) => continued(pending, &args.user)?,
+        Some(pending) => {
+            let pending = continued(pending, &args.user)?;
+            let pseudonym = key.pseudonym(&pending.identity.user_id);
+            refuse_others(store.lake(), &pending.identity, &pseudonym, latest.run_number)?;
+            pending
+        }
         None => match begin(&store, &key, &args.user, latest, now)? {
             Some(pending) => pending,
             None => {

@@ -91,6 +91,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
         return Ok(REJECTS);
     }
     import.keep(store.root(), store.lake())?;
+    store.anchor_record()?;
     printer.note("It counts from the next run on, and only ever towards \"used\".");
     Ok(if unknown == 0 && report.rejected.is_empty() { 0 } else { REJECTS })
 }

@@ -110,6 +110,43 @@ pub(crate) fn identity_of(
     Ok(Identity { user_id: user_id.to_owned(), pseudonym, addresses, reused: held, names })
 }
 
+/// Refuses an identity that names somebody else: an unfinished erasure is read from a file.
+///
+/// # Errors
+/// Exit 3.
+pub(crate) fn refuse_others(
+    lake: &Lake,
+    identity: &Identity,
+    pseudonym: &str,
+    latest: RunNumber,
+) -> Result<(), CommandError> {
+    let other = |what: &str| {
+        CommandError::refused(format!("state/erasure/pending.json names {what}, which is not user {}", identity.user_id))
+            .hint("something else wrote that file: remove it, and run `boxseat forget` again with the user's Box id")
+    };
+    if identity.pseudonym != pseudonym {
+        return Err(other(&identity.pseudonym));
+    }
+    if let Some(address) = identity.addresses.iter().find(|address| !is_address(address)) {
+        return Err(other(address));
+    }
+    for (table, columns) in
+        [(&USERS, &["login", "notification_email"] as &[&str]), (&EMAIL_ALIASES, &["email"])]
+    {
+        for batch in lake.scan(table, &[latest], None)? {
+            let batch = batch?;
+            let ids = texts(&batch, "user_id");
+            for row in (0..batch.num_rows()).filter(|row| at(ids, *row) != Some(identity.user_id.as_str())) {
+                let mut texts = columns.iter().filter_map(|column| at(texts(&batch, column), row));
+                if let Some(address) = texts.find(|text| identity.addresses.contains(&text.to_lowercase())) {
+                    return Err(other(address));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn is_address(text: &str) -> bool {
     text.contains('@') && !text.contains(char::is_whitespace)
 }

@@ -23,7 +23,7 @@ use boxseat_schemas::spool::Frame;
 use boxseat_schemas::table::LAKE;
 
 use eraser::Eraser;
-pub(crate) use identity::{Identity, identity_of, ids_of};
+pub(crate) use identity::{Identity, identity_of, ids_of, refuse_others};
 pub(crate) use key::ErasureKey;
 pub(crate) use record::{ErasureRecord, Pending, finish, records};
 

@@ -167,7 +167,7 @@ impl Desk {
     /// `[reclaim] witness`.
     pub(crate) fn witness(&self) -> Option<Witness<'_>> {
         let path = self.settings.witness.as_deref()?;
-        Some(Witness { path, store_id: self.store.id() })
+        Some(Witness { path, store_id: self.store.id(), pinned: self.settings.journal_key.as_ref() })
     }
 
     /// When a plan may no longer be applied; of one whose file is gone, when it was made: nobody can use it any more.

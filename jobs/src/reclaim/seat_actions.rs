@@ -65,6 +65,14 @@ pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError
         ))
         .hint("entries were cut off, or an older journal was put back: nothing is done to anybody before the whole one is there"));
     }
+    refuse_older_lake(lake, journal)
+}
+
+/// R9: whether the lake reaches the runs that plans were made on.
+///
+/// # Errors
+/// Exit 3 for a lake that was put back to an older state.
+pub(crate) fn refuse_older_lake(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
     let planned = journal.past().plans.values().map(|plan| plan.night.run_number).max();
     let newest = lake.reservations()?.last().map(|newest| newest.run_number);
     if planned > newest {

@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use super::journal::Journal;
@@ -27,6 +28,8 @@ fn short(public_key: &str) -> String {
 pub(crate) struct Witness<'a> {
     pub(crate) path: &'a Path,
     pub(crate) store_id: Uuid,
+    /// `[reclaim] journal_key`.
+    pub(crate) pinned: Option<&'a PublicKey>,
 }
 
 impl Witness<'_> {
@@ -49,7 +52,7 @@ impl Witness<'_> {
             Err(e) => return Err(self.unusable("cannot be read").because(e)),
         };
         let mut heads = 0;
-        let key = journal.public_key().map(short);
+        let key = self.key_of(journal);
         for (index, line) in text.lines().enumerate() {
             if let Some(other) = self.other_store_with(key.as_deref(), line) {
                 return Err(CommandError::refused(format!(
@@ -92,7 +95,7 @@ impl Witness<'_> {
             return Ok(());
         }
         let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let key = journal.public_key().map(short).unwrap_or_default();
+        let key = self.key_of(journal).unwrap_or_default();
         let line = format!("{at} {} {} {} {key}\n", self.store_id, journal.sequence(), journal.head());
         let mut file = self.open()?;
         file.write_all(line.as_bytes())
@@ -105,6 +108,12 @@ impl Witness<'_> {
         let [_, store_id, entries, head, _] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let is_ours = store_id.parse() == Ok(self.store_id) && head.len() == 64;
         entries.parse().ok().filter(|_| is_ours).map(|entries| (entries, head))
+    }
+
+    /// The key that seals the journal; of a journal that is gone, the configured one.
+    fn key_of(&self, journal: &Journal) -> Option<String> {
+        let pinned = || self.pinned.and_then(|key| key.to_openssh().ok()).map(|key| short(&key));
+        journal.public_key().map(short).or_else(pinned)
     }
 
     /// The store of a line that has this key and another store.

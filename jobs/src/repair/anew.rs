@@ -18,6 +18,7 @@ impl Work<'_> {
         let lake = self.store.root().join("lake");
         // Without a whole record nobody knows which tables there were.
         let other_evidence = self.store.record_damage().is_some()
+            || !self.store.lake().is_recorded()
             || !self.store.missing_imports()?.is_empty()
             || !self.store.altered_imports()?.is_empty()
             || [&ACTIVITY_DAILY, &IMPORTED_EVIDENCE, &LEAVE_PERIODS]

@@ -75,6 +75,12 @@ pub(crate) fn repair(
         // Nothing proves any file of the lake.
         work.done.found.push(altered);
         work.begin_anew()?;
+    } else if !work.store.lake().is_recorded() && settings.journal_key.is_some() {
+        let what = "the record of the lake, lake/_runs/files.log,";
+        work.done
+            .found
+            .push(Altered::new(what, "is missing, and [reclaim] journal_key is set: it was removed"));
+        work.begin_anew()?;
     } else if !work.store.lake().is_recorded() {
         work.done.notes.push(
             "This store has no record of its files yet: an older version wrote it. `boxseat sync` checks its tables and begins the record.".to_owned(),

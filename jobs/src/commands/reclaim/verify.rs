@@ -15,6 +15,10 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     let desk = Desk::open(global)?;
     let (store, settings) = (&desk.store, &desk.settings);
     let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each)?;
+    if settings.journal_key.is_some() && journal.sequence() == 0 {
+        return Err(CommandError::refused("the journal has no entry, and [reclaim] journal_key names the key of its entries")
+            .hint("restore the store from a backup; only where no plan was ever made with that key, take the setting out"));
+    }
     let heads = desk.witness().map(|witness| witness.check(&journal)).transpose()?;
     let runs: BTreeSet<_> = journal.past().plans.values().map(|plan| plan.night.run_number).collect();
     let runs: Vec<_> = runs.into_iter().collect();
