@@ -6,7 +6,9 @@ use boxseat_schemas::table::{LAKE, Table};
 use futures::TryStreamExt as _;
 use uuid::Uuid;
 
-use super::record::{Altered, FileDigest, RECORD, RecordError, RecordHead, commit_version};
+use super::commit_note::commit_version;
+use super::digest::FileDigest;
+use super::record::{Altered, RECORD, RecordError, RecordHead};
 use super::{Inner, Lake, RUNS};
 use crate::{Error, Result, durable};
 

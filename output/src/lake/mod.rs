@@ -5,7 +5,9 @@
 
 mod active;
 mod commit;
+mod commit_note;
 mod copying;
+mod digest;
 mod files;
 mod integrity;
 mod rebuild;
@@ -36,8 +38,9 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 use url::Url;
 
 pub use commit::Committed;
+pub use digest::FileDigest;
 pub use rebuild::move_aside;
-pub use record::{Altered, FileDigest, RecordHead, RecordSnapshot, RecordedFile};
+pub use record::{Altered, RecordHead, RecordSnapshot, RecordedFile};
 pub use retention::FILES_PER_MERGE;
 pub use rewrite::Thinning;
 pub use scan::Batches;

@@ -26,6 +26,8 @@ use uuid::Uuid;
 
 pub use boxseat_schemas::run::RecordHead;
 
+use super::commit_note::CommitNote;
+use super::digest::{FileDigest, hex};
 use crate::durable::{self, Ownership};
 
 /// Where the record lies below the lake's directory.
@@ -48,55 +50,6 @@ impl Altered {
     }
 }
 
-/// Size and content of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileDigest {
-    /// Bytes.
-    pub size_bytes: u64,
-    /// SHA-256 in hexadecimal digits.
-    pub sha256: String,
-}
-
-impl FileDigest {
-    /// Of bytes in memory.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self::new(bytes.len() as u64, Sha256::new_with_prefix(bytes))
-    }
-
-    pub(super) fn new(size_bytes: u64, digest: Sha256) -> Self {
-        Self { size_bytes, sha256: hex(&digest.finalize()) }
-    }
-
-    /// Of a file on disk.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn of_file(path: &Path) -> io::Result<Self> {
-        Self::of_copy(&mut File::open(path)?, &mut io::sink())
-    }
-
-    /// Of the bytes that are copied to their end.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn of_copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<Self> {
-        let mut digest = Sha256::new();
-        let mut size_bytes = 0;
-        let mut buffer = vec![0; COPIED_AT_ONCE];
-        loop {
-            let read = match from.read(&mut buffer) {
-                Ok(0) => return Ok(Self::new(size_bytes, digest)),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            digest.update(&buffer[..read]);
-            to.write_all(&buffer[..read])?;
-            size_bytes += read as u64;
-        }
-    }
-}
-
 /// The record as it was at one moment, for a copy of the lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordSnapshot {
@@ -115,18 +68,6 @@ pub struct RecordedFile {
     pub digests: Vec<FileDigest>,
     /// Whether the file must be there. Other files may be missing if no table names them.
     pub must_be_there: bool,
-}
-
-/// What a commit of a table says of itself, for people who read the record.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct CommitNote {
-    /// Delta's app ids and their versions: `boxseat` is the run's number.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    transactions: BTreeMap<String, i64>,
-    rows_added: u64,
-    bytes_added: u64,
-    files_added: u64,
-    files_removed: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -607,57 +548,6 @@ fn must_stay(path: &str) -> bool {
         || (path.ends_with(".json") && (path.starts_with("_runs/") || path.starts_with("../")))
 }
 
-/// The version of a Delta commit, from its file's name: twenty digits.
-/// <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#delta-log-entries>
-pub(super) fn commit_version(path: &str) -> Option<u64> {
-    let (directory, name) = path.rsplit_once('/')?;
-    let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
-    directory.ends_with("_delta_log").then(|| digits.parse().ok())?
-}
-
-impl CommitNote {
-    /// Of a Delta commit's text; empty where a line is not what the protocol says, which is the reader's to refuse.
-    pub(super) fn of(commit: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Action {
-            add: Option<Add>,
-            remove: Option<serde::de::IgnoredAny>,
-            txn: Option<Transaction>,
-        }
-        #[derive(Deserialize)]
-        struct Add {
-            #[serde(default)]
-            size: u64,
-            stats: Option<String>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Transaction {
-            app_id: String,
-            version: i64,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Statistics {
-            num_records: u64,
-        }
-        let mut note = Self::default();
-        let actions = commit.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        for action in actions.filter_map(|line| serde_json::from_slice::<Action>(line).ok()) {
-            if let Some(add) = action.add {
-                note.files_added += 1;
-                note.bytes_added += add.size;
-                let rows = add.stats.and_then(|stats| serde_json::from_str::<Statistics>(&stats).ok());
-                note.rows_added += rows.map_or(0, |rows| rows.num_records);
-            }
-            note.files_removed += u64::from(action.remove.is_some());
-            note.transactions.extend(action.txn.map(|txn| (txn.app_id, txn.version)));
-        }
-        note
-    }
-}
-
 fn lines(head: &mut RecordHead, events: Vec<Event>) -> String {
     let mut text = String::new();
     for event in events {
@@ -682,13 +572,6 @@ fn chained(previous: &str, json: &str) -> String {
     digest.update(json.as_bytes());
     hex(&digest.finalize())
 }
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A few hundred system calls for a large data file.
-const COPIED_AT_ONCE: usize = 256 * 1024;
 
 /// Below this the record is read faster than it is worth writing anew.
 const LINES_BEFORE_SUMMING_UP: u64 = 2_000;

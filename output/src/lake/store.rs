@@ -21,7 +21,9 @@ use object_store::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::record::{CommitNote, FileDigest, Record, RecordError, commit_version};
+use super::commit_note::{CommitNote, commit_version};
+use super::digest::FileDigest;
+use super::record::{Record, RecordError};
 use crate::durable::{Ownership, Staged};
 
 /// A local disk that answers a put when it is on the disk. It keeps the lake's [`Record`]: every file that is written is noted

@@ -1,0 +1,68 @@
+//! What the record says of a Delta commit.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a commit of a table says of itself, for people who read the record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CommitNote {
+    /// Delta's app ids and their versions: `boxseat` is the run's number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    transactions: BTreeMap<String, i64>,
+    rows_added: u64,
+    bytes_added: u64,
+    files_added: u64,
+    files_removed: u64,
+}
+
+impl CommitNote {
+    /// Of a Delta commit's text; empty where a line is not what the protocol says, which is the reader's to refuse.
+    pub(super) fn of(commit: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Action {
+            add: Option<Add>,
+            remove: Option<serde::de::IgnoredAny>,
+            txn: Option<Transaction>,
+        }
+        #[derive(Deserialize)]
+        struct Add {
+            #[serde(default)]
+            size: u64,
+            stats: Option<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Transaction {
+            app_id: String,
+            version: i64,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Statistics {
+            num_records: u64,
+        }
+        let mut note = Self::default();
+        let actions = commit.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        for action in actions.filter_map(|line| serde_json::from_slice::<Action>(line).ok()) {
+            if let Some(add) = action.add {
+                note.files_added += 1;
+                note.bytes_added += add.size;
+                let rows = add.stats.and_then(|stats| serde_json::from_str::<Statistics>(&stats).ok());
+                note.rows_added += rows.map_or(0, |rows| rows.num_records);
+            }
+            note.files_removed += u64::from(action.remove.is_some());
+            note.transactions.extend(action.txn.map(|txn| (txn.app_id, txn.version)));
+        }
+        note
+    }
+}
+
+/// The version of a Delta commit, from its file's name: twenty digits.
+/// <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#delta-log-entries>
+pub(super) fn commit_version(path: &str) -> Option<u64> {
+    let (directory, name) = path.rsplit_once('/')?;
+    let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
+    directory.ends_with("_delta_log").then(|| digits.parse().ok())?
+}

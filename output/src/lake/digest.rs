@@ -1,0 +1,64 @@
+//! Size and SHA-256 of a file.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Size and content of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Bytes.
+    pub size_bytes: u64,
+    /// SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl FileDigest {
+    /// Of bytes in memory.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::new(bytes.len() as u64, Sha256::new_with_prefix(bytes))
+    }
+
+    pub(super) fn new(size_bytes: u64, digest: Sha256) -> Self {
+        Self { size_bytes, sha256: hex(&digest.finalize()) }
+    }
+
+    /// Of a file on disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        Self::of_copy(&mut File::open(path)?, &mut io::sink())
+    }
+
+    /// Of the bytes that are copied to their end.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<Self> {
+        let mut digest = Sha256::new();
+        let mut size_bytes = 0;
+        let mut buffer = vec![0; COPIED_AT_ONCE];
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(0) => return Ok(Self::new(size_bytes, digest)),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            digest.update(&buffer[..read]);
+            to.write_all(&buffer[..read])?;
+            size_bytes += read as u64;
+        }
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A few hundred system calls for a large data file.
+const COPIED_AT_ONCE: usize = 256 * 1024;
