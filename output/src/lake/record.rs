@@ -128,7 +128,8 @@ struct State {
     head: RecordHead,
     /// The head that the file begins with: earlier lines were summed up.
     continues: RecordHead,
-    lines: u64,
+    /// Of every line of the file, in order.
+    hashes: Vec<String>,
     files: BTreeMap<String, Known>,
     /// Files whose content this process has compared.
     compared: HashSet<String>,
@@ -182,12 +183,7 @@ impl Record {
         if head.sequence == 0 || head.sequence < state.continues.sequence {
             return Ok(());
         }
-        let found = if head.sequence == state.continues.sequence {
-            Some(state.continues.hash.clone())
-        } else {
-            self.hash_of_line(head.sequence)?
-        };
-        if found.as_deref() == Some(head.hash.as_str()) {
+        if state.hash_of(head.sequence) == Some(head.hash.as_str()) {
             return Ok(());
         }
         Err(Altered::new(
@@ -195,14 +191,6 @@ impl Record {
             format!("has another line {} than this store wrote", head.sequence),
         )
         .into())
-    }
-
-    fn hash_of_line(&self, sequence: u64) -> Result<Option<String>, RecordError> {
-        let text = std::fs::read_to_string(self.path())?;
-        Ok(text.lines().find_map(|text| {
-            let (hash, line) = parse(text)?;
-            (line.sequence == sequence).then(|| hash.to_owned())
-        }))
     }
 
     /// Begins the record with the files that are there, which the caller has found to be whole.
@@ -343,7 +331,7 @@ impl Record {
 
     fn take_line(&self, state: &mut State, line: &[u8]) -> Result<(), RecordError> {
         state.take(line).map_err(|reason| {
-            let what = format!("line {} of {}", state.lines + 1, self.path().display());
+            let what = format!("line {} of {}", state.hashes.len() + 1, self.path().display());
             Altered::new(what, reason).into()
         })
     }
@@ -354,7 +342,8 @@ impl Record {
             let mut state = self.lock();
             self.read_on(&mut state)?;
             let Some(store_id) = state.begun else { return Ok(false) };
-            if state.lines < LINES_BEFORE_SUMMING_UP || state.lines < 3 * state.files.len() as u64 {
+            let lines = state.hashes.len();
+            if lines < LINES_BEFORE_SUMMING_UP || lines < 3 * state.files.len() {
                 return Ok(false);
             }
             let head = state.head.clone();
@@ -476,10 +465,10 @@ impl Record {
 impl State {
     fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-        let (hash, line) = parse(text.trim_end_matches('\n')).ok_or("cannot be read")?;
-        let json = text.trim_end_matches('\n').split_once(' ').map_or("", |(_, json)| json);
+        let (hash, json) = text.trim_end_matches('\n').split_once(' ').ok_or("cannot be read")?;
+        let line: Line = serde_json::from_str(json).map_err(|_| "cannot be read")?;
         if let Event::Begin { format, store_id, continues } = &line.event {
-            if self.lines > 0 {
+            if !self.hashes.is_empty() {
                 return Err("begins the record a second time".to_owned());
             }
             if *format != FORMAT {
@@ -496,7 +485,7 @@ impl State {
             return Err("does not follow the line before it".to_owned());
         }
         self.head = RecordHead { sequence: line.sequence, hash: hash.to_owned() };
-        self.lines += 1;
+        self.hashes.push(hash.to_owned());
         self.read_to += bytes.len() as u64;
         match line.event {
             Event::Begin { .. } => {}
@@ -514,6 +503,14 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// The hash of a line of the file, or of the last line that the file sums up.
+    fn hash_of(&self, sequence: u64) -> Option<&str> {
+        match sequence.checked_sub(self.continues.sequence)? {
+            0 => Some(&self.continues.hash),
+            after => self.hashes.get(usize::try_from(after - 1).ok()?).map(String::as_str),
+        }
     }
 
     fn is_known(&self, path: &str, digest: &FileDigest) -> bool {
@@ -560,11 +557,6 @@ fn lines(head: &mut RecordHead, events: Vec<Event>) -> String {
     text
 }
 
-fn parse(text: &str) -> Option<(&str, Line)> {
-    let (hash, json) = text.split_once(' ')?;
-    Some((hash, serde_json::from_str(json).ok()?))
-}
-
 fn chained(previous: &str, json: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(previous.as_bytes());
@@ -574,7 +566,7 @@ fn chained(previous: &str, json: &str) -> String {
 }
 
 /// Below this the record is read faster than it is worth writing anew.
-const LINES_BEFORE_SUMMING_UP: u64 = 2_000;
+const LINES_BEFORE_SUMMING_UP: usize = 2_000;
 
 #[cfg(test)]
 mod fuzz {
