@@ -19,7 +19,7 @@ use crate::published::check_to_act;
 use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
-use crate::store::Store;
+use crate::store::{Store, names_in};
 
 /// `state/lake.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -209,10 +209,8 @@ impl Store {
     /// Exit 2 when nothing is published; exit 3 when it is not the one; disk.
     pub(crate) fn published_to_act(&self) -> Result<PublishedFile, CommandError> {
         let file = check_to_act(self.root())?;
-        let is_noted = file.recorded().is_some_and(|recorded| {
-            let digest = FileDigest { size_bytes: recorded.size_bytes, sha256: recorded.sha256.clone() };
-            self.lake().noted_beside(FILE_NAME).contains(&digest)
-        });
+        let noted = self.lake().noted_beside(FILE_NAME);
+        let is_noted = file.recorded().is_some_and(|recorded| noted.contains(&recorded.digest()));
         if is_noted {
             return Ok(file);
         }
@@ -305,21 +303,8 @@ impl Store {
     /// # Errors
     /// Disk.
     pub(crate) fn imports_waiting(&self) -> Result<Vec<String>, CommandError> {
-        let directory = self.root().join(IMPORTS);
-        let unreadable = |e| CommandError::failed(format!("cannot list {}", directory.display()), e);
-        let entries = match std::fs::read_dir(&directory) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(unreadable)?,
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".json") {
-                found.push(format!("{IMPORTS}/{name}"));
-            }
-        }
-        found.sort();
-        Ok(found)
+        let names = names_in(&self.root().join(IMPORTS))?.into_iter().filter(|name| name.ends_with(".json"));
+        Ok(names.map(|name| format!("{IMPORTS}/{name}")).collect())
     }
 }
 

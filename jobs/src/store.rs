@@ -363,6 +363,23 @@ fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError>
     Ok(())
 }
 
+/// The names in a directory, sorted; none where there is no such directory.
+///
+/// # Errors
+/// Disk.
+pub(crate) fn names_in(directory: &Path) -> Result<Vec<String>, CommandError> {
+    let unreadable = |e| CommandError::failed(format!("cannot list {}", directory.display()), e);
+    let entries = match std::fs::read_dir(directory) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(unreadable)?,
+    };
+    let mut names = entries
+        .map(|entry| Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    names.sort();
+    Ok(names)
+}
+
 fn read_identity(root: &Path) -> Result<Identity, CommandError> {
     let path = root.join("state/store.json");
     let text = match std::fs::read(&path) {

@@ -33,6 +33,7 @@ use super::manifest::{BackupFile, files_below, is_inside};
 use super::{RECORD, access_of_directory};
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::{ANCHOR, IMPORTS, REMEDY};
+use crate::reclaim::journal::ANCHOR_FILE;
 use crate::store::Store;
 use crate::sync::failpoint::reach;
 
@@ -188,8 +189,8 @@ impl Copy<'_> {
     /// A new key has its last name after the anchor names it, so a store with the key has the anchor.
     fn take_journal(&mut self, wanted: &mut Wanted) -> Result<(), CommandError> {
         KEYS.iter().try_for_each(|key| self.take(key, wanted))?;
-        self.take(JOURNAL_ANCHOR, wanted)?;
-        if wanted.0.contains(JOURNAL_ANCHOR) {
+        self.take(ANCHOR_FILE, wanted)?;
+        if wanted.0.contains(ANCHOR_FILE) {
             // It may have got its last name since.
             KEYS.iter().try_for_each(|key| self.take(key, wanted))?;
         }
@@ -329,6 +330,5 @@ const UNNEEDED: &str = "state/unneeded.json";
 const KEYS: [&str; 2] = ["state/reclaim/journal_key.new", "state/reclaim/journal_key"];
 /// The key of the hashes that `forget` leaves in the place of a user.
 const ERASURE_KEY: &str = "state/erasure/key";
-const JOURNAL_ANCHOR: &str = "lake/_journal/anchor.json";
 const JOURNAL: &str = "state/reclaim/journal";
 const POSITIONS: &str = "state/positions";

@@ -90,16 +90,7 @@ impl PendingImports {
     /// Disk, or a file that is not what `import` wrote.
     pub(crate) fn read(store: &Store, known: Known) -> Result<Self, CommandError> {
         let mut all = Self { known, ..Self::default() };
-        let unreadable = |e| CommandError::failed("cannot read the imports that wait", e);
-        let entries = match std::fs::read_dir(directory(store.root())) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
-            other => other.map_err(unreadable)?,
-        };
-        let mut paths: Vec<PathBuf> = entries
-            .map(|entry| Ok(entry.map_err(unreadable)?.path()))
-            .collect::<Result<_, CommandError>>()?;
-        paths.sort();
-        for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json")) {
+        for path in store.imports_waiting()?.into_iter().map(|path| store.root().join(path)) {
             let import = Import::read(&path)?.without(&all.known);
             // One that the lake has all of waits only to be removed.
             if !import.evidence.is_empty() {

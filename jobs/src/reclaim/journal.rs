@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use self::file::Contents;
 pub(crate) use self::file::Seals;
+pub(crate) use self::seal::ANCHOR_FILE;
 use self::seal::{Anchor, StoreKey};
 use super::past::Past;
 use crate::error::CommandError;

@@ -9,6 +9,8 @@ use boxseat_schemas::table::{ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS};
 
 use super::Work;
 use crate::error::CommandError;
+use crate::reclaim::journal::ANCHOR_FILE;
+use crate::store::names_in;
 
 impl Work<'_> {
     /// Moves lake and raw pages away. The next `sync` is a first one. Sign-ins come from Box again; evidence that Box does not
@@ -29,7 +31,9 @@ impl Work<'_> {
         for name in ["spool", FILE_NAME] {
             move_aside(&self.store.root().join(name), &self.aside.join(name))?;
         }
-        for name in names_in(&lake)?.into_iter().filter(|name| name != JOURNAL_ANCHOR) {
+        // The action journal stays, so its anchor does.
+        let kept = Path::new(ANCHOR_FILE).parent().and_then(Path::file_name);
+        for name in names_in(&lake)?.into_iter().filter(|name| kept != Some(name.as_ref())) {
             move_aside(&lake.join(&name), &self.aside.join("lake").join(&name))?;
         }
         self.store.begin_lake_anew()?;
@@ -43,7 +47,7 @@ impl Work<'_> {
             self.cover_nothing_before_now("activity, imported reports or leave")?;
         }
         self.done.notes.push(
-            "Nothing proves what is left of the lake. It was begun anew: the next `boxseat sync` reads everything again. Snapshots before it are gone from the reports.".to_owned(),
+            "Nothing proves what is left of the lake. A new lake was started: the next `boxseat sync` reads everything again. Snapshots before it are gone from the reports.".to_owned(),
         );
         Ok(())
     }
@@ -59,16 +63,3 @@ impl Work<'_> {
         Ok(RunNumber(highest))
     }
 }
-
-/// The names in a directory; none where there is no such directory.
-fn names_in(directory: &Path) -> Result<Vec<String>, CommandError> {
-    let unreadable = |e| CommandError::failed(format!("cannot list {}", directory.display()), e);
-    let entries = match std::fs::read_dir(directory) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(unreadable)?,
-    };
-    entries.map(|entry| Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned())).collect()
-}
-
-/// The key and the head of the action journal, which is not begun anew.
-const JOURNAL_ANCHOR: &str = "_journal";

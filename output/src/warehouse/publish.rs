@@ -14,7 +14,7 @@ use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night, record};
 use crate::durable::{self, Access};
 use crate::error::FailedCheck;
-use crate::lake::{Committed, FileDigest, Lake};
+use crate::lake::{Committed, Lake};
 use crate::{Error, Result};
 
 /// A file that passed the checks and is closed. Dropping it removes the file and publishes nothing.
@@ -80,7 +80,7 @@ impl Checked {
         let store = destination.parent().unwrap_or(Path::new("."));
         let recorded = record::announce(store, &self.aside.path, self.night.run_number, access)?;
         // The lake notes it as well: who acts on accounts trusts neither the file nor its own record alone.
-        let digest = FileDigest { size_bytes: recorded.size_bytes, sha256: recorded.sha256.clone() };
+        let digest = recorded.digest();
         lake.note_beside(FILE_NAME, digest.clone())?;
         durable::publish(&self.aside.path, &destination, ownership)
             .map_err(Error::io("publish", &destination))?;

@@ -12,18 +12,18 @@
 //! In 2 and 3 both files are accepted. The next publish keeps the one that is in place.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::RunNumber;
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::connection::open_to_read;
 use super::{FILE_NAME, Resources};
 use crate::durable::{self, Access};
+use crate::lake::FileDigest;
 use crate::{Error, Result};
 
 /// How the published file is compared with its record.
@@ -78,6 +78,13 @@ struct Record {
     replaces_unrecorded: bool,
 }
 
+impl Recorded {
+    /// Size and SHA-256.
+    pub fn digest(&self) -> FileDigest {
+        FileDigest { size_bytes: self.size_bytes, sha256: self.sha256.clone() }
+    }
+}
+
 impl PublishedFile {
     /// Checks the store's `boxseat.duckdb`.
     ///
@@ -101,8 +108,9 @@ impl PublishedFile {
             let recorded = match stamped.filter(|_| check == Check::Stamp) {
                 Some(recorded) => Some(recorded.clone()),
                 None => {
-                    let sha256 = digest(&mut file).map_err(Error::io("read", &path))?;
-                    record.files.iter().find(|recorded| recorded.sha256 == sha256).cloned()
+                    let found = FileDigest::of_copy(&mut file, &mut io::sink());
+                    let found = found.map_err(Error::io("read", &path))?;
+                    record.files.iter().find(|recorded| recorded.digest() == found).cloned()
                 }
             };
             if recorded.is_some() || record.replaces_unrecorded {
@@ -156,9 +164,7 @@ pub(super) fn announce(
     run_number: RunNumber,
     access: &Access,
 ) -> Result<Recorded> {
-    let read = |path: &Path| File::open(path).and_then(|mut file| digest(&mut file));
-    let sha256 = read(file).map_err(Error::io("read", file))?;
-    let size_bytes = fs::metadata(file).map_err(Error::io("read", file))?.len();
+    let FileDigest { size_bytes, sha256 } = FileDigest::of_file(file).map_err(Error::io("read", file))?;
     let in_place = store.join(FILE_NAME);
     // A record that cannot be read protects nothing any more: the file in place is refused until it is replaced.
     let before = Record::read(store).unwrap_or_else(|e| {
@@ -171,8 +177,8 @@ pub(super) fn announce(
         replaces_unrecorded: in_place.exists(),
     });
     if record.files.len() > 1 {
-        let found = read(&in_place).ok();
-        record.files.retain(|recorded| Some(&recorded.sha256) == found.as_ref());
+        let found = FileDigest::of_file(&in_place).ok();
+        record.files.retain(|recorded| Some(recorded.digest()) == found);
     }
     let recorded = Recorded { run_number, size_bytes, sha256, stamp: None };
     record.files.push(recorded.clone());
@@ -237,20 +243,6 @@ fn open(path: &Path) -> Result<File> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NotPublished(path.to_owned())),
         Err(e) => Err(Error::io("open", path)(e)),
     }
-}
-
-fn digest(file: &mut File) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(bytes) => hasher.update(&buffer[..bytes]),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
 
 fn path_of(store: &Path) -> PathBuf {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
 use boxseat_output::durable;
-use boxseat_output::lake::FileDigest;
+use boxseat_output::lake::{FileDigest, RecordSnapshot, RecordedFile};
 use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::{SpoolDir, SpoolReader, Whole};
 use boxseat_schemas::RunNumber;
@@ -36,13 +36,15 @@ pub(super) fn compare(store: &Store, findings: &mut Findings) -> Result<(), Comm
     if !store.lake().is_recorded() {
         findings.skip("record: lake", NOT_RECORDED.to_owned());
     } else {
-        lake(store, findings)?;
-        beside(store, findings)?;
+        let record = lake(store, findings)?;
+        outside(store, &record, findings)?;
+        return unrecorded_spools(store, &record.files, findings);
     }
-    unrecorded_spools(store, findings)
+    unrecorded_spools(store, &BTreeMap::new(), findings)
 }
 
-fn lake(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+/// Gives the record that the lake was compared with.
+fn lake(store: &Store, findings: &mut Findings) -> Result<RecordSnapshot, CommandError> {
     let before = findings.failures();
     let (compared, altered) = store.lake().compare_all()?;
     for altered in altered {
@@ -72,13 +74,13 @@ fn lake(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
     if findings.failures() == before {
         findings.pass(LAKE, format!("{compared} files as boxseat wrote them"));
     }
-    Ok(())
+    Ok(record)
 }
 
 /// Raw pages, imports and the published file, which are on record though they are outside the lake.
-fn beside(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+fn outside(store: &Store, record: &RecordSnapshot, findings: &mut Findings) -> Result<(), CommandError> {
     let mut equal = 0;
-    for (path, file) in store.lake().record_snapshot()?.files {
+    for (path, file) in &record.files {
         let Some(path) = path.strip_prefix("../") else { continue };
         let remedy = match path {
             FILE_NAME => "boxseat publish; or restore it from a backup (boxseat restore)",
@@ -103,11 +105,11 @@ fn beside(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
 }
 
 /// Raw pages of runs that are not sealed, and of an older version, have their checksums alone.
-fn unrecorded_spools(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
-    let recorded = match store.lake().is_recorded() {
-        true => store.lake().record_snapshot()?.files,
-        false => BTreeMap::new(),
-    };
+fn unrecorded_spools(
+    store: &Store,
+    recorded: &BTreeMap<String, RecordedFile>,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
     for path in files_below(store.root(), "spool")? {
         let number = path.strip_prefix("spool/").and_then(|path| path.strip_suffix("/pages.spool"));
         let Some(number) = number.and_then(|number| number.parse().ok()) else { continue };

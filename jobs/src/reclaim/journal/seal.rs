@@ -93,8 +93,11 @@ impl Anchor {
     }
 }
 
+/// Where the anchor is, below the store.
+pub(crate) const ANCHOR_FILE: &str = "lake/_journal/anchor.json";
+
 fn anchor_path(root: &Path) -> PathBuf {
-    root.join("lake/_journal/anchor.json")
+    root.join(ANCHOR_FILE)
 }
 
 /// The private key of a store.
@@ -256,7 +259,7 @@ pub(super) fn take_up(
         }
     };
     if PublicKey::from_openssh(&anchor.public_key).as_ref().map_or(true, is_other) {
-        return Err(refused("lake/_journal/anchor.json"));
+        return Err(refused(ANCHOR_FILE));
     }
     if is_new {
         put_to_use(root, &key)?;
