@@ -128,7 +128,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Take back the seat of one person who leaves: suspend, sign out, move the content to somebody else
     Offboard(OffboardArgs),
-    /// Erase a user whom Box no longer lists from the lake, the spools, the journal, the plans and boxseat.duckdb; without --yes
+    /// Erase a user that Box no longer lists from the lake, the spools, the journal, the plans and boxseat.duckdb; without --yes
     /// show what would be erased, and change nothing
     Forget(ForgetArgs),
     /// Print a completion script

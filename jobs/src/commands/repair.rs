@@ -23,7 +23,7 @@ pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Res
         printer.note(format!("Found: {altered}."));
     }
     for (table, rows) in &done.rebuilt {
-        printer.note(format!("The table {table} was made anew with {rows} rows."));
+        printer.note(format!("The table {table} was rebuilt with {rows} rows."));
     }
     for run in &done.withdrawn {
         printer.note(format!("Run {run} counts no longer: the next run reads what it had read."));
