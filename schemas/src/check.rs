@@ -217,7 +217,7 @@ const WARNINGS: [(&str, &str, &str); 5] = [
          JOIN (SELECT actor_user_id, min(requested_at) AS since FROM seat_actions WHERE actor_user_id IS NOT NULL GROUP BY actor_user_id) AS ours \
             ON event.actor_id = ours.actor_user_id AND event.created_at >= ours.since - INTERVAL 5 MINUTE \
          WHERE NOT EXISTS (SELECT 1 FROM seat_actions AS done WHERE done.user_id = event.user_id \
-            AND ((event.event_type = 'EDIT_USER' AND done.action IN ('suspend', 'restore')) \
+            AND ((event.event_type = 'EDIT_USER' AND done.action IN ('suspend', 'restore', 'reactivate', 'suspend_again')) \
                 OR (event.event_type = 'DELETE_USER' AND done.action = 'delete')) \
             AND event.created_at BETWEEN done.requested_at - INTERVAL 5 MINUTE \
                 AND coalesce(done.finished_at, done.requested_at) + INTERVAL 15 MINUTE)",

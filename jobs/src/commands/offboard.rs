@@ -11,7 +11,7 @@ use std::io::{BufRead, IsTerminal};
 use boxseat_pipeline::client::Found;
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT, PlannedPerson};
-use boxseat_schemas::reclaim::{Action, ApprovalTerms, Plan, Record, Stage};
+use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms, Plan, Record, Stage};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::Ground;
-use crate::reclaim::apply::{Content, Now, admit, apply, fresh, reread, unfit};
+use crate::reclaim::apply::{Canaries, Content, Now, admit, apply, fresh, reread, unfit};
 use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::ground::Person;
 use crate::reclaim::offboarding::forbids;
@@ -203,7 +203,8 @@ async fn look(
         }
         _ => return Err(CommandError::refused(format!("the receiver {} cannot be read", receiver.called()))),
     }
-    let content = Content::of(actor, &person.user_id, now.user.space_used).await?;
+    let allows = past.allows(Ability::ReadInactive, (session.clock)());
+    let content = Content::of(actor, &now.user, allows, &Canaries::of(ground, &[])).await?.content;
     Ok(Looked { now, content, receiver_waits })
 }
 

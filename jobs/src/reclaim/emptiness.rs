@@ -1,9 +1,11 @@
 //! R15: when an account counts as empty, from the journal's readings alone.
 //!
-//! Box has no completion check for a transfer: 200 after ten minutes means "still working". So an account is empty when the same
-//! method that saw content before the transfer twice sees none, at least 20 hours apart, and the destination holds what left.
-//! A method that saw nothing where bytes were is blind, and proves nothing by seeing nothing again.
+//! Box has no completion check for a transfer: 200 after ten minutes means "still working". Box staff say that nobody reads an
+//! inactive account As-User (box/box-java-sdk#483), so the items are counted before the suspension. After the transfer the account
+//! is empty when two readings at least 20 hours apart show no bytes, and the destination held what was counted.
+//! A count of 0 items while bytes were in use proves nothing.
 
+use boxseat_schemas::reclaim::Action;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::past::{PastAttempt, PastPerson, Reading};
@@ -11,11 +13,11 @@ use super::past::{PastAttempt, PastPerson, Reading};
 /// What the readings prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Emptiness {
-    /// Two empty readings far enough apart, and the destination holds it all: the later of the two.
+    /// Two empty readings far enough apart, and the destination held it all: the later of the two.
     Empty(DateTime<Utc>),
     /// Not enough yet; from this moment a reading can complete the proof.
     NotYet(DateTime<Utc>),
-    /// The last reading still saw content, or the destination holds too little.
+    /// The last reading still saw content, or the destination never held enough.
     NotEmpty(String),
     /// No reading can prove it.
     Unverifiable(String),
@@ -26,39 +28,41 @@ pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
 
 /// What is proved about a person whose content was transferred by `transfer`.
 pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTime<Utc>) -> Emptiness {
-    let before = person.readings.iter().rev().find(|reading| reading.at <= transfer.asked_at);
-    let Some(before) = before else {
-        return Emptiness::Unverifiable("what was owned before the transfer was never read".to_owned());
+    let items_before = match count_before(person, &transfer.attempt.plan_id, transfer.asked_at) {
+        None => {
+            let why = "what the account owned could not be counted before the suspension";
+            return Emptiness::Unverifiable(why.to_owned());
+        }
+        Some(Count { items: 0, bytes: bytes @ 1.. }) => {
+            return Emptiness::Unverifiable(format!(
+                "0 root items were counted while {bytes} bytes were in use, so the count proves nothing"
+            ));
+        }
+        Some(Count { items, .. }) => items,
     };
-    let (Some(items_before), Some(bytes_before)) = (before.owned_items, before.space_used_bytes) else {
-        return Emptiness::Unverifiable("what was owned before the transfer could not be read".to_owned());
-    };
-    if items_before == 0 && bytes_before > 0 {
-        return Emptiness::Unverifiable(format!(
-            "the root folder showed nothing while {bytes_before} bytes were in use, so that it shows nothing now proves nothing"
-        ));
-    }
     let after = || person.readings.iter().filter(|reading| reading.at > transfer.asked_at);
     let Some(last) = after().next_back() else { return Emptiness::NotYet(now) };
     match (last.owned_items, last.space_used_bytes) {
-        (Some(0), Some(0)) => {}
+        (_, None) => return Emptiness::Unverifiable("Box does not say how many bytes are in use".to_owned()),
+        (None | Some(0), Some(0)) => {}
+        (None, Some(bytes)) => return Emptiness::NotEmpty(format!("{bytes} bytes are still there")),
         (Some(items), Some(bytes)) => {
             return Emptiness::NotEmpty(format!("{items} items and {bytes} bytes are still there"));
         }
-        _ => return Emptiness::Unverifiable("what is owned now cannot be read".to_owned()),
     }
     if items_before > 0 {
-        let destination = person.destinations.iter().rev().find(|reading| reading.at > transfer.asked_at);
-        match destination.and_then(|reading| reading.items) {
+        // A receiver may tidy up later, so any reading since the transfer counts.
+        let since = person.destinations.iter().filter(|reading| reading.at > transfer.asked_at);
+        match since.filter_map(|reading| reading.items).max() {
             Some(items) if items >= items_before => {}
             Some(items) => {
                 return Emptiness::NotEmpty(format!(
-                    "the destination folder holds {items} items, {items_before} were owned before"
+                    "the destination folder held {items} items at most, {items_before} were owned before"
                 ));
             }
             None => {
                 return Emptiness::Unverifiable(
-                    "the folder the content went to is not known or cannot be read".to_owned(),
+                    "the destination folder is not known or cannot be read".to_owned(),
                 );
             }
         }
@@ -68,8 +72,34 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
     if last.at - first >= APART { Emptiness::Empty(last.at) } else { Emptiness::NotYet(first + APART) }
 }
 
+/// What an account owned before its content moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Items in the root folder.
+    pub(crate) items: u64,
+    /// The most bytes that were in use since then.
+    pub(crate) bytes: i64,
+}
+
+/// The last count before a moment, by the plan that moves the content or by the plan that suspended the account.
+pub(crate) fn count_before(person: &PastPerson, plan_id: &str, before: DateTime<Utc>) -> Option<Count> {
+    let is_suspension = |past: &&PastAttempt| {
+        past.attempt.action == Action::Suspend && past.was_done && past.asked_at <= before
+    };
+    let suspended_by = person.attempts.iter().rfind(is_suspension).map(|ours| ours.attempt.plan_id.as_str());
+    let readings = || {
+        person.readings.iter().rev().filter(|reading| {
+            let by = reading.plan_id.as_str();
+            reading.at <= before && (by == plan_id || Some(by) == suspended_by)
+        })
+    };
+    let (items, bytes) = readings().find_map(|reading| reading.owned_items.zip(reading.space_used_bytes))?;
+    let newest = readings().find_map(|reading| reading.space_used_bytes);
+    Some(Count { items, bytes: bytes.max(newest.unwrap_or(bytes)) })
+}
+
 fn is_empty(reading: &Reading) -> bool {
-    (reading.owned_items, reading.space_used_bytes) == (Some(0), Some(0))
+    matches!((reading.owned_items, reading.space_used_bytes), (None | Some(0), Some(0)))
 }
 
 #[cfg(test)]
@@ -161,7 +191,55 @@ mod tests {
         assert!(matches!(moved(read(Some(0), 900), empty), Emptiness::Unverifiable(_)));
         assert!(matches!(moved(read(None, 900), empty), Emptiness::Unverifiable(_)));
         assert!(matches!(moved(read(Some(0), 0), empty), Emptiness::Empty(_)), "there was nothing to move");
-        let unread = &[(2, read(Some(0), 0)), (30, read(None, 0)), (2, destination(Some(9)))];
-        assert!(matches!(moved(read(Some(3), 900), unread), Emptiness::Unverifiable(_)));
+    }
+
+    /// R15: Box closes an inactive account to As-User. Bytes and destination prove it then, and a proof stays one.
+    #[test]
+    fn r15_a_source_that_is_closed_after_the_count_can_be_proved_empty() {
+        let full = || read(Some(3), 900);
+        let there = || (2, destination(Some(3)));
+        let closed = |bytes| read(None, bytes);
+        let hour = |h: i64| day(0) + TimeDelta::hours(h);
+        let proved = moved(full(), &[there(), (2, closed(0)), (22, closed(0))]);
+        assert_eq!(proved, Emptiness::Empty(hour(22)));
+        let closed_later = moved(full(), &[there(), (2, read(Some(0), 0)), (22, closed(0)), (40, closed(0))]);
+        assert_eq!(closed_later, Emptiness::Empty(hour(40)));
+        assert!(matches!(moved(full(), &[there(), (2, closed(7)), (22, closed(7))]), Emptiness::NotEmpty(_)));
+        assert!(matches!(moved(full(), &[(2, closed(0)), (22, closed(0))]), Emptiness::Unverifiable(_)));
+        // The receiver tidies up between the two readings.
+        let tidied = moved(full(), &[there(), (2, closed(0)), (21, destination(Some(0))), (22, closed(0))]);
+        assert_eq!(tidied, Emptiness::Empty(hour(22)));
+        let gone = moved(full(), &[there(), (2, closed(0)), (21, destination(None)), (22, closed(0))]);
+        assert_eq!(gone, Emptiness::Empty(hour(22)));
+    }
+
+    /// R15: the count before the suspension is that of the plan that suspended, and of no earlier one.
+    #[test]
+    fn r15_the_count_is_the_one_before_this_suspension() {
+        let by = |plan: &str, items| match read(items, 900) {
+            Record::ContentRead { user_id, owned_items, shared_items, space_used_bytes, .. } => {
+                let plan_id = plan.to_owned();
+                Record::ContentRead { plan_id, user_id, owned_items, shared_items, space_used_bytes }
+            }
+            other => other,
+        };
+        let of = |counted_by: &str, items| {
+            of(&[
+                (0, by(counted_by, items)),
+                (1, intent("s", "1", Action::Suspend, 1)),
+                (1, outcome("s", "1", 1, Outcome::Done)),
+                (9, by("p", None)),
+                (10, intent("p", "1", Action::Transfer, 1)),
+                (10, outcome("p", "1", 1, Outcome::Done)),
+                (11, destination(Some(3))),
+                (11, by("p", None)),
+                (12, read(None, 0)),
+                (32, read(None, 0)),
+            ])
+        };
+        assert!(matches!(of("s", Some(3)), Emptiness::Empty(_)));
+        assert!(matches!(of("s", Some(4)), Emptiness::NotEmpty(_)));
+        assert!(matches!(of("s", None), Emptiness::Unverifiable(_)));
+        assert!(matches!(of("earlier", Some(3)), Emptiness::Unverifiable(_)));
     }
 }

@@ -204,6 +204,10 @@ impl<'a> Judge<'a> {
                 let detail = format!("suspended {} by us, after this night was read", day(ours.asked_at));
                 Verdict::LeftOut(Stage::Suspend, No::new("R8", "suspended_since", detail))
             }
+            ("active", Some(_)) if past.is_some_and(|past| past.was_in_window(self.ground.night.now_at)) => {
+                let detail = "active for the transfer of its content when the snapshot was read";
+                Verdict::LeftOut(Stage::Transfer, No::new("R14", "reactivated", detail))
+            }
             ("active", Some(ours)) => {
                 let detail = format!("suspended {} by us, and active again since", day(ours.asked_at));
                 Verdict::LeftOut(Stage::Suspend, No::new("R20", "reverted_by_other", detail))
@@ -306,7 +310,10 @@ impl<'a> Judge<'a> {
             .and_then(|()| self.unchanged(person, ours))
             .and_then(|()| self.proven(person))
             .and_then(|()| self.waited(stage, ours, after_days))
-            .and_then(|()| if stage == Stage::Delete { self.gone(past, transfer, ours) } else { Ok(()) })
+            .and_then(|()| match stage {
+                Stage::Delete => self.gone(past, transfer, ours),
+                _ => self.counted(past),
+            })
             .and_then(|()| self.goes(person, stage, Some(ours)));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
     }

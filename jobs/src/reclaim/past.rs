@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
-use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
+use boxseat_schemas::reclaim::{Ability, Action, Attempt, Entry, Outcome, Record, Stage, Standing};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 /// For how long whoever received content may not lose the seat (R4).
@@ -23,9 +23,21 @@ pub(crate) struct Past {
     pub(crate) feed: Option<FeedMark>,
     /// Box accounts that ever acted for us (R21).
     pub(crate) actor_user_ids: BTreeSet<String>,
+    /// What was last learned of this Box.
+    abilities: BTreeMap<Ability, Learned>,
     /// Whose the attempt of an action id is, and which of that person's.
     attempts: BTreeMap<String, (String, usize)>,
 }
+
+/// Whether this Box allows something.
+#[derive(Debug, Clone)]
+struct Learned {
+    is_allowed: bool,
+    at: DateTime<Utc>,
+}
+
+/// A refusal that was learned longer ago is tried again.
+const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 
 /// What happened to a plan.
 #[derive(Debug, Clone)]
@@ -141,10 +153,12 @@ pub(crate) struct PastAttempt {
 }
 
 /// What a person owned at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
     /// When.
     pub(crate) at: DateTime<Utc>,
+    /// For which plan it was read.
+    pub(crate) plan_id: String,
     /// Items of the root folder; `None`: it could not be read.
     pub(crate) owned_items: Option<u64>,
     /// Of them, shared ones.
@@ -226,6 +240,38 @@ impl PastPerson {
             .iter()
             .filter(|past| past.attempt.plan_id == plan_id && past.is_unfinished())
             .find(is_status)
+    }
+
+    /// The reactivation for a transfer after which the account is not known to be suspended and signed out again (R14).
+    pub(crate) fn open_window(&self) -> Option<&PastAttempt> {
+        let is_open =
+            |past: &PastAttempt| past.may_have_happened() && past.outcome != Some(Outcome::RevertedByOther);
+        let opened = self.attempts.iter().rposition(|past| past.attempt.action == Action::Reactivate)?;
+        let later = &self.attempts[opened + 1..];
+        let suspended =
+            later.iter().position(|past| past.attempt.action == Action::SuspendAgain && past.was_done);
+        let is_signed_out = |past: &PastAttempt| {
+            past.attempt.action == Action::TerminateSessions
+                && matches!(past.outcome, Some(Outcome::Done | Outcome::Refused))
+        };
+        let is_closed = suspended.is_some_and(|suspended| later[suspended..].iter().any(is_signed_out))
+            || later.iter().any(|past| past.attempt.action == Action::Restore && past.was_done);
+        Some(&self.attempts[opened]).filter(|opened| is_open(opened) && !is_closed)
+    }
+
+    /// Whether the account was active for a transfer of ours at a moment (R14).
+    pub(crate) fn was_in_window(&self, at: DateTime<Utc>) -> bool {
+        let opened = self.attempts.iter().filter(|past| {
+            past.attempt.action == Action::Reactivate && past.may_have_happened() && past.asked_at <= at
+        });
+        opened.last().is_some_and(|opened| {
+            let closed = self.attempts.iter().find(|past| {
+                past.attempt.action == Action::SuspendAgain
+                    && past.was_done
+                    && past.asked_at >= opened.asked_at
+            });
+            closed.and_then(|closed| closed.finished_at).is_none_or(|closed_at| closed_at >= at)
+        })
     }
 
     /// The transfer that was made or may have been: there is never a second one (R14).
@@ -346,19 +392,22 @@ impl Past {
                 person.used_at = person.used_at.max(*used_at);
                 person.skips.push(Skip { at, plan_id, reason, detail, is_final: *is_final });
             }
-            Record::ContentRead { plan_id: _, user_id, owned_items, shared_items, space_used_bytes } => {
-                let (owned_items, shared_items) = (*owned_items, *shared_items);
-                let space_used_bytes = *space_used_bytes;
-                self.person(user_id).readings.push(Reading {
+            Record::ContentRead { plan_id, user_id, owned_items, shared_items, space_used_bytes } => {
+                let reading = Reading {
                     at,
-                    owned_items,
-                    shared_items,
-                    space_used_bytes,
-                });
+                    plan_id: plan_id.clone(),
+                    owned_items: *owned_items,
+                    shared_items: *shared_items,
+                    space_used_bytes: *space_used_bytes,
+                };
+                self.person(user_id).readings.push(reading);
             }
             Record::DestinationRead { user_id, folder_id, items, plan_id: _, receiver_user_id: _ } => {
                 let reading = DestinationReading { at, folder_id: folder_id.clone(), items: *items };
                 self.person(user_id).destinations.push(reading);
+            }
+            Record::BoxAllows { ability, is_allowed, user_id: _, detail: _ } => {
+                self.abilities.insert(*ability, Learned { is_allowed: *is_allowed, at });
             }
             Record::Intent(attempt) => {
                 let person = self.people.entry(attempt.user_id.clone()).or_default();
@@ -412,6 +461,17 @@ impl Past {
                 }
             }
         }
+    }
+
+    /// Whether this Box allows something; `None`: not known, or refused so long ago that it is tried again.
+    pub(crate) fn allows(&self, ability: Ability, now: DateTime<Utc>) -> Option<bool> {
+        let learned = self.abilities.get(&ability)?;
+        (learned.is_allowed || learned.at > now - REFUSAL_HOLDS).then_some(learned.is_allowed)
+    }
+
+    /// Accounts that are active for a transfer and must not stay so (R14).
+    pub(crate) fn open_windows(&self) -> impl Iterator<Item = &PastAttempt> {
+        self.people.values().filter_map(PastPerson::open_window)
     }
 
     /// Plans by which something may still be done.

@@ -43,6 +43,8 @@ pub(crate) struct Policy {
     pub(crate) leave_file: Option<PathBuf>,
     /// Who gets the content; there if anything is ever transferred.
     pub(crate) receiver: Option<Receiver>,
+    /// What follows when Box refuses to move content from an inactive account (R14).
+    pub(crate) when_refused: WhenRefused,
     /// How many at most in any thirty days (R8).
     pub(crate) caps: Caps,
     /// Who has to agree (R9).
@@ -128,6 +130,15 @@ pub(crate) enum Receiver {
     ManagerTrackingCode(String),
     /// A list: CSV user, receiver.
     File(PathBuf),
+}
+
+/// What follows when Box refuses to move content from an inactive account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenRefused {
+    /// The content stays, and the seat stays taken.
+    Stop,
+    /// The account is made active for the transfer and suspended again right after it.
+    Reactivate,
 }
 
 /// How many at most.
@@ -220,6 +231,7 @@ impl Policy {
             holds: file.holds(directory)?,
             leave_file: file.leave.file.as_ref().map(|path| directory.join(path)),
             receiver: file.receiver(directory)?,
+            when_refused: file.transfer.when_refused.into(),
             caps: file.caps()?,
             approval: file.approval(directory)?,
             added: None,

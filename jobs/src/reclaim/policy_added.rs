@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::policy::{Approval, Caps, Evidence, Policy, Protect, SharedContent, Who};
+use super::policy::{Approval, Caps, Evidence, Policy, Protect, SharedContent, WhenRefused, Who};
 use crate::error::CommandError;
 use crate::evidence::digest;
 
@@ -59,6 +59,11 @@ impl Policy {
                 self.shared_content
             } else {
                 SharedContent::LeaveOut
+            },
+            when_refused: if self.when_refused == added.when_refused {
+                self.when_refused
+            } else {
+                WhenRefused::Stop
             },
             plan_max_age: self.plan_max_age.min(added.plan_max_age),
             who,

@@ -7,7 +7,7 @@ use boxseat_schemas::reclaim::Stage;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{
-    Approval, Caps, Code, Evidence, Holds, Protect, Receiver, SharedContent, Who, Wrong, wrong,
+    Approval, Caps, Code, Evidence, Holds, Protect, Receiver, SharedContent, WhenRefused, Who, Wrong, wrong,
 };
 use crate::config::Date;
 use crate::evidence::digest;
@@ -50,6 +50,8 @@ pub(super) struct File {
     caps: CapsSection,
     #[serde(default)]
     approval: ApprovalSection,
+    #[serde(default, skip_serializing_if = "TransferSection::is_default")]
+    pub(super) transfer: TransferSection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -121,6 +123,36 @@ struct ReceiverSection {
     account: Option<String>,
     manager_tracking_code: Option<String>,
     file: Option<PathBuf>,
+}
+
+/// `[transfer]`
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TransferSection {
+    pub(super) when_refused: WhenRefusedWord,
+}
+
+impl TransferSection {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WhenRefusedWord {
+    #[default]
+    Stop,
+    Reactivate,
+}
+
+impl From<WhenRefusedWord> for WhenRefused {
+    fn from(word: WhenRefusedWord) -> Self {
+        match word {
+            WhenRefusedWord::Stop => Self::Stop,
+            WhenRefusedWord::Reactivate => Self::Reactivate,
+        }
+    }
 }
 
 /// `[caps]`

@@ -30,6 +30,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
         let is_back = ground
             .person(user_id)
             .is_some_and(|now| now.account_status == "active" && now.listing.as_deref() == Some("listed"));
+        let is_back = is_back && !person.was_in_window(night);
         if let Some(ours) = person.suspension().filter(|ours| is_back && ours.asked_at < night) {
             records.push(outcome(ours, Outcome::RevertedByOther, "the night shows the account active"));
         }

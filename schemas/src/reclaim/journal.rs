@@ -152,6 +152,17 @@ pub enum Record {
         /// Items in it; `None`: it could not be read.
         items: Option<u64>,
     },
+    /// What this Box does with inactive accounts was learned: it is documented by nobody, and Boxes may differ.
+    BoxAllows {
+        /// What was tried.
+        ability: Ability,
+        /// Whether Box did it.
+        is_allowed: bool,
+        /// The account it was tried on.
+        user_id: String,
+        /// Box's refusal; `None` where it did it.
+        detail: Option<String>,
+    },
     /// A call is about to be made.
     Intent(Attempt),
     /// What came of it.
@@ -237,6 +248,10 @@ pub enum Action {
     Delete,
     /// `PUT /users/{id}` with the status from before; by `undo` alone.
     Restore,
+    /// `PUT /users/{id}` with status `active`, so that Box moves the content (R14).
+    Reactivate,
+    /// `PUT /users/{id}` with status `inactive` after [`Action::Reactivate`].
+    SuspendAgain,
 }
 
 impl Action {
@@ -248,8 +263,20 @@ impl Action {
             Self::Transfer => "transfer",
             Self::Delete => "delete",
             Self::Restore => "restore",
+            Self::Reactivate => "reactivate",
+            Self::SuspendAgain => "suspend_again",
         }
     }
+}
+
+/// What Box may do with an account whose status is `inactive`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Shows its folders As-User.
+    ReadInactive,
+    /// Moves its content.
+    TransferFromInactive,
 }
 
 /// What came of an attempt.

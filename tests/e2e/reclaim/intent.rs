@@ -13,6 +13,7 @@ pub(crate) struct Intent {
     pub(crate) delete_after_days: i64,
     pub(crate) shared_content: &'static str,
     pub(crate) notify: bool,
+    pub(crate) when_refused: &'static str,
     pub(crate) protected_ids: BTreeSet<String>,
     /// In lower case.
     pub(crate) protected_logins: BTreeSet<String>,
@@ -41,6 +42,7 @@ impl Default for Intent {
             delete_after_days: 30,
             shared_content: "leave_out",
             notify: false,
+            when_refused: "stop",
             protected_ids: BTreeSet::new(),
             protected_logins: BTreeSet::new(),
             protected_groups: BTreeSet::new(),
@@ -63,6 +65,7 @@ impl Intent {
             "evidence = \"login_only\"\nlogin_only_delete = true\nfurthest_stage = {:?}\n\
              suspend_after_idle_days = {}\ntransfer_after_days = {}\ndelete_after_days = {}\n\
              shared_content = {:?}\nnotify = {}\n{}\n\
+             [transfer]\nwhen_refused = {:?}\n\
              [protect]\nids = {:?}\nlogins = {:?}\ngroups = {:?}\n\
              [caps]\npeople = {}\nseats_percent = {:?}\n",
             self.furthest_stage,
@@ -72,6 +75,7 @@ impl Intent {
             self.shared_content,
             self.notify,
             self.more,
+            self.when_refused,
             list(&self.protected_ids),
             list(&self.protected_logins),
             list(&self.protected_groups),

@@ -32,6 +32,7 @@ pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
     judge.transfers();
     judge.deletions();
     judge.restorations();
+    judge.windows();
     judge.caps();
     judge.journal();
     judge.broken
@@ -120,7 +121,7 @@ impl<'a> Judge<'a> {
             if matches!(deed.verb, Verb::BeginTransfer | Verb::Delete) {
                 self.require(
                     deed,
-                    deed.notify == Some(self.case.intent.notify),
+                    !deed.is_applied || deed.notify == Some(self.case.intent.notify),
                     "R13: notify is not as the policy says",
                 );
             }
@@ -139,6 +140,9 @@ impl<'a> Judge<'a> {
             let Some(before) = &deed.before else { continue };
             self.person(deed, before);
             self.require(deed, before.status == "active", "R1: the status was not active");
+            if self.opened_before(deed).is_some() {
+                continue;
+            }
             self.idle(deed, at(&deed.at));
             let shared_moved = before.shared_items == 0;
             let may = self.case.intent.shared_content == "suspend_anyway" || shared_moved;
@@ -153,7 +157,10 @@ impl<'a> Judge<'a> {
             self.require(deed, moved.insert(&deed.user_id), "R14: a second transfer of one person");
             let Some(before) = &deed.before else { continue };
             self.person(deed, before);
-            let is_first = self.case.intent.shared_content == "transfer_first" && before.status == "active";
+            let is_in_window = self.opened_before(deed).is_some();
+            let is_first = !is_in_window
+                && self.case.intent.shared_content == "transfer_first"
+                && before.status == "active";
             if is_first {
                 self.idle(deed, at(&deed.at));
                 self.young(deed, before);
@@ -218,7 +225,8 @@ impl<'a> Judge<'a> {
             Record::ContentRead { user_id, owned_items, space_used_bytes, .. }
                 if *user_id == deed.user_id && Some(entry.at) >= since && entry.at <= until =>
             {
-                Some((entry.at, (*owned_items, *space_used_bytes) == (Some(0), Some(0))))
+                let is_empty = matches!((*owned_items, *space_used_bytes), (None | Some(0), Some(0)));
+                Some((entry.at, is_empty))
             }
             _ => None,
         });
@@ -279,8 +287,10 @@ impl<'a> Judge<'a> {
         };
         let back = seen.windows(2).filter(is_back).map(|pair| pair[1].0).max();
         let grace = TimeDelta::days(case.intent.returned_grace_days);
-        let undone =
-            self.applied(Verb::Edit).filter(|other| other.user_id == deed.user_id && other.reactivates());
+        let is_undo = |other: &&Deed| {
+            other.user_id == deed.user_id && other.reactivates() && !self.is_window_opening(other)
+        };
+        let undone = self.applied(Verb::Edit).filter(is_undo);
         let undone = undone.filter(|other| other.sequence < deed.sequence).map(|other| at(&other.at)).max();
         let rested =
             undone.is_none_or(|undone| moment - undone >= TimeDelta::days(case.intent.returned_grace_days));
@@ -310,7 +320,8 @@ impl<'a> Judge<'a> {
     /// R3, R8, R11, R12: the suspension is ours and stands, nobody else edited the person, who did not sign in again.
     fn later_stage(&mut self, deed: &Deed, before: &Account, after_days: i64) {
         let ours = self.our_suspension(&deed.user_id, deed.sequence);
-        self.require(deed, before.status == "inactive" && ours.is_some(), "R3: not suspended by boxseat");
+        let is_suspended = before.status == "inactive" || self.opened_before(deed).is_some();
+        self.require(deed, is_suspended && ours.is_some(), "R3: not suspended by boxseat");
         let Some((ours, after)) = ours.and_then(|ours| Some((ours, ours.after.as_ref()?))) else { return };
         let waited = at(&deed.at) - at(&ours.at);
         self.require(deed, waited >= TimeDelta::days(after_days), "R8: too soon after the suspension");
@@ -329,17 +340,71 @@ impl<'a> Judge<'a> {
         );
     }
 
-    /// The last change of somebody's status up to a deed, if it is a suspension by boxseat.
+    /// The suspension by boxseat that stands before a deed; windows for a transfer leave it standing.
     fn our_suspension(&self, user_id: &str, until: u64) -> Option<&'a Deed> {
+        let last = self.last_change(user_id, until).filter(|last| is_ours(last))?;
+        if self.is_window_opening(last) {
+            return self.our_suspension(user_id, last.sequence);
+        }
+        match self.opened_before(last) {
+            Some(opened) if last.suspends() => self.our_suspension(user_id, opened.sequence),
+            _ => last.suspends().then_some(last),
+        }
+    }
+
+    /// The last change of an account's status before a deed.
+    fn last_change(&self, user_id: &str, until: u64) -> Option<&'a Deed> {
         let is_change = |deed: &&Deed| {
-            let status = |account: &Option<Account>| account.as_ref().map(|account| account.status.clone());
-            deed.user_id == user_id
-                && deed.sequence < until
-                && deed.is_applied
-                && status(&deed.before) != status(&deed.after)
+            deed.user_id == user_id && deed.sequence < until && deed.is_applied && !unchanged(deed)
         };
-        let last = self.case.deeds.iter().rfind(is_change)?;
-        (is_ours(last) && last.suspends()).then_some(last)
+        self.case.deeds.iter().rfind(is_change)
+    }
+
+    /// The window that is open at a deed: boxseat made the account active for a transfer, and nobody changed its status since.
+    fn opened_before(&self, deed: &Deed) -> Option<&'a Deed> {
+        let last = self.last_change(&deed.user_id, deed.sequence)?;
+        (is_ours(last) && self.is_window_opening(last)).then_some(last)
+    }
+
+    /// Whether a reactivation is one for a transfer and no undo: the journal has as many of both, in the same order.
+    fn is_window_opening(&self, deed: &Deed) -> bool {
+        if !deed.reactivates() {
+            return false;
+        }
+        let earlier = |other: &&Deed| {
+            other.user_id == deed.user_id && other.reactivates() && other.sequence < deed.sequence
+        };
+        let place = self.applied(Verb::Edit).filter(earlier).count();
+        let is_reactivation = |attempt: &&Attempt| {
+            attempt.user_id == deed.user_id && matches!(attempt.action, Action::Reactivate | Action::Restore)
+        };
+        let done = self.case.attempts().filter(is_reactivation).filter(|attempt| self.was_done(attempt));
+        done.into_iter().nth(place).is_some_and(|attempt| attempt.action == Action::Reactivate)
+    }
+
+    fn was_done(&self, attempt: &Attempt) -> bool {
+        let is_done = |record: &Record| match record {
+            Record::Outcome { action_id, outcome, .. } => {
+                *action_id == attempt.action_id
+                    && matches!(outcome, Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned)
+            }
+            _ => false,
+        };
+        self.case.journal.iter().any(|entry| is_done(&entry.record))
+    }
+
+    /// R14: only where the policy says so is an account made active for its transfer, and it does not stay so.
+    fn windows(&mut self) {
+        let opened: Vec<&Deed> =
+            self.applied(Verb::Edit).filter(|deed| self.is_window_opening(deed)).collect();
+        for deed in opened {
+            let Some(before) = &deed.before else { continue };
+            self.require(deed, self.case.intent.when_refused == "reactivate", "R14: nobody allowed that");
+            self.later_stage(deed, before, self.case.intent.transfer_after_days);
+            let is_open =
+                self.last_change(&deed.user_id, u64::MAX).is_some_and(|last| last.sequence == deed.sequence);
+            self.require(deed, !is_open, "R14: the account was left active");
+        }
     }
 
     /// When the admin log tells of an edit by anybody but boxseat, after one deed and before another. Of what happened in the
@@ -365,7 +430,8 @@ impl<'a> Judge<'a> {
 
     /// R18: back to exactly the status from before, of people who are as boxseat left them.
     fn restorations(&mut self) {
-        for deed in self.applied(Verb::Edit).filter(|deed| deed.reactivates()) {
+        let is_undo = |deed: &&Deed| deed.reactivates() && !self.is_window_opening(deed);
+        for deed in self.applied(Verb::Edit).filter(is_undo).collect::<Vec<_>>() {
             let ours = self.our_suspension(&deed.user_id, deed.sequence);
             self.require(deed, ours.is_some(), "R18: reactivated somebody whom boxseat had not suspended");
             let Some(ours) = ours else { continue };
@@ -419,7 +485,12 @@ impl<'a> Judge<'a> {
             }
             let is_done =
                 matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned));
-            *told.entry((&attempt.user_id, attempt.action)).or_default() += usize::from(is_done);
+            let action = match attempt.action {
+                Action::SuspendAgain => Action::Suspend,
+                Action::Reactivate => Action::Restore,
+                action => action,
+            };
+            *told.entry((&attempt.user_id, action)).or_default() += usize::from(is_done);
         }
         let mut done: BTreeMap<(&str, Action), usize> = BTreeMap::new();
         for deed in self.ours().filter(|deed| deed.is_applied) {

@@ -103,8 +103,11 @@ pub struct Config {
     /// Whether aliases that nobody confirmed are listed.
     pub list_unconfirmed_aliases: bool,
 
-    /// Whether `As-User` still works for people whose status is `inactive`. Not documented; one vendor says it does not.
+    /// Whether `As-User` still works for users whose status is `inactive`. Box staff say that it does not
+    /// (box/box-java-sdk#483), so it is off by default.
     pub as_user_when_inactive: bool,
+    /// Status of the refusal to move content from an inactive account, 400 or 403; `None`: it is moved. Not documented.
+    pub inactive_transfer_status: Option<u16>,
     /// Status of the refused `DELETE` of somebody who still owns content. Not documented.
     pub owned_content_status: u16,
     /// Status of a transfer from or to somebody who is locked ([`crate::Act::LockUser`]). Not documented.
@@ -243,7 +246,8 @@ impl Default for Config {
             app_access_only: false,
             all_users_group_on_user_side: false,
             list_unconfirmed_aliases: true,
-            as_user_when_inactive: true,
+            as_user_when_inactive: false,
+            inactive_transfer_status: None,
             owned_content_status: 400,
             locked_status: 403,
             keeps_to_quota: false,

@@ -135,6 +135,7 @@ mod tests {
     fn only_ordinary_people_are_impersonated() {
         let mut world = world();
         assert_eq!(APP.as_user(&world, &id(&world, 5)), Ok(Caller::Person(5)));
+        world.config.as_user_when_inactive = true;
         assert!(APP.as_user(&world, &id(&world, 9)).is_ok());
         world.config.as_user_when_inactive = false;
         for slot in [0, 3, 9] {

@@ -14,7 +14,7 @@ use super::head;
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::apply::{Canaries, admit, apply, is_due, reconcile, verify_transfers};
+use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
 use crate::reclaim::past::PastPerson;
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
@@ -39,7 +39,9 @@ pub(crate) async fn run(
         journal.append(now, record)?;
     }
     let open: Vec<String> = journal.past().open_plans().map(|(id, _)| id.to_owned()).collect();
-    let is_moving = |person: &PastPerson| person.transfer().is_some() && person.deletion().is_none();
+    let is_moving = |person: &PastPerson| {
+        person.transfer().is_some() && person.deletion().is_none() || person.open_window().is_some()
+    };
     let has_work = !open.is_empty() || journal.past().people.values().any(is_moving);
     if !has_work && journal.past().unfinished().next().is_none() {
         session.commit_actions(&journal);
@@ -53,6 +55,7 @@ pub(crate) async fn run(
     let worked = async {
         let code_names = session.policy.as_ref().map(Policy::code_names).unwrap_or_default();
         let canaries = Canaries::of(&ground, &[]);
+        close_windows(hands, &mut journal, &canaries).await?;
         let unknown = reconcile(hands, &mut journal, &canaries, &code_names, |_| true).await?;
         if unknown > 0 {
             report.say(

@@ -5,6 +5,7 @@ use boxseat_schemas::reclaim::Plan;
 
 use super::super::ground::Ground;
 use super::Run;
+use super::content::items;
 use crate::error::CommandError;
 
 impl Run<'_> {
@@ -52,12 +53,24 @@ impl Canaries {
                 && person.box_status.as_deref() == Some("active")
                 && !is_planned(&person.user_id)
         });
+        // As-User is for ordinary users, so these come first.
+        let (users, others): (Vec<_>, Vec<_>) =
+            canaries.partition(|person| person.role.as_deref() == Some("user"));
+        let canaries = users.into_iter().chain(others);
         Self(canaries.take(CANARIES).map(|person| person.user_id.clone()).collect())
     }
 
     /// Whether the first of them is shown to us at this moment.
     pub(super) async fn one_answers(&self, actor: &BoxActor) -> Result<bool, CommandError> {
         self.answer(actor, 1).await
+    }
+
+    /// Whether the root folder of the first of them can be read As-User at this moment.
+    pub(super) async fn one_is_readable(&self, actor: &BoxActor) -> Result<bool, CommandError> {
+        match self.0.first() {
+            Some(canary) => Ok(items(actor, canary, "0").await?.is_some()),
+            None => Ok(false),
+        }
     }
 
     async fn answer(&self, actor: &BoxActor, count: usize) -> Result<bool, CommandError> {

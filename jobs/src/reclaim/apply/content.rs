@@ -1,16 +1,22 @@
-//! R6, R15: what a person owns, as seen from inside (`As-User`), and written down each time it is looked at.
+//! R6, R15: what an account owns, as Box shows it As-User, written to the journal each time it is read.
+//!
+//! Box staff say that an inactive account is closed to As-User (box/box-java-sdk#483). Whether this Box does so is learned from the
+//! first refusal and written to the journal; the call is not made again for 30 days.
 
 use boxseat_pipeline::client::{BoxActor, Found, Item};
-use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::reclaim::{Ability, Record};
 
 use super::Run;
+use super::confirm::Canaries;
 use super::reread::is_about_one;
 use crate::error::CommandError;
+use crate::reclaim::past::Past;
 
-/// What lies in somebody's root folder.
+/// What lies in an account's root folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Items the person owns; `None`: the folder could not be read.
+    /// Items the account owns; `None`: the folder could not be read.
     pub(crate) owned_items: Option<u64>,
     /// Of them, those that others were invited to.
     pub(crate) shared_items: Option<u64>,
@@ -18,29 +24,69 @@ pub(crate) struct Content {
     pub(crate) space_used_bytes: Option<i64>,
 }
 
+/// A reading, and what it taught of this Box.
+pub(crate) struct ContentReading {
+    pub(crate) content: Content,
+    /// For the journal.
+    pub(crate) learned: Option<Record>,
+}
+
 impl Content {
-    /// Looks.
+    /// Reads. An inactive account is not read As-User where this Box is known to refuse that.
     ///
     /// # Errors
     /// What ends the run; a folder that cannot be read is no error.
     pub(crate) async fn of(
         actor: &BoxActor,
-        user_id: &str,
-        space_used_bytes: Option<i64>,
-    ) -> Result<Self, CommandError> {
-        let items = items(actor, user_id, "0").await?;
-        // Whatever Box does not say counts against acting: an item of an unknown owner is the person's, and maybe shared.
-        let is_own = |item: &&Item| item.owner_id.as_deref().is_none_or(|owner| owner == user_id);
-        let is_shared = |item: &&Item| is_own(item) && item.has_collaborations != Some(false);
-        let count = |is: &dyn Fn(&&Item) -> bool| {
-            items.as_ref().map(|items| items.iter().filter(|item| is(item)).count() as u64)
+        user: &User,
+        allows_inactive: Option<bool>,
+        canaries: &Canaries,
+    ) -> Result<ContentReading, CommandError> {
+        let is_inactive = user.status.as_deref() == Some("inactive");
+        let mut content = Self { owned_items: None, shared_items: None, space_used_bytes: user.space_used };
+        if is_inactive && allows_inactive == Some(false) {
+            return Ok(ContentReading { content, learned: None });
+        }
+        let learned = |is_allowed, detail| {
+            Some(Record::BoxAllows {
+                ability: Ability::ReadInactive,
+                is_allowed,
+                user_id: user.id.clone(),
+                detail,
+            })
         };
-        Ok(Self { owned_items: count(&is_own), shared_items: count(&is_shared), space_used_bytes })
+        match actor.items(&user.id, "0").await {
+            Ok(Found::Is(items)) => {
+                content.count(&items, &user.id);
+                let is_news = is_inactive && allows_inactive != Some(true);
+                Ok(ContentReading { content, learned: if is_news { learned(true, None) } else { None } })
+            }
+            // It says something of inactive accounts only if an active one is open to As-User.
+            Ok(Found::Closed(refusal))
+                if is_inactive && refusal.status == 403 && canaries.one_is_readable(actor).await? =>
+            {
+                Ok(ContentReading { content, learned: learned(false, Some(refusal.to_string())) })
+            }
+            Ok(Found::Gone | Found::Closed(_)) => Ok(ContentReading { content, learned: None }),
+            Err(e) if is_about_one(&e) => {
+                tracing::warn!("{e}");
+                Ok(ContentReading { content, learned: None })
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
-    /// Whether nothing is there by either method (R15).
-    pub(super) fn is_empty(&self) -> bool {
-        (self.owned_items, self.space_used_bytes) == (Some(0), Some(0))
+    /// What Box does not say counts against acting: an item of an unknown owner is the account's, and maybe shared.
+    fn count(&mut self, items: &[Item], user_id: &str) {
+        let own = items.iter().filter(|item| item.owner_id.as_deref().is_none_or(|owner| owner == user_id));
+        let shared = own.clone().filter(|item| item.has_collaborations != Some(false));
+        self.owned_items = Some(own.count() as u64);
+        self.shared_items = Some(shared.count() as u64);
+    }
+
+    /// Whether neither bytes nor, where they can be read, items are there (R15).
+    pub(super) fn shows_nothing(&self) -> bool {
+        matches!((self.owned_items, self.space_used_bytes), (None | Some(0), Some(0)))
     }
 
     /// The entry for the journal.
@@ -55,7 +101,7 @@ impl Content {
     }
 }
 
-/// A folder's items; `None` when they cannot be read: one vendor says that suspended people cannot be looked into.
+/// A folder's items; `None` when they cannot be read.
 pub(super) async fn items(
     actor: &BoxActor,
     as_user: &str,
@@ -73,14 +119,14 @@ pub(super) async fn items(
 }
 
 impl Run<'_> {
-    /// Counts, and writes the count down.
-    pub(super) async fn count_content(
-        &self,
-        user_id: &str,
-        space_used_bytes: Option<i64>,
-    ) -> Result<Content, CommandError> {
-        let content = Content::of(self.hands.actor, user_id, space_used_bytes).await?;
-        self.write(content.record(&self.task.plan.plan_id, user_id))?;
-        Ok(content)
+    /// Reads, and writes the reading down.
+    pub(super) async fn count_content(&self, user: &User) -> Result<Content, CommandError> {
+        let allows = self.with_past(|past: &Past| past.allows(Ability::ReadInactive, self.now()));
+        let reading = Content::of(self.hands.actor, user, allows, &self.canaries).await?;
+        if let Some(learned) = reading.learned {
+            self.write(learned)?;
+        }
+        self.write(reading.content.record(&self.task.plan.plan_id, &user.id))?;
+        Ok(reading.content)
     }
 }

@@ -65,7 +65,7 @@ impl Run<'_> {
             return self.skip(planned, skip).map(Some);
         }
         // The last look: something may have come in since the second empty reading.
-        self.count_content(&planned.user_id, now.user.space_used).await?;
+        self.count_content(&now.user).await?;
         if let Some(skip) = self.is_not_empty(planned) {
             return self.skip(planned, skip).map(Some);
         }

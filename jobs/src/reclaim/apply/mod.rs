@@ -21,6 +21,7 @@ mod suspend;
 mod transfer;
 mod undo;
 mod verify;
+mod window;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -50,6 +51,7 @@ pub(crate) use reread::{Now, fresh, reread};
 pub(crate) use transfer::unfit;
 pub(crate) use undo::undo;
 pub(crate) use verify::verify_transfers;
+pub(crate) use window::close_windows;
 
 /// What an apply is about: plain values.
 #[derive(Clone, Copy)]
@@ -183,6 +185,7 @@ impl<'a> Run<'a> {
         let canaries = Canaries::of(task.ground, &[task.plan]);
         let code_names = task.policy.map(Policy::code_names).unwrap_or_default();
         let is_ours = |past: &PastAttempt| past.attempt.plan_id == task.plan.plan_id;
+        close_windows(hands, journal, &canaries).await?;
         reconcile(hands, journal, &canaries, &code_names, is_ours).await?;
         Ok(Self {
             task,

@@ -66,6 +66,8 @@ async fn came(
     let not_yet = "the run ended while the call was on its way, or before";
     Ok(match attempt.action {
         Action::Transfer => None,
+        // The window is closed before anything is reconciled, and its steps are settled then.
+        Action::Reactivate | Action::SuspendAgain => None,
         Action::TerminateSessions => {
             // Nobody can ask Box about it, and ending sessions twice harms nobody: the plan asks again.
             Some(Came::new(Outcome::NotDone).because("whether it was done cannot be asked; it is done again"))

@@ -387,6 +387,7 @@ fn is_lasting(word: &str) -> bool {
         word,
         "waiting"
             | "not_verified"
+            | "reactivated"
             | "no_receiver"
             | "over_cap"
             | "late_logins_not_watched"

@@ -82,7 +82,7 @@ impl Run<'_> {
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
             Looked::Halted => return Ok(None),
         };
-        if let Some(skip) = self.shares(planned, &now).await? {
+        if let Some(skip) = self.shares(&now).await? {
             return self.skip(planned, skip).map(Some);
         }
         if let Some(skip) = self.over_cap(&planned.user_id).or_else(|| self.over_daily_cap(&planned.user_id))
@@ -127,8 +127,8 @@ impl Run<'_> {
     }
 
     /// R6: suspending an owner hides the folders from everybody who works in them, so they are counted first.
-    async fn shares(&self, planned: &PlannedPerson, now: &Now) -> Result<Option<Skip>, CommandError> {
-        let content = self.count_content(&planned.user_id, now.user.space_used).await?;
+    async fn shares(&self, now: &Now) -> Result<Option<Skip>, CommandError> {
+        let content = self.count_content(&now.user).await?;
         // R19: whoever leaves is suspended all the same; the summary says what disappears meanwhile.
         let rule = match self.task.policy {
             _ if self.is_offboarding() => SharedContent::SuspendAnyway,

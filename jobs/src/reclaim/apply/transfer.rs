@@ -5,14 +5,18 @@ use std::time::Duration;
 use boxseat_pipeline::client::{Found, Refusal, RefusalKind, Wrote};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Outcome};
+use boxseat_schemas::reclaim::{Ability, Action, Outcome, Record, Standing};
 use tokio::time::Instant;
 
-use super::super::emptiness::APART;
+use super::super::emptiness::{APART, count_before};
 use super::super::judge::Judge;
+use super::super::policy::WhenRefused;
 use super::reread::{Looked, is_about_one};
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
+
+/// R14: what follows from a refusal under `when_refused = "stop"`.
+const STAYS_FULL: &str = "Box may not move content of an inactive account: the content stays and so does the seat; [transfer] when_refused = \"reactivate\" makes the account active for the transfer";
 
 /// From then on a 200 says no more than that ten minutes are over (API facts 7.4).
 const ANSWERED_TOO_LATE: Duration = Duration::from_secs(9 * 60 + 30);
@@ -84,18 +88,53 @@ impl Run<'_> {
             }
             return self.skip(planned, Skip::for_now("receiver_unfit", why)).map(Some);
         }
-        let before = self.count_content(&planned.user_id, now.user.space_used).await?;
-        if before.owned_items.is_none() || before.space_used_bytes.is_none() {
-            let detail =
-                "what the person owns cannot be read, so nobody could tell later whether it has moved";
+        self.count_content(&now.user).await?;
+        if now.user.space_used.is_none() {
+            let detail = "Box does not say how many bytes are in use, so nothing could prove later that they have moved";
             return self.skip(planned, Skip::for_now("content_unreadable", detail)).map(Some);
         }
+        let is_inactive = now.standing.status.as_deref() == Some("inactive");
+        let reactivates = is_inactive && self.reactivates();
+        let is_counted = self.is_counted(planned);
+        if reactivates && (!is_counted || self.is_known_to_refuse()) {
+            return self.transfer_in_window(planned, &now, &receiver_id).await;
+        }
+        if !is_counted && !self.is_offboarding() {
+            let detail = "what the account owns was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved; [transfer] when_refused = \"reactivate\" counts it";
+            return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
+        }
+        let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id).await?;
+        let Some(refusal) = refusal.filter(|refusal| is_inactive && needs_active(refusal)) else {
+            if fate == Fate::Done {
+                if is_inactive {
+                    self.learn_transfer(planned, None)?;
+                }
+                // The first of the two readings; the second may come 20 hours later.
+                self.read_moved(&planned.user_id).await?;
+            }
+            return Ok(Some(fate));
+        };
+        self.learn_transfer(planned, Some(&refusal))?;
+        if reactivates {
+            return self.transfer_in_window(planned, &now, &receiver_id).await;
+        }
+        Ok(Some(fate))
+    }
+
+    /// Writes the intent, asks Box once, and writes what it answered; with the refusal, if it was one.
+    pub(super) async fn request_transfer(
+        &self,
+        planned: &PlannedPerson,
+        before: &Standing,
+        receiver_id: &str,
+    ) -> Result<(Fate, Option<Refusal>), CommandError> {
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
-        let login = now.standing.login.clone().unwrap_or_default();
-        let action_id = self.intend(planned, &login, Action::Transfer, &now.standing, Some(&receiver_id))?;
+        let login = before.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;
         let asked_at = Instant::now();
-        let wrote = self.hands.actor.transfer(&planned.user_id, &receiver_id, notify).await?;
-        let (came, fate) = match wrote {
+        let wrote = self.hands.actor.transfer(&planned.user_id, receiver_id, notify).await?;
+        let is_inactive = before.status.as_deref() == Some("inactive");
+        let (came, fate, refusal) = match wrote {
             Wrote::Done(folder) if asked_at.elapsed() < ANSWERED_TOO_LATE => {
                 self.obeyed();
                 let came = Came {
@@ -103,33 +142,69 @@ impl Run<'_> {
                     destination_folder_id: Some(folder),
                     ..Came::new(Outcome::Done)
                 };
-                (came, Fate::Done)
+                (came, Fate::Done, None)
             }
             Wrote::Done(folder) => {
                 let reason = "Box answered after ten minutes, as it does when it is still at work".to_owned();
                 let came =
                     Came { destination_folder_id: Some(folder), ..Came::unknown(Some(200), reason.clone()) };
-                (came, Fate::Unknown(reason))
+                (came, Fate::Unknown(reason), None)
             }
             Wrote::Refused(refusal) if refusal.kind == RefusalKind::Locked => {
                 // It waits a night: the same plan asks again.
                 let came = Came { outcome: Outcome::NotDone, ..Came::refused(&refusal) };
-                (came, Fate::Waiting("locked", refusal.to_string()))
+                (came, Fate::Waiting("locked", refusal.to_string()), None)
+            }
+            Wrote::Refused(refusal) if is_inactive && needs_active(&refusal) => {
+                let outcome = if self.reactivates() { Outcome::NotDone } else { Outcome::Refused };
+                let came = Came { outcome, ..Came::refused(&refusal) };
+                (came, Fate::Refused(format!("{refusal}; {STAYS_FULL}")), Some(refusal))
             }
             Wrote::Refused(refusal) => {
                 self.lost_rights(&refusal).await?;
-                (Came::refused(&refusal), Fate::Refused(refusal.to_string()))
+                (Came::refused(&refusal), Fate::Refused(refusal.to_string()), Some(refusal))
             }
             Wrote::Unknown { status, reason } => {
-                (Came::unknown(status, reason.clone()), Fate::Unknown(reason))
+                (Came::unknown(status, reason.clone()), Fate::Unknown(reason), None)
             }
         };
         self.conclude(&action_id, came)?;
-        if fate == Fate::Done {
-            // The first of the two readings; the second may come 20 hours later.
-            self.read_moved(&planned.user_id).await?;
+        Ok((fate, refusal))
+    }
+
+    /// R14: whether the policy lets an account be active for its transfer.
+    fn reactivates(&self) -> bool {
+        self.task.policy.is_some_and(|policy| policy.when_refused == WhenRefused::Reactivate)
+    }
+
+    /// R14: whether this Box is known not to move content of inactive accounts.
+    fn is_known_to_refuse(&self) -> bool {
+        self.with_past(|past| past.allows(Ability::TransferFromInactive, self.now())) == Some(false)
+    }
+
+    /// R15: whether what the account owns was counted, at this moment or before the suspension.
+    fn is_counted(&self, planned: &PlannedPerson) -> bool {
+        let now = self.now();
+        self.with_past(|past| {
+            let person = past.people.get(&planned.user_id);
+            person.is_some_and(|person| count_before(person, &self.task.plan.plan_id, now).is_some())
+        })
+    }
+
+    /// R14: writes down whether this Box moves content of an inactive account, if that is news.
+    fn learn_transfer(&self, planned: &PlannedPerson, refusal: Option<&Refusal>) -> Result<(), CommandError> {
+        let is_allowed = refusal.is_none();
+        let known = self.with_past(|past| past.allows(Ability::TransferFromInactive, self.now()));
+        // One refusal among transfers that were done says something of this account alone.
+        if known == Some(is_allowed) || known == Some(true) {
+            return Ok(());
         }
-        Ok(Some(fate))
+        self.write(Record::BoxAllows {
+            ability: Ability::TransferFromInactive,
+            is_allowed,
+            user_id: planned.user_id.clone(),
+            detail: refusal.map(ToString::to_string),
+        })
     }
 
     pub(super) async fn lost_rights(&self, refusal: &Refusal) -> Result<(), CommandError> {
@@ -223,6 +298,11 @@ impl Run<'_> {
         Ok(unfit(&user, &self.task.plan.enterprise_id, bytes)
             .map(|why| format!("the receiver {} {why}", user.login.as_deref().unwrap_or(receiver_id))))
     }
+}
+
+/// R14: whether a refusal may mean that the source must be active: a 400 or 403 that says nothing else (API facts 7.4).
+fn needs_active(refusal: &Refusal) -> bool {
+    matches!(refusal.status, 400 | 403) && refusal.kind == RefusalKind::Other
 }
 
 /// R4: managed, active, unrestricted, an ordinary user, with room.

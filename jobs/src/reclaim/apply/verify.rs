@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use boxseat_pipeline::client::{Found, Item};
-use boxseat_schemas::reclaim::{Outcome, Record};
+use boxseat_schemas::reclaim::{Ability, Outcome, Record};
 use chrono::TimeDelta;
 
 use super::super::emptiness::{APART, Emptiness, emptiness};
@@ -89,12 +89,17 @@ pub(super) async fn look_at(
         }
         Found::Gone | Found::Closed(_) => return Ok(()),
     };
-    let content = Content::of(hands.actor, &attempt.user_id, user.space_used).await?;
+    let allows = journal.past().allows(Ability::ReadInactive, now());
+    let reading = Content::of(hands.actor, &user, allows, canaries).await?;
+    if let Some(learned) = reading.learned {
+        journal.append(now(), learned)?;
+    }
+    let content = reading.content;
     let receiver = attempt.receiver_user_id.as_deref().unwrap_or_default();
     let is_settled_now = transfer.is_unfinished() && now() - transfer.asked_at >= NEVER_BEGUN_AFTER;
     let mut destination = transfer.destination_folder_id.clone();
     let mut trace = Trace::Seen;
-    if destination.is_none() && (content.is_empty() || is_settled_now) {
+    if destination.is_none() && (content.shows_nothing() || is_settled_now) {
         // The answer that would have named it was lost: one folder came into being then that bears the source's name.
         let root = items(hands.actor, receiver, "0").await?;
         trace = root.as_ref().map_or(Trace::Unknown, |root| trace_of(root, transfer, journal.past()));
@@ -122,12 +127,12 @@ pub(super) async fn look_at(
         .iter()
         .rev()
         .find(|reading| reading.at <= transfer.asked_at)
-        .copied();
-    let came = if content.is_empty() {
+        .cloned();
+    let came = if content.shows_nothing() && has_moved(before.as_ref(), &content) {
         Came { destination_folder_id: destination, ..Came::new(Outcome::Done) }
             .because("nothing is left at the source")
     } else if is_settled_now {
-        let (outcome, why) = after_two_days(before, &content, trace);
+        let (outcome, why) = after_two_days(before.as_ref(), &content, trace);
         Came { destination_folder_id: destination, ..Came::new(outcome) }.because(why)
     } else if transfer.outcome.is_none() {
         Came::unknown(None, "the run ended while Box was at it, or before".to_owned())
@@ -137,13 +142,22 @@ pub(super) async fn look_at(
     journal.append(now(), came.record(&attempt.action_id)).map(drop)
 }
 
+/// Whether a source that shows nothing proves that its content has moved: no items are seen, or there were bytes before.
+fn has_moved(before: Option<&Reading>, content: &Content) -> bool {
+    content.owned_items.is_some()
+        || before.and_then(|before| before.space_used_bytes).is_some_and(|bytes| bytes > 0)
+}
+
 /// What a transfer came to that did not empty the account: two days later nothing is on its way any more. In doubt it is taken
 /// for done, for it is never made again then, and an account that is not proved empty is never deleted.
-fn after_two_days(before: Option<Reading>, content: &Content, trace: Trace) -> (Outcome, String) {
+fn after_two_days(before: Option<&Reading>, content: &Content, trace: Trace) -> (Outcome, String) {
     let less = |was: Option<i64>, is: Option<i64>| was.zip(is).map(|(was, is)| is < was);
     let count = |items: Option<u64>| items.and_then(|items| i64::try_from(items).ok());
     let items = less(before.and_then(|before| count(before.owned_items)), count(content.owned_items));
-    let bytes = less(before.and_then(|before| before.space_used_bytes), content.space_used_bytes);
+    let bytes_before = before.and_then(|before| before.space_used_bytes);
+    let bytes = less(bytes_before, content.space_used_bytes);
+    let are_bytes_as_before =
+        bytes_before.is_some_and(|was| was > 0 && content.space_used_bytes == Some(was));
     match (items, bytes) {
         (Some(true), _) | (_, Some(true)) => {
             let left =
@@ -160,6 +174,12 @@ fn after_two_days(before: Option<Reading>, content: &Content, trace: Trace) -> (
         (Some(false), Some(false)) if trace == Trace::None => (
             Outcome::NotDone,
             "two days later everything is still at the source, and nothing of it at the receiver".to_owned(),
+        ),
+        // An inactive account is closed to As-User. Exactly the bytes of before tell as much.
+        (None, Some(false)) if trace == Trace::None && are_bytes_as_before => (
+            Outcome::NotDone,
+            "two days later as many bytes as before are at the source, and nothing of it is at the receiver"
+                .to_owned(),
         ),
         (Some(false), Some(false)) if trace == Trace::Seen => (
             Outcome::Done,
@@ -239,7 +259,7 @@ impl Run<'_> {
                     items: found.map(|items| items.len() as u64),
                 })?;
             }
-            self.count_content(user_id, user.space_used).await?;
+            self.count_content(&user).await?;
         }
         Ok(())
     }
@@ -258,6 +278,7 @@ mod tests {
         let outcome = |before: (Option<u64>, i64), after: (Option<u64>, i64)| {
             let reading = Reading {
                 at: day(0),
+                plan_id: "p".to_owned(),
                 owned_items: before.0,
                 shared_items: Some(0),
                 space_used_bytes: Some(before.1),
@@ -265,7 +286,7 @@ mod tests {
             let content =
                 Content { owned_items: after.0, shared_items: Some(0), space_used_bytes: Some(after.1) };
             [Trace::None, Trace::Seen, Trace::Unknown]
-                .map(|trace| after_two_days(Some(reading), &content, trace).0)
+                .map(|trace| after_two_days(Some(&reading), &content, trace).0)
         };
         use Outcome::{Done, NotDone};
         assert_eq!(outcome((Some(3), 30), (Some(3), 30)), [NotDone, Done, Done]);
@@ -274,6 +295,8 @@ mod tests {
         assert_eq!(outcome((Some(3), 30), (Some(1), 10)), [Done; 3]);
         assert_eq!(outcome((Some(3), 30), (Some(3), 10)), [Done; 3]);
         assert_eq!(outcome((Some(3), 30), (None, 0)), [Done; 3], "blind by now, and the bytes are gone");
-        assert_eq!(outcome((Some(3), 30), (None, 30)), [Done; 3], "nobody can tell");
+        assert_eq!(outcome((None, 30), (None, 30)), [NotDone, Done, Done], "closed to As-User");
+        assert_eq!(outcome((Some(3), 30), (None, 31)), [Done; 3], "nobody can tell");
+        assert_eq!(outcome((Some(3), 0), (None, 0)), [Done; 3], "nobody can tell");
     }
 }

@@ -1,7 +1,7 @@
 //! R1, R3, R4, R5, R20: whom nothing is done to, whatever the evidence says.
 
 use boxseat_schemas::reclaim::Outcome;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ground::Person;
 use super::super::past::{PastPerson, unfinished};
@@ -164,7 +164,10 @@ impl Judge<'_> {
             let detail = format!("given back by undo {}, less than {grace} days ago", day(at));
             return Err(No::new("R5", "undone", detail));
         }
-        match person.returned_at.filter(|at| (night - *at).num_days() < grace) {
+        // A snapshot that fell into the window of a transfer shows no return.
+        let past = self.past.people.get(&person.user_id);
+        let is_return = |at: &DateTime<Utc>| !past.is_some_and(|past| past.was_in_window(*at));
+        match person.returned_at.filter(is_return).filter(|at| (night - *at).num_days() < grace) {
             Some(at) => Err(No::new(
                 "R5",
                 "returned",

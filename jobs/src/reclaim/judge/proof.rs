@@ -1,13 +1,13 @@
 //! R2, R3, R6, R8, R11, R15: what must be proved of a person before a stage.
 
-use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::Stage;
+use boxseat_schemas::reclaim::{Ability, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::emptiness::{Emptiness, emptiness};
+use super::super::emptiness::{Emptiness, count_before, emptiness};
 use super::super::ground::Person;
 use super::super::past::{PastAttempt, PastPerson, Skip};
-use super::super::policy::{Evidence, SharedContent};
+use super::super::policy::{Evidence, SharedContent, WhenRefused};
 use super::{Judge, No, day};
 
 impl Judge<'_> {
@@ -148,6 +148,18 @@ impl Judge<'_> {
             return Err(No::new("R8", "waiting", detail));
         }
         Ok(())
+    }
+
+    /// R15: what the account owns was counted before the suspension, or can still be.
+    pub(super) fn counted(&self, past: &PastPerson) -> Result<(), No> {
+        let can_be_counted = self.policy.when_refused == WhenRefused::Reactivate
+            || self.past.allows(Ability::ReadInactive, self.now) != Some(false);
+        if can_be_counted || count_before(past, "", self.now).is_some() {
+            return Ok(());
+        }
+        let detail =
+            "what the account owns was not counted before the suspension, and this Box does not show it now";
+        Err(No::new("R15", "content_unreadable", detail))
     }
 
     /// R11, R15: nothing is left there, and sign-ins were watched long enough behind the suspension.

@@ -11,7 +11,7 @@ use boxseat_pipeline::client::{
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
-use boxseat_schemas::reclaim::{ApprovalTerms, Record};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Record};
 use boxseat_simulator::{Act, App, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -19,7 +19,9 @@ use rand_chacha::ChaCha8Rng;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::super::apply::{Canaries, Fate, Hands, Task, admit, apply, reconcile, undo, verify_transfers};
+use super::super::apply::{
+    Canaries, Fate, Hands, Task, admit, apply, close_windows, reconcile, undo, verify_transfers,
+};
 use super::super::approval::Required;
 use super::super::beside::{Beside, Hold, List};
 use super::super::ground::Ground;
@@ -48,6 +50,7 @@ pub(super) struct Told {
     transferred: usize,
     deleted: usize,
     restored: usize,
+    reactivated: usize,
     refused_calls: usize,
 }
 
@@ -62,6 +65,7 @@ impl Told {
         self.transferred += other.transferred;
         self.deleted += other.deleted;
         self.restored += other.restored;
+        self.reactivated += other.reactivated;
         self.refused_calls += other.refused_calls;
     }
 
@@ -72,6 +76,7 @@ impl Told {
         assert!(least(self.transferred, 20), "too few transfers");
         assert!(least(self.deleted, 5), "too few deletions");
         assert!(least(self.restored, 5), "too few restorations");
+        assert!(least(self.reactivated, 5), "too few accounts that were active for a transfer");
         assert!(least(self.crashes, 50), "too few crashes");
     }
 }
@@ -190,6 +195,7 @@ impl World {
         let never = |_: &str| Ok(());
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &never);
         let code_names = self.policy.code_names();
+        _ = close_windows(hands, &mut self.journal, &canaries).await;
         _ = reconcile(hands, &mut self.journal, &canaries, &code_names, |_| true).await;
         _ = verify_transfers(hands, &mut self.journal, &canaries, ground).await;
     }
@@ -370,6 +376,11 @@ impl World {
             self.simulator.step_days(1);
             self.night().await;
         }
+        for entry in self.journal.entries() {
+            let Record::Intent(attempt) = &entry.record else { continue };
+            self.told.restored += usize::from(attempt.action == Action::Restore);
+            self.told.reactivated += usize::from(attempt.action == Action::Reactivate);
+        }
         for deed in self.simulator.deeds() {
             let is_ours = self.journal.past().actor_user_ids.contains(&deed.actor_id);
             if !is_ours {
@@ -377,7 +388,6 @@ impl World {
             }
             self.told.refused_calls += usize::from(!deed.is_applied);
             self.told.suspended += usize::from(deed.suspends());
-            self.told.restored += usize::from(deed.reactivates());
             let is = |verb| deed.is_applied && deed.verb == verb;
             self.told.transferred += usize::from(is(boxseat_simulator::Verb::FinishTransfer));
             self.told.deleted += usize::from(is(boxseat_simulator::Verb::Delete));

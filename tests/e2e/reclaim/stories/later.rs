@@ -198,25 +198,6 @@ fn r6_transfer_first_moves_shared_content_before_it_suspends() {
     stage.judge();
 }
 
-/// R15: where an inactive account's folders cannot be listed, nothing proves that it is empty, and it is never deleted.
-#[test]
-fn r15_a_listing_that_is_closed_after_the_suspension_proves_nothing() {
-    let config = Config { as_user_when_inactive: false, ..small(7) };
-    let (mut stage, idle, _) = suspended(config, Intent::default());
-    let plan = plan_of(&stage, "transfer");
-    let done = apply(&stage, &plan, &[4]);
-    assert!(idle.iter().all(|user_id| outcome(&done, user_id) == "content_unreadable"), "{}", done.stdout);
-    stage.later(2);
-    let done = stage.expect(&[4], &["reclaim", "nightly"]);
-    let said = format!("0 of {count} people done; {count} content_unreadable", count = idle.len());
-    assert!(done.stdout.contains(&said), "{}", done.stdout);
-    stage.later(16);
-    let plans = stage.plan();
-    assert!(plans.iter().all(|plan| !plan.contains("delete")), "{plans:?}");
-    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
-    stage.judge();
-}
-
 /// R4, R10: content goes to nobody whom the policy no longer names.
 #[test]
 fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {

@@ -6,6 +6,7 @@ mod approvals;
 mod beginning;
 mod crashes;
 mod forgery;
+mod inactive;
 mod later;
 mod leaving;
 mod nights;

@@ -16,7 +16,7 @@ use super::{Answer, Json, Params, object, require_admin, sent};
 use crate::auth::Caller;
 use crate::deeds::Verb;
 use crate::errors::ApiError;
-use crate::people::Role;
+use crate::people::{INACTIVE, Role};
 use crate::rights::{is_barred, managed};
 use crate::shared::Shared;
 use crate::wire::folders::{folder_fields, write_folder};
@@ -95,6 +95,11 @@ fn begin(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usi
         return Err(ApiError::new(409, "operation_blocked_temporary", text));
     }
     world.check_lock(source)?;
+    if let Some(status) =
+        world.config.inactive_transfer_status.filter(|_| world.people[source].status == INACTIVE)
+    {
+        return Err(ApiError::staged(status, Some("access_denied_insufficient_permissions"), None));
+    }
     if let Caller::Person(slot) = to {
         world.check_lock(slot as usize)?;
         world.check_receiver(slot as usize, world.person(from).space_used)?;

@@ -1,0 +1,230 @@
+//! R14: the window in which a suspended account is active so that Box moves its content.
+//!
+//! ```text
+//! set active ─▶ count ─▶ transfer ─▶ set inactive ─▶ end sessions
+//! ```
+//!
+//! Each step is in the journal before its call. A process that ends inside the window leaves it open: the next acting command closes it
+//! before anything else. The first suspension stays the one that counts, and a sign-in inside the window is use after it (R2).
+
+use std::sync::Mutex;
+
+use boxseat_pipeline::client::{Found, Wrote};
+use boxseat_schemas::box_api::User;
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Record, Standing};
+
+use super::super::journal::Journal;
+use super::super::past::PastAttempt;
+use super::confirm::Canaries;
+use super::reread::{Now, standing};
+use super::{Came, Fate, Hands, Run};
+use crate::error::CommandError;
+
+impl Run<'_> {
+    /// Makes the account active, moves its content, and suspends it again.
+    pub(super) async fn transfer_in_window(
+        &self,
+        planned: &PlannedPerson,
+        now: &Now,
+        receiver_id: &str,
+    ) -> Result<Option<Fate>, CommandError> {
+        let login = now.standing.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &login, Action::Reactivate, &now.standing, None)?;
+        let fate = match self.hands.actor.set_status(&planned.user_id, "active", false).await? {
+            Wrote::Done(user) if user.status.as_deref() == Some("active") => {
+                self.obeyed();
+                let after = Standing { status: user.status.clone(), ..now.standing.clone() };
+                let came =
+                    Came { after: Some(after.clone()), http_status: Some(200), ..Came::new(Outcome::Done) };
+                self.conclude(&action_id, came)?;
+                self.count_content(&user).await?;
+                self.request_transfer(planned, &after, receiver_id).await?.0
+            }
+            Wrote::Done(user) => {
+                let status = user.status.as_deref().unwrap_or("none");
+                let reason = format!("Box took the change and shows the status {status}");
+                self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
+                Fate::Unknown(reason)
+            }
+            Wrote::Refused(refusal) => {
+                self.conclude(&action_id, Came::refused(&refusal))?;
+                self.lost_rights(&refusal).await?;
+                return Ok(Some(Fate::Refused(refusal.to_string())));
+            }
+            Wrote::Unknown { status, reason } => {
+                self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+                Fate::Unknown(reason)
+            }
+        };
+        close(self.hands, &self.journal, &self.canaries, &planned.user_id).await?;
+        if fate == Fate::Done {
+            self.read_moved(&planned.user_id).await?;
+        }
+        Ok(Some(fate))
+    }
+}
+
+/// Closes every window that an earlier process left open.
+///
+/// # Errors
+/// Exit 3 naming the account that could not be suspended again; the journal's, and what ends the run.
+pub(crate) async fn close_windows(
+    hands: Hands<'_>,
+    journal: &mut Journal,
+    canaries: &Canaries,
+) -> Result<(), CommandError> {
+    let open: Vec<String> =
+        journal.past().open_windows().map(|opened| opened.attempt.user_id.clone()).collect();
+    let journal = Mutex::new(journal);
+    let mut failed = Ok(());
+    for user_id in open {
+        let closed = close(hands, &journal, canaries, &user_id).await;
+        failed = failed.and(closed);
+    }
+    failed
+}
+
+/// Suspends the account again and ends its sessions.
+async fn close(
+    hands: Hands<'_>,
+    journal: &Mutex<&mut Journal>,
+    canaries: &Canaries,
+    user_id: &str,
+) -> Result<(), CommandError> {
+    let closing = Closing { hands, journal };
+    let Some(opened) = closing.opened(user_id) else { return Ok(()) };
+    let login = &opened.attempt.login;
+    let stays_active = |why: String| {
+        CommandError::refused(format!(
+            "account {user_id} ({login}) was made active for a transfer and may still be active: {why}"
+        ))
+        .hint("the same command tries again; or set the account to inactive in Box's admin console")
+    };
+    let user = match hands.actor.user(user_id).await? {
+        Found::Is(user) => user,
+        Found::Gone if canaries.one_answers(hands.actor).await? => {
+            let came = Came::new(Outcome::RevertedByOther).because("the account is gone");
+            return closing.append(came.record(&opened.attempt.action_id));
+        }
+        Found::Gone => return Err(stays_active("Box shows no account".to_owned())),
+        Found::Closed(refusal) => return Err(stays_active(refusal.to_string())),
+    };
+    closing.settle(user_id, user.status.as_deref())?;
+    let before =
+        Standing { status: user.status.clone(), login: user.login.clone(), ..opened.attempt.before.clone() };
+    let action_id = closing.intend(&opened, &user, Action::SuspendAgain, &before)?;
+    match hands.actor.set_status(user_id, "inactive", false).await? {
+        Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
+            let Standing { group_ids, aliases, .. } = before.clone();
+            let after = standing(&user, group_ids, aliases, &[]);
+            let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
+            closing.conclude(&action_id, came)?;
+        }
+        Wrote::Done(user) => {
+            let why = format!("Box shows the status {}", user.status.as_deref().unwrap_or("none"));
+            closing.conclude(&action_id, Came::unknown(Some(200), why.clone()))?;
+            return Err(stays_active(why));
+        }
+        Wrote::Refused(refusal) => {
+            closing.conclude(&action_id, Came::refused(&refusal))?;
+            return Err(stays_active(refusal.to_string()));
+        }
+        Wrote::Unknown { status, reason } => {
+            closing.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+            return Err(stays_active(reason));
+        }
+    }
+    let login = user.login.clone().unwrap_or_default();
+    let before = Standing { status: Some("inactive".to_owned()), ..before };
+    let action_id = closing.intend(&opened, &user, Action::TerminateSessions, &before)?;
+    match hands.actor.terminate_sessions(&[user_id], &[&login]).await? {
+        Wrote::Done(()) => {
+            closing.conclude(&action_id, Came { http_status: Some(202), ..Came::new(Outcome::Done) })
+        }
+        Wrote::Refused(refusal) => {
+            tracing::warn!("sessions of {login} could not be ended after the transfer: {refusal}");
+            closing.conclude(&action_id, Came::refused(&refusal))
+        }
+        Wrote::Unknown { status, reason } => {
+            closing.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+            Err(CommandError::refused(format!(
+                "whether the sessions of {login} were ended is not known: {reason}"
+            ))
+            .hint("the same command ends them again"))
+        }
+    }
+}
+
+/// The journal, while a window is closed.
+struct Closing<'a, 'j> {
+    hands: Hands<'a>,
+    journal: &'a Mutex<&'j mut Journal>,
+}
+
+impl Closing<'_, '_> {
+    fn opened(&self, user_id: &str) -> Option<PastAttempt> {
+        let journal = self.journal.lock().expect("no holder panics");
+        journal.past().people.get(user_id)?.open_window().cloned()
+    }
+
+    fn append(&self, record: Record) -> Result<(), CommandError> {
+        let now = (self.hands.clock)();
+        self.journal.lock().expect("no holder panics").append(now, record).map(drop)
+    }
+
+    /// Writes what the unfinished steps came to, by the status that Box shows.
+    fn settle(&self, user_id: &str, status: Option<&str>) -> Result<(), CommandError> {
+        let unfinished: Vec<PastAttempt> = {
+            let journal = self.journal.lock().expect("no holder panics");
+            let attempts = journal.past().people.get(user_id).into_iter().flat_map(|person| &person.attempts);
+            let is_step = |past: &&PastAttempt| {
+                matches!(past.attempt.action, Action::Reactivate | Action::SuspendAgain)
+                    && past.is_unfinished()
+            };
+            attempts.filter(is_step).cloned().collect()
+        };
+        for step in unfinished {
+            let outcome = match (step.attempt.action, status) {
+                (Action::Reactivate, Some("active")) | (Action::SuspendAgain, Some("inactive")) => {
+                    Outcome::Done
+                }
+                _ => Outcome::NotDone,
+            };
+            self.append(Came::new(outcome).because("read back").record(&step.attempt.action_id))?;
+        }
+        Ok(())
+    }
+
+    fn intend(
+        &self,
+        opened: &PastAttempt,
+        user: &User,
+        action: Action,
+        before: &Standing,
+    ) -> Result<String, CommandError> {
+        (self.hands.crash)(&format!("before {}", action.as_str()))?;
+        let attempt = &opened.attempt;
+        let action_id = {
+            let journal = self.journal.lock().expect("no holder panics");
+            let count = journal.past().attempts_of(&attempt.plan_id, &attempt.user_id) + 1;
+            format!("{}/{}/{count}", attempt.plan_id, attempt.user_id)
+        };
+        self.append(Record::Intent(Attempt {
+            action_id: action_id.clone(),
+            action,
+            login: user.login.clone().unwrap_or_default(),
+            before: before.clone(),
+            receiver_user_id: None,
+            ..attempt.clone()
+        }))?;
+        (self.hands.crash)(&format!("intended {}", action.as_str()))?;
+        Ok(action_id)
+    }
+
+    fn conclude(&self, action_id: &str, came: Came) -> Result<(), CommandError> {
+        (self.hands.crash)("answered")?;
+        self.append(came.record(action_id))?;
+        (self.hands.crash)("concluded")
+    }
+}

@@ -1,0 +1,187 @@
+//! What Box does not do with inactive accounts: show their folders As-User, and perhaps move their content.
+
+use boxseat_schemas::reclaim::{Ability, Record};
+
+use super::*;
+
+/// A Box that moves no content of inactive accounts.
+fn refusing(status: u16) -> Config {
+    Config { inactive_transfer_status: Some(status), ..small(7) }
+}
+
+fn reactivating() -> Intent {
+    Intent { when_refused: "reactivate", ..Intent::default() }
+}
+
+/// Applies the transfer plan, waits until the proof is complete, and applies the deletion plan.
+fn transfer_and_delete(stage: &mut Stage) {
+    let plan = plan_of(stage, "transfer");
+    apply(stage, &plan, &[0]);
+    stage.later(1);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    stage.later(16);
+    let plan = plan_of(stage, "delete");
+    apply(stage, &plan, &[0]);
+}
+
+fn learned(stage: &Stage, what: Ability) -> Vec<bool> {
+    let news = stage.journal().into_iter().filter_map(|entry| match entry.record {
+        Record::BoxAllows { ability, is_allowed, .. } if ability == what => Some(is_allowed),
+        _ => None,
+    });
+    news.collect()
+}
+
+/// R15: the items are counted before the suspension, so a Box that closes inactive accounts to As-User still frees every seat.
+#[test]
+fn r15_every_seat_is_freed_whether_or_not_box_shows_inactive_accounts() {
+    for shows in [false, true] {
+        let config = Config { as_user_when_inactive: shows, ..small(7) };
+        let (mut stage, idle, _) = suspended(config, Intent::default());
+        transfer_and_delete(&mut stage);
+        for user_id in &idle {
+            assert_eq!(status(&stage, user_id), "gone", "shows: {shows}");
+        }
+        assert_eq!(learned(&stage, Ability::ReadInactive), [shows]);
+        stage.judge();
+    }
+}
+
+/// R15: a partial transfer is no proof, though Box shows no inactive account.
+#[test]
+fn r15_a_partial_transfer_from_a_closed_account_is_not_deleted() {
+    let (mut stage, idle, _) = suspended(small(7), Intent::default());
+    stage.simulator().act(&Act::SetTransfers { days: 0, share: 0.5 });
+    let plan = plan_of(&stage, "transfer");
+    apply(&stage, &plan, &[0, 4]);
+    stage.later(1);
+    stage.expect(&[0, 4], &["reclaim", "nightly"]);
+    for days in [3, 16] {
+        stage.later(days);
+        stage.expect(&[4], &["reclaim", "nightly"]);
+    }
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    stage.judge();
+}
+
+/// R14: with "stop" the content and the seat stay, the refusal is said at once, and users without content are freed.
+#[test]
+fn r14_a_refused_transfer_stops_and_says_so() {
+    for code in [400, 403] {
+        let (mut stage, idle) = staged_with(refusing(code), Intent::default());
+        stage.give(&idle[0], 0, 0);
+        stage.night();
+        stage.go();
+        stage.later(15);
+        let plan = plan_of(&stage, "transfer");
+        let done = apply(&stage, &plan, &[4]);
+        for user_id in &idle[1..] {
+            assert_eq!(outcome(&done, user_id), "refused", "{}", done.stdout);
+            assert!(detail(&done, user_id).contains("when_refused"), "{}", detail(&done, user_id));
+            assert_eq!(stage.simulator().content(user_id).unwrap().owned_items, 3);
+        }
+        assert_eq!(learned(&stage, Ability::TransferFromInactive), [false]);
+        stage.later(7);
+        let plans = stage.plan();
+        assert!(plans.iter().all(|plan| !plan.contains("transfer")), "planned again: {plans:?}");
+        stage.judge();
+    }
+}
+
+/// R14: with "reactivate" the account is active for the transfer alone, and every seat is freed.
+#[test]
+fn r14_an_account_is_active_for_its_transfer_and_suspended_again() {
+    let (mut stage, idle, _) = suspended(refusing(403), reactivating());
+    transfer_and_delete(&mut stage);
+    for user_id in &idle {
+        assert_eq!(status(&stage, user_id), "gone");
+    }
+    assert_eq!(learned(&stage, Ability::TransferFromInactive), [false]);
+    stage.expect(&[0], &["reclaim", "verify"]);
+    accept_a_smaller_list(&stage);
+    stage.later(1);
+    let actions =
+        "SELECT string_agg(DISTINCT action, ' ' ORDER BY action) FROM seat_actions WHERE outcome = 'done'";
+    let all = "delete reactivate suspend suspend_again terminate_sessions transfer";
+    assert_eq!(stage.world.value(actions), all);
+    let unexplained = "SELECT coalesce(sum(failing_rows_count), 0)::BIGINT FROM data_checks WHERE check_name = 'unexplained_action'";
+    assert_eq!(stage.world.value(unexplained), 0);
+    stage.judge();
+}
+
+/// R14: killed at any step of the window, the next start suspends the account again and ends its sessions first.
+#[test]
+fn r14_a_window_that_a_kill_left_open_is_closed_first() {
+    for step in [
+        "intended reactivate",
+        "before transfer",
+        "intended transfer",
+        "before suspend_again",
+        "intended suspend_again",
+    ] {
+        let (mut stage, idle, _) = suspended(refusing(403), reactivating());
+        let plan = plan_of(&stage, "transfer");
+        stage.expect(&[0], &["reclaim", "approve", &plan]);
+        // The first attempt on the inactive account is refused, and the window follows.
+        let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+        let killed = killed.env("BOXSEAT_FAILPOINT", step).output().unwrap();
+        assert!(killed.status.code().is_none(), "{step} was never reached");
+        let done = run_later(&stage, 10, &["reclaim", "nightly"]);
+        assert!(matches!(done.code, 0 | 4), "{step}: {}\n{}", done.stdout, done.stderr);
+        for user_id in &idle {
+            assert_eq!(status(&stage, user_id), "inactive", "{step}");
+        }
+        for _ in 0..3 {
+            stage.later(1);
+            stage.expect(&[0, 4], &["reclaim", "nightly"]);
+        }
+        stage.judge();
+    }
+}
+
+/// R2, R14: whoever signs in while the account is active for its transfer uses it, and keeps it.
+#[test]
+fn r14_a_sign_in_inside_the_window_is_use() {
+    let (mut stage, idle, _) = suspended(refusing(403), reactivating());
+    let plan = plan_of(&stage, "transfer");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+    assert!(
+        killed.env("BOXSEAT_FAILPOINT", "before suspend_again").output().unwrap().status.code().is_none()
+    );
+    let active = idle.iter().find(|user_id| status(&stage, user_id) == "active").unwrap().clone();
+    stage.simulator().advance_secs(60);
+    login(&stage, &active);
+    run_later(&stage, 10, &["reclaim", "nightly"]);
+    assert_eq!(status(&stage, &active), "inactive");
+    for days in [1, 1, 16] {
+        stage.later(days);
+        stage.expect(&[0, 3, 4], &["reclaim", "nightly"]);
+    }
+    for plan in stage.plan() {
+        apply(&stage, &plan, &[0, 3, 4]);
+    }
+    assert_eq!(status(&stage, &active), "inactive", "it was deleted in spite of the sign-in");
+    stage.judge();
+}
+
+/// R14: an account that cannot be suspended again stops everything, by name.
+#[test]
+fn r14_an_account_that_cannot_be_suspended_again_is_named() {
+    let (stage, idle, _) = suspended(refusing(403), reactivating());
+    let plan = plan_of(&stage, "transfer");
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+    assert!(
+        killed.env("BOXSEAT_FAILPOINT", "before suspend_again").output().unwrap().status.code().is_none()
+    );
+    let active = idle.iter().find(|user_id| status(&stage, user_id) == "active").unwrap().clone();
+    stage.simulator().act(&Act::BarUser { user_id: active.clone(), barred: true });
+    let refused = run_later(&stage, 10, &["reclaim", "nightly"]);
+    assert_eq!(refused.code, 3, "{}\n{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains(&active) && refused.stderr.contains("inactive"), "{}", refused.stderr);
+    stage.simulator().act(&Act::BarUser { user_id: active.clone(), barred: false });
+    run_later(&stage, 20, &["reclaim", "nightly"]);
+    assert_eq!(status(&stage, &active), "inactive");
+    stage.judge();
+}
