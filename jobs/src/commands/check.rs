@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use boxseat_pipeline::client::{Answer, BoxReader, EventQuery};
+use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, EventQuery};
 use boxseat_pipeline::extract::Me;
 use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::event_types::LOGIN;
+use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::Request;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -16,11 +17,12 @@ use super::findings::Findings;
 use crate::calls::CommandCalls;
 use crate::cli::{CheckArgs, Global};
 use crate::clock::data_clock;
-use crate::config::{Settings, credentials, has_actions_credentials};
+use crate::config::{Settings, actions_credentials, credentials, has_actions_credentials};
 use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
 use crate::printer::Printer;
+use crate::reclaim::probe::{Pair, Probed, learn, probe};
 use crate::store::{Lock, Store};
 
 /// Less free space than this is a warning.
@@ -57,6 +59,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                 }
                 Some((store, _lock)) => {
                     let calls = CommandCalls::begin(store.root(), &clock)?;
+                    let acting = settings.policy_file.is_some().then(|| actions_credentials(&credentials));
                     let reader = BoxReader::new(
                         &settings.endpoints.client.clone().impatient(),
                         credentials,
@@ -69,15 +72,26 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         created_before: clock(),
                         event_types: vec![LOGIN.to_owned()],
                     };
-                    Probes {
-                        reader,
+                    let mut probes = Probes {
+                        reader: reader.clone(),
                         calls,
                         window,
                         bound: store.enterprise_id().map(str::to_owned),
                         is_signed_out: false,
+                        pair: None,
+                    };
+                    probes.run(&mut findings).await?;
+                    match acting.transpose() {
+                        Err(e) => {
+                            findings.fail("acting credentials", e.lines().join(": "), &e.hints().join("; "))
+                        }
+                        Ok(None) => {}
+                        Ok(Some(_)) if probes.is_signed_out => {}
+                        Ok(Some(acting)) => {
+                            let actor = BoxActor::beside(&reader, acting)?;
+                            inactive(&actor, probes.pair, store, &settings, clock(), &mut findings).await?;
+                        }
                     }
-                    .run(&mut findings)
-                    .await?;
                 }
             }
         }
@@ -163,6 +177,44 @@ fn quota(
     Ok(())
 }
 
+/// Whether Box shows inactive accounts As-User: it decides what can prove that an account is empty (R15).
+async fn inactive(
+    actor: &BoxActor,
+    pair: Option<Pair>,
+    store: &Store,
+    settings: &Settings,
+    now: DateTime<Utc>,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    const NAME: &str = "As-User on inactive accounts";
+    let Some(pair) = pair else {
+        let why = "the first page of users has not both an inactive and an active account of role user";
+        findings.skip(NAME, why.to_owned());
+        return Ok(());
+    };
+    match probe(actor, &pair).await {
+        Ok(Probed::Learned(learned)) => {
+            let detail = match &learned {
+                Record::BoxAllows { is_allowed: true, .. } => "allowed: an account is also read after its suspension",
+                _ => "refused: emptiness is proved by the count before the suspension, space_used and the destination folder",
+            };
+            findings.pass(NAME, format!("{detail} (read of user {})", pair.inactive));
+            match learn(store, settings, learned, now) {
+                Ok(()) => {}
+                Err(e) => findings.warn(NAME, e.lines().join(": "), &e.hints().join("; ")),
+            }
+        }
+        Ok(Probed::NoAsUser(why)) => findings.fail(
+            NAME,
+            format!("refused even on an active account: {why}"),
+            "tick \"Make API calls using the as-user header\" for the acting application, and authorise it again in the Admin Console",
+        ),
+        Ok(Probed::Unclear(why)) => findings.skip(NAME, why),
+        Err(e) => findings.warn(NAME, e.lines().join(": "), &e.hints().join("; ")),
+    }
+    Ok(())
+}
+
 /// The calls a night makes, one of each.
 struct Probes {
     reader: BoxReader,
@@ -171,6 +223,8 @@ struct Probes {
     bound: Option<String>,
     /// Whether there is no token: no other probe can tell anything then.
     is_signed_out: bool,
+    /// Two users for the probe of As-User.
+    pair: Option<Pair>,
 }
 
 impl Probes {
@@ -185,6 +239,7 @@ impl Probes {
         }
         let users = self.ask("scope: Manage users (list)", Request::Users { marker: None }, findings).await?;
         if let Some(page) = &users {
+            self.pair = Pair::on_page(&page.body);
             let listed = &page.summary.listed;
             let is_self_only = me.as_ref().filter(|me| {
                 listed.iter().all(|user| *user.id == *me.id()) && page.summary.next_marker.is_none()

@@ -113,6 +113,7 @@ mod tests {
                 approval: &ApprovalTerms::os_user(),
                 ground: &ground,
                 beside: &beside,
+                moves_inactive: None,
             },
             &judged,
         )

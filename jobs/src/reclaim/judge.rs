@@ -284,6 +284,7 @@ impl<'a> Judge<'a> {
             .and_then(|()| self.young(person))
             .and_then(|()| self.proven(person))
             .and_then(|()| self.shared(past))
+            .and_then(|()| if stage == Stage::Suspend { self.can_be_freed(person) } else { Ok(()) })
             .and_then(|()| self.goes(person, stage, None));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
     }
@@ -312,7 +313,7 @@ impl<'a> Judge<'a> {
             .and_then(|()| self.waited(stage, ours, after_days))
             .and_then(|()| match stage {
                 Stage::Delete => self.gone(past, transfer, ours),
-                _ => self.counted(past),
+                _ => self.counted(past).and_then(|()| self.can_be_freed(person)),
             })
             .and_then(|()| self.goes(person, stage, Some(ours)));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)

@@ -32,6 +32,7 @@ pub(crate) mod policy;
 mod policy_added;
 mod policy_file;
 mod position;
+pub(crate) mod probe;
 pub(crate) mod protect;
 pub(crate) mod receivers;
 pub(crate) mod returns;

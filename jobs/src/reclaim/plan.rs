@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::beside::Beside;
 use super::ground::{Ground, Person};
 use super::judge::{Goes, Judged, Refusal};
-use super::policy::{Evidence, Holds, Policy, SharedContent};
+use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
 use crate::evidence::digest;
 
 /// What a plan is made with besides the verdicts.
@@ -28,6 +28,8 @@ pub(crate) struct Making<'a> {
     pub(crate) ground: &'a Ground,
     /// Lists beside the policy.
     pub(crate) beside: &'a Beside,
+    /// Whether this Box moves content of inactive accounts; `None`: not known.
+    pub(crate) moves_inactive: Option<bool>,
 }
 
 /// Whether a night is fit to plan on at all.
@@ -203,9 +205,15 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     match stage {
         Stage::Suspend => {
             warn("A suspended account still takes its seat; only deleting it frees one.".to_owned());
+            if policy.furthest_stage > Stage::Suspend && making.moves_inactive.is_none() {
+                warn("Whether this Box moves content of inactive accounts is not known before the first transfer. If it refuses, the seats of users with content stay taken, unless [transfer] when_refused = \"reactivate\".".to_owned());
+            }
             warn("Folders that a suspended account owns are closed for everybody. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
         }
         Stage::Transfer => {
+            if policy.when_refused == WhenRefused::Reactivate && making.moves_inactive != Some(true) {
+                warn("Where Box moves no content of an inactive account, the account is active during its transfer. A sign-in in that time counts as use.".to_owned());
+            }
             warn("A transfer cannot be taken back. Workflows move along only where the receiver has Relay and access to their files.".to_owned());
             warn("Invitations to single files move along, and end when the account is deleted.".to_owned());
             warn(
@@ -289,6 +297,7 @@ mod tests {
             approval: &ApprovalTerms::os_user(),
             ground,
             beside: &beside,
+            moves_inactive: None,
         };
         make(making, &judged)
     }

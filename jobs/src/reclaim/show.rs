@@ -407,6 +407,7 @@ mod tests {
                 approval: &ApprovalTerms::os_user(),
                 ground: &ground,
                 beside: &beside,
+                moves_inactive: None,
             },
             &judged,
         )

@@ -36,6 +36,7 @@ pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("late_login", "R11", "used before the suspension, which was not known then"),
     ("late_logins_not_watched", "R11", "sign-ins not covered until 48 hours after the suspension"),
     ("unfinished", "R13", "nobody knows yet what became of the last action"),
+    ("transfer_refused", "R14", "Box moves no content of inactive accounts"),
     ("reactivated", "R14", "active for its transfer when the snapshot was read"),
     ("content_unreadable", "R15", "content not counted before the suspension"),
     ("not_verified", "R15", "not yet seen empty twice"),

@@ -8,7 +8,7 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Ability, Action, Outcome, Record, Standing};
 use tokio::time::Instant;
 
-use super::super::emptiness::{APART, count_before};
+use super::super::emptiness::{APART, Count, count_before};
 use super::super::judge::Judge;
 use super::super::policy::WhenRefused;
 use super::reread::{Looked, is_about_one};
@@ -93,9 +93,14 @@ impl Run<'_> {
             let detail = "Box does not say how many bytes are in use, so nothing could prove later that they have moved";
             return self.skip(planned, Skip::for_now("content_unreadable", detail)).map(Some);
         }
+        if self.owns_nothing(planned) {
+            let fate = self.transfer_nothing(planned, &now.standing, &receiver_id)?;
+            self.read_moved(&planned.user_id).await?;
+            return Ok(Some(fate));
+        }
         let is_inactive = now.standing.status.as_deref() == Some("inactive");
         let reactivates = is_inactive && self.reactivates();
-        let is_counted = self.is_counted(planned);
+        let is_counted = self.count(planned).is_some();
         if reactivates && (!is_counted || self.is_known_to_refuse()) {
             return self.transfer_in_window(planned, &now, &receiver_id).await;
         }
@@ -172,6 +177,25 @@ impl Run<'_> {
         Ok((fate, refusal))
     }
 
+    /// R15: whether 0 items were counted and no bytes were in use since.
+    fn owns_nothing(&self, planned: &PlannedPerson) -> bool {
+        self.count(planned) == Some(Count { items: 0, bytes: 0 })
+    }
+
+    /// There is nothing that Box could move, or refuse to move: no call is made. The two readings of R15 still follow.
+    fn transfer_nothing(
+        &self,
+        planned: &PlannedPerson,
+        before: &Standing,
+        receiver_id: &str,
+    ) -> Result<Fate, CommandError> {
+        let login = before.login.clone().unwrap_or_default();
+        let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;
+        let why = "nothing to transfer: 0 items were counted and no bytes are in use; no call was made";
+        self.conclude(&action_id, Came::new(Outcome::Done).because(why))?;
+        Ok(Fate::Done)
+    }
+
     /// R14: whether the policy lets an account be active for its transfer.
     fn reactivates(&self) -> bool {
         self.task.policy.is_some_and(|policy| policy.when_refused == WhenRefused::Reactivate)
@@ -182,13 +206,10 @@ impl Run<'_> {
         self.with_past(|past| past.allows(Ability::TransferFromInactive, self.now())) == Some(false)
     }
 
-    /// R15: whether what the account owns was counted, at this moment or before the suspension.
-    fn is_counted(&self, planned: &PlannedPerson) -> bool {
+    /// R15: what the account owns, as counted at this moment or before the suspension.
+    fn count(&self, planned: &PlannedPerson) -> Option<Count> {
         let now = self.now();
-        self.with_past(|past| {
-            let person = past.people.get(&planned.user_id);
-            person.is_some_and(|person| count_before(person, &self.task.plan.plan_id, now).is_some())
-        })
+        self.with_past(|past| count_before(past.people.get(&planned.user_id)?, &self.task.plan.plan_id, now))
     }
 
     /// R14: writes down whether this Box moves content of an inactive account, if that is news.

@@ -162,6 +162,19 @@ impl Judge<'_> {
         Err(No::new("R15", "content_unreadable", detail))
     }
 
+    /// R14: a policy that goes on to the deletion suspends nobody whose content this Box will not move.
+    pub(super) fn can_be_freed(&self, person: &Person) -> Result<(), No> {
+        let is_refused = self.policy.furthest_stage > Stage::Suspend
+            && self.policy.when_refused == WhenRefused::Stop
+            && person.space_used_bytes != Some(0)
+            && self.past.allows(Ability::TransferFromInactive, self.now) == Some(false);
+        if !is_refused {
+            return Ok(());
+        }
+        let detail = "this Box moves no content of inactive accounts, so the seat cannot be freed; [transfer] when_refused = \"reactivate\" makes the account active for the transfer";
+        Err(No::new("R14", "transfer_refused", detail))
+    }
+
     /// R11, R15: nothing is left there, and sign-ins were watched long enough behind the suspension.
     pub(super) fn gone(
         &self,

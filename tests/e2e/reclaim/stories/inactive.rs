@@ -75,15 +75,21 @@ fn r14_a_refused_transfer_stops_and_says_so() {
         stage.later(15);
         let plan = plan_of(&stage, "transfer");
         let done = apply(&stage, &plan, &[4]);
+        assert_eq!(outcome(&done, &idle[0]), "done", "{}", done.stdout);
         for user_id in &idle[1..] {
             assert_eq!(outcome(&done, user_id), "refused", "{}", done.stdout);
             assert!(detail(&done, user_id).contains("when_refused"), "{}", detail(&done, user_id));
             assert_eq!(stage.simulator().content(user_id).unwrap().owned_items, 3);
         }
         assert_eq!(learned(&stage, Ability::TransferFromInactive), [false]);
-        stage.later(7);
-        let plans = stage.plan();
-        assert!(plans.iter().all(|plan| !plan.contains("transfer")), "planned again: {plans:?}");
+        stage.later(1);
+        stage.expect(&[0, 4], &["reclaim", "nightly"]);
+        assert!(stage.plan().iter().all(|plan| !plan.contains("transfer")), "planned again");
+        stage.later(16);
+        let plan = plan_of(&stage, "delete");
+        apply(&stage, &plan, &[0]);
+        assert_eq!(status(&stage, &idle[0]), "gone");
+        assert!(idle[1..].iter().all(|user_id| status(&stage, user_id) == "inactive"));
         stage.judge();
     }
 }
@@ -158,8 +164,9 @@ fn r14_a_sign_in_inside_the_window_is_use() {
         stage.later(days);
         stage.expect(&[0, 3, 4], &["reclaim", "nightly"]);
     }
-    for plan in stage.plan() {
-        apply(&stage, &plan, &[0, 3, 4]);
+    // What the last `nightly` planned.
+    for plan in stage.plans().iter().filter(|plan| plan.contains("delete")) {
+        apply(&stage, plan, &[0, 3, 4]);
     }
     assert_eq!(status(&stage, &active), "inactive", "it was deleted in spite of the sign-in");
     stage.judge();
@@ -184,4 +191,44 @@ fn r14_an_account_that_cannot_be_suspended_again_is_named() {
     run_later(&stage, 20, &["reclaim", "nightly"]);
     assert_eq!(status(&stage, &active), "inactive");
     stage.judge();
+}
+
+/// R14: once it is known that the seats cannot be freed, no plan suspends for them and no report promises them.
+#[test]
+fn r14_users_whose_seat_cannot_be_freed_are_neither_planned_nor_promised() {
+    let mut intent = Intent { cap_people: 1, ..Intent::default() };
+    let (mut stage, idle) = staged_with(refusing(403), intent.clone());
+    stage.night();
+    stage.go();
+    stage.later(15);
+    let plan = plan_of(&stage, "transfer");
+    apply(&stage, &plan, &[4]);
+    intent = Intent { cap_people: 1_000, ..stage.intent.clone() };
+    stage.intent = intent;
+    stage.write_policy();
+    stage.later(1);
+    let plans = stage.plan();
+    assert_eq!(plans, Vec::<String>::new(), "the other users own content, too");
+    let active = idle.iter().filter(|user_id| status(&stage, user_id) == "active").count();
+    assert_eq!(active, idle.len() - 1);
+    let left_out = "SELECT count(*) FROM reclaim_candidates WHERE left_out_reason = 'transfer_refused'";
+    assert_eq!(stage.world.value(left_out), active);
+    assert_eq!(stage.world.value("SELECT count(*) FROM reclaimable_seats"), 0);
+    stage.judge();
+}
+
+/// R15: `check` learns by two reads whether this Box shows inactive accounts, and the next reading does without the call.
+#[test]
+fn r15_check_learns_whether_inactive_accounts_are_shown() {
+    for shows in [false, true] {
+        let config = Config { as_user_when_inactive: shows, ..small(7) };
+        let (stage, idle) = staged_with(config, Intent::default());
+        let act = Act::SetStatus { user_id: idle[0].clone(), status: "inactive".to_owned(), announced: true };
+        stage.simulator().act(&act);
+        let said = stage.expect(&[0], &["check", "--format", "json"]);
+        assert!(said.stdout.contains("As-User on inactive accounts"), "{}", said.stdout);
+        assert_eq!(learned(&stage, Ability::ReadInactive), [shows]);
+        stage.expect(&[0], &["check"]);
+        assert_eq!(learned(&stage, Ability::ReadInactive), [shows], "it was known");
+    }
 }
