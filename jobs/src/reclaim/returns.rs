@@ -15,6 +15,9 @@ use super::past::{Past, PastAttempt};
 /// How long after a deletion a login that is back takes the saving away again.
 const RE_PROVISIONED_WITHIN: TimeDelta = TimeDelta::days(30);
 
+/// How far the clock of Box may be from ours (R10).
+const CLOCKS: TimeDelta = TimeDelta::minutes(5);
+
 /// Entries for what the night shows and the journal does not know yet.
 pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
     let night = ground.night.now_at;
@@ -40,8 +43,11 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
                 && night - gone.asked_at <= RE_PROVISIONED_WITHIN
         });
         if let Some(gone) = deletion
-            && let Some(new) =
-                logins.get(&gone.attempt.login.to_lowercase()).filter(|new| new.user_id != *user_id)
+            && let Some(new) = logins.get(&gone.attempt.login.to_lowercase()).filter(|new| {
+                // An account that was there before and got the login by a rename takes no seat again.
+                let is_older = |created| created < gone.asked_at - CLOCKS;
+                new.user_id != *user_id && !new.created_at.is_some_and(is_older)
+            })
         {
             let why = format!("the login has a new account, {}", new.user_id);
             records.push(outcome(gone, Outcome::ReProvisioned, &why));
@@ -101,11 +107,14 @@ mod tests {
     fn r20_a_login_that_is_back_within_thirty_days_is_re_provisioned() {
         let mut back = idler("2");
         back.login = Some("A@B.test".to_owned());
+        back.created_at = Some(crate::reclaim::past::tests::day(85));
         let deleted = |day: i64| {
             past(&[(day, intent("p", "1", Action::Delete, 1)), (day, concluded("p", "1", 1, Outcome::Done))])
         };
         let again = vec![("p/1/1".to_owned(), Outcome::ReProvisioned)];
         assert_eq!(outcomes(&ground([back.clone()]), &deleted(80)), again);
+        let renamed = Person { created_at: Some(crate::reclaim::past::tests::day(-300)), ..back.clone() };
+        assert_eq!(outcomes(&ground([renamed]), &deleted(80)), [], "an older account was renamed");
         assert_eq!(outcomes(&ground([back]), &deleted(60)), []);
         assert_eq!(outcomes(&ground([idler("3")]), &deleted(80)), []);
     }

@@ -190,6 +190,20 @@ impl BoxActor {
         Ok(Found::Is(groups))
     }
 
+    /// Ids of the managed users who have a login. Box answers with every user whose name or login begins like it; only equal logins
+    /// count, without regard to case.
+    ///
+    /// # Errors
+    /// By [`Error::kind`].
+    pub async fn ids_of_login(&self, login: &str) -> Result<Found<Vec<String>>, Error> {
+        let mut url = self.door.url(&["users"]);
+        url.query_pairs_mut()
+            .append_pair("filter_term", login)
+            .append_pair("fields", "id,login")
+            .append_pair("limit", &PAGE_LIMIT.to_string());
+        self.read("GET /users", url, None, |body| ids_of_login(body, login)).await
+    }
+
     /// A person's other addresses.
     ///
     /// # Errors
@@ -456,6 +470,25 @@ impl GroupPage {
     }
 }
 
+fn ids_of_login(body: &[u8], login: &str) -> Result<Vec<String>, NotAPage> {
+    #[derive(Deserialize)]
+    struct Account {
+        #[serde(deserialize_with = "lenient::id")]
+        id: String,
+        #[serde(default, deserialize_with = "lenient::text")]
+        login: Option<String>,
+    }
+    let page = Page::parse(body)?;
+    let mut ids = Vec::new();
+    for entry in &page.entries {
+        let account: Account = serde_json::from_str(entry.get())?;
+        if account.login.is_some_and(|known| known.to_lowercase() == login.to_lowercase()) {
+            ids.push(account.id);
+        }
+    }
+    Ok(ids)
+}
+
 fn aliases(body: &[u8]) -> Result<Vec<String>, NotAPage> {
     #[derive(Deserialize)]
     struct Alias {
@@ -539,6 +572,14 @@ mod tests {
         ] {
             assert_eq!(acknowledged(body.as_bytes()).is_ok(), is_acknowledged, "{body}");
         }
+    }
+
+    #[test]
+    fn only_equal_logins_name_an_account() {
+        let body = br#"{"total_count":3,"entries":[{"id":"1","login":"JO@acme.test"},
+            {"id":"2","login":"jo@acme.test.example"},{"id":"3","name":"jo@acme.test"}]}"#;
+        assert_eq!(ids_of_login(body, "jo@ACME.test").unwrap(), ["1"]);
+        assert!(ids_of_login(b"<html></html>", "jo@acme.test").is_err());
     }
 
     #[test]

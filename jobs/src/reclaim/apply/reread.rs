@@ -158,9 +158,8 @@ impl Run<'_> {
         {
             return Ok(Looked::Left(skip));
         }
-        if let Some(address) = self.protected_address(&now.standing) {
-            let detail = format!("{address} is protected, and it is the person's now");
-            return Ok(Looked::Left(Skip::finally("protected", detail)));
+        if let Some(skip) = self.named_address(&now.standing) {
+            return Ok(Looked::Left(skip));
         }
         let fresh = fresh(known, &now);
         let never = if self.is_offboarding() {
@@ -311,11 +310,24 @@ impl Run<'_> {
         if self.is_offboarding() { Ok(!self.is_halted()) } else { self.keep_feed_fresh().await }
     }
 
-    /// R4: an address the person got since the night may be a protected one.
-    fn protected_address(&self, now: &Standing) -> Option<String> {
-        let protected = &self.task.policy?.protect.logins;
+    /// R3, R4: an address that the account got since the snapshot may be a protected one, or one on the list of holds.
+    fn named_address(&self, now: &Standing) -> Option<Skip> {
         let login = now.login.iter().map(|login| login.to_lowercase());
-        login.chain(now.aliases.iter().cloned()).find(|address| protected.contains(address))
+        let mut addresses = login.chain(now.aliases.iter().cloned());
+        let protected = self.task.policy.map(|policy| &policy.protect.logins);
+        let holds = self.task.beside.holds.iter().flat_map(|list| &list.rows);
+        addresses.find_map(|address| {
+            if protected.is_some_and(|protected| protected.contains(&address)) {
+                let detail = format!("the account has the protected address {address} now");
+                return Some(Skip::finally("protected", detail));
+            }
+            let hold = holds.clone().find(|hold| hold.who == address)?;
+            let detail = format!(
+                "the account has the address {address} now, which is on the list of holds in line {}",
+                hold.line
+            );
+            Some(Skip::finally("on_hold", detail))
+        })
     }
 
     /// R20: somebody else has undone what we did; it is written down, and the plan is done with the person.

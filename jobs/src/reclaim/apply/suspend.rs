@@ -3,7 +3,6 @@
 use boxseat_pipeline::client::{Found, TERMINATE_AT_ONCE, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Standing};
-use chrono::TimeDelta;
 use futures::StreamExt;
 use futures::stream;
 
@@ -12,9 +11,6 @@ use super::super::policy::SharedContent;
 use super::reread::{Looked, Now, is_about_one, standing};
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
-
-/// For so long after a suspension its outcome is news enough.
-const RIGHT_BEHIND: TimeDelta = TimeDelta::minutes(5);
 
 impl Run<'_> {
     /// Suspends whoever still qualifies, a hundred at a time, several at once; after each hundred their sessions are ended.
@@ -156,7 +152,8 @@ impl Run<'_> {
         })
     }
 
-    /// Ends sessions of up to a hundred people by one call; when Box refuses it, one by one.
+    /// Ends the sessions of up to [`TERMINATE_AT_ONCE`] users by one call. When Box refuses it, the users follow one by one: one user
+    /// whom Box does not know would leave the others signed in.
     async fn terminate(&self, people: &[PlannedPerson], applied: &mut Applied) -> Result<(), CommandError> {
         let waiting: Vec<&PlannedPerson> = people
             .iter()
@@ -167,73 +164,38 @@ impl Run<'_> {
                     && !self.is_done(planned)
             })
             .collect();
-        let mut still = Vec::with_capacity(waiting.len());
-        for planned in waiting {
-            match self.is_still_suspended(planned).await? {
-                None => still.push(planned),
-                Some(fate) => applied.set(planned, fate),
-            }
-        }
-        let waiting = still;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let refused = self.terminate_at_once(&waiting, applied).await?;
-        // One person whom Box does not know would leave the others signed in.
-        if refused && waiting.len() > 1 {
-            for planned in &waiting {
-                self.terminate_at_once(&[planned], applied).await?;
+        let refused = self.end_sessions(&waiting, applied).await?;
+        if refused.len() > 1 {
+            for planned in refused {
+                self.end_sessions(&[planned], applied).await?;
             }
         }
         Ok(())
     }
 
-    /// R12, R20: whom somebody else has made active again is not signed out. Right behind our own call nobody need be asked.
-    async fn is_still_suspended(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
-        if let Some(skip) = self.reverted_before(planned) {
-            return self.skip(planned, skip).map(Some);
-        }
-        let suspended_at =
-            self.with_past(|past| past.people.get(&planned.user_id)?.suspension()?.finished_at);
-        if suspended_at.is_some_and(|at| self.now() - at < RIGHT_BEHIND) {
-            return Ok(None);
-        }
-        match self.hands.actor.user(&planned.user_id).await {
-            Ok(Found::Is(user)) if user.status.as_deref() == Some("inactive") => Ok(None),
-            Ok(Found::Is(_)) => {
-                let skip = self.reverted(planned)?;
-                self.skip(planned, skip).map(Some)
-            }
-            Ok(Found::Gone | Found::Closed(_)) => {
-                Ok(Some(Fate::Waiting("closed", "the person cannot be read".to_owned())))
-            }
-            Err(e) if is_about_one(&e) => {
-                Ok(Some(Fate::Waiting("closed", format!("the person cannot be read: {e}"))))
-            }
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    async fn terminate_at_once(
+    /// One call; returns the users whom it named if Box refused it.
+    async fn end_sessions<'p>(
         &self,
-        people: &[&PlannedPerson],
+        people: &[&'p PlannedPerson],
         applied: &mut Applied,
-    ) -> Result<bool, CommandError> {
-        let mut intents = Vec::with_capacity(people.len());
+    ) -> Result<Vec<&'p PlannedPerson>, CommandError> {
+        let mut named = Vec::with_capacity(people.len());
         for planned in people {
-            let before = self.with_past(|past| {
-                let ours = past.people.get(&planned.user_id)?.suspension()?;
-                ours.after.clone()
-            });
-            let before = before.unwrap_or_else(|| planned.baseline.clone());
-            let login = before.login.clone().unwrap_or_else(|| planned.login.clone());
-            let action_id = self.intend(planned, &login, Action::TerminateSessions, &before, None)?;
-            intents.push((*planned, login, action_id));
+            match self.login_now(planned).await? {
+                Ok((login, before)) => {
+                    let action_id = self.intend(planned, &login, Action::TerminateSessions, &before, None)?;
+                    named.push((*planned, login, action_id));
+                }
+                Err(fate) => applied.set(planned, fate),
+            }
         }
-        let ids: Vec<&str> = people.iter().map(|planned| planned.user_id.as_str()).collect();
-        let logins: Vec<&str> = intents.iter().map(|(_, login, _)| login.as_str()).collect();
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&str> = named.iter().map(|(planned, ..)| planned.user_id.as_str()).collect();
+        let logins: Vec<&str> = named.iter().map(|(_, login, _)| login.as_str()).collect();
         let wrote = self.hands.actor.terminate_sessions(&ids, &logins).await?;
-        for (planned, _, action_id) in &intents {
+        for (planned, _, action_id) in &named {
             let (came, fate) = match &wrote {
                 Wrote::Done(()) => {
                     (Came { http_status: Some(202), ..Came::new(Outcome::Done) }, Some(Fate::Done))
@@ -249,6 +211,74 @@ impl Run<'_> {
                 applied.set(planned, fate);
             }
         }
-        Ok(matches!(wrote, Wrote::Refused(_)))
+        let is_refused = matches!(wrote, Wrote::Refused(_));
+        Ok(named.into_iter().filter(|_| is_refused).map(|(planned, ..)| planned).collect())
+    }
+
+    /// Reads the account just before its sessions are ended. The call names the login that the account has now: a login that the
+    /// journal remembers may be another user's since. `Err`: the call is not made.
+    ///
+    /// R12, R20: an account that is active again is not signed out.
+    async fn login_now(
+        &self,
+        planned: &PlannedPerson,
+    ) -> Result<Result<(String, Standing), Fate>, CommandError> {
+        if let Some(skip) = self.reverted_before(planned) {
+            return self.skip(planned, skip).map(Err);
+        }
+        let waits = |detail: String| Ok(Err(Fate::Waiting("closed", detail)));
+        let user = match self.hands.actor.user(&planned.user_id).await {
+            Ok(Found::Is(user)) => user,
+            Ok(Found::Gone) => return waits("the account cannot be read: Box answered 404".to_owned()),
+            Ok(Found::Closed(refusal)) => return waits(format!("the account cannot be read: {refusal}")),
+            Err(e) if is_about_one(&e) => return waits(format!("the account cannot be read: {e}")),
+            Err(e) => return Err(e.into()),
+        };
+        if user.status.as_deref() != Some("inactive") {
+            let skip = self.reverted(planned)?;
+            return self.skip(planned, skip).map(Err);
+        }
+        let Some(login) = user.login.filter(|login| !login.is_empty()) else {
+            return waits("the account has no login, and ending sessions needs it".to_owned());
+        };
+        let left = self.with_past(|past| past.people.get(&planned.user_id)?.suspension()?.after.clone());
+        let left = left.unwrap_or_else(|| planned.baseline.clone());
+        if let Some(detail) = self.is_login_of_other(planned, &login, &left).await? {
+            return Ok(Err(Fate::Waiting("login_of_other", detail)));
+        }
+        let before = Standing { login: Some(login.clone()), status: user.status, ..left };
+        Ok(Ok((login, before)))
+    }
+
+    /// Whether another account has the login. Box is asked if the login is not the one that we suspended, or if the snapshot has it at
+    /// another account.
+    async fn is_login_of_other(
+        &self,
+        planned: &PlannedPerson,
+        login: &str,
+        left: &Standing,
+    ) -> Result<Option<String>, CommandError> {
+        let is_same =
+            |other: &Option<String>| other.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(login));
+        let is_other = |user_id: &str| user_id != planned.user_id;
+        let mut people = self.task.ground.people.values();
+        if is_same(&left.login) && !people.any(|person| is_other(&person.user_id) && is_same(&person.login)) {
+            return Ok(None);
+        }
+        let ids = match self.hands.actor.ids_of_login(login).await {
+            Ok(Found::Is(ids)) => ids,
+            Ok(Found::Gone) => Vec::new(),
+            Ok(Found::Closed(refusal)) => {
+                return Ok(Some(format!("whose login {login} is cannot be read: {refusal}")));
+            }
+            Err(e) if is_about_one(&e) => {
+                return Ok(Some(format!("whose login {login} is cannot be read: {e}")));
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let other = ids.into_iter().find(|id| is_other(id));
+        Ok(other.map(|id| {
+            format!("the login {login} belongs to user {id} now, whose sessions would be ended as well")
+        }))
     }
 }

@@ -9,6 +9,7 @@ mod forgery;
 mod inactive;
 mod later;
 mod leaving;
+mod logins;
 mod nights;
 mod taking_back;
 
