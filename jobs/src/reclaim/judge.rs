@@ -237,6 +237,7 @@ impl<'a> Judge<'a> {
         self.part_receivers(&mut going, &mut judged);
         going.sort_by_cached_key(|(person, goes)| {
             (
+                self.is_stuck(&person.user_id),
                 std::cmp::Reverse(goes.stage),
                 std::cmp::Reverse(person.proven_idle_days),
                 person.user_id.clone(),

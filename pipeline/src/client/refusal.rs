@@ -33,6 +33,8 @@ pub enum RefusalKind {
     Policy,
     /// Another operation holds the account; later it may be free.
     Locked,
+    /// The user was active or joined a short time ago; later Box may agree.
+    RecentlyActive,
     /// The application lacks a scope, or its authorisation is gone.
     Scope,
     /// There is no such account, or it is not ours.
@@ -65,6 +67,7 @@ impl std::fmt::Display for Refusal {
             RefusalKind::Privileged => "the account ranks too high for ours: ",
             RefusalKind::Policy => "a policy of the enterprise forbids it: ",
             RefusalKind::Locked => "another operation holds the account: ",
+            RefusalKind::RecentlyActive => "the user was active or joined a short time ago: ",
             RefusalKind::Scope => "our application may not: ",
             RefusalKind::NotFound => "there is no such account: ",
             RefusalKind::Quota => "there is no room for it: ",
@@ -88,6 +91,7 @@ fn kind(status: u16, code: &str, message: &str) -> RefusalKind {
         (404, _) => RefusalKind::NotFound,
         (401, _) | (_, "insufficient_scope" | "unauthorized") => RefusalKind::Scope,
         _ if says(&["retention", "legal hold"]) => RefusalKind::Retention,
+        _ if says(&["recently active", "recently joined"]) => RefusalKind::RecentlyActive,
         _ if says(&["higher privileged"]) => RefusalKind::Privileged,
         (_, "forbidden_by_policy" | "denied_by_policy") => RefusalKind::Policy,
         (409, _) | (_, "operation_blocked_temporary" | "locked") => RefusalKind::Locked,
@@ -105,7 +109,9 @@ mod tests {
     /// R16: refusals that need a person are told apart from those that need a night.
     #[test]
     fn r16_refusals_are_recognised() {
-        use RefusalKind::{Locked, NotFound, Other, Policy, Privileged, Quota, Retention, Scope};
+        use RefusalKind::{
+            Locked, NotFound, Other, Policy, Privileged, Quota, RecentlyActive, Retention, Scope,
+        };
         for (status, code, message, expected) in [
             (
                 403,
@@ -115,6 +121,8 @@ mod tests {
             ),
             (403, "forbidden", "User is under a Legal Hold", Retention),
             (403, "forbidden", "Cannot transfer files from/to higher privileged accounts", Privileged),
+            (400, "bad_request", "The user was Recently Active", RecentlyActive),
+            (403, "forbidden", "User recently joined from a free account; use force", RecentlyActive),
             (403, "forbidden_by_policy", "information barrier", Policy),
             (403, "denied_by_policy", "", Policy),
             (409, "operation_blocked_temporary", "", Locked),

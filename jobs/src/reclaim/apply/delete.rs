@@ -74,10 +74,7 @@ impl Run<'_> {
         let action_id = self.intend(planned, &login, Action::Delete, &now.standing, None)?;
         let (came, fate) = match self.hands.actor.delete(&planned.user_id, notify).await? {
             Wrote::Done(()) => match self.canaries.presence(self.hands.actor, &planned.user_id).await? {
-                Presence::Gone => {
-                    self.obeyed();
-                    (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done)
-                }
+                Presence::Gone => (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done),
                 Presence::There => {
                     let reason = "Box took the deletion and still shows the person".to_owned();
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
@@ -89,8 +86,7 @@ impl Run<'_> {
                 }
             },
             Wrote::Refused(refusal) => {
-                self.lost_rights(&refusal).await?;
-                (Came::refused(&refusal), Fate::Refused(refusal.to_string()))
+                return self.refused(planned, Action::Delete, &action_id, &refusal).await.map(Some);
             }
             Wrote::Unknown { status, reason } => {
                 (Came::unknown(status, reason.clone()), Fate::Unknown(reason))

@@ -16,6 +16,7 @@ mod content;
 mod delete;
 mod fate;
 mod reconcile;
+mod refused;
 mod reread;
 mod suspend;
 mod transfer;
@@ -24,7 +25,6 @@ mod verify;
 mod window;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader, Refusal};
@@ -100,15 +100,10 @@ pub(crate) struct Run<'a> {
     actor_user_id: String,
     /// Listed people who are in no plan: they must answer while somebody is said to be gone (R16).
     canaries: Canaries,
-    denied_in_a_row: AtomicU32,
-    /// The same of calls that write: reads may still be answered.
-    refused_in_a_row: AtomicU32,
     /// Set when nobody else may be touched.
     halted: Mutex<Option<CommandError>>,
 }
 
-/// Refusals to our application in a row after which it has lost its rights (R16).
-const DENIED_IN_A_ROW: u32 = 3;
 /// The caps look back so far (R8).
 const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
@@ -195,8 +190,6 @@ impl<'a> Run<'a> {
             walking: tokio::sync::Mutex::new(()),
             actor_user_id,
             canaries,
-            denied_in_a_row: AtomicU32::new(0),
-            refused_in_a_row: AtomicU32::new(0),
             halted: Mutex::new(None),
         })
     }
@@ -315,42 +308,6 @@ impl<'a> Run<'a> {
 
     fn is_halted(&self) -> bool {
         self.halted.lock().expect("no holder panics").is_some()
-    }
-
-    /// Box answered about a person: we may read.
-    fn answered(&self) {
-        self.denied_in_a_row.store(0, Ordering::Relaxed);
-    }
-
-    /// Box did as it was told: we may write.
-    fn obeyed(&self) {
-        self.answered();
-        self.refused_in_a_row.store(0, Ordering::Relaxed);
-    }
-
-    /// R16: three reads refused in a row, or one while a canary is closed to us, too, stop the run.
-    async fn denied(&self, refusal: &Refusal) -> Result<(), CommandError> {
-        self.count_denied(&self.denied_in_a_row, refusal).await
-    }
-
-    /// R16: the same of calls that write.
-    async fn refused(&self, refusal: &Refusal) -> Result<(), CommandError> {
-        self.count_denied(&self.refused_in_a_row, refusal).await
-    }
-
-    async fn count_denied(&self, counter: &AtomicU32, refusal: &Refusal) -> Result<(), CommandError> {
-        let in_a_row = counter.fetch_add(1, Ordering::Relaxed) + 1;
-        let lost = if in_a_row >= DENIED_IN_A_ROW {
-            Some(format!("Box refused {in_a_row} times in a row, the last time: {refusal}"))
-        } else if !self.canaries.one_answers(self.hands.actor).await? {
-            Some(format!("Box refused ({refusal}), and does not show an ordinary account either"))
-        } else {
-            None
-        };
-        if let Some(lost) = lost {
-            self.halt(CommandError::refused(lost).hint("our application has lost rights: see its scopes and its authorisation in Box's console; nobody else was touched, and the same command goes on"));
-        }
-        Ok(())
     }
 
     /// Writes the intent; the call may follow.

@@ -135,10 +135,7 @@ impl Run<'_> {
             found => found?,
         };
         let now = match found {
-            Found::Is(now) => {
-                self.answered();
-                now
-            }
+            Found::Is(now) => now,
             Found::Gone if !self.believes_that_gone().await? => return Ok(Looked::Halted),
             Found::Gone => {
                 return Ok(Looked::Left(Skip::finally(

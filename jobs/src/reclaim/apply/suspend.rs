@@ -94,7 +94,6 @@ impl Run<'_> {
         let wrote = self.hands.actor.set_status(&planned.user_id, "inactive", notify).await?;
         match wrote {
             Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
-                self.obeyed();
                 let Standing { group_ids, aliases, .. } = now.standing.clone();
                 let after = standing(&user, group_ids, aliases, &self.code_names());
                 let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
@@ -109,11 +108,7 @@ impl Run<'_> {
                 Ok(Some(Fate::Unknown(reason)))
             }
             Wrote::Refused(refusal) => {
-                self.conclude(&action_id, Came::refused(&refusal))?;
-                if matches!(refusal.status, 401 | 403) {
-                    self.refused(&refusal).await?;
-                }
-                Ok(Some(Fate::Refused(refusal.to_string())))
+                self.refused(planned, Action::Suspend, &action_id, &refusal).await.map(Some)
             }
             Wrote::Unknown { status, reason } => {
                 self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
@@ -167,6 +162,9 @@ impl Run<'_> {
         let refused = self.end_sessions(&waiting, applied).await?;
         if refused.len() > 1 {
             for planned in refused {
+                if self.is_halted() {
+                    break;
+                }
                 self.end_sessions(&[planned], applied).await?;
             }
         }
@@ -200,7 +198,16 @@ impl Run<'_> {
                 Wrote::Done(()) => {
                     (Came { http_status: Some(202), ..Came::new(Outcome::Done) }, Some(Fate::Done))
                 }
-                Wrote::Refused(refusal) => (Came::refused(refusal), Some(Fate::Refused(refusal.to_string()))),
+                Wrote::Refused(refusal) if named.len() == 1 => {
+                    let fate = self.refused(planned, Action::TerminateSessions, action_id, refusal).await?;
+                    applied.set(planned, fate);
+                    continue;
+                }
+                Wrote::Refused(refusal) => {
+                    // Whose refusal it is shows when the users follow one by one.
+                    let came = Came { outcome: Outcome::NotDone, ..Came::refused(refusal) };
+                    (came, Some(Fate::Refused(refusal.to_string())))
+                }
                 Wrote::Unknown { status, reason } => {
                     (Came::unknown(*status, reason.clone()), Some(Fate::Unknown(reason.clone())))
                 }

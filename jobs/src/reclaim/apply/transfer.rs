@@ -109,7 +109,7 @@ impl Run<'_> {
             return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
         }
         let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id).await?;
-        let Some(refusal) = refusal.filter(|refusal| is_inactive && needs_active(refusal)) else {
+        let Some(refusal) = refusal else {
             if fate == Fate::Done {
                 if is_inactive {
                     self.learn_transfer(planned, None)?;
@@ -126,7 +126,7 @@ impl Run<'_> {
         Ok(Some(fate))
     }
 
-    /// Writes the intent, asks Box once, and writes what it answered; with the refusal, if it was one.
+    /// Writes the intent, asks Box once, and writes what it answered; with the refusal, if Box wants an active account.
     pub(super) async fn request_transfer(
         &self,
         planned: &PlannedPerson,
@@ -139,9 +139,11 @@ impl Run<'_> {
         let asked_at = Instant::now();
         let wrote = self.hands.actor.transfer(&planned.user_id, receiver_id, notify).await?;
         let is_inactive = before.status.as_deref() == Some("inactive");
+        // R16: without an ordinary account that answers, the refusal is about our application.
+        let wants_active = matches!(&wrote, Wrote::Refused(refusal) if is_inactive && needs_active(refusal))
+            && matches!(self.canaries.one_answers(self.hands.actor).await, Ok(true));
         let (came, fate, refusal) = match wrote {
             Wrote::Done(folder) if asked_at.elapsed() < ANSWERED_TOO_LATE => {
-                self.obeyed();
                 let came = Came {
                     http_status: Some(200),
                     destination_folder_id: Some(folder),
@@ -155,19 +157,14 @@ impl Run<'_> {
                     Came { destination_folder_id: Some(folder), ..Came::unknown(Some(200), reason.clone()) };
                 (came, Fate::Unknown(reason), None)
             }
-            Wrote::Refused(refusal) if refusal.kind == RefusalKind::Locked => {
-                // It waits a night: the same plan asks again.
-                let came = Came { outcome: Outcome::NotDone, ..Came::refused(&refusal) };
-                (came, Fate::Waiting("locked", refusal.to_string()), None)
-            }
-            Wrote::Refused(refusal) if is_inactive && needs_active(&refusal) => {
+            Wrote::Refused(refusal) if wants_active => {
                 let outcome = if self.reactivates() { Outcome::NotDone } else { Outcome::Refused };
                 let came = Came { outcome, ..Came::refused(&refusal) };
                 (came, Fate::Refused(format!("{refusal}; {STAYS_FULL}")), Some(refusal))
             }
             Wrote::Refused(refusal) => {
-                self.lost_rights(&refusal).await?;
-                (Came::refused(&refusal), Fate::Refused(refusal.to_string()), Some(refusal))
+                let fate = self.refused(planned, Action::Transfer, &action_id, &refusal).await?;
+                return Ok((fate, None));
             }
             Wrote::Unknown { status, reason } => {
                 (Came::unknown(status, reason.clone()), Fate::Unknown(reason), None)
@@ -226,21 +223,6 @@ impl Run<'_> {
             user_id: planned.user_id.clone(),
             detail: refusal.map(ToString::to_string),
         })
-    }
-
-    pub(super) async fn lost_rights(&self, refusal: &Refusal) -> Result<(), CommandError> {
-        let is_about_them = matches!(
-            refusal.kind,
-            RefusalKind::Retention
-                | RefusalKind::Privileged
-                | RefusalKind::Policy
-                | RefusalKind::Locked
-                | RefusalKind::Quota
-        );
-        if matches!(refusal.status, 401 | 403) && !is_about_them {
-            self.refused(refusal).await?;
-        }
-        Ok(())
     }
 
     /// R14: there is never a second transfer; what the first one did, reads tell.

@@ -100,10 +100,7 @@ impl Run<'_> {
     ) -> Result<Option<Fate>, CommandError> {
         let left = |word, detail: String| Ok(Some(Fate::Skipped(word, detail)));
         let now = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await? {
-            Found::Is(now) => {
-                self.answered();
-                now
-            }
+            Found::Is(now) => now,
             Found::Gone if !self.believes_that_gone().await? => {
                 let detail = "Box shows neither this account nor an ordinary one".to_owned();
                 return Ok(Some(Fate::Waiting("closed", detail)));
@@ -148,7 +145,6 @@ impl Run<'_> {
         let action_id = self.intend(planned, &name, Action::Restore, &now.standing, None)?;
         match self.hands.actor.set_status(&planned.user_id, &status, false).await? {
             Wrote::Done(user) if user.status.as_deref() == Some(status.as_str()) => {
-                self.obeyed();
                 let Standing { group_ids, aliases, .. } = now.standing.clone();
                 let after = standing(&user, group_ids, aliases, &self.code_names());
                 let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
@@ -161,9 +157,7 @@ impl Run<'_> {
                 Ok(Some(Fate::Unknown(reason)))
             }
             Wrote::Refused(refusal) => {
-                self.conclude(&action_id, Came::refused(&refusal))?;
-                self.lost_rights(&refusal).await?;
-                Ok(Some(Fate::Refused(refusal.to_string())))
+                self.refused(planned, Action::Restore, &action_id, &refusal).await.map(Some)
             }
             Wrote::Unknown { status, reason } => {
                 self.conclude(&action_id, Came::unknown(status, reason.clone()))?;

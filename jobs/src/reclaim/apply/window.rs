@@ -33,7 +33,6 @@ impl Run<'_> {
         let action_id = self.intend(planned, &login, Action::Reactivate, &now.standing, None)?;
         let fate = match self.hands.actor.set_status(&planned.user_id, "active", false).await? {
             Wrote::Done(user) if user.status.as_deref() == Some("active") => {
-                self.obeyed();
                 let after = Standing { status: user.status.clone(), ..now.standing.clone() };
                 let came =
                     Came { after: Some(after.clone()), http_status: Some(200), ..Came::new(Outcome::Done) };
@@ -48,9 +47,7 @@ impl Run<'_> {
                 Fate::Unknown(reason)
             }
             Wrote::Refused(refusal) => {
-                self.conclude(&action_id, Came::refused(&refusal))?;
-                self.lost_rights(&refusal).await?;
-                return Ok(Some(Fate::Refused(refusal.to_string())));
+                return self.refused(planned, Action::Reactivate, &action_id, &refusal).await.map(Some);
             }
             Wrote::Unknown { status, reason } => {
                 self.conclude(&action_id, Came::unknown(status, reason.clone()))?;

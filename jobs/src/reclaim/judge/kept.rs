@@ -4,7 +4,7 @@ use boxseat_schemas::reclaim::Outcome;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ground::Person;
-use super::super::past::{PastPerson, unfinished};
+use super::super::past::{PastAttempt, PastPerson, unfinished};
 use super::super::protect::{groups_named, has_code};
 use super::{Judge, No, day};
 
@@ -120,7 +120,15 @@ impl Judge<'_> {
             let detail = format!("somebody undid our action {}: left alone for 90 days", day(at));
             return Err(No::new("R20", "reverted_by_other", detail));
         }
-        let refused = past.attempts.iter().rev().find(|attempt| attempt.outcome == Some(Outcome::Refused));
+        let refused = past.attempts.iter().rev().find(|attempt| {
+            let was_done_later = |later: &&PastAttempt| {
+                later.was_done
+                    && later.attempt.action == attempt.attempt.action
+                    && later.asked_at >= attempt.asked_at
+            };
+            attempt.outcome == Some(Outcome::Refused)
+                && !past.attempts.iter().any(|later| was_done_later(&later))
+        });
         if let Some(refused) = refused.filter(|refused| refused.asked_at > self.now - REFUSED_REST) {
             let why = refused.reason.as_deref().unwrap_or("it did not say why");
             let detail =

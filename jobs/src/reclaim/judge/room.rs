@@ -8,6 +8,9 @@ use super::super::ground::Person;
 use super::super::receivers::room;
 use super::{Goes, Judge, Judged, No};
 
+/// Reasons that stay until an operator removes them.
+const STUCK: [&str; 6] =
+    ["closed", "content_unreadable", "not_empty", "receiver_unfit", "refused_by_box", "unverifiable"];
 /// The caps look back so far (R8).
 const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
@@ -50,6 +53,15 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
+    /// R8: whether the last plan could do nothing for the user. Such a user takes no place that another user could have: the place is
+    /// free in open plans, and in a new plan the user comes last. `apply` counts all users again before it acts.
+    pub(super) fn is_stuck(&self, user_id: &str) -> bool {
+        let Some(past) = self.past.people.get(user_id) else { return false };
+        let Some(skip) = past.skips.last() else { return false };
+        STUCK.contains(&skip.reason.as_str())
+            && !past.attempts.iter().any(|attempt| attempt.was_done && attempt.asked_at > skip.at)
+    }
+
     /// R8: what the caps leave of this night.
     pub(super) fn room_left(&self) -> Room<'a> {
         let caps = self.policy.caps;
@@ -65,7 +77,8 @@ impl<'a> Judge<'a> {
             self.past.touched_since(self.now - CAPS_WINDOW).into_iter().collect();
         for (plan_id, plan) in self.past.open_plans().filter(|(plan_id, _)| !self.set_aside.contains(plan_id))
         {
-            let waiting = plan.user_ids.iter().filter(|id| !self.is_done_with(id, plan_id));
+            let waiting =
+                plan.user_ids.iter().filter(|id| !self.is_done_with(id, plan_id) && !self.is_stuck(id));
             counted.extend(waiting.map(String::as_str));
         }
         Room {

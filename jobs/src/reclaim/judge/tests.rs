@@ -533,6 +533,28 @@ fn r8_caps_count_over_all_plans() {
         taken("people = 3\nseats_percent = 100.0", &[(99, created("p", Stage::Suspend, &["6", "5"], &[]))]),
         "4"
     );
+    // A user for whom the last plan could do nothing takes no place that another could have.
+    let stuck = |reason: &str| {
+        let skip = Record::Skipped {
+            plan_id: "p".into(),
+            user_id: "6".into(),
+            reason: reason.into(),
+            detail: String::new(),
+            is_final: false,
+            used_at: None,
+        };
+        [(99, created("p", Stage::Suspend, &["6"], &[])), (99, skip)]
+    };
+    let one = "people = 1\nseats_percent = 100.0";
+    assert_eq!(taken(one, &stuck("over_cap")), "");
+    assert_eq!(taken(one, &stuck("receiver_unfit")), "5", "in an open plan");
+    let closed = |reason| {
+        let closed = Record::PlanClosed { plan_id: "p".into(), because: "expired".into(), by: None };
+        [stuck(reason).to_vec(), vec![(100, closed)]].concat()
+    };
+    assert_eq!(taken(one, &closed("over_cap")), "6");
+    assert_eq!(taken(one, &closed("receiver_unfit")), "5", "in a new plan");
+    assert_eq!(taken("people = 6\nseats_percent = 100.0", &closed("receiver_unfit")), "543216");
     // Who was met within the window is not counted twice.
     let mut records = of_ours("1", 80);
     records.extend(of_ours("2", 80));
@@ -625,6 +647,16 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
     );
     assert_eq!(suspended_at(99, Outcome::Unknown, 99), "R13 unfinished");
     assert_eq!(suspended_at(90, Outcome::Refused, 90), "R16 refused_by_box");
+    // What was refused and done after that was not refused.
+    let ended = |n: u32, last| {
+        [(80, intent("p", "1", Action::TerminateSessions, n)), (80, outcome("p", "1", n, last))]
+    };
+    let mut records = of_ours("1", 80);
+    records.extend(ended(8, Outcome::Refused));
+    let says = |records: &[(i64, Record)]| World::of(TO_DELETE, [suspended("1")]).with(records).says("1");
+    assert_eq!(says(&records), "R16 refused_by_box");
+    records.extend(ended(9, Outcome::Done));
+    assert_eq!(says(&records), "transfer");
     assert_eq!(suspended_at(69, Outcome::Refused, 69), "suspend");
     assert_eq!(suspended_at(90, Outcome::NotDone, 90), "suspend");
 }

@@ -230,19 +230,6 @@ fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
     assert_eq!(stage.world.value(found), 1);
 }
 
-/// R16: an application that may read and no longer write stops after three refusals, and touches nobody else.
-#[test]
-fn r16_three_refused_writes_stop_the_run() {
-    let (stage, idle) = staged(Intent::default());
-    let plan = plan_of(&stage, "suspend");
-    let fault = Fault { method: "PUT".to_owned(), ..Fault::status("/2.0/users/*$", 50, 403) };
-    stage.simulator().add_fault(fault);
-    let done = apply(&stage, &plan, &[3]);
-    assert!(done.stderr.contains("3 times in a row"), "{}", done.stderr);
-    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
-    stage.judge();
-}
-
 /// R9: what approval a plan wants is the policy's it was made by, whatever policy is named later.
 #[test]
 fn r9_another_policy_does_not_waive_the_second_person() {

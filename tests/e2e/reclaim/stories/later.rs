@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 /// Two weeks on, the content has moved and the night after has seen nothing twice.
-fn moved(config: Config) -> (Stage, Vec<String>) {
+pub(super) fn moved(config: Config) -> (Stage, Vec<String>) {
     let (mut stage, idle, _) = suspended(config, Intent::default());
     let plan = plan_of(&stage, "transfer");
     apply(&stage, &plan, &[0]);

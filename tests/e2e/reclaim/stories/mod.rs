@@ -11,6 +11,7 @@ mod later;
 mod leaving;
 mod logins;
 mod nights;
+mod refusals;
 mod taking_back;
 
 use std::process::Command;

@@ -1,0 +1,80 @@
+//! R16: what a refusal says: something about one user, or that our application has lost its rights.
+//!
+//! An ordinary account, the canary, decides. While Box shows it, a refusal is about the user, and the run continues however many follow
+//! each other. When Box does not show it either, the run stops, and nothing is recorded against the user.
+
+use boxseat_pipeline::client::{Refusal, RefusalKind};
+use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Action, Outcome};
+
+use super::{Came, Fate, Run, Skip};
+use crate::error::CommandError;
+
+impl Run<'_> {
+    /// A read was refused: stops the run if the canary is refused, too.
+    pub(super) async fn denied(&self, refusal: &Refusal) -> Result<(), CommandError> {
+        if !self.canaries.one_answers(self.hands.actor).await? {
+            self.lost_rights(refusal);
+        }
+        Ok(())
+    }
+
+    /// A write was refused: concludes the action, and gives the user's outcome.
+    pub(super) async fn refused(
+        &self,
+        planned: &PlannedPerson,
+        action: Action,
+        action_id: &str,
+        refusal: &Refusal,
+    ) -> Result<Fate, CommandError> {
+        let waits = |word| {
+            // Nothing happened, and the user is not the reason: the same plan tries again.
+            self.conclude(action_id, Came { outcome: Outcome::NotDone, ..Came::refused(refusal) })?;
+            Ok(Fate::Waiting(word, refusal.to_string()))
+        };
+        if matches!(refusal.status, 401 | 403 | 404) {
+            match self.canaries.one_answers(self.hands.actor).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.lost_rights(refusal);
+                    return waits("not_permitted");
+                }
+                Err(e) => return waits("not_permitted").and(Err(e)),
+            }
+        }
+        if refusal.is_about_us() {
+            return waits("not_permitted");
+        }
+        if let Some(word) = waiting_word(refusal.kind) {
+            return waits(word);
+        }
+        self.conclude(action_id, Came::refused(refusal))?;
+        // A leaver's plan tries again until its last day (R19). Ending sessions and `undo` are never given up.
+        let is_final = matches!(action, Action::Suspend | Action::Transfer | Action::Delete);
+        if is_final && !self.is_offboarding() {
+            let detail = format!("Box refused {}: {refusal}", action.as_str());
+            self.skip(planned, Skip::finally("refused_by_box", detail))?;
+        }
+        Ok(Fate::Refused(refusal.to_string()))
+    }
+
+    fn lost_rights(&self, refusal: &Refusal) {
+        let lost = format!("Box refused ({refusal}), and does not show an ordinary account either");
+        self.halt(CommandError::refused(lost).hint("our application has lost rights: see its scopes and its authorisation in Box's console; no other account was touched, and the same command continues"));
+    }
+}
+
+/// The word of a refusal that ends by itself.
+fn waiting_word(kind: RefusalKind) -> Option<&'static str> {
+    match kind {
+        RefusalKind::Locked => Some("locked"),
+        RefusalKind::RecentlyActive => Some("recently_active"),
+        RefusalKind::Quota => Some("no_room"),
+        RefusalKind::Retention
+        | RefusalKind::Privileged
+        | RefusalKind::Policy
+        | RefusalKind::Scope
+        | RefusalKind::NotFound
+        | RefusalKind::Other => None,
+    }
+}
