@@ -9,7 +9,6 @@
 use std::io::{BufRead, IsTerminal};
 
 use boxseat_pipeline::client::Found;
-use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT, PlannedPerson};
 use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms, Plan, Record, Stage};
 use chrono::TimeDelta;
@@ -23,9 +22,9 @@ use crate::reclaim::Ground;
 use crate::reclaim::apply::{Canaries, Content, Now, admit, apply, fresh, reread, unfit};
 use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::ground::Person;
-use crate::reclaim::offboarding::forbids;
+use crate::reclaim::offboarding::{forbids, is_locked_out, leavers};
 use crate::reclaim::past::Past;
-use crate::reclaim::plan::name;
+use crate::reclaim::plan::{actions, name};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::session::{Connection, Session};
@@ -46,10 +45,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         return Err(CommandError::usage("whoever leaves cannot receive the own content"));
     }
     let mut journal = if args.yes { session.desk.journal_to_write()? } else { session.desk.journal()? };
-    if let Some(plan_id) = journal.past().open_plan_of(&person.user_id) {
-        return Err(CommandError::refused(format!("{} is in plan {plan_id}, which is open", args.login))
-            .hint("one plan at a time: let it end, or `boxseat reclaim undo` it"));
-    }
+    let gives_way = gives_way(&session, journal.past(), person)?;
     let connection = session.connect(&stop)?;
     let looked = look(&session, &connection, &ground, journal.past(), args, person, receiver).await?;
     within_cap(&session, journal.past(), args, person)?;
@@ -66,6 +62,9 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         return Ok(0);
     }
     confirm(args, printer)?;
+    for record in gives_way {
+        journal.append(now, record)?;
+    }
     let file = PlanFile::create(session.desk.store.root(), plan)?;
     journal.append(now, file.record())?;
     let required = session.required(&file.plan)?;
@@ -95,10 +94,70 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     session.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "offboard", &file.plan, &applied, &journal)?;
+    for progress in leavers(journal.past(), &file.plan, (session.clock)()) {
+        printer.note(format!("{}: {}", progress.login, progress.steps()));
+    }
     if let Some(e) = &applied.stopped {
         printer.error(e);
     }
     Ok(applied.exit_code())
+}
+
+/// R8, R19: open plans never keep a leaver signed in. A plan of the policy is done with the user. An earlier offboarding is withdrawn if
+/// the user is locked out and the content has not begun to move: the new one may name another receiver.
+///
+/// *Killed* before the new plan: the user is in no open plan, and the same command makes one.
+fn gives_way(session: &Session, past: &Past, person: &Person) -> Result<Vec<Record>, CommandError> {
+    let user_id = &person.user_id;
+    let mut records = Vec::new();
+    for (id, plan) in past.open_plans().filter(|(_, plan)| plan.user_ids.contains(user_id)) {
+        let known = past.people.get(user_id);
+        if known.is_some_and(|known| known.final_skip(id).is_some()) {
+            continue;
+        }
+        let plan_id = id.to_owned();
+        let is_unfinished =
+            known.is_some_and(|known| known.attempts.iter().any(|attempt| attempt.is_unfinished()));
+        let waits_for_content =
+            known.is_some_and(|known| known.suspension_by(id).is_some() && known.transfer().is_none());
+        let done = |action: &Action| {
+            known.is_some_and(|known| {
+                known.by_plan(id).any(|past| past.attempt.action == *action && past.was_done)
+            })
+        };
+        match plan.policy_digest {
+            _ if is_unfinished => {
+                return Err(CommandError::refused(format!(
+                    "the outcome of an action on {} by plan {id} is not known yet",
+                    person.called()
+                ))
+                .hint("run `boxseat reclaim nightly`, which reads it"));
+            }
+            None if waits_for_content => {
+                let (because, by) = ("withdrawn".to_owned(), Some(session.by.clone()));
+                records.push(Record::PlanClosed { plan_id, because, by });
+            }
+            None => {
+                return Err(CommandError::refused(format!(
+                    "{} is in the offboarding plan {id}, which is open",
+                    person.called()
+                ))
+                .hint(format!(
+                    "`boxseat reclaim apply {id} --yes` continues it; `boxseat reclaim undo {id} --yes` takes it back"
+                )));
+            }
+            Some(_) if actions(plan.stage).iter().all(done) => {}
+            Some(_) => records.push(Record::Skipped {
+                plan_id,
+                user_id: user_id.clone(),
+                reason: "offboarded".to_owned(),
+                detail: "the user is offboarded by a plan of its own".to_owned(),
+                is_final: true,
+                used_at: None,
+            }),
+        }
+    }
+    Ok(records)
 }
 
 /// R19: how many users may be offboarded on one day (UTC), open plans included.
@@ -163,6 +222,8 @@ fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError>
 struct Looked {
     now: Now,
     content: Content,
+    /// Whether an earlier plan has suspended the account and ended its sessions.
+    is_locked_out_by_us: bool,
     /// Why nothing can move to the receiver yet.
     receiver_waits: Option<String>,
 }
@@ -189,23 +250,35 @@ async fn look(
     let policy = session.policy.as_ref();
     forbids(&fresh(Some(person), &now), policy, ground, past, &session.beside, (session.clock)())
         .map_err(|no| CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail)))?;
-    let receiver_waits;
-    match actor.user(&receiver.user_id).await? {
-        Found::Is(user) => {
+    // R19: a receiver that cannot receive now never keeps the leaver signed in: the content waits.
+    let receiver_waits = match actor.user(&receiver.user_id).await {
+        Ok(Found::Is(user)) => {
             is_still(&args.transfer_to, user.login.as_deref())?;
-            // Room may be made, and the account switched on; everything else is a wrong receiver. The leaver is locked out all the
-            // same (R19).
-            receiver_waits = unfit(&user, &ground.enterprise_id, now.user.space_used);
-            let able = User { status: Some("active".to_owned()), space_amount: Some(-1), ..user };
-            if let Some(why) = unfit(&able, &ground.enterprise_id, Some(0)) {
-                return Err(CommandError::refused(format!("the receiver {} {why}", receiver.called())));
-            }
+            unfit(&user, &ground.enterprise_id, now.user.space_used)
         }
-        _ => return Err(CommandError::refused(format!("the receiver {} cannot be read", receiver.called()))),
-    }
+        Ok(Found::Gone) => Some("is gone: Box answered 404".to_owned()),
+        Ok(Found::Closed(refusal)) => Some(format!("cannot be read: {refusal}")),
+        Err(e) => Some(format!("cannot be read: {}", passing(e.into())?)),
+    };
+    let space_used_bytes = now.user.space_used;
     let allows = past.allows(Ability::ReadInactive, (session.clock)());
-    let content = Content::of(actor, &now.user, allows, &Canaries::of(ground, &[])).await?.content;
-    Ok(Looked { now, content, receiver_waits })
+    let content = match Content::of(actor, &now.user, allows, &Canaries::of(ground, &[])).await {
+        Ok(reading) => reading.content,
+        Err(e) => {
+            tracing::warn!("the content cannot be counted: {}", passing(e)?);
+            Content { owned_items: None, shared_items: None, space_used_bytes }
+        }
+    };
+    let is_locked_out_by_us = past.people.get(&person.user_id).is_some_and(is_locked_out);
+    Ok(Looked { now, content, is_locked_out_by_us, receiver_waits })
+}
+
+/// A failure of one read, as a sentence. R19: it keeps no leaver signed in.
+///
+/// # Errors
+/// A failure of the machine, and an interruption.
+fn passing(error: CommandError) -> Result<String, CommandError> {
+    if error.is_external_failure() { Err(error) } else { Ok(error.lines().join(": ")) }
 }
 
 /// R19: the night said whose login it is; since then it may have become somebody else's.
@@ -229,7 +302,11 @@ fn plan(
     let now = (session.clock)();
     let standing = &looked.now.standing;
     let deletes = session.policy.as_ref().is_some_and(|policy| policy.holds.is_some());
-    let mut actions = vec![Action::Suspend, Action::TerminateSessions, Action::Transfer];
+    // An account that boxseat has locked out before stays the earlier plan's to give back.
+    let is_locked_out = standing.status.as_deref() == Some("inactive") && looked.is_locked_out_by_us;
+    let lockout = [Action::Suspend, Action::TerminateSessions];
+    let mut actions: Vec<Action> = lockout.into_iter().filter(|_| !is_locked_out).collect();
+    actions.push(Action::Transfer);
     if deletes {
         actions.push(Action::Delete);
     }
@@ -245,7 +322,10 @@ fn plan(
             .push("the account is not deleted by this: no policy says who is under legal hold".to_owned());
     }
     if let Some(why) = &looked.receiver_waits {
-        warnings.push(format!("the content waits: the receiver {} {why}", receiver.called()));
+        warnings.push(format!(
+            "the content waits: the receiver {} {why}; running `boxseat offboard` again can name another",
+            receiver.called()
+        ));
     }
     let begins_at = args.on.map_or(now, |day| day.and_time(chrono::NaiveTime::MIN).and_utc().max(now));
     Plan {

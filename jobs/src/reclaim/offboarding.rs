@@ -5,12 +5,16 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use boxseat_schemas::reclaim::plan::{Origin, PlannedPerson};
+use boxseat_schemas::reclaim::{Action, Outcome, Plan};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 
 use super::beside::Beside;
+use super::emptiness::{Emptiness, emptiness};
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No};
-use super::past::Past;
+use super::past::{Past, PastPerson};
 use super::policy::Policy;
 
 /// The word for lists that may lack the person: they can be mended, and the same plan goes on.
@@ -56,5 +60,209 @@ pub(crate) fn forbids(
     match refusals.into_iter().find(|refusal| refusal.is_about_lists()) {
         Some(refusal) => Err(No { rule: refusal.rule, word: UNSURE, detail: refusal.sentence }),
         None => Ok(()),
+    }
+}
+
+/// How far a leaver's plan is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Progress {
+    /// Whose.
+    pub(crate) login: String,
+    /// When boxseat suspended the account.
+    pub(crate) suspended_at: Option<DateTime<Utc>>,
+    /// When its sessions were ended after that.
+    pub(crate) locked_out_at: Option<DateTime<Utc>>,
+    /// When the transfer began.
+    pub(crate) content_moving_since: Option<DateTime<Utc>>,
+    /// When the account was proved to be empty.
+    pub(crate) empty_proven_at: Option<DateTime<Utc>>,
+    /// From when on the plan deletes the account; `None`: it does not, or the content has not begun to move.
+    pub(crate) deletion_from: Option<DateTime<Utc>>,
+    /// When the seat became free.
+    pub(crate) seat_free_at: Option<DateTime<Utc>>,
+    /// Why the next step has not been taken.
+    pub(crate) waits: Option<String>,
+    /// Whether the plan deletes the account.
+    #[serde(skip)]
+    deletes: bool,
+}
+
+/// Sign-ins are watched for so long after a suspension before anything is deleted (R11).
+pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
+
+impl Progress {
+    /// From the journal.
+    pub(crate) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
+        let deletes = planned.actions.contains(&Action::Delete);
+        let mut progress = Self { login: planned.login.clone(), deletes, ..Self::default() };
+        let Some(person) = past.people.get(&planned.user_id) else { return progress };
+        // An earlier plan may have locked the user out.
+        let done = |action| person.last(action).filter(|past| past.outcome == Some(Outcome::Done));
+        progress.suspended_at = done(Action::Suspend).map(|past| past.asked_at);
+        progress.locked_out_at = done(Action::TerminateSessions)
+            .filter(|past| progress.suspended_at.is_some_and(|at| at <= past.asked_at))
+            .and_then(|past| past.finished_at);
+        progress.seat_free_at = person.freed().and_then(|past| past.finished_at);
+        if let Some(transfer) = person.transfer() {
+            progress.content_moving_since = Some(transfer.asked_at);
+            let empty = match emptiness(person, transfer, now) {
+                Emptiness::Empty(at) => {
+                    progress.empty_proven_at = Some(at);
+                    Some(at)
+                }
+                Emptiness::NotYet(at) => Some(at),
+                Emptiness::NotEmpty(why) | Emptiness::Unverifiable(why) => {
+                    progress.waits = Some(why);
+                    None
+                }
+            };
+            let watched = progress.suspended_at.map(|at| at + WATCHED).filter(|_| deletes);
+            progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
+        }
+        progress.waits = progress
+            .waits
+            .or_else(|| waits(person, &plan.plan_id))
+            .filter(|_| progress.seat_free_at.is_none());
+        progress
+    }
+
+    /// The steps in one line.
+    pub(crate) fn steps(&self) -> String {
+        let day = |at: DateTime<Utc>| at.format("%F").to_string();
+        let step = |at: Option<DateTime<Utc>>, done: &str, open: &str| {
+            at.map_or_else(|| open.to_owned(), |at| format!("{done} {}", day(at)))
+        };
+        let mut steps = vec![match (self.locked_out_at, self.suspended_at) {
+            (Some(at), _) => format!("locked out {}", day(at)),
+            (None, Some(at)) => format!("suspended {}, sessions not ended", day(at)),
+            (None, None) => "not locked out".to_owned(),
+        }];
+        steps.push(step(self.content_moving_since, "content moving since", "content not moving"));
+        steps.push(step(self.empty_proven_at, "empty proven on", "not proven empty"));
+        if self.deletes {
+            steps.push(step(self.deletion_from, "deletion from", "no day for the deletion yet"));
+            steps.push(step(self.seat_free_at, "seat free since", "seat not free"));
+        } else {
+            steps.push("no deletion: the policy has no [holds]".to_owned());
+        }
+        let waits = self.waits.as_ref().map_or_else(String::new, |why| format!("; {why}"));
+        steps.join(" · ") + &waits
+    }
+}
+
+/// Whether an account is suspended by us and its sessions were ended since.
+pub(crate) fn is_locked_out(person: &PastPerson) -> bool {
+    let ended = person.last(Action::TerminateSessions).filter(|past| past.was_done);
+    person.suspension().zip(ended).is_some_and(|(ours, ended)| ended.asked_at >= ours.asked_at)
+}
+
+/// Whether a plan is about a leaver.
+pub(crate) fn is_offboarding(plan: &Plan) -> bool {
+    matches!(plan.origin, Origin::Offboard { .. })
+}
+
+/// Every leaver of a plan; none in a plan of a policy.
+pub(crate) fn leavers<'a>(
+    past: &'a Past,
+    plan: &'a Plan,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = Progress> + 'a {
+    let people = plan.people.iter().filter(|_| is_offboarding(plan));
+    people.map(move |planned| Progress::of(past, plan, planned, now))
+}
+
+/// What the plan said last about the user, unless an action has been done since.
+fn waits(person: &PastPerson, plan_id: &str) -> Option<String> {
+    let attempt = person.by_plan(plan_id).next_back();
+    let skip = person.skips.iter().rfind(|skip| skip.plan_id == plan_id);
+    let attempted_at = attempt.map(|attempt| attempt.asked_at);
+    match (skip, attempt) {
+        (Some(skip), _) if Some(skip.at) >= attempted_at => Some(skip.detail.clone()),
+        (_, Some(attempt)) if attempt.outcome != Some(Outcome::Done) => attempt.reason.clone(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::Record;
+
+    use super::*;
+    use crate::reclaim::past::tests::{day, intent, outcome, past};
+
+    fn leaver(actions: Vec<Action>) -> (Plan, PlannedPerson) {
+        let planned: PlannedPerson = serde_json::from_value(serde_json::json!({
+            "user_id": "1", "login": "jo@acme.test", "name": null, "actions": actions,
+            "baseline": boxseat_schemas::reclaim::Standing::default(), "sentence": "", "last_activity_at": null,
+            "last_activity_source": null, "proven_idle_days": null, "suspended_at": null, "groups": [],
+            "space_used_bytes": 5, "owned_items": 1, "shared_items": 0, "receiver_user_id": "77",
+            "receiver_login": null, "monthly_cost": null, "currency": null, "warnings": [],
+        }))
+        .unwrap();
+        let night = crate::reclaim::past::tests::night(0);
+        let plan = serde_json::from_value(serde_json::json!({
+            "format": 2, "plan_id": "p", "store_id": uuid::Uuid::from_u128(7), "enterprise_id": "42", "night": night,
+            "created_at": day(0), "expires_at": day(7), "planned_by": {"os_user": "a", "host": "b"},
+            "origin": {"origin": "offboard", "on": null}, "stage": "delete", "ticket": null,
+            "evidence_sources": [], "warnings": [], "people": [planned], "left_out": [],
+        }))
+        .unwrap();
+        (plan, planned)
+    }
+
+    /// R19: each step of a leaver has its day, and a step that waits says why.
+    #[test]
+    fn r19_the_steps_of_a_leaver_have_their_days() {
+        use Action::{Delete, Suspend, TerminateSessions, Transfer};
+        let (plan, planned) = leaver(vec![Suspend, TerminateSessions, Transfer, Delete]);
+        let read = |items: u64, bytes| Record::ContentRead {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            owned_items: Some(items),
+            shared_items: Some(0),
+            space_used_bytes: Some(bytes),
+        };
+        let held = Record::DestinationRead {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            receiver_user_id: "77".into(),
+            folder_id: "f".into(),
+            items: Some(1),
+        };
+        let waits = Record::Skipped {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            reason: "receiver_unfit".into(),
+            detail: "the receiver has no room".into(),
+            is_final: false,
+            used_at: None,
+        };
+        let mut records = Vec::new();
+        let mut says = |more: Vec<(i64, Record)>| {
+            records.extend(more);
+            Progress::of(&past(&records), &plan, &planned, day(9)).steps()
+        };
+        let date = |n| day(n).format("%F").to_string();
+        assert_eq!(
+            says(vec![]),
+            "not locked out · content not moving · not proven empty · no day for the deletion yet · seat not free"
+        );
+        let did = |action, n, at| {
+            vec![(at, intent("p", "1", action, n)), (at, outcome("p", "1", n, Outcome::Done))]
+        };
+        assert!(says(did(Suspend, 1, 0)).starts_with(&format!("suspended {}, sessions not ended", date(0))));
+        let locked = says([did(TerminateSessions, 2, 0), vec![(0, read(1, 5)), (0, waits)]].concat());
+        assert!(locked.starts_with(&format!("locked out {} · content not moving", date(0))), "{locked}");
+        assert!(locked.ends_with("; the receiver has no room"), "{locked}");
+        let moving = says([did(Transfer, 3, 1), vec![(2, read(0, 0)), (2, held)]].concat());
+        let expected = format!(
+            "locked out {} · content moving since {} · not proven empty · deletion from {} · seat not free",
+            date(0),
+            date(1),
+            (day(2) + TimeDelta::hours(20)).format("%F")
+        );
+        assert_eq!(moving, expected);
+        assert!(says(vec![(3, read(0, 0))]).contains(&format!("empty proven on {}", date(3))));
+        assert!(says(did(Delete, 4, 4)).ends_with(&format!("seat free since {}", date(4))));
     }
 }

@@ -14,6 +14,7 @@ use crate::reclaim::Journal;
 use crate::reclaim::apply::{is_done, is_due};
 use crate::reclaim::approval::Required;
 use crate::reclaim::journal::Seals;
+use crate::reclaim::offboarding::{Progress, leavers};
 use crate::reclaim::past::{Past, PastPlan};
 use crate::reclaim::plans::PlanFile;
 use crate::store::Store;
@@ -33,6 +34,14 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             let file = PlanFile::open(store.root(), id).ok().filter(|file| file.digest == plan.digest);
             row(past, id, plan, file.as_ref(), now)
         })
+        .collect();
+    let leavers: Vec<Progress> = past
+        .open_plans()
+        .filter(|(_, plan)| plan.policy_digest.is_none())
+        .filter_map(|(id, plan)| {
+            PlanFile::open(store.root(), id).ok().filter(|file| file.digest == plan.digest)
+        })
+        .flat_map(|file| leavers(past, &file.plan, now).collect::<Vec<_>>())
         .collect();
     let unknown: Vec<Vec<Value>> = past
         .unfinished()
@@ -55,12 +64,16 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         printer.json(json!({ "status": {
             "plans": objects(&columns, &rows),
             "unknown": objects(&unknown_columns, &unknown),
+            "leavers": leavers,
             "entries": journal.sequence(),
             "head": journal.head(),
         }}))?;
         return Ok(0);
     }
     printer.grid("plans", &Grid { columns: columns.to_vec(), rows })?;
+    for leaver in &leavers {
+        printer.note(format!("{}: {}", leaver.login, leaver.steps()));
+    }
     if !unknown.is_empty() {
         printer.note("Of these nobody knows yet what Box did; `boxseat reclaim nightly` reads and says:");
         printer.grid("unknown", &Grid { columns: unknown_columns.to_vec(), rows: unknown })?;

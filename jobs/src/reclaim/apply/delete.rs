@@ -3,9 +3,11 @@
 use boxseat_pipeline::client::Wrote;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome};
+use chrono::TimeDelta;
 
 use super::super::emptiness::{Emptiness, emptiness};
 use super::super::judge::Judge;
+use super::super::offboarding::{Progress, WATCHED};
 use super::confirm::Presence;
 use super::reread::Looked;
 use super::{Applied, Came, Fate, Run, Skip};
@@ -27,6 +29,13 @@ impl Run<'_> {
             .people
             .iter()
             .filter(|planned| planned.actions.contains(&Action::Delete) && !self.is_done(planned))
+            // R19: what is not moving yet, or may still be moving, is not looked at for a deletion.
+            .filter(|planned| {
+                planned
+                    .actions
+                    .iter()
+                    .all(|action| *action == Action::Delete || self.has_done(planned, *action))
+            })
             .collect();
         for (n, batch) in work.chunks(BATCH).enumerate() {
             if n > 0
@@ -51,6 +60,9 @@ impl Run<'_> {
         judge: Option<&Judge<'_>>,
         planned: &PlannedPerson,
     ) -> Result<Option<Fate>, CommandError> {
+        if let Some(steps) = self.deletion_is_not_due(planned) {
+            return Ok(Some(Fate::NotDue(steps)));
+        }
         let now = match self.look(judge, planned).await? {
             Looked::Same(now) => now,
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
@@ -96,6 +108,20 @@ impl Run<'_> {
         Ok(Some(fate))
     }
 
+    /// R19: the steps of a leaver whose deletion comes on a later day. The snapshot of the day after must cover the sign-ins.
+    fn deletion_is_not_due(&self, planned: &PlannedPerson) -> Option<String> {
+        if !self.is_offboarding() {
+            return None;
+        }
+        let now = self.now();
+        let progress = self.with_past(|past| Progress::of(past, self.task.plan, planned, now));
+        let from = progress.deletion_from?;
+        let watched_to = progress.suspended_at? + WATCHED;
+        let is_covered = self.task.ground.login_coverage.is_some_and(|(_, to)| to >= watched_to);
+        let is_night_due = self.task.ground.night.now_at >= watched_to + TimeDelta::days(1);
+        (now < from || !is_covered && !is_night_due).then(|| progress.steps())
+    }
+
     /// R11, for somebody whom no policy judges: sign-ins were watched until two days behind the suspension, and just now.
     fn is_not_watched(&self, planned: &PlannedPerson) -> Option<Skip> {
         let suspended_at = self.with_past(|past| {
@@ -104,7 +130,7 @@ impl Run<'_> {
         let Some(suspended_at) = suspended_at else {
             return Some(Skip::finally("not_suspended", "the account is not suspended by us"));
         };
-        let watched_to = suspended_at + chrono::TimeDelta::hours(48);
+        let watched_to = suspended_at + WATCHED;
         let is_covered = self
             .task
             .ground
@@ -133,11 +159,13 @@ impl Run<'_> {
             let person = past.people.get(&planned.user_id)?;
             Some(emptiness(person, person.transfer()?, now))
         });
+        // R19: a leaver's plan waits until its last day.
+        let skip = |word, why: String| Skip { is_final: !self.is_offboarding(), ..Skip::finally(word, why) };
         match proved {
             Some(Emptiness::Empty(_)) => None,
-            None => Some(Skip::finally("not_verified", "nothing was transferred by us")),
-            Some(Emptiness::NotEmpty(why)) => Some(Skip::finally("not_empty", why)),
-            Some(Emptiness::Unverifiable(why)) => Some(Skip::finally("unverifiable", why)),
+            None => Some(skip("not_verified", "nothing was transferred by us".to_owned())),
+            Some(Emptiness::NotEmpty(why)) => Some(skip("not_empty", why)),
+            Some(Emptiness::Unverifiable(why)) => Some(skip("unverifiable", why)),
             Some(Emptiness::NotYet(at)) => Some(Skip::for_now(
                 "not_verified",
                 format!(

@@ -13,6 +13,8 @@ use crate::error::{CommandError, REJECTS};
 pub(crate) enum Fate {
     /// Everything the plan says was done, now or before.
     Done,
+    /// Everything that was due was done. What is left of a leaver's plan is due on a later day: the steps (R19).
+    NotDue(String),
     /// Left alone for good: the rule's word and a sentence.
     Skipped(&'static str, String),
     /// Left alone by an earlier apply, for good.
@@ -32,6 +34,7 @@ impl Fate {
     pub(crate) fn word(&self) -> &str {
         match self {
             Self::Done => "done",
+            Self::NotDue(_) => "not_due",
             Self::Skipped(word, _) | Self::Waiting(word, _) => word,
             Self::SkippedBefore(word, _) => word,
             Self::Unknown(_) => "unknown",
@@ -45,7 +48,7 @@ impl Fate {
         match self {
             Self::Done => "",
             Self::Skipped(_, detail) | Self::Waiting(_, detail) | Self::SkippedBefore(_, detail) => detail,
-            Self::Unknown(detail) | Self::Refused(detail) => detail,
+            Self::NotDue(detail) | Self::Unknown(detail) | Self::Refused(detail) => detail,
             Self::NotAttempted => "the run stopped before",
         }
     }
@@ -84,11 +87,11 @@ impl Applied {
         counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// What cron hears: 4 when anybody was not done.
+    /// 4 if anything that was due was not done.
     pub(crate) fn exit_code(&self) -> u8 {
         match &self.stopped {
             Some(e) => e.exit_code(),
-            None if self.people.values().all(|fate| *fate == Fate::Done) => 0,
+            None if self.people.values().all(|fate| matches!(fate, Fate::Done | Fate::NotDue(_))) => 0,
             None => REJECTS,
         }
     }

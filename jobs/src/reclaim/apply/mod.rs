@@ -28,7 +28,7 @@ use std::sync::Mutex;
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader, Refusal};
-use boxseat_schemas::reclaim::plan::{Operator, Origin, PlannedPerson};
+use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -37,6 +37,7 @@ use super::feed::{Feed, FeedBrief};
 use super::ground::Ground;
 use super::journal::Journal;
 use super::judge::Judge;
+use super::offboarding;
 use super::past::{Past, PastAttempt};
 use super::policy::{Caps, Policy};
 use super::position::StreamMark;
@@ -223,7 +224,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_offboarding(&self) -> bool {
-        matches!(self.task.plan.origin, Origin::Offboard { .. })
+        offboarding::is_offboarding(self.task.plan)
     }
 
     /// R19: whether a leaver is still to be locked out. After the approval nothing but protection stops that.
@@ -536,7 +537,9 @@ pub(crate) fn is_done(past: &Past, plan: &Plan, planned: &PlannedPerson) -> bool
 
 fn has_done(past: &Past, plan_id: &str, user_id: &str, action: Action) -> bool {
     past.people.get(user_id).is_some_and(|person| {
-        person.by_plan(plan_id).any(|past| past.attempt.action == action && past.was_done)
+        // R14: content is moved once, whichever plan does it.
+        let is_moved = || action == Action::Transfer && person.transfer().is_some_and(|past| past.was_done);
+        is_moved() || person.by_plan(plan_id).any(|past| past.attempt.action == action && past.was_done)
     })
 }
 

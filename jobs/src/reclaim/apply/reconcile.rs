@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::journal::Journal;
 use super::super::past::PastAttempt;
 use super::confirm::{Canaries, Presence};
-use super::reread::reread;
+use super::reread::{is_about_one, reread};
 use super::{Came, Hands, verify};
 use crate::error::CommandError;
 
@@ -77,7 +77,14 @@ async fn came(
                 Action::Suspend => (Some("inactive"), attempt.before.status.as_deref()),
                 _ => (restores_to, Some("inactive")),
             };
-            match reread(hands.actor, &attempt.user_id, code_names).await? {
+            let found = match reread(hands.actor, &attempt.user_id, code_names).await {
+                // Nothing is known about this user, and the others follow.
+                Err(e) if is_about_one(&e) => {
+                    return Ok(unknown(&format!("the account cannot be read: {e}")));
+                }
+                found => found?,
+            };
+            match found {
                 Found::Is(found) if found.standing.status.as_deref() == done => {
                     // The status is ours. What else is different by now is somebody else's doing, and has to show as a change
                     // to whoever goes on from here or takes it back (R3, R18).

@@ -184,12 +184,25 @@ impl Run<'_> {
         if was == Some("inactive") && is == Some("active") {
             return self.reverted(planned).map(Some);
         }
-        if was != Some("inactive") && is == Some("inactive") {
+        // R19: the content of a leaver moves, whoever has switched the account off.
+        if was != Some("inactive") && is == Some("inactive") && !self.is_offboarding() {
             let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
             return Ok(Some(Skip::finally("done_by_others", detail)));
         }
+        let mut expected = expected;
+        if self.is_offboarding() {
+            expected.status.clone_from(&now.status);
+            // R19: the groups that an identity provider takes from a leaver stop the transfer, and nothing after it.
+            if self.has_done(planned, Action::Transfer) {
+                expected.group_ids.clone_from(&now.group_ids);
+            }
+        }
         Ok(differs(&expected, now).map(|what| {
-            let detail = format!("{what} is no longer as it was when the plan was made");
+            let mut detail = format!("{what} is no longer as it was when the plan was made");
+            if self.is_offboarding() {
+                let login = now.login.as_deref().unwrap_or(&planned.user_id);
+                detail += &format!(": if it is the same user, run `boxseat offboard {login}` again");
+            }
             // A leaver who is still signed in is signed out first.
             let is_final = !self.is_offboarding() || self.has_done(planned, Action::TerminateSessions);
             Skip { is_final, ..Skip::finally("changed", detail) }
@@ -272,7 +285,9 @@ impl Run<'_> {
                 let used = feed.of(&planned.user_id, &planned.login).filter(|news| is_use(news));
                 return Some(Skip { used_at: used.map(|news| news.at).max(), ..skip });
             }
-            let is_edit = matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE");
+            // R3 does not hold for a leaver, who was named: what is different now, the read shows.
+            let is_edit = !self.is_offboarding()
+                && matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE");
             let by_us = news.actor_id.as_deref().is_some_and(|actor| {
                 actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
             });

@@ -119,7 +119,14 @@ impl Run<'_> {
 
     /// R6: suspending an owner hides the folders from everybody who works in them, so they are counted first.
     async fn shares(&self, now: &Now) -> Result<Option<Skip>, CommandError> {
-        let content = self.count_content(&now.user).await?;
+        let content = match self.count_content(&now.user).await {
+            // R19: a leaver is locked out even if the content cannot be counted.
+            Err(e) if self.is_offboarding() && !e.is_external_failure() => {
+                tracing::warn!("the content cannot be counted: {}", e.lines().join(": "));
+                return Ok(None);
+            }
+            content => content?,
+        };
         // R19: whoever leaves is suspended all the same; the summary says what disappears meanwhile.
         let rule = match self.task.policy {
             _ if self.is_offboarding() => SharedContent::SuspendAnyway,

@@ -8,6 +8,7 @@ mod crashes;
 mod forgery;
 mod inactive;
 mod later;
+mod leavers;
 mod leaving;
 mod logins;
 mod nights;
