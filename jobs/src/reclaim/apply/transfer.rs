@@ -100,12 +100,11 @@ impl Run<'_> {
         }
         let is_inactive = now.standing.status.as_deref() == Some("inactive");
         let reactivates = is_inactive && self.reactivates();
-        let is_counted = self.count(planned).is_some();
-        if reactivates && (!is_counted || self.is_known_to_refuse()) {
+        if reactivates && self.is_known_to_refuse() {
             return self.transfer_in_window(planned, &now, &receiver_id).await;
         }
-        if !is_counted && !self.is_offboarding() {
-            let detail = "what the account owns was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved; [transfer] when_refused = \"reactivate\" counts it";
+        if self.count(planned).is_none() && !self.is_offboarding() {
+            let detail = "what the account owns was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved";
             return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
         }
         let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id).await?;

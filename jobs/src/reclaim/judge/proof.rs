@@ -152,8 +152,11 @@ impl Judge<'_> {
 
     /// R15: what the account owns was counted before the suspension, or can still be.
     pub(super) fn counted(&self, past: &PastPerson) -> Result<(), No> {
-        let can_be_counted = self.policy.when_refused == WhenRefused::Reactivate
-            || self.past.allows(Ability::ReadInactive, self.now) != Some(false);
+        // An account that must be active for its transfer is counted then.
+        let is_reactivated = self.policy.when_refused == WhenRefused::Reactivate
+            && self.past.allows(Ability::TransferFromInactive, self.now) == Some(false);
+        let can_be_counted =
+            is_reactivated || self.past.allows(Ability::ReadInactive, self.now) != Some(false);
         if can_be_counted || count_before(past, "", self.now).is_some() {
             return Ok(());
         }
