@@ -69,7 +69,10 @@ impl Run<'_> {
             Looked::Halted => return Ok(None),
         };
         if judge.is_none()
-            && let Some(skip) = self.is_not_watched(planned).or_else(|| self.holds_are_unknown())
+            && let Some(skip) = self
+                .is_unverifiable(planned)
+                .or_else(|| self.is_not_watched(planned))
+                .or_else(|| self.holds_are_unknown())
         {
             return self.skip(planned, skip).map(Some);
         }
@@ -150,6 +153,11 @@ impl Run<'_> {
     fn holds_are_unknown(&self) -> Option<Skip> {
         let is_said = self.task.policy.is_some_and(|policy| policy.holds.is_some());
         (!is_said).then(|| Skip::for_now("holds_unknown", "no policy says who is under legal hold"))
+    }
+
+    /// R15: no later reading can prove that the account is empty.
+    fn is_unverifiable(&self, planned: &PlannedPerson) -> Option<Skip> {
+        self.is_not_empty(planned).filter(|skip| skip.word == "unverifiable")
     }
 
     /// R15, with the reading of this moment in it.
