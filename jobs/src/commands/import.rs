@@ -1,6 +1,6 @@
 //! `boxseat import`: evidence of use from a report of Box's admin console.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use boxseat_output::{query, visible_line};
 use boxseat_schemas::RunNumber;
@@ -109,8 +109,16 @@ struct Accounts {
     names: HashMap<String, Vec<Rank>>,
 }
 
-/// Accounts that a name means equally well, with the creation of each.
-type Rank = Vec<(String, Option<DateTime<Utc>>)>;
+/// Accounts that a name means equally well.
+type Rank = Vec<Owner>;
+
+/// An account that an address leads to.
+struct Owner {
+    user_id: String,
+    created_at: Option<DateTime<Utc>>,
+    /// From when until when snapshots had the address as its login; the end is open while it has it.
+    had: Option<(DateTime<Utc>, Option<DateTime<Utc>>)>,
+}
 
 impl Accounts {
     fn known(settings: &Settings) -> Result<Self, CommandError> {
@@ -119,13 +127,15 @@ impl Accounts {
         let mut last: Option<(String, Value)> = None;
         for row in &rows {
             let text = |place: usize| row[place].as_str().unwrap_or_default().to_owned();
-            let created = row[3].as_i64().and_then(DateTime::from_timestamp_micros);
+            let time = |place: usize| row[place].as_i64().and_then(DateTime::from_timestamp_micros);
+            let (user_id, created_at) = (text(2), time(3));
+            let owner = Owner { user_id, created_at, had: time(4).map(|from| (from, time(5))) };
             let ranks = names.entry(text(0)).or_default();
             // Rows come by name and rank.
             if last.as_ref() != Some(&(text(0), row[1].clone())) {
                 ranks.push(Vec::new());
             }
-            ranks.last_mut().expect("one was pushed").push((text(2), created));
+            ranks.last_mut().expect("one was pushed").push(owner);
             last = Some((text(0), row[1].clone()));
         }
         Ok(Self { names })
@@ -133,7 +143,8 @@ impl Accounts {
 
     /// The account that a row is about. An id outranks the address next to it, and an unknown id is not made good by one.
     ///
-    /// A use is older than no account: an address that was given to a new account meant the one before it then.
+    /// A use is older than no account: an address that was given to a new account meant the one before it then. Of a login that moved
+    /// from account to account, snapshots tell whose it was: at that time, or else next after it.
     fn find(
         &self,
         user_id: Option<&str>,
@@ -141,13 +152,21 @@ impl Accounts {
         at: Option<DateTime<Utc>>,
     ) -> Result<&str, &'static str> {
         let ranks = user_id.or(email).and_then(|name| self.names.get(name)).ok_or(UNKNOWN)?;
+        let existed =
+            |owner: &&Owner| at.is_none_or(|at| owner.created_at.is_none_or(|created_at| created_at <= at));
+        let by_snapshot = ranks.iter().flatten().filter(existed).filter_map(|owner| {
+            let ((from, to), at) = owner.had.zip(at)?;
+            to.is_none_or(|to| at < to).then_some((from.max(at), owner.user_id.as_str()))
+        });
+        if let Some((_, user_id)) = by_snapshot.min() {
+            return Ok(user_id);
+        }
         for rank in ranks {
-            let existed = |created: Option<DateTime<Utc>>| {
-                at.is_none_or(|at| created.is_none_or(|created| created <= at))
-            };
-            match rank.iter().filter(|(_, created)| existed(*created)).collect::<Vec<_>>()[..] {
-                [] => {}
-                [(user_id, _)] => return Ok(user_id),
+            let user_ids: BTreeSet<&str> =
+                rank.iter().filter(existed).map(|owner| owner.user_id.as_str()).collect();
+            match user_ids.len() {
+                0 => {}
+                1 => return Ok(user_ids.first().copied().expect("there is one")),
                 _ => return Err("is an address of several accounts"),
             }
         }
@@ -161,15 +180,16 @@ const UNKNOWN: &str = "is no user that the store has seen";
 /// had this login. Ids are not addresses, and lead to one account each.
 const KNOWN: &str = "
     WITH addresses AS (
-        SELECT lower(login) AS name, 1 AS rank, user_id FROM users
-        UNION SELECT lower(email), 2, user_id FROM email_aliases
-        UNION SELECT lower(login), 3, user_id FROM users_history
-        UNION SELECT user_id, 0, user_id FROM accounts
+        SELECT lower(login) AS name, 1 AS rank, user_id, NULL::TIMESTAMPTZ AS had_from_at, NULL::TIMESTAMPTZ AS had_to_at FROM users
+        UNION SELECT lower(email), 2, user_id, NULL, NULL FROM email_aliases
+        UNION SELECT lower(login), 3, user_id, valid_from, valid_to FROM users_history
+        UNION SELECT user_id, 0, user_id, NULL, NULL FROM accounts
     )
-    SELECT addresses.name, addresses.rank, addresses.user_id, epoch_us(accounts.created_at)
+    SELECT addresses.name, addresses.rank, addresses.user_id, epoch_us(accounts.created_at), epoch_us(addresses.had_from_at),
+        epoch_us(addresses.had_to_at)
     FROM addresses JOIN accounts ON accounts.user_id = addresses.user_id
     WHERE addresses.name IS NOT NULL
-    ORDER BY addresses.name, addresses.rank, addresses.user_id";
+    ORDER BY addresses.name, addresses.rank, addresses.user_id, addresses.had_from_at";
 
 #[cfg(test)]
 mod tests {
@@ -183,12 +203,21 @@ mod tests {
         let at = |day: u32| {
             NaiveDate::from_ymd_opt(2026, 5, day).map(|day| day.and_time(NaiveTime::MIN).and_utc())
         };
-        let account = |id: &str, day: u32| (id.to_owned(), at(day));
+        let account = |id: &str, day: u32| Owner { user_id: id.to_owned(), created_at: at(day), had: None };
+        let had = |id: &str, from: u32, to: Option<u32>| Owner {
+            had: at(from).map(|from| (from, to.and_then(at))),
+            ..account(id, 1)
+        };
         let accounts = Accounts {
             names: HashMap::from([
                 ("jo@x".to_owned(), vec![vec![account("2", 20)], vec![account("1", 1), account("2", 20)]]),
                 ("2".to_owned(), vec![vec![account("2", 20)]]),
                 ("al@x".to_owned(), vec![vec![account("3", 1), account("4", 1)]]),
+                // Account 6 was renamed to the login that account 5 had until the twentieth.
+                (
+                    "li@x".to_owned(),
+                    vec![vec![account("6", 1)], vec![had("5", 8, Some(20)), had("6", 20, None)]],
+                ),
             ]),
         };
         for (id, email, day, found) in [
@@ -199,6 +228,10 @@ mod tests {
             (Some("9"), "jo@x", at(25), Err(UNKNOWN)),
             (None, "al@x", at(25), Err("is an address of several accounts")),
             (None, "no@x", at(25), Err(UNKNOWN)),
+            (None, "li@x", at(25), Ok("6")),
+            (None, "li@x", at(10), Ok("5")),
+            (None, "li@x", at(2), Ok("5")),
+            (None, "li@x", None, Ok("6")),
         ] {
             assert_eq!(accounts.find(id, Some(email), day), found, "{id:?} {email} {day:?}");
         }
