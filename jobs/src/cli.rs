@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use reclaim::{ApplyArgs, OffboardArgs, UndoArgs};
+pub(crate) use reclaim::{AdoptArgs, ApplyArgs, ConfirmArgs, OffboardArgs, UndoArgs};
 
 /// Knows, every morning, who uses their Box licence and who does not.
 #[derive(Debug, Parser)]
@@ -294,10 +294,14 @@ pub(crate) enum ReclaimCommand {
     Apply(ApplyArgs),
     /// Take back the suspensions of a plan, as far as nobody else has touched the people since
     Undo(UndoArgs),
-    /// Say which plans there are, what became of them, and what nobody knows yet
+    /// Confirm that all content of a user has arrived, where no reading proves it. Changes nothing in Box
+    Confirm(ConfirmArgs),
+    /// List plans, their results, stuck users, and actions with unknown outcome
     Status,
     /// Check the journal's chain and every seal, and the lake, the configured key and the witness against it
     Verify,
+    /// Continue a copied, restored or moved store here: show what the lake knows and the journal does not, and with --yes take it in
+    Adopt(AdoptArgs),
     /// What cron runs after `sync`: reconcile, apply approved plans that are due, verify what was moved, plan the next stages
     Nightly,
 }

@@ -23,6 +23,22 @@ pub(crate) struct UndoArgs {
     pub(crate) yes: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// Do it: from now on the journal is kept at this place
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfirmArgs {
+    /// The login or the Box id of the user
+    pub(crate) user: String,
+    /// What was checked in Box, for the journal: that nothing of the user is left, and where the content is
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) i_have_checked: String,
+}
+
 /// `boxseat offboard`.
 #[derive(Debug, Args)]
 pub(crate) struct OffboardArgs {

@@ -74,8 +74,8 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
         ],
     )?;
     printer.note(format!(
-        "Restored the store as it was at {}. Its journal has no action that was taken later: run `boxseat reclaim verify` before \
-         `boxseat reclaim apply`.",
+        "Restored the store as it was at {}. Its journal has no action that was taken later: run `boxseat reclaim adopt` before \
+         the next command of reclamation.",
         manifest.made_at.format("%Y-%m-%d %H:%M UTC")
     ));
     printer.note("Use only one store of this id: do not run the store that was backed up as well.");

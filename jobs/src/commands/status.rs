@@ -30,7 +30,7 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         ("enterprise_id", json!(store.enterprise_id())),
         ("published_night", json!(published.map(|night| night.snapshot_date))),
         ("published_run", json!(published.map(|night| night.run_number))),
-        ("published_age_hours", json!(published.map(|night| (now - night.now_at).num_hours()))),
+        ("published_age_hours", json!(published.map(|night| (now - night.now_at).num_hours().max(0)))),
         (
             "complete_runs",
             json!(runs.iter().filter(|run| run.status == boxseat_schemas::run::RunStatus::Complete).count()),

@@ -134,6 +134,7 @@ pub(super) struct Reclaim {
     pub(super) policy: Option<PathBuf>,
     pub(super) journal_key: Option<String>,
     pub(super) witness: Option<PathBuf>,
+    pub(super) host: Option<String>,
 }
 
 /// `[offboard]`

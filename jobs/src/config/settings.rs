@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) journal_key: Option<PublicKey>,
     /// File outside the store to which heads of the journal are appended.
     pub(crate) witness: Option<PathBuf>,
+    /// `[reclaim] host`: the name of this installation, where the machine has no lasting id.
+    pub(crate) reclaim_host: Option<String>,
     /// How many users may be offboarded a day.
     pub(crate) leavers_per_day: usize,
     /// The policy, for the nights that are built.
@@ -234,6 +236,7 @@ impl Settings {
             }),
             journal_key,
             witness: witness(file)?,
+            reclaim_host: file.reclaim.host.clone().filter(|name| !name.trim().is_empty()),
             store,
             policy_file,
             leavers_per_day: file.offboard.people_per_day,

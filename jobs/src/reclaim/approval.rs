@@ -35,6 +35,11 @@ pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, CommandError> 
     if terms.signers.is_empty() { Err(named("names no signer")) } else { Ok(terms) }
 }
 
+/// How many different operators must confirm what readings cannot prove: as many as approve, and two where planner and approver differ.
+pub(crate) fn operators_needed(terms: &ApprovalTerms) -> u32 {
+    terms.approvers.max(if terms.is_two_person { 2 } else { 1 })
+}
+
 /// What the approvals of one plan must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Required {
@@ -98,6 +103,11 @@ impl Required {
     /// Whether an approval must be signed.
     pub(crate) fn is_signed(&self) -> bool {
         self.is_signed
+    }
+
+    /// Whether the user who planned may not approve.
+    pub(crate) fn is_two_person(&self) -> bool {
+        self.is_two_person
     }
 
     /// How many approvers are needed.

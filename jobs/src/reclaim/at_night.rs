@@ -18,6 +18,7 @@ use super::ground::Ground;
 use super::journal::{Journal, Seals};
 use super::judge::Judge;
 use super::past::Past;
+use super::plans::expired_plans;
 use super::policy::Policy;
 use crate::error::CommandError;
 
@@ -55,10 +56,12 @@ impl Candidates for PolicyAtNight {
         let past = Past::of(&known);
         let beside =
             Beside::read(&policy, self.leave_file.as_deref(), &self.activity_events, now).map_err(told)?;
-        // A plan that nobody has agreed to yet would be made again tonight.
-        let judge = Judge::new(&policy, &ground, &past, &beside, now, past.replaceable_plans()).map_err(
-            |refusals| refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>().join("; "),
-        )?;
+        // A plan without an approval would be made again, and an expired one is not open.
+        let expired = expired_plans(&self.store, &past, now);
+        let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
+        let judge = Judge::new(&policy, &ground, &past, &beside, now, set_aside).map_err(|refusals| {
+            refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>().join("; ")
+        })?;
         let judged = judge.everybody();
         let going = judged.going.iter().flat_map(|(stage, people)| {
             people.iter().map(|(id, _)| Candidate {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use boxseat_output::query::query;
 use boxseat_schemas::reclaim::plan::Origin;
-use boxseat_schemas::reclaim::{Plan, Record};
+use boxseat_schemas::reclaim::{Place, Plan, Record};
 use chrono::{DateTime, Utc};
 
 use super::approval::{Required, terms};
@@ -14,11 +14,11 @@ use super::ground::Ground;
 use super::journal::{Journal, ReclaimLock, Seals};
 use super::judge::Refusal;
 use super::operator::operator;
-use super::past::{Past, PastPlan};
-use super::plans::PlanFile;
+use super::past::Past;
+use super::plans::expired_plans;
 use super::policy::Policy;
-use super::seat_actions;
 use super::witness::Witness;
+use super::{place, seat_actions};
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
@@ -145,13 +145,41 @@ impl Desk {
     pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
         let lock = ReclaimLock::take(self.store.root())?;
         let key = self.settings.journal_key.as_ref();
-        let journal = Journal::open(self.store.root(), self.store.id(), key, lock)?;
+        let mut journal = Journal::open(self.store.root(), self.store.id(), key, lock)?;
         seat_actions::reaches(self.store.lake(), &journal)?;
+        let here = self.place()?;
+        place::check(journal.past(), &here)?;
         if let Some(witness) = self.witness() {
             witness.check(&journal)?;
             witness.probe()?;
         }
+        if journal.past().bound.is_none() {
+            journal.bind(here, operator());
+        }
         Ok(journal)
+    }
+
+    /// The journal, to adopt it: it may be another place's, and older than the lake.
+    ///
+    /// # Errors
+    /// As [`Desk::journal_to_write`].
+    pub(crate) fn journal_to_adopt(&self) -> Result<Journal, CommandError> {
+        let lock = ReclaimLock::take(self.store.root())?;
+        let key = self.settings.journal_key.as_ref();
+        let journal = Journal::open_as(self.store.root(), self.store.id(), key, Seals::Older, lock)?;
+        seat_actions::refuse_older_lake(self.store.lake(), &journal)?;
+        if let Some(witness) = self.witness() {
+            witness.probe()?;
+        }
+        Ok(journal)
+    }
+
+    /// Where this command runs.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn place(&self) -> Result<Place, CommandError> {
+        place::here(self.store.root(), self.store.id(), self.settings.reclaim_host.as_deref())
     }
 
     /// Writes the head of the journal into the lake and, if one is configured, for the witness (R9). A command that wrote entries
@@ -170,15 +198,9 @@ impl Desk {
         Some(Witness { path, store_id: self.store.id(), pinned: self.settings.journal_key.as_ref() })
     }
 
-    /// When a plan may no longer be applied; of one whose file is gone, when it was made: nobody can use it any more.
-    pub(crate) fn expires_at(&self, plan_id: &str, known: &PastPlan) -> DateTime<Utc> {
-        PlanFile::open(self.store.root(), plan_id).map_or(known.created_at, |file| file.plan.expires_at)
-    }
-
     /// Open plans whose time is over.
     pub(crate) fn expired_plans(&self, past: &Past) -> Vec<String> {
-        let open = past.open_plans().filter(|(plan_id, plan)| self.now >= self.expires_at(plan_id, plan));
-        open.map(|(plan_id, _)| plan_id.to_owned()).collect()
+        expired_plans(self.store.root(), past, self.now)
     }
 
     /// Closes a plan that nothing was done by.

@@ -114,6 +114,7 @@ mod tests {
                 ground: &ground,
                 beside: &beside,
                 moves_inactive: None,
+                past: &past,
             },
             &judged,
         )

@@ -8,6 +8,7 @@
 use boxseat_schemas::reclaim::Action;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::confirmation::confirmed;
 use super::past::{PastAttempt, PastPerson, Reading};
 
 /// What the readings prove.
@@ -28,6 +29,9 @@ pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
 
 /// What is proved about a person whose content was transferred by `transfer`.
 pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTime<Utc>) -> Emptiness {
+    if let Some(confirmed) = confirmed(person, transfer) {
+        return confirmed;
+    }
     let items_before = match count_before(person, &transfer.attempt.plan_id, transfer.asked_at) {
         None => {
             let why = "what the account owned could not be counted before the suspension";

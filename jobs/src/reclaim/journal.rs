@@ -17,7 +17,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
-use boxseat_schemas::reclaim::{Entry, Erased, Record};
+use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_schemas::reclaim::{Entry, Erased, Place, Record};
 use boxseat_schemas::spool::FILE_HEADER_LEN;
 use chrono::{DateTime, Utc};
 use ssh_key::PublicKey;
@@ -43,6 +44,8 @@ pub(crate) struct Journal {
     unsealed: u64,
     anchor: Option<Anchor>,
     past: Past,
+    /// What is written before the next entry: where a journal is kept that is not bound yet.
+    before_next: Option<Record>,
 }
 
 enum Disk {
@@ -66,8 +69,22 @@ impl Journal {
         pinned: Option<&PublicKey>,
         lock: ReclaimLock,
     ) -> Result<Self, CommandError> {
+        Self::open_as(root, store_id, pinned, Seals::Last, lock)
+    }
+
+    /// As [`Journal::open`]; with [`Seals::Older`] the journal may end before the head that the lake knows.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub(crate) fn open_as(
+        root: &Path,
+        store_id: Uuid,
+        pinned: Option<&PublicKey>,
+        seals: Seals,
+        lock: ReclaimLock,
+    ) -> Result<Self, CommandError> {
         let path = path(root);
-        let mut read = file::read(root, store_id, pinned, Seals::Last)?;
+        let mut read = file::read(root, store_id, pinned, seals)?;
         let (key, anchor) = seal::take_up(root, store_id, pinned, &read)?;
         read.anchor = Some(anchor);
         if read.len == 0 {
@@ -108,7 +125,12 @@ impl Journal {
     fn over(read: Contents) -> Self {
         let past = Past::of(&read.entries);
         let Contents { entries, head, unsealed, anchor, len: _ } = read;
-        Self { disk: Disk::Read, entries, head, unsealed, anchor, past }
+        Self { disk: Disk::Read, entries, head, unsealed, anchor, past, before_next: None }
+    }
+
+    /// Has the place written before the next entry. A command that writes nothing binds nothing.
+    pub(crate) fn bind(&mut self, place: Place, by: Operator) {
+        self.before_next = Some(Record::Bound { place, by, adoption: None });
     }
 
     /// Writes an entry down for good, with its seal.
@@ -120,6 +142,9 @@ impl Journal {
             let begun =
                 Record::SealBegun { unsealed_entries: self.unsealed, unsealed_head: self.head.clone() };
             self.put(at, begun)?;
+        }
+        if let Some(first) = self.before_next.take() {
+            self.put(at, first)?;
         }
         self.put(at, record)?;
         Ok(self.entries.last().expect("it was just put there"))
@@ -231,6 +256,11 @@ impl Journal {
     /// The hash of an entry; of number 0 what the first entry follows.
     pub(crate) fn hash_of(&self, sequence: u64) -> Option<&str> {
         file::hash_of(&self.entries, &self.head, sequence)
+    }
+
+    /// How many entries the lake's anchor knows.
+    pub(crate) fn anchored_entries(&self) -> u64 {
+        self.anchor.as_ref().map_or(0, Anchor::entries)
     }
 
     /// The public key of the seals, once there is one.

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
-use boxseat_schemas::reclaim::{Ability, Action, Attempt, Entry, Outcome, Record, Stage, Standing};
+use boxseat_schemas::reclaim::{
+    Ability, Action, Adoption, Attempt, Entry, Outcome, Place, Record, Stage, Standing,
+};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 /// For how long whoever received content may not lose the seat (R4).
@@ -25,6 +27,12 @@ pub(crate) struct Past {
     pub(crate) actor_user_ids: BTreeSet<String>,
     /// What was last learned of this Box.
     abilities: BTreeMap<Ability, Learned>,
+    /// Where the journal is kept, by its last entry about that.
+    pub(crate) bound: Option<Bound>,
+    /// Every `reclaim adopt`, oldest first.
+    pub(crate) adoptions: Vec<AdoptionMark>,
+    /// How many actions the last adoption has still to take in: more than 0 if it was interrupted.
+    pub(crate) actions_to_take_in: u64,
     /// Whose the attempt of an action id is, and which of that person's.
     attempts: BTreeMap<String, (String, usize)>,
 }
@@ -38,6 +46,23 @@ struct Learned {
 
 /// A refusal that was learned longer ago is tried again.
 const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
+
+/// Where a journal is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) place: Place,
+    pub(crate) by: Operator,
+}
+
+/// One `reclaim adopt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AdoptionMark {
+    pub(crate) at: DateTime<Utc>,
+    /// Its entry.
+    pub(crate) sequence: u64,
+    pub(crate) adoption: Adoption,
+}
 
 /// What happened to a plan.
 #[derive(Debug, Clone)]
@@ -125,6 +150,8 @@ pub(crate) struct PastPerson {
     pub(crate) destinations: Vec<DestinationReading>,
     /// Times a plan left the person alone, oldest first.
     pub(crate) skips: Vec<Skip>,
+    /// What operators confirmed about the content, oldest first.
+    pub(crate) confirmations: Vec<Confirmation>,
     /// The newest use that the admin log told of while a plan was applied: no night may ever read it (R11).
     pub(crate) used_at: Option<DateTime<Utc>>,
 }
@@ -176,6 +203,21 @@ pub(crate) struct DestinationReading {
     pub(crate) folder_id: String,
     /// Items in it.
     pub(crate) items: Option<u64>,
+}
+
+/// An operator has checked where the content of a user is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Confirmation {
+    pub(crate) at: DateTime<Utc>,
+    /// The transfer that was checked.
+    pub(crate) action_id: String,
+    pub(crate) statement: String,
+    pub(crate) by: Operator,
+    /// How many different operators must confirm.
+    pub(crate) operators_needed: u32,
+    /// At the source at that time.
+    pub(crate) owned_items: Option<u64>,
+    pub(crate) space_used_bytes: i64,
 }
 
 /// A person left alone.
@@ -320,6 +362,16 @@ impl PastPerson {
     }
 }
 
+/// What is known of an attempt from a moment on.
+struct Settled {
+    at: DateTime<Utc>,
+    outcome: Outcome,
+    http_status: Option<u16>,
+    after: Option<Standing>,
+    destination_folder_id: Option<String>,
+    reason: Option<String>,
+}
+
 /// That the outcome of an attempt is not known, as a sentence.
 pub(crate) fn unfinished(open: &PastAttempt) -> String {
     let action = open.attempt.action.as_str();
@@ -409,22 +461,7 @@ impl Past {
             Record::BoxAllows { ability, is_allowed, user_id: _, detail: _ } => {
                 self.abilities.insert(*ability, Learned { is_allowed: *is_allowed, at });
             }
-            Record::Intent(attempt) => {
-                let person = self.people.entry(attempt.user_id.clone()).or_default();
-                let place = (attempt.user_id.clone(), person.attempts.len());
-                self.attempts.insert(attempt.action_id.clone(), place);
-                person.attempts.push(PastAttempt {
-                    attempt: attempt.clone(),
-                    asked_at: at,
-                    outcome: None,
-                    finished_at: None,
-                    was_done: false,
-                    after: None,
-                    destination_folder_id: None,
-                    http_status: None,
-                    reason: None,
-                });
-            }
+            Record::Intent(attempt) => self.intend(attempt, at),
             Record::Outcome {
                 action_id,
                 outcome,
@@ -433,20 +470,77 @@ impl Past {
                 after,
                 destination_folder_id,
                 reason,
+            } => self.settle(
+                action_id,
+                Settled {
+                    at,
+                    outcome: *outcome,
+                    http_status: *http_status,
+                    after: after.clone(),
+                    destination_folder_id: destination_folder_id.clone(),
+                    reason: reason.clone(),
+                },
+            ),
+            Record::Bound { place, by, adoption } => {
+                self.bound = Some(Bound { at, place: place.clone(), by: by.clone() });
+                if let Some(adoption) = adoption {
+                    let (sequence, adoption) = (entry.sequence, adoption.clone());
+                    self.actions_to_take_in = adoption.actions;
+                    self.adoptions.push(AdoptionMark { at, sequence, adoption });
+                }
+            }
+            Record::ActionTakenIn {
+                row_id: _,
+                prev_hash: _,
+                attempt,
+                actor_user_id,
+                asked_at,
+                finished_at,
+                outcome,
+                http_status,
+                status_after,
+                destination_folder_id,
+                reason,
             } => {
-                let Some((user_id, index)) = self.attempts.get(action_id) else { return };
-                let Some(past) = self.people.get_mut(user_id).and_then(|p| p.attempts.get_mut(*index)) else {
-                    return;
-                };
-                past.outcome = Some(*outcome);
-                past.finished_at = Some(at);
-                past.was_done |=
-                    matches!(outcome, Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned);
-                past.http_status = http_status.or(past.http_status);
-                past.after = after.clone().or(past.after.take());
-                past.destination_folder_id =
-                    destination_folder_id.clone().or(past.destination_folder_id.take());
-                past.reason = reason.clone().or(past.reason.take());
+                self.actions_to_take_in = self.actions_to_take_in.saturating_sub(1);
+                self.actor_user_ids.extend(actor_user_id.clone());
+                if !self.attempts.contains_key(&attempt.action_id) {
+                    self.intend(attempt, *asked_at);
+                }
+                let after = status_after
+                    .as_ref()
+                    .map(|status| Standing { status: Some(status.clone()), ..attempt.before.clone() });
+                self.settle(
+                    &attempt.action_id,
+                    Settled {
+                        at: finished_at.unwrap_or(at),
+                        outcome: *outcome,
+                        http_status: *http_status,
+                        after,
+                        destination_folder_id: destination_folder_id.clone(),
+                        reason: reason.clone(),
+                    },
+                );
+            }
+            Record::ContentConfirmed {
+                user_id,
+                action_id,
+                statement,
+                by,
+                operators_needed,
+                owned_items,
+                space_used_bytes,
+            } => {
+                let (action_id, statement, by) = (action_id.clone(), statement.clone(), by.clone());
+                self.person(user_id).confirmations.push(Confirmation {
+                    at,
+                    action_id,
+                    statement,
+                    by,
+                    operators_needed: *operators_needed,
+                    owned_items: *owned_items,
+                    space_used_bytes: *space_used_bytes,
+                });
             }
             Record::UserErased { plan_digests, .. } => {
                 for (plan_id, digest) in plan_digests {
@@ -472,6 +566,53 @@ impl Past {
     /// Accounts that are active for a transfer and must not stay so (R14).
     pub(crate) fn open_windows(&self) -> impl Iterator<Item = &PastAttempt> {
         self.people.values().filter_map(PastPerson::open_window)
+    }
+
+    fn intend(&mut self, attempt: &Attempt, asked_at: DateTime<Utc>) {
+        let person = self.people.entry(attempt.user_id.clone()).or_default();
+        let place = (attempt.user_id.clone(), person.attempts.len());
+        self.attempts.insert(attempt.action_id.clone(), place);
+        person.attempts.push(PastAttempt {
+            attempt: attempt.clone(),
+            asked_at,
+            outcome: None,
+            finished_at: None,
+            was_done: false,
+            after: None,
+            destination_folder_id: None,
+            http_status: None,
+            reason: None,
+        });
+    }
+
+    fn settle(&mut self, action_id: &str, settled: Settled) {
+        let Some((user_id, index)) = self.attempts.get(action_id) else { return };
+        let Some(past) = self.people.get_mut(user_id).and_then(|p| p.attempts.get_mut(*index)) else {
+            return;
+        };
+        let Settled { at, outcome, http_status, after, destination_folder_id, reason } = settled;
+        past.outcome = Some(outcome);
+        past.finished_at = Some(at);
+        past.was_done |= matches!(outcome, Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned);
+        past.http_status = http_status.or(past.http_status);
+        past.after = after.or(past.after.take());
+        past.destination_folder_id = destination_folder_id.or(past.destination_folder_id.take());
+        past.reason = reason.or(past.reason.take());
+    }
+
+    /// Number of an entry in the lake. Entries after an adoption come after all that the lake had.
+    pub(crate) fn lake_number(&self, sequence: u64) -> u64 {
+        let shift = self
+            .adoptions
+            .iter()
+            .filter(|mark| mark.sequence <= sequence)
+            .fold(0, |shift, mark| shift.max(mark.adoption.lake_entries.saturating_sub(mark.sequence)));
+        sequence + shift
+    }
+
+    /// Users whose deletion is confirmed.
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = &str> {
+        self.people.iter().filter(|(_, one)| one.deletion().is_some()).map(|(user_id, _)| user_id.as_str())
     }
 
     /// Plans by which something may still be done.
@@ -548,6 +689,13 @@ impl Past {
             .filter(|(_, person)| person.attempts.iter().any(counts))
             .map(|(user_id, _)| user_id.as_str())
             .collect()
+    }
+
+    /// Whether a plan changed an account, or may have.
+    pub(crate) fn has_touched(&self, plan_id: &str, user_id: &str) -> bool {
+        self.people
+            .get(user_id)
+            .is_some_and(|person| person.by_plan(plan_id).any(PastAttempt::may_have_happened))
     }
 
     /// How many attempts there are by this name's beginning: the count in the next action id.

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::beside::Beside;
 use super::ground::{Ground, Person};
 use super::judge::{Goes, Judged, Refusal};
+use super::past::Past;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
 use crate::evidence::digest;
 
@@ -30,6 +31,8 @@ pub(crate) struct Making<'a> {
     pub(crate) beside: &'a Beside,
     /// Whether this Box moves content of inactive accounts; `None`: not known.
     pub(crate) moves_inactive: Option<bool>,
+    /// The journal's state.
+    pub(crate) past: &'a Past,
 }
 
 /// Whether a night is fit to plan on at all.
@@ -39,7 +42,15 @@ pub(crate) struct Making<'a> {
 /// somewhere, and what it says of the others is not to be acted on; from one in twenty on, the plan carries a warning, as reports do.
 pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     let age = ground.age(now);
-    if age > NIGHT_MAX_AGE || age < -TimeDelta::minutes(5) {
+    if age < -TimeDelta::minutes(5) {
+        let sentence = format!(
+            "the published night is of {}, and the clock shows {}: check the clock",
+            ground.night.now_at.format("%F %H:%M UTC"),
+            now.format("%F %H:%M UTC")
+        );
+        return Err(Refusal { rule: "R10", sentence });
+    }
+    if age > NIGHT_MAX_AGE {
         let sentence = format!(
             "the published night is {} hours old, and 36 at most count: run `boxseat sync` first",
             age.num_hours()
@@ -123,7 +134,7 @@ fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
         name: person.name.clone(),
         actions: actions(goes.stage),
         baseline: goes.baseline.clone(),
-        sentence: sentence(person, goes, receiver),
+        sentence: sentence(person, goes, receiver, making.past),
         last_activity_at: person.last_activity_at,
         last_activity_source: person.last_activity_source.clone(),
         proven_idle_days: person.proven_idle_days,
@@ -142,7 +153,7 @@ fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
 }
 
 /// Why, as a manager would say it.
-fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>) -> String {
+fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>, past: &Past) -> String {
     let days = person.proven_idle_days.unwrap_or(0);
     let last = match (person.last_activity_at, person.last_activity_source.as_deref()) {
         (Some(at), Some(source)) => format!("last used {} ({source})", at.format("%F")),
@@ -164,7 +175,24 @@ fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>) -> String {
                 receiver.map_or("the receiver", Person::called)
             )
         }
-        Stage::Delete => format!("Suspended {suspended}, content moved and twice seen gone; {last}."),
+        Stage::Delete => {
+            format!("Suspended {suspended}, content moved and {}; {last}.", proof(&person.user_id, past))
+        }
+    }
+}
+
+/// What proves that the account is empty (R15).
+fn proof(user_id: &str, past: &Past) -> String {
+    let known = past.people.get(user_id);
+    let transfer = known.and_then(|known| Some((known, known.transfer()?)));
+    match transfer.and_then(|(known, transfer)| known.confirmation(&transfer.attempt.action_id)) {
+        None => "twice seen gone".to_owned(),
+        Some(confirmed) => format!(
+            "this confirmed by {} on {} ({:?})",
+            confirmed.by.os_user,
+            confirmed.at.format("%F"),
+            confirmed.statement
+        ),
     }
 }
 
@@ -281,7 +309,6 @@ const UNKNOWN_REFUSED_PERCENT: u64 = 20;
 mod tests {
     use super::*;
     use crate::reclaim::judge::Judge;
-    use crate::reclaim::past::Past;
     use crate::reclaim::past::tests::{day, operator};
     use crate::reclaim::testing::{beside, ground, idler, night_at, policy, worker};
 
@@ -298,6 +325,7 @@ mod tests {
             ground,
             beside: &beside,
             moves_inactive: None,
+            past: &past,
         };
         make(making, &judged)
     }

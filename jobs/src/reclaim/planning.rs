@@ -114,6 +114,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             ground,
             beside,
             moves_inactive: past.allows(Ability::TransferFromInactive, now),
+            past: &past,
         };
         let file = PlanFile::create(desk.store.root(), make(making, &judged))?;
         journal.append(now, file.record())?;

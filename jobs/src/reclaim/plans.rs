@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
 use boxseat_schemas::reclaim::{Plan, Record};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::journal::directory;
@@ -154,6 +155,17 @@ impl PlanFile {
         }
         Ok(known)
     }
+}
+
+/// When a plan may no longer be applied. A plan whose file is gone can never be applied.
+pub(crate) fn expires_at(root: &Path, plan_id: &str, known: &PastPlan) -> DateTime<Utc> {
+    PlanFile::open(root, plan_id).map_or(known.created_at, |file| file.plan.expires_at)
+}
+
+/// Open plans whose time is over.
+pub(crate) fn expired_plans(root: &Path, past: &Past, now: DateTime<Utc>) -> Vec<String> {
+    let open = past.open_plans().filter(|(plan_id, plan)| now >= expires_at(root, plan_id, plan));
+    open.map(|(plan_id, _)| plan_id.to_owned()).collect()
 }
 
 /// The texts of all plan files, for an erasure to change.

@@ -10,11 +10,12 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use boxseat_output::lake::Lake;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
-use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record};
+use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record, Standing};
 use boxseat_schemas::table::{Rows, SEAT_ACTIONS};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,12 @@ pub(crate) fn commit(
         return Ok(0);
     }
     let story = Story::of(journal.entries());
-    let rows = |after: u64| story.rows(root, journal.entries(), after, enterprise_id);
-    Ok(lake.commit_actions(&SEAT_ACTIONS, journal.sequence(), rows)?)
+    let past = journal.past();
+    let rows = |after: u64| {
+        let is_new = |entry: &&Entry| past.lake_number(entry.sequence) > after;
+        story.rows(root, journal.entries().iter().filter(is_new), enterprise_id)
+    };
+    Ok(lake.commit_actions(&SEAT_ACTIONS, past.lake_number(journal.sequence()), rows)?)
 }
 
 /// What an acting command could not commit is committed by the next night. It costs no night: a journal that cannot be read is
@@ -58,12 +63,13 @@ pub(crate) fn catch_up(store: &Store, journal_key: Option<&PublicKey>, enterpris
 /// Exit 3 when the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
 pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
     let taken_in = lake.actions_sequence(&SEAT_ACTIONS)?;
-    if taken_in > journal.sequence() {
+    if taken_in > journal.past().lake_number(journal.sequence()) {
         return Err(CommandError::refused(format!(
             "the journal ends with entry {}, and the lake has taken in {taken_in}",
             journal.sequence()
         ))
-        .hint("entries were cut off, or an older journal was put back: nothing is done to anybody before the whole one is there"));
+        .hint("entries were cut off, or an older journal was put back: put the newest one back")
+        .hint("if the newest one is lost, `boxseat reclaim adopt` takes in what the lake knows"));
     }
     refuse_older_lake(lake, journal)
 }
@@ -86,11 +92,55 @@ pub(crate) fn refuse_older_lake(lake: &Lake, journal: &Journal) -> Result<(), Co
     Ok(())
 }
 
-/// R9: whether the lake's rows are the journal's: what was cut off at its end, or written anew, shows here.
+/// R9: whether the lake's rows are the journal's: what was cut off at its end, or written again, shows here.
 ///
 /// # Errors
 /// Exit 3 naming the first action the journal does not know.
-pub(crate) fn agree(lake: &Lake, journal: &Journal, runs: &[RunNumber]) -> Result<u64, CommandError> {
+pub(crate) fn agree(lake: &Lake, journal: &Journal) -> Result<u64, CommandError> {
+    reaches(lake, journal)?;
+    let (rows, lost) = compare(lake, journal)?;
+    match lost.first() {
+        None => Ok(rows),
+        Some(first) => Err(differs(first.row_id())),
+    }
+}
+
+/// An action that the lake has and the journal does not.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LostAction(Record);
+
+impl LostAction {
+    fn row_id(&self) -> &str {
+        match &self.0 {
+            Record::ActionTakenIn { row_id, .. } => row_id,
+            _ => "",
+        }
+    }
+
+    /// What it is, for a table: user, login, action, outcome, when.
+    pub(crate) fn columns(&self) -> Vec<serde_json::Value> {
+        let Record::ActionTakenIn { attempt, outcome, asked_at, .. } = &self.0 else { return Vec::new() };
+        vec![
+            serde_json::json!(attempt.user_id),
+            serde_json::json!(attempt.login),
+            serde_json::json!(attempt.action.as_str()),
+            serde_json::json!(outcome.as_str()),
+            serde_json::json!(asked_at),
+            serde_json::json!(attempt.plan_id),
+        ]
+    }
+
+    /// The journal's entry that takes it in.
+    pub(crate) fn record(self) -> Record {
+        self.0
+    }
+}
+
+/// How many rows the lake has, and those that the journal does not know, oldest first.
+///
+/// # Errors
+/// Exit 3 if the lake tells an action otherwise than the journal.
+pub(crate) fn compare(lake: &Lake, journal: &Journal) -> Result<(u64, Vec<LostAction>), CommandError> {
     let known: HashMap<String, &str> = journal
         .entries()
         .iter()
@@ -98,23 +148,121 @@ pub(crate) fn agree(lake: &Lake, journal: &Journal, runs: &[RunNumber]) -> Resul
             Record::Outcome { action_id, outcome, .. } => {
                 Some((row_id(action_id, *outcome), entry.prev_hash.as_str()))
             }
+            Record::ActionTakenIn { row_id, prev_hash, .. } => Some((row_id.clone(), prev_hash.as_str())),
             _ => None,
         })
         .collect();
-    reaches(lake, journal)?;
-    let mut rows = 0;
-    for batch in lake.scan(&SEAT_ACTIONS, runs, Some(&["action_id", "prev_hash"]))? {
+    let (mut rows, mut lost) = (0, Vec::new());
+    for batch in lake.scan_all(&SEAT_ACTIONS)? {
         let batch = batch?;
-        let (ids, hashes) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        for (id, hash) in ids.iter().flatten().zip(hashes.iter().flatten()) {
-            if known.get(id) != Some(&hash) {
-                return Err(CommandError::refused(format!("the lake knows of action {id}, and the journal does not, or tells it otherwise"))
-                    .hint("entries were cut off or written anew: compare the journal with a backup before anything else is done"));
-            }
+        let row = Row::of(&batch)?;
+        for index in 0..batch.num_rows() {
             rows += 1;
+            let (id, hash) = (row.text("action_id", index), row.text("prev_hash", index));
+            match known.get(id.as_deref().unwrap_or_default()) {
+                Some(known) if hash.as_deref() == Some(known) => {}
+                Some(_) => return Err(differs(&id.unwrap_or_default())),
+                None => lost.push(row.lost(index)?),
+            }
         }
     }
-    Ok(rows)
+    lost.sort_by_key(|one| match &one.0 {
+        Record::ActionTakenIn { asked_at, finished_at, row_id, .. } => {
+            (finished_at.unwrap_or(*asked_at), row_id.clone())
+        }
+        _ => (DateTime::UNIX_EPOCH, String::new()),
+    });
+    Ok((rows, lost))
+}
+
+fn differs(row_id: &str) -> CommandError {
+    CommandError::refused(format!(
+        "the lake knows of action {row_id}, and the journal does not, or tells it otherwise"
+    ))
+    .hint("entries were cut off or written again: compare the journal with a backup")
+    .hint("if entries are lost, `boxseat reclaim adopt` takes in what the lake knows")
+}
+
+/// Rows of `seat_actions` as they are in the lake.
+struct Row<'a> {
+    batch: &'a RecordBatch,
+}
+
+impl<'a> Row<'a> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, CommandError> {
+        let missing = SEAT_ACTIONS.columns.iter().find(|column| batch.column_by_name(column.name).is_none());
+        match missing {
+            None => Ok(Self { batch }),
+            Some(column) => Err(CommandError::refused(format!("seat_actions has no column {}", column.name))),
+        }
+    }
+
+    fn text(&self, name: &str, row: usize) -> Option<String> {
+        let column = self.batch.column_by_name(name)?.as_string_opt::<i32>()?;
+        column.is_valid(row).then(|| column.value(row).to_owned())
+    }
+
+    fn time(&self, name: &str, row: usize) -> Option<DateTime<Utc>> {
+        let column = self.batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+        column.is_valid(row).then(|| DateTime::from_timestamp_micros(column.value(row))).flatten()
+    }
+
+    /// One of our words.
+    fn word<T: serde::de::DeserializeOwned>(&self, name: &str, row: usize) -> Result<T, CommandError> {
+        let text = self.text(name, row).unwrap_or_default();
+        serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|e| {
+            CommandError::refused(format!("seat_actions.{name} has the unknown value {text:?}")).because(e)
+        })
+    }
+
+    fn lost(&self, row: usize) -> Result<LostAction, CommandError> {
+        let (id, outcome) = (self.text("action_id", row).unwrap_or_default(), self.word("outcome", row)?);
+        let user_id = self.text("user_id", row).unwrap_or_default();
+        let login = self.text("login", row);
+        let requested_at = self.time("requested_at", row);
+        let asked_at = requested_at
+            .ok_or_else(|| CommandError::refused(format!("seat_actions has no time for action {id}")))?;
+        let status = self.batch.column_by_name("http_status").and_then(|column| {
+            let column = column.as_primitive_opt::<Int32Type>()?;
+            column.is_valid(row).then(|| u16::try_from(column.value(row)).ok()).flatten()
+        });
+        let attempt = Attempt {
+            action_id: action_of(&id, outcome),
+            plan_id: self.text("plan_id", row).unwrap_or_default(),
+            stage: self.word("stage", row)?,
+            user_id: user_id.clone(),
+            login: login.clone().unwrap_or_default(),
+            action: self.word("action", row)?,
+            before: Standing {
+                user_id,
+                login,
+                status: self.text("status_before", row),
+                ..Standing::default()
+            },
+            receiver_user_id: self.text("receiver_user_id", row),
+            last_activity_at: self.text("evidence", row).and_then(|text| {
+                serde_json::from_str::<serde_json::Value>(&text)
+                    .ok()?
+                    .get("last_activity_at")?
+                    .as_str()?
+                    .parse()
+                    .ok()
+            }),
+        };
+        Ok(LostAction(Record::ActionTakenIn {
+            row_id: id,
+            prev_hash: self.text("prev_hash", row).unwrap_or_default(),
+            attempt,
+            actor_user_id: self.text("actor_user_id", row),
+            asked_at,
+            finished_at: self.time("finished_at", row),
+            outcome,
+            http_status: status,
+            status_after: self.text("status_after", row),
+            destination_folder_id: self.text("destination_folder_id", row),
+            reason: self.text("reason", row),
+        }))
+    }
 }
 
 /// What an entry's row says beside the entry: plans, approvals and starts come before what they lead to.
@@ -199,10 +347,15 @@ impl<'a> Story<'a> {
         story
     }
 
-    fn rows(&self, root: &Path, entries: &[Entry], after: u64, enterprise_id: &str) -> RecordBatch {
+    fn rows<'e>(
+        &self,
+        root: &Path,
+        entries: impl Iterator<Item = &'e Entry>,
+        enterprise_id: &str,
+    ) -> RecordBatch {
         let mut rows = Rows::new(SEAT_ACTIONS.lake_schema());
         let mut backgrounds: HashMap<&str, Background> = HashMap::new();
-        for entry in entries.iter().filter(|entry| entry.sequence > after) {
+        for entry in entries {
             let Record::Outcome {
                 action_id,
                 outcome,
@@ -266,6 +419,11 @@ fn row_id(action_id: &str, outcome: Outcome) -> String {
         Outcome::RevertedByOther | Outcome::ReProvisioned => format!("{action_id}/{}", outcome.as_str()),
         _ => action_id.to_owned(),
     }
+}
+
+/// The action of a row: the reverse of [`row_id`].
+fn action_of(row_id: &str, outcome: Outcome) -> String {
+    row_id.strip_suffix(&format!("/{}", outcome.as_str())).unwrap_or(row_id).to_owned()
 }
 
 fn name(operator: &Operator) -> String {

@@ -64,7 +64,9 @@ impl Witness<'_> {
                 .hint("state/store.json was changed: put the one of this store back, with its journal, before anything else is done"));
             }
             let Some((entries, head)) = self.head_in(line) else { continue };
-            if journal.hash_of(entries) != Some(head) {
+            if journal.hash_of(entries) != Some(head)
+                && !self.is_lost(journal, entries, text.lines().skip(index + 1))
+            {
                 let what = if journal.sequence() < entries {
                     format!("the journal ends with entry {}, and", journal.sequence())
                 } else {
@@ -75,11 +77,21 @@ impl Witness<'_> {
                     index + 1,
                     self.path.display()
                 ))
-                .hint("an older journal was put back, or another one was written: put the newest one back before anything else is done"));
+                .hint("an older journal was put back, or another one was written: put the newest one back")
+                .hint("if the newest one is lost, `boxseat reclaim adopt` continues this one"));
             }
             heads += 1;
         }
         Ok(heads)
+    }
+
+    /// Whether an adoption has given up the entry of a line: the journal had ended before it, and a later line has the adoption.
+    fn is_lost<'l>(&self, journal: &Journal, entries: u64, later: impl Iterator<Item = &'l str>) -> bool {
+        let mut adoptions =
+            journal.past().adoptions.iter().filter(|mark| mark.adoption.kept_entries < entries);
+        let Some(first) = adoptions.next().map(|mark| mark.sequence) else { return false };
+        let mut heads = later.filter_map(|line| self.head_in(line));
+        heads.any(|(entries, head)| entries >= first && journal.hash_of(entries) == Some(head))
     }
 
     /// Appends the head, unless it is the last line already.

@@ -21,7 +21,8 @@ use super::{Night, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::ledger::Month;
-use crate::reclaim::{SharedPace, StreamMark};
+use crate::reclaim::journal::Seals;
+use crate::reclaim::{Journal, SharedPace, StreamMark};
 use crate::store::Store;
 
 impl Night<'_> {
@@ -126,7 +127,8 @@ impl Night<'_> {
         let runs = store.lake().sync_runs()?;
         let known = known_events(store, reservation, &runs)?;
         let dir = store.spool(reservation.run_number);
-        let survey = Survey::read(&dir, reservation, &known, base.is_some())?;
+        let mut survey = Survey::read(&dir, reservation, &known, base.is_some())?;
+        survey.announce_deleted(own_deletions(store, self.settings));
         let quiet_dates = &self.settings.quiet_dates;
         if base.is_some()
             && let Err(refusal) = plan::silence(&survey, reservation, &known, quiet_dates)
@@ -150,6 +152,22 @@ impl Night<'_> {
             budget,
             settings: &PlanSettings { everything: self.full, ..self.settings.plan.clone() },
         }))
+    }
+}
+
+/// Users whom boxseat has deleted, by the journal of reclamation: the shrink guards must not take them for a broken listing.
+fn own_deletions(store: &Store, settings: &Settings) -> Vec<String> {
+    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last);
+    match journal {
+        Ok(journal) => journal.past().deleted().map(str::to_owned).collect(),
+        // The next `reclaim` command refuses the journal. Without it the guards are stricter.
+        Err(e) => {
+            tracing::warn!(
+                "the journal does not say which users boxseat has deleted: {}",
+                e.lines().join(": ")
+            );
+            Vec::new()
+        }
     }
 }
 

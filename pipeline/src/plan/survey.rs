@@ -88,6 +88,16 @@ impl News {
 }
 
 impl Survey {
+    /// Counts these users as announced, as if a DELETE_USER event named each.
+    pub fn announce_deleted(&mut self, user_ids: impl IntoIterator<Item = String>) {
+        let feed = &mut self.feed;
+        for user_id in user_ids {
+            if feed.deleted.insert(&user_id) {
+                feed.announced.users.push(user_id);
+            }
+        }
+    }
+
     /// Reads the survey back from the spool of an unsealed run. `events` says whether the admin log matters: a first night reads
     /// everything anyway.
     ///

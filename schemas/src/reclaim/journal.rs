@@ -198,6 +198,58 @@ pub enum Record {
         /// Digests that the files of closed plans have now.
         plan_digests: BTreeMap<String, String>,
     },
+    /// An operator has checked in Box what readings cannot prove: all content of a user has arrived (R15).
+    ContentConfirmed {
+        /// Whose.
+        user_id: String,
+        /// The transfer that was checked.
+        action_id: String,
+        /// What the operator checked.
+        statement: String,
+        /// Who.
+        by: Operator,
+        /// How many different operators must confirm, by the policy of that time.
+        operators_needed: u32,
+        /// Root items at the source at that time; `None`: Box does not show them. A later reading must not show more.
+        owned_items: Option<u64>,
+        /// Bytes at the source at that time. A later reading must not show more.
+        space_used_bytes: i64,
+    },
+    /// The journal is kept at this place. A command at another place is refused until `reclaim adopt`.
+    Bound {
+        /// Where.
+        place: Place,
+        /// Who ran the command.
+        by: Operator,
+        /// Set by `reclaim adopt`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        adoption: Option<Adoption>,
+    },
+    /// An action that `seat_actions` of the lake has and the journal had lost; taken in by `reclaim adopt`.
+    ActionTakenIn {
+        /// Id of the row.
+        row_id: String,
+        /// `prev_hash` of the row.
+        prev_hash: String,
+        /// What was tried. Of the pre-image the row has id, login and status.
+        attempt: Attempt,
+        /// The Box account that acted.
+        actor_user_id: Option<String>,
+        /// When Box was asked.
+        asked_at: DateTime<Utc>,
+        /// When the outcome was known.
+        finished_at: Option<DateTime<Utc>>,
+        /// What came of it.
+        outcome: Outcome,
+        /// Box's answer.
+        http_status: Option<u16>,
+        /// Status of the account afterwards.
+        status_after: Option<String>,
+        /// Where the content went.
+        destination_folder_id: Option<String>,
+        /// Why, as a sentence.
+        reason: Option<String>,
+    },
     /// Nothing more will be done by a plan.
     PlanClosed {
         /// Which.
@@ -207,6 +259,28 @@ pub enum Record {
         /// Who, where a person closed it.
         by: Option<Operator>,
     },
+}
+
+/// Where a journal is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// `name:` and `[reclaim] host`, or `machine:` and a hash of the machine's id; `None`: the machine has no id.
+    pub host: Option<String>,
+    /// When the directory of the journal was created, or its inode where the file system does not say. A copy has another one.
+    pub directory: String,
+}
+
+/// What `reclaim adopt` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adoption {
+    /// How many entries the journal had.
+    pub kept_entries: u64,
+    /// Up to which entry the lake had taken in the journal. Later entries count from there in the lake.
+    pub lake_entries: u64,
+    /// How many [`Record::ActionTakenIn`] follow.
+    pub actions: u64,
 }
 
 /// One call that changes something at Box.

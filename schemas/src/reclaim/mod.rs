@@ -5,5 +5,5 @@
 pub mod journal;
 pub mod plan;
 
-pub use journal::{Ability, Action, Attempt, Entry, Erased, Outcome, Record, Standing};
+pub use journal::{Ability, Action, Adoption, Attempt, Entry, Erased, Outcome, Place, Record, Standing};
 pub use plan::{ApprovalTerms, LeftOut, Plan, PlannedPerson, Stage};

@@ -72,6 +72,7 @@ fn tonights(desk: &Desk, policy: Option<&Path>, before: &Plan) -> Result<Plan, C
         ground: &ground,
         beside: &beside,
         moves_inactive: past.allows(Ability::TransferFromInactive, desk.now),
+        past,
     };
     Ok(make(making, &judge.everybody()))
 }

@@ -1,7 +1,9 @@
 //! `boxseat reclaim …`: one file per verb.
 
+mod adopt;
 mod apply;
 mod approve;
+mod confirm;
 mod diff;
 mod nightly;
 mod plan;
@@ -30,6 +32,8 @@ pub(crate) fn run(global: &Global, args: &ReclaimArgs, printer: &Printer) -> Res
         ReclaimCommand::Approve(own) => approve::run(global, policy, own, printer),
         ReclaimCommand::Apply(own) => on_runtime(apply::run(global, policy, own, printer)),
         ReclaimCommand::Undo(own) => on_runtime(undo::run(global, policy, own, printer)),
+        ReclaimCommand::Adopt(own) => adopt::run(global, own, printer),
+        ReclaimCommand::Confirm(own) => confirm::run(global, policy, own, printer),
         ReclaimCommand::Status => status::run(global, printer),
         ReclaimCommand::Verify => verify::run(global, printer),
         ReclaimCommand::Nightly => on_runtime(nightly::run(global, policy, printer)),

@@ -14,14 +14,16 @@ use super::head;
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
+use crate::reclaim::Ground;
 use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
 use crate::reclaim::offboarding::{is_offboarding, leavers};
-use crate::reclaim::past::PastPerson;
+use crate::reclaim::past::{PastPerson, unfinished};
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::returns;
 use crate::reclaim::session::Session;
+use crate::reclaim::stuck::stuck;
 use crate::stop::Stop;
 
 pub(crate) async fn run(
@@ -51,6 +53,7 @@ pub(crate) async fn run(
         session.commit_actions(&journal);
         drop(journal);
         plan_next(&session, &mut report);
+        report.tell_stuck(&session, &ground)?;
         report.print(printer)?;
         return Ok(report.code);
     }
@@ -60,21 +63,13 @@ pub(crate) async fn run(
         let code_names = session.policy.as_ref().map(Policy::code_names).unwrap_or_default();
         let canaries = Canaries::of(&ground, &[]);
         close_windows(hands, &mut journal, &canaries).await?;
-        let unknown = match reconcile(hands, &mut journal, &canaries, &code_names, |_| true).await {
+        match reconcile(hands, &mut journal, &canaries, &code_names, |_| true).await {
             // One account that Box does not answer about never keeps a leaver signed in (R19).
-            Err(e) if !e.is_external_failure() => {
-                report.refuse("journal", &e);
-                0
-            }
-            unknown => unknown?,
-        };
-        if unknown > 0 {
-            report.say(
-                "journal",
-                "unknown",
-                format!("of {unknown} calls nobody knows yet what they did"),
-                REJECTS,
-            );
+            Err(e) if !e.is_external_failure() => report.refuse("journal", &e),
+            settled => _ = settled?,
+        }
+        for open in journal.past().unfinished() {
+            report.say(&open.attempt.login, "unknown", unfinished(open), REJECTS);
         }
         for id in &open {
             let file = match PlanFile::open(session.desk.store.root(), id) {
@@ -101,7 +96,10 @@ pub(crate) async fn run(
                 } else {
                     let wants = required.approvers();
                     let count = file.plan.people.len();
-                    let detail = format!("{count} people wait for an approval ({found} of {wants})");
+                    let detail = format!(
+                        "{count} people wait for an approval ({found} of {wants}): boxseat reclaim show {id}, then {}",
+                        required.command(id)
+                    );
                     report.say(id, "not_approved", detail, 0);
                 }
                 continue;
@@ -133,16 +131,16 @@ pub(crate) async fn run(
             for progress in leavers(journal.past(), &file.plan, now) {
                 said += &format!("; {}: {}", progress.login, progress.steps());
             }
-            report.say(id, if applied.is_closed { "applied" } else { "open" }, said, applied.exit_code());
+            let closed = journal.past().plans.get(id).and_then(|plan| plan.closed.as_ref());
+            let state = closed.map_or("open", |closed| closed.because.as_str());
+            report.say(id, state, said, applied.exit_code());
             if let Some(e) = &applied.stopped {
                 report.refuse(id, e);
                 // What stops one plan (lost rights, a log that is silent) stops them all.
                 return Ok(());
             }
         }
-        for (login, word, why) in verify_transfers(hands, &mut journal, &canaries, &ground).await? {
-            report.say(&login, word, why, REJECTS);
-        }
+        verify_transfers(hands, &mut journal, &canaries, &ground).await?;
         Ok::<_, CommandError>(())
     }
     .await;
@@ -150,6 +148,7 @@ pub(crate) async fn run(
     worked?;
     drop(journal);
     plan_next(&session, &mut report);
+    report.tell_stuck(&session, &ground)?;
     report.print(printer)?;
     let journal = session.desk.journal()?;
     printer.note(head(&journal));
@@ -222,6 +221,21 @@ impl Report {
         if rank(code) > rank(self.code) {
             self.code = code;
         }
+    }
+
+    /// Every user who cannot continue without an operator. Late sign-ins are the first lines: these users may be at work.
+    fn tell_stuck(&mut self, session: &Session, ground: &Ground) -> Result<(), CommandError> {
+        let journal = session.desk.journal()?;
+        let now = (session.clock)();
+        let stuck = stuck(journal.past(), ground, session.policy.as_ref(), &session.beside, now);
+        let first = self.rows.len();
+        for user in &stuck {
+            let detail = format!("since {}: {}; next: {}", user.since.format("%F"), user.reason, user.next);
+            self.say(&user.called(), &user.word, detail, if user.is_intended() { 0 } else { REJECTS });
+        }
+        let late = stuck.iter().take_while(|user| user.is_late_login()).count();
+        self.rows[..first + late].rotate_right(late);
+        Ok(())
     }
 
     fn refuse(&mut self, what: &str, error: &CommandError) {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
-use crate::reclaim::apply::Applied;
+use crate::reclaim::apply::{Applied, NOTHING_TO_UNDO};
 
 /// Prints one apply or undo; what stopped it is printed as an error by the caller.
 pub(crate) fn show_applied(
@@ -30,13 +30,27 @@ pub(crate) fn show_applied(
 fn summary(verb: &str, plan: &Plan, applied: &Applied, journal: &Journal) -> String {
     let people = plan.people.len();
     let done = applied.count("done");
-    let state = if applied.is_closed { "closed" } else { "open" };
+    let state = plan_state(plan, journal);
+    let unchanged = applied.count(NOTHING_TO_UNDO);
+    let unchanged = match unchanged {
+        0 => String::new(),
+        _ => format!(", {unchanged} with nothing to undo"),
+    };
     format!(
-        "{verb} {}: {done} of {people} people done, {} left alone or waiting; the plan is {state}. {}",
+        "{verb} {}: {done} of {people} people done, {} left alone or waiting{unchanged}; the plan is {state}. {}",
         plan.plan_id,
-        people - done,
+        people - done - applied.count(NOTHING_TO_UNDO),
         head(journal),
     )
+}
+
+/// `open`, or why the plan is closed, as the journal has it at the end of a command.
+pub(super) fn plan_state(plan: &Plan, journal: &Journal) -> String {
+    let known = journal.past().plans.get(&plan.plan_id);
+    match known.and_then(|known| known.closed.as_ref()) {
+        Some(closed) => format!("closed ({})", closed.because),
+        None => "open".to_owned(),
+    }
 }
 
 /// The head of the journal, as every command that writes into it says it.

@@ -1,47 +1,48 @@
-//! `boxseat reclaim status`: plans, people, unknown outcomes, and what is due next. No call, no lock.
+//! `boxseat reclaim status`: plans and their results, stuck users, and actions with unknown outcome. No call to Box, no lock.
 
 use std::collections::BTreeMap;
 
+use boxseat_output::warehouse;
 use serde_json::{Value, json};
 
 use super::head;
 use crate::cli::{Format, Global};
-use crate::clock::data_clock;
-use crate::config::Settings;
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
-use crate::reclaim::apply::{is_done, is_due};
-use crate::reclaim::approval::Required;
-use crate::reclaim::journal::Seals;
+use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
+use crate::reclaim::beside::Beside;
+use crate::reclaim::desk::Desk;
 use crate::reclaim::offboarding::{Progress, leavers};
 use crate::reclaim::past::{Past, PastPlan};
+use crate::reclaim::place;
 use crate::reclaim::plans::PlanFile;
-use crate::store::Store;
+use crate::reclaim::policy::Policy;
+use crate::reclaim::stuck::{Stuck, stuck};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access)?;
-    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last)?;
+    let desk = Desk::open(global)?;
+    let journal = desk.journal()?;
     let past = journal.past();
-    let now = data_clock(settings.rehearsed_now)();
     let columns =
         ["plan_id", "stage", "state", "people", "done", "left_alone", "unknown", "next"].map(str::to_owned);
+    // A policy that cannot be read stops every plan, and is named where a plan waits for it.
+    let policy = desk.policy_if_any(None).map_err(|e| e.lines().join(": "));
     let rows: Vec<Vec<Value>> = past
         .plans
         .iter()
         .map(|(id, plan)| {
-            let file = PlanFile::open(store.root(), id).ok().filter(|file| file.digest == plan.digest);
-            row(past, id, plan, file.as_ref(), now)
+            let file = PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest);
+            row(&desk, past, policy.as_ref().map(Option::as_ref), id, plan, file.as_ref())
         })
         .collect();
     let leavers: Vec<Progress> = past
         .open_plans()
         .filter(|(_, plan)| plan.policy_digest.is_none())
         .filter_map(|(id, plan)| {
-            PlanFile::open(store.root(), id).ok().filter(|file| file.digest == plan.digest)
+            PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest)
         })
-        .flat_map(|file| leavers(past, &file.plan, now).collect::<Vec<_>>())
+        .flat_map(|file| leavers(past, &file.plan, desk.now).collect::<Vec<_>>())
         .collect();
     let unknown: Vec<Vec<Value>> = past
         .unfinished()
@@ -56,6 +57,24 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         })
         .collect();
     let unknown_columns = ["plan_id", "login", "action", "asked_at", "reason"].map(str::to_owned);
+    let stuck = stuck_users(&desk, &journal, policy.as_ref().ok().and_then(Option::as_ref), printer);
+    let stuck_columns =
+        ["user_id", "login", "name", "since", "reason_code", "reason", "next"].map(str::to_owned);
+    let stuck: Vec<Vec<Value>> = stuck
+        .iter()
+        .map(|user| {
+            let since = user.since.format("%F").to_string();
+            vec![
+                json!(user.user_id),
+                json!(user.login),
+                json!(user.name),
+                json!(since),
+                json!(user.word),
+                json!(user.reason),
+                json!(user.next),
+            ]
+        })
+        .collect();
     if printer.format() == Format::Json {
         let objects = |columns: &[String], rows: &[Vec<Value>]| -> Vec<Value> {
             let object = |row: &Vec<Value>| columns.iter().cloned().zip(row.iter().cloned()).collect();
@@ -63,6 +82,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         };
         printer.json(json!({ "status": {
             "plans": objects(&columns, &rows),
+            "stuck": objects(&stuck_columns, &stuck),
             "unknown": objects(&unknown_columns, &unknown),
             "leavers": leavers,
             "entries": journal.sequence(),
@@ -74,20 +94,45 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     for leaver in &leavers {
         printer.note(format!("{}: {}", leaver.login, leaver.steps()));
     }
+    if !stuck.is_empty() {
+        printer.note("These users need an operator:");
+        printer.grid("stuck", &Grid { columns: stuck_columns.to_vec(), rows: stuck })?;
+    }
     if !unknown.is_empty() {
-        printer.note("Of these nobody knows yet what Box did; `boxseat reclaim nightly` reads and says:");
+        printer.note("The outcome of these calls is unknown; `boxseat reclaim nightly` settles it by reads:");
         printer.grid("unknown", &Grid { columns: unknown_columns.to_vec(), rows: unknown })?;
+    }
+    if past.bound.is_some()
+        && let Err(e) = desk.place().and_then(|here| place::check(past, &here))
+    {
+        printer.note(e.lines().into_iter().chain(e.hints().iter().cloned()).collect::<Vec<_>>().join(". "));
     }
     printer.note(head(&journal));
     Ok(0)
 }
 
+/// Stuck users by the published snapshot. Without one that can be read there is a note.
+fn stuck_users(desk: &Desk, journal: &Journal, policy: Option<&Policy>, printer: &Printer) -> Vec<Stuck> {
+    if journal.past().people.is_empty() {
+        return Vec::new();
+    }
+    let found = desk.ground().and_then(|ground| {
+        let beside = policy.map_or_else(|| Ok(Beside::default()), |policy| desk.beside(policy))?;
+        Ok(stuck(journal.past(), &ground, policy, &beside, desk.now))
+    });
+    found.unwrap_or_else(|e| {
+        printer.note(format!("Stuck users cannot be listed: {}", e.lines().join(": ")));
+        Vec::new()
+    })
+}
+
 fn row(
+    desk: &Desk,
     past: &Past,
+    policy: Result<Option<&Policy>, &String>,
     id: &str,
     known: &PastPlan,
     file: Option<&PlanFile>,
-    now: chrono::DateTime<chrono::Utc>,
 ) -> Vec<Value> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for user_id in &known.user_ids {
@@ -107,24 +152,16 @@ fn row(
         *counts.entry(word).or_default() += 1;
     }
     let count = |word| counts.get(word).copied().unwrap_or(0);
-    let state = |state: &str, next: &str| (state.to_owned(), next.to_owned());
     let (state, next) = match (&known.closed, file) {
         (Some(closed), _) => (closed.because.clone(), String::new()),
-        (None, None) => state("file gone or edited", "make a new plan"),
-        (None, Some(file)) if now >= file.plan.expires_at => state("expired", "plan again"),
-        (None, Some(file)) => {
-            // What the configured policy demands in addition, `apply` says.
-            let required = Required::of(&file.plan, None);
-            let (found, _) = required.count(known, file);
-            match found {
-                _ if found >= required.approvers() && is_due(&file.plan.origin, now.date_naive()) => {
-                    state("approved", "apply")
-                }
-                _ if found >= required.approvers() => state("approved", "waits for its day"),
-                0 => state("open", "approve"),
-                _ => (format!("approved by {found} of {}", required.approvers()), "approve".to_owned()),
-            }
+        (None, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
+        (None, Some(file)) if desk.now >= file.plan.expires_at => {
+            ("expired".to_owned(), "plan again".to_owned())
         }
+        (None, Some(_)) if count("waiting") + count("unknown") == 0 => {
+            ("nothing left to do".to_owned(), String::new())
+        }
+        (None, Some(file)) => next(desk, policy, known, file),
     };
     vec![
         json!(id),
@@ -136,4 +173,40 @@ fn row(
         json!(count("unknown")),
         json!(next),
     ]
+}
+
+/// State and next step of a plan that is valid. A step is named only if it can work.
+fn next(
+    desk: &Desk,
+    policy: Result<Option<&Policy>, &String>,
+    known: &PastPlan,
+    file: &PlanFile,
+) -> (String, String) {
+    let required = policy
+        .map_err(Clone::clone)
+        .and_then(|policy| desk.required(&file.plan, policy).map_err(|e| e.lines().join(": ")));
+    let required = match required {
+        Ok(required) => required,
+        Err(why) => return ("open".to_owned(), format!("mend the policy: {why}")),
+    };
+    let (found, reasons) = required.count(known, file);
+    let needed = required.approvers();
+    if found < needed {
+        let state = if found == 0 { "open".to_owned() } else { format!("approved by {found} of {needed}") };
+        let by = if required.is_two_person() {
+            format!(" by another user than {}", known.by.os_user)
+        } else {
+            String::new()
+        };
+        let reasons: String = reasons.iter().map(|reason| format!("; {reason}")).collect();
+        return (state, format!("approve{by}{reasons}"));
+    }
+    let approved = "approved".to_owned();
+    if !is_due(&file.plan.origin, desk.now.date_naive()) {
+        return (approved, "waits for its day".to_owned());
+    }
+    let is_fresh = warehouse::published(desk.store.root()).ok().flatten().is_some_and(|night| {
+        desk.now - night.now_at <= NIGHT_MAX_AGE && night.run_number >= file.plan.night.run_number
+    });
+    (approved, if is_fresh { "apply" } else { "sync, then apply" }.to_owned())
 }

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use boxseat_schemas::reclaim::Action;
+use boxseat_schemas::reclaim::plan::PlannedPerson;
 use serde_json::json;
 
 use super::apply::{hands, task};
-use super::show_applied;
+use super::{head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
-use crate::reclaim::apply::{ours, undo};
+use crate::reclaim::apply::{Fate, NOTHING_TO_UNDO, ours, undo};
 use crate::reclaim::past::unfinished;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::Session;
@@ -47,6 +48,9 @@ pub(crate) async fn run(
     }
     let mut journal = session.desk.journal_to_write()?;
     admit(&journal)?;
+    if !file.plan.people.iter().any(|one| journal.past().has_touched(&file.plan.plan_id, &one.user_id)) {
+        return close_untouched(printer, &session, &file, &mut journal);
+    }
     let mark = session.mark(&ground)?;
     let connection = session.connect(&stop)?;
     let undone =
@@ -57,7 +61,32 @@ pub(crate) async fn run(
     if let Some(e) = &undone.stopped {
         printer.error(e);
     }
-    Ok(undone.exit_code())
+    let is_open = |fate: &Fate| *fate != Fate::Done && fate.word() != NOTHING_TO_UNDO;
+    let has_open = undone.people.values().any(is_open);
+    Ok(if undone.stopped.is_some() || has_open { undone.exit_code() } else { 0 })
+}
+
+/// Closes a plan that changed no account. Nothing is to be read or written in Box.
+fn close_untouched(
+    printer: &Printer,
+    session: &Session,
+    file: &PlanFile,
+    journal: &mut Journal,
+) -> Result<u8, CommandError> {
+    let plan_id = &file.plan.plan_id;
+    session.desk.close(journal, plan_id, "undone")?;
+    session.commit_actions(journal);
+    let columns = ["user_id", "login", "outcome", "detail"].map(str::to_owned).to_vec();
+    let row = |planned: &PlannedPerson| {
+        let detail = "the plan changed nothing in this account";
+        vec![json!(planned.user_id), json!(planned.login), json!(NOTHING_TO_UNDO), json!(detail)]
+    };
+    printer.grid("undo", &Grid { columns, rows: file.plan.people.iter().map(row).collect() })?;
+    printer.note(format!(
+        "Plan {plan_id} changed no account, so no user was undone. The plan is closed. {}",
+        head(journal)
+    ));
+    Ok(0)
 }
 
 fn rehearse(printer: &Printer, file: &PlanFile, journal: &Journal) -> Result<u8, CommandError> {

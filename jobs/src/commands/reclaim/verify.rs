@@ -1,7 +1,5 @@
 //! `boxseat reclaim verify`: whether the journal is what was written, and its anchors say the same (R9).
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use crate::cli::Global;
@@ -9,7 +7,7 @@ use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::desk::Desk;
 use crate::reclaim::journal::Seals;
-use crate::reclaim::{Journal, seat_actions};
+use crate::reclaim::{Journal, place, seat_actions};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
@@ -20,9 +18,10 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             .hint("restore the store from a backup; only where no plan was ever made with that key, take the setting out"));
     }
     let heads = desk.witness().map(|witness| witness.check(&journal)).transpose()?;
-    let runs: BTreeSet<_> = journal.past().plans.values().map(|plan| plan.night.run_number).collect();
-    let runs: Vec<_> = runs.into_iter().collect();
-    let rows = seat_actions::agree(store.lake(), &journal, &runs)?;
+    let rows = seat_actions::agree(store.lake(), &journal)?;
+    if journal.past().bound.is_some() {
+        place::check(journal.past(), &desk.place()?)?;
+    }
     let last = journal.entries().last();
     printer.facts(
         "verify",

@@ -66,9 +66,12 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    /// Notes what became of somebody.
+    /// Notes the outcome of a step for a user. A later step does not replace the outcome of an earlier one that is not done.
     pub(super) fn set(&mut self, planned: &PlannedPerson, fate: Fate) {
-        self.people.insert(planned.user_id.clone(), fate);
+        match self.people.get(&planned.user_id) {
+            Some(earlier) if *earlier != Fate::Done => {}
+            _ => _ = self.people.insert(planned.user_id.clone(), fate),
+        }
     }
 
     /// How many had this word.

@@ -10,6 +10,7 @@
 //! Every step that could hurt somebody asks first: the night's rules again (R10), the admin log (R11), the person as Box has them
 //! now (R12). Whoever is not exactly as approved is left alone, with a word and a sentence in the journal.
 
+mod adopted;
 mod begin;
 mod confirm;
 mod content;
@@ -43,14 +44,15 @@ use super::policy::{Caps, Policy};
 use super::position::StreamMark;
 use crate::error::{CommandError, TRY_LATER};
 
-pub(crate) use begin::{admit, is_due, ours};
+pub(crate) use adopted::MAYBE_TRANSFERRED;
+pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
 pub(crate) use confirm::Canaries;
 pub(crate) use content::Content;
 pub(crate) use fate::{Applied, Fate};
 pub(crate) use reconcile::reconcile;
 pub(crate) use reread::{Now, fresh, reread};
 pub(crate) use transfer::unfit;
-pub(crate) use undo::undo;
+pub(crate) use undo::{NOTHING_TO_UNDO, undo};
 pub(crate) use verify::verify_transfers;
 pub(crate) use window::close_windows;
 

@@ -5,6 +5,7 @@ use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Standing};
+use chrono::{DateTime, Utc};
 
 use super::super::feed::News;
 use super::super::ground::Person;
@@ -82,6 +83,15 @@ pub(super) enum Looked {
     Left(Skip),
     /// Nobody may be looked at any more.
     Halted,
+}
+
+/// How a use relates to the plan that did not count it.
+fn known_since(at: DateTime<Utc>, plan_created_at: DateTime<Utc>) -> &'static str {
+    if at > plan_created_at {
+        "after the plan was made"
+    } else {
+        "which was not known when the plan was made"
+    }
 }
 
 impl Run<'_> {
@@ -244,7 +254,7 @@ impl Run<'_> {
                 Some(Skip { is_final: is_lasting(no.word), ..Skip::finally(no.word, no.detail) })
             }
             Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => {
-                Some(Skip::finally("logged_in", "used since the plan was made"))
+                Some(Skip::finally("logged_in", "there is a later use than the one that the plan rests on"))
             }
             Verdict::NotAsked => {
                 Some(Skip::finally("not_asked", "the policy is no longer about this person"))
@@ -278,7 +288,11 @@ impl Run<'_> {
                     ),
                     _ => Skip::finally(
                         "logged_in",
-                        format!("{} {when}, since the plan was made", news.event_type),
+                        format!(
+                            "{} {when}, {}",
+                            news.event_type,
+                            known_since(news.at, self.task.plan.created_at)
+                        ),
                     ),
                 };
                 // The next plan is made by a night that may not have it.

@@ -82,6 +82,9 @@ impl Run<'_> {
         if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
+        if let Some(skip) = self.may_be_transferred(planned, now.user.space_used) {
+            return self.skip(planned, skip).map(Some);
+        }
         if let Some(why) = self.receiver_is_unfit(planned, &receiver_id, now.user.space_used).await? {
             if self.is_halted() {
                 return Ok(None);

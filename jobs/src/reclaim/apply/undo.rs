@@ -15,6 +15,9 @@ use super::reread::{reread, standing};
 use super::{Applied, Came, Fate, Hands, Run, Task};
 use crate::error::CommandError;
 
+/// The outcome of a user whom the plan did nothing to.
+pub(crate) const NOTHING_TO_UNDO: &str = "nothing_to_undo";
+
 /// Takes back what a plan of this store did. The plan is closed first: whatever stops this run, nothing more is done by the plan
 /// but taking back, and the same command goes on.
 ///
@@ -62,6 +65,10 @@ impl Run<'_> {
             return Ok(None);
         }
         let plan_id = &self.task.plan.plan_id;
+        if !self.with_past(|past| past.has_touched(plan_id, &planned.user_id)) {
+            let detail = "the plan changed nothing in this account".to_owned();
+            return Ok(Some(Fate::SkippedBefore(NOTHING_TO_UNDO.to_owned(), detail)));
+        }
         let (ours, open, stays) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
             let ours = person.suspension_by(plan_id).cloned();

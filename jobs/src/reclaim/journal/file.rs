@@ -29,6 +29,8 @@ use crate::forget::ErasureKey;
 pub(crate) enum Seals {
     Last,
     Each,
+    /// Each, and the journal may end before the head that the lake knows: for `reclaim adopt`.
+    Older,
 }
 
 /// What lies on disk, as far as it is whole.

@@ -88,6 +88,10 @@ impl Anchor {
         Self { entries, head: head.to_owned(), ..self.clone() }
     }
 
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
     pub(super) fn public_key(&self) -> &str {
         &self.public_key
     }
@@ -323,13 +327,18 @@ pub(super) fn check(
     let hash = |sequence| hash_of(&contents.entries, &contents.head, sequence);
     for (entries, head) in [(anchor.unsealed_entries, &anchor.unsealed_head), (anchor.entries, &anchor.head)]
     {
+        if seals == Seals::Older && count < entries {
+            continue;
+        }
         if hash(entries).is_none_or(|hash| hash != head) {
             let what = if count < entries {
                 format!("it ends with entry {count}, and lake/_journal/anchor.json knows entry {entries}")
             } else {
                 format!("entry {entries} is not the one that lake/_journal/anchor.json knows")
             };
-            return Err(refused(what).hint("entries were cut off, or an older journal was put back: put the newest one back before anything else is done"));
+            return Err(refused(what)
+                .hint("entries were cut off, or an older journal was put back: put the newest one back")
+                .hint("if the newest one is lost, `boxseat reclaim adopt` takes in what the lake knows"));
         }
     }
     if unsealed as u64 > anchor.unsealed_entries {

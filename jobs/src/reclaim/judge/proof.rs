@@ -25,11 +25,14 @@ impl Judge<'_> {
             ));
         }
         let since = |at: DateTime<Utc>| (self.ground.night.now_at - at).num_days();
-        if let Some(days) = self.past.heard_use(&person.user_id).map(since).filter(|days| *days < wanted) {
+        if let Some(at) = self.past.heard_use(&person.user_id).filter(|at| since(*at) < wanted) {
+            let at = day(at);
             return Err(No::new(
                 "R11",
                 "not_long_enough",
-                format!("used {days} days ago, as the admin log told an earlier plan, {wanted} are wanted"),
+                format!(
+                    "used {at}, as the admin log showed to an earlier plan; {wanted} idle days are wanted"
+                ),
             ));
         }
         if self.policy.evidence == Evidence::Activity {
@@ -144,7 +147,8 @@ impl Judge<'_> {
     pub(super) fn waited(&self, stage: Stage, ours: &PastAttempt, wanted: i64) -> Result<(), No> {
         let days = (self.ground.night.now_at - ours.asked_at).num_days();
         if days < wanted {
-            let detail = format!("suspended {days} days ago, {} comes after {wanted}", stage.as_str());
+            let at = day(ours.asked_at);
+            let detail = format!("suspended {at}, {} comes {wanted} days later", stage.as_str());
             return Err(No::new("R8", "waiting", detail));
         }
         Ok(())

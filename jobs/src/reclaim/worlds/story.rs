@@ -260,9 +260,18 @@ impl World {
             let (policy, beside) = (&self.policy, &self.beside);
             let approval = &ApprovalTerms::os_user();
             let moves_inactive = past.allows(Ability::TransferFromInactive, now);
-            let by = by.clone();
-            let making =
-                Making { stage, ticket: None, by, now, policy, approval, ground, beside, moves_inactive };
+            let making = Making {
+                stage,
+                ticket: None,
+                by: by.clone(),
+                now,
+                policy,
+                approval,
+                ground,
+                beside,
+                moves_inactive,
+                past: &past,
+            };
             let plan = make(making, &judged);
             let bytes = serde_json::to_vec(&plan).expect("plain data");
             let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };

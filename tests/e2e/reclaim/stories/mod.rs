@@ -2,6 +2,7 @@
 //!
 //! Every story ends before the judge, who looks at what happened in the world and not at what boxseat says of it.
 
+mod adopting;
 mod approvals;
 mod beginning;
 mod crashes;
@@ -13,6 +14,7 @@ mod leaving;
 mod logins;
 mod nights;
 mod refusals;
+mod remedies;
 mod taking_back;
 
 use std::process::Command;

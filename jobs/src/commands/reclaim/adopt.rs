@@ -1,0 +1,120 @@
+//! `boxseat reclaim adopt`: continue a journal at another place, or one that is older than the lake (R9).
+//!
+//! Order: the anchor in the lake gets the head that the journal has; the adoption is an entry; each action that only the lake knows
+//! follows as an entry of its own; then anchor and witness get the new head. *Killed* before the adoption's entry: nothing has changed
+//! that another command accepts. After it: every command but this one is refused until all actions are in.
+
+use boxseat_schemas::reclaim::{Adoption, Record};
+use boxseat_schemas::table::SEAT_ACTIONS;
+use serde_json::json;
+
+use super::head;
+use crate::cli::{AdoptArgs, Global};
+use crate::error::CommandError;
+use crate::printer::{Grid, Printer};
+use crate::reclaim::Journal;
+use crate::reclaim::desk::Desk;
+use crate::reclaim::operator::operator;
+use crate::reclaim::place;
+use crate::reclaim::seat_actions::{self, LostAction, compare};
+use crate::sync::failpoint::reach;
+
+pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
+    let desk = Desk::open(global)?;
+    desk.settings.refuse_rehearsal_against_box()?;
+    let mut journal = desk.journal_to_adopt()?;
+    let found = Found::of(&desk, &journal)?;
+    found.show(&desk, &journal, printer)?;
+    if !found.is_needed {
+        printer.note("The journal belongs to this place and knows every action of the lake: there is nothing to adopt.");
+        if args.yes {
+            desk.anchor(&journal)?;
+        }
+        return Ok(0);
+    }
+    if !args.yes {
+        printer.note(
+            "Nothing was changed. With --yes the journal continues here, with what the lake knows taken in.",
+        );
+        return Ok(0);
+    }
+    adopt(&desk, &mut journal, found)?;
+    printer.note(format!("The journal continues here. {}", head(&journal)));
+    printer.note("Use only this store: remove the other one, or its jobs. What was done by the other store and is not in the lake is not known here.");
+    Ok(0)
+}
+
+/// What speaks against going on as before.
+struct Found {
+    /// How this place differs from the journal's.
+    difference: Option<String>,
+    /// Up to which entry the lake has taken in the journal.
+    lake_entries: u64,
+    lost: Vec<LostAction>,
+    /// Why the witness does not know this journal.
+    witness: Option<String>,
+    is_needed: bool,
+}
+
+impl Found {
+    fn of(desk: &Desk, journal: &Journal) -> Result<Self, CommandError> {
+        let past = journal.past();
+        let difference = place::difference(past, &desk.place()?);
+        let lake_entries = desk.store.lake().actions_sequence(&SEAT_ACTIONS)?;
+        let (_, lost) = compare(desk.store.lake(), journal)?;
+        let witness = desk.witness().and_then(|witness| witness.check(journal).err());
+        let witness = witness.map(|e| e.lines().join(": "));
+        let is_older = lake_entries > past.lake_number(journal.sequence())
+            || journal.anchored_entries() > journal.sequence()
+            || past.actions_to_take_in > 0;
+        let is_needed = difference.is_some() || is_older || !lost.is_empty() || witness.is_some();
+        Ok(Self { difference, lake_entries, lost, witness, is_needed })
+    }
+
+    fn show(&self, desk: &Desk, journal: &Journal, printer: &Printer) -> Result<(), CommandError> {
+        let past = journal.past();
+        let plans: Vec<&str> = past.open_plans().map(|(plan_id, _)| plan_id).collect();
+        printer.facts(
+            "adopt",
+            &[
+                ("store", json!(desk.store.root())),
+                ("store_id", json!(desk.store.id())),
+                ("journal_entries", json!(journal.sequence())),
+                ("last_entry_at", json!(journal.entries().last().map(|entry| entry.at))),
+                ("kept_on", json!(past.bound.as_ref().map(|bound| &bound.by.host))),
+                ("place", json!(self.difference.as_deref().unwrap_or("the same"))),
+                ("lake_knows_entries", json!(self.lake_entries.max(journal.anchored_entries()))),
+                ("actions_only_in_the_lake", json!(self.lost.len())),
+                ("witness", json!(self.witness)),
+                ("open_plans", json!(plans.join(", "))),
+            ],
+        )?;
+        if !self.lost.is_empty() && printer.format() != crate::cli::Format::Json {
+            printer.note("The lake knows of these actions, and the journal does not:");
+            let columns = ["user_id", "login", "action", "outcome", "requested_at", "plan_id"]
+                .map(str::to_owned)
+                .to_vec();
+            let rows = self.lost.iter().map(LostAction::columns).collect();
+            printer.grid("lost_actions", &Grid { columns, rows })?;
+        }
+        Ok(())
+    }
+}
+
+fn adopt(desk: &Desk, journal: &mut Journal, found: Found) -> Result<(), CommandError> {
+    journal.anchor()?;
+    let adoption = Adoption {
+        kept_entries: journal.sequence(),
+        lake_entries: found.lake_entries,
+        actions: found.lost.len() as u64,
+    };
+    let bound = Record::Bound { place: desk.place()?, by: operator(), adoption: Some(adoption) };
+    journal.append(desk.now, bound)?;
+    reach("adopt: bound");
+    for lost in found.lost {
+        journal.append(desk.now, lost.record())?;
+    }
+    desk.anchor(journal)?;
+    let enterprise_id = desk.store.enterprise_id().unwrap_or_default();
+    seat_actions::commit(desk.store.root(), desk.store.lake(), journal, enterprise_id).map(drop)
+}

@@ -1,0 +1,171 @@
+//! `boxseat reclaim confirm USER --i-have-checked TEXT`: an operator confirms that the content of a user has arrived (R15).
+
+use std::path::Path;
+
+use boxseat_pipeline::client::Found;
+use boxseat_schemas::reclaim::Record;
+use serde_json::json;
+
+use super::head;
+use crate::cli::{ConfirmArgs, Global};
+use crate::error::CommandError;
+use crate::on_runtime;
+use crate::printer::Printer;
+use crate::reclaim::apply::Content;
+use crate::reclaim::approval::{operators_needed, terms};
+use crate::reclaim::confirmation::operators;
+use crate::reclaim::emptiness::{APART, Emptiness, emptiness};
+use crate::reclaim::past::{Past, PastAttempt};
+use crate::reclaim::plans::PlanFile;
+use crate::reclaim::session::Session;
+use crate::reclaim::{Ground, Journal};
+use crate::stop::Stop;
+
+pub(crate) fn run(
+    global: &Global,
+    policy: Option<&Path>,
+    args: &ConfirmArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    if args.i_have_checked.trim().is_empty() {
+        return Err(CommandError::usage("--i-have-checked is empty")
+            .hint("say what was checked in Box, for example where the content is now"));
+    }
+    on_runtime(confirm(global, policy, args, printer))
+}
+
+async fn confirm(
+    global: &Global,
+    policy: Option<&Path>,
+    args: &ConfirmArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    let stop = Stop::on_signals()?;
+    let session = Session::open(global, policy)?;
+    let ground = session.desk.ground()?;
+    let mut journal = session.desk.journal_to_write()?;
+    let user_id = find(&ground, journal.past(), &args.user)?;
+    let transfer = to_confirm(&journal, &user_id, &args.user, &session)?;
+    let connection = session.connect(&stop)?;
+    let refused = |what: String| CommandError::refused(format!("{}: {what}", args.user));
+    let user = match connection.actor.user(&user_id).await? {
+        Found::Is(user) => user,
+        Found::Gone => return Err(refused("Box answers 404: the account is gone".to_owned())),
+        Found::Closed(refusal) => return Err(refused(format!("the account cannot be read: {refusal}"))),
+    };
+    let content = Content::of(&connection.actor, &user_id, user.space_used).await?;
+    if let Some(items) = content.owned_items.filter(|items| *items > 0) {
+        return Err(refused(format!("{items} items are still in the account"))
+            .hint("move them to the receiver in the Box console, then confirm"));
+    }
+    let Some(space_used_bytes) = content.space_used_bytes else {
+        return Err(refused("Box does not say how many bytes the account holds".to_owned()));
+    };
+    let needed = needed(&session, &transfer)?;
+    let now = (session.clock)();
+    journal.append(
+        now,
+        Record::ContentConfirmed {
+            user_id: user_id.clone(),
+            action_id: transfer.attempt.action_id.clone(),
+            statement: args.i_have_checked.trim().to_owned(),
+            by: session.by.clone(),
+            operators_needed: needed,
+            owned_items: content.owned_items,
+            space_used_bytes,
+        },
+    )?;
+    session.commit_actions(&journal);
+    let known = &journal.past().people[&user_id];
+    let action_id = transfer.attempt.action_id.as_str();
+    let confirmed_by = operators(known.confirmations.iter().filter(|one| one.action_id == action_id));
+    let person = ground.person(&user_id);
+    printer.facts(
+        "confirm",
+        &[
+            ("user_id", json!(user_id)),
+            ("login", json!(user.login)),
+            ("name", json!(person.and_then(|person| person.name.clone()))),
+            ("receiver_user_id", json!(transfer.attempt.receiver_user_id)),
+            ("transferred_at", json!(transfer.asked_at)),
+            ("destination_folder_id", json!(transfer.destination_folder_id)),
+            ("owned_items", json!(content.owned_items)),
+            ("space_used_bytes", json!(space_used_bytes)),
+            ("confirmed_by", json!(confirmed_by)),
+            ("operators_needed", json!(needed)),
+        ],
+    )?;
+    if known.confirmation(action_id).is_some() {
+        printer.note(format!(
+            "A reading from {} on completes the proof, if the account holds no more by then. The deletion needs a plan and its approval.",
+            (now + APART).format("%F %H:%M UTC")
+        ));
+    } else {
+        printer
+            .note(format!("The policy wants {needed} different operators: another one must confirm, too."));
+    }
+    printer.note(head(&journal));
+    Ok(0)
+}
+
+/// The user that the argument names: an id, or a login as the newest snapshot has it. A login that an account had earlier is not
+/// used, because it may belong to another account now.
+fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError> {
+    if past.people.contains_key(user) {
+        return Ok(user.to_owned());
+    }
+    let mut found = ground.people.values().filter(|person| {
+        person.listing.is_some()
+            && person.login.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(user))
+    });
+    match (found.next(), found.next()) {
+        (Some(person), None) if past.people.contains_key(&person.user_id) => Ok(person.user_id.clone()),
+        (Some(_), None) => Err(CommandError::usage(format!("boxseat has done nothing to {user}"))),
+        (Some(_), Some(_)) => Err(CommandError::refused(format!("two accounts have the login {user}"))
+            .hint("name the account by its Box id; `boxseat reclaim status` shows it")),
+        (None, _) => Err(CommandError::usage(format!("no account has the login or the id {user}"))
+            .hint("`boxseat reclaim status` lists the users who need an operator")),
+    }
+}
+
+/// The transfer of a user that readings do not prove.
+fn to_confirm(
+    journal: &Journal,
+    user_id: &str,
+    user: &str,
+    session: &Session,
+) -> Result<PastAttempt, CommandError> {
+    let refused =
+        |what: &str| CommandError::refused(format!("{user}: {what}, so there is nothing to confirm"));
+    let known = &journal.past().people[user_id];
+    if known.deletion().is_some() {
+        return Err(refused("boxseat has deleted the account"));
+    }
+    let Some(transfer) = known.transfer() else {
+        return Err(refused("boxseat has transferred nothing from the account"));
+    };
+    if transfer.is_unfinished() {
+        return Err(refused("the outcome of the transfer is not known yet")
+            .hint("`boxseat reclaim nightly` settles it within 48 hours"));
+    }
+    let action_id = &transfer.attempt.action_id;
+    let is_waiting_for_others = known.confirmation(action_id).is_none()
+        && known.confirmations.iter().any(|one| one.action_id == *action_id);
+    match emptiness(known, transfer, (session.clock)()) {
+        _ if is_waiting_for_others => Ok(transfer.clone()),
+        Emptiness::Unverifiable(_) | Emptiness::NotEmpty(_) => Ok(transfer.clone()),
+        Emptiness::Empty(_) => Err(refused("the account is proved empty")),
+        Emptiness::NotYet(at) => Err(refused("readings can still prove that the account is empty")
+            .hint(format!("`boxseat reclaim nightly` reads again from {} on", at.format("%F %H:%M UTC")))),
+    }
+}
+
+/// How many operators the plan of the transfer and the configured policy want.
+fn needed(session: &Session, transfer: &PastAttempt) -> Result<u32, CommandError> {
+    let policy = session.policy.as_ref();
+    let configured = policy.map(|policy| terms(&policy.approval)).transpose()?;
+    let pinned = PlanFile::open(session.desk.store.root(), &transfer.attempt.plan_id)
+        .ok()
+        .and_then(|file| file.plan.approval);
+    Ok([configured, pinned].iter().flatten().map(operators_needed).max().unwrap_or(1))
+}

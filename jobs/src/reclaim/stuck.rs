@@ -1,0 +1,334 @@
+//! Users whose reclamation has begun and cannot continue without an operator: since when, why, and the next command.
+//!
+//! A user who only waits (for days, for a reading, for an approval) is not stuck. Everything is a value here: the journal's state,
+//! the newest snapshot, and what the policy says of a user on it.
+
+use boxseat_schemas::reclaim::Outcome;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::apply::MAYBE_TRANSFERRED;
+use super::beside::Beside;
+use super::emptiness::{Emptiness, emptiness};
+use super::ground::{Ground, Person};
+use super::judge::{Judge, No, Verdict};
+use super::past::{Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
+use super::policy::Policy;
+
+/// A user who cannot continue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stuck {
+    pub(crate) user_id: String,
+    pub(crate) login: String,
+    pub(crate) name: Option<String>,
+    pub(crate) since: DateTime<Utc>,
+    /// The reason code.
+    pub(crate) word: String,
+    pub(crate) reason: String,
+    /// The next command, or what to change before the next run.
+    pub(crate) next: String,
+}
+
+impl Stuck {
+    /// Whether a sign-in from before the suspension became known after it (R11): the user may be at work.
+    pub(crate) fn is_late_login(&self) -> bool {
+        self.word == LATE_LOGIN
+    }
+
+    /// Whether a list or the policy keeps the user on purpose.
+    pub(crate) fn is_intended(&self) -> bool {
+        INTENDED.contains(&self.word.as_str())
+    }
+
+    /// `NAME <LOGIN>`, or the login.
+    pub(crate) fn called(&self) -> String {
+        match &self.name {
+            Some(name) if *name != self.login => format!("{name} <{}>", self.login),
+            _ => self.login.clone(),
+        }
+    }
+}
+
+const LATE_LOGIN: &str = "late_login";
+/// Reason codes that end by themselves.
+const WAITING: [&str; 9] = [
+    "waiting",
+    "in_open_plan",
+    "over_cap",
+    "not_verified",
+    "late_logins_not_watched",
+    "unfinished",
+    "suspended_since",
+    "not_long_enough",
+    "offboarded",
+];
+/// Reason codes that an operator has set.
+const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
+/// Calls are settled by reads within this time (R14).
+const SETTLED_AFTER: TimeDelta = TimeDelta::hours(48);
+
+/// Every stuck user, late sign-ins first, then the longest wait.
+pub(crate) fn stuck(
+    past: &Past,
+    ground: &Ground,
+    policy: Option<&Policy>,
+    beside: &Beside,
+    now: DateTime<Utc>,
+) -> Vec<Stuck> {
+    // Where the policy cannot be evaluated at all, the journal alone says why a user was skipped.
+    let judge = policy
+        .and_then(|policy| Judge::new(policy, ground, past, beside, now, past.replaceable_plans()).ok());
+    let denied = |person: &Person| match judge.as_ref()?.verdict(person) {
+        Verdict::LeftOut(_, no) => Some(no),
+        Verdict::NotAsked | Verdict::Goes(_) => None,
+    };
+    let mut stuck: Vec<Stuck> = past
+        .people
+        .iter()
+        .filter(|(_, known)| known.deletion().is_none())
+        .filter_map(|(user_id, known)| {
+            let person = ground.person(user_id).filter(|now| now.listing.as_deref() == Some("listed"))?;
+            let cause = cause(past, known, person, denied, judge.is_some(), now)?;
+            let login = person.login.clone().or_else(|| Some(known.attempts.last()?.attempt.login.clone()));
+            Some(Stuck {
+                user_id: user_id.clone(),
+                login: login.unwrap_or_else(|| user_id.clone()),
+                name: person.name.clone(),
+                since: cause.since,
+                next: next(&cause, known, person),
+                word: cause.word,
+                reason: cause.reason,
+            })
+        })
+        .collect();
+    stuck.sort_by(|a, b| {
+        (!a.is_late_login(), a.since, &a.user_id).cmp(&(!b.is_late_login(), b.since, &b.user_id))
+    });
+    stuck
+}
+
+struct Cause {
+    since: DateTime<Utc>,
+    word: String,
+    reason: String,
+}
+
+fn cause(
+    past: &Past,
+    known: &PastPerson,
+    person: &Person,
+    denied: impl Fn(&Person) -> Option<No>,
+    is_evaluated: bool,
+    now: DateTime<Utc>,
+) -> Option<Cause> {
+    let ours = known.suspension();
+    let plan = ours.and_then(|ours| past.plans.get(&ours.attempt.plan_id));
+    let is_offboarding = plan.is_some_and(|plan| plan.policy_digest.is_none());
+    if let Some(ours) = ours.filter(|_| !is_offboarding)
+        && let Some(late) = late_login(past, known, person, ours)
+    {
+        return Some(late);
+    }
+    let open = known.attempts.iter().find(|past| past.is_unfinished());
+    if let Some(open) = open.filter(|open| now - open.asked_at >= SETTLED_AFTER) {
+        let reason = unfinished(open);
+        return Some(Cause { since: open.asked_at, word: "unfinished".to_owned(), reason });
+    }
+    let last = known.attempts.last().filter(|last| last.outcome == Some(Outcome::Refused));
+    if let Some(last) = last {
+        let why = last.reason.as_deref().unwrap_or("Box gave no reason");
+        let reason = format!("Box refused {}: {why}", last.attempt.action.as_str());
+        return Some(Cause { since: last.asked_at, word: "refused_by_box".to_owned(), reason });
+    }
+    if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
+        let not_proven = match emptiness(known, transfer, now) {
+            Emptiness::Unverifiable(why) => Some(("unverifiable", why)),
+            Emptiness::NotEmpty(why) if now - transfer.asked_at >= SETTLED_AFTER => Some(("not_empty", why)),
+            _ => None,
+        };
+        if let Some((word, why)) = not_proven {
+            let reason = with_trash(known, why);
+            return Some(Cause { since: transfer.asked_at, word: word.to_owned(), reason });
+        }
+    }
+    let ours = ours?;
+    let mut skips = known.skips.iter().rev().filter(|skip| skip.at > ours.asked_at);
+    if let Some(skip) =
+        skips.find(|skip| skip.reason == MAYBE_TRANSFERRED).filter(|_| known.transfer().is_none())
+    {
+        return Some(skipped(skip));
+    }
+    if is_offboarding {
+        return plan.and_then(|plan| left_by_offboarding(known, plan, ours));
+    }
+    if is_evaluated {
+        let no = denied(person).filter(|no| !WAITING.contains(&no.word))?;
+        let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
+        let since = earlier.map_or(ours.asked_at, |skip| skip.at);
+        return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
+    }
+    let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.is_final)?;
+    Some(skipped(skip))
+}
+
+/// R11: a use from before the suspension that was not known when boxseat suspended the user.
+fn late_login(past: &Past, known: &PastPerson, person: &Person, ours: &PastAttempt) -> Option<Cause> {
+    let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.reason == LATE_LOGIN);
+    let used_at = person.last_activity_at.max(past.heard_use(&person.user_id));
+    let late = used_at.filter(|at| *at <= ours.asked_at && Some(*at) > ours.attempt.last_activity_at);
+    match (late, skip) {
+        (Some(at), _) => Some(Cause {
+            since: skip.map_or(at, |skip| skip.at),
+            word: LATE_LOGIN.to_owned(),
+            reason: format!(
+                "the user was active {}, before the suspension of {}; this became known later",
+                at.format("%F %H:%M UTC"),
+                ours.asked_at.format("%F %H:%M UTC")
+            ),
+        }),
+        (None, skip) => skip.map(skipped),
+    }
+}
+
+/// R19: why an offboarding has locked the user out and does not move the content.
+fn left_by_offboarding(known: &PastPerson, plan: &PastPlan, ours: &PastAttempt) -> Option<Cause> {
+    if known.transfer().is_some() {
+        return None;
+    }
+    let plan_id = &ours.attempt.plan_id;
+    let last = known.skips.iter().rev().find(|skip| skip.plan_id == *plan_id && skip.at >= ours.asked_at);
+    match (last, &plan.closed) {
+        (Some(skip), _) => {
+            let same = known.skips.iter().find(|other| {
+                other.plan_id == *plan_id && other.reason == skip.reason && other.at >= ours.asked_at
+            });
+            Some(Cause { since: same.map_or(skip.at, |first| first.at), ..skipped(skip) })
+        }
+        (None, Some(closed)) if closed.because != "undone" => Some(Cause {
+            since: closed.at,
+            word: closed.because.clone(),
+            reason: format!("plan {plan_id} is closed ({}) and the content has not moved", closed.because),
+        }),
+        _ => None,
+    }
+}
+
+fn skipped(skip: &Skip) -> Cause {
+    Cause { since: skip.at, word: skip.reason.clone(), reason: skip.detail.clone() }
+}
+
+/// Bytes without items: Box counts the trash of an account in `space_used`, and a listing of folders does not show it.
+fn with_trash(known: &PastPerson, why: String) -> String {
+    match known.readings.last() {
+        Some(last) if last.owned_items == Some(0) && last.space_used_bytes.is_some_and(|bytes| bytes > 0) => {
+            format!(
+                "{why}; the root folder is empty, so the bytes may be in the trash, which counts in space_used"
+            )
+        }
+        _ => why,
+    }
+}
+
+fn next(cause: &Cause, known: &PastPerson, person: &Person) -> String {
+    let plan_id = known.suspension().map(|ours| ours.attempt.plan_id.as_str());
+    let login = person.called();
+    let confirm = format!("boxseat reclaim confirm {login} --i-have-checked \"...\"");
+    let undo = plan_id.map(|plan_id| format!("boxseat reclaim undo {plan_id}"));
+    match cause.word.as_str() {
+        "unverifiable" => format!("check in Box that the receiver has all content, then: {confirm}"),
+        "not_empty" => format!("move what is left in the Box console, or empty the trash, then: {confirm}"),
+        "unfinished" => "boxseat reclaim nightly".to_owned(),
+        "no_receiver" | "receiver_unfit" | "receiver_changed" => {
+            "name a receiver with room in the policy or the plan; boxseat reclaim nightly tries again"
+                .to_owned()
+        }
+        "refused_by_box" => {
+            let again = known.attempts.last().map(|last| last.asked_at + TimeDelta::days(30));
+            let again =
+                again.map_or_else(String::new, |at| format!("boxseat tries again after {}", at.format("%F")));
+            undo.map_or_else(
+                || again.clone(),
+                |undo| format!("remove the cause in Box; {again}; to give the account back: {undo}"),
+            )
+        }
+        "on_hold" | "protected" | "on_leave" | "receiver" => {
+            undo.map_or_else(String::new, |undo| format!("nothing, or to give the account back: {undo}"))
+        }
+        _ => undo.unwrap_or_else(|| "boxseat reclaim plan".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::{Action, Record, Stage};
+
+    use super::*;
+    use crate::reclaim::past::tests::{created, day, intent, outcome, past};
+    use crate::reclaim::testing::{beside, ground, idler, night_at};
+
+    fn read(items: Option<u64>, bytes: i64) -> Record {
+        Record::ContentRead {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            owned_items: items,
+            shared_items: Some(0),
+            space_used_bytes: Some(bytes),
+        }
+    }
+
+    fn skip(reason: &str) -> Record {
+        Record::Skipped {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            reason: reason.into(),
+            detail: format!("a sentence about {reason}"),
+            is_final: true,
+            used_at: None,
+        }
+    }
+
+    /// What is said of user 1 after the suspension of day 1 and these entries.
+    fn after(records: &[(i64, Record)]) -> Option<Stuck> {
+        let mut all = vec![
+            (0, created("p", Stage::Suspend, &["1"], &[])),
+            (1, read(Some(3), 30)),
+            (1, intent("p", "1", Action::Suspend, 1)),
+            (1, outcome("p", "1", 1, Outcome::Done)),
+        ];
+        all.extend_from_slice(records);
+        let mut one = idler("1");
+        one.last_activity_at = Some(day(-20));
+        let ground = ground([one]);
+        let mut stuck = stuck(&past(&all), &ground, None, &beside(), night_at().max(day(30)));
+        assert!(stuck.len() <= 1);
+        stuck.pop()
+    }
+
+    #[test]
+    fn r11_a_late_sign_in_names_the_user_and_the_undo() {
+        assert_eq!(after(&[]), None, "a suspended user waits");
+        let late = after(&[(3, skip("late_login"))]).unwrap();
+        assert!(late.is_late_login() && !late.is_intended());
+        assert_eq!((late.since, late.next.as_str()), (day(3), "boxseat reclaim undo p"));
+    }
+
+    #[test]
+    fn r15_a_transfer_that_no_reading_proves_names_the_confirmation() {
+        let moved = |last: Record| {
+            let transfer = intent("p", "1", Action::Transfer, 2);
+            after(&[(3, transfer), (3, outcome("p", "1", 2, Outcome::Done)), (5, last)]).unwrap()
+        };
+        let partial = moved(read(Some(2), 20));
+        assert_eq!(partial.word, "not_empty");
+        assert!(partial.next.contains("reclaim confirm") && !partial.reason.contains("trash"), "{partial:?}");
+        let bytes = moved(read(Some(0), 7));
+        assert!(bytes.reason.contains("trash"), "{bytes:?}");
+    }
+
+    #[test]
+    fn r16_a_refusal_is_told_with_the_text_of_box() {
+        let refused = outcome("p", "1", 2, Outcome::Refused);
+        let stuck = after(&[(4, intent("p", "1", Action::Transfer, 2)), (4, refused)]).unwrap();
+        assert_eq!((stuck.word.as_str(), stuck.since), ("refused_by_box", day(4)));
+        assert!(stuck.next.contains("tries again after"), "{}", stuck.next);
+    }
+}
