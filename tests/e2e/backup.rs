@@ -500,6 +500,11 @@ fn plans_and_the_journal_are_restored_as_they_were() {
     assert!(done.stderr.contains("state/reclaim/journal_key holds a secret key"), "{}", done.stderr);
     replace_store(&stage.world, &directory);
     assert_eq!(stage.journal().len(), head);
+    assert_eq!(stage.run(&["reclaim", "status"]).stdout, planned);
+    // R9: the store that was backed up may still act.
+    let refused = stage.expect(&[3], &["reclaim", "plan"]);
+    assert!(refused.stderr.contains("boxseat reclaim adopt"), "{}", refused.stderr);
+    stage.expect(&[0], &["reclaim", "adopt", "--yes"]);
     stage.expect(&[0], &["reclaim", "verify"]);
     assert_eq!(stage.run(&["reclaim", "status"]).stdout, planned);
     let key = stage.world.store().join("state/reclaim/journal_key");

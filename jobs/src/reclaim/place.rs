@@ -10,13 +10,13 @@
 //! | the host gets another name | yes: the id in /etc/machine-id stays |
 //! | a container is created again on the same volume | yes, if the image has no machine id; else with `[reclaim] host` |
 //! | the store is copied, restored from a backup, or moved to another file system | no: the directory is created again |
-//! | the file system is rolled back in place, as by a snapshot of a volume | not found here: `[reclaim] witness` finds it |
+//! | the file system is rolled back in place, or cloned on one host, as by a snapshot of a volume | not found here: `[reclaim] witness` finds it |
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use boxseat_schemas::reclaim::Place;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::journal::directory;
@@ -32,13 +32,9 @@ pub(crate) fn here(root: &Path, store_id: Uuid, host: Option<&str>) -> Result<Pl
     let path = directory(root);
     let metadata = std::fs::metadata(&path)
         .map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?;
-    let born = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    let directory = match born {
-        Some(born) => format!("created {}.{:09}", born.as_secs(), born.subsec_nanos()),
-        None => format!("inode {}", metadata.ino()),
-    };
+    let created_at = metadata.created().ok().map(DateTime::from);
     let host = host.map(|name| format!("name:{name}")).or_else(|| machine(store_id));
-    Ok(Place { host, directory })
+    Ok(Place { host, inode: metadata.ino(), created_at })
 }
 
 /// A hash of the machine's id; machine-id(5) asks not to expose the id itself.
@@ -54,7 +50,7 @@ fn machine(store_id: Uuid) -> Option<String> {
 pub(crate) fn difference(past: &Past, here: &Place) -> Option<String> {
     let bound = past.bound.as_ref()?;
     let is_same_host = bound.place.host == here.host;
-    let what = match (is_same_host, bound.place.directory == here.directory) {
+    let what = match (is_same_host, bound.place.is_same_directory(here)) {
         (true, true) => return None,
         (false, true) => "the host has another id",
         (true, false) => "its directory is another one: the store was copied, restored or moved",
@@ -63,7 +59,7 @@ pub(crate) fn difference(past: &Past, here: &Place) -> Option<String> {
     Some(format!("the journal was kept on {} until {}; {what}", bound.by.host, last_seen(past, bound.at)))
 }
 
-fn last_seen(past: &Past, bound_at: chrono::DateTime<chrono::Utc>) -> String {
+fn last_seen(past: &Past, bound_at: DateTime<Utc>) -> String {
     let last = past.people.values().flat_map(|person| &person.attempts).map(|attempt| attempt.asked_at).max();
     last.map_or(bound_at, |last| last.max(bound_at)).format("%F %H:%M UTC").to_string()
 }
@@ -90,5 +86,35 @@ pub(crate) fn check(past: &Past, here: &Place) -> Result<(), CommandError> {
         .hint(
             "a container or a machine without a lasting id: set [reclaim] host to a name, then adopt once",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::Record;
+
+    use super::*;
+    use crate::reclaim::past::tests::{day, operator, past};
+
+    fn at(host: Option<&str>, inode: u64, created: Option<i64>) -> Place {
+        Place { host: host.map(str::to_owned), inode, created_at: created.map(day) }
+    }
+
+    #[test]
+    fn r9_a_journal_acts_where_it_is_bound() {
+        let bound = |place: Place| past(&[(0, Record::Bound { place, by: operator("jo"), adoption: None })]);
+        let home = || at(Some("name:a"), 7, Some(0));
+        let differs = |bound_at: Place, here: Place| difference(&bound(bound_at), &here).is_some();
+        assert_eq!(difference(&past(&[]), &home()), None, "a journal of an older version");
+        assert!(!differs(home(), home()));
+        assert!(differs(home(), at(Some("name:b"), 7, Some(0))), "another host");
+        assert!(differs(home(), at(None, 7, Some(0))), "a host without an id");
+        assert!(differs(home(), at(Some("name:a"), 7, Some(1))), "a copy that got the same inode");
+        assert!(!differs(home(), at(Some("name:a"), 8, Some(0))), "a file system without lasting inodes");
+        assert!(!differs(at(None, 7, None), at(None, 7, Some(3))), "the time is not known at both");
+        assert!(differs(at(None, 7, None), at(None, 8, Some(3))));
+        let e = check(&bound(home()), &at(Some("name:b"), 9, Some(2))).unwrap_err();
+        assert_eq!(e.exit_code(), 3);
+        assert!(e.hints().iter().any(|hint| hint.contains("boxseat reclaim adopt")));
     }
 }

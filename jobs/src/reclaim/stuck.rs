@@ -50,7 +50,7 @@ impl Stuck {
 
 const LATE_LOGIN: &str = "late_login";
 /// Reason codes that end by themselves.
-const WAITING: [&str; 9] = [
+const WAITING: [&str; 16] = [
     "waiting",
     "in_open_plan",
     "over_cap",
@@ -60,6 +60,24 @@ const WAITING: [&str; 9] = [
     "suspended_since",
     "not_long_enough",
     "offboarded",
+    "unproven",
+    "activity_not_watched",
+    "aliases_unknown",
+    "groups_unknown",
+    "young",
+    "returned",
+    "undone",
+];
+/// Reason codes of a plan that is applied that end by themselves.
+const PASSING: [&str; 8] = [
+    "expired",
+    "night_too_old",
+    "admin_log_unread",
+    "over_cap",
+    "locked",
+    "not_verified",
+    "late_logins_not_watched",
+    "waiting",
 ];
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
@@ -160,6 +178,9 @@ fn cause(
     if is_offboarding {
         return plan.and_then(|plan| left_by_offboarding(known, plan, ours));
     }
+    if let Some(skip) = repeated(past, known, ours, now) {
+        return Some(skip);
+    }
     if is_evaluated {
         let no = denied(person).filter(|no| !WAITING.contains(&no.word))?;
         let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
@@ -187,6 +208,17 @@ fn late_login(past: &Past, known: &PastPerson, person: &Person, ours: &PastAttem
         }),
         (None, skip) => skip.map(skipped),
     }
+}
+
+/// Why an open plan has skipped the user again and again for two days.
+fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<Utc>) -> Option<Cause> {
+    let is_open = |skip: &&Skip| past.plans.get(&skip.plan_id).is_some_and(PastPlan::is_open);
+    let last = known.skips.last().filter(|skip| !skip.is_final && skip.at > ours.asked_at).filter(is_open)?;
+    if PASSING.contains(&last.reason.as_str()) {
+        return None;
+    }
+    let same = known.skips.iter().find(|skip| skip.plan_id == last.plan_id && skip.reason == last.reason)?;
+    (now - same.at >= SETTLED_AFTER).then(|| Cause { since: same.at, ..skipped(last) })
 }
 
 /// R19: why an offboarding has locked the user out and does not move the content.

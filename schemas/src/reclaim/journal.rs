@@ -267,8 +267,20 @@ pub enum Record {
 pub struct Place {
     /// `name:` and `[reclaim] host`, or `machine:` and a hash of the machine's id; `None`: the machine has no id.
     pub host: Option<String>,
-    /// When the directory of the journal was created, or its inode where the file system does not say. A copy has another one.
-    pub directory: String,
+    /// Inode of the journal's directory.
+    pub inode: u64,
+    /// When that directory was created; `None`: the file system does not say.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+impl Place {
+    /// Whether both are the same directory. A copy was created at another time; the inode decides where that is not known.
+    pub fn is_same_directory(&self, other: &Self) -> bool {
+        match (self.created_at, other.created_at) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.inode == other.inode,
+        }
+    }
 }
 
 /// What `reclaim adopt` found.

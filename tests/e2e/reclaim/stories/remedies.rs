@@ -1,5 +1,6 @@
 //! What boxseat tells an operator when a user cannot continue, and the commands that help.
 
+use boxseat_simulator::Fault;
 use serde_json::{Value, json};
 
 use super::*;
@@ -112,4 +113,21 @@ fn r15_a_partial_transfer_is_confirmed_by_an_operator() {
         (outcome(&done, &idle[0]).as_str(), super::status(&stage, &idle[0]).as_str()),
         ("done", "gone")
     );
+}
+
+/// Why: boxseat deleted a fifth of a small enterprise, the events of it could not be read, and the next run was refused as shrunk.
+#[test]
+fn r16_own_deletions_do_not_trigger_the_shrink_guards() {
+    let (mut stage, idle) = super::later::moved(small(7));
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    apply(&stage, &plan, &[0]);
+    stage.simulator().step_days(1);
+    // The position of the stream, then the list of event types: the run reads sign-ins alone.
+    stage.simulator().add_fault(Fault::status("/2.0/events", 2, 400));
+    let done = stage.run(&["sync"]);
+    assert!(matches!(done.code, 0 | 4), "{}", done.stderr);
+    assert!(done.stderr.contains("Box refused the list of event types"), "{}", done.stderr);
+    let listed = format!("SELECT count(*) FROM users WHERE user_id = '{}' AND listing = 'listed'", idle[0]);
+    assert_eq!(stage.world.value(&listed), 0);
 }
