@@ -250,13 +250,19 @@ fn skipped(skip: &Skip) -> Cause {
 
 /// Bytes without items: Box counts the trash of an account in `space_used`, and a listing of folders does not show it.
 fn with_trash(known: &PastPerson, why: String) -> String {
-    match known.readings.last() {
-        Some(last) if last.owned_items == Some(0) && last.space_used_bytes.is_some_and(|bytes| bytes > 0) => {
+    let last = known.readings.last().filter(|last| last.space_used_bytes.is_some_and(|bytes| bytes > 0));
+    match last.map(|last| last.owned_items) {
+        Some(Some(0)) => {
             format!(
                 "{why}; the root folder is empty, so the bytes may be in the trash, which counts in space_used"
             )
         }
-        _ => why,
+        Some(None) => {
+            format!(
+                "{why}; Box does not show whether they are items or the trash, which counts in space_used"
+            )
+        }
+        Some(Some(_)) | None => why,
     }
 }
 

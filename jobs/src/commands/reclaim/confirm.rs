@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use boxseat_pipeline::client::Found;
-use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::{Ability, Record};
 use serde_json::json;
 
 use super::head;
@@ -11,7 +11,7 @@ use crate::cli::{ConfirmArgs, Global};
 use crate::error::CommandError;
 use crate::on_runtime;
 use crate::printer::Printer;
-use crate::reclaim::apply::Content;
+use crate::reclaim::apply::{Canaries, Content};
 use crate::reclaim::approval::{operators_needed, terms};
 use crate::reclaim::confirmation::operators;
 use crate::reclaim::emptiness::{APART, Emptiness, emptiness};
@@ -53,7 +53,9 @@ async fn confirm(
         Found::Gone => return Err(refused("Box answers 404: the account is gone".to_owned())),
         Found::Closed(refusal) => return Err(refused(format!("the account cannot be read: {refusal}"))),
     };
-    let content = Content::of(&connection.actor, &user_id, user.space_used).await?;
+    let allows = journal.past().allows(Ability::ReadInactive, (session.clock)());
+    let canaries = Canaries::of(&ground, &[]);
+    let content = Content::of(&connection.actor, &user, allows, &canaries).await?.content;
     if let Some(items) = content.owned_items.filter(|items| *items > 0) {
         return Err(refused(format!("{items} items are still in the account"))
             .hint("move them to the receiver in the Box console, then confirm"));
@@ -95,6 +97,11 @@ async fn confirm(
             ("operators_needed", json!(needed)),
         ],
     )?;
+    if space_used_bytes > 0 {
+        printer.note(format!(
+            "{space_used_bytes} bytes are still in use. Box refuses the deletion while the account owns content; the trash does not count."
+        ));
+    }
     if known.confirmation(action_id).is_some() {
         printer.note(format!(
             "A reading from {} on completes the proof, if the account holds no more by then. The deletion needs a plan and its approval.",

@@ -146,7 +146,7 @@ fn r9_an_older_journal_put_back_is_refused() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let later = std::fs::read(journal_of(&stage)).unwrap();
     std::fs::write(journal_of(&stage), &journal).unwrap();
-    refused(&stage, &plan, "anchor.json knows entry 2", "put the newest one back");
+    refused(&stage, &plan, "anchor.json knows entry 3", "put the newest one back");
     std::fs::write(anchor_of(&stage), anchor).unwrap();
     for args in [&["reclaim", "verify"][..], &["reclaim", "apply", &plan, "--yes"], &["reclaim", "plan"]] {
         let done = stage.expect(&[3], args);
@@ -186,9 +186,9 @@ fn r9_the_journal_of_an_older_version_is_taken_up() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     stage.expect(&[0], &["reclaim", "apply", &plan, "--yes"]);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
-    assert_eq!(verified(&stage)["entries_without_seal"], 1);
-    let begun = &stage.journal()[1];
-    assert!(matches!(begun.record, Record::SealBegun { unsealed_entries: 1, .. }), "{begun:?}");
+    assert_eq!(verified(&stage)["entries_without_seal"], 2);
+    let begun = &stage.journal()[2];
+    assert!(matches!(begun.record, Record::SealBegun { unsealed_entries: 2, .. }), "{begun:?}");
     assert!(begun.at > DateTime::UNIX_EPOCH);
     stage.expect(&[0], &["reclaim", "undo", &plan, "--yes"]);
     stage.judge();

@@ -83,7 +83,8 @@ fn r11_a_late_sign_in_is_the_first_line_of_nightly() {
 /// R15: a partial transfer is told with the next command; once an operator has moved the rest and confirms it, the seat is freed.
 #[test]
 fn r15_a_partial_transfer_is_confirmed_by_an_operator() {
-    let (mut stage, idle, _) = suspended(small(7), Intent::default());
+    let config = Config { as_user_when_inactive: true, ..small(7) };
+    let (mut stage, idle, _) = suspended(config, Intent::default());
     let plan = plan_of(&stage, "transfer");
     stage.simulator().act(&Act::SetTransfers { days: 0, share: 0.4 });
     apply(&stage, &plan, &[0, 4]);
@@ -108,6 +109,35 @@ fn r15_a_partial_transfer_is_confirmed_by_an_operator() {
     assert_eq!(stuck(&stage, &idle[0]), None);
     stage.later(16);
     let plan = plan_of(&stage, "delete");
+    let done = apply(&stage, &plan, &[0, 4]);
+    assert_eq!(
+        (outcome(&done, &idle[0]).as_str(), super::status(&stage, &idle[0]).as_str()),
+        ("done", "gone")
+    );
+}
+
+/// R15: Box does not show what is in an inactive account, and bytes stay. The reason says so, and a confirmation helps.
+#[test]
+fn r15_bytes_that_stay_in_a_closed_account_are_confirmed() {
+    let (mut stage, idle, _) = suspended(small(7), Intent::default());
+    let plan = plan_of(&stage, "transfer");
+    apply(&stage, &plan, &[0, 4]);
+    stage.simulator().act(&Act::SetContent { user_id: idle[0].clone(), items: 0, bytes: 7, shared: 0 });
+    for _ in 0..3 {
+        stage.later(1);
+        stage.run(&["reclaim", "nightly"]);
+    }
+    let user = stuck(&stage, &idle[0]).unwrap();
+    assert_eq!(user["reason_code"], "not_empty", "{user}");
+    assert!(user["reason"].as_str().unwrap().contains("trash"), "{user}");
+    assert_eq!(stuck(&stage, &idle[1]), None);
+    stage.expect(&[0], &["reclaim", "confirm", idle[0].as_str(), "--i-have-checked", "only trash is left"]);
+    stage.later(1);
+    stage.run(&["reclaim", "nightly"]);
+    stage.later(16);
+    let plan = plan_of(&stage, "delete");
+    let shown = stage.expect(&[0], &["reclaim", "show", &plan]);
+    assert!(shown.stdout.contains("only trash is left"), "{}", shown.stdout);
     let done = apply(&stage, &plan, &[0, 4]);
     assert_eq!(
         (outcome(&done, &idle[0]).as_str(), super::status(&stage, &idle[0]).as_str()),
