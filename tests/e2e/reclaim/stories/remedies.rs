@@ -101,8 +101,8 @@ fn r15_a_partial_transfer_is_confirmed_by_an_operator() {
         ["reclaim", "confirm", idle[0].as_str(), "--i-have-checked", "all folders are in the archive"];
     let refused = stage.expect(&[3], &confirm);
     assert!(refused.stderr.contains("items are still in the account"), "{}", refused.stderr);
-    // The operator moves the rest; the trash still counts.
-    stage.simulator().act(&Act::SetContent { user_id: idle[0].clone(), items: 0, bytes: 7, shared: 0 });
+    // The operator moves the rest.
+    stage.simulator().act(&Act::SetContent { user_id: idle[0].clone(), items: 0, bytes: 0, shared: 0 });
     stage.expect(&[0], &confirm);
     stage.later(1);
     stage.run(&["reclaim", "nightly"]);
@@ -116,13 +116,13 @@ fn r15_a_partial_transfer_is_confirmed_by_an_operator() {
     );
 }
 
-/// R15: Box does not show what is in an inactive account, and bytes stay. The reason says so, and a confirmation helps.
+/// R15: Box does not show what is in an inactive account. An operator confirms by mistake, and the deletion without force is refused.
 #[test]
-fn r15_bytes_that_stay_in_a_closed_account_are_confirmed() {
+fn r15_a_mistaken_confirmation_loses_no_content() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     apply(&stage, &plan, &[0, 4]);
-    stage.simulator().act(&Act::SetContent { user_id: idle[0].clone(), items: 0, bytes: 7, shared: 0 });
+    stage.simulator().act(&Act::AddContent { user_id: idle[0].clone(), items: 1, bytes: 7, shared: 0 });
     for _ in 0..3 {
         stage.later(1);
         stage.run(&["reclaim", "nightly"]);
@@ -138,11 +138,12 @@ fn r15_bytes_that_stay_in_a_closed_account_are_confirmed() {
     let plan = plan_of(&stage, "delete");
     let shown = stage.expect(&[0], &["reclaim", "show", &plan]);
     assert!(shown.stdout.contains("only trash is left"), "{}", shown.stdout);
-    let done = apply(&stage, &plan, &[0, 4]);
-    assert_eq!(
-        (outcome(&done, &idle[0]).as_str(), super::status(&stage, &idle[0]).as_str()),
-        ("done", "gone")
-    );
+    let done = apply(&stage, &plan, &[4]);
+    assert_ne!(outcome(&done, &idle[0]), "done", "{}", done.stdout);
+    assert_eq!(super::status(&stage, &idle[0]), "inactive");
+    assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 1);
+    assert_eq!(super::status(&stage, &idle[1]), "gone");
+    assert!(stuck(&stage, &idle[0]).is_some());
 }
 
 /// Why: boxseat deleted a fifth of a small enterprise, the events of it could not be read, and the next run was refused as shrunk.
