@@ -194,12 +194,12 @@ async fn inactive(
     };
     match probe(actor, &pair).await {
         Ok(Probed::Learned(learned)) => {
-            let detail = match &learned {
+            let detail = match learned.as_ref() {
                 Record::BoxAllows { is_allowed: true, .. } => "allowed: an account is also read after its suspension",
                 _ => "refused: emptiness is proved by the count before the suspension, space_used and the destination folder",
             };
             findings.pass(NAME, format!("{detail} (read of user {})", pair.inactive));
-            match learn(store, settings, learned, now) {
+            match learn(store, settings, *learned, now) {
                 Ok(()) => {}
                 Err(e) => findings.warn(NAME, e.lines().join(": "), &e.hints().join("; ")),
             }

@@ -303,10 +303,10 @@ impl PastPerson {
 
     /// Whether the account was active for a transfer of ours at a moment (R14).
     pub(crate) fn was_in_window(&self, at: DateTime<Utc>) -> bool {
-        let opened = self.attempts.iter().filter(|past| {
+        let opened = self.attempts.iter().rfind(|past| {
             past.attempt.action == Action::Reactivate && past.may_have_happened() && past.asked_at <= at
         });
-        opened.last().is_some_and(|opened| {
+        opened.is_some_and(|opened| {
             let closed = self.attempts.iter().find(|past| {
                 past.attempt.action == Action::SuspendAgain
                     && past.was_done

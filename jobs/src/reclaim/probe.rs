@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::journal::{Journal, ReclaimLock};
+use super::operator::operator;
+use super::place;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
@@ -38,7 +40,7 @@ impl Pair {
 /// What the two reads showed.
 pub(crate) enum Probed {
     /// Inactive accounts are open or closed to As-User.
-    Learned(Record),
+    Learned(Box<Record>),
     /// Not even an active account can be read.
     NoAsUser(String),
     /// Neither can be said.
@@ -62,7 +64,8 @@ pub(crate) async fn probe(actor: &BoxActor, pair: &Pair) -> Result<Probed, Comma
         Found::Gone => return Ok(Probed::Unclear(format!("Box shows no account {}", pair.inactive))),
     };
     let user_id = pair.inactive.clone();
-    Ok(Probed::Learned(Record::BoxAllows { ability: Ability::ReadInactive, is_allowed, user_id, detail }))
+    let learned = Record::BoxAllows { ability: Ability::ReadInactive, is_allowed, user_id, detail };
+    Ok(Probed::Learned(Box::new(learned)))
 }
 
 /// Writes what was learned to the journal, unless it is known.
@@ -78,7 +81,12 @@ pub(crate) fn learn(
     let Record::BoxAllows { ability, is_allowed, .. } = &record else { return Ok(()) };
     let lock = ReclaimLock::take(store.root())?;
     let mut journal = Journal::open(store.root(), store.id(), settings.journal_key.as_ref(), lock)?;
+    let here = place::here(store.root(), store.id(), settings.reclaim_host.as_deref())?;
+    place::check(journal.past(), &here)?;
     if journal.past().allows(*ability, now) != Some(*is_allowed) {
+        if journal.past().bound.is_none() {
+            journal.bind(here, operator());
+        }
         journal.append(now, record)?;
         journal.anchor()?;
     }

@@ -66,12 +66,19 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    /// Notes the outcome of a step for a user. A later step does not replace the outcome of an earlier one that is not done.
+    /// Notes the outcome of a step for a user.
     pub(super) fn set(&mut self, planned: &PlannedPerson, fate: Fate) {
-        match self.people.get(&planned.user_id) {
-            Some(earlier) if *earlier != Fate::Done => {}
-            _ => _ = self.people.insert(planned.user_id.clone(), fate),
+        self.people.insert(planned.user_id.clone(), fate);
+    }
+
+    /// Takes in the outcomes of a later step. They do not replace an outcome of an earlier step that is not done.
+    pub(super) fn then(&mut self, step: Self) {
+        for (user_id, fate) in step.people {
+            if self.people.get(&user_id).is_none_or(|earlier| *earlier == Fate::Done) {
+                self.people.insert(user_id, fate);
+            }
         }
+        self.stopped = self.stopped.take().or(step.stopped);
     }
 
     /// How many had this word.
@@ -115,5 +122,27 @@ pub(super) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson) -> Fate {
         Some((None | Some(Outcome::Unknown), last)) => Fate::Unknown(reason(&last.reason)),
         Some((Some(Outcome::Refused), last)) => Fate::Refused(reason(&last.reason)),
         _ => Fate::NotAttempted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why: a transfer that was done hid that the sessions of the user may still be open.
+    #[test]
+    fn a_later_step_keeps_what_an_earlier_one_left_open() {
+        let step = |fates: &[(&str, Fate)]| Applied {
+            people: fates.iter().map(|(user_id, fate)| ((*user_id).to_owned(), fate.clone())).collect(),
+            ..Applied::default()
+        };
+        let unknown = Fate::Unknown("no answer".to_owned());
+        let mut applied = step(&[("1", Fate::Done), ("2", unknown.clone())]);
+        applied.then(step(&[("1", Fate::NotAttempted), ("2", Fate::Done), ("3", Fate::Done)]));
+        assert_eq!(
+            applied.people,
+            step(&[("1", Fate::NotAttempted), ("2", unknown), ("3", Fate::Done)]).people
+        );
+        assert_eq!(applied.exit_code(), REJECTS);
     }
 }

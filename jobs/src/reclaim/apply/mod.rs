@@ -125,14 +125,11 @@ pub(crate) async fn apply(
     if now >= task.plan.expires_at {
         // R17: whoever is suspended already may still be signed out; nothing else is begun.
         run.terminate_waiting(&mut applied).await?;
-        for planned in &task.plan.people {
-            if !run.is_done(planned) {
-                applied.set(
-                    planned,
-                    Fate::Waiting("expired", "the plan is too old to act on: plan again".into()),
-                );
-            }
+        let mut step = Applied::default();
+        for planned in task.plan.people.iter().filter(|planned| !run.is_done(planned)) {
+            step.set(planned, Fate::Waiting("expired", "the plan is too old to act on: plan again".into()));
         }
+        applied.then(step);
         if !task.plan.people.iter().any(|planned| run.is_half_done(planned)) {
             let plan_id = task.plan.plan_id.clone();
             run.write(Record::PlanClosed { plan_id, because: "expired".to_owned(), by: None })?;
@@ -159,13 +156,19 @@ pub(crate) async fn apply(
     let judge = judge.as_ref();
     let has = |action| task.plan.people.iter().any(|planned| planned.actions.contains(&action));
     if has(Action::Suspend) {
-        run.suspend_everybody(judge, &mut applied).await?;
+        let mut step = Applied::default();
+        run.suspend_everybody(judge, &mut step).await?;
+        applied.then(step);
     }
     if has(Action::Transfer) {
-        run.transfer_everybody(judge, &mut applied).await?;
+        let mut step = Applied::default();
+        run.transfer_everybody(judge, &mut step).await?;
+        applied.then(step);
     }
     if has(Action::Delete) {
-        run.delete_everybody(judge, &mut applied).await?;
+        let mut step = Applied::default();
+        run.delete_everybody(judge, &mut step).await?;
+        applied.then(step);
     }
     if task.plan.people.iter().all(|planned| run.is_done(planned)) {
         let plan_id = task.plan.plan_id.clone();
