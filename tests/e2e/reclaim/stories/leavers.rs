@@ -115,6 +115,8 @@ fn r19_a_renamed_leaver_is_locked_out_and_offboarded_again_by_the_new_login() {
     assert!(done.stdout.contains("boxseat offboard left@acme.test"), "{}", done.stdout);
     assert!(is_locked_out(&stage, &leaver));
     assert_eq!(owned(&stage, &leaver), 5);
+    // Each command's clock begins at the simulated time: the second command must not begin before the first ended.
+    stage.simulator().advance_secs(600);
     let before = stage.simulator().deeds().len();
     offboard(&stage, "left@acme.test", &login_of(&stage, &receiver), 0);
     let deeds = stage.simulator().deeds();
@@ -159,6 +161,7 @@ fn r19_another_receiver_is_named_while_the_leaver_stays_locked_out() {
     let done = stage.expect(&[4], &["reclaim", "nightly"]);
     assert!(done.stdout.contains("is gone"), "{}", done.stdout);
     assert!(is_locked_out(&stage, &leaver));
+    stage.simulator().advance_secs(600);
     offboard(&stage, &login_of(&stage, &leaver), &login_of(&stage, &other), 0);
     assert_eq!((status(&stage, &leaver).as_str(), owned(&stage, &leaver)), ("inactive", 0));
     until_gone(&mut stage, &leaver);
