@@ -1,6 +1,7 @@
 //! What a store knows of itself: the record of its files (`lake/_runs/files.log`), and where the end of that record is kept a
 //! second time, `state/lake.json`, so that a lake that was rolled back or replaced is found.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
@@ -31,16 +32,24 @@ struct Anchor {
 
 const FORMAT: u32 = 1;
 
-/// Refuses a lake that is older than this store, or another one.
+/// Refuses a lake that is older than this store, or another one. `had_record`: the lake's record was begun once, so its anchor must
+/// be there.
 ///
 /// # Errors
 /// Exit 3; disk.
-pub(crate) fn check_anchor(root: &Path, lake: &Lake) -> Result<(), CommandError> {
+pub(crate) fn check_anchor(root: &Path, lake: &Lake, had_record: bool) -> Result<(), CommandError> {
     let path = anchor_path(root);
-    let text = match std::fs::read(&path) {
+    let text = match durable::read_regular_file(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+        // Runs of a version with a record know how far it had reached.
+        Err(e) if e.kind() == ErrorKind::NotFound && !had_record && !lake.has_run_with_record()? => {
+            return Ok(());
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            return Err(CommandError::refused(format!("{} is missing: it was removed", path.display()))
+                .hint(REMEDY));
+        }
+        Err(e) => return Err(unreadable(&path, e)),
     };
     let anchor: Anchor = serde_json::from_slice(&text).map_err(|e| {
         CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY)
@@ -95,8 +104,9 @@ impl Store {
         }
         lake.begin_record(self.id())?;
         lake.check_tables()?;
-        self.note_record()?;
-        self.anchor_record()
+        // From the note on, a store without the anchor is refused.
+        self.anchor_record()?;
+        self.note_record()
     }
 
     /// Refuses a lake whose runs were reserved by a store of another id.
@@ -326,6 +336,16 @@ pub(crate) const ANCHOR: &str = "state/lake.json";
 
 /// What to do about a store that is not as boxseat left it.
 pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or `boxseat repair` keeps what the raw pages and the published file still prove";
+
+/// A file of the store that cannot be read. One of another kind was put there by another program.
+pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> CommandError {
+    match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::IsADirectory => {
+            CommandError::refused(format!("{} {error}", path.display())).hint(REMEDY)
+        }
+        _ => CommandError::failed(format!("cannot read {}", path.display()), error),
+    }
+}
 
 fn anchor_path(root: &Path) -> PathBuf {
     root.join(ANCHOR)

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{CommandError, REFUSED};
-use crate::integrity::check_anchor;
+use crate::integrity::{check_anchor, unreadable};
 
 /// An open store.
 pub(crate) struct Store {
@@ -107,7 +107,7 @@ impl Store {
     pub(crate) fn open(root: &Path, access: &Access) -> Result<Self, CommandError> {
         let identity = read_identity(root)?;
         let lake = Lake::open(&root.join("lake"), access.clone())?;
-        check_anchor(root, &lake)?;
+        check_anchor(root, &lake, identity.has_record)?;
         Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake, record_damage: None })
     }
 
@@ -130,7 +130,7 @@ impl Store {
             ));
         }
         if damage.is_none() {
-            damage = match check_anchor(root, &lake).map(|()| lake.reaches_reservations()) {
+            damage = match check_anchor(root, &lake, identity.has_record).map(|()| lake.reaches_reservations()) {
                 Ok(Ok(())) => None,
                 Ok(Err(e)) => Some(e.altered().cloned().ok_or_else(|| CommandError::from(e))?),
                 Err(e) if e.exit_code() == REFUSED => Some(Altered::new(
@@ -215,8 +215,8 @@ impl Store {
         self.lake = Lake::open(&self.root.join("lake"), self.access.clone())?;
         self.record_damage = None;
         self.lake.begin_record(self.identity.store_id)?;
-        self.note_record()?;
-        self.anchor_record()
+        self.anchor_record()?;
+        self.note_record()
     }
 
     /// The spool of a run.
@@ -382,14 +382,14 @@ pub(crate) fn names_in(directory: &Path) -> Result<Vec<String>, CommandError> {
 
 fn read_identity(root: &Path) -> Result<Identity, CommandError> {
     let path = root.join("state/store.json");
-    let text = match std::fs::read(&path) {
+    let text = match durable::read_regular_file(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             refuse_missing_identity(root, &path)?;
             return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
                 .hint("`boxseat sync` makes one; --store names another directory; to try it without Box: boxseat demo"));
         }
-        Err(e) => return Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
+        Err(e) => return Err(unreadable(&path, e)),
     };
     let identity: Identity = serde_json::from_slice(&text).map_err(|e| {
         CommandError::failed(format!("{} is damaged", path.display()), e)

@@ -7,7 +7,7 @@
 //! moment may take it back; whoever relies on it syncs the directory again, which costs nothing when it is already done.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -134,6 +134,29 @@ impl Drop for Staged {
 pub fn keep_new_files_private() {
     use nix::sys::stat::{Mode, umask};
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
+}
+
+/// Opens a regular file to read it. A pipe is refused at once and never waited for.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for anything else than a regular file; as [`File::open`].
+pub(crate) fn open_regular_file(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"))
+}
+
+/// Reads a regular file. A pipe is refused at once and never waited for.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for anything else than a regular file; as [`fs::read`].
+pub fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular_file(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a whole file over whatever has its name: a crash leaves the old content or the new.

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | `boxseat.duckdb` | before the record | it shows no run that the copied lake lacks; an older one is published by the next `sync` |
 //! | `state/calls`, `state/unneeded.json` | before the record | calls that a run commits meanwhile are in the lake or in the files |
+//! | `state/lake.json` | before the record | the record reaches the line that it names |
 //! | `spool/<n>` | if the record has the run's reservation; the pages last | a spool that says that it is sealed has all pages |
 //! | `state/positions/<n>.json` | after the spools, if the record has the reservation | a planned run has its position |
 //! | `lake/_journal`, `state/reclaim/journal` | after the record, before what they name | the journal reaches the anchor, it has every action that the lake has, and its plans are there |
@@ -130,6 +131,7 @@ impl Copy<'_> {
             self.take(&path, &mut wanted)?;
         }
         self.take(UNNEEDED, &mut wanted)?;
+        self.take(ANCHOR, &mut wanted)?;
         let record = self.store.lake().record_snapshot()?;
         reach("backup: recorded");
         self.take_spools(&record, &mut wanted)?;
@@ -138,16 +140,11 @@ impl Copy<'_> {
         self.remove_all_but(&wanted.0)?;
         let digests = self.taken.iter().map(|(path, (digest, _))| (path.clone(), digest.clone())).collect();
         let (copy, runs) = check_copy(self.destination, self.store.access(), &digests)?;
-        copy.anchor_record()?;
-        let mut files: Vec<BackupFile> = std::mem::take(&mut self.taken)
+        // By path, as the map has them.
+        let files = std::mem::take(&mut self.taken)
             .into_iter()
             .map(|(path, (digest, mode))| BackupFile::new(path, digest, mode))
             .collect();
-        let anchor = self.destination.join(ANCHOR);
-        let digest = FileDigest::of_file(&anchor)
-            .map_err(|e| CommandError::failed(format!("cannot read {}", anchor.display()), e))?;
-        files.push(BackupFile::new(ANCHOR.to_owned(), digest, 0o600));
-        files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok((files, copy, runs))
     }
 

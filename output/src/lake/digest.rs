@@ -1,6 +1,5 @@
 //! Size and SHA-256 of a file.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -31,7 +30,7 @@ impl FileDigest {
     /// # Errors
     /// What the system says.
     pub fn of_file(path: &Path) -> io::Result<Self> {
-        Self::of_copy(&mut File::open(path)?, &mut io::sink())
+        Self::of_copy(&mut crate::durable::open_regular_file(path)?, &mut io::sink())
     }
 
     /// Of the bytes that are copied to their end.

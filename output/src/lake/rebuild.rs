@@ -100,6 +100,14 @@ impl Lake {
         heads.into_iter().try_for_each(|head| self.reaches(&head))
     }
 
+    /// Whether a run was begun when the lake had a record.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn has_run_with_record(&self) -> Result<bool> {
+        Ok(self.readable_reservations()?.iter().any(|(_, reservation)| reservation.record.is_some()))
+    }
+
     /// Which store reserved which run.
     ///
     /// # Errors
@@ -119,7 +127,7 @@ impl Lake {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry.map_err(Error::io("list", &directory))?.path();
-            let text = std::fs::read(&path).ok();
+            let text = durable::read_regular_file(&path).ok();
             let reservation = text.and_then(|text| serde_json::from_slice::<Reservation>(&text).ok());
             found.extend(reservation.map(|reservation| (path, reservation)));
         }

@@ -250,6 +250,9 @@ impl Record {
         let on_disk = match FileDigest::of_file(&self.directory.join(path)) {
             Ok(digest) => digest,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.missing(path),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(Altered::new(format!("the file lake/{path}"), error.to_string()).into());
+            }
             Err(error) => return Err(error.into()),
         };
         let mut state = self.lock();
@@ -315,7 +318,7 @@ impl Record {
 
     /// Reads the record from the disk, independently of what this process has read of it.
     pub(super) fn snapshot(&self) -> Result<RecordSnapshot, RecordError> {
-        let mut text = std::fs::read(self.path())?;
+        let mut text = durable::read_regular_file(&self.path())?;
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
         let mut state = State::default();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -425,13 +428,16 @@ impl Record {
 
     /// Reads the lines that this process has not read.
     fn read_on(&self, state: &mut State) -> Result<(), RecordError> {
-        let mut file = match File::open(self.path()) {
+        let mut file = match durable::open_regular_file(&self.path()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if state.begun.is_some() {
                     return Err(Altered::new(self.path().display().to_string(), "is missing").into());
                 }
                 return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(Altered::new(self.path().display().to_string(), error.to_string()).into());
             }
             Err(error) => return Err(error.into()),
         };

@@ -198,9 +198,12 @@ impl Record {
     /// `None`: no version that keeps a record has published here.
     fn read(store: &Path) -> Result<Option<Self>> {
         let path = path_of(store);
-        let text = match fs::read(&path) {
+        let text = match durable::read_regular_file(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                return Err(Error::Foreign { file: path, reason: e.to_string() });
+            }
             Err(e) => return Err(Error::io("read", path)(e)),
         };
         #[derive(Deserialize)]
