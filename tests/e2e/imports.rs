@@ -2,6 +2,8 @@
 
 use boxseat_simulator::Config;
 
+use crate::reclaim::intent::Intent;
+use crate::reclaim::stage::{Stage, small};
 use crate::support::{Done, World};
 
 fn world() -> World {
@@ -189,4 +191,49 @@ fn an_order_of_day_and_month_that_nothing_decides_is_said() {
     let done = import(&world, "report.csv", report.as_bytes());
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stderr.contains("Each counts as the later of both"), "{}", done.stderr);
+}
+
+/// Why: a report that waited for its run was evidence of use. `plan` and `apply` did not read it, and a user was suspended.
+#[test]
+fn r11_an_import_that_waits_stops_plan_and_apply_until_a_run_took_it_in() {
+    let stage = Stage::new(small(7), Intent::default());
+    let idle = stage.idle(91);
+    for user_id in &idle {
+        stage.give(user_id, 3, 0);
+    }
+    let plan = stage.plan().remove(0);
+    stage.expect(&[0], &["reclaim", "approve", &plan]);
+    let truth = stage.simulator().truth_without_events();
+    let used = truth.users.iter().find(|user| user.user_id == idle[0]).unwrap();
+    let at = stage.simulator().now() - chrono::TimeDelta::days(3);
+    let report =
+        format!("Email,Last Login\n{},{}\n", used.login.clone().unwrap(), at.format("%F %H:%M:%S UTC"));
+    std::fs::write(stage.world.directory().join("report.csv"), report).unwrap();
+    stage.world.ok(&["import", "report.csv"]);
+    for args in [
+        &["reclaim", "plan"][..],
+        &["reclaim", "apply", &plan],
+        &["reclaim", "apply", &plan, "--yes"],
+        &["reclaim", "nightly"],
+    ] {
+        let done = stage.expect(&[3], args);
+        let said = format!("{}{}", done.stdout, done.stderr);
+        assert!(said.contains("state/imports") && said.contains("boxseat sync"), "{args:?}\n{said}");
+    }
+    for args in [&["reclaim", "show", &plan][..], &["reclaim", "status"]] {
+        let done = stage.expect(&[0], args);
+        assert!(done.stderr.contains("Imported reports that wait for their run: 1"), "{}", done.stderr);
+    }
+    // In the lake, but not in the file that is read.
+    stage.expect(&[0, 4], &["sync", "--no-publish"]);
+    let done = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(done.stderr.contains("boxseat publish"), "{}", done.stderr);
+    stage.expect(&[0, 4], &["publish"]);
+    stage.expect(&[0, 4], &["reclaim", "apply", &plan, "--yes"]);
+    let status = |id: &str| {
+        let truth = stage.simulator().truth_without_events();
+        truth.users.iter().find(|user| user.user_id == id).unwrap().status.clone()
+    };
+    assert_eq!(status(&idle[0]), "active");
+    assert!(idle[1..].iter().any(|id| status(id) == "inactive"));
 }

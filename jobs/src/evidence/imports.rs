@@ -102,6 +102,12 @@ impl PendingImports {
         Ok(all)
     }
 
+    /// Files with evidence that the lake lacks.
+    pub(crate) fn with_evidence(&self) -> Vec<PathBuf> {
+        let files = self.imports.iter().zip(&self.files);
+        files.filter(|(import, _)| !import.evidence.is_empty()).map(|(_, file)| file.clone()).collect()
+    }
+
     /// The rows of the run that commits them; none when nothing waits.
     pub(crate) fn rows(&self, run_number: i64, enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(IMPORTED_EVIDENCE.lake_schema());

@@ -15,6 +15,7 @@ use super::plan::{Making, fit, make};
 use super::plans::PlanFile;
 use super::policy::Policy;
 use crate::error::CommandError;
+use crate::sync::refuse_evidence_that_waits;
 
 /// What tonight's plans are made of.
 pub(crate) struct Planning<'a> {
@@ -61,6 +62,7 @@ pub(crate) struct Planned {
 pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
     let Planning { desk, policy, by, .. } = *planning;
     let (beside, ground, now) = (&desk.beside(policy)?, &desk.ground()?, desk.now);
+    refuse_evidence_that_waits(&desk.store, ground.night.run_number)?;
     fit(ground, now).map_err(|refusal| refused(&[refusal]))?;
     let approval = &terms(&policy.approval)?;
     let past = journal.past().clone();

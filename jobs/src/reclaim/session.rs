@@ -7,7 +7,7 @@ use std::time::Duration;
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
 use boxseat_schemas::reclaim::Plan;
-use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_schemas::reclaim::plan::{Operator, Origin};
 
 use super::approval::Required;
 use super::beside::Beside;
@@ -24,7 +24,7 @@ use crate::clock::data_clock;
 use crate::config::{actions_credentials, credentials};
 use crate::error::CommandError;
 use crate::stop::Stop;
-use crate::sync::{failpoint, root};
+use crate::sync::{failpoint, refuse_evidence_that_waits, root};
 
 /// An acting command's surroundings.
 pub(crate) struct Session {
@@ -71,6 +71,18 @@ impl Session {
             .find(|run| run.run_number == ground.night.run_number)
             .map_or(ground.night.run_number, |run| root(&runs, run));
         StreamMark::of(self.desk.store.root(), number)
+    }
+
+    /// Refuses to act by a policy as long as imported evidence of use is not in the published snapshot. An offboarding does not depend
+    /// on use.
+    ///
+    /// # Errors
+    /// Exit 3; disk.
+    pub(crate) fn refuse_evidence_that_waits(&self, plan: &Plan, ground: &Ground) -> Result<(), CommandError> {
+        match plan.origin {
+            Origin::Policy { .. } => refuse_evidence_that_waits(&self.desk.store, ground.night.run_number),
+            _ => Ok(()),
+        }
     }
 
     /// R9: what the approvals of a plan must be.

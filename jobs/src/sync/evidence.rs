@@ -3,6 +3,8 @@
 //! A table gets a commit only when there are rows for it: most enterprises use none of this, and a table that is not there is
 //! read as empty. What an attempt that was killed had not committed is committed by the next, with whatever has come since.
 
+use std::path::PathBuf;
+
 use boxseat_pipeline::normalise::{Activity, Normaliser};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun, current};
@@ -53,6 +55,45 @@ pub(super) fn commit_evidence(
         commit_rows(store, &LEAVE_PERIODS, number, vec![rows])?;
     }
     Ok(imports)
+}
+
+/// Refuses to decide about accounts by a published snapshot that lacks imported evidence of use: `shown` is its run.
+///
+/// # Errors
+/// Exit 3 naming the report or the run; disk.
+pub(crate) fn refuse_evidence_that_waits(store: &Store, shown: RunNumber) -> Result<(), CommandError> {
+    store.refuse_missing_imports()?;
+    let runs = store.lake().sync_runs()?;
+    let (taken_in, later): (Vec<RunNumber>, Vec<RunNumber>) =
+        current(&runs).into_iter().map(|run| run.run_number).partition(|run| *run <= shown);
+    if !later.is_empty() && !imported(store, &later)?.is_empty() {
+        return Err(CommandError::refused(format!(
+            "the published file shows run {shown}, and a later run took in imported reports"
+        ))
+        .hint("run `boxseat publish`: it builds the file again from the lake"));
+    }
+    match waiting(store, &taken_in)?.as_slice() {
+        [] => Ok(()),
+        [first, others @ ..] => {
+            let and_others = match others.len() {
+                0 => String::new(),
+                count => format!(", and {count} more"),
+            };
+            Err(CommandError::refused(format!(
+                "an imported report waits for its run: {}{and_others}",
+                first.display()
+            ))
+            .hint("run `boxseat sync`, which takes it in"))
+        }
+    }
+}
+
+/// Files of imported reports with evidence that these runs did not take in.
+fn waiting(store: &Store, taken_in: &[RunNumber]) -> Result<Vec<PathBuf>, CommandError> {
+    if store.imports_waiting()?.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(PendingImports::read(store, imported(store, taken_in)?)?.with_evidence())
 }
 
 /// The reports and users whose evidence these runs committed.

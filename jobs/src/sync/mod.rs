@@ -32,7 +32,7 @@ use crate::stop::Stop;
 use crate::store::Store;
 
 pub(crate) use base::LakeBase;
-pub(crate) use evidence::imported as imported_evidence;
+pub(crate) use evidence::{imported as imported_evidence, refuse_evidence_that_waits};
 pub(crate) use finish::{Outcome, build_as_of, publish_latest, root};
 pub(crate) use load::commit_row;
 pub(crate) use load::{known_events, ledger_ids};

@@ -26,6 +26,7 @@ pub(crate) async fn run(
     let file = PlanFile::open(session.desk.store.root(), &args.plan)?;
     let required = session.required(&file.plan)?;
     let ground = session.desk.ground()?;
+    session.refuse_evidence_that_waits(&file.plan, &ground)?;
     let admit = |file: &PlanFile, journal: &Journal| {
         admit(file, journal.past(), &required, &ground, session.desk.store.id(), (session.clock)())
     };

@@ -15,7 +15,7 @@ mod undo;
 mod verify;
 
 pub(crate) use apply::{hands, task};
-pub(crate) use shown::{head, show_applied};
+pub(crate) use shown::{head, note_imports_waiting, show_applied};
 
 use crate::cli::{Global, ReclaimArgs, ReclaimCommand};
 use crate::error::CommandError;

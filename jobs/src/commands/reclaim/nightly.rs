@@ -109,7 +109,10 @@ pub(crate) async fn run(
                 continue;
             }
             let store_id = session.desk.store.id();
-            if let Err(e) = admit(&file, journal.past(), &required, &ground, store_id, now) {
+            let admitted = session
+                .refuse_evidence_that_waits(&file.plan, &ground)
+                .and_then(|()| admit(&file, journal.past(), &required, &ground, store_id, now));
+            if let Err(e) = admitted {
                 report.refuse(id, &e);
                 continue;
             }

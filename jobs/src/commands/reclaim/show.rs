@@ -1,5 +1,6 @@
 //! `boxseat reclaim show PLAN`: what whoever agrees to it agrees to.
 
+use super::note_imports_waiting;
 use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
@@ -33,6 +34,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
         }
         _ => printer.out(&table(&file.plan, &standing))?,
     }
+    note_imports_waiting(printer, &desk.store)?;
     // A file that only looks like a plan is shown, and said to be none.
     match known {
         Ok(_) => Ok(0),

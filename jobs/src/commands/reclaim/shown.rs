@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{Applied, NOTHING_TO_UNDO};
+use crate::store::Store;
 
 /// Prints one apply or undo; what stopped it is printed as an error by the caller.
 pub(crate) fn show_applied(
@@ -56,4 +57,18 @@ pub(super) fn plan_state(plan: &Plan, journal: &Journal) -> String {
 /// The head of the journal, as every command that writes into it says it.
 pub(crate) fn head(journal: &Journal) -> String {
     format!("Journal entry {}, head {}", journal.sequence(), journal.head())
+}
+
+/// Says that imported evidence of use is not in the plans yet.
+///
+/// # Errors
+/// Disk.
+pub(crate) fn note_imports_waiting(printer: &Printer, store: &Store) -> Result<(), CommandError> {
+    match store.imports_waiting()?.len() {
+        0 => {}
+        count => printer.note(format!(
+            "Imported reports that wait for their run: {count}. Nothing is planned or applied by a policy before `boxseat sync` took them in."
+        )),
+    }
+    Ok(())
 }

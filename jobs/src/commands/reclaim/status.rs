@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use boxseat_output::warehouse;
 use serde_json::{Value, json};
 
-use super::head;
+use super::{head, note_imports_waiting};
 use crate::cli::{Format, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
@@ -107,6 +107,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     {
         printer.note(e.lines().into_iter().chain(e.hints().iter().cloned()).collect::<Vec<_>>().join(". "));
     }
+    note_imports_waiting(printer, &desk.store)?;
     printer.note(head(&journal));
     Ok(0)
 }
