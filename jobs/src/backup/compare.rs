@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use boxseat_output::durable::Access;
-use boxseat_output::lake::{FileDigest, RecordSnapshot};
+use boxseat_output::lake::{FileDigest, NOT_ON_RECORD, RecordSnapshot};
 use boxseat_output::warehouse::{Check, FILE_NAME, PublishedFile};
 use boxseat_schemas::run::SyncRun;
 
@@ -79,7 +79,7 @@ pub(crate) fn names_that_differ(
         reason: "is missing, and boxseat did not remove it",
     });
     let added = names.iter().filter(|path| is_always_recorded(path) && !recorded.contains_key(*path));
-    let added = added.map(|path| Difference { path: path.clone(), reason: "was not written by boxseat" });
+    let added = added.map(|path| Difference { path: path.clone(), reason: NOT_ON_RECORD });
     let mut differences: Vec<Difference> = missing.chain(added).collect();
     for path in store.lake().named_files()? {
         let path = format!("lake/{path}");

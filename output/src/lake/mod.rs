@@ -40,7 +40,7 @@ use url::Url;
 pub use commit::Committed;
 pub use digest::FileDigest;
 pub use rebuild::move_aside;
-pub use record::{Altered, RecordHead, RecordSnapshot, RecordedFile};
+pub use record::{Altered, NOT_ON_RECORD, RecordHead, RecordSnapshot, RecordedFile};
 pub use retention::FILES_PER_MERGE;
 pub use rewrite::Thinning;
 pub use scan::Batches;

@@ -265,7 +265,7 @@ impl Record {
         }
         let reason =
             match state.files.get(path).and_then(|known| known.done.as_ref().or(known.announced.as_ref())) {
-                None => "was not written by boxseat".to_owned(),
+                None => NOT_ON_RECORD.to_owned(),
                 Some(written) if written.size_bytes != on_disk.size_bytes => {
                     format!("has {} bytes, boxseat wrote {}", on_disk.size_bytes, written.size_bytes)
                 }
@@ -570,6 +570,10 @@ fn chained(previous: &str, json: &str) -> String {
     digest.update(json.as_bytes());
     hex(&digest.finalize())
 }
+
+/// What is said of a file that the record does not name. If the record was put back to an older one, that shows here first.
+pub const NOT_ON_RECORD: &str =
+    "is not on the record lake/_runs/files.log: boxseat did not write it, or the record was put back";
 
 /// Below this the record is read faster than it is worth writing anew.
 const LINES_BEFORE_SUMMING_UP: usize = 2_000;
