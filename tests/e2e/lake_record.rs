@@ -39,6 +39,20 @@ fn a_store_without_its_anchor_is_refused() {
     refused(&stage, "state/lake.json is missing");
 }
 
+/// Why: the lines of the record since the last `sync` were cut, and with them the actions. The anchor did not reach them.
+#[test]
+fn a_record_without_the_lines_of_the_last_actions_is_refused() {
+    let stage = Stage::new(small(7), Intent::default());
+    let store = stage.world.store();
+    let record = store.join("lake/_runs/files.log");
+    let before = fs::read(&record).unwrap();
+    stage.go();
+    assert!(fs::read(&record).unwrap().len() > before.len());
+    fs::write(&record, before).unwrap();
+    fs::remove_dir_all(store.join("lake/seat_actions")).unwrap();
+    refused(&stage, "files.log ends at line");
+}
+
 /// Why: with a pipe in the place of the anchor, `sync` waited for ever and held the lock.
 #[test]
 fn a_pipe_or_a_directory_in_the_place_of_a_file_of_the_store_is_refused_at_once() {

@@ -113,8 +113,8 @@ impl Session {
         Ok(Connection { reader, actor, _pace: pace })
     }
 
-    /// Commits what became final to the lake's `seat_actions`, and anchors the head. Failing is said and costs nothing: the next
-    /// command does it.
+    /// Commits what became final to the lake's `seat_actions`, and anchors the heads of journal and record. Failing is said and costs
+    /// nothing: the next command does it.
     pub(crate) fn commit_actions(&self, journal: &Journal) {
         if let Err(e) = self.desk.anchor(journal) {
             tracing::warn!("the head of the journal could not be anchored ({})", e.lines().join(": "));
@@ -127,6 +127,9 @@ impl Session {
                 "seat_actions could not be written ({}); the next command or sync writes it",
                 e.lines().join(": ")
             );
+        }
+        if let Err(e) = self.desk.store.anchor_record() {
+            tracing::warn!("the head of the lake's record could not be anchored ({})", e.lines().join(": "));
         }
     }
 }

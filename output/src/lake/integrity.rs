@@ -18,11 +18,12 @@ impl Lake {
         self.inner.record.head()
     }
 
-    /// The newest line of the record, once it and all before it are on the disk.
+    /// The newest line of the record, of any process, once it and all before it are on the disk.
     ///
     /// # Errors
-    /// `Io`.
+    /// [`crate::ErrorKind::Altered`]; `Io`.
     pub fn durable_record_head(&self) -> Result<RecordHead> {
+        self.inner.record.refresh().map_err(|e| self.record_error(e))?;
         let head = self.inner.record.head();
         self.inner.record.sync().map_err(|e| self.record_error(e))?;
         Ok(head)
