@@ -7,13 +7,29 @@ use std::path::{Component, Path, PathBuf};
 
 use boxseat_output::warehouse::FILE_NAME;
 
+use crate::config::Settings;
 use crate::error::CommandError;
 
-/// Refuses a file that a result must not replace.
+/// Refuses a file that a result must not replace: the data of the store, and files that boxseat reads or appends to.
 ///
 /// # Errors
 /// Exit 2 names the file and what it is.
-pub(crate) fn check_file(file: &Path, store: &Path) -> Result<(), CommandError> {
+pub(crate) fn check_output(file: &Path, settings: &Settings) -> Result<(), CommandError> {
+    check_file(file, &settings.store)?;
+    let in_full = resolved(file)?;
+    for (what, used) in settings.files_in_use() {
+        if resolved(&used).is_ok_and(|used| used == in_full) {
+            return Err(refused(file, &format!("is {what}, which is in use")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a file that is no regular file, or lies in the data of the store.
+///
+/// # Errors
+/// Exit 2 names the file and what it is.
+fn check_file(file: &Path, store: &Path) -> Result<(), CommandError> {
     match fs::metadata(file) {
         Ok(there) if there.is_file() => {}
         Ok(there) => {

@@ -122,6 +122,18 @@ fn results_replace_nothing_but_regular_files_outside_the_data_of_the_store() {
             assert!(refused.stderr.contains(target), "{args:?}\n{}", refused.stderr);
         }
     }
+    // Why: a report replaced the witness and the policy in use.
+    for name in ["boxseat.toml", "policy.toml", "witness.log", "absent.csv"] {
+        let target = directory.join(name);
+        let config = "[reclaim]\npolicy = \"policy.toml\"\nwitness = \"witness.log\"\n[idle]\nleave_file = \"absent.csv\"\n";
+        fs::write(directory.join("boxseat.toml"), config).unwrap();
+        let before = fs::read(&target).ok();
+        let refused = stage.run(&["report", "idle", "--format", "csv", "-o", name]);
+        assert_eq!(refused.code, 2, "{name}\n{}", refused.stderr);
+        assert!(refused.stderr.contains("which is in use"), "{name}\n{}", refused.stderr);
+        assert_eq!(fs::read(&target).ok(), before, "{name}");
+    }
+    stage.write_policy();
     for target in ["/dev/null", "/dev/full", "store", "store/lake", "linked", "reports"] {
         for args in [&["report", "all", "-o", target][..], &["report", "idle", "-o", target]] {
             let refused = stage.run(args);

@@ -16,7 +16,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::cli::{Global, QueryArgs};
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::output_target::check_file;
+use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
 use crate::published::check_to_read;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Resul
             ))
             .hint("name it with .parquet at its end; for CSV or JSON: --format csv > FILE"));
         }
-        check_file(file, &settings.store)?;
+        check_output(file, &settings)?;
         let rows = query::save(&settings.store, &sql, &settings.resources, file, &settings.access)?;
         printer.note(format!("{rows} rows in {}", file.display()));
         return Ok(0);

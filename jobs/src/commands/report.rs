@@ -13,7 +13,7 @@ use crate::cli::{Format, Global, ReportArgs, ReportName};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::output_target::{check_directory, check_file};
+use crate::output_target::{check_directory, check_output};
 use crate::printer::Printer;
 use crate::published::check_to_read;
 use crate::store::Store;
@@ -160,12 +160,12 @@ impl Target {
             Self::Directory(directory) => {
                 check_directory(directory, &settings.store)?;
                 for name in files_of_all() {
-                    check_file(&directory.join(name), &settings.store)?;
+                    check_output(&directory.join(name), settings)?;
                 }
                 directory.join(PAGE)
             }
         };
-        check_file(&file, &settings.store)?;
+        check_output(&file, settings)?;
         durable::probe(&file, &settings.access).map_err(|e| {
             CommandError::usage(format!("{} cannot be written", file.display()))
                 .because(e)

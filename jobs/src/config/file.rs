@@ -18,6 +18,9 @@ pub(super) struct File {
     /// Where the file lies; empty without one.
     #[serde(skip)]
     pub(super) directory: PathBuf,
+    /// The file itself; `None`: there is none.
+    #[serde(skip)]
+    pub(super) path: Option<PathBuf>,
     pub(super) rate: Rate,
     pub(super) sync: Sync,
     pub(super) idle: Idle,
@@ -261,8 +264,8 @@ pub(super) fn read(asked: Option<&Path>) -> Result<File, CommandError> {
         })?,
     };
     let directory = path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-    let name = path.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
-    Ok(File { directory, ..parse(&name, &text, environment()?)? })
+    let name = path.as_ref().map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+    Ok(File { directory, path, ..parse(&name, &text, environment()?)? })
 }
 
 fn standard_places() -> Vec<PathBuf> {

@@ -15,11 +15,12 @@ use ssh_key::PublicKey;
 use url::Url;
 
 use super::file::{self, File};
-use super::licence;
+use super::{licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
 use crate::reclaim::PolicyAtNight;
+use crate::reclaim::policy::Policy;
 use crate::store::check_path;
 
 /// Everything the commands need to know.
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
+    /// The configuration file, if there is one.
+    pub(crate) config_file: Option<PathBuf>,
     /// Where the list of people on leave is.
     pub(crate) leave_file: Option<PathBuf>,
     /// That list; only for commands that ask for it, see [`Settings::with_leave_list`].
@@ -239,6 +242,7 @@ impl Settings {
             reclaim_host: file.reclaim.host.clone().filter(|name| !name.trim().is_empty()),
             store,
             policy_file,
+            config_file: file.path.clone(),
             leavers_per_day: file.offboard.people_per_day,
             activity_events,
             leave_file: file.idle.leave_file.clone(),
@@ -258,6 +262,22 @@ impl Settings {
             resources: Resources::default(),
             rehearsed_now: global.now,
         })
+    }
+
+    /// Files that boxseat reads or appends to, and what each is.
+    pub(crate) fn files_in_use(&self) -> Vec<(&'static str, PathBuf)> {
+        // A policy that cannot be read names no other files.
+        let policy = self.policy_file.as_deref().and_then(|path| Policy::load(path).ok());
+        let of_policy = policy.iter().flat_map(Policy::files);
+        let key = variable_os("BOXSEAT_JOURNAL_KEY_FILE").map(PathBuf::from);
+        let own = [
+            ("the configuration", self.config_file.clone()),
+            ("the reclamation policy", self.policy_file.clone()),
+            ("the leave list", self.leave_file.clone()),
+            ("the witness", self.witness.clone()),
+            ("the store's key", key),
+        ];
+        own.into_iter().filter_map(|(what, file)| Some((what, file?))).chain(of_policy).collect()
     }
 
     /// Reads the leave list, for commands that judge by it.

@@ -181,6 +181,25 @@ impl Policy {
         Self::parse(&path.display().to_string(), &text, path.parent().unwrap_or(Path::new("")))
     }
 
+    /// The files that it names, and what each is.
+    pub(crate) fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        let holds = match &self.holds {
+            Some(Holds::File(file)) => Some(file),
+            _ => None,
+        };
+        let receivers = match &self.receiver {
+            Some(Receiver::File(file)) => Some(file),
+            _ => None,
+        };
+        let named = [
+            ("the list of holds", holds),
+            ("the leave list", self.leave_file.as_ref()),
+            ("the list of receivers", receivers),
+            ("the list of signers", self.approval.allowed_signers.as_ref()),
+        ];
+        named.into_iter().filter_map(|(what, file)| Some((what, file?.clone()))).collect()
+    }
+
     /// The same from text; paths in it are relative to `directory`.
     ///
     /// # Errors

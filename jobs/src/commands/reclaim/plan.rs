@@ -9,7 +9,7 @@ use serde_json::json;
 use super::head;
 use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
-use crate::output_target::check_file;
+use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
@@ -23,7 +23,7 @@ pub(crate) fn run(
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
     if let Some(copy) = &args.output {
-        check_file(copy, desk.store.root())?;
+        check_output(copy, &desk.settings)?;
     }
     let policy = desk.policy(policy)?;
     let mut journal = desk.journal_to_write()?;
