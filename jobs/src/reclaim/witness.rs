@@ -1,9 +1,9 @@
 //! R9: `[reclaim] witness`, a file outside the store to which each command appends the head of the journal. A user who can change the
 //! store and not that file can neither rewrite nor shorten the journal without a trace.
 //!
-//! One line is `TIME STORE_ID ENTRIES HEAD KEY`; KEY is the beginning of the SHA-256 of the public key that seals the journal. Several
-//! stores may share a file, but no two stores share a key: a store that was given another id is found. **Killed** before the line is
-//! written: the next command's line covers the same entries.
+//! One line is `TIME STORE_ID ENTRIES HEAD KEY`; KEY is the beginning of the SHA-256 of the public key that seals the journal. A file
+//! belongs to one store: a store that was emptied, or was given another id, is found. **Killed** before the line is written: the next
+//! command's line covers the same entries.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -52,16 +52,15 @@ impl Witness<'_> {
             Err(e) => return Err(self.unusable("cannot be read").because(e)),
         };
         let mut heads = 0;
-        let key = self.key_of(journal);
         for (index, line) in text.lines().enumerate() {
-            if let Some(other) = self.other_store_with(key.as_deref(), line) {
+            if let Some(other) = self.other_store(line) {
                 return Err(CommandError::refused(format!(
-                    "line {} of the witness {} has the store {other} with the key of this journal, and this is the store {}",
+                    "line {} of the witness {} is of the store {other}, and this is the store {}",
                     index + 1,
                     self.path.display(),
                     self.store_id
                 ))
-                .hint("state/store.json was changed: put the one of this store back, with its journal, before anything else is done"));
+                .hint("a witness belongs to one store: if the store was emptied or state/store.json was changed, restore it from a backup; for another store name another file"));
             }
             let Some((entries, head)) = self.head_in(line) else { continue };
             if journal.hash_of(entries) != Some(head)
@@ -128,10 +127,11 @@ impl Witness<'_> {
         journal.public_key().map(short).or_else(pinned)
     }
 
-    /// The store of a line that has this key and another store.
-    fn other_store_with<'l>(&self, key: Option<&str>, line: &'l str) -> Option<&'l str> {
-        let [_, store_id, _, _, line_key] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
-        (key == Some(line_key) && store_id.parse() != Ok(self.store_id)).then_some(store_id)
+    /// The store of a line, if it is another one.
+    fn other_store(&self, line: &str) -> Option<Uuid> {
+        let mut fields = line.split(' ').skip(1);
+        let store_id = fields.next()?.parse().ok()?;
+        (fields.count() == 3 && store_id != self.store_id).then_some(store_id)
     }
 
     fn open(&self) -> Result<File, CommandError> {

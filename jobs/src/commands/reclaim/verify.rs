@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::error::CommandError;
+use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
 use crate::reclaim::desk::Desk;
 use crate::reclaim::journal::Seals;
@@ -48,6 +48,10 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         printer.note(format!(
             "[reclaim] journal_key is not set. With it a journal of another key is refused even if the lake's copy of the key was replaced: journal_key = {key:?}"
         ));
+    }
+    if heads == Some(0) && journal.sequence() > 0 {
+        printer.note("The journal has entries, and [reclaim] witness has none of them: the file was replaced or emptied, or the setting is new. The next reclaim command writes the head to it.");
+        return Ok(REJECTS);
     }
     Ok(0)
 }

@@ -162,6 +162,30 @@ fn r9_an_older_journal_put_back_is_refused() {
     stage.judge();
 }
 
+/// A past action was hidden by emptying the store, or by giving it another id: the next `sync` began a new one, and the witness named
+/// none of its entries.
+#[test]
+fn r9_another_store_under_the_witness_of_this_one_is_refused() {
+    let (mut stage, _) = staged(Intent::default());
+    configure(&stage, "witness = \"heads.log\"");
+    stage.go();
+    let heads = stage.world.directory().join("heads.log");
+    let text = std::fs::read_to_string(&heads).unwrap();
+    std::fs::write(&heads, "").unwrap();
+    let done = stage.expect(&[4], &["reclaim", "verify"]);
+    assert!(done.stderr.contains("[reclaim] witness has none of them"), "{}", done.stderr);
+    std::fs::write(&heads, text).unwrap();
+    std::fs::remove_dir_all(stage.world.store()).unwrap();
+    configure(&stage, "");
+    stage.night();
+    configure(&stage, "witness = \"heads.log\"");
+    for args in [&["reclaim", "verify"][..], &["reclaim", "plan"], &["reclaim", "nightly"]] {
+        let done = stage.expect(&[3], args);
+        assert!(done.stderr.contains("line 1 of the witness"), "{args:?}\n{}", done.stderr);
+        assert!(done.stderr.contains("is of the store"), "{args:?}\n{}", done.stderr);
+    }
+}
+
 /// What cannot be witnessed is not done.
 #[test]
 fn r9_without_its_witness_nothing_is_written() {
