@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use boxseat_output::durable::{self, Access};
-use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead};
+use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead, Seals as _};
 use boxseat_output::warehouse::{FILE_NAME, PublishedFile};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun};
@@ -20,6 +20,7 @@ use crate::published::check_to_act;
 use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
+use crate::record_seals::RecordSeals;
 use crate::store::{Store, names_in};
 
 /// `state/lake.json`.
@@ -28,16 +29,28 @@ use crate::store::{Store, names_in};
 struct Anchor {
     format: u32,
     record: RecordHead,
+    /// Of the head: without the store's key nobody can name an earlier line.
+    seal: String,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// What is sealed of an anchor. A line of the record is sealed by its hash alone, so the seal of a line is none of an anchor.
+fn anchor_text(head: &RecordHead) -> String {
+    format!("anchor {} {}", head.sequence, head.hash)
+}
 
 /// Refuses a lake that is older than this store, or another one. `had_record`: the lake's record was begun once, so its anchor must
 /// be there.
 ///
 /// # Errors
 /// Exit 3; disk.
-pub(crate) fn check_anchor(root: &Path, lake: &Lake, had_record: bool) -> Result<(), CommandError> {
+pub(crate) fn check_anchor(
+    root: &Path,
+    lake: &Lake,
+    seals: &RecordSeals,
+    had_record: bool,
+) -> Result<(), CommandError> {
     let path = anchor_path(root);
     let text = match durable::read_regular_file(&path) {
         Ok(text) => text,
@@ -46,18 +59,26 @@ pub(crate) fn check_anchor(root: &Path, lake: &Lake, had_record: bool) -> Result
             return Ok(());
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            return Err(CommandError::refused(format!("{} is missing: it was removed", path.display()))
-                .hint(REMEDY));
+            return Err(
+                CommandError::refused(format!("{} is missing: it was removed", path.display())).hint(REMEDY)
+            );
         }
         Err(e) => return Err(unreadable(&path, e)),
     };
-    let anchor: Anchor = serde_json::from_slice(&text).map_err(|e| {
-        CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY)
-    })?;
-    if anchor.format != FORMAT {
-        let what = format!("{} has format {}, this version reads {FORMAT}", path.display(), anchor.format);
+    let damaged = |e| CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY);
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
+    if format != FORMAT {
+        let what = format!("{} has format {format}, this version reads {FORMAT}", path.display());
         return Err(CommandError::usage(what).hint("use the boxseat version that wrote it, or a newer one"));
     }
+    let anchor: Anchor = serde_json::from_slice(&text).map_err(damaged)?;
+    seals
+        .verify(&anchor_text(&anchor.record), &anchor.seal)
+        .map_err(|reason| CommandError::refused(format!("{} {reason}", path.display())).hint(REMEDY))?;
     lake.reaches(&anchor.record).map_err(|e| {
         CommandError::from(e).hint(format!(
             "{} names that line; it is not of this lake if it alone was replaced",
@@ -79,6 +100,7 @@ impl Store {
         if let Ok(journal) = Journal::read(self.root(), self.id(), pinned, Seals::Last) {
             refuse_older_lake(self.lake(), &journal)?;
         }
+        self.take_up_key()?;
         let lake = self.lake();
         if !lake.is_recorded() {
             // Runs of a version with a record know how far it had reached: then it was removed.
@@ -109,6 +131,14 @@ impl Store {
         self.note_record()
     }
 
+    /// Takes up the store's private key: a command that writes to the lake does so before its work.
+    ///
+    /// # Errors
+    /// Exit 2 when the key is not there; exit 3 for a key that is another's.
+    pub(crate) fn take_up_key(&self) -> Result<(), CommandError> {
+        self.seals().take_up(None).map(drop)
+    }
+
     /// Refuses a lake whose runs were reserved by a store of another id.
     ///
     /// # Errors
@@ -132,7 +162,11 @@ impl Store {
     /// # Errors
     /// Disk.
     pub(crate) fn anchor_record(&self) -> Result<(), CommandError> {
-        let anchor = Anchor { format: FORMAT, record: self.lake().durable_record_head()? };
+        let record = self.lake().durable_record_head()?;
+        self.take_up_key()?;
+        let seal = self.seals().seal(&anchor_text(&record));
+        let seal = seal.map_err(boxseat_output::Error::Seal)?;
+        let anchor = Anchor { format: FORMAT, record, seal };
         let text = serde_json::to_vec_pretty(&anchor).expect("plain data");
         Ok(durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?)
     }

@@ -15,6 +15,7 @@ mod output_target;
 mod printer;
 mod published;
 mod reclaim;
+mod record_seals;
 mod repair;
 mod stop;
 mod store;

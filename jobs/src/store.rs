@@ -11,17 +11,20 @@ use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use boxseat_output::durable::{self, Access};
-use boxseat_output::lake::{Altered, Lake};
+use boxseat_output::lake::{Altered, Lake, Seals};
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::{check_anchor, unreadable};
+use crate::record_seals::RecordSeals;
 
 /// An open store.
 pub(crate) struct Store {
@@ -29,6 +32,7 @@ pub(crate) struct Store {
     access: Access,
     identity: Identity,
     lake: Lake,
+    seals: Arc<RecordSeals>,
     /// Why nothing proves the files of the lake; only of a store that was opened to be repaired.
     record_damage: Option<Altered>,
 }
@@ -84,6 +88,7 @@ impl Store {
     pub(crate) fn open_or_create(
         root: &Path,
         access: &Access,
+        pinned: Option<&PublicKey>,
         new_id: Uuid,
         _held: &Lock,
     ) -> Result<Self, CommandError> {
@@ -97,27 +102,38 @@ impl Store {
                 Identity { format: FORMAT, store_id: new_id, enterprise_id: None, has_record: false };
             write_identity(&path, &identity)?;
         }
-        Self::open(root, access)
+        Self::open(root, access, pinned)
     }
 
-    /// Opens a store that must be there.
+    /// Opens a store that must be there. `pinned` is `[reclaim] journal_key`.
     ///
     /// # Errors
     /// As [`Store::open_or_create`]; exit 2 when there is none.
-    pub(crate) fn open(root: &Path, access: &Access) -> Result<Self, CommandError> {
+    pub(crate) fn open(
+        root: &Path,
+        access: &Access,
+        pinned: Option<&PublicKey>,
+    ) -> Result<Self, CommandError> {
         let identity = read_identity(root)?;
-        let lake = Lake::open(&root.join("lake"), access.clone())?;
-        check_anchor(root, &lake, identity.has_record)?;
-        Ok(Self { root: root.to_owned(), access: access.clone(), identity, lake, record_damage: None })
+        let seals = Arc::new(RecordSeals::of(root, identity.store_id, pinned));
+        let lake = open_lake(root, access, &seals)?;
+        check_anchor(root, &lake, &seals, identity.has_record)?;
+        let (root, access) = (root.to_owned(), access.clone());
+        Ok(Self { root, access, identity, lake, seals, record_damage: None })
     }
 
     /// Opens a store whose lake may be altered.
     ///
     /// # Errors
     /// As [`Store::open`], except for what is altered.
-    pub(crate) fn open_to_repair(root: &Path, access: &Access) -> Result<Self, CommandError> {
+    pub(crate) fn open_to_repair(
+        root: &Path,
+        access: &Access,
+        pinned: Option<&PublicKey>,
+    ) -> Result<Self, CommandError> {
         let identity = read_identity(root)?;
-        let (lake, mut damage) = match Lake::open(&root.join("lake"), access.clone()) {
+        let seals = Arc::new(RecordSeals::of(root, identity.store_id, pinned));
+        let (lake, mut damage) = match open_lake(root, access, &seals) {
             Err(boxseat_output::Error::Altered(altered)) => {
                 (Lake::open_unrecorded(&root.join("lake"), access.clone())?, Some(altered))
             }
@@ -130,7 +146,9 @@ impl Store {
             ));
         }
         if damage.is_none() {
-            damage = match check_anchor(root, &lake, identity.has_record).map(|()| lake.reaches_reservations()) {
+            damage = match check_anchor(root, &lake, &seals, identity.has_record)
+                .map(|()| lake.reaches_reservations())
+            {
                 Ok(Ok(())) => None,
                 Ok(Err(e)) => Some(e.altered().cloned().ok_or_else(|| CommandError::from(e))?),
                 Err(e) if e.exit_code() == REFUSED => Some(Altered::new(
@@ -141,7 +159,7 @@ impl Store {
             };
         }
         let (root, access) = (root.to_owned(), access.clone());
-        Ok(Self { root, access, identity, lake, record_damage: damage })
+        Ok(Self { root, access, identity, lake, seals, record_damage: damage })
     }
 
     /// Takes the store for this process; held until the guard is dropped or the process ends, however it ends.
@@ -185,6 +203,11 @@ impl Store {
         self.identity.enterprise_id.as_deref()
     }
 
+    /// What seals the record of the lake.
+    pub(crate) fn seals(&self) -> &RecordSeals {
+        &self.seals
+    }
+
     /// Why nothing proves the files of the lake.
     pub(crate) fn record_damage(&self) -> Option<&Altered> {
         self.record_damage.as_ref()
@@ -212,7 +235,7 @@ impl Store {
     /// # Errors
     /// Disk.
     pub(crate) fn begin_lake_anew(&mut self) -> Result<(), CommandError> {
-        self.lake = Lake::open(&self.root.join("lake"), self.access.clone())?;
+        self.lake = open_lake(&self.root, &self.access, &self.seals)?;
         self.record_damage = None;
         self.lake.begin_record(self.identity.store_id)?;
         self.anchor_record()?;
@@ -241,6 +264,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn open_lake(root: &Path, access: &Access, seals: &Arc<RecordSeals>) -> boxseat_output::Result<Lake> {
+    Lake::open_sealed(&root.join("lake"), access.clone(), Arc::clone(seals) as Arc<dyn Seals>)
 }
 
 /// Refuses a directory in which DuckDB could not build a file: it takes paths as UTF-8 text, and takes a `?` for the beginning of a

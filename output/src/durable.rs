@@ -141,8 +141,7 @@ pub fn keep_new_files_private() {
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for anything else than a regular file; as [`File::open`].
 pub(crate) fn open_regular_file(path: &Path) -> io::Result<File> {
-    let file =
-        OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }

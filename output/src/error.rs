@@ -114,6 +114,10 @@ pub enum Error {
     #[error("{what} has format {found}, this version reads {known}: use the boxseat that wrote it")]
     Newer { what: String, found: u32, known: u32 },
 
+    /// A line of the lake's record could not be sealed.
+    #[error("the record of the lake's files cannot be sealed")]
+    Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
+
     /// The caller's rows failed.
     #[error("the rows for {table} could not be made")]
     Rows { table: String, source: Box<dyn std::error::Error + Send + Sync> },
@@ -148,6 +152,7 @@ impl Error {
             | Self::NoSuchNight { .. }
             | Self::NoGroup(_)
             | Self::Ask { .. }
+            | Self::Seal(_)
             | Self::Query(_) => ErrorKind::Input,
             Self::Store { .. } | Self::Table { .. } | Self::Rows { .. } if self.altered().is_some() => {
                 ErrorKind::Altered
@@ -199,6 +204,7 @@ impl Error {
         match error {
             RecordError::Altered(altered) => Self::Altered(altered),
             RecordError::Io(source) => Self::Io { action: "read or write", path: lake.join(RECORD), source },
+            RecordError::Seal(source) => Self::Seal(source),
         }
     }
 

@@ -266,6 +266,9 @@ fn a_lake_that_another_host_has_written_is_left_alone() {
     std::fs::create_dir_all(other.join("state")).unwrap();
     std::fs::copy(world.store().join("state/store.json"), other.join("state/store.json")).unwrap();
     std::os::unix::fs::symlink(world.store().join("lake"), other.join("lake")).unwrap();
+    let key = "state/reclaim/journal_key";
+    std::fs::create_dir(other.join("state/reclaim")).unwrap();
+    std::fs::copy(world.store().join(key), other.join(key)).unwrap();
     // A lake without a record of its files, as a version before the record leaves it: there the test may change a host.
     for file in ["lake/_runs/files.log", "state/lake.json"] {
         std::fs::remove_file(world.store().join(file)).unwrap();
@@ -291,6 +294,7 @@ fn a_lake_that_another_host_has_written_is_left_alone() {
     let passed =
         world.command(&["sync"]).env("BOXSEAT_STORE", &other).env("BOXSEAT_NOW", later).output().unwrap();
     assert!(passed.status.success(), "{}", String::from_utf8_lossy(&passed.stderr));
+    std::fs::copy(other.join("state/lake.json"), world.store().join("state/lake.json")).unwrap();
     // Our sealed run was given up by the other host; finishing it now would write into a lake that has moved on.
     assert_eq!(world.run(&["publish"]).code, 0);
     assert_eq!(

@@ -8,6 +8,7 @@ use boxseat_output::durable::Access;
 use boxseat_output::lake::{FileDigest, NOT_ON_RECORD, RecordSnapshot};
 use boxseat_output::warehouse::{Check, FILE_NAME, PublishedFile};
 use boxseat_schemas::run::SyncRun;
+use ssh_key::PublicKey;
 
 use crate::error::CommandError;
 use crate::integrity::IMPORTS;
@@ -37,9 +38,10 @@ pub(crate) const CHANGED: &str = "has another content than boxseat wrote";
 pub(crate) fn check_copy(
     root: &Path,
     access: &Access,
+    pinned: Option<&PublicKey>,
     files: &BTreeMap<String, FileDigest>,
 ) -> Result<(Store, Vec<SyncRun>), CommandError> {
-    let store = Store::open(root, access)?;
+    let store = Store::open(root, access, pinned)?;
     store.lake().check_tables()?;
     let record = store.lake().record_snapshot()?;
     let names = files.keys().cloned().collect();

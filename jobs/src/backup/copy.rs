@@ -139,7 +139,8 @@ impl Copy<'_> {
         self.take_recorded(&record, is_locked, &mut wanted)?;
         self.remove_all_but(&wanted.0)?;
         let digests = self.taken.iter().map(|(path, (digest, _))| (path.clone(), digest.clone())).collect();
-        let (copy, runs) = check_copy(self.destination, self.store.access(), &digests)?;
+        let (copy, runs) =
+            check_copy(self.destination, self.store.access(), self.store.seals().pinned(), &digests)?;
         // By path, as the map has them.
         let files = std::mem::take(&mut self.taken)
             .into_iter()

@@ -112,7 +112,13 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
 /// The store, held for as long as calls are noted in it.
 fn store(settings: &Settings, findings: &mut Findings) -> Option<(Store, Lock)> {
     let opened = Store::create_and_lock(&settings.store, &settings.access).and_then(|lock| {
-        let store = Store::open_or_create(&settings.store, &settings.access, uuid::Uuid::new_v4(), &lock)?;
+        let store = Store::open_or_create(
+            &settings.store,
+            &settings.access,
+            settings.journal_key.as_ref(),
+            uuid::Uuid::new_v4(),
+            &lock,
+        )?;
         Ok((store, lock))
     });
     match opened {

@@ -32,7 +32,7 @@ use crate::sync::open_runs;
 
 pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access)?;
+    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
     let _lock = Store::lock(store.root())?;
     store.begin_record(&settings)?;
     let pinned = settings.journal_key.as_ref();

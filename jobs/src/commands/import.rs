@@ -20,7 +20,10 @@ use crate::sync::imported_evidence;
 
 pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access)?;
+    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    if store.lake().is_recorded() {
+        store.take_up_key()?;
+    }
     let file = shown(&args.file);
     let bytes = std::fs::read(&args.file)
         .map_err(|e| CommandError::usage(format!("cannot read {file}")).because(e))?;

@@ -14,11 +14,11 @@ use crate::store::Store;
 pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let root = settings.store.clone();
-    let mut store = Store::open_to_repair(&root, &settings.access)?;
+    let mut store = Store::open_to_repair(&root, &settings.access, settings.journal_key.as_ref())?;
     let _lock = Store::lock(&root)?;
-    let _reclaim = ReclaimLock::take(&root)?;
+    let reclaim = ReclaimLock::take(&root)?;
     store.refuse_foreign_lake()?;
-    let done = repair(&mut store, &settings, data_clock(settings.rehearsed_now)())?;
+    let done = repair(&mut store, &settings, &reclaim, data_clock(settings.rehearsed_now)())?;
     for altered in &done.found {
         printer.note(format!("Found: {altered}."));
     }

@@ -202,7 +202,7 @@ impl Looked {
     /// temporary one. A kill leaves that directory there.
     fn at(settings: &Settings, date: Option<NaiveDate>) -> Result<Self, CommandError> {
         let Some(date) = date else { return Ok(Self::Published) };
-        let store = Store::open(&settings.store, &settings.access)?;
+        let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
         let aside = Aside::new()?;
         let checked = build_as_of(&store, settings, date, &aside.path)?;
         Ok(Self::Back(Box::new(checked), aside))

@@ -50,7 +50,13 @@ pub(crate) async fn night(
         stop.end_reading_after(deadline);
     }
     let lock = Store::create_and_lock(&settings.store, &settings.access)?;
-    let mut store = Store::open_or_create(&settings.store, &settings.access, Uuid::new_v4(), &lock)?;
+    let mut store = Store::open_or_create(
+        &settings.store,
+        &settings.access,
+        settings.journal_key.as_ref(),
+        Uuid::new_v4(),
+        &lock,
+    )?;
     let meter = Arc::new(Meter::default());
     let _progress = Progress::of(Arc::clone(&meter), global);
     let clock = data_clock(settings.rehearsed_now);

@@ -39,7 +39,7 @@ impl Desk {
     /// Exit 2.
     pub(crate) fn open(global: &Global) -> Result<Self, CommandError> {
         let settings = Settings::load(global)?;
-        let store = Store::open(&settings.store, &settings.access)?;
+        let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
         store.refuse_foreign_lake()?;
         let now = data_clock(settings.rehearsed_now)();
         Ok(Self { settings, store, now })

@@ -27,7 +27,8 @@ use uuid::Uuid;
 use self::file::Contents;
 pub(crate) use self::file::Seals;
 pub(crate) use self::seal::ANCHOR_FILE;
-use self::seal::{Anchor, StoreKey};
+use self::seal::Anchor;
+pub(crate) use self::seal::{StoreKey, anchored_key, store_key};
 use super::past::Past;
 use crate::error::CommandError;
 use crate::evidence::digest;
@@ -565,7 +566,7 @@ mod tests {
         std::fs::write(&anchor, &anchored).unwrap();
         std::fs::remove_file(&key).unwrap();
         assert_eq!(read(root).unwrap().sequence(), 3, "readers need no private key");
-        assert!(open(root).is_err_and(|e| e.exit_code() == 3 && e.lines()[0].contains("is missing")));
+        assert!(open(root).is_err_and(|e| e.exit_code() == 2 && e.lines()[0].contains("is missing")));
         // Killed before the key had its name.
         durable_write(&directory(root).join("journal_key.new"), &private);
         drop(open(root).unwrap());

@@ -78,7 +78,11 @@ impl Session {
     ///
     /// # Errors
     /// Exit 3; disk.
-    pub(crate) fn refuse_evidence_that_waits(&self, plan: &Plan, ground: &Ground) -> Result<(), CommandError> {
+    pub(crate) fn refuse_evidence_that_waits(
+        &self,
+        plan: &Plan,
+        ground: &Ground,
+    ) -> Result<(), CommandError> {
         match plan.origin {
             Origin::Policy { .. } => refuse_evidence_that_waits(&self.desk.store, ground.night.run_number),
             _ => Ok(()),

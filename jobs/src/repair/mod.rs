@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
 use crate::reclaim::Journal;
-use crate::reclaim::journal::Seals;
+use crate::reclaim::journal::{ReclaimLock, Seals};
 use crate::store::{Store, host};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
@@ -66,10 +66,15 @@ struct Work<'a> {
 pub(crate) fn repair(
     store: &mut Store,
     settings: &Settings,
+    held: &ReclaimLock,
     now: DateTime<Utc>,
 ) -> Result<Repair, CommandError> {
     let aside = store.root().join(format!("damaged/{}", now.format("%Y%m%dT%H%M%SZ")));
     refuse_without_journal(store, settings)?;
+    let is_of_older_version = store.record_damage().is_none() && !store.lake().is_recorded();
+    if !is_of_older_version || settings.journal_key.is_some() {
+        store.seals().take_up(Some(held))?;
+    }
     let mut work = Work { store, settings, now, aside, done: Repair::default() };
     if let Some(altered) = work.store.record_damage().cloned() {
         // Nothing proves any file of the lake.

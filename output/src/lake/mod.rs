@@ -40,7 +40,7 @@ use url::Url;
 pub use commit::Committed;
 pub use digest::FileDigest;
 pub use rebuild::move_aside;
-pub use record::{Altered, NOT_ON_RECORD, RecordHead, RecordSnapshot, RecordedFile};
+pub use record::{Altered, NOT_ON_RECORD, RecordHead, RecordSnapshot, RecordedFile, Seals};
 pub use retention::FILES_PER_MERGE;
 pub use rewrite::Thinning;
 pub use scan::Batches;
@@ -82,11 +82,24 @@ impl Lake {
     /// # Errors
     /// [`crate::ErrorKind::Io`] when the directory cannot be made, [`crate::ErrorKind::Input`] for an unknown group.
     pub fn open(directory: &Path, access: impl Into<Access>) -> Result<Self> {
+        Self::open_with(directory, access, None)
+    }
+
+    /// Opens the lake as [`Lake::open`] does. Each line of its record is sealed, and a record that these seals do not cover is refused.
+    ///
+    /// # Errors
+    /// As [`Lake::open`]; [`crate::ErrorKind::Altered`] for a record without a valid seal.
+    pub fn open_sealed(directory: &Path, access: impl Into<Access>, seals: Arc<dyn Seals>) -> Result<Self> {
+        Self::open_with(directory, access, Some(seals))
+    }
+
+    fn open_with(directory: &Path, access: impl Into<Access>, seals: Option<Arc<dyn Seals>>) -> Result<Self> {
         let ownership = access.into().resolve()?;
         durable::create_directories(directory, ownership).map_err(Error::io("create", directory))?;
         let directory = directory.canonicalize().map_err(Error::io("open", directory))?;
         let runtime = Runtime::start().map_err(Error::io("start threads for", &directory))?;
-        let record = Arc::new(Record::open(&directory, ownership).map_err(|e| Error::record(&directory, e))?);
+        let record = Record::open(&directory, ownership, seals).map_err(|e| Error::record(&directory, e))?;
+        let record = Arc::new(record);
         let store = DurableStore::below(&directory, ownership, Arc::clone(&record))
             .map_err(Error::store("open", directory.display()))?;
         Self::on(Arc::new(store), directory, ownership, record, runtime)

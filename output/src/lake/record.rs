@@ -1,9 +1,11 @@
 //! The record of a lake: every file that boxseat wrote to it, so that a file that was removed, replaced, rolled back or added by
 //! something else is found before it is read.
 //!
-//! `_runs/files.log` has one line per write: a hash, a blank, a JSON object. The hash covers the hash of the line before and the
-//! object, so no line can be changed, removed or inserted without a trace. The last line has no successor; the
-//! [head](RecordHead) is therefore kept in two more places, the reservation of each run and `state/lake.json`.
+//! `_runs/files.log` has one line per write: a hash, a seal, a JSON object, with blanks between them. The hash covers the hash of the
+//! line before and the object, so no line can be changed, removed or inserted without a trace. The seal is made of the hash with a
+//! key ([`Seals`]), so only a program that has the key can write a line; the last seal covers the whole chain, and it alone is
+//! verified. The last line has no successor; the [head](RecordHead) is therefore kept in two more places, the reservation of each run
+//! and `state/lake.json`.
 //!
 //! **Order of a write**: the line `write` with size and SHA-256 is on the disk before the file is visible; for files that must not
 //! disappear ([`must_stay`]) the line `done` follows. *Killed* between the two: the file is there as recorded, or it is not there.
@@ -18,7 +20,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -48,6 +50,21 @@ impl Altered {
     pub fn new(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { what: what.into(), reason: reason.into() }
     }
+}
+
+/// Seals the lines of a record, and verifies seals.
+pub trait Seals: std::fmt::Debug + Send + Sync {
+    /// A seal of a text: no blanks, no line breaks, and never empty.
+    ///
+    /// # Errors
+    /// The key is not there or cannot seal.
+    fn seal(&self, text: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Verifies a seal of a text.
+    ///
+    /// # Errors
+    /// Why it is not valid, as a predicate.
+    fn verify(&self, text: &str, seal: &str) -> Result<(), String>;
 }
 
 /// The record as it was at one moment, for a copy of the lake.
@@ -99,7 +116,7 @@ enum Event {
     Delete { path: String },
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What is known of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +132,8 @@ struct Known {
 pub(super) struct Record {
     directory: PathBuf,
     ownership: Ownership,
+    /// `None`: lines have no seals, and none is verified.
+    seals: Option<Arc<dyn Seals>>,
     state: Mutex<State>,
 }
 
@@ -130,6 +149,10 @@ struct State {
     continues: RecordHead,
     /// Of every line of the file, in order.
     hashes: Vec<String>,
+    /// Of the last line; empty when it has none.
+    seal: String,
+    /// The last line whose seal was verified, or that this process wrote.
+    verified: u64,
     files: BTreeMap<String, Known>,
     /// Files whose content this process has compared.
     compared: HashSet<String>,
@@ -137,15 +160,19 @@ struct State {
 
 impl Record {
     /// Reads the record of the lake in `directory`; there is none yet in a lake of an older version.
-    pub(super) fn open(directory: &Path, ownership: Ownership) -> Result<Self, RecordError> {
-        let record = Self::none(directory, ownership);
+    pub(super) fn open(
+        directory: &Path,
+        ownership: Ownership,
+        seals: Option<Arc<dyn Seals>>,
+    ) -> Result<Self, RecordError> {
+        let record = Self { seals, ..Self::none(directory, ownership) };
         record.read_on(&mut record.lock())?;
         Ok(record)
     }
 
     /// No record, whatever lies on the disk.
     pub(super) fn none(directory: &Path, ownership: Ownership) -> Self {
-        Self { directory: directory.to_owned(), ownership, state: Mutex::new(State::default()) }
+        Self { directory: directory.to_owned(), ownership, seals: None, state: Mutex::new(State::default()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -324,12 +351,22 @@ impl Record {
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             self.take_line(&mut state, line)?;
         }
+        self.verify(&state)?;
         let files = state.files.into_iter().map(|(path, known)| {
             let must_be_there = known.done.is_some() && must_stay(&path);
             let digests = known.done.into_iter().chain(known.announced).collect();
             (path, RecordedFile { digests, must_be_there })
         });
         Ok(RecordSnapshot { text, head: state.head, files: files.collect() })
+    }
+
+    /// Verifies the seal of the last line, which covers all lines before it.
+    fn verify(&self, state: &State) -> Result<(), RecordError> {
+        let Some(seals) = self.seals.as_ref().filter(|_| state.begun.is_some()) else { return Ok(()) };
+        seals.verify(&state.head.hash, &state.seal).map_err(|reason| {
+            let what = format!("line {} of {}", state.head.sequence, self.path().display());
+            Altered::new(what, reason).into()
+        })
     }
 
     fn take_line(&self, state: &mut State, line: &[u8]) -> Result<(), RecordError> {
@@ -372,7 +409,7 @@ impl Record {
             return Err(RecordError::Io(io::Error::other("another process wrote to the lake meanwhile")));
         }
         let mut head = from.clone();
-        let text = lines(&mut head, events);
+        let text = self.lines(&mut head, events)?;
         let staged = durable::Staged::create(&self.path(), self.ownership)?;
         staged.write_at(text.as_bytes(), 0)?;
         staged.replace()?;
@@ -388,7 +425,7 @@ impl Record {
         }
         let mut held = self.locked()?;
         self.read_on(&mut state)?;
-        let text = lines(&mut state.head.clone(), events);
+        let text = self.lines(&mut state.head.clone(), events)?;
         // What a killed process left of its line goes.
         held.set_len(state.read_to)?;
         held.seek(SeekFrom::End(0))?;
@@ -396,8 +433,24 @@ impl Record {
         if durable == Durable::Now {
             held.sync_data()?;
         }
-        drop(held);
-        self.read_on(&mut state)
+        // Under the lock: these lines are this process's own, and need not be verified.
+        self.read_lines(&mut state)?;
+        state.verified = state.head.sequence;
+        Ok(())
+    }
+
+    fn lines(&self, head: &mut RecordHead, events: Vec<Event>) -> Result<String, RecordError> {
+        let mut text = String::new();
+        for event in events {
+            let line = Line { sequence: head.sequence + 1, event };
+            let json = serde_json::to_string(&line).expect("plain data");
+            let hash = chained(&head.hash, &json);
+            let seal = self.seals.as_ref().map(|seals| seals.seal(&hash)).transpose();
+            let seal = seal.map_err(RecordError::Seal)?.map(|seal| format!("{seal} ")).unwrap_or_default();
+            text.push_str(&format!("{hash} {seal}{json}\n"));
+            *head = RecordHead { sequence: line.sequence, hash };
+        }
+        Ok(text)
     }
 
     /// The file under its lock.
@@ -426,8 +479,19 @@ impl Record {
         }
     }
 
-    /// Reads the lines that this process has not read.
+    /// Reads the lines that this process has not read, and verifies the last seal.
     fn read_on(&self, state: &mut State) -> Result<(), RecordError> {
+        self.read_lines(state)?;
+        // Lines that were refused once are refused again.
+        if state.verified != state.head.sequence {
+            self.verify(state)?;
+            state.verified = state.head.sequence;
+        }
+        Ok(())
+    }
+
+    /// Reads the lines that this process has not read.
+    fn read_lines(&self, state: &mut State) -> Result<(), RecordError> {
         let mut file = match durable::open_regular_file(&self.path()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -471,7 +535,11 @@ impl Record {
 impl State {
     fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-        let (hash, json) = text.trim_end_matches('\n').split_once(' ').ok_or("cannot be read")?;
+        let (hash, rest) = text.trim_end_matches('\n').split_once(' ').ok_or("cannot be read")?;
+        let (seal, json) = match rest.starts_with('{') {
+            true => ("", rest),
+            false => rest.split_once(' ').ok_or("cannot be read")?,
+        };
         let line: Line = serde_json::from_str(json).map_err(|_| "cannot be read")?;
         if let Event::Begin { format, store_id, continues } = &line.event {
             if !self.hashes.is_empty() {
@@ -492,6 +560,7 @@ impl State {
         }
         self.head = RecordHead { sequence: line.sequence, hash: hash.to_owned() };
         self.hashes.push(hash.to_owned());
+        seal.clone_into(&mut self.seal);
         self.read_to += bytes.len() as u64;
         match line.event {
             Event::Begin { .. } => {}
@@ -520,7 +589,9 @@ impl State {
     }
 
     fn is_known(&self, path: &str, digest: &FileDigest) -> bool {
-        self.files.get(path).is_some_and(|known| {
+        // Lines whose seal was refused prove nothing.
+        let is_verified = self.verified == self.head.sequence;
+        self.files.get(path).filter(|_| is_verified).is_some_and(|known| {
             known.done.as_ref() == Some(digest) || known.announced.as_ref() == Some(digest)
         })
     }
@@ -542,6 +613,8 @@ pub(crate) enum RecordError {
     Altered(#[from] Altered),
     #[error("the record of the lake's files could not be read or written")]
     Io(#[from] io::Error),
+    #[error("the record of the lake's files cannot be sealed")]
+    Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Files that boxseat never removes without a line, and that nothing else names: the logs of the tables, reservations of runs, and
@@ -549,18 +622,6 @@ pub(crate) enum RecordError {
 fn must_stay(path: &str) -> bool {
     path.contains("/_delta_log/")
         || (path.ends_with(".json") && (path.starts_with("_runs/") || path.starts_with("../")))
-}
-
-fn lines(head: &mut RecordHead, events: Vec<Event>) -> String {
-    let mut text = String::new();
-    for event in events {
-        let line = Line { sequence: head.sequence + 1, event };
-        let json = serde_json::to_string(&line).expect("plain data");
-        let hash = chained(&head.hash, &json);
-        text.push_str(&format!("{hash} {json}\n"));
-        *head = RecordHead { sequence: line.sequence, hash };
-    }
-    text
 }
 
 fn chained(previous: &str, json: &str) -> String {
@@ -607,7 +668,9 @@ mod fuzz {
             done("users/_delta_log/0.json"),
             Event::Delete { path: "_runs/000000000001.json".into() },
         ];
-        let text = lines(&mut RecordHead::default(), events);
+        let record =
+            Record::none(Path::new(""), crate::durable::Access::from(0o640).resolve().expect("no group"));
+        let text = record.lines(&mut RecordHead::default(), events).expect("it has no seals");
         let truth = read(text.as_bytes()).expect("the corpus is whole");
         boxseat_fuzz::run_over("lake_record", vec![text.into_bytes()], |input| match read(input.mutated) {
             Ok(state) if state.head == truth.head && state.files != truth.files => {

@@ -77,7 +77,7 @@ fn a_store_without_its_identity_gets_no_new_one() {
 
 /// The message named only the record of the lake, which was whole.
 #[test]
-fn an_anchor_of_another_copy_of_the_store_is_named() {
+fn a_changed_anchor_is_named() {
     let world = world();
     let anchor = world.store().join("state/lake.json");
     let older = std::fs::read(&anchor).unwrap();
@@ -89,7 +89,7 @@ fn an_anchor_of_another_copy_of_the_store_is_named() {
     let text = String::from_utf8(newer).unwrap();
     let sequence = serde_json::from_str::<serde_json::Value>(&text).unwrap()["record"]["sequence"].clone();
     std::fs::write(&anchor, text.replace(&sequence.to_string(), "9999")).unwrap();
-    refused(&world, &["publish"], "state/lake.json names that line");
+    refused(&world, &["publish"], "state/lake.json has no valid seal");
 }
 
 /// Both were named without a hint.

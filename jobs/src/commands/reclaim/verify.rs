@@ -6,16 +6,20 @@ use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
 use crate::reclaim::desk::Desk;
-use crate::reclaim::journal::Seals;
+use crate::reclaim::journal::{ANCHOR_FILE, Seals};
 use crate::reclaim::{Journal, place, seat_actions};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
     let (store, settings) = (&desk.store, &desk.settings);
     let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each)?;
-    if settings.journal_key.is_some() && journal.sequence() == 0 {
-        return Err(CommandError::refused("the journal has no entry, and [reclaim] journal_key names the key of its entries")
-            .hint("restore the store from a backup; only where no plan was ever made with that key, take the setting out"));
+    // The first `sync` makes the anchor with the key.
+    if settings.journal_key.is_some() && journal.public_key().is_none() {
+        return Err(CommandError::refused(format!(
+            "{} is missing: it was removed with the journal",
+            store.root().join(ANCHOR_FILE).display()
+        ))
+        .hint("restore the store from a backup: the file names the key of the journal and its last entry"));
     }
     let heads = desk.witness().map(|witness| witness.check(&journal)).transpose()?;
     let rows = seat_actions::agree(store.lake(), &journal)?;

@@ -23,10 +23,11 @@ use ssh_key::private::Ed25519Keypair;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 use uuid::Uuid;
 
-use super::file::{Contents, Frame, Seals, hash_of};
-use super::{cannot, directory, path};
+use super::file::{self, Contents, Frame, Seals, hash_of};
+use super::{ReclaimLock, cannot, directory, path};
 use crate::config::variable_os;
 use crate::error::CommandError;
+use crate::integrity::unreadable;
 
 /// What a seal is made for; a signature of a plan is no seal.
 const NAMESPACE: &str = "boxseat-journal";
@@ -59,10 +60,10 @@ impl Anchor {
     /// Exit 3 for one that is damaged or another store's.
     pub(super) fn read(root: &Path, store_id: Uuid) -> Result<Option<Self>, CommandError> {
         let path = anchor_path(root);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match durable::read_regular_file(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(cannot("read", &path)(e)),
+            Err(e) => return Err(unreadable(&path, e)),
         };
         let refused = |what: &str| {
             CommandError::refused(format!("{} {what}", path.display())).hint(
@@ -105,7 +106,7 @@ fn anchor_path(root: &Path) -> PathBuf {
 }
 
 /// The private key of a store.
-pub(super) struct StoreKey {
+pub(crate) struct StoreKey {
     key: PrivateKey,
     /// Where it was found.
     place: PathBuf,
@@ -129,6 +130,14 @@ impl StoreKey {
         }
         let path = own_key(root);
         if path.exists() { load(path, IsGuarded(false)).map(Some) } else { Ok(None) }
+    }
+
+    /// Signs what is not an entry of the journal, in a namespace of its own.
+    ///
+    /// # Errors
+    /// The key cannot sign.
+    pub(crate) fn sign(&self, namespace: &str, hash: HashAlg, message: &[u8]) -> ssh_key::Result<SshSig> {
+        self.key.sign(namespace, hash, message)
     }
 
     /// The seal of an entry.
@@ -216,8 +225,8 @@ pub(super) fn take_up(
     read: &Contents,
 ) -> Result<(StoreKey, Anchor), CommandError> {
     let missing = |what: &str| {
-        CommandError::refused(format!("the private key of the journal, {}, is missing{what}", own_key(root).display()))
-            .hint("put it back from the backup, or name it by BOXSEAT_JOURNAL_KEY_FILE; without it no entry can be sealed")
+        CommandError::usage(format!("the private key of the store, {}, is missing{what}", own_key(root).display()))
+            .hint("put it back from the backup; or name it by BOXSEAT_JOURNAL_KEY_FILE or the systemd credential boxseat-journal-key. Without it no command can write to the store")
     };
     let found = StoreKey::find(root)?;
     let (place, key, is_new) = match (found, &read.anchor) {
@@ -269,6 +278,37 @@ pub(super) fn take_up(
         put_to_use(root, &key)?;
     }
     Ok((StoreKey { key, place, store_id }, anchor))
+}
+
+/// The key of a store, whose first use makes it and the anchor. `held` is the lock of reclamation, if the caller has it.
+///
+/// # Errors
+/// As [`take_up`]; exit 75 when another process reclaims from a store without a key.
+pub(crate) fn store_key(
+    root: &Path,
+    store_id: Uuid,
+    pinned: Option<&PublicKey>,
+    held: Option<&ReclaimLock>,
+) -> Result<StoreKey, CommandError> {
+    let anchor = Anchor::read(root, store_id)?;
+    if anchor.is_some() && !new_key(root).exists() {
+        return Ok(take_up(root, store_id, pinned, &Contents { anchor, ..Contents::default() })?.0);
+    }
+    // Two first uses at the same time would make two keys.
+    let _lock = held.is_none().then(|| ReclaimLock::take(root)).transpose()?;
+    let read = file::read(root, store_id, pinned, Seals::Last)?;
+    Ok(take_up(root, store_id, pinned, &read)?.0)
+}
+
+/// The public key that the store names; `None` before the first use.
+///
+/// # Errors
+/// Exit 3 for an anchor that is damaged or another store's.
+pub(crate) fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicKey>, CommandError> {
+    let Some(anchor) = Anchor::read(root, store_id)? else { return Ok(None) };
+    PublicKey::from_openssh(&anchor.public_key)
+        .map(Some)
+        .map_err(|e| CommandError::refused(format!("{ANCHOR_FILE} has no public key")).because(e))
 }
 
 /// Checks the seals of a journal whose chain holds, and its anchor. How many entries at its beginning have no seal.

@@ -188,7 +188,7 @@ fn a_death_at_any_put_loses_and_doubles_nothing() {
 
 fn flaky_lake(directory: &Path, fault: Fault) -> (Lake, Arc<Flaky>) {
     let ownership = Access::from(0o640).resolve().unwrap();
-    let record = Arc::new(Record::open(directory, ownership).unwrap());
+    let record = Arc::new(Record::open(directory, ownership, None).unwrap());
     let store = Arc::new(Flaky {
         disk: DurableStore::below(directory, ownership, Arc::clone(&record)).unwrap(),
         fault,

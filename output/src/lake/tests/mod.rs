@@ -4,6 +4,7 @@ mod commits;
 mod flaky;
 mod retention;
 mod rows;
+mod sealed;
 
 use std::path::{Path, PathBuf};
 

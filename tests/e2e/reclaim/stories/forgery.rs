@@ -54,6 +54,23 @@ fn strip_seals(stage: &Stage) {
     std::fs::write(journal_of(stage), [&bytes[..FILE_HEADER_LEN], &frames].concat()).unwrap();
 }
 
+/// Makes the store one of an older version: no seals, no key, no record of the lake.
+fn make_older(stage: &Stage) {
+    strip_seals(stage);
+    let store = stage.world.store();
+    for path in
+        ["lake/_journal/anchor.json", "state/reclaim/journal_key", "lake/_runs/files.log", "state/lake.json"]
+    {
+        std::fs::remove_file(store.join(path)).unwrap();
+    }
+    for (path, key) in [("state/store.json", "has_record"), ("lake/_runs/1.json", "record")] {
+        let path = store.join(path);
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        json.as_object_mut().unwrap().remove(key);
+        std::fs::write(&path, json.to_string()).unwrap();
+    }
+}
+
 /// Adds a line to `[reclaim]` of the configuration.
 fn configure(stage: &Stage, line: &str) {
     let text = format!("[reclaim]\npolicy = \"policy.toml\"\n{line}\n");
@@ -125,13 +142,12 @@ fn r9_a_journal_sealed_with_another_key_is_refused() {
     configure(&stage, &format!("journal_key = {key:?}"));
     // The script lets boxseat itself seal the forged prefix anew, under a configuration of its own.
     forge_approval(&stage, &plan);
-    strip_seals(&stage);
-    std::fs::remove_file(anchor_of(&stage)).unwrap();
-    std::fs::remove_file(stage.state().join("journal_key")).unwrap();
+    make_older(&stage);
     let config = stage.world.directory().join("other.toml");
     std::fs::write(&config, "[reclaim]\npolicy = \"policy.toml\"\n").unwrap();
+    stage.expect(&[0], &["--config", config.to_str().unwrap(), "publish"]);
     stage.expect(&[0], &["--config", config.to_str().unwrap(), "reclaim", "approve", &plan]);
-    refused(&stage, &plan, "another key than [reclaim] journal_key", "back from the backup");
+    refused(&stage, &plan, "files.log has no valid seal", "boxseat restore");
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
@@ -203,10 +219,9 @@ fn r9_without_its_witness_nothing_is_written() {
 fn r9_the_journal_of_an_older_version_is_taken_up() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
-    strip_seals(&stage);
-    std::fs::remove_file(anchor_of(&stage)).unwrap();
-    std::fs::remove_file(stage.state().join("journal_key")).unwrap();
+    make_older(&stage);
     stage.expect(&[0], &["reclaim", "status"]);
+    stage.expect(&[0], &["publish"]);
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     stage.expect(&[0], &["reclaim", "apply", &plan, "--yes"]);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
@@ -230,7 +245,7 @@ fn r9_the_private_key_may_be_kept_outside_of_the_store() {
     let outside = credentials.join("boxseat-journal-key");
     std::fs::copy(&own, &outside).unwrap();
     std::fs::remove_file(&own).unwrap();
-    let done = stage.expect(&[3], &["reclaim", "approve", &plan]);
+    let done = stage.expect(&[2], &["reclaim", "approve", &plan]);
     assert!(done.stderr.contains("journal_key, is missing"), "{}", done.stderr);
     let run = |name: &str, value: &Path, args: &[&str]| {
         let mut command = command(&stage, 0, args);
