@@ -14,12 +14,13 @@ use boxseat_schemas::table::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::published::check_to_act;
-use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
+use crate::reclaim::{Journal, LakeLine, Witness};
 use crate::record_seals::RecordSeals;
 use crate::store::{Store, names_in};
 
@@ -95,6 +96,9 @@ impl Store {
     /// Exit 3 for a table that is missing or behind, and for the lake of another store; disk.
     pub(crate) fn begin_record(&self, settings: &Settings) -> Result<(), CommandError> {
         self.refuse_foreign_lake()?;
+        self.check_witness(settings)?;
+        // What cannot be witnessed is not done.
+        Witness::of(settings, self.id()).map_or(Ok(()), |witness| witness.probe())?;
         // A journal that cannot be read is the next `reclaim` command's to refuse.
         let pinned = settings.journal_key.as_ref();
         if let Ok(journal) = Journal::read(self.root(), self.id(), pinned, Seals::Last) {
@@ -127,7 +131,7 @@ impl Store {
         lake.begin_record(self.id())?;
         lake.check_tables()?;
         // From the note on, a store without the anchor is refused.
-        self.anchor_record()?;
+        self.anchor_record(settings)?;
         self.note_record()
     }
 
@@ -157,18 +161,38 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down how far the record reaches, apart from the lake.
+    /// Refuses a lake that does not reach what `[reclaim] witness` has of it.
     ///
     /// # Errors
-    /// Disk.
-    pub(crate) fn anchor_record(&self) -> Result<(), CommandError> {
+    /// Exit 3 naming the line; exit 2 for a file that cannot be read.
+    pub(crate) fn check_witness(&self, settings: &Settings) -> Result<(), CommandError> {
+        Witness::of(settings, self.id()).map_or(Ok(()), |witness| witness.check_lake(self.lake()))
+    }
+
+    /// Writes down how far the record reaches: apart from the lake, and at the witness if one is configured.
+    ///
+    /// # Errors
+    /// Disk; exit 2 for a witness that cannot be written.
+    pub(crate) fn anchor_record(&self, settings: &Settings) -> Result<(), CommandError> {
+        self.anchor_record_as(LakeLine::Reached, settings)
+    }
+
+    /// As [`Store::anchor_record`], with the word that the witness gets.
+    ///
+    /// # Errors
+    /// As [`Store::anchor_record`].
+    pub(crate) fn anchor_record_as(&self, line: LakeLine, settings: &Settings) -> Result<(), CommandError> {
         let record = self.lake().durable_record_head()?;
         self.take_up_key()?;
         let seal = self.seals().seal(&anchor_text(&record));
         let seal = seal.map_err(boxseat_output::Error::Seal)?;
         let anchor = Anchor { format: FORMAT, record, seal };
         let text = serde_json::to_vec_pretty(&anchor).expect("plain data");
-        Ok(durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?)
+        durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?;
+        // Killed here: the next command's line covers the same lines of the record.
+        let now = data_clock(settings.rehearsed_now)();
+        Witness::of(settings, self.id())
+            .map_or(Ok(()), |witness| witness.note_lake(line, &anchor.record, now))
     }
 
     /// Refuses to decide about accounts by a lake that has no record.

@@ -22,8 +22,10 @@ use serde::{Deserialize, Serialize};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
+use crate::config::Settings;
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::{check_anchor, unreadable};
+use crate::reclaim::{LakeLine, Witness};
 use crate::record_seals::RecordSeals;
 
 /// An open store.
@@ -126,13 +128,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`], except for what is altered.
-    pub(crate) fn open_to_repair(
-        root: &Path,
-        access: &Access,
-        pinned: Option<&PublicKey>,
-    ) -> Result<Self, CommandError> {
+    pub(crate) fn open_to_repair(settings: &Settings) -> Result<Self, CommandError> {
+        let (root, access) = (&settings.store, &settings.access);
         let identity = read_identity(root)?;
-        let seals = Arc::new(RecordSeals::of(root, identity.store_id, pinned));
+        let witness = Witness::of(settings, identity.store_id);
+        witness.as_ref().map_or(Ok(()), Witness::refuse_others)?;
+        let seals = Arc::new(RecordSeals::of(root, identity.store_id, settings.journal_key.as_ref()));
         let (lake, mut damage) = match open_lake(root, access, &seals) {
             Err(boxseat_output::Error::Altered(altered)) => {
                 (Lake::open_unrecorded(&root.join("lake"), access.clone())?, Some(altered))
@@ -146,9 +147,9 @@ impl Store {
             ));
         }
         if damage.is_none() {
-            damage = match check_anchor(root, &lake, &seals, identity.has_record)
-                .map(|()| lake.reaches_reservations())
-            {
+            let checked = check_anchor(root, &lake, &seals, identity.has_record)
+                .and_then(|()| witness.map_or(Ok(()), |witness| witness.check_lake(&lake)));
+            damage = match checked.map(|()| lake.reaches_reservations()) {
                 Ok(Ok(())) => None,
                 Ok(Err(e)) => Some(e.altered().cloned().ok_or_else(|| CommandError::from(e))?),
                 Err(e) if e.exit_code() == REFUSED => Some(Altered::new(
@@ -234,11 +235,11 @@ impl Store {
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn begin_lake_anew(&mut self) -> Result<(), CommandError> {
+    pub(crate) fn begin_lake_anew(&mut self, settings: &Settings) -> Result<(), CommandError> {
         self.lake = open_lake(&self.root, &self.access, &self.seals)?;
         self.record_damage = None;
         self.lake.begin_record(self.identity.store_id)?;
-        self.anchor_record()?;
+        self.anchor_record_as(LakeLine::Begun, settings)?;
         self.note_record()
     }
 

@@ -26,6 +26,7 @@ mod increments;
 mod integrity;
 mod interruption;
 mod kills;
+mod lake_forgery;
 mod lake_record;
 mod ledger_damage;
 mod lists;

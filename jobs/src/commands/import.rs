@@ -22,6 +22,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
     if store.lake().is_recorded() {
+        store.check_witness(&settings)?;
         store.take_up_key()?;
     }
     let file = shown(&args.file);
@@ -94,7 +95,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
         return Ok(REJECTS);
     }
     import.keep(store.root(), store.lake())?;
-    store.anchor_record()?;
+    store.anchor_record(&settings)?;
     printer.note("It counts from the next run on, and only ever towards \"used\".");
     Ok(if unknown == 0 && report.rejected.is_empty() { 0 } else { REJECTS })
 }

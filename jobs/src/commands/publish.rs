@@ -13,6 +13,7 @@ pub(crate) fn run(global: &Global, _args: &PublishArgs, printer: &Printer) -> Re
     let _lock = Store::lock(store.root())?;
     store.begin_record(&settings)?;
     let outcome = publish_latest(&store, &settings)?;
+    store.anchor_record(&settings)?;
     super::sync::report(printer, &outcome)?;
     Ok(0)
 }

@@ -14,7 +14,7 @@ use crate::store::Store;
 pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let root = settings.store.clone();
-    let mut store = Store::open_to_repair(&root, &settings.access, settings.journal_key.as_ref())?;
+    let mut store = Store::open_to_repair(&settings)?;
     let _lock = Store::lock(&root)?;
     let reclaim = ReclaimLock::take(&root)?;
     store.refuse_foreign_lake()?;

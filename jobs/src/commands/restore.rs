@@ -12,9 +12,11 @@ use serde_json::json;
 
 use crate::backup::{BackupFile, MANIFEST, Manifest, Partial, check_copy, copy_file, refused};
 use crate::cli::{Global, RestoreArgs};
+use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
+use crate::reclaim::{LakeLine, Witness};
 use crate::store::check_path;
 use crate::sync::{failpoint::reach, open_runs};
 
@@ -58,6 +60,14 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
     let open = open_runs(&store, &runs)?;
     let open: Vec<String> =
         open.iter().map(|run| format!("run {}: {}", run.reservation.run_number, run.state.word())).collect();
+    // The backup may be older than what the witness has of the lake.
+    if let Some(witness) = Witness::of(&settings, store.id()) {
+        witness.note_lake(
+            LakeLine::Begun,
+            &store.lake().record_head(),
+            data_clock(settings.rehearsed_now)(),
+        )?;
+    }
     drop(store);
     let directory = partial.place()?;
     printer.facts(

@@ -41,6 +41,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
     // Nobody may publish or sweep while counts are compared.
     let _lock = Store::lock(store.root())?;
     store.refuse_foreign_lake()?;
+    store.check_witness(&settings)?;
     let mut findings = Findings::default();
     if args.deep {
         tokio::task::block_in_place(|| deep::compare(&store, &mut findings))?;

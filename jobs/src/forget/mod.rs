@@ -81,7 +81,7 @@ pub(crate) fn erase(
         erased.is_published = true;
     }
     reach("erased file");
-    store.anchor_record()?;
+    store.anchor_record(settings)?;
     erased.not_ours = state_files::search(store.root(), &eraser)?;
     Ok(erased)
 }

@@ -41,6 +41,7 @@ impl Desk {
         let settings = Settings::load(global)?;
         let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
         store.refuse_foreign_lake()?;
+        store.check_witness(&settings)?;
         let now = data_clock(settings.rehearsed_now)();
         Ok(Self { settings, store, now })
     }
@@ -194,8 +195,7 @@ impl Desk {
 
     /// `[reclaim] witness`.
     pub(crate) fn witness(&self) -> Option<Witness<'_>> {
-        let path = self.settings.witness.as_deref()?;
-        Some(Witness { path, store_id: self.store.id(), pinned: self.settings.journal_key.as_ref() })
+        Witness::of(&self.settings, self.store.id())
     }
 
     /// Open plans whose time is over.

@@ -132,7 +132,7 @@ impl Session {
                 e.lines().join(": ")
             );
         }
-        if let Err(e) = self.desk.store.anchor_record() {
+        if let Err(e) = self.desk.store.anchor_record(&self.desk.settings) {
             tracing::warn!("the head of the lake's record could not be anchored ({})", e.lines().join(": "));
         }
     }

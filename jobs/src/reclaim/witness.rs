@@ -10,11 +10,13 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use boxseat_output::durable;
 use chrono::{DateTime, SecondsFormat, Utc};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use super::journal::Journal;
+use crate::config::Settings;
 use crate::error::CommandError;
 use crate::evidence::digest;
 
@@ -32,6 +34,14 @@ pub(crate) struct Witness<'a> {
     pub(crate) pinned: Option<&'a PublicKey>,
 }
 
+impl<'a> Witness<'a> {
+    /// `[reclaim] witness` of a store.
+    pub(crate) fn of(settings: &'a Settings, store_id: Uuid) -> Option<Self> {
+        let path = settings.witness.as_deref()?;
+        Some(Self { path, store_id, pinned: settings.journal_key.as_ref() })
+    }
+}
+
 impl Witness<'_> {
     /// Whether the file can be appended to, before anything is done that it is to witness.
     ///
@@ -46,22 +56,10 @@ impl Witness<'_> {
     /// # Errors
     /// Exit 3 naming the line; exit 2 for a file that cannot be read.
     pub(crate) fn check(&self, journal: &Journal) -> Result<u64, CommandError> {
-        let text = match std::fs::read_to_string(self.path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
-            Err(e) => return Err(self.unusable("cannot be read").because(e)),
-        };
+        let text = self.text()?;
+        self.refuse_other_stores(&text)?;
         let mut heads = 0;
         for (index, line) in text.lines().enumerate() {
-            if let Some(other) = self.other_store(line) {
-                return Err(CommandError::refused(format!(
-                    "line {} of the witness {} is of the store {other}, and this is the store {}",
-                    index + 1,
-                    self.path.display(),
-                    self.store_id
-                ))
-                .hint("a witness belongs to one store: if the store was emptied or state/store.json was changed, restore it from a backup; for another store name another file"));
-            }
             let Some((entries, head)) = self.head_in(line) else { continue };
             if journal.hash_of(entries) != Some(head)
                 && !self.is_lost(journal, entries, text.lines().skip(index + 1))
@@ -98,20 +96,67 @@ impl Witness<'_> {
     /// # Errors
     /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
     pub(crate) fn note(&self, journal: &Journal, now: DateTime<Utc>) -> Result<(), CommandError> {
-        let is_noted = std::fs::read_to_string(self.path).is_ok_and(|text| {
-            text.lines().rev().find_map(|line| self.head_in(line))
-                == Some((journal.sequence(), journal.head()))
-        });
+        let text = self.text()?;
+        let last = text.lines().rev().find_map(|line| self.head_in(line));
+        let is_noted = last == Some((journal.sequence(), journal.head()));
         if is_noted || journal.sequence() == 0 {
             return Ok(());
         }
         let at = now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let key = self.key_of(journal).unwrap_or_default();
         let line = format!("{at} {} {} {} {key}\n", self.store_id, journal.sequence(), journal.head());
+        self.append(&text, &line)
+    }
+
+    /// The file as it is; empty where there is none yet.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(super) fn text(&self) -> Result<String, CommandError> {
+        match durable::read_regular_file(self.path) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(String::new()),
+            Err(e) => Err(self.unusable("cannot be read").because(e)),
+        }
+    }
+
+    /// Appends a line. `text` is what the file has: a line that was never written to its end stays a line of its own.
+    ///
+    /// # Errors
+    /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
+    pub(super) fn append(&self, text: &str, line: &str) -> Result<(), CommandError> {
+        let torn = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut file = self.open()?;
-        file.write_all(line.as_bytes())
+        file.write_all(format!("{torn}{line}").as_bytes())
             .and_then(|()| file.sync_data())
             .map_err(|e| CommandError::failed(format!("cannot append to {}", self.path.display()), e))
+    }
+
+    /// As [`Witness::refuse_other_stores`], of the file as it is.
+    ///
+    /// # Errors
+    /// Exit 3 naming the line; exit 2 for a file that cannot be read.
+    pub(crate) fn refuse_others(&self) -> Result<(), CommandError> {
+        self.refuse_other_stores(&self.text()?)
+    }
+
+    /// Refuses the witness of another store.
+    ///
+    /// # Errors
+    /// Exit 3 naming the line.
+    pub(super) fn refuse_other_stores(&self, text: &str) -> Result<(), CommandError> {
+        for (index, line) in text.lines().enumerate() {
+            if let Some(other) = self.other_store(line) {
+                return Err(CommandError::refused(format!(
+                    "line {} of the witness {} is of the store {other}, and this is the store {}",
+                    index + 1,
+                    self.path.display(),
+                    self.store_id
+                ))
+                .hint("a witness belongs to one store: if the store was emptied or state/store.json was changed, restore it from a backup; for another store name another file"));
+            }
+        }
+        Ok(())
     }
 
     /// Number and hash of an entry; `None` for another store's line, or one that was never written to its end.
@@ -134,7 +179,7 @@ impl Witness<'_> {
         (fields.count() == 3 && store_id != self.store_id).then_some(store_id)
     }
 
-    fn open(&self) -> Result<File, CommandError> {
+    pub(super) fn open(&self) -> Result<File, CommandError> {
         // A FIFO would wait for a reader for ever.
         if std::fs::metadata(self.path).is_ok_and(|found| !found.is_file()) {
             return Err(self.unusable("is no plain file"));

@@ -36,7 +36,7 @@ impl Work<'_> {
         for name in names_in(&lake)?.into_iter().filter(|name| kept != Some(name.as_ref())) {
             move_aside(&lake.join(&name), &self.aside.join("lake").join(&name))?;
         }
-        self.store.begin_lake_anew()?;
+        self.store.begin_lake_anew(self.settings)?;
         if highest > RunNumber(0) {
             // Numbers go on: plans and the journal name runs of the old lake.
             let reservation = self.reservation_of(highest, None);

@@ -99,7 +99,7 @@ pub(crate) fn repair(
     {
         work.done.published = publish_latest(work.store, settings)?.published;
     }
-    work.store.anchor_record()?;
+    work.store.anchor_record(settings)?;
     if !work.done.found.is_empty() {
         work.done.aside = Some(work.aside.clone()).filter(|aside| aside.exists());
     }

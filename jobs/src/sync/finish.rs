@@ -62,9 +62,9 @@ pub(super) fn finish(
         }
         Purpose::Private => drop(checked),
     }
-    store.anchor_record()?;
+    store.anchor_record(settings)?;
     retain(store, settings, reservation.run_number, purpose, clock());
-    store.anchor_record()?;
+    store.anchor_record(settings)?;
     Ok(outcome)
 }
 

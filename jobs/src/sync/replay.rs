@@ -53,7 +53,7 @@ pub(crate) fn replay(
         last = Some(outcome);
     }
     let published = publish_latest(store, settings)?.published;
-    store.anchor_record()?;
+    store.anchor_record(settings)?;
     last.map(|outcome| Outcome { published, ..outcome })
         .ok_or_else(|| CommandError::usage(format!("no complete run is numbered {from} or later")))
 }

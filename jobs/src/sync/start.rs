@@ -209,7 +209,7 @@ fn reserve(
     };
     reach("before reserving");
     store.lake().reserve(&reservation)?;
-    store.anchor_record()?;
+    store.anchor_record(settings)?;
     reach("reserved");
     Ok(reservation)
 }
