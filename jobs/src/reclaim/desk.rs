@@ -38,10 +38,19 @@ impl Desk {
     /// # Errors
     /// Exit 2.
     pub(crate) fn open(global: &Global) -> Result<Self, CommandError> {
+        let desk = Self::open_to_adopt(global)?;
+        desk.store.check_witness(&desk.settings)?;
+        Ok(desk)
+    }
+
+    /// As [`Desk::open`]; the lake may be older than what the witness has of it.
+    ///
+    /// # Errors
+    /// As [`Desk::open`].
+    pub(crate) fn open_to_adopt(global: &Global) -> Result<Self, CommandError> {
         let settings = Settings::load(global)?;
         let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
         store.refuse_foreign_lake()?;
-        store.check_witness(&settings)?;
         let now = data_clock(settings.rehearsed_now)();
         Ok(Self { settings, store, now })
     }

@@ -1,8 +1,8 @@
 //! Heads of the lake's record at the witness, so that a lake that was put back to an older state is found.
 //!
 //! One line is `TIME STORE_ID lake SEQUENCE HASH`: the record had the line SEQUENCE with this hash. It is appended wherever
-//! `state/lake.json` is written. `TIME STORE_ID lake-begun SEQUENCE HASH` is written by `restore`, and by a `repair` that begins the
-//! lake anew: lines of the lake before it do not count.
+//! `state/lake.json` is written. `TIME STORE_ID lake-begun SEQUENCE HASH` is written by `restore`, by `reclaim adopt` of
+//! an older lake, and by a `repair` that begins the lake anew: lines of the lake before it do not count.
 
 use boxseat_output::lake::{Lake, RecordHead};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -43,7 +43,7 @@ impl Witness<'_> {
                     self.path.display(),
                     head.sequence
                 ))
-                .hint("the lake was put back to an older state: restore the newest backup. `boxseat restore` tells the witness when the backup is older; for a store that was put back in another way `boxseat repair` begins the lake anew"),
+                .hint("the lake was put back to an older state: restore the newest backup. `boxseat restore` tells the witness when the backup is older; for a store that was put back in another way `boxseat reclaim adopt` continues with the older lake, and `boxseat repair` begins the lake anew"),
                 None => e.into(),
             })?;
         }

@@ -12,15 +12,15 @@ use super::head;
 use crate::cli::{AdoptArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::Journal;
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
 use crate::reclaim::place;
 use crate::reclaim::seat_actions::{self, LostAction, compare};
+use crate::reclaim::{Journal, LakeLine};
 use crate::sync::failpoint::reach;
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
+    let desk = Desk::open_to_adopt(global)?;
     desk.settings.refuse_rehearsal_against_box()?;
     let mut journal = desk.journal_to_adopt()?;
     let found = Found::of(&desk, &journal)?;
@@ -53,6 +53,8 @@ struct Found {
     lost: Vec<LostAction>,
     /// Why the witness does not know this journal.
     witness: Option<String>,
+    /// Whether the witness has later heads of the lake.
+    is_lake_older: bool,
     is_needed: bool,
 }
 
@@ -62,13 +64,16 @@ impl Found {
         let difference = place::difference(past, &desk.place()?);
         let lake_entries = desk.store.lake().actions_sequence(&SEAT_ACTIONS)?;
         let (_, lost) = compare(desk.store.lake(), journal)?;
-        let witness = desk.witness().and_then(|witness| witness.check(journal).err());
-        let witness = witness.map(|e| e.lines().join(": "));
+        let said = |e: CommandError| e.lines().join(": ");
+        let older_lake = desk.witness().and_then(|witness| witness.check_lake(desk.store.lake()).err());
+        let witness = desk.witness().and_then(|witness| witness.check(journal).err()).map(said);
+        let is_lake_older = older_lake.is_some();
+        let witness = witness.or(older_lake.map(said));
         let is_older = lake_entries > past.lake_number(journal.sequence())
             || journal.anchored_entries() > journal.sequence()
             || past.actions_to_take_in > 0;
         let is_needed = difference.is_some() || is_older || !lost.is_empty() || witness.is_some();
-        Ok(Self { difference, lake_entries, lost, witness, is_needed })
+        Ok(Self { difference, lake_entries, lost, witness, is_lake_older, is_needed })
     }
 
     fn show(&self, desk: &Desk, journal: &Journal, printer: &Printer) -> Result<(), CommandError> {
@@ -116,5 +121,8 @@ fn adopt(desk: &Desk, journal: &mut Journal, found: Found) -> Result<(), Command
     }
     desk.anchor(journal)?;
     let enterprise_id = desk.store.enterprise_id().unwrap_or_default();
-    seat_actions::commit(desk.store.root(), desk.store.lake(), journal, enterprise_id).map(drop)
+    seat_actions::commit(desk.store.root(), desk.store.lake(), journal, enterprise_id)?;
+    // Killed before: the lake is refused as before, and this command continues.
+    let line = if found.is_lake_older { LakeLine::Begun } else { LakeLine::Reached };
+    desk.store.anchor_record_as(line, &desk.settings)
 }
