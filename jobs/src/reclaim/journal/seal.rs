@@ -73,7 +73,9 @@ impl Anchor {
         let anchor: Self = serde_json::from_slice(&bytes).map_err(|e| refused("is damaged").because(e))?;
         match anchor {
             Self { format, .. } if format != FORMAT => Err(refused("is of another version of boxseat")),
-            Self { store_id: of, .. } if of != store_id => Err(refused("is another store's")),
+            Self { store_id: of, .. } if of != store_id => Err(refused(&format!(
+                "is of the store {of}, and state/store.json names the store {store_id}"
+            ))),
             anchor => Ok(Some(anchor)),
         }
     }
