@@ -47,6 +47,14 @@ pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResu
     answer(&PublishedFile::open(store, resources)?, sql, None, collect)
 }
 
+/// Runs `sql` against the very file that was checked, also if another has its name by now.
+///
+/// # Errors
+/// As [`query`].
+pub fn query_checked(file: &PublishedFile, sql: &str, resources: &Resources) -> Result<QueryResult> {
+    answer(&file.connect(resources)?, sql, None, collect)
+}
+
 /// Runs `sql` against a file of ours somewhere else, such as [`crate::warehouse::Checked::path`].
 ///
 /// # Errors

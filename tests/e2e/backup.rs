@@ -241,7 +241,7 @@ fn a_restored_store_has_the_files_and_modes_of_the_old_one() {
     let done = restore_to(&world, &backup_of(&world), &other);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(
-        done.stdout.contains("2026-03-02") && done.stderr.contains("boxseat reclaim verify"),
+        done.stdout.contains("2026-03-02") && done.stderr.contains("boxseat reclaim adopt"),
         "{}",
         done.stderr
     );

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boxseat_output::query::query;
+use boxseat_output::query::query_checked;
 use boxseat_schemas::reclaim::plan::Origin;
 use boxseat_schemas::reclaim::{Place, Plan, Record};
 use chrono::{DateTime, Utc};
@@ -24,6 +24,9 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
+
+/// How often a file that changes while it is read is read again.
+const READS: u32 = 5;
 
 /// A store, and the moment a command began.
 pub(crate) struct Desk {
@@ -118,17 +121,26 @@ impl Desk {
     pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
         self.store.require_record()?;
         self.store.lake().check_tables()?;
-        let root = self.store.root();
-        self.store.published_to_act()?;
-        let ask = |sql: &str| {
-            let answer = query(root, sql, &self.settings.resources)?;
-            Ok::<_, CommandError>(answer.batches)
+        let mut tries = 0;
+        let ground = loop {
+            let file = self.store.published_to_act()?;
+            let ground = Ground::load(|sql: &str| {
+                let answer = query_checked(&file, sql, &self.settings.resources)?;
+                Ok::<_, CommandError>(answer.batches)
+            })?;
+            // A publish meanwhile is read again.
+            if file.is_unchanged()? {
+                break ground;
+            }
+            tries += 1;
+            if tries == READS {
+                return Err(CommandError::refused(format!(
+                    "{} was changed {READS} times while it was read",
+                    file.path().display()
+                ))
+                .hint("another program writes to it: stop that program, then run `boxseat publish`"));
+            }
         };
-        let mut ground = Ground::load(ask)?;
-        // A publish that came between two questions would make one night of two.
-        while !ground.is_still(ask)? {
-            ground = Ground::load(ask)?;
-        }
         if ground.store_id != self.store.id() {
             return Err(CommandError::refused(format!(
                 "the published file is of store {}, and this is {}",

@@ -171,17 +171,6 @@ impl Ground {
         self.people.get(user_id)
     }
 
-    /// Whether `ask` still asks the same night.
-    ///
-    /// # Errors
-    /// As [`Ground::load`].
-    pub(crate) fn is_still<E: From<Unreadable>>(
-        &self,
-        ask: impl Fn(&str) -> Result<Vec<RecordBatch>, E>,
-    ) -> Result<bool, E> {
-        Ok(night(&ask(NIGHT)?)?.night == self.night)
-    }
-
     /// How old the night is.
     pub(crate) fn age(&self, now: DateTime<Utc>) -> TimeDelta {
         now - self.night.now_at

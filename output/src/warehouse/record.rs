@@ -13,6 +13,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use boxseat_schemas::RunNumber;
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::connection::open_to_read;
+use super::connection::{open_to_read, open_to_read_beside};
 use super::{FILE_NAME, Resources};
 use crate::durable::{self, Access};
 use crate::lake::FileDigest;
@@ -35,10 +36,11 @@ pub enum Check {
     Stamp,
 }
 
-/// The published file, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The published file, checked, and open: another file that takes its name later is not this one.
+#[derive(Debug)]
 pub struct PublishedFile {
     path: PathBuf,
+    file: File,
     stamp: Stamp,
     recorded: Option<Recorded>,
 }
@@ -102,7 +104,7 @@ impl PublishedFile {
             let stamp = Stamp::of(&file.metadata().map_err(Error::io("read", &path))?);
             // Read after the file was opened: a file is announced before it is in place.
             let Some(record) = Record::read(store)? else {
-                return Ok(Self { path, stamp, recorded: None });
+                return Ok(Self { path, file, stamp, recorded: None });
             };
             let stamped = record.files.iter().find(|recorded| recorded.stamp == Some(stamp));
             let recorded = match stamped.filter(|_| check == Check::Stamp) {
@@ -114,7 +116,7 @@ impl PublishedFile {
                 }
             };
             if recorded.is_some() || record.replaces_unrecorded {
-                return Ok(Self { path, stamp, recorded });
+                return Ok(Self { path, file, stamp, recorded });
             }
             // A publish may have replaced the file meanwhile.
             if Stamp::of(&fs::metadata(&path).map_err(Error::io("read", &path))?) == stamp {
@@ -138,6 +140,26 @@ impl PublishedFile {
                 return opened.map_err(Error::duckdb(format!("open {}", path.display())));
             }
         }
+    }
+
+    /// A connection to the very file that was checked.
+    ///
+    /// # Errors
+    /// `Io` when DuckDB cannot open it.
+    pub(crate) fn connect(&self, resources: &Resources) -> Result<Connection> {
+        // The link leads to the open file, whatever has its name by now: proc_pid_fd(5).
+        let open = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        open_to_read_beside(&open, &self.path, resources)
+            .map_err(Error::duckdb(format!("open {}", self.path.display())))
+    }
+
+    /// Whether nothing was written to the file since the check began, and it was not replaced by a publish.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn is_unchanged(&self) -> Result<bool> {
+        let now = self.file.metadata().map_err(Error::io("read", &self.path))?;
+        Ok(Stamp::of(&now) == self.stamp)
     }
 
     /// What is recorded of it; `None` for a file that a version before the record published.
