@@ -127,10 +127,10 @@ impl Desk {
             let ground = Ground::load(|sql: &str| {
                 let answer = query_checked(&file, sql, &self.settings.resources)?;
                 Ok::<_, CommandError>(answer.batches)
-            })?;
+            });
             // A publish meanwhile is read again.
             if file.is_unchanged()? {
-                break ground;
+                break ground?;
             }
             tries += 1;
             if tries == READS {

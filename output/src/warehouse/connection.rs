@@ -59,18 +59,9 @@ pub(super) fn abandon(connection: &Connection) -> Result<()> {
 
 /// An existing database file to read: nothing else on the machine can be reached from its SQL, and SQL cannot change that.
 pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result<Connection> {
-    open_to_read_beside(file, file, resources)
-}
-
-/// The same; what does not fit into the memory is written next to `spilled`.
-pub(super) fn open_to_read_beside(
-    file: &Path,
-    spilled: &Path,
-    resources: &Resources,
-) -> duckdb::Result<Connection> {
     let file = text_of(file)?;
     // A name of this process, made only when a query outgrows the memory.
-    let spill = format!("{}.{}.spill", text_of(spilled)?, std::process::id());
+    let spill = format!("{file}.{}.spill", std::process::id());
     let config = offline(Config::default(), Path::new(&spill), resources)?
         .access_mode(AccessMode::ReadOnly)?
         .enable_external_access(false)?;

@@ -13,7 +13,6 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +20,7 @@ use boxseat_schemas::RunNumber;
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::connection::{open_to_read, open_to_read_beside};
+use super::connection::open_to_read;
 use super::{FILE_NAME, Resources};
 use crate::durable::{self, Access};
 use crate::lake::FileDigest;
@@ -145,12 +144,30 @@ impl PublishedFile {
     /// A connection to the very file that was checked.
     ///
     /// # Errors
-    /// `Io` when DuckDB cannot open it.
+    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when the name leads to another file by now.
     pub(crate) fn connect(&self, resources: &Resources) -> Result<Connection> {
-        // The link leads to the open file, whatever has its name by now: proc_pid_fd(5).
-        let open = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-        open_to_read_beside(&open, &self.path, resources)
-            .map_err(Error::duckdb(format!("open {}", self.path.display())))
+        let handles = || self.handles().map_err(Error::io("read", "/proc/self/fd"));
+        let before = handles()?;
+        let connection = open_to_read(&self.path, resources)
+            .map_err(Error::duckdb(format!("open {}", self.path.display())))?;
+        // DuckDB opens by name. It has this file open only if there is one more handle to it.
+        if handles()? > before {
+            return Ok(connection);
+        }
+        let reason = "another file took its name while it was read".to_owned();
+        Err(Error::Foreign { file: self.path.clone(), reason })
+    }
+
+    /// How many handles of this process lead to the file: proc_pid_fd(5).
+    fn handles(&self) -> io::Result<usize> {
+        let ours = self.file.metadata()?;
+        let mut count = 0;
+        for handle in fs::read_dir("/proc/self/fd")? {
+            // A handle may be closed meanwhile, and that of the listing itself is.
+            let Ok(found) = fs::metadata(handle?.path()) else { continue };
+            count += usize::from((found.dev(), found.ino()) == (ours.dev(), ours.ino()));
+        }
+        Ok(count)
     }
 
     /// Whether nothing was written to the file since the check began, and it was not replaced by a publish.
@@ -382,5 +399,37 @@ mod tests {
         Record { files: vec![recorded], ..stamped }.write(store, &ACCESS.into()).unwrap();
         assert!(PublishedFile::check(store, Check::Stamp).is_ok());
         assert_eq!(PublishedFile::check(store, Check::Digest).unwrap_err().kind(), ErrorKind::Foreign);
+    }
+
+    /// Why: the file was compared whole, another one got its name for the queries, and then both names were put back.
+    #[test]
+    fn a_file_that_takes_the_name_after_the_check_is_not_read() {
+        let store = store();
+        let store = store.path();
+        let database = |name: &str, run: u32| {
+            let path = store.join(name);
+            let connection = Connection::open(&path).unwrap();
+            connection.execute_batch(&format!("CREATE TABLE t AS SELECT {run} AS run")).unwrap();
+            path
+        };
+        let recorded = announce(store, &database("aside", 1), RunNumber(1), &ACCESS.into()).unwrap();
+        rename(store);
+        settle(store, recorded, &ACCESS.into()).unwrap();
+        let checked = PublishedFile::check(store, Check::Digest).unwrap();
+        let run = || {
+            let connection = checked.connect(&Resources::default()).map_err(|e| e.kind())?;
+            Ok::<u32, ErrorKind>(connection.query_row("SELECT run FROM t", [], |row| row.get(0)).unwrap())
+        };
+        assert_eq!(run(), Ok(1));
+        assert!(checked.is_unchanged().unwrap());
+        let forged = database("forged", 2);
+        let in_place = store.join(FILE_NAME);
+        fs::rename(&in_place, store.join("kept")).unwrap();
+        fs::rename(&forged, &in_place).unwrap();
+        assert_eq!(run(), Err(ErrorKind::Foreign));
+        fs::rename(store.join("kept"), &in_place).unwrap();
+        assert_eq!(run(), Ok(1));
+        fs::write(&in_place, "written to").unwrap();
+        assert!(!checked.is_unchanged().unwrap());
     }
 }
