@@ -546,6 +546,25 @@ mod tests {
         refused(root, "entry 4 has no seal");
     }
 
+    /// R9: an attacker took the seals off, appended an approval, and wrote into the anchor that all of it had none.
+    #[test]
+    fn r9_a_journal_whose_anchor_says_that_it_never_had_seals_is_refused_under_the_configured_key() {
+        let (temp, ..) = three_entries();
+        let root = temp.path();
+        let text = std::fs::read_to_string(anchor_file(root)).unwrap();
+        let mut anchor: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let pinned = PublicKey::from_openssh(anchor["public_key"].as_str().unwrap()).unwrap();
+        let read = || Journal::read(root, STORE, Some(&pinned), Seals::Last);
+        assert_eq!(read().unwrap().sequence(), 3);
+        strip_seals(root);
+        anchor["unsealed_entries"] = anchor["entries"].clone();
+        anchor["unsealed_head"] = anchor["head"].clone();
+        std::fs::write(anchor_file(root), anchor.to_string()).unwrap();
+        let Err(refused) = read() else { panic!("a journal without seals was read") };
+        assert_eq!(refused.exit_code(), 3);
+        assert!(refused.lines()[0].contains("entry 1 has no seal"), "{:?}", refused.lines());
+    }
+
     /// R9: the anchor and the key belong together, and the configuration can name the key, too.
     #[test]
     fn r9_key_and_anchor_are_there_and_belong_together() {

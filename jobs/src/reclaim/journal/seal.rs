@@ -395,6 +395,11 @@ pub(super) fn check(
         Some(_) => unsealed == 0,
         None => true,
     };
+    // Nothing but a sealed entry proves that an older version wrote the ones before it: the anchor has no seal.
+    if pinned.is_some() && unsealed > 0 && begins.is_none() {
+        return Err(forged(1, "has no seal, and [reclaim] journal_key wants one")
+            .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which notes where the seals begin"));
+    }
     if !is_begun || (unsealed as u64) < anchor.unsealed_entries.min(count) {
         return Err(forged(unsealed + 1, "does not say where the seals begin"));
     }
