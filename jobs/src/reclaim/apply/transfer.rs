@@ -125,6 +125,10 @@ impl Run<'_> {
         if reactivates {
             return self.transfer_in_window(planned, &now, &receiver_id).await;
         }
+        // A leaver's plan tries again until its last day (R19).
+        if !self.is_offboarding() {
+            self.skip(planned, Skip::finally("transfer_refused", format!("{refusal}; {STAYS_FULL}")))?;
+        }
         Ok(Some(fate))
     }
 

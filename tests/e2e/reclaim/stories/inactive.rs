@@ -1,6 +1,7 @@
 //! What Box does not do with inactive accounts: show their folders As-User, and perhaps move their content.
 
 use boxseat_schemas::reclaim::{Ability, Record};
+use boxseat_simulator::{Deed, Verb};
 
 use super::*;
 
@@ -82,8 +83,14 @@ fn r14_a_refused_transfer_stops_and_says_so() {
             assert_eq!(stage.simulator().content(user_id).unwrap().owned_items, 3);
         }
         assert_eq!(learned(&stage, Ability::TransferFromInactive), [false]);
+        let calls = |stage: &Stage| {
+            let is_transfer = |deed: &&Deed| deed.verb == Verb::BeginTransfer;
+            stage.simulator().deeds().iter().filter(is_transfer).count()
+        };
+        let before = calls(&stage);
         stage.later(1);
         stage.expect(&[0, 4], &["reclaim", "nightly"]);
+        assert_eq!(calls(&stage), before, "asked again");
         assert!(stage.plan().iter().all(|plan| !plan.contains("transfer")), "planned again");
         stage.later(16);
         let plan = plan_of(&stage, "delete");
