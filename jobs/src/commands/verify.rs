@@ -44,7 +44,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
     store.check_witness(&settings)?;
     let mut findings = Findings::default();
     if args.deep {
-        tokio::task::block_in_place(|| deep::compare(&store, &mut findings))?;
+        tokio::task::block_in_place(|| deep::compare(&store, &settings, &mut findings))?;
         // What the other checks read is not what boxseat wrote.
         if findings.failures() > 0 {
             let verdict =

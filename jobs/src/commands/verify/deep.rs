@@ -11,8 +11,11 @@ use boxseat_schemas::RunNumber;
 
 use crate::backup::{CHANGED, files_below, names_that_differ};
 use crate::commands::findings::Findings;
+use crate::config::Settings;
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::{IMPORTS, REMEDY};
+use crate::reclaim::Journal;
+use crate::reclaim::journal::Seals;
 use crate::store::Store;
 
 /// Says how many files are on record. Plain `verify` compares those that it reads.
@@ -28,19 +31,40 @@ pub(super) fn count(store: &Store, findings: &mut Findings) -> Result<(), Comman
     Ok(())
 }
 
-/// Compares the lake, the raw pages and the imports that wait. Each difference is a finding.
+/// Compares the lake, the raw pages and the imports that wait, and verifies every seal of the journal. Each difference is a finding.
 ///
 /// # Errors
 /// Disk.
-pub(super) fn compare(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
+pub(super) fn compare(
+    store: &Store,
+    settings: &Settings,
+    findings: &mut Findings,
+) -> Result<(), CommandError> {
+    journal(store, settings, findings)?;
     if !store.lake().is_recorded() {
-        findings.skip("record: lake", NOT_RECORDED.to_owned());
+        if store.had_record() || settings.journal_key.is_some() {
+            findings.fail(LAKE, "lake/_runs/files.log is missing: it was removed".to_owned(), REMEDY);
+        } else {
+            findings.skip(LAKE, NOT_RECORDED.to_owned());
+        }
     } else {
         let record = lake(store, findings)?;
         outside(store, &record, findings)?;
         return unrecorded_spools(store, &record.files, findings);
     }
     unrecorded_spools(store, &BTreeMap::new(), findings)
+}
+
+/// The chain, every seal and the anchor of the journal.
+fn journal(store: &Store, settings: &Settings, findings: &mut Findings) -> Result<(), CommandError> {
+    match Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each) {
+        Ok(journal) => findings.pass(JOURNAL, format!("{} entries", journal.sequence())),
+        Err(e) if e.exit_code() == REFUSED => {
+            findings.fail(JOURNAL, e.lines().join(": "), &e.hints().join("; "));
+        }
+        Err(e) => return Err(e),
+    }
+    Ok(())
 }
 
 /// Gives the record that the lake was compared with.
@@ -135,6 +159,7 @@ fn whole_frames(dir: &SpoolDir, run_number: u64) -> Result<Whole, boxseat_pipeli
     Ok(whole)
 }
 
+const JOURNAL: &str = "journal";
 const LAKE: &str = "record: lake";
 const OUTSIDE: &str = "record: other files";
 const NOT_RECORDED: &str =

@@ -8,8 +8,7 @@
 //! again if the store has no plan either. The anchor and the lake's rows are compared in any case, so a journal that was emptied later
 //! is still refused.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use boxseat_output::durable::{self, Access};
@@ -70,10 +69,12 @@ pub(super) fn read(
 ) -> Result<Contents, CommandError> {
     let path = path(root);
     let anchor = Anchor::read(root, store_id)?;
-    let mut bytes = Vec::new();
-    let is_begun = match File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => !was_never_begun(&path, &bytes, store_id),
-        Err(e) if e.kind() == ErrorKind::NotFound => false,
+    let (bytes, is_begun) = match durable::read_regular_file(&path) {
+        Ok(bytes) => {
+            let is_begun = !was_never_begun(&path, &bytes, store_id);
+            (bytes, is_begun)
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => (Vec::new(), false),
         Err(e) => return Err(cannot("read", &path)(e)),
     };
     let (mut contents, frames) =

@@ -70,6 +70,8 @@ fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     assert!(refused.stderr.contains("anchor.json knows entry"), "{}", refused.stderr);
     let refused = stage.expect(&[3], &["reclaim", "nightly"]);
     assert!(refused.stderr.contains("anchor.json knows entry"), "{}", refused.stderr);
+    let found = stage.expect(&[3], &["verify", "--deep", "--format", "json"]);
+    assert!(found.stdout.contains("anchor.json knows entry"), "{}", found.stdout);
 }
 
 /// R9, R14: a length that was flipped looks like a torn end, and what lies behind it was acted on: nothing is cut off.
