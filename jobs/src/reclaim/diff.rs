@@ -113,7 +113,6 @@ mod tests {
                 approval: &ApprovalTerms::os_user(),
                 ground: &ground,
                 beside: &beside,
-                moves_inactive: None,
                 past: &past,
             },
             &judged,

@@ -1,7 +1,7 @@
 //! Making a plan of what the judge found: pure, from values and `now`.
 
 use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
-use boxseat_schemas::reclaim::{Action, ApprovalTerms};
+use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
@@ -29,8 +29,6 @@ pub(crate) struct Making<'a> {
     pub(crate) ground: &'a Ground,
     /// Lists beside the policy.
     pub(crate) beside: &'a Beside,
-    /// Whether this Box moves content of inactive accounts; `None`: not known.
-    pub(crate) moves_inactive: Option<bool>,
     /// The journal's state.
     pub(crate) past: &'a Past,
 }
@@ -216,6 +214,7 @@ fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<St
 /// What whoever approves must know (R3, R6, R7, R20).
 fn warnings(making: &Making<'_>) -> Vec<String> {
     let Making { stage, policy, ground, beside, .. } = making;
+    let moves_inactive = making.past.allows(Ability::TransferFromInactive, making.now);
     let mut warnings = Vec::new();
     let mut warn = |text: String| warnings.push(text);
     match &policy.holds {
@@ -233,13 +232,13 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     match stage {
         Stage::Suspend => {
             warn("A suspended account still takes its seat; only deleting it frees one.".to_owned());
-            if policy.furthest_stage > Stage::Suspend && making.moves_inactive.is_none() {
+            if policy.furthest_stage > Stage::Suspend && moves_inactive.is_none() {
                 warn("Whether this Box moves content of inactive accounts is not known before the first transfer. If it refuses, the seats of users with content stay taken, unless [transfer] when_refused = \"reactivate\".".to_owned());
             }
             warn("Folders that a suspended account owns are closed for everybody. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
         }
         Stage::Transfer => {
-            if policy.when_refused == WhenRefused::Reactivate && making.moves_inactive != Some(true) {
+            if policy.when_refused == WhenRefused::Reactivate && moves_inactive != Some(true) {
                 warn("Where Box moves no content of an inactive account, the account is active during its transfer. A sign-in in that time counts as use.".to_owned());
             }
             warn("A transfer cannot be taken back. Workflows move along only where the receiver has Relay and access to their files.".to_owned());
@@ -324,7 +323,6 @@ mod tests {
             approval: &ApprovalTerms::os_user(),
             ground,
             beside: &beside,
-            moves_inactive: None,
             past: &past,
         };
         make(making, &judged)

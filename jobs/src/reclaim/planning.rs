@@ -3,8 +3,8 @@
 //! A plan of a stage that nobody has agreed to gives way to the new one; one that was approved or begun does not, because somebody
 //! counts on it. *Killed* between the two, the old one is closed and there is no new one: the next planning makes it.
 
+use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::Operator;
-use boxseat_schemas::reclaim::{Ability, Stage};
 
 use super::approval::terms;
 use super::desk::{Desk, refused};
@@ -115,7 +115,6 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             approval,
             ground,
             beside,
-            moves_inactive: past.allows(Ability::TransferFromInactive, now),
             past: &past,
         };
         let file = PlanFile::create(desk.store.root(), make(making, &judged))?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boxseat_schemas::reclaim::{Ability, Plan};
+use boxseat_schemas::reclaim::Plan;
 use serde_json::json;
 
 use crate::cli::{Global, ReclaimDiffArgs};
@@ -71,7 +71,6 @@ fn tonights(desk: &Desk, policy: Option<&Path>, before: &Plan) -> Result<Plan, C
         approval: &terms(&policy.approval)?,
         ground: &ground,
         beside: &beside,
-        moves_inactive: past.allows(Ability::TransferFromInactive, desk.now),
         past,
     };
     Ok(make(making, &judge.everybody()))

@@ -11,7 +11,7 @@ use boxseat_pipeline::client::{
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
-use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms, Record};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Record};
 use boxseat_simulator::{Act, App, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -259,7 +259,6 @@ impl World {
             }
             let (policy, beside) = (&self.policy, &self.beside);
             let approval = &ApprovalTerms::os_user();
-            let moves_inactive = past.allows(Ability::TransferFromInactive, now);
             let making = Making {
                 stage,
                 ticket: None,
@@ -269,7 +268,6 @@ impl World {
                 approval,
                 ground,
                 beside,
-                moves_inactive,
                 past: &past,
             };
             let plan = make(making, &judged);
