@@ -47,12 +47,27 @@ pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResu
     answer(&PublishedFile::open(store, resources)?, sql, None, collect)
 }
 
-/// Runs `sql` against the very file that was checked, also if another has its name by now.
-///
-/// # Errors
-/// As [`query`].
-pub fn query_checked(file: &PublishedFile, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    answer(&file.connect(resources)?, sql, None, collect)
+/// The very file that was checked, open for several queries, also if another file has its name by now.
+pub struct CheckedReader {
+    connection: Connection,
+}
+
+impl CheckedReader {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when another file has its name by now.
+    pub fn open(file: &PublishedFile, resources: &Resources) -> Result<Self> {
+        Ok(Self { connection: file.connect(resources)? })
+    }
+
+    /// Runs `sql` as [`query`] does.
+    ///
+    /// # Errors
+    /// As [`query`].
+    pub fn query(&self, sql: &str) -> Result<QueryResult> {
+        answer(&self.connection, sql, None, collect)
+    }
 }
 
 /// Runs `sql` against a file of ours somewhere else, such as [`crate::warehouse::Checked::path`].

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use boxseat_output::query::query_checked;
+use boxseat_output::query::CheckedReader;
 use boxseat_schemas::reclaim::plan::Origin;
 use boxseat_schemas::reclaim::{Place, Plan, Record};
 use chrono::{DateTime, Utc};
@@ -124,10 +124,9 @@ impl Desk {
         let mut tries = 0;
         let ground = loop {
             let file = self.store.published_to_act()?;
-            let ground = Ground::load(|sql: &str| {
-                let answer = query_checked(&file, sql, &self.settings.resources)?;
-                Ok::<_, CommandError>(answer.batches)
-            });
+            let ground = CheckedReader::open(&file, &self.settings.resources)
+                .map_err(CommandError::from)
+                .and_then(|reader| Ground::load(|sql: &str| Ok(reader.query(sql)?.batches)));
             // A publish meanwhile is read again.
             if file.is_unchanged()? {
                 break ground?;
