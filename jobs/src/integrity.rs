@@ -1,6 +1,7 @@
 //! What a store knows of itself: the record of its files (`lake/_runs/files.log`), and where the end of that record is kept a
 //! second time, `state/lake.json`, so that a lake that was rolled back or replaced is found.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -261,6 +262,15 @@ impl Store {
             None => Ok(()),
             Some(altered) => Err(boxseat_output::Error::Altered(altered).into()),
         }
+    }
+
+    /// Compares the open file of raw pages with what this run sealed. Pages that were never noted are not compared.
+    ///
+    /// # Errors
+    /// Exit 3; disk.
+    pub(crate) fn compare_pages(&self, run: RunNumber, pages: &File) -> Result<(), CommandError> {
+        let [path, _] = spool_files(run);
+        Ok(self.lake().compare_beside(&path, &self.root().join(&path), pages)?)
     }
 
     /// Notes that the raw pages of a run were removed.

@@ -5,6 +5,7 @@ pub mod error;
 pub mod lake;
 pub mod query;
 pub mod report;
+mod stamp;
 #[cfg(test)]
 mod testing;
 mod visible;

@@ -94,7 +94,9 @@ fn erase_spools(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandError>
     for number in rewriter.runs()? {
         let run = RunNumber(number);
         store.check_spool(run)?;
-        if let Some(new) = rewriter.prepare(number, eraser)? {
+        let pages = rewriter.read(number)?;
+        pages.as_ref().map_or(Ok(()), |pages| store.compare_pages(run, pages.file()))?;
+        if let Some(new) = rewriter.prepare(number, pages.as_ref(), eraser)? {
             let is_sealed = new.sealed().exists();
             if is_sealed {
                 store.announce_spool(run, new.path())?;

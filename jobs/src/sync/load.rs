@@ -57,6 +57,7 @@ pub(super) fn load(
     let base = LakeBase::of(store, reservation)?;
     let base = LakeBase::as_base(&base);
     let mut night = Normaliser::open(&dir, read_as, reservation, enterprise_id, settings.privacy, base)?;
+    store.compare_pages(read_as, night.pages())?;
     let mut tables = Vec::new();
     let mut totals = Tally::default();
     let mut loaded = |table: &'static Table, (rows_in_lake, tally): (u64, Tally)| {

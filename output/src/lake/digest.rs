@@ -1,6 +1,8 @@
 //! Size and SHA-256 of a file.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,14 @@ impl FileDigest {
         Self::of_copy(&mut crate::durable::open_regular_file(path)?, &mut io::sink())
     }
 
+    /// Of an open file, wherever its position is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_handle(file: &File) -> io::Result<Self> {
+        Self::of_copy(&mut Positioned { file, offset: 0 }, &mut io::sink())
+    }
+
     /// Of the bytes that are copied to their end.
     ///
     /// # Errors
@@ -52,6 +62,20 @@ impl FileDigest {
             to.write_all(&buffer[..read])?;
             size_bytes += read as u64;
         }
+    }
+}
+
+/// Reads a file from an offset of its own.
+struct Positioned<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl io::Read for Positioned<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether the lake is what its [record](super::record) says: before a table is read or written, and on request file by file.
 
+use std::fs::File;
 use std::path::Path;
 
 use boxseat_schemas::table::{LAKE, Table};
@@ -97,6 +98,26 @@ impl Lake {
     /// What was noted of a file beside the lake: one digest, two while it is replaced, none of a file that was not noted.
     pub fn noted_beside(&self, below_store: &str) -> Vec<FileDigest> {
         self.inner.record.digests(&format!("../{below_store}"))
+    }
+
+    /// Compares an open file beside the lake, which is `at`, with what was noted of it; one that was never noted is not compared.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn compare_beside(&self, below_store: &str, at: &Path, file: &File) -> Result<()> {
+        if self.noted_beside(below_store).is_empty() {
+            return Ok(());
+        }
+        let path = format!("../{below_store}");
+        self.inner.record.compare_handle(&path, at, file).map_err(|e| self.record_error(e))
+    }
+
+    /// Refuses when a file that was compared was written to or replaced since.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`] naming the file; `Io`.
+    pub fn refuse_changes(&self) -> Result<()> {
+        self.inner.record.refuse_changes().map_err(|e| self.record_error(e))
     }
 
     /// Notes a file of the store that lies beside the lake, by its path below the store, before it is put in its place.
@@ -216,7 +237,7 @@ impl Inner {
             let reason = match on_disk {
                 None => "is missing: it was removed".to_owned(),
                 Some(version) => format!(
-                    "is at version {version}, and boxseat has written version {}: it was rolled back",
+                    "is at version {version}, and boxseat has written version {} by lake/{RECORD}: it was rolled back",
                     recorded.unwrap_or_default()
                 ),
             };

@@ -12,10 +12,15 @@
 //! Data files are not visible before a commit names them; they get one line `done`. A line `done` reaches the disk with the next
 //! `write`, or when the head is kept elsewhere.
 //!
+//! **What is compared is what is read.** A file is compared through a handle of which a [`Stamp`] is kept. A file that is opened to be
+//! read must have that stamp ([`Record::is_compared`]), and whatever is written afterwards is announced only while every file that
+//! was compared still has its stamp ([`Record::refuse_changes`]). So neither another file that takes the name for a moment, nor bytes that
+//! are written and put back, get into what boxseat writes.
+//!
 //! Several processes write: each appends under a lock of the file. A reader needs no lock; it reads on when it meets a file that
 //! it does not know.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -31,6 +36,7 @@ pub use boxseat_schemas::run::RecordHead;
 use super::commit_note::CommitNote;
 use super::digest::{FileDigest, hex};
 use crate::durable::{self, Ownership};
+use crate::stamp::Stamp;
 
 /// Where the record lies below the lake's directory.
 pub(crate) const RECORD: &str = "_runs/files.log";
@@ -154,8 +160,15 @@ struct State {
     /// The last line whose seal was verified, or that this process wrote.
     verified: u64,
     files: BTreeMap<String, Known>,
-    /// Files whose content this process has compared.
-    compared: HashSet<String>,
+    /// Files whose content this process has compared, as they were then.
+    compared: HashMap<String, Compared>,
+}
+
+#[derive(Debug)]
+struct Compared {
+    /// Where it is. The lake may be a link, and then a file beside it is not behind its `..`.
+    at: PathBuf,
+    stamp: Stamp,
 }
 
 impl Record {
@@ -227,13 +240,14 @@ impl Record {
         self.rewrite(RecordHead::default(), std::iter::once(begin).chain(files).collect())
     }
 
-    /// Announces a file that is about to be visible.
+    /// Announces a file that is about to be visible, made of what was compared.
     pub(super) fn announce(
         &self,
         path: &str,
         digest: FileDigest,
         commit: Option<CommitNote>,
     ) -> Result<(), RecordError> {
+        self.refuse_changes()?;
         self.append(vec![Event::Write { path: path.to_owned(), digest, commit }], Durable::Now)
     }
 
@@ -270,24 +284,44 @@ impl Record {
     fn compare_once(&self, path: &str) -> Result<(), RecordError> {
         {
             let state = self.lock();
-            if state.begun.is_none() || state.compared.contains(path) {
+            if state.begun.is_none() || state.compared.contains_key(path) {
                 return Ok(());
             }
         }
-        let on_disk = match FileDigest::of_file(&self.directory.join(path)) {
-            Ok(digest) => digest,
+        let at = self.directory.join(path);
+        let opened = durable::open_regular_file(&at);
+        let (stamp, on_disk) = match opened.and_then(|file| stamped_digest(&file)) {
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.missing(path),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                return Err(Altered::new(format!("the file lake/{path}"), error.to_string()).into());
+                return Err(Altered::new(file_name(path), error.to_string()).into());
             }
             Err(error) => return Err(error.into()),
         };
+        self.compare_digest(path, Compared { at, stamp }, &on_disk)
+    }
+
+    /// Compares a file that is open with its line. It may be outside the lake: `at` is where.
+    ///
+    /// # Errors
+    /// As [`Record::compare`].
+    pub(super) fn compare_handle(&self, path: &str, at: &Path, file: &File) -> Result<(), RecordError> {
+        let (stamp, on_disk) = stamped_digest(file)?;
+        self.compare_digest(path, Compared { at: at.to_owned(), stamp }, &on_disk)
+    }
+
+    fn compare_digest(
+        &self,
+        path: &str,
+        compared: Compared,
+        on_disk: &FileDigest,
+    ) -> Result<(), RecordError> {
         let mut state = self.lock();
-        if !state.is_known(path, &on_disk) {
+        if !state.is_known(path, on_disk) {
             self.read_on(&mut state)?;
         }
-        if state.is_known(path, &on_disk) {
-            state.compared.insert(path.to_owned());
+        if state.is_known(path, on_disk) {
+            state.compared.insert(path.to_owned(), compared);
             return Ok(());
         }
         let reason =
@@ -298,7 +332,50 @@ impl Record {
                 }
                 Some(_) => "has another content than boxseat wrote".to_owned(),
             };
-        Err(Altered::new(format!("the file lake/{path}"), reason).into())
+        Err(Altered::new(file_name(path), reason).into())
+    }
+
+    /// Whether an open file is the one that was compared, and nothing was written to it since. If not, it is compared anew next time.
+    ///
+    /// # Errors
+    /// Disk.
+    pub(super) fn is_compared(&self, path: &str, file: &File) -> Result<bool, RecordError> {
+        let stamp = Stamp::of(&file.metadata()?);
+        let mut state = self.lock();
+        // Without a record nothing is compared.
+        let is_compared =
+            state.begun.is_none() || state.compared.get(path).is_some_and(|compared| compared.stamp == stamp);
+        if !is_compared {
+            state.compared.remove(path);
+        }
+        Ok(is_compared)
+    }
+
+    /// Refuses when a file that was compared was written to or replaced since. Files that boxseat itself replaced or removed are
+    /// known by their lines.
+    ///
+    /// # Errors
+    /// [`RecordError::Altered`] naming the file; disk.
+    pub(super) fn refuse_changes(&self) -> Result<(), RecordError> {
+        let Err(path) = self.unchanged()? else { return Ok(()) };
+        self.refresh()?;
+        if !self.lock().compared.contains_key(&path) {
+            return self.refuse_changes();
+        }
+        Err(Altered::new(file_name(&path), "was changed or replaced while it was read").into())
+    }
+
+    /// The first file that has another stamp than when it was compared.
+    fn unchanged(&self) -> Result<Result<(), String>, RecordError> {
+        let state = self.lock();
+        for (path, Compared { at, stamp }) in &state.compared {
+            match std::fs::metadata(at) {
+                Ok(now) if Stamp::of(&now) == *stamp => {}
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => return Ok(Err(path.clone())),
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// A file that is not there: one that boxseat never wrote, one that it removed, or one that was removed by something else.
@@ -306,7 +383,7 @@ impl Record {
         self.refresh()?;
         match self.lock().files.get(path) {
             Some(known) if known.done.is_some() => {
-                Err(Altered::new(format!("the file lake/{path}"), "is missing: it was removed").into())
+                Err(Altered::new(file_name(path), "is missing: it was removed").into())
             }
             _ => Ok(()),
         }
@@ -622,6 +699,20 @@ pub(crate) enum RecordError {
 fn must_stay(path: &str) -> bool {
     path.contains("/_delta_log/")
         || (path.ends_with(".json") && (path.starts_with("_runs/") || path.starts_with("../")))
+}
+
+/// A digest, and the stamp from before the first byte was read.
+fn stamped_digest(file: &File) -> io::Result<(Stamp, FileDigest)> {
+    let stamp = Stamp::of(&file.metadata()?);
+    Ok((stamp, FileDigest::of_handle(file)?))
+}
+
+/// A file as messages name it.
+fn file_name(path: &str) -> String {
+    match path.strip_prefix("../") {
+        Some(below_store) => format!("the file {below_store}"),
+        None => format!("the file lake/{path}"),
+    }
 }
 
 fn chained(previous: &str, json: &str) -> String {

@@ -3,8 +3,10 @@
 //! `object_store` 0.13 renames what it wrote without an fsync of file or directory, so a commit that answered could be gone
 //! after a power cut while the next table's commit is there. Reading goes straight to [`LocalFileSystem`].
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -15,15 +17,15 @@ use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
 use sha2::{Digest as _, Sha256};
 
 use super::commit_note::{CommitNote, commit_version};
 use super::digest::FileDigest;
-use super::record::{Record, RecordError};
+use super::record::{Altered, Record, RecordError};
 use crate::durable::{Ownership, Staged};
 
 /// A local disk that answers a put when it is on the disk. It keeps the lake's [`Record`]: every file that is written is noted
@@ -57,6 +59,23 @@ impl DurableStore {
     async fn compare(&self, location: &Path) -> Result<()> {
         let (record, location) = (Arc::clone(&self.record), location.to_string());
         on_disk(move || record.compare(&location).map_err(unrecorded)).await
+    }
+
+    /// Opens the file that was compared, and no other that has its name by now.
+    async fn open(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        for _ in 0..OPENED_AT_MOST {
+            self.compare(location).await?;
+            let opened = self.disk.get_opts(location, options.clone()).await?;
+            let GetResultPayload::File(file, _) = &opened.payload else {
+                return Err(not_implemented("reading what is no file"));
+            };
+            // Another process of boxseat may have replaced it meanwhile.
+            if self.record.is_compared(location.as_ref(), file).map_err(unrecorded)? {
+                return Ok(opened);
+            }
+        }
+        let what = format!("the file lake/{location}");
+        Err(unrecorded(Altered::new(what, "was changed or replaced while it was read").into()))
     }
 }
 
@@ -102,13 +121,17 @@ impl ObjectStore for DurableStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.compare(location).await?;
-        self.disk.get_opts(location, options).await
+        self.open(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.compare(location).await?;
-        self.disk.get_ranges(location, ranges).await
+        let opened = self.open(location, GetOptions::default()).await?;
+        let ranges = ranges.to_vec();
+        on_disk(move || match opened.payload {
+            GetResultPayload::File(file, path) => read_ranges(&file, &path, &ranges),
+            GetResultPayload::Stream(_) => Err(not_implemented("reading what is no file")),
+        })
+        .await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -142,6 +165,23 @@ impl ObjectStore for DurableStore {
         Err(not_implemented("copy"))
     }
 }
+
+fn read_ranges(file: &File, path: &std::path::Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    let read = |range: &Range<u64>| {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, range.start)?;
+        Ok(Bytes::from(bytes))
+    };
+    let unreadable = |source: io::Error| Error::Generic {
+        store: "durable local disk",
+        source: format!("cannot read {}: {source}", path.display()).into(),
+    };
+    ranges.iter().map(read).collect::<io::Result<_>>().map_err(unreadable)
+}
+
+/// How often a file is opened until it is the one that was compared.
+const OPENED_AT_MOST: u32 = 3;
 
 /// A listing by name. A disk lists files in any order, and the Delta kernel relies on the order that object stores give.
 fn in_order(listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -11,7 +11,7 @@
 //!
 //! In 2 and 3 both files are accepted. The next publish keeps the one that is in place.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ use super::connection::open_to_read;
 use super::{FILE_NAME, Resources};
 use crate::durable::{self, Access};
 use crate::lake::FileDigest;
+use crate::stamp::Stamp;
 use crate::{Error, Result};
 
 /// How the published file is compared with its record.
@@ -56,16 +57,6 @@ pub struct Recorded {
     pub sha256: String,
     /// `None` until the file is in place.
     stamp: Option<Stamp>,
-}
-
-/// What changes with every change of a file. The time of change is the kernel's own: no call sets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stamp {
-    size_bytes: u64,
-    inode: u64,
-    changed_at_secs: i64,
-    changed_at_nanos: i64,
 }
 
 /// `lake/_published.json`.
@@ -264,17 +255,6 @@ impl Record {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::Bug(format!("the record of the published file is not JSON: {e}")))?;
         durable::write_file(&path_of(store), &text, access)
-    }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            size_bytes: metadata.size(),
-            inode: metadata.ino(),
-            changed_at_secs: metadata.ctime(),
-            changed_at_nanos: metadata.ctime_nsec(),
-        }
     }
 }
 

@@ -29,6 +29,7 @@ pub use stage::{Batches, PageOf, Stage, Tally};
 pub use vanished::departure;
 
 use std::collections::{BTreeSet, HashSet};
+use std::fs::File;
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
@@ -119,6 +120,11 @@ impl<'a> Normaliser<'a> {
             unlisted: IdSet::default(),
             groups: IdSet::default(),
         })
+    }
+
+    /// The open file of raw pages, to be compared.
+    pub fn pages(&self) -> &File {
+        self.spool.file()
     }
 
     /// What the frames say about calls and reading times.

@@ -1,18 +1,21 @@
 //! Reading frames back: all of them to resume, or chosen ones to normalise.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed, Frame};
 
 use super::{SealRecord, SpoolDir};
 use crate::Error;
 
-/// A spool open for reading.
+/// A spool open for reading. Whatever takes the file's name later, this is the file that is read.
 #[derive(Debug)]
 pub struct SpoolReader {
     path: PathBuf,
+    file: Arc<File>,
     len: u64,
 }
 
@@ -32,20 +35,25 @@ impl SpoolReader {
     /// [`Error::Io`]; [`Error::Spool`] when the file is no spool, of another format version, or of another run.
     pub fn open(dir: &SpoolDir, run_number: u64) -> Result<Self, Error> {
         let path = dir.pages();
-        let mut file = File::open(&path).map_err(Error::io("open", &path))?;
+        let file = File::open(&path).map_err(Error::io("open", &path))?;
         let len = file.metadata().map_err(Error::io("measure", &path))?.len();
         let mut header = [0; FILE_HEADER_LEN];
         let damage = |damage| Error::Spool { path: path.clone(), offset: 0, damage };
-        match file.read_exact(&mut header) {
+        match file.read_exact_at(&mut header, 0) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(damage(Damage::NotASpool)),
             Err(e) => return Err(Error::io("read", &path)(e)),
         }
         match FileKind::Spool.decode_header(&header) {
-            Ok(run) if run == run_number => Ok(Self { path, len }),
+            Ok(run) if run == run_number => Ok(Self { path, file: Arc::new(file), len }),
             Ok(_) => Err(damage(Damage::NotASpool)),
             Err(e) => Err(damage(e)),
         }
+    }
+
+    /// The open file, to be compared.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// Checks every frame and hands it to `seen`, body decompressed; stops at a torn tail.
@@ -85,7 +93,7 @@ impl SpoolReader {
 /// A place in a spool.
 pub struct Frames {
     path: PathBuf,
-    file: BufReader<File>,
+    file: BufReader<Cursor>,
     len: u64,
     offset: u64,
     decompressor: zstd::bulk::Decompressor<'static>,
@@ -94,8 +102,8 @@ pub struct Frames {
 impl Frames {
     fn open(reader: &SpoolReader) -> Result<Self, Error> {
         let io = |action| Error::io(action, &reader.path);
-        let mut file = BufReader::with_capacity(256 * 1024, File::open(&reader.path).map_err(io("open"))?);
-        file.seek(SeekFrom::Start(FILE_HEADER_LEN as u64)).map_err(io("seek in"))?;
+        let cursor = Cursor { file: Arc::clone(&reader.file), offset: FILE_HEADER_LEN as u64 };
+        let file = BufReader::with_capacity(256 * 1024, cursor);
         let decompressor = zstd::bulk::Decompressor::new().map_err(io("set up decompression for"))?;
         Ok(Self {
             path: reader.path.clone(),
@@ -209,8 +217,7 @@ impl Frames {
     /// A file system may extend a file before it writes the data; after a power cut the tail reads as zeros.
     fn only_zeros_from(&mut self, start: u64) -> Result<bool, Error> {
         let io = |e| Error::io("read", &self.path)(e);
-        let mut file = File::open(&self.path).map_err(io)?;
-        file.seek(SeekFrom::Start(start)).map_err(io)?;
+        let mut file = Cursor { file: Arc::clone(&self.file.get_ref().file), offset: start };
         let mut buffer = [0; 64 * 1024];
         loop {
             match file.read(&mut buffer).map_err(io)? {
@@ -219,6 +226,32 @@ impl Frames {
                 _ => {}
             }
         }
+    }
+}
+
+/// A place in an open file that others read as well.
+struct Cursor {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for Cursor {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Cursor {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let offset = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::Current(step) => self.offset.checked_add_signed(step),
+            SeekFrom::End(step) => self.file.metadata()?.len().checked_add_signed(step),
+        };
+        self.offset = offset.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.offset)
     }
 }
 

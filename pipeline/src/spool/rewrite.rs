@@ -53,32 +53,46 @@ impl Rewriter {
         numbers_in(&self.spools)
     }
 
-    /// Writes the new spool of a run next to the old one, and gives it; `None` when `change` changes nothing of it.
+    /// The raw pages of a run, open; `None` when there are none.
+    ///
+    /// # Errors
+    /// [`Error::Spool`]; [`Error::Io`].
+    pub fn read(&self, number: u64) -> Result<Option<SpoolReader>, Error> {
+        let dir = self.spool(number);
+        dir.pages().exists().then(|| SpoolReader::open(&dir, number)).transpose()
+    }
+
+    /// Writes the new spool of a run next to the old one, and gives it; `None` when `change` changes nothing of it. `pages` are those
+    /// of [`Rewriter::read`].
     ///
     /// # Errors
     /// [`Error::Spool`] for a damaged spool, which is left as it is; [`Error::Io`].
-    pub fn prepare(&self, number: u64, change: &dyn Change) -> Result<Option<SpoolDir>, Error> {
+    pub fn prepare(
+        &self,
+        number: u64,
+        pages: Option<&SpoolReader>,
+        change: &dyn Change,
+    ) -> Result<Option<SpoolDir>, Error> {
         let dir = self.spool(number);
         let marks = marks(&dir)?;
-        let (is_there, seal) = (dir.pages().exists(), dir.seal_record()?);
+        let seal = dir.seal_record()?;
         let mut is_changed = marks.iter().any(|(_, text)| change.text(text).is_some());
-        if is_there {
-            let reader = SpoolReader::open(&dir, number)?;
-            let whole = reader.replay(|frame, body| {
+        if let Some(pages) = pages {
+            let whole = pages.replay(|frame, body| {
                 is_changed = is_changed || change.frame(frame, body).is_some();
                 Ok(())
             })?;
             if let Some(seal) = &seal {
-                reader.check_seal(seal, whole.frames)?;
+                pages.check_seal(seal, whole.frames)?;
             }
         }
         if !is_changed {
             return Ok(None);
         }
         let new = self.new_spool(number);
-        if is_there {
+        if let Some(pages) = pages {
             let writer = SpoolWriter::create(new.clone(), number)?;
-            SpoolReader::open(&dir, number)?.replay(|frame, body| match change.frame(frame, body) {
+            pages.replay(|frame, body| match change.frame(frame, body) {
                 Some((frame, body)) => writer.append(&frame, &body),
                 None => writer.append(frame, body),
             })?;
