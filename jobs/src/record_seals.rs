@@ -111,7 +111,11 @@ impl Seals for RecordSeals {
         if is_valid {
             Ok(())
         } else {
-            Err("has no valid seal: boxseat did not write it with the key of this store".to_owned())
+            let named_by = match &self.pinned {
+                Some(_) => "[reclaim] journal_key",
+                None => "lake/_journal/anchor.json",
+            };
+            Err(format!("has no valid seal: boxseat did not write it with the key that {named_by} names"))
         }
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{Altered, Lake, Seals};
+use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
 use rustix::fs::OFlags;
@@ -378,17 +379,24 @@ fn read_holder(file: &mut File) -> String {
     }
 }
 
-/// Refuses a store that has runs and no identity. The identity is written before the first run reserves its number.
+/// Refuses a store that has data and no identity. The identity is written before the first run reserves its number.
 fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError> {
-    let runs = root.join("lake/_runs");
-    let has_runs =
-        runs.try_exists().map_err(|e| CommandError::failed(format!("cannot read {}", runs.display()), e))?;
-    if has_runs {
-        let what = format!("{} is missing, but the lake has runs: it was removed", path.display());
-        return Err(CommandError::refused(what)
-            .hint("restore it from a backup of this store; the lake names the store in sync_runs.store_id"));
+    let missing = |there: &str| {
+        let what = format!("{} is missing, but {there} is there: it was removed", path.display());
+        let hint = "restore it from a backup of this store; the lake names the store in sync_runs.store_id";
+        CommandError::refused(what).hint(hint)
+    };
+    for directory in ["lake", "spool"] {
+        if let Some(name) = names_in(&root.join(directory))?.first() {
+            return Err(missing(&format!("{directory}/{name}")));
+        }
     }
-    Ok(())
+    let file = root.join(FILE_NAME);
+    match file.try_exists() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(missing(FILE_NAME)),
+        Err(e) => Err(CommandError::failed(format!("cannot look for {}", file.display()), e)),
+    }
 }
 
 /// The names in a directory, sorted; none where there is no such directory.

@@ -68,7 +68,6 @@ fn no_damage_of_a_store_changes_a_claim_or_passes_unnamed() {
     });
     let tally = tally.into_inner().unwrap();
     println!("{}", tally.report());
-    life.assert_untouched();
     assert!(
         tally.failures.is_empty(),
         "{} of {damages} damages failed:\n{}\nrepeat one with BOXSEAT_DAMAGE_SEED=<seed> BOXSEAT_DAMAGES=1",

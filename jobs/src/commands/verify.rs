@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use boxseat_output::ErrorKind;
-use boxseat_output::query::query;
+use boxseat_output::query::{CheckedReader, query};
 use boxseat_output::warehouse::{self, Check, PublishedFile};
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Tally};
@@ -114,7 +114,8 @@ fn offline(
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
         findings.compare(&format!("lake: {}", table.name), accounted, rows);
     }
-    published(store, settings, runs, night, &accounts, findings)
+    published(store, settings, runs, night, &accounts, findings)?;
+    Ok(store.lake().refuse_changes()?)
 }
 
 fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>, CommandError> {
@@ -173,30 +174,26 @@ fn spool(
         }
     };
     let whole = SpoolReader::open(&dir, read_as.0).and_then(|spool| spool.replay(|_, _| Ok(())));
-    match whole {
+    let damage = match whole {
         Ok(whole) if (whole.bytes, whole.frames) == (seal.bytes, seal.frames) => {
             findings.pass("spool: checksums", format!("{} frames, {} bytes", whole.frames, whole.bytes));
+            // Whole pages may be those of another run or store.
+            store.altered_spool(read_as)?.map(|altered| altered.to_string())
         }
-        Ok(whole) => {
-            let detail = format!(
-                "{} whole frames in {} bytes, sealed were {} in {}",
-                whole.frames, whole.bytes, seal.frames, seal.bytes
-            );
-            findings.fail(
-                "spool: checksums",
-                detail,
-                "restore the spool from a backup; the lake is not affected",
-            );
-            return Ok(());
-        }
-        Err(e) => {
-            findings.fail(
-                "spool: checksums",
-                e.to_string(),
-                "restore the spool from a backup; the lake is not affected",
-            );
-            return Ok(());
-        }
+        Ok(whole) => Some(format!(
+            "{}: {} whole frames in {} bytes, sealed were {} in {}",
+            dir.pages().display(),
+            whole.frames,
+            whole.bytes,
+            seal.frames,
+            seal.bytes
+        )),
+        Err(e) => Some(e.to_string()),
+    };
+    if let Some(damage) = damage {
+        let remedy = "restore the spool from a backup; the lake is not affected";
+        findings.fail("spool: as it was sealed", damage, remedy);
+        return Ok(());
     }
     let reservations = store.lake().reservations()?;
     let Some(reservation) =
@@ -251,6 +248,7 @@ fn tallies(
         settings.privacy,
         LakeBase::as_base(&base),
     )?;
+    store.compare_pages(read_as, again.pages())?;
     // One after the other: what a night knows of users and groups is what the rest refers to.
     let users = again.users()?.exhaust()?;
     let groups = again.groups()?.exhaust()?;
@@ -272,7 +270,8 @@ fn published(
     accounts: &BTreeMap<String, Account>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
-    match PublishedFile::check(store.root(), Check::Digest) {
+    let checked = PublishedFile::check(store.root(), Check::Digest);
+    match &checked {
         Ok(file) => match file.recorded() {
             Some(recorded) => findings.pass("file: digest", format!("SHA-256 {}", recorded.sha256)),
             None => findings.warn("file: digest", "not recorded".to_owned(), "boxseat publish records it"),
@@ -305,19 +304,20 @@ fn published(
             return Ok(());
         }
     }
+    let reader = CheckedReader::open(&checked?, &settings.resources)?;
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
-        let rows = number(store, settings, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
+        let rows = number(&reader, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
         findings.compare(&format!("file: {}", table.name), accounted, rows);
     }
     // The file tells them of every night on the way to this one.
     for table in [&USERS_HISTORY, &USER_CHANGES] {
-        let rows = number(store, settings, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
+        let rows = number(&reader, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
         let in_lake = rows_in_lake(store, table, &chain(runs, night.run_number))?;
         findings.compare(&format!("file: {}", table.name), Some(in_lake), rows);
     }
     for (name, sql) in JOINS {
-        let failing = number(store, settings, sql)?;
+        let failing = number(&reader, sql)?;
         findings.compare(&format!("file: {name}"), Some(0), failing);
     }
     Ok(())
@@ -352,8 +352,8 @@ const JOINS: &[(&str, &str)] = &[
     ),
 ];
 
-fn number(store: &Store, settings: &Settings, sql: &str) -> Result<i64, CommandError> {
-    let grid = super::query::grid(query(store.root(), sql, &settings.resources)?)?;
+fn number(reader: &CheckedReader, sql: &str) -> Result<i64, CommandError> {
+    let grid = super::query::grid(reader.query(sql)?)?;
     Ok(grid.rows.first().and_then(|row| row.first()).and_then(Value::as_i64).unwrap_or(-1))
 }
 

@@ -1,7 +1,6 @@
 //! The damages: what is done to one object of a store, a file or a directory.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rand::Rng;
@@ -17,6 +16,8 @@ pub(super) struct Damage {
     pub(super) what: String,
     /// Files that differ from the undamaged stage, by their paths below the store.
     pub(super) changed: Vec<String>,
+    /// The stage whose whole lake is there now: what that stage claims is true as well.
+    pub(super) lake_of: Option<usize>,
 }
 
 impl Damage {
@@ -29,18 +30,19 @@ impl Damage {
         let whole = &life.stages[stage].store;
         let mut what = String::new();
         for _ in 0..ATTEMPTS {
+            let mut lake_of = None;
             what = match kind {
                 "delete" => delete(rng, store),
                 "truncate" => truncate(rng, store),
                 "alter" => alter(rng, store),
-                "roll back" => roll_back(rng, life, stage, store),
+                "roll back" => roll_back(rng, life, stage, store, &mut lake_of),
                 "swap" => swap(rng, store),
                 _ => copy_from_other(rng, life, store),
             };
             let changed = differences(whole, store);
             if !changed.is_empty() {
                 let what = format!("stage {:?}: {what}", life.stages[stage].name);
-                return Self { kind, what, changed };
+                return Self { kind, what, changed, lake_of };
             }
         }
         panic!("{kind} of {:?} never changed anything: {what}", life.stages[stage].name);
@@ -80,15 +82,25 @@ fn alter(rng: &mut ChaCha8Rng, store: &Path) -> String {
     format!("alter bit {bit} of byte {place} of {file}")
 }
 
-fn roll_back(rng: &mut ChaCha8Rng, life: &Life, stage: usize, store: &Path) -> String {
+fn roll_back(
+    rng: &mut ChaCha8Rng,
+    life: &Life,
+    stage: usize,
+    store: &Path,
+    lake_of: &mut Option<usize>,
+) -> String {
     // Mostly back; forward is what a copy that was put in the wrong place looks like.
     let from = if stage > 0 && rng.random_bool(0.8) {
         rng.random_range(0..stage)
     } else {
         rng.random_range(0..life.stages.len())
     };
-    let from = &life.stages[from];
+    let number = from;
+    let from = &life.stages[number];
     let object = if rng.random_bool(0.7) { object(rng, store) } else { object(rng, &from.store) };
+    if object == "lake" && number > stage {
+        *lake_of = Some(number);
+    }
     put(&from.store, &object, store);
     format!("roll back {object} to stage {:?}", from.name)
 }
@@ -185,7 +197,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// Writes a new file: the old one may be linked from a stage.
+/// Writes a new file.
 fn write(path: &Path, bytes: &[u8]) {
     remove(path);
     std::fs::write(path, bytes).unwrap();
@@ -196,7 +208,6 @@ fn differences(whole: &Path, store: &Path) -> Vec<String> {
     let differs = |path: &String| {
         let (left, right) = (whole.join(path), store.join(path));
         match (std::fs::metadata(&left), std::fs::metadata(&right)) {
-            (Ok(a), Ok(b)) if a.ino() == b.ino() => false,
             (Ok(a), Ok(b)) => {
                 a.len() != b.len() || std::fs::read(left).unwrap() != std::fs::read(right).unwrap()
             }

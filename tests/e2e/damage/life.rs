@@ -2,8 +2,6 @@
 //!
 //! Each day has a simulator of its own that stays at that day, so that a command can be run again at any stage.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +28,6 @@ pub(super) struct Life {
     pub(super) stages: Vec<Stage>,
     /// Of another store of the same enterprise, which knows less of the past.
     pub(super) others: Vec<Stage>,
-    inodes: BTreeMap<PathBuf, (u64, i64)>,
 }
 
 /// Two snapshots and two spools are kept, so that the stages also show what retention removes.
@@ -61,7 +58,6 @@ impl Life {
             directory: tempfile::tempdir().unwrap(),
             stages: Vec::new(),
             others: Vec::new(),
-            inodes: BTreeMap::new(),
         };
         for (home, settings) in [("home", SETTINGS), ("other-home", OTHER_SETTINGS)] {
             let home = life.directory.path().join(home);
@@ -71,12 +67,6 @@ impl Life {
         }
         life.live_first(more);
         life.live_other();
-        for stage in life.stages.iter().chain(&life.others) {
-            for path in files(&stage.store) {
-                let meta = std::fs::metadata(stage.store.join(&path)).unwrap();
-                life.inodes.insert(stage.store.join(&path), (meta.ino(), meta.mtime_nsec()));
-            }
-        }
         life
     }
 
@@ -176,37 +166,21 @@ impl Life {
         let done = self.command(store, day, &["sync"]).env("BOXSEAT_FAILPOINT", step).output().unwrap();
         assert!(done.status.code().is_none(), "{step}: {}", String::from_utf8_lossy(&done.stderr));
     }
-
-    /// The stages are linked into every copy: none of them may have been written to.
-    pub(super) fn assert_untouched(&self) {
-        for (path, before) in &self.inodes {
-            let meta = std::fs::metadata(path).unwrap();
-            assert_eq!((meta.ino(), meta.mtime_nsec()), *before, "{} was written in place", path.display());
-        }
-    }
 }
 
-/// Copies a store. Files that boxseat only ever replaces are linked, the others copied.
+/// Copies a store. Nothing is linked: a link changes the time of change, by which a command that runs sees what is changed meanwhile.
 pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let (path, copied) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name();
         if entry.file_type().unwrap().is_dir() {
             copy(&path, &copied);
-        } else if is_never_written_in_place(&path) {
-            std::fs::hard_link(&path, &copied).unwrap();
         } else {
-            std::fs::copy(&path, &copied).unwrap_or_else(|e| panic!("{}: {e}", name.display()));
+            std::fs::copy(&path, &copied).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         }
     }
-}
-
-fn is_never_written_in_place(path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    text.ends_with(".parquet") || text.contains("_delta_log") || text.ends_with("boxseat.duckdb")
 }
 
 /// Every file of a store, by its path below it, sorted.
