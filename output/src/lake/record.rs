@@ -351,6 +351,11 @@ impl Record {
         Ok(is_compared)
     }
 
+    /// Forgets that a file was compared.
+    pub(super) fn compare_anew(&self, path: &str) {
+        self.lock().compared.remove(path);
+    }
+
     /// Refuses when a file that was compared was written to or replaced since. Files that boxseat itself replaced or removed are
     /// known by their lines.
     ///

@@ -65,7 +65,15 @@ impl DurableStore {
     async fn open(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         for _ in 0..OPENED_AT_MOST {
             self.compare(location).await?;
-            let opened = self.disk.get_opts(location, options.clone()).await?;
+            let opened = match self.disk.get_opts(location, options.clone()).await {
+                Err(error) if !matches!(error, Error::NotFound { .. }) => {
+                    // A file that is shorter than the one that was compared has not what is asked for.
+                    self.record.compare_anew(location.as_ref());
+                    self.compare(location).await?;
+                    return Err(error);
+                }
+                other => other?,
+            };
             let GetResultPayload::File(file, _) = &opened.payload else {
                 return Err(not_implemented("reading what is no file"));
             };

@@ -345,6 +345,17 @@ mod tests {
         assert!(SpoolWriter::create(dir, 4).is_err());
     }
 
+    /// Why: the pages were compared in one open and read in nine others.
+    #[test]
+    fn a_file_that_takes_the_name_is_not_read() {
+        let (_temp, dir) = three_frames();
+        let reader = SpoolReader::open(&dir, 4).unwrap();
+        std::fs::remove_file(dir.pages()).unwrap();
+        std::fs::write(dir.pages(), b"others").unwrap();
+        let whole = reader.replay(|_, _| Ok(())).unwrap();
+        assert_eq!((whole.frames, whole.bytes), (3, reader.file().metadata().unwrap().len()));
+    }
+
     #[test]
     fn calls_without_a_page_are_frames_too() {
         let (_temp, dir) = three_frames();

@@ -1,6 +1,7 @@
 //! The lake on a temporary directory.
 
 mod commits;
+mod exchanged;
 mod flaky;
 mod retention;
 mod rows;
