@@ -515,9 +515,9 @@ LEFT JOIN first_seen ON first_seen.user_id = people.user_id
 LEFT JOIN statuses ON statuses.user_id = people.user_id
 LEFT JOIN group_counts ON group_counts.user_id = people.user_id
 LEFT JOIN alias_counts ON alias_counts.user_id = people.user_id
-LEFT JOIN plans
-    ON plans.user_id = people.user_id
-    AND kinds.seat_kind IN ('managed_user', 'likely_machine')
-    AND NOT people.is_gone
-LEFT JOIN licence_rules AS terms ON terms.rule_order = plans.rule_order
+LEFT JOIN plans ON plans.user_id = people.user_id
+-- Only a seat has a plan. As conditions of the join above, DuckDB 1.5 compares every pair of rows.
+LEFT JOIN licence_rules AS terms
+    ON terms.rule_order
+    = CASE WHEN kinds.seat_kind IN ('managed_user', 'likely_machine') AND NOT people.is_gone THEN plans.rule_order END
 ORDER BY people.user_id

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
@@ -21,6 +21,8 @@ pub(crate) struct Beside {
     pub(crate) receivers: Vec<(String, String)>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
+    /// `[sync] quiet_dates`: UTC days on which few events are expected.
+    pub(crate) quiet_dates: Vec<NaiveDate>,
 }
 
 /// A list, and how old it is.
@@ -75,6 +77,7 @@ impl Beside {
             holds: holds.transpose().map_err(|e: CommandError| e)?,
             receivers,
             activity_events: activity_events.to_vec(),
+            ..Self::default()
         };
         if let Some(added) = &policy.added {
             let added = Self::read(added, None, &[], now)?;

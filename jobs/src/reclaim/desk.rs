@@ -111,7 +111,10 @@ impl Desk {
     /// # Errors
     /// Exit 2.
     pub(crate) fn beside(&self, policy: &Policy) -> Result<Beside, CommandError> {
-        Beside::read(policy, self.settings.leave_file.as_deref(), &self.settings.activity_events, self.now)
+        let settings = &self.settings;
+        let beside =
+            Beside::read(policy, settings.leave_file.as_deref(), &settings.activity_events, self.now)?;
+        Ok(Beside { quiet_dates: settings.quiet_dates.clone(), ..beside })
     }
 
     /// The published night.

@@ -64,6 +64,8 @@ pub(crate) struct FeedBrief<'a> {
     pub(crate) activity: &'a [String],
     /// Events on each UTC day of the four weeks before the night.
     pub(crate) events_by_day: &'a BTreeMap<NaiveDate, u64>,
+    /// `[sync] quiet_dates`: days on which silence is expected.
+    pub(crate) quiet_dates: &'a [NaiveDate],
 }
 
 impl Feed {
@@ -91,14 +93,14 @@ impl Feed {
         let since = self.read_to.map_or(brief.night_at - LATE, |read_to| read_to - AGAIN);
         self.history(reader, &types, since, now).await?;
         if heard == 0
-            && let Some(day) = suspicious_silence(brief.events_by_day, from_at, now)
+            && let Some(day) = suspicious_silence(brief.events_by_day, brief.quiet_dates, from_at, now)
         {
             return Err(CommandError::refused(format!(
                 "the admin log says nothing since {}, and a usual {} has {USUAL} events or more",
                 from_at.format("%F %H:%M UTC"),
                 day.weekday()
             ))
-            .hint("a feed that is silent hides sign-ins: see Box's status page, then run `boxseat sync`"));
+            .hint("a feed that is silent hides sign-ins: see Box's status page, then run `boxseat sync`; a holiday belongs into [sync] quiet_dates"));
         }
         self.read_to = Some(now);
         let stream_position = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
@@ -251,6 +253,7 @@ fn incomplete(reason: &str) -> CommandError {
 /// A day of the span on which there is always something, if the span is long enough to mean it.
 fn suspicious_silence(
     events_by_day: &BTreeMap<NaiveDate, u64>,
+    quiet_dates: &[NaiveDate],
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Option<NaiveDate> {
@@ -261,7 +264,7 @@ fn suspicious_silence(
     days.filter(|day| {
         let start = day.and_time(chrono::NaiveTime::MIN).and_utc();
         let heard_of = (start + TimeDelta::days(1)).min(to) - start.max(from);
-        heard_of >= SILENCE / 2
+        heard_of >= SILENCE / 2 && !quiet_dates.contains(day)
     })
     .find(|day| {
         let mut same: Vec<u64> = (1..=6)
@@ -292,12 +295,26 @@ mod tests {
         // Monday, 2 March 2026, 06:00.
         let monday = at("2026-03-02T06:00:00Z");
         let hours = TimeDelta::hours;
+        let suspicious_silence = |days, from, to| suspicious_silence(days, &[], from, to);
         assert_eq!(suspicious_silence(&days, monday, monday + hours(23)), None, "too short to say");
         assert_eq!(suspicious_silence(&days, monday, monday + hours(24)), Some(monday.date_naive()));
         let saturday = at("2026-03-07T06:00:00Z");
         assert_eq!(suspicious_silence(&days, saturday, saturday + hours(47)), None);
         let tuesday = suspicious_silence(&days, saturday, saturday + hours(60));
         assert_eq!(tuesday, Some(at("2026-03-09T00:00:00Z").date_naive()), "Monday had begun long ago");
+    }
+
+    /// Why: `sync` knew the holiday, and `apply` refused to act on it.
+    #[test]
+    fn r11_silence_on_a_quiet_date_is_expected() {
+        let days: BTreeMap<NaiveDate, u64> =
+            at("2026-01-05T00:00:00Z").date_naive().iter_days().take(56).map(|day| (day, 60)).collect();
+        let monday = at("2026-03-02T06:00:00Z");
+        let until = monday + TimeDelta::hours(30);
+        let found = |quiet: &[NaiveDate]| suspicious_silence(&days, quiet, monday, until);
+        assert_eq!(found(&[]), Some(monday.date_naive()));
+        assert_eq!(found(&[monday.date_naive()]), Some(until.date_naive()), "the day after is none");
+        assert_eq!(found(&[monday.date_naive(), until.date_naive()]), None);
     }
 
     #[test]

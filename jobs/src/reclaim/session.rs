@@ -55,7 +55,11 @@ impl Session {
         let policy = desk.policy_if_any(policy_file)?;
         let beside = match &policy {
             Some(policy) => desk.beside(policy)?,
-            None => Beside { activity_events: desk.settings.activity_events.clone(), ..Beside::default() },
+            None => Beside {
+                activity_events: desk.settings.activity_events.clone(),
+                quiet_dates: desk.settings.quiet_dates.clone(),
+                ..Beside::default()
+            },
         };
         Ok(Self { desk, policy, beside, clock, by: operator() })
     }

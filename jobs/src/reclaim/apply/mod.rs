@@ -272,6 +272,7 @@ impl<'a> Run<'a> {
             night_at: self.task.ground.night.now_at,
             activity: &self.task.beside.activity_events,
             events_by_day: &self.task.ground.events_by_day,
+            quiet_dates: &self.task.beside.quiet_dates,
         };
         let mut feed = self.feed.lock().expect("no holder panics").clone();
         // R11: a log that cannot be read stops a run, however long Box will be away.
