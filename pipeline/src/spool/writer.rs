@@ -178,7 +178,11 @@ impl Inner {
     }
 }
 
-/// A crash before the directory is synced leaves no mark or a whole one: the file is complete before it gets its name.
+/// Writes a mark, over one of that name. A crash before the directory is synced leaves the mark as it was, or the whole new one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the file is synced before it is renamed, and the directory afterwards"
+)]
 pub(super) fn write_mark(dir: &SpoolDir, path: &Path, text: &[u8]) -> Result<(), Error> {
     let draft = path.with_extension("draft");
     let mut file = OpenOptions::new()
@@ -190,9 +194,7 @@ pub(super) fn write_mark(dir: &SpoolDir, path: &Path, text: &[u8]) -> Result<(),
         .map_err(Error::io("create", &draft))?;
     file.write_all(text).map_err(Error::io("write", &draft))?;
     file.sync_all().map_err(Error::io("sync", &draft))?;
-    let _ = std::fs::remove_file(path);
-    std::fs::hard_link(&draft, path).map_err(Error::io("create", path))?;
-    std::fs::remove_file(&draft).map_err(Error::io("remove", &draft))?;
+    std::fs::rename(&draft, path).map_err(Error::io("rename into place", path))?;
     sync_dir(dir.path())
 }
 
