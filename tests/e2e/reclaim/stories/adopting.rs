@@ -106,9 +106,7 @@ fn r9_an_older_journal_takes_in_what_the_lake_knows() {
     }
     let shown = stage.expect(&[0], &["reclaim", "adopt"]);
     assert!(idle.iter().all(|user_id| shown.stdout.contains(user_id.as_str())), "{}", shown.stdout);
-    let mut killed = command(&stage, 0, &["reclaim", "adopt", "--yes"]);
-    killed.env("BOXSEAT_FAILPOINT", "adopt: bound");
-    assert!(!killed.output().unwrap().status.success());
+    killed_at(&stage, &["reclaim", "adopt", "--yes"], "adopt: bound");
     let refused = stage.expect(&[3], &["reclaim", "plan"]);
     assert!(refused.stderr.contains("interrupted"), "{}", refused.stderr);
     stage.expect(&[0], &["reclaim", "adopt", "--yes"]);

@@ -17,9 +17,7 @@ fn r13_a_kill_at_any_step_is_reconciled_by_the_next_start() {
         let (stage, idle) = staged(Intent::default());
         let plan = plan_of(&stage, "suspend");
         stage.expect(&[0], &["reclaim", "approve", &plan]);
-        let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
-        let killed = killed.env("BOXSEAT_FAILPOINT", step).output().unwrap();
-        assert!(killed.status.code().is_none(), "{step} was never reached");
+        killed_at(&stage, &["reclaim", "apply", &plan, "--yes"], step);
         let done = run_later(&stage, 10, &["reclaim", "apply", &plan, "--yes"]);
         assert_eq!(done.code, 0, "{step}: {}\n{}", done.stdout, done.stderr);
         for user_id in &idle {

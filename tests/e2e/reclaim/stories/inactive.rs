@@ -136,9 +136,7 @@ fn r14_a_window_that_a_kill_left_open_is_closed_first() {
         let plan = plan_of(&stage, "transfer");
         stage.expect(&[0], &["reclaim", "approve", &plan]);
         // The first attempt on the inactive account is refused, and the window follows.
-        let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
-        let killed = killed.env("BOXSEAT_FAILPOINT", step).output().unwrap();
-        assert!(killed.status.code().is_none(), "{step} was never reached");
+        killed_at(&stage, &["reclaim", "apply", &plan, "--yes"], step);
         let done = run_later(&stage, 10, &["reclaim", "nightly"]);
         assert!(matches!(done.code, 0 | 4), "{step}: {}\n{}", done.stdout, done.stderr);
         for user_id in &idle {
@@ -158,10 +156,7 @@ fn r14_a_sign_in_inside_the_window_is_use() {
     let (mut stage, idle, _) = suspended(refusing(403), reactivating());
     let plan = plan_of(&stage, "transfer");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
-    let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
-    assert!(
-        killed.env("BOXSEAT_FAILPOINT", "before suspend_again").output().unwrap().status.code().is_none()
-    );
+    killed_at(&stage, &["reclaim", "apply", &plan, "--yes"], "before suspend_again");
     let active = idle.iter().find(|user_id| status(&stage, user_id) == "active").unwrap().clone();
     stage.simulator().advance_secs(60);
     login(&stage, &active);
@@ -185,10 +180,7 @@ fn r14_an_account_that_cannot_be_suspended_again_is_named() {
     let (stage, idle, _) = suspended(refusing(403), reactivating());
     let plan = plan_of(&stage, "transfer");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
-    let mut killed = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
-    assert!(
-        killed.env("BOXSEAT_FAILPOINT", "before suspend_again").output().unwrap().status.code().is_none()
-    );
+    killed_at(&stage, &["reclaim", "apply", &plan, "--yes"], "before suspend_again");
     let active = idle.iter().find(|user_id| status(&stage, user_id) == "active").unwrap().clone();
     stage.simulator().act(&Act::BarUser { user_id: active.clone(), barred: true });
     let refused = run_later(&stage, 10, &["reclaim", "nightly"]);

@@ -11,9 +11,7 @@ use super::*;
 fn renamed_before_sign_out(stage: &Stage, idle: &[String]) -> (String, String, String, String) {
     let plan = plan_of(stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
-    let mut killed = command(stage, 0, &["reclaim", "apply", &plan, "--yes"]);
-    let killed = killed.env("BOXSEAT_FAILPOINT", "before terminate_sessions").output().unwrap();
-    assert!(killed.status.code().is_none(), "the step was never reached");
+    killed_at(stage, &["reclaim", "apply", &plan, "--yes"], "before terminate_sessions");
     let (suspended, other) = (idle[0].clone(), worker(stage));
     let login = login_of(stage, &suspended);
     stage.simulator().act(&Act::ReassignLogin {

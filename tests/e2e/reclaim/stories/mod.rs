@@ -113,6 +113,12 @@ fn command(stage: &Stage, minutes: i64, args: &[&str]) -> Command {
     command
 }
 
+#[track_caller]
+fn killed_at(stage: &Stage, args: &[&str], step: &str) {
+    let done = command(stage, 0, args).env("BOXSEAT_FAILPOINT", step).output().unwrap();
+    assert!(done.status.code().is_none(), "{step} was never reached");
+}
+
 fn run_later(stage: &Stage, minutes: i64, args: &[&str]) -> Done {
     finish(command(stage, minutes, args).output().unwrap())
 }
