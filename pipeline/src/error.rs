@@ -207,7 +207,7 @@ impl Error {
         }
     }
 
-    /// Everybody asked about was closed to us: a scope is missing.
+    /// Every user that was requested was refused: a scope is missing.
     pub(crate) fn closed(endpoint: &'static str) -> Self {
         Error::Denied {
             endpoint,

@@ -1,6 +1,6 @@
 //! Guards: what a run must look like before it may replace the old night.
 //!
-//! The vendor's own sample report lists everybody as inactive when the feed is empty, and that file feeds its delete script.
+//! The vendor's own sample report lists all users as inactive when the feed is empty, and that file feeds its delete script.
 //! A refused run leaves the old night published and says what to do.
 
 use serde::{Deserialize, Serialize};
@@ -88,10 +88,10 @@ impl Refusal {
                 "sign in with client credentials of the enterprise, or with an admin's developer token"
             }
             Refusal::Shrunk { .. } => {
-                "check in the admin console whether so many are really gone; if they are, start again with --accept-shrink PERCENT, which reads nothing anew"
+                "check in the admin console whether so many are really gone; if they are, start again with --accept-shrink PERCENT, which reads nothing again"
             }
             Refusal::Gone { .. } => {
-                "check in the admin console whether they are really gone: rolled out, merged, or deleted by a directory; if they are, start again with --accept-shrink PERCENT, which reads nothing anew"
+                "check in the admin console whether they are really gone: rolled out, merged, or deleted by a directory; if they are, start again with --accept-shrink PERCENT, which reads nothing again"
             }
             Refusal::SilentFeed { .. } => {
                 "nothing is claimed about anybody on such a night; check that the app may read admin events (\"Manage enterprise properties\"), look at status.box.com, then start again; a holiday belongs into [sync] quiet_dates"

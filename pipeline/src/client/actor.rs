@@ -1,4 +1,4 @@
-//! The calls of reclamation: what is read just before and after acting on somebody, and the four things that are done.
+//! The calls of reclamation: what is read just before and after acting on a user, and the four actions.
 //!
 //! This is the only type with writing methods (R22). It signs in with credentials of its own, waits in the same queue as the
 //! reader beside it, and writes every call into the ledger. What of a write may be repeated is decided in `retry`: setting a
@@ -41,7 +41,7 @@ pub struct BoxActor {
 pub enum Found<T> {
     /// This.
     Is(T),
-    /// 404: nobody, or nobody of ours.
+    /// 404: no such user, or none of the enterprise.
     Gone,
     /// 403, or a token that Box takes no more: not ours to read.
     Closed(Refusal),
@@ -64,7 +64,7 @@ pub enum Wrote<T> {
     Done(T),
     /// Box refused; nothing happened.
     Refused(Refusal),
-    /// Nobody knows.
+    /// Not known.
     Unknown {
         /// Box's or a gateway's answer, if there was one.
         status: Option<u16>,
@@ -156,7 +156,7 @@ impl BoxActor {
         self.read("GET /users/{id}", self.user_url(user_id), None, |body| user(body, Some(user_id))).await
     }
 
-    /// The ids of a person's groups, the group of everybody left out; all pages.
+    /// The ids of a person's groups, without the group of all users; all pages.
     ///
     /// # Errors
     /// By [`Error::kind`]; an incomplete walk when there are more than Box lists.
@@ -347,7 +347,7 @@ impl BoxActor {
                 self.note(endpoint)?;
                 Ok(found)
             }
-            // A token that Box takes nowhere any more: whoever runs has lost the right to.
+            // Box accepts the token nowhere any more: the application has lost its rights.
             Err(Exchange::Reply(reply)) if reply.status == 401 => Ok(Found::Closed(Refusal::of(&reply))),
             Err(exchange) => Err(failure(endpoint, &exchange)),
         }

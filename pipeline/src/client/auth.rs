@@ -43,7 +43,7 @@ pub enum Credentials {
     },
 }
 
-/// Hands out the current token and renews it once for everybody.
+/// Hands out the current token and renews it once for all callers.
 pub(super) struct Authenticator {
     credentials: Credentials,
     token_url: Url,

@@ -41,7 +41,7 @@ pub(super) struct Manner {
     pub(super) endpoint: &'static str,
     /// How long it may take over all its tries.
     pub(super) patience: Patience,
-    /// What happens when nobody knows whether it was done.
+    /// What happens when it is not known whether it was done.
     pub(super) repeat: Repeat,
 }
 

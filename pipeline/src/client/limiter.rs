@@ -1,4 +1,4 @@
-//! One pace for everybody.
+//! One pace for all callers.
 //!
 //! Box allows 1,000 calls a minute per user (<https://developer.box.com/guides/api-calls/permissions-and-errors/rate-limits/>).
 //! The quota lets a small burst through and then one call per interval: a plain per-minute quota would let almost twice the
@@ -33,7 +33,7 @@ pub struct Limiter {
     share: std::sync::Mutex<Pace>,
     paused_until: std::sync::Mutex<Option<Instant>>,
     waited_millis: AtomicU64,
-    /// Whether somebody else on this machine asks in the same name, and takes the other half of the pace.
+    /// Whether another process on this machine calls Box as the same application, and takes the other half of the pace.
     halved: AtomicBool,
 }
 
@@ -56,7 +56,7 @@ impl Limiter {
         }
     }
 
-    /// Leaves half of the pace to somebody else, or takes it all again.
+    /// Leaves half of the pace to another process, or takes it all again.
     pub fn halve(&self, halved: bool) {
         self.halved.store(halved, Ordering::Relaxed);
     }
@@ -76,13 +76,13 @@ impl Limiter {
         }
     }
 
-    /// Box refused a call with 429: stops everybody for `duration`, and slows down. Gives the seconds the pause adds.
+    /// Box refused a call with 429: stops all callers for `duration`, and slows down. Gives the seconds the pause adds.
     pub fn throttled(&self, duration: Duration) -> u64 {
         self.share.lock().expect("no holder panics").refused(Instant::now(), duration);
         self.pause_for(duration)
     }
 
-    /// Stops everybody for `duration` from now; a longer pause already running stays. Gives the seconds this adds.
+    /// Stops all callers for `duration` from now; a longer pause already running stays. Gives the seconds this adds.
     pub fn pause_for(&self, duration: Duration) -> u64 {
         let now = Instant::now();
         let mut paused = self.paused_until.lock().expect("no holder panics");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! BoxReader ── retry ──▶ limiter ──▶ token ──▶ one HTTP exchange
-//!     ▲                     ▲ a 429 pauses everybody
+//!     ▲                     ▲ a 429 pauses all callers
 //!     └── every call, answered or not, is told to the CallJournal
 //! ```
 //!
@@ -45,7 +45,7 @@ pub struct CallNote {
     pub endpoint: &'static str,
     /// What became of the call.
     pub outcome: CallOutcome,
-    /// Seconds everybody stood still for it.
+    /// Seconds for which all callers paused.
     pub waited_seconds: u64,
 }
 

@@ -24,7 +24,7 @@ impl Pace {
         climbed.min(1.0)
     }
 
-    /// A call was refused, and everybody stands still for `pause`. Calls that were on their way meanwhile tell nothing new.
+    /// A call was refused, and all callers stop for `pause`. Calls that had been sent before tell nothing new.
     pub(super) fn refused(&mut self, now: Instant, pause: Duration) {
         if self.dropped.is_some_and(|(_, until)| now < until) {
             return;

@@ -145,7 +145,7 @@ impl BoxReader {
         self.door.calls()
     }
 
-    /// Leaves half of the pace to somebody else who asks in the same name, or takes it all again (R17).
+    /// Leaves half of the pace to another process of the same application, or takes it all again (R17).
     pub fn halve_pace(&self, halved: bool) {
         self.door.limiter.halve(halved);
     }
@@ -344,7 +344,7 @@ pub(super) fn is_of_box(reply: &Reply) -> bool {
     ApiError::of(&reply.body).is_some_and(|error| error.agrees_with(reply.status))
 }
 
-/// Statuses that are about the token or the pace, whoever sends them.
+/// Statuses that are about the token or the pace, for every user.
 pub(super) fn is_sign_in_or_pace(status: u16) -> bool {
     matches!(status, 401 | 407 | 408 | 425 | 429)
 }

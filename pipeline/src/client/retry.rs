@@ -4,7 +4,7 @@
 //! is down for ten minutes must not cost a night, one that is down for an hour must not hang cron. The vendor's SDKs give up
 //! after five attempts, which is half a minute; that bound is kept for answers that cannot be read, which waiting hardly mends.
 //!
-//! A pause that Box asks for is everybody's: it begins for all before this call looks at its own budget, because a call that
+//! A pause that Box asks for holds for all callers: it begins for all before this call looks at its own budget, because a call that
 //! gives up is no reason for the others to go on asking.
 
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) struct Tries<'a> {
     history: History,
     /// Time spent on failures of its own.
     failing: Duration,
-    /// The same, and the pauses that everybody kept.
+    /// The same, and the pauses that all callers kept.
     waited: Duration,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Tries<'a> {
 pub(super) struct Patience {
     /// Over its own failures: attempts that came to nothing, and the waits between them.
     pub(super) own: Duration,
-    /// Over these and the pauses that Box asks of everybody, which one call more does not prolong.
+    /// Over these and the pauses that Box asks of all callers, which one call more does not prolong.
     pub(super) overall: Duration,
     /// Attempts whose response cannot be read.
     pub(super) garbled: u32,
@@ -74,12 +74,12 @@ impl From<Duration> for Patience {
     }
 }
 
-/// Whether a call may be made again when nobody knows whether it took place.
+/// Whether a call may be made again when it is not known whether it took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
     /// Reads, token requests, and writes that set what they say: twice is as good as once.
     Freely,
-    /// Transfers and deletions: a 503 may still have been applied, and a transfer goes on after a 504
+    /// Transfers and deletions: a 503 may still have been applied, and a transfer continues after a 504
     /// (<https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>). Only what Box refused before it
     /// took it (401, 429), or never saw, is sent again; reads must tell about everything else.
     Never,
@@ -117,7 +117,7 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// What may be done about a try of which nobody knows whether it took place.
+    /// What may be done about a try of which it is not known whether it took effect.
     pub(super) fn repeating(mut self, repeat: Repeat) -> Self {
         self.repeat = repeat;
         self
@@ -193,7 +193,7 @@ impl<'a> Tries<'a> {
             if self.waited.saturating_add(wait) > self.patience.overall
                 || self.history.throttles >= MAX_THROTTLES
             {
-                // Nobody will sit this pause out.
+                // No caller waits for this pause to end.
                 note(CallOutcome::Failed, 0)?;
                 return Err(Error::Throttled {
                     endpoint: self.endpoint,
@@ -234,7 +234,7 @@ impl<'a> Tries<'a> {
 /// What to do with a failed exchange.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
-    /// Everybody waits so long, then the call is repeated.
+    /// All callers wait so long, then the call is repeated.
     Pause(Duration),
     /// This call waits so long, then is repeated.
     Backoff(Duration),
@@ -356,7 +356,7 @@ mod tests {
         }
     }
 
-    /// R14: a transfer or a deletion of which nobody knows whether it took place is never sent again.
+    /// R14: a transfer or a deletion of which it is not known whether it took effect is never sent again.
     #[test]
     fn r14_what_may_not_be_done_twice_is_repeated_only_when_box_never_took_it() {
         let secs = Duration::from_secs;
@@ -409,7 +409,7 @@ mod tests {
         }
     }
 
-    /// Why: thirty seconds for one vanished person must not turn a throttle, which holds everybody, into "unconfirmed".
+    /// Why: thirty seconds for one vanished person must not turn a throttle, which holds all callers, into "unconfirmed".
     #[tokio::test(start_paused = true)]
     async fn a_pause_for_everybody_is_not_charged_to_the_one() {
         let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());

@@ -25,7 +25,7 @@ pub struct ExtractSettings {
     pub privacy: Privacy,
 }
 
-/// How far a run is, for whoever draws it. All figures only grow but `left`.
+/// How far a run is, for the progress display. All figures but `left` only grow.
 #[derive(Debug, Default)]
 pub struct Meter {
     /// The user listing.
@@ -111,7 +111,7 @@ pub async fn extract(
         }
     };
     if failure.is_some() {
-        // Nobody may go on asking while the run ends, least of all when Box has just asked for silence.
+        // No walk may continue while the run ends, least of all when Box has just asked for a pause.
         reader.wind_down();
         let drained = timeout(DRAIN_PATIENCE, async {
             while let Some(joined) = in_flight.join_next().await {
@@ -159,7 +159,7 @@ pub(crate) fn take_in(
     let walk = walks.walk_number(request);
     let absorbed = walks.absorb(request, &answer.summary, &answer.body, answer.received_at);
     if let (Request::Me, Err(Error::Guard(_))) = (request, &absorbed) {
-        // Whoever this is has no business in this spool; only that the call was made is kept.
+        // A user of another enterprise must not be in this spool; only the call is noted.
         let (endpoint, at) = (request.endpoint().to_owned(), answer.received_at);
         spool.append(&Frame::Call { endpoint, at, outcome: CallOutcome::Done, waited_seconds: 0 }, b"")?;
         return absorbed.map(drop);

@@ -50,7 +50,7 @@ pub struct Walks {
     /// Per endpoint that asks about one user or group.
     records: HashMap<&'static str, Records>,
     users: UserListing,
-    /// Users whose aliases the plan names; `None` asks for everybody's.
+    /// Users whose aliases the plan names; `None` requests those of all users.
     aliases_of: Option<Vec<Box<str>>>,
     aliases_asked: IdSet,
     aliases_cursor: usize,
@@ -60,7 +60,7 @@ pub struct Walks {
     membership_walks_open: usize,
     /// Whether the plan asks for the members of every group.
     asked_all_groups: bool,
-    /// Users the plan names for the user side; `None` asks about everybody whom capped groups hide.
+    /// Users whose memberships the plan reads per user; `None` reads those of all users that capped groups do not show.
     user_side_of: Option<Vec<Box<str>>>,
     user_side_asked: IdSet,
     user_side_cursor: usize,
@@ -134,7 +134,7 @@ const ALL_CLOSED: u64 = 5;
 const A_FEW_FAIL: u64 = 5;
 /// Beyond that, one in so many may: each costs half a minute, and a Box that fails more often is not fit to be read.
 const FAILING_SHARE: u64 = 5;
-/// How often a listing may begin anew because Box refused its marker.
+/// How often a listing may begin again because Box refused its marker.
 const MAX_RESTARTS: u32 = 3;
 /// Slices ask a second beyond their edges, because Box does not say whether its bounds are inclusive.
 const EDGE: TimeDelta = TimeDelta::seconds(1);
@@ -223,7 +223,7 @@ impl Walks {
         }
     }
 
-    /// Goes on with what is worth its calls, once the survey is complete. A later plan takes an earlier one's place: what has
+    /// Continues with what is worth its calls, once the survey is complete. A later plan takes an earlier one's place: what has
     /// been asked is not asked again.
     pub fn follow(&mut self, plan: NightPlan) {
         let reads = &plan.reads;
@@ -269,7 +269,7 @@ impl Walks {
         }
     }
 
-    /// After a replay: listings whose last page is too old to be continued begin anew.
+    /// After a replay: listings whose last page is too old to be continued begin again.
     pub fn forget_old_markers(&mut self, now: DateTime<Utc>) {
         let old = |at: Option<DateTime<Utc>>| at.is_some_and(|at| now - at > MAX_LISTING_PAUSE);
         if !self.users.done && old(self.users.last_page_at) {
@@ -402,12 +402,12 @@ impl Walks {
         }
     }
 
-    /// What to do about a question Box refused with 400: a marker that aged begins its listing anew, a list of event types
+    /// What to do about a question Box refused with 400: a marker that aged begins its listing again, a list of event types
     /// that Box does not know shrinks to LOGIN. False: nothing can be done.
     pub fn refused(&mut self, request: &Request) -> bool {
         match request {
             Request::Users { marker: Some(_) } if self.users.number < MAX_RESTARTS => {
-                tracing::warn!("Box refused the marker of the user listing; it begins anew");
+                tracing::warn!("Box refused the marker of the user listing; it begins again");
                 self.restart_users();
                 true
             }
@@ -423,9 +423,9 @@ impl Walks {
     }
 
     /// Whether a question about one user or group that Box answered with 403 may be passed over: one person may be closed to us
-    /// (a co-admin's aliases, say), everybody is a missing scope.
+    /// (a co-admin's aliases, say); all users are a missing scope.
     pub fn may_be_closed(&mut self, request: &Request, status: u16) -> bool {
-        // Somebody who vanished may be anybody's by now.
+        // A user that is missing may be in another enterprise by now.
         if matches!(request, Request::User { .. }) {
             return true;
         }
@@ -472,7 +472,7 @@ impl Walks {
                 return Some(Request::EmailAliases { user_id: user_id.to_string() });
             }
         }
-        // Whom the capped groups hide is known when their readable pages are in.
+        // Which users the capped groups do not show is known once their readable pages are in.
         if self.user_side_of.is_none() && self.membership_walks_open > 0 {
             return None;
         }
@@ -544,7 +544,7 @@ impl Walks {
         self.slices_open as u64
     }
 
-    /// Whether what has been begun came to its end. Of the survey: somebody is listed, and not the caller alone.
+    /// Whether what has been begun came to its end. Of the survey: at least one user besides the caller is listed.
     ///
     /// # Errors
     /// [`Error::IncompleteWalk`] or [`Error::Guard`].
@@ -675,7 +675,7 @@ impl Walks {
         self.queue.push_front(Request::Users { marker: None });
     }
 
-    /// A replayed page of a later walk says that its listing had begun anew.
+    /// A replayed page of a later walk says that its listing had begun again.
     fn open_walk(&mut self, request: &Request, walk: u32) {
         match request {
             Request::Users { .. } if walk > self.users.number => {

@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 /// Coverage that ends longer ago than this proves nothing (DESIGN 6).
 const STALE: TimeDelta = TimeDelta::hours(48);
 
-/// Compares. `hides_members`: a page may hold fewer members than the group has, which Box allows and nobody can notice.
+/// Compares. `hides_members`: a page may hold fewer members than the group has, which Box allows and no client can notice.
 ///
 /// # Errors
 /// The first false claim.

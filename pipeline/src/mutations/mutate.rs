@@ -72,12 +72,12 @@ impl Mutation {
         self.kind
     }
 
-    /// Whether Box may send what comes out: what it does not list and does not announce, nobody can miss.
+    /// Whether Box may send what comes out: what it does not list and does not announce cannot be missed.
     pub(super) fn is_legal(&self) -> bool {
         matches!(self.kind, "drop_field" | "drop_record" | "retype" | "null")
     }
 
-    /// Whether a page may hold fewer records than there are. Box announces more than it lists, so nobody can miss them.
+    /// Whether a page may hold fewer records than there are. Box announces more than it lists, so they cannot be missed.
     pub(super) fn hides_records(&self) -> bool {
         matches!(self.kind, "drop_field" | "drop_record")
     }

@@ -260,7 +260,7 @@ mod tests {
     }
 
     /// Why: three nights after a lost day the overlap begins inside it; its rest was called covered, which closed the gap, and
-    /// people were idle on the strength of a day that nobody read.
+    /// people were idle on the strength of a day that was never read.
     #[test]
     fn a_hole_stays_one_for_the_window_that_begins_in_it() {
         let mut earlier = working_days();

@@ -132,7 +132,7 @@ impl<'a> Events<'a> {
             .end();
     }
 
-    /// The id behind a login, from this night's listing; read once, when the first event names nobody by id.
+    /// The id behind a login, from this run's listing; read once, when the first event names no user by id.
     fn user_id_of(&mut self, login: &str) -> Option<Box<str>> {
         if self.user_by_login.is_none() {
             self.user_by_login = Some(self.logins());
@@ -200,7 +200,7 @@ pub(super) fn type_alone(raw: &str) -> Option<String> {
         .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'))
 }
 
-/// Whoever signs in acts on himself: a LOGIN whose login is nobody's any more still has its actor.
+/// In a LOGIN the actor is the user itself: a LOGIN whose login no user has any more still has its actor.
 fn self_acting(event: &Event<'_>) -> Option<Box<str>> {
     event.actor_id().filter(|_| event.event_type == LOGIN).map(Into::into)
 }

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::ids::{IdMap, IdSet};
 use crate::spool::SpoolReader;
 
-/// The index of one spool. Pages of a listing that began anew later are left out.
+/// The index of one spool. Pages of a listing that began again later are left out.
 #[derive(Debug, Default)]
 pub struct Index {
     users: Walk,

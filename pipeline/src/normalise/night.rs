@@ -40,7 +40,7 @@ fn rows_of(table: &Table) -> Rows {
 
 /// Users as Box listed them, and those of the base night who are not known to be gone.
 pub struct Users<'a> {
-    /// Whom this night knows, and who of them was not listed; filled on the way.
+    /// Users that this run knows, and those of them that were not listed; filled on the way.
     known: &'a mut IdSet,
     unlisted: &'a mut IdSet,
     readings: Readings<'a>,
@@ -54,7 +54,7 @@ pub struct Users<'a> {
     pub departures: Vec<Departure>,
     /// How many Box did not list although they are its.
     pub ours: u64,
-    /// How many nobody could ask about.
+    /// Number of users that could not be requested.
     pub unconfirmed: u64,
 }
 
@@ -328,7 +328,7 @@ impl Stage for Memberships<'_> {
             };
             let (user_id, group_id) = match Parties::of(&read, page.request) {
                 Parties::Both { user_id, group_id } => (user_id, group_id),
-                Parties::Nobody => {
+                Parties::Incomplete => {
                     self.nameless.insert(&read.record.id);
                     tally.dropped += 1;
                     continue;
@@ -384,7 +384,7 @@ impl Stage for Memberships<'_> {
         let mut read_from = Vec::new();
         let rows = carried(batch, self.stamp.reservation, |row| {
             let (id, user_id, group_id) = (ids.value(row), users.value(row), groups.value(row));
-            // A user whom Box did not list may be hidden from groups, too.
+            // A user that Box did not list may be hidden from groups, too.
             let is_partial = self.read.is_partial(group_id);
             let is_unproven = !self.would_show(user_id, group_id)
                 || self.unlisted.contains(user_id)
@@ -395,7 +395,7 @@ impl Stage for Memberships<'_> {
                 && !(is_partial && self.seen_in_part.contains(&pair(user_id, group_id)))
                 && self.seen.insert(id);
             if stands {
-                // A user whom a group no longer shows is one of those it hides, and is read by id in turn.
+                // A user that a group no longer shows is one of those it hides, and is read by id in turn.
                 read_from.push(if is_partial { FROM_USER } else { sides.value(row) });
             }
             stands
@@ -420,7 +420,7 @@ pub(super) enum Parties<'m> {
         group_id: &'m str,
     },
     /// The record names no user or no group, as of a user who was deleted: it is no membership of an account.
-    Nobody,
+    Incomplete,
     /// The record names one in a way that cannot be read.
     Unreadable(&'static str),
 }
@@ -448,7 +448,7 @@ impl<'m> Parties<'m> {
             (Some(id), _) if user_side.is_some_and(|side| side != id) => Self::Unreadable("user"),
             (_, Some(id)) if group_side.is_some_and(|side| side != id) => Self::Unreadable("group"),
             (Some(user_id), Some(group_id)) => Self::Both { user_id, group_id },
-            _ => Self::Nobody,
+            _ => Self::Incomplete,
         }
     }
 }

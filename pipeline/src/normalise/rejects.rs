@@ -75,7 +75,7 @@ fn refusal(request: &Request, raw: &str) -> Option<String> {
             Err(reason) => Some(reason.to_string()),
             Ok(membership) => match Parties::of(&membership, request) {
                 Parties::Unreadable(which) => Some(format!("its {which} cannot be read")),
-                Parties::Both { .. } | Parties::Nobody => None,
+                Parties::Both { .. } | Parties::Incomplete => None,
             },
         },
     }

@@ -11,14 +11,14 @@ use crate::Error;
 use crate::ids::IdMap;
 use crate::spool::SpoolReader;
 
-/// What Box says of somebody who is not listed.
+/// What Box says of a user that is not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// He is gone: deleted, or a free account outside the enterprise.
     Gone(DepartureReason),
     /// He is ours: the listing was incomplete.
     Ours,
-    /// Nobody could tell.
+    /// Not known.
     Unconfirmed,
 }
 

@@ -27,7 +27,7 @@ pub struct Summary {
 pub struct Listed {
     /// The id.
     pub id: Box<str>,
-    /// Whether it is the group of everybody, whose members are never walked.
+    /// Whether it is the group of all users, whose members are never walked.
     pub is_all_users_group: bool,
 }
 

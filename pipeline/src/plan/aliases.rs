@@ -30,7 +30,7 @@ impl Wishes {
             full: None,
         };
         let full = match inputs {
-            Inputs { base: None, .. } => Some("the first night reads everybody's".to_owned()),
+            Inputs { base: None, .. } => Some("the first run reads those of all users".to_owned()),
             Inputs { settings, .. } if settings.everything => Some("asked for with --full".to_owned()),
             Inputs { feed_failure: Some(reason), .. } => Some((*reason).to_owned()),
             _ => None,
@@ -66,7 +66,7 @@ impl Wishes {
         };
         if inputs.survey.feed.unresolved_users > 0 {
             notes.push(format!(
-                "{} events about users name nobody who is listed; if an alias changed with one of them, the sweep finds it",
+                "{} events about users name no listed user; if an alias changed with one of them, the sweep finds it",
                 inputs.survey.feed.unresolved_users
             ));
         }
@@ -79,7 +79,7 @@ impl Wishes {
         self.needed.len() as u64
     }
 
-    /// Takes as many of those due as tonight affords, after memberships have taken theirs.
+    /// Takes as many of those due as this run affords, after memberships have taken theirs.
     pub(super) fn plan(mut self, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
         let wanted = self.due.len() as u64;
         while !purse.affords(self.due.len() as u64) {
@@ -90,7 +90,7 @@ impl Wishes {
         let named = self.needed.len() as u64;
         if due < wanted {
             plan.notes.push(format!(
-                "aliases: {} of {wanted} users due are left for later nights, because tonight's share of the monthly calls is spent",
+                "aliases: {} of {wanted} users due are left for later runs, because this run's share of the monthly calls is spent",
                 wanted - due
             ));
         }
@@ -122,7 +122,7 @@ impl Wishes {
 
 /// Which signs of a change are worth a call.
 struct Signals {
-    /// `modified_at` and EDIT_USER mean something: not when they move for everybody.
+    /// `modified_at` and EDIT_USER mean something: not when they move for all users.
     edits: bool,
 }
 
@@ -142,7 +142,7 @@ impl Signals {
         let edits = edited.max(moved) <= limit;
         if !edits {
             notes.push(format!(
-                "an identity provider seems to have pushed: modified_at moved for {moved} users and EDIT_USER named {edited}, of {}; neither is taken for a change of aliases tonight, the sweep goes on",
+                "an identity provider seems to have pushed: modified_at moved for {moved} users and EDIT_USER named {edited}, of {}; neither is taken for a change of aliases in this run, the sweep continues",
                 survey.users.len()
             ));
         }

@@ -103,7 +103,7 @@ impl BaseNight {
         self.groups.values().any(|group| group.is_capped())
     }
 
-    /// Notes whom the readable pages of capped groups showed; comes after all of [`BaseNight::take_memberships`].
+    /// Notes the users that the readable pages of capped groups showed; comes after all of [`BaseNight::take_memberships`].
     pub fn take_capped(&mut self, batch: &RecordBatch) {
         let (users, groups, sides) =
             (text(batch, "user_id"), text(batch, "group_id"), text(batch, "read_from"));
@@ -121,7 +121,7 @@ impl BaseNight {
     }
 }
 
-/// `users.listing` of somebody Box listed.
+/// `users.listing` of a user that Box listed.
 pub(crate) const LISTED: &str = "listed";
 /// `memberships.read_from` of a row from the group's side.
 pub(crate) const FROM_GROUP: &str = "group";

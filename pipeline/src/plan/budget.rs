@@ -10,8 +10,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What this night may spend: its share, less a little for the retries nobody plans.
-    pub fn tonight(self) -> u64 {
+    /// Calls that this run may spend: its share, less a reserve for retries.
+    pub fn of_this_run(self) -> u64 {
         let share = self.left / u64::from(self.nights.max(1));
         share - share / RETRIES
     }
@@ -20,7 +20,7 @@ impl Budget {
 /// One call in fifty.
 const RETRIES: u64 = 50;
 
-/// What of tonight's share is not spoken for.
+/// What is left of this run's share.
 #[derive(Debug)]
 pub(super) struct Purse {
     left: Option<u64>,
@@ -29,7 +29,7 @@ pub(super) struct Purse {
 impl Purse {
     /// `made` calls are made already.
     pub(super) fn new(budget: Option<Budget>, made: u64) -> Self {
-        Self { left: budget.map(|budget| budget.tonight().saturating_sub(made)) }
+        Self { left: budget.map(|budget| budget.of_this_run().saturating_sub(made)) }
     }
 
     /// Spends what is never cut.

@@ -1,5 +1,5 @@
 //! Which groups' members are read: from the group's side, a page of a thousand members per call; from the members' side only
-//! for those whom a group past the offset cap hides.
+//! for those that a group past the offset cap does not show.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
@@ -44,7 +44,7 @@ impl Wishes {
             let due =
                 groups.iter().map(|id| Walk { of: Of::Group(id.clone()), read_at: None, calls: 1 }).collect();
             let full = Some(
-                "the first night reads every group; people whom one of over 10,000 members hides cost a call each on top"
+                "the first run reads every group; users that a group of over 10,000 members does not show cost one call each on top"
                     .to_owned(),
             );
             return Self { full, needed: Vec::new(), due, groups: count };
@@ -97,7 +97,7 @@ impl Wishes {
         cost(&self.needed)
     }
 
-    /// Takes as many of those due as tonight affords.
+    /// Takes as many of those due as this run affords.
     pub(super) fn plan(mut self, inputs: &Inputs<'_>, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
         let wanted = self.due.len();
         let mut calls = cost(&self.due);
@@ -109,7 +109,7 @@ impl Wishes {
         purse.spend(calls);
         if left_out > 0 {
             plan.notes.push(format!(
-                "memberships: {left_out} of {wanted} groups and people due are left for later nights, because tonight's share of the monthly calls is spent"
+                "memberships: {left_out} of {wanted} groups and users due are left for later runs, because this run's share of the monthly calls is spent"
             ));
         }
         let is_full = self.full.is_some() && left_out == 0;
@@ -139,7 +139,7 @@ impl Wishes {
             Of::Group(_) => None,
         });
         plan.reads.groups = if is_full { Which::All } else { Which::Only(groups.collect()) };
-        // Before the first night nobody knows whom a capped group hides, and it may be everybody.
+        // Before the first run it is not known which users a capped group does not show; it may be all.
         let everybody_is_affordable =
             inputs.base.is_some() || purse.affords(inputs.survey.users.len() as u64);
         plan.reads.user_side =
@@ -166,12 +166,12 @@ fn why_full(inputs: &Inputs<'_>, calls: u64) -> Option<String> {
             "every group costs {calls} calls, and up to {ALWAYS_AFFORDABLE} are always spent"
         ));
     }
-    let tonight = inputs.budget?.tonight();
-    (calls <= tonight / BUDGET_PART)
-        .then(|| format!("every group costs {calls} calls, at most 5 % of tonight's {tonight}"))
+    let share = inputs.budget?.of_this_run();
+    (calls <= share / BUDGET_PART)
+        .then(|| format!("every group costs {calls} calls, at most 5 % of this run's {share}"))
 }
 
-/// Users whom some capped group's readable pages do not show.
+/// Users that the readable pages of a capped group do not show.
 fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
     if base.capped.is_empty() {
         return Vec::new();

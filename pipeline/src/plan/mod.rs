@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The promise: whatever Box emits an event for is right the next morning; whatever it does not is right within
-//! `alias_sweep_days` and `membership_resync_days` (people whom a group past the offset cap hides: `alias_sweep_days`, for they
+//! `alias_sweep_days` and `membership_resync_days` (users that a group past the offset cap does not show: `alias_sweep_days`, for they
 //! cost a call each); every row says when it was last truly read. Users, groups and the admin log
 //! are read whole every night, so the promise is about memberships and aliases.
 //!
@@ -74,12 +74,12 @@ pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
     let made: u64 = surveyed.iter().map(|stream| stream.calls).sum();
     plan.streams.extend(surveyed);
     let vanished = vanished::plan(inputs, &mut plan) + vanished::groups(inputs, &mut plan);
-    // Whoever asks for everything has decided what it may cost.
+    // `--full` has decided what it may cost.
     let limit = inputs.budget.filter(|_| !inputs.settings.everything);
     let mut purse = budget::Purse::new(limit, made + vanished);
     if let Some(budget) = inputs.budget {
         plan.calls_left = Some(budget.left);
-        plan.calls_tonight = Some(budget.tonight());
+        plan.calls_tonight = Some(budget.of_this_run());
     }
     // What changed is never cut, so both streams say what they must have before either says what it would like.
     let members = memberships::Wishes::of(inputs);

@@ -57,7 +57,7 @@ pub(crate) struct Feed {
     pub(crate) deleted: IdSet,
     /// Everything that events announce as gone.
     pub(crate) announced: Announced,
-    /// New changes of memberships that name no group, and of users that name nobody listed.
+    /// New changes of memberships that name no group, and of users that name no listed user.
     pub(crate) unresolved_memberships: u64,
     pub(crate) unresolved_users: u64,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Feed {
 /// What happened to a user.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct UserNews {
-    /// A new EDIT_USER, which an identity provider may have caused for everybody.
+    /// A new EDIT_USER, which an identity provider may have caused for all users.
     pub(crate) edited: bool,
     /// Anything else that may concern aliases.
     pub(crate) other: News,

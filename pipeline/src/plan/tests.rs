@@ -239,7 +239,7 @@ fn a_short_first_night_is_spread_and_the_oldest_come_first() {
     let plan = night.plan_from(None);
     assert_eq!(plan.reads.groups, Which::All);
     assert!(plan.calls() <= 1_000 && plan.calls() > 970, "{}", plan.calls());
-    // The next night goes on with those never read, before the sweep.
+    // The next run continues with those never read, before the sweep.
     for user in 0..2_500 {
         night.base.users.entry(&user.to_string()).aliases_read_at = None;
     }
@@ -283,7 +283,7 @@ fn groups_past_the_offset_cap_are_asked_from_the_member_s_side() {
     assert!(users.contains(&"3"));
     // About a thirtieth of the 2,000 hidden ones, and the one the event names.
     assert!((40..100).contains(&users.len()), "{}", users.len());
-    // Each has a day of his own: after a month everybody was asked once.
+    // Each user has a day: after a month each was read once.
     let mut asked = std::collections::HashMap::<String, u32>::new();
     for day in 0..30 {
         let plan = night.plan_at(now() + TimeDelta::days(day));
@@ -306,7 +306,7 @@ fn people_who_vanished_are_asked_about_beside_people_who_did_not() {
     assert_eq!(plan.reads.canaries.len(), 3);
     assert_eq!(plan.unannounced_departures, 4);
     assert_eq!(stream(&plan, Stream::Confirmations).calls, 8);
-    // Whoever was missing before is asked about again, however many they are.
+    // Users that were missing before are requested again, however many they are.
     for id in 100..300 {
         night.base.users.entry(&id.to_string()).is_listed = false;
     }
@@ -346,13 +346,13 @@ fn memberships_of_users_who_are_new_or_were_never_read_are_read_by_user() {
     night.budget = Some(Budget { left: surveyed + 2, nights: 1 });
     let plan = night.plan();
     assert_eq!((ids(&plan.reads.aliases), ids(&plan.reads.user_side).len()), (vec!["new"], 1));
-    // Where every group is read, they show everybody.
+    // Where every group is read, they show all users.
     night.budget = None;
     night.settings.everything = true;
     assert_eq!(night.plan().reads.user_side, Which::All);
 }
 
-/// A group that a damaged listing does not show was gone, and everybody was reported as removed from it.
+/// A group that a damaged listing does not show was gone, and all its members were reported as removed from it.
 #[test]
 fn a_group_that_is_not_listed_any_more_is_read_by_id() {
     let mut night = Night::of(100, 30);

@@ -5,10 +5,10 @@ use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan};
 use super::{BaseNight, Inputs, Survey, tie};
 use crate::ids::IdSet;
 
-/// Decides whom to ask about; gives the calls that costs.
+/// Decides which missing users to request; gives the calls that this costs.
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     let Some(base) = inputs.base else { return 0 };
-    // Without the change events nobody could have announced anything.
+    // Without the change events nothing could have been announced.
     if !inputs.survey.feed.login_only {
         plan.unannounced_departures = unannounced(base, inputs.survey);
     }
@@ -18,11 +18,11 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     }
     let listed_then = base.sizes().users;
     let newly = gone.len() as u64;
-    // Whoever was missing before is asked about again, whatever has become of the listing since.
+    // Users that were missing before are requested again, whatever has become of the listing since.
     let is_broken = newly > A_FEW && newly * BROKEN_LISTING > listed_then;
     if is_broken {
         plan.notes.push(format!(
-            "{newly} of {listed_then} people are not listed any more: too many to be true, so they are not asked about tonight"
+            "{newly} of {listed_then} users are not listed any more: too many to be true, so they are not requested in this run"
         ));
         gone.clear();
     }
@@ -33,10 +33,10 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     gone.sort_unstable();
     let count = gone.len();
     let (choice, reason) = {
-        // The same few every night would say little; tonight's are those the hash of the date happens to choose.
+        // The same few every time would say little; the hash of the date chooses them.
         let mut listed: Vec<_> = inputs.survey.users.iter().map(|user| &user.id).collect();
-        let tonight = inputs.now.date_naive().to_string();
-        listed.sort_by_cached_key(|id| tie(&format!("{tonight}{id}")));
+        let date = inputs.now.date_naive().to_string();
+        listed.sort_by_cached_key(|id| tie(&format!("{date}{id}")));
         plan.reads.canaries = listed.iter().take(CANARIES).map(|id| id.to_string()).collect();
         let canaries = plan.reads.canaries.len();
         (
@@ -89,5 +89,5 @@ fn vanished<'a>(base: &'a BaseNight, survey: &'a Survey) -> impl Iterator<Item =
 const BROKEN_LISTING: u64 = 3;
 /// So many can always be asked about.
 const A_FEW: u64 = 20;
-/// Whoever answers three times in a row is not down.
+/// A Box that answers three times in a row is not down.
 const CANARIES: usize = 3;

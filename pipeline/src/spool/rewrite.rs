@@ -1,4 +1,4 @@
-//! A spool written anew with other contents: for an erasure.
+//! A spool written again with other contents: for an erasure.
 //!
 //! The new spool is complete in a directory of its own before it takes the place of the old one. **Killed** before: the old spool is
 //! there, and what was written of the new one is removed by the next [`Rewriter::open`]. Killed between the two renames: the new one is
