@@ -102,7 +102,7 @@ impl Manifest {
         if is_partial(directory) {
             return Err(refused(format!("{} is an unfinished backup", directory.display())));
         }
-        let text = match std::fs::read(&path) {
+        let text = match durable::read_regular_file(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(refused(format!(

@@ -63,7 +63,7 @@ impl Import {
     }
 
     fn read(file: &Path) -> Result<Self, CommandError> {
-        let text = std::fs::read(file)
+        let text = durable::read_regular_file(file)
             .map_err(|e| CommandError::failed(format!("cannot read {}", file.display()), e))?;
         serde_json::from_slice(&text).map_err(|e| {
             CommandError::failed(format!("{} is damaged", file.display()), e)

@@ -54,7 +54,7 @@ struct Line {
 impl Pending {
     pub(crate) fn read(root: &Path, key: &ErasureKey) -> Result<Option<Self>, CommandError> {
         let path = pending_file(root);
-        let text = match std::fs::read(&path) {
+        let text = match durable::read_regular_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
         };

@@ -66,7 +66,7 @@ impl StreamMark {
     pub(crate) fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, CommandError> {
         let path = path(root, run);
         let cannot = || format!("cannot read {}", path.display());
-        match std::fs::read(&path) {
+        match durable::read_regular_file(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(CommandError::failed(cannot(), e)),
             Ok(bytes) => {

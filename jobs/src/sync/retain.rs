@@ -177,11 +177,11 @@ fn waiting_file(store: &Store) -> PathBuf {
 }
 
 fn read_waiting(path: &std::path::Path) -> Result<Waiting, CommandError> {
-    match std::fs::read(path) {
+    match durable::read_regular_file(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Waiting::default()),
         Err(e) => Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
         Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|e| {
-            tracing::warn!("{} is damaged ({e}); every file in it waits anew", path.display());
+            tracing::warn!("{} is damaged ({e}); every file in it waits again", path.display());
             Waiting::default()
         })),
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use arrow::array::Array;
+use boxseat_output::durable;
 use boxseat_output::warehouse::{self, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::guard::Refusal;
@@ -82,7 +83,7 @@ fn state(store: &Store, reservation: &Reservation) -> Result<OpenState, CommandE
     if is_there(spool.sealed())? {
         return Ok(OpenState::Sealed);
     }
-    match std::fs::read(spool.refused()) {
+    match durable::read_regular_file(&spool.refused()) {
         Ok(text) => return Ok(OpenState::Refused(serde_json::from_slice(&text).ok())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(unreadable(&spool.refused(), e)),

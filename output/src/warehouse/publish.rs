@@ -93,11 +93,13 @@ impl Checked {
 /// The night that `boxseat.duckdb` shows, or `None` when there is no such file.
 ///
 /// # Errors
-/// `Io` when the file cannot be opened, `Corrupt` when it is not one of ours.
+/// `Io` when the file cannot be opened, `Foreign` when it is no regular file, `Corrupt` when it is not one of ours.
 pub fn published(store: &Path) -> Result<Option<Night>> {
     let file = store.join(FILE_NAME);
-    if !file.exists() {
-        return Ok(None);
+    // DuckDB would wait for the other end of a pipe.
+    match record::open(&file) {
+        Err(Error::NotPublished(_)) => return Ok(None),
+        opened => drop(opened?),
     }
     let open = open_to_read(&file, &Resources::default());
     let connection = open.map_err(Error::duckdb(format!("open {}", file.display())))?;

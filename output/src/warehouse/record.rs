@@ -258,7 +258,7 @@ impl Record {
     }
 }
 
-fn open(path: &Path) -> Result<File> {
+pub(super) fn open(path: &Path) -> Result<File> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => File::open(path).map_err(Error::io("open", path)),
         Ok(_) => Err(Error::Foreign { file: path.to_owned(), reason: "it is not a regular file".to_owned() }),
