@@ -235,16 +235,19 @@ impl Inner {
         let what = || format!("the lake's table {}", table.name);
         if recorded > on_disk {
             let reason = match on_disk {
-                None => "is missing: it was removed".to_owned(),
+                None => format!("is missing, and lake/{RECORD} names it: it was removed"),
                 Some(version) => format!(
-                    "is at version {version}, and boxseat has written version {} by lake/{RECORD}: it was rolled back",
+                    "is at version {version}, and lake/{RECORD} names version {}: it was rolled back",
                     recorded.unwrap_or_default()
                 ),
             };
             return Err(Error::Altered(Altered::new(what(), reason)));
         }
         if let Some(path) = missing {
-            return Err(Error::Altered(Altered::new(what(), format!("lacks {path}: it was removed"))));
+            return Err(Error::Altered(Altered::new(
+                what(),
+                format!("lacks {path}, and lake/{RECORD} names it: it was removed"),
+            )));
         }
         // The whole log, once per process: it says which data files there are, and those are compared when they are read.
         for path in &listed {
@@ -265,7 +268,10 @@ impl Inner {
             None => Ok(()),
             Some(name) => {
                 let what = format!("the run record {}", self.directory.join(RUNS).join(name).display());
-                Err(Error::Altered(Altered::new(what, "is missing: it was removed")))
+                Err(Error::Altered(Altered::new(
+                    what,
+                    format!("is missing, and lake/{RECORD} names it: it was removed"),
+                )))
             }
         }
     }
