@@ -698,9 +698,10 @@ impl Past {
             .is_some_and(|person| person.by_plan(plan_id).any(PastAttempt::may_have_happened))
     }
 
-    /// How many attempts there are by this name's beginning: the count in the next action id.
-    pub(crate) fn attempts_of(&self, plan_id: &str, user_id: &str) -> usize {
-        self.people.get(user_id).map_or(0, |person| person.by_plan(plan_id).count())
+    /// The id of the next action of a plan on a user: plan, user, and a number that counts from 1.
+    pub(crate) fn next_action_id(&self, plan_id: &str, user_id: &str) -> String {
+        let attempts = self.people.get(user_id).map_or(0, |person| person.by_plan(plan_id).count());
+        format!("{plan_id}/{user_id}/{}", attempts + 1)
     }
 
     fn person(&mut self, user_id: &str) -> &mut PastPerson {
@@ -841,6 +842,6 @@ pub(crate) mod tests {
         ]);
         let open: Vec<&str> = past.unfinished().map(|past| past.attempt.user_id.as_str()).collect();
         assert_eq!(open, ["1", "2"]);
-        assert_eq!(past.attempts_of("p", "1"), 1);
+        assert_eq!(past.next_action_id("p", "1"), "p/1/2");
     }
 }

@@ -19,6 +19,7 @@ mod fate;
 mod reconcile;
 mod refused;
 mod reread;
+mod steps;
 mod suspend;
 mod transfer;
 mod undo;
@@ -43,6 +44,7 @@ use super::past::{Past, PastAttempt};
 use super::policy::{Caps, Policy};
 use super::position::StreamMark;
 use crate::error::{CommandError, TRY_LATER};
+use steps::Steps;
 
 pub(crate) use adopted::MAYBE_TRANSFERRED;
 pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
@@ -211,21 +213,20 @@ impl<'a> Run<'a> {
     }
 
     fn past(&self) -> Past {
-        self.journal.lock().expect("no holder panics").past().clone()
+        self.with_past(Past::clone)
+    }
+
+    fn steps(&self) -> Steps<'_, 'a> {
+        Steps { hands: self.hands, journal: &self.journal }
     }
 
     /// Looks into the past as it is at this moment.
     fn with_past<T>(&self, look: impl FnOnce(&Past) -> T) -> T {
-        look(self.journal.lock().expect("no holder panics").past())
+        self.steps().with_past(look)
     }
 
     fn write(&self, record: Record) -> Result<(), CommandError> {
-        let now = self.now();
-        self.journal.lock().expect("no holder panics").append(now, record).map(drop)
-    }
-
-    fn crash(&self, step: &str) -> Result<(), CommandError> {
-        (self.hands.crash)(step)
+        self.steps().append(record)
     }
 
     fn is_offboarding(&self) -> bool {
@@ -327,39 +328,23 @@ impl<'a> Run<'a> {
         receiver_user_id: Option<&str>,
     ) -> Result<String, CommandError> {
         let plan = self.task.plan;
-        self.crash(&format!("before {}", action.as_str()))?;
-        let action_id = {
-            let now = self.now();
-            let mut journal = self.journal.lock().expect("no holder panics");
-            let count = journal.past().attempts_of(&plan.plan_id, &planned.user_id) + 1;
-            let of_the_night = self.task.ground.person(&planned.user_id).and_then(|now| now.last_activity_at);
-            let last_activity_at = of_the_night.max(journal.past().heard_use(&planned.user_id));
-            let action_id = format!("{}/{}/{count}", plan.plan_id, planned.user_id);
-            journal.append(
-                now,
-                Record::Intent(Attempt {
-                    action_id: action_id.clone(),
-                    plan_id: plan.plan_id.clone(),
-                    stage: plan.stage,
-                    user_id: planned.user_id.clone(),
-                    login: login.to_owned(),
-                    action,
-                    before: before.clone(),
-                    receiver_user_id: receiver_user_id.map(str::to_owned),
-                    last_activity_at,
-                }),
-            )?;
-            action_id
-        };
-        self.crash(&format!("intended {}", action.as_str()))?;
-        Ok(action_id)
+        let of_snapshot = self.task.ground.person(&planned.user_id).and_then(|now| now.last_activity_at);
+        self.steps().intend(action, |past| Attempt {
+            action_id: String::new(),
+            plan_id: plan.plan_id.clone(),
+            stage: plan.stage,
+            user_id: planned.user_id.clone(),
+            login: login.to_owned(),
+            action,
+            before: before.clone(),
+            receiver_user_id: receiver_user_id.map(str::to_owned),
+            last_activity_at: of_snapshot.max(past.heard_use(&planned.user_id)),
+        })
     }
 
     /// Writes what came of it.
     fn conclude(&self, action_id: &str, came: Came) -> Result<(), CommandError> {
-        self.crash("answered")?;
-        self.write(came.record(action_id))?;
-        self.crash("concluded")
+        self.steps().conclude(action_id, came)
     }
 
     /// Leaves a person alone, and says why.

@@ -12,12 +12,13 @@ use std::sync::Mutex;
 use boxseat_pipeline::client::{Found, Wrote};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Record, Standing};
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Standing};
 
 use super::super::journal::Journal;
 use super::super::past::PastAttempt;
 use super::confirm::Canaries;
 use super::reread::{Now, standing};
+use super::steps::Steps;
 use super::{Came, Fate, Hands, Run};
 use crate::error::CommandError;
 
@@ -89,7 +90,7 @@ async fn close(
     canaries: &Canaries,
     user_id: &str,
 ) -> Result<(), CommandError> {
-    let closing = Closing { hands, journal };
+    let closing = Steps { hands, journal };
     let Some(opened) = closing.opened(user_id) else { return Ok(()) };
     let login = &opened.attempt.login;
     let stays_active = |why: String| {
@@ -110,7 +111,7 @@ async fn close(
     closing.settle(user_id, user.status.as_deref())?;
     let before =
         Standing { status: user.status.clone(), login: user.login.clone(), ..opened.attempt.before.clone() };
-    let action_id = closing.intend(&opened, &user, Action::SuspendAgain, &before)?;
+    let action_id = closing.intend_in_window(&opened, &user, Action::SuspendAgain, &before)?;
     match hands.actor.set_status(user_id, "inactive", false).await? {
         Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
             let Standing { group_ids, aliases, .. } = before.clone();
@@ -134,7 +135,7 @@ async fn close(
     }
     let login = user.login.clone().unwrap_or_default();
     let before = Standing { status: Some("inactive".to_owned()), ..before };
-    let action_id = closing.intend(&opened, &user, Action::TerminateSessions, &before)?;
+    let action_id = closing.intend_in_window(&opened, &user, Action::TerminateSessions, &before)?;
     match hands.actor.terminate_sessions(&[user_id], &[&login]).await? {
         Wrote::Done(()) => {
             closing.conclude(&action_id, Came { http_status: Some(202), ..Came::new(Outcome::Done) })
@@ -153,34 +154,20 @@ async fn close(
     }
 }
 
-/// The journal, while a window is closed.
-struct Closing<'a, 'j> {
-    hands: Hands<'a>,
-    journal: &'a Mutex<&'j mut Journal>,
-}
-
-impl Closing<'_, '_> {
-    fn opened(&self, user_id: &str) -> Option<PastAttempt> {
-        let journal = self.journal.lock().expect("no holder panics");
-        journal.past().people.get(user_id)?.open_window().cloned()
-    }
-
-    fn append(&self, record: Record) -> Result<(), CommandError> {
-        let now = (self.hands.clock)();
-        self.journal.lock().expect("no holder panics").append(now, record).map(drop)
+impl Steps<'_, '_> {
+    fn opened(self, user_id: &str) -> Option<PastAttempt> {
+        self.with_past(|past| past.people.get(user_id)?.open_window().cloned())
     }
 
     /// Writes what the unfinished steps came to, by the status that Box shows.
-    fn settle(&self, user_id: &str, status: Option<&str>) -> Result<(), CommandError> {
-        let unfinished: Vec<PastAttempt> = {
-            let journal = self.journal.lock().expect("no holder panics");
-            let attempts = journal.past().people.get(user_id).into_iter().flat_map(|person| &person.attempts);
-            let is_step = |past: &&PastAttempt| {
-                matches!(past.attempt.action, Action::Reactivate | Action::SuspendAgain)
-                    && past.is_unfinished()
-            };
-            attempts.filter(is_step).cloned().collect()
+    fn settle(self, user_id: &str, status: Option<&str>) -> Result<(), CommandError> {
+        let is_step = |past: &&PastAttempt| {
+            matches!(past.attempt.action, Action::Reactivate | Action::SuspendAgain) && past.is_unfinished()
         };
+        let unfinished: Vec<PastAttempt> = self.with_past(|past| {
+            let attempts = past.people.get(user_id).into_iter().flat_map(|person| &person.attempts);
+            attempts.filter(is_step).cloned().collect()
+        });
         for step in unfinished {
             let outcome = match (step.attempt.action, status) {
                 (Action::Reactivate, Some("active")) | (Action::SuspendAgain, Some("inactive")) => {
@@ -193,35 +180,19 @@ impl Closing<'_, '_> {
         Ok(())
     }
 
-    fn intend(
-        &self,
+    /// A step of the window that `opened` began.
+    fn intend_in_window(
+        self,
         opened: &PastAttempt,
         user: &User,
         action: Action,
         before: &Standing,
     ) -> Result<String, CommandError> {
-        (self.hands.crash)(&format!("before {}", action.as_str()))?;
-        let attempt = &opened.attempt;
-        let action_id = {
-            let journal = self.journal.lock().expect("no holder panics");
-            let count = journal.past().attempts_of(&attempt.plan_id, &attempt.user_id) + 1;
-            format!("{}/{}/{count}", attempt.plan_id, attempt.user_id)
-        };
-        self.append(Record::Intent(Attempt {
-            action_id: action_id.clone(),
-            action,
+        self.intend(action, |_| Attempt {
             login: user.login.clone().unwrap_or_default(),
             before: before.clone(),
             receiver_user_id: None,
-            ..attempt.clone()
-        }))?;
-        (self.hands.crash)(&format!("intended {}", action.as_str()))?;
-        Ok(action_id)
-    }
-
-    fn conclude(&self, action_id: &str, came: Came) -> Result<(), CommandError> {
-        (self.hands.crash)("answered")?;
-        self.append(came.record(action_id))?;
-        (self.hands.crash)("concluded")
+            ..opened.attempt.clone()
+        })
     }
 }

@@ -1,0 +1,66 @@
+//! The steps of an apply in the journal: each intent before its call, each outcome after it.
+
+use std::sync::Mutex;
+
+use boxseat_schemas::reclaim::{Action, Attempt, Record};
+
+use super::super::journal::Journal;
+use super::super::past::Past;
+use super::{Came, Hands};
+use crate::error::CommandError;
+
+/// The journal as one apply writes to it.
+#[derive(Clone, Copy)]
+pub(super) struct Steps<'a, 'j> {
+    pub(super) hands: Hands<'a>,
+    pub(super) journal: &'a Mutex<&'j mut Journal>,
+}
+
+impl Steps<'_, '_> {
+    /// Reads the journal's state as it is at this moment.
+    pub(super) fn with_past<T>(self, read: impl FnOnce(&Past) -> T) -> T {
+        read(self.journal.lock().expect("no holder panics").past())
+    }
+
+    /// Appends an entry.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(super) fn append(self, record: Record) -> Result<(), CommandError> {
+        let now = (self.hands.clock)();
+        self.journal.lock().expect("no holder panics").append(now, record).map(drop)
+    }
+
+    /// Writes the intent, and gives its action id; the call may follow. Action and id of `attempt` are set here.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(super) fn intend(
+        self,
+        action: Action,
+        attempt: impl FnOnce(&Past) -> Attempt,
+    ) -> Result<String, CommandError> {
+        (self.hands.crash)(&format!("before {}", action.as_str()))?;
+        let action_id = {
+            let now = (self.hands.clock)();
+            let mut journal = self.journal.lock().expect("no holder panics");
+            let attempt = attempt(journal.past());
+            let action_id = journal.past().next_action_id(&attempt.plan_id, &attempt.user_id);
+            let intent = Record::Intent(Attempt { action, action_id: action_id.clone(), ..attempt });
+            journal.append(now, intent)?;
+            action_id
+        };
+        (self.hands.crash)(&format!("intended {}", action.as_str()))?;
+        Ok(action_id)
+    }
+
+    /// Writes the outcome.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(super) fn conclude(self, action_id: &str, came: Came) -> Result<(), CommandError> {
+        (self.hands.crash)("answered")?;
+        self.append(came.record(action_id))?;
+        (self.hands.crash)("concluded")
+    }
+}
