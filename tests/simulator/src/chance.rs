@@ -45,6 +45,7 @@ pub(crate) enum About {
     MissingRow,
     DriftedField,
     Idle,
+    ContentAvailable,
 }
 
 /// A well-spread 64-bit number for `(seed, about, n)` (the splitmix64 finaliser).

@@ -25,6 +25,7 @@ pub(crate) struct Change {
     is_external_collab_restricted: Option<bool>,
     is_exempt_from_device_limits: Option<bool>,
     is_exempt_from_login_verification: Option<bool>,
+    is_content_available_when_inactive: Option<bool>,
     pub(crate) is_platform_access_only: Option<bool>,
     pub(crate) external_app_user_id: Option<String>,
     /// Inside, `None` removes the address.
@@ -98,6 +99,10 @@ pub(crate) fn read(body: &Map<String, Value>) -> Result<Change, ApiError> {
         is_external_collab_restricted: flag(body, "is_external_collab_restricted")?,
         is_exempt_from_device_limits: flag(body, "is_exempt_from_device_limits")?,
         is_exempt_from_login_verification: flag(body, "is_exempt_from_login_verification")?,
+        is_content_available_when_inactive: flag(
+            body,
+            "is_collaborated_content_available_when_owner_inactive",
+        )?,
         is_platform_access_only: None,
         external_app_user_id: text(body, "external_app_user_id", ADDRESS_CHARS)?,
         notification: notification(body)?,
@@ -138,6 +143,7 @@ impl Change {
         set(&mut person.is_external_collab_restricted, self.is_external_collab_restricted);
         set(&mut person.is_exempt_from_device_limits, self.is_exempt_from_device_limits);
         set(&mut person.is_exempt_from_login_verification, self.is_exempt_from_login_verification);
+        set(&mut person.is_content_available_when_inactive, self.is_content_available_when_inactive);
         if let Some(id) = self.external_app_user_id {
             person.external_app_user_id = Some(id.into());
         }

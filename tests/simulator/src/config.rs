@@ -103,6 +103,9 @@ pub struct Config {
     /// Whether aliases that nobody confirmed are listed.
     pub list_unconfirmed_aliases: bool,
 
+    /// Whether `is_collaborated_content_available_when_owner_inactive` in `fields` is answered with 400, as an older Box may do.
+    pub refuses_content_available: bool,
+
     /// Whether `As-User` still works for users whose status is `inactive`. Box staff say that it does not
     /// (box/box-java-sdk#483), so it is off by default.
     pub as_user_when_inactive: bool,
@@ -246,6 +249,7 @@ impl Default for Config {
             app_access_only: false,
             all_users_group_on_user_side: false,
             list_unconfirmed_aliases: true,
+            refuses_content_available: false,
             as_user_when_inactive: false,
             inactive_transfer_status: None,
             owned_content_status: 400,

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::auth::Caller;
 use crate::chance::{self, About};
-use crate::people::{DAY_SECS, INACTIVE, Person};
+use crate::people::{DAY_SECS, Person};
 use crate::world::World;
 
 /// Transfers so far, and what no longer lies where it was made.
@@ -390,7 +390,8 @@ impl World {
         parcel.places.clone().map(item).collect()
     }
 
-    /// Folders of others that the viewer works in. Those of a suspended owner are out of everybody's sight.
+    /// Folders of others that the viewer works in. Those of a suspended owner are out of sight unless the owner's
+    /// content stays available.
     fn shared_folders(&self, viewer: Caller) -> Vec<Item> {
         let Caller::Person(slot) = viewer else { return Vec::new() };
         let seed = self.config.seed;
@@ -403,7 +404,7 @@ impl World {
             let Some(item) = shared else { continue };
             let owner = self.person(item.owner);
             let is_new = found.iter().all(|known| known.id != item.id);
-            if item.owner != viewer && is_new && owner.is_managed() && owner.status != INACTIVE {
+            if item.owner != viewer && is_new && owner.is_managed() && owner.shows_folders() {
                 found.push(Item { path: root_path(), ..item });
             }
         }
@@ -534,6 +535,7 @@ mod tests {
     use super::*;
     use crate::apps::App;
     use crate::config::Config;
+    use crate::people::INACTIVE;
     use crate::world::News;
 
     fn world() -> World {

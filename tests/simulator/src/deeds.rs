@@ -112,6 +112,7 @@ pub struct Account {
     /// Whether it belongs to the enterprise.
     pub is_managed: bool,
     pub is_platform_access_only: bool,
+    pub is_collaborated_content_available_when_owner_inactive: bool,
     pub created_at: String,
     pub modified_at: String,
     /// The newest LOGIN, whether any stream shows it yet or not.
@@ -290,6 +291,8 @@ impl World {
             role: person.role.as_str().to_owned(),
             is_managed: person.is_managed(),
             is_platform_access_only: person.is_platform_access_only,
+            is_collaborated_content_available_when_owner_inactive: person.is_content_available_when_inactive
+                && !self.config.refuses_content_available,
             created_at: utc(person.created_at),
             modified_at: utc(person.modified_at),
             last_login_at: last_login.map(|at| utc(at.into())),

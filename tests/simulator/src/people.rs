@@ -43,6 +43,8 @@ pub(crate) struct Person {
     pub(crate) is_external_collab_restricted: bool,
     pub(crate) is_exempt_from_device_limits: bool,
     pub(crate) is_exempt_from_login_verification: bool,
+    /// Whether folders that others work in stay open to them while the account is inactive.
+    pub(crate) is_content_available_when_inactive: bool,
     pub(crate) is_platform_access_only: bool,
     pub(crate) external_app_user_id: Option<Box<str>>,
     /// Unix seconds, as every time in this crate.
@@ -158,6 +160,11 @@ impl Person {
         self.standing == Standing::Managed
     }
 
+    /// Whether the folders that others work in are open to them.
+    pub(crate) fn shows_folders(&self) -> bool {
+        &*self.status != INACTIVE || self.is_content_available_when_inactive
+    }
+
     /// A person whom the stepped days may change: not the primary admin, a program or a pseudo user.
     pub(crate) fn is_ordinary(&self) -> bool {
         self.is_managed() && self.role != Role::Admin && !matches!(self.habit, Habit::Machine | Habit::Nobody)
@@ -188,6 +195,7 @@ impl Person {
             is_external_collab_restricted: false,
             is_exempt_from_device_limits: false,
             is_exempt_from_login_verification: false,
+            is_content_available_when_inactive: false,
             is_platform_access_only: false,
             external_app_user_id: None,
             created_at,
@@ -311,6 +319,8 @@ fn make_awkward(rng: &mut ChaCha8Rng, config: &Config, slot: usize, ordinal: u64
         _ if rng.random_bool(0.01) => person.name = pick(rng, names::AWKWARD).into(),
         _ => {}
     }
+    person.is_content_available_when_inactive =
+        chance::happens(config.seed, About::ContentAvailable, slot as u64, 0.05);
     if rng.random_bool(0.02) {
         person.login = capitalised(&person.login).into();
     }

@@ -20,7 +20,8 @@ use crate::{Act, Config, Effect, Fault, RateLimitStyle, Running, TrueUser, Truth
 const USER_FIELDS: &str = "type,id,name,login,created_at,modified_at,language,timezone,space_amount,space_used,\
     max_upload_size,status,job_title,phone,address,avatar_url,notification_email,role,tracking_codes,\
     can_see_managed_users,is_sync_enabled,is_external_collab_restricted,is_exempt_from_device_limits,\
-    is_exempt_from_login_verification,enterprise,hostname,is_platform_access_only,external_app_user_id";
+    is_exempt_from_login_verification,enterprise,hostname,is_platform_access_only,external_app_user_id,\
+    is_collaborated_content_available_when_owner_inactive";
 const GROUP_FIELDS: &str = "name,group_type,created_at,modified_at,provenance,external_sync_identifier,description,\
     invitability_level,member_viewability_level";
 
@@ -141,6 +142,8 @@ fn utc(value: &Value) -> String {
     time.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+const CONTENT_AVAILABLE: &str = "is_collaborated_content_available_when_owner_inactive";
+
 fn normalised(user: &Value) -> TrueUser {
     let flag = |name: &str| user[name].as_bool().unwrap();
     let bytes = |name: &str| user[name].as_f64().unwrap();
@@ -178,6 +181,7 @@ fn normalised(user: &Value) -> TrueUser {
         is_external_collab_restricted: flag("is_external_collab_restricted"),
         is_exempt_from_device_limits: flag("is_exempt_from_device_limits"),
         is_exempt_from_login_verification: flag("is_exempt_from_login_verification"),
+        is_collaborated_content_available_when_owner_inactive: user[CONTENT_AVAILABLE].as_bool(),
         is_platform_access_only: flag("is_platform_access_only"),
         external_app_user_id: text(&user["external_app_user_id"]),
         hostname: text(&user["hostname"]),

@@ -66,6 +66,8 @@ pub struct TrueUser {
     pub is_external_collab_restricted: bool,
     pub is_exempt_from_device_limits: bool,
     pub is_exempt_from_login_verification: bool,
+    /// `None`: this Box does not know the field.
+    pub is_collaborated_content_available_when_owner_inactive: Option<bool>,
     pub is_platform_access_only: bool,
     pub external_app_user_id: Option<String>,
     pub hostname: Option<String>,
@@ -227,6 +229,8 @@ fn user(world: &World, person: &Person) -> TrueUser {
         is_external_collab_restricted: person.is_external_collab_restricted,
         is_exempt_from_device_limits: person.is_exempt_from_device_limits,
         is_exempt_from_login_verification: person.is_exempt_from_login_verification,
+        is_collaborated_content_available_when_owner_inactive: (!config.refuses_content_available)
+            .then_some(person.is_content_available_when_inactive),
         is_platform_access_only: person.is_platform_access_only,
         external_app_user_id: person.external_app_user_id.as_deref().map(str::to_owned),
         hostname: Some(hostname(config)),

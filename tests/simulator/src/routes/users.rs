@@ -34,7 +34,7 @@ pub(super) async fn list(
     let world = shared.world();
     require_admin(&world, caller)?;
     let wanted = Wanted::of(&params)?;
-    let fields = fields(&world.config, params.fields.as_deref());
+    let fields = fields(&world.config, params.fields.as_deref())?;
     if let Some(external) = wanted.external(&world) {
         let mut out = Vec::new();
         let mut object = Object::new(&mut out);
@@ -182,7 +182,8 @@ pub(super) async fn me(
 
 pub(super) fn single(world: &World, person: &Person, params: &Params) -> Answer {
     let mut out = Vec::with_capacity(1000);
-    write(&mut out, &world.config, &world.drift, person, fields(&world.config, params.fields.as_deref()));
+    let fields = fields(&world.config, params.fields.as_deref())?;
+    write(&mut out, &world.config, &world.drift, person, fields);
     Ok(Json(out))
 }
 

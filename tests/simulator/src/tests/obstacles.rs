@@ -225,6 +225,9 @@ async fn a_suspended_owner_takes_the_shared_folders_along() {
         };
         running.act(&act("inactive"));
         assert!(sees(&viewer.user_id).await.iter().all(|item| item["owned_by"]["id"] != *owner));
+        let body = json!({ "is_collaborated_content_available_when_owner_inactive": true });
+        running.act(&Act::EditUser { user_id: owner.clone(), body, announced: true });
+        assert!(sees(&viewer.user_id).await.iter().any(|item| item["owned_by"]["id"] == *owner));
         running.act(&act("active"));
         assert!(sees(&viewer.user_id).await.iter().any(|item| item["owned_by"]["id"] == *owner));
         return;

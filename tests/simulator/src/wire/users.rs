@@ -4,6 +4,7 @@ use super::{Fields, Object, time};
 use crate::chance::{self, About};
 use crate::config::Config;
 use crate::drift::Drift;
+use crate::errors::ApiError;
 use crate::people::{Person, Standing};
 
 /// Every field of a user, in the order it is written.
@@ -37,17 +38,25 @@ const NAMES: &[&str] = &[
     "hostname",
     "is_platform_access_only",
     "external_app_user_id",
+    CONTENT_AVAILABLE,
 ];
+/// Box added it in August 2026 (box/box-openapi#613).
+const CONTENT_AVAILABLE: &str = "is_collaborated_content_available_when_owner_inactive";
 const BASE: &[&str] = &["type", "id"];
 const MINI: &[&str] = &["type", "id", "name", "login"];
 /// The first seventeen names are what a user has when no `fields` is sent.
 const STANDARD_COUNT: usize = 17;
 
 /// The fields of an answer to `?fields=…`, or to a request without it.
-pub(crate) fn fields(config: &Config, list: Option<&str>) -> Fields {
+pub(crate) fn fields(config: &Config, list: Option<&str>) -> Result<Fields, ApiError> {
     match list {
-        None | Some("") => Fields::standard(NAMES, &NAMES[..STANDARD_COUNT]),
-        Some(list) => Fields::named(NAMES, if config.mini_with_fields { MINI } else { BASE }, list),
+        None | Some("") => Ok(Fields::standard(NAMES, &NAMES[..STANDARD_COUNT])),
+        Some(list)
+            if config.refuses_content_available && list.split(',').any(|name| name == CONTENT_AVAILABLE) =>
+        {
+            Err(ApiError::bad_parameter("bad_request", "fields", "unknown field"))
+        }
+        Some(list) => Ok(Fields::named(NAMES, if config.mini_with_fields { MINI } else { BASE }, list)),
     }
 }
 
@@ -133,6 +142,7 @@ impl Row<'_> {
             "my_tags" => object.raw(name, "[]"),
             "hostname" => object.text(name, &hostname(self.config)),
             "is_platform_access_only" => object.bool(name, person.is_platform_access_only),
+            CONTENT_AVAILABLE => object.bool(name, person.is_content_available_when_inactive),
             "external_app_user_id" => match &person.external_app_user_id {
                 Some(id) => object.text(name, id),
                 None => object.null(name),
@@ -255,7 +265,7 @@ mod tests {
 
     fn render(config: &Config, person: &Person, list: Option<&str>) -> Value {
         let mut out = Vec::new();
-        write(&mut out, config, &Drift::default(), person, fields(config, list));
+        write(&mut out, config, &Drift::default(), person, fields(config, list).unwrap());
         serde_json::from_slice(&out).expect("valid JSON")
     }
 
