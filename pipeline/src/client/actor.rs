@@ -104,7 +104,7 @@ impl BoxActor {
     /// [`Error::Address`] when TLS cannot be set up.
     pub fn beside(reader: &BoxReader, credentials: Credentials) -> Result<Self, Error> {
         let beside = &reader.door;
-        let door = Door::new(
+        let mut door = Door::new(
             &beside.settings,
             credentials,
             Arc::clone(&beside.limiter),
@@ -113,6 +113,7 @@ impl BoxActor {
             beside.stop.clone(),
             beside.transport.secrets().clone(),
         )?;
+        door.user_fields = Arc::clone(&beside.user_fields);
         let timeouts =
             Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..door.settings.timeouts };
         let slow =
@@ -136,7 +137,7 @@ impl BoxActor {
     /// By [`Error::kind`]; there is no person who could be closed to us here.
     pub async fn me(&self) -> Result<User, Error> {
         let endpoint = "GET /users/me";
-        match self.read(endpoint, self.user_url("me"), None, |body| user(body, None)).await? {
+        match self.read_user(endpoint, "me", None).await? {
             Found::Is(user) => Ok(user),
             Found::Gone => Err(Error::closed(endpoint)),
             Found::Closed(refusal) => Err(Error::Denied {
@@ -153,7 +154,7 @@ impl BoxActor {
     /// # Errors
     /// By [`Error::kind`].
     pub async fn user(&self, user_id: &str) -> Result<Found<User>, Error> {
-        self.read("GET /users/{id}", self.user_url(user_id), None, |body| user(body, Some(user_id))).await
+        self.read_user("GET /users/{id}", user_id, Some(user_id)).await
     }
 
     /// The ids of a person's groups, without the group of all users; all pages.
@@ -256,7 +257,7 @@ impl BoxActor {
     /// # Errors
     /// [`Error::Interrupted`], [`Error::SignIn`], the ledger's; whatever Box answers is a [`Wrote`].
     pub async fn set_status(&self, user_id: &str, status: &str, notify: bool) -> Result<Wrote<User>, Error> {
-        let url = self.user_url(user_id);
+        let url = self.user_url(user_id, USER_FIELDS);
         let body = json!({ "status": status, "notify": notify }).to_string();
         let build = move |http: &reqwest::Client| {
             http.put(url.clone()).header("content-type", "application/json").body(body.clone())
@@ -308,10 +309,24 @@ impl BoxActor {
         self.write("DELETE /users/{id}", &self.door.transport, Repeat::Never, &build, acknowledged).await
     }
 
-    fn user_url(&self, user_id: &str) -> Url {
+    fn user_url(&self, user_id: &str, fields: &str) -> Url {
         let mut url = self.door.url(&["users", user_id]);
-        url.query_pairs_mut().append_pair("fields", USER_FIELDS);
+        url.query_pairs_mut().append_pair("fields", fields);
         url
+    }
+
+    /// The user of `/users/{segment}`; with this id, where one is given.
+    async fn read_user(
+        &self,
+        endpoint: &'static str,
+        segment: &str,
+        user_id: Option<&str>,
+    ) -> Result<Found<User>, Error> {
+        let url = |fields: &str| self.user_url(segment, fields);
+        let judge = |reply: &Reply| judge(reply, |body| user(body, user_id));
+        let build = |http: &reqwest::Client, url: Url| http.get(url);
+        let called = self.door.call_for_users(self.reading(endpoint), &url, &build, &judge).await?;
+        self.found(endpoint, called)
     }
 
     async fn read<T>(
@@ -321,9 +336,6 @@ impl BoxActor {
         as_user: Option<&str>,
         read: impl Fn(&[u8]) -> Result<T, NotAPage> + Sync,
     ) -> Result<Found<T>, Error> {
-        let door = &*self.door;
-        let overall = door.settings.patience;
-        let patience = Patience { own: overall.min(PATIENCE), overall, ..Patience::ONE_CALL };
         let build = |http: &reqwest::Client| {
             let request = http.get(url.clone());
             match as_user {
@@ -331,18 +343,23 @@ impl BoxActor {
                 None => request,
             }
         };
-        let judge = |reply: &Reply| match reply.status {
-            200..300 => match read(&reply.body) {
-                Ok(found) => Judged::Good(Found::Is(found)),
-                Err(why) => Judged::unusable(reply, &why),
-            },
-            403 | 404 if !is_of_box(reply) => Judged::not_of_box(reply),
-            404 => Judged::Good(Found::Gone),
-            403 => Judged::Good(Found::Closed(Refusal::of(reply))),
-            _ => Judged::Failed,
-        };
-        let manner = Manner { endpoint, patience, repeat: Repeat::Freely };
-        match door.call(manner, &door.transport, &build, &judge).await? {
+        let judge = |reply: &Reply| judge(reply, &read);
+        let called = self.door.call(self.reading(endpoint), &self.door.transport, &build, &judge).await?;
+        self.found(endpoint, called)
+    }
+
+    fn reading(&self, endpoint: &'static str) -> Manner {
+        let overall = self.door.settings.patience;
+        let patience = Patience { own: overall.min(PATIENCE), overall, ..Patience::ONE_CALL };
+        Manner { endpoint, patience, repeat: Repeat::Freely }
+    }
+
+    fn found<T>(
+        &self,
+        endpoint: &'static str,
+        called: Result<Found<T>, Exchange>,
+    ) -> Result<Found<T>, Error> {
+        match called {
             Ok(found) => {
                 self.note(endpoint)?;
                 Ok(found)
@@ -407,6 +424,20 @@ impl BoxActor {
     /// No spool counts these calls.
     fn note(&self, endpoint: &'static str) -> Result<(), Error> {
         self.door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })
+    }
+}
+
+/// What a response to a read is.
+fn judge<T>(reply: &Reply, read: impl Fn(&[u8]) -> Result<T, NotAPage>) -> Judged<Found<T>> {
+    match reply.status {
+        200..300 => match read(&reply.body) {
+            Ok(found) => Judged::Good(Found::Is(found)),
+            Err(why) => Judged::unusable(reply, &why),
+        },
+        403 | 404 if !is_of_box(reply) => Judged::not_of_box(reply),
+        404 => Judged::Good(Found::Gone),
+        403 => Judged::Good(Found::Closed(Refusal::of(reply))),
+        _ => Judged::Failed,
     }
 }
 

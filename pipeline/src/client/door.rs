@@ -15,6 +15,7 @@ use super::limiter::Limiter;
 use super::redact::Secrets;
 use super::retry::{Patience, Repeat, Step, Tries};
 use super::transport::{ClientSettings, Exchange, Reply, Transport, system_seconds};
+use super::user_fields::UserFields;
 use crate::{Clock, Error};
 
 /// One account's way to Box.
@@ -25,6 +26,8 @@ pub(super) struct Door {
     pub(super) journal: Arc<dyn CallJournal>,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
+    /// Shared by the doors of a process.
+    pub(super) user_fields: Arc<UserFields>,
     auth: Authenticator,
     calls: AtomicU64,
     opened_at: Instant,
@@ -102,6 +105,7 @@ impl Door {
             opened_at: Instant::now(),
             answered_at: AtomicU64::new(NEVER),
             stop,
+            user_fields: Arc::default(),
             skew_secs: AtomicI64::new(i64::MIN),
         })
     }

@@ -25,6 +25,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod user_fields;
 
 pub use actor::{BoxActor, Found, Item, TERMINATE_AT_ONCE, Wrote};
 pub use auth::Credentials;

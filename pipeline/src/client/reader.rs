@@ -10,7 +10,7 @@ use url::Url;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS, USER_FIELDS};
+use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS};
 use boxseat_schemas::spool::{CallOutcome, Request};
 
 use super::auth::Credentials;
@@ -113,8 +113,8 @@ impl BoxReader {
     /// By [`Error::kind`]: `Configure` for credentials and scopes, `TryLater` when the retry budget is spent, `Protocol` for
     /// an answer nothing can be done about, `Disk` when the journal cannot be written.
     pub async fn ask(&self, request: &Request, events: Option<&EventQuery>) -> Result<Answer, Error> {
-        let url = self.url(request, events);
-        self.get(request, url).await
+        let url = |user_fields: &str| self.url(request, events, user_fields);
+        self.get(request, &url).await
     }
 
     /// The same, and tells a record that Box cannot give from a Box that is down: when the record of one user or group fails,
@@ -160,7 +160,7 @@ impl BoxReader {
         self.door.skew_secs()
     }
 
-    fn url(&self, request: &Request, events: Option<&EventQuery>) -> Url {
+    fn url(&self, request: &Request, events: Option<&EventQuery>, user_fields: &str) -> Url {
         let segments: &[&str] = match request {
             Request::Me => &["users", "me"],
             Request::User { user_id } => &["users", user_id],
@@ -176,14 +176,14 @@ impl BoxReader {
         let mut query = url.query_pairs_mut();
         match request {
             Request::Me | Request::User { .. } => {
-                query.append_pair("fields", USER_FIELDS);
+                query.append_pair("fields", user_fields);
             }
             Request::Users { marker } => {
                 query
                     .append_pair("usemarker", "true")
                     .append_pair("limit", &limit)
                     .append_pair("user_type", "managed")
-                    .append_pair("fields", USER_FIELDS);
+                    .append_pair("fields", user_fields);
                 if let Some(marker) = marker {
                     query.append_pair("marker", marker);
                 }
@@ -218,7 +218,7 @@ impl BoxReader {
         url
     }
 
-    async fn get(&self, request: &Request, url: Url) -> Result<Answer, Error> {
+    async fn get(&self, request: &Request, url: &(dyn Fn(&str) -> Url + Sync)) -> Result<Answer, Error> {
         let door = &*self.door;
         let whole = door.settings.patience;
         let about_one = request.is_about_one();
@@ -235,13 +235,20 @@ impl BoxReader {
         let timeout = door.settings.timeouts.total.min(TIMEOUT_FOR_ONE);
         let manner = Manner { endpoint: request.endpoint(), patience, repeat: Repeat::Freely };
         let judge = |reply: &Reply| judge(request, reply, (door.clock)());
-        let build = |http: &reqwest::Client| match about_one {
-            true => http.get(url.clone()).timeout(timeout),
-            false => http.get(url.clone()),
+        let build = |http: &reqwest::Client, url: Url| match about_one {
+            true => http.get(url).timeout(timeout),
+            false => http.get(url),
         };
-        door.call(manner, &door.transport, &build, &judge)
-            .await?
-            .map_err(|exchange| failure(request.endpoint(), &exchange))
+        let called = match request {
+            Request::Me | Request::User { .. } | Request::Users { .. } => {
+                door.call_for_users(manner, url, &build, &judge).await?
+            }
+            _ => {
+                let url = url("");
+                door.call(manner, &door.transport, &|http| build(http, url.clone()), &judge).await?
+            }
+        };
+        called.map_err(|exchange| failure(request.endpoint(), &exchange))
     }
 
     /// The same for a question whose page no spool keeps: the call is noted in the ledger.

@@ -77,7 +77,14 @@ async fn connection(mut stream: TcpStream, hang: Hang, times: usize, answer: Str
 }
 
 #[derive(Default)]
-struct Notes(Mutex<Vec<(&'static str, CallOutcome)>>);
+pub(super) struct Notes(Mutex<Vec<(&'static str, CallOutcome)>>);
+
+impl Notes {
+    /// How many calls came to this.
+    pub(super) fn of(&self, outcome: CallOutcome) -> usize {
+        self.0.lock().unwrap().iter().filter(|(_, noted)| *noted == outcome).count()
+    }
+}
 
 impl CallJournal for Notes {
     fn record(&self, note: CallNote) -> Result<(), Error> {
@@ -86,9 +93,9 @@ impl CallJournal for Notes {
     }
 }
 
-struct Client {
-    reader: BoxReader,
-    notes: Arc<Notes>,
+pub(super) struct Client {
+    pub(super) reader: BoxReader,
+    pub(super) notes: Arc<Notes>,
     stop: CancellationToken,
 }
 
@@ -99,6 +106,11 @@ const SHORT: Timeouts = Timeouts {
     total: Duration::from_secs(1),
     grace: Duration::from_millis(100),
 };
+
+/// A client of a server that answers at once.
+pub(super) fn quick_client(api: &Url) -> Client {
+    client(api, api, Duration::from_secs(60), SHORT)
+}
 
 fn client(api: &Url, token: &Url, patience: Duration, timeouts: Timeouts) -> Client {
     let settings = ClientSettings {

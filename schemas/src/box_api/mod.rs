@@ -25,12 +25,16 @@ pub use record::{Read, Record, read};
 pub use user::{Enterprise, NotificationEmail, TrackingCode, User};
 
 /// The `fields` parameter for users: every base, mini, standard and full name of the spec but `my_tags`, whose values are the
-/// requester's own. Naming `fields` switches the standard set off, so the list is whole.
+/// requester's own, and [`CONTENT_AVAILABLE_FIELD`]. Naming `fields` switches the standard set off, so the list is whole.
 /// <https://developer.box.com/guides/api-calls/request-extra-fields/>
 pub const USER_FIELDS: &str = "id,type,name,login,created_at,modified_at,language,timezone,space_amount,space_used,\
 max_upload_size,status,job_title,phone,address,avatar_url,notification_email,role,tracking_codes,can_see_managed_users,\
 is_sync_enabled,is_external_collab_restricted,is_exempt_from_device_limits,is_exempt_from_login_verification,enterprise,\
 hostname,is_platform_access_only,external_app_user_id";
+
+/// A field of users that Box added in August 2026 (box/box-openapi#613). It is not in [`USER_FIELDS`], because an older Box may answer
+/// 400 to it.
+pub const CONTENT_AVAILABLE_FIELD: &str = "is_collaborated_content_available_when_owner_inactive";
 
 /// The `fields` parameter for groups: everything but `permissions`, which describes the caller and not the group.
 pub const GROUP_FIELDS: &str = "id,type,name,group_type,created_at,modified_at,provenance,external_sync_identifier,\

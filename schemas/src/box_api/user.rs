@@ -57,6 +57,8 @@ pub struct User {
     #[serde(default, deserialize_with = "lenient::flag")]
     pub is_exempt_from_login_verification: Option<bool>,
     #[serde(default, deserialize_with = "lenient::flag")]
+    pub is_collaborated_content_available_when_owner_inactive: Option<bool>,
+    #[serde(default, deserialize_with = "lenient::flag")]
     pub is_platform_access_only: Option<bool>,
     #[serde(default, deserialize_with = "lenient::optional_id")]
     pub external_app_user_id: Option<String>,
@@ -78,6 +80,11 @@ impl User {
     /// Whether the storage quota is unlimited: written as -1, read back as 1e15 or more in the vendor's fixtures.
     pub fn has_unlimited_space(&self) -> Option<bool> {
         self.space_amount.map(|bytes| !(0..UNLIMITED_FROM_BYTES).contains(&bytes))
+    }
+
+    /// Whether folders that others work in stay open to them while the user is inactive. Unknown is no.
+    pub fn keeps_folders_open(&self) -> bool {
+        self.is_collaborated_content_available_when_owner_inactive == Some(true)
     }
 }
 
