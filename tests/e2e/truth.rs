@@ -130,7 +130,8 @@ fn is_within(row: &Map<String, Value>, (from, to): (DateTime<Utc>, DateTime<Utc>
 const USERS: &str = "SELECT user_id, login, name, status, role, language, timezone, job_title, phone, address, avatar_url,
     space_amount_bytes, has_unlimited_space, space_used_bytes, max_upload_size_bytes, notification_email,
     notification_email_confirmed, to_json(tracking_codes)::VARCHAR AS tracking_codes, can_see_managed_users, is_sync_enabled,
-    is_external_collab_restricted, is_exempt_from_device_limits, is_exempt_from_login_verification, is_platform_access_only,
+    is_external_collab_restricted, is_exempt_from_device_limits, is_exempt_from_login_verification,
+    is_collaborated_content_available_when_owner_inactive, is_platform_access_only,
     external_app_user_id, hostname, enterprise_id, enterprise_name, epoch_us(created_at) AS created_at,
     epoch_us(modified_at) AS modified_at, extra FROM users";
 const GROUPS: &str = "SELECT group_id, name, group_type, description, provenance, external_sync_identifier, invitability_level,

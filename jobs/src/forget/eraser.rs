@@ -47,6 +47,7 @@ const KEPT_OF_A_USER: &[&str] = &[
     "is_external_collab_restricted",
     "is_exempt_from_device_limits",
     "is_exempt_from_login_verification",
+    "is_collaborated_content_available_when_owner_inactive",
     "is_platform_access_only",
     "enterprise",
 ];

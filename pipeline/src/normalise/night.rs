@@ -129,6 +129,7 @@ impl Stage for Users<'_> {
                 .flag(user.is_external_collab_restricted)
                 .flag(user.is_exempt_from_device_limits)
                 .flag(user.is_exempt_from_login_verification)
+                .flag(user.is_collaborated_content_available_when_owner_inactive)
                 .flag(user.is_platform_access_only)
                 .text(user.external_app_user_id.as_deref())
                 .text(user.hostname.as_deref())

@@ -37,6 +37,7 @@ pub(super) const USERS_COLUMNS: &[Column] = &[
     column("is_external_collab_restricted", Kind::Bool, "Whether collaboration outside the enterprise is forbidden."),
     column("is_exempt_from_device_limits", Kind::Bool, "Whether device limits are waived."),
     column("is_exempt_from_login_verification", Kind::Bool, "Whether two-factor sign-in is waived."),
+    column("is_collaborated_content_available_when_owner_inactive", Kind::Bool, "Whether folders that others work in stay open to them while the user is inactive; NULL when Box does not know the field."),
     column("is_platform_access_only", Kind::Bool, "True for app users, which use no managed seat."),
     column("external_app_user_id", Kind::Text, "The app's own id for an app user.").personal(),
     column("hostname", Kind::Text, "Host name of the enterprise's Box address.").personal(),
