@@ -310,9 +310,13 @@ fn plan(
     if deletes {
         actions.push(Action::Delete);
     }
-    let mut warnings = vec![
+    let folders = if looked.now.user.keeps_folders_open() {
+        "folders that others work in stay open to them while the account is inactive, as Box says now"
+    } else {
         "folders that others work in are closed for them from the suspension until the content has moved"
-            .to_owned(),
+    };
+    let mut warnings = vec![
+        folders.to_owned(),
         "collaborations on single files move along, and go when the account is deleted".to_owned(),
         "workflows move only if the receiver has Box Relay".to_owned(),
         "remove the assignment at the identity provider first, or it makes the account again".to_owned(),

@@ -31,6 +31,10 @@ impl<'a> Columns<'a> {
         0..self.batch.num_rows()
     }
 
+    pub(crate) fn count_columns(&self) -> usize {
+        self.batch.num_columns()
+    }
+
     pub(crate) fn optional_text(&self, column: usize, row: usize) -> Read<Option<String>> {
         let array = self.column(column)?;
         if array.is_null(row) {

@@ -69,6 +69,8 @@ pub(crate) struct Person {
     pub(crate) consumes_seat: bool,
     pub(crate) seat_state: Option<String>,
     pub(crate) enterprise_id: Option<String>,
+    /// Whether folders that others work in stay open to them while the account is inactive; `None`: not known.
+    pub(crate) is_content_available_when_inactive: Option<bool>,
     pub(crate) is_platform_access_only: Option<bool>,
     pub(crate) external_app_user_id: Option<String>,
     pub(crate) created_at: Option<DateTime<Utc>>,
@@ -284,6 +286,11 @@ impl Person {
         }
     }
 
+    /// R6: whether suspending the account closes no folder for others. What is not known counts against it.
+    pub(crate) fn keeps_folders_open(&self) -> bool {
+        self.is_content_available_when_inactive == Some(true)
+    }
+
     /// The person's name for a sentence: the login, else the id.
     pub(crate) fn called(&self) -> &str {
         self.login.as_deref().unwrap_or(&self.user_id)
@@ -325,7 +332,7 @@ const STALE_AFTER: TimeDelta = TimeDelta::hours(48);
 
 type Take = fn(&mut Person, &Columns<'_>, usize) -> Result<(), Unreadable>;
 
-/// What a person has several of, as (user, value…) in the order it is kept in.
+/// What a person has several of or may lack, as (user, value…) in the order it is kept in.
 const LISTS: &[(&str, Take)] = &[
     ("SELECT user_id, group_id FROM memberships GROUP BY ALL ORDER BY ALL", |person, row, index| {
         person.group_ids.push(row.text(1, index)?);
@@ -353,6 +360,16 @@ const LISTS: &[(&str, Take)] = &[
         |person, row, index| {
             let value = row.optional_text(2, index)?.unwrap_or_default();
             person.tracking_codes.push((row.text(1, index)?, value));
+            Ok(())
+        },
+    ),
+    // A file that an earlier version published has no such column.
+    (
+        "SELECT COLUMNS(name -> name IN ('user_id', 'is_collaborated_content_available_when_owner_inactive')) FROM users",
+        |person, row, index| {
+            if row.count_columns() > 1 {
+                person.is_content_available_when_inactive = row.flag(1, index)?;
+            }
             Ok(())
         },
     ),
@@ -462,3 +479,31 @@ const PEOPLE: &str = "
     FROM accounts
     LEFT JOIN users ON users.user_id = accounts.user_id
     LEFT JOIN returns ON returns.user_id = accounts.user_id";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BooleanArray, StringArray};
+
+    use super::super::testing::{ground, idler};
+    use super::*;
+
+    /// R6: a file that an earlier version published leaves the field unknown, and a null is unknown, too.
+    #[test]
+    fn r6_a_file_without_the_column_leaves_the_field_unknown() {
+        let field = "is_collaborated_content_available_when_owner_inactive";
+        let (_, take) = LISTS.iter().find(|(sql, _)| sql.contains(field)).unwrap();
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["1", "2", "3"]));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]));
+        let older = RecordBatch::try_from_iter([("user_id", Arc::clone(&ids))]).unwrap();
+        let newer = RecordBatch::try_from_iter_with_nullable([("user_id", ids, false), (field, flags, true)])
+            .unwrap();
+        for (batch, expected) in [(older, [None; 3]), (newer, [Some(true), Some(false), None])] {
+            let mut ground = ground(["1", "2", "3"].map(idler));
+            ground.read_list(&batch, *take).unwrap();
+            let found = ["1", "2", "3"].map(|id| ground.people[id].is_content_available_when_inactive);
+            assert_eq!(found, expected);
+        }
+    }
+}

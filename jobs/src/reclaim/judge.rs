@@ -278,13 +278,13 @@ impl<'a> Judge<'a> {
         if !states.is_empty() && !person.seat_state.as_ref().is_some_and(|state| states.contains(state)) {
             return Verdict::NotAsked;
         }
-        let stage = self.first_stage(past);
+        let stage = self.first_stage(person, past);
         let goes = self
             .never(person)
             .and_then(|()| self.kept(person))
             .and_then(|()| self.young(person))
             .and_then(|()| self.proven(person))
-            .and_then(|()| self.shared(past))
+            .and_then(|()| self.shared(person, past))
             .and_then(|()| if stage == Stage::Suspend { self.can_be_freed(person) } else { Ok(()) })
             .and_then(|()| self.goes(person, stage, None));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
@@ -321,10 +321,11 @@ impl<'a> Judge<'a> {
     }
 
     /// R6: content that others work in moves before its owner is suspended, if the policy says so and somebody has seen it.
-    fn first_stage(&self, past: Option<&PastPerson>) -> Stage {
+    fn first_stage(&self, person: &Person, past: Option<&PastPerson>) -> Stage {
         let is_moved = past.is_some_and(|past| past.transfer().is_some());
         if self.policy.shared_content == SharedContent::TransferFirst
             && !is_moved
+            && !person.keeps_folders_open()
             && self.shares(past) == Some(true)
         {
             Stage::Transfer

@@ -199,17 +199,25 @@ fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<St
     if person.space_used_bytes.is_none() {
         warnings.push("Nobody knows how many bytes the account owns.".to_owned());
     }
-    if stage == Stage::Suspend
-        && making.policy.shared_content == SharedContent::SuspendAnyway
-        && person.space_used_bytes != Some(0)
-    {
-        warnings.push("Folders that the account owns close for everybody who works in them.".to_owned());
+    if stage == Stage::Suspend && person.space_used_bytes != Some(0) {
+        match (person.keeps_folders_open(), making.policy.shared_content) {
+            (true, SharedContent::SuspendAnyway) => warnings
+                .push(format!("{KEEPS_FOLDERS_OPEN} They close if it no longer says so when the account is suspended.")),
+            (true, _) => warnings.push(format!(
+                "{KEEPS_FOLDERS_OPEN} The field is read again before the suspension; without it, an owner of shared items is skipped."
+            )),
+            (false, SharedContent::SuspendAnyway) => warnings
+                .push("Folders that the account owns close for everybody who works in them.".to_owned()),
+            (false, _) => {}
+        }
     }
     if making.policy.evidence != Evidence::Activity && person.last_activity_at.is_none() {
         warnings.push("No sign-in was ever seen, and other use is not looked at.".to_owned());
     }
     warnings
 }
+
+const KEEPS_FOLDERS_OPEN: &str = "Folders that the account owns stay open to their collaborators, as its field is_collaborated_content_available_when_owner_inactive says.";
 
 /// What whoever approves must know (R3, R6, R7, R20).
 fn warnings(making: &Making<'_>) -> Vec<String> {
@@ -235,7 +243,7 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
             if policy.furthest_stage > Stage::Suspend && moves_inactive.is_none() {
                 warn("Whether this Box moves content of inactive accounts is not known before the first transfer. If it refuses, the seats of users with content stay taken, unless [transfer] when_refused = \"reactivate\".".to_owned());
             }
-            warn("Folders that a suspended account owns are closed for everybody. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
+            warn("Folders that a suspended account owns are closed for everybody, unless the field is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
         }
         Stage::Transfer => {
             if policy.when_refused == WhenRefused::Reactivate && moves_inactive != Some(true) {
@@ -372,6 +380,31 @@ mod tests {
         assert!(plan.plan_id.contains("-suspend-") && plan.plan_id == name(&plan));
         let later = plan_of(&ground, "evidence = \"activity\"\n", night_at() + TimeDelta::minutes(1));
         assert_ne!(later.plan_id, plan.plan_id);
+    }
+
+    /// R6: what a plan says of folders that others work in is true of each user.
+    #[test]
+    fn r6_a_plan_says_whose_folders_stay_open() {
+        let known = |is_available| Person { is_content_available_when_inactive: is_available, ..idler("1") };
+        for (policy, is_available, says) in [
+            ("", Some(true), Some("without it, an owner of shared items is skipped")),
+            ("", Some(false), None),
+            ("", None, None),
+            ("shared_content = \"suspend_anyway\"\n", Some(true), Some("They close if it no longer says so")),
+            ("shared_content = \"suspend_anyway\"\n", Some(false), Some("close for everybody")),
+            ("shared_content = \"suspend_anyway\"\n", None, Some("close for everybody")),
+        ] {
+            let plan = plan_of(
+                &ground([known(is_available), worker("2")]),
+                &format!("evidence = \"activity\"\n{policy}"),
+                night_at(),
+            );
+            let warnings = plan.people[0].warnings.join("\n");
+            match says {
+                Some(says) => assert!(warnings.contains(says), "{policy}{is_available:?}: {warnings}"),
+                None => assert_eq!(warnings, "", "{is_available:?}"),
+            }
+        }
     }
 
     /// R10: nobody plans on a night of last week. R2: nor on one that knows too little.

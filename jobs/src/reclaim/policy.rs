@@ -72,7 +72,7 @@ pub(crate) enum SharedContent {
     LeaveOut,
     /// Their content moves first; they are suspended when it has.
     TransferFirst,
-    /// They are suspended, and their folders close for everybody.
+    /// They are suspended, and their folders close for everybody unless Box keeps them open.
     SuspendAnyway,
 }
 

@@ -32,13 +32,15 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
         Evidence::LoginOnly { may_delete: true } => "Sign-ins alone count as use, and it goes further than suspending all the same: whoever works in an application that stays signed in looks idle.".to_owned(),
     });
     says.push(match policy.shared_content {
-        SharedContent::LeaveOut => "Owners of folders that others work in are left out.".to_owned(),
+        SharedContent::LeaveOut => {
+            "Owners of folders that others work in are left out, unless Box keeps the folders open.".to_owned()
+        }
         SharedContent::TransferFirst => format!(
-            "Owners of folders that others work in are suspended once these have moved to {}.",
+            "Owners of folders that others work in are suspended once these have moved to {}, or at once if Box keeps the folders open.",
             receiver(policy)
         ),
         SharedContent::SuspendAnyway => {
-            "Owners of folders that others work in are suspended, and the folders close for everybody."
+            "Owners of folders that others work in are suspended, and the folders close for everybody unless Box keeps them open."
                 .to_owned()
         }
     });

@@ -145,7 +145,8 @@ impl<'a> Judge<'a> {
             }
             self.idle(deed, at(&deed.at));
             let shared_moved = before.shared_items == 0;
-            let may = self.case.intent.shared_content == "suspend_anyway" || shared_moved;
+            let stays_open = before.is_collaborated_content_available_when_owner_inactive;
+            let may = self.case.intent.shared_content == "suspend_anyway" || shared_moved || stays_open;
             self.require(deed, may, "R6: the person owns shared items");
             self.young(deed, before);
         }

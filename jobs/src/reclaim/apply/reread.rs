@@ -407,6 +407,8 @@ pub(crate) fn fresh(known: Option<&Person>, now: &Now) -> Person {
         box_status: user.status.clone(),
         account_status: status.to_owned(),
         enterprise_id: standing.enterprise_id.clone(),
+        // R6: the value just read, also where Box no longer sends one.
+        is_content_available_when_inactive: user.is_collaborated_content_available_when_owner_inactive,
         is_platform_access_only: user.is_platform_access_only,
         external_app_user_id: user.external_app_user_id.clone(),
         group_ids: standing.group_ids.clone(),

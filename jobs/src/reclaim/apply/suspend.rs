@@ -117,7 +117,8 @@ impl Run<'_> {
         }
     }
 
-    /// R6: suspending an owner hides the folders from everybody who works in them, so they are counted first.
+    /// R6: suspending an owner hides the folders from everybody who works in them, so they are counted first. Where Box keeps them open,
+    /// the count alone matters: R15 needs it. The field just read decides, not the snapshot.
     async fn shares(&self, now: &Now) -> Result<Option<Skip>, CommandError> {
         let content = match self.count_content(&now.user).await {
             // R19: a leaver is locked out even if the content cannot be counted.
@@ -134,6 +135,7 @@ impl Run<'_> {
             None => SharedContent::LeaveOut,
         };
         Ok(match (rule, content.shared_items) {
+            _ if now.user.keeps_folders_open() => None,
             (SharedContent::SuspendAnyway, _) | (_, Some(0)) => None,
             (_, None) => Some(Skip::finally(
                 "content_unreadable",

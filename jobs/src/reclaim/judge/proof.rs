@@ -61,13 +61,15 @@ impl Judge<'_> {
         }
     }
 
-    /// R6, the policy's part: whoever was seen to own shared content is not suspended, unless the policy says so or it has moved.
-    pub(super) fn shared(&self, past: Option<&PastPerson>) -> Result<(), No> {
+    /// R6, the policy's part: owners of shared content are not suspended, unless the policy says so, the content has moved, or
+    /// Box keeps the folders open.
+    pub(super) fn shared(&self, person: &Person, past: Option<&PastPerson>) -> Result<(), No> {
         let transfer = past.and_then(|past| past.transfer().map(|transfer| (past, transfer)));
         match (self.policy.shared_content, transfer) {
             (SharedContent::SuspendAnyway, _) => Ok(()),
             (SharedContent::TransferFirst, Some((past, transfer))) => self.moved(past, transfer),
             (SharedContent::TransferFirst, None) => Ok(()),
+            (SharedContent::LeaveOut, _) if person.keeps_folders_open() => Ok(()),
             (SharedContent::LeaveOut, _) if self.shares(past) == Some(true) => {
                 let last = past.and_then(|past| past.readings.last());
                 let items = last.and_then(|reading| reading.shared_items);

@@ -404,6 +404,39 @@ fn r5_the_leave_list_is_of_this_week_and_of_people() {
     assert_eq!(world(vec![row("55", 90, None)], 0).refusals(), ["R5"]);
 }
 
+/// R6: an owner whose folders Box keeps open is suspended; unknown and false change nothing, and a transfer that began is verified.
+#[test]
+fn r6_owners_whose_folders_stay_open() {
+    let first = "shared_content = \"transfer_first\"\n[holds]\nfile = \"h.csv\"\n[receiver]\naccount = \"u9@acme.test\"\n";
+    let of = |tail: &str, is_available, shared_items, moves: bool| {
+        let person = Person { is_content_available_when_inactive: is_available, ..idler("1") };
+        let read = Record::ContentRead {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            owned_items: Some(3),
+            shared_items,
+            space_used_bytes: Some(9),
+        };
+        let mut records = vec![(90, read)];
+        if moves {
+            records.push((91, intent("p", "1", Action::Transfer, 1)));
+            records.push((91, outcome("p", "1", 1, Outcome::Done)));
+        }
+        World::of(&format!("{SUSPEND}{tail}"), [person]).with(&records).says("1")
+    };
+    for (is_available, shared, left_out, moved_first) in [
+        (Some(true), Some(2), "suspend", "suspend"),
+        (Some(true), None, "suspend", "suspend"),
+        (Some(false), Some(2), "R6 owns_shared_content", "transfer"),
+        (None, Some(2), "R6 owns_shared_content", "transfer"),
+        (None, Some(0), "suspend", "suspend"),
+    ] {
+        assert_eq!(of("", is_available, shared, false), left_out, "{is_available:?} {shared:?}");
+        assert_eq!(of(first, is_available, shared, false), moved_first, "{is_available:?} {shared:?}");
+    }
+    assert_eq!(of(first, Some(true), Some(2), true), "R15 not_verified");
+}
+
 /// R6: whoever was seen to own shared content is left out, moved first, or suspended anyway, as the policy says.
 #[test]
 fn r6_owners_of_shared_content() {

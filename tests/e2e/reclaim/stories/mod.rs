@@ -5,6 +5,7 @@
 mod adopting;
 mod approvals;
 mod beginning;
+mod content_available;
 mod crashes;
 mod forgery;
 mod inactive;
