@@ -44,6 +44,8 @@ del SCHEMAS["PostOAuth2Revoke"]["required"]
 UNNAMED = {
     # Real events have both, and Box's changelog announces `action_by`.
     "Event": {"ip_address", "action_by"},
+    # Box added it after the stored specification (box/box-openapi#613).
+    "User--Full": {"is_collaborated_content_available_when_owner_inactive"},
     # The entries of a folder are mini folders by the schema, yet `fields` brings any field of a whole one, as its text says.
     "Folder--Mini": {"owned_by", "has_collaborations", "size"},
 }

@@ -50,7 +50,7 @@ USER_FIELDS = (
     "type,id,name,login,created_at,modified_at,language,timezone,space_amount,space_used,max_upload_size,status,"
     "job_title,phone,address,avatar_url,notification_email,role,tracking_codes,can_see_managed_users,is_sync_enabled,"
     "is_external_collab_restricted,is_exempt_from_device_limits,is_exempt_from_login_verification,enterprise,my_tags,"
-    "hostname,is_platform_access_only,external_app_user_id"
+    "hostname,is_platform_access_only,external_app_user_id,is_collaborated_content_available_when_owner_inactive"
 ).split(",")
 GROUP_FIELDS = (
     "name,group_type,created_at,modified_at,provenance,external_sync_identifier,description,invitability_level,"
