@@ -217,7 +217,7 @@ fn the_allowance_cuts_the_sweep_first_then_groups_and_never_what_changed() {
     let plan = night.plan();
     assert_eq!(stream(&plan, Stream::Memberships).calls, 100);
     assert_eq!(stream(&plan, Stream::EmailAliases).calls, 1 + 47);
-    assert!(plan.notes[0].contains("of 100 users due are left for later nights"), "{:?}", plan.notes);
+    assert!(plan.notes[0].contains("of 100 users due are left for later runs"), "{:?}", plan.notes);
     assert_eq!(plan.calls(), plan.calls_tonight.unwrap());
     night.budget = Some(Budget { left: 0, nights: 1 });
     let plan = night.plan();

@@ -52,7 +52,7 @@ const HEAD: [Column; 8] = [
     column("run_number", Kind::BigInt, "The run that saw it.").required(),
 ];
 
-/// Columns that move by themselves, that say how the row was read, or that nobody asks the history of. Whether content stays available
+/// Columns that move by themselves, that say how the row was read, or whose history is not of use. Whether content stays available
 /// is one of them: on the day that a Box learns of the field every user would change from NULL.
 const UNTRACKED: [&str; 8] = [
     "avatar_url",
