@@ -298,7 +298,10 @@ impl PastPerson {
         };
         let is_closed = suspended.is_some_and(|suspended| later[suspended..].iter().any(is_signed_out))
             || later.iter().any(|past| past.attempt.action == Action::Restore && past.was_done);
-        Some(&self.attempts[opened]).filter(|opened| is_open(opened) && !is_closed)
+        // A suspension without an outcome is settled as a part of its window, also when the reactivation before it was never done.
+        let is_suspending =
+            later.iter().any(|past| past.attempt.action == Action::SuspendAgain && past.is_unfinished());
+        Some(&self.attempts[opened]).filter(|opened| (is_open(opened) || is_suspending) && !is_closed)
     }
 
     /// Whether the account was active for a transfer of ours at a moment (R14).
@@ -829,6 +832,18 @@ pub(crate) mod tests {
         let of = |digest| past(&[(0, created("p", Stage::Suspend, &["1"], &[])), (1, approved(digest))]);
         assert!(of("d1").plans["p"].approval().is_some());
         assert!(of("d2").plans["p"].approval().is_none());
+    }
+
+    /// Why: a kill before the reactivation and another one after it left a suspension that nothing settled, and the plan stayed open.
+    #[test]
+    fn r14_a_suspension_without_outcome_keeps_the_window_open() {
+        let never_opened =
+            [(0, intent("p", "1", Action::Reactivate, 1)), (0, outcome("p", "1", 1, Outcome::NotDone))];
+        let is_open = |records: &[(i64, Record)]| past(records).people["1"].open_window().is_some();
+        assert!(!is_open(&never_opened));
+        let suspending = [&never_opened[..], &[(0, intent("p", "1", Action::SuspendAgain, 2))]].concat();
+        assert!(is_open(&suspending));
+        assert!(!is_open(&[&suspending[..], &[(0, outcome("p", "1", 2, Outcome::Done))]].concat()));
     }
 
     #[test]

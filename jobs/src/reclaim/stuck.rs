@@ -50,7 +50,7 @@ impl Stuck {
 
 const LATE_LOGIN: &str = "late_login";
 /// Reason codes that end by themselves.
-const WAITING: [&str; 16] = [
+const WAITING: [&str; 17] = [
     "waiting",
     "in_open_plan",
     "over_cap",
@@ -66,6 +66,7 @@ const WAITING: [&str; 16] = [
     "groups_unknown",
     "young",
     "returned",
+    "reactivated",
     "undone",
 ];
 /// Reason codes of a plan that is applied that end by themselves.
