@@ -1,5 +1,7 @@
 //! What an enterprise is like, what its policy says, and what happens in it between two commands: all by chance, from the seed.
 
+use std::collections::BTreeMap;
+
 use boxseat_simulator::{Act, App, Config, Effect, Fault, Hand, Hold, Running, Scopes, TrueUser};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -40,14 +42,17 @@ pub(super) fn ordinary(simulator: &Running) -> Vec<TrueUser> {
     users
 }
 
-/// What everybody owns at the beginning.
-pub(super) fn furnish(rng: &mut ChaCha8Rng, simulator: &Running) {
+/// What each user owns at the beginning: items, and those of them that others work in.
+pub(super) fn furnish(rng: &mut ChaCha8Rng, simulator: &Running) -> BTreeMap<String, (u32, u32)> {
+    let mut content = BTreeMap::new();
     for user in ordinary(simulator) {
         let items = [0, 1, 3, 7][rng.random_range(0..4)];
         let shared = if rng.random_bool(0.25) { rng.random_range(0..=items) } else { 0 };
         let bytes = if items == 0 { 0 } else { rng.random_range(0..5) * 1_000 };
+        content.insert(user.user_id.clone(), (items, shared));
         simulator.act(&Act::SetContent { user_id: user.user_id, items, bytes, shared });
     }
+    content
 }
 
 /// A policy for this enterprise. Somebody with room receives.

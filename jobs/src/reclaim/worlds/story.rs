@@ -1,5 +1,6 @@
 //! One world from its first night to its judgement.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,24 +103,26 @@ pub(super) async fn live(seed: u64) -> Result<Told, String> {
     if found.is_empty() { Ok(world.told) } else { Err(world.describe(&found)) }
 }
 
-struct World {
+pub(super) struct World {
     rng: ChaCha8Rng,
-    simulator: Arc<Running>,
-    intent: Intent,
-    policy: Policy,
-    beside: Beside,
+    pub(super) simulator: Arc<Running>,
+    pub(super) intent: Intent,
+    /// Items and shared items of each user at the beginning.
+    pub(super) content: BTreeMap<String, (u32, u32)>,
+    pub(super) policy: Policy,
+    pub(super) beside: Beside,
     clock: Clock,
     reader: BoxReader,
     actor: BoxActor,
-    journal: Journal,
+    pub(super) journal: Journal,
     /// How much happens here, 1.0 being a lot.
-    unrest: f64,
+    pub(super) unrest: f64,
     nights: Vec<Truth>,
     read: night::Nights,
-    ground: Option<(Ground, StreamMark)>,
+    pub(super) ground: Option<(Ground, StreamMark)>,
     /// Plans with their digests, oldest first.
     plans: Vec<PlanFile>,
-    told: Told,
+    pub(super) told: Told,
 }
 
 /// Nobody counts the calls of a world.
@@ -135,10 +138,16 @@ const BY: &str = "operator";
 
 impl World {
     async fn new(seed: u64) -> Self {
+        Self::adapted(seed, |_| ()).await
+    }
+
+    /// The world of a seed, with another policy.
+    pub(super) async fn adapted(seed: u64, adapt: impl FnOnce(&mut Intent)) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let simulator = Arc::new(start(life::config(&mut rng, seed)).await.expect("a free port"));
-        life::furnish(&mut rng, &simulator);
-        let intent = life::intent(&mut rng, &simulator);
+        let content = life::furnish(&mut rng, &simulator);
+        let mut intent = life::intent(&mut rng, &simulator);
+        adapt(&mut intent);
         let policy = Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
             .unwrap_or_else(|e| panic!("world {seed}: {:?}", e.lines()));
         let beside = beside(&intent);
@@ -150,6 +159,7 @@ impl World {
             rng,
             simulator,
             intent,
+            content,
             policy,
             beside,
             clock,
@@ -165,12 +175,12 @@ impl World {
         }
     }
 
-    fn now(&self) -> DateTime<Utc> {
+    pub(super) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
     }
 
     /// Reads a night, looks after what is open, as the nightly job does.
-    async fn night(&mut self) {
+    pub(super) async fn night(&mut self) {
         self.simulator.advance_secs(60);
         let body = self.reader.stream("now", &[]).await.expect("the stand-in answers");
         let position = Page::parse(&body).expect("a page").next_stream_position.expect("a position");
@@ -236,7 +246,7 @@ impl World {
     }
 
     /// Makes the plans of the newest night; their places. Older ones that nobody approved give way, or stay.
-    fn plan(&mut self) -> Vec<usize> {
+    pub(super) fn plan(&mut self) -> Vec<usize> {
         let Some((ground, _)) = &self.ground else { return Vec::new() };
         let (past, now, by) = (self.journal.past().clone(), (self.clock)(), operator(BY));
         let gives_way: Vec<&str> =
@@ -282,7 +292,15 @@ impl World {
         (first..self.plans.len()).collect()
     }
 
-    fn approve(&mut self, index: usize) {
+    /// The places of plans that are not closed.
+    pub(super) fn open_plans(&self) -> Vec<usize> {
+        let open: Vec<&str> = self.journal.past().open_plans().map(|(plan_id, _)| plan_id).collect();
+        (0..self.plans.len())
+            .filter(|index| open.contains(&self.plans[*index].plan.plan_id.as_str()))
+            .collect()
+    }
+
+    pub(super) fn approve(&mut self, index: usize) {
         let PlanFile { plan, digest, .. } = &self.plans[index];
         let record = Record::Approved {
             plan_id: plan.plan_id.clone(),
@@ -295,7 +313,7 @@ impl World {
     }
 
     /// Applies a plan until nothing stops it: dying at a random step, or losing an answer, and going on.
-    async fn apply(&mut self, index: usize) {
+    pub(super) async fn apply(&mut self, index: usize) {
         if self.rng.random_bool(0.2) {
             life::loses_an_answer(&mut self.rng, &self.simulator);
         }
@@ -378,7 +396,7 @@ impl World {
     }
 
     /// Trouble ends, days pass, and whatever is open gets its outcome.
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         self.simulator.clear_faults();
         self.simulator.act(&Act::SetScopes { app: App::Acting, scopes: Scopes::default() });
         for _ in 0..3 {
@@ -403,14 +421,14 @@ impl World {
         }
     }
 
-    fn with_case<T>(&self, judge: impl FnOnce(&Case<'_>) -> T) -> T {
+    pub(super) fn with_case<T>(&self, judge: impl FnOnce(&Case<'_>) -> T) -> T {
         let (deeds, end) = (self.simulator.deeds(), self.simulator.truth());
         let journal = self.journal.entries();
         judge(&Case { intent: &self.intent, deeds: &deeds, nights: &self.nights, end: &end, journal })
     }
 
     /// What is broken, and everything that happened to the people concerned.
-    fn describe(&self, found: &[String]) -> String {
+    pub(super) fn describe(&self, found: &[String]) -> String {
         let mut text = found.join("\n");
         let deeds = self.simulator.deeds();
         let ids = deeds.iter().map(|deed| deed.user_id.as_str()).collect::<std::collections::BTreeSet<_>>();
