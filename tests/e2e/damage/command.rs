@@ -132,7 +132,9 @@ pub(super) fn judge(
             if let Err(reason) = published_is_equal(life, baselines, stage, action, store) {
                 return Verdict::Failed(format!("refused, but {reason}\n{said}"));
             }
-            let is_named = damage.changed.iter().any(|path| names(path, &said));
+            // A whole lake of a later day is no damage; what is refused then is the clock.
+            let is_named =
+                damage.lake_of.is_some() || damage.changed.iter().any(|path| names(path, &said));
             let is_hinted = said.contains("hint: ")
                 || (action == Action::Verify && done.stdout.contains("cannot be trusted"));
             if is_named && is_hinted {
