@@ -19,6 +19,7 @@ pub(crate) mod confirmation;
 pub(crate) mod desk;
 pub(crate) mod diff;
 pub(crate) mod emptiness;
+mod ending;
 pub(crate) mod feed;
 pub(crate) mod ground;
 pub(crate) mod journal;

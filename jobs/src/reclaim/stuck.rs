@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::apply::MAYBE_TRANSFERRED;
 use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
+use super::ending::Ending;
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No, Verdict};
 use super::past::{Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
@@ -49,37 +50,6 @@ impl Stuck {
 }
 
 const LATE_LOGIN: &str = "late_login";
-/// Reason codes that end by themselves.
-const WAITING: [&str; 17] = [
-    "waiting",
-    "in_open_plan",
-    "over_cap",
-    "not_verified",
-    "late_logins_not_watched",
-    "unfinished",
-    "suspended_since",
-    "not_long_enough",
-    "offboarded",
-    "unproven",
-    "activity_not_watched",
-    "aliases_unknown",
-    "groups_unknown",
-    "young",
-    "returned",
-    "reactivated",
-    "undone",
-];
-/// Reason codes of a plan that is applied that end by themselves.
-const PASSING: [&str; 8] = [
-    "expired",
-    "night_too_old",
-    "admin_log_unread",
-    "over_cap",
-    "locked",
-    "not_verified",
-    "late_logins_not_watched",
-    "waiting",
-];
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
 /// Calls are settled by reads within this time (R14).
@@ -183,7 +153,7 @@ fn cause(
         return Some(skip);
     }
     if is_evaluated {
-        let no = denied(person).filter(|no| !WAITING.contains(&no.word))?;
+        let no = denied(person).filter(|no| !Ending::of(no.word).is_waiting())?;
         let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
         let since = earlier.map_or(ours.asked_at, |skip| skip.at);
         return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
@@ -215,7 +185,7 @@ fn late_login(past: &Past, known: &PastPerson, person: &Person, ours: &PastAttem
 fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<Utc>) -> Option<Cause> {
     let is_open = |skip: &&Skip| past.plans.get(&skip.plan_id).is_some_and(PastPlan::is_open);
     let last = known.skips.last().filter(|skip| !skip.is_final && skip.at > ours.asked_at).filter(is_open)?;
-    if PASSING.contains(&last.reason.as_str()) {
+    if Ending::of(&last.reason) == Ending::Passes {
         return None;
     }
     let same = known.skips.iter().find(|skip| skip.plan_id == last.plan_id && skip.reason == last.reason)?;

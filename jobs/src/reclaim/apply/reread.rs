@@ -7,6 +7,7 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Standing};
 use chrono::{DateTime, Utc};
 
+use super::super::ending::Ending;
 use super::super::feed::News;
 use super::super::ground::Person;
 use super::super::judge::{Judge, Verdict, changed, never};
@@ -250,9 +251,10 @@ impl Run<'_> {
                 "other_stage",
                 format!("the rules would {} now, not {}", goes.stage.as_str(), stage.as_str()),
             )),
-            Verdict::LeftOut(_, no) => {
-                Some(Skip { is_final: is_lasting(no.word), ..Skip::finally(no.word, no.detail) })
-            }
+            Verdict::LeftOut(_, no) => Some(Skip {
+                is_final: Ending::of(no.word).is_final_for_plan(),
+                ..Skip::finally(no.word, no.detail)
+            }),
             Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => {
                 Some(Skip::finally("logged_in", "there is a later use than the one that the plan rests on"))
             }
@@ -419,20 +421,4 @@ pub(crate) fn fresh(known: Option<&Person>, now: &Now) -> Person {
         space_used_bytes: user.space_used,
         ..known.cloned().unwrap_or_else(unknown)
     }
-}
-
-/// Whether a rule that says no today will say so for this plan for good.
-fn is_lasting(word: &str) -> bool {
-    !matches!(
-        word,
-        "waiting"
-            | "not_verified"
-            | "reactivated"
-            | "no_receiver"
-            | "over_cap"
-            | "late_logins_not_watched"
-            | "unfinished"
-            | "groups_unknown"
-            | "aliases_unknown"
-    )
 }
