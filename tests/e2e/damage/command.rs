@@ -133,8 +133,7 @@ pub(super) fn judge(
                 return Verdict::Failed(format!("refused, but {reason}\n{said}"));
             }
             // A whole lake of a later day is no damage; what is refused then is the clock.
-            let is_named =
-                damage.lake_of.is_some() || damage.changed.iter().any(|path| names(path, &said));
+            let is_named = damage.lake_of.is_some() || damage.changed.iter().any(|path| names(path, &said));
             let is_hinted = said.contains("hint: ")
                 || (action == Action::Verify && done.stdout.contains("cannot be trusted"));
             if is_named && is_hinted {
