@@ -101,8 +101,9 @@ fn a_record_that_always_fails_is_named_and_requested_again() {
 fn many_records_that_fail_end_the_run() {
     let world = World::new(small());
     let broken = body(400, r#"{"type":"error","status":400,"code":"bad_request"}"#);
-    let fault =
-        Fault { path: "/2.0/users/".into(), effect: broken, share: 0.5, seed: Some(3), ..Fault::default() };
+    // Not of users themselves: their first 400 is taken for a user field that this Box does not know.
+    let path = "/2.0/users/*/email_aliases".into();
+    let fault = Fault { path, effect: broken, share: 0.5, seed: Some(3), ..Fault::default() };
     world.simulator.add_fault(fault);
     let done = world.run(&["sync"]);
     assert_done(&done, 75, &["records could not be read", "the aliases of user"]);
