@@ -404,7 +404,8 @@ impl<'a> Judge<'a> {
             self.later_stage(deed, before, self.case.intent.transfer_after_days);
             let is_open =
                 self.last_change(&deed.user_id, u64::MAX).is_some_and(|last| last.sequence == deed.sequence);
-            self.require(deed, !is_open, "R14: the account was left active");
+            let is_there = self.case.end.users.iter().any(|user| user.user_id == deed.user_id);
+            self.require(deed, !is_open || !is_there, "R14: the account was left active");
         }
     }
 
