@@ -18,6 +18,9 @@ pub(crate) struct ApplyArgs {
 pub(crate) struct UndoArgs {
     /// The plan's name, or the path of its file
     pub(crate) plan: String,
+    /// Only this user of the plan, by login or Box id; can be given several times. The plan stays open for its other users
+    #[arg(long = "user", value_name = "USER")]
+    pub(crate) users: Vec<String>,
     /// Do it
     #[arg(long)]
     pub(crate) yes: bool,

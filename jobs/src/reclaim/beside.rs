@@ -6,6 +6,7 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
+use super::judge::Refusal;
 use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
 use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
@@ -23,6 +24,8 @@ pub(crate) struct Beside {
     pub(crate) activity_events: Vec<String>,
     /// `[sync] quiet_dates`: UTC days on which few events are expected.
     pub(crate) quiet_dates: Vec<NaiveDate>,
+    /// Lists that cannot be read, each a refusal to evaluate the policy.
+    pub(crate) unreadable: Vec<Refusal>,
 }
 
 /// A list, and how old it is.
@@ -56,6 +59,33 @@ impl Beside {
         activity_events: &[String],
         now: DateTime<Utc>,
     ) -> Result<Self, CommandError> {
+        let (beside, mut failures) = Self::gather(policy, leave_file, activity_events, now);
+        if failures.is_empty() { Ok(beside) } else { Err(failures.swap_remove(0).1) }
+    }
+
+    /// The same for commands that go on without a list: a leaver is locked out, and an undo is done, whatever a list is like (R18, R19).
+    pub(crate) fn read_what_can_be_read(
+        policy: &Policy,
+        leave_file: Option<&Path>,
+        activity_events: &[String],
+        now: DateTime<Utc>,
+    ) -> Self {
+        let (beside, failures) = Self::gather(policy, leave_file, activity_events, now);
+        let refusal = |(rule, error): (&'static str, CommandError)| {
+            let sentence = error.lines().iter().chain(error.hints()).cloned().collect::<Vec<_>>().join("; ");
+            Refusal { rule, sentence }
+        };
+        Self { unreadable: failures.into_iter().map(refusal).collect(), ..beside }
+    }
+
+    /// What can be read, and the failures of the rest, each with the rule whose list it is.
+    fn gather(
+        policy: &Policy,
+        leave_file: Option<&Path>,
+        activity_events: &[String],
+        now: DateTime<Utc>,
+    ) -> (Self, Vec<(&'static str, CommandError)>) {
+        let mut failures = Vec::new();
         let leave_file = policy.leave_file.as_deref().or(leave_file);
         let leave = leave_file.map(|path| {
             let rows = LeaveList::read(path)?.leaves().to_vec();
@@ -69,22 +99,29 @@ impl Beside {
             }
         });
         let receivers = match &policy.receiver {
-            Some(Receiver::File(path)) => receivers_in(path)?,
-            _ => Vec::new(),
+            Some(Receiver::File(path)) => receivers_in(path),
+            _ => Ok(Vec::new()),
         };
-        let mut beside = Self {
-            leave: leave.transpose()?,
-            holds: holds.transpose().map_err(|e: CommandError| e)?,
-            receivers,
-            activity_events: activity_events.to_vec(),
-            ..Self::default()
-        };
+        let mut beside = Self { activity_events: activity_events.to_vec(), ..Self::default() };
+        match leave.transpose() {
+            Ok(leave) => beside.leave = leave,
+            Err(e) => failures.push(("R5", e)),
+        }
+        match holds.transpose() {
+            Ok(holds) => beside.holds = holds,
+            Err(e) => failures.push(("R3", e)),
+        }
+        match receivers {
+            Ok(receivers) => beside.receivers = receivers,
+            Err(e) => failures.push(("R4", e)),
+        }
         if let Some(added) = &policy.added {
-            let added = Self::read(added, None, &[], now)?;
+            let (added, failed) = Self::gather(added, None, &[], now);
             beside.leave = List::both(beside.leave, added.leave);
             beside.holds = List::both(beside.holds, added.holds);
+            failures.extend(failed);
         }
-        Ok(beside)
+        (beside, failures)
     }
 }
 

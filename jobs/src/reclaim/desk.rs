@@ -117,6 +117,14 @@ impl Desk {
         Ok(Beside { quiet_dates: settings.quiet_dates.clone(), ..beside })
     }
 
+    /// The same, as far as it can be read: what cannot is a refusal to evaluate the policy.
+    pub(crate) fn readable_beside(&self, policy: &Policy) -> Beside {
+        let settings = &self.settings;
+        let leave_file = settings.leave_file.as_deref();
+        let beside = Beside::read_what_can_be_read(policy, leave_file, &settings.activity_events, self.now);
+        Beside { quiet_dates: settings.quiet_dates.clone(), ..beside }
+    }
+
     /// The published night.
     ///
     /// # Errors
@@ -252,9 +260,9 @@ impl From<Unreadable> for CommandError {
     }
 }
 
-/// Everything for which nobody may be planned, as one failure.
+/// Every reason for which the policy cannot be evaluated, as one failure.
 pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
-    let mut error = CommandError::refused("nobody may be planned tonight");
+    let mut error = CommandError::refused("no plan is made or applied: the policy cannot be evaluated");
     for refusal in refusals {
         error = error.hint(format!("{}: {}", refusal.rule, refusal.sentence));
     }

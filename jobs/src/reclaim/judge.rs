@@ -23,7 +23,7 @@ mod room;
 
 pub(crate) use kept::never;
 use lists::{Leave, held, leaves};
-pub(crate) use proof::changed;
+pub(crate) use proof::{changed, edited_by_other};
 
 /// The rules, ready to be asked about anybody of a night.
 pub(crate) struct Judge<'a> {
@@ -143,7 +143,7 @@ impl<'a> Judge<'a> {
         now: DateTime<Utc>,
         set_aside: impl IntoIterator<Item = &'a str>,
     ) -> (Self, Vec<Refusal>) {
-        let mut refusals = Vec::new();
+        let mut refusals = beside.unreadable.clone();
         let mut refuse = |rule, sentence: String| refusals.push(Refusal { rule, sentence });
         let fresh_from = ground.night.now_at - TimeDelta::hours(48);
         if ground.login_coverage.is_none_or(|(_, to)| to < fresh_from) {
@@ -160,7 +160,7 @@ impl<'a> Judge<'a> {
         }
         let addresses = Addresses::of(ground);
         let protected = Protected::resolve(&policy.protect, ground, &addresses);
-        let held = held(ground, beside, &addresses, &mut refuse);
+        let held = held(ground, beside, &addresses, now, &mut refuse);
         for entry in protected.idle_entries() {
             refuse("R4", format!("[protect] {entry} matches nobody: whom it was to protect would not be"));
         }

@@ -119,8 +119,11 @@ impl Progress {
             let watched = progress.suspended_at.map(|at| at + WATCHED).filter(|_| deletes);
             progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
         }
-        progress.waits = progress
-            .waits
+        let expired = past.expired_offboarding(&planned.user_id).map(|(_, _, closed)| {
+            format!("the plan expired {}: run `boxseat offboard` again", closed.at.format("%F"))
+        });
+        progress.waits = expired
+            .or(progress.waits)
             .or_else(|| waits(person, &plan.plan_id))
             .filter(|_| progress.seat_free_at.is_none());
         progress

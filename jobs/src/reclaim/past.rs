@@ -645,6 +645,23 @@ impl Past {
         plans.flat_map(|plan| plan.user_ids.iter().map(String::as_str)).collect()
     }
 
+    /// R19: the last offboarding of a user.
+    pub(crate) fn last_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan)> {
+        let is_of = |plan: &PastPlan| {
+            plan.policy_digest.is_none() && plan.user_ids.iter().any(|planned| planned == user_id)
+        };
+        let plans = self.plans.iter().filter(|(_, plan)| is_of(plan));
+        plans.max_by_key(|(_, plan)| plan.created_at).map(|(id, plan)| (id.as_str(), plan))
+    }
+
+    /// The same, if it was approved, expired before its end, and the account is not deleted.
+    pub(crate) fn expired_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan, &Closed)> {
+        let (plan_id, plan) = self.last_offboarding(user_id)?;
+        let closed = plan.closed.as_ref().filter(|closed| closed.because == "expired")?;
+        let is_deleted = self.people.get(user_id).is_some_and(|known| known.deletion().is_some());
+        (plan.approval().is_some() && !is_deleted).then_some((plan_id, plan, closed))
+    }
+
     /// R19: users whom an offboarding suspended, or tried to, since a moment.
     pub(crate) fn locked_out_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
         let is_lockout = |past: &&PastAttempt| {

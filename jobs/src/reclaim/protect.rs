@@ -100,14 +100,23 @@ impl<'a> Addresses<'a> {
         ids.into_iter().flatten().map(|id| (*id).to_owned()).collect()
     }
 
-    /// The one person who has it today, by login or alias, or whose id it is: who is to receive something must be beyond doubt.
-    pub(crate) fn the_one(&self, id_or_address: &str, ground: &'a Ground) -> Option<&'a Person> {
+    /// The user whose id, login or alias it is in the latest snapshot.
+    ///
+    /// # Errors
+    /// Why no single user is meant, to follow "which": a receiver must be beyond doubt.
+    pub(crate) fn the_one(&self, id_or_address: &str, ground: &'a Ground) -> Result<&'a Person, String> {
         if let Some(person) = ground.people.get(id_or_address) {
-            return Some(person);
+            return Ok(person);
         }
+        let none = || {
+            format!("is the id, login or alias of no user in the snapshot of {}", ground.night.snapshot_date)
+        };
         match self.now.get(&id_or_address.to_lowercase()).map(Vec::as_slice) {
-            Some([id]) => ground.people.get(*id),
-            _ => None,
+            Some([id]) => ground.people.get(*id).ok_or_else(none),
+            Some(ids @ [_, _, ..]) => {
+                Err(format!("is an address of {} users: {}", ids.len(), ids.join(", ")))
+            }
+            _ => Err(none()),
         }
     }
 }

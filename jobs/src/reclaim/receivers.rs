@@ -32,33 +32,24 @@ impl<'a> Receivers<'a> {
         let (mut listed, mut wrong) = (HashMap::new(), Vec::new());
         for (source, receiver) in &beside.receivers {
             match (addresses.the_one(source, ground), addresses.the_one(receiver, ground)) {
-                (Some(from), Some(to)) if listed.get(&to.user_id) == Some(&from.user_id) => {
+                (Ok(from), Ok(to)) if listed.get(&to.user_id) == Some(&from.user_id) => {
                     wrong.push(format!(
                         "the list of receivers has {} and {} receive from each other",
                         from.called(),
                         to.called()
                     ));
                 }
-                (Some(from), Some(to)) => {
+                (Ok(from), Ok(to)) => {
                     listed.insert(from.user_id.clone(), to.user_id.clone());
                 }
-                (None, _) => wrong.push(format!(
-                    "the list of receivers names {source}, and the night has nobody, or two, of that name"
-                )),
-                (_, None) => wrong.push(format!(
-                    "the list of receivers names {receiver}, and the night has nobody, or two, of that name"
-                )),
+                (Err(why), _) => wrong.push(format!("the list of receivers names {source}, which {why}")),
+                (_, Err(why)) => wrong.push(format!("the list of receivers names {receiver}, which {why}")),
             }
         }
         let everybodys = match &policy.receiver {
             Some(Receiver::Account(account)) => {
                 let found = addresses.the_one(account, ground);
-                if found.is_none() {
-                    wrong.push(format!(
-                        "[receiver] account = {account:?} leads to nobody of the night, or to two people"
-                    ));
-                }
-                found
+                found.map_err(|why| wrong.push(format!("[receiver] account = {account:?} {why}"))).ok()
             }
             _ => None,
         };
@@ -75,9 +66,14 @@ impl<'a> Receivers<'a> {
         let none = |detail: String| No::new("R4", "no_receiver", detail);
         let receiver = match self.rule {
             None => return Err(none("the policy names no receiver".to_owned())),
-            Some(Receiver::Account(_)) => self.everybodys,
+            // Without an account no policy is evaluated: `resolve` refuses it.
+            Some(Receiver::Account(account)) => self
+                .everybodys
+                .ok_or_else(|| none(format!("[receiver] account = {account:?} is no single user")))?,
             Some(Receiver::File(_)) => match self.listed.get(&source.user_id) {
-                Some(id) => self.ground.person(id),
+                Some(id) => self.ground.person(id).ok_or_else(|| {
+                    none(format!("the latest snapshot has no user {id}, who is to receive"))
+                })?,
                 None => return Err(none("the list of receivers does not name the person".to_owned())),
             },
             Some(Receiver::ManagerTrackingCode(name)) => {
@@ -88,15 +84,15 @@ impl<'a> Receivers<'a> {
                     .map(|(_, value)| value.trim())
                     .collect();
                 match values.as_slice() {
-                    [value] => self.addresses.the_one(value, self.ground),
+                    [value] => self
+                        .addresses
+                        .the_one(value, self.ground)
+                        .map_err(|why| none(format!("the tracking code {name} is {value:?}, which {why}")))?,
                     [] => return Err(none(format!("the person has no tracking code {name}"))),
                     _ => return Err(none(format!("the person has the tracking code {name} more than once"))),
                 }
             }
         };
-        let receiver = receiver.ok_or_else(|| {
-            none("who is named as receiver is nobody of the night, or two people".to_owned())
-        })?;
         match unfit(receiver, source) {
             None => Ok(receiver),
             Some(why) => Err(none(format!("{} cannot receive: {why}", receiver.called()))),

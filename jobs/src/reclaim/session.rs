@@ -54,7 +54,7 @@ impl Session {
         let clock = data_clock(desk.settings.rehearsed_now);
         let policy = desk.policy_if_any(policy_file)?;
         let beside = match &policy {
-            Some(policy) => desk.beside(policy)?,
+            Some(policy) => desk.readable_beside(policy),
             None => Beside {
                 activity_events: desk.settings.activity_events.clone(),
                 quiet_dates: desk.settings.quiet_dates.clone(),

@@ -3,7 +3,7 @@
 //! A user who only waits (for days, for a reading, for an approval) is not stuck. Everything is a value here: the journal's state,
 //! the newest snapshot, and what the policy says of a user on it.
 
-use boxseat_schemas::reclaim::Outcome;
+use boxseat_schemas::reclaim::{Outcome, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::apply::MAYBE_TRANSFERRED;
@@ -12,6 +12,7 @@ use super::emptiness::{Emptiness, emptiness};
 use super::ending::Ending;
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No, Verdict};
+use super::next_step::next_step;
 use super::past::{Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
 use super::policy::Policy;
 
@@ -50,6 +51,7 @@ impl Stuck {
 }
 
 const LATE_LOGIN: &str = "late_login";
+const EXPIRED: &str = "expired";
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
 /// Calls are settled by reads within this time (R14).
@@ -63,9 +65,9 @@ pub(crate) fn stuck(
     beside: &Beside,
     now: DateTime<Utc>,
 ) -> Vec<Stuck> {
-    // Where the policy cannot be evaluated at all, the journal alone says why a user was skipped.
-    let judge = policy
-        .and_then(|policy| Judge::new(policy, ground, past, beside, now, past.replaceable_plans()).ok());
+    // A list that is too old stops every plan and hides no user here.
+    let judge =
+        policy.map(|policy| Judge::look(policy, ground, past, beside, now, past.replaceable_plans()).0);
     let denied = |person: &Person| match judge.as_ref()?.verdict(person) {
         Verdict::LeftOut(_, no) => Some(no),
         Verdict::NotAsked | Verdict::Goes(_) => None,
@@ -83,7 +85,7 @@ pub(crate) fn stuck(
                 login: login.unwrap_or_else(|| user_id.clone()),
                 name: person.name.clone(),
                 since: cause.since,
-                next: next(&cause, known, person),
+                next: next_step(&cause.word, past, ground, known, person),
                 word: cause.word,
                 reason: cause.reason,
             })
@@ -139,6 +141,9 @@ fn cause(
             return Some(Cause { since: transfer.asked_at, word: word.to_owned(), reason });
         }
     }
+    if let Some(expired) = expired_offboarding(past, known, &person.user_id) {
+        return Some(expired);
+    }
     let ours = ours?;
     let mut skips = known.skips.iter().rev().filter(|skip| skip.at > ours.asked_at);
     if let Some(skip) =
@@ -147,7 +152,7 @@ fn cause(
         return Some(skipped(skip));
     }
     if is_offboarding {
-        return plan.and_then(|plan| left_by_offboarding(known, plan, ours));
+        return left_by_offboarding(known, ours);
     }
     if let Some(skip) = repeated(past, known, ours, now) {
         return Some(skip);
@@ -193,26 +198,34 @@ fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<U
 }
 
 /// R19: why an offboarding has locked the user out and does not move the content.
-fn left_by_offboarding(known: &PastPerson, plan: &PastPlan, ours: &PastAttempt) -> Option<Cause> {
+fn left_by_offboarding(known: &PastPerson, ours: &PastAttempt) -> Option<Cause> {
     if known.transfer().is_some() {
         return None;
     }
     let plan_id = &ours.attempt.plan_id;
     let last = known.skips.iter().rev().find(|skip| skip.plan_id == *plan_id && skip.at >= ours.asked_at);
-    match (last, &plan.closed) {
-        (Some(skip), _) => {
-            let same = known.skips.iter().find(|other| {
-                other.plan_id == *plan_id && other.reason == skip.reason && other.at >= ours.asked_at
-            });
-            Some(Cause { since: same.map_or(skip.at, |first| first.at), ..skipped(skip) })
-        }
-        (None, Some(closed)) if closed.because != "undone" => Some(Cause {
-            since: closed.at,
-            word: closed.because.clone(),
-            reason: format!("plan {plan_id} is closed ({}) and the content has not moved", closed.because),
-        }),
-        _ => None,
+    let skip = last?;
+    let same = known
+        .skips
+        .iter()
+        .find(|other| other.plan_id == *plan_id && other.reason == skip.reason && other.at >= ours.asked_at);
+    Some(Cause { since: same.map_or(skip.at, |first| first.at), ..skipped(skip) })
+}
+
+/// R19: an approved offboarding that expired before its end. Nothing more happens to the user by itself.
+fn expired_offboarding(past: &Past, known: &PastPerson, user_id: &str) -> Option<Cause> {
+    let (plan_id, plan, closed) = past.expired_offboarding(user_id)?;
+    let is_moved = known.transfer().is_some();
+    if is_moved && plan.stage != Stage::Delete {
+        return None;
     }
+    let account = if known.suspension().is_some() { "locked out" } else { "not locked out by boxseat" };
+    let content = if is_moved { "its content has moved" } else { "its content has not moved" };
+    let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id);
+    let why = last.map_or_else(String::new, |skip| format!("; the last reason was: {}", skip.detail));
+    let day = closed.at.format("%F");
+    let reason = format!("plan {plan_id} expired {day}: the account is {account}, and {content}{why}");
+    Some(Cause { since: closed.at, word: EXPIRED.to_owned(), reason })
 }
 
 fn skipped(skip: &Skip) -> Cause {
@@ -237,42 +250,13 @@ fn with_trash(known: &PastPerson, why: String) -> String {
     }
 }
 
-fn next(cause: &Cause, known: &PastPerson, person: &Person) -> String {
-    let plan_id = known.suspension().map(|ours| ours.attempt.plan_id.as_str());
-    let login = person.called();
-    let confirm = format!("boxseat reclaim confirm {login} --i-have-checked \"...\"");
-    let undo = plan_id.map(|plan_id| format!("boxseat reclaim undo {plan_id}"));
-    match cause.word.as_str() {
-        "unverifiable" => format!("check in Box that the receiver has all content, then: {confirm}"),
-        "not_empty" => format!("move what is left in the Box console, or empty the trash, then: {confirm}"),
-        "unfinished" => "boxseat reclaim nightly".to_owned(),
-        "no_receiver" | "receiver_unfit" | "receiver_changed" => {
-            "name a receiver with room in the policy or the plan; boxseat reclaim nightly tries again"
-                .to_owned()
-        }
-        "refused_by_box" => {
-            let again = known.attempts.last().map(|last| last.asked_at + TimeDelta::days(30));
-            let again =
-                again.map_or_else(String::new, |at| format!("boxseat tries again after {}", at.format("%F")));
-            undo.map_or_else(
-                || again.clone(),
-                |undo| format!("remove the cause in Box; {again}; to give the account back: {undo}"),
-            )
-        }
-        "on_hold" | "protected" | "on_leave" | "receiver" => {
-            undo.map_or_else(String::new, |undo| format!("nothing, or to give the account back: {undo}"))
-        }
-        _ => undo.unwrap_or_else(|| "boxseat reclaim plan".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::{Action, Record, Stage};
+    use boxseat_schemas::reclaim::{Action, Attempt, Record, Standing};
 
     use super::*;
-    use crate::reclaim::past::tests::{created, day, intent, outcome, past};
-    use crate::reclaim::testing::{beside, ground, idler, night_at};
+    use crate::reclaim::past::tests::{created, day, intent, night, operator, outcome, past};
+    use crate::reclaim::testing::{TO_DELETE, beside, ground, idler, night_at, policy, suspended};
 
     fn read(items: Option<u64>, bytes: i64) -> Record {
         Record::ContentRead {
@@ -281,6 +265,16 @@ mod tests {
             owned_items: items,
             shared_items: Some(0),
             space_used_bytes: Some(bytes),
+        }
+    }
+
+    fn destination(items: u64) -> Record {
+        Record::DestinationRead {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            receiver_user_id: "77".into(),
+            folder_id: "f".into(),
+            items: Some(items),
         }
     }
 
@@ -297,19 +291,142 @@ mod tests {
 
     /// What is said of user 1 after the suspension of day 1 and these entries.
     fn after(records: &[(i64, Record)]) -> Option<Stuck> {
+        of(suspended("1"), records)
+    }
+
+    fn of(one: Person, records: &[(i64, Record)]) -> Option<Stuck> {
+        let Record::Intent(attempt) = intent("p", "1", Action::Suspend, 1) else { unreachable!() };
+        let before = Standing {
+            login: Some("u1@acme.test".to_owned()),
+            status: Some("active".to_owned()),
+            ..attempt.before.clone()
+        };
         let mut all = vec![
-            (0, created("p", Stage::Suspend, &["1"], &[])),
+            (0, created("p", Stage::Suspend, &["1", "2"], &[])),
             (1, read(Some(3), 30)),
-            (1, intent("p", "1", Action::Suspend, 1)),
-            (1, outcome("p", "1", 1, Outcome::Done)),
+            (1, Record::Intent(Attempt { before, ..attempt })),
+            (
+                1,
+                Record::Outcome {
+                    action_id: "p/1/1".into(),
+                    outcome: Outcome::Done,
+                    http_status: Some(200),
+                    request_id: None,
+                    after: Some(suspended("1").standing(&[])),
+                    destination_folder_id: None,
+                    reason: None,
+                },
+            ),
         ];
         all.extend_from_slice(records);
-        let mut one = idler("1");
-        one.last_activity_at = Some(day(-20));
-        let ground = ground([one]);
-        let mut stuck = stuck(&past(&all), &ground, None, &beside(), night_at().max(day(30)));
+        let ground = ground([one, idler("77"), idler("9")]);
+        let mut stuck = stuck(&past(&all), &ground, Some(&policy(TO_DELETE)), &beside(), night_at());
         assert!(stuck.len() <= 1);
         stuck.pop()
+    }
+
+    /// Why: `undo` of the whole plan gave three other accounts back, and left the stuck one as it was.
+    #[test]
+    fn r18_every_next_step_names_the_one_user() {
+        let edit = crate::reclaim::ground::Edit { actor_id: Some("99".to_owned()), at: day(5) };
+        let edited = || Person { edits: vec![edit.clone()], ..suspended("1") };
+        let stuck = of(edited(), &[]).unwrap();
+        assert_eq!(stuck.word, "edited_by_other");
+        assert!(
+            !stuck.next.contains("undo"),
+            "undo refuses an account that another actor edited: {}",
+            stuck.next
+        );
+        for said in ["active in the Box console", "boxseat offboard u1@acme.test --transfer-to RECEIVER"] {
+            assert!(stuck.next.contains(said), "{}", stuck.next);
+        }
+        let transfer = intent("p", "1", Action::Transfer, 2);
+        let moved = [
+            (15, transfer),
+            (15, outcome("p", "1", 2, Outcome::Done)),
+            (16, read(Some(0), 0)),
+            (17, read(Some(0), 0)),
+            (17, destination(3)),
+        ];
+        let stuck = of(edited(), &moved).unwrap();
+        assert_eq!(stuck.word, "edited_by_other");
+        for said in ["the content is with u77@acme.test", "offboard u1@acme.test --transfer-to u77@acme.test"]
+        {
+            assert!(stuck.next.contains(said), "{}", stuck.next);
+        }
+        let in_group = Person { group_ids: vec!["g1".to_owned()], ..suspended("1") };
+        let stuck = of(in_group, &[]).unwrap();
+        assert_eq!(stuck.word, "changed");
+        assert!(stuck.next.contains("reclaim undo p --user u1@acme.test"), "{}", stuck.next);
+    }
+
+    /// Why: a leaver was locked out, the plan expired, and no list had the user from then on.
+    #[test]
+    fn r19_a_leaver_whose_plan_expired_is_in_the_list() {
+        let leaves = Record::PlanCreated {
+            plan_id: "o".into(),
+            digest: "d1".into(),
+            stage: Stage::Delete,
+            policy_digest: None,
+            night: night(0),
+            by: operator("boss"),
+            user_ids: vec!["1".into()],
+            receiver_user_ids: vec!["77".into()],
+            due_on: None,
+        };
+        let approved = Record::Approved {
+            plan_id: "o".into(),
+            digest: "d1".into(),
+            by: operator("boss"),
+            signed_by: None,
+            signature: None,
+        };
+        let closed = Record::PlanClosed { plan_id: "o".into(), because: "expired".into(), by: None };
+        let locked = [
+            (2, leaves.clone()),
+            (2, approved),
+            (2, intent("o", "1", Action::Suspend, 1)),
+            (2, outcome("o", "1", 1, Outcome::Done)),
+            (9, closed.clone()),
+        ];
+        let stuck = after(&locked).unwrap();
+        assert_eq!((stuck.word.as_str(), stuck.since), ("expired", day(9)));
+        assert!(stuck.reason.contains("locked out, and its content has not moved"), "{}", stuck.reason);
+        assert!(
+            stuck.next.contains("boxseat offboard u1@acme.test --transfer-to RECEIVER"),
+            "{}",
+            stuck.next
+        );
+        let again = Record::PlanClosed { plan_id: "o".into(), because: "undone".into(), by: None };
+        assert_ne!(
+            after(&[&locked[..], &[(10, again)]].concat()).map(|stuck| stuck.word),
+            Some("expired".into())
+        );
+        let never_approved = after(&[(2, leaves), (9, closed)]);
+        assert_ne!(never_approved.map(|stuck| stuck.word), Some("expired".into()), "nothing has begun");
+    }
+
+    /// Why: with a list of holds that was too old, the list of stuck users was empty.
+    #[test]
+    fn r3_an_old_list_of_holds_hides_no_stuck_user() {
+        let refused = [(4, intent("p", "1", Action::Transfer, 2)), (4, outcome("p", "1", 2, Outcome::Done))];
+        let mut old = beside();
+        old.holds.as_mut().unwrap().age = TimeDelta::days(8);
+        let past = past(
+            &[
+                &[(0, created("p", Stage::Suspend, &["1"], &[]))][..],
+                &[(1, intent("p", "1", Action::Suspend, 1)), (1, outcome("p", "1", 1, Outcome::Done))],
+                &refused,
+            ]
+            .concat(),
+        );
+        let ground = ground([Person { role: Some("coadmin".to_owned()), ..suspended("1") }, idler("77")]);
+        let words = |beside: &Beside| -> Vec<String> {
+            let stuck = stuck(&past, &ground, Some(&policy(TO_DELETE)), beside, night_at());
+            stuck.into_iter().map(|stuck| stuck.word).collect()
+        };
+        assert_eq!(words(&beside()), words(&old));
+        assert_eq!(words(&old).len(), 1);
     }
 
     #[test]
@@ -317,7 +434,10 @@ mod tests {
         assert_eq!(after(&[]), None, "a suspended user waits");
         let late = after(&[(3, skip("late_login"))]).unwrap();
         assert!(late.is_late_login() && !late.is_intended());
-        assert_eq!((late.since, late.next.as_str()), (day(3), "boxseat reclaim undo p"));
+        assert_eq!(
+            (late.since, late.next.as_str()),
+            (day(3), "to give the account back: boxseat reclaim undo p --user u1@acme.test")
+        );
     }
 
     #[test]

@@ -190,7 +190,11 @@ fn plan_next(session: &Session, report: &mut Report) {
                 report.say(id, because, "a new one takes its place", 0);
             }
         }
-        Err(e) => report.refuse("plan", &e),
+        // What stops every plan comes before the results of single ones.
+        Err(e) => {
+            report.refuse("plan", &e);
+            report.rows.rotate_right(1);
+        }
     }
 }
 

@@ -13,9 +13,11 @@ use crate::reclaim::Journal;
 use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
 use crate::reclaim::beside::Beside;
 use crate::reclaim::desk::Desk;
+use crate::reclaim::judge::Judge;
 use crate::reclaim::offboarding::{Progress, leavers};
 use crate::reclaim::past::{Past, PastPlan};
 use crate::reclaim::place;
+use crate::reclaim::plan::fit;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::stuck::{Stuck, stuck};
@@ -37,8 +39,14 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         })
         .collect();
     let leavers: Vec<Progress> = past
-        .open_plans()
-        .filter(|(_, plan)| plan.policy_digest.is_none())
+        .plans
+        .iter()
+        .filter(|(id, plan)| {
+            let is_expired = |user: &String| {
+                past.expired_offboarding(user).is_some_and(|(expired, ..)| expired == id.as_str())
+            };
+            plan.policy_digest.is_none() && (plan.is_open() || plan.user_ids.iter().any(is_expired))
+        })
         .filter_map(|(id, plan)| {
             PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest)
         })
@@ -57,7 +65,9 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         })
         .collect();
     let unknown_columns = ["plan_id", "login", "action", "asked_at", "reason"].map(str::to_owned);
-    let stuck = stuck_users(&desk, &journal, policy.as_ref().ok().and_then(Option::as_ref), printer);
+    let usable = policy.as_ref().ok().and_then(Option::as_ref);
+    let (refusals, stuck) = needs_operator(&desk, &journal, usable, printer);
+    let refusals: Vec<String> = policy.as_ref().err().cloned().into_iter().chain(refusals).collect();
     let stuck_columns =
         ["user_id", "login", "name", "since", "reason_code", "reason", "next"].map(str::to_owned);
     let stuck: Vec<Vec<Value>> = stuck
@@ -82,6 +92,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         };
         printer.json(json!({ "status": {
             "plans": objects(&columns, &rows),
+            "policy_refusals": refusals,
             "stuck": objects(&stuck_columns, &stuck),
             "unknown": objects(&unknown_columns, &unknown),
             "leavers": leavers,
@@ -89,6 +100,9 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             "head": journal.head(),
         }}))?;
         return Ok(0);
+    }
+    for refusal in &refusals {
+        printer.note(format!("No plan of the policy is made or applied. {refusal}"));
     }
     printer.grid("plans", &Grid { columns: columns.to_vec(), rows })?;
     for leaver in &leavers {
@@ -112,19 +126,31 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     Ok(0)
 }
 
-/// Stuck users by the published snapshot. Without one that can be read there is a note.
-fn stuck_users(desk: &Desk, journal: &Journal, policy: Option<&Policy>, printer: &Printer) -> Vec<Stuck> {
-    if journal.past().people.is_empty() {
-        return Vec::new();
+/// What stops every plan of the policy, and stuck users, by the published snapshot. Without one that can be read there is a note.
+fn needs_operator(
+    desk: &Desk,
+    journal: &Journal,
+    policy: Option<&Policy>,
+    printer: &Printer,
+) -> (Vec<String>, Vec<Stuck>) {
+    if journal.past().plans.is_empty() {
+        return (Vec::new(), Vec::new());
     }
-    let found = desk.ground().and_then(|ground| {
-        let beside = policy.map_or_else(|| Ok(Beside::default()), |policy| desk.beside(policy))?;
-        Ok(stuck(journal.past(), &ground, policy, &beside, desk.now))
-    });
-    found.unwrap_or_else(|e| {
-        printer.note(format!("Stuck users cannot be listed: {}", e.lines().join(": ")));
-        Vec::new()
-    })
+    let ground = match desk.ground() {
+        Ok(ground) => ground,
+        Err(e) => {
+            printer.note(format!("Stuck users cannot be listed: {}", e.lines().join(": ")));
+            return (Vec::new(), Vec::new());
+        }
+    };
+    let Some(policy) = policy else {
+        return (Vec::new(), stuck(journal.past(), &ground, None, &Beside::default(), desk.now));
+    };
+    let (beside, past) = (desk.readable_beside(policy), journal.past());
+    let (_, mut refusals) = Judge::look(policy, &ground, past, &beside, desk.now, past.replaceable_plans());
+    refusals.extend(fit(&ground, desk.now).err());
+    let refusals = refusals.iter().map(|no| format!("{}: {}", no.rule, no.sentence)).collect();
+    (refusals, stuck(past, &ground, Some(policy), &beside, desk.now))
 }
 
 fn row(

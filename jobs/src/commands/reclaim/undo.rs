@@ -1,8 +1,8 @@
-//! `boxseat reclaim undo PLAN` (R18).
+//! `boxseat reclaim undo PLAN` (R18): for all users of the plan, or for those of `--user`.
 
 use std::path::Path;
 
-use boxseat_schemas::reclaim::Action;
+use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use serde_json::json;
 
@@ -11,11 +11,11 @@ use super::{head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::Journal;
-use crate::reclaim::apply::{Fate, NOTHING_TO_UNDO, ours, undo};
-use crate::reclaim::past::unfinished;
+use crate::reclaim::apply::{Fate, NOTHING_TO_UNDO, Scope, ours, take_out, undo};
 use crate::reclaim::plans::PlanFile;
+use crate::reclaim::restore::Preview;
 use crate::reclaim::session::Session;
+use crate::reclaim::{Ground, Journal};
 use crate::stop::Stop;
 
 pub(crate) async fn run(
@@ -28,15 +28,16 @@ pub(crate) async fn run(
     let session = Session::open(global, policy)?;
     let file = PlanFile::open(session.desk.store.root(), &args.plan)?.without_bytes();
     let ground = session.desk.ground()?;
+    let (file, scope) = narrowed(file, &ground, &args.users)?;
     let admit = |journal: &Journal| -> Result<(), CommandError> {
         let known = ours(&file.plan, &file.digest, journal.past(), &ground, session.desk.store.id())?;
         let plan_id = &file.plan.plan_id;
-        let is_left = |id: &String| {
-            journal.past().people.get(id).is_some_and(|person| {
+        let is_left = |planned: &PlannedPerson| {
+            journal.past().people.get(&planned.user_id).is_some_and(|person| {
                 person.suspension_by(plan_id).or(person.unfinished_status(plan_id)).is_some()
             })
         };
-        if known.is_undone() && !known.user_ids.iter().any(is_left) {
+        if known.is_undone() && !file.plan.people.iter().any(is_left) {
             return Err(CommandError::refused(format!("plan {plan_id} is undone already")));
         }
         Ok(())
@@ -44,17 +45,17 @@ pub(crate) async fn run(
     if !args.yes {
         let journal = session.desk.journal()?;
         admit(&journal)?;
-        return rehearse(printer, &file, &journal);
+        return rehearse(printer, &file.plan, &ground, &journal);
     }
     let mut journal = session.desk.journal_to_write()?;
     admit(&journal)?;
     if !file.plan.people.iter().any(|one| journal.past().has_touched(&file.plan.plan_id, &one.user_id)) {
-        return close_untouched(printer, &session, &file, &mut journal);
+        return close_untouched(printer, &session, &file.plan, scope, &mut journal);
     }
     let mark = session.mark(&ground)?;
     let connection = session.connect(&stop)?;
-    let undone =
-        undo(task(&session, &file, &ground, mark.as_ref()), hands(&session, &connection), &mut journal).await;
+    let task = task(&session, &file, &ground, mark.as_ref());
+    let undone = undo(task, scope, hands(&session, &connection), &mut journal).await;
     session.commit_actions(&journal);
     let undone = undone?;
     show_applied(printer, "undo", &file.plan, &undone, &journal)?;
@@ -66,53 +67,101 @@ pub(crate) async fn run(
     Ok(if undone.stopped.is_some() || has_open { undone.exit_code() } else { 0 })
 }
 
-/// Closes a plan that changed no account. Nothing is to be read or written in Box.
+/// The plan with the users of `--user` alone.
+fn narrowed(file: PlanFile, ground: &Ground, users: &[String]) -> Result<(PlanFile, Scope), CommandError> {
+    let mut chosen = Vec::new();
+    for user in users {
+        let is_meant = |planned: &&PlannedPerson| {
+            let now = ground.person(&planned.user_id).and_then(|person| person.login.as_deref());
+            planned.user_id == *user
+                || [Some(planned.login.as_str()), now]
+                    .iter()
+                    .flatten()
+                    .any(|login| login.eq_ignore_ascii_case(user))
+        };
+        let mut found = file.plan.people.iter().filter(is_meant);
+        let plan_id = &file.plan.plan_id;
+        match (found.next(), found.next()) {
+            (Some(planned), None) => chosen.push(planned.user_id.clone()),
+            (None, _) => {
+                return Err(CommandError::usage(format!("plan {plan_id} has no user {user}"))
+                    .hint(format!("`boxseat reclaim show {plan_id}` lists its users")));
+            }
+            (Some(_), Some(_)) => {
+                return Err(CommandError::refused(format!("plan {plan_id} has two users for {user}"))
+                    .hint("name the user by the Box id; `boxseat reclaim status` shows it"));
+            }
+        }
+    }
+    if users.is_empty() || file.plan.people.iter().all(|planned| chosen.contains(&planned.user_id)) {
+        return Ok((file, Scope::WholePlan));
+    }
+    let mut file = file;
+    file.plan.people.retain(|planned| chosen.contains(&planned.user_id));
+    Ok((file, Scope::SomeUsers))
+}
+
+/// Ends a plan, or its part for some users, that changed no account. Nothing is to be read or written in Box.
 fn close_untouched(
     printer: &Printer,
     session: &Session,
-    file: &PlanFile,
+    plan: &Plan,
+    scope: Scope,
     journal: &mut Journal,
 ) -> Result<u8, CommandError> {
-    let plan_id = &file.plan.plan_id;
-    session.desk.close(journal, plan_id, "undone")?;
+    let plan_id = &plan.plan_id;
+    let result = match scope {
+        Scope::WholePlan => {
+            session.desk.close(journal, plan_id, "undone")?;
+            "The plan is closed."
+        }
+        Scope::SomeUsers => {
+            let records: Vec<_> = plan
+                .people
+                .iter()
+                .filter_map(|one| take_out(journal.past(), plan_id, &one.user_id))
+                .collect();
+            for record in records {
+                journal.append((session.clock)(), record)?;
+            }
+            "It does nothing more for these users."
+        }
+    };
     session.commit_actions(journal);
     let columns = ["user_id", "login", "outcome", "detail"].map(str::to_owned).to_vec();
     let row = |planned: &PlannedPerson| {
         let detail = "the plan changed nothing in this account";
         vec![json!(planned.user_id), json!(planned.login), json!(NOTHING_TO_UNDO), json!(detail)]
     };
-    printer.grid("undo", &Grid { columns, rows: file.plan.people.iter().map(row).collect() })?;
+    printer.grid("undo", &Grid { columns, rows: plan.people.iter().map(row).collect() })?;
     printer.note(format!(
-        "Plan {plan_id} changed no account, so no user was undone. The plan is closed. {}",
+        "Plan {plan_id} changed no account, so no user was undone. {result} {}",
         head(journal)
     ));
     Ok(0)
 }
 
-fn rehearse(printer: &Printer, file: &PlanFile, journal: &Journal) -> Result<u8, CommandError> {
-    let plan = &file.plan;
+fn rehearse(printer: &Printer, plan: &Plan, ground: &Ground, journal: &Journal) -> Result<u8, CommandError> {
     let columns = ["user_id", "login", "would"].map(str::to_owned).to_vec();
     let rows: Vec<_> = plan
         .people
         .iter()
         .filter_map(|planned| {
-            let person = journal.past().people.get(&planned.user_id)?;
-            let done = |action| {
-                person.by_plan(&plan.plan_id).any(|past| past.attempt.action == action && past.was_done)
-            };
-            let would = match (person.suspension_by(&plan.plan_id), person.unfinished_status(&plan.plan_id)) {
-                _ if done(Action::Delete) => "stay deleted".to_owned(),
-                (Some(ours), _) => {
-                    format!("be {} again", ours.attempt.before.status.as_deref().unwrap_or("unknown"))
+            let would = match Preview::of(journal.past(), ground, &plan.plan_id, &planned.user_id) {
+                Preview::Nothing => return None,
+                Preview::Restored { status, remains: None } => format!("be {status} again"),
+                Preview::Restored { status, remains: Some(remains) } => {
+                    format!("be {status} again, WITHOUT the content: {remains}")
                 }
-                (None, Some(open)) => format!("be looked at: {}", unfinished(open)),
-                (None, None) => return None,
+                Preview::Unchanged(why) => format!("not change: {why}"),
+                Preview::Unknown(why) => format!("be read again: {why}"),
             };
-            let content = if done(Action::Transfer) { "; the content stays where it went" } else { "" };
-            Some(vec![json!(planned.user_id), json!(planned.login), json!(format!("{would}{content}"))])
+            Some(vec![json!(planned.user_id), json!(planned.login), json!(would)])
         })
         .collect();
     printer.grid("undo", &Grid { columns, rows })?;
-    printer.note("Nothing was done. With --yes it is, wherever nobody else has touched the account since.");
+    printer.note(
+        "Nothing was done. This is by the latest snapshot; with --yes each account is read again before it is changed.",
+    );
     Ok(0)
 }

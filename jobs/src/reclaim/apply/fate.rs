@@ -13,6 +13,8 @@ use crate::error::{CommandError, REJECTS};
 pub(crate) enum Fate {
     /// Everything the plan says was done, now or before.
     Done,
+    /// Taken back, and something does not come back: what, as a sentence (R18).
+    DoneInPart(String),
     /// Everything that was due was done. What is left of a leaver's plan is due on a later day: the steps (R19).
     NotDue(String),
     /// Left alone for good: the rule's word and a sentence.
@@ -33,7 +35,7 @@ impl Fate {
     /// One word, for tables.
     pub(crate) fn word(&self) -> &str {
         match self {
-            Self::Done => "done",
+            Self::Done | Self::DoneInPart(_) => "done",
             Self::NotDue(_) => "not_due",
             Self::Skipped(word, _) | Self::Waiting(word, _) => word,
             Self::SkippedBefore(word, _) => word,
@@ -48,7 +50,10 @@ impl Fate {
         match self {
             Self::Done => "",
             Self::Skipped(_, detail) | Self::Waiting(_, detail) | Self::SkippedBefore(_, detail) => detail,
-            Self::NotDue(detail) | Self::Unknown(detail) | Self::Refused(detail) => detail,
+            Self::DoneInPart(detail)
+            | Self::NotDue(detail)
+            | Self::Unknown(detail)
+            | Self::Refused(detail) => detail,
             Self::NotAttempted => "the run stopped before",
         }
     }
@@ -89,7 +94,7 @@ impl Applied {
     /// How many were not done, by word, the commonest first: `57 owns_shared_content, 1 login`.
     pub(crate) fn others(&self) -> String {
         let mut counts = BTreeMap::<&str, usize>::new();
-        for fate in self.people.values().filter(|fate| **fate != Fate::Done) {
+        for fate in self.people.values().filter(|fate| fate.word() != "done") {
             *counts.entry(fate.word()).or_default() += 1;
         }
         let mut counts: Vec<_> = counts.into_iter().collect();

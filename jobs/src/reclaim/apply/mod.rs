@@ -35,6 +35,7 @@ use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Standing}
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
+use super::desk::refused;
 use super::feed::{Feed, FeedBrief};
 use super::ground::Ground;
 use super::journal::Journal;
@@ -54,7 +55,7 @@ pub(crate) use fate::{Applied, Fate};
 pub(crate) use reconcile::reconcile;
 pub(crate) use reread::{Now, fresh, reread};
 pub(crate) use transfer::unfit;
-pub(crate) use undo::{NOTHING_TO_UNDO, undo};
+pub(crate) use undo::{NOTHING_TO_UNDO, Scope, take_out, undo};
 pub(crate) use verify::verify_transfers;
 pub(crate) use window::close_windows;
 
@@ -257,7 +258,7 @@ impl<'a> Run<'a> {
         let set_aside = [self.task.plan.plan_id.as_str()];
         Judge::new(policy, self.task.ground, past, self.task.beside, self.now(), set_aside)
             .map(Some)
-            .map_err(|refusals| refusals_of(&refusals))
+            .map_err(|refusals| refused(&refusals))
     }
 
     async fn walk_feed(&self) -> Result<(), CommandError> {
@@ -543,11 +544,4 @@ fn has_done(past: &Past, plan_id: &str, user_id: &str, action: Action) -> bool {
 )]
 fn most(caps: Caps, seats_assigned: u64) -> u64 {
     caps.people.min((seats_assigned as f64 * caps.seats_percent / 100.0).floor() as u64)
-}
-
-/// Everything for which nobody may be judged, as one refusal.
-pub(crate) fn refusals_of(refusals: &[super::judge::Refusal]) -> CommandError {
-    let sentences: Vec<String> =
-        refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
-    CommandError::refused(format!("nobody may be judged: {}", sentences.join("; ")))
 }

@@ -1,16 +1,18 @@
-//! R18: taking a plan back, as far as that is ours to do.
+//! R18: taking a plan back, for all of its users or for some.
 //!
-//! A suspension is taken back only while it still holds: the account is inactive, nobody else has edited it since, and the login
-//! is the one we knew. Content stays where it went, and whoever was deleted stays deleted; both are said.
+//! A suspension is taken back only while it still holds ([`super::super::restore`] has the rule). Content stays where it went, and a
+//! deleted account stays deleted; both are said.
 
 use boxseat_pipeline::client::{Found, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Record, Standing};
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream;
 
 use super::super::journal::Journal;
-use super::super::past::{PastAttempt, PastPerson, PastPlan, unfinished};
+use super::super::past::{Past, PastAttempt, PastPlan, unfinished};
+use super::super::restore::{Account, obstacle, remains};
 use super::reread::{reread, standing};
 use super::{Applied, Came, Fate, Hands, Run, Task};
 use crate::error::CommandError;
@@ -18,24 +20,45 @@ use crate::error::CommandError;
 /// The outcome of a user whom the plan did nothing to.
 pub(crate) const NOTHING_TO_UNDO: &str = "nothing_to_undo";
 
-/// Takes back what a plan of this store did. The plan is closed first: whatever stops this run, nothing more is done by the plan
-/// but taking back, and the same command goes on.
+/// What an undo does with the plan itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Closes the plan.
+    WholePlan,
+    /// The plan is done with the users of the task, and stays open for others.
+    SomeUsers,
+}
+
+/// Takes back what a plan of this store did to the users of the task. The plan is first closed, or done with these users: whatever
+/// stops this run, the plan does nothing more for them, and the same command continues.
 ///
 /// # Errors
 /// As [`super::apply`].
 pub(crate) async fn undo(
     task: Task<'_>,
+    scope: Scope,
     hands: Hands<'_>,
     journal: &mut Journal,
 ) -> Result<Applied, CommandError> {
     let run = Run::begin(task, hands, journal).await?;
     let plan_id = &task.plan.plan_id;
-    if !run.with_past(|past| past.plans.get(plan_id).is_some_and(PastPlan::is_undone)) {
-        let (plan_id, because) = (plan_id.clone(), "undone".to_owned());
-        run.write(Record::PlanClosed { plan_id, because, by: Some(hands.by.clone()) })?;
+    match scope {
+        Scope::WholePlan => {
+            if !run.with_past(|past| past.plans.get(plan_id).is_some_and(PastPlan::is_undone)) {
+                let (plan_id, because) = (plan_id.clone(), "undone".to_owned());
+                run.write(Record::PlanClosed { plan_id, because, by: Some(hands.by.clone()) })?;
+            }
+        }
+        Scope::SomeUsers => {
+            for planned in &task.plan.people {
+                if let Some(record) = run.with_past(|past| take_out(past, plan_id, &planned.user_id)) {
+                    run.write(record)?;
+                }
+            }
+        }
     }
-    let mut applied = Applied { is_closed: true, ..Applied::default() };
-    // Whether somebody else has edited the person is part of the question, so the admin log must answer.
+    let mut applied = Applied { is_closed: scope == Scope::WholePlan, ..Applied::default() };
+    // Whether another actor has edited the account is in the admin log.
     match run.walk_feed().await {
         Ok(()) => run.undo_everybody(&mut applied).await?,
         Err(e) => applied.stopped = Some(e),
@@ -69,19 +92,11 @@ impl Run<'_> {
             let detail = "the plan changed nothing in this account".to_owned();
             return Ok(Some(Fate::SkippedBefore(NOTHING_TO_UNDO.to_owned(), detail)));
         }
-        let (ours, open, stays) = self.with_past(|past| {
+        let (ours, open, remains) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
+            let called = |id: &str| self.task.ground.person(id).map(|person| person.called().to_owned());
             let ours = person.suspension_by(plan_id).cloned();
-            let left =
-                person.by_plan(plan_id).rfind(|past| past.attempt.action == Action::Suspend && past.was_done);
-            let left = left.filter(|_| ours.is_none()).and_then(|left| left_suspended(person, left));
-            // Content that another plan has moved since is just as much away.
-            let stays = match (person.deletion(), person.transfer()) {
-                (Some(_), _) => Some("the account was deleted, and cannot be brought back".to_owned()),
-                (None, Some(transfer)) => Some(moved(transfer)),
-                (None, None) => None,
-            };
-            (ours, person.unfinished_status(plan_id).cloned(), stays.or(left))
+            (ours, person.unfinished_status(plan_id).cloned(), remains(person, plan_id, called))
         });
         if let Some(open) = open {
             return Ok(Some(Fate::Unknown(unfinished(&open))));
@@ -91,10 +106,12 @@ impl Run<'_> {
             Some(ours) => self.restore(planned, &ours).await?,
             None => None,
         };
-        Ok(Some(match (fate, stays) {
+        Ok(Some(match (fate, remains) {
             (Some(fate), _) => fate,
-            (None, Some(stays)) if is_given_back => Fate::Skipped("stays", format!("active again; {stays}")),
-            (None, Some(stays)) => Fate::Skipped("stays", stays),
+            (None, Some(remains)) if is_given_back => {
+                Fate::DoneInPart(format!("active again, without the content: {remains}"))
+            }
+            (None, Some(remains)) => Fate::Skipped("stays", remains),
             (None, None) => Fate::Done,
         }))
     }
@@ -118,32 +135,18 @@ impl Run<'_> {
                 return Ok(Some(Fate::Waiting("closed", refusal.to_string())));
             }
         };
-        if ours.attempt.before.status.as_deref() == Some("inactive") {
-            return left("stays", "the account was suspended before this plan".to_owned());
-        }
-        let after = ours.after.clone().unwrap_or_else(|| ours.attempt.before.clone());
-        if now.standing.status.as_deref() != Some("inactive") {
-            self.conclude(
-                &ours.attempt.action_id,
-                Came::new(Outcome::RevertedByOther).because("found active again"),
-            )?;
-            let status = now.standing.status.as_deref().unwrap_or("none");
-            return left(
-                "reverted_by_other",
-                format!("the status is {status}: somebody else has changed it"),
-            );
-        }
-        let login = |standing: &Standing| standing.login.as_deref().map(str::to_lowercase);
-        if login(&now.standing) != login(&after) {
-            return left("login_changed", "the login is another than the one we suspended".to_owned());
-        }
-        if !self.task.ground.knows_edits_since(ours.asked_at) {
-            let since = ours.asked_at.format("%F");
-            let detail = format!("who edited the account since {since} is not known without a gap");
-            return left("edits_not_watched", detail);
-        }
-        if let Some(detail) = self.edited_by_other(planned, ours) {
-            return left("edited_by_other", detail);
+        let account = Account {
+            status: now.standing.status.as_deref(),
+            login: now.standing.login.as_deref(),
+            are_edits_known: self.task.ground.knows_edits_since(ours.asked_at),
+            edited_by_other_at: self.edited_by_other(planned, ours),
+        };
+        if let Some((word, detail)) = obstacle(ours, &account) {
+            if word == "reverted_by_other" {
+                let came = Came::new(Outcome::RevertedByOther).because("found active again");
+                self.conclude(&ours.attempt.action_id, came)?;
+            }
+            return left(word, detail);
         }
         let Some(status) = ours.attempt.before.status.clone() else {
             return left("unknown_status", "the status before was not known".to_owned());
@@ -173,15 +176,15 @@ impl Run<'_> {
         }
     }
 
-    /// Whether somebody else has edited the account since, by the night or by the admin log behind it.
-    fn edited_by_other(&self, planned: &PlannedPerson, ours: &PastAttempt) -> Option<String> {
+    /// When another actor has edited the account since, by the snapshot or by the admin log after it.
+    fn edited_by_other(&self, planned: &PlannedPerson, ours: &PastAttempt) -> Option<DateTime<Utc>> {
         let is_ours = |actor: Option<&str>| {
             actor.is_some_and(|actor| {
                 actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
             })
         };
         let known = self.task.ground.person(&planned.user_id).into_iter().flat_map(|person| &person.edits);
-        let of_the_night = known
+        let of_snapshot = known
             .filter(|edit| edit.at > self.at_box(ours.asked_at) && !is_ours(edit.actor_id.as_deref()))
             .map(|edit| edit.at)
             .next();
@@ -191,29 +194,20 @@ impl Run<'_> {
             .filter(|news| matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE"))
             .find(|news| news.at > self.at_box(ours.asked_at) && !is_ours(news.actor_id.as_deref()))
             .map(|news| news.at);
-        let at = of_the_night.or(heard)?;
-        Some(format!("somebody else edited the account {}, after our suspension", at.format("%F %H:%M UTC")))
+        of_snapshot.or(heard)
     }
 }
 
-/// Why a suspension by the plan is not this plan's to take back, unless it has been.
-fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
-    if left.outcome == Some(Outcome::RevertedByOther) {
-        let why = left.reason.as_deref().unwrap_or("somebody else undid it");
-        return Some(format!("nothing is taken back: {why}"));
-    }
-    let since =
-        person.attempts.iter().rev().take_while(|past| past.attempt.action_id != left.attempt.action_id);
-    let by =
-        since.filter(|past| past.attempt.action == Action::Suspend && past.may_have_happened()).last()?;
-    Some(format!("plan {} suspended the account once more", by.attempt.plan_id))
-}
-
-/// Where content went that stays there.
-fn moved(transfer: &PastAttempt) -> String {
-    let receiver = transfer.attempt.receiver_user_id.as_deref().unwrap_or("somebody");
-    match &transfer.destination_folder_id {
-        Some(folder) => format!("the content stays with user {receiver}, in folder {folder}"),
-        None => format!("the content is with user {receiver}, or on its way there"),
-    }
+/// The entry by which a plan is done with one user; `None` if it is already, or is closed.
+pub(crate) fn take_out(past: &Past, plan_id: &str, user_id: &str) -> Option<Record> {
+    let is_open = past.plans.get(plan_id).is_some_and(PastPlan::is_open);
+    let is_done = past.people.get(user_id).is_some_and(|known| known.final_skip(plan_id).is_some());
+    (is_open && !is_done).then(|| Record::Skipped {
+        plan_id: plan_id.to_owned(),
+        user_id: user_id.to_owned(),
+        reason: "undone".to_owned(),
+        detail: "`reclaim undo --user` took the user out of the plan".to_owned(),
+        is_final: true,
+        used_at: None,
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::super::beside::Beside;
 use super::super::ground::Ground;
@@ -20,23 +20,29 @@ pub(super) struct Leave {
     pub(super) ended_at: Option<DateTime<Utc>>,
 }
 
+fn counted_until(age: TimeDelta, now: DateTime<Utc>) -> NaiveDate {
+    (now - age + LIST_MAX_AGE).date_naive()
+}
+
 /// R3: everybody on the list of holds. A list that is old or names somebody unknown proves nothing.
 pub(super) fn held(
     ground: &Ground,
     beside: &Beside,
     addresses: &Addresses<'_>,
+    now: DateTime<Utc>,
     refuse: &mut impl FnMut(&'static str, String),
 ) -> HashMap<String, String> {
     let Some(list) = &beside.holds else { return HashMap::new() };
     if list.age < -TimeDelta::days(1) {
-        refuse("R3", "what [holds] says is dated in the future".to_owned());
+        refuse("R3", "[holds] is dated in the future".to_owned());
     }
     if list.age > LIST_MAX_AGE {
         refuse(
             "R3",
             format!(
-                "what [holds] says is {} days old, and 7 at most count: somebody may be held since",
-                list.age.num_days()
+                "[holds] has not counted since {}, because it is older than 7 days: check who came under legal \
+                 hold since, then write the list again, or a new none_stated_on",
+                counted_until(list.age, now)
             ),
         );
     }
@@ -72,8 +78,9 @@ pub(super) fn leaves(
         refuse(
             "R5",
             format!(
-                "the leave list is {} days old, and 7 at most count: somebody may be on leave since",
-                list.age.num_days()
+                "the leave list has not counted since {}, because it is older than 7 days: check who went on \
+                 leave since, then write it again",
+                counted_until(list.age, now)
             ),
         );
     }

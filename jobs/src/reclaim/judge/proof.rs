@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::emptiness::{Emptiness, count_before, emptiness};
 use super::super::ground::Person;
-use super::super::past::{PastAttempt, PastPerson, Skip};
+use super::super::past::{Past, PastAttempt, PastPerson, Skip};
 use super::super::policy::{Evidence, SharedContent, WhenRefused};
 use super::{Judge, No, day};
 
@@ -110,22 +110,8 @@ impl Judge<'_> {
                 format!("who edited the account since {} is not known without a gap", day(ours.asked_at)),
             ));
         }
-        let is_other = |actor: &Option<String>| {
-            actor.as_ref().is_none_or(|actor| !self.past.actor_user_ids.contains(actor))
-        };
-        if let Some(edit) =
-            person.edits.iter().find(|edit| edit.at > ours.asked_at && is_other(&edit.actor_id))
-        {
-            return Err(No::new(
-                "R3",
-                "edited_by_other",
-                format!("somebody else edited the account {}", day(edit.at)),
-            ));
-        }
-        let is_told = |skip: &Skip| skip.reason == "edited_by_other" && skip.at > ours.asked_at;
-        let past = self.past.people.get(&person.user_id);
-        if let Some(told) = past.and_then(|past| past.skips.iter().find(|skip| is_told(skip))) {
-            return Err(No::new("R3", "edited_by_other", told.detail.clone()));
+        if let Some(edit) = edited_by_other(self.past, &person.user_id, Some(person), ours) {
+            return Err(No::new("R3", "edited_by_other", edit.sentence));
         }
         let last_use = self.last_use(person);
         if let Some(at) = last_use.filter(|at| *at > ours.asked_at) {
@@ -222,6 +208,32 @@ impl Judge<'_> {
             Emptiness::Unverifiable(why) => Err(No::new("R15", "unverifiable", why)),
         }
     }
+}
+
+/// An edit of an account by an actor that is not boxseat.
+pub(crate) struct OtherEdit {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) sentence: String,
+}
+
+/// R3: the first one since a suspension, by the snapshot or by the admin log that an apply has read.
+pub(crate) fn edited_by_other(
+    past: &Past,
+    user_id: &str,
+    person: Option<&Person>,
+    ours: &PastAttempt,
+) -> Option<OtherEdit> {
+    let is_other =
+        |actor: &Option<String>| actor.as_ref().is_none_or(|actor| !past.actor_user_ids.contains(actor));
+    let mut edits = person.into_iter().flat_map(|person| &person.edits);
+    let of_snapshot = edits.find(|edit| edit.at > ours.asked_at && is_other(&edit.actor_id));
+    if let Some(edit) = of_snapshot {
+        let sentence = format!("another actor edited the account {}", day(edit.at));
+        return Some(OtherEdit { at: edit.at, sentence });
+    }
+    let is_recorded = |skip: &&Skip| skip.reason == "edited_by_other" && skip.at > ours.asked_at;
+    let recorded = past.people.get(user_id)?.skips.iter().find(is_recorded)?;
+    Some(OtherEdit { at: recorded.at, sentence: recorded.detail.clone() })
 }
 
 /// R12: what is no longer as it was, if anything is. A change of `modified_at` or of aliases alone is none.

@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::super::apply::{
-    Canaries, Fate, Hands, Task, admit, apply, close_windows, reconcile, undo, verify_transfers,
+    Canaries, Fate, Hands, Scope, Task, admit, apply, close_windows, reconcile, undo, verify_transfers,
 };
 use super::super::approval::Required;
 use super::super::beside::{Beside, Hold, List};
@@ -375,7 +375,7 @@ impl World {
                 self.told.applies += 1;
                 apply(task, hands, &mut self.journal).await
             }
-            Verb::Undo => undo(task, hands, &mut self.journal).await,
+            Verb::Undo => undo(task, Scope::WholePlan, hands, &mut self.journal).await,
         };
         match done {
             Ok(applied) if applied.stopped.is_some() => {

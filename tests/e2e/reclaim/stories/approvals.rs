@@ -185,7 +185,8 @@ fn r9_without_a_configured_policy_nothing_is_approved_or_applied() {
 #[test]
 fn r19_an_offboarding_waits_for_the_signature_and_then_always_locks_out() {
     let chief = key(1);
-    for (slip, code, told) in [("login", 4, "1 changed"), ("list", 3, "1 lists_unsure")] {
+    let slips = [("login", 4, "1 changed"), ("list", 3, "1 lists_unsure"), ("no list", 2, "1 lists_unsure")];
+    for (slip, code, told) in slips {
         let (mut stage, _) = signed_stage(&[("chief", &chief)]);
         let leaver = worker(&stage);
         stage.give(&leaver, 5, 0);
@@ -203,9 +204,11 @@ fn r19_an_offboarding_waits_for_the_signature_and_then_always_locks_out() {
         if slip == "login" {
             let body = json!({"login": "left@acme.test"});
             stage.simulator().act(&Act::EditUser { user_id: leaver.clone(), body, announced: true });
-        } else {
+        } else if slip == "list" {
             stage.intent.held.insert("999".to_owned());
             stage.write_policy();
+        } else {
+            std::fs::remove_file(stage.world.directory().join("holds.csv")).unwrap();
         }
         let done = stage.expect(&[code], &["reclaim", "nightly"]);
         assert!(done.stdout.contains(told), "{}", done.stdout);

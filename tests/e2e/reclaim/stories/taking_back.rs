@@ -3,6 +3,7 @@
 use boxseat_simulator::Fault;
 use serde_json::json;
 
+use super::leaving::login_of;
 use super::*;
 
 /// R18: everything that still holds is given back, exactly, and the plan is closed.
@@ -85,9 +86,48 @@ fn r18_undo_of_a_suspension_says_where_the_content_went() {
     let plan = plan_of(&stage, "transfer");
     apply(&stage, &plan, &[0]);
     let done = stage.expect(&[4], &["reclaim", "undo", &first, "--yes"]);
-    assert_eq!(outcome(&done, &idle[0]), "stays");
+    assert_eq!(outcome(&done, &idle[0]), "done");
     let detail = detail(&done, &idle[0]);
     assert!(detail.contains("active again") && detail.contains("in folder"), "{detail}");
     assert_eq!(status(&stage, &idle[0]), "active");
     stage.judge_undo(&first);
+}
+
+/// R18: one user is given back and the others stay as they are; the rehearsal says for whom an undo can do nothing. A list that
+/// cannot be read stops no undo.
+#[test]
+fn r18_an_undo_of_one_user_changes_no_other() {
+    let (mut stage, idle) = staged(Intent::default());
+    let plan = stage.go().remove(0);
+    stage.simulator().advance_secs(600);
+    let body = json!({"job_title": "On hold"});
+    stage.simulator().act(&Act::EditUser { user_id: idle[1].clone(), body, announced: true });
+    stage.later(1);
+    let would = |user_id: &str| {
+        let shown = stage.expect(&[0], &["reclaim", "undo", &plan]);
+        cell(&shown, user_id, 2)
+    };
+    assert_eq!(would(&idle[0]), "be active again");
+    assert!(
+        would(&idle[1]).starts_with("not change: another actor edited the account"),
+        "{}",
+        would(&idle[1])
+    );
+    let stuck = stage.expect(&[0], &["reclaim", "status", "--format", "json"]);
+    let stuck: serde_json::Value = serde_json::from_str(&stuck.stdout).unwrap();
+    let stuck = &stuck["status"]["stuck"][0];
+    assert_eq!((&stuck["user_id"], &stuck["reason_code"]), (&json!(idle[1]), &json!("edited_by_other")));
+    let next = stuck["next"].as_str().unwrap();
+    assert!(next.contains("boxseat offboard") && !next.contains("undo"), "{next}");
+    let wrong = stage.expect(&[2], &["reclaim", "undo", &plan, "--user", "none@acme.test"]);
+    assert!(wrong.stderr.contains("has no user none@acme.test"), "{}", wrong.stderr);
+    std::fs::remove_file(stage.world.directory().join("holds.csv")).unwrap();
+    let login = login_of(&stage, &idle[0]);
+    let done = stage.expect(&[0], &["reclaim", "undo", &plan, "--user", &login, "--yes"]);
+    assert_eq!(outcome(&done, &idle[0]), "done");
+    assert!(!done.stdout.contains(&idle[1]), "{}", done.stdout);
+    assert_eq!(status(&stage, &idle[0]), "active");
+    assert!(idle[1..].iter().all(|user_id| status(&stage, user_id) == "inactive"));
+    let again = stage.expect(&[0], &["reclaim", "undo", &plan, "--user", &idle[1]]);
+    assert!(again.stdout.contains("not change"), "{}", again.stdout);
 }

@@ -1,0 +1,97 @@
+//! What an operator can do for one stuck user: commands that act on this user alone and can work.
+
+use chrono::TimeDelta;
+
+use super::ground::{Ground, Person};
+use super::judge::never;
+use super::past::{Past, PastPerson};
+use super::restore::{Preview, moved};
+
+/// The next step for a reason code, as a sentence with its command.
+pub(crate) fn next_step(
+    word: &str,
+    past: &Past,
+    ground: &Ground,
+    known: &PastPerson,
+    person: &Person,
+) -> String {
+    let login = person.called();
+    let user = User { past, ground, known, person };
+    let is_offboarding = past.last_offboarding(&person.user_id).is_some();
+    match word {
+        "unverifiable" => format!(
+            "check in Box that the receiver has all content, then: boxseat reclaim confirm {login} --i-have-checked \"...\""
+        ),
+        "not_empty" => format!(
+            "move what is left in the Box console, or empty the trash, then: boxseat reclaim confirm {login} --i-have-checked \"...\""
+        ),
+        "unfinished" => "boxseat reclaim nightly".to_owned(),
+        "expired" => format!("to continue: {}{}", user.offboard(), user.or_give_back()),
+        "no_receiver" | "receiver_unfit" | "receiver_changed" if is_offboarding => format!(
+            "correct the receiver in Box (`boxseat reclaim nightly` tries again until the plan expires), or name another: {}",
+            user.offboard()
+        ),
+        "no_receiver" | "receiver_unfit" | "receiver_changed" => {
+            "correct the receiver in Box, or [receiver] in the policy; `boxseat reclaim nightly` tries again"
+                .to_owned()
+        }
+        "refused_by_box" => {
+            format!("remove the cause in Box; {}{}", user.tries_again(is_offboarding), user.or_give_back())
+        }
+        "late_login" => user.give_back().unwrap_or_else(|| user.decide()),
+        "on_hold" | "protected" | "on_leave" | "receiver" => format!("nothing{}", user.or_give_back()),
+        _ => user.decide(),
+    }
+}
+
+struct User<'a> {
+    past: &'a Past,
+    ground: &'a Ground,
+    known: &'a PastPerson,
+    person: &'a Person,
+}
+
+impl User<'_> {
+    /// Moves the content, if it has not moved, and deletes the account: whatever the policy says of the user.
+    fn offboard(&self) -> String {
+        let receiver = self.known.transfer().and_then(|past| past.attempt.receiver_user_id.as_deref());
+        let receiver = receiver.and_then(|id| self.ground.person(id)).map_or("RECEIVER", Person::called);
+        format!("boxseat offboard {} --transfer-to {receiver}", self.person.called())
+    }
+
+    /// Gives the account back, if `undo` will do that by the latest snapshot.
+    fn give_back(&self) -> Option<String> {
+        let plan_id = &self.known.suspension()?.attempt.plan_id;
+        let preview = Preview::of(self.past, self.ground, plan_id, &self.person.user_id);
+        let Preview::Restored { remains, .. } = preview else { return None };
+        let without = remains.map_or_else(String::new, |what| format!(" without its content ({what})"));
+        let login = self.person.called();
+        Some(format!("to give the account back{without}: boxseat reclaim undo {plan_id} --user {login}"))
+    }
+
+    fn or_give_back(&self) -> String {
+        self.give_back().map_or_else(String::new, |undo| format!("; or {undo}"))
+    }
+
+    /// The user goes no further by a plan of the policy. An operator chooses between both ends.
+    fn decide(&self) -> String {
+        let called = |id: &str| self.ground.person(id).map(|person| person.called().to_owned());
+        let moved = self.known.transfer().map(|transfer| moved(transfer, called));
+        let keep = self.give_back().unwrap_or_else(|| {
+            let without = moved.map_or_else(String::new, |what| format!(" ({what})"));
+            format!("to give the account back, set it to active in the Box console{without}")
+        });
+        if never(self.person, &self.ground.enterprise_id).is_err() {
+            return keep;
+        }
+        format!("decide: {keep}; to free the seat: {}", self.offboard())
+    }
+
+    fn tries_again(&self, is_offboarding: bool) -> String {
+        if is_offboarding {
+            return "`boxseat reclaim nightly` tries again until the plan expires".to_owned();
+        }
+        let at = self.known.attempts.last().map(|last| last.asked_at + TimeDelta::days(30));
+        at.map_or_else(String::new, |at| format!("boxseat tries again after {}", at.format("%F")))
+    }
+}

@@ -1,0 +1,145 @@
+//! R18: what `reclaim undo` may do with a user. Pure: `apply/undo.rs` asks it with what Box shows, the rehearsal and the list of
+//! stuck users with the journal and the latest snapshot.
+
+use boxseat_schemas::reclaim::{Action, Outcome};
+use chrono::{DateTime, Utc};
+
+use super::ground::Ground;
+use super::judge::edited_by_other;
+use super::past::{Past, PastAttempt, PastPerson, unfinished};
+
+/// What is known of an account that `undo` is to restore.
+pub(crate) struct Account<'a> {
+    pub(crate) status: Option<&'a str>,
+    pub(crate) login: Option<&'a str>,
+    /// Whether every edit since the suspension is known.
+    pub(crate) are_edits_known: bool,
+    /// The first edit by another actor since the suspension.
+    pub(crate) edited_by_other_at: Option<DateTime<Utc>>,
+}
+
+/// Why a suspension is not taken back: reason code and sentence. `None`: it may be.
+pub(crate) fn obstacle(ours: &PastAttempt, account: &Account<'_>) -> Option<(&'static str, String)> {
+    let before = ours.attempt.before.status.as_deref();
+    if before == Some("inactive") {
+        return Some(("stays", "the account was suspended before this plan".to_owned()));
+    }
+    if account.status != Some("inactive") {
+        let status = account.status.unwrap_or("none");
+        return Some(("reverted_by_other", format!("the status is {status}: another actor has changed it")));
+    }
+    let lower = |login: Option<&str>| login.map(str::to_lowercase);
+    let after = ours.after.as_ref().unwrap_or(&ours.attempt.before);
+    if lower(account.login) != lower(after.login.as_deref()) {
+        let detail = "the login is not the one that boxseat suspended".to_owned();
+        return Some(("login_changed", detail));
+    }
+    if !account.are_edits_known {
+        let since = ours.asked_at.format("%F");
+        let detail = format!("it is not known without a gap who edited the account since {since}");
+        return Some(("edits_not_watched", detail));
+    }
+    if let Some(at) = account.edited_by_other_at {
+        let at = at.format("%F %H:%M UTC");
+        let detail = format!("another actor edited the account {at}, after the suspension by boxseat");
+        return Some(("edited_by_other", detail));
+    }
+    before.is_none().then(|| ("unknown_status", "the status before the suspension is not known".to_owned()))
+}
+
+/// What `undo` would do with one user of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Preview {
+    /// The plan changed nothing that is still in force.
+    Nothing,
+    /// The account gets its earlier status back. `remains`: what does not come back, as a sentence.
+    Restored { status: String, remains: Option<String> },
+    /// The account stays as it is, and why.
+    Unchanged(String),
+    /// A read must tell first what the last call did.
+    Unknown(String),
+}
+
+impl Preview {
+    /// By the journal and the latest snapshot. Box may show something else when `undo` runs.
+    pub(crate) fn of(past: &Past, ground: &Ground, plan_id: &str, user_id: &str) -> Self {
+        let Some(known) = past.people.get(user_id) else { return Self::Nothing };
+        if !past.has_touched(plan_id, user_id) {
+            return Self::Nothing;
+        }
+        if let Some(open) = known.unfinished_status(plan_id) {
+            return Self::Unknown(unfinished(open));
+        }
+        let remains =
+            remains(known, plan_id, |id| ground.person(id).map(|person| person.called().to_owned()));
+        let Some(ours) = known.suspension_by(plan_id) else {
+            return remains.map_or(Self::Nothing, Self::Unchanged);
+        };
+        let person = ground.person(user_id);
+        // A snapshot that was read before the suspension shows nothing of it.
+        let is_newer = ours.asked_at > ground.night.now_at;
+        let after = ours.after.as_ref().filter(|_| is_newer);
+        let account = Account {
+            status: after
+                .map_or_else(|| person.and_then(|person| person.box_status.as_deref()), |_| Some("inactive")),
+            login: after.map_or_else(
+                || person.and_then(|person| person.login.as_deref()),
+                |after| after.login.as_deref(),
+            ),
+            are_edits_known: is_newer || ground.knows_edits_since(ours.asked_at),
+            edited_by_other_at: edited_by_other(past, user_id, person, ours).map(|edit| edit.at),
+        };
+        match obstacle(ours, &account) {
+            Some((_, why)) => Self::Unchanged(why),
+            None => {
+                let status = ours.attempt.before.status.clone().unwrap_or_default();
+                Self::Restored { status, remains }
+            }
+        }
+    }
+}
+
+/// What an undo of the plan does not bring back: a deleted account, content that has moved, a suspension that is not the plan's any more.
+pub(crate) fn remains(
+    known: &PastPerson,
+    plan_id: &str,
+    called: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    if known.deletion().is_some() {
+        return Some("the account was deleted, and cannot be brought back".to_owned());
+    }
+    // Content that another plan has moved since is just as much away.
+    if let Some(transfer) = known.transfer() {
+        return Some(moved(transfer, called));
+    }
+    if known.suspension_by(plan_id).is_some() {
+        return None;
+    }
+    let left =
+        known.by_plan(plan_id).rfind(|past| past.attempt.action == Action::Suspend && past.was_done)?;
+    left_suspended(known, left)
+}
+
+/// Where content went that does not come back.
+pub(crate) fn moved(transfer: &PastAttempt, called: impl Fn(&str) -> Option<String>) -> String {
+    let receiver = transfer.attempt.receiver_user_id.as_deref();
+    let name = receiver.and_then(called).map_or_else(String::new, |name| format!("{name}, "));
+    let receiver = format!("{name}user {}", receiver.unwrap_or("unknown"));
+    match &transfer.destination_folder_id {
+        Some(folder) => format!("the content stays with {receiver}, in folder {folder}"),
+        None => format!("the content is with {receiver}, or on its way there"),
+    }
+}
+
+/// Why a suspension by the plan is not this plan's to take back, unless it has been.
+fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
+    if left.outcome == Some(Outcome::RevertedByOther) {
+        let why = left.reason.as_deref().unwrap_or("another actor undid it");
+        return Some(format!("nothing is taken back: {why}"));
+    }
+    let since =
+        person.attempts.iter().rev().take_while(|past| past.attempt.action_id != left.attempt.action_id);
+    let by =
+        since.filter(|past| past.attempt.action == Action::Suspend && past.may_have_happened()).last()?;
+    Some(format!("plan {} suspended the account once more", by.attempt.plan_id))
+}
