@@ -201,16 +201,16 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Option<String>,
     /// licences, runs: nights from this date on; movers: what the nights after it saw
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) since: Option<NaiveDate>,
     /// Up to this date [default: the night]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) until: Option<NaiveDate>,
     /// licences: split seats by `group`, `role` or a tracking code (`tracking_code:NAME`, or its bare NAME)
     #[arg(long, value_name = "WHAT")]
     pub(crate) by: Option<String>,
     /// Look back on the night of this date, built aside from the lake with today's thresholds, terms and policy
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) as_of: Option<NaiveDate>,
     /// Name people on the HTML page, which is made to be forwarded; the other formats always do
     #[arg(long)]
@@ -341,6 +341,9 @@ pub(crate) enum StageName {
 pub(crate) struct ReclaimShowArgs {
     /// A plan's id, or the path of its file
     pub(crate) plan: String,
+    /// List the users that the plan leaves out, each with the reason; as a table, CSV or JSON
+    #[arg(long)]
+    pub(crate) left_out: bool,
 }
 
 #[derive(Debug, Args)]
@@ -409,7 +412,21 @@ pub(crate) struct SchemaArgs {
     pub(crate) markdown: bool,
 }
 
+const SIMULATE_HELP: &str = "\
+While it runs, requests on its control address change it. They need no token and are not part of Box:
+  curl http://127.0.0.1:8808/_simulator                          the simulated time: give it as --now to every command
+  curl -X POST 'http://127.0.0.1:8808/_simulator/step?days=15'   live 15 days
+  curl -X POST http://127.0.0.1:8808/_simulator/act -H 'Content-Type: application/json' \\
+    -d '{\"login\":{\"user_id\":\"9001000391\"}}'                    a user signs in
+
+Keys of the --scenario file (TOML) set how this Box behaves, for example:
+  as_user_when_inactive = true      the folders of inactive accounts can be read As-User [default: false]
+  inactive_transfer_status = 403    content of inactive accounts is not moved [default: it is]
+  keeps_to_quota = true             a transfer needs room at the receiver [default: false]
+  idle_share = 0.2                  this share of the users has stopped signing in";
+
 #[derive(Debug, Args)]
+#[command(after_help = SIMULATE_HELP)]
 pub(crate) struct SimulateArgs {
     /// Users to make up
     #[arg(long, default_value_t = 500)]
@@ -429,7 +446,7 @@ pub(crate) struct SimulateArgs {
     /// Calls allowed in any 60 seconds; 0 switches the limit off
     #[arg(long, default_value_t = 1000)]
     pub(crate) calls_per_minute: u32,
-    /// Further settings of the stand-in as TOML; see its README
+    /// Further settings of the simulated Box as TOML; see below
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
 }
@@ -487,6 +504,11 @@ fn percent(text: &str) -> Result<f64, String> {
     } else {
         Err(format!("{percent} is not between 0 and 100 %"))
     }
+}
+
+/// A day as every file and report has it.
+fn date(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| "write the day as year-month-day, such as 2026-12-03".to_owned())
 }
 
 #[cfg(test)]

@@ -267,7 +267,8 @@ impl From<output::Error> for CommandError {
 fn into_source(error: output::Error) -> Option<Box<dyn StdError + Send + Sync>> {
     use output::Error;
     Some(match error {
-        Error::Query(source) | Error::Duckdb { source, .. } => Box::new(source),
+        // DuckDB's text says all; the error below it is "Unknown error code" for everything.
+        Error::Query(source) | Error::Duckdb { source, .. } => source.to_string().into(),
         Error::Io { source, .. } => Box::new(source),
         Error::Store { source, .. } => Box::new(source),
         Error::Table { source, .. } => source,

@@ -204,6 +204,10 @@ impl Store {
         if self.lake().is_recorded() {
             return Ok(());
         }
+        if self.lake().sync_runs()?.is_empty() {
+            let what = format!("the store {} has no complete run yet", self.root().display());
+            return Err(CommandError::refused(what).hint("run `boxseat sync`"));
+        }
         Err(CommandError::refused(format!(
             "the lake of {} has no record of its files: an older version of boxseat wrote it",
             self.root().display()

@@ -51,7 +51,7 @@ pub(crate) struct OffboardArgs {
     #[arg(long, value_name = "LOGIN")]
     pub(crate) transfer_to: String,
     /// Do it on that day, by `boxseat reclaim nightly` [default: at once]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub(crate) on: Option<NaiveDate>,
     /// The ticket of the service desk, for the journal
     #[arg(long)]

@@ -50,6 +50,7 @@ pub(crate) mod stuck;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod told;
+pub(crate) mod waiting;
 mod witness;
 pub(crate) mod words;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use boxseat_schemas::reclaim::plan::{Origin, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Outcome, Plan};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::beside::Beside;
@@ -82,6 +82,8 @@ pub(crate) struct Progress {
     pub(crate) seat_free_at: Option<DateTime<Utc>>,
     /// Why the next step has not been taken.
     pub(crate) waits: Option<String>,
+    /// The day that the plan is for, if it was named.
+    pub(crate) on: Option<NaiveDate>,
     /// Whether the plan deletes the account.
     #[serde(skip)]
     deletes: bool,
@@ -94,7 +96,11 @@ impl Progress {
     /// From the journal.
     pub(crate) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
         let deletes = planned.actions.contains(&Action::Delete);
-        let mut progress = Self { login: planned.login.clone(), deletes, ..Self::default() };
+        let on = match plan.origin {
+            Origin::Offboard { on } => on,
+            Origin::Policy { .. } => None,
+        };
+        let mut progress = Self { login: planned.login.clone(), deletes, on, ..Self::default() };
         let Some(person) = past.people.get(&planned.user_id) else { return progress };
         // An earlier plan may have locked the user out.
         let done = |action| person.last(action).filter(|past| past.outcome == Some(Outcome::Done));
@@ -138,7 +144,9 @@ impl Progress {
         let mut steps = vec![match (self.locked_out_at, self.suspended_at) {
             (Some(at), _) => format!("locked out {}", day(at)),
             (None, Some(at)) => format!("suspended {}, sessions not ended", day(at)),
-            (None, None) => "not locked out".to_owned(),
+            (None, None) => self
+                .on
+                .map_or_else(|| "not locked out".to_owned(), |day| format!("to be locked out on {day}")),
         }];
         steps.push(step(self.content_moving_since, "content moving since", "content not moving"));
         steps.push(step(self.empty_proven_at, "empty proven on", "not proven empty"));

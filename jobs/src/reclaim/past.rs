@@ -613,6 +613,12 @@ impl Past {
         sequence + shift
     }
 
+    /// The action of an id.
+    pub(crate) fn attempt(&self, action_id: &str) -> Option<&PastAttempt> {
+        let (user_id, index) = self.attempts.get(action_id)?;
+        self.people.get(user_id)?.attempts.get(*index)
+    }
+
     /// Users whose deletion is confirmed.
     pub(crate) fn deleted(&self) -> impl Iterator<Item = &str> {
         self.people.iter().filter(|(_, one)| one.deletion().is_some()).map(|(user_id, _)| user_id.as_str())

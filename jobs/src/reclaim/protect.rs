@@ -109,7 +109,12 @@ impl<'a> Addresses<'a> {
             return Ok(person);
         }
         let none = || {
-            format!("is the id, login or alias of no user in the snapshot of {}", ground.night.snapshot_date)
+            let earlier = match self.who(id_or_address).as_slice() {
+                [] => String::new(),
+                ids => format!("; in an earlier snapshot it was of {}", ids.join(", ")),
+            };
+            let date = ground.night.snapshot_date;
+            format!("is the id, login or alias of no user in the snapshot of {date}{earlier}")
         };
         match self.now.get(&id_or_address.to_lowercase()).map(Vec::as_slice) {
             Some([id]) => ground.people.get(*id).ok_or_else(none),

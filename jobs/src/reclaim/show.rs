@@ -35,15 +35,21 @@ pub(crate) struct Totals {
     pub(crate) freed: BTreeMap<String, i64>,
     /// Of those, the ones deleted before a renewal that has been.
     pub(crate) realised: BTreeMap<String, i64>,
-    /// People of whose seat nobody knows what it costs.
+    /// Users whose seat has no known price.
     pub(crate) without_cost: usize,
+    /// Users in it.
+    pub(crate) people: usize,
+    /// Users whose account is deleted and has not come back, with or without a price.
+    pub(crate) seats_freed: usize,
 }
 
 impl Totals {
     /// Adds up what the journal says of a plan's people.
     pub(crate) fn of(plan: &Plan, past: &Past, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
-        let mut totals = Self::default();
+        let mut totals = Self { people: plan.people.len(), ..Self::default() };
         for person in &plan.people {
+            let deletion = past.people.get(&person.user_id).and_then(|past| past.freed());
+            totals.seats_freed += usize::from(deletion.is_some());
             let cost = person.monthly_cost.as_deref().and_then(|cost| cost.parse::<Money>().ok());
             let Some((cost, currency)) = cost.zip(person.currency.as_ref()) else {
                 totals.without_cost += 1;
@@ -53,7 +59,6 @@ impl Totals {
                 *sums.entry(currency.clone()).or_default() += cost.ten_thousandths()
             };
             add(&mut totals.potential);
-            let deletion = past.people.get(&person.user_id).and_then(|past| past.freed());
             let Some(at) = deletion.and_then(|deletion| deletion.finished_at) else { continue };
             add(&mut totals.freed);
             if renewals.iter().any(|renewal| *renewal > at.date_naive() && *renewal <= now.date_naive()) {
@@ -113,7 +118,7 @@ pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
         for (reason, count) in left_out {
             line(2, format!("{count} {reason}: {}", meaning(reason)));
         }
-        line(2, "Each by name: --format json".to_owned());
+        line(2, format!("Each by name: boxseat reclaim show {} --left-out", plan.plan_id));
     }
     text
 }
@@ -134,6 +139,7 @@ pub(crate) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
             "potential": sums(&totals.potential),
             "freed": sums(&totals.freed),
             "realised": sums(&totals.realised),
+            "seats_freed": totals.seats_freed,
             "people_without_cost": totals.without_cost,
         },
     })
@@ -271,10 +277,18 @@ fn totals(totals: &Totals) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(" and "),
     };
+    let freed =
+        format!("Seats of this plan that are free by now: {} of {}", totals.seats_freed, totals.people);
+    if totals.without_cost == totals.people {
+        return vec![
+            freed,
+            "No price is known for these seats: [[licence]] in boxseat.toml says it".to_owned(),
+        ];
+    }
     let mut lines = vec![
         format!("Could save a month, once deleted and renewed: {}", sums(&totals.potential)),
         format!(
-            "Seats freed so far: {}; saved since a renewal: {}",
+            "{freed} ({} a month); saved since a renewal: {}",
             sums(&totals.freed),
             sums(&totals.realised)
         ),

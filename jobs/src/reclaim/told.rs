@@ -4,7 +4,7 @@ use boxseat_schemas::reclaim::Stage;
 
 use super::ground::Ground;
 use super::judge::{Judge, Refusal};
-use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent};
+use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent, WhenRefused};
 use super::show::people;
 use super::words::meaning;
 
@@ -18,6 +18,12 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
             policy.transfer_after_days,
             receiver(policy)
         ));
+    }
+    if policy.furthest_stage >= Stage::Transfer {
+        says.push(match policy.when_refused {
+            WhenRefused::Stop => "If this Box moves no content of inactive accounts, users who own content keep their seat, and are in no plan.",
+            WhenRefused::Reactivate => "If this Box moves no content of inactive accounts, an account is set to active for its transfer, and is suspended and signed out again right after it.",
+        }.to_owned());
     }
     says.push(match policy.furthest_stage {
         Stage::Delete => format!(

@@ -12,6 +12,9 @@ use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Hands, Task, admit, apply, is_done};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::{Connection, Session, crash};
+use crate::reclaim::show::people;
+use crate::reclaim::stuck::stuck;
+use crate::reclaim::waiting::waiting;
 use crate::reclaim::{Journal, StreamMark};
 use crate::stop::Stop;
 
@@ -45,6 +48,14 @@ pub(crate) async fn run(
     session.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "apply", &file.plan, &applied, &journal)?;
+    if let Some(policy) = session.policy.as_ref().filter(|_| applied.stopped.is_none()) {
+        let now = (session.clock)();
+        let stuck = stuck(journal.past(), &ground, Some(policy), &session.beside, now);
+        let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
+        for waiting in waiting(journal.past(), &ground, policy, &ids, now) {
+            printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(now)));
+        }
+    }
     let code = applied.exit_code();
     if let Some(e) = &applied.stopped {
         printer.error(e);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use boxseat_schemas::reclaim::Record;
+use chrono::TimeDelta;
 use serde_json::json;
 
 use super::head;
@@ -31,6 +32,15 @@ pub(crate) fn run(
     if let Some(closed) = &known.closed {
         return Err(CommandError::refused(format!("plan {} is closed: {}", plan.plan_id, closed.because))
             .hint("a plan is used once; `boxseat reclaim plan` makes another"));
+    }
+    if desk.now < plan.created_at - TimeDelta::minutes(5) {
+        return Err(CommandError::refused(format!(
+            "plan {} was made {}, and the clock shows {}",
+            plan.plan_id,
+            plan.created_at.format("%F %H:%M UTC"),
+            desk.now.format("%F %H:%M UTC")
+        ))
+        .hint("check the clock; in a rehearsal with a simulator, give --now"));
     }
     if desk.now >= plan.expires_at {
         return Err(CommandError::refused(format!(

@@ -104,7 +104,7 @@ async fn confirm(
     }
     if known.confirmation(action_id).is_some() {
         printer.note(format!(
-            "A reading from {} on completes the proof, if the account holds no more by then. The deletion needs a plan and its approval.",
+            "`boxseat reclaim nightly` reads the account again from {} on. If it holds no more than now, the proof is complete: an offboarding deletes the account by its plan, and for the policy `nightly` makes a plan, which needs an approval.",
             (now + APART).format("%F %H:%M UTC")
         ));
     } else {

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::{Outcome, Record};
 use serde_json::json;
 
 use super::apply::{hands, task};
@@ -17,13 +17,15 @@ use crate::printer::{Grid, Printer};
 use crate::reclaim::Ground;
 use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
 use crate::reclaim::offboarding::{is_offboarding, leavers};
-use crate::reclaim::past::{PastPerson, unfinished};
+use crate::reclaim::past::{Past, PastPerson, unfinished};
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::returns;
 use crate::reclaim::session::Session;
+use crate::reclaim::show::people;
 use crate::reclaim::stuck::stuck;
+use crate::reclaim::waiting::waiting;
 use crate::stop::Stop;
 
 pub(crate) async fn run(
@@ -39,6 +41,7 @@ pub(crate) async fn run(
     let now = (session.clock)();
     let mut report = Report::default();
     for record in returns::noticed(&ground, journal.past()) {
+        report.say_noticed(&record, journal.past());
         journal.append(now, record)?;
     }
     // R19: leavers first. What stops a plan of the policy never keeps a leaver signed in.
@@ -53,7 +56,7 @@ pub(crate) async fn run(
         session.commit_actions(&journal);
         drop(journal);
         plan_next(&session, &mut report);
-        report.tell_stuck(&session, &ground)?;
+        report.list_users(&session, &ground)?;
         report.print(printer)?;
         return Ok(report.code);
     }
@@ -151,7 +154,7 @@ pub(crate) async fn run(
     worked?;
     drop(journal);
     plan_next(&session, &mut report);
-    report.tell_stuck(&session, &ground)?;
+    report.list_users(&session, &ground)?;
     report.print(printer)?;
     let journal = session.desk.journal()?;
     printer.note(head(&journal));
@@ -182,7 +185,10 @@ fn plan_next(session: &Session, report: &mut Report) {
                 report.say(
                     id,
                     "planned",
-                    format!("{} people; boxseat reclaim show {id}", file.plan.people.len()),
+                    format!(
+                        "{} people; read it: boxseat reclaim show {id}; to agree: boxseat reclaim approve {id}",
+                        file.plan.people.len()
+                    ),
                     0,
                 );
             }
@@ -230,8 +236,24 @@ impl Report {
         }
     }
 
-    /// Every user who cannot continue without an operator. Late sign-ins are the first lines: these users may be at work.
-    fn tell_stuck(&mut self, session: &Session, ground: &Ground) -> Result<(), CommandError> {
+    /// What other actors did to accounts after us (R20).
+    fn say_noticed(&mut self, record: &Record, past: &Past) {
+        let Record::Outcome { action_id, outcome, reason, .. } = record else { return };
+        let Some(known) = past.attempt(action_id) else { return };
+        let reason = reason.as_deref().unwrap_or_default();
+        let (word, then) = match outcome {
+            Outcome::RevertedByOther => ("reverted_by_other", "no plan takes the user for 90 days"),
+            Outcome::ReProvisioned => {
+                ("re_provisioned", "the seat is taken again; remove the assignment at the identity provider")
+            }
+            _ => return,
+        };
+        self.say(&known.attempt.login, word, format!("{reason}: {then}"), 0);
+    }
+
+    /// Every user who cannot continue without an operator, and how many wait for a later day. Late sign-ins are the first lines: these
+    /// users may be at work.
+    fn list_users(&mut self, session: &Session, ground: &Ground) -> Result<(), CommandError> {
         let journal = session.desk.journal()?;
         let now = (session.clock)();
         let stuck = stuck(journal.past(), ground, session.policy.as_ref(), &session.beside, now);
@@ -242,6 +264,12 @@ impl Report {
         }
         let late = stuck.iter().take_while(|user| user.is_late_login()).count();
         self.rows[..first + late].rotate_right(late);
+        if let Some(policy) = &session.policy {
+            let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
+            for waiting in waiting(journal.past(), ground, policy, &ids, now) {
+                self.say(&people(waiting.users), "waiting", waiting.sentence(now), 0);
+            }
+        }
         Ok(())
     }
 
@@ -253,7 +281,7 @@ impl Report {
     fn print(&self, printer: &Printer) -> Result<(), CommandError> {
         let columns = ["what", "outcome", "detail"].map(str::to_owned).to_vec();
         if self.rows.is_empty() {
-            printer.note("Nothing was open, and nothing was done.");
+            printer.note("Nothing is open, no user waits, and nothing was done.");
         }
         printer.grid("nightly", &Grid { columns, rows: self.rows.clone() })
     }

@@ -14,6 +14,7 @@ use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::Desk;
 use crate::reclaim::operator::operator;
 use crate::reclaim::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
+use crate::reclaim::show::people;
 
 pub(crate) fn run(
     global: &Global,
@@ -72,10 +73,22 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
     let columns = ["plan", "stage", "people", "left_out", "until_utc"].map(str::to_owned).to_vec();
     printer.grid("plans", &Grid { columns, rows: planned.made.iter().map(row).collect() })?;
     match planned.made.first() {
+        None if !planned.standing.is_empty() => {}
         None => printer
-            .note(format!("Nobody goes a stage tonight; {} were looked at and left out.", planned.left_out)),
+            .note(format!("No plan is made: no user qualifies for a stage. {} are left out; `boxseat query \"FROM reclaim_candidates\"` lists them with the reason of the latest run.", people(planned.left_out))),
         Some(file) => {
-            printer.note(format!("Nothing is done yet. Read it: boxseat reclaim show {}", file.plan.plan_id))
+            let id = &file.plan.plan_id;
+            printer.note(format!("Nothing is done yet. Read it: boxseat reclaim show {id}; then, if you agree: boxseat reclaim approve {id}"));
+            let listed: usize = planned.made.iter().map(|file| file.plan.left_out.len()).sum();
+            if planned.left_out > listed {
+                printer.note(format!(
+                    "{} more are left out of stages without a plan: boxseat query \"FROM reclaim_candidates\"",
+                    people(planned.left_out - listed)
+                ));
+            }
+            if !file.plan.left_out.is_empty() {
+                printer.note(format!("Who is left out, and why: boxseat reclaim show {id} --left-out"));
+            }
         }
     }
     Ok(0)

@@ -1,12 +1,16 @@
 //! `boxseat reclaim show PLAN`: what whoever agrees to it agrees to.
 
+use boxseat_schemas::reclaim::Plan;
+use boxseat_schemas::reclaim::plan::LeftOut;
+use serde_json::json;
+
 use super::note_imports_waiting;
 use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
-use crate::printer::Printer;
+use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::Desk;
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim::show::{Standing, Totals, json, markdown, state, table};
+use crate::reclaim::show::{self, Standing, Totals, markdown, state, table};
 
 pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
@@ -25,11 +29,12 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
         digest: &file.digest,
     };
     match printer.format() {
-        Format::Json => printer.json(json(&file.plan, &standing))?,
+        _ if args.left_out => left_out(printer, &file.plan)?,
+        Format::Json => printer.json(show::json(&file.plan, &standing))?,
         Format::Markdown => printer.out(&markdown(&file.plan, &standing))?,
         Format::Csv => {
             return Err(CommandError::usage("a plan is no table of one kind").hint(
-                "--format table, json or markdown; `boxseat report reclaimable --format csv` lists people",
+                "--format table, json or markdown; `boxseat report reclaimable --format csv` lists users, and `--left-out --format csv` those that the plan leaves out",
             ));
         }
         _ => printer.out(&table(&file.plan, &standing))?,
@@ -43,4 +48,15 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
             Ok(REFUSED)
         }
     }
+}
+
+/// Users whom the plan leaves out, by reason code and login.
+fn left_out(printer: &Printer, plan: &Plan) -> Result<(), CommandError> {
+    let columns = ["user_id", "login", "name", "reason_code", "reason"].map(str::to_owned).to_vec();
+    let mut users: Vec<_> = plan.left_out.iter().collect();
+    users.sort_by_key(|user| (&user.reason, &user.login, &user.user_id));
+    let row = |user: &LeftOut| {
+        vec![json!(user.user_id), json!(user.login), json!(user.name), json!(user.reason), json!(user.detail)]
+    };
+    printer.grid("left_out", &Grid { columns, rows: users.into_iter().map(row).collect() })
 }

@@ -20,7 +20,9 @@ use crate::reclaim::place;
 use crate::reclaim::plan::fit;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
+use crate::reclaim::show::people;
 use crate::reclaim::stuck::{Stuck, stuck};
+use crate::reclaim::waiting::{Waiting, waiting};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
@@ -66,7 +68,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         .collect();
     let unknown_columns = ["plan_id", "login", "action", "asked_at", "reason"].map(str::to_owned);
     let usable = policy.as_ref().ok().and_then(Option::as_ref);
-    let (refusals, stuck) = needs_operator(&desk, &journal, usable, printer);
+    let (refusals, stuck, waiting) = needs_operator(&desk, &journal, usable, printer);
     let refusals: Vec<String> = policy.as_ref().err().cloned().into_iter().chain(refusals).collect();
     let stuck_columns =
         ["user_id", "login", "name", "since", "reason_code", "reason", "next"].map(str::to_owned);
@@ -95,6 +97,9 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             "policy_refusals": refusals,
             "stuck": objects(&stuck_columns, &stuck),
             "unknown": objects(&unknown_columns, &unknown),
+            "waiting": waiting.iter().map(|one| json!({
+                "stage": one.stage.as_str(), "users": one.users, "from": one.from,
+            })).collect::<Vec<_>>(),
             "leavers": leavers,
             "entries": journal.sequence(),
             "head": journal.head(),
@@ -107,6 +112,9 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     printer.grid("plans", &Grid { columns: columns.to_vec(), rows })?;
     for leaver in &leavers {
         printer.note(format!("{}: {}", leaver.login, leaver.steps()));
+    }
+    for waiting in &waiting {
+        printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(desk.now)));
     }
     if !stuck.is_empty() {
         printer.note("These users need an operator:");
@@ -126,31 +134,34 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     Ok(0)
 }
 
-/// What stops every plan of the policy, and stuck users, by the published snapshot. Without one that can be read there is a note.
+/// What stops every plan of the policy, stuck users, and users who wait for a later day, by the published snapshot. Without one that can be read there is a note.
 fn needs_operator(
     desk: &Desk,
     journal: &Journal,
     policy: Option<&Policy>,
     printer: &Printer,
-) -> (Vec<String>, Vec<Stuck>) {
+) -> (Vec<String>, Vec<Stuck>, Vec<Waiting>) {
     if journal.past().plans.is_empty() {
-        return (Vec::new(), Vec::new());
+        return Default::default();
     }
     let ground = match desk.ground() {
         Ok(ground) => ground,
         Err(e) => {
             printer.note(format!("Stuck users cannot be listed: {}", e.lines().join(": ")));
-            return (Vec::new(), Vec::new());
+            return Default::default();
         }
     };
     let Some(policy) = policy else {
-        return (Vec::new(), stuck(journal.past(), &ground, None, &Beside::default(), desk.now));
+        return (Vec::new(), stuck(journal.past(), &ground, None, &Beside::default(), desk.now), Vec::new());
     };
     let (beside, past) = (desk.readable_beside(policy), journal.past());
     let (_, mut refusals) = Judge::look(policy, &ground, past, &beside, desk.now, past.replaceable_plans());
     refusals.extend(fit(&ground, desk.now).err());
     let refusals = refusals.iter().map(|no| format!("{}: {}", no.rule, no.sentence)).collect();
-    (refusals, stuck(past, &ground, Some(policy), &beside, desk.now))
+    let stuck = stuck(past, &ground, Some(policy), &beside, desk.now);
+    let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
+    let waiting = waiting(past, &ground, policy, &ids, desk.now);
+    (refusals, stuck, waiting)
 }
 
 fn row(

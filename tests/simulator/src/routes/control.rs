@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -94,12 +96,23 @@ async fn reset(State(shared): State<Arc<Shared>>) {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StepParams {
     days: Option<u32>,
 }
 
-async fn step(State(shared): State<Arc<Shared>>, Query(params): Query<StepParams>) -> Json<Stepped> {
-    Json(day::step(&mut shared.world_mut(), params.days.unwrap_or(1)))
+async fn step(
+    State(shared): State<Arc<Shared>>,
+    Query(params): Query<StepParams>,
+    body: Bytes,
+) -> Result<Json<Stepped>, (StatusCode, &'static str)> {
+    if !body.is_empty() {
+        return Err((
+            StatusCode::BAD_REQUEST,
+            "the days go into the address: POST /_simulator/step?days=7\n",
+        ));
+    }
+    Ok(Json(day::step(&mut shared.world_mut(), params.days.unwrap_or(1))))
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,132 @@
+//! Users whose next stage comes later, with its first day: nothing is open for them, and nothing is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use boxseat_schemas::reclaim::Stage;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::emptiness::{Emptiness, emptiness};
+use super::ground::Ground;
+use super::offboarding::WATCHED;
+use super::past::{Past, PastAttempt, PastPerson};
+use super::policy::Policy;
+
+/// Users who wait for the same stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) stage: Stage,
+    pub(crate) users: usize,
+    /// When the first of them can be planned.
+    pub(crate) from: DateTime<Utc>,
+}
+
+impl Waiting {
+    /// `transfer from 2026-12-06 on`, or that it is due.
+    pub(crate) fn sentence(&self, now: DateTime<Utc>) -> String {
+        let stage = self.stage.as_str();
+        if self.from <= now {
+            return format!(
+                "{stage} is due: the next `boxseat reclaim nightly` on a newer snapshot plans it"
+            );
+        }
+        let reading =
+            if self.stage == Stage::Delete { ", once two readings show that no content is left" } else { "" };
+        format!(
+            "{stage} from {} on: `boxseat reclaim nightly` plans it then{reading}",
+            self.from.format("%F")
+        )
+    }
+}
+
+/// Suspended users whom a plan of the policy takes further later, by stage. Users in an open plan and `stuck` ones are not counted.
+pub(crate) fn waiting(
+    past: &Past,
+    ground: &Ground,
+    policy: &Policy,
+    stuck: &BTreeSet<&str>,
+    now: DateTime<Utc>,
+) -> Vec<Waiting> {
+    let mut stages: BTreeMap<Stage, Waiting> = BTreeMap::new();
+    for (user_id, known) in &past.people {
+        let is_listed = ground.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
+        let is_planned = past.open_plans().any(|(plan_id, plan)| {
+            plan.user_ids.iter().any(|planned| planned == user_id) && known.final_skip(plan_id).is_none()
+        });
+        let Some(ours) = known.suspension() else { continue };
+        let is_offboarding =
+            past.plans.get(&ours.attempt.plan_id).is_some_and(|plan| plan.policy_digest.is_none());
+        if !is_listed || is_planned || is_offboarding || stuck.contains(user_id.as_str()) {
+            continue;
+        }
+        let Some((stage, from)) = next_stage(known, ours, policy, now) else { continue };
+        let entry = stages.entry(stage).or_insert(Waiting { stage, users: 0, from });
+        entry.users += 1;
+        entry.from = entry.from.min(from);
+    }
+    stages.into_values().collect()
+}
+
+/// The next stage of a suspended user and its first moment; `None`: the policy goes no further.
+fn next_stage(
+    known: &PastPerson,
+    ours: &PastAttempt,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Option<(Stage, DateTime<Utc>)> {
+    let after = |days| ours.asked_at + TimeDelta::days(days);
+    match known.transfer() {
+        None if policy.furthest_stage >= Stage::Transfer => {
+            Some((Stage::Transfer, after(policy.transfer_after_days)))
+        }
+        Some(transfer) if policy.furthest_stage == Stage::Delete => {
+            let read_at = match emptiness(known, transfer, now) {
+                Emptiness::Empty(at) | Emptiness::NotYet(at) => at,
+                Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => now,
+            };
+            Some((Stage::Delete, after(policy.delete_after_days).max(ours.asked_at + WATCHED).max(read_at)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::{Action, Outcome};
+
+    use super::*;
+    use crate::reclaim::past::tests::{created, day, intent, outcome, past};
+    use crate::reclaim::testing::{TO_DELETE, ground, idler, policy, suspended};
+
+    #[test]
+    fn each_suspended_user_waits_for_one_stage() {
+        let done = |user_id: &str, action, count, at| {
+            [(at, intent("p", user_id, action, count)), (at, outcome("p", user_id, count, Outcome::Done))]
+        };
+        let closed = boxseat_schemas::reclaim::Record::PlanClosed {
+            plan_id: "p".into(),
+            because: "applied".into(),
+            by: None,
+        };
+        let past = past(
+            &[
+                &[(0, created("p", Stage::Suspend, &["1", "2", "3"], &[]))][..],
+                &done("1", Action::Suspend, 1, 1),
+                &done("2", Action::Suspend, 1, 2),
+                &done("3", Action::Suspend, 1, 1),
+                &done("3", Action::Transfer, 2, 20),
+                &[(20, closed)],
+            ]
+            .concat(),
+        );
+        let ground = ground([suspended("1"), suspended("2"), suspended("3"), idler("9")]);
+        let of = |text: &str, stuck: &[&str]| {
+            let stuck = stuck.iter().copied().collect();
+            let waiting = waiting(&past, &ground, &policy(text), &stuck, day(21));
+            waiting.into_iter().map(|one| (one.stage, one.users, one.from)).collect::<Vec<_>>()
+        };
+        let expected = [(Stage::Transfer, 2, day(15)), (Stage::Delete, 1, day(31))];
+        assert_eq!(of(TO_DELETE, &[]), expected);
+        assert_eq!(of(TO_DELETE, &["1", "3"]), [(Stage::Transfer, 1, day(16))]);
+        assert_eq!(of("evidence = \"activity\"\n", &[]), [], "the policy goes no further");
+    }
+}
