@@ -6,6 +6,7 @@ use boxseat_schemas::reclaim::Plan;
 use super::super::ground::Ground;
 use super::Run;
 use super::content::items;
+use super::reread::fails_for_one;
 use crate::error::CommandError;
 
 impl Run<'_> {
@@ -88,7 +89,13 @@ impl Canaries {
 
     /// Whether somebody is there.
     pub(super) async fn presence(&self, actor: &BoxActor, user_id: &str) -> Result<Presence, CommandError> {
-        Ok(match actor.user(user_id).await? {
+        let found = match actor.user(user_id).await {
+            Err(e) if fails_for_one(&e, actor, self).await? => {
+                return Ok(Presence::Unclear(format!("the account cannot be read: {e}")));
+            }
+            found => found?,
+        };
+        Ok(match found {
             Found::Is(_) => Presence::There,
             Found::Closed(refusal) => Presence::Unclear(format!("the person cannot be read: {refusal}")),
             Found::Gone if self.answer(actor, CANARIES).await? => Presence::Gone,

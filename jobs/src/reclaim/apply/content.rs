@@ -9,7 +9,7 @@ use boxseat_schemas::reclaim::{Ability, Record};
 
 use super::Run;
 use super::confirm::Canaries;
-use super::reread::is_about_one;
+use super::reread::{fails_for_one, is_about_one};
 use crate::error::CommandError;
 use crate::reclaim::past::Past;
 
@@ -68,7 +68,7 @@ impl Content {
                 Ok(ContentReading { content, learned: learned(false, Some(refusal.to_string())) })
             }
             Ok(Found::Gone | Found::Closed(_)) => Ok(ContentReading { content, learned: None }),
-            Err(e) if is_about_one(&e) => {
+            Err(e) if fails_for_one(&e, actor, canaries).await? => {
                 tracing::warn!("{e}");
                 Ok(ContentReading { content, learned: None })
             }

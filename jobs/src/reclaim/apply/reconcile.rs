@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::journal::Journal;
 use super::super::past::PastAttempt;
 use super::confirm::{Canaries, Presence};
-use super::reread::{is_about_one, reread};
+use super::reread::{fails_for_one, reread};
 use super::{Came, Hands, verify};
 use crate::error::CommandError;
 
@@ -79,7 +79,7 @@ async fn came(
             };
             let found = match reread(hands.actor, &attempt.user_id, code_names).await {
                 // Nothing is known about this user, and the others follow.
-                Err(e) if is_about_one(&e) => {
+                Err(e) if fails_for_one(&e, hands.actor, canaries).await? => {
                     return Ok(unknown(&format!("the account cannot be read: {e}")));
                 }
                 found => found?,

@@ -13,6 +13,7 @@ use super::super::ground::Person;
 use super::super::judge::{Judge, Verdict, changed, never};
 use super::super::offboarding;
 use super::begin::NIGHT_MAX_AGE;
+use super::confirm::Canaries;
 use super::{Came, Run, Skip, Task};
 use crate::error::CommandError;
 
@@ -139,7 +140,7 @@ impl Run<'_> {
             }
         }
         let found = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await {
-            Err(e) if is_about_one(&e) => {
+            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
                 let left = Skip::for_now("closed", format!("the person cannot be read: {e}"));
                 return Ok(Looked::Left(left));
             }
@@ -372,9 +373,24 @@ impl Run<'_> {
     }
 }
 
-/// Whether Box failed to answer about one person: the others are gone on with.
+/// Whether a read failed for one user, so that the run continues with the others: Box answers for an ordinary account.
+pub(super) async fn fails_for_one(
+    error: &Error,
+    actor: &BoxActor,
+    canaries: &Canaries,
+) -> Result<bool, CommandError> {
+    match error {
+        Error::GaveUp { garbled: false, .. } => canaries.one_answers(actor).await,
+        error => Ok(is_about_one(error)),
+    }
+}
+
+/// The same where no other account is at hand: what came back was no answer to this request.
 pub(super) fn is_about_one(error: &Error) -> bool {
-    matches!(error, Error::Rejected { .. } | Error::IncompleteWalk { .. })
+    matches!(
+        error,
+        Error::Rejected { .. } | Error::IncompleteWalk { .. } | Error::GaveUp { garbled: true, .. }
+    )
 }
 
 /// As [`changed`]; Box does not tell capitals in logins apart.

@@ -8,7 +8,7 @@ use futures::stream;
 
 use super::super::judge::Judge;
 use super::super::policy::SharedContent;
-use super::reread::{Looked, Now, is_about_one, standing};
+use super::reread::{Looked, Now, fails_for_one, standing};
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
 
@@ -247,7 +247,9 @@ impl Run<'_> {
             Ok(Found::Is(user)) => user,
             Ok(Found::Gone) => return waits("the account cannot be read: Box answered 404".to_owned()),
             Ok(Found::Closed(refusal)) => return waits(format!("the account cannot be read: {refusal}")),
-            Err(e) if is_about_one(&e) => return waits(format!("the account cannot be read: {e}")),
+            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
+                return waits(format!("the account cannot be read: {e}"));
+            }
             Err(e) => return Err(e.into()),
         };
         if user.status.as_deref() != Some("inactive") {
@@ -287,7 +289,7 @@ impl Run<'_> {
             Ok(Found::Closed(refusal)) => {
                 return Ok(Some(format!("whose login {login} is cannot be read: {refusal}")));
             }
-            Err(e) if is_about_one(&e) => {
+            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
                 return Ok(Some(format!("whose login {login} is cannot be read: {e}")));
             }
             Err(e) => return Err(e.into()),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::super::emptiness::{APART, Count, count_before};
 use super::super::judge::Judge;
 use super::super::policy::WhenRefused;
-use super::reread::{Looked, is_about_one};
+use super::reread::{Looked, fails_for_one};
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
 
@@ -283,7 +283,7 @@ impl Run<'_> {
             )));
         }
         let found = match self.hands.actor.user(receiver_id).await {
-            Err(e) if is_about_one(&e) => {
+            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
                 return Ok(Some(format!("the receiver {receiver_id} cannot be read: {e}")));
             }
             found => found?,

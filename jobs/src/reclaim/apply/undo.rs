@@ -13,7 +13,7 @@ use futures::stream;
 use super::super::journal::Journal;
 use super::super::past::{Past, PastAttempt, PastPlan, unfinished};
 use super::super::restore::{Account, obstacle, remains};
-use super::reread::{reread, standing};
+use super::reread::{fails_for_one, reread, standing};
 use super::{Applied, Came, Fate, Hands, Run, Task};
 use crate::error::CommandError;
 
@@ -123,7 +123,13 @@ impl Run<'_> {
         ours: &PastAttempt,
     ) -> Result<Option<Fate>, CommandError> {
         let left = |word, detail: String| Ok(Some(Fate::Skipped(word, detail)));
-        let now = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await? {
+        let found = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await {
+            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
+                return Ok(Some(Fate::Waiting("closed", format!("the account cannot be read: {e}"))));
+            }
+            found => found?,
+        };
+        let now = match found {
             Found::Is(now) => now,
             Found::Gone if !self.believes_that_gone().await? => {
                 let detail = "Box shows neither this account nor an ordinary one".to_owned();

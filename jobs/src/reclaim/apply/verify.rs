@@ -14,6 +14,7 @@ use super::super::journal::Journal;
 use super::super::past::{Past, PastAttempt, Reading};
 use super::confirm::Canaries;
 use super::content::{Content, items};
+use super::reread::fails_for_one;
 use super::{Came, Hands, Run};
 use crate::error::CommandError;
 
@@ -79,7 +80,15 @@ pub(super) async fn look_at(
 ) -> Result<(), CommandError> {
     let attempt = &transfer.attempt;
     let now = || (hands.clock)();
-    let user = match hands.actor.user(&attempt.user_id).await? {
+    let found = match hands.actor.user(&attempt.user_id).await {
+        // The next run reads again, and the others follow.
+        Err(e) if fails_for_one(&e, hands.actor, canaries).await? => {
+            tracing::warn!("{}: {e}", attempt.login);
+            return Ok(());
+        }
+        found => found?,
+    };
+    let user = match found {
         Found::Is(user) => user,
         Found::Gone if transfer.is_unfinished() && canaries.one_answers(hands.actor).await? => {
             let came = Came::new(Outcome::Done).because(

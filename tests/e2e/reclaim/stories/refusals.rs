@@ -101,3 +101,18 @@ fn r16_a_refused_call_for_many_users_is_held_against_none_of_them() {
     assert!(idle.iter().all(|user_id| outcome(&done, user_id) == "done"), "{}", done.stdout);
     stage.judge();
 }
+
+/// Why: one user whose memberships Box never answered well stopped every apply of the plan, and no other user was reached.
+#[test]
+fn r16_an_account_that_cannot_be_read_stops_no_other() {
+    let (stage, idle) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let path = format!("/2.0/users/{}/memberships", idle[0]);
+    stage.simulator().add_fault(Fault::once(&path, 50, Effect::MalformedJson));
+    let done = apply(&stage, &plan, &[4]);
+    assert_eq!(outcome(&done, &idle[0]), "closed", "{}", done.stdout);
+    assert!(detail(&done, &idle[0]).contains("cannot be read"), "{}", done.stdout);
+    assert!(idle[1..].iter().all(|user_id| outcome(&done, user_id) == "done"), "{}", done.stdout);
+    assert_eq!(status(&stage, &idle[0]), "active");
+    stage.judge();
+}
