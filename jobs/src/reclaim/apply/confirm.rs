@@ -45,12 +45,15 @@ pub(super) enum Presence {
 }
 
 impl Canaries {
-    /// Three listed, active people whom no such plan is about, the same ones every time.
+    /// Three listed, active managed users that are in no such plan, the same ones every time. App users do not count: an application
+    /// that lost "App + Enterprise" access still sees its own, and gets 404 for every other account.
     pub(crate) fn of(ground: &Ground, plans: &[&Plan]) -> Self {
         let is_planned =
             |id: &str| plans.iter().flat_map(|plan| &plan.people).any(|planned| planned.user_id == id);
         let canaries = ground.people.values().filter(|person| {
             person.listing.as_deref() == Some("listed")
+                && person.seat_kind == "managed_user"
+                && person.is_platform_access_only != Some(true)
                 && person.box_status.as_deref() == Some("active")
                 && !is_planned(&person.user_id)
         });

@@ -109,6 +109,9 @@ async fn close(
         Found::Closed(refusal) => return Err(stays_active(refusal.to_string())),
     };
     closing.settle(user_id, user.status.as_deref())?;
+    if user.status.as_deref() == Some("active") && closing.was_suspended_again(&opened) {
+        return closing.taken_over(&opened, "found active again after the transfer");
+    }
     let before =
         Standing { status: user.status.clone(), login: user.login.clone(), ..opened.attempt.before.clone() };
     let action_id = closing.intend_in_window(&opened, &user, Action::SuspendAgain, &before)?;
@@ -126,6 +129,14 @@ async fn close(
         }
         Wrote::Refused(refusal) => {
             closing.conclude(&action_id, Came::refused(&refusal))?;
+            // Box lets nobody but the primary admin suspend an administrator: who gave the role has decided about the account.
+            if let Some(role) = user.role.as_deref().filter(|role| *role != "user") {
+                let why = format!(
+                    "the role became {role} during the transfer, and Box refuses the suspension: {refusal}"
+                );
+                tracing::warn!("account {user_id} ({login}) stays active: {why}");
+                return closing.taken_over(&opened, &why);
+            }
             return Err(stays_active(refusal.to_string()));
         }
         Wrote::Unknown { status, reason } => {
@@ -157,6 +168,25 @@ async fn close(
 impl Steps<'_, '_> {
     fn opened(self, user_id: &str) -> Option<PastAttempt> {
         self.with_past(|past| past.people.get(user_id)?.open_window().cloned())
+    }
+
+    /// Whether the window's account was already suspended again.
+    fn was_suspended_again(self, opened: &PastAttempt) -> bool {
+        self.with_past(|past| {
+            let known = past.people.get(&opened.attempt.user_id);
+            let done = known.and_then(|known| known.last(Action::SuspendAgain)).filter(|past| past.was_done);
+            done.is_some_and(|done| done.asked_at >= opened.asked_at)
+        })
+    }
+
+    /// R20: another actor has set the account active, or made it one that boxseat does not suspend. Window and suspension are over.
+    fn taken_over(self, opened: &PastAttempt, why: &str) -> Result<(), CommandError> {
+        let ours = self.with_past(|past| past.people.get(&opened.attempt.user_id)?.suspension().cloned());
+        for past in ours.iter().chain([opened]) {
+            let came = Came::new(Outcome::RevertedByOther).because(why);
+            self.append(came.record(&past.attempt.action_id))?;
+        }
+        Ok(())
     }
 
     /// Writes what the unfinished steps came to, by the status that Box shows.
