@@ -19,6 +19,7 @@ use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::published::check_to_act;
+use crate::reclaim::ground::deciding;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
 use crate::reclaim::{Journal, LakeLine, Witness};
@@ -301,6 +302,23 @@ impl Store {
             file.path().display()
         ))
         .hint("run `boxseat publish`: it builds the file again from the lake"))
+    }
+
+    /// Refuses rows of the published file that are not those that the build had. A file of an older version has no digest of them.
+    ///
+    /// # Errors
+    /// Exit 3.
+    pub(crate) fn compare_deciding_rows(&self, found: &FileDigest) -> Result<(), CommandError> {
+        let noted = self.lake().noted_rows(&deciding().name);
+        if noted.is_empty() || noted.contains(found) {
+            return Ok(());
+        }
+        Err(CommandError::refused(format!(
+            "the rows of {} that decide about accounts are not those that boxseat built: another program changed the file \
+             while it was built, or gave it a write-ahead log while it was read",
+            self.root().join(FILE_NAME).display()
+        ))
+        .hint("stop other programs that write to the store, then run `boxseat publish`"))
     }
 
     /// Imports that were noted and are gone, by their path below the store.

@@ -94,7 +94,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     session.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "offboard", &file.plan, &applied, &journal)?;
-    for progress in leavers(journal.past(), &file.plan, (session.clock)()) {
+    for progress in leavers(journal.past(), &file.plan, ground.night.now_at, (session.clock)()) {
         printer.note(format!("{}: {}", progress.login, progress.steps()));
     }
     if let Some(e) = &applied.stopped {

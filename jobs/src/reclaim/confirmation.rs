@@ -29,10 +29,13 @@ pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation
 /// What a confirmation and the readings after it prove; `None`: there is none, or the account holds more since.
 pub(crate) fn confirmed(person: &PastPerson, transfer: &PastAttempt) -> Option<Emptiness> {
     let confirmation = person.confirmation(&transfer.attempt.action_id)?;
-    match person.readings.iter().rev().find(|reading| reading.at > confirmation.at) {
-        Some(last) if holds_more(last, confirmation) => None,
-        Some(last) if last.at - confirmation.at >= APART => Some(Emptiness::Empty(last.at)),
-        _ => Some(Emptiness::NotYet(due_at(confirmation))),
+    let since = || person.readings.iter().filter(|reading| reading.at > confirmation.at);
+    if since().next_back().is_some_and(|last| holds_more(last, confirmation)) {
+        return None;
+    }
+    match since().find(|reading| reading.at - confirmation.at >= APART) {
+        Some(reading) => Some(Emptiness::Empty(reading.at)),
+        None => Some(Emptiness::NotYet(due_at(confirmation))),
     }
 }
 

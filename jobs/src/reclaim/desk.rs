@@ -7,6 +7,7 @@ use boxseat_schemas::reclaim::plan::Origin;
 use boxseat_schemas::reclaim::{Place, Plan, Record};
 use chrono::{DateTime, Utc};
 
+use super::apply::Anchors;
 use super::approval::{Required, terms};
 use super::beside::Beside;
 use super::columns::Unreadable;
@@ -137,7 +138,7 @@ impl Desk {
             let file = self.store.published_to_act()?;
             let ground = CheckedReader::open(&file, &self.settings.resources)
                 .map_err(CommandError::from)
-                .and_then(|reader| Ground::load(|sql: &str| Ok(reader.query(sql)?.batches)));
+                .and_then(|reader| Ground::read(&reader, &self.store));
             // A publish meanwhile is read again.
             if file.is_unchanged()? {
                 break ground?;
@@ -260,9 +261,16 @@ impl From<Unreadable> for CommandError {
     }
 }
 
+impl Anchors for Desk {
+    fn anchor(&self, journal: &Journal) -> Result<(), CommandError> {
+        Self::anchor(self, journal)
+    }
+}
+
 /// Every reason for which the policy cannot be evaluated, as one failure.
 pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
-    let mut error = CommandError::refused("no plan is made or applied: the policy cannot be evaluated");
+    let mut error =
+        CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
     for refusal in refusals {
         error = error.hint(format!("{}: {}", refusal.rule, refusal.sentence));
     }

@@ -14,7 +14,7 @@ use super::past::{PastAttempt, PastPerson, Reading};
 /// What the readings prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Emptiness {
-    /// Two empty readings far enough apart, and the destination held it all: the later of the two.
+    /// Two empty readings far enough apart, and the destination held it all: when the second of them was read.
     Empty(DateTime<Utc>),
     /// Not enough yet; from this moment a reading can complete the proof.
     NotYet(DateTime<Utc>),
@@ -72,8 +72,13 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
         }
     }
     // The unbroken run of empty readings at the end.
-    let first = after().rev().take_while(|reading| is_empty(reading)).last().map_or(last.at, |r| r.at);
-    if last.at - first >= APART { Emptiness::Empty(last.at) } else { Emptiness::NotYet(first + APART) }
+    let run: Vec<DateTime<Utc>> =
+        after().rev().take_while(|reading| is_empty(reading)).map(|reading| reading.at).collect();
+    let first = run.last().copied().unwrap_or(last.at);
+    match run.iter().rev().find(|at| **at - first >= APART) {
+        Some(second) => Emptiness::Empty(*second),
+        None => Emptiness::NotYet(first + APART),
+    }
 }
 
 /// What an account owned before its content moves.
@@ -207,7 +212,7 @@ mod tests {
         let proved = moved(full(), &[there(), (2, closed(0)), (22, closed(0))]);
         assert_eq!(proved, Emptiness::Empty(hour(22)));
         let closed_later = moved(full(), &[there(), (2, read(Some(0), 0)), (22, closed(0)), (40, closed(0))]);
-        assert_eq!(closed_later, Emptiness::Empty(hour(40)));
+        assert_eq!(closed_later, Emptiness::Empty(hour(22)), "the day of the proof stays");
         assert!(matches!(moved(full(), &[there(), (2, closed(7)), (22, closed(7))]), Emptiness::NotEmpty(_)));
         assert!(matches!(moved(full(), &[(2, closed(0)), (22, closed(0))]), Emptiness::Unverifiable(_)));
         // The receiver tidies up between the two readings.

@@ -4,7 +4,10 @@
 //! the same. A test builds one by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use boxseat_output::query::CheckedReader;
+use boxseat_output::warehouse::{Deciding, RowsDigest};
 use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::PlanNight;
 use boxseat_schemas::{Money, RunNumber};
@@ -14,6 +17,8 @@ use uuid::Uuid;
 use arrow::array::RecordBatch;
 
 use super::columns::{Columns, Unreadable};
+use crate::error::CommandError;
+use crate::store::Store;
 
 /// A night.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,6 +170,23 @@ impl Ground {
                 ground.read_list(&batch, *take)?;
             }
         }
+        Ok(ground)
+    }
+
+    /// Reads the published file, and compares its rows with what the build had of them.
+    ///
+    /// # Errors
+    /// Exit 3 for rows that are not those of the build; as [`Ground::load`].
+    pub(crate) fn read(reader: &CheckedReader, store: &Store) -> Result<Self, CommandError> {
+        let mut digest = RowsDigest::default();
+        let ground = Self::load(|sql: &str| {
+            let rows = reader.query(sql)?.batches;
+            digest
+                .take(&rows)
+                .map_err(|e| CommandError::failed("the rows of the published file have no digest", e))?;
+            Ok::<_, CommandError>(rows)
+        })?;
+        store.compare_deciding_rows(&digest.finish())?;
         Ok(ground)
     }
 
@@ -396,6 +418,15 @@ const LISTS: &[(&str, Take)] = &[
     ),
 ];
 
+/// Every query of [`Ground::load`], in its order.
+pub(crate) fn deciding() -> &'static Deciding {
+    static DECIDING: LazyLock<Deciding> = LazyLock::new(|| {
+        let first = [NIGHT, COVERAGE, SOURCES, EVENTS_BY_DAY, GROUPS, PEOPLE];
+        Deciding::new(first.into_iter().chain(LISTS.iter().map(|(sql, _)| *sql)).collect())
+    });
+    &DECIDING
+}
+
 const NIGHT: &str = "
     SELECT CAST(settings.snapshot_date AS VARCHAR), settings.run_number, settings.enterprise_id, epoch_us(settings.now_at),
         CAST(settings.new_user_grace_days AS BIGINT), CAST(settings.returned_grace_days AS BIGINT),
@@ -456,12 +487,14 @@ const SOURCES: &str = "
     ) AS sources ORDER BY place, source";
 
 const EVENTS_BY_DAY: &str = "
-    WITH span AS (SELECT now_at - INTERVAL 28 DAY AS from_at, now_at FROM report_settings),
+    WITH span AS (
+        SELECT epoch_us(now_at) - CAST(28 AS BIGINT) * 86400000000 AS from_us, epoch_us(now_at) AS to_us FROM report_settings
+    ),
     every AS (
-        SELECT created_at FROM login_events, span WHERE created_at BETWEEN from_at AND now_at
-        UNION ALL SELECT created_at FROM admin_events, span WHERE created_at BETWEEN from_at AND now_at
+        SELECT epoch_us(created_at) AS created_us FROM login_events, span WHERE epoch_us(created_at) BETWEEN from_us AND to_us
+        UNION ALL SELECT epoch_us(created_at) FROM admin_events, span WHERE epoch_us(created_at) BETWEEN from_us AND to_us
     )
-    SELECT CAST(CAST(created_at AT TIME ZONE 'UTC' AS DATE) AS VARCHAR), count(*) FROM every GROUP BY ALL ORDER BY ALL";
+    SELECT CAST(CAST(make_timestamp(created_us) AS DATE) AS VARCHAR), count(*) FROM every GROUP BY ALL ORDER BY ALL";
 
 const GROUPS: &str = "SELECT group_id, name, epoch_us(memberships_read_at) FROM groups ORDER BY group_id";
 
@@ -484,10 +517,43 @@ const PEOPLE: &str = "
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, BooleanArray, StringArray};
+    use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 
     use super::super::testing::{ground, idler};
     use super::*;
+
+    /// Why: the digest of other queries would refuse every published file.
+    #[test]
+    fn the_deciding_queries_are_those_that_are_read() {
+        let mut read = Vec::new();
+        let loaded = Ground::load(|sql: &str| {
+            read.push(sql.to_owned());
+            let night = if sql == NIGHT { night_row() } else { Vec::new() };
+            Ok::<_, Unreadable>(night)
+        });
+        assert!(loaded.is_ok());
+        assert_eq!(read, deciding().queries);
+    }
+
+    fn night_row() -> Vec<RecordBatch> {
+        let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![Some(text)])) };
+        let number = |number: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![Some(number)])) };
+        let columns = [
+            text("2026-03-01"),
+            number(7),
+            text("42"),
+            number(1_772_500_000_000_000),
+            number(45),
+            number(60),
+            number(1_772_500_000_000_000),
+            number(3),
+            text("00000000-0000-0000-0000-000000000007"),
+            number(3),
+            text("2026-12-31"),
+        ];
+        let named = columns.into_iter().enumerate().map(|(place, column)| (place.to_string(), column));
+        vec![RecordBatch::try_from_iter(named).unwrap()]
+    }
 
     /// R6: a file that an earlier version published leaves the field unknown, and a null is unknown, too.
     #[test]

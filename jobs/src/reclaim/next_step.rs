@@ -4,8 +4,10 @@ use chrono::TimeDelta;
 
 use super::ground::{Ground, Person};
 use super::judge::never;
+use super::offboarding::UNSURE;
 use super::past::{Past, PastPerson};
 use super::restore::{Preview, moved};
+use super::stuck::{ENDED_EARLY, TRANSFER_REFUSED};
 
 /// The next step for a reason code, as a sentence with its command.
 pub(crate) fn next_step(
@@ -17,16 +19,22 @@ pub(crate) fn next_step(
 ) -> String {
     let login = person.called();
     let user = User { past, ground, known, person };
-    let is_offboarding = past.last_offboarding(&person.user_id).is_some();
+    let offboarding = past.offboarding_in_force(&person.user_id).map(|(_, plan)| plan);
+    let is_offboarding = offboarding.is_some();
+    let is_ended = offboarding.is_some_and(|plan| !plan.is_open());
     match word {
         "unverifiable" => format!(
             "check in Box that the receiver has all content, then: boxseat reclaim confirm {login} --i-have-checked \"...\""
         ),
         "not_empty" => format!(
-            "move what is left in the Box console, or empty the trash, then: boxseat reclaim confirm {login} --i-have-checked \"...\""
+            "move what is left in the Box console, or empty the trash; or, if nothing is left, confirm: boxseat reclaim confirm {login} --i-have-checked \"...\""
         ),
         "unfinished" => "boxseat reclaim nightly".to_owned(),
-        "expired" => format!("to continue: {}{}", user.offboard(), user.or_give_back()),
+        ENDED_EARLY => format!("to continue: {}{}", user.offboard(), user.or_give_back()),
+        UNSURE if !is_ended => {
+            "correct the list, or write the statement again; `boxseat reclaim nightly` then continues"
+                .to_owned()
+        }
         "no_receiver" | "receiver_unfit" | "receiver_changed" if is_offboarding => format!(
             "correct the receiver in Box (`boxseat reclaim nightly` tries again until the plan expires), or name another: {}",
             user.offboard()
@@ -35,11 +43,19 @@ pub(crate) fn next_step(
             "correct the receiver in Box, or [receiver] in the policy; `boxseat reclaim nightly` tries again"
                 .to_owned()
         }
+        TRANSFER_REFUSED => format!(
+            "set [transfer] when_refused = \"reactivate\" in the policy, then `boxseat reclaim nightly` {}{}",
+            if is_offboarding { "tries again" } else { "plans the transfer again" },
+            user.or_give_back()
+        ),
         "refused_by_box" => {
             format!("remove the cause in Box; {}{}", user.tries_again(is_offboarding), user.or_give_back())
         }
         "late_login" => user.give_back().unwrap_or_else(|| user.decide()),
-        "on_hold" | "protected" | "on_leave" | "receiver" => format!("nothing{}", user.or_give_back()),
+        _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
+        "on_hold" | "protected" | "on_leave" | "receiver" => {
+            format!("nothing while that holds{}", user.or_give_back())
+        }
         _ => user.decide(),
     }
 }

@@ -14,7 +14,7 @@ use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No};
-use super::past::{Past, PastPerson};
+use super::past::{Past, PastAttempt, PastPerson};
 use super::policy::Policy;
 
 /// The word for lists that may lack the person: they can be mended, and the same plan goes on.
@@ -89,12 +89,24 @@ pub(crate) struct Progress {
     deletes: bool,
 }
 
+/// The first daily snapshot at or after a moment, if each is read at the time of day of the last one.
+pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) -> DateTime<Utc> {
+    let day = from.date_naive().and_time(snapshot_at.time()).and_utc();
+    if day >= from { day } else { day + TimeDelta::days(1) }
+}
+
 /// Sign-ins are watched for so long after a suspension before anything is deleted (R11).
 pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 impl Progress {
     /// From the journal.
-    pub(crate) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of(
+        past: &Past,
+        plan: &Plan,
+        planned: &PlannedPerson,
+        snapshot_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
         let deletes = planned.actions.contains(&Action::Delete);
         let on = match plan.origin {
             Origin::Offboard { on } => on,
@@ -105,9 +117,13 @@ impl Progress {
         // An earlier plan may have locked the user out.
         let done = |action| person.last(action).filter(|past| past.outcome == Some(Outcome::Done));
         progress.suspended_at = done(Action::Suspend).map(|past| past.asked_at);
-        progress.locked_out_at = done(Action::TerminateSessions)
-            .filter(|past| progress.suspended_at.is_some_and(|at| at <= past.asked_at))
-            .and_then(|past| past.finished_at);
+        // A window for the transfer ends sessions again; the user is locked out since the first time.
+        let is_lockout = |past: &&PastAttempt| {
+            past.attempt.action == Action::TerminateSessions
+                && past.outcome == Some(Outcome::Done)
+                && progress.suspended_at.is_some_and(|at| at <= past.asked_at)
+        };
+        progress.locked_out_at = person.attempts.iter().find(is_lockout).and_then(|past| past.finished_at);
         progress.seat_free_at = person.freed().and_then(|past| past.finished_at);
         if let Some(transfer) = person.transfer() {
             progress.content_moving_since = Some(transfer.asked_at);
@@ -123,12 +139,17 @@ impl Progress {
                 }
             };
             let watched = progress.suspended_at.map(|at| at + WATCHED).filter(|_| deletes);
-            progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
+            progress.deletion_from =
+                watched.zip(empty).map(|(watched, empty)| first_snapshot(watched.max(empty), snapshot_at));
         }
-        let expired = past.expired_offboarding(&planned.user_id).map(|(_, _, closed)| {
-            format!("the plan expired {}: run `boxseat offboard` again", closed.at.format("%F"))
+        let ended = past.ended_offboarding(&planned.user_id).map(|(_, _, closed)| {
+            format!(
+                "the plan ended {} ({}): run `boxseat offboard` again",
+                closed.at.format("%F"),
+                closed.because
+            )
         });
-        progress.waits = expired
+        progress.waits = ended
             .or(progress.waits)
             .or_else(|| waits(person, &plan.plan_id))
             .filter(|_| progress.seat_free_at.is_none());
@@ -176,10 +197,11 @@ pub(crate) fn is_offboarding(plan: &Plan) -> bool {
 pub(crate) fn leavers<'a>(
     past: &'a Past,
     plan: &'a Plan,
+    snapshot_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = Progress> + 'a {
     let people = plan.people.iter().filter(|_| is_offboarding(plan));
-    people.map(move |planned| Progress::of(past, plan, planned, now))
+    people.map(move |planned| Progress::of(past, plan, planned, snapshot_at, now))
 }
 
 /// What the plan said last about the user, unless an action has been done since.
@@ -251,7 +273,7 @@ mod tests {
         let mut records = Vec::new();
         let mut says = |more: Vec<(i64, Record)>| {
             records.extend(more);
-            Progress::of(&past(&records), &plan, &planned, day(9)).steps()
+            Progress::of(&past(&records), &plan, &planned, day(9), day(9)).steps()
         };
         let date = |n| day(n).format("%F").to_string();
         assert_eq!(
@@ -270,7 +292,7 @@ mod tests {
             "locked out {} · content moving since {} · not proven empty · deletion from {} · seat not free",
             date(0),
             date(1),
-            (day(2) + TimeDelta::hours(20)).format("%F")
+            date(3)
         );
         assert_eq!(moving, expected);
         assert!(says(vec![(3, read(0, 0))]).contains(&format!("empty proven on {}", date(3))));

@@ -652,7 +652,7 @@ impl Past {
     }
 
     /// R19: the last offboarding of a user.
-    pub(crate) fn last_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan)> {
+    fn last_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan)> {
         let is_of = |plan: &PastPlan| {
             plan.policy_digest.is_none() && plan.user_ids.iter().any(|planned| planned == user_id)
         };
@@ -660,12 +660,23 @@ impl Past {
         plans.max_by_key(|(_, plan)| plan.created_at).map(|(id, plan)| (id.as_str(), plan))
     }
 
-    /// The same, if it was approved, expired before its end, and the account is not deleted.
-    pub(crate) fn expired_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan, &Closed)> {
-        let (plan_id, plan) = self.last_offboarding(user_id)?;
-        let closed = plan.closed.as_ref().filter(|closed| closed.because == "expired")?;
-        let is_deleted = self.people.get(user_id).is_some_and(|known| known.deletion().is_some());
-        (plan.approval().is_some() && !is_deleted).then_some((plan_id, plan, closed))
+    /// The same, if it was approved, and neither undone nor withdrawn.
+    pub(crate) fn offboarding_in_force(&self, user_id: &str) -> Option<(&str, &PastPlan)> {
+        let is_given_up = |closed: &Closed| matches!(closed.because.as_str(), "undone" | "withdrawn");
+        self.last_offboarding(user_id)
+            .filter(|(_, plan)| plan.approval().is_some() && !plan.closed.as_ref().is_some_and(is_given_up))
+    }
+
+    /// The same, if it was approved and ended before what it was for: `expired`, or `applied` with a user whom a rule stopped.
+    pub(crate) fn ended_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan, &Closed)> {
+        let (plan_id, plan) = self.offboarding_in_force(user_id)?;
+        let closed = plan.closed.as_ref()?;
+        let known = self.people.get(user_id);
+        let is_done = known.is_some_and(|known| match plan.stage {
+            Stage::Delete => known.deletion().is_some(),
+            Stage::Suspend | Stage::Transfer => known.deletion().or(known.transfer()).is_some(),
+        });
+        (!is_done).then_some((plan_id, plan, closed))
     }
 
     /// R19: users whom an offboarding suspended, or tried to, since a moment.

@@ -70,6 +70,10 @@ impl Preview {
         if let Some(open) = known.unfinished_status(plan_id) {
             return Self::Unknown(unfinished(open));
         }
+        let suspended = known.by_plan(plan_id).rfind(|past| past.attempt.action == Action::Suspend);
+        if suspended.is_some_and(|ours| known.restored_at().is_some_and(|at| at >= ours.asked_at)) {
+            return Self::Unchanged("the account was given back already".to_owned());
+        }
         let remains =
             remains(known, plan_id, |id| ground.person(id).map(|person| person.called().to_owned()));
         let Some(ours) = known.suspension_by(plan_id) else {

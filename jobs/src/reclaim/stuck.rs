@@ -3,7 +3,7 @@
 //! A user who only waits (for days, for a reading, for an approval) is not stuck. Everything is a value here: the journal's state,
 //! the newest snapshot, and what the policy says of a user on it.
 
-use boxseat_schemas::reclaim::{Outcome, Stage};
+use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::apply::MAYBE_TRANSFERRED;
@@ -13,8 +13,9 @@ use super::ending::Ending;
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No, Verdict};
 use super::next_step::next_step;
-use super::past::{Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
-use super::policy::Policy;
+use super::offboarding::forbids;
+use super::past::{Closed, Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
+use super::policy::{Policy, WhenRefused};
 
 /// A user who cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +52,10 @@ impl Stuck {
 }
 
 const LATE_LOGIN: &str = "late_login";
-const EXPIRED: &str = "expired";
+pub(super) const ENDED_EARLY: &str = "ended_early";
+pub(super) const TRANSFER_REFUSED: &str = "transfer_refused";
+/// What Box refused is not asked again for so long (R16).
+const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
 /// Calls are settled by reads within this time (R14).
@@ -72,13 +76,14 @@ pub(crate) fn stuck(
         Verdict::LeftOut(_, no) => Some(no),
         Verdict::NotAsked | Verdict::Goes(_) => None,
     };
+    let forbids = |person: &Person| forbids(person, policy, ground, past, beside, now).err();
     let mut stuck: Vec<Stuck> = past
         .people
         .iter()
         .filter(|(_, known)| known.deletion().is_none())
         .filter_map(|(user_id, known)| {
             let person = ground.person(user_id).filter(|now| now.listing.as_deref() == Some("listed"))?;
-            let cause = cause(past, known, person, denied, judge.is_some(), now)?;
+            let cause = cause(past, known, person, denied, forbids, policy, now)?;
             let login = person.login.clone().or_else(|| Some(known.attempts.last()?.attempt.login.clone()));
             Some(Stuck {
                 user_id: user_id.clone(),
@@ -108,13 +113,13 @@ fn cause(
     known: &PastPerson,
     person: &Person,
     denied: impl Fn(&Person) -> Option<No>,
-    is_evaluated: bool,
+    forbids: impl Fn(&Person) -> Option<No>,
+    policy: Option<&Policy>,
     now: DateTime<Utc>,
 ) -> Option<Cause> {
     let ours = known.suspension();
-    let plan = ours.and_then(|ours| past.plans.get(&ours.attempt.plan_id));
-    let is_offboarding = plan.is_some_and(|plan| plan.policy_digest.is_none());
-    if let Some(ours) = ours.filter(|_| !is_offboarding)
+    let offboarding = past.offboarding_in_force(&person.user_id);
+    if let Some(ours) = ours.filter(|_| offboarding.is_none())
         && let Some(late) = late_login(past, known, person, ours)
     {
         return Some(late);
@@ -124,13 +129,19 @@ fn cause(
         let reason = unfinished(open);
         return Some(Cause { since: open.asked_at, word: "unfinished".to_owned(), reason });
     }
-    let last = known.attempts.last().filter(|last| last.outcome == Some(Outcome::Refused));
-    if let Some(last) = last {
-        let why = last.reason.as_deref().unwrap_or("Box gave no reason");
-        let reason = format!("Box refused {}: {why}", last.attempt.action.as_str());
-        return Some(Cause { since: last.asked_at, word: "refused_by_box".to_owned(), reason });
+    let is_held_against = |last: &&PastAttempt| {
+        last.outcome == Some(Outcome::Refused)
+            && (offboarding.is_some() || now - last.asked_at < REFUSAL_HOLDS)
+    };
+    if let Some(last) = known.attempts.last().filter(is_held_against) {
+        return refused(past, last, policy, now);
     }
-    if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
+    // An account that was given back, or taken back, after the transfer is in use again.
+    let in_use_since = known.restored_at().max(known.reverted_at());
+    let transfer = known
+        .transfer()
+        .filter(|transfer| !transfer.is_unfinished() && in_use_since.is_none_or(|at| at < transfer.asked_at));
+    if let Some(transfer) = transfer {
         let not_proven = match emptiness(known, transfer, now) {
             Emptiness::Unverifiable(why) => Some(("unverifiable", why)),
             Emptiness::NotEmpty(why) if now - transfer.asked_at >= SETTLED_AFTER => Some(("not_empty", why)),
@@ -141,8 +152,11 @@ fn cause(
             return Some(Cause { since: transfer.asked_at, word: word.to_owned(), reason });
         }
     }
-    if let Some(expired) = expired_offboarding(past, known, &person.user_id) {
-        return Some(expired);
+    if let Some((plan_id, plan)) = offboarding {
+        return match past.ended_offboarding(&person.user_id) {
+            Some((_, _, closed)) => Some(ended_offboarding(known, plan_id, closed, forbids(person))),
+            None => open_offboarding(known, plan_id, plan),
+        };
     }
     let ours = ours?;
     let mut skips = known.skips.iter().rev().filter(|skip| skip.at > ours.asked_at);
@@ -151,13 +165,10 @@ fn cause(
     {
         return Some(skipped(skip));
     }
-    if is_offboarding {
-        return left_by_offboarding(known, ours);
-    }
     if let Some(skip) = repeated(past, known, ours, now) {
         return Some(skip);
     }
-    if is_evaluated {
+    if policy.is_some() {
         let no = denied(person).filter(|no| !Ending::of(no.word).is_waiting())?;
         let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
         let since = earlier.map_or(ours.asked_at, |skip| skip.at);
@@ -165,6 +176,26 @@ fn cause(
     }
     let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.is_final)?;
     Some(skipped(skip))
+}
+
+/// R14, R16: what Box refused. A transfer that this Box refuses for every inactive account is not about the user.
+fn refused(past: &Past, last: &PastAttempt, policy: Option<&Policy>, now: DateTime<Utc>) -> Option<Cause> {
+    let why = last.reason.as_deref().unwrap_or("Box gave no reason");
+    let is_of_every_user = last.attempt.action == Action::Transfer
+        && past.allows(Ability::TransferFromInactive, now) == Some(false);
+    match policy.map(|policy| policy.when_refused) {
+        Some(WhenRefused::Reactivate) if is_of_every_user => None,
+        Some(WhenRefused::Stop) if is_of_every_user => Some(Cause {
+            since: last.asked_at,
+            word: TRANSFER_REFUSED.to_owned(),
+            reason: format!("this Box moves no content of inactive accounts, so the seat stays taken: {why}"),
+        }),
+        _ => Some(Cause {
+            since: last.asked_at,
+            word: "refused_by_box".to_owned(),
+            reason: format!("Box refused {}: {why}", last.attempt.action.as_str()),
+        }),
+    }
 }
 
 /// R11: a use from before the suspension that was not known when boxseat suspended the user.
@@ -197,35 +228,37 @@ fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<U
     (now - same.at >= SETTLED_AFTER).then(|| Cause { since: same.at, ..skipped(last) })
 }
 
-/// R19: why an offboarding has locked the user out and does not move the content.
-fn left_by_offboarding(known: &PastPerson, ours: &PastAttempt) -> Option<Cause> {
-    if known.transfer().is_some() {
+/// R19: why an open offboarding does not go on.
+fn open_offboarding(known: &PastPerson, plan_id: &str, plan: &PastPlan) -> Option<Cause> {
+    let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id)?;
+    let is_over = known.by_plan(plan_id).next_back().is_some_and(|attempt| attempt.asked_at > last.at);
+    if is_over || Ending::of(&last.reason) == Ending::Passes || !plan.is_open() {
         return None;
     }
-    let plan_id = &ours.attempt.plan_id;
-    let last = known.skips.iter().rev().find(|skip| skip.plan_id == *plan_id && skip.at >= ours.asked_at);
-    let skip = last?;
-    let same = known
-        .skips
-        .iter()
-        .find(|other| other.plan_id == *plan_id && other.reason == skip.reason && other.at >= ours.asked_at);
-    Some(Cause { since: same.map_or(skip.at, |first| first.at), ..skipped(skip) })
+    let is_same = |other: &&Skip| other.plan_id == plan_id && other.reason == last.reason;
+    let first = known.skips.iter().find(is_same).unwrap_or(last);
+    Some(Cause { since: first.at, ..skipped(last) })
 }
 
-/// R19: an approved offboarding that expired before its end. Nothing more happens to the user by itself.
-fn expired_offboarding(past: &Past, known: &PastPerson, user_id: &str) -> Option<Cause> {
-    let (plan_id, plan, closed) = past.expired_offboarding(user_id)?;
-    let is_moved = known.transfer().is_some();
-    if is_moved && plan.stage != Stage::Delete {
-        return None;
-    }
-    let account = if known.suspension().is_some() { "locked out" } else { "not locked out by boxseat" };
-    let content = if is_moved { "its content has moved" } else { "its content has not moved" };
+/// R19: an approved offboarding that ended before its purpose. Nothing more happens to the user by itself.
+fn ended_offboarding(known: &PastPerson, plan_id: &str, closed: &Closed, forbids: Option<No>) -> Cause {
     let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id);
-    let why = last.map_or_else(String::new, |skip| format!("; the last reason was: {}", skip.detail));
+    let account = if known.suspension().is_some() { "locked out" } else { "not locked out by boxseat" };
+    let content = if known.transfer().is_some() { "has moved" } else { "has not moved" };
     let day = closed.at.format("%F");
-    let reason = format!("plan {plan_id} expired {day}: the account is {account}, and {content}{why}");
-    Some(Cause { since: closed.at, word: EXPIRED.to_owned(), reason })
+    let how = if closed.because == "expired" { "expired" } else { "ended" };
+    let state = format!("plan {plan_id} {how} {day}: the account is {account}, and its content {content}");
+    match (forbids, last) {
+        (Some(no), _) => {
+            Cause { since: closed.at, word: no.word.to_owned(), reason: format!("{}; {state}", no.detail) }
+        }
+        (None, Some(skip)) => Cause {
+            since: closed.at,
+            word: ENDED_EARLY.to_owned(),
+            reason: format!("{state}; the last reason was: {}", skip.detail),
+        },
+        (None, None) => Cause { since: closed.at, word: ENDED_EARLY.to_owned(), reason: state },
+    }
 }
 
 fn skipped(skip: &Skip) -> Cause {
@@ -252,7 +285,7 @@ fn with_trash(known: &PastPerson, why: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::{Action, Attempt, Record, Standing};
+    use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 
     use super::*;
     use crate::reclaim::past::tests::{created, day, intent, night, operator, outcome, past};
@@ -390,7 +423,7 @@ mod tests {
             (9, closed.clone()),
         ];
         let stuck = after(&locked).unwrap();
-        assert_eq!((stuck.word.as_str(), stuck.since), ("expired", day(9)));
+        assert_eq!((stuck.word.as_str(), stuck.since), ("ended_early", day(9)));
         assert!(stuck.reason.contains("locked out, and its content has not moved"), "{}", stuck.reason);
         assert!(
             stuck.next.contains("boxseat offboard u1@acme.test --transfer-to RECEIVER"),
@@ -400,10 +433,10 @@ mod tests {
         let again = Record::PlanClosed { plan_id: "o".into(), because: "undone".into(), by: None };
         assert_ne!(
             after(&[&locked[..], &[(10, again)]].concat()).map(|stuck| stuck.word),
-            Some("expired".into())
+            Some("ended_early".into())
         );
         let never_approved = after(&[(2, leaves), (9, closed)]);
-        assert_ne!(never_approved.map(|stuck| stuck.word), Some("expired".into()), "nothing has begun");
+        assert_ne!(never_approved.map(|stuck| stuck.word), Some("ended_early".into()), "nothing has begun");
     }
 
     /// Why: with a list of holds that was too old, the list of stuck users was empty.
@@ -456,8 +489,10 @@ mod tests {
     #[test]
     fn r16_a_refusal_is_told_with_the_text_of_box() {
         let refused = outcome("p", "1", 2, Outcome::Refused);
-        let stuck = after(&[(4, intent("p", "1", Action::Transfer, 2)), (4, refused)]).unwrap();
-        assert_eq!((stuck.word.as_str(), stuck.since), ("refused_by_box", day(4)));
+        let at = |days| after(&[(days, intent("p", "1", Action::Transfer, 2)), (days, refused.clone())]);
+        let stuck = at(80).unwrap();
+        assert_eq!((stuck.word.as_str(), stuck.since), ("refused_by_box", day(80)));
         assert!(stuck.next.contains("tries again after"), "{}", stuck.next);
+        assert_eq!(at(4), None, "it is tried again by now");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxseat_schemas::reclaim::Stage;
+use boxseat_schemas::reclaim::{Action, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::emptiness::{Emptiness, emptiness};
 use super::ground::Ground;
-use super::offboarding::WATCHED;
+use super::offboarding::{WATCHED, first_snapshot};
 use super::past::{Past, PastAttempt, PastPerson};
 use super::policy::Policy;
 
@@ -50,7 +50,15 @@ pub(crate) fn waiting(
     for (user_id, known) in &past.people {
         let is_listed = ground.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
         let is_planned = past.open_plans().any(|(plan_id, plan)| {
-            plan.user_ids.iter().any(|planned| planned == user_id) && known.final_skip(plan_id).is_none()
+            let last = match plan.stage {
+                Stage::Suspend => Action::TerminateSessions,
+                Stage::Transfer => Action::Transfer,
+                Stage::Delete => Action::Delete,
+            };
+            let is_done = known.by_plan(plan_id).any(|past| past.attempt.action == last && past.was_done);
+            plan.user_ids.iter().any(|planned| planned == user_id)
+                && known.final_skip(plan_id).is_none()
+                && !is_done
         });
         let Some(ours) = known.suspension() else { continue };
         let is_offboarding =
@@ -59,6 +67,7 @@ pub(crate) fn waiting(
             continue;
         }
         let Some((stage, from)) = next_stage(known, ours, policy, now) else { continue };
+        let from = first_snapshot(from, ground.night.now_at);
         let entry = stages.entry(stage).or_insert(Waiting { stage, users: 0, from });
         entry.users += 1;
         entry.from = entry.from.min(from);
@@ -91,7 +100,7 @@ fn next_stage(
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::{Action, Outcome};
+    use boxseat_schemas::reclaim::Outcome;
 
     use super::*;
     use crate::reclaim::past::tests::{created, day, intent, outcome, past};

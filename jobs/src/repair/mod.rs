@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use boxseat_output::lake::{Altered, move_aside};
-use boxseat_output::query::query_file;
+use boxseat_output::query::{CheckedReader, query_file};
 use boxseat_output::warehouse::{self, Night};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
@@ -26,8 +26,8 @@ use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
-use crate::reclaim::Journal;
 use crate::reclaim::journal::{ReclaimLock, Seals};
+use crate::reclaim::{Ground, Journal};
 use crate::store::{Store, host};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
@@ -157,9 +157,12 @@ impl Work<'_> {
         self.mend_spools()
     }
 
-    /// The night of the published file, when the file is the one that was published.
+    /// The night of the published file, when the file is the one that was published, with the rows that boxseat built.
     fn proved_file(&self) -> Result<Option<Night>, CommandError> {
-        match self.store.published_to_act() {
+        let proved = self.store.published_to_act().and_then(|file| {
+            Ground::read(&CheckedReader::open(&file, &self.settings.resources)?, self.store)
+        });
+        match proved {
             Ok(_) => Ok(warehouse::published(self.store.root())?),
             Err(e) if [REFUSED, USAGE].contains(&e.exit_code()) => Ok(None),
             Err(e) => Err(e),

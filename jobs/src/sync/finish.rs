@@ -17,6 +17,7 @@ use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::reclaim::ground::deciding;
 use crate::reclaim::seat_actions;
 use crate::stop::Stop;
 use crate::store::Store;
@@ -174,6 +175,7 @@ fn build_of<'a>(
         enterprise_id,
         settings: &settings.report,
         candidates: settings.policy_at_night.as_ref().map(|policy| policy as &dyn Candidates),
+        deciding: Some(deciding()),
         resources: &settings.resources,
     }
 }

@@ -23,7 +23,7 @@ impl FileDigest {
         Self::new(bytes.len() as u64, Sha256::new_with_prefix(bytes))
     }
 
-    pub(super) fn new(size_bytes: u64, digest: Sha256) -> Self {
+    pub(crate) fn new(size_bytes: u64, digest: Sha256) -> Self {
         Self { size_bytes, sha256: hex(&digest.finalize()) }
     }
 

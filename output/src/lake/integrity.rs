@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::commit_note::commit_version;
 use super::digest::FileDigest;
-use super::record::{Altered, RECORD, RecordError, RecordHead};
+use super::record::{Altered, RECORD, ROWS, RecordError, RecordHead};
 use super::{Inner, Lake, RUNS};
 use crate::{Error, Result, durable};
 
@@ -136,6 +136,28 @@ impl Lake {
     pub fn placed_beside(&self, below_store: &str, digest: FileDigest) -> Result<()> {
         let path = format!("../{below_store}");
         self.inner.record.done(&path, digest).map_err(|e| self.record_error(e))
+    }
+
+    /// Notes the digest of rows that the published file is built with, before the file is in its place.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn note_rows(&self, name: &str, digest: FileDigest) -> Result<()> {
+        let path = format!("{ROWS}{name}");
+        self.inner.record.announce(&path, digest, None).map_err(|e| self.record_error(e))
+    }
+
+    /// Notes that the file with these rows is in its place.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Altered`]; `Io`.
+    pub fn placed_rows(&self, name: &str, digest: FileDigest) -> Result<()> {
+        self.inner.record.done(&format!("{ROWS}{name}"), digest).map_err(|e| self.record_error(e))
+    }
+
+    /// What was noted of rows: as of a file, two digests while the file is replaced.
+    pub fn noted_rows(&self, name: &str) -> Vec<FileDigest> {
+        self.inner.record.digests(&format!("{ROWS}{name}"))
     }
 
     /// Notes that boxseat removed files beside the lake.

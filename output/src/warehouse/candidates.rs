@@ -39,7 +39,11 @@ pub struct NightRows<'a> {
     connection: &'a Connection,
 }
 
-impl NightRows<'_> {
+impl<'a> NightRows<'a> {
+    pub(super) fn of(connection: &'a Connection) -> Self {
+        Self { connection }
+    }
+
     /// What SQL answers.
     ///
     /// # Errors
@@ -65,7 +69,7 @@ impl Loader<'_> {
             )
             .map_err(failed())?;
         let Some(policy) = self.build.candidates else { return Ok(()) };
-        let refusal = match policy.judge(&NightRows { connection: self.connection }) {
+        let refusal = match policy.judge(&NightRows::of(self.connection)) {
             Ok(candidates) => {
                 self.append(&RECLAIM_CANDIDATES, batch(&candidates))?;
                 None

@@ -12,6 +12,7 @@ mod chosen;
 mod compute;
 mod connection;
 mod ddl;
+mod deciding;
 mod diff;
 mod handover;
 mod history;
@@ -36,12 +37,13 @@ pub use candidates::{Candidate, Candidates, NightRows};
 pub use connection::Resources;
 pub(crate) use connection::open_to_read;
 pub(crate) use ddl::literal;
+pub use deciding::{Deciding, RowsDigest};
 pub use diff::Drift;
 pub use publish::{Checked, published};
 pub use record::{Check, PublishedFile, Recorded, foreign_wal};
 pub use salvage::Salvage;
 
-use crate::lake::Lake;
+use crate::lake::{FileDigest, Lake};
 use crate::{Error, Result, durable};
 use handover::Handover;
 use load::Loader;
@@ -69,6 +71,8 @@ pub struct Build<'a> {
     pub settings: &'a ReportSettings,
     /// The reclamation policy, if there is one.
     pub candidates: Option<&'a dyn Candidates>,
+    /// Queries whose rows decide about accounts; `None`: nobody acts on this file.
+    pub deciding: Option<&'a Deciding>,
     /// What DuckDB may use.
     pub resources: &'a Resources,
 }
@@ -137,6 +141,8 @@ pub struct Built {
     handover: Option<Handover>,
     /// A file that only checks a run: nobody opens it, so it need not become one whole.
     is_for_nobody: bool,
+    /// Of the rows that decide about accounts, under the name that the record has it.
+    deciding: Option<(String, FileDigest)>,
 }
 
 /// Builds the file aside and fills it.
@@ -173,7 +179,9 @@ fn assemble(
     let connection = connection::create(&aside.path, &spill, build.resources)?;
     let handover = Loader::new(&connection, build, runs, night, seat_usage).fill(&current(runs))?;
     let is_for_nobody = build.purpose == Purpose::Private && build.pending.is_some();
-    Ok(Built { connection, aside, night, handover, is_for_nobody })
+    let deciding = build.deciding.filter(|_| build.purpose == Purpose::Publish);
+    let deciding = deciding.map(|deciding| deciding.digest(&connection)).transpose()?;
+    Ok(Built { connection, aside, night, handover, is_for_nobody, deciding })
 }
 
 impl Built {
@@ -183,7 +191,7 @@ impl Built {
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
     pub fn check(self) -> Result<Checked> {
-        let Self { connection, aside, night, handover, is_for_nobody } = self;
+        let Self { connection, aside, night, handover, is_for_nobody, deciding } = self;
         // Nobody would read the warnings of a file that nobody opens.
         let least = if is_for_nobody { Severity::Error } else { Severity::Warn };
         let pending = handover.as_ref().map(|handover| handover.run_number);
@@ -193,7 +201,7 @@ impl Built {
         } else {
             connection::let_go(&connection, &aside.path)?;
         }
-        Ok(Checked { connection, aside, night, handover, warnings })
+        Ok(Checked { connection, aside, night, handover, warnings, deciding })
     }
 
     /// The night it shows.

@@ -14,7 +14,7 @@ use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night, record};
 use crate::durable::{self, Access};
 use crate::error::FailedCheck;
-use crate::lake::{Committed, Lake};
+use crate::lake::{Committed, FileDigest, Lake};
 use crate::{Error, Result};
 
 /// A file that passed the checks and is closed. Dropping it removes the file and publishes nothing.
@@ -26,6 +26,7 @@ pub struct Checked {
     pub(super) night: Night,
     pub(super) handover: Option<Handover>,
     pub(super) warnings: Vec<FailedCheck>,
+    pub(super) deciding: Option<(String, FileDigest)>,
 }
 
 impl Checked {
@@ -82,9 +83,15 @@ impl Checked {
         // The lake notes it as well: who acts on accounts trusts neither the file nor its own record alone.
         let digest = recorded.digest();
         lake.note_beside(FILE_NAME, digest.clone())?;
+        if let Some((name, deciding)) = &self.deciding {
+            lake.note_rows(name, deciding.clone())?;
+        }
         durable::publish(&self.aside.path, &destination, ownership)
             .map_err(Error::io("publish", &destination))?;
         lake.placed_beside(FILE_NAME, digest)?;
+        if let Some((name, deciding)) = &self.deciding {
+            lake.placed_rows(name, deciding.clone())?;
+        }
         record::settle(store, recorded, access)?;
         Ok(destination)
     }

@@ -89,6 +89,7 @@ pub(crate) fn hands<'a>(session: &'a Session, connection: &'a Connection) -> Han
         by: &session.by,
         concurrency: session.desk.settings.concurrency,
         check_clock: session.desk.settings.rehearsed_now.is_none(),
+        anchors: &session.desk,
         crash: &crash,
     }
 }

@@ -134,7 +134,7 @@ pub(crate) async fn run(
             if applied.people.len() > done {
                 said += &format!("; {}", applied.others());
             }
-            for progress in leavers(journal.past(), &file.plan, now) {
+            for progress in leavers(journal.past(), &file.plan, ground.night.now_at, now) {
                 said += &format!("; {}: {}", progress.login, progress.steps());
             }
             let closed = journal.past().plans.get(id).and_then(|plan| plan.closed.as_ref());

@@ -40,19 +40,20 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             row(&desk, past, policy.as_ref().map(Option::as_ref), id, plan, file.as_ref())
         })
         .collect();
+    let published = warehouse::published(desk.store.root()).ok().flatten();
+    let snapshot_at = published.map_or(desk.now, |night| night.now_at);
     let leavers: Vec<Progress> = past
         .plans
         .iter()
         .filter(|(id, plan)| {
-            let is_expired = |user: &String| {
-                past.expired_offboarding(user).is_some_and(|(expired, ..)| expired == id.as_str())
-            };
-            plan.policy_digest.is_none() && (plan.is_open() || plan.user_ids.iter().any(is_expired))
+            let is_ended =
+                |user: &String| past.ended_offboarding(user).is_some_and(|(ended, ..)| ended == id.as_str());
+            plan.policy_digest.is_none() && (plan.is_open() || plan.user_ids.iter().any(is_ended))
         })
         .filter_map(|(id, plan)| {
             PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest)
         })
-        .flat_map(|file| leavers(past, &file.plan, desk.now).collect::<Vec<_>>())
+        .flat_map(|file| leavers(past, &file.plan, snapshot_at, desk.now).collect::<Vec<_>>())
         .collect();
     let unknown: Vec<Vec<Value>> = past
         .unfinished()

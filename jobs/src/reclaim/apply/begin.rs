@@ -142,7 +142,9 @@ pub(super) fn note(
         actor_user_id: actor_user_id.to_owned(),
         night: task.ground.night.clone(),
     };
-    journal.append((hands.clock)(), record).map(drop)
+    journal.append((hands.clock)(), record)?;
+    // A command that is killed later leaves entries that no other place names. That it began is known.
+    hands.anchors.anchor(journal)
 }
 
 /// Whether an offboarding's day has come.

@@ -32,7 +32,7 @@ use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader, Refusal};
 use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Standing};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::beside::Beside;
 use super::desk::refused;
@@ -91,8 +91,19 @@ pub(crate) struct Hands<'a> {
     pub(crate) concurrency: usize,
     /// Whether our clock must agree with Box's: not in a rehearsal.
     pub(crate) check_clock: bool,
+    /// Where the head of the journal is kept besides it.
+    pub(crate) anchors: &'a dyn Anchors,
     /// Where a test makes the process die.
     pub(crate) crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
+}
+
+/// Keeps the head of the journal outside of it.
+pub(crate) trait Anchors: Sync {
+    /// Writes the head down.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn anchor(&self, journal: &Journal) -> Result<(), CommandError>;
 }
 
 /// One apply under way.
@@ -211,6 +222,11 @@ impl<'a> Run<'a> {
     fn at_box(&self, ours: DateTime<Utc>) -> DateTime<Utc> {
         let skew = self.hands.actor.skew_secs().filter(|_| self.hands.check_clock).unwrap_or(0);
         ours + TimeDelta::seconds(skew - if self.hands.check_clock { 2 } else { 0 })
+    }
+
+    /// Whether an event of Box may have come after a moment of ours: Box dates events by the second.
+    fn is_since(&self, event_at: DateTime<Utc>, ours: DateTime<Utc>) -> bool {
+        event_at >= self.at_box(ours).trunc_subsecs(0)
     }
 
     fn past(&self) -> Past {

@@ -309,7 +309,7 @@ impl Run<'_> {
                 actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
             });
             let is_since =
-                ours.as_ref().is_some_and(|(suspended_at, _)| news.at > self.at_box(*suspended_at));
+                ours.as_ref().is_some_and(|(suspended_at, _)| self.is_since(news.at, *suspended_at));
             if is_edit && !by_us && is_since {
                 return Some(Skip::finally(
                     "edited_by_other",

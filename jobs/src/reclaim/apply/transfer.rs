@@ -106,6 +106,9 @@ impl Run<'_> {
         if reactivates && self.is_known_to_refuse() {
             return self.transfer_in_window(planned, &now, &receiver_id).await;
         }
+        if is_inactive && !self.is_offboarding() && self.is_known_to_refuse() {
+            return self.skip(planned, Skip::finally("transfer_refused", STAYS_FULL)).map(Some);
+        }
         if self.count(planned).is_none() && !self.is_offboarding() {
             let detail = "what the account owns was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved";
             return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);

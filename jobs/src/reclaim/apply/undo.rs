@@ -191,14 +191,14 @@ impl Run<'_> {
         };
         let known = self.task.ground.person(&planned.user_id).into_iter().flat_map(|person| &person.edits);
         let of_snapshot = known
-            .filter(|edit| edit.at > self.at_box(ours.asked_at) && !is_ours(edit.actor_id.as_deref()))
+            .filter(|edit| self.is_since(edit.at, ours.asked_at) && !is_ours(edit.actor_id.as_deref()))
             .map(|edit| edit.at)
             .next();
         let feed = self.feed.lock().expect("no holder panics");
         let heard = feed
             .of(&planned.user_id, &planned.login)
             .filter(|news| matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE"))
-            .find(|news| news.at > self.at_box(ours.asked_at) && !is_ours(news.actor_id.as_deref()))
+            .find(|news| self.is_since(news.at, ours.asked_at) && !is_ours(news.actor_id.as_deref()))
             .map(|news| news.at);
         of_snapshot.or(heard)
     }

@@ -1,10 +1,11 @@
 //! R1, R3, R4, R5, R20: whom nothing is done to, whatever the evidence says.
 
-use boxseat_schemas::reclaim::Outcome;
+use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ground::Person;
 use super::super::past::{PastAttempt, PastPerson, unfinished};
+use super::super::policy::WhenRefused;
 use super::super::protect::{groups_named, has_code};
 use super::{Judge, No, day};
 
@@ -129,6 +130,15 @@ impl Judge<'_> {
             attempt.outcome == Some(Outcome::Refused)
                 && !past.attempts.iter().any(|later| was_done_later(&later))
         });
+        // R14: a transfer that this Box refuses for every inactive account is made another way by now.
+        let is_answered = |refused: &&PastAttempt| {
+            let of_inactive = refused.attempt.before.status.as_deref() == Some("inactive");
+            refused.attempt.action == Action::Transfer
+                && of_inactive
+                && self.policy.when_refused == WhenRefused::Reactivate
+                && self.past.allows(Ability::TransferFromInactive, self.now) == Some(false)
+        };
+        let refused = refused.filter(|refused| !is_answered(refused));
         if let Some(refused) = refused.filter(|refused| refused.asked_at > self.now - REFUSED_REST) {
             let why = refused.reason.as_deref().unwrap_or("it did not say why");
             let detail =

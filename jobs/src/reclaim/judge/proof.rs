@@ -2,7 +2,7 @@
 
 use boxseat_schemas::reclaim::plan::Stage;
 use boxseat_schemas::reclaim::{Ability, Standing};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::super::emptiness::{Emptiness, count_before, emptiness};
 use super::super::ground::Person;
@@ -159,9 +159,12 @@ impl Judge<'_> {
 
     /// R14: a policy that goes on to the deletion suspends nobody whose content this Box will not move.
     pub(super) fn can_be_freed(&self, person: &Person) -> Result<(), No> {
+        // Items may have no bytes.
+        let counted = self.past.people.get(&person.user_id);
+        let counted = counted.and_then(|past| past.readings.iter().rev().find_map(|read| read.owned_items));
         let is_refused = self.policy.furthest_stage > Stage::Suspend
             && self.policy.when_refused == WhenRefused::Stop
-            && person.space_used_bytes != Some(0)
+            && (person.space_used_bytes != Some(0) || counted.is_some_and(|items| items > 0))
             && self.past.allows(Ability::TransferFromInactive, self.now) == Some(false);
         if !is_refused {
             return Ok(());
@@ -226,7 +229,9 @@ pub(crate) fn edited_by_other(
     let is_other =
         |actor: &Option<String>| actor.as_ref().is_none_or(|actor| !past.actor_user_ids.contains(actor));
     let mut edits = person.into_iter().flat_map(|person| &person.edits);
-    let of_snapshot = edits.find(|edit| edit.at > ours.asked_at && is_other(&edit.actor_id));
+    // Box dates events by the second, so an edit in the second of the suspension may have come after it.
+    let since = ours.asked_at.trunc_subsecs(0);
+    let of_snapshot = edits.find(|edit| edit.at >= since && is_other(&edit.actor_id));
     if let Some(edit) = of_snapshot {
         let sentence = format!("another actor edited the account {}", day(edit.at));
         return Some(OtherEdit { at: edit.at, sentence });

@@ -21,7 +21,8 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::super::apply::{
-    Canaries, Fate, Hands, Scope, Task, admit, apply, close_windows, reconcile, undo, verify_transfers,
+    Anchors, Canaries, Fate, Hands, Scope, Task, admit, apply, close_windows, reconcile, undo,
+    verify_transfers,
 };
 use super::super::approval::Required;
 use super::super::beside::{Beside, Hold, List};
@@ -486,7 +487,15 @@ fn hands<'a>(
     crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
 ) -> Hands<'a> {
     // One at a time: what happens in a world must not depend on how tasks interleave.
-    Hands { reader, actor, clock, by, concurrency: 1, check_clock: false, crash }
+    Hands { reader, actor, clock, by, concurrency: 1, check_clock: false, anchors: &NoAnchor, crash }
+}
+
+struct NoAnchor;
+
+impl Anchors for NoAnchor {
+    fn anchor(&self, _: &Journal) -> Result<(), CommandError> {
+        Ok(())
+    }
 }
 
 fn operator(name: &str) -> Operator {

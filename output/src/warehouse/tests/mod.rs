@@ -140,6 +140,7 @@ impl Store {
             enterprise_id: ENTERPRISE,
             settings: &self.settings,
             candidates: self.candidates.as_deref(),
+            deciding: None,
             resources: &Resources::default(),
         })
     }
@@ -156,6 +157,7 @@ impl Store {
             enterprise_id: ENTERPRISE,
             settings: &self.settings,
             candidates: self.candidates.as_deref(),
+            deciding: None,
             resources: &Resources::default(),
         })?
         .check()

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::ErrorKind;
 use crate::error::FailedCheck;
+use crate::query::CheckedReader;
 use crate::testing::{at, day};
 
 fn night() -> Rows {
@@ -418,4 +419,43 @@ fn queries_stay_inside_the_file() {
     }
     assert!(!outside.exists());
     assert_eq!(store.files(), ["boxseat.duckdb"]);
+}
+
+/// Why: a program changed the file aside after it was built and before its digest was recorded. The file was then the published one by
+/// every record, and an active user was suspended by it.
+#[test]
+fn a_file_that_was_changed_while_it_was_built_has_other_deciding_rows() {
+    let deciding = Deciding::new(vec!["SELECT user_id, proven_idle_days FROM accounts"]);
+    let found = |store: &Store| {
+        let file = PublishedFile::check(store.path(), Check::Digest).unwrap();
+        let reader = CheckedReader::open(&file, &Resources::default()).unwrap();
+        let mut digest = RowsDigest::default();
+        deciding.queries.iter().for_each(|sql| digest.take(&reader.query(sql).unwrap().batches).unwrap());
+        digest.finish()
+    };
+    for is_changed in [false, true] {
+        let mut store = Store::new();
+        store.lake.begin_record(uuid::Uuid::from_u128(7)).unwrap();
+        let pending = store.commit(1, DATE, &night());
+        let build_of = Build {
+            store: store.path(),
+            lake: &store.lake,
+            runs: &store.runs,
+            pending: Some(&pending),
+            purpose: Purpose::Publish,
+            as_of: None,
+            enterprise_id: ENTERPRISE,
+            settings: &store.settings,
+            candidates: None,
+            deciding: Some(&deciding),
+            resources: &Resources::default(),
+        };
+        let checked = build(&build_of).unwrap().check().unwrap();
+        if is_changed {
+            let changed = duckdb::Connection::open(checked.path()).unwrap();
+            changed.execute_batch("UPDATE accounts SET proven_idle_days = 211; CHECKPOINT;").unwrap();
+        }
+        checked.publish(&store.lake, &Access::from(0o640)).unwrap();
+        assert_eq!(store.lake.noted_rows(&deciding.name).contains(&found(&store)), !is_changed);
+    }
 }
