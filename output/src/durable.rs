@@ -140,7 +140,7 @@ pub fn keep_new_files_private() {
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for anything else than a regular file; as [`File::open`].
-pub(crate) fn open_regular_file(path: &Path) -> io::Result<File> {
+pub fn open_regular_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
@@ -156,6 +156,14 @@ pub fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular_file(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The same, as text.
+///
+/// # Errors
+/// As [`read_regular_file`]; `InvalidData` for bytes that are no UTF-8.
+pub fn read_regular_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_regular_file(path)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
 
 /// Writes a whole file over whatever has its name: a crash leaves the old content or the new.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use boxseat_output::durable;
 use boxseat_schemas::table::{LEAVE_PERIODS, Rows};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
@@ -37,7 +38,7 @@ impl LeaveList {
     /// # Errors
     /// Exit 2 with the line: a leave that was skipped could cost the person the seat.
     pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
-        let bytes = std::fs::read(path).map_err(|e| {
+        let bytes = durable::read_regular_file(path).map_err(|e| {
             CommandError::usage(format!("cannot read the leave list {}", path.display())).because(e).hint(
                 "[idle] leave_file names it; without it people on leave would look idle, so nothing is read",
             )

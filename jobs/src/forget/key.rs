@@ -37,7 +37,7 @@ impl ErasureKey {
     /// As [`ErasureKey::open_or_create`].
     pub(crate) fn open(root: &Path) -> Result<Option<Self>, CommandError> {
         let path = path(root);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match durable::read_regular_text(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
         };

@@ -109,7 +109,7 @@ pub(crate) fn finish(root: &Path, key: &ErasureKey, record: ErasureRecord) -> Re
 
 fn lines(root: &Path, key: &ErasureKey) -> Result<Vec<Line>, CommandError> {
     let path = records_file(root);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match durable::read_regular_text(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(|e| CommandError::failed(format!("cannot read {}", path.display()), e))?,
     };

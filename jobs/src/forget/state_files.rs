@@ -1,6 +1,5 @@
 //! Small files below `state/`, and the search for what is left.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -27,14 +26,19 @@ pub(super) fn erase(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandEr
             changed += 1;
             continue;
         }
-        let Ok(text) = String::from_utf8(std::fs::read(&path).map_err(cannot("read", &path))?) else {
+        let Ok(text) = String::from_utf8(durable::read_regular_file(&path).map_err(cannot("read", &path))?)
+        else {
             continue;
         };
         if let Some(new) = eraser.document(&text) {
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            // The lake's record has the digest of an import that waits.
-            let noted =
-                (!store.lake().noted_beside(&below).is_empty()).then(|| FileDigest::of(new.as_bytes()));
+            // The lake's record has the digest of an import that waits. What is rewritten is what was noted.
+            let noted = store.lake().noted_beside(&below);
+            if !noted.is_empty() && !noted.contains(&FileDigest::of(text.as_bytes())) {
+                return Err(CommandError::refused(format!("{below} has another content than boxseat wrote"))
+                    .hint("remove it, and import the report again"));
+            }
+            let noted = (!noted.is_empty()).then(|| FileDigest::of(new.as_bytes()));
             if let Some(digest) = &noted {
                 store.lake().note_beside(&below, digest.clone())?;
             }
@@ -70,7 +74,7 @@ pub(super) fn search(root: &Path, eraser: &Eraser<'_>) -> Result<Vec<String>, Co
 }
 
 fn is_named_in_file(path: &Path, eraser: &Eraser<'_>) -> Result<bool, CommandError> {
-    let mut file = match File::open(path) {
+    let mut file = match durable::open_regular_file(path) {
         // Another process, such as a reader of logs, may remove its own files.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
         other => other.map_err(cannot("open", path))?,

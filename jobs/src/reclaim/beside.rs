@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use boxseat_output::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::judge::Refusal;
+use super::judge::{LIST_MAX_AGE, Refusal};
 use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
 use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
@@ -76,6 +77,12 @@ impl Beside {
             Refusal { rule, sentence }
         };
         Self { unreadable: failures.into_iter().map(refusal).collect(), ..beside }
+    }
+
+    /// R3: until which day [holds] counts, if that ends within two days.
+    pub(crate) fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
+        let left = LIST_MAX_AGE - self.holds.as_ref()?.age;
+        (left >= TimeDelta::zero() && left <= TimeDelta::days(2)).then(|| (now + left).date_naive())
     }
 
     /// What can be read, and the failures of the rest, each with the rule whose list it is.
@@ -173,7 +180,7 @@ struct Csv<'a> {
 impl Csv<'_> {
     /// Its rows with their lines; each column is known by one of several names, and the first must not be empty.
     fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, CommandError> {
-        let bytes = std::fs::read(self.path).map_err(|e| {
+        let bytes = durable::read_regular_file(self.path).map_err(|e| {
             CommandError::usage(format!("cannot read the {} {}", self.what, self.path.display()))
                 .because(e)
                 .hint(format!("{} names it", self.key))

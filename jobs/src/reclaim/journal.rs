@@ -206,7 +206,7 @@ impl Journal {
             return Err(CommandError::refused("the journal was opened for reading alone"));
         };
         drop(file);
-        let bytes = std::fs::read(&path).map_err(cannot("read", &path))?;
+        let bytes = durable::read_regular_file(&path).map_err(cannot("read", &path))?;
         let whole = usize::try_from(len).ok().and_then(|len| bytes.get(..len)).unwrap_or(&bytes);
         let (mut new, mut changed) = (whole[..FILE_HEADER_LEN].to_vec(), 0);
         for frame in file::frames(whole) {

@@ -22,6 +22,7 @@ mod proof;
 mod room;
 
 pub(crate) use kept::never;
+pub(crate) use lists::LIST_MAX_AGE;
 use lists::{Leave, held, leaves};
 pub(crate) use proof::{changed, edited_by_other};
 

@@ -25,6 +25,7 @@ pub(crate) mod ground;
 pub(crate) mod journal;
 pub(crate) mod judge;
 mod lake_witness;
+pub(crate) mod leaver_plan;
 mod next_step;
 pub(crate) mod offboarding;
 pub(crate) mod operator;

@@ -728,6 +728,19 @@ impl Past {
             .collect()
     }
 
+    /// The moment from which on the user counts who has counted for longest: of each user the last change of the account since then.
+    pub(crate) fn first_touched_since(&self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let last = |person: &PastPerson| {
+            let counts = |past: &&PastAttempt| {
+                past.asked_at >= since
+                    && past.may_have_happened()
+                    && matches!(past.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
+            };
+            person.attempts.iter().filter(counts).map(|past| past.asked_at).max()
+        };
+        self.people.values().filter_map(last).min()
+    }
+
     /// Whether a plan changed an account, or may have.
     pub(crate) fn has_touched(&self, plan_id: &str, user_id: &str) -> bool {
         self.people

@@ -240,8 +240,18 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     match stage {
         Stage::Suspend => {
             warn("A suspended account still takes its seat; only deleting it frees one.".to_owned());
-            if policy.furthest_stage > Stage::Suspend && moves_inactive.is_none() {
-                warn("Whether this Box moves content of inactive accounts is not known before the first transfer. If it refuses, the seats of users with content stay taken, unless [transfer] when_refused = \"reactivate\".".to_owned());
+            if policy.furthest_stage > Stage::Suspend && moves_inactive != Some(true) {
+                let known = match moves_inactive {
+                    None => {
+                        "Whether this Box moves content of inactive accounts is not known before the first transfer. If it refuses"
+                    }
+                    Some(_) => "This Box moves no content of inactive accounts",
+                };
+                let then = match policy.when_refused {
+                    WhenRefused::Stop => "the seats of users with content stay taken",
+                    WhenRefused::Reactivate => "each account is set to active for its transfer",
+                };
+                warn(format!("{known}: {then} ([transfer] when_refused)."));
             }
             warn("Folders that a suspended account owns are closed for everybody, unless the field is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
         }

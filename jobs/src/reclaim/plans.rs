@@ -56,7 +56,7 @@ impl PlanFile {
         let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.starts_with('.');
         let own = plans(root).join(format!("{id_or_path}.json"));
         let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
-        let bytes = std::fs::read(&path).map_err(|e| {
+        let bytes = durable::read_regular_file(&path).map_err(|e| {
             CommandError::usage(format!("there is no plan {id_or_path}")).because(e).hint(
                 "a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them",
             )
@@ -196,7 +196,7 @@ impl PlanTexts {
             if path.extension().is_none_or(|ending| ending != "json") {
                 continue;
             }
-            let text = std::fs::read_to_string(&path).map_err(cannot)?;
+            let text = durable::read_regular_text(&path).map_err(cannot)?;
             let plan_id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             texts.push(PlanText { plan_id, path, text, is_changed: false });
         }

@@ -6,12 +6,12 @@
 //! `<action_id>/re_provisioned`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+use boxseat_output::durable;
 use boxseat_output::lake::Lake;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
@@ -308,7 +308,7 @@ struct Background {
 impl Background {
     /// A file that is gone or damaged leaves its columns empty: what was done is in the journal.
     fn of(root: &Path, plan_id: &str) -> Self {
-        let file = File::open(directory(root).join(format!("plans/{plan_id}.json"))).ok();
+        let file = durable::open_regular_file(&directory(root).join(format!("plans/{plan_id}.json"))).ok();
         let excerpt: Excerpt =
             file.and_then(|file| serde_json::from_reader(BufReader::new(file)).ok()).unwrap_or_default();
         let text = |evidence: &Evidence| serde_json::to_string(evidence).expect("plain data");

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxseat_schemas::reclaim::{Action, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
 use super::ground::Ground;
+use super::judge::Judge;
 use super::offboarding::{WATCHED, first_snapshot};
 use super::past::{Past, PastAttempt, PastPerson};
 use super::policy::Policy;
@@ -73,6 +75,40 @@ pub(crate) fn waiting(
         entry.from = entry.from.min(from);
     }
     stages.into_values().collect()
+}
+
+/// Users whom the caps leave out of every plan for now (R8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OverCap {
+    pub(crate) users: usize,
+    /// When the first of the users that count now no longer counts; `None`: open plans alone fill the caps.
+    pub(crate) until: Option<DateTime<Utc>>,
+}
+
+impl OverCap {
+    pub(crate) fn sentence(&self) -> String {
+        let until = self.until.map_or_else(
+            || "the users of open plans count".to_owned(),
+            |at| format!("the first place is free on {}", at.format("%F")),
+        );
+        format!("qualify, and [caps] for any 30 days is reached: {until}")
+    }
+}
+
+/// How many users qualify and are over the caps.
+pub(crate) fn over_cap(
+    past: &Past,
+    ground: &Ground,
+    policy: &Policy,
+    beside: &Beside,
+    now: DateTime<Utc>,
+) -> Option<OverCap> {
+    let judge = Judge::new(policy, ground, past, beside, now, past.replaceable_plans()).ok()?;
+    let left_out = judge.everybody().left_out;
+    let users = left_out.values().filter(|(_, no)| no.word == "over_cap").count();
+    let window = TimeDelta::days(30);
+    let until = past.first_touched_since(now - window).map(|at| at + window);
+    (users > 0).then_some(OverCap { users, until })
 }
 
 /// The next stage of a suspended user and its first moment; `None`: the policy goes no further.

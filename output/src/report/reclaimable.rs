@@ -15,6 +15,17 @@ pub(super) fn has_policy(source: &Source) -> Result<bool> {
     Ok(judged.unwrap_or(0) > 0)
 }
 
+/// Why the policy of this snapshot could not be evaluated, if there is one that could not.
+pub(super) fn policy_refusal(source: &Source) -> Result<Option<String>> {
+    let example = [column("example", "", ValueKind::Text)];
+    let sql = "SELECT example FROM data_checks WHERE check_name = 'policy_usable' AND failing_rows_count > 0";
+    let first = source.rows(&example, sql)?.into_iter().flatten().next();
+    Ok(first.and_then(|value| match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }))
+}
+
 pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     let has_policy = has_policy(source)?;
     let columns = vec![
@@ -56,7 +67,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "seats_reclaimable",
             "Reclaimable seats",
             seats,
-            "Seats that the policy would take back tonight.",
+            "Seats that the policy would take back, by this snapshot. Actions since then are in `boxseat reclaim status`.",
         ),
         headline(
             "monthly_reclaimable",
@@ -65,10 +76,13 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "What they cost a month; saved only when fewer seats are bought, at the renewal.",
         ),
     ];
-    let notices = match has_policy {
-        true => Vec::new(),
-        false => vec![note(
-            "No policy configured: [reclaim] policy in boxseat.toml names the file that says whose seat may be taken back. Without one nobody's is; `boxseat report idle` shows who does not use theirs.",
+    let notices = match (policy_refusal(source)?, has_policy) {
+        (Some(why), _) => vec![note(format!(
+            "The policy could not be evaluated when this snapshot was published, so no seat is reclaimable: {why}. Correct that, then run `boxseat publish`."
+        ))],
+        (None, true) => Vec::new(),
+        (None, false) => vec![note(
+            "No policy was configured when this snapshot was published: [reclaim] policy in boxseat.toml names the file that says whose seat may be taken back. `boxseat report idle` shows who does not use theirs.",
         )],
     };
     let table = Table { columns, rows, chart: None, names_people: true };

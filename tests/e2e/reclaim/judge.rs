@@ -22,6 +22,15 @@ pub(crate) struct Case<'a> {
     pub(crate) end: &'a Truth,
     /// Boxseat's own journal.
     pub(crate) journal: &'a [Entry],
+    /// Users that an operator offboards.
+    pub(crate) leavers: &'a [Leaver],
+}
+
+/// A user that an operator offboards (R19).
+pub(crate) struct Leaver {
+    pub(crate) user_id: String,
+    pub(crate) receiver_user_id: String,
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// What is wrong, one sentence each; nothing when all is as it must be.
@@ -139,8 +148,10 @@ impl<'a> Judge<'a> {
         for deed in self.applied(Verb::Edit).filter(|deed| deed.suspends()) {
             let Some(before) = &deed.before else { continue };
             self.person(deed, before);
-            self.require(deed, before.status == "active", "R1: the status was not active");
-            if self.opened_before(deed).is_some() {
+            // A leaver may have a restricted status.
+            let may = before.status == "active" || self.leaver(deed).is_some();
+            self.require(deed, may, "R1: the status was not active");
+            if self.opened_before(deed).is_some() || self.leaver(deed).is_some() {
                 continue;
             }
             self.idle(deed, at(&deed.at));
@@ -162,7 +173,10 @@ impl<'a> Judge<'a> {
             let is_first = !is_in_window
                 && self.case.intent.shared_content == "transfer_first"
                 && before.status == "active";
-            if is_first {
+            if self.leaver(deed).is_some() {
+                let is_locked_out = before.status == "inactive" || is_in_window;
+                self.require(deed, is_locked_out, "R19: the content moved before the leaver was locked out");
+            } else if is_first {
                 self.idle(deed, at(&deed.at));
                 self.young(deed, before);
             } else {
@@ -185,14 +199,19 @@ impl<'a> Judge<'a> {
         let has_room = receiver.space_amount_bytes.is_none_or(|room| receiver.owned_bytes + bytes <= room);
         self.require(deed, has_room, "R4: the receiver has no room");
         let named = self.case.intent.receiver.as_deref();
+        let by_operator = self
+            .case
+            .leavers
+            .iter()
+            .any(|leaver| leaver.user_id == deed.user_id && leaver.receiver_user_id == receiver.user_id);
         self.require(
             deed,
-            named.is_none() || named == Some(&*receiver.user_id),
+            named.is_none() || named == Some(&*receiver.user_id) || by_operator,
             "R4: another receiver than the policy's",
         );
         let gone = self.ours().filter(|other| other.sequence < deed.sequence && other.is_applied);
         let is_source = gone.into_iter().any(|other| other.user_id == receiver.user_id && other.suspends());
-        self.require(deed, !is_source, "R4: the receiver was itself reclaimed");
+        self.require(deed, !is_source || by_operator, "R4: the receiver was itself reclaimed");
     }
 
     fn deletions(&mut self) {
@@ -205,9 +224,34 @@ impl<'a> Judge<'a> {
                 &format!("R15: {} items and {} bytes were lost", deed.lost_items, deed.lost_bytes),
             );
             self.person(deed, before);
-            self.later_stage(deed, before, self.case.intent.delete_after_days);
+            if self.leaver(deed).is_some() {
+                self.watched(deed);
+            } else {
+                self.later_stage(deed, before, self.case.intent.delete_after_days);
+            }
             self.read_empty_twice(deed);
         }
+    }
+
+    /// R11, R19: a leaver's account is not deleted within 48 hours after anybody suspended it.
+    fn watched(&mut self, deed: &Deed) {
+        let is_suspension = |other: &&Deed| {
+            other.user_id == deed.user_id
+                && other.sequence < deed.sequence
+                && other.is_applied
+                && other.after.as_ref().is_some_and(|after| after.status == "inactive")
+                && other.before.as_ref().is_some_and(|before| before.status != "inactive")
+                && self.opened_before(other).is_none()
+        };
+        let suspended_at = self.case.deeds.iter().rfind(is_suspension).map(|other| at(&other.at));
+        let is_watched = suspended_at.is_none_or(|then| at(&deed.at) - then >= TimeDelta::hours(48));
+        self.require(deed, is_watched, "R11: deleted within 48 hours after the suspension");
+    }
+
+    /// The last offboarding of a user before a deed.
+    fn leaver(&self, deed: &Deed) -> Option<&'a Leaver> {
+        let is_of = |leaver: &&Leaver| leaver.user_id == deed.user_id && leaver.at <= at(&deed.at);
+        self.case.leavers.iter().rfind(is_of)
     }
 
     /// R15, by the journal: nothing was seen in at least two readings, the first and the last of them 20 hours apart.
@@ -218,7 +262,7 @@ impl<'a> Judge<'a> {
             ours.after.as_ref().is_some_and(|after| (after.owned_items, after.owned_bytes) == (0, 0))
         };
         let begun = begun.or_else(|| self.our_suspension(&deed.user_id, deed.sequence).filter(had_nothing));
-        let since = begun.map(|deed| at(&deed.at));
+        let since = begun.map(|deed| at(&deed.at)).or(self.leaver(deed).map(|leaver| leaver.at));
         // The simulated time stands still while a command runs, and the command's clock goes on.
         let until = at(&deed.at) + TimeDelta::hours(1);
         self.require(deed, since.is_some(), "R15: deleted without a transfer");
@@ -265,7 +309,7 @@ impl<'a> Judge<'a> {
             .leaves
             .iter()
             .any(|(id, from, to)| *id == before.user_id && *from <= date && (to.is_empty() || *to >= date));
-        self.require(deed, !on_leave, "R5: on leave");
+        self.require(deed, !on_leave || self.leaver(deed).is_some(), "R5: on leave");
         let received = self.applied(Verb::BeginTransfer).any(|other| {
             other.sequence < deed.sequence
                 && other.receiver_user_id.as_ref() == Some(&before.user_id)
@@ -401,7 +445,9 @@ impl<'a> Judge<'a> {
         for deed in opened {
             let Some(before) = &deed.before else { continue };
             self.require(deed, self.case.intent.when_refused == "reactivate", "R14: nobody allowed that");
-            self.later_stage(deed, before, self.case.intent.transfer_after_days);
+            if self.leaver(deed).is_none() {
+                self.later_stage(deed, before, self.case.intent.transfer_after_days);
+            }
             let is_open =
                 self.last_change(&deed.user_id, u64::MAX).is_some_and(|last| last.sequence == deed.sequence);
             // Box refuses to suspend an administrator.
@@ -458,7 +504,8 @@ impl<'a> Judge<'a> {
         let touching = |deed: &&Deed| {
             deed.is_applied && (deed.suspends() || matches!(deed.verb, Verb::BeginTransfer | Verb::Delete))
         };
-        let touched: Vec<&Deed> = self.ours().filter(touching).collect();
+        let touched: Vec<&Deed> =
+            self.ours().filter(touching).filter(|deed| self.leaver(deed).is_none()).collect();
         for (place, deed) in touched.iter().enumerate() {
             let window = at(&deed.at) - TimeDelta::days(30);
             let within = touched[..=place].iter().filter(|other| at(&other.at) > window);

@@ -150,7 +150,7 @@ impl Story {
             deed.sequence = place as u64 + 1;
         }
         let Story { intent, deeds, nights, end, journal } = &*self;
-        judge(&Case { intent, deeds, nights, end, journal })
+        judge(&Case { intent, deeds, nights, end, journal, leavers: &[] })
     }
 
     /// Puts in an act of somebody else before the deed at a place.

@@ -199,6 +199,7 @@ impl Stage {
             nights: &self.nights,
             end: &end,
             journal: &journal,
+            leavers: &[],
         })
     }
 }

@@ -6,12 +6,13 @@
 
 use std::path::Path;
 
+use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Outcome, Record};
 use serde_json::json;
 
 use super::apply::{hands, task};
 use super::head;
-use crate::cli::Global;
+use crate::cli::{Format, Global};
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Ground;
@@ -25,7 +26,7 @@ use crate::reclaim::returns;
 use crate::reclaim::session::Session;
 use crate::reclaim::show::people;
 use crate::reclaim::stuck::stuck;
-use crate::reclaim::waiting::waiting;
+use crate::reclaim::waiting::{over_cap, waiting};
 use crate::stop::Stop;
 
 pub(crate) async fn run(
@@ -131,6 +132,14 @@ pub(crate) async fn run(
             };
             let done = applied.count("done");
             let mut said = format!("{done} of {} people done", file.plan.people.len());
+            let freed = |planned: &PlannedPerson| {
+                journal.past().people.get(&planned.user_id).is_some_and(|known| known.freed().is_some())
+            };
+            match file.plan.people.iter().filter(|planned| freed(planned)).count() {
+                0 => {}
+                1 => said += "; 1 seat is free",
+                seats => said += &format!("; {seats} seats are free"),
+            }
             if applied.people.len() > done {
                 said += &format!("; {}", applied.others());
             }
@@ -269,6 +278,13 @@ impl Report {
             for waiting in waiting(journal.past(), ground, policy, &ids, now) {
                 self.say(&people(waiting.users), "waiting", waiting.sentence(now), 0);
             }
+            if let Some(over) = over_cap(journal.past(), ground, policy, &session.beside, now) {
+                self.say(&people(over.users), "over_cap", over.sentence(), 0);
+            }
+            if let Some(until) = session.beside.holds_count_until(now) {
+                let detail = format!("[holds] counts until {until}: write it again before that");
+                self.say("[holds]", "ends_soon", detail, 0);
+            }
         }
         Ok(())
     }
@@ -282,6 +298,10 @@ impl Report {
         let columns = ["what", "outcome", "detail"].map(str::to_owned).to_vec();
         if self.rows.is_empty() {
             printer.note("Nothing is open, no user waits, and nothing was done.");
+        }
+        // Cron mails every line; a program that asks for JSON gets a document each time.
+        if self.rows.is_empty() && printer.format() != Format::Json {
+            return Ok(());
         }
         printer.grid("nightly", &Grid { columns, rows: self.rows.clone() })
     }

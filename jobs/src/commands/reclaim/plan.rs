@@ -82,7 +82,7 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
             let listed: usize = planned.made.iter().map(|file| file.plan.left_out.len()).sum();
             if planned.left_out > listed {
                 printer.note(format!(
-                    "{} more are left out of stages without a plan: boxseat query \"FROM reclaim_candidates\"",
+                    "Left out of the other stages: {}. With a reason code, by the policy of the last run: boxseat query \"FROM reclaim_candidates\"",
                     people(planned.left_out - listed)
                 ));
             }

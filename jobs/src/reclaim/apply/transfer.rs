@@ -268,9 +268,8 @@ impl Run<'_> {
         bytes: Option<i64>,
     ) -> Result<Option<String>, CommandError> {
         let (open_plan, busy) = self.with_past(|past| {
-            let source_in = past.open_plan_of(receiver_id).or_else(|| {
-                past.people.get(receiver_id).filter(|p| p.suspension().is_some()).map(|_| "an earlier one")
-            });
+            let ours = past.people.get(receiver_id).and_then(|known| known.suspension());
+            let source_in = past.open_plan_of(receiver_id).or(ours.map(|ours| ours.attempt.plan_id.as_str()));
             let busy = past.unfinished().any(|attempt| {
                 attempt.attempt.action == Action::Transfer
                     && attempt.attempt.receiver_user_id.as_deref() == Some(receiver_id)

@@ -185,7 +185,7 @@ pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<(), CommandError> {
 
 /// Keeps what is about to be cut off: nobody acted on it, but nobody should have to take our word for that.
 pub(super) fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
-    let bytes = std::fs::read(path).map_err(cannot("read", path))?;
+    let bytes = durable::read_regular_file(path).map_err(cannot("read", path))?;
     let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
     let aside = path.with_file_name(format!("journal.torn-at-{from}"));
     Ok(durable::write_file(&aside, tail, &Access::from(0o600))?)

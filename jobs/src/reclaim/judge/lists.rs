@@ -9,7 +9,7 @@ use super::super::ground::Ground;
 use super::super::protect::Addresses;
 
 /// Lists of leave and holds count for so long (R3, R5).
-const LIST_MAX_AGE: TimeDelta = TimeDelta::days(7);
+pub(crate) const LIST_MAX_AGE: TimeDelta = TimeDelta::days(7);
 
 /// What today's leave list says of a person.
 #[derive(Debug, Clone, Copy, Default)]

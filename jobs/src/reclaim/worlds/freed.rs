@@ -1,9 +1,9 @@
 //! The other direction: in a world where nothing else happens, every seat that the rules allow to be freed is free in the end, or
 //! boxseat tells a reason that is true there. The expectation is made of the simulator's truth alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use boxseat_schemas::reclaim::{Action, Record};
+use boxseat_schemas::reclaim::{Ability, Action, Record};
 use boxseat_simulator::{TrueUser, Truth, Verb};
 use chrono::TimeDelta;
 
@@ -20,12 +20,22 @@ const WAY: TimeDelta = TimeDelta::days(26);
 
 /// Lives a calm world, with kills and lost answers; gives what is broken.
 pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
-    let mut world = World::adapted(seed, |intent| {
-        intent.furthest_stage = "delete";
-        intent.cap_people = 1_000;
+    let of_box = &BOXES[(seed % BOXES.len() as u64) as usize];
+    let mut world = World::adapted(seed, |config, intent| {
+        if let Some(config) = config {
+            config.as_user_when_inactive = of_box.as_user_when_inactive;
+            config.inactive_transfer_status =
+                of_box.refuses_transfer.then(|| [400, 403][(seed / 7 % 2) as usize]);
+        }
+        if let Some(intent) = intent {
+            intent.furthest_stage = "delete";
+            intent.cap_people = 1_000;
+            intent.when_refused = of_box.when_refused;
+        }
     })
     .await;
     world.unrest = 0.0;
+    world.concurrency = 1 + (seed / 6 % 4) as usize;
     let first = world.simulator.truth();
     for _ in 0..ROUNDS {
         world.night().await;
@@ -51,7 +61,68 @@ pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
                 .push(format!("{id} is not free; true reasons are {reasons:?}, and boxseat tells: {reason}"));
         }
     }
+    found.extend(suspended_in_vain(&world));
+    world.told.freed_on.insert(of_box.name, world.told.deleted);
     if found.is_empty() { Ok(world.told) } else { Err(world.describe(&found)) }
+}
+
+/// What a Box allows, and what the policy says of a refusal.
+pub(super) struct CalmBox {
+    pub(super) name: &'static str,
+    as_user_when_inactive: bool,
+    refuses_transfer: bool,
+    when_refused: &'static str,
+}
+
+/// Every combination, each in one world of six.
+pub(super) const BOXES: [CalmBox; 6] = [
+    of_box("denied, moves", false, false, "stop"),
+    of_box("allowed, moves", true, false, "stop"),
+    of_box("denied, refuses, reactivate", false, true, "reactivate"),
+    of_box("allowed, refuses, reactivate", true, true, "reactivate"),
+    of_box("denied, refuses, stop", false, true, "stop"),
+    of_box("allowed, refuses, stop", true, true, "stop"),
+];
+
+const fn of_box(
+    name: &'static str,
+    as_user_when_inactive: bool,
+    refuses_transfer: bool,
+    when_refused: &'static str,
+) -> CalmBox {
+    CalmBox { name, as_user_when_inactive, refuses_transfer, when_refused }
+}
+
+/// R14: once it is known that this Box moves nothing of inactive accounts, and the policy says `stop`, no later plan suspends a user who
+/// owns content: the seat would not become free.
+fn suspended_in_vain(world: &World) -> Vec<String> {
+    if world.intent.when_refused != "stop" {
+        return Vec::new();
+    }
+    let entries = world.journal.entries();
+    let learned = entries.iter().position(|entry| {
+        matches!(
+            entry.record,
+            Record::BoxAllows { ability: Ability::TransferFromInactive, is_allowed: false, .. }
+        )
+    });
+    let Some(learned) = learned else { return Vec::new() };
+    let created_later: BTreeSet<&str> = entries[learned..]
+        .iter()
+        .filter_map(|entry| match &entry.record {
+            Record::PlanCreated { plan_id, .. } => Some(plan_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    let suspended = entries[learned..].iter().filter_map(|entry| match &entry.record {
+        Record::Intent(attempt) if attempt.action == Action::Suspend => Some(attempt),
+        _ => None,
+    });
+    let in_vain = suspended.filter(|attempt| {
+        let bytes = world.simulator.content(&attempt.user_id).map_or(0, |content| content.owned_bytes);
+        created_later.contains(attempt.plan_id.as_str()) && bytes > 0
+    });
+    in_vain.map(|attempt| format!("{} was suspended in vain (R14)", attempt.user_id)).collect()
 }
 
 /// The reason code that an operator is told of each user, from the list of stuck users, else from what the next plan leaves out.

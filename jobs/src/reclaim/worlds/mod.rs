@@ -21,7 +21,7 @@ mod story;
 
 use std::sync::Mutex;
 
-use freed::live_calmly;
+use freed::{BOXES, live_calmly};
 use story::{Told, live};
 
 /// As many as fit into a minute of `make test`; the soak lives 100,000.
@@ -59,6 +59,14 @@ fn every_seat_that_may_be_freed_is_free_or_its_reason_is_told() {
     let (first, worlds) = asked(CALM_WORLDS);
     let told = live_all(first..first + worlds, live_calmly);
     println!("{worlds} calm worlds from seed {first}: {told:?}");
+    if worlds >= CALM_WORLDS {
+        for of_box in BOXES.map(|of_box| of_box.name) {
+            assert!(
+                told.freed_on.get(of_box).is_some_and(|seats| *seats > 0),
+                "no seat is free on: {of_box}"
+            );
+        }
+    }
 }
 
 /// First seed and number of worlds.

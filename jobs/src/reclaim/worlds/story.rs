@@ -13,7 +13,7 @@ use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
 use boxseat_schemas::reclaim::{Action, ApprovalTerms, Record};
-use boxseat_simulator::{Act, App, Running, Scopes, Truth, start};
+use boxseat_simulator::{Act, App, Config, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,16 +26,18 @@ use super::super::apply::{
 };
 use super::super::approval::Required;
 use super::super::beside::{Beside, Hold, List};
-use super::super::ground::Ground;
+use super::super::ground::{Ground, Person};
 use super::super::journal::Journal;
 use super::super::judge::Judge;
+use super::super::leaver_plan::{Leaving, gives_way};
+use super::super::offboarding;
 use super::super::plan::{Making, fit, make};
 use super::super::plans::PlanFile;
 use super::super::policy::Policy;
 use super::super::position::StreamMark;
 use super::super::returns::noticed;
 use super::intent::Intent;
-use super::judge::{Case, broken, left_suspended};
+use super::judge::{Case, Leaver, broken, left_suspended};
 use super::{life, night};
 use crate::error::CommandError;
 use crate::evidence::{Leave, digest};
@@ -50,10 +52,13 @@ pub(super) struct Told {
     stopped: usize,
     suspended: usize,
     transferred: usize,
-    deleted: usize,
+    pub(super) deleted: usize,
     restored: usize,
     reactivated: usize,
     refused_calls: usize,
+    offboarded: usize,
+    /// Seats that became free, by the Box of a calm world.
+    pub(super) freed_on: BTreeMap<&'static str, usize>,
 }
 
 impl Told {
@@ -69,6 +74,10 @@ impl Told {
         self.restored += other.restored;
         self.reactivated += other.reactivated;
         self.refused_calls += other.refused_calls;
+        self.offboarded += other.offboarded;
+        for (of_box, seats) in &other.freed_on {
+            *self.freed_on.entry(of_box).or_default() += seats;
+        }
     }
 
     /// Enough of everything, or the worlds are too tame to prove anything.
@@ -80,6 +89,7 @@ impl Told {
         assert!(least(self.restored, 5), "too few restorations");
         assert!(least(self.reactivated, 5), "too few accounts that were active for a transfer");
         assert!(least(self.crashes, 50), "too few crashes");
+        assert!(least(self.offboarded, 20), "too few leavers");
     }
 }
 
@@ -118,11 +128,14 @@ pub(super) struct World {
     pub(super) journal: Journal,
     /// How much happens here, 1.0 being a lot.
     pub(super) unrest: f64,
+    /// Users worked on at once. With more than one the order of calls is not the seed's alone.
+    pub(super) concurrency: usize,
     nights: Vec<Truth>,
     read: night::Nights,
     pub(super) ground: Option<(Ground, StreamMark)>,
     /// Plans with their digests, oldest first.
     plans: Vec<PlanFile>,
+    leavers: Vec<Leaver>,
     pub(super) told: Told,
 }
 
@@ -139,16 +152,18 @@ const BY: &str = "operator";
 
 impl World {
     async fn new(seed: u64) -> Self {
-        Self::adapted(seed, |_| ()).await
+        Self::adapted(seed, |_, _| ()).await
     }
 
-    /// The world of a seed, with another policy.
-    pub(super) async fn adapted(seed: u64, adapt: impl FnOnce(&mut Intent)) -> Self {
+    /// The world of a seed, with another Box and policy. `adapt` is called twice: before the Box is started, and before the policy is read.
+    pub(super) async fn adapted(seed: u64, adapt: impl Fn(Option<&mut Config>, Option<&mut Intent>)) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let simulator = Arc::new(start(life::config(&mut rng, seed)).await.expect("a free port"));
+        let mut config = life::config(&mut rng, seed);
+        adapt(Some(&mut config), None);
+        let simulator = Arc::new(start(config).await.expect("a free port"));
         let content = life::furnish(&mut rng, &simulator);
         let mut intent = life::intent(&mut rng, &simulator);
-        adapt(&mut intent);
+        adapt(None, Some(&mut intent));
         let policy = Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
             .unwrap_or_else(|e| panic!("world {seed}: {:?}", e.lines()));
         let beside = beside(&intent);
@@ -168,10 +183,12 @@ impl World {
             actor,
             journal: Journal::in_memory(),
             unrest,
+            concurrency: 1,
             nights: Vec::new(),
             read: night::Nights::default(),
             ground: None,
             plans: Vec::new(),
+            leavers: Vec::new(),
             told: Told::default(),
         }
     }
@@ -222,6 +239,12 @@ impl World {
                 self.apply(index).await;
             }
         }
+        if self.rng.random_bool(0.15) {
+            self.offboard().await?;
+        }
+        for index in self.open_offboardings() {
+            self.apply(index).await;
+        }
         if self.rng.random_bool(0.12) && !self.plans.is_empty() {
             let index = self.rng.random_range(0..self.plans.len());
             self.happen(1, 0.3);
@@ -258,7 +281,8 @@ impl World {
         let judged = judge.everybody();
         let mut made = Vec::new();
         for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
-            let mut open = past.open_plans().filter(|(_, plan)| plan.stage == stage);
+            let mut open =
+                past.open_plans().filter(|(_, plan)| plan.stage == stage && plan.policy_digest.is_some());
             let stands = open.any(|(plan_id, _)| !gives_way.contains(&plan_id));
             if stands || judged.going.get(&stage).is_none_or(Vec::is_empty) {
                 continue;
@@ -299,6 +323,94 @@ impl World {
         (0..self.plans.len())
             .filter(|index| open.contains(&self.plans[*index].plan.plan_id.as_str()))
             .collect()
+    }
+
+    /// R19: an operator offboards a user, at once or on a day to come. Afterwards the user is locked out, whatever else is in the way.
+    async fn offboard(&mut self) -> Result<(), String> {
+        let Some((ground, _)) = &self.ground else { return Ok(()) };
+        let listed: Vec<&Person> = ground
+            .people
+            .values()
+            .filter(|person| person.listing.is_some() && person.seat_kind == "managed_user")
+            .collect();
+        let person = listed[self.rng.random_range(0..listed.len())];
+        let usual = self.intent.receiver.as_deref().and_then(|id| ground.person(id));
+        let receiver = match usual.filter(|_| self.rng.random_bool(0.7)) {
+            Some(usual) => usual,
+            None => listed[self.rng.random_range(0..listed.len())],
+        };
+        let (Some(login), Some(transfer_to)) = (&person.login, &receiver.login) else { return Ok(()) };
+        let (by, now, past) = (operator(BY), self.now(), self.journal.past().clone());
+        let on = self
+            .rng
+            .random_bool(0.3)
+            .then(|| now.date_naive() + TimeDelta::days(self.rng.random_range(0..4)));
+        let leaving = Leaving {
+            policy: Some(&self.policy),
+            ground,
+            past: &past,
+            beside: &self.beside,
+            person,
+            receiver,
+            login,
+            transfer_to,
+            on,
+            ticket: None,
+            by: &by,
+            now,
+        };
+        let Ok(gives_way) = gives_way(&past, person, &by) else { return Ok(()) };
+        // A refusal is an answer, too: an administrator, a protected user, a login that is another's by now.
+        let looked =
+            if person.user_id == receiver.user_id { return Ok(()) } else { leaving.look(&self.actor).await };
+        let Ok(looked) = looked else { return Ok(()) };
+        let plan = Plan { approval: Some(ApprovalTerms::os_user()), ..leaving.plan(&looked) };
+        if past.plans.contains_key(&plan.plan_id) {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&plan).expect("plain data");
+        let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
+        let user_id = person.user_id.clone();
+        self.leavers.push(Leaver {
+            user_id: user_id.clone(),
+            receiver_user_id: receiver.user_id.clone(),
+            at: now,
+        });
+        for record in gives_way.into_iter().chain([file.record()]) {
+            self.journal.append(now, record).expect("memory is patient");
+        }
+        self.plans.push(file);
+        let index = self.plans.len() - 1;
+        self.approve(index);
+        self.told.offboarded += 1;
+        if on.is_some_and(|day| day > now.date_naive()) {
+            return Ok(());
+        }
+        let done = self.run(index, i64::MAX, Verb::Apply).await;
+        let truth = self.simulator.truth_without_events();
+        let still = truth.users.iter().find(|user| user.user_id == user_id && user.status == "active");
+        match (done, still) {
+            (Ok(Some(refused)), Some(_)) if !refused.contains(&user_id) => {
+                let plan_id = &self.plans[index].plan.plan_id;
+                let skip = self.journal.past().people.get(&user_id).and_then(|known| known.skips.last());
+                let reason = skip.map_or("none", |skip| skip.reason.as_str());
+                // Only these may keep a leaver signed in.
+                let may =
+                    ["protected", "on_hold", "receiver", "admin", "no_person", "login_of_other", "closed"];
+                if may.contains(&reason) {
+                    return Ok(());
+                }
+                Err(self
+                    .describe(&[format!("{user_id} is active after the offboarding {plan_id}: {reason}")]))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The places of offboardings that are open.
+    fn open_offboardings(&self) -> Vec<usize> {
+        let open = self.open_plans().into_iter();
+        open.filter(|index| offboarding::is_offboarding(&self.plans[*index].plan)).collect()
     }
 
     pub(super) fn approve(&mut self, index: usize) {
@@ -364,6 +476,7 @@ impl World {
         };
         let by = operator(BY);
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &crash);
+        let hands = Hands { concurrency: self.concurrency, ..hands };
         let (policy, beside) = (Some(&self.policy), &self.beside);
         let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
         let past = self.journal.past().clone();
@@ -425,7 +538,14 @@ impl World {
     pub(super) fn with_case<T>(&self, judge: impl FnOnce(&Case<'_>) -> T) -> T {
         let (deeds, end) = (self.simulator.deeds(), self.simulator.truth());
         let journal = self.journal.entries();
-        judge(&Case { intent: &self.intent, deeds: &deeds, nights: &self.nights, end: &end, journal })
+        judge(&Case {
+            intent: &self.intent,
+            deeds: &deeds,
+            nights: &self.nights,
+            end: &end,
+            journal,
+            leavers: &self.leavers,
+        })
     }
 
     /// What is broken, and everything that happened to the people concerned.

@@ -188,8 +188,8 @@ impl Seats {
 
     fn reclaimable_figures(&self) -> Vec<Figure> {
         let meaning = match self.reclaimable {
-            None => "No policy configured.",
-            Some(_) => "Seats that the reclamation policy would take back tonight.",
+            None => "No policy that could be evaluated: `boxseat report reclaimable` says why.",
+            Some(_) => "Seats that the reclamation policy would take back, by this snapshot.",
         };
         let mut figures =
             vec![headline("seats_reclaimable", "Reclaimable", count(self.reclaimable), meaning)];
