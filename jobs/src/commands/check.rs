@@ -22,6 +22,8 @@ use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
 use crate::printer::Printer;
+use crate::reclaim::beside::Beside;
+use crate::reclaim::policy::Policy;
 use crate::reclaim::probe::{Pair, Probed, learn, probe};
 use crate::store::{Lock, Store};
 
@@ -33,6 +35,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     settings.refuse_rehearsal_against_box()?;
     let mut findings = Findings::default();
     findings.pass("configuration", "every key is known".to_owned());
+    policy(&settings, &mut findings);
     if let Some(leave_file) = &settings.leave_file {
         match LeaveList::read(leave_file) {
             Ok(list) => findings.pass("leave list", format!("{} leaves", list.leaves().len())),
@@ -107,6 +110,18 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     };
     findings.print(printer, "check", &[("ready", json!(failures == 0)), ("verdict", json!(verdict))])?;
     Ok(if failures == 0 { 0 } else { USAGE })
+}
+
+/// The policy and its lists can be read. Whether they fit the snapshot is for `reclaim policy --check`.
+fn policy(settings: &Settings, findings: &mut Findings) {
+    let Some(path) = &settings.policy_file else { return };
+    let read = Policy::load(path).and_then(|policy| {
+        Beside::read(&policy, settings.leave_file.as_deref(), &settings.activity_events, data_clock(settings.rehearsed_now)())
+    });
+    match read {
+        Ok(_) => findings.pass("policy", format!("{} and its lists can be read", path.display())),
+        Err(e) => findings.warn("policy", e.lines().join(": "), &e.hints().join("; ")),
+    }
 }
 
 /// The store, held for as long as calls are noted in it.
