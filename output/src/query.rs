@@ -68,6 +68,18 @@ impl CheckedReader {
     pub fn query(&self, sql: &str) -> Result<QueryResult> {
         answer(&self.connection, sql, None, collect)
     }
+
+    /// Runs `sql`, and hands the rows on as they come.
+    ///
+    /// # Errors
+    /// As [`query`]; what `take` fails with.
+    pub(crate) fn stream<T>(
+        &self,
+        sql: &str,
+        take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
+    ) -> Result<T> {
+        answer(&self.connection, sql, None, take)
+    }
 }
 
 /// Runs `sql` against a file of ours somewhere else, such as [`crate::warehouse::Checked::path`].
@@ -77,21 +89,6 @@ impl CheckedReader {
 pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
     let opened = open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())));
     answer(&opened?, sql, None, collect)
-}
-
-/// Runs `sql` against a file of ours, and hands the rows on as they come.
-///
-/// # Errors
-/// As [`query_file`]; what `take` fails with.
-pub(crate) fn stream_file<T>(
-    file: &Path,
-    sql: &str,
-    resources: &Resources,
-    take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
-) -> Result<T> {
-    let connection =
-        open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())))?;
-    answer(&connection, sql, None, take)
 }
 
 /// As [`query`], for people: numbers, truth values and text as they are, everything else as the text that DuckDB writes for it

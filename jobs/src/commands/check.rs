@@ -116,7 +116,12 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
 fn policy(settings: &Settings, findings: &mut Findings) {
     let Some(path) = &settings.policy_file else { return };
     let read = Policy::load(path).and_then(|policy| {
-        Beside::read(&policy, settings.leave_file.as_deref(), &settings.activity_events, data_clock(settings.rehearsed_now)())
+        Beside::read(
+            &policy,
+            settings.leave_file.as_deref(),
+            &settings.activity_events,
+            data_clock(settings.rehearsed_now)(),
+        )
     });
     match read {
         Ok(_) => findings.pass("policy", format!("{} and its lists can be read", path.display())),

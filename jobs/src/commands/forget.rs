@@ -38,7 +38,11 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     let pinned = settings.journal_key.as_ref();
     let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
     refuse_what_a_repair_moved_away(&store)?;
-    let key = ErasureKey::open_or_create(store.root())?;
+    let key = if args.yes {
+        ErasureKey::open_or_create(store.root())?
+    } else {
+        ErasureKey::open(store.root())?.unwrap_or_else(ErasureKey::random)
+    };
     let now = data_clock(settings.rehearsed_now)();
     let runs = store.lake().sync_runs()?;
     if let Some(open) = open_runs(&store, &runs)?.first() {

@@ -32,6 +32,7 @@ pub(super) fn erase(
     let (mut journal, entries) = journal.erase(store.id(), pinned, key, &|text| eraser.json(text))?;
     let mut plans = PlanTexts::read(store.root())?;
     plans.change(|text| eraser.document(text));
+    plans.refuse_edited(journal.past())?;
     let plan_digests: BTreeMap<String, String> =
         plans.changed().map(|(plan_id, text)| (plan_id.to_owned(), digest(text.as_bytes()))).collect();
     let is_recorded = journal.entries().iter().any(|entry| match &entry.record {

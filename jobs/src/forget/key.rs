@@ -23,12 +23,17 @@ impl ErasureKey {
         if let Some(key) = Self::open(root)? {
             return Ok(key);
         }
+        let key = Self::random();
+        durable::create_directory(&directory(root), &Access::from(0o600))?;
+        durable::write_file(&path(root), hex(&key.0).as_bytes(), &Access::from(0o600))?;
+        Ok(key)
+    }
+
+    /// A key that is not stored.
+    pub(crate) fn random() -> Self {
         // Two random ids have 244 random bits, by the system's generator.
         let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-        let key: [u8; 32] = Sha256::digest(&seed).into();
-        durable::create_directory(&directory(root), &Access::from(0o600))?;
-        durable::write_file(&path(root), hex(&key).as_bytes(), &Access::from(0o600))?;
-        Ok(Self(key))
+        Self(Sha256::digest(&seed).into())
     }
 
     /// The store's key; `None` where no user was ever erased.

@@ -21,6 +21,7 @@ use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{Entry, Erased, Place, Record};
 use boxseat_schemas::spool::FILE_HEADER_LEN;
 use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
@@ -51,7 +52,16 @@ pub(crate) struct Journal {
 
 enum Disk {
     /// Open for appending; the lock is this process's as long as the journal lives.
-    Open { root: PathBuf, path: PathBuf, file: File, len: u64, key: Box<StoreKey>, _lock: ReclaimLock },
+    Open {
+        root: PathBuf,
+        path: PathBuf,
+        file: File,
+        len: u64,
+        /// Of all bytes that were checked or written by this process.
+        sha256: Box<Sha256>,
+        key: Box<StoreKey>,
+        _lock: ReclaimLock,
+    },
     /// For looking only.
     Read,
     /// In memory alone: simulated worlds by the thousand.
@@ -89,7 +99,7 @@ impl Journal {
         let (key, anchor) = seal::take_up(root, store_id, pinned, &read)?;
         read.anchor = Some(anchor);
         if read.len == 0 {
-            file::begin(&path, store_id)?;
+            read.sha256 = file::begin(&path, store_id)?;
             read.len = FILE_HEADER_LEN as u64;
         }
         let file = OpenOptions::new().append(true).open(&path).map_err(cannot("open", &path))?;
@@ -99,8 +109,9 @@ impl Journal {
             tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the journal's last entry was torn, so nothing was done on it; it is cut off");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
-        let disk =
-            Disk::Open { root: root.to_owned(), path, file, len: read.len, key: Box::new(key), _lock: lock };
+        let sha256 = Box::new(read.sha256.clone());
+        let (root, key) = (root.to_owned(), Box::new(key));
+        let disk = Disk::Open { root, path, file, len: read.len, sha256, key, _lock: lock };
         Ok(Self { disk, ..Self::over(read) })
     }
 
@@ -125,7 +136,7 @@ impl Journal {
 
     fn over(read: Contents) -> Self {
         let past = Past::of(&read.entries);
-        let Contents { entries, head, unsealed, anchor, len: _ } = read;
+        let Contents { entries, head, unsealed, anchor, len: _, sha256: _ } = read;
         Self { disk: Disk::Read, entries, head, unsealed, anchor, past, before_next: None }
     }
 
@@ -159,7 +170,7 @@ impl Journal {
             Disk::Read => return Err(CommandError::refused("the journal was opened for reading alone")),
             #[cfg(test)]
             Disk::Memory => {}
-            Disk::Open { path, file, len, key, .. } => {
+            Disk::Open { path, file, len, sha256, key, .. } => {
                 let seal = key.seal(&text)?;
                 let frame = file::frame_of(&text, seal.as_bytes());
                 if let Err(e) = file.write_all(&frame).and_then(|()| file.sync_data()) {
@@ -168,6 +179,7 @@ impl Journal {
                     return Err(cannot("append to", path)(e));
                 }
                 *len += frame.len() as u64;
+                sha256.update(&frame);
             }
         }
         self.head = digest(&text);
@@ -202,12 +214,18 @@ impl Journal {
         erasure_key: &ErasureKey,
         change: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(Self, u64), CommandError> {
-        let Disk::Open { root, path, file, len, key, _lock: lock } = self.disk else {
+        let Disk::Open { root, path, file, len, sha256, key, _lock: lock } = self.disk else {
             return Err(CommandError::refused("the journal was opened for reading alone"));
         };
         drop(file);
         let bytes = durable::read_regular_file(&path).map_err(cannot("read", &path))?;
         let whole = usize::try_from(len).ok().and_then(|len| bytes.get(..len)).unwrap_or(&bytes);
+        // What is sealed again is what was checked.
+        if Sha256::digest(whole) != sha256.finalize() {
+            let what = format!("the journal {} was changed by another program", path.display());
+            return Err(CommandError::refused(what)
+                .hint("restore it from a backup; `boxseat reclaim verify` checks it"));
+        }
         let (mut new, mut changed) = (whole[..FILE_HEADER_LEN].to_vec(), 0);
         for frame in file::frames(whole) {
             let Some(text) = std::str::from_utf8(frame.text).ok().and_then(change) else {

@@ -176,6 +176,8 @@ struct PlanText {
     path: PathBuf,
     text: String,
     is_changed: bool,
+    /// Of the file as it was read.
+    read_digest: String,
 }
 
 impl PlanTexts {
@@ -198,7 +200,8 @@ impl PlanTexts {
             }
             let text = durable::read_regular_text(&path).map_err(cannot)?;
             let plan_id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            texts.push(PlanText { plan_id, path, text, is_changed: false });
+            let read_digest = digest(text.as_bytes());
+            texts.push(PlanText { plan_id, path, text, is_changed: false, read_digest });
         }
         texts.sort_by(|a, b| a.plan_id.cmp(&b.plan_id));
         Ok(Self(texts))
@@ -222,6 +225,21 @@ impl PlanTexts {
     pub(crate) fn changed(&self) -> impl Iterator<Item = (&str, &str)> {
         let changed = self.0.iter().filter(|plan| plan.is_changed);
         changed.map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
+    }
+
+    /// Refuses to replace a file that is neither what the journal knows nor replaced already by an erasure that was interrupted.
+    ///
+    /// # Errors
+    /// Exit 3 naming the file.
+    pub(crate) fn refuse_edited(&self, past: &Past) -> Result<(), CommandError> {
+        for plan in self.0.iter().filter(|plan| plan.is_changed) {
+            let Some(known) = past.plans.get(&plan.plan_id) else { continue };
+            if ![&plan.read_digest, &digest(plan.text.as_bytes())].contains(&&known.digest) {
+                return Err(CommandError::refused(format!("{} was edited or damaged", plan.path.display()))
+                    .hint("restore the file from a backup, or remove it; then run the command again"));
+            }
+        }
+        Ok(())
     }
 
     /// Writes those that were replaced; gives how many.

@@ -141,14 +141,16 @@ impl LostAction {
 /// # Errors
 /// Exit 3 if the lake tells an action otherwise than the journal.
 pub(crate) fn compare(lake: &Lake, journal: &Journal) -> Result<(u64, Vec<LostAction>), CommandError> {
-    let known: HashMap<String, &str> = journal
+    let known: HashMap<String, (&str, &str)> = journal
         .entries()
         .iter()
         .filter_map(|entry| match &entry.record {
             Record::Outcome { action_id, outcome, .. } => {
-                Some((row_id(action_id, *outcome), entry.prev_hash.as_str()))
+                Some((row_id(action_id, *outcome), (entry.prev_hash.as_str(), outcome.as_str())))
             }
-            Record::ActionTakenIn { row_id, prev_hash, .. } => Some((row_id.clone(), prev_hash.as_str())),
+            Record::ActionTakenIn { row_id, prev_hash, outcome, .. } => {
+                Some((row_id.clone(), (prev_hash.as_str(), outcome.as_str())))
+            }
             _ => None,
         })
         .collect();
@@ -159,8 +161,9 @@ pub(crate) fn compare(lake: &Lake, journal: &Journal) -> Result<(u64, Vec<LostAc
         for index in 0..batch.num_rows() {
             rows += 1;
             let (id, hash) = (row.text("action_id", index), row.text("prev_hash", index));
+            let outcome = row.text("outcome", index);
             match known.get(id.as_deref().unwrap_or_default()) {
-                Some(known) if hash.as_deref() == Some(known) => {}
+                Some(known) if (hash.as_deref(), outcome.as_deref()) == (Some(known.0), Some(known.1)) => {}
                 Some(_) => return Err(differs(&id.unwrap_or_default())),
                 None => lost.push(row.lost(index)?),
             }

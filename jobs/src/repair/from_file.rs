@@ -1,7 +1,9 @@
 //! Altered tables made anew from the published file.
 
-use boxseat_output::warehouse::{FILE_NAME, Night, Salvage};
+use boxseat_output::query::CheckedReader;
+use boxseat_output::warehouse::Salvage;
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::reclaim::plan::PlanNight;
 use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
     EVENTS, IMPORTED_EVIDENCE, LEAVE_PERIODS, RUN_ROWS, SEAT_ACTIONS, SYNC_RUNS, Table,
@@ -22,17 +24,16 @@ impl Work<'_> {
         &mut self,
         damaged: &[&'static Table],
         reservations: &[RunNumber],
-        night: Night,
+        file: &CheckedReader,
+        night: &PlanNight,
     ) -> Result<(), CommandError> {
         let lake = self.store.lake().clone();
         let enterprise_id = self.store.enterprise_id().unwrap_or("unknown").to_owned();
-        let file = self.store.root().join(FILE_NAME);
         let salvage = Salvage {
-            file: &file,
+            file,
             run_number: night.run_number,
             snapshot_date: night.snapshot_date,
             enterprise_id: &enterprise_id,
-            resources: &self.settings.resources,
         };
         for table in damaged {
             lake.set_aside(table, &self.aside.join("lake"))?;

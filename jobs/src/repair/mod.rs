@@ -16,9 +16,10 @@ use std::path::PathBuf;
 
 use boxseat_output::lake::{Altered, move_aside};
 use boxseat_output::query::{CheckedReader, query_file};
-use boxseat_output::warehouse::{self, Night};
+use boxseat_output::warehouse;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::event_types;
+use boxseat_schemas::reclaim::plan::PlanNight;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun};
 use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, SEAT_ACTIONS, Table};
 use chrono::{DateTime, Days, Utc};
@@ -147,7 +148,7 @@ impl Work<'_> {
         let damaged = closed(&damaged);
         if !damaged.is_empty() {
             match self.proved_file()? {
-                Some(night) => self.rebuild_from_file(&damaged, &reservations, night)?,
+                Some((file, night)) => self.rebuild_from_file(&damaged, &reservations, &file, &night)?,
                 None => return self.begin_anew(),
             }
         } else {
@@ -158,12 +159,14 @@ impl Work<'_> {
     }
 
     /// The night of the published file, when the file is the one that was published, with the rows that boxseat built.
-    fn proved_file(&self) -> Result<Option<Night>, CommandError> {
+    fn proved_file(&self) -> Result<Option<(CheckedReader, PlanNight)>, CommandError> {
         let proved = self.store.published_to_act().and_then(|file| {
-            Ground::read(&CheckedReader::open(&file, &self.settings.resources)?, self.store)
+            let reader = CheckedReader::open(&file, &self.settings.resources)?;
+            let ground = Ground::read(&reader, self.store)?;
+            Ok((reader, ground.night))
         });
         match proved {
-            Ok(_) => Ok(warehouse::published(self.store.root())?),
+            Ok(proved) => Ok(Some(proved)),
             Err(e) if [REFUSED, USAGE].contains(&e.exit_code()) => Ok(None),
             Err(e) => Err(e),
         }

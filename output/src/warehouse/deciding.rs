@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn every_value_counts_and_the_order_of_rows_does_not() {
         let one = batch(&["1", "2"], &[Some(3), None]);
-        let same = of(&[&[one.clone()]]);
+        let same = of(&[std::slice::from_ref(&one)]);
         assert_eq!(of(&[&[batch(&["2", "1"], &[None, Some(3)])]]), same);
         assert_eq!(of(&[&[batch(&["1"], &[Some(3)]), batch(&["2"], &[None])]]), same, "batches may differ");
         for other in [
@@ -109,7 +109,7 @@ mod tests {
         ] {
             assert_ne!(of(&[&[other]]), same);
         }
-        assert_ne!(of(&[&[one.clone()], &[]]), same);
+        assert_ne!(of(&[std::slice::from_ref(&one), &[]]), same);
         assert_ne!(of(&[&[], &[one]]), same);
     }
 }

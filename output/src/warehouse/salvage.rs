@@ -1,7 +1,5 @@
 //! Rows of the lake, read back from a published file: what a table that was lost is made of again.
 
-use std::path::Path;
-
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use boxseat_schemas::RunNumber;
@@ -9,25 +7,22 @@ use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::table::{ADMIN_EVENTS, EVENTS, LOGIN_EVENTS, RUN_NUMBER, Table};
 use chrono::NaiveDate;
 
-use super::connection::Resources;
 use super::ddl::{identifier, literal};
 use crate::lake::Lake;
-use crate::query::stream_file;
+use crate::query::CheckedReader;
 use crate::{Error, Result};
 
 /// A published file and the night it shows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Salvage<'a> {
-    /// The file.
-    pub file: &'a Path,
+    /// The file, open since it was compared.
+    pub file: &'a CheckedReader,
     /// The run of its night.
     pub run_number: RunNumber,
     /// The night's date.
     pub snapshot_date: NaiveDate,
     /// The store's enterprise.
     pub enterprise_id: &'a str,
-    /// What DuckDB may use.
-    pub resources: &'a Resources,
 }
 
 impl Salvage<'_> {
@@ -38,7 +33,7 @@ impl Salvage<'_> {
     /// As [`Lake::rebuild`]; `Io` and `Input` of the file.
     pub fn rebuild(&self, lake: &Lake, table: &'static Table) -> Result<u64> {
         let schema = table.lake_schema();
-        stream_file(self.file, &self.sql(table), self.resources, |_, batches| {
+        self.file.stream(&self.sql(table), |_, batches| {
             let mut rows = batches.map(|batch| {
                 let batch = batch?;
                 let columns = batch.columns().iter().zip(schema.fields());

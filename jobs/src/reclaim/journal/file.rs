@@ -14,6 +14,7 @@ use std::path::Path;
 use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::Entry;
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
+use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
@@ -41,11 +42,20 @@ pub(super) struct Contents {
     pub(super) anchor: Option<Anchor>,
     /// 0: the journal is still to be begun.
     pub(super) len: u64,
+    /// Of these bytes.
+    pub(super) sha256: Sha256,
 }
 
 impl Default for Contents {
     fn default() -> Self {
-        Self { entries: Vec::new(), head: "0".repeat(64), unsealed: 0, anchor: None, len: 0 }
+        Self {
+            entries: Vec::new(),
+            head: "0".repeat(64),
+            unsealed: 0,
+            anchor: None,
+            len: 0,
+            sha256: Sha256::new(),
+        }
     }
 }
 
@@ -143,6 +153,7 @@ fn whole<'a>(
         return Err(damaged(offset, "an entry has no end, and there are others behind it".to_owned()));
     }
     contents.len = offset as u64;
+    contents.sha256 = Sha256::new_with_prefix(&bytes[..offset]);
     Ok((contents, frames))
 }
 
@@ -178,9 +189,10 @@ pub(super) fn hash_of<'a>(entries: &'a [Entry], head: &'a str, sequence: u64) ->
 }
 
 /// Writes an empty journal.
-pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<(), CommandError> {
+pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<Sha256, CommandError> {
     let header = FileKind::Journal.encode_header(number_of(store_id));
-    Ok(durable::write_file(path, &header, &Access::from(0o600))?)
+    durable::write_file(path, &header, &Access::from(0o600))?;
+    Ok(Sha256::new_with_prefix(header))
 }
 
 /// Keeps what is about to be cut off: nobody acted on it, but nobody should have to take our word for that.

@@ -171,7 +171,8 @@ fn r9_an_older_journal_put_back_is_refused() {
     std::fs::write(journal_of(&stage), later).unwrap();
     stage.expect(&[0], &["reclaim", "apply", &plan, "--yes"]);
     let facts = verified(&stage);
-    assert_eq!(facts["witnessed_heads"], 3);
+    // The plan, its approval, the beginning of the apply, and its end.
+    assert_eq!(facts["witnessed_heads"], 4);
     let heads = std::fs::read_to_string(stage.world.directory().join("heads.log")).unwrap();
     assert!(heads.lines().any(|line| line.contains(facts["head"].as_str().unwrap())), "{heads}");
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "inactive"));
