@@ -1,6 +1,6 @@
-//! Why somebody who had an account has none any more.
+//! Why a user no longer has an account.
 
-/// Somebody of the base night whom this one no longer has, and what was found out about it.
+/// A user of the base run who is missing in this run, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the type says it")]
 pub struct Departure {
@@ -13,12 +13,12 @@ pub struct Departure {
 pub enum DepartureReason {
     /// Box knows no such user any more.
     Deleted,
-    /// Box has the user in another enterprise, or in none.
+    /// The user is in another enterprise, or in none.
     LeftEnterprise,
 }
 
 impl DepartureReason {
-    /// The word in the table.
+    /// The text in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
