@@ -1,4 +1,4 @@
-//! The call ledger: the Box API calls of one command that is no run (`check`, `verify --live`, `reclaim`, `offboard`).
+//! The call ledger: the Box API calls of one command that is not a run (`check`, `verify --live`, `reclaim`, `offboard`).
 //!
 //! ```text
 //! <store>/state/calls/<run_id>.calls    frames (crate::framed): one per call, and a last one that counts them
@@ -111,7 +111,7 @@ pub fn read(run_id: Uuid, bytes: &[u8]) -> Result<Calls, DamagedAt> {
 /// Reads a file of lines, as older versions wrote it. A last line without its line break is torn.
 ///
 /// # Errors
-/// [`DamagedAt`] naming the first other line that is no call.
+/// [`DamagedAt`] naming the first other line that is not a call.
 pub fn read_lines(bytes: &[u8]) -> Result<Calls, DamagedAt> {
     let mut calls = Vec::new();
     let mut offset = 0;

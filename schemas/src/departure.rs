@@ -11,7 +11,7 @@ pub struct Departure {
 /// `users_history.deprovision_reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DepartureReason {
-    /// Box knows no such user any more.
+    /// The user no longer exists at Box.
     Deleted,
     /// The user is in another enterprise, or in none.
     LeftEnterprise,

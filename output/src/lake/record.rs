@@ -53,7 +53,7 @@ pub struct Altered {
 }
 
 impl Altered {
-    /// Takes what is altered, and the difference.
+    /// `what` is the altered table, file or record. `reason` is the difference.
     pub fn new(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { what: what.into(), reason: reason.into() }
     }

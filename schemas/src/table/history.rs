@@ -65,7 +65,7 @@ const UNTRACKED: [&str; 8] = [
     "memberships_read_at",
 ];
 
-/// The key is no attribute.
+/// The key is not an attribute.
 const TRACKED: [Column; USERS_COLUMNS.len() - UNTRACKED.len() - 1] = {
     let mut kept = [USERS_COLUMNS[0]; USERS_COLUMNS.len() - UNTRACKED.len() - 1];
     let (mut from, mut to) = (1, 0);

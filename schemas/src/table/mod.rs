@@ -124,7 +124,7 @@ pub enum Layout {
     Recounted,
     /// Lake: as [`Layout::Append`], one row per run. Warehouse: for each date, the row of its [snapshot](crate::run::nights).
     PerNight,
-    /// Lake: appended by commands between the runs. Warehouse: every row, whatever the result of the run that it names.
+    /// Lake: appended by commands between the runs. Warehouse: every row, for any result of the run that it names.
     Journal,
     /// Lake: appended, partitioned by `event_month`.
     Events,

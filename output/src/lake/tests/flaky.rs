@@ -23,7 +23,7 @@ pub(super) struct Flaky {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
-    /// Writes the file whose name has this end, but reports one failure: a network that breaks at the wrong moment.
+    /// Writes the file whose name ends with this text, but reports a failure once: a network that breaks at the wrong moment.
     LosesAnswerOf(&'static str),
     /// The process dies before its nth put. No later operation succeeds.
     DiesBefore(u32),
