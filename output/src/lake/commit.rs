@@ -25,7 +25,7 @@ pub struct Committed {
 impl Lake {
     /// Commits a run's rows to a table, or finds that they are committed already.
     ///
-    /// The table's app version of `boxseat` is the number of the last run that committed. The number in a fresh snapshot decides:
+    /// The table's app version of `boxseat` is the number of the last run that committed. The number in a fresh table snapshot decides:
     ///
     /// - **equal**: this run has committed. Nothing is read from `batches`, and the rows are counted instead.
     /// - **smaller or none**: the rows are written and committed. A run without rows is committed too, so that the version stays correct.
@@ -35,10 +35,10 @@ impl Lake {
     /// partition, not on the number of rows.
     ///
     /// **Killed or failed** before the commit file: data files that no log names, which are harmless. After a conflict, or when it is not
-    /// known whether the commit file was created, the number is read again from a fresh snapshot, and the written data files are used
-    /// again. After the commit file: equal, so the next attempt skips the commit. The kernel's `with_transaction_id` only records the
-    /// number. The rule holds because every transaction is built from the snapshot whose number was read: any commit in between takes the
-    /// transaction's version and is a conflict.
+    /// known whether the commit file was created, the number is read again from a fresh table snapshot, and the written data files are
+    /// used again. After the commit file: equal, so the next attempt skips the commit. The kernel's `with_transaction_id` only records the
+    /// number. The rule holds because every transaction is built from the table snapshot whose number was read: any commit in between
+    /// takes the transaction's version and is a conflict.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Passed`]; [`crate::ErrorKind::Rows`] when `batches` fails; `Io`, `Corrupt`, `Newer` of the lake.
@@ -166,7 +166,7 @@ impl Lake {
 
 /// Whether a table contains a run.
 enum Standing {
-    /// The run has not committed; a transaction must be built from this snapshot.
+    /// The run has not committed; a transaction must be built from this table snapshot.
     Behind(SnapshotRef),
     /// The run has committed.
     Done,

@@ -1,6 +1,6 @@
 //! Retention of the lake: removes snapshots beyond their time and old months of events, and merges small files.
 //!
-//! Each step is one Delta commit of its own, built from a fresh snapshot and without a run's transaction id. **Killed** before the commit
+//! Each step is a separate Delta commit, built from a fresh table snapshot and without a run's transaction id. **Killed** before the commit
 //! file: nothing has changed, except for data files that no log names. After it: done. After a conflict nothing has changed either, and the
 //! next run tries again. Files that a commit removes stay on disk for readers that have opened them. [`super::unneeded`] determines when
 //! they are deleted.
@@ -170,7 +170,7 @@ impl Inner {
         merged.close()
     }
 
-    /// Files for a commit built from this snapshot.
+    /// Files for a commit built from this table snapshot.
     pub(super) fn writer(
         &self,
         table: &'static Table,

@@ -33,7 +33,7 @@ pub enum UnneededKind {
 }
 
 impl Lake {
-    /// Every file below the tables that the newest snapshots do not need.
+    /// Every file below the tables that the newest table snapshots do not need.
     ///
     /// A run in progress has written files that no log names yet. Callers use this only when no run is unfinished.
     ///
@@ -72,7 +72,7 @@ impl Lake {
 
 impl Inner {
     pub(super) fn unneeded_of(&self, table: &'static Table, found: &mut Vec<Unneeded>) -> Result<()> {
-        // Listed first: the snapshot names every file that is committed in the meantime.
+        // Listed first: the table snapshot names every file that is committed in the meantime.
         let listed = self.files_below(table)?;
         let Some(snapshot) = self.snapshot(table)? else { return Ok(()) };
         let active = ActiveFiles::of(self, table, &snapshot)?;
