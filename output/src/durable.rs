@@ -1,10 +1,10 @@
-//! Writing files so that they are there after a power cut, and changing names so that a reader sees the old file or the new
-//! one. Nothing else in this room renames.
+//! Writes files so that they survive a power cut, and renames files so that a reader sees the old file or the new one. No other code of
+//! this crate renames.
 //!
-//! **Every file** goes the same way: write beside its place under a name nobody reads, fsync the file, link or rename it into
-//! place, fsync the directory. Killed before the link or rename: a staged file is left over, which listings do not show.
-//! Killed between it and the directory's fsync: the name is there for every reader of this machine, and a power cut at that
-//! moment may take it back; whoever relies on it syncs the directory again, which costs nothing when it is already done.
+//! **Every file** is written in the same steps: write it next to its destination under a name that no reader uses, fsync the file, link or
+//! rename it to its destination, fsync the directory. Killed before the link or rename: a staged file is left, which listings do not show.
+//! Killed between the link or rename and the directory's fsync: the name exists for every reader of this machine, and a power cut at that
+//! moment may remove it. Code that relies on the name syncs the directory again, which costs nothing when it is already synced.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 use crate::{Error, Result};
 
-/// Who may read a file that is written: `[publish] mode` and `group`.
+/// The users who may read a written file: `[publish] mode` and `group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// Permission bits of files, such as `0o640`; a directory gets `x` wherever a file has `r`, and is written by its owner alone.
+    /// Permission bits of files, such as `0o640`. A directory gets `x` wherever a file has `r`, and only its owner may write in it.
     pub mode: u32,
-    /// Name of the group files are given to; `None` leaves the one the directory gives.
+    /// Name of the group of new files; `None` keeps the group that the directory sets.
     pub group: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl From<u32> for Access {
 }
 
 impl Access {
-    /// Looks the group up, once.
+    /// Looks up the number of the group.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Input`] when the system does not know the group.
@@ -47,7 +47,7 @@ impl Access {
     }
 }
 
-/// An [`Access`] whose group is known by number.
+/// An [`Access`] whose group is a number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ownership {
     mode: u32,
@@ -55,7 +55,7 @@ pub(crate) struct Ownership {
 }
 
 impl Ownership {
-    /// Mode and group for an open file; the umask has no say.
+    /// Sets mode and group of an open file, independent of the umask.
     pub(crate) fn apply(self, file: &File, path: &Path) -> io::Result<()> {
         if let Some(group) = self.group {
             chown(path, None, Some(group))?;
@@ -67,13 +67,13 @@ impl Ownership {
         (self.mode & !0o022) | ((self.mode & 0o444) >> 2) | 0o700
     }
 
-    /// The same without any right to write: a published file is replaced, never changed.
+    /// The same without any write permission: a published file is replaced, never changed.
     pub(crate) fn read_only(self) -> Self {
         Self { mode: self.mode & !0o222, ..self }
     }
 }
 
-/// A file on its way, under a name that no listing shows: `<name>#<digits>`, as `object_store` stages its own.
+/// A file that is being written, under a name that no listing shows: `<name>#<digits>`, as `object_store` stages its own files.
 #[derive(Debug)]
 pub(crate) struct Staged {
     file: File,
@@ -83,7 +83,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Opens the file, making its directories where they are missing.
+    /// Opens the file. Creates missing directories.
     pub(crate) fn create(destination: &Path, ownership: Ownership) -> io::Result<Self> {
         if let Some(parent) = destination.parent() {
             create_directories(parent, ownership)?;
@@ -97,20 +97,20 @@ impl Staged {
         Ok(staged)
     }
 
-    /// Writes at a place of the file.
+    /// Writes at an offset of the file.
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// Puts the file in its place unless something is there: then [`io::ErrorKind::AlreadyExists`].
+    /// Puts the file at its destination. Returns [`io::ErrorKind::AlreadyExists`] if a file exists there.
     pub(crate) fn create_only(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::hard_link(&self.path, &self.destination)?;
-        // The staged name goes in `drop`; its loss need not be durable.
+        // `drop` removes the staged name. The removal need not be durable.
         sync_directory(&self.destination)
     }
 
-    /// Puts the file in its place, over whatever is there.
+    /// Puts the file at its destination, and replaces an existing file.
     #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
     pub(crate) fn replace(mut self) -> io::Result<()> {
         self.file.sync_all()?;
@@ -123,23 +123,23 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.placed {
-            // Nobody reads the staged name, so a failure here costs some disk and nothing else.
+            // No reader uses the staged name, so a failure only costs disk space.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Makes every file this process creates from here on its owner's alone, unless an [`Access`] says otherwise: what DuckDB builds
-/// or spills aside holds people's data long before its mode is set.
+/// Makes every new file of this process accessible only for its owner, unless an [`Access`] sets another mode. The files that DuckDB builds
+/// or spills contain users' data long before their mode is set.
 pub fn keep_new_files_private() {
     use nix::sys::stat::{Mode, umask};
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
-/// Opens a regular file to read it. A pipe is refused at once and never waited for.
+/// Opens a regular file to read it. A pipe is refused immediately, without waiting.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for anything else than a regular file; as [`File::open`].
+/// [`io::ErrorKind::InvalidInput`] for any file that is not a regular file; as [`File::open`].
 pub fn open_regular_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
     if file.metadata()?.is_file() {
@@ -148,25 +148,25 @@ pub fn open_regular_file(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"))
 }
 
-/// Reads a regular file. A pipe is refused at once and never waited for.
+/// Reads a regular file. A pipe is refused immediately, without waiting.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for anything else than a regular file; as [`fs::read`].
+/// [`io::ErrorKind::InvalidInput`] for any file that is not a regular file; as [`fs::read`].
 pub fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular_file(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The same, as text.
+/// Reads a regular file as text.
 ///
 /// # Errors
-/// As [`read_regular_file`]; `InvalidData` for bytes that are no UTF-8.
+/// As [`read_regular_file`]; `InvalidData` for bytes that are not UTF-8.
 pub fn read_regular_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read_regular_file(path)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
 }
 
-/// Writes a whole file over whatever has its name: a crash leaves the old content or the new.
+/// Writes a whole file and replaces an existing one. After a crash, the file has the old content or the new content.
 ///
 /// # Errors
 /// `Io`; `Input` for an unknown group.
@@ -174,10 +174,10 @@ pub fn write_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
     write_file_by(path, access, |mut file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
-/// Writes a file as [`write_file`] does, with what `write` puts into it.
+/// Writes a file as [`write_file`] does. The content comes from `write`.
 ///
 /// # Errors
-/// `Io`; `Input` for an unknown group; what `write` fails with, and then nothing has changed.
+/// `Io`; `Input` for an unknown group; the error of `write`, and then nothing has changed.
 pub fn write_file_by<T>(path: &Path, access: &Access, write: impl FnOnce(&File) -> Result<T>) -> Result<T> {
     let staged = Staged::create(path, access.resolve()?).map_err(Error::io("write", path))?;
     let written = write(&staged.file)?;
@@ -185,7 +185,7 @@ pub fn write_file_by<T>(path: &Path, access: &Access, write: impl FnOnce(&File) 
     Ok(written)
 }
 
-/// Whether a file can be written there, found out before the work that ends in it: stages one and takes it away.
+/// Checks that a file can be written at this path, before the work that produces it: stages a file and removes it.
 ///
 /// # Errors
 /// As [`write_file`].
@@ -197,7 +197,7 @@ pub fn probe(path: &Path, access: &Access) -> Result<()> {
     Staged::create(path, access.resolve()?).map(drop).map_err(Error::io("write", path))
 }
 
-/// Removes a directory of ours with all it holds; it is fine if nothing is there.
+/// Removes a directory of boxseat with its content. A missing directory is not an error.
 ///
 /// # Errors
 /// `Io`.
@@ -205,7 +205,7 @@ pub fn remove_directory(path: &Path) -> Result<()> {
     remove_if_there(path).map_err(Error::io("remove", path))
 }
 
-/// Moves a directory to another place of the same file system, where nothing may be.
+/// Moves a directory to another path on the same file system. Nothing may exist at that path.
 ///
 /// # Errors
 /// `Io`.
@@ -220,7 +220,7 @@ pub(crate) fn move_directory(from: &Path, to: &Path) -> Result<()> {
     sync_directory(to).map_err(Error::io("move", from))
 }
 
-/// Creates a directory and its parents, with `access` as its files have it.
+/// Creates a directory and its parents, with the same `access` as its files.
 ///
 /// # Errors
 /// `Io`; `Input` for an unknown group.
@@ -228,16 +228,16 @@ pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
     create_directories(path, access.resolve()?).map_err(Error::io("create", path))
 }
 
-/// Puts a finished file that was built aside in its place, over whatever is there: the last step of a publish.
+/// Puts a finished new file at its destination and replaces an existing file: the last step of a publish.
 ///
-/// Order, and what a kill leaves after each step:
-/// 1. fsync the file, then mode and group: the file built aside is left over and swept by the next build.
-/// 2. Unlink `<destination>.wal` and its siblings: the old night without a foreign log, which is what every reader should see anyway.
-/// 3. Rename: the new night.
+/// The order, and the state after a kill in each step:
+/// 1. fsync the file, then mode and group: the new file is left, and the next build removes it.
+/// 2. Unlink `<destination>.wal` and its siblings: the old snapshot without a foreign log, which is the state that every reader should see.
+/// 3. Rename: the new snapshot.
 /// 4. fsync the directory: as 3, now also after a power cut.
 ///
-/// Step 2 comes before 3 because DuckDB replays any `.wal` it finds beside the file, whoever wrote it (measured with 1.1 to
-/// 1.5: the log of a killed analyst's session went into the *new* night).
+/// Step 2 comes before 3 because DuckDB replays any `.wal` that it finds next to the file, whichever program wrote it (measured with 1.1 to
+/// 1.5: the log of an analyst's killed session was applied to the *new* snapshot).
 #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
 pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) -> io::Result<()> {
     let file = File::open(aside)?;
@@ -250,9 +250,9 @@ pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) ->
     sync_directory(destination)
 }
 
-/// Puts a finished directory in its place, where nothing or an empty directory may be: the last step of a backup or a restore.
+/// Puts a finished directory at its destination, where nothing or an empty directory may exist: the last step of a backup or a restore.
 ///
-/// Every directory below is synced first; its files are on the disk already. *Killed* before the rename: `staged` is left over.
+/// Every directory below it is synced first; its files are on disk already. *Killed* before the rename: `staged` is left.
 ///
 /// # Errors
 /// `Io`.
@@ -273,8 +273,8 @@ fn sync_directories(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Where DuckDB keeps the write-ahead log of a database file: under the first name; since 1.5 under the others while it
-/// writes a checkpoint or recovers from one.
+/// The paths of the write-ahead log of a DuckDB file. DuckDB uses the first name. Since version 1.5 it uses the other names while it writes
+/// a checkpoint or recovers from one.
 pub(crate) fn wals_of(database: &Path) -> [PathBuf; 3] {
     [".wal", ".wal.checkpoint", ".wal.recovery"].map(|ending| {
         let mut name = database.as_os_str().to_owned();
@@ -283,7 +283,7 @@ pub(crate) fn wals_of(database: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Removes a file or a directory with all it holds; it is fine if nothing is there.
+/// Removes a file, or a directory with its content. A missing path is not an error.
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => fs::remove_dir_all(path),
@@ -296,7 +296,7 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Files below a directory that a writer had staged when it was killed.
+/// Files below a directory that were staged by a writer that was killed.
 pub(crate) fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -310,15 +310,15 @@ pub(crate) fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a file name is one that a writer stages a file under.
+/// Whether a file name is the name of a staged file.
 pub fn is_staged(name: &str) -> bool {
     name.rsplit_once('#')
         .is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Makes a directory and the missing ones above it, each known to its parent for good before the next is made.
+/// Creates a directory and its missing parents. Each one is durable in its parent before the next is created.
 pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
-    // A bare file name's parent is empty: the working directory, which is there.
+    // The parent of a file name without directories is empty: the working directory, which exists.
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
     }
@@ -326,7 +326,7 @@ pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::
         create_directories(parent, ownership)?;
     }
     match fs::DirBuilder::new().mode(0o700).create(directory) {
-        // Somebody else made it in this moment.
+        // Another process created it at the same time.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => return Ok(()),
         other => other?,
     }

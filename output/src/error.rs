@@ -1,4 +1,4 @@
-//! What can go wrong in this room, and what the caller can do about it.
+//! Errors of this crate, and what the caller can do about them.
 
 use std::path::PathBuf;
 
@@ -6,38 +6,38 @@ use boxseat_schemas::RunNumber;
 
 use crate::lake::{Altered, RECORD, RecordError};
 
-/// The result of everything in this room.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What the caller can do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The person asked for something that does not work: the text says what to do instead.
+    /// The request of the user is not possible: the text states what to do instead.
     Input,
     /// Another process reserved the run number: try again later.
     Taken,
-    /// A later run has already committed to this lake: this run must not go on.
+    /// A later run has already committed to this lake: this run must not continue.
     Passed,
-    /// The new night contradicts itself and was not published; the old one stays.
+    /// The new snapshot contradicts itself and was not published; the old one stays.
     CheckFailed,
-    /// Disk or object store failed: full, forbidden, gone.
+    /// Disk or object store failed: full, forbidden, missing.
     Io,
-    /// A file is not what boxseat wrote.
+    /// A file differs from what boxseat wrote.
     Corrupt,
-    /// The store is not as boxseat left it: a table, file or record was removed, rolled back, replaced or added.
+    /// The store differs from what boxseat wrote: a table, file or record was removed, rolled back, replaced or added.
     Altered,
     /// The published file is not the one that was published: publish it again.
     Foreign,
     /// A newer boxseat wrote it: use that version.
     Newer,
-    /// The rows handed in failed; [`std::error::Error::source`] is the caller's own error.
+    /// The input rows failed; [`std::error::Error::source`] is the caller's own error.
     Rows,
-    /// A mistake in boxseat: report it.
+    /// A bug in boxseat: report it.
     Bug,
 }
 
-/// An error of this room. Its text says what failed and where; causes are in `source()`, never repeated.
+/// An error of this crate. Its text states what failed and where. Causes are in `source()` and are never repeated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "fields say what the message says")]
@@ -46,35 +46,35 @@ pub enum Error {
     #[error("run {0} is already reserved")]
     Taken(RunNumber),
 
-    /// The table knows a later run.
+    /// The table contains a later run.
     #[error("run {run} cannot write {table}: run {by} has written it since")]
     Passed { table: String, run: RunNumber, by: i64 },
 
-    /// A data check found rows it must not find.
+    /// A data check found rows that must not exist.
     #[error("check {} failed on {}: {} row(s), for example {}", .0.check, .0.table, .0.failing_rows, .0.example)]
     CheckFailed(Box<FailedCheck>),
 
-    /// There is no night to read.
+    /// There is no snapshot to read.
     #[error("{} does not exist; run `boxseat sync` or `boxseat demo` first", .0.display())]
     NotPublished(PathBuf),
 
-    /// No run is complete, so there is no night to build.
+    /// No run is complete, so there is no snapshot to build.
     #[error("no run is complete yet; run `boxseat sync` first")]
     NoNight,
 
-    /// The night of a date was asked for.
+    /// There is no snapshot of the requested date.
     #[error("there is no night of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
     NoSuchNight { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
 
-    /// A report was asked for something that it does not have, or that does not exist.
+    /// The requested part of a report does not exist, or the report does not have it.
     #[error("{what}")]
     Ask { what: String, hint: Option<String> },
 
-    /// The group of `[publish] group` is not known here.
+    /// The system does not know the group of `[publish] group`.
     #[error("the system has no group named {0:?}")]
     NoGroup(String),
 
-    /// A person's query was refused or failed.
+    /// A user's query was refused or failed.
     #[error("the query failed")]
     Query(#[source] duckdb::Error),
 
@@ -90,7 +90,7 @@ pub enum Error {
     #[error("could not {action} the lake's table {table}")]
     Table { action: &'static str, table: String, source: Box<delta_kernel::Error> },
 
-    /// Rows could not be written to a person's Parquet file: the disk, or a type that Parquet does not have.
+    /// Rows could not be written to a user's Parquet file, because of the disk or because of a type that Parquet does not have.
     #[error("could not write {}", path.display())]
     Parquet { path: PathBuf, source: parquet::errors::ParquetError },
 
@@ -98,15 +98,15 @@ pub enum Error {
     #[error("could not {action}")]
     Duckdb { action: String, source: duckdb::Error },
 
-    /// A file is not what boxseat wrote.
+    /// A file differs from what boxseat wrote.
     #[error("{what} is damaged: {reason}")]
     Corrupt { what: String, reason: String },
 
-    /// The store is not as boxseat left it.
+    /// The store differs from what boxseat wrote.
     #[error(transparent)]
     Altered(#[from] Altered),
 
-    /// The published file was changed or replaced by another program, or has a log of one.
+    /// The published file was changed or replaced by another program, or has the log of another program.
     #[error("{} is not used: {reason}", file.display())]
     Foreign { file: PathBuf, reason: String },
 
@@ -122,26 +122,26 @@ pub enum Error {
     #[error("the rows for {table} could not be made")]
     Rows { table: String, source: Box<dyn std::error::Error + Send + Sync> },
 
-    /// A mistake in boxseat.
+    /// A bug in boxseat.
     #[error("this is a mistake in boxseat, please report it: {0}")]
     Bug(String),
 }
 
-/// A data check that found something.
+/// A data check with a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedCheck {
     /// Name of the check, such as `unique_key`.
     pub check: String,
-    /// The table it looked at.
+    /// The table that it checked.
     pub table: String,
     /// How many rows failed.
     pub failing_rows: u64,
-    /// One of them, in words.
+    /// One of them, as text.
     pub example: String,
 }
 
 impl Error {
-    /// What the caller can do about it.
+    /// What the caller can do about the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Taken(_) => ErrorKind::Taken,
@@ -173,7 +173,7 @@ impl Error {
         }
     }
 
-    /// What is not as boxseat left it, however deep in the causes: files are compared where they are read.
+    /// The altered part of the store, at any depth of the causes. Files are compared where they are read.
     pub fn altered(&self) -> Option<&Altered> {
         use std::error::Error as _;
 
@@ -183,7 +183,7 @@ impl Error {
             other => other.source(),
         };
         while let Some(error) = next {
-            // Rows that are carried forward are read from the lake while others are written to it.
+            // Rows that are carried forward are read from the lake while other rows are written to it.
             if let Some(nested) = error.downcast_ref::<Self>() {
                 return nested.altered();
             }
@@ -238,7 +238,7 @@ fn below(kernel: &delta_kernel::Error) -> Option<&(dyn std::error::Error + 'stat
     }
 }
 
-/// The kernel has one error type for a full disk, a damaged log and a table feature it does not know.
+/// The kernel uses one error type for a full disk, a damaged log and an unknown table feature.
 fn table_kind(source: &delta_kernel::Error) -> ErrorKind {
     use delta_kernel::Error as Kernel;
     match source {

@@ -17,7 +17,7 @@ use crate::durable::{self, Access};
 use crate::warehouse::{PublishedFile, Resources, open_to_read};
 use crate::{Error, Result};
 
-/// What a query answered.
+/// The result of a query.
 #[derive(Debug, Clone)]
 pub struct QueryResult {
     /// Names and types of the columns.
@@ -27,27 +27,27 @@ pub struct QueryResult {
 }
 
 impl QueryResult {
-    /// Names of the columns, in order; SQL may give two the same name, and [`query_to_show`] tells them apart.
+    /// Names of the columns, in order. SQL may give two columns the same name; [`query_to_show`] makes them distinct.
     pub fn column_names(&self) -> impl Iterator<Item = &str> {
         self.schema.fields().iter().map(|field| field.name().as_str())
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn num_rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 }
 
-/// Runs `sql`, one statement that reads, against the store's `boxseat.duckdb`. Times are shown in UTC.
+/// Runs `sql`, one statement that only reads, against the store's `boxseat.duckdb`. Times are shown in UTC.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Input`] when nothing is published, when the statement is of another kind, or when DuckDB refuses the query:
-/// `source()` says why. [`crate::ErrorKind::Foreign`] when the file is not the one that was published.
+/// `source()` gives the reason. [`crate::ErrorKind::Foreign`] when the file is not the one that was published.
 pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
     answer(&PublishedFile::open(store, resources)?, sql, None, collect)
 }
 
-/// The very file that was checked, open for several queries, also if another file has its name by now.
+/// Exactly the file that was checked, open for several queries, even if another file has its name now.
 pub struct CheckedReader {
     connection: Connection,
 }
@@ -56,7 +56,7 @@ impl CheckedReader {
     /// Opens the file.
     ///
     /// # Errors
-    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when another file has its name by now.
+    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when another file has its name now.
     pub fn open(file: &PublishedFile, resources: &Resources) -> Result<Self> {
         Ok(Self { connection: file.connect(resources)? })
     }
@@ -82,7 +82,7 @@ impl CheckedReader {
     }
 }
 
-/// Runs `sql` against a file of ours somewhere else, such as [`crate::warehouse::Checked::path`].
+/// Runs `sql` against a boxseat file at another path, such as [`crate::warehouse::Checked::path`].
 ///
 /// # Errors
 /// As [`query`]; `Io` when the file cannot be opened.
@@ -91,9 +91,9 @@ pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<Query
     answer(&opened?, sql, None, collect)
 }
 
-/// As [`query`], for people: numbers, truth values and text as they are, everything else as the text that DuckDB writes for it
-/// (`infinity`, `1 month 2 days`, `\xAA`). A time is `2026-03-31T12:00:00`, with a zone `2026-03-31 12:00:00+00:00`. Columns of
-/// one name are told apart as `name`, `name_2`.
+/// As [`query`], for users. Numbers, truth values and text are unchanged. Every other value is the text that DuckDB writes for it
+/// (`infinity`, `1 month 2 days`, `\xAA`). A time is `2026-03-31T12:00:00`, with a zone `2026-03-31 12:00:00+00:00`. Columns with the same
+/// name become `name`, `name_2`.
 ///
 /// # Errors
 /// As [`query`].
@@ -105,12 +105,11 @@ fn collect(schema: SchemaRef, batches: &mut dyn Iterator<Item = Result<RecordBat
     Ok(QueryResult { schema, batches: batches.collect::<Result<_>>()? })
 }
 
-/// Runs `sql` as [`query`] does, writes what it answers to a Parquet file as it comes, and gives back how many rows that are. A
-/// file that has the name is replaced once the new one is whole. Columns of one name are told apart as `name`, `name_2`; types
-/// that Parquet does not have are text.
+/// Runs `sql` as [`query`] does, writes the rows to a Parquet file as they arrive, and returns their number. An existing file is replaced
+/// when the new one is complete. Columns with the same name become `name`, `name_2`. Types that Parquet does not have are text.
 ///
 /// # Errors
-/// As [`query`], also for a number of more digits than Parquet has; `Io` when the file cannot be written.
+/// As [`query`], and for a number with more digits than Parquet supports; `Io` when the file cannot be written.
 pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access: &Access) -> Result<u64> {
     answer(&PublishedFile::open(store, resources)?, sql, Some(cast::to_parquet), |schema, batches| {
         durable::write_file_by(file, access, |out| {
@@ -129,7 +128,7 @@ pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access:
     })
 }
 
-/// DuckDB writes a HUGEINT as a decimal of 38 digits even where it has 39.
+/// DuckDB writes a HUGEINT as a decimal of 38 digits even if it has 39.
 fn check_digits(batch: &RecordBatch) -> Result<()> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let Some(decimals) = column.as_primitive_opt::<Decimal128Type>() else { continue };
@@ -152,7 +151,7 @@ fn answer<T>(
     cast: Option<cast::Cast>,
     take: impl FnOnce(SchemaRef, &mut dyn Iterator<Item = Result<RecordBatch>>) -> Result<T>,
 ) -> Result<T> {
-    // `prepare` runs all statements of a text but the last, so the check comes first.
+    // `prepare` runs all statements of a text except the last, so the check comes first.
     statement::check(connection, sql)?;
     let mut statement = connection.prepare(sql).map_err(Error::Query)?;
     let rewritten = cast.and_then(|cast| cast::rewritten(connection, sql, cast));
@@ -165,7 +164,7 @@ fn answer<T>(
         let names = rewritten.map_or_else(|| statement.column_names(), |rewritten| rewritten.names);
         schema = renamed(&schema, &cast::distinct(&names));
     }
-    // Step by step, because the iterator `query_arrow` gives panics where a step fails.
+    // The steps are taken one by one, because the iterator of `query_arrow` panics when a step fails.
     let mut batches = std::iter::from_fn(|| {
         let step = statement.step().map_err(Error::Query).transpose()?;
         Some(step.and_then(|rows| {

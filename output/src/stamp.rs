@@ -1,4 +1,4 @@
-//! What changes with every change of a file, so that what was compared and what is read are known to be the same.
+//! Values that change with every change of a file. They prove that the compared file and the file that is read are the same.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,4 @@
-//! Rows and runs made by hand.
+//! Rows and runs that are written by hand.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
@@ -47,7 +47,7 @@ pub(crate) fn run(number: u64, date: &str, status: RunStatus) -> SyncRun {
     SyncRun::ended(&reservation(number, date), status, at(&format!("{date}T03:00:00Z")))
 }
 
-/// Rows of a lake table from JSON objects; what is left out is NULL, or something harmless where NULL is not allowed.
+/// Rows of a lake table from JSON objects. A missing value is NULL, or a harmless value if NULL is not allowed.
 pub(crate) fn rows(table: &Table, run: &SyncRun, objects: &[Value]) -> RecordBatch {
     let schema = table.lake_schema();
     let mut rows = Rows::new(schema.clone());
@@ -96,7 +96,7 @@ fn default(table: &Table, run: &SyncRun, name: &str, object: &Value) -> Value {
     }
 }
 
-/// What [`crate::lake::Lake::commit`] takes.
+/// The input of [`crate::lake::Lake::commit`].
 pub(crate) fn once(batch: RecordBatch) -> std::iter::Once<Result<RecordBatch, std::convert::Infallible>> {
     std::iter::once(Ok(batch))
 }

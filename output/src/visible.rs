@@ -1,7 +1,7 @@
-//! Text from outside, made harmless to look at.
+//! Makes text from outside safe to display.
 
-/// Text without anything that moves the cursor, hides or turns other text: control and bidirectional characters are shown as
-/// their code. A line end stays one.
+/// Text without characters that move the cursor, or that hide or reverse other text: control and bidirectional characters are replaced by
+/// their code. A line end is unchanged.
 pub fn visible(text: &str) -> String {
     if text.bytes().all(is_plain) {
         return text.to_owned();
@@ -22,12 +22,12 @@ pub fn visible_line(text: &str) -> String {
     if shown.contains('\n') { shown.replace('\n', "\\n") } else { shown }
 }
 
-/// What nearly all text is made of.
+/// The characters of nearly all text.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
-/// Control characters, marks that have no width, and everything that turns the direction of text (UAX 9).
+/// Control characters, marks without width, and all characters that change the direction of text (UAX 9).
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(

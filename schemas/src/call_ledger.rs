@@ -1,12 +1,12 @@
-//! The call ledger: the Box API calls of one command that is no run (`check`, `verify --live`, `reclaim`, `offboard`).
+//! The call ledger: the Box API calls of one command that is not a run (`check`, `verify --live`, `reclaim`, `offboard`).
 //!
 //! ```text
 //! <store>/state/calls/<run_id>.calls    frames (crate::framed): one per call, and a last one that counts them
 //! <store>/state/calls/<run_id>.jsonl    written by older versions: one JSON line per call, without checksums
 //! ```
 //!
-//! A file without the last frame is legal: its command was killed, or it still runs. The calls that it has are counted, and the
-//! missing end is reported, because the file may have lost calls at its end.
+//! A file without the last frame is legal: its command was killed, or it still runs. The calls in the file are counted. The missing end is
+//! reported, because the file may have lost calls at its end.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ use crate::spool::{CallOutcome, Damage, FileKind};
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
-    /// Endpoint, ids replaced.
+    /// Endpoint, with ids replaced by placeholders.
     pub endpoint: String,
-    /// When its outcome was known.
+    /// When the outcome was known.
     pub at: DateTime<Utc>,
     /// Its outcome.
     pub outcome: CallOutcome,
@@ -111,7 +111,7 @@ pub fn read(run_id: Uuid, bytes: &[u8]) -> Result<Calls, DamagedAt> {
 /// Reads a file of lines, as older versions wrote it. A last line without its line break is torn.
 ///
 /// # Errors
-/// [`DamagedAt`] naming the first other line that is no call.
+/// [`DamagedAt`] naming the first other line that is not a call.
 pub fn read_lines(bytes: &[u8]) -> Result<Calls, DamagedAt> {
     let mut calls = Vec::new();
     let mut offset = 0;
@@ -165,7 +165,7 @@ mod tests {
         );
     }
 
-    /// Why: 1,383 of 1,999 mutations of a ledger made a count smaller without a word.
+    /// Why: 1,383 of 1,999 mutations of a ledger reduced a count without a warning.
     #[test]
     fn every_changed_byte_of_a_ledger_is_refused_or_reported_as_a_torn_end() {
         for is_closed in [true, false] {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn fuzz_call_ledger() {
         for (calls, is_closed) in [(5, true), (3, false)] {
-            // One file at a time: calls of another file with the same id would be no damage.
+            // One file at a time: calls of another file with the same id would not count as damage.
             boxseat_fuzz::run_over("call_ledger", vec![file(calls, is_closed)], |input| {
                 let truth = read(RUN_ID, input.original).expect("the corpus is whole");
                 match read(RUN_ID, input.mutated) {

@@ -1,4 +1,4 @@
-//! The checks that a night passes before it is published, as data: each is a SELECT of the rows that must not be.
+//! The checks of a build before it is published, as data: each is a SELECT of the rows that must not exist.
 
 use std::fmt;
 
@@ -9,32 +9,32 @@ use crate::table::{DATA_CHECKS, Layout, Table, WAREHOUSE};
 pub struct Check {
     /// What is checked.
     pub name: String,
-    /// The table or view it is about.
+    /// The table or view that is checked.
     pub table: &'static str,
-    /// What failing means.
+    /// The consequence of a failure.
     pub severity: Severity,
-    /// Whether it is about the run that is being finished, whose number stands for `$run`: what older runs recorded cannot be
-    /// mended any more.
+    /// Whether the check is about the run that is being finished, whose number stands for `$run`. Rows that older runs recorded can no
+    /// longer be corrected.
     pub is_of_pending: bool,
-    /// A SELECT of one BOOLEAN that, when TRUE, proves in passing that there is nothing to find.
+    /// A SELECT of one BOOLEAN. TRUE proves that there is nothing to find.
     pub shortcut: Option<String>,
-    /// The rows that must not be.
+    /// The rows that must not exist.
     pub sql: String,
-    /// How many rows each of them stands for: an expression over `row`.
+    /// How many rows each of them counts for: an expression over `row`.
     pub weight: &'static str,
 }
 
-/// What a failing check means.
+/// The consequence of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// The night contradicts itself: the old one stays.
+    /// The snapshot contradicts itself: the old one stays published.
     Error,
-    /// The night is published, and says so.
+    /// The snapshot is published, with a warning.
     Warn,
 }
 
 impl Severity {
-    /// The word in the table.
+    /// The text in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -49,7 +49,8 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Every check, in the order in which they are made: what others build on comes first, so that the first to fail names the cause.
+/// Every check, in the order in which the checks run. A check runs before the checks that depend on it, so the first failure names the
+/// cause.
 pub fn all() -> Vec<Check> {
     let keyed = WAREHOUSE.iter().filter(|table| table.layout != Layout::View && !table.key.is_empty());
     let mut checks = vec![error("any_user", "users", ANY_USER)];
@@ -88,7 +89,7 @@ fn unique_key(table: &Table) -> Check {
     let (name, keys) = (table.name, keys.join(", "));
     let twice = format!("SELECT {keys}, count(*) AS times FROM {name} GROUP BY {keys} HAVING count(*) > 1");
     Check {
-        // 64-bit hashes fit in memory where millions of keys may not; equal counts prove that no key is there twice.
+        // 64-bit hashes fit in memory where millions of keys may not. Equal counts prove that no key occurs twice.
         shortcut: Some(format!("SELECT count(DISTINCT hash({keys})) = count(*) FROM {name}")),
         weight: "row.times - 1",
         ..error("unique_key", name, &twice)
@@ -101,7 +102,7 @@ fn orphans(table: &str, column: &str, parent: &str) -> String {
     )
 }
 
-/// Nothing at Box is older than Box, and clocks differ by less than a day.
+/// No object at Box is older than Box, and clocks differ by less than a day.
 fn plausible(table: &'static str, column: &str) -> Check {
     let odd = format!(
         "epoch_us({column}) > (SELECT epoch_us(now_at) + 86400000000 FROM report_settings) OR {column} < TIMESTAMPTZ '2005-01-01 00:00:00+00'"
@@ -119,7 +120,7 @@ fn plausible(table: &'static str, column: &str) -> Check {
     }
 }
 
-/// People whom no night ever listed; of who was gone before the store's first night that is only to be expected.
+/// Users that no snapshot ever listed. Users who left before the store's first snapshot are expected here.
 fn strangers(table: &str) -> String {
     format!(
         "SELECT child.user_id, count(*) AS times FROM {table} AS child ANTI JOIN accounts ON accounts.user_id = child.user_id \
@@ -129,7 +130,7 @@ fn strangers(table: &str) -> String {
 
 const ANY_USER: &str = "SELECT 'the night lists nobody' AS problem WHERE NOT EXISTS (SELECT 1 FROM users)";
 
-/// Columns whose value must be a row of another table. A user or group of an event may be long gone; these may not.
+/// Columns whose value must be a row of another table. A user or group of an event may be deleted long ago; these must exist.
 const REFERENCES: [(&str, &str, &str); 4] = [
     ("memberships", "user_id", "users"),
     ("memberships", "group_id", "groups"),
@@ -142,8 +143,8 @@ const NO_ROW_LOST: &str = "SELECT run_rows.* FROM run_rows JOIN sync_runs USING 
     OR rows_in_lake <> rows_in_warehouse)";
 
 const ERRORS: [(&str, &str, &str); 8] = [
-    // Everybody of the night has one current version, and nobody else has. A night that was loaded before there was a history
-    // has none at all.
+    // Every user of the snapshot has one current version, and no other user has one. A snapshot that was loaded before the history existed
+    // has no version at all.
     (
         "one_current_version",
         "users_history",
@@ -152,7 +153,7 @@ const ERRORS: [(&str, &str, &str); 8] = [
             (SELECT user_id FROM users_history WHERE is_current AND NOT is_deleted EXCEPT ALL SELECT user_id FROM users)) \
          WHERE EXISTS (SELECT 1 FROM users_history)",
     ),
-    // One version ends where the next begins.
+    // The end of one version is the beginning of the next.
     (
         "versions_adjoin",
         "users_history",
@@ -208,8 +209,8 @@ const MOMENTS: [(&str, &str); 6] = [
 ];
 
 const WARNINGS: [(&str, &str, &str); 5] = [
-    // R21: what the account that acts for us did and the action journal does not know. Clocks differ by minutes, and what was
-    // done by somebody who borrowed its credentials carries its name. Events from before its first action are other people's past.
+    // R21: actions of boxseat's Box account that the action journal does not contain. Clocks differ by minutes. An action by another
+    // program with the same credentials has the account's name. Events before the account's first action belong to other users.
     (
         "unexplained_action",
         "admin_events",
@@ -239,11 +240,11 @@ const WARNINGS: [(&str, &str, &str); 5] = [
         "SELECT user_id FROM accounts WHERE consumes_seat AND licence_plan IS NULL \
          AND EXISTS (SELECT 1 FROM accounts WHERE licence_plan IS NOT NULL)",
     ),
-    // A policy that cannot be used costs no night, and nobody must take an empty list for "nobody".
+    // An unusable policy does not stop the snapshot. An empty list must not be read as "no candidates".
     ("policy_usable", "reclaim_candidates", "SELECT refusal FROM reclaim_policy WHERE refusal IS NOT NULL"),
 ];
 
-/// What names users that need not be listed.
+/// Tables that name users who need not be listed.
 const EVER_SEEN: [&str; 4] = ["login_events", "activity_daily", "imported_evidence", "leave_periods"];
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What tables and columns promise, as text: one line each, kept in `schemas/contract/` so that nothing is taken back by accident.
+//! The contract of tables and columns as text, one line each. It is kept in `schemas/contract/`, so that no column is removed by accident.
 
 use crate::table::{Column, LAKE, Table, WAREHOUSE};
 
-/// The contract as it is now: a line per column, of the DuckDB file and of the lake, in their order.
+/// The current contract: a line per column, of the DuckDB file and of the lake, in their order.
 pub fn lines() -> Vec<String> {
     let warehouse = WAREHOUSE.iter().flat_map(|table| {
         table.columns.iter().map(move |column| line("warehouse", table, column.name, column))
@@ -25,11 +25,11 @@ mod tests {
     use super::*;
     use crate::table::CONTRACT_VERSION;
 
-    /// What readers of this version of the contract were promised.
+    /// The promises to the readers of this version of the contract.
     const PROMISED: &str = include_str!("../contract/v1.txt");
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contract/v1.txt");
 
-    /// A column's place and name, apart from what it is.
+    /// The table and name of a column, separate from its type.
     fn by_name<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, &'a str> {
         lines
             .filter(|line| !line.starts_with('#'))
@@ -40,7 +40,7 @@ mod tests {
             .collect()
     }
 
-    /// What is in `promised` and not kept by `now`.
+    /// The lines of `promised` that `now` does not keep.
     fn broken(promised: &str, now: &[String]) -> Vec<String> {
         let kept = by_name(now.iter().map(String::as_str));
         let mut broken = Vec::new();
@@ -54,8 +54,8 @@ mod tests {
         broken
     }
 
-    /// Why: a query that worked last night must work tonight; a column that is gone, renamed or of another type is found by
-    /// the analyst who needed it.
+    /// Why: a query that worked yesterday must work today. Otherwise the analyst who needs a column finds out that it is removed, renamed
+    /// or of another type.
     #[test]
     fn nothing_is_taken_back_within_a_version() {
         assert_eq!(CONTRACT_VERSION, 1, "a new version has a file of its own, and this test names it");
@@ -67,7 +67,7 @@ mod tests {
         );
     }
 
-    /// Why: what is not written down can be taken back unnoticed.
+    /// Why: a column that is not in the contract file can be removed unnoticed.
     #[test]
     #[expect(
         clippy::disallowed_methods,
@@ -111,7 +111,7 @@ mod tests {
                 "warehouse t.b was BIGINT NULL and is INTEGER NULL"
             ]
         );
-        // A type may hold blanks of its own.
+        // A type may contain blanks.
         let list = "warehouse t.l STRUCT(name VARCHAR, \"value\" VARCHAR)[] NULL\n";
         assert_eq!(broken(list, &[line("warehouse t.l VARCHAR NULL")]).len(), 1);
     }

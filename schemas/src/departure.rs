@@ -1,6 +1,6 @@
-//! Why somebody who had an account has none any more.
+//! Why a user no longer has an account.
 
-/// Somebody of the base night whom this one no longer has, and what was found out about it.
+/// A user of the base run who is missing in this run, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the type says it")]
 pub struct Departure {
@@ -11,14 +11,14 @@ pub struct Departure {
 /// `users_history.deprovision_reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DepartureReason {
-    /// Box knows no such user any more.
+    /// The user no longer exists at Box.
     Deleted,
-    /// Box has the user in another enterprise, or in none.
+    /// The user is in another enterprise, or in none.
     LeftEnterprise,
 }
 
 impl DepartureReason {
-    /// The word in the table.
+    /// The text in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",

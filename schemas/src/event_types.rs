@@ -1,8 +1,8 @@
-//! The admin-log event types `sync` asks for: logins and the changes of users, groups and aliases, in one feed.
+//! The admin-log event types that `sync` requests: logins and the changes of users, groups and aliases, in one feed.
 //!
-//! Only names in the enum of the spec's `event_type` filter are asked for; the longer enum of `Event.event_type` also has
-//! GROUP_ADMIN_* and MASTER_INVITE_ACCEPT, but whether Box filters by them is not documented. The list is sent as one
-//! comma-separated filter; when Box refuses it with 400, the run asks for [`LOGIN`] alone and leaves the others uncovered.
+//! boxseat requests only names in the enum of the spec's `event_type` filter. The longer enum of `Event.event_type` also has GROUP_ADMIN_*
+//! and MASTER_INVITE_ACCEPT, but the documentation does not state whether Box filters by them. The list is sent as one comma-separated
+//! filter. If Box refuses it with 400, the run requests [`LOGIN`] alone and leaves the others uncovered.
 
 /// A sign-in: the evidence of use.
 pub const LOGIN: &str = "LOGIN";

@@ -1,12 +1,14 @@
-//! Small files of frames, read whole from memory. The frame is the spool's ([`crate::spool`]) with a JSON header and without a body.
+//! Small files of frames, read whole from memory.
+//!
+//! The frame is the spool's ([`crate::spool`]) with a JSON header and without a body.
 //!
 //! ```text
 //! file = file header (kind, version, owner) · frame*
 //! ```
 //!
-//! A process that is killed while it appends leaves a *torn* last frame: it ends past the end of the file, or in zeros of blocks
-//! that were never written. Everything else that is wrong is damage. A torn frame that is followed by a whole frame is damage
-//! too: then a length was changed.
+//! A process that is killed while it appends leaves a *torn* last frame. A torn frame ends past the end of the file, or in zeros of
+//! blocks that were never written. Every other error is damage. A torn frame that is followed by a whole frame is damage too, because
+//! its length was changed.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,4 @@
-//! Fuzz targets of wire types and run records; those of other formats are next to their parsers.
+//! Fuzz targets of wire types and run records. The targets of other formats are next to their parsers.
 
 use crate::box_api::{ApiError, EmailAlias, Event, Group, Membership, Page, User, json, read};
 use crate::run::Reservation;
@@ -45,7 +45,7 @@ fn read_every_record(raw: &str) {
     }
 }
 
-/// The file has no checksum of its own, so there is no promise beyond "no panic".
+/// The file has no checksum of its own. The test therefore only requires that there is no panic.
 #[test]
 fn fuzz_run_record() {
     boxseat_fuzz::run("run_record", |input| {

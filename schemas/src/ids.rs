@@ -1,16 +1,16 @@
-//! Names that must not be mixed up, as types of their own. Box's ids stay text: they are only ever compared.
+//! Names that must not be mixed up, each with its own type. Box's ids stay text: they are only compared.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The number of a run in its store: 1, 2, 3, … reserved once and never given again.
+/// The number of a run in its store: 1, 2, 3, … Each number is reserved once and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunNumber(pub u64);
 
 impl RunNumber {
-    /// The number as the lake's BIGINT columns and Delta's app versions hold it.
+    /// The number as the lake's BIGINT columns and Delta's app versions store it.
     pub fn as_i64(self) -> i64 {
         i64::try_from(self.0).expect("a store never sees 2^63 runs")
     }

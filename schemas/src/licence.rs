@@ -1,4 +1,4 @@
-//! Licence terms: what was bought, for whom, for which days.
+//! Licence terms: what was bought, for which users, for which days.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,19 +31,19 @@ pub struct LicenceTerms {
 }
 
 impl LicenceTerms {
-    /// Whether the terms hold on a day: both ends are in.
+    /// Whether the terms are valid on a day. The first and the last day are included.
     pub fn holds_on(&self, day: NaiveDate) -> bool {
         self.valid_from.is_none_or(|from| from <= day) && self.valid_to.is_none_or(|to| day <= to)
     }
 
-    /// Whether there is a day on which both hold.
+    /// Whether both terms are valid on at least one common day.
     pub fn overlaps(&self, other: &Self) -> bool {
         let starts_in_time =
             |one: &Self, two: &Self| one.valid_from.zip(two.valid_to).is_none_or(|(from, to)| from <= to);
         starts_in_time(self, other) && starts_in_time(other, self)
     }
 
-    /// Rows for the warehouse's `licence_terms`, in the order given.
+    /// Rows for the warehouse's `licence_terms`, in the given order.
     pub fn to_batch(terms: &[Self]) -> RecordBatch {
         let mut rows = Rows::new(LICENCE_TERMS.warehouse_schema());
         for term in terms {
@@ -67,20 +67,20 @@ impl LicenceTerms {
     }
 }
 
-/// Whose seats terms are for.
+/// The users whose seats the terms cover.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum MatchRule {
-    /// Everybody's.
+    /// All users.
     #[default]
     All,
-    /// Those of people with this tracking code.
+    /// Users with this tracking code.
     TrackingCode {
         /// Name of the code.
         name: String,
-        /// Its value, compared as it is.
+        /// Its value, compared without any conversion.
         value: String,
     },
-    /// Those of the members of a group, by its Box id.
+    /// The members of a group, by its Box id.
     Group(String),
 }
 

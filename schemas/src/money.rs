@@ -22,8 +22,8 @@ impl Money {
 impl FromStr for Money {
     type Err = String;
 
-    /// Reads `35`, `35.00` or `0.3125`: digits, a point, at most four decimals. No sign, no thousands separators, no
-    /// exponent: what somebody meant by them would be a guess.
+    /// Reads `35`, `35.00` or `0.3125`: digits, a point, at most four decimals. Signs, thousands separators and exponents are rejected,
+    /// because their meaning would be a guess.
     fn from_str(text: &str) -> Result<Self, String> {
         let refused = || format!("{text:?} is not an amount such as 35.00, with at most {DECIMALS} decimals");
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
@@ -57,7 +57,7 @@ mod tests {
             ("35.00", "35.0000"),
             ("0.3125", "0.3125"),
             ("00012.5", "12.5000"),
-            // As a double it would be 99999999999999.98.
+            // A double would change it to 99999999999999.98.
             ("99999999999999.9999", "99999999999999.9999"),
         ] {
             assert_eq!(text.parse::<Money>().unwrap().to_string(), shown);

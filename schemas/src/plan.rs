@@ -1,31 +1,31 @@
-//! The plan of a night: what is read, what is carried forward from the base run, why, and what it costs.
+//! The plan of a run: what is read, what is carried forward from the base run, the reasons, and the cost.
 //!
-//! A planner writes it once the listings and the admin log are in; it lies in the spool, so that a resumed run goes on with the
-//! same decisions, and `sync --plan` prints it.
+//! The planner writes it as soon as the listings and the admin log are complete. It is stored in the spool, so that a resumed run continues
+//! with the same decisions. `sync --plan` prints it.
 
 use serde::{Deserialize, Serialize};
 
-/// Everything decided about a night.
+/// All decisions for a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NightPlan {
     /// One line per stream, in the order they are read.
     pub streams: Vec<StreamPlan>,
-    /// What a person should know: what was cut, which signal was not believed.
+    /// Facts for the user: what was reduced, which signal was ignored.
     pub notes: Vec<String>,
-    /// Calls a month the contract allows, left before this night; `None` without `monthly_calls`.
+    /// Calls of the monthly allowance that were left before this run; `None` without `monthly_calls`.
     pub calls_left: Option<u64>,
-    /// What of them this night may spend.
+    /// Number of these calls that this run may use.
     pub calls_tonight: Option<u64>,
-    /// People the base run listed who are gone without a DELETE_USER event: what a guard looks at.
+    /// Number of users that the base run listed and that are missing without a DELETE_USER event. A guard checks this number.
     pub unannounced_departures: u64,
-    /// What the admin log announces as gone.
+    /// Losses that the admin log announces.
     #[serde(default)]
     pub announced: Announced,
-    /// What to ask.
+    /// What to request.
     pub reads: Reads,
 }
 
-/// Losses that events of the run's window announce: they do not count as shrinking.
+/// Losses that events of the run's window announce. They do not count as shrinking.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {
     /// Users that a DELETE_USER names.
@@ -37,26 +37,26 @@ pub struct Announced {
 }
 
 impl NightPlan {
-    /// Calls of the whole night: those made before planning, and those still to make.
+    /// Calls of the whole run: the calls before planning, and the calls still to make.
     pub fn calls(&self) -> u64 {
         self.streams.iter().map(|stream| stream.calls).sum()
     }
 }
 
-/// One stream's part.
+/// The part of the plan for one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamPlan {
     /// Which stream.
     pub stream: Stream,
     /// How much of it is read.
     pub choice: Choice,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// API calls it costs tonight.
+    /// API calls that it costs in this run.
     pub calls: u64,
 }
 
-/// What a run reads, and what reading costs calls for.
+/// The streams that a run reads, and the other uses of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
@@ -68,7 +68,7 @@ pub enum Stream {
     Groups,
     /// `GET /events`.
     Events,
-    /// `GET /users/{id}` of people who are no longer listed, and of a few who are.
+    /// `GET /users/{id}` of users who are no longer listed, and of a few who are.
     Confirmations,
     /// Memberships, from both sides.
     Memberships,
@@ -77,7 +77,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The word people read.
+    /// The name that users read.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SignIn => "sign_in",
@@ -97,14 +97,14 @@ impl Stream {
 pub enum Choice {
     /// Everything.
     Full,
-    /// What changed, and what is due to be looked at again.
+    /// Changed records, and records that are due for another read.
     ChangedOnly,
-    /// Nothing: the base run's rows stand.
+    /// Nothing: the rows of the base run are used.
     CarryForward,
 }
 
 impl Choice {
-    /// The word people read.
+    /// The name that users read.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -114,25 +114,25 @@ impl Choice {
     }
 }
 
-/// What to ask, beyond the listings and the admin log.
+/// What to request, in addition to the listings and the admin log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reads {
     /// Users whose aliases are read.
     pub aliases: Which,
     /// Groups whose members are read.
     pub groups: Which,
-    /// Users whose memberships are read from the user side; [`Which::All`] means those that groups past the offset cap hide.
+    /// Users whose memberships are read from the user side. [`Which::All`] means the users that groups past the offset cap hide.
     pub user_side: Which,
-    /// People of the base night who are no longer listed.
+    /// Users of the base run who are no longer listed.
     pub confirm: Vec<String>,
     /// Groups of the base run that are no longer listed, and that no event announces as deleted.
     #[serde(default)]
     pub confirm_groups: Vec<String>,
-    /// People who are still listed and must answer, or the answers about the others mean nothing.
+    /// Users who are still listed. Box must return them; otherwise its responses about the missing users prove nothing.
     pub canaries: Vec<String>,
 }
 
-/// Which of the ids listed.
+/// Which of the listed ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {

@@ -1,8 +1,8 @@
-//! The key of a row that survives a spreadsheet: a letter, the Box id's digits, a check character.
+//! The key of a row that survives a spreadsheet: a letter, the digits of the Box id, and a check character.
 //!
-//! Spreadsheets turn a long id into a float, sort one column without the others, and people retype cells. A key that begins with
-//! a letter stays text, and its last character catches what typing and scanning get wrong: every single wrong character, and
-//! of a hundred swaps of two neighbours 99 (ISO 7064, MOD 37,36). So whoever takes a sheet back in compares login and id, too.
+//! Spreadsheets convert a long id to a float and sort one column without the others, and users retype cells. A key that begins with a
+//! letter stays text. Its last character detects typing and scanning errors: every single wrong character, and 99 of a hundred swaps of two
+//! neighbours (ISO 7064, MOD 37,36). Code that reads a sheet back therefore also compares login and id.
 //!
 //! ```
 //! use boxseat_schemas::row_key::{self, Subject};
@@ -12,7 +12,7 @@
 //! assert!(row_key::read("U33290876045E").is_err());
 //! ```
 
-/// What a row is about; the key's letter.
+/// The subject of a row; it determines the key's letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A user: `U`.
@@ -30,7 +30,7 @@ impl Subject {
     }
 }
 
-/// The key of a Box id; `None` for one that is not made of digits, such as `box_support`.
+/// The key of a Box id; `None` for an id that has other characters than digits, such as `box_support`.
 pub fn of(subject: Subject, id: &str) -> Option<String> {
     if !is_digits(id) {
         return None;
@@ -40,10 +40,10 @@ pub fn of(subject: Subject, id: &str) -> Option<String> {
     Some(key)
 }
 
-/// Subject and Box id of a key; blanks around it and lower case are forgiven, because spreadsheets and people add them.
+/// Subject and Box id of a key. Blanks around the key and lower case are accepted, because spreadsheets and users add them.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// What is wrong with the key, as text.
 pub fn read(key: &str) -> Result<(Subject, &str), String> {
     let trimmed = key.trim();
     let wrong = |why: &str| format!("{key:?} is no row key: {why}");
@@ -70,7 +70,7 @@ fn is_digits(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// ISO 7064 MOD 37,36 of digits and capital letters; `None` when there is anything else.
+/// ISO 7064 MOD 37,36 of digits and capital letters; `None` if the text has any other character.
 fn check_character(text: &str) -> Option<char> {
     const MODULUS: u32 = 36;
     let mut product = MODULUS;
@@ -85,13 +85,13 @@ fn check_character(text: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// The standard's own worked example, so that other programs can check our keys.
+    /// The worked example of the standard, so that other programs can check boxseat's keys.
     #[test]
     fn the_check_character_is_that_of_the_standard() {
         assert_eq!(check_character("A12425GABC1234002"), Some('M'));
     }
 
-    /// Why: a key that a person mistyped must not name somebody else.
+    /// Why: a mistyped key must not name another user.
     #[test]
     fn no_wrong_character_goes_unnoticed() {
         for id in ["0", "7", "33290876054", "12345678901234567890"] {
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// Why: the standard promises nearly all swaps and not all; more than it lets through would be a mistake of ours.
+    /// Why: the standard detects nearly all swaps, but not all. A higher rate of undetected swaps would be an error in this code.
     #[test]
     fn of_a_hundred_swaps_of_neighbours_one_goes_unnoticed_at_most() {
         let (mut swaps, mut unnoticed) = (0, 0);

@@ -1,4 +1,4 @@
-//! The run record: what is fixed when a run's number is reserved, and how a run ended.
+//! The run record: the values that are fixed when a run's number is reserved, and how a run ended.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,20 +12,20 @@ use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use crate::RunNumber;
 use crate::table::{Rows, SYNC_RUNS};
 
-/// The file `lake/_runs/<number>.json`: creating it reserves the number, and everything in it stays fixed however often the
-/// run is interrupted and resumed.
+/// The file `lake/_runs/<number>.json`. Creating it reserves the number. Its content stays fixed, however often the run is interrupted and
+/// resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reservation {
     /// Version of this file's format: [`RESERVATION_FORMAT`].
     pub format: u32,
-    /// The number reserved.
+    /// The reserved number.
     pub run_number: RunNumber,
     /// UUIDv7 of the run.
     pub run_id: Uuid,
     /// What kind of run it is.
     pub kind: RunKind,
-    /// When it started: the night's now.
+    /// When the run started: the moment of the snapshot.
     pub started_at: DateTime<Utc>,
     /// UTC date of the start.
     pub snapshot_date: NaiveDate,
@@ -33,26 +33,26 @@ pub struct Reservation {
     pub window_from_at: DateTime<Utc>,
     /// End of the event window: `settle_minutes` before the start.
     pub window_to_at: DateTime<Utc>,
-    /// Event types asked for.
+    /// Requested event types.
     pub event_types: Vec<String>,
-    /// Into how many walks, side by side, the event window is split.
+    /// The number of parallel reads into which the event window is split.
     pub event_slices: u32,
-    /// What else is read as evidence of use; `None` when nothing is configured.
+    /// The other evidence of use that is read; `None` when nothing is configured.
     #[serde(default)]
     pub activity: Option<ActivityWindow>,
-    /// The run it carries forward from and is compared with.
+    /// The run from which it carries rows forward and with which it is compared.
     pub base_run_number: Option<RunNumber>,
-    /// The run it takes the place of.
+    /// The run that it replaces.
     pub replaces_run_number: Option<RunNumber>,
     /// UUID of the store.
     pub store_id: Uuid,
-    /// The newest line of the lake's record when the number was reserved: a lake that does not reach it was rolled back. `None`
-    /// in a reservation of an older version.
+    /// The newest line of the lake's record when the number was reserved. A lake without this line was rolled back. `None` in a reservation
+    /// of an older version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordHead>,
     /// The host whose disk holds the spool.
     pub host: String,
-    /// boxseat version that reserved it.
+    /// The boxseat version that reserved it.
     pub version: String,
 }
 
@@ -66,13 +66,13 @@ pub struct RecordHead {
     pub hash: String,
 }
 
-/// Event types of `[sync] activity_events` and the time they are read for, in a walk of its own beside the window's slices.
+/// Event types of `[sync] activity_events` and the time range for which they are read, in a read of their own next to the window's slices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivityWindow {
     /// The types.
     pub event_types: Vec<String>,
-    /// A UTC midnight, so that every day but the last is counted whole; the end is that of the event window.
+    /// A UTC midnight, so that every day but the last is counted whole. The end is the end of the event window.
     pub from_at: DateTime<Utc>,
 }
 
@@ -80,12 +80,12 @@ pub struct ActivityWindow {
 pub const RESERVATION_FORMAT: u32 = 1;
 
 impl Reservation {
-    /// The number of the walk for [`Reservation::activity`]: the one after the window's slices.
+    /// The number of the read for [`Reservation::activity`]: the number after the window's slices.
     pub fn activity_slice(&self) -> u32 {
         self.event_slices.max(1)
     }
 
-    /// Refuses values that no boxseat writes and that a reader could not stand.
+    /// Rejects values that no boxseat writes and that a reader cannot handle.
     ///
     /// # Errors
     /// What is wrong, as a sentence.
@@ -118,10 +118,10 @@ impl Reservation {
     }
 }
 
-/// A run plans 12 at most. More would only be a damaged file, and each costs memory.
+/// A run plans 12 at most. More can only come from a damaged file, and each one uses memory.
 const MAX_EVENT_SLICES: u32 = 1_000;
 
-/// What made a run.
+/// The command that created a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
@@ -135,11 +135,11 @@ pub enum RunKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Everything is in the lake; the night counts.
+    /// All rows are in the lake; the snapshot counts.
     Complete,
-    /// Given up unsealed; its spool may be kept, its number is spent.
+    /// Abandoned before it was sealed. Its spool may be kept, and its number is not reused.
     Abandoned,
-    /// Sealed, but could not be loaded twice; the spool is kept.
+    /// Sealed, but loading failed twice; the spool is kept.
     Failed,
 }
 
@@ -198,7 +198,7 @@ impl SyncRun {
         }
     }
 
-    /// Rows for the lake's `sync_runs`, the store's enterprise beside them.
+    /// Rows for the lake's `sync_runs`, with the store's enterprise next to them.
     pub fn to_batch(runs: &[Self], enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(SYNC_RUNS.lake_schema());
         for run in runs {
@@ -229,10 +229,10 @@ impl SyncRun {
         rows.take_batch()
     }
 
-    /// Reads rows back, by column name, so that columns added later do no harm.
+    /// Reads rows back by column name, so that columns added later have no effect.
     ///
     /// # Errors
-    /// A column is missing, has another type, or holds a value this version does not know; the text names it.
+    /// A column is missing, has another type, or holds a value that this version does not know; the text names the column.
     pub fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
         let column =
             |name: &str| batch.column_by_name(name).ok_or_else(|| format!("sync_runs has no column {name}"));
@@ -304,7 +304,7 @@ impl SyncRun {
     }
 }
 
-/// The current runs among all rows of `sync_runs`: complete, and named by no later complete run as replaced. Sorted by number.
+/// The current runs among all rows of `sync_runs`: complete runs that no later complete run replaces. Sorted by number.
 pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
     let complete = || runs.iter().filter(|r| r.status == RunStatus::Complete);
     let mut current: Vec<&SyncRun> = complete()
@@ -318,8 +318,8 @@ pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
     current
 }
 
-/// The runs whose calls make up the ledger: every run that ended, whatever came of it, except those whose replay carries their
-/// calls on, and replays that came to nothing.
+/// The runs whose calls form the ledger: every run that ended, with any result. Runs whose replay includes their calls are excluded, and so
+/// are unsuccessful replays.
 pub fn ledger(runs: &[SyncRun]) -> Vec<RunNumber> {
     let complete = |run: &&SyncRun| run.status == RunStatus::Complete;
     let replaced: Vec<RunNumber> =
@@ -331,25 +331,23 @@ pub fn ledger(runs: &[SyncRun]) -> Vec<RunNumber> {
         .collect()
 }
 
-/// The nights: of each date the current run with the highest number. Sorted by date.
+/// The snapshots: for each date, the current run with the highest number. Sorted by date.
 pub fn nights(runs: &[SyncRun]) -> Vec<&SyncRun> {
-    // By number, so that of one date the last to come stays.
+    // Sorted by number, so that the last run of a date stays.
     let by_date: BTreeMap<NaiveDate, &SyncRun> =
         current(runs).into_iter().map(|run| (run.snapshot_date, run)).collect();
     by_date.into_values().collect()
 }
 
-/// The latest night: of the newest date, the current run with the highest number.
+/// The latest snapshot: for the newest date, the current run with the highest number.
 pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
     nights(runs).pop()
 }
 
-/// The runs that a night's history is made of, newest first: its own, the one it was compared with, the one that was compared
-/// with, and so on.
+/// The runs that form the history of a snapshot, newest first: its own run, the base of that run, the base of the base, and so on.
 ///
-/// Taken literally: a base that a replay has replaced since stays, because the night was compared with it and not with the
-/// replay. Once a replay has gone through to the newest night, the bases are the replays. A base is an older run, so one
-/// that is not ends the chain.
+/// A base that a replay has replaced since stays, because the snapshot was compared with the base and not with the replay. After a replay
+/// of all runs up to the newest snapshot, the bases are the replays. A base is an older run, so a base that is not older ends the chain.
 pub fn chain(runs: &[SyncRun], night: RunNumber) -> Vec<RunNumber> {
     let bases: HashMap<RunNumber, Option<RunNumber>> =
         runs.iter().map(|run| (run.run_number, run.base_run_number)).collect();
@@ -358,7 +356,7 @@ pub fn chain(runs: &[SyncRun], night: RunNumber) -> Vec<RunNumber> {
 }
 
 impl RunKind {
-    /// The word in the table.
+    /// The text in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sync => "sync",
@@ -376,7 +374,7 @@ impl RunKind {
 }
 
 impl RunStatus {
-    /// The word in the table.
+    /// The text in the table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -460,13 +458,13 @@ mod tests {
         let numbers = |runs: &[SyncRun], night: u64| {
             chain(runs, RunNumber(night)).iter().map(|run| run.0).collect::<Vec<_>>()
         };
-        // 4 was given up; 5 and 6 replay 2 and 3.
+        // 4 was abandoned; 5 and 6 replay 2 and 3.
         let mut runs = vec![on(1, 0), on(2, 1), on(3, 2), on(5, 1), on(6, 5), on(7, 6)];
         assert_eq!(numbers(&runs, 3), [3, 2, 1], "whatever replaced it");
         assert_eq!(numbers(&runs, 7), [7, 6, 5, 1]);
         assert_eq!(numbers(&runs, 1), [1]);
         assert_eq!(numbers(&runs, 9), [0; 0]);
-        // What no boxseat writes.
+        // Values that no boxseat writes.
         runs.extend([on(8, 8), on(10, 11), on(11, 10), on(12, 9)]);
         assert_eq!(numbers(&runs, 8), [8]);
         assert_eq!(numbers(&runs, 11), [11, 10]);

@@ -1,22 +1,22 @@
-//! Thresholds and terms that travel into the warehouse: [`crate::table::REPORT_SETTINGS`], [`crate::table::LICENCE_TERMS`] and the seat kinds
-//! of `accounts`.
+//! Thresholds and terms that are written into the warehouse: [`crate::table::REPORT_SETTINGS`], [`crate::table::LICENCE_TERMS`] and the
+//! seat kinds of `accounts`.
 
 use crate::licence::LicenceTerms;
 
-/// What the publish step needs to know beyond the lake.
+/// The input of the publish step that is not in the lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportSettings {
     /// Days without evidence of use after which an account is idle; default 90.
     pub idle_after_days: i32,
-    /// Days after creation in which nobody is judged; default 45.
+    /// Days after creation in which an account is not evaluated; default 45.
     pub new_user_grace_days: i32,
-    /// Days after a return or reactivation in which nobody is judged; default 60.
+    /// Days after a return or reactivation in which an account is not evaluated; default 60.
     pub returned_grace_days: i32,
-    /// Days of logins the first run reads back; default 183.
+    /// Days of logins that the first run reads back; default 183.
     pub login_window_days: i32,
-    /// API calls a month that the contract allows; `None` when it is not configured.
+    /// API calls per month that the contract allows; `None` when it is not configured.
     pub monthly_calls: Option<i64>,
-    /// Ids or logins of accounts that are services, not people.
+    /// Ids or logins of service accounts, which belong to no user.
     pub service_accounts: Vec<String>,
     /// What was bought, in the order in which match rules are tried.
     pub licence: Vec<LicenceTerms>,

@@ -1,13 +1,13 @@
-//! The spool's frame format: how one answer of Box, or one note about a call, lies in the journal.
+//! The spool's frame format: how one response of Box, or one note about a call, is stored in the spool.
 //!
 //! ```text
 //! file  = MAGIC "BXSP" · version u16 · reserved u16 · run number u64 · frame*
 //! frame = header length u32 · stored body length u32 · body length u32 · CRC-32 u32 · header (JSON) · stored body (zstd)
 //! ```
 //!
-//! All integers are little-endian. The checksum covers the three lengths, the header and the stored body. Frames are only ever
-//! appended, so after a crash every frame but the last is whole; a frame that ends past the end of the file, or the last one
-//! with a wrong checksum, is torn and cut off, anything else wrong is damage.
+//! All integers are little-endian. The checksum covers the three lengths, the header and the stored body. Frames are only ever appended, so
+//! after a crash every frame but the last is whole. A frame is torn if it ends past the end of the file, or if it is the last one and has a
+//! wrong checksum. A torn frame is cut off. Any other error is damage.
 //!
 //! This module encodes and decodes bytes; `boxseat-pipeline` compresses and does the I/O.
 
@@ -22,10 +22,10 @@ pub const VERSION: u16 = 1;
 pub const FILE_HEADER_LEN: usize = 16;
 /// Length of a frame's fixed part in bytes.
 pub const FRAME_FIXED_LEN: usize = 16;
-/// Longest header or body a frame may announce; anything above is damage.
+/// Longest header or body that a frame may announce. A longer one is damage.
 pub const MAX_PART_LEN: u32 = 256 * 1024 * 1024;
 
-/// What a file of frames is, by the mark it begins with: neither is ever taken for the other.
+/// The kind of a file of frames, by the mark at its beginning. A file of one kind is never read as another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// Raw pages of a run; its number is the run's.
@@ -57,7 +57,7 @@ impl FileKind {
         bytes
     }
 
-    /// Reads the header of a file of this kind and gives its number.
+    /// Reads the header of a file of this kind and returns its number.
     ///
     /// # Errors
     /// One of the `NotA…` values of [`Damage`], or [`Damage::OtherVersion`].
@@ -81,53 +81,53 @@ impl FileKind {
     }
 }
 
-/// What one frame of the spool holds.
+/// The content of one frame of the spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "frame", rename_all = "snake_case")]
 pub enum Frame {
-    /// An answer of Box, its raw body in the frame.
+    /// A response of Box, with its raw body in the frame.
     Page {
-        /// What was asked.
+        /// The request.
         request: Request,
-        /// When the answer was complete.
+        /// When the response was complete.
         received_at: DateTime<Utc>,
-        /// HTTP status: 200; 404 of a user or group that vanished since it was listed, 403 of one that is closed to us.
+        /// HTTP status: 200; 404 for a user or group that was deleted after it was listed; 403 for one that boxseat may not read.
         status: u16,
-        /// Which walk of this listing the page belongs to: a walk begun anew makes earlier pages void.
+        /// The read of this listing that the page belongs to. A read that starts again makes earlier pages void.
         walk: u32,
-        /// Whether it was the walk's last page.
+        /// Whether it was the last page of that read.
         last: bool,
-        /// Characters of the body that were damaged and replaced ([`crate::box_api::json`]).
+        /// Number of damaged characters of the body that were replaced ([`crate::box_api::json`]).
         #[serde(default, skip_serializing_if = "is_zero")]
         damaged_characters: u64,
     },
-    /// The record of one user or group that Box did not give, although it answered other calls: the base run's rows stand for it,
-    /// and the next run requests it again. Its calls are in [`Frame::Call`].
+    /// Box did not return the record of one user or group, although other calls succeeded. The rows of the base run are used for it, and
+    /// the next run requests it again. Its calls are in [`Frame::Call`].
     Unread {
         /// What was requested.
         request: Request,
         /// Why it could not be read.
         reason: String,
     },
-    /// A process began to read, or went on reading.
+    /// A process started or resumed reading.
     Session {
-        /// Fingerprint of the credentials it signed in with: other ones must say who they are first.
+        /// Fingerprint of the credentials of the process. With other credentials, a process must first read which account they belong to.
         credentials: String,
     },
-    /// What is read beyond the listings and the admin log: a [`crate::plan::NightPlan`] as JSON in the body. The last one counts.
+    /// What is read in addition to the listings and the admin log: a [`crate::plan::NightPlan`] as JSON in the body. The last one counts.
     Plan {
-        /// Calls it foresaw for the whole night.
+        /// Calls that it planned for the whole run.
         calls: u64,
     },
-    /// A call that left no page: a token request, a retry's failure, an error. Kept for the ledger.
+    /// A call without a page: a token request, a failed attempt before a retry, an error. Kept for the ledger.
     Call {
         /// Endpoint as the ledger names it.
         endpoint: String,
-        /// When the answer, or its absence, was known.
+        /// When the response, or its absence, was known.
         at: DateTime<Utc>,
-        /// What became of it.
+        /// The outcome.
         outcome: CallOutcome,
-        /// Seconds everybody stood still for it.
+        /// Seconds for which all calls paused because of it.
         waited_seconds: u64,
     },
 }
@@ -137,21 +137,21 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What became of a call that left no page.
+/// The outcome of a call without a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
-    /// It was answered well, but has no page: a token request.
+    /// It succeeded, but has no page: a token request.
     Done,
     /// Refused with 429, then repeated.
     Throttled,
     /// Failed, then repeated.
     Retried,
-    /// Failed for good.
+    /// Failed finally.
     Failed,
 }
 
-/// One question to Box, as the spool remembers it.
+/// One request to Box, as the spool stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "stream", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are the parameters of the call")]
@@ -170,17 +170,17 @@ pub enum Request {
     UserMemberships { user_id: String, offset: u64 },
     /// `GET /users/{id}/email_aliases`.
     EmailAliases { user_id: String },
-    /// `GET /events`, one slice of the window; LOGIN alone once Box has refused the list of types.
+    /// `GET /events`, one slice of the window; LOGIN alone after Box refused the list of types.
     Events { slice: u32, login_only: bool, position: Option<StreamPosition> },
 }
 
 impl Request {
-    /// Whether it asks for the record of one user or group: then a failure is that record's, not the listing's.
+    /// Whether it requests the record of one user or group. A failure then concerns that record and not the listing.
     pub fn is_about_one(&self) -> bool {
         self.subject_id().is_some()
     }
 
-    /// What it asks for, in words.
+    /// The requested object, in words.
     pub fn subject(&self) -> String {
         match self {
             Request::GroupMemberships { group_id, .. } => format!("the members of group {group_id}"),
@@ -191,7 +191,7 @@ impl Request {
         }
     }
 
-    /// The user or group whose record it asks for.
+    /// The user or group whose record it requests.
     pub fn subject_id(&self) -> Option<&str> {
         match self {
             Request::GroupMemberships { group_id, .. } => Some(group_id),
@@ -202,7 +202,7 @@ impl Request {
         }
     }
 
-    /// The endpoint as the ledger names it: method and path, ids taken out.
+    /// The endpoint as the ledger names it: method and path, without ids.
     pub fn endpoint(&self) -> &'static str {
         match self {
             Request::Me => "GET /users/me",
@@ -234,10 +234,10 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Describes a frame about to be written.
+    /// Describes a frame that will be written.
     ///
     /// # Panics
-    /// A part is longer than [`MAX_PART_LEN`]; the client's response limit lies far below.
+    /// A part is longer than [`MAX_PART_LEN`]. The client's response limit is far below that.
     pub fn of(header: &[u8], stored: &[u8], body_len: usize) -> Self {
         let len = |n: usize| {
             u32::try_from(n).ok().filter(|n| *n <= MAX_PART_LEN).expect("the client bounds what it reads")
@@ -266,7 +266,7 @@ impl Fixed {
     /// Reads the fixed part.
     ///
     /// # Errors
-    /// [`Damage::Length`] when a length cannot be true.
+    /// [`Damage::Length`] when a length is impossible.
     pub fn decode(bytes: &[u8; FRAME_FIXED_LEN]) -> Result<Self, Damage> {
         let value = |i: usize| u32::from_le_bytes(bytes[i * 4..i * 4 + 4].try_into().expect("four bytes"));
         let fixed =
@@ -279,7 +279,7 @@ impl Fixed {
         Ok(fixed)
     }
 
-    /// Whether header and stored body are what was written.
+    /// Whether header and stored body are the bytes that were written.
     pub fn matches(&self, header: &[u8], stored: &[u8]) -> bool {
         self.sum(header, stored) == self.checksum
     }
@@ -293,7 +293,7 @@ impl Fixed {
     }
 }
 
-/// What can be wrong with spool bytes.
+/// The possible damage of spool bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Another kind of file.
@@ -308,13 +308,13 @@ pub enum Damage {
     /// Another kind of file.
     #[error("it does not begin with the mark of a boxseat seal")]
     NotASeal,
-    /// The number in the header is not the one that the file's place gives.
+    /// The number in the header is not the number that the file's path requires.
     #[error("it belongs to another run, command or store")]
     OtherOwner,
     /// A seal has one frame.
     #[error("it does not hold exactly one record")]
     NotOneFrame,
-    /// The file is gone.
+    /// The file is missing.
     #[error("the file is missing, although the pages are there")]
     Missing,
     /// Entries are missing, repeated or out of order.
@@ -326,7 +326,7 @@ pub enum Damage {
     /// Shorter or longer than when it was sealed.
     #[error("it is not as long as when it was sealed")]
     NotAsSealed,
-    /// A length that cannot be true.
+    /// An impossible length.
     #[error("a frame announces an impossible length")]
     Length,
     /// The bytes are not those that were written.

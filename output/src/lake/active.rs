@@ -1,4 +1,4 @@
-//! The data files that a table's log names, and what it says of each.
+//! The data files that a table's log names, and the log's data about each of them.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -22,25 +22,25 @@ pub(super) struct ActiveFile {
     pub(super) size_bytes: u64,
     pub(super) modified_ms: i64,
     pub(super) rows: u64,
-    /// The runs whose rows it holds, from the first to the last; a file that was merged holds some between them, not all.
+    /// The runs whose rows it holds, from the first to the last. A merged file holds some of the runs in between, not all.
     pub(super) runs: RangeInclusive<i64>,
     /// Its partition, in days since 1970; `None` in a table without partitions.
     pub(super) day: Option<i32>,
 }
 
-/// All files of a table, with the kernel's own rows about them: what is removed is handed back to it as it came.
+/// All files of a table, with the kernel's own rows about them. A removal passes these rows back to the kernel unchanged.
 pub(super) struct ActiveFiles {
     lists: Vec<List>,
 }
 
 struct List {
     data: Box<dyn EngineData>,
-    /// By row; `None` where the log has taken the file back.
+    /// By row; `None` where the log has removed the file again.
     files: Vec<Option<ActiveFile>>,
 }
 
 impl ActiveFile {
-    /// Where it lies, below the table's root.
+    /// Its location, below the table's root.
     pub(super) fn location(&self, root: &Url) -> Result<Url> {
         root.join(&self.path).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", self.path)))
     }
@@ -71,7 +71,7 @@ impl ActiveFiles {
         self.lists.iter().flat_map(|list| list.files.iter().flatten())
     }
 
-    /// What a transaction that removes the files of these paths is handed, and how many they are.
+    /// The input of a transaction that removes the files of these paths, and the number of these files.
     pub(super) fn removal(
         self,
         is_removed: impl Fn(&ActiveFile) -> bool,
@@ -92,8 +92,8 @@ impl ActiveFiles {
     }
 }
 
-/// What is handed back to remove a file. Statistics repeat the smallest and largest key of the file, and the log keeps removals for a
-/// week: after an erasure they would still name users.
+/// The rows that are passed back to remove a file. Statistics contain the smallest and largest key of the file, and the log keeps removals
+/// for a week. After an erasure they would still name users.
 fn without_statistics(batch: RecordBatch) -> RecordBatch {
     let Ok(index) = batch.schema().index_of("stats") else { return batch };
     let mut columns = batch.columns().to_vec();
@@ -101,7 +101,7 @@ fn without_statistics(batch: RecordBatch) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), columns).unwrap_or(batch)
 }
 
-/// What the log's row says; the text of an error names what is missing.
+/// The data of the log's row. The text of an error names the missing value.
 fn file(table: &Table, batch: &RecordBatch, row: usize) -> Result<ActiveFile, String> {
     let text = |name: &str| {
         let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
@@ -145,7 +145,7 @@ fn partition_value(batch: &RecordBatch, row: usize, name: &str) -> Option<String
     pairs.get(name).map(|value| (*value).to_owned())
 }
 
-/// What [`super::table`] asks writers to note; other programs that compact the table note it, too.
+/// The tags that [`super::table`] requests from writers. Other programs that compact the table write them, too.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Statistics {

@@ -1,4 +1,4 @@
-//! One run's rows into one table, exactly once.
+//! Commits one run's rows to one table, exactly once.
 
 use std::sync::Arc;
 
@@ -13,32 +13,32 @@ use super::table::{ENGINE, committer};
 use super::{Inner, Lake, version_of};
 use crate::{Error, Result};
 
-/// What a commit left in the lake.
+/// The result of a commit in the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
     /// Rows of the run in the table.
     pub rows: u64,
-    /// Whether they were found there instead of written: an earlier attempt, or one whose answer was lost, had got that far.
+    /// Whether the rows were found and not written. An earlier attempt committed them, or an attempt whose response was lost.
     pub already: bool,
 }
 
 impl Lake {
-    /// Commits a run's rows to a table, or finds that they are there.
+    /// Commits a run's rows to a table, or finds that they are committed already.
     ///
-    /// The table's app version of `boxseat` is the number of the last run that committed. Asked of a fresh snapshot:
+    /// The table's app version of `boxseat` is the number of the last run that committed. The number in a fresh table snapshot decides:
     ///
-    /// - **equal**: this run has committed; nothing is read from `batches`, and the rows are counted instead;
-    /// - **smaller or none**: the rows are written and committed, no rows too, so that the version stays true;
-    /// - **greater**: a later run has passed us.
+    /// - **equal**: this run has committed. Nothing is read from `batches`, and the rows are counted instead.
+    /// - **smaller or none**: the rows are written and committed. A run without rows is committed too, so that the version stays correct.
+    /// - **greater**: a later run has already committed.
     ///
-    /// `batches` have the table's whole [`Table::lake_schema`] and this run's number in every row; memory follows one row
-    /// group per partition, not the number of rows.
+    /// `batches` have the table's whole [`Table::lake_schema`] and this run's number in every row. Memory depends on one row group per
+    /// partition, not on the number of rows.
     ///
-    /// **Killed or failed** before the commit file: data files no log names, harmless. After a conflict, or when an answer did
-    /// not tell whether the commit file was made, the question above is asked again of a fresh snapshot; the data files
-    /// written are used again. After the commit file: equal, so the next attempt skips. The kernel's `with_transaction_id`
-    /// only records the number: building every transaction from the snapshot that was asked is what makes the rule hold,
-    /// because any commit in between takes the transaction's version and is a conflict.
+    /// **Killed or failed** before the commit file: data files that no log names, which are harmless. After a conflict, or when it is not
+    /// known whether the commit file was created, the number is read again from a fresh table snapshot, and the written data files are
+    /// used again. After the commit file: equal, so the next attempt skips the commit. The kernel's `with_transaction_id` only records the
+    /// number. The rule holds because every transaction is built from the table snapshot whose number was read: any commit in between
+    /// takes the transaction's version and is a conflict.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Passed`]; [`crate::ErrorKind::Rows`] when `batches` fails; `Io`, `Corrupt`, `Newer` of the lake.
@@ -57,7 +57,7 @@ impl Lake {
         let written = self.inner.write(table, Author::Run(run), &asked, batches)?;
         let (mut asked, mut last) = (Some(asked), None);
         for _ in 0..ATTEMPTS {
-            // Whatever was committed since the question was asked makes the first attempt a conflict.
+            // Any commit after the number was read makes the first attempt a conflict.
             let snapshot = match asked.take() {
                 Some(snapshot) => snapshot,
                 None => match self.inner.standing(table, run)? {
@@ -81,7 +81,7 @@ impl Lake {
                 Err(error) => last = Some(error),
             }
         }
-        // The last attempt's answer may have been lost, too.
+        // The response to the last attempt may have been lost, too.
         match self.inner.standing(table, run)? {
             Standing::Done => self.already(table, run),
             Standing::Behind(_) => {
@@ -91,10 +91,10 @@ impl Lake {
         }
     }
 
-    /// The last entry of the action journal that a commit took in; 0 where there is no such table.
+    /// The last entry of the action journal whose rows a commit has added; 0 if there is no such table.
     ///
     /// # Errors
-    /// The table's.
+    /// The errors of the table.
     pub fn actions_sequence(&self, table: &'static Table) -> Result<u64> {
         let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(0) };
         let version = snapshot
@@ -103,14 +103,15 @@ impl Lake {
         Ok(version.and_then(|version| u64::try_from(version).ok()).unwrap_or(0))
     }
 
-    /// Commits what the action journal says up to entry `sequence`, each entry exactly once, beside the runs and in no order with
-    /// them: the table's app version of `boxseat-actions` is the last entry whose rows it has. `rows` is told that entry (0: none
-    /// yet) and gives what came since; it may be asked again after a conflict. Gives how many rows were added.
+    /// Commits the action journal up to entry `sequence`, each entry exactly once. These commits are independent of the runs and their
+    /// order: the table's app version of `boxseat-actions` is the last entry whose rows it has. `rows` receives that entry (0: none yet)
+    /// and returns the later rows. It may be called again after a conflict. Returns the number of rows that were added.
     ///
-    /// **Killed** before the commit file: data files no log names. After it: the version says so, and nothing is asked again.
+    /// **Killed** before the commit file: data files that no log names. After it: the version contains the entry, and `rows` is not called
+    /// again.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Passed`] when the table knows of entries that this journal has not; `Io`, `Corrupt`, `Newer`.
+    /// [`crate::ErrorKind::Passed`] when the table has entries that this journal does not have; `Io`, `Corrupt`, `Newer`.
     pub fn commit_actions(
         &self,
         table: &'static Table,
@@ -163,9 +164,9 @@ impl Lake {
     }
 }
 
-/// How a table stands to a run.
+/// Whether a table contains a run.
 enum Standing {
-    /// The run has not committed; a transaction must be built from this snapshot.
+    /// The run has not committed; a transaction must be built from this table snapshot.
     Behind(SnapshotRef),
     /// The run has committed.
     Done,
@@ -186,7 +187,7 @@ impl Inner {
         }
     }
 
-    /// The last run that committed to a table; `None` for a table that is not there.
+    /// The last run that committed to a table; `None` for a table that does not exist.
     pub(super) fn last_commit(&self, table: &'static Table) -> Result<Option<i64>> {
         let Some(snapshot) = self.snapshot(table)? else { return Ok(None) };
         snapshot.get_app_id_version(APP_ID, self.engine()).map_err(Error::table("read", table.name))
@@ -242,8 +243,8 @@ impl Inner {
         transaction.commit(self.engine())
     }
 
-    /// Replaying a log costs a file per commit, so every [`COMMITS_PER_CHECKPOINT`]th commit sums the log up. Failing does no
-    /// harm: the commit stands, readers read the log, and the next round tries again.
+    /// Replaying a log reads a file per commit, so every [`COMMITS_PER_CHECKPOINT`]th commit writes a checkpoint of the log. A failure is
+    /// harmless: the commit is valid, readers read the log, and the next checkpoint is tried again.
     pub(super) fn checkpoint_now_and_then(&self, table: &'static Table, version: u64) {
         if !version.is_multiple_of(COMMITS_PER_CHECKPOINT) {
             return;
@@ -265,7 +266,7 @@ impl Inner {
         }
     }
 
-    /// The commit file we found may have been linked by an attempt that was killed before the directory's fsync.
+    /// The commit file may have been linked by an attempt that was killed before the directory's fsync.
     fn settle(&self, table: &Table) -> Result<()> {
         let log = self.directory.join(table.name).join("_delta_log/log");
         crate::durable::sync_directory(&log).map_err(Error::io("make durable", log))
@@ -278,7 +279,7 @@ pub(super) const APP_ID: &str = "boxseat";
 /// Delta's app id of the action journal.
 const ACTIONS_APP_ID: &str = "boxseat-actions";
 
-/// One writer per store leaves nobody to conflict with but retention and other tools; five in a row is a fault.
+/// With one writer per store, only retention and other tools can cause conflicts. Five conflicts in a row are an error.
 const ATTEMPTS: usize = 5;
 
 const COMMITS_PER_CHECKPOINT: u64 = 20;

@@ -1,10 +1,10 @@
-//! What the record says of a Delta commit.
+//! The record's data about a Delta commit.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What a commit of a table says of itself, for people who read the record.
+/// The description of a commit of a table, for users who read the record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CommitNote {
     /// Delta's app ids and their versions: `boxseat` is the run's number.
@@ -17,7 +17,7 @@ pub(super) struct CommitNote {
 }
 
 impl CommitNote {
-    /// Of a Delta commit's text; empty where a line is not what the protocol says, which is the reader's to refuse.
+    /// Reads the text of a Delta commit. The result is empty where a line does not follow the protocol; the reader rejects such a line.
     pub(super) fn of(commit: &[u8]) -> Self {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

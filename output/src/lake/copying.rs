@@ -1,7 +1,7 @@
-//! What a copy of the lake needs: the record at one moment, and the files that the tables name.
+//! The data for a copy of the lake: the record at one moment, and the files that the tables name.
 //!
-//! A file that a commit names is on record before the commit is. All files of one record are therefore a whole lake: the newest
-//! state of a moment, with the beginnings of what was being written.
+//! A file that a commit names is recorded before the commit. All files of one record are therefore a complete lake: its newest state at
+//! that moment, and files of writes that were in progress.
 
 use boxseat_schemas::table::LAKE;
 
@@ -10,7 +10,7 @@ use super::{Lake, RecordSnapshot};
 use crate::{Error, Result};
 
 impl Lake {
-    /// The record as it is on the disk now. It may grow while the caller reads the files that it lists.
+    /// The record as it is on disk now. It may grow while the caller reads the files that it lists.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.

@@ -18,7 +18,7 @@ pub struct FileDigest {
 }
 
 impl FileDigest {
-    /// Of bytes in memory.
+    /// The digest of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
         Self::new(bytes.len() as u64, Sha256::new_with_prefix(bytes))
     }
@@ -27,26 +27,26 @@ impl FileDigest {
         Self { size_bytes, sha256: hex(&digest.finalize()) }
     }
 
-    /// Of a file on disk.
+    /// The digest of a file on disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         Self::of_copy(&mut crate::durable::open_regular_file(path)?, &mut io::sink())
     }
 
-    /// Of an open file, wherever its position is.
+    /// The digest of an open file, independent of its position.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn of_handle(file: &File) -> io::Result<Self> {
         Self::of_copy(&mut Positioned { file, offset: 0 }, &mut io::sink())
     }
 
-    /// Of the bytes that are copied to their end.
+    /// The digest of the bytes that are copied to their end.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn of_copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<Self> {
         let mut digest = Sha256::new();
         let mut size_bytes = 0;
@@ -65,7 +65,7 @@ impl FileDigest {
     }
 }
 
-/// Reads a file from an offset of its own.
+/// Reads a file from its own offset.
 struct Positioned<'a> {
     file: &'a File,
     offset: u64,

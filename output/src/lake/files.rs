@@ -1,4 +1,4 @@
-//! Data files of one commit: one Parquet file per partition, streamed, on disk before the commit that names it.
+//! Data files of one commit: one Parquet file per partition, streamed, and on disk before the commit that names it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,33 +25,33 @@ use uuid::Uuid;
 use super::{Inner, store_path, version_of};
 use crate::{Error, Result};
 
-/// The open files of a commit on its way.
+/// The open files of a commit in progress.
 pub(super) struct DataFiles<'a> {
     lake: &'a Inner,
     table: &'static Table,
     author: Author,
-    /// What the table wants of a writer.
+    /// The table's requirements for a writer.
     state: Arc<WriteState>,
     schema: SchemaRef,
-    /// By partition value, days since 1970; `None` is the one file of an unpartitioned table.
+    /// By partition value, days since 1970; `None` is the only file of an unpartitioned table.
     open: BTreeMap<Option<i32>, OpenFile>,
     rows: u64,
 }
 
-/// Who writes files.
+/// The writer of files.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Author {
-    /// A run, its own rows.
+    /// A run, with its own rows.
     Run(RunNumber),
-    /// The action journal up to an entry, rows of the nights its plans were made from.
+    /// The action journal up to an entry, with rows of the snapshots from which its plans were made.
     Journal(u64),
-    /// Retention, rows of many runs that lay in smaller files.
+    /// Retention, with rows of many runs that were in smaller files.
     Merger,
-    /// An erasure, rows of the file it takes the place of.
+    /// An erasure, with rows of the file that it replaces.
     Eraser,
 }
 
-/// Files that are on disk and named by no commit yet.
+/// Files that are on disk and not named by a commit yet.
 pub(super) struct Written {
     pub(super) rows: u64,
     files: Vec<DataFile>,
@@ -73,7 +73,7 @@ impl<'a> DataFiles<'a> {
         Self { lake, table, author, state, schema: table.lake_schema(), open: BTreeMap::new(), rows: 0 }
     }
 
-    /// Adds rows to the file of their partition.
+    /// Adds rows to the files of their partitions.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.schema().fields() != self.schema.fields() {
             return Err(Error::Bug(format!(
@@ -106,7 +106,7 @@ impl<'a> DataFiles<'a> {
         }
     }
 
-    /// Finishes every file; nothing shows them yet.
+    /// Finishes every file. No commit names the files yet.
     pub(super) fn close(self) -> Result<Written> {
         let Self { lake, table, open, rows, .. } = self;
         let mut files: Vec<DataFile> = Vec::new();
@@ -114,7 +114,7 @@ impl<'a> DataFiles<'a> {
             match file.close(lake, table) {
                 Ok(file) => files.push(file),
                 Err(error) => {
-                    // No commit names these files. On a full disk every retry of the run would leave as many again.
+                    // No commit names these files. On a full disk, every retry of the run would leave the same number of files again.
                     files.iter().for_each(|file| file.remove(lake));
                     return Err(error);
                 }
@@ -141,7 +141,7 @@ impl<'a> DataFiles<'a> {
             builder = builder.with_partition_values(HashMap::from([(name.to_owned(), Scalar::Date(day))]));
         }
         let context = builder.build().map_err(failed())?;
-        // Who wrote it is in the name for people who look at a file that no commit names.
+        // The name contains the writer, for users who look at a file that no commit names.
         let name = match self.author {
             Author::Run(run) => format!("run-{:06}-{}.parquet", version_of(run), Uuid::new_v4()),
             Author::Journal(sequence) => format!("actions-{sequence:06}-{}.parquet", Uuid::new_v4()),
@@ -156,7 +156,7 @@ impl<'a> DataFiles<'a> {
         Ok(OpenFile { location, writer: Some(writer), statistics, context })
     }
 
-    /// Idempotence rests on a commit holding one run's rows.
+    /// Idempotence requires that a commit holds the rows of one run.
     fn refuse_rows_of_other_runs(&self, run: RunNumber, batch: &RecordBatch) -> Result<()> {
         let numbers = batch.column_by_name("run_number").map(|column| column.as_primitive::<Int64Type>());
         if numbers.is_some_and(|numbers| {
@@ -169,13 +169,13 @@ impl<'a> DataFiles<'a> {
 }
 
 impl Written {
-    /// The files of several writers, for one commit.
+    /// Combines the files of several writers for one commit.
     pub(super) fn together(all: Vec<Self>) -> Self {
         let rows = all.iter().map(|written| written.rows).sum();
         Self { rows, files: all.into_iter().flat_map(|written| written.files).collect() }
     }
 
-    /// What a transaction adds.
+    /// The additions of a transaction.
     pub(super) fn actions(&self, table: &Table) -> Result<Vec<Box<dyn EngineData>>> {
         let action = |file: &DataFile| {
             let metadata = DataFileMetadata::new(file.meta.clone(), file.statistics.clone());
@@ -187,7 +187,7 @@ impl Written {
 }
 
 impl DataFile {
-    /// Removes a file that no commit names. Retention finds what cannot be removed now.
+    /// Removes a file that no commit names. Retention finds files that cannot be removed now.
     fn remove(&self, lake: &Inner) {
         let Ok(path) = store_path(&self.meta.location) else { return };
         let store = Arc::clone(&lake.store);
@@ -249,5 +249,5 @@ fn properties() -> WriterProperties {
         .build()
 }
 
-/// A writer holds one row group per open file in memory, and DuckDB's own row groups have 122,880 rows.
+/// A writer holds one row group per open file in memory. DuckDB's own row groups have 122,880 rows.
 const ROWS_PER_ROW_GROUP: usize = 131_072;

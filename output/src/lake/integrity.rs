@@ -1,4 +1,4 @@
-//! Whether the lake is what its [record](super::record) says: before a table is read or written, and on request file by file.
+//! Compares the lake with its [record](super::record): before a table is read or written, and on request file by file.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,12 +14,12 @@ use super::{Inner, Lake, RUNS};
 use crate::{Error, Result, durable};
 
 impl Lake {
-    /// The newest line of the record; the beginning when this lake has none yet.
+    /// The newest line of the record; the beginning if this lake has no line yet.
     pub fn record_head(&self) -> RecordHead {
         self.inner.record.head()
     }
 
-    /// The newest line of the record, of any process, once it and all before it are on the disk.
+    /// The newest line of the record, by any process, after it and all earlier lines are on disk.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -30,12 +30,12 @@ impl Lake {
         Ok(head)
     }
 
-    /// Whether every write to this lake is on record. A lake of an older version has no record before its next run.
+    /// Whether every write to this lake is recorded. A lake of an older version has no record before its next run.
     pub fn is_recorded(&self) -> bool {
         self.inner.record.store_id().is_some()
     }
 
-    /// Refuses a lake that is older than a head that was noted elsewhere, or whose record is another one.
+    /// Refuses a lake that is older than a head that was stored elsewhere, or whose record is another one.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -43,8 +43,8 @@ impl Lake {
         self.inner.record.reaches(head).map_err(|e| self.record_error(e))
     }
 
-    /// Begins the record of a lake that has none: of a new one, or of one that an older version wrote, file by file. Nothing
-    /// happens where there is a record of this store.
+    /// Starts the record of a lake that has none: of a new lake, or of one that an older version wrote, file by file. Does nothing if there
+    /// is a record of this store.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`] for the record of another store; `Io`.
@@ -67,7 +67,7 @@ impl Lake {
         self.inner.record.begin(store_id, files).map_err(|e| self.record_error(e))
     }
 
-    /// Writes the record anew when most of it tells of files that are gone. Gives whether it did: the head has moved then.
+    /// Rewrites the record when most of its lines are about removed files. Returns whether it did; the head has then changed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -75,8 +75,8 @@ impl Lake {
         self.inner.record.sum_up().map_err(|e| self.record_error(e))
     }
 
-    /// Compares every file of the lake with the record, and gives what differs; data files that nothing names any more are
-    /// left out when they are gone.
+    /// Compares every file of the lake with the record, and returns the differences. Missing data files that no log names any more are
+    /// excluded.
     ///
     /// # Errors
     /// `Io`.
@@ -95,12 +95,13 @@ impl Lake {
         Ok((compared, altered))
     }
 
-    /// What was noted of a file beside the lake: one digest, two while it is replaced, none of a file that was not noted.
+    /// The recorded digests of a file next to the lake: one, two while the file is replaced, none for a file that was not recorded.
     pub fn noted_beside(&self, below_store: &str) -> Vec<FileDigest> {
         self.inner.record.digests(&format!("../{below_store}"))
     }
 
-    /// Compares an open file beside the lake, which is `at`, with what was noted of it; one that was never noted is not compared.
+    /// Compares an open file next to the lake, with the path `at`, with its recorded digest. A file that was never recorded is not
+    /// compared.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -112,7 +113,7 @@ impl Lake {
         self.inner.record.compare_handle(&path, at, file).map_err(|e| self.record_error(e))
     }
 
-    /// Refuses when a file that was compared was written to or replaced since.
+    /// Refuses when a compared file was written to or replaced after the comparison.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`] naming the file; `Io`.
@@ -120,7 +121,7 @@ impl Lake {
         self.inner.record.refuse_changes().map_err(|e| self.record_error(e))
     }
 
-    /// Notes a file of the store that lies beside the lake, by its path below the store, before it is put in its place.
+    /// Records a file of the store next to the lake, by its path below the store, before it is put in place.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -129,7 +130,7 @@ impl Lake {
         self.inner.record.announce(&path, digest, None).map_err(|e| self.record_error(e))
     }
 
-    /// Notes that a file beside the lake is in its place.
+    /// Records that a file next to the lake is in place.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -138,7 +139,7 @@ impl Lake {
         self.inner.record.done(&path, digest).map_err(|e| self.record_error(e))
     }
 
-    /// Notes the digest of rows that the published file is built with, before the file is in its place.
+    /// Records the digest of rows that the published file is built with, before the file is in place.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -147,7 +148,7 @@ impl Lake {
         self.inner.record.announce(&path, digest, None).map_err(|e| self.record_error(e))
     }
 
-    /// Notes that the file with these rows is in its place.
+    /// Records that the file with these rows is in place.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -155,12 +156,12 @@ impl Lake {
         self.inner.record.done(&format!("{ROWS}{name}"), digest).map_err(|e| self.record_error(e))
     }
 
-    /// What was noted of rows: as of a file, two digests while the file is replaced.
+    /// The recorded digests of rows: as for a file, two while the file is replaced.
     pub fn noted_rows(&self, name: &str) -> Vec<FileDigest> {
         self.inner.record.digests(&format!("{ROWS}{name}"))
     }
 
-    /// Notes that boxseat removed files beside the lake.
+    /// Records that boxseat removed files next to the lake.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -169,12 +170,12 @@ impl Lake {
         self.inner.record.deleted(&paths).map_err(|e| self.record_error(e))
     }
 
-    /// Files beside the lake, below a directory of the store, that must be there.
+    /// Files next to the lake, below a directory of the store, that must exist.
     pub fn must_be_beside(&self, directory: &str) -> Vec<String> {
         self.inner.record.must_be_there(&format!("../{directory}/"))
     }
 
-    /// Whether every table is there with all its commits: versions only, without reading rows.
+    /// Checks that every table exists with all its commits. Only versions are compared, and no rows are read.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`] naming the table; `Io`.
@@ -183,12 +184,12 @@ impl Lake {
         LAKE.iter().try_for_each(|table| self.inner.is_table_there(table).map(drop))
     }
 
-    /// Whether a table is on record.
+    /// Whether a table is recorded.
     pub fn was_written(&self, table: &Table) -> bool {
         !self.inner.record.must_be_there(&format!("{}/_delta_log/", table.name)).is_empty()
     }
 
-    /// The number of the last run that committed to each table; `None` for a table that is not there.
+    /// The number of the last run that committed to each table; `None` for a table that does not exist.
     ///
     /// # Errors
     /// `Altered`, `Io`, `Corrupt`, `Newer` of the lake.
@@ -211,7 +212,7 @@ impl Lake {
                 }
             }
         }
-        // What else lies here is not the lake's: the records of the published file and of the action journal.
+        // Other files here do not belong to the lake: the records of the published file and of the action journal.
         let is_ours = |path: &String| {
             let directory = path.split('/').next().unwrap_or_default();
             directory == RUNS || LAKE.iter().any(|table| table.name == directory)
@@ -231,16 +232,16 @@ impl Lake {
 }
 
 impl Inner {
-    /// Whether a table is there, with every commit that the record knows and no other.
+    /// Whether a table exists, with exactly the commits that the record contains.
     pub(super) fn is_table_there(&self, table: &Table) -> Result<bool> {
-        // Retention of another process may have removed an old part of the log while it was listed.
+        // Retention of another process may have removed an old part of the log during the listing.
         self.compare_log(table).or_else(|_| self.compare_log(table))
     }
 
     fn compare_log(&self, table: &Table) -> Result<bool> {
         self.record.refresh().map_err(|e| Error::record(&self.directory, e))?;
         let log = format!("{}/_delta_log/", table.name);
-        // The record is read before the log: whatever was done by then must be listed.
+        // The record is read before the log: every commit that is done by then must be listed.
         let done = self.record.must_be_there(&log);
         let path = self.path(&log)?;
         let store = std::sync::Arc::clone(&self.store);
@@ -271,7 +272,7 @@ impl Inner {
                 format!("lacks {path}, and lake/{RECORD} names it: it was removed"),
             )));
         }
-        // The whole log, once per process: it says which data files there are, and those are compared when they are read.
+        // The whole log, once per process. It names the data files, and those are compared when they are read.
         for path in &listed {
             self.record.compare(path.as_ref()).map_err(|error| match error {
                 RecordError::Altered(altered) => {
@@ -283,7 +284,7 @@ impl Inner {
         Ok(!listed.is_empty())
     }
 
-    /// Refuses to go on when a number that was reserved is gone.
+    /// Returns an error when a reserved number is missing.
     pub(super) fn refuse_missing_reservations(&self, listed: &[&str]) -> Result<()> {
         let expected = self.record.must_be_there(&format!("{RUNS}/"));
         match expected.iter().find(|name| !listed.contains(&name.as_str())) {

@@ -1,7 +1,7 @@
-//! The lake: every night and every event as Parquet in Delta tables, and the runs that wrote them.
+//! The lake: every snapshot and every event as Parquet in Delta tables, and the runs that wrote them.
 //!
-//! A commit of a run shows nothing by itself: readers keep rows of [current](boxseat_schemas::run::current) runs, and a run
-//! becomes current with its row in `sync_runs`, which is committed last.
+//! A commit of a run is not visible by itself: readers keep rows of [current](boxseat_schemas::run::current) runs. A run becomes current
+//! with its row in `sync_runs`, which is committed last.
 
 mod active;
 mod commit;
@@ -52,7 +52,7 @@ use record::Record;
 pub(crate) use record::{RECORD, RecordError};
 use store::DurableStore;
 
-/// An open lake. Clones are the same lake; every call blocks, so async callers use `spawn_blocking`.
+/// An open lake. Clones refer to the same lake. Every call blocks, so async callers use `spawn_blocking`.
 #[derive(Debug, Clone)]
 pub struct Lake {
     inner: Arc<Inner>,
@@ -75,12 +75,12 @@ struct Inner {
 }
 
 impl Lake {
-    /// Opens the lake in a local directory, `<store>/lake`, making it when it is missing.
+    /// Opens the lake in a local directory, `<store>/lake`. Creates the directory if it is missing.
     ///
     /// New files get `access`, such as `0o640` or an [`Access`] with a group.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Io`] when the directory cannot be made, [`crate::ErrorKind::Input`] for an unknown group.
+    /// [`crate::ErrorKind::Io`] when the directory cannot be created, [`crate::ErrorKind::Input`] for an unknown group.
     pub fn open(directory: &Path, access: impl Into<Access>) -> Result<Self> {
         Self::open_with(directory, access, None)
     }
@@ -105,7 +105,7 @@ impl Lake {
         Self::on(Arc::new(store), directory, ownership, record, runtime)
     }
 
-    /// Opens a lake whose record cannot be read, without it: to move it away, never to read rows.
+    /// Opens a lake whose record cannot be read, without the record: to move the lake away, never to read rows.
     ///
     /// # Errors
     /// As [`Lake::open`].
@@ -118,7 +118,7 @@ impl Lake {
         Self::on(Arc::new(store), directory.to_owned(), ownership, record, runtime)
     }
 
-    /// A lake on a store whose puts are durable when they return; `directory` is where the store's root is on disk.
+    /// A lake on a store whose puts are durable when they return. `directory` is the location of the store's root on disk.
     fn on(
         store: Arc<dyn ObjectStore>,
         directory: PathBuf,
@@ -149,7 +149,7 @@ impl Lake {
     /// Reserves the run's number by creating `_runs/<number>.json`, which then never changes.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Taken`] when the number is reserved already.
+    /// [`crate::ErrorKind::Taken`] when the number is already reserved.
     pub fn reserve(&self, reservation: &Reservation) -> Result<()> {
         let path = self.inner.path(&format!("{RUNS}/{}.json", reservation.run_number))?;
         let text = serde_json::to_vec_pretty(reservation)
@@ -165,10 +165,10 @@ impl Lake {
         }
     }
 
-    /// Every reservation there is, by number.
+    /// Every reservation, by number.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Newer`] for another format, [`crate::ErrorKind::Corrupt`] for anything else that cannot be read.
+    /// [`crate::ErrorKind::Newer`] for another format, [`crate::ErrorKind::Corrupt`] for any other file that cannot be read.
     pub fn reservations(&self) -> Result<Vec<Reservation>> {
         let directory = self.inner.path(RUNS)?;
         let store = Arc::clone(&self.inner.store);
@@ -191,7 +191,7 @@ impl Lake {
         let mut found =
             files.iter().map(|(path, text)| self.read_reservation(path, text)).collect::<Result<Vec<_>>>()?;
         found.sort_by_key(|reservation| reservation.run_number);
-        // The newest one knows how far the record had reached when its run began.
+        // The newest reservation contains the head of the record at the start of its run.
         if let Some(head) = found.last().and_then(|newest| newest.record.as_ref()) {
             self.reaches(head)?;
         }
@@ -201,7 +201,7 @@ impl Lake {
     /// Every row of `sync_runs`, by number; none when no run has ended yet.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Corrupt`] when a row holds what this version does not know.
+    /// [`crate::ErrorKind::Corrupt`] when a row has a value that this version does not know.
     pub fn sync_runs(&self) -> Result<Vec<SyncRun>> {
         let mut runs = Vec::new();
         for batch in self.scan_all(&SYNC_RUNS)? {
@@ -254,7 +254,7 @@ impl Inner {
         self.engine.as_ref()
     }
 
-    /// Where something below the lake's root lies in the store.
+    /// The location in the store of a path below the lake's root.
     fn path(&self, below: &str) -> Result<StorePath> {
         let url = self.root.join(below).map_err(|e| Error::Bug(format!("{below:?} is no path: {e}")))?;
         store_path(&url)
@@ -266,7 +266,7 @@ impl Inner {
             .map_err(|e| Error::Bug(format!("{:?} is no path: {e}", table.name)))
     }
 
-    /// The table as it is now, or `None` when nothing was ever committed to it. What the record knows of the table must be there.
+    /// The table as it is now, or `None` when nothing was ever committed to it. All recorded files of the table must exist.
     fn snapshot(&self, table: &Table) -> Result<Option<SnapshotRef>> {
         if !self.is_table_there(table)? {
             return Ok(None);
@@ -280,7 +280,7 @@ fn store_path(url: &Url) -> Result<StorePath> {
     StorePath::from_url_path(url.path()).map_err(|e| Error::Bug(format!("{url} is no path: {e}")))
 }
 
-/// Two threads for the kernel's reading and writing, apart from the caller's: the kernel blocks on them.
+/// Two threads for the kernel's reads and writes, separate from the caller's threads, because the kernel blocks on them.
 #[derive(Debug)]
 struct Runtime(Option<tokio::runtime::Runtime>);
 
@@ -302,17 +302,17 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // Waiting for the threads would panic when the last clone is dropped on an async thread; every call of this room has
-        // waited for its own work, so there is nothing to wait for.
+        // Waiting for the threads would panic when the last clone is dropped on an async thread. Every call of this crate has waited for
+        // its own work, so no work is left.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// The lake's address for the Delta kernel. Paths below it are relative to the lake's directory, so the name of that directory
-/// is in no URL: the kernel does not decode `%` and refuses control characters. The scheme is not `file`, because the kernel
-/// would look for such a path on the disk.
+/// The lake's address for the Delta kernel. Paths below it are relative to the lake's directory, so no URL contains the name of that
+/// directory: the kernel does not decode `%` and rejects control characters. The scheme is not `file`, because the kernel would then look
+/// for such a path on the disk.
 const ROOT: &str = "lake:///";
 
 /// Directory of the reservations.
@@ -321,7 +321,7 @@ const RUNS: &str = "_runs";
 /// Rows per batch of a scan: a multiple of DuckDB's vectors of 2,048 rows, and a few MB of memory.
 const ROWS_PER_BATCH: std::num::NonZero<usize> = std::num::NonZero::new(16_384).expect("not zero");
 
-/// The run number as rows and transactions hold it.
+/// The run number in the form of rows and transactions.
 fn version_of(run: RunNumber) -> i64 {
     run.as_i64()
 }

@@ -1,5 +1,5 @@
-//! A table of the lake made anew, after it was found altered: what is left of the old one is moved out of the lake, and rows that
-//! are proved elsewhere are committed to a new one.
+//! Rebuilds a table of the lake after it was found altered. The remains of the old table are moved out of the lake, and rows that are
+//! proved elsewhere are committed to a new table.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use super::{Inner, Lake, RUNS, version_of};
 use crate::{Error, Result, durable};
 
 impl Lake {
-    /// What is not as boxseat left it in a table: its log, or a data file that the log names.
+    /// The first difference of a table from what boxseat wrote: in its log, or in a data file that the log names.
     ///
     /// # Errors
     /// `Io`.
@@ -36,7 +36,7 @@ impl Lake {
         }
     }
 
-    /// Moves a table out of the lake, whole, and notes that its files are gone from here.
+    /// Moves a whole table out of the lake, and records that its files are removed from the lake.
     ///
     /// # Errors
     /// `Io`.
@@ -49,10 +49,10 @@ impl Lake {
         Ok(())
     }
 
-    /// Commits rows of many runs, up to `last`, to a table that is not there. The runs up to `last` count as committed then.
+    /// Commits rows of many runs, up to `last`, to a table that does not exist. The runs up to `last` then count as committed.
     ///
     /// # Errors
-    /// As [`Lake::commit`]; `Bug` when the table is there.
+    /// As [`Lake::commit`]; `Bug` when the table exists.
     pub fn rebuild(
         &self,
         table: &'static Table,
@@ -72,7 +72,7 @@ impl Lake {
         }
     }
 
-    /// Numbers whose reservation was noted and is gone or altered.
+    /// Numbers whose reservation was recorded and is missing or altered.
     ///
     /// # Errors
     /// `Io`.
@@ -90,7 +90,7 @@ impl Lake {
         Ok(damaged)
     }
 
-    /// Whether the record reaches as far as the reservations that are there say.
+    /// Checks that the record contains every head that the existing reservations contain.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -100,7 +100,7 @@ impl Lake {
         heads.into_iter().try_for_each(|head| self.reaches(&head))
     }
 
-    /// Whether a run was begun when the lake had a record.
+    /// Whether a run was started when the lake had a record.
     ///
     /// # Errors
     /// `Io`.
@@ -108,7 +108,7 @@ impl Lake {
         Ok(self.readable_reservations()?.iter().any(|(_, reservation)| reservation.record.is_some()))
     }
 
-    /// Which store reserved which run.
+    /// The store that made each reservation.
     ///
     /// # Errors
     /// `Io`.
@@ -117,7 +117,7 @@ impl Lake {
         Ok(reservations.map(|(path, reservation)| (path, reservation.store_id)).collect())
     }
 
-    /// Reservations as they lie on the disk. One that cannot be read is found by its digest.
+    /// Reservations as they are on disk. A reservation that cannot be read is found by its digest.
     fn readable_reservations(&self) -> Result<Vec<(PathBuf, Reservation)>> {
         let directory = self.inner.directory.join(RUNS);
         let entries = match std::fs::read_dir(&directory) {
@@ -135,7 +135,7 @@ impl Lake {
         Ok(found)
     }
 
-    /// Writes a reservation in the place of one that is gone or altered.
+    /// Replaces a reservation that is missing or altered.
     ///
     /// # Errors
     /// `Io`.
@@ -172,7 +172,7 @@ impl Inner {
     }
 }
 
-/// Moves what is left of a lake out of the way, for one that is begun anew.
+/// Moves the remains of a lake away, so that a new lake can be created.
 ///
 /// # Errors
 /// `Io`.

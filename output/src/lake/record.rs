@@ -1,24 +1,25 @@
-//! The record of a lake: every file that boxseat wrote to it, so that a file that was removed, replaced, rolled back or added by
-//! something else is found before it is read.
+//! The record of a lake: every file that boxseat wrote to the lake.
 //!
-//! `_runs/files.log` has one line per write: a hash, a seal, a JSON object, with blanks between them. The hash covers the hash of the
-//! line before and the object, so no line can be changed, removed or inserted without a trace. The seal is made of the hash with a
-//! key ([`Seals`]), so only a program that has the key can write a line; the last seal covers the whole chain, and it alone is
-//! verified. The last line has no successor; the [head](RecordHead) is therefore kept in two more places, the reservation of each run
-//! and `state/lake.json`.
+//! With it, a file that another program removed, replaced, rolled back or added is found before it is read.
 //!
-//! **Order of a write**: the line `write` with size and SHA-256 is on the disk before the file is visible; for files that must not
-//! disappear ([`must_stay`]) the line `done` follows. *Killed* between the two: the file is there as recorded, or it is not there.
-//! Data files are not visible before a commit names them; they get one line `done`. A line `done` reaches the disk with the next
-//! `write`, or when the head is kept elsewhere.
+//! `_runs/files.log` has one line per write: a hash, a seal and a JSON object, separated by blanks. The hash covers the hash of the
+//! previous line and the object, so every change, removal or insertion of a line is detected. The seal is computed from the hash with a key
+//! ([`Seals`]), so only a program that has the key can write a line. The last seal covers the whole chain, and only this seal is verified.
+//! The last line has no successor. The [head](RecordHead) is therefore stored in two more places: the reservation of each run and
+//! `state/lake.json`.
 //!
-//! **What is compared is what is read.** A file is compared through a handle of which a [`Stamp`] is kept. A file that is opened to be
-//! read must have that stamp ([`Record::is_compared`]), and whatever is written afterwards is announced only while every file that
-//! was compared still has its stamp ([`Record::refuse_changes`]). So neither another file that takes the name for a moment, nor bytes that
-//! are written and put back, get into what boxseat writes.
+//! **Order of a write**: the line `write` with size and SHA-256 is on disk before the file is visible. For files that must not disappear
+//! ([`must_stay`]), the line `done` follows. *Killed* between the two: the file exists as recorded, or it does not exist. Data files are
+//! not visible before a commit names them, so they get one line `done`. A line `done` reaches the disk with the next `write`, or when the
+//! head is stored elsewhere.
 //!
-//! Several processes write: each appends under a lock of the file. A reader needs no lock; it reads on when it meets a file that
-//! it does not know.
+//! **The compared file is the file that is read.** A file is compared through a handle, and the [`Stamp`] of the handle is kept. A file
+//! that is opened to be read must have that stamp ([`Record::is_compared`]). A later write is announced only while every compared file
+//! still has its stamp ([`Record::refuse_changes`]). Therefore boxseat writes nothing that depends on another file that has the name for a
+//! moment, or on bytes that are written and restored.
+//!
+//! Several processes write: each of them appends under a lock of the file. A reader needs no lock. It reads further lines when it finds a
+//! file that it does not know.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
@@ -38,21 +39,21 @@ use super::digest::{FileDigest, hex};
 use crate::durable::{self, Ownership};
 use crate::stamp::Stamp;
 
-/// Where the record lies below the lake's directory.
+/// The path of the record below the lake's directory.
 pub(crate) const RECORD: &str = "_runs/files.log";
 
-/// Something in the lake is not as boxseat left it.
+/// A part of the lake differs from what boxseat wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {reason}")]
 pub struct Altered {
     /// The table, file or record.
     pub what: String,
-    /// What is wrong with it.
+    /// The difference.
     pub reason: String,
 }
 
 impl Altered {
-    /// Names what, and what is wrong with it.
+    /// `what` is the altered table, file or record. `reason` is the difference.
     pub fn new(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { what: what.into(), reason: reason.into() }
     }
@@ -60,10 +61,10 @@ impl Altered {
 
 /// Seals the lines of a record, and verifies seals.
 pub trait Seals: std::fmt::Debug + Send + Sync {
-    /// A seal of a text: no blanks, no line breaks, and never empty.
+    /// Creates a seal of a text: no blanks, no line breaks, and never empty.
     ///
     /// # Errors
-    /// The key is not there or cannot seal.
+    /// The key is missing or cannot seal.
     fn seal(&self, text: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
 
     /// Verifies a seal of a text.
@@ -78,18 +79,18 @@ pub trait Seals: std::fmt::Debug + Send + Sync {
 pub struct RecordSnapshot {
     /// Its lines, as they are on the disk.
     pub text: Vec<u8>,
-    /// The last of them.
+    /// The last line.
     pub head: RecordHead,
-    /// Every file by its path below the lake. `../` leads to files of the store that are outside the lake.
+    /// Every file by its path below the lake. `../` refers to files of the store that are outside the lake.
     pub files: BTreeMap<String, RecordedFile>,
 }
 
-/// What the record says of one file.
+/// The record's data about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedFile {
     /// The contents that the file may have: two while it is replaced.
     pub digests: Vec<FileDigest>,
-    /// Whether the file must be there. Other files may be missing if no table names them.
+    /// Whether the file must exist. Other files may be missing if no table names them.
     pub must_be_there: bool,
 }
 
@@ -105,14 +106,14 @@ struct Line {
 enum Event {
     /// First line of the file. `continues` is the head of the record that it sums up.
     Begin { format: u32, store_id: Uuid, continues: Option<RecordHead> },
-    /// The file may be there as described from now on.
+    /// From now on, the file may exist as described.
     Write {
         path: String,
         #[serde(flatten)]
         digest: FileDigest,
         commit: Option<CommitNote>,
     },
-    /// The file is there as described.
+    /// The file exists as described.
     Done {
         path: String,
         #[serde(flatten)]
@@ -124,16 +125,16 @@ enum Event {
 
 const FORMAT: u32 = 2;
 
-/// What is known of one file.
+/// The known data about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
-    /// As the last `done` had it; `None` when it was only announced.
+    /// The digest of the last `done`; `None` when the file was only announced.
     done: Option<FileDigest>,
-    /// As a `write` without `done` announces it.
+    /// The digest of a `write` that has no `done` yet.
     announced: Option<FileDigest>,
 }
 
-/// The record of one lake, open. Clones of the lake share it.
+/// The open record of one lake. Clones of the lake share it.
 #[derive(Debug)]
 pub(super) struct Record {
     directory: PathBuf,
@@ -153,26 +154,26 @@ struct State {
     head: RecordHead,
     /// The head that the file begins with: earlier lines were summed up.
     continues: RecordHead,
-    /// Of every line of the file, in order.
+    /// The hash of every line of the file, in order.
     hashes: Vec<String>,
-    /// Of the last line; empty when it has none.
+    /// The seal of the last line; empty when it has none.
     seal: String,
     /// The last line whose seal was verified, or that this process wrote.
     verified: u64,
     files: BTreeMap<String, Known>,
-    /// Files whose content this process has compared, as they were then.
+    /// Files whose content this process has compared, with their state at that time.
     compared: HashMap<String, Compared>,
 }
 
 #[derive(Debug)]
 struct Compared {
-    /// Where it is. The lake may be a link, and then a file beside it is not behind its `..`.
+    /// The path of the file. The lake may be a link, and `..` then does not lead to a file next to the lake.
     at: PathBuf,
     stamp: Stamp,
 }
 
 impl Record {
-    /// Reads the record of the lake in `directory`; there is none yet in a lake of an older version.
+    /// Reads the record of the lake in `directory`. A lake of an older version has no record yet.
     pub(super) fn open(
         directory: &Path,
         ownership: Ownership,
@@ -183,7 +184,7 @@ impl Record {
         Ok(record)
     }
 
-    /// No record, whatever lies on the disk.
+    /// No record, whatever files are on disk.
     pub(super) fn none(directory: &Path, ownership: Ownership) -> Self {
         Self { directory: directory.to_owned(), ownership, seals: None, state: Mutex::new(State::default()) }
     }
@@ -196,7 +197,7 @@ impl Record {
         self.directory.join(RECORD)
     }
 
-    /// The store whose lake this is; `None` before [`Record::begin`].
+    /// The store of this lake; `None` before [`Record::begin`].
     pub(super) fn store_id(&self) -> Option<Uuid> {
         self.lock().begun
     }
@@ -206,7 +207,7 @@ impl Record {
         self.lock().head.clone()
     }
 
-    /// Whether this record has a line with that number and hash, or sums it up.
+    /// Checks that this record has a line with that number and hash, or sums it up.
     pub(super) fn reaches(&self, head: &RecordHead) -> Result<(), RecordError> {
         let mut state = self.lock();
         self.read_on(&mut state)?;
@@ -233,14 +234,14 @@ impl Record {
         .into())
     }
 
-    /// Begins the record with the files that are there, which the caller has found to be whole.
+    /// Starts the record with the existing files, which the caller has verified.
     pub(super) fn begin(&self, store_id: Uuid, files: Vec<(String, FileDigest)>) -> Result<(), RecordError> {
         let begin = Event::Begin { format: FORMAT, store_id, continues: None };
         let files = files.into_iter().map(|(path, digest)| Event::Done { path, digest });
         self.rewrite(RecordHead::default(), std::iter::once(begin).chain(files).collect())
     }
 
-    /// Announces a file that is about to be visible, made of what was compared.
+    /// Announces a file that will become visible and that depends on the compared files.
     pub(super) fn announce(
         &self,
         path: &str,
@@ -251,12 +252,12 @@ impl Record {
         self.append(vec![Event::Write { path: path.to_owned(), digest, commit }], Durable::Now)
     }
 
-    /// Notes a file that is there.
+    /// Records a file that is in place.
     pub(super) fn done(&self, path: &str, digest: FileDigest) -> Result<(), RecordError> {
         self.append(vec![Event::Done { path: path.to_owned(), digest }], Durable::Later)
     }
 
-    /// Notes that boxseat removed files.
+    /// Records that boxseat removed files.
     pub(super) fn deleted(&self, paths: &[String]) -> Result<(), RecordError> {
         let known = |path: &&String| self.lock().files.contains_key(path.as_str());
         let events: Vec<Event> =
@@ -264,7 +265,7 @@ impl Record {
         self.append(events, Durable::Now)
     }
 
-    /// Waits until all lines are on the disk, for whoever keeps the head elsewhere.
+    /// Waits until all lines are on disk, for callers that store the head elsewhere.
     pub(super) fn sync(&self) -> Result<(), RecordError> {
         match File::open(self.path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -275,7 +276,7 @@ impl Record {
     /// Compares a file with its line, once per process.
     ///
     /// # Errors
-    /// [`RecordError::Altered`] for a file of another content, and for one that boxseat did not write.
+    /// [`RecordError::Altered`] for a file with other content, and for a file that boxseat did not write.
     pub(super) fn compare(&self, path: &str) -> Result<(), RecordError> {
         // Another process may have replaced the file while it was read.
         self.compare_once(path).or_else(|_| self.compare_once(path))
@@ -301,7 +302,7 @@ impl Record {
         self.compare_digest(path, Compared { at, stamp }, &on_disk)
     }
 
-    /// Compares a file that is open with its line. It may be outside the lake: `at` is where.
+    /// Compares an open file with its line. The file may be outside the lake: `at` is its path.
     ///
     /// # Errors
     /// As [`Record::compare`].
@@ -335,10 +336,10 @@ impl Record {
         Err(Altered::new(file_name(path), reason).into())
     }
 
-    /// Whether an open file is the one that was compared, and nothing was written to it since. If not, it is compared anew next time.
+    /// Whether an open file is the one that was compared, without a write to it since. If it is not, the next call compares it again.
     ///
     /// # Errors
-    /// Disk.
+    /// Errors of the disk.
     pub(super) fn is_compared(&self, path: &str, file: &File) -> Result<bool, RecordError> {
         let stamp = Stamp::of(&file.metadata()?);
         let mut state = self.lock();
@@ -351,16 +352,16 @@ impl Record {
         Ok(is_compared)
     }
 
-    /// Forgets that a file was compared.
+    /// Removes the result of the comparison of a file.
     pub(super) fn compare_anew(&self, path: &str) {
         self.lock().compared.remove(path);
     }
 
-    /// Refuses when a file that was compared was written to or replaced since. Files that boxseat itself replaced or removed are
-    /// known by their lines.
+    /// Refuses when a compared file was written to or replaced since. Lines of the record identify files that boxseat itself replaced or
+    /// removed.
     ///
     /// # Errors
-    /// [`RecordError::Altered`] naming the file; disk.
+    /// [`RecordError::Altered`] naming the file; errors of the disk.
     pub(super) fn refuse_changes(&self) -> Result<(), RecordError> {
         let Err(path) = self.unchanged()? else { return Ok(()) };
         self.refresh()?;
@@ -370,7 +371,7 @@ impl Record {
         Err(Altered::new(file_name(&path), "was changed or replaced while it was read").into())
     }
 
-    /// The first file that has another stamp than when it was compared.
+    /// The first file whose stamp differs from the stamp at its comparison.
     fn unchanged(&self) -> Result<Result<(), String>, RecordError> {
         let state = self.lock();
         for (path, Compared { at, stamp }) in &state.compared {
@@ -383,7 +384,7 @@ impl Record {
         Ok(Ok(()))
     }
 
-    /// A file that is not there: one that boxseat never wrote, one that it removed, or one that was removed by something else.
+    /// The result for a missing file: boxseat never wrote it, boxseat removed it, or another program removed it.
     fn missing(&self, path: &str) -> Result<(), RecordError> {
         self.refresh()?;
         match self.lock().files.get(path) {
@@ -394,19 +395,19 @@ impl Record {
         }
     }
 
-    /// Files below a directory that must be there, without that directory's name.
+    /// Files below a directory that must exist, without that directory's name.
     pub(super) fn must_be_there(&self, below: &str) -> Vec<String> {
         let state = self.lock();
         let done = state.files.iter().filter(|(path, known)| known.done.is_some() && must_stay(path));
         done.filter_map(|(path, _)| path.strip_prefix(below).map(str::to_owned)).collect()
     }
 
-    /// Reads what other processes added.
+    /// Reads the lines that other processes added.
     pub(super) fn refresh(&self) -> Result<(), RecordError> {
         self.read_on(&mut self.lock())
     }
 
-    /// What a file may be: as it was noted last, and as it is announced.
+    /// The possible digests of a file: the last recorded one, and the announced one.
     pub(super) fn digests(&self, path: &str) -> Vec<FileDigest> {
         let state = self.lock();
         state
@@ -418,14 +419,14 @@ impl Record {
             .collect()
     }
 
-    /// Every file that was noted, with what was noted last.
+    /// Every recorded file, with its last digest.
     pub(super) fn all(&self) -> Vec<(String, FileDigest)> {
         let state = self.lock();
         let digest = |known: &Known| known.done.clone().or_else(|| known.announced.clone());
         state.files.iter().filter_map(|(path, known)| Some((path.clone(), digest(known)?))).collect()
     }
 
-    /// Reads the record from the disk, independently of what this process has read of it.
+    /// Reads the record from disk, independently of what this process has read of it.
     pub(super) fn snapshot(&self) -> Result<RecordSnapshot, RecordError> {
         let mut text = durable::read_regular_file(&self.path())?;
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
@@ -459,7 +460,7 @@ impl Record {
         })
     }
 
-    /// Writes the record anew when most of its lines tell of files that are gone. Gives whether it did.
+    /// Rewrites the record when most of its lines are about removed files. Returns whether it did.
     pub(super) fn sum_up(&self) -> Result<bool, RecordError> {
         let (head, events) = {
             let mut state = self.lock();
@@ -483,7 +484,7 @@ impl Record {
         Ok(true)
     }
 
-    /// Replaces the file. Whoever waits for the lock of the old one opens the new one.
+    /// Replaces the file. A process that waits for the lock of the old file opens the new one.
     fn rewrite(&self, from: RecordHead, events: Vec<Event>) -> Result<(), RecordError> {
         let mut state = self.lock();
         let held = self.locked()?;
@@ -509,14 +510,14 @@ impl Record {
         let mut held = self.locked()?;
         self.read_on(&mut state)?;
         let text = self.lines(&mut state.head.clone(), events)?;
-        // What a killed process left of its line goes.
+        // Removes the incomplete line of a killed process.
         held.set_len(state.read_to)?;
         held.seek(SeekFrom::End(0))?;
         held.write_all(text.as_bytes())?;
         if durable == Durable::Now {
             held.sync_data()?;
         }
-        // Under the lock: these lines are this process's own, and need not be verified.
+        // Under the lock: this process wrote these lines, so they need no verification.
         self.read_lines(&mut state)?;
         state.verified = state.head.sequence;
         Ok(())
@@ -553,7 +554,7 @@ impl Record {
                 self.ownership.apply(&file, &self.path())?;
             }
             file.lock()?;
-            // The file may have been replaced while we waited.
+            // The file may have been replaced during the wait.
             if std::fs::metadata(self.path())
                 .is_ok_and(|now| Some(now.ino()) == file.metadata().map(|m| m.ino()).ok())
             {
@@ -565,7 +566,7 @@ impl Record {
     /// Reads the lines that this process has not read, and verifies the last seal.
     fn read_on(&self, state: &mut State) -> Result<(), RecordError> {
         self.read_lines(state)?;
-        // Lines that were refused once are refused again.
+        // Lines that were refused are refused again.
         if state.verified != state.head.sequence {
             self.verify(state)?;
             state.verified = state.head.sequence;
@@ -603,7 +604,7 @@ impl Record {
         file.seek(SeekFrom::Start(state.read_to))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        // A line without its end was being written when its writer was killed, or is being written now.
+        // A line without its end is being written now, or its writer was killed.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in bytes[..whole].split_inclusive(|byte| *byte == b'\n') {
             self.take_line(state, line)?;
@@ -683,9 +684,9 @@ impl State {
 /// When a line must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Durable {
-    /// Before the file that it is about is touched.
+    /// Before the file of the line is changed.
     Now,
-    /// With the next line: until then the file is known as announced.
+    /// With the next line. Until then the file counts as announced.
     Later,
 }
 
@@ -700,23 +701,23 @@ pub(crate) enum RecordError {
     Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Files that boxseat never removes without a line, and that nothing else names: the logs of the tables, reservations of runs, and
-/// what waits beside the lake.
+/// Files that boxseat never removes without a line, and that no other file names: the logs of the tables, reservations of runs, and files
+/// next to the lake that wait for the next step.
 fn must_stay(path: &str) -> bool {
     path.contains("/_delta_log/")
         || (path.ends_with(".json") && (path.starts_with("_runs/") || path.starts_with("../")))
 }
 
-/// Names of entries that are about rows and no file begin like this.
+/// The prefix of entries about rows. Such an entry has no file.
 pub(super) const ROWS: &str = "rows:";
 
-/// A digest, and the stamp from before the first byte was read.
+/// A digest, and the stamp before the first byte was read.
 fn stamped_digest(file: &File) -> io::Result<(Stamp, FileDigest)> {
     let stamp = Stamp::of(&file.metadata()?);
     Ok((stamp, FileDigest::of_handle(file)?))
 }
 
-/// A file as messages name it.
+/// The name of a file in messages.
 fn file_name(path: &str) -> String {
     match path.strip_prefix("../") {
         Some(below_store) => format!("the file {below_store}"),
@@ -732,11 +733,11 @@ fn chained(previous: &str, json: &str) -> String {
     hex(&digest.finalize())
 }
 
-/// What is said of a file that the record does not name. If the record was put back to an older one, that shows here first.
+/// The message for a file that the record does not contain. If the record was replaced by an older one, this is the first symptom.
 pub const NOT_ON_RECORD: &str =
     "is not on the record lake/_runs/files.log: boxseat did not write it, or the record was put back";
 
-/// Below this the record is read faster than it is worth writing anew.
+/// With fewer lines, a rewrite costs more time than reading the record.
 const LINES_BEFORE_SUMMING_UP: usize = 2_000;
 
 #[cfg(test)]
@@ -752,7 +753,7 @@ mod fuzz {
         Ok(state)
     }
 
-    /// A changed record is refused, or ends before the head that the store keeps elsewhere, or says the same.
+    /// A changed record is refused, ends before the head that the store keeps elsewhere, or has the same content.
     #[test]
     fn fuzz_lake_record() {
         let done =

@@ -1,9 +1,9 @@
-//! What the lake lets go of: nights beyond their time, old months of events; and small files made one.
+//! Retention of the lake: removes snapshots beyond their time and old months of events, and merges small files.
 //!
-//! Each is one Delta commit of its own, built from a fresh snapshot and without a run's transaction id. **Killed** before the
-//! commit file: nothing has happened, but for data files no log names. After it: done. After a conflict nothing has happened
-//! either, and the next night comes by again. Files that a commit removes stay on the disk for readers that are in the middle of
-//! them; [`super::unneeded`] says when they go.
+//! Each step is a separate Delta commit, built from a fresh table snapshot and without a run's transaction id. **Killed** before the commit
+//! file: nothing has changed, except for data files that no log names. After it: done. After a conflict nothing has changed either, and the
+//! next run tries again. Files that a commit removes stay on disk for readers that have opened them. [`super::unneeded`] determines when
+//! they are deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,30 +25,30 @@ use super::{Inner, Lake};
 use crate::{Error, Result};
 
 impl Lake {
-    /// Removes from a night table the files of runs that `is_kept` does not name; gives back how many.
+    /// Removes from a snapshot table the files of runs that `is_kept` does not accept. Returns the number of files.
     ///
     /// # Errors
-    /// `Bug` for a table that is not kept by night; `Io`, `Corrupt`, `Newer` of the lake.
+    /// `Bug` for a table that has no snapshots; `Io`, `Corrupt`, `Newer` of the lake.
     pub fn remove_nights(&self, table: &'static Table, is_kept: impl Fn(RunNumber) -> bool) -> Result<u64> {
         let is_kept = |number: i64| u64::try_from(number).is_ok_and(|number| is_kept(RunNumber(number)));
-        // Files of nights are never merged: one holds one run.
+        // Files of snapshots are never merged: each file holds one run.
         self.inner.remove(table, |file| !file.runs.clone().any(is_kept), None)
     }
 
-    /// Removes the events of months before `month`, and notes in the same commit that they are gone: who has no login in what
-    /// is left may have had one before. Gives back how many files went.
+    /// Removes the events of months before `month`, and records the removal in the same commit: a user without a login in the remaining
+    /// events may have had one before. Returns the number of removed files.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
     pub fn remove_events_before(&self, month: NaiveDate) -> Result<u64> {
         let first = Date32Type::from_naive_date(month);
-        // A later day may be noted already.
+        // A later day may be recorded already.
         let kept_from = self.events_kept_from()?.map_or(month, |noted| noted.max(month));
         let kept_from = Date32Type::from_naive_date(kept_from);
         self.inner.remove(&EVENTS, |file| file.day.is_some_and(|day| day < first), Some(kept_from))
     }
 
-    /// Notes that evidence before a day is not complete: coverage begins with that day, whatever was read.
+    /// Records that evidence before a day is not complete. Coverage then starts with that day, whatever was read.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -68,7 +68,7 @@ impl Lake {
         }
     }
 
-    /// The first day of which no event was removed; `None` when none ever was.
+    /// The first day of which no event was removed; `None` when no event was ever removed.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -76,7 +76,7 @@ impl Lake {
         self.inner.day_marked(KEPT_FROM)
     }
 
-    /// The runs whose rows a night table still has.
+    /// The runs whose rows a snapshot table still has.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -87,8 +87,8 @@ impl Lake {
         Ok(numbers.filter_map(|number| u64::try_from(number).ok()).map(RunNumber).collect())
     }
 
-    /// Merges small files of an appended table, partition by partition, wherever [`FILES_PER_MERGE`] have gathered: a night adds
-    /// one however little happened, and every publish opens them all. Rows stay as they are. Gives back how many were merged.
+    /// Merges small files of an appended table, partition by partition, wherever [`FILES_PER_MERGE`] files have gathered. Every run adds a
+    /// file, even with few rows, and every publish opens them all. The rows do not change. Returns the number of merged files.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -102,7 +102,7 @@ impl Lake {
 }
 
 impl Inner {
-    /// A day that commits of `events` have stated under an app id.
+    /// A day that commits of `events` have recorded under an app id.
     pub(super) fn day_marked(&self, app_id: &str) -> Result<Option<NaiveDate>> {
         let Some(snapshot) = self.snapshot(&EVENTS)? else { return Ok(None) };
         let day =
@@ -126,10 +126,11 @@ impl Inner {
         self.reorganise(table, snapshot, active, is_removed, change)
     }
 
-    /// Merges the small files of one partition; `None` when there is nothing left to merge, or somebody came first.
+    /// Merges the small files of one partition; `None` when there is nothing left to merge, or another commit came first.
     fn merge_one(&self, table: &'static Table) -> Result<Option<u64>> {
         let Some(snapshot) = self.snapshot(table)? else { return Ok(None) };
-        // A file written before the table grew has no such columns: rows get NULL there, as every reader gives them.
+        // A file that was written before the table got more columns does not have these columns. Its rows get NULL there, as for every
+        // reader.
         let snapshot = self.widen(table, snapshot)?;
         let active = ActiveFiles::of(self, table, &snapshot)?;
         let mut small: BTreeMap<Option<i32>, Vec<ActiveFile>> = BTreeMap::new();
@@ -169,7 +170,7 @@ impl Inner {
         merged.close()
     }
 
-    /// Files for a commit built from this snapshot.
+    /// Files for a commit built from this table snapshot.
     pub(super) fn writer(
         &self,
         table: &'static Table,
@@ -181,7 +182,7 @@ impl Inner {
         Ok(DataFiles::new(self, table, author, transaction.write_state().map_err(failed())?))
     }
 
-    /// The rows of files, without the column of their partition.
+    /// The rows of files, without the partition column.
     pub(super) fn rows_of(
         &self,
         table: &'static Table,
@@ -212,7 +213,7 @@ impl Inner {
         }))
     }
 
-    /// Commits what is removed and what takes its place; 0 when another commit came first.
+    /// Commits removed files and their replacements; 0 when another commit came first.
     pub(super) fn reorganise(
         &self,
         table: &'static Table,
@@ -249,12 +250,12 @@ impl Inner {
     }
 }
 
-/// What a commit of retention says of itself.
+/// The description of a commit of retention.
 pub(super) struct Change {
     pub(super) operation: &'static str,
-    /// Whether rows go, or only lie elsewhere.
+    /// Whether rows are removed. Otherwise they are only moved to other files.
     pub(super) is_data_change: bool,
-    /// Stated in the same commit, under an app id.
+    /// Recorded in the same commit, under an app id.
     pub(super) mark: Option<(&'static str, i64)>,
     pub(super) written: Option<Written>,
 }
@@ -262,9 +263,8 @@ pub(super) struct Change {
 /// Delta's app id for the first day of which every event is kept.
 const KEPT_FROM: &str = "boxseat-events-kept-from";
 
-/// As many files as make reading them one by one worth a merge: a table gets one a night.
+/// The number of files whose separate reading costs more than a merge. A table gets one file per run.
 pub const FILES_PER_MERGE: usize = 16;
 
-/// Files beyond this size are read at the disk's pace and stay as they are, so that no row is rewritten more than some
-/// hundred times.
+/// Larger files are read at the speed of the disk and are not merged, so that no row is rewritten more than a few hundred times.
 const SMALL_FILE_BYTES: u64 = 4 << 20;

@@ -1,12 +1,12 @@
-//! Rows changed or removed in place, for erasures and retention; and every older version of a table gone from the disk.
+//! Changes or removes rows in place, for erasures and retention, and removes every older version of a table from the disk.
 //!
-//! [`Lake::rewrite`] replaces files in one Delta commit, as retention does. [`Lake::purge`] then removes what no reader of the newest
-//! version needs: data files that no log names, and every log entry but the newest. A log entry repeats the smallest and largest
+//! [`Lake::rewrite`] replaces files in one Delta commit, as retention does. [`Lake::purge`] then removes the files that no reader of the
+//! newest version needs: data files that no log names, and every log entry but the newest. A log entry contains the smallest and largest
 //! key of its files, so the entry that removes a file still names users.
 //!
-//! **Killed** in `rewrite` before the commit file: data files no log names. After it: done, and a second `rewrite` finds nothing to
-//! change. Killed in `purge`: some old files are left, and the next `purge` removes them. A reader that opened an older version
-//! before `purge` fails and has to open the table again.
+//! **Killed** in `rewrite` before the commit file: data files that no log names. After it: done, and a second `rewrite` finds nothing to
+//! change. Killed in `purge`: some old files are left, and the next `purge` removes them. A reader that opened an older version before
+//! `purge` fails and has to open the table again.
 
 use std::collections::BTreeSet;
 
@@ -24,9 +24,9 @@ use super::{Inner, Lake};
 use crate::{Error, Result};
 
 impl Lake {
-    /// Replaces every file that has a row which `change` changes, all of them in one commit: the one place where rows of the lake
-    /// are rewritten. `change` is given rows without the partition's column, and gives `None` where it changes nothing; it keeps
-    /// their number and order. Gives back how many files were replaced.
+    /// Replaces every file that has a row which `change` changes, all of them in one commit. Only this function rewrites rows of the lake.
+    /// `change` receives rows without the partition column, and returns `None` if it changes nothing. It keeps the number and order of the
+    /// rows. Returns the number of replaced files.
     ///
     /// # Errors
     /// `Bug` when `change` changes the number of rows; `Io`, `Corrupt`, `Newer` of the lake.
@@ -38,8 +38,8 @@ impl Lake {
         self.inner.rewrite_with(table, &Rewrite { change, keeps_rows: true, mark: None })
     }
 
-    /// Removes rows, in one commit as [`Lake::rewrite`]: `kept` gives what stays, or `None` where all rows do. Gives back how many
-    /// files were replaced.
+    /// Removes rows, in one commit as [`Lake::rewrite`]. `kept` returns the remaining rows, or `None` if all rows remain. Returns the
+    /// number of replaced files.
     ///
     /// # Errors
     /// As [`Lake::rewrite`].
@@ -51,7 +51,7 @@ impl Lake {
         self.inner.rewrite_with(table, &Rewrite { change: kept, keeps_rows: false, mark: None })
     }
 
-    /// Removes sign-ins of days before `before`, and states it in the same commit: a count over that time is not known any more.
+    /// Removes sign-ins of days before `before`, and records it in the same commit: the number of sign-ins in that time is no longer known.
     ///
     /// # Errors
     /// As [`Lake::rewrite`].
@@ -65,7 +65,7 @@ impl Lake {
         self.inner.rewrite_with(&EVENTS, &Rewrite { change: kept, keeps_rows: false, mark })
     }
 
-    /// The first day of which no sign-in was removed in this way; `None` when none ever was.
+    /// The first day of which no sign-in was removed in this way; `None` when no sign-in was ever removed.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -73,14 +73,14 @@ impl Lake {
         self.inner.day_marked(thinning.app_id())
     }
 
-    /// Removes every file of a table that its newest version does not need, at once; gives back how many.
+    /// Removes immediately every file of a table that its newest version does not need. Returns the number of files.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
     pub fn purge(&self, table: &'static Table) -> Result<u64> {
         let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(0) };
         let failed = || Error::table("purge", table.name);
-        // A commit without files: the newest log entry names none that was removed.
+        // A commit without files: the newest log entry then names no removed file.
         let version = i64::try_from(snapshot.version() + 1).map_err(|e| Error::Bug(e.to_string()))?;
         let transaction = snapshot
             .transaction(committer(), self.inner.engine())
@@ -105,7 +105,7 @@ impl Lake {
     }
 }
 
-/// Which sign-ins of a user are kept beyond the newest weeks.
+/// The sign-ins of a user that are kept beyond the newest weeks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thinning {
     /// The newest of each UTC day.
@@ -123,11 +123,11 @@ impl Thinning {
     }
 }
 
-/// What a rewrite does to rows.
+/// A change of rows.
 struct Rewrite<'a> {
     change: &'a dyn Fn(&RecordBatch) -> Option<RecordBatch>,
     keeps_rows: bool,
-    /// Stated in the same commit.
+    /// Recorded in the same commit.
     mark: Option<(&'static str, i64)>,
 }
 
@@ -197,5 +197,5 @@ fn same_rows(table: &Table, file: &ActiveFile, new: &Written) -> Result<()> {
 /// Delta's app id of [`Lake::purge`].
 const PURGED: &str = "boxseat-purged";
 
-/// One writer per store leaves no other than another tool to conflict with.
+/// With one writer per store, only another tool can cause a conflict.
 const ATTEMPTS: usize = 5;

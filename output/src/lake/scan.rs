@@ -24,7 +24,7 @@ use crate::{Error, Result};
 pub struct Batches {
     table: &'static str,
     schema: SchemaRef,
-    /// Columns read, `run_number` and `created_at` among them even when nobody asked to see them.
+    /// Columns that are read. `run_number` and `created_at` are among them even if the caller does not request them.
     wanted: SchemaRef,
     keep: Keep,
     /// `None` when nothing was ever committed to the table.
@@ -33,10 +33,10 @@ pub struct Batches {
     _lake: Arc<Inner>,
 }
 
-/// What the kernel reads, file by file.
+/// The batches of the kernel, file by file.
 type Source = Box<dyn Iterator<Item = DeltaResult<Box<dyn EngineData>>> + Send>;
 
-/// Which rows pass. Files are skipped by statistics and partitions; this is exact.
+/// The rows that pass. Files are skipped by statistics and partitions; this filter is exact.
 struct Keep {
     /// `None` keeps all.
     runs: Option<HashSet<i64>>,
@@ -44,10 +44,10 @@ struct Keep {
 }
 
 impl Lake {
-    /// Rows of these runs, in `columns` or in all of [`Table::lake_schema`]. A night table is asked for one run.
+    /// Rows of these runs, in `columns` or in all of [`Table::lake_schema`]. Callers request one run of a snapshot table.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Bug`] for a column the contract does not have; `Io`, `Corrupt`, `Newer` of the lake.
+    /// [`crate::ErrorKind::Bug`] for a column that the contract does not have; `Io`, `Corrupt`, `Newer` of the lake.
     pub fn scan(
         &self,
         table: &'static Table,
@@ -58,7 +58,7 @@ impl Lake {
         let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else {
             return self.read(table, columns, Keep { runs: Some(numbers), since: None }, None);
         };
-        // A file's statistics tell which runs it lies between; the rows are looked at one by one.
+        // The statistics of a file give the range of its runs. The rows are then filtered one by one.
         let range = Predicate::and(
             Predicate::ge(column_expr!("run_number"), Scalar::Long(*first)),
             Predicate::le(column_expr!("run_number"), Scalar::Long(*last)),
@@ -66,15 +66,15 @@ impl Lake {
         self.read(table, columns, Keep { runs: Some(numbers), since: None }, Some(range))
     }
 
-    /// `event_id` and `created_at` of the events of these runs that happened at `since` or later: what a new window may hold a
-    /// second time. Months before `since` are not opened.
+    /// `event_id` and `created_at` of the events of these runs that happened at `since` or later: the events that a new window may contain
+    /// a second time. Months before `since` are not opened.
     ///
     /// # Errors
     /// As [`Lake::scan`].
     pub fn events_since(&self, since: DateTime<Utc>, runs: &[RunNumber]) -> Result<Batches> {
         let month = since.date_naive().with_day(1).expect("every month has a first day");
         let days = arrow::datatypes::Date32Type::from_naive_date(month);
-        // Statistics hold milliseconds; a second of slack never skips a file it must not.
+        // Statistics have milliseconds. With a tolerance of one second, no required file is skipped.
         let slack = (since - TimeDelta::seconds(1)).timestamp_micros();
         let recent = Predicate::and(
             Predicate::ge(column_expr!("event_month"), Scalar::Date(days)),
@@ -184,7 +184,7 @@ impl fmt::Debug for Batches {
 }
 
 impl Keep {
-    /// Which rows pass; `None` when all do.
+    /// The mask of the rows that pass; `None` when all rows pass.
     fn mask(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
         let column =
             |name: &str| batch.column_by_name(name).ok_or_else(|| Error::Bug(format!("{name} was not read")));
@@ -242,7 +242,7 @@ fn projected<'a>(table: &Table, whole: &Schema, names: impl Iterator<Item = &'a 
     Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
 }
 
-/// The columns of `schema` in its order; a column the table does not have yet is NULL.
+/// The columns of `schema` in its order. A column that the table does not have yet is NULL.
 pub(super) fn in_contract(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let column = |name: &str, kind| -> ArrayRef {
         batch.column_by_name(name).map_or_else(|| new_null_array(kind, batch.num_rows()), Arc::clone)

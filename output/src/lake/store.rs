@@ -1,7 +1,7 @@
 //! The lake's own disk as an [`ObjectStore`] whose puts survive a power cut.
 //!
-//! `object_store` 0.13 renames what it wrote without an fsync of file or directory, so a commit that answered could be gone
-//! after a power cut while the next table's commit is there. Reading goes straight to [`LocalFileSystem`].
+//! `object_store` 0.13 renames a written file without an fsync of file or directory. After a power cut, a commit that succeeded could be
+//! missing while the next table's commit exists. Reads go directly to [`LocalFileSystem`].
 
 use std::fs::File;
 use std::io;
@@ -28,8 +28,8 @@ use super::digest::FileDigest;
 use super::record::{Altered, Record, RecordError};
 use crate::durable::{Ownership, Staged};
 
-/// A local disk that answers a put when it is on the disk. It keeps the lake's [`Record`]: every file that is written is noted
-/// there, and every file that is read is compared with it.
+/// A local disk whose puts return when the data is on disk. It keeps the lake's [`Record`]: every written file is recorded there, and every
+/// file that is read is compared with it.
 #[derive(Debug)]
 pub(crate) struct DurableStore {
     disk: LocalFileSystem,
@@ -38,7 +38,7 @@ pub(crate) struct DurableStore {
 }
 
 impl DurableStore {
-    /// The files below a directory that exists, addressed relative to it; new files get `ownership`.
+    /// The files below an existing directory, addressed relative to it. New files get `ownership`.
     pub(crate) fn below(
         directory: &std::path::Path,
         ownership: Ownership,
@@ -61,13 +61,13 @@ impl DurableStore {
         on_disk(move || record.compare(&location).map_err(unrecorded)).await
     }
 
-    /// Opens the file that was compared, and no other that has its name by now.
+    /// Opens the file that was compared. Another file that has its name now is not accepted.
     async fn open(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         for _ in 0..OPENED_AT_MOST {
             self.compare(location).await?;
             let opened = match self.disk.get_opts(location, options.clone()).await {
                 Err(error) if !matches!(error, Error::NotFound { .. }) => {
-                    // A file that is shorter than the one that was compared has not what is asked for.
+                    // A file that is shorter than the compared one does not contain the requested range.
                     self.record.compare_anew(location.as_ref());
                     self.compare(location).await?;
                     return Err(error);
@@ -77,7 +77,7 @@ impl DurableStore {
             let GetResultPayload::File(file, _) = &opened.payload else {
                 return Err(not_implemented("reading what is no file"));
             };
-            // Another process of boxseat may have replaced it meanwhile.
+            // Another boxseat process may have replaced the file in the meantime.
             if self.record.is_compared(location.as_ref(), file).map_err(unrecorded)? {
                 return Ok(opened);
             }
@@ -144,7 +144,7 @@ impl ObjectStore for DurableStore {
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let record = Arc::clone(&self.record);
-        // Noted first: a file that is noted and gone would be missed.
+        // The removal is recorded first. Without the line, the removed file would be reported as missing.
         let noted = locations.map(move |location| {
             let path = location?;
             record.deleted(&[path.to_string()]).map_err(unrecorded)?;
@@ -188,10 +188,10 @@ fn read_ranges(file: &File, path: &std::path::Path, ranges: &[Range<u64>]) -> Re
     ranges.iter().map(read).collect::<io::Result<_>>().map_err(unreadable)
 }
 
-/// How often a file is opened until it is the one that was compared.
+/// How often a file is opened until the open file is the compared one.
 const OPENED_AT_MOST: u32 = 3;
 
-/// A listing by name. A disk lists files in any order, and the Delta kernel relies on the order that object stores give.
+/// A listing sorted by name. A disk lists files in any order, and the Delta kernel relies on the order of object stores.
 fn in_order(listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
     let sorted = async move {
         let mut files: Vec<ObjectMeta> = listing.try_collect().await?;
@@ -201,13 +201,13 @@ fn in_order(listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'stati
     sorted.try_flatten_stream().boxed()
 }
 
-/// A large file that arrives in parts; [`MultipartUpload::complete`] is the moment it exists.
+/// A large file that arrives in parts. It exists when [`MultipartUpload::complete`] is done.
 #[derive(Debug)]
 struct Upload {
     staging: Staging,
-    /// `None` once complete or given up.
+    /// `None` after completion or abort.
     staged: Arc<Mutex<Option<Staged>>>,
-    /// Of the parts so far, which come in order.
+    /// The digest of the parts so far, which arrive in order.
     digest: Sha256,
     offset: u64,
 }
@@ -248,18 +248,18 @@ impl MultipartUpload for Upload {
     }
 }
 
-/// Where a put goes.
+/// The destination of a put.
 #[derive(Debug, Clone)]
 struct Staging {
     destination: PathBuf,
     ownership: Ownership,
-    /// As the record names it.
+    /// The path in the record.
     location: String,
     record: Arc<Record>,
 }
 
 impl Staging {
-    /// Puts a file in its place, with the lines of the record around it.
+    /// Puts a file in its place, and writes the lines of the record before and after it.
     fn place(
         &self,
         staged: Staged,
@@ -267,7 +267,7 @@ impl Staging {
         note: Option<CommitNote>,
         mode: PutMode,
     ) -> Result<PutResult> {
-        // A data file is seen by nobody before a commit names it.
+        // A data file is not visible before a commit names it.
         if is_seen_at_once(&self.location) {
             self.record.announce(&self.location, digest.clone(), note).map_err(unrecorded)?;
         }
@@ -301,7 +301,7 @@ struct PutError {
     source: io::Error,
 }
 
-/// Logs and reservations are found by listing their directory.
+/// Logs and reservations are found by a listing of their directory.
 fn is_seen_at_once(location: &str) -> bool {
     location.contains("_delta_log/") || location.starts_with("_runs/")
 }
@@ -310,7 +310,7 @@ fn unrecorded(error: RecordError) -> Error {
     Error::Generic { store: "durable local disk", source: Box::new(error) }
 }
 
-/// Disk work on a thread that may wait.
+/// Runs disk work on a thread that may block.
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|source| Err(Error::JoinError { source }))
 }

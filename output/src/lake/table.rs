@@ -1,4 +1,4 @@
-//! A table contract as a Delta table: created when missing, widened when the contract has grown.
+//! A table contract as a Delta table. The table is created when it is missing, and gets new columns when the contract has more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::Inner;
 use crate::{Error, Result, durable};
 
 impl Inner {
-    /// The table as it is now, created when missing and with every column the contract has.
+    /// The table as it is now. It is created when it is missing, and has every column of the contract.
     ///
-    /// Creating or widening is a commit of its own without a transaction id: a run killed after it has written nothing, and
-    /// comes back to a table that is merely empty or wider.
+    /// Creating or widening is a separate commit without a transaction id. A run that is killed after it has written no rows, and later
+    /// finds a table that is empty or has more columns.
     pub(super) fn writable(&self, table: &'static Table) -> Result<SnapshotRef> {
         let snapshot = match self.snapshot(table)? {
             Some(snapshot) => snapshot,
@@ -30,7 +30,7 @@ impl Inner {
 
     fn create(&self, table: &Table) -> Result<SnapshotRef> {
         let root = self.table_root(table)?;
-        // With the mode and group of the lake, which a directory made by the first put would not have.
+        // The directory gets the mode and group of the lake. A directory that the first put creates would not have them.
         let directory = self.directory.join(table.name);
         durable::create_directories(&directory, self.ownership).map_err(Error::io("create", &directory))?;
         let schema =
@@ -44,7 +44,7 @@ impl Inner {
         }
         let outcome =
             builder.build(self.engine(), committer()).and_then(|creation| creation.commit(self.engine()));
-        // Whatever came out, the log says whether there is a table now, made by us or by somebody at the same moment.
+        // Whatever the outcome, the log shows whether a table exists now. This process or another one at the same time may have created it.
         match (self.snapshot(table)?, outcome) {
             (Some(snapshot), _) => Ok(snapshot),
             (None, Err(error)) => Err(Error::table("create", table.name)(error)),
@@ -85,7 +85,7 @@ impl Inner {
             alteration.build(self.engine(), committer()).and_then(|change| change.commit(self.engine()));
         let fresh = self.snapshot(table)?.ok_or_else(|| Error::Bug(format!("{} vanished", table.name)))?;
         match altered {
-            // Somebody may have widened it in this moment.
+            // Another process may have widened it at the same time.
             _ if missing.iter().all(|field| fresh.schema().contains(field.name())) => Ok(fresh),
             Err(error) => Err(Error::table("widen", table.name)(error)),
             Ok(result) => Err(Error::Bug(format!("{} was widened and is not: {result:?}", table.name))),
@@ -98,10 +98,10 @@ pub(super) fn committer() -> Box<FileSystemCommitter> {
     Box::new(FileSystemCommitter::new())
 }
 
-/// What Delta's log says about who wrote a commit.
+/// The writer's name in the commits of Delta's log.
 pub(super) const ENGINE: &str = concat!("boxseat/", env!("CARGO_PKG_VERSION"));
 
-/// The lake's schema, each field with its comment in Delta's own place for it.
+/// The lake's schema. The comment of each field is in Delta's own place for comments.
 fn commented_schema(table: &Table) -> Schema {
     let comments: HashMap<&str, &str> =
         table.columns.iter().map(|column| (column.lake_name, column.comment)).collect();
@@ -114,9 +114,9 @@ fn commented_schema(table: &Table) -> Schema {
     Schema::new(fields.collect::<Vec<Field>>())
 }
 
-/// Statistics help only where somebody skips files by them: the run, the key and points in time.
+/// Statistics only help for columns by which readers skip files: the run, the key and points in time.
 ///
-/// Delta's default, the first 32 columns, would leave `users.run_number` out, and would copy names and addresses into the log.
+/// Delta's default, the first 32 columns, would exclude `users.run_number`, and would copy names and addresses into the log.
 fn columns_with_statistics(table: &Table) -> Vec<String> {
     let wanted = |field: &&Arc<Field>| {
         let name = field.name().as_str();
@@ -128,7 +128,7 @@ fn columns_with_statistics(table: &Table) -> Vec<String> {
     table.lake_schema().fields().iter().filter(wanted).map(|field| field.name().clone()).collect()
 }
 
-/// Equal but for the names, nullability and metadata of list and struct children, which Delta writes its own way.
+/// Whether two types are equal, except for names, nullability and metadata of list and struct children, which Delta writes in its own form.
 fn same_type(left: &DataType, right: &DataType) -> bool {
     match (left, right) {
         (DataType::List(a), DataType::List(b)) => same_type(a.data_type(), b.data_type()),

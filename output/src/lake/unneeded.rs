@@ -12,30 +12,30 @@ use super::active::ActiveFiles;
 use super::{Inner, Lake};
 use crate::{Error, Result, durable};
 
-/// A file that could go.
+/// A file that can be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unneeded {
     /// Below the lake's root.
     pub path: String,
-    /// Why nobody needs it.
+    /// Why the file is not needed.
     pub kind: UnneededKind,
 }
 
-/// Why nobody needs a file, unless they began to read before.
+/// Why a file is not needed, except by readers that opened the table before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnneededKind {
     /// A data file that no log names: removed, merged into another, or left by a run that was killed.
     Data,
-    /// A part of a log that a checkpoint sums up.
+    /// A part of a log that is covered by a checkpoint.
     Log,
     /// A file that was being written when its writer was killed.
     Staged,
 }
 
 impl Lake {
-    /// Every file below the tables that the newest snapshots do not need.
+    /// Every file below the tables that the newest table snapshots do not need.
     ///
-    /// A run on its way has written files that no log names yet: ask only when no run is unfinished.
+    /// A run in progress has written files that no log names yet. Callers use this only when no run is unfinished.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -48,7 +48,7 @@ impl Lake {
         Ok(found)
     }
 
-    /// Deletes one of [`Lake::unneeded`]; it is fine if it is gone.
+    /// Deletes one of [`Lake::unneeded`]. A file that is missing already is not an error.
     ///
     /// # Errors
     /// `Io`.
@@ -72,7 +72,7 @@ impl Lake {
 
 impl Inner {
     pub(super) fn unneeded_of(&self, table: &'static Table, found: &mut Vec<Unneeded>) -> Result<()> {
-        // Listed first: what is committed meanwhile is named by the snapshot.
+        // Listed first: the table snapshot names every file that is committed in the meantime.
         let listed = self.files_below(table)?;
         let Some(snapshot) = self.snapshot(table)? else { return Ok(()) };
         let active = ActiveFiles::of(self, table, &snapshot)?;
@@ -100,7 +100,7 @@ impl Inner {
         self.staged_of(table, found)
     }
 
-    /// Listings do not show staged files, and only a local disk has them.
+    /// Listings do not contain staged files, and only a local disk has them.
     fn staged_of(&self, table: &Table, found: &mut Vec<Unneeded>) -> Result<()> {
         let directory = self.directory.join(table.name);
         let staged = durable::staged_below(&directory).map_err(Error::io("list", &directory))?;
@@ -132,7 +132,7 @@ fn log_version(path: &StorePath) -> Option<u64> {
     (version.len() == 20).then(|| version.parse().ok()).flatten()
 }
 
-/// The version of a checkpoint that is one whole file; it appears in one moment.
+/// The version of a checkpoint that is one complete file. It appears atomically.
 fn checkpoint_version(path: &StorePath) -> Option<u64> {
     log_version(path).filter(|_| {
         path.filename().is_some_and(|name| name.ends_with(".checkpoint.parquet") && name.len() == 39)

@@ -1,23 +1,23 @@
-//! Columns whose values Arrow does not carry are cast by DuckDB itself, in a query around the query.
+//! DuckDB itself casts columns whose values Arrow cannot represent, in a query around the query.
 //!
-//! Arrow has no infinite dates, no offset of a time, no BIT, BIGNUM or UHUGEINT: such values came out wrong without an error.
-//! DuckDB's own text is right for every type, and nested to any depth.
+//! Arrow has no infinite dates, no offset of a time, no BIT, BIGNUM or UHUGEINT: such values were wrong without an error. DuckDB's own text
+//! is correct for every type, at any depth of nesting.
 
 use duckdb::Connection;
 
-/// What a column of a type is cast with; `{}` stands for the column. `None`: it stays.
+/// The cast for a column of a type; `{}` is the place of the column. `None`: no cast.
 pub(super) type Cast = fn(&str) -> Option<&'static str>;
 
 /// A query around the query.
 pub(super) struct Rewritten {
     pub(super) sql: String,
-    /// Names of the columns as the query gives them.
+    /// Names of the columns in the query.
     pub(super) names: Vec<String>,
 }
 
 const AS_TEXT: &str = "CAST({} AS VARCHAR)";
 
-/// For people: everything but numbers, truth values and text.
+/// For users: all types except numbers, truth values and text.
 pub(super) fn to_show(kind: &str) -> Option<&'static str> {
     match kind {
         "BOOLEAN" | "TINYINT" | "SMALLINT" | "INTEGER" | "BIGINT" | "UTINYINT" | "USMALLINT" | "UINTEGER"
@@ -31,7 +31,7 @@ pub(super) fn to_show(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// For Parquet: types that it does not have, or that would arrive there as another value.
+/// For Parquet: types that it does not have, or that would have another value there.
 pub(super) fn to_parquet(kind: &str) -> Option<&'static str> {
     const FOREIGN: &[&str] =
         &["UHUGEINT", "BIGNUM", "BIT", "INTERVAL", "UNION", "VARIANT", "GEOMETRY", "TIME WITH TIME ZONE"];
@@ -49,14 +49,14 @@ fn without_quoted(kind: &str) -> String {
     kind.split('\'').step_by(2).flat_map(|part| part.split('"').step_by(2)).collect()
 }
 
-/// The query with its columns cast; `None` when none needs it, and for statements that cannot be part of another.
+/// The query with its columns cast; `None` when no column needs a cast, and for statements that cannot be part of another.
 pub(super) fn rewritten(connection: &Connection, sql: &str, cast: Cast) -> Option<Rewritten> {
     let columns = described(connection, sql)?;
     let casts: Vec<_> = columns.iter().map(|(_, kind)| cast(kind)).collect();
     if casts.iter().all(Option::is_none) {
         return None;
     }
-    // Names of our own: the query may give two columns the same.
+    // boxseat's own names, because the query may give two columns the same name.
     let own = |place: usize| format!("c{place}");
     let cells: Vec<String> = casts
         .iter()
@@ -69,7 +69,7 @@ pub(super) fn rewritten(connection: &Connection, sql: &str, cast: Cast) -> Optio
     Some(Rewritten { sql, names: columns.into_iter().map(|(name, _)| name).collect() })
 }
 
-/// Names and types of the columns; `None` for what is no single query.
+/// Names and types of the columns; `None` if the text is not a single query.
 fn described(connection: &Connection, sql: &str) -> Option<Vec<(String, String)>> {
     let mut statement = connection.prepare(&format!("DESCRIBE {sql}")).ok()?;
     let mut rows = statement.query([]).ok()?;
@@ -80,7 +80,7 @@ fn described(connection: &Connection, sql: &str) -> Option<Vec<(String, String)>
     Some(columns)
 }
 
-/// The query without what ends it: a semicolon, and comments behind that.
+/// The query without its end: a semicolon, and comments after it.
 fn bodies(sql: &str) -> impl Iterator<Item = &str> {
     let end = |text: &'_ str| text.trim_end_matches(|c: char| c.is_whitespace() || c == ';').len();
     std::iter::successors(Some(&sql[..end(sql)]), move |body| {
@@ -89,7 +89,7 @@ fn bodies(sql: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The names, each once: `name`, `name_2`. A new name is never that of another column.
+/// The names, each unique: `name`, `name_2`. A new name never equals the name of another column.
 pub(super) fn distinct(names: &[String]) -> Vec<String> {
     let mut given: Vec<String> = Vec::with_capacity(names.len());
     for name in names {

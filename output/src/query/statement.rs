@@ -1,17 +1,17 @@
-//! What `query` accepts: one statement that only reads the published file.
+//! The statements that `query` accepts: one statement that only reads the published file.
 //!
-//! DuckDB parses the text and gives its syntax tree as JSON, which it does for SELECT statements alone. SELECT statements are also
-//! FROM, VALUES, TABLE, DESCRIBE, SHOW, SUMMARIZE and a PIVOT whose values are named. EXPLAIN of one of them is accepted as well.
+//! DuckDB parses the text and returns its syntax tree as JSON. It does this only for SELECT statements. FROM, VALUES, TABLE, DESCRIBE,
+//! SHOW, SUMMARIZE and a PIVOT with named values are also SELECT statements. EXPLAIN of one of them is accepted as well.
 //!
-//! A SELECT can call table functions that read files, or that change how the engine logs and profiles (measured with DuckDB 1.5.6:
-//! `enable_logging` and `enable_profiling` name files, whatever the configuration is locked to). So only the functions below are
-//! accepted. A new version of DuckDB adds functions; they are refused until they are listed here.
+//! A SELECT can call table functions that read files, or that change how the engine logs and profiles. With DuckDB 1.5.6, `enable_logging`
+//! and `enable_profiling` name files, whatever the configuration is locked to (measured). So only the functions below are accepted. A new
+//! version of DuckDB adds functions. They are refused until they are listed here.
 
 use duckdb::{Connection, ffi};
 
 use crate::{Error, Result};
 
-/// Refuses everything but one statement that reads the published file.
+/// Refuses every text except one statement that reads the published file.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Input`] names the kind of statement or the function.
@@ -50,7 +50,7 @@ pub(super) fn check(connection: &Connection, sql: &str) -> Result<()> {
     }
 }
 
-/// What the parser made of a text.
+/// The parser's result for a text.
 struct Tree {
     error_kind: Option<String>,
     error: Option<String>,
@@ -114,7 +114,7 @@ fn ask(what: impl Into<String>, hint: &str) -> Error {
     Error::Ask { what: what.into(), hint: Some(hint.to_owned()) }
 }
 
-/// The first word in upper case, and what follows it. Comments in front of it are skipped.
+/// The first word in upper case, and the text after it. Comments before the word are skipped.
 fn keyword(sql: &str) -> (String, &str) {
     let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == ';' || c == '(');
     loop {
@@ -133,10 +133,10 @@ fn keyword(sql: &str) -> (String, &str) {
 
 const ONE: &str = "give one SELECT, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN SELECT statement";
 
-/// Queries. The parser of a later version also takes INSERT, UPDATE and DELETE in common table expressions.
+/// Queries. The parser of a later version also accepts INSERT, UPDATE and DELETE in common table expressions.
 const QUERY_NODES: &[&str] = &["SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"];
 
-/// Functions of a FROM clause that read nothing but their arguments and the catalog, and change nothing.
+/// Functions of a FROM clause that only read their arguments and the catalog, and change nothing.
 const TABLE_FUNCTIONS: &[&str] = &[
     "duckdb_columns",
     "duckdb_constraints",

@@ -1,4 +1,4 @@
-//! `access`: who has which role, through which groups, and still signs in.
+//! `access`: the users, their roles, the groups that give them access, and whether they still sign in.
 
 use super::ask::Scope;
 use super::model::{Body, Report, Section, Table, Value, ValueKind};
@@ -94,7 +94,7 @@ fn people(source: &Source) -> Result<Section> {
         column("user_id", "User id", ValueKind::Text),
         column("row_key", "Row key", ValueKind::Text),
     ];
-    // Lists that are sorted once whole: an ordered aggregate took twice the time of everything else.
+    // Whole lists that are sorted once: an ordered aggregate took twice the time of all other work.
     let rows = source.rows(
         &columns,
         "SELECT

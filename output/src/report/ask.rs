@@ -1,4 +1,4 @@
-//! What can be asked of a report, and whether the night has it.
+//! The filters of a report, and whether the snapshot has them.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -20,7 +20,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// All of them, in the order in which they are read.
+    /// All of them, in reading order.
     pub const ALL: [Self; 7] = [
         Self::Licences,
         Self::Idle,
@@ -31,7 +31,7 @@ impl Name {
         Self::Runs,
     ];
 
-    /// Its name on the command line, and of its files.
+    /// Its name on the command line and in file names.
     pub fn word(self) -> &'static str {
         match self {
             Self::Licences => "licences",
@@ -48,7 +48,7 @@ impl Name {
         match filter {
             Filter::Days => matches!(self, Self::Idle | Self::Suspended | Self::Reclaimable),
             Filter::Group | Filter::TrackingCode | Filter::Role => self != Self::Runs,
-            // Whoever is suspended has one status.
+            // All suspended users have the same status.
             Filter::Status => !matches!(self, Self::Runs | Self::Suspended),
             Filter::Since | Filter::Until => matches!(self, Self::Licences | Self::Movers | Self::Runs),
             Filter::By => self == Self::Licences,
@@ -56,39 +56,39 @@ impl Name {
     }
 }
 
-/// What a report is asked for. What is `None` is not restricted.
+/// The filters of a report. `None` does not restrict.
 #[derive(Debug, Clone, Default)]
 pub struct Ask {
-    /// The program's clock, by which a night is old.
+    /// The program's clock. The age of a snapshot is measured with it.
     pub now: DateTime<Utc>,
-    /// At least so many days: proven idle, or suspended.
+    /// Minimum number of days: proven idle, or suspended.
     pub days: Option<u32>,
-    /// Members of this group alone, by name or Box id.
+    /// Only members of this group, by name or Box id.
     pub group: Option<String>,
-    /// People with this tracking code alone: name and value; an empty value is a code that is there and says nothing.
+    /// Only users with this tracking code: name and value. An empty value means a code that exists without a value.
     pub tracking_code: Option<(String, String)>,
-    /// People with this role in the enterprise alone.
+    /// Only users with this role in the enterprise.
     pub role: Option<String>,
-    /// Accounts with this status alone: active, suspended, deprovisioned or unknown.
+    /// Only accounts with this status: active, suspended, deprovisioned or unknown.
     pub status: Option<String>,
-    /// Nights from this date on; of changes, those seen after its night.
+    /// Snapshots from this date on. For changes: those seen after the snapshot of this date.
     pub since: Option<NaiveDate>,
-    /// Nights up to this date.
+    /// Snapshots up to this date.
     pub until: Option<NaiveDate>,
-    /// What seats are split by: `tracking_code:NAME`, `group` or `role`; a bare word may be a tracking code's name.
+    /// How seats are split: by `tracking_code:NAME`, `group` or `role`. A bare word may be the name of a tracking code.
     pub by: Option<String>,
 }
 
-/// What to do with a filter that a report does not have.
+/// How a filter is handled that a report does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
     /// Refuse it.
     Refuse,
-    /// Leave it out and say so: all reports are asked for, and others have it.
+    /// Ignore it and report that. All reports were requested, and others have the filter.
     LeaveOut,
 }
 
-/// What seats are split by.
+/// How seats are split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum By {
     TrackingCode(String),
@@ -96,14 +96,14 @@ pub(super) enum By {
     Role,
 }
 
-/// An [`Ask`] that the night can answer; `report_accounts` and `report_seats` hold whom it is about.
+/// An [`Ask`] that the snapshot supports. `report_accounts` and `report_seats` contain the selected users.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
-    /// What was asked for, in words.
+    /// The requested filters, in words.
     pub(super) filters: Vec<(String, String)>,
-    /// What was asked for and is not for this report.
+    /// The requested filters that this report does not have.
     pub(super) left_out: Vec<&'static str>,
-    /// Whether nobody is left out.
+    /// Whether no user is excluded.
     pub(super) is_everybody: bool,
     pub(super) days: Option<i64>,
     pub(super) since: Option<NaiveDate>,
@@ -112,10 +112,10 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Checks an ask and makes the two views.
+    /// Checks an [`Ask`] and creates the two views.
     ///
     /// # Errors
-    /// `Input` naming what there is instead.
+    /// `Input` naming the existing values.
     pub(super) fn of(source: &Source, name: Name, ask: &Ask, foreign: Foreign) -> Result<Self> {
         let given = given(ask);
         let (ours, others): (Vec<Filter>, Vec<Filter>) =
@@ -232,12 +232,12 @@ impl Scope {
         Ok(())
     }
 
-    /// Whether people who left cannot be in it: they have no groups, no tracking codes and one status.
+    /// Whether it cannot contain users who left: they have no groups and no tracking codes, and all have the same status.
     pub(super) fn misses_leavers(&self) -> bool {
         self.filters.iter().any(|(name, _)| ["group", "tracking_code", "status"].contains(&name.as_str()))
     }
 
-    /// The dates that rows over time are restricted to, as a condition on a column of dates.
+    /// The dates to which rows over time are restricted, as a condition on a date column.
     pub(super) fn dates(&self, column: &str, least: Option<NaiveDate>) -> String {
         let since = self.since.or(least).map(|date| format!("{column} >= DATE '{date}'"));
         let until = self.until.map(|date| format!("{column} <= DATE '{date}'"));
@@ -289,7 +289,7 @@ fn given(ask: &Ask) -> Vec<Filter> {
     .collect()
 }
 
-/// Id and name of the group that is meant.
+/// Id and name of the selected group.
 fn group(source: &Source, asked: &str) -> Result<(String, String)> {
     let wanted = literal(asked);
     let found = source.words(&format!(
@@ -325,7 +325,7 @@ fn group(source: &Source, asked: &str) -> Result<(String, String)> {
     Ok((id, name.into_iter().next().unwrap_or_default()))
 }
 
-/// The condition on the value of a code that exists.
+/// The condition on the value of an existing code.
 fn tracking_code(source: &Source, name: &str, value: &str) -> Result<String> {
     code_name(source, name)?;
     let code = literal(name);
@@ -374,7 +374,7 @@ fn one_of(what: &str, asked: &str, known: &[String]) -> Result<()> {
     if known.iter().any(|word| word == asked) { Ok(()) } else { Err(nothing(what, asked, known)) }
 }
 
-/// The error for what does not exist, with what is like it, or all there is when that is little.
+/// The error for a value that does not exist. It names similar values, or all values if there are few.
 fn nothing(what: &str, asked: &str, known: &[String]) -> Error {
     const FEW: usize = 8;
     let lower = asked.to_lowercase();

@@ -1,4 +1,4 @@
-//! What must be known before the first figure.
+//! Facts that a reader must know before the first figure.
 
 use chrono::{DateTime, Utc};
 
@@ -8,9 +8,9 @@ use super::source::Source;
 use super::{note, warning};
 use crate::Result;
 
-/// A night older than this opens with a sentence: one was missed.
+/// If the snapshot is older than this, a sentence at the top states it: a run is missing.
 const STALE_AFTER_HOURS: i64 = 36;
-/// More of the seats unknown than this opens with a sentence.
+/// If a larger share of the seats is unknown, a sentence at the top states it.
 const MUCH_UNKNOWN_PERCENT: i64 = 5;
 
 pub(super) fn notices(source: &Source, scope: &Scope, now: DateTime<Utc>) -> Result<Vec<Notice>> {

@@ -1,4 +1,4 @@
-//! `idle`: who has a seat and provably does not use it.
+//! `idle`: the users who have a seat and provably do not use it.
 
 use super::ask::Scope;
 use super::model::{Body, Report, Section, Table, Value, ValueKind};
@@ -67,7 +67,7 @@ fn people(source: &Source, seats: &str) -> Result<Section> {
         column("user_id", "User id", ValueKind::Text),
         column("row_key", "Row key", ValueKind::Text),
     ];
-    // Days by epoch arithmetic; a sentence never says never, because the record does not reach back for ever.
+    // Days are computed by epoch arithmetic. The sentence never contains "never", because the record has a first day.
     let rows = source.rows(
         &columns,
         &format!(

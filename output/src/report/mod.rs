@@ -3,8 +3,8 @@
 //! ```text
 //! boxseat.duckdb ──figures──▶ Report ──▶ terminal │ CSV │ JSON │ Parquet │ HTML
 //! ```
-//! A figure is worked out in one place and only drawn elsewhere, so it is the same in every format. Nothing here asks Box, and
-//! nothing reads a clock: how old a night is follows from [`Ask::now`].
+//! A figure is computed in one place and only drawn elsewhere, so it is the same in every format. This code neither calls Box nor reads a
+//! clock: the age of a snapshot follows from [`Ask::now`].
 
 mod access;
 mod ask;
@@ -34,12 +34,12 @@ use ask::{Foreign, Scope};
 /// Computes one report.
 ///
 /// # Errors
-/// `Input` when it is asked for something it does not have, or that the night does not have: the text names what there is.
+/// `Input` for a filter that the report does not have, or for a value that the snapshot does not have. The text names the existing ones.
 pub fn compute(source: &Source, name: Name, ask: &Ask) -> Result<Report> {
     one(source, name, ask, Foreign::Refuse)
 }
 
-/// Computes all reports. A filter that one of them does not have is left out there, and a notice says so.
+/// Computes all reports. A report ignores a filter that it does not have, and a notice states it.
 ///
 /// # Errors
 /// As [`compute`].
@@ -91,7 +91,7 @@ fn warning(text: impl Into<String>) -> Notice {
     Notice { level: Level::Warning, text: text.into() }
 }
 
-/// The last column of rows about people.
+/// The last column of rows about users.
 fn row_keys(mut rows: Vec<Vec<Value>>, columns: &[Column]) -> Vec<Vec<Value>> {
     use boxseat_schemas::row_key::{self, Subject};
     let place = |id: &str| columns.iter().position(|column| column.id == id);

@@ -1,28 +1,28 @@
-//! What a report says, whatever draws it.
+//! The content of a report, independent of its format.
 
 use boxseat_schemas::{Money, RunNumber};
 use chrono::{DateTime, NaiveDate, Utc};
 
-/// One report of one night.
+/// One report of one snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Its name on the command line, such as `licences`.
     pub name: &'static str,
     /// Its heading.
     pub title: String,
-    /// The question it answers, as a person would ask it.
+    /// The question that it answers, in the words of a user.
     pub question: String,
-    /// The night it is about.
+    /// The snapshot it is about.
     pub night: ReportNight,
-    /// What a reader must know before the first figure: a stale night, too much unknown, a night looked back on.
+    /// Facts that a reader must know before the first figure: an old snapshot, too many unknown values, a snapshot of a past date.
     pub notices: Vec<Notice>,
-    /// What was asked for, such as `group = Sales`; empty when everything was.
+    /// The requested filters, such as `group = Sales`; empty without filters.
     pub filters: Vec<(String, String)>,
     /// Its parts, in reading order.
     pub sections: Vec<Section>,
 }
 
-/// The night a report is about.
+/// The snapshot a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportNight {
     /// The Box enterprise.
@@ -31,27 +31,27 @@ pub struct ReportNight {
     pub snapshot_date: NaiveDate,
     /// Its run.
     pub run_number: RunNumber,
-    /// The moment all days count back from.
+    /// The time from which all days are counted back.
     pub now_at: DateTime<Utc>,
-    /// Whether it was asked for by date and built aside, with today's thresholds, terms and policy.
+    /// Whether the snapshot was requested by date. It is then built separately, with the current thresholds, terms and policy.
     pub is_as_of: bool,
 }
 
-/// A sentence on top of a report.
+/// A sentence at the top of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// How much it matters.
+    /// Its importance.
     pub level: Level,
     /// The sentence.
     pub text: String,
 }
 
-/// How much a notice matters.
+/// The importance of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Good to know.
+    /// Useful information.
     Note,
-    /// Figures below may mislead without it.
+    /// Without this notice, the figures below may mislead.
     Warning,
 }
 
@@ -62,16 +62,16 @@ pub struct Section {
     pub id: &'static str,
     /// Its heading.
     pub title: String,
-    /// What it says, what it leaves out, or the formula behind it.
+    /// Its content, its exclusions, or the formula behind it.
     pub note: Option<String>,
-    /// What is in it.
+    /// Its content.
     pub body: Body,
 }
 
 /// Single figures, or rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
-    /// Figures with a name each.
+    /// Figures, each with a name.
     Figures(Vec<Figure>),
     /// Rows under columns.
     Table(Table),
@@ -82,13 +82,13 @@ pub enum Body {
 pub struct Figure {
     /// Stable name for programs, such as `seats_free`; unique within the report.
     pub id: &'static str,
-    /// Its name for people.
+    /// Its name for users.
     pub label: String,
     /// The number.
     pub value: Value,
     /// What it counts, or the formula; a sentence.
     pub meaning: String,
-    /// Whether a reader in a hurry wants it first.
+    /// Whether it is one of the most important figures.
     pub is_headline: bool,
 }
 
@@ -99,16 +99,16 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The rows; each has a value per column.
     pub rows: Vec<Vec<Value>>,
-    /// How a page may draw it; the rows remain the text alternative.
+    /// How a page may draw it. The rows remain the text alternative.
     pub chart: Option<Chart>,
-    /// Whether rows name people: pages meant to be forwarded show it with `--people` alone.
+    /// Whether rows name users. Pages that are meant to be forwarded show the table only with `--people`.
     pub names_people: bool,
 }
 
 /// A column of a [`Table`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Stable name for programs; that of the warehouse's column where it is one.
+    /// Stable name for programs. It is the name of the warehouse's column if there is one.
     pub id: &'static str,
     /// Its heading.
     pub label: String,
@@ -126,14 +126,14 @@ pub enum Chart {
         /// The columns drawn.
         series: Vec<&'static str>,
     },
-    /// Bars side by side, one group per row.
+    /// Bars next to each other, one group per row.
     Bars {
         /// The column that names a row.
         label: &'static str,
         /// The columns drawn.
         series: Vec<&'static str>,
     },
-    /// Bars that lie, one per row, for long names.
+    /// Horizontal bars, one per row, for long names.
     Ranking {
         /// The column that names a row.
         label: &'static str,
@@ -145,7 +145,7 @@ pub enum Chart {
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing is claimed: not known, not configured, not covered.
+    /// An unknown value: not known, not configured, or not covered.
     Unknown,
     /// Text.
     Text(String),
@@ -167,7 +167,7 @@ pub enum Value {
     Flag(bool),
 }
 
-/// Type of a column's values; [`Value::Unknown`] is in every column.
+/// Type of a column's values. Every column may contain [`Value::Unknown`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of `Value`, which says what they are")]
 pub enum ValueKind {

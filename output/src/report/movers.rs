@@ -1,4 +1,4 @@
-//! `movers`: who came, went and changed between two nights.
+//! `movers`: joiners, leavers and changed users between two snapshots.
 
 use chrono::{Days, NaiveDate};
 
@@ -8,7 +8,7 @@ use super::source::Source;
 use super::{column, count, headline, note, row_keys, section};
 use crate::Result;
 
-/// How far back a report looks that was not told.
+/// The default period of the report, in days.
 const DAYS: u64 = 30;
 
 pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
@@ -17,7 +17,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         Some(since) => since,
         None => until.checked_sub_days(Days::new(DAYS)).unwrap_or(until),
     };
-    // Nights after the first, up to and with the last.
+    // Snapshots after the first, up to and including the last.
     let period = format!("snapshot_date > DATE '{since}' AND snapshot_date <= DATE '{until}'");
     let mut figures = Vec::new();
     for (change, id, label, meaning) in CHANGES {
@@ -52,7 +52,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     })
 }
 
-/// Which nights stand for the two dates.
+/// The snapshots that are used for the two dates.
 fn compared(source: &Source, since: NaiveDate, until: NaiveDate) -> Result<super::Notice> {
     let night = |sql: String| source.words(&sql).map(|found| found.into_iter().next());
     let base = night(format!(
@@ -118,7 +118,7 @@ fn changes(source: &Source, period: &str) -> Result<Section> {
     Ok(section("changes", "Changes", Some(note.to_owned()), Body::Table(table)))
 }
 
-/// Changes of the people in scope, with the night that saw each.
+/// Changes of the selected users, with the snapshot in which each was seen.
 const SEEN: &str = "(SELECT user_changes.*, sync_runs.snapshot_date, people.login, people.name, people.role, people.account_status, people.seat_kind
     FROM user_changes
     JOIN sync_runs ON sync_runs.run_number = user_changes.run_number

@@ -1,4 +1,4 @@
-//! `reclaimable`: whose seat the reclamation policy would take back tonight.
+//! `reclaimable`: the users whose seats the reclamation policy would reclaim in this snapshot.
 
 use super::ask::Scope;
 use super::model::{Body, Report, Table, Value, ValueKind};
@@ -6,7 +6,7 @@ use super::source::Source;
 use super::{column, headline, note, row_keys, section};
 use crate::Result;
 
-/// Whether the night was judged by a policy: with one, how many it would take back is known, and be it none.
+/// Whether a policy evaluated the snapshot. With a policy the number of reclaimable seats is known, even if it is zero.
 pub(super) fn has_policy(source: &Source) -> Result<bool> {
     let judged = source.count(
         "SELECT (SELECT count(*) FROM reclaim_candidates)
@@ -15,7 +15,7 @@ pub(super) fn has_policy(source: &Source) -> Result<bool> {
     Ok(judged.unwrap_or(0) > 0)
 }
 
-/// Why the policy of this snapshot could not be evaluated, if there is one that could not.
+/// Why the policy of this snapshot could not be evaluated; `None` if it could be evaluated, or if there is no policy.
 pub(super) fn policy_refusal(source: &Source) -> Result<Option<String>> {
     let example = [column("example", "", ValueKind::Text)];
     let sql = "SELECT example FROM data_checks WHERE check_name = 'policy_usable' AND failing_rows_count > 0";

@@ -1,4 +1,4 @@
-//! `runs`: how the nights went, and whether the month's calls will last.
+//! `runs`: the results of the runs, and whether the monthly calls will be sufficient.
 
 use chrono::Days;
 
@@ -8,7 +8,7 @@ use super::source::Source;
 use super::{column, count, figure, headline, section};
 use crate::Result;
 
-/// How far back a report looks that was not told.
+/// The default period of the report, in days.
 const DAYS: u64 = 30;
 
 pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
@@ -85,7 +85,7 @@ fn nights_missed(source: &Source, period: &str) -> Result<Value> {
     source.count(&sql).map(count)
 }
 
-/// The night's month against the allowance.
+/// The calls in the month of the snapshot, compared with the allowance.
 fn month(source: &Source) -> Result<Vec<Figure>> {
     let columns = [
         column("calls_count", "", ValueKind::Count),
@@ -128,7 +128,7 @@ fn month(source: &Source) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Since when sign-ins are known without a gap.
+/// The start of the time for which sign-ins are known without a gap.
 fn coverage(source: &Source) -> Result<Vec<Figure>> {
     let columns = [column("from_at", "", ValueKind::Time), column("to_at", "", ValueKind::Time)];
     let sql = "SELECT max(login_coverage_from) AS from_at, max(login_coverage_to) AS to_at FROM accounts";

@@ -1,4 +1,4 @@
-//! The file that figures are computed from, and its rows as [`Value`]s.
+//! The file from which figures are computed, and its rows as [`Value`]s.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use super::model::{Column, ReportNight, Value, ValueKind};
 use crate::warehouse::{Checked, FILE_NAME, PublishedFile, Resources, open_to_read};
 use crate::{Error, Result};
 
-/// A warehouse file, open to be reported on.
+/// An open warehouse file for reports.
 ///
-/// Figures read it through two views of this connection, `report_accounts` and `report_seats`: everybody who was asked for, and
-/// those of them who take a seat.
+/// Figures read it through two views of this connection: `report_accounts` has all selected users, and `report_seats` has those of them who
+/// take a seat.
 #[derive(Debug)]
 pub struct Source {
     connection: Connection,
@@ -36,7 +36,7 @@ impl Source {
         Self::of(PublishedFile::open(store, resources)?, &store.join(FILE_NAME), false)
     }
 
-    /// A night built aside ([`crate::warehouse::Build::as_of`]); `checked` must outlive what is read from here.
+    /// A snapshot that was built separately ([`crate::warehouse::Build::as_of`]). `checked` must outlive this value.
     ///
     /// # Errors
     /// As [`Source::published`].
@@ -67,31 +67,31 @@ impl Source {
         Ok(Self { connection, night, idle_after_days })
     }
 
-    /// The night of the file.
+    /// The snapshot of the file.
     pub fn night(&self) -> &ReportNight {
         &self.night
     }
 
-    /// The night's UTC date.
+    /// The snapshot's UTC date.
     pub(super) fn date(&self) -> NaiveDate {
         self.night.snapshot_date
     }
 
-    /// The configured threshold of idleness.
+    /// The configured threshold for idle accounts, in days.
     pub(super) fn idle_after_days(&self) -> i64 {
         self.idle_after_days
     }
 
-    /// Runs statements that give no rows.
+    /// Runs statements that return no rows.
     pub(super) fn run(&self, sql: &str) -> Result<()> {
         self.connection.execute_batch(sql).map_err(Error::duckdb("prepare a report"))
     }
 
-    /// Rows under `columns`, each found in the answer by its id, in whatever order SQL gives them. Money takes the currency
-    /// of the answer's column `currency`.
+    /// Rows under `columns`. Each column is found in the result by its id, in any order of the SQL. Money gets the currency of the result's
+    /// column `currency`.
     pub(super) fn rows(&self, columns: &[Column], sql: &str) -> Result<Vec<Vec<Value>>> {
         let failed = || Error::duckdb("compute a report");
-        // Only what is shown, so that DuckDB reads nothing else; it keeps the order of what it selects from.
+        // Only the columns that are shown, so that DuckDB reads no others. The order of the rows is kept.
         let has_money = columns.iter().any(|column| column.kind == ValueKind::Money);
         let shown = columns.iter().map(|column| column.id).chain(has_money.then_some("currency"));
         let shown: Vec<String> = shown.map(|name| format!("\"{name}\"")).collect();
@@ -109,7 +109,7 @@ impl Source {
         Ok(rows)
     }
 
-    /// The one row of an answer.
+    /// The only row of a result.
     pub(super) fn row(&self, columns: &[Column], sql: &str) -> Result<Vec<Value>> {
         let mut rows = self.rows(columns, sql)?;
         match (rows.pop(), rows.is_empty()) {
@@ -118,7 +118,7 @@ impl Source {
         }
     }
 
-    /// A single count; NULL is nothing claimed.
+    /// A single count; NULL is unknown.
     pub(super) fn count(&self, sql: &str) -> Result<Option<i64>> {
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(Error::duckdb("compute a report"))
     }
@@ -184,7 +184,7 @@ fn cells(batch: &RecordBatch, column: &Column) -> Result<Vec<Value>> {
             let flags = array.as_boolean();
             of(&|row| Some(Value::Flag(flags.value(row))))
         }
-        // A column of NULLs alone.
+        // A column that contains only NULLs.
         (_, DataType::Null) => of(&|_| None),
         (kind, other) => {
             return Err(Error::Bug(format!("a report's {} is {other} and not {kind:?}", column.id)));

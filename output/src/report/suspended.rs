@@ -1,4 +1,4 @@
-//! `suspended`: who is suspended and still takes a seat, since when, by whom, and what that has cost.
+//! `suspended`: the users who are suspended and still take a seat, the start of the suspension, its actor, and the cost since.
 
 use boxseat_schemas::Money;
 
@@ -90,7 +90,7 @@ fn cost_since(days: &Value, price: &Value) -> Value {
     }
 }
 
-/// The newest suspension of each that an event announced, or that boxseat did itself, names who did it.
+/// The newest suspension of each user. If an event announced it, or if boxseat did it, the actor is known.
 const PEOPLE: &str = "
 SELECT
     seats.*,

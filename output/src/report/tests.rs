@@ -1,4 +1,4 @@
-//! Drawing what no simulated night has: widths, odd values, odd names.
+//! Draws cases that no simulated snapshot has: widths, unusual values, unusual names.
 
 use boxseat_schemas::{Money, RunNumber};
 use chrono::{Days, NaiveDate};
@@ -58,7 +58,7 @@ fn assert_fits(drawn: &str, width: usize) {
     }
 }
 
-/// Why: a name in wide characters took two columns each and broke every line behind it; a cut number is a wrong number.
+/// Why: a name in wide characters took two columns each and broke every line after it. A cut number is a wrong number.
 #[test]
 fn lines_fit_and_numbers_are_whole_at_any_width() {
     let names = [
@@ -78,14 +78,14 @@ fn lines_fit_and_numbers_are_whole_at_any_width() {
             "{drawn}"
         );
         assert!(!drawn.contains(['\u{202e}', '\u{1b}']), "{drawn}");
-        // A table names the columns that do not fit; a list has them all.
+        // A table names the columns that do not fit. A list has all columns.
         let has_all = drawn.contains("33290876054");
         assert_eq!(drawn.contains("Columns left out for width"), !has_all, "{width}: {drawn}");
     }
     assert!(format::terminal(&report, 80).contains("somebody.with"), "{}", format::terminal(&report, 80));
 }
 
-/// Why: on a narrow terminal a table of one and a half columns says nothing.
+/// Why: on a narrow terminal, a table of one and a half columns has no information.
 #[test]
 fn what_does_not_fit_as_a_table_is_a_list() {
     let columns = vec![
@@ -106,7 +106,7 @@ fn what_does_not_fit_as_a_table_is_a_list() {
     assert_eq!(drawn.matches("Three  -").count(), 2, "{drawn}");
 }
 
-/// Why: a year of nights would push everything else off the screen.
+/// Why: the snapshots of a year would fill the screen.
 #[test]
 fn a_long_series_shows_its_last_nights_and_says_so() {
     let first: NaiveDate = "2025-01-01".parse().unwrap();
@@ -122,7 +122,7 @@ fn a_long_series_shows_its_last_nights_and_says_so() {
     assert_eq!(format::csv(&report).text.lines().count(), 101, "other formats have them all");
 }
 
-/// Why: money has a currency wherever it goes, and what is not known is empty and never 0.
+/// Why: money has a currency in every format, and an unknown value is empty and never 0.
 #[test]
 fn money_and_the_unknown_in_csv_and_json() {
     let report = report(

@@ -1,5 +1,5 @@
-//! Relations beside the file: what a computation reads and readers never see. They live as long as the connection, and spill
-//! like everything else.
+//! Scratch tables next to the file: relations that a computation reads and that readers never see. They exist as long as the connection,
+//! and spill like all other data.
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
@@ -10,7 +10,7 @@ use super::ddl::identifier;
 use crate::lake::Lake;
 use crate::{Error, Result};
 
-/// Makes relations beside the file, and drops them.
+/// Creates relations next to the file, and drops them.
 pub(super) struct Beside<'a> {
     connection: &'a Connection,
     lake: &'a Lake,
@@ -20,7 +20,7 @@ pub(super) struct Beside<'a> {
 /// Where the rows of a relation are.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// In a relation that is there already.
+    /// In an existing relation.
     In(&'static str),
     /// In the lake, written by these runs.
     Lake(&'a [RunNumber]),
@@ -60,7 +60,7 @@ impl<'a> Beside<'a> {
         self.make(name, "VIEW", &format!("CREATE OR REPLACE TEMP VIEW {name} AS {sql}"))
     }
 
-    /// What a SELECT finds.
+    /// The rows that a SELECT returns.
     pub(super) fn table(&mut self, name: &'static str, sql: &str) -> Result<()> {
         self.make(name, "TABLE", &format!("CREATE OR REPLACE TEMP TABLE {name} AS {sql}"))
     }
@@ -84,12 +84,12 @@ impl<'a> Beside<'a> {
         appender.flush().map_err(failed())
     }
 
-    /// Keeps a relation beyond [`Beside::clear`].
+    /// Keeps a relation after [`Beside::clear`].
     pub(super) fn keep(&mut self, name: &str) {
         self.made.retain(|(made, _)| *made != name);
     }
 
-    /// Drops what was made and not kept, the newest first: views stand on tables.
+    /// Drops the relations that were created and not kept, newest first, because views depend on tables.
     pub(super) fn clear(mut self) -> Result<()> {
         while let Some((name, what)) = self.made.pop() {
             let sql = format!("DROP {what} IF EXISTS temp.{name}");

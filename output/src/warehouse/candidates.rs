@@ -1,8 +1,8 @@
-//! The reclamation policy's part of a night: whose seat it would take back. `jobs` has the policy, this room has the rows, and the
-//! judging happens between the two, while the file is built.
+//! The reclamation policy's part of a snapshot: the users whose seats it would reclaim. `jobs` has the policy and this crate has the rows.
+//! The policy is evaluated while the file is built.
 //!
-//! A policy decides nothing about the night itself, so one that cannot be used costs no night: the file has no candidates then,
-//! `seat_usage_daily.reclaimable_count` is NULL, and the check `policy_usable` says why.
+//! The policy has no influence on the snapshot itself, so an unusable policy does not stop the run. The file then has no candidates,
+//! `seat_usage_daily.reclaimable_count` is NULL, and the check `policy_usable` gives the reason.
 
 use std::fmt;
 
@@ -13,15 +13,15 @@ use duckdb::{Connection, params};
 use super::load::Loader;
 use crate::{Error, Result};
 
-/// Who knows the policy.
+/// The implementation of the policy.
 pub trait Candidates: fmt::Debug {
     /// The policy's digest; `None` when it cannot be read.
     fn policy_digest(&self) -> Option<String>;
 
-    /// Judges everybody of the night that is being built.
+    /// Evaluates all users of the snapshot that is being built.
     ///
     /// # Errors
-    /// A sentence, when nobody may be judged.
+    /// A sentence, when the policy cannot be evaluated.
     fn judge(&self, night: &NightRows<'_>) -> std::result::Result<Vec<Candidate>, String>;
 }
 
@@ -34,7 +34,7 @@ pub struct Candidate {
     pub left_out_reason: Option<&'static str>,
 }
 
-/// The rows of a night: those of the file being built, by the names they have there.
+/// The rows of a snapshot: the rows of the file that is being built, under their names in that file.
 pub struct NightRows<'a> {
     connection: &'a Connection,
 }
@@ -44,23 +44,23 @@ impl<'a> NightRows<'a> {
         Self { connection }
     }
 
-    /// What SQL answers.
+    /// Returns the result of a query.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Bug`] for SQL that is wrong.
+    /// [`crate::ErrorKind::Bug`] for wrong SQL.
     pub fn ask(&self, sql: &str) -> Result<Vec<RecordBatch>> {
         let failed = || Error::duckdb("read the night for the policy");
         let mut statement = self.connection.prepare(sql).map_err(failed())?;
         statement.execute([]).map_err(failed())?;
-        // Step by step, because the iterator `query_arrow` gives panics where a step fails.
+        // The steps are taken one by one, because the iterator of `query_arrow` panics when a step fails.
         let step = || statement.step().map_err(failed()).transpose();
         std::iter::from_fn(step).map(|rows| Ok(RecordBatch::from(rows?))).collect()
     }
 }
 
 impl Loader<'_> {
-    /// Fills `reclaim_candidates`, and beside the file what `seat_usage_daily` and the check read: which policy it was, and why it
-    /// was of no use.
+    /// Fills `reclaim_candidates`. It also fills the relations next to the file that `seat_usage_daily` and the check read: the policy that
+    /// was used, and why it was not usable.
     pub(super) fn candidates(&self) -> Result<()> {
         let failed = || Error::duckdb("fill reclaim_candidates");
         self.connection

@@ -1,4 +1,5 @@
-//! Running the checks of [`boxseat_schemas::check`]: a night that contradicts itself is not published, and one with oddities says so.
+//! Runs the checks of [`boxseat_schemas::check`]. A snapshot that contradicts itself is not published. A snapshot with odd values is
+//! published with warnings.
 
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::check::{Check, Severity, all};
@@ -9,8 +10,8 @@ use super::ddl::identifier;
 use crate::error::FailedCheck;
 use crate::{Error, Result};
 
-/// Runs every check up to `least` severe, and writes what it found into `data_checks`. Gives back the warnings; the first error
-/// that finds something is the error.
+/// Runs every check whose severity is at least `least`, and writes the findings into `data_checks`. Returns the warnings. The first error
+/// check with a finding is the error.
 pub(super) fn run(
     connection: &Connection,
     pending: Option<RunNumber>,

@@ -1,4 +1,4 @@
-//! Which night a file shows, and which runs it is made of.
+//! Selects the snapshot that a file shows, and the runs that it consists of.
 
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{SyncRun, chain, latest_night, nights};
@@ -9,13 +9,13 @@ use super::{Build, Night, Purpose};
 use crate::lake::Lake;
 use crate::{Error, Result};
 
-/// The night to be shown.
+/// The snapshot to show.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chosen {
     pub(super) run_number: RunNumber,
     snapshot_date: NaiveDate,
     started_at: DateTime<Utc>,
-    /// Whether runs after it have no say.
+    /// Whether later runs have no influence.
     pub(super) is_alone: bool,
 }
 
@@ -30,7 +30,7 @@ impl Chosen {
     }
 }
 
-/// Chooses among the runs, the pending one counted as complete.
+/// Selects among the runs. The pending run counts as complete.
 pub(super) fn night(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
     match (build.as_of, build.pending, build.purpose) {
         (Some(date), None, Purpose::Private) => as_of(build.lake, runs, date),
@@ -46,7 +46,7 @@ pub(super) fn night(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
     }
 }
 
-/// The night of a date, if the lake still has its people: retention keeps its run's row when it removes the night.
+/// The snapshot of a date, if the lake still has its users. Retention keeps the row of a run when it removes its snapshot.
 fn as_of(lake: &Lake, runs: &[SyncRun], date: NaiveDate) -> Result<Chosen> {
     let mut nights = nights(runs);
     nights.sort_by_key(|run| ((run.snapshot_date - date).abs(), run.snapshot_date));
@@ -68,8 +68,8 @@ fn has_people(lake: &Lake, run: RunNumber) -> Result<bool> {
     Ok(lake.scan(&USERS, &[run], Some(&["run_number"]))?.next().transpose()?.is_some())
 }
 
-/// The runs that had started when the run `last` did: what anybody could know that night. Those it was compared with stay in
-/// any case, should a clock have been set back between them.
+/// The runs that had started when the run `last` started: the information that was available at that time. The runs it was compared with
+/// stay in any case, because a clock may have been set back between them.
 pub(super) fn up_to(runs: &[SyncRun], last: RunNumber) -> Vec<SyncRun> {
     let compared_with = chain(runs, last);
     let started_at = runs.iter().find(|run| run.run_number == last).map(|run| run.started_at);

@@ -1,4 +1,4 @@
-//! What the file holds besides rows of the lake: the night's settings, and what SQL makes of the rest.
+//! The content of the file in addition to the rows of the lake: the settings of the snapshot, and the tables that SQL computes.
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
@@ -44,7 +44,7 @@ impl Loader<'_> {
 
     pub(super) fn compute(&self, table: &Table) -> Result<()> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
-        // Beside the file, not in it: lists of the configuration that only the computation needs.
+        // Next to the file, not in it: lists of the configuration that only the computation needs.
         let mut beside = Beside::new(self.connection, self.build.lake);
         beside.empty("service_accounts", "id_or_login VARCHAR")?;
         let mut insert =
@@ -67,13 +67,13 @@ impl Loader<'_> {
         beside.clear()
     }
 
-    /// The terms that hold on the night, in the order in which they are tried.
+    /// The terms that are valid on the date of the snapshot, in the order in which they are tried.
     fn licence_rules(&self, beside: &mut Beside<'_>) -> Result<()> {
         let failed = || Error::duckdb("fill licence_rules");
         let columns = "rule_order INTEGER, rule_kind VARCHAR, rule_name VARCHAR, rule_value VARCHAR, plan_id VARCHAR, \
              cost_per_seat_monthly DECIMAL(18, 4), currency VARCHAR";
         beside.empty("licence_rules", columns)?;
-        // Money goes as text: as a number it would be a double.
+        // Money is passed as text: a number would be converted to a double.
         let insert = "INSERT INTO licence_rules VALUES (?, ?, ?, ?, ?, CAST(? AS DECIMAL(18, 4)), ?)";
         let mut insert = self.connection.prepare(insert).map_err(failed())?;
         let date = self.night.snapshot_date;
@@ -92,7 +92,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Every row of current runs goes beside the file, and SQL says which of them count.
+    /// Loads every row of current runs next to the file. SQL then selects the rows that count.
     pub(super) fn recounted(&mut self, table: &'static Table, current: &[RunNumber]) -> Result<()> {
         let mut beside = Beside::new(self.connection, self.build.lake);
         let mut columns: Vec<&'static Column> = table.kept().collect();
@@ -128,7 +128,7 @@ impl Loader<'_> {
     }
 }
 
-/// What `activity_daily.sql` reads.
+/// The relation that `activity_daily.sql` reads.
 const RECOUNTED: &str = "activity_daily_rows";
-/// The row of the night shown, while it is made.
+/// The row of the shown snapshot while it is computed.
 const TONIGHTS_SEATS: &str = "tonights_seats";

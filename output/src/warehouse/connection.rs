@@ -1,4 +1,4 @@
-//! DuckDB as this room opens it: bounded, offline, in UTC.
+//! DuckDB as this crate opens it: with limits, offline, in UTC.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use duckdb::{AccessMode, Config, Connection};
 use super::ddl::literal;
 use crate::{Error, Result, durable};
 
-/// What DuckDB may use.
+/// Resource limits of DuckDB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resources {
-    /// Memory in MiB; beyond it DuckDB spills to disk. Default 1,024: a build of 11 million events stays below a third of it.
+    /// Memory in MiB. Above it, DuckDB spills to disk. Default 1,024: a build of 11 million events stays below a third of it.
     pub memory_mib: u32,
     /// Threads; default 2.
     pub threads: u32,
@@ -38,7 +38,7 @@ pub(super) fn create(file: &Path, spill: &Path, resources: &Resources) -> Result
     Ok(connection)
 }
 
-/// Writes everything into the file itself and lets go of it; what the connection has beside the file stays.
+/// Writes everything into the file itself and detaches it. The relations of the connection next to the file stay.
 pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
     let failed = || Error::duckdb(format!("finish {}", file.display()));
     connection
@@ -50,17 +50,17 @@ pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
     }
 }
 
-/// Leaves the file as it is, to be removed: writing all of it once more would be half the work of a small night.
+/// Leaves the file as it is, because it will be removed. Writing all of it once more would take half the time of a small build.
 pub(super) fn abandon(connection: &Connection) -> Result<()> {
     connection
         .execute_batch("PRAGMA disable_checkpoint_on_shutdown;")
         .map_err(Error::duckdb("let go of a file that was only checked"))
 }
 
-/// An existing database file to read: nothing else on the machine can be reached from its SQL, and SQL cannot change that.
+/// Opens an existing database file to read. Its SQL can reach nothing else on the machine, and SQL cannot change that.
 pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result<Connection> {
     let file = text_of(file)?;
-    // A name of this process, made only when a query outgrows the memory.
+    // A name of this process. The directory is created only when a query exceeds the memory.
     let spill = format!("{file}.{}.spill", std::process::id());
     let config = offline(Config::default(), Path::new(&spill), resources)?
         .access_mode(AccessMode::ReadOnly)?
@@ -70,8 +70,8 @@ pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result
     Ok(connection)
 }
 
-/// A path as DuckDB takes it: absolute, because DuckDB expands a leading `~` and reads `name:` at the beginning as the name of an
-/// extension.
+/// A path in the form that DuckDB accepts. The path is absolute, because DuckDB expands a leading `~` and reads `name:` at the beginning as
+/// the name of an extension.
 fn text_of(path: &Path) -> duckdb::Result<String> {
     let invalid = || duckdb::Error::InvalidPath(path.to_owned());
     let absolute = std::path::absolute(path).map_err(|_| invalid())?;
@@ -87,5 +87,5 @@ fn offline(config: Config, spill: &Path, resources: &Resources) -> duckdb::Resul
         .with("temp_directory", text_of(spill)?)
 }
 
-/// The new file's catalog while it is built; readers attach it under names of their own, so nothing stored names it.
+/// The catalog of the new file while it is built. Readers attach the file under their own names, so no stored object contains this name.
 pub(super) const CATALOG: &str = "night";

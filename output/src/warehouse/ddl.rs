@@ -7,8 +7,8 @@ use boxseat_schemas::warehouse;
 
 use crate::{Error, Result};
 
-/// `CREATE TABLE` or `CREATE VIEW`. No PRIMARY KEY, UNIQUE or index: they make the file unreadable for DuckDB 1.0 and 1.1
-/// (measured); keys are data checks.
+/// `CREATE TABLE` or `CREATE VIEW`. It has no PRIMARY KEY, UNIQUE or index, because they make the file unreadable for DuckDB 1.0 and 1.1
+/// (measured). Data checks verify the keys.
 pub(super) fn create(table: &Table) -> Result<String> {
     let name = identifier(table.name);
     if table.layout == Layout::View {

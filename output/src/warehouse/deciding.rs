@@ -1,7 +1,7 @@
-//! Digest of the rows that decide about accounts, taken while they are in the build's own hands.
+//! Digest of the rows that decide about accounts. It is computed during the build.
 //!
-//! A program of the same user can change the file that is built aside before its digest is recorded, or give DuckDB a write-ahead log
-//! after the file was compared. The rows that a reader gets are therefore compared as well, with what the build had.
+//! A program of the same user can change the new file before its digest is recorded, or can give DuckDB a write-ahead log after the file
+//! was compared. Therefore the rows that a reader receives are also compared with the rows of the build.
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -16,14 +16,14 @@ use crate::{Error, Result};
 /// Queries whose rows decide about accounts.
 #[derive(Debug)]
 pub struct Deciding {
-    /// The lake's record has the digest of their rows by this name: another version may have other queries.
+    /// The name of the digest in the lake's record. Another version may have other queries.
     pub name: String,
     /// SQL, in the order in which a reader runs it.
     pub queries: Vec<&'static str>,
 }
 
 impl Deciding {
-    /// Names the queries by what they are.
+    /// Derives the name from the queries.
     pub fn new(queries: Vec<&'static str>) -> Self {
         let digest = FileDigest::of(queries.join("\n").as_bytes());
         Self { name: digest.sha256, queries }
@@ -48,7 +48,7 @@ pub struct RowsDigest {
 }
 
 impl RowsDigest {
-    /// Takes in all rows of the next query.
+    /// Adds all rows of the next query.
     ///
     /// # Errors
     /// A column of a type that has no order.

@@ -1,7 +1,7 @@
-//! What the pending run found different from its base: the rows it adds to `users_history` and `user_changes`.
+//! The differences of the pending run from its base: the rows that it adds to `users_history` and `user_changes`.
 //!
-//! They are worked out beside the file, because a replay of an older night is compared with that night's base while the file
-//! shows another. The SQL is in `schemas/warehouse/diff/`; here are the relations it reads.
+//! They are computed next to the file, because a replay of an older snapshot is compared with the base of that snapshot, while the file
+//! shows another snapshot. The SQL is in `schemas/warehouse/diff/`. This module provides the relations that it reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use super::ddl::identifier;
 use crate::lake::Lake;
 use crate::{Error, Result};
 
-/// Differences that no event announced, although their time was covered: what a feed of changes alone would have missed.
+/// Differences that no event announced, although their time was covered. A feed of changes alone would have missed them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drift {
-    /// How many of each kind, by the word in `user_changes.change`; a kind without any is not there.
+    /// The number of each kind, by the value of `user_changes.change`. A kind without differences is missing.
     pub by_change: BTreeMap<String, u64>,
 }
 
 impl Drift {
-    /// How many in all: `sync_runs.drift_count`.
+    /// The total number: `sync_runs.drift_count`.
     pub fn count(&self) -> i64 {
         i64::try_from(self.by_change.values().sum::<u64>()).unwrap_or(i64::MAX)
     }
@@ -41,14 +41,14 @@ pub(super) struct Diff<'a> {
     pub(super) lake: &'a Lake,
     pub(super) runs: &'a [SyncRun],
     pub(super) pending: &'a Pending,
-    /// Whether the file shows the pending run's night: then its tables need not be read a second time.
+    /// Whether the file shows the pending run's snapshot. Its tables are then not read a second time.
     pub(super) is_shown: bool,
 }
 
 impl Diff<'_> {
-    /// Leaves [`RUN_VERSIONS`] and [`RUN_CHANGES`] beside the file. The drift is `None` without a base.
+    /// Leaves [`RUN_VERSIONS`] and [`RUN_CHANGES`] next to the file. The drift is `None` without a base.
     ///
-    /// [`OLDER_VERSIONS`] must be there when the night is shown.
+    /// [`OLDER_VERSIONS`] must exist when the snapshot is shown.
     pub(super) fn compute(&self) -> Result<Option<Drift>> {
         let of = |number| self.runs.iter().find(|run| Some(run.run_number) == number);
         let run = of(Some(self.pending.run_number))
@@ -72,7 +72,7 @@ impl Diff<'_> {
 
         beside.table(RUN_VERSIONS, VERSIONS)?;
         beside.empty("differences", DIFFERENCE_COLUMNS)?;
-        // Nobody joins in a store's first night.
+        // The first snapshot of a store has no joiners.
         for select in DIFFERENCES.iter().filter(|_| base.is_some()) {
             self.connection
                 .execute_batch(&format!("INSERT INTO differences {select}"))
@@ -123,7 +123,7 @@ impl Diff<'_> {
             source,
         )?;
         if base.is_some() && self.is_empty("base_users")? {
-            // Comparing with nobody would call everybody a joiner.
+            // A comparison with an empty base would report every user as a joiner.
             return Err(self.no_base(run, "the lake has none of its users"));
         }
         let columns = named(&MEMBERSHIPS, &["user_id", "group_id", "role"])?;
@@ -160,7 +160,7 @@ impl Diff<'_> {
     }
 }
 
-/// `user_id`, the tracked columns, and more.
+/// `user_id`, the tracked columns, and the columns `more`.
 fn user_columns(more: &[&str]) -> Result<Vec<&'static Column>> {
     let mut all = named(&USERS, &["user_id"])?;
     all.extend(tracked());
@@ -179,7 +179,7 @@ fn tracked_columns() -> String {
     std::iter::once("user_id".to_owned()).chain(names).collect::<Vec<_>>().join(", ")
 }
 
-/// Lists are shown as JSON: DuckDB's own text for them cannot be told from text with brackets in it.
+/// Lists are shown as JSON, because DuckDB's own text for a list cannot be distinguished from text with brackets.
 fn tracked_texts() -> String {
     let text = |column: &Column| {
         let name = identifier(column.name);
@@ -192,7 +192,7 @@ fn tracked_texts() -> String {
     std::iter::once("user_id".to_owned()).chain(texts).collect::<Vec<_>>().join(", ")
 }
 
-/// One row per user, however often somebody was looked up.
+/// One row per user, even if a user was looked up several times.
 fn departures(departures: &[Departure]) -> Result<RecordBatch> {
     let reasons: BTreeMap<&str, &str> =
         departures.iter().map(|departure| (departure.user_id.as_str(), departure.reason.as_str())).collect();
@@ -204,11 +204,11 @@ fn departures(departures: &[Departure]) -> Result<RecordBatch> {
         .map_err(|e| Error::Bug(e.to_string()))
 }
 
-/// The columns that every SELECT of [`DIFFERENCES`] has.
+/// The columns of every SELECT of [`DIFFERENCES`].
 const DIFFERENCE_COLUMNS: &str = "user_id VARCHAR, change VARCHAR, attribute VARCHAR, object_id VARCHAR, old_value VARCHAR, \
      new_value VARCHAR, since_at TIMESTAMPTZ, happened_at TIMESTAMPTZ";
 
-/// Rows of `users_history` of the night's chain without the pending run, as the lake has them.
+/// Rows of `users_history` of the snapshot's chain without the pending run, as they are in the lake.
 pub(super) const OLDER_VERSIONS: &str = "older_versions";
 /// The pending run's rows of `users_history`: its columns that are not derived.
 pub(super) const RUN_VERSIONS: &str = "run_versions";

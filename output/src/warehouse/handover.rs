@@ -1,4 +1,4 @@
-//! What a build worked out for the pending run, on its way into the lake.
+//! The rows that a build computed for the pending run, and their commit to the lake.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Commits the run's rows of one table; those beside the file come from it batch by batch.
+    /// Commits the run's rows of one table. Rows of relations next to the file are read batch by batch.
     pub(super) fn commit(
         &self,
         connection: &Connection,
@@ -40,8 +40,7 @@ impl Handover {
         };
         let failed = || Error::duckdb(format!("read {relation}"));
         let mut statement = connection.prepare(&select_kept(table, relation)).map_err(failed())?;
-        // Streaming is switched on by this; the rows are then taken step by step, because the iterator it gives panics where a
-        // step fails.
+        // This call starts streaming. The rows are then taken step by step, because its iterator panics when a step fails.
         drop(statement.stream_arrow([]).map_err(failed())?);
         let step = || statement.step().map_err(failed()).transpose();
         let mut batches = std::iter::from_fn(step)
@@ -54,7 +53,7 @@ impl Handover {
     }
 }
 
-/// Rows with the names that columns have in the file, as rows of the lake.
+/// Converts rows with the column names of the file to rows of the lake.
 pub(super) fn in_lake_schema(table: &Table, rows: &RecordBatch, enterprise_id: &str) -> Result<RecordBatch> {
     let schema = table.lake_schema();
     let column = |name: &str| match table.kept().find(|column| column.lake_name == name) {
@@ -73,8 +72,8 @@ pub(super) fn in_lake_schema(table: &Table, rows: &RecordBatch, enterprise_id: &
     RecordBatch::try_new(schema, columns).map_err(|e| Error::Bug(e.to_string()))
 }
 
-/// DuckDB's names for children of lists and structs are not the lake's, and a cast keeps names apart; everything else it may
-/// cast.
+/// DuckDB's names for children of lists and structs differ from those of the lake, and a cast does not change names. All other differences
+/// are handled by the cast.
 fn as_type(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
     let bug = |e: arrow::error::ArrowError| Error::Bug(e.to_string());
     match (array.data_type(), wanted) {

@@ -1,7 +1,7 @@
-//! `users_history` and `user_changes`: rows of the runs that led to the night shown, and the pending run's own.
+//! `users_history` and `user_changes`: rows of the runs on the chain of the shown snapshot, and the rows of the pending run.
 //!
-//! The pending run's rows are always the ones worked out here, although an earlier attempt may have committed them: the lake is
-//! asked for those of the others.
+//! The rows of the pending run are always those that this build computed, although an earlier attempt may have committed some. Only the
+//! rows of the other runs are read from the lake.
 
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{SyncRun, chain};
@@ -23,12 +23,12 @@ pub(super) struct History<'a> {
 }
 
 impl History<'_> {
-    /// Fills both tables of the file. When a run is pending, its own rows stay beside the file for the lake, and its drift is
-    /// given back unless it has no base.
+    /// Fills both tables of the file. When a run is pending, its rows stay next to the file for the lake. Its drift is returned unless it
+    /// has no base.
     pub(super) fn fill(&self) -> Result<Option<Drift>> {
         let Build { lake, pending, .. } = *self.build;
         let number = pending.map(|pending| pending.run_number);
-        // Nobody's base is the pending run, so it is on the chain only as the night itself.
+        // The pending run is the base of no run, so it is on the chain only as the shown snapshot.
         let is_shown = number == Some(self.night.run_number);
         let mut older = chain(self.runs, self.night.run_number);
         older.retain(|run| Some(*run) != number);
@@ -70,7 +70,7 @@ impl History<'_> {
     }
 }
 
-/// The columns of `table` that the lake has, from a relation beside the file.
+/// The columns of `table` that the lake has, from a relation next to the file.
 pub(super) fn select_kept(table: &Table, relation: &str) -> String {
     let names: Vec<String> = table.kept().map(|column| identifier(column.name)).collect();
     format!("SELECT {} FROM {relation}", names.join(", "))

@@ -1,4 +1,4 @@
-//! Filling the file with rows of the lake, by Arrow; [`super::compute`] has what SQL makes of them.
+//! Fills the file with rows of the lake, by Arrow. [`super::compute`] has the tables that SQL computes from them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,9 +31,9 @@ pub(super) struct Loader<'a> {
     pub(super) build: &'a Build<'a>,
     runs: &'a [SyncRun],
     pub(super) night: Night,
-    /// Rows of the pending run that went into the file, by table of the lake; none for a table that shows another run.
+    /// Rows of the pending run that were loaded into the file, by table of the lake. A table that shows another run has no entry.
     of_pending: HashMap<&'static str, u64>,
-    /// The pending run's row of `seat_usage_daily`, when the file shows another night than that.
+    /// The pending run's row of `seat_usage_daily`, when the file shows another snapshot.
     seat_usage: Option<RecordBatch>,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Loader<'a> {
         Self { connection, build, runs, night, of_pending: HashMap::new(), seat_usage }
     }
 
-    /// Creates everything of [`WAREHOUSE`] and fills it in its order; gives back what the lake gets of the pending run.
+    /// Creates everything of [`WAREHOUSE`] and fills it in its order. Returns the rows of the pending run for the lake.
     pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<Handover>> {
         let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
         self.create()?;
@@ -62,7 +62,7 @@ impl<'a> Loader<'a> {
                 Layout::Append if table.name == SYNC_RUNS.name => {
                     self.append(table, self.sync_runs(drift.as_ref()))?;
                 }
-                // Box counted the calls of runs that came to nothing, too; a replay carries those of the run it replaces.
+                // Box also counted the calls of unsuccessful runs. A replay includes the calls of the run that it replaces.
                 Layout::Append if table.name == RUN_CALLS.name => {
                     self.load(table, &self.worth_loading(&ledger(self.runs)))?;
                 }
@@ -78,7 +78,7 @@ impl<'a> Loader<'a> {
                 Layout::PerNight => seat_usage = self.seat_usage(table)?,
                 Layout::Journal => self.load(table, &self.worth_loading(&self.all_runs()))?,
                 Layout::Chain if table.name == USERS_HISTORY.name => drift = self.history()?,
-                // Filled with the history it comes from.
+                // Filled together with the history that it comes from.
                 Layout::Chain => {}
                 // One pass over the events fills every slice of them.
                 Layout::EventSlice { logins: true } => self.load_events(&current)?,
@@ -87,7 +87,7 @@ impl<'a> Loader<'a> {
                 Layout::Given if table.name == LICENCE_TERMS.name => {
                     self.append(table, LicenceTerms::to_batch(&self.build.settings.licence))?;
                 }
-                // Who is a candidate follows from what `accounts` says, and the checks come when everything else is there.
+                // The candidates depend on `accounts`. The checks run when all other tables are filled.
                 Layout::Given => {}
                 Layout::Computed if table.name == ACCOUNTS.name => {
                     self.compute(table)?;
@@ -109,18 +109,19 @@ impl<'a> Loader<'a> {
         }))
     }
 
-    /// Every table, view and comment, in one transaction: each of its own would wait for the disk, and there are hundreds.
+    /// Creates every table, view and comment in one transaction. There are hundreds of statements, and separate transactions would each
+    /// wait for the disk.
     fn create(&self) -> Result<()> {
         let mut sql = String::from("BEGIN;\n");
         let is_for_nobody = self.build.purpose == Purpose::Private && self.build.pending.is_some();
         let checked: HashSet<&str> = check::all().iter().map(|check| check.table).collect();
         for table in WAREHOUSE {
-            // Nor does anybody ask the views of such a file but its checks.
+            // Only the checks read the views of such a file.
             if is_for_nobody && table.layout == Layout::View && !checked.contains(table.name) {
                 continue;
             }
             sql.push_str(&ddl::create(table)?);
-            // Nobody reads a file that is only checked, and a comment per column takes as long as all its rows.
+            // A file that is only checked has no readers, and a comment per column takes as long as all its rows.
             if self.build.purpose == Purpose::Publish {
                 sql.push_str(&ddl::comments(table));
             }
@@ -129,7 +130,7 @@ impl<'a> Loader<'a> {
         self.connection.execute_batch(&sql).map_err(Error::duckdb("make the tables"))
     }
 
-    /// Of runs whose records nothing is computed from: those of a file that nobody reads need no others than the pending run's.
+    /// The runs to load for tables that no computation reads. A file without readers needs only the records of the pending run.
     fn worth_loading(&self, runs: &[RunNumber]) -> Vec<RunNumber> {
         let pending = self.build.pending.filter(|_| self.build.purpose == Purpose::Private);
         let is_worth = |run: &RunNumber| pending.is_none_or(|pending| pending.run_number == *run);
@@ -150,14 +151,14 @@ impl<'a> Loader<'a> {
         self.runs.iter().map(|run| run.run_number).collect()
     }
 
-    /// Of every night its row, as it was known then. The pending run's own is worked out here, or was when its night was built
-    /// before: an earlier attempt may have committed one, so the lake is asked for the others.
+    /// The row of every snapshot, as it was known at that time. The pending run's own row is computed here, or was computed when its
+    /// snapshot was built before. An earlier attempt may have committed a row, so only the rows of the other runs are read from the lake.
     fn seat_usage(&mut self, table: &'static Table) -> Result<Option<RecordBatch>> {
         let pending = self.build.pending.map(|pending| pending.run_number);
         let nights: Vec<RunNumber> = nights(self.runs).iter().map(|run| run.run_number).collect();
         let others: Vec<RunNumber> = nights.iter().copied().filter(|run| Some(*run) != pending).collect();
         let others = self.worth_loading(&others);
-        // Opening a table of the lake to read nothing takes as long as all the rest of this.
+        // Opening a table of the lake without reading rows takes as long as the rest of this function.
         if !others.is_empty() {
             self.load(table, &others)?;
         }
@@ -199,11 +200,11 @@ impl<'a> Loader<'a> {
         targets.into_iter().try_for_each(|(target, _)| target.finish())
     }
 
-    /// Where retention has removed the events, nothing is proved any more: a person whose logins are gone never looks like one
-    /// who had none.
+    /// Nothing is proved for the time whose events retention has removed. A user whose logins are removed never looks like a user without
+    /// logins.
     fn forget_coverage_of_removed_events(&self) -> Result<()> {
         let lake = self.build.lake;
-        // Of a day in the past, the newest sign-in then may be gone: only newer ones are kept.
+        // For a date in the past, the newest sign-in before that date may be removed, because only the newest ones are kept.
         let shown = self.build.as_of;
         let last_only = lake.logins_thinned_to(Thinning::LastOnly)?.filter(|_| shown.is_some());
         let daily = lake.logins_thinned_to(Thinning::Daily)?;
@@ -224,7 +225,7 @@ impl<'a> Loader<'a> {
         History { connection, build, runs, night }.fill()
     }
 
-    /// Every run's row; the pending run's drift is known only now.
+    /// The row of every run. The pending run's drift is known only now.
     fn sync_runs(&self, drift: Option<&Drift>) -> RecordBatch {
         let mut runs = self.runs.to_vec();
         let pending = self.build.pending.map(|pending| pending.run_number);
@@ -234,7 +235,8 @@ impl<'a> Loader<'a> {
         SyncRun::to_batch(&runs, self.build.enterprise_id)
     }
 
-    /// The pending run's rows are made here: an earlier attempt may have committed its own, so the lake is asked for the others.
+    /// The pending run's rows are computed here. An earlier attempt may have committed its own, so only the rows of the other runs are read
+    /// from the lake.
     fn load_run_rows(&mut self, current: &[RunNumber]) -> Result<Option<RecordBatch>> {
         let pending = self.build.pending.map(|pending| pending.run_number);
         let others: Vec<RunNumber> = current.iter().copied().filter(|run| Some(*run) != pending).collect();
@@ -312,7 +314,7 @@ pub(super) struct Target<'a> {
     connection: &'a Connection,
     table: &'static Table,
     appender: Appender<'a>,
-    /// Rows that are in it when this is done, as far as is known here.
+    /// Number of rows in the table after this step, as far as this code knows.
     rows: u64,
 }
 
@@ -325,7 +327,7 @@ impl<'a> Target<'a> {
         Ok(Self { connection, table, appender, rows })
     }
 
-    /// Takes the warehouse's columns out of a batch of the lake, by the names they have there.
+    /// Selects the warehouse's columns from a batch of the lake, by their names in the lake.
     pub(super) fn append(&mut self, batch: &RecordBatch) -> Result<()> {
         let column = |name: &str| -> Result<ArrayRef> {
             batch
@@ -339,7 +341,7 @@ impl<'a> Target<'a> {
         self.appender.append_record_batch(batch).map_err(Error::duckdb(format!("fill {}", self.table.name)))
     }
 
-    /// Flushes, and makes sure that DuckDB has what it was given.
+    /// Flushes, and verifies that DuckDB received every row.
     pub(super) fn finish(mut self) -> Result<()> {
         self.appender.flush().map_err(Error::duckdb(format!("fill {}", self.table.name)))?;
         let there = rows_in(self.connection, self.table)?;

@@ -1,9 +1,9 @@
-//! The DuckDB file that analysts read: always rebuilt from the lake, beside the old one, checked, then renamed over it.
+//! The DuckDB file that analysts read. It is always rebuilt from the lake next to the old file, checked, and then renamed over it.
 //!
 //! ```text
 //! Build ──build()──▶ Built ──check()──▶ Checked ──publish()──▶ boxseat.duckdb
 //! ```
-//! Dropping `Built` or `Checked` removes the file built aside; nothing but `publish` touches what readers see.
+//! Dropping `Built` or `Checked` removes the new file. Only `publish` changes what readers see.
 
 mod beside;
 mod candidates;
@@ -53,17 +53,17 @@ use load::Loader;
 pub struct Build<'a> {
     /// The directory that holds `boxseat.duckdb`.
     pub store: &'a Path,
-    /// Where the rows come from.
+    /// The source of the rows.
     pub lake: &'a Lake,
-    /// All rows of `sync_runs` the file shall show, the pending run's own row among them.
+    /// All rows of `sync_runs` that the file shows, including the pending run's own row.
     pub runs: &'a [SyncRun],
-    /// The run whose `sync_runs` row is not in the lake yet; it is built as if it were complete. `None` publishes what is
-    /// there, as after a crash before the rename.
+    /// The run whose `sync_runs` row is not in the lake yet; it is built as if it were complete. `None` publishes the state of the lake, as
+    /// after a crash before the rename.
     pub pending: Option<&'a Pending>,
-    /// What the file is for.
+    /// The purpose of the file.
     pub purpose: Purpose,
-    /// Shows the night of this date instead, from rows of the runs up to it, with the settings given here; nothing is pending
-    /// then, and the file is not for publishing.
+    /// Shows the snapshot of this date instead, from rows of the runs up to it, with the settings of this build. No run is pending then,
+    /// and the file is not for publishing.
     pub as_of: Option<NaiveDate>,
     /// The store's enterprise.
     pub enterprise_id: &'a str,
@@ -71,19 +71,19 @@ pub struct Build<'a> {
     pub settings: &'a ReportSettings,
     /// The reclamation policy, if there is one.
     pub candidates: Option<&'a dyn Candidates>,
-    /// Queries whose rows decide about accounts; `None`: nobody acts on this file.
+    /// Queries whose rows decide about accounts; `None`: no command changes accounts with this file.
     pub deciding: Option<&'a Deciding>,
-    /// What DuckDB may use.
+    /// Resource limits of DuckDB.
     pub resources: &'a Resources,
 }
 
-/// What a file is built for.
+/// The purpose of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be renamed over `boxseat.duckdb`: it shows the latest night.
+    /// The file is renamed over `boxseat.duckdb` and shows the latest snapshot.
     Publish,
-    /// To check a run that is not published, or to read another night: it shows the pending run's, and `rows_in_warehouse`
-    /// stays NULL.
+    /// The file checks a run that is not published, or shows another snapshot to read. It shows the pending run's snapshot, and
+    /// `rows_in_warehouse` stays NULL.
     Private,
 }
 
@@ -92,13 +92,13 @@ pub enum Purpose {
 pub struct Pending {
     /// Its number; its row is in [`Build::runs`].
     pub run_number: RunNumber,
-    /// What became of its rows, table by table.
+    /// The counts of its rows, table by table.
     pub tables: Vec<LoadedRows>,
-    /// Why people are gone whom its base had; of others who are gone nobody knows why.
+    /// The reason for each user of the base who is missing, if it is known.
     pub departures: Vec<Departure>,
 }
 
-/// Rows of one table of a run: counted on the way in, and as committed.
+/// Rows of one table of a run: counted when they were read, and when they were committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedRows {
     /// Counted while normalising.
@@ -107,8 +107,8 @@ pub struct LoadedRows {
     pub rows_in_lake: u64,
 }
 
-/// Where the records of one table went while normalising:
-/// `from_box + carried - duplicate - rejected - dropped` is what goes into the lake.
+/// The counts of the records of one table during normalisation. The lake receives `from_box + carried - duplicate - rejected - dropped`
+/// rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "fields are the columns of the `run_rows` table contract")]
 pub struct TableRows {
@@ -120,37 +120,37 @@ pub struct TableRows {
     pub rows_dropped: u64,
 }
 
-/// The night a file shows.
+/// The snapshot that a file shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Night {
-    /// The run of that night.
+    /// The run of that snapshot.
     pub run_number: RunNumber,
     /// Its UTC date.
     pub snapshot_date: NaiveDate,
-    /// The moment days count back from: when the run started.
+    /// The time from which days are counted back: the start of the run.
     pub now_at: DateTime<Utc>,
 }
 
-/// A file that is filled and not checked.
+/// A file that is filled and not checked yet.
 #[derive(Debug)]
 pub struct Built {
-    // Dropped before `aside`, which removes the file it has open.
+    // Dropped before `aside`, which removes the file that this connection has open.
     connection: Connection,
     aside: Aside,
     night: Night,
     handover: Option<Handover>,
-    /// A file that only checks a run: nobody opens it, so it need not become one whole.
+    /// A file that only checks a run. No program opens it, so it need not be completed into one file.
     is_for_nobody: bool,
-    /// Of the rows that decide about accounts, under the name that the record has it.
+    /// Digest of the rows that decide about accounts, with its name in the record.
     deciding: Option<(String, FileDigest)>,
 }
 
-/// Builds the file aside and fills it.
+/// Builds the file next to the published one and fills it.
 ///
-/// One process builds in a store at a time (the store's lock); what a killed build left there is removed first.
+/// Only one process at a time builds in a store (the store's lock). Files of a killed build are removed first.
 ///
 /// # Errors
-/// `Input` when no run is complete, or when there is no night of [`Build::as_of`]; `Io`, `Corrupt`, `Newer` of lake and disk.
+/// `Input` when no run is complete, or when there is no snapshot of [`Build::as_of`]; `Io`, `Corrupt`, `Newer` of lake and disk.
 pub fn build(build: &Build<'_>) -> Result<Built> {
     sweep(build.store)?;
     let runs = with_pending_complete(build)?;
@@ -159,8 +159,8 @@ pub fn build(build: &Build<'_>) -> Result<Built> {
         let runs = if shown.is_alone { chosen::up_to(&runs, shown.run_number) } else { runs };
         return assemble(build, &runs, shown.night(), None);
     };
-    // The file shows a later night than the run that is finished (it was begun late, or a clock was set back), but what the
-    // run's own night did with its seats follows from that night alone.
+    // The file shows a later snapshot than that of the run that is being finished, because the run started late or a clock was set back.
+    // The seat usage of the run's own snapshot depends on that snapshot alone.
     let own = Build { purpose: Purpose::Private, ..build.clone() };
     let before = chosen::up_to(&runs, pending.run_number);
     let night = chosen::night(&own, &runs)?.night();
@@ -185,14 +185,14 @@ fn assemble(
 }
 
 impl Built {
-    /// Runs the error checks, then lets go of the file: after this it is one whole file without a log beside it. What is for the
-    /// lake stays in memory, or spilled, until it is committed.
+    /// Runs the error checks, then detaches the file: it is then one complete file without a log next to it. Rows for the lake stay in
+    /// memory, or in the spill directory, until they are committed.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example; the file is gone then.
+    /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example. The file is removed then.
     pub fn check(self) -> Result<Checked> {
         let Self { connection, aside, night, handover, is_for_nobody, deciding } = self;
-        // Nobody would read the warnings of a file that nobody opens.
+        // The warnings of a file without readers are not needed.
         let least = if is_for_nobody { Severity::Error } else { Severity::Warn };
         let pending = handover.as_ref().map(|handover| handover.run_number);
         let warnings = checks::run(&connection, pending, least)?;
@@ -204,13 +204,13 @@ impl Built {
         Ok(Checked { connection, aside, night, handover, warnings, deciding })
     }
 
-    /// The night it shows.
+    /// The snapshot that it shows.
     pub fn night(&self) -> Night {
         self.night
     }
 }
 
-/// The file built aside; dropping it removes the file.
+/// The new file next to the published one. Dropping it removes the file.
 #[derive(Debug)]
 struct Aside {
     path: PathBuf,
@@ -219,7 +219,7 @@ struct Aside {
 impl Drop for Aside {
     fn drop(&mut self) {
         for path in durable::wals_of(&self.path).iter().chain([&self.path]) {
-            // What stays is swept by the next build.
+            // The next build removes a file that could not be removed here.
             let _ = durable::remove_if_there(path);
         }
     }
@@ -248,5 +248,5 @@ fn sweep(store: &Path) -> Result<()> {
 /// The published file's name in the store.
 pub const FILE_NAME: &str = "boxseat.duckdb";
 
-/// How everything begins that a build makes aside.
+/// The prefix of all files that a build creates next to the published file.
 const ASIDE_PREFIX: &str = ".boxseat.duckdb.";

@@ -1,4 +1,4 @@
-//! The last step: the checked file takes the old one's place.
+//! The last step: the checked file replaces the old one.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use crate::error::FailedCheck;
 use crate::lake::{Committed, FileDigest, Lake};
 use crate::{Error, Result};
 
-/// A file that passed the checks and is closed. Dropping it removes the file and publishes nothing.
+/// A file that passed the checks and is closed. Dropping it removes the file without publishing it.
 #[derive(Debug)]
 pub struct Checked {
-    /// Holds what is for the lake; no longer the file.
+    /// Holds the rows for the lake. It no longer has the file open.
     pub(super) connection: Connection,
     pub(super) aside: Aside,
     pub(super) night: Night,
@@ -30,57 +30,58 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Commits the pending run's rows of a table that only the build could work out: `users_history`, `user_changes`,
-    /// `seat_usage_daily` or `run_rows`, whatever night the file shows. Rows that an earlier attempt committed stay, as with [`Lake::commit`].
+    /// Commits the pending run's rows of a table that only the build can compute: `users_history`, `user_changes`, `seat_usage_daily` or
+    /// `run_rows`, whichever snapshot the file shows. Rows that an earlier attempt committed stay, as with [`Lake::commit`].
     ///
     /// # Errors
-    /// As [`Lake::commit`]; [`crate::ErrorKind::Bug`] when nothing was pending, or for another table.
+    /// As [`Lake::commit`]; [`crate::ErrorKind::Bug`] when no run was pending, or for another table.
     pub fn commit(&self, lake: &Lake, table: &'static Table) -> Result<Committed> {
         let handover = self.handover.as_ref();
         let handover = handover.ok_or_else(|| Error::Bug("no run was pending".to_owned()))?;
         handover.commit(&self.connection, lake, table)
     }
 
-    /// What the pending run found without an event that announced it, for its `drift_count`; `None` without a base to compare
-    /// with, or when nothing was pending.
+    /// The differences of the pending run that no event announced, for its `drift_count`. `None` without a base for the comparison, or when
+    /// no run was pending.
     pub fn drift(&self) -> Option<&Drift> {
         self.handover.as_ref()?.drift.as_ref()
     }
 
-    /// The pending run's rows for the lake's `run_rows`; `None` when nothing was pending.
+    /// The pending run's rows for the lake's `run_rows`; `None` when no run was pending.
     pub fn run_rows(&self) -> Option<&RecordBatch> {
         self.handover.as_ref().map(|handover| &handover.run_rows)
     }
 
-    /// What is odd about the night and no reason to keep the old one: the warnings in its `data_checks`.
+    /// Findings that are odd but do not prevent the publish: the warnings in its `data_checks`.
     pub fn warnings(&self) -> &[FailedCheck] {
         &self.warnings
     }
 
-    /// The night it shows.
+    /// The snapshot that it shows.
     pub fn night(&self) -> Night {
         self.night
     }
 
-    /// The file aside, readable until this is dropped or published.
+    /// The new file, readable until this is dropped or published.
     pub fn path(&self) -> &Path {
         &self.aside.path
     }
 
-    /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and writable for nobody, and records its digest.
+    /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and without write permission for any user, and records its
+    /// digest.
     ///
-    /// Readers keep the night they opened; the next open sees this one. What a kill leaves after each step is said at
-    /// [`crate::durable`]'s publish: the old night or the new one, never half, and never a foreign log beside it. The record
-    /// knows both from before the rename until after it.
+    /// Readers keep the snapshot that they opened. The next open sees this one. [`crate::durable`]'s publish describes the state after a
+    /// kill at each step: the old snapshot or the new one, never a part of it, and never a foreign log next to it. The record lists both
+    /// files from before the rename until after it.
     ///
     /// # Errors
-    /// `Io`; `Input` for an unknown group. The old file is still there then.
+    /// `Io`; `Input` for an unknown group. The old file is still in place then.
     pub fn publish(self, lake: &Lake, access: &Access) -> Result<PathBuf> {
         let ownership = access.resolve()?;
         let destination = self.aside.path.with_file_name(FILE_NAME);
         let store = destination.parent().unwrap_or(Path::new("."));
         let recorded = record::announce(store, &self.aside.path, self.night.run_number, access)?;
-        // The lake notes it as well: who acts on accounts trusts neither the file nor its own record alone.
+        // The lake records the digest as well. Commands that change accounts trust neither the file nor the file's own record alone.
         let digest = recorded.digest();
         lake.note_beside(FILE_NAME, digest.clone())?;
         if let Some((name, deciding)) = &self.deciding {
@@ -97,10 +98,10 @@ impl Checked {
     }
 }
 
-/// The night that `boxseat.duckdb` shows, or `None` when there is no such file.
+/// The snapshot that `boxseat.duckdb` shows, or `None` when there is no such file.
 ///
 /// # Errors
-/// `Io` when the file cannot be opened, `Foreign` when it is no regular file, `Corrupt` when it is not one of ours.
+/// `Io` when the file cannot be opened, `Foreign` when it is not a regular file, `Corrupt` when it is not a boxseat file.
 pub fn published(store: &Path) -> Result<Option<Night>> {
     let file = store.join(FILE_NAME);
     // DuckDB would wait for the other end of a pipe.

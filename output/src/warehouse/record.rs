@@ -1,15 +1,15 @@
 //! The record of the published file, and the check of the file against it.
 //!
-//! Other programs open `boxseat.duckdb`, and one that opens it to write changes it or leaves a write-ahead log that DuckDB applies
-//! for every later reader. The record says which bytes were published. It is `lake/_published.json`: everyone who may read the file
-//! may read the record, and only boxseat writes there.
+//! Other programs open `boxseat.duckdb`. A program that opens it to write changes it, or leaves a write-ahead log that DuckDB applies for
+//! every later reader. The record states which bytes were published. It is at `lake/_published.json`: every user who may read the file may
+//! read the record, and only boxseat writes there.
 //!
-//! A publish writes the record twice, so that the file in place is always known. A kill leaves
+//! A publish writes the record twice, so that the file in place is always known. A kill leaves these states:
 //! 1. before [`announce`]: the old file and its record.
 //! 2. between [`announce`] and the rename: the old file, recorded next to the new one.
 //! 3. between the rename and [`settle`]: the new file, recorded next to the old one.
 //!
-//! In 2 and 3 both files are accepted. The next publish keeps the one that is in place.
+//! In states 2 and 3 both files are accepted. The next publish keeps the one that is in place.
 
 use std::fs::{self, File};
 use std::io;
@@ -30,13 +30,14 @@ use crate::{Error, Result};
 /// How the published file is compared with its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// By the SHA-256 digest of all bytes: for commands that change accounts.
+    /// By the SHA-256 digest of all bytes; for commands that change accounts.
     Digest,
-    /// By size, inode and time of change, which no program can set; by the digest if they differ, as after a restore.
+    /// By size, inode and time of change. No program can set the time of change. If they differ, as after a restore, the digest is
+    /// compared.
     Stamp,
 }
 
-/// The published file, checked, and open: another file that takes its name later is not this one.
+/// The published file, checked and open. Another file that takes its name later is not used.
 #[derive(Debug)]
 pub struct PublishedFile {
     path: PathBuf,
@@ -45,7 +46,7 @@ pub struct PublishedFile {
     recorded: Option<Recorded>,
 }
 
-/// What is recorded of a published file.
+/// The recorded data of a published file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
@@ -64,9 +65,9 @@ pub struct Recorded {
 #[serde(deny_unknown_fields)]
 struct Record {
     format: u32,
-    /// One; during a publish the old one and the new one.
+    /// One file; during a publish, the old one and the new one.
     files: Vec<Recorded>,
-    /// During the first publish with a record: the file in place may be one of an earlier version, which kept none.
+    /// True during the first publish with a record. The file in place may come from an earlier version, which kept no record.
     replaces_unrecorded: bool,
 }
 
@@ -92,7 +93,7 @@ impl PublishedFile {
                 return Err(Error::Foreign { file: path, reason });
             }
             let stamp = Stamp::of(&file.metadata().map_err(Error::io("read", &path))?);
-            // Read after the file was opened: a file is announced before it is in place.
+            // The record is read after the file was opened, because a file is announced before it is in place.
             let Some(record) = Record::read(store)? else {
                 return Ok(Self { path, file, stamp, recorded: None });
             };
@@ -108,7 +109,7 @@ impl PublishedFile {
             if recorded.is_some() || record.replaces_unrecorded {
                 return Ok(Self { path, file, stamp, recorded });
             }
-            // A publish may have replaced the file meanwhile.
+            // A publish may have replaced the file in the meantime.
             if Stamp::of(&fs::metadata(&path).map_err(Error::io("read", &path))?) == stamp {
                 let reason = format!(
                     "its digest is not the recorded one: another program changed or replaced it, or its record {}",
@@ -119,7 +120,7 @@ impl PublishedFile {
         }
     }
 
-    /// Opens the store's published file after [`PublishedFile::check`]; the file that is open is the one that was checked.
+    /// Opens the store's published file after [`PublishedFile::check`]. The open file is the one that was checked.
     pub(crate) fn open(store: &Path, resources: &Resources) -> Result<Connection> {
         loop {
             let checked = Self::check(store, Check::Stamp)?;
@@ -132,16 +133,16 @@ impl PublishedFile {
         }
     }
 
-    /// A connection to the very file that was checked.
+    /// A connection to exactly the file that was checked.
     ///
     /// # Errors
-    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when the name leads to another file by now.
+    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when the name refers to another file now.
     pub(crate) fn connect(&self, resources: &Resources) -> Result<Connection> {
         let handles = || self.handles().map_err(Error::io("read", "/proc/self/fd"));
         let before = handles()?;
         let connection = open_to_read(&self.path, resources)
             .map_err(Error::duckdb(format!("open {}", self.path.display())))?;
-        // DuckDB opens by name. It has this file open only if there is one more handle to it.
+        // DuckDB opens by name. DuckDB has this file open only if the number of handles to it has increased.
         if handles()? > before {
             return Ok(connection);
         }
@@ -149,19 +150,19 @@ impl PublishedFile {
         Err(Error::Foreign { file: self.path.clone(), reason })
     }
 
-    /// How many handles of this process lead to the file: proc_pid_fd(5).
+    /// The number of handles of this process that refer to the file: proc_pid_fd(5).
     fn handles(&self) -> io::Result<usize> {
         let ours = self.file.metadata()?;
         let mut count = 0;
         for handle in fs::read_dir("/proc/self/fd")? {
-            // A handle may be closed meanwhile, and that of the listing itself is.
+            // A handle may be closed in the meantime, and the handle of the listing itself always is.
             let Ok(found) = fs::metadata(handle?.path()) else { continue };
             count += usize::from((found.dev(), found.ino()) == (ours.dev(), ours.ino()));
         }
         Ok(count)
     }
 
-    /// Whether nothing was written to the file since the check began, and it was not replaced by a publish.
+    /// Whether the file was neither written to since the check started nor replaced by a publish.
     ///
     /// # Errors
     /// `Io`.
@@ -170,24 +171,24 @@ impl PublishedFile {
         Ok(Stamp::of(&now) == self.stamp)
     }
 
-    /// What is recorded of it; `None` for a file that a version before the record published.
+    /// The record of the file; `None` for a file that was published by a version without a record.
     pub fn recorded(&self) -> Option<&Recorded> {
         self.recorded.as_ref()
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A write-ahead log next to `boxseat.duckdb`, under any of the names that DuckDB reads. boxseat never leaves one, so another
-/// program opened the file to write.
+/// A write-ahead log next to `boxseat.duckdb`, under any of the names that DuckDB reads. boxseat never leaves one, so another program
+/// opened the file to write.
 pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
     durable::wals_of(&store.join(FILE_NAME)).into_iter().find(|log| log.symlink_metadata().is_ok())
 }
 
-/// Records a file before it takes its place, next to the one that is there.
+/// Records a file before it is put in place, next to the file that is in place.
 pub(super) fn announce(
     store: &Path,
     file: &Path,
@@ -196,7 +197,7 @@ pub(super) fn announce(
 ) -> Result<Recorded> {
     let FileDigest { size_bytes, sha256 } = FileDigest::of_file(file).map_err(Error::io("read", file))?;
     let in_place = store.join(FILE_NAME);
-    // A record that cannot be read protects nothing any more: the file in place is refused until it is replaced.
+    // A record that cannot be read no longer protects the file. The file in place is refused until it is replaced.
     let before = Record::read(store).unwrap_or_else(|e| {
         tracing::warn!("{e}; it is written again");
         Some(Record { format: FORMAT, files: Vec::new(), replaces_unrecorded: false })
@@ -216,7 +217,7 @@ pub(super) fn announce(
     Ok(recorded)
 }
 
-/// Records that an announced file is in its place.
+/// Records that an announced file is in place.
 pub(super) fn settle(store: &Path, recorded: Recorded, access: &Access) -> Result<()> {
     let path = store.join(FILE_NAME);
     let stamp = Stamp::of(&fs::metadata(&path).map_err(Error::io("read", &path))?);
@@ -225,7 +226,7 @@ pub(super) fn settle(store: &Path, recorded: Recorded, access: &Access) -> Resul
 }
 
 impl Record {
-    /// `None`: no version that keeps a record has published here.
+    /// `None`: no version with a record has published here.
     fn read(store: &Path) -> Result<Option<Self>> {
         let path = path_of(store);
         let text = match durable::read_regular_file(&path) {
@@ -305,7 +306,7 @@ mod tests {
         settle(store, recorded, &ACCESS.into()).unwrap();
     }
 
-    /// The run of the file in place by both checks; what it is when it is not used.
+    /// The run of the file in place, by both checks, or the error if the file is refused.
     fn run(store: &Path) -> Result<Option<u64>, ErrorKind> {
         let [digest, stamp] = [Check::Digest, Check::Stamp].map(|check| {
             let checked = PublishedFile::check(store, check).map_err(|e| e.kind())?;
@@ -343,7 +344,7 @@ mod tests {
         for other in ["one", "three", "fou", "five", ""] {
             place(store, other);
             assert_eq!(run(store), Err(ErrorKind::Foreign), "{other:?}");
-            // The changed file does not get into the record by a publish that is killed.
+            // A publish that is killed does not add the changed file to the record.
             announced(store, 5, "five");
             assert_eq!(run(store), if other == "five" { Ok(Some(5)) } else { Err(ErrorKind::Foreign) });
             publish(store, 4, "four");
@@ -367,8 +368,7 @@ mod tests {
         assert_eq!(run(store), Err(ErrorKind::Foreign));
     }
 
-    /// Why: time and size of a changed file can be what they were. The inode changes with a new file, the time of change with a
-    /// write.
+    /// Why: a changed file can have the same time and size. The inode changes with a new file, and the time of change with a write.
     #[test]
     fn a_file_with_the_recorded_stamp_is_not_read_again() {
         let store = store();
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(PublishedFile::check(store, Check::Digest).unwrap_err().kind(), ErrorKind::Foreign);
     }
 
-    /// Why: the file was compared whole, another one got its name for the queries, and then both names were put back.
+    /// Why: the whole file was compared, another file got its name during the queries, and then both names were restored.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an attacker's renames need not last")]
     fn a_file_that_takes_the_name_after_the_check_is_not_read() {

@@ -1,4 +1,4 @@
-//! Rows of the lake, read back from a published file: what a table that was lost is made of again.
+//! Reads rows of the lake back from a published file, to rebuild a table that was lost.
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
@@ -12,22 +12,22 @@ use crate::lake::Lake;
 use crate::query::CheckedReader;
 use crate::{Error, Result};
 
-/// A published file and the night it shows.
+/// A published file and the snapshot that it shows.
 #[derive(Clone, Copy)]
 pub struct Salvage<'a> {
     /// The file, open since it was compared.
     pub file: &'a CheckedReader,
-    /// The run of its night.
+    /// The run of its snapshot.
     pub run_number: RunNumber,
-    /// The night's date.
+    /// The date of the snapshot.
     pub snapshot_date: NaiveDate,
     /// The store's enterprise.
     pub enterprise_id: &'a str,
 }
 
 impl Salvage<'_> {
-    /// Makes a table of the lake from the file; gives how many rows it has. Rows whose run the file does not tell count as the
-    /// night's.
+    /// Rebuilds a table of the lake from the file and returns its number of rows. Rows whose run the file does not contain are assigned to
+    /// the snapshot's run.
     ///
     /// # Errors
     /// As [`Lake::rebuild`]; `Io` and `Input` of the file.
@@ -69,7 +69,7 @@ impl Salvage<'_> {
         let there = source.kept().find(|column| column.lake_name == name);
         let is_login = source.name == LOGIN_EVENTS.name;
         let value = match (name, there) {
-            // In `run_calls` and `run_rows` the run has its id; a command that is no run counts with the night.
+            // `run_calls` and `run_rows` contain the id of the run. A command that is not a run is assigned to the snapshot's run.
             (run, None) if run == RUN_NUMBER.name && source.kept().any(|column| column.name == "run_id") => {
                 format!(
                     "coalesce((SELECT r.run_number FROM sync_runs AS r WHERE r.run_id = t.run_id), {})",

@@ -1,4 +1,4 @@
-//! Box's two error bodies. Neither is promised: gateways answer with HTML.
+//! Box's two error bodies. Box guarantees neither of them: gateways respond with HTML.
 
 use serde::Deserialize;
 
@@ -17,24 +17,24 @@ pub struct ApiError {
     /// Machine-readable reason.
     #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub code: Option<String>,
-    /// Sentence for people.
+    /// Sentence for users.
     #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub message: Option<String>,
-    /// What Box's support asks for; differs from the `box-request-id` header.
+    /// The id that Box's support requires. It differs from the `box-request-id` header.
     #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub request_id: Option<String>,
 }
 
 impl ApiError {
-    /// Reads the error body of the API; `None` for any other body. Only this is a response of Box: a gateway on the way, which
-    /// answers with HTML, with an object of its own or without a body, knows nothing of users and groups.
+    /// Reads the error body of the API; `None` for any other body. Only this body is a response of Box. A gateway between boxseat and Box
+    /// responds with HTML, with an object of its own or without a body. It knows nothing of users and groups.
     pub fn of(body: &[u8]) -> Option<Self> {
         let error: Self = serde_json::from_slice(body).ok()?;
         let is_error = error.kind.as_deref() == Some("error");
         (is_error || error.code.is_some() && error.status.is_some()).then_some(error)
     }
 
-    /// Whether it is about a response with this status. A gateway may send on the body of another error, such as a 503, as 404.
+    /// Whether the body is about a response with this status. A gateway may forward the body of another error, such as a 503, as 404.
     pub fn agrees_with(&self, status: u16) -> bool {
         let is_same = self.status.as_ref().is_none_or(|own| *own == status.to_string());
         is_same && (status != 404 || self.code.as_ref().is_none_or(|code| code.contains("not_found")))
@@ -47,7 +47,7 @@ pub struct OAuthError {
     /// Machine-readable reason, such as `invalid_grant`.
     #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub error: Option<String>,
-    /// Sentence for people.
+    /// Sentence for users.
     #[serde(default, deserialize_with = "lenient::text_or_nothing")]
     pub error_description: Option<String>,
 }
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// A 404 with the body of a 503 made a false leaver.
+    /// A 404 with the body of a 503 produced a false leaver.
     #[test]
     fn the_body_must_agree_with_the_status() {
         for (body, status, agrees) in [

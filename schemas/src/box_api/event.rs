@@ -12,16 +12,16 @@ use super::{Record, lenient};
 /// One event, texts borrowed from the page where they can be.
 #[derive(Debug, Deserialize)]
 pub struct Event<'a> {
-    /// The same id in the history and the live stream: what de-duplication goes by.
+    /// The event has the same id in the history and in the live stream. De-duplication uses this id.
     #[serde(deserialize_with = "lenient::id")]
     pub event_id: String,
     /// `event`.
     #[serde(rename = "type", default, deserialize_with = "lenient::text")]
     pub kind: Option<String>,
-    /// Open text: names drift.
+    /// Open text: Box changes the names over time.
     #[serde(deserialize_with = "type_name")]
     pub event_type: String,
-    /// When it happened.
+    /// When the event happened.
     #[serde(deserialize_with = "time_required")]
     pub created_at: DateTime<Utc>,
     /// When Box stored it; missing in most real payloads.
@@ -30,7 +30,7 @@ pub struct Event<'a> {
     /// The actor.
     #[serde(default, deserialize_with = "lenient::object_or_nothing")]
     pub created_by: Option<Party>,
-    /// What it happened to; see [`Event::source`].
+    /// The object of the event; see [`Event::source`].
     #[serde(borrow, default)]
     pub source: Option<&'a RawValue>,
     /// The session, mostly null.
@@ -58,7 +58,7 @@ pub struct Party {
     pub login: Option<String>,
 }
 
-/// What an event happened to, in the fields of all its shapes.
+/// The object of an event, with the fields of all its shapes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct Source {
@@ -72,18 +72,18 @@ pub struct Source {
     pub group_id: Option<String>,
 }
 
-/// Fields that real events carry beyond the spec: known, kept in `extra`, not counted as unknown.
+/// Fields that real events have in addition to the spec. They are known, are kept in `extra`, and do not count as unknown.
 pub const KNOWN_EXTRA: &[&str] = &["action_by", "accessible_by"];
 
-/// The id Box gives an actor it does not know.
+/// The id that Box gives to an actor it does not know.
 const UNKNOWN_USER: &str = "2";
 
-/// Whether an id can be a user's: `0`, the unknown user and `box_support` are none.
+/// Whether an id can be the id of a user: `0`, the unknown user and `box_support` cannot.
 fn is_user_id(id: &str) -> bool {
     id != UNKNOWN_USER && id != "0" && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Types whose source is a user, besides LOGIN and EMAIL_ALIAS_* (AppOmni's event maturity matrix).
+/// Types whose source is a user, in addition to LOGIN and EMAIL_ALIAS_* (AppOmni's event maturity matrix).
 const ABOUT_A_USER: &[&str] = &[
     "ADMIN_LOGIN",
     "CHANGE_ADMIN_ROLE",
@@ -96,7 +96,7 @@ const ABOUT_A_USER: &[&str] = &[
 ];
 
 impl Event<'_> {
-    /// The source, empty when null or of a shape that names neither user nor group.
+    /// The source. It is empty when it is null or has a shape that names neither user nor group.
     pub fn source(&self) -> Source {
         self.source.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
     }
@@ -108,9 +108,9 @@ impl Event<'_> {
 
     /// The user the event is about, as (id, login); either may be unknown.
     ///
-    /// `source.id` if the source is a user, else the user that `source.login` names. Only for LOGIN and EMAIL_ALIAS_* a source
-    /// that names no user falls back to the actor, because these events have the user as actor. A source without a type is a
-    /// user where the event is about one.
+    /// `source.id` if the source is a user, else the user that `source.login` names. For LOGIN and EMAIL_ALIAS_* alone, a source that names
+    /// no user is replaced by the actor, because the user is the actor of these events. A source without a type is a user if the event is
+    /// about a user.
     pub fn affected_user<'s>(&'s self, source: &'s Source) -> (Option<&'s str>, Option<&'s str>) {
         let actor = (self.actor_id(), self.created_by.as_ref().and_then(|by| by.login.as_deref()));
         let named = source.login.as_deref();
@@ -121,11 +121,11 @@ impl Event<'_> {
             None => acts_on_own_account || ABOUT_A_USER.contains(&self.event_type.as_str()),
         };
         if let Some(id) = source.id.as_deref().filter(|id| is_user && is_user_id(id)) {
-            // A source without login is the actor when the ids agree.
+            // A source without login is the actor if both have the same id.
             return (Some(id), named.or(actor.1.filter(|_| actor.0 == Some(id))));
         }
         if let Some(named) = named {
-            // When the actor has the same login, the actor's id says more: logins move between accounts.
+            // If the actor has the same login, the actor's id is more reliable: logins move between accounts.
             let same = actor.1.is_some_and(|login| login.eq_ignore_ascii_case(named));
             return (actor.0.filter(|_| same), Some(named));
         }
@@ -145,7 +145,7 @@ impl Event<'_> {
     }
 }
 
-/// A type is a text with a letter in it: a number would be a type that nobody asked for, and hide a LOGIN.
+/// A type is a text that contains a letter. A number would be a type that boxseat never requested, and would hide a LOGIN.
 fn type_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     let name = lenient::id(d)?;
     match name.contains(|c: char| c.is_ascii_alphabetic()) {
@@ -154,7 +154,7 @@ fn type_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error>
     }
 }
 
-/// A login; one with a damaged character is the login of no account.
+/// A login. A login with a damaged character belongs to no account.
 fn login<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
     Ok(lenient::text_or_nothing(d)?.filter(|login| !login.contains(super::json::REPLACEMENT)))
 }
@@ -240,7 +240,7 @@ mod tests {
             None,
         ),
         (r#"{"event_type":"LOGIN","created_by":{"id":"2"},"source":"odd"}"#, None, None, None, None),
-        // Without a type: a user where the event is about one.
+        // Without a type, the source is a user if the event is about a user.
         (r#"{"event_type":"LOGIN","source":{"id":900100}}"#, Some("900100"), None, None, None),
         (r#"{"event_type":"EDIT_USER","source":{"id":"900100"}}"#, Some("900100"), None, None, None),
         (
@@ -258,7 +258,7 @@ mod tests {
             Some("box_support"),
             None,
         ),
-        // One odd field does not hide the others.
+        // One unexpected field does not hide the others.
         (
             r#"{"event_type":"LOGIN","source":{"type":["user"],"id":"900100","login":{}}}"#,
             Some("900100"),

@@ -1,13 +1,13 @@
-//! What Box sent beyond the fields that a wire type knows: kept as raw JSON, within limits.
+//! Fields that Box sent and that a wire type does not know. They are kept as raw JSON, within limits.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// Fields without a name of ours, as the JSON text that Box sent.
+/// Fields without a name in boxseat, as the JSON text that Box sent.
 ///
-/// What is kept of one record is limited, because an endless unknown field must not cost the memory of a run. A field beyond the
-/// limits keeps its name, and its value becomes a text that states its length. Fields beyond [`MAX_FIELDS`] are only counted.
+/// The size kept of one record is limited, because an endless unknown field must not use up the memory of a run. A field beyond the limits
+/// keeps its name, and its value becomes a text that states its length. Fields beyond [`MAX_FIELDS`] are only counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Extra {
     fields: BTreeMap<String, String>,
@@ -19,11 +19,11 @@ pub struct Extra {
 const MAX_BYTES: usize = 8 * 1024;
 /// Unknown fields kept of one record.
 const MAX_FIELDS: usize = 64;
-/// Bytes of a name.
+/// Longest name that is kept, in bytes.
 const MAX_NAME: usize = 128;
 
 impl Extra {
-    /// Adds a field, or replaces the one of this name.
+    /// Adds a field, or replaces the field with this name.
     pub fn insert(&mut self, mut name: String, value: &RawValue) {
         if name.len() > MAX_NAME {
             name.truncate(name.floor_char_boundary(MAX_NAME));
@@ -59,7 +59,7 @@ impl Extra {
         self.fields.len() as u64 + self.not_kept
     }
 
-    /// Whether there was none.
+    /// Whether there was no field.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

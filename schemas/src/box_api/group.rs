@@ -40,10 +40,10 @@ impl Record<'_> for Group {
     const REQUIRED: &'static [&'static str] = &["id"];
 }
 
-/// The `group_type` of the group of everybody, whose membership says nothing and is never walked.
+/// The `group_type` of the group of all users. Membership in it carries no information, and it is never read.
 pub const ALL_USERS_GROUP: &str = "all_users_group";
 
-/// A membership; group side and user side give the same object with the same id.
+/// A membership. The group side and the user side return the same object with the same id.
 /// <https://developer.box.com/reference/resources/group-membership/>
 #[derive(Debug, Deserialize)]
 #[expect(

@@ -1,18 +1,18 @@
-//! JSON text that a parser would refuse, repaired with loss before it is read.
+//! JSON text that a parser rejects. It is repaired with loss before it is read.
 //!
-//! One byte that is not UTF-8, half of a surrogate pair or a raw control character makes a whole page unreadable, for every
-//! parser and on every run. Each of them becomes U+FFFD. Nothing outside strings is changed, so a body that is cut off or is no
-//! JSON at all stays unreadable.
+//! One byte that is not UTF-8, half of a surrogate pair or a raw control character makes a whole page unreadable, for every parser and in
+//! every run. Each of them is replaced by U+FFFD. Nothing outside strings is changed. A body that is cut off or is not JSON stays
+//! unreadable.
 
 use std::borrow::Cow;
 
-/// What a damaged character becomes.
+/// The replacement for a damaged character.
 pub const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// The body with every damaged character replaced, and how many there were. A byte order mark at the beginning is removed.
+/// Returns the body with every damaged character replaced, and the number of replacements. A byte order mark at the beginning is removed.
 ///
-/// Damaged are bytes that are no UTF-8, raw control characters inside a string, `\u` escapes of a lone surrogate, and escapes that
-/// JSON does not have.
+/// These count as damaged: bytes that are not UTF-8, raw control characters inside a string, `\u` escapes of a lone surrogate, and escapes
+/// that JSON does not have.
 pub fn repaired(body: &[u8]) -> (Cow<'_, [u8]>, u64) {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let (text, bad_bytes) = utf8(body);
@@ -45,7 +45,7 @@ fn utf8(body: &[u8]) -> (Cow<'_, str>, u64) {
     (Cow::Owned(text), count)
 }
 
-/// Repairs the strings of a JSON text; copies it only if one needs it.
+/// Repairs the strings of a JSON text. Copies the text only if a string needs a repair.
 fn strings(text: &str) -> (Cow<'_, str>, u64) {
     let bytes = text.as_bytes();
     let (mut out, mut copied, mut count) = (String::new(), 0, 0);
@@ -86,13 +86,13 @@ fn strings(text: &str) -> (Cow<'_, str>, u64) {
 }
 
 enum Escape {
-    /// So many bytes that mean a character.
+    /// Number of bytes that form a character.
     Whole(usize),
-    /// So many bytes, all of them ASCII, that mean none.
+    /// Number of bytes, all of them ASCII, that form no character.
     Damaged(usize),
 }
 
-/// The escape that a backslash begins.
+/// The escape that starts with a backslash.
 fn escape(bytes: &[u8]) -> Escape {
     match bytes.get(1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Escape::Whole(2),

@@ -1,4 +1,4 @@
-//! Field readers for values that Box writes in more than one way.
+//! Field readers for values that Box writes in more than one form.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Text that may come as a string, a number or a boolean; null, missing and empty are `None`.
+/// Text that may arrive as a string, a number or a boolean; null, missing and empty are `None`.
 ///
-/// Unset text arrives as `""` and `phone` sometimes as a number (fixtures of the vendor's Java SDK).
+/// Unset text arrives as `""`, and `phone` sometimes arrives as a number (fixtures of the vendor's Java SDK).
 ///
 /// # Errors
 /// An array or an object.
@@ -20,12 +20,12 @@ pub fn text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error>
 /// Text that Box always sends as a string; null, missing and empty are `None`.
 ///
 /// # Errors
-/// Any other shape: a number where a name or a status was is no name and no status.
+/// Any other shape. A number in the place of a name or a status is not a name or a status.
 pub fn string<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(d)?.filter(|text| !text.is_empty()))
 }
 
-/// As [`text`], and `None` for an array or an object: an odd field beside an id must not hide the id.
+/// As [`text`], but an array or an object is `None`: an unexpected field next to an id must not hide the id.
 ///
 /// # Errors
 /// None of its own.
@@ -83,18 +83,18 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
-/// An id that must be there. See [`optional_id`].
+/// A required id. See [`optional_id`].
 ///
 /// # Errors
-/// Missing, null, empty, and what [`optional_id`] refuses.
+/// Missing, null, empty, and every value that [`optional_id`] rejects.
 pub fn id<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     optional_id(d)?.ok_or_else(|| de::Error::custom("an id is missing or empty"))
 }
 
-/// The one way an id is read: a text or a whole number (some official samples show numbers); null, missing and empty are `None`.
+/// The only reader of ids. An id is a text or a whole number (some official samples have numbers); null, missing and empty are `None`.
 ///
 /// # Errors
-/// Any other shape, and a text with a damaged character: the id of another object must not be made of it.
+/// Any other shape, and a text with a damaged character: the repair must not produce the id of another object.
 pub fn optional_id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
     struct Id;
     impl Visitor<'_> for Id {
@@ -125,7 +125,7 @@ pub fn optional_id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D:
     d.deserialize_any(Id)
 }
 
-/// As [`optional_id`], and `None` for what that refuses: for an object whose other fields matter without it.
+/// As [`optional_id`], but every value that it rejects is `None`. For objects whose other fields matter without the id.
 ///
 /// # Errors
 /// None of its own.
@@ -134,11 +134,11 @@ pub fn id_or_nothing<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, 
     Ok(optional_id(raw).unwrap_or_default())
 }
 
-/// A byte count or another whole number; Box may write very large ones with an exponent (`1.23e+31`), which saturate.
+/// A byte count or another whole number. Box may write very large numbers with an exponent (`1.23e+31`); these saturate.
 /// <https://developer.box.com/guides/api-calls/types-and-formats/>
 ///
 /// # Errors
-/// Text that is no number, a fraction, an array or an object.
+/// Text that is not a number, a fraction, an array or an object.
 pub fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
     struct Whole;
     impl<'de> Visitor<'de> for Whole {
@@ -182,10 +182,10 @@ pub fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
     d.deserialize_any(Whole)
 }
 
-/// True, false or unknown; `"true"` and `"false"` in text form count.
+/// True, false or unknown. The texts `"true"` and `"false"` are accepted.
 ///
 /// # Errors
-/// Anything else.
+/// Any other value.
 pub fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Error> {
     match text(d)?.as_deref() {
         None => Ok(None),
@@ -195,21 +195,21 @@ pub fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Error> {
     }
 }
 
-/// A time with numeric offset, resolved to UTC; null, missing and empty are `None`.
+/// A time with numeric offset, converted to UTC; null, missing and empty are `None`.
 ///
 /// # Errors
-/// Text that is no RFC 3339 time.
+/// Text that is not an RFC 3339 time.
 pub fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     text(d)?.map(|t| parse_time(&t).map_err(de::Error::custom)).transpose()
 }
 
-/// Reads one RFC 3339 time; offsets differ by row and season, so text is never compared.
+/// Reads one RFC 3339 time. Offsets differ by row and season, so times are never compared as text.
 ///
 /// # Errors
-/// Text that is no RFC 3339 time, named in the message, and years outside 1 to 9999, which clients of the warehouse cannot read.
+/// Text that is not an RFC 3339 time; the message contains it. Years outside 1 to 9999, which clients of the warehouse cannot read.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = DateTime::parse_from_rfc3339(text)
-        // An offset without its colon is not RFC 3339, but it has only one meaning.
+        // An offset without its colon is not RFC 3339, but it has only one possible meaning.
         .or_else(|reason| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").map_err(|_| reason))
         .map(|t| t.with_timezone(&Utc))
         .map_err(|e| format!("{text:?} is not an RFC 3339 time: {e}"))?;
@@ -220,7 +220,8 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     }
 }
 
-/// An object that Box writes as `[]`, `{}` or null when unset: `None` unless it is an object with the wanted shape.
+/// An object that Box writes as `[]`, `{}` or null when it is unset. The result is `None` unless the value is an object with the wanted
+/// shape.
 ///
 /// # Errors
 /// An object that does not fit `T`.

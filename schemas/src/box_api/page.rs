@@ -1,4 +1,4 @@
-//! The envelope around a page of records, whichever of Box's three paginations it belongs to.
+//! The envelope around a page of records, for all three paginations of Box.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::lenient;
 
-/// One page as Box sent it, records left as raw text so that one bad record spoils only itself.
+/// One page as Box sent it. Records stay raw text, so that one bad record affects only itself.
 ///
-/// `entries` may be an array, an object keyed by index, null or missing: all have been seen in the wild
-/// (box/box-python-sdk#76, box/box-windows-sdk-v2#948).
+/// `entries` may be an array, an object keyed by index, null or missing: all of them occur in practice (box/box-python-sdk#76,
+/// box/box-windows-sdk-v2#948).
 #[derive(Debug, Default)]
 pub struct Page<'a> {
     /// The records, in the order Box sent them.
@@ -20,29 +20,29 @@ pub struct Page<'a> {
     pub next_marker: Option<String>,
     /// The page size Box applied, which may be smaller than the requested one.
     pub limit: Option<i64>,
-    /// "One greater than the offset of the last entry": may exceed the real count.
+    /// "One greater than the offset of the last entry": it may exceed the real count.
     pub total_count: Option<i64>,
-    /// Where the next page of events starts.
+    /// The position at which the next page of events starts.
     pub next_stream_position: Option<StreamPosition>,
 }
 
-/// Why a body is no page.
+/// Why a body is not a page.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAPage {
-    /// It is not JSON, or a field of the envelope has a shape that means nothing.
+    /// The body is not JSON, or a field of the envelope has a shape without a meaning.
     #[error("it cannot be read")]
     Unreadable(#[from] serde_json::Error),
-    /// It is a JSON object, but not the one that was requested: an error object, or one without any paging field.
+    /// The body is a JSON object, but not the requested one: an error object, or an object without any paging field.
     #[error("{0}")]
     OtherObject(String),
 }
 
-/// Records that one page may hold: twenty times the largest page that is requested. A longer list is no page of Box.
+/// Maximum number of records on one page: twenty times the largest page that boxseat requests. A longer list is not a page of Box.
 const MAX_ENTRIES: usize = 20_000;
 
 impl<'a> Page<'a> {
-    /// Reads a page. A body is a page only if it has `entries` or a paging field, and is no error object: an error with status
-    /// 200 would otherwise be read as the last page, and end a listing early.
+    /// Reads a page. A body is a page only if it has `entries` or a paging field and is not an error object. Otherwise an error with status
+    /// 200 would be read as the last page, and would end a listing early.
     ///
     /// # Errors
     /// Any other body.
@@ -120,7 +120,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
     }
 }
 
-/// A field that a function of [`lenient`] reads.
+/// A field that is read by a function of [`lenient`].
 struct With<F>(F);
 
 impl<'de, T, F> DeserializeSeed<'de> for With<F>
@@ -135,7 +135,7 @@ where
     }
 }
 
-/// A place in the event stream: an opaque text. Box sends it as a string or as an integer above 2^53; it never becomes a float.
+/// A place in the event stream: an opaque text. Box sends it as a string or as an integer above 2^53. boxseat never converts it to a float.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamPosition(String);
@@ -146,7 +146,7 @@ impl StreamPosition {
         &self.0
     }
 
-    /// `0` in an answer without entries is "nothing here", not a place: adopting it would restart a year of history
+    /// In a response without entries, `0` means "no events", not a place. Adopting it would restart a year of history
     /// (box/box-windows-sdk-v2#371).
     pub fn is_zero(&self) -> bool {
         self.0 == "0"
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(Page::parse(br#"{"next_marker":"JV9"}"#).unwrap().next_marker.as_deref(), Some("JV9"));
     }
 
-    /// An error object with status 200 was read as the last page: 40 users became 20.
+    /// An error object with status 200 was read as the last page: 20 of 40 users were lost.
     #[test]
     fn an_object_that_is_no_page_is_not_the_last_page() {
         for body in [
@@ -257,7 +257,7 @@ mod tests {
         assert!(Page::parse(br#"{"error":null,"entries":[]}"#).is_ok());
     }
 
-    /// A page that lost an event would leave its span proved.
+    /// Without this check, a page that lost an event would leave its span proved.
     #[test]
     fn fewer_events_than_announced_are_no_page() {
         assert!(Page::parse(br#"{"chunk_size":2,"entries":[{}],"next_stream_position":"7"}"#).is_err());

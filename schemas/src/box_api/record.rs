@@ -1,7 +1,7 @@
-//! One record of a page, read field by field where it cannot be read whole.
+//! Reads one record of a page. If the record cannot be read whole, it is read field by field.
 //!
-//! Only the fields that a record cannot be without decide whether it is rejected. Any other field of a shape that nobody knows is
-//! set aside as `<field>_unreadable` in [`Extra`]: its column is NULL and it is counted as an unknown field.
+//! Only the required fields of a record decide whether the record is rejected. Any other field with an unknown shape is stored as
+//! `<field>_unreadable` in [`Extra`]: its column is NULL and it counts as an unknown field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,13 +13,13 @@ use serde_json::value::RawValue;
 
 use super::Extra;
 
-/// A wire type with the fields that it cannot be without.
+/// A wire type and its required fields.
 pub trait Record<'de>: Deserialize<'de> {
-    /// Their names on the wire.
+    /// Names of the required fields on the wire.
     const REQUIRED: &'static [&'static str];
 }
 
-/// A record, and what Box sent beyond its fields.
+/// A record, and the fields that Box sent in addition to those of its type.
 #[derive(Debug)]
 pub struct Read<T> {
     /// The record.
@@ -31,7 +31,7 @@ pub struct Read<T> {
 /// Reads one record.
 ///
 /// # Errors
-/// The text is no JSON object, or a field that the record cannot be without is missing or unreadable.
+/// The text is not a JSON object, or a required field is missing or unreadable.
 pub fn read<'de, T: Record<'de>>(raw: &'de str) -> Result<Read<T>, serde_json::Error> {
     let names = field_names::<T>();
     let Fields { known, mut extra } = Fields::parse(raw, names, T::REQUIRED)?;
@@ -61,8 +61,8 @@ fn from_fields<'de, T: Deserialize<'de>>(
     T::deserialize(MapDeserializer::new(taken))
 }
 
-/// The fields of one JSON object. Of a name that comes twice the last value counts, as in most parsers; a required one must say the
-/// same twice.
+/// The fields of one JSON object. If a name occurs twice, the last value counts, as in most parsers. Both values of a required field must
+/// be equal.
 struct Fields<'de> {
     known: Vec<(&'static str, &'de RawValue)>,
     extra: Extra,
@@ -90,7 +90,7 @@ impl<'de> Fields<'de> {
                         continue;
                     };
                     match fields.known.iter_mut().find(|(other, _)| other == known) {
-                        // Which of two ids is the record's cannot be told.
+                        // boxseat cannot determine which of two ids is the id of the record.
                         Some(earlier) if self.1.contains(known) && earlier.1.get() != value.get() => {
                             return Err(de::Error::duplicate_field(known));
                         }
@@ -108,12 +108,12 @@ impl<'de> Fields<'de> {
     }
 }
 
-/// A field's name, borrowed unless it has escapes.
+/// The name of a field. It is borrowed unless it has escapes.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The names that a derived struct asks for.
+/// The field names that a derived struct requests.
 fn field_names<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     struct Names<'n>(&'n mut &'static [&'static str]);
     impl<'de> Deserializer<'de> for Names<'_> {
@@ -185,7 +185,7 @@ mod tests {
         assert!(user(r#"{"id":"7","id":"7"}"#).is_ok());
     }
 
-    /// A field that is nested deeper than a parser goes cost the whole record.
+    /// A field that was nested more deeply than the limit of a parser made the whole record unreadable.
     #[test]
     fn an_unknown_field_may_be_nested_without_end() {
         let raw = format!(r#"{{"id":"7","deep":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));

@@ -1,11 +1,11 @@
-//! A user as `GET /users` and `GET /users/{id}` answer. <https://developer.box.com/reference/resources/user--full/>
+//! A user as `GET /users` and `GET /users/{id}` return it. <https://developer.box.com/reference/resources/user--full/>
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{Record, lenient};
 
-/// A Box user with every field of the spec but `my_tags`.
+/// A Box user with every field of the spec except `my_tags`.
 #[derive(Debug, Deserialize)]
 #[expect(
     missing_docs,
@@ -77,21 +77,21 @@ impl Record<'_> for User {
 }
 
 impl User {
-    /// Whether the storage quota is unlimited: written as -1, read back as 1e15 or more in the vendor's fixtures.
+    /// Whether the storage quota is unlimited. Box receives -1 for it, and returns 1e15 or more in the vendor's fixtures.
     pub fn has_unlimited_space(&self) -> Option<bool> {
         self.space_amount.map(|bytes| !(0..UNLIMITED_FROM_BYTES).contains(&bytes))
     }
 
-    /// Whether folders that others work in stay open to them while the user is inactive. Unknown is no.
+    /// Whether folders that other users work in stay open to them while the user is inactive. Unknown counts as no.
     pub fn keeps_folders_open(&self) -> bool {
         self.is_collaborated_content_available_when_owner_inactive == Some(true)
     }
 }
 
-/// From here on a quota is Box's way of writing "unlimited" (JAVA4 and NODE3 fixtures show exactly 1e15).
+/// Box writes "unlimited" as a quota of this size or more (JAVA4 and NODE3 fixtures show exactly 1e15).
 const UNLIMITED_FROM_BYTES: i64 = 1_000_000_000_000_000;
 
-/// Where Box sends the user's notifications when that is not the login.
+/// The address for the user's notifications if it is not the login.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct NotificationEmail {
@@ -101,7 +101,7 @@ pub struct NotificationEmail {
     pub is_confirmed: Option<bool>,
 }
 
-/// A name and a value an administrator attached to a user.
+/// A name and a value that an administrator attached to a user.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct TrackingCode {
@@ -111,7 +111,7 @@ pub struct TrackingCode {
     pub value: Option<String>,
 }
 
-/// The enterprise a managed user belongs to; null for a free account.
+/// The enterprise that a managed user belongs to; null for a free account.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "Box's own field names")]
 pub struct Enterprise {

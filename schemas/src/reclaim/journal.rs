@@ -1,9 +1,8 @@
-//! The action journal: everything decided about and done to people, in the order it happened.
+//! The action journal: all decisions about users and all actions on users, in the order in which they happened.
 //!
-//! It lies in frames of the spool's format (`crate::spool`: lengths, CRC-32, JSON header), only ever appended. Every entry carries the hash
-//! of the one before, so an entry that was taken out or changed breaks the chain at that place. An [`Record::Intent`] is on disk
-//! before its call is made, its [`Record::Outcome`] follows the answer: an intent without an outcome is a call of which nobody
-//! knows yet what it did.
+//! It consists of frames in the spool's format (`crate::spool`: lengths, CRC-32, JSON header) and is only ever appended. Every entry has
+//! the hash of the previous entry, so removing or changing an entry breaks the chain at that place. A [`Record::Intent`] is on disk before
+//! its call is made. Its [`Record::Outcome`] follows the response. An intent without an outcome is a call whose effect is not known yet.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Operator, PlanNight, Stage};
 
-/// One line of the journal.
+/// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -20,15 +19,15 @@ pub struct Entry {
     pub sequence: u64,
     /// When it was written, by the data clock.
     pub at: DateTime<Utc>,
-    /// SHA-256 of the entry before as it lies on disk, in hexadecimal; of the first one, 64 noughts.
+    /// SHA-256 of the previous entry as stored on disk, in hexadecimal; 64 zeros for the first entry.
     pub prev_hash: String,
     /// What happened.
     pub record: Record,
-    /// Chance, so that the hash of an entry whose user was erased does not tell who that was. `None` in entries of older versions.
+    /// Random value, so that the hash of an entry whose user was erased does not reveal the user. `None` in entries of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
-    /// Set where `boxseat forget` took a user out of the entry: it is not what was written, and the chain goes on from the hash of
-    /// what was.
+    /// Set where `boxseat forget` removed a user from the entry. The entry then differs from the one that was written, and the chain
+    /// continues from the hash of the written one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
 }
@@ -54,105 +53,105 @@ pub struct Erased {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Record {
-    /// A plan was made: from here on its file must have this digest.
+    /// A plan was made. Its file must have this digest from now on.
     PlanCreated {
         /// [`super::Plan::plan_id`].
         plan_id: String,
         /// SHA-256 of the file, in hexadecimal.
         digest: String,
-        /// What it does.
+        /// What the plan does.
         stage: Stage,
         /// Digest of the policy; `None` for an offboarding.
         policy_digest: Option<String>,
-        /// The night it was made from.
+        /// The snapshot it was made from.
         night: PlanNight,
-        /// Who made it.
+        /// The operator who made it.
         by: Operator,
-        /// Who is in it.
+        /// The users in it.
         user_ids: Vec<String>,
-        /// Who receives content by it: while it is open, none of them may be a source.
+        /// The users who receive content through it. While the plan is open, none of them may be a source.
         receiver_user_ids: Vec<String>,
-        /// The day an offboarding is for; `None`: the day of the entry.
+        /// The day on which an offboarding is due; `None`: the day of the entry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due_on: Option<NaiveDate>,
     },
-    /// Somebody approved a plan.
+    /// An operator approved a plan.
     Approved {
-        /// Which.
+        /// The plan.
         plan_id: String,
         /// The digest that was approved.
         digest: String,
-        /// Who did.
+        /// The operator who approved it.
         by: Operator,
-        /// The principal whose signature was verified; `None`: the operating system's user vouches.
+        /// The principal whose signature was verified; `None`: the approval relies on the operating system's user.
         signed_by: Option<String>,
-        /// That signature as PEM text: `apply` verifies it again. `None` in entries of older versions.
+        /// The signature as PEM text: `apply` verifies it again. `None` in entries of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
-    /// `apply` began or went on.
+    /// `apply` started or resumed.
     ApplyStarted {
-        /// Which plan.
+        /// The plan.
         plan_id: String,
-        /// Who.
+        /// The operator.
         by: Operator,
         /// The Box account that acts.
         actor_user_id: String,
-        /// The night the policy was evaluated on again.
+        /// The snapshot on which the policy was evaluated again.
         night: PlanNight,
     },
     /// The admin log was read up to here (R11).
     FeedRead {
-        /// Where the live stream goes on, as Box sent it.
+        /// Where the live stream continues, as Box sent it.
         stream_position: String,
-        /// The oldest moment of this walk.
+        /// The oldest time of this read.
         from_at: DateTime<Utc>,
-        /// The newest moment it covers.
+        /// The newest time that it covers.
         to_at: DateTime<Utc>,
     },
-    /// A person of a plan was left alone.
+    /// A user of a plan was skipped.
     Skipped {
-        /// Which plan.
+        /// The plan.
         plan_id: String,
-        /// Who.
+        /// The user.
         user_id: String,
-        /// The rule's word, such as `changed`, `logged_in`, `done_by_others`.
+        /// The reason code, such as `changed`, `logged_in`, `done_by_others`.
         reason: String,
-        /// The same as a sentence.
+        /// The reason as a sentence.
         detail: String,
-        /// Whether the plan is done with the person; else a later `apply` looks again.
+        /// Whether the plan is finished for this user. Otherwise a later `apply` evaluates the user again.
         is_final: bool,
-        /// Use that the admin log told of while applying. It may have come so late that no night reads it any more (R11).
+        /// Use that the admin log reported during `apply`. It may be so late that no run reads it any more (R11).
         #[serde(default)]
         used_at: Option<DateTime<Utc>>,
     },
-    /// What a person owns was looked at (R6, R15).
+    /// The content that a user owns was read (R6, R15).
     ContentRead {
-        /// Which plan.
+        /// The plan.
         plan_id: String,
-        /// Whose.
+        /// The owner.
         user_id: String,
-        /// Items of the root folder the person owns; `None`: the folder could not be read.
+        /// Items of the root folder that the user owns; `None`: the folder could not be read.
         owned_items: Option<u64>,
-        /// Those of them that others were invited to.
+        /// Number of these items to which other users were invited.
         shared_items: Option<u64>,
-        /// Bytes, as the user object says.
+        /// Bytes, from the user object.
         space_used_bytes: Option<i64>,
     },
-    /// The folder that a transfer made was looked at in the receiver's account (R15).
+    /// The folder that a transfer created was read in the receiver's account (R15).
     DestinationRead {
-        /// Which plan.
+        /// The plan.
         plan_id: String,
-        /// Whose content went there.
+        /// The user whose content was moved there.
         user_id: String,
-        /// In whose account it lies.
+        /// The user whose account contains it.
         receiver_user_id: String,
         /// The folder.
         folder_id: String,
-        /// Items in it; `None`: it could not be read.
+        /// Items in it; `None`: the folder could not be read.
         items: Option<u64>,
     },
-    /// What this Box does with inactive accounts was learned: it is documented by nobody, and Boxes may differ.
+    /// boxseat learned what this Box does with inactive accounts. The behaviour is not documented and may differ between enterprises.
     BoxAllows {
         /// What was tried.
         ability: Ability,
@@ -165,24 +164,24 @@ pub enum Record {
     },
     /// A call is about to be made.
     Intent(Attempt),
-    /// What came of it.
+    /// The outcome of an attempt.
     Outcome {
-        /// Which attempt.
+        /// The attempt.
         action_id: String,
-        /// What came of it; [`Outcome::Unknown`] is followed by a final one.
+        /// The outcome. [`Outcome::Unknown`] is followed by a final one.
         outcome: Outcome,
-        /// Box's answer; `None` without one.
+        /// The status of Box's response; `None` without a response.
         http_status: Option<u16>,
         /// Box's id of the request.
         request_id: Option<String>,
-        /// What the person looked like afterwards, where that was read.
+        /// The state of the user afterwards, if it was read.
         after: Option<Standing>,
-        /// Where the content went; of transfers.
+        /// The folder that received the content; for transfers.
         destination_folder_id: Option<String>,
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         reason: Option<String>,
     },
-    /// The journal was begun by a version without seals. The entries before this one have no seal, and every later one has.
+    /// A version without seals started the journal. The entries before this one have no seal, and every later one has.
     SealBegun {
         /// How many entries have no seal.
         unsealed_entries: u64,
@@ -191,72 +190,72 @@ pub enum Record {
     },
     /// A user was erased from the store, this journal included: [`Entry::erased`].
     UserErased {
-        /// What takes the place of the user's id.
+        /// The pseudonym that replaces the user's id.
         pseudonym: String,
-        /// Who did it.
+        /// The operator who did it.
         by: Operator,
-        /// Digests that the files of closed plans have now.
+        /// The current digests of the files of closed plans.
         plan_digests: BTreeMap<String, String>,
     },
-    /// An operator has checked in Box what readings cannot prove: all content of a user has arrived (R15).
+    /// An operator has checked in Box that all content of a user has arrived, which reads cannot prove (R15).
     ContentConfirmed {
-        /// Whose.
+        /// The user.
         user_id: String,
         /// The transfer that was checked.
         action_id: String,
         /// What the operator checked.
         statement: String,
-        /// Who.
+        /// The operator.
         by: Operator,
-        /// How many different operators must confirm, by the policy of that time.
+        /// How many different operators must confirm, by the policy at that time.
         operators_needed: u32,
-        /// Root items at the source at that time; `None`: Box does not show them. A later reading must not show more.
+        /// Root items at the source at that time; `None`: Box does not show them. A later read must not show more.
         owned_items: Option<u64>,
-        /// Bytes at the source at that time. A later reading must not show more.
+        /// Bytes at the source at that time. A later read must not show more.
         space_used_bytes: i64,
     },
     /// The journal is kept at this place. A command at another place is refused until `reclaim adopt`.
     Bound {
-        /// Where.
+        /// The place.
         place: Place,
-        /// Who ran the command.
+        /// The operator who ran the command.
         by: Operator,
         /// Set by `reclaim adopt`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         adoption: Option<Adoption>,
     },
-    /// An action that `seat_actions` of the lake has and the journal had lost; taken in by `reclaim adopt`.
+    /// An action that is in `seat_actions` of the lake and was missing in the journal. `reclaim adopt` added it.
     ActionTakenIn {
         /// Id of the row.
         row_id: String,
         /// `prev_hash` of the row.
         prev_hash: String,
-        /// What was tried. Of the pre-image the row has id, login and status.
+        /// The attempted action. The row has the id, login and status of the pre-image.
         attempt: Attempt,
         /// The Box account that acted.
         actor_user_id: Option<String>,
-        /// When Box was asked.
+        /// When the request was sent.
         asked_at: DateTime<Utc>,
         /// When the outcome was known.
         finished_at: Option<DateTime<Utc>>,
-        /// What came of it.
+        /// The outcome.
         outcome: Outcome,
-        /// Box's answer.
+        /// The status of Box's response.
         http_status: Option<u16>,
         /// Status of the account afterwards.
         status_after: Option<String>,
-        /// Where the content went.
+        /// The folder that received the content.
         destination_folder_id: Option<String>,
-        /// Why, as a sentence.
+        /// The reason, as a sentence.
         reason: Option<String>,
     },
-    /// Nothing more will be done by a plan.
+    /// A plan is closed. No further action follows from it.
     PlanClosed {
-        /// Which.
+        /// The plan.
         plan_id: String,
         /// `applied`, `expired`, `undone` or `withdrawn`.
         because: String,
-        /// Who, where a person closed it.
+        /// The operator, if an operator closed it.
         by: Option<Operator>,
     },
 }
@@ -269,12 +268,12 @@ pub struct Place {
     pub host: Option<String>,
     /// Inode of the journal's directory.
     pub inode: u64,
-    /// When that directory was created; `None`: the file system does not say.
+    /// When that directory was created; `None`: the file system does not report it.
     pub created_at: Option<DateTime<Utc>>,
 }
 
 impl Place {
-    /// Whether both are the same directory. A copy was created at another time; the inode decides where that is not known.
+    /// Whether both are the same directory. A copy has another creation time. The inode decides if the creation time is not known.
     pub fn is_same_directory(&self, other: &Self) -> bool {
         match (self.created_at, other.created_at) {
             (Some(one), Some(other)) => one == other,
@@ -283,13 +282,13 @@ impl Place {
     }
 }
 
-/// What `reclaim adopt` found.
+/// The findings of `reclaim adopt`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
     /// How many entries the journal had.
     pub kept_entries: u64,
-    /// Up to which entry the lake had taken in the journal. Later entries count from there in the lake.
+    /// The last entry that the lake had read from the journal. Later entries count from there in the lake.
     pub lake_entries: u64,
     /// How many [`Record::ActionTakenIn`] follow.
     pub actions: u64,
@@ -299,28 +298,28 @@ pub struct Adoption {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
-    /// Its name: the plan's, the person's and a count.
+    /// Its name: the plan's id, the user's id and a counter.
     pub action_id: String,
-    /// By which plan.
+    /// The plan.
     pub plan_id: String,
     /// What the plan does.
     pub stage: Stage,
-    /// On whom.
+    /// The user it changes.
     pub user_id: String,
-    /// The login at that moment.
+    /// The user's login at that time.
     pub login: String,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// The pre-image: what the person looked like when read for this action (R12).
+    /// The pre-image: the state of the user that was read for this action (R12).
     pub before: Standing,
-    /// Who gets the content; of transfers.
+    /// The user who receives the content; for transfers.
     pub receiver_user_id: Option<String>,
-    /// The newest use that was known then: what is heard of later, and lies between it and the action, was late (R11).
+    /// The newest use that was known at that time. Use that is reported later, and that lies between it and the action, was late (R11).
     #[serde(default)]
     pub last_activity_at: Option<DateTime<Utc>>,
 }
 
-/// What is done to an account.
+/// An action on an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -332,7 +331,7 @@ pub enum Action {
     Transfer,
     /// `DELETE /users/{id}?force=false`.
     Delete,
-    /// `PUT /users/{id}` with the status from before; by `undo` alone.
+    /// `PUT /users/{id}` with the previous status; only by `undo`.
     Restore,
     /// `PUT /users/{id}` with status `active`, so that Box moves the content (R14).
     Reactivate,
@@ -341,7 +340,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// As tables and people write it.
+    /// The form in tables and in texts for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Suspend => "suspend",
@@ -359,39 +358,39 @@ impl Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ability {
-    /// Shows its folders As-User.
+    /// Show its folders As-User.
     ReadInactive,
-    /// Moves its content.
+    /// Move its content.
     TransferFromInactive,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Done, and read back where it can be.
+    /// Done, and confirmed by a read where possible.
     Done,
     /// Box refused; nothing happened.
     Refused,
-    /// Nobody knows: no answer, a gateway's error, or an answer that does not mean done. Reads will tell.
+    /// Not known: no response, a gateway's error, or a response that does not mean done. Reads determine the result.
     Unknown,
-    /// Reads have shown that it did not happen.
+    /// Reads showed that it did not happen.
     NotDone,
-    /// It was never sent: the run stopped between intent and call.
+    /// The call was never sent: the run stopped between intent and call.
     NotAttempted,
-    /// It was done, and somebody else has undone it since (R20).
+    /// It was done, and another actor has reversed it since (R20).
     RevertedByOther,
-    /// The account was deleted, and its login has a new one since (R20).
+    /// The account was deleted, and a new account has its login since (R20).
     ReProvisioned,
 }
 
 impl Outcome {
-    /// Whether nothing more will be learnt.
+    /// Whether the outcome cannot change any more.
     pub fn is_final(self) -> bool {
         self != Self::Unknown
     }
 
-    /// As tables and people write it.
+    /// The form in tables and in texts for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -405,28 +404,28 @@ impl Outcome {
     }
 }
 
-/// What a person looks like, as far as a change of it stops an action (R12). `modified_at` is not in it.
+/// The state of a user, reduced to the fields whose change stops an action (R12). `modified_at` is not among them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
     /// Box's id.
     pub user_id: String,
-    /// The login, as it is written.
+    /// The login, in its original spelling.
     pub login: Option<String>,
     /// Box's status.
     pub status: Option<String>,
     /// Box's role.
     pub role: Option<String>,
-    /// The enterprise the person belongs to.
+    /// The enterprise that the user belongs to.
     pub enterprise_id: Option<String>,
     /// Whether it is an app user.
     pub is_platform_access_only: Option<bool>,
-    /// Id given by an app.
+    /// Id that an app assigned.
     pub external_app_user_id: Option<String>,
-    /// Tracking codes that the policy looks at, as `NAME=VALUE`, sorted.
+    /// Tracking codes that the policy uses, as `NAME=VALUE`, sorted.
     pub tracking_codes: Vec<String>,
     /// Ids of the groups, sorted.
     pub group_ids: Vec<String>,
-    /// Addresses of the aliases, in lower case, sorted; a change of them stops nothing, but a protected one does.
+    /// Addresses of the aliases, in lower case, sorted. A change of them stops no action, but a protected address does.
     pub aliases: Vec<String>,
 }

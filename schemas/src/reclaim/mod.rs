@@ -1,6 +1,6 @@
-//! Formats of reclamation: the plan a person approves, and the journal of what was done.
+//! Formats of reclamation: the plan that an operator approves, and the journal of the actions.
 //!
-//! Both outlive the program that wrote them: a plan is applied days later, and the journal is the evidence years later.
+//! Both outlive the program that wrote them: a plan is applied days later, and the journal is evidence years later.
 
 pub mod journal;
 pub mod plan;

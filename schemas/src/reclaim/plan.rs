@@ -1,7 +1,7 @@
-//! A plan: who goes which stage, on what evidence, and who does not and why.
+//! A plan: which users enter which stage, with the evidence, and which users are excluded, with the reason.
 //!
-//! It is one JSON file, written once. Its digest (SHA-256 of the file's bytes) is in the journal from the moment it is made, and
-//! approval names the digest: an edited file is another plan, and nobody approved it.
+//! It is one JSON file, written once. Its digest (SHA-256 of the file's bytes) is in the journal from the moment it is made. The approval
+//! names the digest, so an edited file is another plan and has no approval.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,49 +21,49 @@ pub struct Plan {
     pub format: u32,
     /// Its name: date, stage and a few digits, such as `2026-11-22-suspend-7f3a9c`.
     pub plan_id: String,
-    /// The store it was made from; another store refuses it.
+    /// The store it was made from. Another store refuses the plan.
     pub store_id: Uuid,
-    /// The enterprise; another one refuses it.
+    /// The enterprise. Another enterprise refuses the plan.
     pub enterprise_id: String,
-    /// The night it was made from.
+    /// The snapshot it was made from.
     pub night: PlanNight,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// From then on only reconciling reads and ending sessions of people already suspended go on.
+    /// After this time, only reconciling reads continue, and ending the sessions of users who are already suspended.
     pub expires_at: DateTime<Utc>,
-    /// Who made it.
+    /// The operator who made it.
     pub planned_by: Operator,
-    /// What it rests on.
+    /// What it is based on.
     pub origin: Origin,
     /// What it does.
     pub stage: Stage,
-    /// What the approval must be, by the policy the plan was made with; `None` in format 1.
+    /// The requirements for the approval, by the policy that was used for the plan; `None` in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalTerms>,
-    /// A ticket of the service desk, if one was named.
+    /// A ticket of the service desk, if the operator named one.
     pub ticket: Option<String>,
     /// What counted as evidence of use, such as `login`, `activity`, `User Details`.
     pub evidence_sources: Vec<String>,
-    /// What whoever approves must know of the plan as a whole.
+    /// What an approver must know about the plan as a whole.
     pub warnings: Vec<String>,
-    /// Whom it is about, in the order they are acted on.
+    /// The users of the plan, in the order of the actions.
     pub people: Vec<PlannedPerson>,
-    /// Everybody else whom the policy looked at, and why not.
+    /// All other users that the policy evaluated, with the reason.
     pub left_out: Vec<LeftOut>,
 }
 
-/// The night a plan was made from.
+/// The snapshot a plan was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanNight {
     /// Its run.
     pub run_number: RunNumber,
     /// Its UTC date.
     pub snapshot_date: NaiveDate,
-    /// The moment days count back from.
+    /// The time from which days are counted back.
     pub now_at: DateTime<Utc>,
 }
 
-/// A person at a machine.
+/// An operator at a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
     /// Name of the operating system's user.
@@ -72,33 +72,33 @@ pub struct Operator {
     pub host: String,
 }
 
-/// What a plan rests on.
+/// What a plan is based on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "origin", rename_all = "snake_case")]
 pub enum Origin {
-    /// The policy, by the SHA-256 of what it says.
+    /// The policy, identified by the SHA-256 of its content.
     Policy {
         /// `sha256:` and 64 hexadecimal digits.
         policy_digest: String,
-        /// Format 1: whether the policy wants a signed approval.
+        /// Format 1: whether the policy requires a signed approval.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_signed: bool,
-        /// Format 1: whether the policy wants an approver other than the planner.
+        /// Format 1: whether the policy requires an approver other than the planner.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_two_person: bool,
     },
-    /// `boxseat offboard`: somebody named this one person.
+    /// `boxseat offboard`: an operator named this one user.
     Offboard {
-        /// The day it is to be done; `None`: at once.
+        /// The day on which the offboarding is due; `None`: immediately.
         on: Option<NaiveDate>,
     },
 }
 
-/// What an approval must be (R9). A plan pins these terms, so that a policy of a later day can demand more and never less.
+/// The requirements for an approval (R9). A plan stores these terms, so that a later policy can require more and never less.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalTerms {
-    /// Lines of the list of allowed signers, as in `ssh-keygen(1)`. Empty: no signature is needed; the user of the operating
+    /// Lines of the list of allowed signers, as in `ssh-keygen(1)`. If the list is empty, no signature is needed: the user of the operating
     /// system approves.
     pub signers: Vec<String>,
     /// How many different approvers are needed, at least 1.
@@ -118,26 +118,26 @@ impl ApprovalTerms {
         !self.signers.is_empty()
     }
 
-    /// `signed` or `os_user`, as `[approval] kind` has it.
+    /// `signed` or `os_user`, as in `[approval] kind`.
     pub fn kind(&self) -> &'static str {
         if self.is_signed() { "signed" } else { "os_user" }
     }
 }
 
-/// What a plan does to the people in it. Each stage has its own plan, approval and baseline (R8).
+/// What a plan does to its users. Each stage has its own plan, approval and baseline (R8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Status `inactive`, sessions ended.
+    /// Status becomes `inactive`, and sessions are ended.
     Suspend,
-    /// Everything owned moves to the receiver.
+    /// All owned content moves to the receiver.
     Transfer,
-    /// The account goes, and with it the seat comes back.
+    /// The account is deleted, which frees the seat.
     Delete,
 }
 
 impl Stage {
-    /// As files, tables and people write it.
+    /// The form in files, in tables and in texts for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Suspend => "suspend",
@@ -147,63 +147,63 @@ impl Stage {
     }
 }
 
-/// One person in a plan.
+/// One user in a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedPerson {
-    /// Box's id: the only thing that is acted on.
+    /// Box's id. Actions use only this id.
     pub user_id: String,
-    /// The login, for people, and because a change of it stops the action.
+    /// The login, for display, and because a change of it stops the action.
     pub login: String,
-    /// The name, for people.
+    /// The name, for display.
     pub name: Option<String>,
-    /// What is done, in order.
+    /// The actions, in order.
     pub actions: Vec<Action>,
-    /// What the person must still look like: of the first stage what the night says, of later ones what was read back after
-    /// our own last action.
+    /// The state that the user must still have. For the first stage it comes from the snapshot. For later stages it is the state that was
+    /// read after boxseat's own last action.
     pub baseline: Standing,
-    /// Why, as one sentence a manager understands.
+    /// The reason, as one sentence that a manager understands.
     pub sentence: String,
     /// Newest evidence of use.
     pub last_activity_at: Option<DateTime<Utc>>,
-    /// Where that evidence comes from.
+    /// The source of that evidence.
     pub last_activity_source: Option<String>,
-    /// Whole days without evidence, all of them proved.
+    /// Whole days without evidence. All of them are proved.
     pub proven_idle_days: Option<i64>,
-    /// When boxseat suspended the person; of later stages.
+    /// When boxseat suspended the user; for later stages.
     pub suspended_at: Option<DateTime<Utc>>,
-    /// Names of the groups, for people.
+    /// Names of the groups, for display.
     pub groups: Vec<String>,
     /// Bytes owned, as Box counts them.
     pub space_used_bytes: Option<i64>,
-    /// Items of the root folder the person owns; `None`: not counted.
+    /// Items of the root folder that the user owns; `None`: not counted.
     pub owned_items: Option<u64>,
-    /// Those of them that others were invited to; shares deeper down are not visible.
+    /// Number of these items to which other users were invited. Shares in subfolders are not visible.
     pub shared_items: Option<u64>,
-    /// Who gets the content; of stages that move it.
+    /// The user who receives the content; for stages that move it.
     pub receiver_user_id: Option<String>,
-    /// That person's login, for people.
+    /// The login of the receiver, for display.
     pub receiver_login: Option<String>,
-    /// What the seat costs a month, a decimal, such as `35.0000`.
+    /// The monthly cost of the seat, a decimal, such as `35.0000`.
     pub monthly_cost: Option<String>,
     /// Its currency.
     pub currency: Option<String>,
-    /// What whoever approves must know of this person.
+    /// What an approver must know about this user.
     pub warnings: Vec<String>,
 }
 
-/// Somebody whom the policy looked at and the plan leaves alone.
+/// A user that the policy evaluated and the plan excludes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
     /// Box's id.
     pub user_id: String,
-    /// The login, for people.
+    /// The login, for display.
     pub login: Option<String>,
-    /// The name, for people.
+    /// The name, for display.
     pub name: Option<String>,
-    /// The rule's word, such as `protected`, `on_leave`, `owns_shared_content`.
+    /// The reason code, such as `protected`, `on_leave`, `owns_shared_content`.
     pub reason: String,
-    /// The same as a sentence, with the figure or name that decided.
+    /// The reason as a sentence, with the decisive number or name.
     pub detail: String,
 }

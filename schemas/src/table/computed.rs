@@ -2,7 +2,7 @@
 
 use super::{Kind, Layout, Table, column};
 
-/// The thresholds and the moment every view counts from.
+/// The thresholds and the time from which every view counts.
 pub static REPORT_SETTINGS: Table = Table {
     name: "report_settings",
     layout: Layout::Given,
@@ -48,7 +48,7 @@ pub static REPORT_SETTINGS: Table = Table {
     ],
 };
 
-/// One row per account, judged.
+/// One row per account, with its evaluation.
 pub static ACCOUNTS: Table = Table {
     name: "accounts",
     layout: Layout::Computed,
@@ -144,7 +144,7 @@ pub static ACCOUNTS: Table = Table {
     ],
 };
 
-/// Seats by what they do.
+/// Seats by state.
 pub static LICENCE_SUMMARY: Table = Table {
     name: "licence_summary",
     layout: Layout::View,
@@ -178,7 +178,7 @@ pub static LICENCE_SUMMARY: Table = Table {
     ],
 };
 
-/// Calls per month, against the allowance.
+/// Calls per month, compared with the allowance.
 pub static API_USAGE_MONTHLY: Table = Table {
     name: "api_usage_monthly",
     layout: Layout::View,

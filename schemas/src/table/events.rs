@@ -32,7 +32,7 @@ const EXTRA: Column = column(
     "JSON object of fields Box sent that have no column; NULL when there were none.",
 );
 
-/// Every admin-log event read, in the lake.
+/// Every admin-log event that was read, in the lake.
 pub static EVENTS: Table = Table {
     name: "events",
     layout: Layout::Events,
@@ -75,7 +75,7 @@ pub static LOGIN_EVENTS: Table = Table {
     ],
 };
 
-/// Everything else in the feed.
+/// All other events of the feed.
 pub static ADMIN_EVENTS: Table = Table {
     name: "admin_events",
     layout: Layout::EventSlice { logins: false },
@@ -99,7 +99,7 @@ pub static ADMIN_EVENTS: Table = Table {
     ],
 };
 
-/// Which spans of the feed are proved gap-free.
+/// The spans of the feed that are proved to have no gap.
 pub static EVENT_COVERAGE: Table = Table {
     name: "event_coverage",
     layout: Layout::Append,

@@ -1,8 +1,8 @@
-//! What tells of use besides LOGIN, and what excuses from it: kept apart from events, each with where it came from.
+//! Evidence of use other than LOGIN, and leave that excuses from use. It is stored separately from events, each row with its source.
 
 use super::{Kind, Layout, Table, column};
 
-/// What people did, by day.
+/// Activity of users, by day.
 pub static ACTIVITY_DAILY: Table = Table {
     name: "activity_daily",
     layout: Layout::Recounted,
@@ -37,7 +37,7 @@ pub static IMPORTED_EVIDENCE: Table = Table {
     ],
 };
 
-/// Who is on leave, as the leave list said whenever it was read.
+/// Users on leave, as stated in each leave list that was read.
 pub static LEAVE_PERIODS: Table = Table {
     name: "leave_periods",
     layout: Layout::Append,

@@ -1,12 +1,12 @@
-//! What became of people: versions of their records, and the single facts that made a new one.
+//! The history of users: versions of their records, and the single changes that led to a new version.
 
 use super::night::USERS_COLUMNS;
 use super::{Column, Kind, Layout, Table, column};
 
 /// Versions of users (SCD2).
 ///
-/// A row of the lake is written once, by the run that saw it, and never changed; what depends on the rows after it
-/// (`version_no`, `valid_to`, `is_current`) is derived when the file is built.
+/// A row of the lake is written once, by the run that saw the version, and never changed. Columns that depend on later rows (`version_no`,
+/// `valid_to`, `is_current`) are derived when the file is built.
 pub static USERS_HISTORY: Table = Table {
     name: "users_history",
     layout: Layout::Chain,
@@ -36,7 +36,7 @@ pub static USER_CHANGES: Table = Table {
     ],
 };
 
-/// The columns of [`super::USERS`] whose change makes a new version, in their order.
+/// The columns of [`super::USERS`] whose change creates a new version, in their order.
 pub const fn tracked() -> &'static [Column] {
     &TRACKED
 }
@@ -52,8 +52,8 @@ const HEAD: [Column; 8] = [
     column("run_number", Kind::BigInt, "The run that saw it.").required(),
 ];
 
-/// Columns that move by themselves, that say how the row was read, or whose history is not of use. Whether content stays available
-/// is one of them: on the day that a Box learns of the field every user would change from NULL.
+/// Columns that change by themselves, that describe how the row was read, or whose history has no use. The availability of content is one
+/// of them: on the day that a Box introduces the field, every user would change from NULL.
 const UNTRACKED: [&str; 8] = [
     "avatar_url",
     "is_collaborated_content_available_when_owner_inactive",
@@ -65,7 +65,7 @@ const UNTRACKED: [&str; 8] = [
     "memberships_read_at",
 ];
 
-/// The key is no attribute.
+/// The key is not an attribute.
 const TRACKED: [Column; USERS_COLUMNS.len() - UNTRACKED.len() - 1] = {
     let mut kept = [USERS_COLUMNS[0]; USERS_COLUMNS.len() - UNTRACKED.len() - 1];
     let (mut from, mut to) = (1, 0);
@@ -101,7 +101,7 @@ const fn is_untracked(name: &str) -> bool {
     false
 }
 
-/// `==` on text is not for constants yet.
+/// `==` on text is not available in constants yet.
 const fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;

@@ -1,8 +1,8 @@
-//! Table contracts: one description per table, from which the lake's Arrow schema, the warehouse's DDL, every comment and the
-//! data dictionary come.
+//! Table contracts: one description per table. The lake's Arrow schema, the warehouse's DDL, every comment and the data dictionary are
+//! derived from it.
 //!
-//! Column rules: `_at` TIMESTAMPTZ in UTC, `_date` DATE, `_days` INTEGER, `_count` and `_bytes` BIGINT, money DECIMAL(18,4)
-//! beside a `currency`, ids and JSON VARCHAR, keys NOT NULL.
+//! Column rules: `_at` TIMESTAMPTZ in UTC, `_date` DATE, `_days` INTEGER, `_count` and `_bytes` BIGINT, money DECIMAL(18,4) next to a
+//! `currency`, ids and JSON VARCHAR, keys NOT NULL.
 
 mod computed;
 mod events;
@@ -31,8 +31,8 @@ pub use views::{
     SUSPENDED_SEATS,
 };
 
-/// Tables of the lake, in the order a run commits them; from [`USERS_HISTORY`] to [`RUN_ROWS`] they need a build of the ones
-/// before, and [`SEAT_ACTIONS`] no run commits. What no run has had rows for yet is not there, and is read as empty.
+/// Tables of the lake, in the order in which a run commits them. The tables from [`USERS_HISTORY`] to [`RUN_ROWS`] need a build of the
+/// tables before them. No run commits [`SEAT_ACTIONS`]. A table for which no run had rows yet does not exist, and is read as empty.
 pub const LAKE: &[&Table] = &[
     &USERS,
     &GROUPS,
@@ -53,8 +53,8 @@ pub const LAKE: &[&Table] = &[
     &SEAT_ACTIONS,
 ];
 
-/// Tables and views of the DuckDB file, in the order they are built: a run's row in [`SYNC_RUNS`] counts what [`USER_CHANGES`]
-/// found, and [`SEAT_USAGE_DAILY`] what [`ACCOUNTS`] says.
+/// Tables and views of the DuckDB file, in the order in which they are built. A run's row in [`SYNC_RUNS`] counts the rows of
+/// [`USER_CHANGES`], and [`SEAT_USAGE_DAILY`] counts those of [`ACCOUNTS`].
 pub const WAREHOUSE: &[&Table] = &[
     &REPORT_SETTINGS,
     &LICENCE_TERMS,
@@ -90,50 +90,50 @@ pub const WAREHOUSE: &[&Table] = &[
     &DATA_CHECKS,
 ];
 
-/// Version of the contract: `report_settings.contract_version`, and in `boxseat schema`. Within one version tables and columns
-/// are only ever added; `schemas/contract/` has what each version promises, and a test keeps to it.
+/// Version of the contract: `report_settings.contract_version`, and in `boxseat schema`. Within one version, tables and columns are only
+/// ever added. `schemas/contract/` contains the promises of each version, and a test enforces them.
 pub const CONTRACT_VERSION: i32 = 1;
 
-/// A table or view: what a row is, and what each column means.
+/// A table or view: the meaning of a row and of each column.
 #[derive(Debug)]
 pub struct Table {
     /// Name, in the lake and in the warehouse.
     pub name: &'static str,
-    /// How it is kept.
+    /// How it is stored.
     pub layout: Layout,
-    /// Columns that identify a row; a data check proves them unique, never an index.
+    /// Columns that identify a row. A data check proves that they are unique; there is no index.
     pub key: &'static [&'static str],
-    /// What a row is, how the table grows, what to beware of.
+    /// The meaning of a row, how the table grows, and its pitfalls.
     pub comment: &'static str,
     /// The columns, in order.
     pub columns: &'static [Column],
 }
 
-/// How a table is kept in the lake and filled in the warehouse.
+/// How a table is stored in the lake and filled in the warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// Lake: one whole copy a night, partitioned by `snapshot_date`. Warehouse: the latest night.
+    /// Lake: one whole copy per snapshot, partitioned by `snapshot_date`. Warehouse: the latest snapshot.
     Night,
     /// Lake: rows of a run are appended and never changed. Warehouse: rows of current runs.
     Append,
-    /// Lake: as [`Layout::Append`], but the rows tell a run from its base. Warehouse: rows of the runs of the night's
+    /// Lake: as [`Layout::Append`], but the rows are the differences of a run from its base. Warehouse: rows of the runs of the snapshot's
     /// [chain](crate::run::chain).
     Chain,
-    /// Lake: as [`Layout::Append`], but a later run may count anew what an earlier one did. Warehouse: what
-    /// `schemas/warehouse/<name>.sql` leaves of the rows of current runs.
+    /// Lake: as [`Layout::Append`], but a later run may count again what an earlier run counted. Warehouse: the rows of current runs that
+    /// `schemas/warehouse/<name>.sql` selects.
     Recounted,
-    /// Lake: as [`Layout::Append`], one row a run. Warehouse: of each date, the row of its [night](crate::run::nights).
+    /// Lake: as [`Layout::Append`], one row per run. Warehouse: for each date, the row of its [snapshot](crate::run::nights).
     PerNight,
-    /// Lake: appended by commands between the runs. Warehouse: every row, whatever became of the run it names.
+    /// Lake: appended by commands between the runs. Warehouse: every row, for any result of the run that it names.
     Journal,
     /// Lake: appended, partitioned by `event_month`.
     Events,
-    /// Warehouse only: loaded from the lake's `events`, LOGIN alone or everything else.
+    /// Warehouse only: loaded from the lake's `events`, either LOGIN alone or all other events.
     EventSlice {
-        /// Whether LOGIN events are kept or left out.
+        /// Whether LOGIN events are kept or excluded.
         logins: bool,
     },
-    /// Warehouse only: rows that come from the configuration, or that the build itself knows.
+    /// Warehouse only: rows that come from the configuration, or that the build itself provides.
     Given,
     /// Warehouse only: a table computed by `schemas/warehouse/<name>.sql`.
     Computed,
@@ -146,17 +146,17 @@ pub enum Layout {
 pub struct Column {
     /// Name in the warehouse.
     pub name: &'static str,
-    /// Name in the lake where the store's own columns take the plain one.
+    /// Name in the lake if the store's own columns have the plain name.
     pub lake_name: &'static str,
     /// Type.
     pub kind: Kind,
     /// Whether NULL can occur.
     pub nullable: bool,
-    /// Whether the lake has no such column: what it holds follows from other rows, and is worked out at each publish.
+    /// Whether the lake has no such column. Its values follow from other rows, and are computed at each publish.
     pub derived: bool,
-    /// Whether it describes the user of `user_id` beyond what counts of accounts need: an erasure empties it.
+    /// Whether it describes the user of `user_id` in more detail than counts of accounts require. An erasure empties it.
     pub personal: bool,
-    /// Type is said by `kind`; this says unit, null rule and meaning.
+    /// Unit, null rule and meaning. The type is in `kind`.
     pub comment: &'static str,
 }
 
@@ -175,7 +175,7 @@ pub enum Kind {
     Timestamp,
     /// A UTC day.
     Date,
-    /// DECIMAL(18,4), beside a `currency` column.
+    /// DECIMAL(18,4), next to a `currency` column.
     Money,
     /// A share in percent, DOUBLE.
     Percent,
@@ -184,8 +184,8 @@ pub enum Kind {
 }
 
 impl Table {
-    /// Schema of the table's rows in the lake: the columns that are not derived, then the store's own (`enterprise_id`,
-    /// `run_number`) and the partition column of its layout.
+    /// Schema of the table's rows in the lake: the columns that are not derived, then the store's own (`enterprise_id`, `run_number`) and
+    /// the partition column of its layout.
     pub fn lake_schema(&self) -> SchemaRef {
         let mut fields: Vec<Field> = self.kept().map(Column::lake_field).collect();
         for column in self.store_columns() {
@@ -256,7 +256,7 @@ impl Column {
 }
 
 impl Kind {
-    /// The Arrow type; list children are named `element` and the zone is exactly `UTC`, as Delta wants them.
+    /// The Arrow type. List children are named `element` and the zone is exactly `UTC`, as Delta requires.
     pub fn arrow(self) -> DataType {
         match self {
             Kind::Text => DataType::Utf8,

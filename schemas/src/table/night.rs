@@ -1,4 +1,4 @@
-//! Tables kept whole every night: what Box lists.
+//! Tables of which every snapshot has a whole copy: the listings of Box.
 
 use super::{Column, Kind, Layout, Table, column};
 
@@ -11,7 +11,7 @@ pub static USERS: Table = Table {
     columns: USERS_COLUMNS,
 };
 
-/// Apart from [`USERS`] because the history of users tracks most of them.
+/// Separate from [`USERS`], because the history of users tracks most of the columns.
 pub(super) const USERS_COLUMNS: &[Column] = &[
     column("user_id", Kind::Text, "Box user id.").required(),
     column("listing", Kind::Text, "How the row came into this night: listed, carried (known from the base run, still Box's), or missing_unconfirmed.").required(),
@@ -98,7 +98,7 @@ pub static GROUPS: Table = Table {
     ],
 };
 
-/// Who is in which group.
+/// The members of each group.
 pub static MEMBERSHIPS: Table = Table {
     name: "memberships",
     layout: Layout::Night,

@@ -1,4 +1,4 @@
-//! Rows on their way into Arrow: one builder per column, filled in the contract's order.
+//! Conversion of rows to Arrow: one builder per column, filled in the contract's order.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use super::{Kind, name_value_fields};
 use crate::Money;
 
-/// Collects rows for one schema and turns them into a [`RecordBatch`].
+/// Collects rows for one schema and converts them to a [`RecordBatch`].
 ///
-/// A row is written value by value in the schema's order; the typed writers panic when the order does not match the schema,
-/// which is a mistake in our own code that every test of the table finds.
+/// A row is written value by value in the schema's order. The typed writers panic when the order does not match the schema. That is an
+/// error in boxseat's own code, and every test of the table finds it.
 pub struct Rows {
     schema: SchemaRef,
     columns: Vec<Builder>,
@@ -72,7 +72,7 @@ impl Rows {
     writer!(/// Writes an amount of money.
         money, Money, Money, |v: Money| i128::from(v.ten_thousandths()));
 
-    /// Writes names with values; `None` is NULL, which differs from none.
+    /// Writes names with values; `None` is NULL, which differs from an empty list.
     pub fn name_values<'a>(
         &mut self,
         pairs: Option<impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>>,
@@ -107,7 +107,7 @@ impl Rows {
         self.len += 1;
     }
 
-    /// Rows ended so far.
+    /// Number of rows that were ended.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -117,7 +117,7 @@ impl Rows {
         self.len == 0
     }
 
-    /// The rows so far as a batch; the collector starts again empty.
+    /// Returns the rows as a batch. The collector is empty afterwards.
     pub fn take_batch(&mut self) -> RecordBatch {
         self.len = 0;
         let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(Builder::finish).collect();

@@ -1,4 +1,4 @@
-//! What runs did: the record an operator and an auditor read.
+//! The record of runs for operators and auditors.
 
 use super::{Kind, Layout, Table, column};
 
@@ -79,7 +79,7 @@ pub static RUN_CALLS: Table = Table {
     ],
 };
 
-/// Where every row of a run went.
+/// The counts of the rows of a run.
 pub static RUN_ROWS: Table = Table {
     name: "run_rows",
     layout: Layout::Append,
@@ -104,7 +104,7 @@ pub static RUN_ROWS: Table = Table {
     ],
 };
 
-/// Records that could not be understood.
+/// Records that could not be read.
 pub static REJECTS: Table = Table {
     name: "rejects",
     layout: Layout::Append,
@@ -123,7 +123,7 @@ pub static REJECTS: Table = Table {
     ],
 };
 
-/// What the checks of this publish found.
+/// The findings of the checks of this publish.
 pub static DATA_CHECKS: Table = Table {
     name: "data_checks",
     layout: Layout::Given,

@@ -1,10 +1,10 @@
-//! Seats over time: what they did, what they cost, and what was done to take them back.
+//! Seats over time: their state, their cost, and the actions to reclaim them.
 
 use super::{Kind, Layout, Table, column};
 
-/// Seats night by night.
+/// Seats, snapshot by snapshot.
 ///
-/// The states are those of `accounts.seat_state`, one column each; a test holds the two together.
+/// The states are those of `accounts.seat_state`, one column each. A test compares the two.
 pub static SEAT_USAGE_DAILY: Table = Table {
     name: "seat_usage_daily",
     layout: Layout::PerNight,
@@ -37,7 +37,7 @@ pub static SEAT_USAGE_DAILY: Table = Table {
     ],
 };
 
-/// Everything that was tried on somebody's account.
+/// Every action that was attempted on an account.
 pub static SEAT_ACTIONS: Table = Table {
     name: "seat_actions",
     layout: Layout::Journal,
@@ -79,7 +79,7 @@ pub static SEAT_ACTIONS: Table = Table {
     ],
 };
 
-/// What was bought, and what it costs.
+/// What was bought, and its cost.
 pub static LICENCE_TERMS: Table = Table {
     name: "licence_terms",
     layout: Layout::Given,
@@ -103,7 +103,7 @@ pub static LICENCE_TERMS: Table = Table {
     ],
 };
 
-/// People the reclamation policy looked at.
+/// Users that the reclamation policy evaluated.
 pub static RECLAIM_CANDIDATES: Table = Table {
     name: "reclaim_candidates",
     layout: Layout::Given,

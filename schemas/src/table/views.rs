@@ -1,4 +1,4 @@
-//! Views for people: each answers one question, and its `.sql` file says which.
+//! Views for users. Each one answers one question, which its `.sql` file states.
 
 use super::{Column, Kind, Layout, Table, column};
 
@@ -90,7 +90,7 @@ pub static SUSPENDED_SEATS: Table = Table {
     ],
 };
 
-/// Seats the policy would take back.
+/// Seats that the policy would reclaim.
 pub static RECLAIMABLE_SEATS: Table = Table {
     name: "reclaimable_seats",
     layout: Layout::View,
@@ -113,7 +113,7 @@ pub static RECLAIMABLE_SEATS: Table = Table {
     ],
 };
 
-/// Who can reach what through groups.
+/// The access of users through groups.
 pub static ACCESS_REVIEW: Table = Table {
     name: "access_review",
     layout: Layout::View,
@@ -149,7 +149,7 @@ pub static ACCESS_REVIEW: Table = Table {
     ],
 };
 
-/// Rights of administrators that nobody uses.
+/// Administrator rights that are not used.
 pub static DORMANT_ADMINS: Table = Table {
     name: "dormant_admins",
     layout: Layout::View,
@@ -172,7 +172,7 @@ pub static DORMANT_ADMINS: Table = Table {
     ],
 };
 
-/// Groups and the people in them.
+/// Groups and their users.
 pub static GROUP_HEALTH: Table = Table {
     name: "group_health",
     layout: Layout::View,

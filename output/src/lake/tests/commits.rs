@@ -1,4 +1,4 @@
-//! Each run once, whatever happens on the way.
+//! Each run is committed once, whatever happens during the commit.
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
@@ -19,7 +19,7 @@ fn a_run_commits_once_in_order_and_never_after_a_later_one() {
     assert_eq!(commit(1, &["a", "b"]).unwrap(), Committed { rows: 2, already: false });
     assert_eq!(commit(3, &["c"]).unwrap(), Committed { rows: 1, already: false });
 
-    // The same run again: the rows handed in are not even looked at.
+    // The same run again: the input rows are not read.
     let mut poisoned =
         std::iter::from_fn(|| -> Option<Result<RecordBatch, &str>> { panic!("nobody may ask for rows") });
     assert_eq!(
@@ -96,7 +96,7 @@ fn a_commit_from_a_stale_snapshot_is_a_conflict() {
 fn another_writer_with_the_same_run_is_found_after_writing() {
     let (directory, lake) = lake();
     let other = Lake::open(&directory.path().join("lake"), 0o640).unwrap();
-    // While our rows are still coming, the other process commits the run.
+    // While the rows of this commit are still being produced, the other process commits the run.
     let mut slow = std::iter::once_with(|| {
         other.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a", "b"]))).unwrap();
         Ok::<_, String>(aliases(1, &["a", "b"]))
@@ -147,7 +147,7 @@ fn a_lost_answer_is_not_a_second_commit() {
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
 }
 
-/// A process that dies at any put, before or after it, is followed by one that finds each run once.
+/// A process dies at any put, before or after it. The next process finds each run once.
 
 #[test]
 fn a_death_at_any_put_loses_and_doubles_nothing() {
@@ -163,7 +163,7 @@ fn a_death_at_any_put_loses_and_doubles_nothing() {
             }
             let run = commits_before + 1;
             let rows = || aliases(run, &["a", "b"]);
-            // Even faults strike before a put, odd ones after it.
+            // Even faults occur before a put, odd ones after it.
             let fault = if put % 2 == 0 { Fault::DiesBefore(put / 2) } else { Fault::DiesAfter(put / 2) };
             let (lake, store) = flaky_lake(&root, fault);
             let outcome = lake.commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows()));
@@ -171,7 +171,7 @@ fn a_death_at_any_put_loses_and_doubles_nothing() {
                 assert!(put >= 4, "data file and commit were both struck");
                 break;
             }
-            // Dying while the log is summed up is no failure of the commit.
+            // A death while the checkpoint is written does not make the commit fail.
             let shown = ids(&healthy(), &EMAIL_ALIASES, &[run]);
             assert!(shown.is_empty() || shown == ["a", "b"], "put {put}: half a commit: {shown:?}");
             assert!(outcome.is_err() || !shown.is_empty(), "put {put}: said to be committed and is not");
@@ -216,7 +216,7 @@ fn forty_commits_and_two_checkpoints_later_everything_is_there() {
     }
     let log = directory.path().join("lake/email_aliases/_delta_log");
     assert_eq!(files(&log, ".checkpoint.parquet").len(), 2);
-    // The log before a checkpoint is not needed any more: neither for rows, nor for the rule, which a new process asks.
+    // The log before a checkpoint is not needed any more: neither for rows, nor for the commit rule, which a new process evaluates.
     for version in 0..40 {
         std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
     }
@@ -229,7 +229,7 @@ fn forty_commits_and_two_checkpoints_later_everything_is_there() {
     );
 }
 
-/// Why: reclamation commits beside the runs, may be killed behind any commit, and must write each action exactly once.
+/// Why: reclamation commits independently of the runs, may be killed after any commit, and must write each action exactly once.
 #[test]
 fn actions_are_committed_once_by_the_journal_s_sequence() {
     let (_directory, lake) = lake();
@@ -246,7 +246,7 @@ fn actions_are_committed_once_by_the_journal_s_sequence() {
     assert_eq!(commit(9, &["b", "c"]).unwrap(), 2);
     assert_eq!(*asked.borrow(), [0, 3, 3]);
     assert_eq!(commit(4, &["d"]).unwrap_err().kind(), ErrorKind::Passed);
-    // Runs count for themselves.
+    // Runs are counted separately.
     assert_eq!(lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["e"]))).unwrap().rows, 1);
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a", "b", "c", "e"]);
 }

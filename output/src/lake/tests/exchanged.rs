@@ -1,4 +1,4 @@
-//! Files that are exchanged or written to while a command reads them.
+//! Files that are replaced or written to while a command reads them.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn recorded() -> (TempDir, Lake, PathBuf) {
     (directory, lake, file)
 }
 
-/// A whole data file of the same size that has other rows.
+/// A complete data file of the same size with other rows.
 fn forged(of: &Path) -> PathBuf {
     let (directory, lake) = lake();
     lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a", "x"]))).unwrap();
@@ -39,7 +39,7 @@ fn read(lake: &Lake, run: u64) -> Result<()> {
     lake.scan(&EMAIL_ALIASES, &[RunNumber(run)], None)?.try_for_each(|batch| batch.map(drop))
 }
 
-/// Why: a file was compared once per process, and read by its name from then on.
+/// Why: a file was compared once per process, and then read by its name.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "an attacker's renames need not last")]
 fn a_file_that_takes_the_name_after_the_comparison_is_not_read() {
@@ -49,11 +49,11 @@ fn a_file_that_takes_the_name_after_the_comparison_is_not_read() {
     fs::rename(&file, &kept).unwrap();
     fs::rename(&forged, &file).unwrap();
     altered(read(&lake, 1), &file);
-    // It is the one that was compared, under its name again.
+    // The compared file has its name again.
     fs::rename(&kept, &file).unwrap();
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a", "b"]);
     lake.refuse_changes().unwrap();
-    // A directory in the place of another changes no time of the files in it.
+    // Replacing a directory changes no time of the files in it.
     let table = file.parent().unwrap().to_owned();
     let (aside, evil) = (table.with_file_name("aside"), table.with_file_name("evil"));
     fs::create_dir(&evil).unwrap();
@@ -66,7 +66,7 @@ fn a_file_that_takes_the_name_after_the_comparison_is_not_read() {
     lake.refuse_changes().unwrap();
 }
 
-/// Why: bytes that are written and put back leave digest and length as they were.
+/// Why: bytes that are written and restored leave digest and length unchanged.
 #[test]
 fn nothing_is_committed_after_a_file_was_written_to_and_put_back() {
     let (_directory, lake, file) = recorded();
@@ -80,13 +80,13 @@ fn nothing_is_committed_after_a_file_was_written_to_and_put_back() {
     assert!(text.contains("was changed or replaced while it was read"), "{text}");
     altered(lake.refuse_changes(), &file);
     altered(lake.note_beside("boxseat.duckdb", FileDigest::of(b"a")), &file);
-    // The next process finds the bytes as they were written.
+    // The next process finds the original bytes.
     let next = Lake::open(file.ancestors().nth(3).unwrap(), 0o640).unwrap();
     assert_eq!(ids(&next, &EMAIL_ALIASES, &[1, 2]), ["a", "b", "c"]);
     next.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["d"]))).unwrap();
 }
 
-/// Retention and other processes replace and remove files with a line in the record.
+/// Retention and other processes replace and remove files, with a line in the record.
 #[test]
 fn files_that_boxseat_itself_replaced_or_removed_are_no_change() {
     let (directory, lake, _) = recorded();

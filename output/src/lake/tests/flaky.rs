@@ -1,4 +1,4 @@
-//! A disk with one fault, for lakes that must survive it.
+//! A disk with one fault, for tests of a lake that must survive it.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -23,9 +23,9 @@ pub(super) struct Flaky {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
-    /// Writes the file that ends so, and says once that it failed: a network that breaks in the wrong moment.
+    /// Writes the file whose name ends with this text, but reports a failure once: a network that breaks at the wrong moment.
     LosesAnswerOf(&'static str),
-    /// The process dies before its nth put: from there on nothing works.
+    /// The process dies before its nth put. No later operation succeeds.
     DiesBefore(u32),
     /// The process dies after its nth put.
     DiesAfter(u32),

@@ -1,4 +1,4 @@
-//! What retention takes out of the lake, and that nobody misses it.
+//! Retention removes rows from the lake without an effect on the remaining rows.
 
 use boxseat_schemas::table::{EVENTS, USER_CHANGES};
 
@@ -49,11 +49,11 @@ fn a_removed_night_is_gone_for_new_readers_and_on_the_disk_for_old_ones() {
     assert_eq!(files(directory.path(), ".parquet").len(), 2);
     assert_eq!(lake.unneeded().unwrap(), []);
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a1", "a3"]);
-    // The order of runs outlives their rows.
+    // The order of runs is kept after their rows are removed.
     assert!(lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut once(aliases(3, &["again"]))).unwrap().already);
 }
 
-/// Why: rows are moved while runs, readers and the commit rule rely on which run wrote them.
+/// Why: rows are moved, while runs, readers and the commit rule rely on the run that wrote them.
 #[test]
 fn merged_files_hold_the_same_rows_of_the_same_runs() {
     let (directory, lake) = lake();
@@ -85,7 +85,7 @@ fn merged_files_hold_the_same_rows_of_the_same_runs() {
     );
     assert_eq!(lake.unneeded().unwrap().len() as u64, nights);
 
-    // A run that comes back finds its rows where they lie now; the next one goes on.
+    // A repeated run finds its rows in their new file. The next run continues normally.
     assert_eq!(
         lake.commit(&USER_CHANGES, RunNumber(nights), &mut once(changes(nights, &["z"]))).unwrap(),
         Committed { rows: 2, already: true }
@@ -99,7 +99,7 @@ fn merged_files_hold_the_same_rows_of_the_same_runs() {
     assert_eq!(ids(&lake, &USER_CHANGES, &[nights + 1]), ["z"]);
 }
 
-/// Why: what is not there cannot be counted as "no login"; whoever reads must be told.
+/// Why: removed events must not be counted as "no login", so readers must get the first day that is kept.
 #[test]
 fn months_of_events_go_whole_and_the_lake_says_since_when_it_has_them() {
     let (_directory, lake) = lake();
@@ -112,7 +112,7 @@ fn months_of_events_go_whole_and_the_lake_says_since_when_it_has_them() {
     assert_eq!(lake.remove_events_before(day("2026-03-01")).unwrap(), 1);
     assert_eq!(ids(&lake, &EVENTS, &[1, 2]), ["a", "m", "n"]);
     assert_eq!(lake.events_kept_from().unwrap(), Some(day("2026-03-01")));
-    // Merging keeps each month in its own place.
+    // Merging keeps each month in its own partition.
     for number in 3..20 {
         let id = format!("e{number}");
         lake.commit(&EVENTS, RunNumber(number), &mut once(events(number, &[(&id, "2026-04-02")]))).unwrap();
@@ -135,7 +135,7 @@ fn what_killed_writers_left_and_what_checkpoints_sum_up_is_unneeded() {
     std::fs::write(&staged, "half").unwrap();
     assert_eq!(kinds(&lake.unneeded().unwrap()), [UnneededKind::Staged, UnneededKind::Data]);
 
-    // A log that a checkpoint sums up twice over: what lies before the newer one can go.
+    // A log with two checkpoints: the part before the newer one can be removed.
     for number in 1..=45 {
         lake.commit(
             &EMAIL_ALIASES,

@@ -1,4 +1,4 @@
-//! What is read is what was written, and where it lies.
+//! Rows are read as they were written, from the expected files.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -76,7 +76,7 @@ fn events_lie_by_month_and_old_months_are_not_opened() {
     assert_eq!(since("2026-02-27T10:00:00.123457Z", &[1, 2]), ["d", "e"]);
     assert_eq!(since("2026-02-01T00:00:00Z", &[1]), ["b", "c"]);
 
-    // January is damaged, and February's questions never notice.
+    // The file of January is damaged, and queries of February are not affected.
     let january = files(&directory.path().join("lake/events/event_month=2026-01-01"), ".parquet").remove(0);
     std::fs::write(&january, b"not Parquet").unwrap();
     assert_eq!(since("2026-02-01T00:00:00Z", &[1]), ["b", "c"]);
@@ -132,7 +132,7 @@ fn a_column_added_later_is_null_in_older_rows() {
     let mut early = rows(old, &of(1), &[group("1")]);
     lake.commit(old, RunNumber(1), &mut once(early.clone())).unwrap();
 
-    // `read_at` is NOT NULL in the contract, so this growth is one a developer must not make.
+    // `read_at` is NOT NULL in the contract, so a developer must not add it this way.
     let error =
         lake.commit(&GROUPS, RunNumber(2), &mut once(rows(&GROUPS, &of(2), &[group("2")]))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Bug);
@@ -143,7 +143,7 @@ fn a_column_added_later_is_null_in_older_rows() {
         .map(|column| boxseat_schemas::table::Column { nullable: column.name != "group_id", ..*column })
         .collect();
     let new: &'static Table = Box::leak(Box::new(Table { columns: Vec::leak(nullable), ..GROUPS_HEAD }));
-    // Readable before anybody has written with the new contract, and after.
+    // Readable before and after the first write with the new contract.
     assert_eq!(
         lake.scan(new, &[RunNumber(1)], Some(&["extra"]))
             .unwrap()

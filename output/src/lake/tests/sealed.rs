@@ -1,4 +1,4 @@
-//! Seals of the record: who may write a line.
+//! Seals of the record: which programs may write a line.
 
 use std::sync::Arc;
 
@@ -41,14 +41,14 @@ fn a_record_whose_last_line_has_no_valid_seal_is_refused() {
     let other = open("right").unwrap();
     other.note_beside("b", FileDigest::of(b"b")).unwrap();
     lake.reaches(&other.record_head()).unwrap();
-    // Without a key nothing is written, and the record is as it was.
+    // Without a key nothing is written, and the record does not change.
     let keyless = open("").unwrap();
     let error = keyless.note_beside("c", FileDigest::of(b"c")).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Input, "{error}");
     let record = directory.join("_runs/files.log");
     let whole = std::fs::read_to_string(&record).unwrap();
     assert_eq!(whole.lines().count(), 3);
-    // A line of another key, and one of no key, in a chain that holds.
+    // A line with another key, and a line without a key, in a chain with valid hashes.
     open("wrong").unwrap().note_beside("c", FileDigest::of(b"c")).unwrap();
     let refused = |opened: Result<Lake>| opened.unwrap_err().altered().unwrap().to_string();
     assert!(refused(open("right")).contains("files.log has no valid seal"));

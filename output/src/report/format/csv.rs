@@ -4,30 +4,30 @@ use super::rows::{main_table, plain};
 use crate::is_hidden;
 use crate::report::model::{Report, Value};
 
-/// Characters of a cell that spreadsheets keep, counted as UTF-16.
+/// Maximum number of characters that spreadsheets keep in a cell, counted as UTF-16.
 /// <https://support.microsoft.com/en-us/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3>
 const LONGEST_CELL: usize = 32_767;
 
-/// CSV (RFC 4180) as it is written, a cell at a time.
+/// A writer of CSV (RFC 4180), cell by cell.
 ///
-/// A text cell that a spreadsheet would take for a formula, or that begins with an apostrophe, gets an apostrophe in front:
-/// taking one away from every text cell that has one gives the text back. A cell beyond what spreadsheets keep is cut, says so
-/// at its end, and is counted.
+/// A text cell gets an apostrophe in front if a spreadsheet would read it as a formula, or if it begins with an apostrophe. Removing one
+/// apostrophe from every text cell that has one restores the text. A cell that is longer than spreadsheets keep is cut, states that at its
+/// end, and is counted.
 #[derive(Debug, Default)]
 pub struct Csv {
-    /// What was written.
+    /// The text so far.
     pub text: String,
     /// Cells that were cut.
     pub cut_cells: u64,
     is_in_line: bool,
 }
 
-/// Text that a spreadsheet would take for a number.
+/// Handling of text that a spreadsheet would read as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// It gets an apostrophe, or it would come back as `3.33E+10`, or without its leading zeros: Box's ids, phone numbers.
+    /// It gets an apostrophe. Otherwise it would become `3.33E+10` or lose its leading zeros: Box's ids, phone numbers.
     AreText,
-    /// It stays, and a plain negative number is no formula.
+    /// It is unchanged, and a plain negative number does not count as a formula.
     Stay,
 }
 
@@ -56,7 +56,7 @@ impl Csv {
         self.text.push_str(quote);
     }
 
-    /// A cell that is no text: a number, a date, true or false, nothing.
+    /// A cell that is not text: a number, a date, true or false, or an empty cell.
     pub fn push_value(&mut self, value: &str) {
         self.separate();
         self.text.push_str(value);
@@ -68,7 +68,7 @@ impl Csv {
         self.is_in_line = false;
     }
 
-    /// What to tell the operator of cells that were cut.
+    /// The message for the operator about cells that were cut.
     pub fn notice(&self) -> Option<String> {
         (self.cut_cells > 0).then(|| {
             format!(
@@ -85,11 +85,11 @@ impl Csv {
     }
 }
 
-/// The report's one table (its first, or of `licences` every figure and cell in a long one) as CSV with a heading line of the
-/// columns' ids.
+/// Writes the report's one table as CSV with a heading line of the columns' ids. The table is the first one. For `licences` it is one long
+/// table of all figures and cells.
 ///
-/// Text that looks like a number, such as Box's ids, gets an apostrophe, too. Money is a bare amount; its currency is in the
-/// column `currency` at the end. What is not claimed is empty.
+/// Text that looks like a number, such as Box's ids, gets an apostrophe, too. Money is an amount without currency; the currency is in the
+/// column `currency` at the end. An unknown value is empty.
 pub fn csv(report: &Report) -> Csv {
     let table = main_table(report);
     let has_money = table.rows.iter().flatten().any(|value| matches!(value, Value::Money(..)));
@@ -109,7 +109,7 @@ pub fn csv(report: &Report) -> Csv {
                 other => csv.push_value(&plain(other)),
             }
         }
-        // A configuration has one currency at a time, so a row has one too.
+        // A configuration has one currency at a time, so a row also has one.
         let currency = row.iter().find_map(|value| match value {
             Value::Money(_, currency) => Some(currency.as_str()),
             _ => None,
@@ -122,15 +122,16 @@ pub fn csv(report: &Report) -> Csv {
     csv
 }
 
-/// What most cells are: a login, a role, a row key. It begins with a letter and has nothing in it that CSV or a spreadsheet minds.
+/// The form of most cells: a login, a role, a row key. It begins with a letter and has no character with a special meaning in CSV or a
+/// spreadsheet.
 fn is_word(text: &str) -> bool {
     text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
         && text.len() <= LONGEST_CELL
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-'))
 }
 
-/// OWASP, CSV injection. Spreadsheets skip what cannot be seen, and take the wide and small forms for the same signs in some
-/// languages. `|` begins a DDE link in some.
+/// OWASP, CSV injection. Spreadsheets skip invisible characters. In some languages they accept wide and small forms of the same signs. `|`
+/// begins a DDE link in some of them.
 fn is_formula(text: &str) -> bool {
     text.starts_with(['\t', '\r', '\n'])
         || text
@@ -138,7 +139,7 @@ fn is_formula(text: &str) -> bool {
             .starts_with(['=', '+', '-', '@', '|', '＝', '＋', '－', '＠', '｜', '﹦', '﹢', '﹣', '﹫', '−'])
 }
 
-/// Blanks, control and format characters, and fillers that are drawn as nothing.
+/// Blanks, control and format characters, and fillers that are not drawn.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || is_hidden(c)
@@ -159,22 +160,22 @@ fn is_invisible(c: char) -> bool {
         )
 }
 
-/// Digits that would come back as `3.33E+10`, or without their leading zeros.
+/// Digits that a spreadsheet would change to `3.33E+10`, or whose leading zeros it would remove.
 fn is_number(text: &str) -> bool {
     let trimmed = text.trim();
     trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '.') && trimmed.parse::<f64>().is_ok()
 }
 
-/// `-5`, `-5.00`: what SQL writes for a DECIMAL.
+/// `-5`, `-5.00`: the form in which SQL writes a DECIMAL.
 fn is_plain_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     digits(whole.strip_prefix('-').unwrap_or(whole)) && digits(fraction)
 }
 
-/// As much of a text as fits, with a mark; `None` when all of it does.
+/// The part of a text that fits, with a mark; `None` when the whole text fits.
 fn cut(text: &str, most: usize) -> Option<String> {
-    // A byte is at least as much as a unit of UTF-16.
+    // A text has at least as many bytes as UTF-16 units.
     if text.len() <= most || text.encode_utf16().count() <= most {
         return None;
     }
@@ -198,7 +199,7 @@ mod tests {
         csv.text
     }
 
-    /// Why: a name comes from anyone who may edit an account, and the licence manager opens the file in Excel.
+    /// Why: any user who may edit an account can set a name, and the licence manager opens the file in Excel.
     #[test]
     fn spreadsheets_see_text_as_text() {
         for (text, shown) in [
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!(cell("+4915112345", Numbers::Stay), "'+4915112345", "a phone number is no plain number");
     }
 
-    /// Why: Excel drops what is beyond 32,767 characters without a word.
+    /// Why: Excel cuts a cell after 32,767 characters without a warning.
     #[test]
     fn a_cell_that_spreadsheets_would_cut_is_cut_with_a_mark() {
         for text in ["x".repeat(40_000), "=".repeat(40_000), "😀".repeat(20_000)] {

@@ -1,4 +1,4 @@
-//! JSON for programs: `docs/report.schema.json` says what is in it, and a test holds every report against it.
+//! JSON for programs. `docs/report.schema.json` describes its content, and a test validates every report against it.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -7,17 +7,17 @@ use crate::report::model::{
     Body, Chart, Figure, Level, Report, ReportNight, Section, Table, Value, ValueKind,
 };
 
-/// Version of this JSON; grows when a field changes its meaning or goes.
+/// Version of this JSON. It increases when a field changes its meaning or is removed.
 pub const JSON_SCHEMA_VERSION: u32 = 1;
 
-/// The whole report as one JSON object: a field a line, and of tables a row a line.
+/// The whole report as one JSON object: one field per line, and one line per row of a table.
 pub fn json(report: &Report) -> String {
     let mut text = serde_json::to_string_pretty(&Whole(report)).expect("every key is text");
     text.push('\n');
     text
 }
 
-// A tree of values first took half of the time and most of the memory of a long list, so everything is written as it stands.
+// Everything is written directly. Building a tree of values first took half of the time and most of the memory for a long list.
 struct Whole<'a>(&'a Report);
 
 impl Serialize for Whole<'_> {
@@ -134,7 +134,7 @@ impl Serialize for Lines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut rows = serializer.serialize_seq(Some(self.0.rows.len()))?;
         for row in &self.0.rows {
-            // A row a line: easier to look through, and a long list is written in half the time.
+            // One row per line: this is easier to read, and a long list is written in half the time.
             let line =
                 serde_json::value::to_raw_value(&Line(self.0, row)).map_err(serde::ser::Error::custom)?;
             rows.serialize_element(&line)?;
@@ -169,7 +169,7 @@ impl Serialize for Drawing<'_> {
     }
 }
 
-/// Money keeps its digits as text, with its currency; what is not claimed is null.
+/// Money keeps its digits as text, with its currency. An unknown value is null.
 struct Cell<'a>(&'a Value);
 
 impl Serialize for Cell<'_> {

@@ -1,4 +1,4 @@
-//! Drawing a [`super::Report`]: nothing here computes a figure.
+//! Formats of a [`super::Report`]. This code computes no figure.
 
 mod csv;
 mod json;

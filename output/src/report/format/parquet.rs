@@ -17,10 +17,11 @@ use crate::durable::{self, Access};
 use crate::report::model::{Report, Table, Value, ValueKind};
 use crate::{Error, Result};
 
-/// Writes the report's one table (its first, or of `licences` every figure and cell in a long one), replacing the file whole.
+/// Writes the report's one table to a file, which is replaced as a whole. The table is the first one. For `licences` it is one long table
+/// of all figures and cells.
 ///
-/// Counts, days and bytes are BIGINT, money DECIMAL(18,4) with a column `currency` at the end, dates DATE, times TIMESTAMP in UTC.
-/// In the long table `value` is text, and `number` beside it has what is a number as DECIMAL(18,4).
+/// Counts, days and bytes are BIGINT, money DECIMAL(18,4) with a column `currency` at the end, dates DATE, times TIMESTAMP in UTC. In the
+/// long table, `value` is text. The column `number` next to it has numeric values as DECIMAL(18,4).
 ///
 /// # Errors
 /// `Io` when the file cannot be written; `Input` for an unknown group.

@@ -1,14 +1,14 @@
-//! What of a report CSV and Parquet hold: one table each.
+//! The one table of a report that CSV and Parquet contain.
 
 use std::borrow::Cow;
 
 use crate::report::model::{Body, Column, Report, Table, Value, ValueKind};
 
-/// The one table of a report in a format that has room for one.
+/// The one table of a report for a format that has only one table.
 ///
-/// A report about rows is its first table, as it is. `licences` has no main table; it is one long table of every figure and every
-/// cell: `section, row, row_label, name, label, kind, value, currency, meaning`, where `row` is NULL for a figure and the
-/// number of its row, from 1, for a cell.
+/// A report about rows uses its first table unchanged. `licences` has no main table. It becomes one long table of every figure and every
+/// cell: `section, row, row_label, name, label, kind, value, currency, meaning`. `row` is NULL for a figure, and the number of its row,
+/// from 1, for a cell.
 pub(super) fn main_table(report: &Report) -> Cow<'_, Table> {
     let tables = report.sections.iter().filter_map(|section| match &section.body {
         Body::Table(table) => Some(table),
@@ -20,7 +20,7 @@ pub(super) fn main_table(report: &Report) -> Cow<'_, Table> {
     }
 }
 
-/// Whether every figure and every cell is a row of its own.
+/// Whether every figure and every cell has its own row.
 pub(super) fn is_long(report: &Report) -> bool {
     report.name == "licences"
 }
@@ -60,7 +60,7 @@ fn long(report: &Report) -> Table {
         text("name", "Name"),
         text("label", "Label"),
         text("kind", "Kind"),
-        // Of every kind; a format with types of its own writes it as text.
+        // A value of any kind; a format with types writes it as text.
         text("value", "Value"),
         text("meaning", "Meaning"),
     ];
@@ -87,7 +87,7 @@ fn line(
     ]
 }
 
-/// The word for a value's kind; the same in JSON.
+/// The name of a value's kind; the same in JSON.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Unknown => "unknown",
@@ -103,7 +103,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A value as text without unit or grouping, the same in every format that is text; nothing for what is not claimed.
+/// A value as text without unit or grouping, the same in every text format. An unknown value is empty.
 pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Unknown => String::new(),

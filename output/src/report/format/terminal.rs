@@ -1,4 +1,4 @@
-//! A report for people at a terminal, as wide as it is and never wider.
+//! A report for the terminal, never wider than the terminal.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -7,23 +7,23 @@ use super::rows::plain;
 use crate::report::model::{Body, Chart, Figure, Level, Report, Section, Table, Value, ValueKind};
 use crate::visible_line;
 
-/// Rows over time beyond this are for the other formats.
+/// Maximum number of rows over time. More rows are only in the other formats.
 const LAST_NIGHTS: usize = 31;
-/// Text is cut down to this, not further, to keep a column: a seat's state is still whole.
+/// Minimum width to which text is cut to keep a column. The state of a seat still fits.
 const LEAST_TEXT: usize = 14;
-/// Text is given so much, where it needs it, before any gets more.
+/// Each text column gets up to this width, if it needs it, before any column gets more.
 const GOOD_TEXT: usize = 24;
-/// Text longer than this is a sentence.
+/// Longer text counts as a sentence.
 const SENTENCE: usize = 40;
-/// With fewer columns a table says too little, and each row becomes a list.
+/// With fewer columns a table has too little information, and each row becomes a list.
 const LEAST_COLUMNS: usize = 3;
 /// Between columns.
 const GAP: usize = 2;
 
-/// The report in lines of at most `width` columns; under 40 it is drawn for 40.
+/// The report in lines of at most `width` columns. A width under 40 is drawn as 40.
 ///
-/// Text is cut with an ellipsis, numbers never. Columns stand in the order of their worth: those that do not fit are left out
-/// and named below the table. When not even three fit, each row is a list of all its values.
+/// Text is cut with an ellipsis, numbers never. The columns are in order of importance. Columns that do not fit are omitted and named below
+/// the table. If fewer than three fit, each row is a list of all its values.
 pub fn terminal(report: &Report, width: usize) -> String {
     let mut page = Page { text: String::new(), width: width.max(40) };
     let night = &report.night;
@@ -67,7 +67,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Words in as many lines as they need, each behind `indent`.
+    /// Words in as many lines as necessary, each line with `indent` in front.
     fn wrapped(&mut self, indent: &str, text: &str) {
         for line in wrap(text, self.width - indent.len()) {
             self.line(&format!("{indent}{line}"));
@@ -88,7 +88,7 @@ impl Page {
         }
     }
 
-    /// Name, value and what it means, side by side.
+    /// Name, value and meaning, next to each other.
     fn figures(&mut self, figures: &[Figure]) {
         let widest = |of: &dyn Fn(&Figure) -> usize| figures.iter().map(of).max().unwrap_or(0);
         let label = widest(&|figure| width_of(&visible_line(&figure.label))).min(self.width / 3);
@@ -115,7 +115,7 @@ impl Page {
         if table.rows.is_empty() {
             return self.line("(none)");
         }
-        // Newest last: what is cut is the beginning.
+        // The newest row is the last, so the beginning is cut.
         let is_over_time = matches!(table.chart, Some(Chart::Lines { .. })) && is_ascending(table);
         let cut = if is_over_time { table.rows.len().saturating_sub(LAST_NIGHTS) } else { 0 };
         let rows = &table.rows[cut..];
@@ -170,7 +170,7 @@ impl Page {
 struct Drawn {
     heading: String,
     cells: Vec<String>,
-    /// What it would take to show all of it.
+    /// The width that shows all of its text.
     natural: usize,
     width: usize,
 }
@@ -182,7 +182,7 @@ fn is_ascending(table: &Table) -> bool {
     }
 }
 
-/// The leading columns, as many as fit, text as wide as is left over.
+/// The leading columns, as many as fit. Text columns share the remaining width.
 fn leading(table: &Table, rows: &[Vec<Value>], width: usize) -> Vec<Drawn> {
     let mut drawn: Vec<Drawn> = Vec::new();
     let mut taken = 0;
@@ -202,7 +202,7 @@ fn leading(table: &Table, rows: &[Vec<Value>], width: usize) -> Vec<Drawn> {
         drawn.push(Drawn { heading, cells, natural, width: least });
     }
     widen(&mut drawn, width);
-    // A sentence of which only the beginning is there says nothing.
+    // The beginning of a sentence alone has no information.
     while drawn.len() > LEAST_COLUMNS
         && drawn.last().is_some_and(|last| last.width < SENTENCE && last.natural > SENTENCE)
     {
@@ -212,7 +212,7 @@ fn leading(table: &Table, rows: &[Vec<Value>], width: usize) -> Vec<Drawn> {
     drawn
 }
 
-/// Gives what is left over to text that is cut: to the first columns first, and to long text last.
+/// Gives the remaining width to text that is cut: to the first columns first, and to long text last.
 fn widen(drawn: &mut [Drawn], width: usize) {
     let mut taken = drawn.iter().map(|column| column.width + GAP).sum::<usize>().saturating_sub(GAP);
     for most in [GOOD_TEXT, usize::MAX] {
@@ -224,7 +224,7 @@ fn widen(drawn: &mut [Drawn], width: usize) {
     }
 }
 
-/// A value as people read it. What is not claimed is a dash.
+/// A value as users read it. An unknown value is a dash.
 fn shown(value: &Value) -> String {
     match value {
         Value::Unknown => "-".to_owned(),
@@ -232,7 +232,7 @@ fn shown(value: &Value) -> String {
         Value::Percent(share) => format!("{share:.1} %"),
         Value::Money(amount, currency) => {
             let text = amount.to_string();
-            // Four decimals only where there are any.
+            // Four decimals only if the last two are not zero.
             let text = text.strip_suffix("00").unwrap_or(&text);
             format!("{text} {}", visible_line(currency))
         }
@@ -242,9 +242,9 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Columns that a terminal gives it: wide characters take two, marks none.
+/// The columns that a terminal uses for a text: wide characters take two, marks none.
 fn width_of(text: &str) -> usize {
-    // Control characters, which would have no width, are not in it any more.
+    // The text has no control characters any more, which would have no width.
     if text.is_ascii() { text.len() } else { text.width() }
 }
 

@@ -1,4 +1,4 @@
-//! The one door through which a value gets into the page.
+//! The only path by which a value enters the page.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use maud::Render;
 
 use crate::visible_line;
 
-/// Text that is safe wherever the page puts a value: between tags and inside a quoted attribute.
+/// Text that is safe wherever the page contains a value: between tags and inside a quoted attribute.
 ///
-/// Nothing else makes one, so what came from Box is escaped once and here alone. Unseen characters become codes first, line
-/// breaks too: a name is one line.
+/// Only this type creates it, so data from Box is escaped once, at this place. Invisible characters are first replaced by codes. Line
+/// breaks are replaced too, because a name is one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Escaped(String);
 
@@ -29,7 +29,7 @@ impl Escaped {
         Self(escaped)
     }
 
-    /// A number, which has nothing to escape; a table has ten thousand of them.
+    /// A number, which needs no escaping. A table has ten thousand of them.
     pub(super) fn number(number: i64) -> Self {
         let mut text = String::new();
         write!(text, "{number}").expect("a String takes all");

@@ -1,10 +1,10 @@
 //! A page to open, forward and print: one HTML file that loads nothing.
 //!
-//! Whatever the figures contain, only our own script runs: every value goes through [`escaped::Escaped`], and should that ever
-//! fail, the page's content security policy names the hashes of its one style sheet and one script and forbids all else.
+//! Whatever the figures contain, only boxseat's own script runs. Every value is escaped by [`escaped::Escaped`]. If the escaping fails, the
+//! page's content security policy still forbids everything except the hashes of its one style sheet and one script.
 //!
-//! Structure is written with `maud`, which checks tags when it compiles and has no run time; rows of tables, of which there are
-//! thousands, are written by hand without their closing tags.
+//! The structure is written with `maud`, which checks tags at compile time and has no run time. Tables have thousands of rows, so their
+//! rows are written by hand, without closing tags.
 
 mod chart;
 mod escaped;
@@ -24,19 +24,19 @@ use crate::{Error, Result};
 use escaped::Escaped;
 use section::Place;
 
-/// Whether rows that name people are on the page.
+/// Whether the page has rows that name users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum People {
-    /// They are, and the page says so.
+    /// The rows are on the page, and the page states it.
     Named,
-    /// They are left out: the page can be forwarded.
+    /// The rows are excluded, so the page can be forwarded.
     LeftOut,
 }
 
-/// Draws reports of one night as one page. The first is what it is called after; its headline figures stand on top.
+/// Draws reports of one snapshot as one page. The first report gives the page its title, and its headline figures are at the top.
 ///
 /// # Errors
-/// [`Bug`](crate::ErrorKind::Bug): no report, or a chart that names a column its table has not.
+/// [`Bug`](crate::ErrorKind::Bug): no report, or a chart with a column that its table does not have.
 pub fn page(reports: &[Report], people: People) -> Result<String> {
     let Some(first) = reports.first() else {
         return Err(Error::Bug("a page without a report".to_owned()));
@@ -104,17 +104,17 @@ fn head(title: &str, night: &ReportNight) -> Markup {
             meta name="color-scheme" content="light dark";
             meta name="referrer" content="no-referrer";
             meta name="robots" content="noindex";
-            // Without it phones make links of numbers.
+            // Without it, phones convert numbers to links.
             meta name="format-detection" content="telephone=no";
             title { (Escaped::of(title)) ", " (Escaped::of(&value::day(night.snapshot_date))) }
-            // Browsers ask for an icon unless they are given one.
+            // Browsers request an icon unless the page has one.
             link rel="icon" href="data:,";
             style { (PreEscaped(STYLE)) }
         }
     }
 }
 
-/// A source expression of a content security policy: what has another hash does not run.
+/// A source expression of a content security policy. Content with another hash does not run.
 fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
@@ -147,8 +147,8 @@ fn filters(report: &Report) -> Markup {
     }
 }
 
-/// What to know before the first figure, each sentence once and what matters most first: what the first report says, and
-/// every warning. What another report notes of itself stands there. The word says the level, not the colour alone.
+/// The facts to know before the first figure: the notices of the first report, and every warning. Each sentence occurs once, and the most
+/// important is first. The notes of another report are in that report. The level is given as a word, not by the colour alone.
 fn notices(reports: &[Report], people: People) -> Markup {
     let mut notices: Vec<&Notice> = Vec::new();
     for (index, report) in reports.iter().enumerate() {
@@ -167,7 +167,7 @@ fn notices(reports: &[Report], people: People) -> Markup {
     }
 }
 
-/// What a report notes of itself that does not stand on top already.
+/// The notes of a report that are not at the top already.
 fn own_notes(report: &Report, first: &Report) -> Markup {
     let is_own = |notice: &&Notice| notice.level == Level::Note && !first.notices.contains(notice);
     html! {
@@ -184,8 +184,8 @@ fn drawn(notice: &Notice) -> Markup {
     }
 }
 
-/// The figures a reader in a hurry wants: those of the first report. The first sentence of each is enough here; the whole of it
-/// stands in the list below.
+/// The figures for a quick overview: those of the first report. The first sentence of each is enough here. The list below has the full
+/// text.
 fn headlines(report: &Report) -> Markup {
     let figures: Vec<&Figure> = report
         .sections

@@ -8,7 +8,7 @@ use super::{People, table, value};
 use crate::Result;
 use crate::report::{Body, Chart, Figure, Report, Section, Table, Value};
 
-/// Where a section stands.
+/// The position of a section.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) people: People,
@@ -16,7 +16,7 @@ pub(super) struct Place {
     pub(super) heading: u8,
 }
 
-/// All sections of a report: drawings first, for whoever only looks, then what is to be read, each in the report's order.
+/// All sections of a report: drawings first, for a quick look, then the text and tables, each in the report's order.
 pub(super) fn all(report: &Report, place: Place) -> Result<Markup> {
     let mut sections: Vec<&Section> = report.sections.iter().collect();
     sections.sort_by_key(|section| match &section.body {
@@ -61,7 +61,7 @@ fn one(report: &Report, section: &Section, width: Width, place: Place) -> Result
     })
 }
 
-/// A value that stands alone, its unit smaller beside it.
+/// A value on its own, with its unit next to it in smaller type.
 pub(super) fn alone(value: &Value) -> Markup {
     let (number, unit) = value::alone(value);
     html! {
@@ -88,7 +88,7 @@ fn is_left_out(table: &Table, people: People) -> bool {
     table.names_people && people == People::LeftOut
 }
 
-/// Drawings of bars stand side by side in pairs; one without a neighbour, and everything else, takes the whole line.
+/// Drawings of bars are placed next to each other in pairs. A drawing without a neighbour, and every other section, gets the whole line.
 fn widths(sections: &[&Section], people: People) -> Vec<Width> {
     let is_small = |section: &&Section| match &section.body {
         Body::Table(table) => {
@@ -108,5 +108,5 @@ fn widths(sections: &[&Section], people: People) -> Vec<Width> {
     widths
 }
 
-/// More bars than this want the whole line.
+/// A drawing with more bars needs the whole line.
 const SIDE_BY_SIDE: usize = 20;

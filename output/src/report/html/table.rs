@@ -1,4 +1,4 @@
-//! Rows under columns. Written by hand: ten thousand rows of closing tags, which HTML lets one leave out, are half a megabyte.
+//! Rows under columns. Written by hand: for ten thousand rows, the closing tags would be half a megabyte, and HTML allows to omit them.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -6,8 +6,8 @@ use super::escaped::Escaped;
 use super::value;
 use crate::report::{Column, Table, Value, ValueKind};
 
-/// A table in a box of its own that scrolls, with a field to search it where it is long. Without script it is all there,
-/// only not sorted or searched.
+/// A table in its own box that scrolls, with a search field if the table is long. Without script the table is complete, but it cannot be
+/// sorted or searched.
 pub(super) fn draw(id: &str, title: &str, table: &Table) -> Markup {
     let is_sortable = table.rows.len() >= SORTED_FROM;
     let is_searchable = table.names_people || table.rows.len() >= SEARCHED_FROM;
@@ -16,7 +16,7 @@ pub(super) fn draw(id: &str, title: &str, table: &Table) -> Markup {
     html! {
         div.list data-list[is_sortable] {
             @if is_searchable && is_sortable {
-                // The script shows it: without one it would do nothing.
+                // The script shows the field. Without the script it would have no function.
                 div.tools hidden {
                     label for=(search) { "Search" }
                     input type="search" id=(search) autocomplete="off" spellcheck="false";
@@ -42,8 +42,8 @@ pub(super) fn draw(id: &str, title: &str, table: &Table) -> Markup {
     }
 }
 
-/// The columns that a page shows, with their places. Keys are for programs, which have CSV and JSON; of people, the sentence that
-/// says in words what the columns before it say would be a third of the page.
+/// The columns that a page shows, with their positions. Keys are for programs, which have CSV and JSON. In tables of users, the sentence
+/// column repeats the columns before it and would be a third of the page, so it is not shown.
 fn shown(table: &Table) -> Vec<(usize, &Column)> {
     let is_shown = |column: &Column| match column.id {
         "user_id" | "group_id" | "row_key" => false,
@@ -53,8 +53,8 @@ fn shown(table: &Table) -> Vec<(usize, &Column)> {
     table.columns.iter().enumerate().filter(|(_, column)| is_shown(column)).collect()
 }
 
-/// Every byte counts ten thousand times here: what a row is called is its heading (a `th` before `td`s is), the style sheet
-/// writes what is not known, and of people a day is enough.
+/// Every byte counts ten thousand times here. The name of a row is its heading (a `th` before `td`s), the style sheet writes the text for
+/// unknown values, and tables of users show only the day of a time.
 fn body(table: &Table, shown: &[(usize, &Column)]) -> String {
     let mut body = String::with_capacity(table.rows.len() * 200);
     for row in &table.rows {
@@ -62,7 +62,7 @@ fn body(table: &Table, shown: &[(usize, &Column)]) -> String {
         for (place, (index, _)) in shown.iter().enumerate() {
             body.push_str(if place == 0 { "<th>" } else { "<td>" });
             match &row[*index] {
-                // The element says that this is no value; the script sorts it last.
+                // The element marks an unknown value; the script sorts it last.
                 Value::Unknown => body.push_str("<i></i>"),
                 Value::Time(time) if table.names_people => body.push_str(&value::day(time.date_naive())),
                 value => body.push_str(Escaped::of(&value::cell(value)).as_str()),
@@ -72,7 +72,7 @@ fn body(table: &Table, shown: &[(usize, &Column)]) -> String {
     body
 }
 
-/// The style sheet aligns columns by these: a class per cell would be a tenth of the page.
+/// The style sheet aligns columns by these classes. A class per cell would be a tenth of the page.
 fn classes(shown: &[(usize, &Column)]) -> String {
     let numbers = shown.iter().enumerate().filter(|(_, (_, column))| value::is_number(column.kind));
     let mut classes: Vec<String> = numbers.map(|(place, _)| format!("n{}", place + 1)).collect();
@@ -92,7 +92,7 @@ fn rows(count: usize) -> String {
     if count == 1 { "1 row".to_owned() } else { format!("{grouped} rows") }
 }
 
-/// Fewer rows are sorted by a glance.
+/// With fewer rows, sorting is not necessary.
 const SORTED_FROM: usize = 3;
-/// Fewer rows are searched by a glance.
+/// With fewer rows, a search is not necessary.
 const SEARCHED_FROM: usize = 20;

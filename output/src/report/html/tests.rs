@@ -52,7 +52,7 @@ fn figure(id: &'static str, label: &str, value: Value, meaning: &str, is_headlin
     Figure { id, label: label.to_owned(), value, meaning: meaning.to_owned(), is_headline }
 }
 
-/// Every kind of section, with awkward names.
+/// Every kind of section, with difficult names.
 fn licences() -> Report {
     let nights: Vec<Vec<Value>> = (0..30_i64)
         .map(|night| {
@@ -231,7 +231,7 @@ fn people(count: i64) -> Table {
     Table { columns, rows: rows.collect(), chart: None, names_people: true }
 }
 
-/// What a name with markup in it must not do: Box lets people call themselves anything.
+/// A name with markup must not become markup: Box lets users choose any name.
 #[test]
 fn nothing_from_box_becomes_markup() {
     let page = page(&[licences()], People::Named).unwrap();
@@ -242,7 +242,7 @@ fn nothing_from_box_becomes_markup() {
     assert!(page.contains("\\u{202e}gnp.exe"));
 }
 
-/// A browser that follows the policy runs and fetches nothing else, whatever is in the page.
+/// A browser that follows the policy runs and fetches nothing else, whatever the page contains.
 #[test]
 fn the_policy_names_what_is_in_the_page() {
     let page = page(&[licences()], People::Named).unwrap();
@@ -261,7 +261,7 @@ fn the_policy_names_what_is_in_the_page() {
     }
 }
 
-/// A page without `--people` is forwarded: nobody may be in it, not even in a chart or its description.
+/// A page without `--people` is forwarded: it must name no user, not even in a chart or its description.
 #[test]
 fn nobody_is_named_unless_asked_for() {
     let mut report = licences();
@@ -282,7 +282,7 @@ fn what_matters_most_stands_first_and_once() {
     assert_eq!(page.matches("<h1").count(), 1);
 }
 
-/// The measure of the page: under 2 MiB at 10,000 listed people, in the columns that `idle` has.
+/// The size limit of the page: under 2 MiB with 10,000 listed users, in the columns of `idle`.
 #[test]
 fn ten_thousand_people_are_under_two_mebibytes() {
     let columns = [
@@ -338,7 +338,7 @@ fn ten_thousand_people_are_under_two_mebibytes() {
     assert!(page.len() < 2 << 20, "{} bytes", page.len());
 }
 
-/// Charts of too little: one night, nothing known, no rows.
+/// Charts with too few values: one snapshot, only unknown values, no rows.
 #[test]
 fn little_is_drawn_without_trouble() {
     let mut report = licences();
@@ -364,7 +364,7 @@ fn little_is_drawn_without_trouble() {
     assert!(page(&[report], People::Named).unwrap().contains("Nothing to list."));
 }
 
-/// Writes the page for a person to look at: `BOXSEAT_PAGE=/tmp/page.html cargo test html::`.
+/// Writes the page for a manual check: `BOXSEAT_PAGE=/tmp/page.html cargo test html::`.
 #[test]
 #[ignore = "writes a file for a person to look at"]
 #[expect(clippy::disallowed_methods, reason = "a person's wish, in a test")]

@@ -1,14 +1,14 @@
-//! Values as people read them: thousands apart, money with its currency, what is not known in words.
+//! Values as users read them: grouped thousands, money with its currency, unknown values in words.
 
 use boxseat_schemas::Money;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::report::{Value, ValueKind};
 
-/// What stands where nothing is claimed.
+/// The text for an unknown value.
 pub(super) const UNKNOWN: &str = "not known";
 
-/// A value in a cell; its column says the unit.
+/// A value in a cell; its column has the unit.
 pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Unknown => UNKNOWN.to_owned(),
@@ -23,7 +23,7 @@ pub(super) fn cell(value: &Value) -> String {
     }
 }
 
-/// A value that stands alone: its number, and the unit that goes beside it in smaller type.
+/// A value on its own: its number, and the unit for smaller type next to it.
 pub(super) fn alone(value: &Value) -> (String, Option<String>) {
     match value {
         Value::Days(days) => (grouped(*days), Some(if *days == 1 { "day" } else { "days" }.to_owned())),
@@ -45,7 +45,7 @@ pub(super) fn point(value: &Value) -> Option<f64> {
     }
 }
 
-/// Whether a column's values stand right-aligned, so that digits are under digits.
+/// Whether the values of a column are right-aligned, so that digits are under digits.
 pub(super) fn is_number(kind: ValueKind) -> bool {
     match kind {
         ValueKind::Count | ValueKind::Days | ValueKind::Percent | ValueKind::Money | ValueKind::Bytes => true,
@@ -69,7 +69,7 @@ pub(super) fn grouped(number: i64) -> String {
     text
 }
 
-/// Two decimals, or all four where cents do not say it: figures are never rounded on the way to the page.
+/// Two decimals, or all four if cents are not exact. Figures on the page are never rounded.
 fn money(amount: Money) -> String {
     let ten_thousandths = amount.ten_thousandths();
     let sign = if ten_thousandths < 0 { "-" } else { "" };

@@ -1,4 +1,4 @@
-//! The contract: how many seats the term has needed, what that costs, and how many to buy at the renewal.
+//! The contract: how many seats the term has required, their cost, and how many to buy at the renewal.
 
 use boxseat_schemas::Money;
 use chrono::{Days, NaiveDate};
@@ -12,14 +12,14 @@ use crate::report::model::{Body, Figure, Section, Value};
 use crate::report::source::Source;
 use crate::report::{count, figure, headline, section as section_of};
 
-/// Everything the figures of this section stand on.
+/// The input of all figures of this section.
 struct Contract<'a> {
     terms: &'a Terms,
     seats: &'a Seats,
     nights: &'a [KnownNight],
-    /// Where the term begins: the earliest of the plans in force.
+    /// The start of the term: the earliest of the plans in force.
     term_start: Option<NaiveDate>,
-    /// Where it ends: the first renewal that is not over.
+    /// The end of the term: the first renewal that is not past.
     renewal: Option<NaiveDate>,
     tonight: NaiveDate,
     slope: Option<f64>,
@@ -94,7 +94,7 @@ impl Contract<'_> {
         ]
     }
 
-    /// The nights of the term, tonight among them.
+    /// The snapshots of the term, including the report's snapshot.
     fn term_nights(&self) -> impl Iterator<Item = &KnownNight> {
         self.nights.iter().filter(|night| self.term_start.is_none_or(|start| night.date >= start))
     }
@@ -103,7 +103,7 @@ impl Contract<'_> {
         let first = self.term_nights().map(|night| night.date).min();
         let tonight = (self.seats.assigned, self.tonight);
         let earlier = self.term_nights().map(|night| (night.assigned, night.date));
-        // Of equal nights the first.
+        // The first of equal snapshots.
         let (peak, peak_date) = earlier
             .chain([tonight])
             .max_by_key(|(seats, date)| (*seats, std::cmp::Reverse(*date)))
@@ -239,7 +239,7 @@ impl Contract<'_> {
         ]
     }
 
-    /// What was bought for others, and what the console said, beside our count of that day.
+    /// Seats bought for other enterprises. Also the number in the console, next to boxseat's count of that day.
     fn console(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
         if let Some(seats) = self.terms.external_seats() {

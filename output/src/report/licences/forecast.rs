@@ -1,16 +1,15 @@
-//! Arithmetic about what is to come: pure, so that a table of cases can check it.
+//! Arithmetic for forecasts. It is pure, so that a table of cases can check it.
 
 use chrono::{Datelike, Days, NaiveDate};
 
-/// Nothing is claimed on fewer nights.
+/// With fewer snapshots there is no forecast.
 pub(super) const LEAST_NIGHTS: usize = 14;
-/// Nights that a trend may stand on, counted back in days: older ones tell of another enterprise.
+/// The age limit in days for snapshots of a trend. Older ones describe a different enterprise.
 pub(super) const TREND_DAYS: u64 = 90;
-/// A date beyond so many years is no forecast.
+/// A date that is more years away is not a forecast.
 const FAR_YEARS: i64 = 10;
 
-/// Seats a day that assigned grows by: the slope of the straight line through the nights with the least squared distance.
-/// `None` on fewer than [`LEAST_NIGHTS`].
+/// The daily growth of assigned seats: the slope of the least-squares line through the snapshots. `None` with fewer than [`LEAST_NIGHTS`].
 pub(super) fn slope(nights: &[(NaiveDate, i64)]) -> Option<f64> {
     if nights.len() < LEAST_NIGHTS {
         return None;
@@ -30,7 +29,7 @@ pub(super) fn slope(nights: &[(NaiveDate, i64)]) -> Option<f64> {
     (along > 0.0).then(|| across / along)
 }
 
-/// When the free seats are taken at this pace; `None` when they never are, or not within ten years.
+/// The date when no free seat is left at this growth; `None` when that never happens, or not within ten years.
 pub(super) fn runs_out(night: NaiveDate, free: i64, slope: f64) -> Option<NaiveDate> {
     if free <= 0 {
         return Some(night);
@@ -48,7 +47,7 @@ pub(super) fn runs_out(night: NaiveDate, free: i64, slope: f64) -> Option<NaiveD
     night.checked_add_days(Days::new(days as u64))
 }
 
-/// Months from a day to another, each that has begun counted whole; none when the day has come.
+/// Months from one day to another. A month that has started counts as a whole month. The result is zero when the day is reached.
 pub(super) fn months_left(from: NaiveDate, to: NaiveDate) -> i64 {
     if to <= from {
         return 0;
@@ -57,12 +56,12 @@ pub(super) fn months_left(from: NaiveDate, to: NaiveDate) -> i64 {
     if to.day() > from.day() { whole + 1 } else { whole.max(1) }
 }
 
-/// Seats over what was bought, at a price a month, for the months left.
+/// The cost of the seats above the purchased number, at a monthly price, for the remaining months.
 pub(super) fn true_up(peak: i64, purchased: i64, price_ten_thousandths: i64, months: i64) -> Option<i64> {
     (peak - purchased).max(0).checked_mul(price_ten_thousandths)?.checked_mul(months)
 }
 
-/// Seats that `slope` adds by `renewal`, rounded up; a shrinking enterprise adds none.
+/// Seats that `slope` adds by `renewal`, rounded up. A shrinking enterprise adds none.
 pub(super) fn growth(night: NaiveDate, renewal: NaiveDate, slope: f64) -> i64 {
     let days = (renewal - night).num_days().max(0);
     #[expect(
@@ -74,7 +73,7 @@ pub(super) fn growth(night: NaiveDate, renewal: NaiveDate, slope: f64) -> i64 {
     seats
 }
 
-/// Of the seats that leavers freed, how many joiners took, night by night: `(left, joined)` in order.
+/// How many of the seats that leavers freed were taken by joiners, snapshot by snapshot: `(left, joined)` in order.
 pub(super) fn reused(nights: impl IntoIterator<Item = (i64, i64)>) -> (i64, i64) {
     let (mut freed, mut reused, mut open) = (0, 0, 0);
     for (left, joined) in nights {
@@ -99,7 +98,7 @@ mod tests {
         (0..count).map(|n| (day("2026-03-01") + Days::new(n), seats(i64::try_from(n).unwrap()))).collect()
     }
 
-    /// Why: a trend on a week of nights has cost people contracts; below fourteen nothing is claimed.
+    /// Why: a trend over a week of snapshots has led to bad contracts. With fewer than fourteen there is no forecast.
     #[test]
     fn a_trend_stands_on_fourteen_nights() {
         assert_eq!(slope(&nights(13, |n| 100 + n)), None);
@@ -107,11 +106,11 @@ mod tests {
         assert!(close(slope(&nights(14, |n| 100 + n)), 1.0));
         assert!(close(slope(&nights(30, |n| 500 - 2 * n)), -2.0));
         assert!(close(slope(&nights(30, |_| 500)), 0.0));
-        // A night that was missed is no night without people.
+        // A missing snapshot does not count as a snapshot without users.
         let mut gap = nights(40, |n| 100 + 3 * n);
         gap.drain(10..20);
         assert!(close(slope(&gap), 3.0));
-        // One night that stands out moves the line and does not make it.
+        // One exceptional snapshot changes the line, but does not determine it.
         let peak = nights(30, |n| if n == 15 { 1_000 } else { 100 });
         assert!(slope(&peak).unwrap().abs() < 1.0);
     }
@@ -172,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Why: a joiner who comes before anybody has left takes a new seat, not a freed one.
+    /// Why: a joiner who arrives before any user has left takes a new seat, not a freed one.
     #[test]
     fn only_what_was_freed_before_is_reused() {
         for (nights, counted) in [

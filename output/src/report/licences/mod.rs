@@ -1,4 +1,4 @@
-//! `licences`: what was bought, what is assigned, what is used, what it costs, and what to do before the renewal.
+//! `licences`: the bought, assigned and used seats, their cost, and the actions before the renewal.
 
 mod contract;
 mod forecast;

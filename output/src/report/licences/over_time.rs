@@ -1,4 +1,4 @@
-//! Seats night by night, and people who come and go week by week.
+//! Seats snapshot by snapshot, and joiners and leavers week by week.
 
 use chrono::{Days, NaiveDate};
 
@@ -8,17 +8,17 @@ use crate::report::model::{Body, Chart, Section, Table, ValueKind};
 use crate::report::source::Source;
 use crate::report::{column, section};
 
-/// What a night is remembered by.
+/// The stored facts of a snapshot.
 pub(super) struct KnownNight {
     pub(super) date: NaiveDate,
     pub(super) assigned: i64,
-    /// People with a seat who joined or returned.
+    /// Users with a seat who joined or returned.
     pub(super) joined: i64,
-    /// People with a seat who left.
+    /// Users with a seat who left.
     pub(super) left: i64,
 }
 
-/// Every night the store knows, up to this one.
+/// Every snapshot in the store, up to this one.
 pub(super) fn nights_known(source: &Source) -> Result<Vec<KnownNight>> {
     let columns = [
         column("snapshot_date", "", ValueKind::Date),
@@ -54,7 +54,7 @@ pub(super) fn nights_known(source: &Source) -> Result<Vec<KnownNight>> {
     Ok(rows.into_iter().filter_map(night).collect())
 }
 
-/// Assigned against bought, a row a night.
+/// Assigned seats compared with bought seats, one row per snapshot.
 pub(super) fn nights(source: &Source, scope: &Scope) -> Result<Section> {
     let columns = vec![
         column("snapshot_date", "Night", ValueKind::Date),
@@ -82,7 +82,7 @@ pub(super) fn nights(source: &Source, scope: &Scope) -> Result<Section> {
     Ok(section("nights", "Assigned against bought", Some(note.to_owned()), Body::Table(table)))
 }
 
-/// Joiners and leavers, a row an ISO week.
+/// Joiners and leavers, one row per ISO week.
 pub(super) fn weeks(source: &Source, scope: &Scope) -> Result<Section> {
     let columns = vec![
         column("week_date", "Week of", ValueKind::Date),
@@ -125,12 +125,12 @@ pub(super) fn weeks(source: &Source, scope: &Scope) -> Result<Section> {
     Ok(section("weeks", "Joiners and leavers", Some(note.to_owned()), Body::Table(table)))
 }
 
-/// A longer look back is for `--since`.
+/// A longer period requires `--since`.
 fn a_year_before(source: &Source) -> Option<NaiveDate> {
     source.date().checked_sub_days(Days::new(366))
 }
 
-/// Who came and went of the people in scope whose account takes a seat, or took one, with the run that saw it.
+/// Joiners and leavers among the selected users whose account takes or took a seat, with the run that saw the change.
 const MOVES: &str = "user_changes
     JOIN sync_runs ON sync_runs.run_number = user_changes.run_number
     JOIN report_accounts ON report_accounts.user_id = user_changes.user_id

@@ -1,4 +1,4 @@
-//! Tonight's seats: how many, in which state, last used when.
+//! The seats of the snapshot: their number, their state, and their last use.
 
 use boxseat_schemas::Money;
 
@@ -9,7 +9,7 @@ use crate::report::model::{Body, Chart, Figure, Section, Table, Value, ValueKind
 use crate::report::source::Source;
 use crate::report::{column, count, figure, headline, section};
 
-/// What is counted of the seats in scope.
+/// The counts of the selected seats.
 pub(super) struct Seats {
     pub(super) assigned: i64,
     pub(super) used: i64,
@@ -167,7 +167,7 @@ impl Seats {
         section("seats", "Seats", None, Body::Figures(figures))
     }
 
-    /// The bill, or without one the cost of assigned seats, over the seats that are used.
+    /// The bill, or without a bill the cost of assigned seats, divided by the used seats.
     fn cost_per_used_seat(&self, terms: &Terms, scope: &Scope) -> Figure {
         let bill = terms.bill().filter(|_| scope.is_everybody);
         let (cost, meaning) = match bill {
@@ -205,7 +205,7 @@ impl Seats {
     }
 }
 
-/// How many the policy would take back and what they cost; `None` without a policy.
+/// The number of seats that the policy would reclaim, and their cost; `None` without a policy.
 fn reclaimable(source: &Source) -> Result<(Option<i64>, Value)> {
     if !crate::report::reclaimable::has_policy(source)? {
         return Ok((None, Value::Unknown));
@@ -218,7 +218,7 @@ fn reclaimable(source: &Source) -> Result<(Option<i64>, Value)> {
     Ok((row.pop().and_then(|seats| seats.whole()), cost))
 }
 
-/// One line per state; they add up to the seats assigned.
+/// One line per state. The sum is the number of assigned seats.
 pub(super) fn states(source: &Source) -> Result<Section> {
     let columns = vec![
         column("seat_state", "State", ValueKind::Text),
@@ -255,7 +255,7 @@ pub(super) fn states(source: &Source) -> Result<Section> {
     Ok(section("seat_states", "What every seat does", Some(note), Body::Table(table)))
 }
 
-/// Seats by how long they have not been used.
+/// Seats by the time since their last use.
 pub(super) fn bands(source: &Source) -> Result<Section> {
     let columns = vec![
         column("inactivity_band", "Days since last use", ValueKind::Text),

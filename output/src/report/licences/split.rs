@@ -1,4 +1,4 @@
-//! Seats split by what people have in common.
+//! Seats split by common attributes of users.
 
 use crate::Result;
 use crate::report::ask::By;
@@ -7,12 +7,12 @@ use crate::report::source::Source;
 use crate::report::{column, section};
 use crate::warehouse::literal;
 
-/// Groups with fewer members are shown as one: a line about three people names them.
+/// Groups with fewer members are combined: a line about three users would identify them.
 const SMALL_GROUP: i64 = 5;
-/// Groups worth a line each.
+/// The number of groups with their own line.
 const TOP_GROUPS: i64 = 20;
 
-/// `--by`: a line per value, and one for seats without any.
+/// `--by`: a line per value, and one for seats without a value.
 pub(super) fn by(source: &Source, by: &By) -> Result<Section> {
     let (heading, parts) = match by {
         By::Role => ("Role".to_owned(), "SELECT user_id, role AS part, role AS part_id FROM report_seats".to_owned()),
@@ -123,7 +123,7 @@ fn counted() -> [Column; 8] {
     ]
 }
 
-/// What is counted of the relation `seats`. Idle is what provably nobody uses; suspended seats cost as much and are counted apart.
+/// The counts of the relation `seats`. Idle seats are provably not used. Suspended seats cost the same and are counted separately.
 const COUNTS: &str = "count(*) AS seats_count,
     count(*) FILTER (WHERE seats.seat_state = 'used') AS used_count,
     count(*) FILTER (WHERE seats.seat_state IN ('idle', 'never_since_created', 'no_login_seen')) AS idle_count,

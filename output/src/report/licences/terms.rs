@@ -1,4 +1,4 @@
-//! What was bought: the terms that hold on the night.
+//! The purchased licences: the terms that are valid on the date of the snapshot.
 
 use boxseat_schemas::Money;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -13,7 +13,7 @@ pub(super) struct Terms {
     pub(super) plans: Vec<Plan>,
 }
 
-/// One of them.
+/// One plan.
 pub(super) struct Plan {
     pub(super) seats_purchased: Option<i64>,
     pub(super) price: Option<(Money, String)>,
@@ -58,12 +58,12 @@ impl Terms {
         Ok(Self { plans: rows.into_iter().map(plan).collect() })
     }
 
-    /// Seats bought, all plans together; `None` when one does not say, or there is none.
+    /// Purchased seats, the sum of all plans; `None` when one plan has no number, or there is no plan.
     pub(super) fn purchased(&self) -> Option<i64> {
         self.sum(|plan| plan.seats_purchased)
     }
 
-    /// What is paid a month for what was bought; `None` when a plan lacks seats or price.
+    /// The monthly price of the purchased seats; `None` when a plan lacks seats or price.
     pub(super) fn bill(&self) -> Option<(Money, String)> {
         let currency = self.plans.first()?.price.as_ref()?.1.clone();
         let amount = self.sum(|plan| {
@@ -73,18 +73,18 @@ impl Terms {
         Some((Money::from_ten_thousandths(amount), currency))
     }
 
-    /// The dearest seat.
+    /// The highest price of a seat.
     pub(super) fn highest_price(&self) -> Option<(Money, String)> {
         self.plans.iter().filter_map(|plan| plan.price.clone()).max_by_key(|(price, _)| *price)
     }
 
-    /// Seats for people of other enterprises.
+    /// Seats for users of other enterprises.
     pub(super) fn external_seats(&self) -> Option<i64> {
         let known: Vec<i64> = self.plans.iter().filter_map(|plan| plan.external_seats).collect();
         (!known.is_empty()).then(|| known.into_iter().sum())
     }
 
-    /// Box's plans on which external collaborators take seats (Box: from Business Plus upward they do not).
+    /// Box's plans on which external collaborators take seats (Box: from Business Plus upward they take none).
     pub(super) fn plans_with_external_seats(&self) -> Vec<String> {
         let takes_seats = |plan: &&str| {
             let word = plan.trim().to_lowercase();
@@ -106,7 +106,7 @@ impl Terms {
         if self.plans.is_empty() { None } else { self.plans.iter().map(of).sum() }
     }
 
-    /// A row per plan in force, and one for seats that no plan is for.
+    /// One row per plan in force, and one for seats without a plan.
     pub(super) fn section(&self, source: &Source) -> Result<Section> {
         let columns: Vec<Column> = vec![
             column("plan_id", "Plan", ValueKind::Text),
@@ -149,9 +149,9 @@ impl Terms {
     }
 }
 
-/// The terms that hold on the night, as something to select from.
+/// The terms that are valid on the date of the snapshot, as a relation for a FROM clause.
 pub(super) const IN_FORCE: &str = "(SELECT licence_terms.* FROM licence_terms CROSS JOIN report_settings \
     WHERE coalesce(valid_from_date <= snapshot_date, TRUE) AND coalesce(valid_to_date >= snapshot_date, TRUE)) AS licence_terms";
 
-/// Seat states whose money is idle.
+/// Seat states whose cost is wasted.
 pub(super) const WASTE: &str = "('suspended', 'idle', 'never_since_created', 'no_login_seen')";

@@ -1,4 +1,4 @@
-//! What `accounts` and `licence_summary` say, case by case.
+//! The content of `accounts` and `licence_summary`, case by case.
 
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::RunStatus;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{DATE, Departure, DepartureReason, Rows, Store};
 use crate::testing::{at, run};
 
-/// The night of every case.
+/// The time of the snapshot in every case.
 const NOW: &str = "2026-03-02T02:00:00Z";
 
-/// One user, what is known, and what must be said: band, seat state, days since login, proven idle days.
+/// One user, the known facts, and the expected result: band, seat state, days since login, proven idle days.
 struct Case {
     name: &'static str,
     user: Value,
@@ -23,7 +23,7 @@ fn case(name: &'static str, user: Value, logins: &'static [&'static str], said: 
     Case { name, user, logins, said }
 }
 
-/// Asks for all cases in one night under the same coverage.
+/// Checks all cases in one snapshot under the same coverage.
 fn check(coverage: &[(&str, &str)], cases: &[Case]) -> Store {
     check_with(coverage, cases, |_| {})
 }
@@ -46,11 +46,11 @@ fn check_with(coverage: &[(&str, &str)], cases: &[Case], settings: impl Fn(&mut 
     for (from, to) in coverage {
         night.coverage.push(json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to }));
     }
-    // Coverage of other types says nothing about logins.
+    // Coverage of other types proves nothing about logins.
     night.coverage.push(
         json!({ "event_type": "NEW_USER", "covered_from_at": "2020-01-01T00:00:00Z", "covered_to_at": NOW }),
     );
-    // Nobody's login.
+    // A login of no user.
     night
         .events
         .push(json!({ "event_id": "nobody", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
@@ -82,7 +82,7 @@ fn every_band_inside_full_coverage() {
                 &["2025-12-01T00:00:00Z", "2026-03-02T01:00:00Z"],
                 ["0-30", "used", "0", "0"],
             ),
-            // A day is 24 h back from now, not a date: 30 whole days, and one second before the 31st.
+            // A day is 24 h before the snapshot's time, not a date: 30 whole days, and one second before the 31st.
             case("day30", old(), &["2026-01-30T02:00:01Z"], ["0-30", "used", "30", "30"]),
             case("day31", old(), &["2026-01-30T02:00:00Z"], ["31-60", "used", "31", "31"]),
             case("day89", old(), &["2025-12-02T02:00:01Z"], ["61-90", "used", "89", "89"]),
@@ -90,11 +90,11 @@ fn every_band_inside_full_coverage() {
             case("day90", old(), &["2025-12-02T02:00:00Z"], ["61-90", "idle", "90", "90"]),
             case("day91", old(), &["2025-12-01T02:00:00Z"], ["91-180", "idle", "91", "91"]),
             case("day181", old(), &["2025-09-02T02:00:00Z"], ["over_180", "idle", "181", "181"]),
-            // The last login kept is older than coverage, and both are in one band.
+            // The last login kept is older than the coverage, and both are in one band.
             case("long_ago", old(), &["2024-01-01T00:00:00Z"], ["over_180", "idle", "791", "183"]),
             case("clock_skew", old(), &["2026-03-02T02:10:00Z"], ["0-30", "used", "0", "0"]),
             case("no_login", old(), &[], ["no_login_seen", "no_login_seen", "-", "183"]),
-            // An account of yesterday whose creation could not be read must not look idle.
+            // An account that was created yesterday must not look idle if its creation time could not be read.
             case("no_date", json!({ "created_at": null }), &[], ["unknown", "unknown", "-", "-"]),
             case(
                 "never",
@@ -173,7 +173,7 @@ fn every_band_inside_full_coverage() {
 #[test]
 fn a_gap_in_coverage_is_not_idleness() {
     let old = || json!({ "created_at": "2020-01-01T00:00:00Z" });
-    // A gap of an hour on 10 January: 51 days before the night.
+    // A gap of an hour on 10 January: 51 days before the snapshot.
     let gap =
         [("2025-08-31T00:00:00Z", "2026-01-10T00:00:00Z"), ("2026-01-10T01:00:00Z", "2026-03-02T01:45:00Z")];
     let store = check(
@@ -181,7 +181,7 @@ fn a_gap_in_coverage_is_not_idleness() {
         &[
             case("recent", old(), &["2026-02-01T00:00:00Z"], ["0-30", "used", "29", "29"]),
             case("same_band", old(), &["2026-01-05T00:00:00Z"], ["31-60", "used", "56", "51"]),
-            // Nobody knows whether there was a login in the gap.
+            // It is not known whether there was a login in the gap.
             case("before_gap", old(), &["2025-10-01T00:00:00Z"], ["unknown", "unknown", "152", "51"]),
             case("no_login", old(), &[], ["unknown", "unknown", "-", "51"]),
             case(
@@ -217,7 +217,7 @@ fn intervals_that_touch_or_overlap_are_one() {
         ("2026-01-15T00:00:00Z", "2026-01-20T00:00:00Z"),
         ("2025-08-31T00:00:00Z", "2025-12-01T00:00:00Z"),
         ("2026-02-01T00:00:00Z", "2026-03-02T01:45:00Z"),
-        // Longer ago, and apart.
+        // Earlier, and not adjoining.
         ("2024-01-01T00:00:00Z", "2024-06-01T00:00:00Z"),
         // Empty.
         ("2026-03-05T00:00:00Z", "2026-03-05T00:00:00Z"),
@@ -257,7 +257,7 @@ fn stale_or_missing_coverage_claims_nothing() {
             ),
         ]
     };
-    // 48 h and a second before the night.
+    // 48 h and a second before the snapshot.
     let stale = check(&[("2025-08-31T00:00:00Z", "2026-02-28T01:59:59Z")], &cases());
     assert_eq!(
         stale.lines("SELECT DISTINCT login_coverage_to, logins_30d FROM accounts"),
@@ -274,7 +274,7 @@ fn stale_or_missing_coverage_claims_nothing() {
 fn thresholds_come_from_the_settings() {
     let cases = [
         case("idle", json!({}), &["2026-01-01T02:00:00Z"], ["31-60", "idle", "60", "60"]),
-        // In its days of grace nobody is judged, whatever is known.
+        // An account in its days of grace is not evaluated, whatever is known.
         case(
             "grace",
             json!({ "created_at": "2025-12-20T02:00:00Z" }),
@@ -351,7 +351,7 @@ fn counts_of_groups_and_aliases() {
     assert_eq!(store.lines("SELECT user_id, group_count, alias_count FROM accounts"), ["1|2|0", "2|0|1"]);
 }
 
-/// A person as listed in one of the three nights below.
+/// A user as listed in one of the three snapshots below.
 fn listed(id: &str, more: Value) -> Value {
     let mut user = json!({
         "user_id": id, "login": format!("{id}@example.com"), "status": "active", "listing": "listed",
@@ -361,7 +361,7 @@ fn listed(id: &str, more: Value) -> Value {
     user
 }
 
-/// New Year, February, and the night of every case.
+/// New Year, February, and the snapshot of every case.
 fn three_nights() -> Store {
     let event = |id: &str, kind: &str, user: &str, at: &str| json!({ "event_id": id, "event_type": kind, "user_id": user, "created_at": at });
     let inactive = || json!({ "status": "inactive" });
@@ -398,7 +398,7 @@ fn three_nights() -> Store {
             listed("returned", json!({})),
             listed("stays", json!({})),
             listed("suspended", inactive()),
-            // A new version of somebody in the same status.
+            // A new version of a user with the same status.
             listed("suspended_at_first", json!({ "status": "inactive", "name": "Grace" })),
             listed("suspended_silently", inactive()),
         ],
@@ -431,7 +431,7 @@ fn everybody_ever_seen_has_an_account() {
         store.lines("SELECT user_id, account_status, box_status, first_seen_at, last_seen_at, status_since, suspended_since, deprovisioned_at FROM accounts"),
         [
             "carried|active|active|2026-01-01T02:00:00Z|2026-02-01T02:05:00Z|2026-01-01T02:00:00Z|-|-",
-            // As the event told; the last night that had them was February's.
+            // As the event reported. The last snapshot that had these users was February's.
             "gone|deprovisioned|active|2026-01-01T02:00:00Z|2026-02-01T02:00:00Z|2026-02-15T00:00:00Z|-|2026-02-15T00:00:00Z",
             "gone_silently|deprovisioned|inactive|2026-01-01T02:00:00Z|2026-01-01T02:00:00Z|2026-02-01T02:00:00Z|-|2026-02-01T02:00:00Z",
             "joins|active|active|2026-02-01T02:00:00Z|2026-03-02T02:00:00Z|2026-02-01T02:00:00Z|-|-",
@@ -440,7 +440,7 @@ fn everybody_ever_seen_has_an_account() {
             "returned|active|active|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-03-02T02:00:00Z|-|-",
             "stays|active|active|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-01-01T02:00:00Z|-|-",
             "suspended|suspended|inactive|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-01-20T10:00:00Z|2026-01-20T10:00:00Z|-",
-            // At least since.
+            // At least since that time.
             "suspended_at_first|suspended|inactive|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-01-01T02:00:00Z|2026-01-01T02:00:00Z|-",
             "suspended_silently|suspended|inactive|2026-01-01T02:00:00Z|2026-03-02T02:00:00Z|2026-02-01T02:00:00Z|2026-02-01T02:00:00Z|-",
         ]
@@ -469,13 +469,13 @@ fn nobody_is_idle_before_being_seen_or_back() {
             "reactivated|29|too_new",
             // NEW_USER on 20 February at 2:00: 10 days.
             "returned|10|too_new",
-            // There since before the first night, nobody knows how long.
+            // Present since before the first snapshot, since an unknown time.
             "stays|183|no_login_seen",
         ]
     );
 }
 
-/// Why: a tidy store must not take a seat. Whose logins were removed has not been seen since; that is not never.
+/// Why: retention must not cost a seat. A user whose logins were removed has unknown use, which is not "never".
 #[test]
 fn removed_events_take_their_coverage_with_them() {
     let person = json!({ "created_at": "2025-10-01T00:00:00Z" });
@@ -488,7 +488,7 @@ fn removed_events_take_their_coverage_with_them() {
     assert_eq!(store.lines(sql), ["no_login_seen|no_login_seen|-|121|2025-11-01 00:00:00"]);
 }
 
-/// An event that came late and could not be read left the span proved, because the earlier run had read it without that event.
+/// An event that arrived late and could not be read left the span proved, because the earlier run had read it without that event.
 #[test]
 fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
     let user = json!({ "user_id": "ann", "status": "active", "created_at": "2020-01-01T00:00:00Z" });
@@ -497,7 +497,7 @@ fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
     let mut store = Store::new();
     for (number, date, coverage) in [
         (1, "2026-03-01", covered("2025-09-01T00:00:00Z", "2026-03-01T01:45:00Z")),
-        // The second run reads the last two days of that again, and proves only a part of them.
+        // The second run reads the last two days of that span again, and proves only a part of them.
         (2, "2026-03-02", covered("2026-02-28T12:00:00Z", "2026-03-02T01:45:00Z")),
     ] {
         let night = Rows { users: vec![user.clone()], coverage: vec![coverage], ..Rows::default() };
@@ -514,7 +514,7 @@ fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
     );
 }
 
-/// A creation that moved into the past made an account of five days look idle for months.
+/// A creation time that moved into the past made an account of five days look idle for months.
 #[test]
 fn an_account_is_made_once() {
     let mut store = Store::new();

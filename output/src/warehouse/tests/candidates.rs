@@ -1,4 +1,4 @@
-//! What the reclamation policy says of a night, and a policy that says nothing.
+//! The evaluation of a snapshot by the reclamation policy, and a policy that cannot be evaluated.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use boxseat_schemas::table::SEAT_USAGE_DAILY;
 
 use super::*;
 
-/// Takes back the seats of whoever is named here, asks the night who is there, and remembers.
+/// Reclaims the seats of the users that are named here, reads the users of the snapshot, and records them.
 #[derive(Debug)]
 struct Of {
     answer: std::result::Result<Vec<Candidate>, String>,
@@ -32,7 +32,7 @@ fn of(answer: std::result::Result<Vec<Candidate>, String>) -> Option<Box<dyn Can
 const USAGE: &str = "SELECT reclaimable_count, policy_digest FROM seat_usage_daily ORDER BY run_number";
 const CHECK: &str = "SELECT failing_rows_count, example FROM data_checks WHERE check_name = 'policy_usable'";
 
-/// Why: the view was empty whatever the policy said, and the count of a night belongs into the lake with it.
+/// Why: the view was empty whatever the policy returned. The count of a snapshot must also be in the lake.
 #[test]
 fn candidates_are_judged_while_the_night_is_built() {
     let candidate =
@@ -53,7 +53,7 @@ fn candidates_are_judged_while_the_night_is_built() {
     );
     assert_eq!(store.lines(USAGE), ["-|-", "1|sha256:7"], "the night before stays as it was known");
 
-    // A night that is kept and not published counts the same.
+    // A snapshot that is kept and not published has the same count.
     store.candidates = of(Ok(vec![candidate("1", None), candidate("3", None)]));
     let third = store.commit_after(3, "2026-03-04", &Rows::users(&["1", "2", "3"]));
     let private = store.build(Some(&third), Purpose::Private).unwrap().check().unwrap();
@@ -61,7 +61,7 @@ fn candidates_are_judged_while_the_night_is_built() {
     assert_eq!(lines_of_lake(&store), ["-", "1", "2"]);
 }
 
-/// Why: the policy is the licence manager's file; a slip in it must not cost the operator the night.
+/// Why: the policy is the licence manager's file. An error in it must not cost the operator the snapshot.
 #[test]
 fn a_policy_that_cannot_be_used_costs_no_night() {
     let mut store = Store::new();

@@ -1,5 +1,5 @@
-//! Whatever order runs, replays and nights that came to nothing come in, the file tells the nights of the shown night's chain:
-//! `users_history` and `user_changes` against a naive walk over them.
+//! For any order of runs, replays and unsuccessful runs, the file shows the snapshots on the chain of the shown snapshot. The test compares
+//! `users_history` and `user_changes` with a simple computation over these snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use super::*;
 use crate::query::query_file;
 use crate::testing::at;
 
-/// What a person, a group or an alias is in one night; who is not there has no entry.
+/// The state of users, groups and aliases in one snapshot. A missing object has no entry.
 #[derive(Debug, Clone, Default)]
 struct Content {
     people: BTreeMap<u8, Person>,
-    /// With whether the members had ever been read.
+    /// The value states whether the members were ever read.
     groups: BTreeMap<u8, bool>,
     members: BTreeMap<(u8, u8), bool>,
     aliases: BTreeSet<(u8, u8)>,
@@ -44,11 +44,11 @@ enum Edit {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A night so many days after the first, at some hour.
+    /// A run a number of days after the first one, at some hour.
     Night { day: i64, hour: i64, edits: Vec<Edit> },
-    /// The same as far as the lake, and then given up or failed; perhaps with its history committed.
+    /// The same until the rows are in the lake. The run is then abandoned or failed, and its history may be committed.
     Lost { day: i64, edits: Vec<Edit>, is_failed: bool, is_late: bool },
-    /// Every current run from one on, normalised differently; perhaps killed half-way.
+    /// A replay of every current run from one on, with different normalised rows. It may be killed before the end.
     Replay { from: prop::sample::Index, edits: Vec<Edit>, count: usize },
 }
 
@@ -92,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    // Every step is a commit of each table and a build; so many are enough to find what is worth finding, in half a minute.
+    // Every step is a commit of each table and a build. This number of cases takes half a minute and is enough to find the relevant errors.
     #![proptest_config(ProptestConfig { cases: 5, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
@@ -113,7 +113,7 @@ proptest! {
 
 struct Histories {
     store: Store,
-    /// What each run normalised its pages to.
+    /// The normalised content of each run.
     contents: BTreeMap<RunNumber, Content>,
     /// The enterprise as it is now.
     now: Content,
@@ -130,7 +130,7 @@ impl Histories {
         self.store.runs.last().map_or(RunNumber(0), |run| run.run_number).next()
     }
 
-    /// As a start of `sync` reserves it: the base is the latest night of this moment, whatever date the clock says.
+    /// The reservation that a start of `sync` makes. The base is the latest snapshot at this moment, whatever the date of the clock is.
     fn reserved(&self, day: i64, hour: i64) -> SyncRun {
         let started_at = at("2026-03-01T00:00:00Z") + TimeDelta::days(day) + TimeDelta::hours(hour);
         let run = run(self.next().0, &started_at.date_naive().to_string(), RunStatus::Complete);
@@ -194,7 +194,7 @@ impl Histories {
         let departures = departures.collect();
         let run_number = run.run_number;
         let night = content.rows();
-        // The other tables have nothing to say here, and a commit is most of what a step costs.
+        // The other tables do not matter here, and commits are most of the cost of a step.
         for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES] {
             let batch = rows(table, &run, night.of(table));
             self.store.lake.commit(table, run_number, &mut once(batch)).unwrap();
@@ -205,7 +205,7 @@ impl Histories {
     }
 
     fn finish(&mut self, pending: &Pending) {
-        // The one before it goes first: one build at a time has files aside.
+        // The previous file is dropped first, because only one build at a time has new files.
         self.checked = None;
         let checked = self.store.check(Some(pending)).unwrap();
         for table in [&USERS_HISTORY, &USER_CHANGES] {
@@ -228,7 +228,7 @@ impl Histories {
         assert_eq!(ask(Told::CHANGES), told.changes);
         assert_eq!(ask(Told::ACCOUNTS), told.accounts);
         let drift = |run: &SyncRun| {
-            // No event and no date says otherwise, so every change is drift.
+            // No event and no date contradicts it, so every change is drift.
             let base = run.base_run_number.filter(|_| run.status == RunStatus::Complete)?;
             Some(changes(&self.contents[&base], &self.contents[&run.run_number], |_| false).len())
         };
@@ -243,7 +243,7 @@ impl Histories {
     }
 }
 
-/// The run a chain of replays began with.
+/// The run at the beginning of a chain of replays.
 fn root<'a>(runs: &'a [SyncRun], run: &SyncRun) -> &'a SyncRun {
     let mut number = run.run_number;
     loop {
@@ -264,7 +264,7 @@ fn departure(id: &u8) -> Option<Departure> {
     Some(Departure { user_id: format!("u{id}"), reason })
 }
 
-/// What must be in the file, in plain words.
+/// The expected content of the file, as text.
 #[derive(Default)]
 struct Told {
     versions: Vec<String>,
@@ -290,7 +290,7 @@ impl Told {
         nights.reverse();
 
         let mut told = Self::default();
-        // Versions by user: first moment, run, whether gone, and the rest as it is shown.
+        // Versions by user: first moment, run, whether the user is missing, and the other columns as they are shown.
         let mut versions: BTreeMap<u8, Vec<(i64, bool, String)>> = BTreeMap::new();
         let nobody = Content::default();
         let mut before: Option<&SyncRun> = None;
@@ -341,7 +341,7 @@ impl Told {
     }
 }
 
-/// Differences of two nights, as `Told::CHANGES` shows them.
+/// Differences of two snapshots, as `Told::CHANGES` shows them.
 fn changes(old: &Content, new: &Content, is_seen: impl Fn(&u8) -> bool) -> Vec<String> {
     let mut rows: Vec<[String; 6]> = Vec::new();
     let mut row = |id: &u8, change: &str, attribute: &str, object: &str, old: &str, new: &str| {
@@ -357,7 +357,7 @@ fn changes(old: &Content, new: &Content, is_seen: impl Fn(&u8) -> bool) -> Vec<S
         {
             let change = match (attribute, old.as_str(), new.as_str()) {
                 (_, old, new) if old == new => continue,
-                // What no user is without was not read where it is missing: that is no change.
+                // Every user has these attributes. A missing value was not read, so it is not a change.
                 ("status" | "enterprise_id", "-", _) | ("status" | "enterprise_id", _, "-") => continue,
                 ("role", ..) => "role_changed",
                 ("status", _, "inactive") => "suspended",
@@ -419,12 +419,12 @@ impl Person {
         if self.is_coadmin { "coadmin" } else { "user" }
     }
 
-    /// All but what the history does not track.
+    /// The content without the fields that the history does not track.
     fn tracked(&self) -> Self {
         Self { aliases_known: false, ..self.clone() }
     }
 
-    /// Attributes whose change is a change of the person.
+    /// Attributes whose change is a change of the user.
     fn attributes(&self) -> [(&'static str, String); 5] {
         let text = |value: Option<u8>| value.map_or("-".to_owned(), |value| value.to_string());
         let codes =
@@ -480,7 +480,7 @@ impl Content {
                 }
             }
         }
-        // An enterprise has somebody, and nothing in a night refers to who is not there.
+        // An enterprise has at least one user, and a snapshot has no references to missing objects.
         self.people.entry(9).or_default();
         let (people, groups) = (&self.people, &self.groups);
         self.members.retain(|(user, group), _| people.contains_key(user) && groups.contains_key(group));

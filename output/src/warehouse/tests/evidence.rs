@@ -1,4 +1,4 @@
-//! Use that leaves no LOGIN, leave that excuses from it, and who makes tokens without ever signing in.
+//! Use without a LOGIN event, leave that excuses from use, and accounts that create tokens without ever signing in.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn coverage(kind: &str, from: &str, to: &str) -> Value {
     json!({ "event_type": kind, "covered_from_at": from, "covered_to_at": to })
 }
 
-/// People who are there since 2020, under LOGIN coverage from 31 August to the night's settle time.
+/// Users that exist since 2020, under LOGIN coverage from 31 August to the snapshot's settle time.
 fn people(ids: &[&str]) -> Rows {
     let user = |id: &&str| json!({ "user_id": id, "status": "active", "created_at": "2020-01-01T00:00:00Z" });
     Rows {
@@ -60,18 +60,18 @@ fn the_newest_evidence_of_any_source_counts_and_says_where_it_is_from() {
              inactivity_band, seat_state, seat_kind FROM accounts"
         ),
         [
-            // The last moment of the day stands for it.
+            // The last moment of the day represents it.
             "drive|2026-02-20T23:59:59.999999Z|UPLOAD|2025-10-01T00:00:00Z|152|9|0-30|used|managed_user",
             "nothing|-|-|-|-|183|no_login_seen|no_login_seen|managed_user",
             "reported|2025-12-15T00:00:00Z|user_details|-|-|77|61-90|used|managed_user",
             "signed_in|2026-02-01T02:00:00Z|LOGIN|2026-02-01T02:00:00Z|29|29|0-30|used|managed_user",
-            // A day that is not over reaches to now and no further.
+            // A day that is not over ends at the snapshot's time.
             "today|2026-03-02T02:00:00Z|UPLOAD|-|-|0|0-30|used|managed_user",
         ]
     );
 }
 
-/// Why: an address was given to a new account, and a report from before named the account that had it then.
+/// Why: an address was given to a new account, and a report from before named the account that had it at that time.
 #[test]
 fn imported_evidence_older_than_the_account_does_not_count() {
     let mut night = people(&["unknown_age"]);
@@ -108,13 +108,13 @@ fn who_makes_tokens_and_never_signs_in_is_likely_a_machine_and_takes_a_seat() {
             "touches_files|managed_user|true|used",
         ]
     );
-    // Nobody knows who signed in where the record does not reach.
+    // Sign-ins before the start of the record are not known.
     night.coverage = vec![coverage("LOGIN", "2026-01-01T00:00:00Z", "2026-03-02T01:45:00Z")];
     assert_eq!(published(&night).lines(kinds)[0], "machine|managed_user|true|used");
 }
 
-/// Why: a day is walked from its midnight by every run that sees part of it, and would count twice, or keep what a better
-/// count no longer has.
+/// Why: every run that covers part of a day reads it from its midnight. The day would count twice, or would keep rows that a better count
+/// no longer has.
 #[test]
 fn a_day_is_taken_whole_from_the_newest_run_that_covered_it() {
     let mut first = people(&["1", "2"]);
@@ -139,7 +139,7 @@ fn a_day_is_taken_whole_from_the_newest_run_that_covered_it() {
         store.lines("SELECT * FROM activity_daily"),
         ["2|2026-02-27|UPLOAD|2", "1|2026-02-28|UPLOAD|5", "1|2026-03-01|UPLOAD|4", "1|2026-03-02|UPLOAD|7"]
     );
-    // As it was known the night before.
+    // As it was known in the previous snapshot.
     let before = store.as_of("2026-03-01").unwrap();
     assert_eq!(lines_of(&before, "SELECT sum(events_count)::BIGINT FROM activity_daily"), ["9"]);
 }
@@ -192,7 +192,7 @@ fn leave_pauses_the_clock_and_a_list_forgets_what_has_ended() {
     assert_eq!(
         store.lines(said),
         [
-            // Taken off the list before it began.
+            // Removed from the list before the leave began.
             "cancelled|no_login_seen|-|183",
             // Back on 16 January: 45 days, which prove no idleness of 90.
             "ended|unknown|-|45",
@@ -200,7 +200,7 @@ fn leave_pauses_the_clock_and_a_list_forgets_what_has_ended() {
             "last_day|paused|2026-03-02|0",
             "no_end|paused|-|0",
             "on_leave|paused|2026-03-20|0",
-            // The list of 20 February no longer had it.
+            // The list of 20 February no longer contained it.
             "shortened|unknown|-|10",
             "suspended|suspended|2026-06-30|0",
             "yesterday|unknown|-|0",
@@ -211,7 +211,7 @@ fn leave_pauses_the_clock_and_a_list_forgets_what_has_ended() {
         ["2|0", "3|3"]
     );
 
-    // An empty list: nobody is on leave any more.
+    // An empty list: no user is on leave any more.
     let mut third = night();
     third.coverage[0]["covered_to_at"] = json!("2026-03-03T01:45:00Z");
     third.leave = vec![json!({ "imported_at": "2026-03-03T02:00:00Z", "file_digest": "empty" })];

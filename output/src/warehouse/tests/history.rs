@@ -1,4 +1,4 @@
-//! Versions and changes, case by case; `chains.rs` has what random histories must keep.
+//! Versions and changes, case by case. `chains.rs` has the invariants for random histories.
 
 use boxseat_schemas::run::RunKind;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn event(id: &str, kind: &str, at: &str, user: Value, group: Value) -> Value {
     json!({ "event_id": id, "event_type": kind, "created_at": at, "user_id": user, "group_id": group })
 }
 
-/// A first night and a second one; the file shows the second.
+/// A first snapshot and a second one. The file shows the second.
 fn two_nights(first: &Rows, second: &Rows, departures: Vec<Departure>) -> Store {
     let mut store = Store::new();
     let pending = store.commit(1, YESTERDAY, first);
@@ -73,7 +73,7 @@ fn every_kind_of_change_of_people() {
         ("attribute", json!({ "tracking_codes": { "cost": "8" }, "has_unlimited_space": null })),
         ("joined", json!({ "created_at": "2026-03-01T12:00:00Z" })),
         ("nothing", json!({ "space_used_bytes": 2, "extra": "[]", "modified_at": "2026-03-01T12:00:00Z" })),
-        // Our own word for how a row came in is a version, and no change of the person.
+        // boxseat's own column about how a row was read leads to a new version, but it is not a change of the user.
         ("ours", json!({ "listing": "missing_unconfirmed" })),
         ("promoted", json!({ "role": "coadmin", "login": "boss@example.com" })),
         ("reactivated", json!({ "status": "cannot_delete_edit" })),
@@ -89,12 +89,12 @@ fn every_kind_of_change_of_people() {
         event("gone", "DELETE_USER", "2026-03-01T13:00:00Z", user("deleted"), Value::Null),
         event("role", "CHANGE_ADMIN_ROLE", "2026-03-01T14:00:00Z", user("promoted"), Value::Null),
         event("primary", "EMAIL_ALIAS_PRIMARY", "2026-03-01T14:00:00Z", user("promoted"), Value::Null),
-        // Box lists what is newer than the window, but the run that reads that is another one.
+        // Box also lists events that are newer than the window. Another run reads those.
         event("later", "EDIT_USER", "2026-03-02T01:45:00Z", user("attribute"), Value::Null),
     ];
     let departures = vec![
         Departure { user_id: "deleted".into(), reason: DepartureReason::Deleted },
-        // Asked for twice, gone once.
+        // Looked up twice, reported as missing once.
         Departure { user_id: "deleted".into(), reason: DepartureReason::Deleted },
         Departure { user_id: "elsewhere".into(), reason: DepartureReason::LeftEnterprise },
         Departure { user_id: "ours".into(), reason: DepartureReason::Deleted },
@@ -123,7 +123,7 @@ fn every_kind_of_change_of_people() {
         ),
         ["2-12|2026-03-02T02:00:00Z|2026-03-01T12:00:00Z|2"]
     );
-    // Twelve differences, and four of them announced.
+    // Twelve differences, of which four are announced.
     assert_eq!(store.lines("SELECT drift_count FROM sync_runs ORDER BY run_number"), ["-", "8"]);
     assert_eq!(
         store.lines("SELECT user_id, version_no, valid_from, valid_to, is_deleted, deprovision_reason, listing, status, login FROM users_history WHERE version_no = 2 OR user_id = 'joined' ORDER BY 1"),
@@ -199,19 +199,19 @@ fn groups_are_compared_member_by_member() {
     second.memberships = vec![
         member("1", "read", "admin"),
         member("4", "read", "member"),
-        // Never read before, so nobody knows since when; but 4 is new.
+        // Never read before, so the start of the memberships is not known. Member 4 is new.
         member("1", "unread", "member"),
         member("4", "unread", "member"),
         member("1", "new", "member"),
         member("2", "kept", "member"),
     ];
     second.memberships[4]["created_at"] = json!("2026-03-02T01:50:00Z");
-    // The same person's second membership in one group is no second fact.
+    // A second membership of the same user in one group is not a second change.
     second
         .memberships
         .push(json!({ "membership_id": "again", "user_id": "2", "group_id": "kept", "role": "member" }));
     second.events = vec![
-        // The group was last read before yesterday's window ended: the event is older than it, and later than that look.
+        // The group was last read before the window of yesterday ended. The event is older than the window's end and later than that read.
         event("out", "GROUP_REMOVE_USER", "2026-02-26T00:00:00Z", json!("2"), json!("read")),
         event("elsewhere", "GROUP_REMOVE_USER", "2026-03-01T12:00:00Z", json!("2"), json!("kept")),
         event("end", "GROUP_DELETION", "2026-03-01T12:00:00Z", Value::Null, json!("deleted")),
@@ -233,7 +233,7 @@ fn groups_are_compared_member_by_member() {
             "4|joined|-|-|-|active|new",
         ]
     );
-    // 1 came into `new` after the window; what else has no event is drift.
+    // User 1 joined `new` after the window. All other differences without an event are drift.
     assert_eq!(store.lines("SELECT drift_count FROM sync_runs WHERE run_number = 2"), ["4"]);
 }
 
@@ -283,7 +283,7 @@ fn who_comes_back_has_returned() {
     assert_eq!(store.lines("SELECT change FROM user_changes ORDER BY run_number"), ["left", "returned"]);
 }
 
-/// Why: a kill between the commit of the history and the run's row; the next attempt works the rows out again.
+/// Why: after a kill between the commit of the history and the run's row, the next attempt computes the rows again.
 #[test]
 fn a_second_attempt_shows_what_the_first_one_committed_once() {
     let mut store = Store::new();
@@ -309,7 +309,8 @@ fn a_second_attempt_shows_what_the_first_one_committed_once() {
     assert_eq!(picture(&store), before, "from the lake alone it is the same");
 }
 
-/// Why: a replay of an older night is compared with that night's base, while the file shows the newest, whose base it is not.
+/// Why: a replay of an older snapshot is compared with the base of that snapshot. The file shows the newest snapshot, which has another
+/// base.
 #[test]
 fn a_replay_that_stops_half_way_leaves_the_history_as_it_was() {
     let mut store =
@@ -344,7 +345,7 @@ fn a_replay_that_stops_half_way_leaves_the_history_as_it_was() {
     );
 }
 
-/// Why: a clock that was set back must not make two versions true at one moment, nor keep a night from being published.
+/// Why: a clock that was set back must neither make two versions valid at one moment nor prevent a snapshot from being published.
 #[test]
 fn versions_never_overlap_whatever_the_clock_does() {
     let mut store = Store::new();
@@ -365,7 +366,7 @@ fn versions_never_overlap_whatever_the_clock_does() {
     );
 }
 
-/// Why: nights written before there was a history are still somebody's nights.
+/// Why: snapshots that were written before the history existed must stay readable.
 #[test]
 fn a_store_from_before_there_was_a_history_gets_one() {
     let mut store = Store::new();
@@ -391,7 +392,7 @@ fn a_store_from_before_there_was_a_history_gets_one() {
     );
 }
 
-/// Why: comparing with an empty base would call everybody a joiner.
+/// Why: a comparison with an empty base would report every user as a joiner.
 #[test]
 fn a_base_whose_users_are_gone_from_the_lake_is_refused() {
     let mut store = Store::new();
@@ -427,7 +428,7 @@ fn a_history_that_does_not_fit_its_night_is_not_published() {
     }
 }
 
-/// A field that could not be read was reported as changed, and changed back on the next day.
+/// A field that could not be read was reported as changed, and as changed back on the next day.
 #[test]
 fn a_field_that_could_not_be_read_is_no_change() {
     let good = json!({ "user_id": "ann", "login": "ann@acme.test", "name": "Ann", "status": "active", "role": "user", "job_title": "Buyer", "space_amount_bytes": 7 });

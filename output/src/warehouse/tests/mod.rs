@@ -1,4 +1,4 @@
-//! Publishing hand-made nights.
+//! Publishes snapshots with rows that are written by hand.
 
 mod accounts;
 mod candidates;
@@ -28,10 +28,10 @@ use boxseat_schemas::DepartureReason;
 
 pub(super) const DATE: &str = "2026-03-02";
 
-/// What only a build can work out.
+/// The tables that only a build can compute.
 pub(super) const WORKED_OUT: [&Table; 4] = [&USERS_HISTORY, &USER_CHANGES, &SEAT_USAGE_DAILY, &RUN_ROWS];
 
-/// A store with a lake and one night of hand-made rows.
+/// A store with a lake and one snapshot of rows that are written by hand.
 pub(super) struct Store {
     pub(super) directory: TempDir,
     pub(super) lake: Lake,
@@ -40,7 +40,7 @@ pub(super) struct Store {
     pub(super) candidates: Option<Box<dyn Candidates>>,
 }
 
-/// Rows of one night, as JSON objects with the columns that matter.
+/// Rows of one snapshot, as JSON objects with the relevant columns.
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) users: Vec<Value>,
@@ -91,12 +91,12 @@ impl Store {
         self.directory.path()
     }
 
-    /// Step 3 of a run that has no base: everything goes into the lake but what the build works out, and `sync_runs`.
+    /// Step 3 of a run without a base: all tables are committed to the lake, except those that the build computes and `sync_runs`.
     pub(super) fn commit(&mut self, number: u64, date: &str, night: &Rows) -> Pending {
         self.commit_run(run(number, date, RunStatus::Complete), night)
     }
 
-    /// Step 3 of a run that is compared with the latest night.
+    /// Step 3 of a run that is compared with the latest snapshot.
     pub(super) fn commit_after(&mut self, number: u64, date: &str, night: &Rows) -> Pending {
         let base_run_number = latest_night(&self.runs).map(|base| base.run_number);
         self.commit_run(SyncRun { base_run_number, ..run(number, date, RunStatus::Complete) }, night)
@@ -106,7 +106,7 @@ impl Store {
         let mut tables = Vec::new();
         for table in LAKE.iter().filter(|table| is_loaded(table)) {
             let objects = night.of(table);
-            // What is committed only when there is something is not there in most stores.
+            // A table that is committed only when it has rows does not exist in most stores.
             if objects.is_empty() && INPUTS.contains(&table.name) {
                 continue;
             }
@@ -145,7 +145,7 @@ impl Store {
         })
     }
 
-    /// The night of a date, aside.
+    /// The snapshot of a date, in a file that is not published.
     pub(super) fn as_of(&self, date: &str) -> Result<Checked> {
         build(&Build {
             store: self.path(),
@@ -169,7 +169,7 @@ impl Store {
         checked.publish(&self.lake, &Access::from(0o640)).unwrap();
     }
 
-    /// Steps 4 and 5: the night is in the lake, and the file not renamed.
+    /// Steps 4 and 5: the snapshot is in the lake, and the file is not renamed.
     pub(super) fn keep(&mut self, pending: &Pending) -> Checked {
         let checked = self.check(Some(pending)).unwrap();
         for table in WORKED_OUT {
@@ -209,7 +209,7 @@ fn is_loaded(table: &Table) -> bool {
 
 const INPUTS: [&str; 3] = ["activity_daily", "imported_evidence", "leave_periods"];
 
-/// Rows of a file aside.
+/// Rows of a file that is not published.
 pub(super) fn lines_of(checked: &Checked, sql: &str) -> Vec<String> {
     let answer = crate::query::query_file(checked.path(), sql, &Resources::default()).unwrap();
     answer.batches.iter().flat_map(lines).collect()

@@ -1,4 +1,4 @@
-//! Nights that are published although something about them is odd.
+//! Snapshots that are published although some of their values are odd.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn odd_night() -> Rows {
     night.users[1]["role"] = json!("owner");
     night.users[1]["created_at"] = json!("2004-12-31T23:59:59Z");
     night.users[2]["role"] = json!("admin");
-    // A day and a second after the night's now.
+    // A day and a second after the snapshot's time.
     night.users[2]["modified_at"] = json!("2026-03-03T02:00:01Z");
     let login = |id: &str, user: Value| json!({ "event_id": id, "event_type": "LOGIN", "user_id": user, "created_at": "2026-03-01T00:00:00Z" });
     night.events = vec![
@@ -53,7 +53,7 @@ fn what_is_odd_is_published_and_said() {
             .map(|line| line.split(' ').take(2).chain(["warn"]).collect::<Vec<_>>().join("|"))
             .collect::<Vec<_>>()
     );
-    // What passed is there too, so that nobody has to guess what was looked at.
+    // Passed checks are in the table too, so that readers know what was checked.
     assert_eq!(
         store.lines("SELECT failing_rows_count, example FROM data_checks WHERE check_name = 'unique_key' AND table_name = 'users'"),
         ["0|-"]
@@ -96,7 +96,7 @@ fn seats_that_no_terms_match_are_said_where_others_have_some() {
     );
 }
 
-/// Why: a night that is only kept has no readers, and a warning a night that nobody can look up is noise.
+/// Why: a snapshot that is only kept has no readers, and its warnings could not be looked up.
 #[test]
 fn a_night_that_is_only_kept_is_checked_for_errors_alone() {
     let mut store = Store::new();

@@ -84,7 +84,7 @@ fn the_file_is_what_the_contracts_say() {
             .iter()
             .map(|column| match column.kind {
                 Kind::Timestamp => format!("{}|TIMESTAMP WITH TIME ZONE", column.name),
-                // This DuckDB quotes more than it has to.
+                // This DuckDB version quotes more names than necessary.
                 Kind::NameValues => {
                     format!("{}|{}", column.name, Kind::NameValues.sql().replace("(name ", "(\"name\" "))
                 }
@@ -111,7 +111,7 @@ fn the_file_is_what_the_contracts_say() {
         [""; 0]
     );
     assert_eq!(store.lines("SELECT index_name FROM duckdb_indexes()"), [""; 0]);
-    // Readers attach the file under names of their own.
+    // Readers attach the file under their own names.
     assert_eq!(store.lines("SELECT view_name FROM duckdb_views() WHERE sql LIKE '%night.%'"), [""; 0]);
 }
 
@@ -130,7 +130,7 @@ fn answers_do_not_depend_on_the_sessions_zone() {
         .unwrap();
         connection.execute_batch(&format!("SET TimeZone = '{zone}'")).unwrap();
         let contents = |table: &&Table| {
-            // An instant is the same in every zone, its text is not.
+            // An instant is the same in every zone, but its text differs.
             let values: Vec<String> = table
                 .columns
                 .iter()
@@ -199,7 +199,7 @@ fn rows_of_runs_that_are_not_current_stay_out() {
         "the record keeps every run"
     );
 
-    // A run that was given up has no say, whatever it committed.
+    // An abandoned run has no influence, whatever it committed.
     store.commit(3, DATE, &Rows::users(&["9"]));
     store.runs[2].status = RunStatus::Failed;
     store.check(None).unwrap().publish(&store.lake, &Access::from(0o600)).unwrap();
@@ -268,7 +268,7 @@ fn a_lost_row_is_found() {
     let mut store = Store::new();
     let mut pending = store.commit(1, DATE, &night());
     let users = pending.tables.iter_mut().find(|table| table.counted.table_name == "users").unwrap();
-    // Box sent three, and nobody says where the third one went.
+    // Box sent three records, and the third one is not accounted for.
     users.counted.rows_from_box = 3;
     let failed = refused(&store, &pending);
     assert_eq!(
@@ -297,10 +297,10 @@ fn an_attempt_after_run_rows_were_committed_counts_them_once() {
     let checked = store.check(Some(&pending)).unwrap();
     store.lake.commit(&RUN_ROWS, RunNumber(1), &mut once(checked.run_rows().unwrap().clone())).unwrap();
     drop(checked);
-    // Killed here. The next attempt builds again, and commits what is there already.
+    // Killed here. The next attempt builds again, and skips the commits that exist already.
     store.finish(&pending);
     assert_eq!(store.lines("SELECT count(*) FROM run_rows"), ["8"]);
-    // And killed before the rename: what is in the lake is published.
+    // Killed again before the rename: the state of the lake is published.
     std::fs::remove_file(store.path().join(FILE_NAME)).unwrap();
     let runs = store.lake.sync_runs().unwrap();
     assert_eq!(runs, store.runs);
@@ -331,7 +331,7 @@ fn leftovers_and_a_foreign_log_are_swept() {
     let mut store = Store::new();
     let first = store.commit(1, "2026-03-01", &night());
     store.finish(&first);
-    // A build that was killed, with its log and its spill directory; and a session that wrote into the published file.
+    // Files of a killed build: its log and its spill directory. Also the log of a session that wrote into the published file.
     for name in [".boxseat.duckdb.2.tmp", ".boxseat.duckdb.2.tmp.wal", "boxseat.duckdb.wal"] {
         std::fs::write(store.path().join(name), b"left over").unwrap();
     }
@@ -354,7 +354,7 @@ fn the_log_of_a_killed_session_does_not_reach_the_new_night() {
     let first = store.commit(1, "2026-03-01", &night());
     store.finish(&first);
     let file = store.path().join(FILE_NAME);
-    // An analyst with too many rights opens the file to write; the process is killed before any checkpoint.
+    // An analyst with too many rights opens the file to write. The process is killed before any checkpoint.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     let session = Connection::open(&file).unwrap();
     session
@@ -421,8 +421,8 @@ fn queries_stay_inside_the_file() {
     assert_eq!(store.files(), ["boxseat.duckdb"]);
 }
 
-/// Why: a program changed the file aside after it was built and before its digest was recorded. The file was then the published one by
-/// every record, and an active user was suspended by it.
+/// Why: a program changed the new file after it was built and before its digest was recorded. All records then matched the changed file,
+/// and an active user was suspended because of it.
 #[test]
 fn a_file_that_was_changed_while_it_was_built_has_other_deciding_rows() {
     let deciding = Deciding::new(vec!["SELECT user_id, proven_idle_days FROM accounts"]);

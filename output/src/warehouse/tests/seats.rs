@@ -1,4 +1,4 @@
-//! What seats cost, how they were used night by night, and older nights built again.
+//! The cost of seats, their use snapshot by snapshot, and older snapshots that are built again.
 
 use boxseat_schemas::licence::LicenceTerms;
 use boxseat_schemas::run::RunKind;
@@ -27,10 +27,10 @@ fn terms(plan: &str, rule: &str, cost: &str, seats: Option<i64>, to: Option<&str
     }
 }
 
-/// Somebody with a status and the time of the only login, or none.
+/// A user with a status and the time of the only login, or without a login.
 type Person = (&'static str, &'static str, &'static str);
 
-/// People under full coverage up to the night.
+/// Users under full coverage up to the snapshot.
 fn night(date: &str, people: &[Person]) -> Rows {
     let mut night = Rows::default();
     for (id, status, login) in people {
@@ -90,7 +90,7 @@ fn a_seat_costs_what_the_first_terms_that_match_and_hold_say() {
             "suspended|enterprise|35.0001|EUR",
         ]
     );
-    // 2 x 47.50 + 20 + 2 x 35.0001, of which the idle and the suspended one are wasted.
+    // 2 x 47.50 + 20 + 2 x 35.0001. The idle seat and the suspended seat are wasted.
     let usage = "SELECT seats_purchased, seats_assigned, seats_free, active_30d, active_60d, active_90d, monthly_cost, \
                  monthly_waste, currency, reclaimable_count, policy_digest FROM seat_usage_daily";
     assert_eq!(store.lines(usage), ["6|5|1|4|4|4|185.0002|70.0002|EUR|-|-"]);
@@ -108,7 +108,7 @@ fn a_seat_costs_what_the_first_terms_that_match_and_hold_say() {
         ]
     );
 
-    // The next night is another day's terms; and a plan that does not say how many it bought makes the sum unknown.
+    // The next snapshot has the terms of another day. A plan without a number of purchased seats makes the sum unknown.
     store.settings.licence[2].seats_purchased = None;
     let mut next = rows;
     next.events.clear();
@@ -141,7 +141,7 @@ fn without_terms_nothing_is_said_of_money_and_without_coverage_nothing_of_use() 
     );
 }
 
-/// Six nights' worth: the third is missed, and on the last date there are two runs.
+/// Snapshots of six days. The third day has no run, and the last date has two runs.
 fn nights() -> Store {
     let (old, fresh) = ("2025-11-10T00:00:00Z", "2026-02-20T00:00:00Z");
     let nights: [(&str, &[Person]); 5] = [
@@ -171,13 +171,13 @@ fn every_night_has_the_row_that_was_known_then() {
         "2026-02-01|1|2|1|0|0|0|0",
         "2026-02-02|2|3|1|0|0|1|0",
         "2026-02-28|3|2|1|0|1|0|1",
-        // 2 returned and 3 left, then 3 returned: the date's night is its last run.
+        // User 2 returned and user 3 left, then user 3 returned. The snapshot of the date is its last run.
         "2026-03-02|5|3|1|0|0|1|0",
     ];
     assert_eq!(store.lines(USAGE), rows);
     assert_eq!(store.lines("SELECT reclaimable_count, policy_digest FROM seat_usage_daily LIMIT 1"), ["-|-"]);
 
-    // Other thresholds and terms tomorrow restate nothing.
+    // Other thresholds and terms in the next run change no existing row.
     store.settings.idle_after_days = 5;
     store.settings.licence = vec![terms("enterprise", "all", "35", None, None)];
     store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
@@ -185,7 +185,7 @@ fn every_night_has_the_row_that_was_known_then() {
     assert_eq!(store.lines("SELECT count(monthly_cost) FROM seat_usage_daily"), ["0"]);
 }
 
-/// Why: a replay of an older night is worked out while a later one is shown, and must count its own people.
+/// Why: a replay of an older snapshot is computed while a later one is shown, and must count its own users.
 #[test]
 fn a_replay_takes_the_row_of_the_run_it_replaces() {
     let mut store = nights();
@@ -209,7 +209,7 @@ fn a_replay_takes_the_row_of_the_run_it_replaces() {
     assert_eq!(store.files(), ["boxseat.duckdb"], "nothing is left of the night built aside");
 }
 
-/// Why: a night that is only kept has its row like any other, and a second attempt has it once.
+/// Why: a snapshot that is only kept has its row like any other, and a second attempt adds it only once.
 #[test]
 fn a_night_that_is_only_kept_has_its_row() {
     let mut store = nights();
@@ -233,7 +233,7 @@ fn an_older_night_is_built_from_what_was_known_then() {
         (checked.night().run_number, checked.night().snapshot_date),
         (RunNumber(3), day("2026-02-28"))
     );
-    // Today's threshold, and nobody of later nights; 2 was gone.
+    // The current threshold, and no user of later snapshots. User 2 was missing.
     assert_eq!(
         lines_of(&checked, "SELECT user_id, account_status, seat_state, days_since_login FROM accounts"),
         ["1|active|idle|8", "2|deprovisioned|-|-", "3|suspended|suspended|-"]
@@ -266,7 +266,7 @@ fn a_night_that_is_not_there_names_the_nearest() {
         refused(&store, "2030-01-01"),
         "there is no night of 2030-01-01; the nearest one is 2026-03-02"
     );
-    // As far as the lake goes retention leaves a run's row and no people.
+    // After retention, the lake has the row of a run and no users.
     store.runs.push(run(7, "2026-02-15", RunStatus::Complete));
     assert_eq!(
         refused(&store, "2026-02-15"),
@@ -276,7 +276,7 @@ fn a_night_that_is_not_there_names_the_nearest() {
     assert_eq!(refused(&store, DATE), "there is no night of 2026-03-02");
 }
 
-/// Why: every state has a column, or the columns would not add up to the seats.
+/// Why: every state has a column. Otherwise the sum of the columns would differ from the number of seats.
 #[test]
 fn the_states_of_the_summary_are_the_columns_of_the_usage() {
     let mut store = Store::new();

@@ -1,4 +1,4 @@
-//! What `api_usage_monthly` says, by numbers worked out by hand.
+//! The content of `api_usage_monthly`, compared with numbers that were calculated by hand.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn calls(run: &str, date: &str, counts: [i64; 4]) -> Value {
 
 const USAGE: &str = "SELECT * FROM api_usage_monthly";
 
-/// A night on the 10th of a month of 31 days.
+/// A snapshot on the 10th of a month of 31 days.
 fn night() -> Rows {
     let mut night = Rows::users(&["1", "2", "3"]);
     night.groups = vec![
@@ -24,7 +24,7 @@ fn night() -> Rows {
     night.memberships = vec![json!({ "membership_id": "m", "user_id": "1", "group_id": "g" })];
     night.events = (0..501)
         .map(|n| {
-            // Two in three are LOGINs. One in all is 72 h old, and counts no more.
+            // Two thirds of the events are LOGINs. One event is 72 h old and does not count.
             let created_at = if n == 500 { "2026-03-07T02:00:00Z" } else { "2026-03-07T02:00:01Z" };
             let event_type = if n % 3 == 0 { "EDIT_USER" } else { "LOGIN" };
             json!({ "event_id": n.to_string(), "event_type": event_type, "user_id": "1", "created_at": created_at })
@@ -46,15 +46,15 @@ fn months_add_up_and_the_night_s_month_is_extended() {
     store.settings.monthly_calls = Some(50_000);
     let pending = store.commit(1, "2026-03-10", &night());
     store.finish(&pending);
-    // A full read: 1 page of users, 1 of groups, 1 for each of the two groups that are walked, 3 users' aliases, 500 events
-    // on 1 page, and the empty page that ends the feed.
+    // A full read: 1 page of users, 1 of groups, 1 for each of the two groups whose members are read, 3 users' aliases, 500 events on 1
+    // page, and the empty page that ends the feed.
     let full = 1 + 1 + 2 + 3 + 1 + 1;
     assert_eq!(
         store.lines(USAGE),
         [
             format!("2026-01-01|1000|10|2|3|1|1|50000|1000|2.0|{full}"),
             format!("2026-02-01|500|0|0|0|1|1|50000|500|1.0|{full}"),
-            // 124 calls in 10 days of 31: 384.4, and a call is whole.
+            // 124 calls in 10 days of 31: 384.4, rounded up to whole calls.
             format!("2026-03-01|124|1|0|5|2|2|50000|385|0.77|{full}"),
         ]
     );
@@ -63,7 +63,7 @@ fn months_add_up_and_the_night_s_month_is_extended() {
 #[test]
 fn without_an_allowance_there_is_no_share_of_it() {
     let mut store = Store::new();
-    // The first of a month: one day of it has begun.
+    // The first of a month: one day of it has started.
     let mut first = Rows::users(&["1"]);
     first.calls = vec![calls("run", "2026-02-01", [7, 0, 0, 0])];
     let pending = store.commit(1, "2026-02-01", &first);

@@ -1,11 +1,11 @@
-//! The views for people, computed by hand.
+//! The views for users, compared with results that were calculated by hand.
 
 use duckdb::Connection;
 use serde_json::{Value, json};
 
 use super::*;
 
-/// A small enterprise on the night of 2 March 2026: whoever signed in did so once.
+/// A small enterprise in the snapshot of 2 March 2026. Each user signed in once or never.
 fn enterprise() -> Store {
     let old = "2020-01-01T00:00:00Z";
     let people: [(&str, &str, &str, &str, &str); 9] = [
@@ -62,7 +62,7 @@ fn enterprise() -> Store {
     .map(|(group, user, role)| json!({ "membership_id": format!("{group}-{user}"), "user_id": user, "group_id": group, "role": role, "read_at": read }))
     .to_vec();
     let mut store = Store::new();
-    // The first night, before anybody knew of fay's suspension.
+    // The first snapshot, before fay's suspension was known.
     let mut first = Rows { users: night.users.clone(), coverage: night.coverage.clone(), ..Rows::default() };
     first.users[5]["status"] = json!("active");
     first.users.remove(6);
@@ -149,7 +149,7 @@ fn tracking_codes_are_rows() {
     );
 }
 
-/// Why: there is no policy yet, so what it would say is put in by hand.
+/// Why: there is no policy yet, so its result is inserted by hand.
 #[test]
 fn reclaimable_seats_are_those_that_nothing_leaves_out() {
     let store = enterprise();

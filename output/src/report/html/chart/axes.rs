@@ -1,4 +1,4 @@
-//! The frame values are drawn in: an axis upwards with its grid, and a place for everything.
+//! The frame in which values are drawn: a vertical axis with its grid, and a position for each value.
 
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    /// Axes for `across` and `up`; `room_right` is kept free for what is written behind the last point.
+    /// Axes for `across` and `up`. `room_right` is reserved for the text after the last point.
     pub(super) fn new(
         series: &[Series],
         across: Range<f64>,
@@ -46,12 +46,12 @@ impl Axes {
         Self { plane, ticks, size, left, right, bottom }
     }
 
-    /// Where a value is on the page.
+    /// The position of a value on the page.
     pub(super) fn at(&self, across: f64, up: f64) -> At {
         canvas::unscaled(self.plane.translate(&(across, up)))
     }
 
-    /// The grid, what its lines mean, and the ground.
+    /// The grid, its labels, and the ground line.
     pub(super) fn draw(&self, canvas: &Canvas<'_>) -> Result<(), Failure> {
         let ground = self.plane.get_y_range().start;
         for (tick, label) in &self.ticks {

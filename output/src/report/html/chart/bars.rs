@@ -1,10 +1,10 @@
-//! Bars that stand, in one group per row.
+//! Vertical bars, in one group per row.
 
 use super::axes::Axes;
 use super::canvas::{self, Anchor, Drawing, Failure, Size, TEXT, colour};
 use super::plot::{Labels, Plot, bounds, number};
 
-/// Whether every name has room below its bars. Where one has not, the bars lie.
+/// Whether every name has enough room below its bars. If one has not, the bars are horizontal.
 pub(super) fn fits(plot: &Plot, size: Size) -> bool {
     let Labels::Names(names) = &plot.labels else { return true };
     let room = (f64::from(size.width) - SIDES) / count(names.len());
@@ -20,7 +20,7 @@ pub(super) fn draw(plot: &Plot, size: Size) -> Result<Drawing, Failure> {
     let up = low.min(0.0)..high.max(4.0) * 1.04;
     let axes = Axes::new(&plot.series, 0.0..count(texts.len()), up, size, 6.0);
     let group = (axes.right - axes.left) / count(texts.len());
-    // Groups stand apart by a third of themselves, bars of one group touch.
+    // The space between groups is a third of their width. Bars of one group touch.
     let width = group * 0.72 / count(plot.series.len());
     let is_written = is_written(plot, width);
     let every = every(&texts, group);
@@ -38,7 +38,7 @@ pub(super) fn draw(plot: &Plot, size: Size) -> Result<Drawing, Failure> {
                     canvas.text(&text, (x + width / 2.0, top - 8.0), Anchor::Centre, TEXT)?;
                 }
             }
-            // Counted from the last, which a reader looks for.
+            // Counted from the last label, because a reader looks for it.
             if (texts.len() - 1 - row).is_multiple_of(every) {
                 axes.label_below(canvas, text, middle)?;
             }
@@ -55,7 +55,7 @@ fn is_written(plot: &Plot, width: f64) -> bool {
     })
 }
 
-/// Each, every second, every third label, so that none touches the next.
+/// Each, every second or every third label, so that labels do not touch.
 fn every(texts: &[String], group: f64) -> usize {
     let widest = texts.iter().map(|text| canvas::text_width(text)).fold(0.0, f64::max) + 10.0;
     (1..texts.len().max(2)).find(|every| group * count(*every) >= widest).unwrap_or(texts.len().max(1))
@@ -66,5 +66,5 @@ pub(super) fn count(number: usize) -> f64 {
     number as f64
 }
 
-/// The axis and its margin, about.
+/// Approximate width of the axis and its margin.
 const SIDES: f64 = 50.0;

@@ -1,7 +1,7 @@
-//! The surface: `plotters` with its SVG backend, in pixels of the page.
+//! The drawing surface: `plotters` with its SVG backend, in pixels of the page.
 //!
-//! Every colour stands for a role. As an attribute it is what a program without style sheets shows; the style sheet replaces
-//! it by a variable (`[fill="#1F5F99"]`), which is how one drawing serves light, dark and print.
+//! Every colour has a role. A program without style sheets shows the colour of the attribute. The style sheet replaces the colour by a
+//! variable (`[fill="#1F5F99"]`), so one drawing works for light, dark and print.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -10,7 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// A failure of the drawing library.
 pub(super) type Failure = DrawingAreaErrorKind<std::io::Error>;
 
-/// In pixels of the page.
+/// Size in pixels of the page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) width: u32,
@@ -18,23 +18,23 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Whether it is the one for phones.
+    /// Whether it is the size for phones.
     pub(super) fn is_narrow(self) -> bool {
         self.width < 400
     }
 }
 
-/// What was drawn.
+/// A finished drawing.
 pub(super) struct Drawing {
     pub(super) view_box: String,
-    /// Elements without the `svg` around them.
+    /// Elements without the enclosing `svg` element.
     pub(super) shapes: String,
 }
 
 pub(super) const TEXT: RGBColor = RGBColor(0x4A, 0x52, 0x5E);
 pub(super) const GRID: RGBColor = RGBColor(0xE3, 0xE6, 0xEA);
 pub(super) const AXIS: RGBColor = RGBColor(0x9A, 0xA3, 0xAF);
-/// Told apart by people who see fewer colours (after Okabe and Ito), and by dashes where they are lines.
+/// Colours that users with limited colour vision can distinguish (after Okabe and Ito). Lines also differ by their dashes.
 pub(super) const SERIES: [RGBColor; 4] = [
     RGBColor(0x1F, 0x5F, 0x99),
     RGBColor(0xB8, 0x54, 0x0B),
@@ -42,18 +42,18 @@ pub(super) const SERIES: [RGBColor; 4] = [
     RGBColor(0x7A, 0x4B, 0x94),
 ];
 
-/// The colour of a series; a fifth takes the first again, and its dashes tell.
+/// The colour of a series. A fifth series has the first colour again and differs by its dashes.
 pub(super) fn colour(index: usize) -> RGBColor {
     SERIES[index % SERIES.len()]
 }
 
-/// plotters places everything on whole pixels: drawn twice as large, lines lie on halves.
+/// plotters places everything on whole pixels. With a drawing of twice the size, lines can be on half pixels.
 const SCALE: i32 = 2;
 const FONT: i32 = 12;
 /// The backend writes sizes divided by this.
 const FONT_FACTOR: f64 = 1.24;
 
-/// Draws into a new surface.
+/// Draws on a new surface.
 pub(super) fn drawing(
     size: Size,
     draw: impl FnOnce(&Canvas<'_>) -> Result<(), Failure>,
@@ -78,7 +78,7 @@ pub(super) struct Canvas<'a> {
 /// A point in pixels of the page.
 pub(super) type At = (f64, f64);
 
-/// Where a text stands to its point.
+/// The position of a text relative to its point.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Anchor {
     Left,
@@ -100,7 +100,7 @@ impl Canvas<'_> {
         self.area.draw(&Circle::new(scaled(at), 3 * SCALE, colour.filled()))
     }
 
-    /// A text whose middle height is at the point.
+    /// A text whose vertical centre is at the point.
     pub(super) fn text(&self, text: &str, at: At, anchor: Anchor, colour: RGBColor) -> Result<(), Failure> {
         let horizontal = match anchor {
             Anchor::Left => HPos::Left,
@@ -119,17 +119,17 @@ pub(super) fn scaled((x, y): At) -> (i32, i32) {
     ((x * f64::from(SCALE)).round() as i32, (y * f64::from(SCALE)).round() as i32)
 }
 
-/// The point of the page that a point of the surface is.
+/// Converts a point of the surface to a point of the page.
 pub(super) fn unscaled((x, y): (i32, i32)) -> At {
     (f64::from(x) / f64::from(SCALE), f64::from(y) / f64::from(SCALE))
 }
 
-/// About how wide a text is, in pixels: nobody knows the reader's font, so a little too wide.
+/// Approximate width of a text in pixels. The reader's font is not known, so the result is slightly too large.
 pub(super) fn text_width(text: &str) -> f64 {
     text.chars().map(|c| if c < '\u{1100}' { 6.8 } else { 13.0 }).sum()
 }
 
-/// A text cut to a width, with the sign that it was.
+/// A text cut to a width, with a sign that it was cut.
 pub(super) fn cut(text: &str, width: f64) -> String {
     if text_width(text) <= width {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! One line per column over dates, with its last value written at its end.
+//! One line per column over dates, with its last value at its end.
 
 use chrono::{Days, NaiveDate};
 
@@ -11,7 +11,7 @@ pub(super) fn draw(dates: &[NaiveDate], series: &[Series], size: Size) -> Result
     let (first, last) =
         (dates.iter().min().copied().unwrap_or_default(), dates.iter().max().copied().unwrap_or_default());
     let days = (last - first).num_days();
-    // A single night is a dot in the middle.
+    // A single snapshot is a dot in the middle.
     let across = if days == 0 { -1.0..1.0 } else { 0.0..whole(days) };
     let axes = Axes::new(series, across, up(low, high), size, room_right(series));
     canvas::drawing(size, |canvas| {
@@ -21,7 +21,7 @@ pub(super) fn draw(dates: &[NaiveDate], series: &[Series], size: Size) -> Result
             let text = date.format(if days > 300 { "%b %Y" } else { "%-d %b" }).to_string();
             axes.label_below(canvas, &text, x)?;
         }
-        // The first is the one the chart is about: drawn last, it lies on top.
+        // The first series is the main one. It is drawn last, so it is on top.
         for (index, series) in series.iter().enumerate().rev() {
             for piece in pieces(dates, first, series, &axes) {
                 match piece.as_slice() {
@@ -34,7 +34,7 @@ pub(super) fn draw(dates: &[NaiveDate], series: &[Series], size: Size) -> Result
     })
 }
 
-/// A line is in pieces: a night without a value is a gap, never a slope.
+/// The pieces of a line: a snapshot without a value is a gap, never a slope.
 fn pieces(dates: &[NaiveDate], first: NaiveDate, series: &Series, axes: &Axes) -> Vec<Vec<At>> {
     let mut pieces = vec![Vec::new()];
     for (date, value) in dates.iter().zip(&series.values) {
@@ -50,7 +50,7 @@ fn pieces(dates: &[NaiveDate], first: NaiveDate, series: &Series, axes: &Axes) -
     pieces
 }
 
-/// The last value of each line, behind it; moved apart where they would cover each other.
+/// The last value of each line, at its end. Values that would overlap are moved apart.
 fn ends(
     canvas: &Canvas<'_>,
     dates: &[NaiveDate],
@@ -79,7 +79,7 @@ fn ends(
 fn up(low: f64, high: f64) -> std::ops::Range<f64> {
     let high = high.max(4.0);
     if starts_above_zero(low, high) {
-        // The lines get the upper two thirds, so that they move without seeming to start at nothing.
+        // The lines get the upper two thirds, so that changes are visible and the lines do not seem to start at zero.
         let span = (high - low).max(high * 0.04);
         (low - span * 0.6).floor().max(0.0)..high + span * 0.08
     } else {
@@ -95,7 +95,7 @@ fn room_right(series: &[Series]) -> f64 {
     series.iter().map(widest).fold(0.0, f64::max) + 14.0
 }
 
-/// Days that are written below, counted back from the last one, which a reader looks for.
+/// The days that are labelled, counted back from the last one, because a reader looks for it.
 fn labelled(first: NaiveDate, last: NaiveDate, size: Size) -> Vec<NaiveDate> {
     let days = (last - first).num_days();
     let most = i64::from(size.width) / 88;

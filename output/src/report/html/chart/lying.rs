@@ -1,4 +1,4 @@
-//! Bars that lie, one row each: for rankings, and for names too long to stand under a bar.
+//! Horizontal bars, one row each: for rankings, and for names that are too long for a vertical bar.
 
 use super::bars::count;
 use super::canvas::{self, AXIS, Anchor, Drawing, Failure, Size, TEXT, colour};
@@ -7,7 +7,7 @@ use super::plot::{Series, bounds, number};
 pub(super) fn draw(names: &[String], series: &[Series], size: Size) -> Result<Drawing, Failure> {
     let (_, high) = bounds(series);
     let width = f64::from(size.width);
-    // On a phone the name stands above its bar, elsewhere before it.
+    // On a phone the name is above its bar, elsewhere in front of it.
     let widest = names.iter().map(|name| canvas::text_width(name)).fold(0.0, f64::max);
     let left = if size.is_narrow() { 1.0 } else { (widest + 10.0).min(width * 0.4) };
     let values =

@@ -1,5 +1,5 @@
-//! A table drawn: SVG by `plotters`, twice, once wide and once for a phone. The style sheet shows the one that fits, and the
-//! table below stays the text alternative.
+//! Draws a table as a chart: SVG by `plotters`, once wide and once for a phone. The style sheet shows the one that fits. The table below it
+//! is the text alternative.
 
 mod axes;
 mod bars;
@@ -17,16 +17,16 @@ use crate::{Error, Result};
 use canvas::Size;
 use plot::{Labels, Plot};
 
-/// How much room a chart asks for on a wide page.
+/// The width that a chart needs on a wide page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Width {
     /// The whole line.
     Full,
-    /// Half of it, beside another.
+    /// Half of the line, next to another chart.
     Half,
 }
 
-/// A table's chart, ready for the page; `None` when it is not to be drawn or has nothing to draw.
+/// A table's chart for the page; `None` when the table has no chart, or the chart has no values.
 pub(super) fn figure(id: &str, title: &str, table: &Table, width: Width) -> Result<Option<Markup>> {
     let Some(plot) = Plot::of(table)? else { return Ok(None) };
     let wide = match width {
@@ -42,7 +42,7 @@ pub(super) fn figure(id: &str, title: &str, table: &Table, width: Width) -> Resu
             svg class=(class) role="img" viewBox=(drawing.view_box) aria-labelledby={ (title_id) " " (text_id) } {
                 title id=(title_id) { (Escaped::of(title)) }
                 desc id=(text_id) { (Escaped::of(&description)) }
-                // Every text in it went through `visible` and plotters' own escaping.
+                // Every text in it is escaped by `visible` and by plotters.
                 (PreEscaped(drawing.shapes))
             }
         })

@@ -1,4 +1,4 @@
-//! What a chart shows, taken out of its table.
+//! The content of a chart, taken from its table.
 
 use chrono::NaiveDate;
 
@@ -6,7 +6,7 @@ use crate::report::html::value;
 use crate::report::{Chart, Table, Value, ValueKind};
 use crate::{Error, Result, visible_line};
 
-/// Names or days, and a value of each series for every one of them.
+/// Names or days, and a value of each series for each of them.
 pub(super) struct Plot {
     pub(super) labels: Labels,
     pub(super) series: Vec<Series>,
@@ -15,7 +15,7 @@ pub(super) struct Plot {
     left_out_count: usize,
 }
 
-/// What stands along the axis.
+/// The labels along the axis.
 pub(super) enum Labels {
     Dates(Vec<NaiveDate>),
     Names(Vec<String>),
@@ -29,7 +29,7 @@ pub(super) struct Series {
 }
 
 impl Plot {
-    /// `None` when the table has no chart, or nothing in the columns to be drawn.
+    /// `None` when the table has no chart, or no values in the columns of the chart.
     pub(super) fn of(table: &Table) -> Result<Option<Self>> {
         let (label, columns, is_lines, is_lying) = match &table.chart {
             None => return Ok(None),
@@ -37,7 +37,7 @@ impl Plot {
             Some(Chart::Bars { label, series }) => (*label, series.clone(), false, false),
             Some(Chart::Ranking { label, series }) => (*label, vec![*series], false, true),
         };
-        // A ranking beyond this is a list, and the list is below it.
+        // A ranking is limited to this number of rows. The list below the chart has all rows.
         let limit = if is_lying { RANKED } else { usize::MAX };
         let rows = &table.rows[..table.rows.len().min(limit)];
         let label = position(table, label)?;
@@ -64,13 +64,13 @@ impl Plot {
         Ok(has_any.then_some(Self { labels, series, is_lines, is_lying, left_out_count }))
     }
 
-    /// The chart in sentences, for who cannot see it.
+    /// The chart in sentences, for users who cannot see it.
     pub(super) fn description(&self) -> String {
         let sentences: Vec<String> = self.series.iter().map(|series| self.sentence(series)).collect();
         sentences.join(" ")
     }
 
-    /// What the drawing does not say by itself.
+    /// Facts that the drawing does not show.
     pub(super) fn note(&self) -> Option<String> {
         if self.left_out_count > 0 {
             let whole = value::grouped(i64::try_from(self.left_out_count + RANKED).unwrap_or(i64::MAX));
@@ -125,12 +125,12 @@ pub(super) fn bounds(series: &[Series]) -> (f64, f64) {
     (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Whether lines would crowd at the top of an axis from zero, so that nothing could be read off them.
+/// Whether lines would be so close to the top of an axis from zero that their values could not be read.
 pub(super) fn starts_above_zero(low: f64, high: f64) -> bool {
     low > high * 0.6
 }
 
-/// A value on the drawing: whole numbers as they are, other ones with what tells them apart.
+/// A value on the drawing: whole numbers are unchanged, other numbers get the digits that distinguish them.
 pub(super) fn number(number: f64, kind: ValueKind) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "beyond 2^63 nothing is drawn")]
     let whole = value::grouped(number.round() as i64);
@@ -149,7 +149,7 @@ fn position(table: &Table, id: &str) -> Result<usize> {
         .ok_or_else(|| Error::Bug(format!("a chart names the column {id}, which its table has not")))
 }
 
-/// So many bars of a ranking can be taken in.
+/// The maximum number of bars in a ranking.
 const RANKED: usize = 15;
-/// So many values of a chart are read out before it is better to go to the table.
+/// The maximum number of values in the spoken description. For more values it refers to the table.
 const SPOKEN: usize = 12;
