@@ -193,7 +193,10 @@ impl Run<'_> {
     ) -> Result<Option<Skip>, CommandError> {
         let expected = self.baseline(planned);
         let (was, is) = (expected.status.as_deref(), now.status.as_deref());
-        if was == Some("inactive") && is == Some("active") {
+        // A restricted status lets a leaver sign in as well.
+        let is_reverted =
+            is == Some("active") || self.is_offboarding() && is.is_some_and(|is| is != "inactive");
+        if was == Some("inactive") && is_reverted {
             return self.reverted(planned).map(Some);
         }
         // R19: the content of a leaver moves, whoever has switched the account off.
