@@ -8,7 +8,7 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use boxseat_schemas::reclaim::{ApprovalTerms, Plan, Record};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Plan, Record};
 use serde_json::{Value, json};
 
 use super::reclaim::{hands, show_applied, task};
@@ -103,7 +103,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     session.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "offboard", &file.plan, &applied, &journal)?;
-    for progress in leavers(journal.past(), &file.plan, ground.night.now_at, (session.clock)()) {
+    for progress in leavers(journal.past(), &file.plan, (session.clock)()) {
         printer.note(format!("{}: {}", progress.login, progress.steps()));
     }
     if let Some(e) = &applied.stopped {
@@ -180,7 +180,8 @@ fn summary(
 ) -> Result<(), CommandError> {
     let planned = &plan.people[0];
     let list = |values: &[String]| if values.is_empty() { Value::Null } else { json!(values.join(", ")) };
-    let actions: Vec<&str> = planned.actions.iter().map(|action| action.as_str()).collect();
+    let is_left = |action: &&Action| looked.moved.is_none() || **action != Action::Transfer;
+    let actions: Vec<&str> = planned.actions.iter().filter(is_left).map(|action| action.as_str()).collect();
     printer.facts(
         "offboard",
         &[

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use super::apply::{Canaries, Content, Now, fresh, reread, unfit};
 use super::beside::Beside;
 use super::ground::{Ground, Person};
-use super::offboarding::{forbids, is_locked_out};
+use super::offboarding::{UNSURE, forbids, is_locked_out};
 use super::past::Past;
 use super::plan::{actions, name};
 use super::policy::{Policy, WhenRefused};
@@ -41,7 +41,7 @@ pub(crate) struct Looked {
     /// Whether an earlier plan has suspended the account and ended its sessions.
     is_locked_out_by_us: bool,
     /// Where the content is that an earlier plan has moved.
-    moved: Option<String>,
+    pub(crate) moved: Option<String>,
     /// Why nothing can move to the receiver yet.
     receiver_waits: Option<String>,
 }
@@ -63,7 +63,13 @@ impl Leaving<'_> {
         };
         is_still(self.login, now.standing.login.as_deref())?;
         forbids(&fresh(Some(person), &now), policy, ground, past, self.beside, at)
-            .map_err(|no| CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail)))?;
+            .map_err(|no| {
+                let refused = CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail));
+                match no.word {
+                    UNSURE => refused.hint("correct that first; meanwhile an administrator can set the account to inactive in the Box console, and boxseat moves its content later"),
+                    _ => refused,
+                }
+            })?;
         // R19: a receiver that cannot receive now never keeps the leaver signed in: the content waits.
         let receiver_waits = match actor.user(&receiver.user_id).await {
             Ok(Found::Is(user)) => {
@@ -128,8 +134,17 @@ impl Leaving<'_> {
                 max_age.num_hours()
             ));
         }
+        let is_refused = self.past.allows(Ability::TransferFromInactive, now) == Some(false);
+        if is_refused && policy.is_none_or(|policy| policy.when_refused == WhenRefused::Stop) {
+            warnings.push(
+                "this Box moves no content of inactive accounts, so the content and the seat stay, unless [transfer] when_refused = \"reactivate\""
+                    .to_owned(),
+            );
+        }
         if let Some(moved) = &looked.moved {
-            warnings.push(format!("nothing is moved now: {moved}"));
+            warnings.push(format!(
+                "nothing is moved now: {moved}. The account is deleted at once if 48 hours have passed since the lock-out and it is proved empty"
+            ));
         }
         if looked.now.standing.status.as_deref() == Some("inactive") && !looked.is_locked_out_by_us {
             warnings.push(

@@ -30,7 +30,7 @@ pub(crate) fn next_step(
             "move what is left in the Box console, or empty the trash; or, if nothing is left, confirm: boxseat reclaim confirm {login} --i-have-checked \"...\""
         ),
         "unfinished" => "boxseat reclaim nightly".to_owned(),
-        ENDED_EARLY => format!("to continue: {}{}", user.offboard(), user.or_give_back()),
+        ENDED_EARLY => format!("to continue: {}; to end it: {}", user.offboard(), user.end_offboarding()),
         UNSURE if !is_ended => {
             "correct the list, or write the statement again; `boxseat reclaim nightly` then continues"
                 .to_owned()
@@ -49,7 +49,12 @@ pub(crate) fn next_step(
             user.or_give_back()
         ),
         "refused_by_box" => {
-            format!("remove the cause in Box; {}{}", user.tries_again(is_offboarding), user.or_give_back())
+            format!(
+                "remove the cause in Box; {}, or at once: {}{}",
+                user.tries_again(is_offboarding),
+                user.offboard(),
+                user.or_give_back()
+            )
         }
         "late_login" => user.give_back().unwrap_or_else(|| user.decide()),
         _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
@@ -83,6 +88,12 @@ impl User<'_> {
         let without = remains.map_or_else(String::new, |what| format!(" without its content ({what})"));
         let login = self.person.called();
         Some(format!("to give the account back{without}: boxseat reclaim undo {plan_id} --user {login}"))
+    }
+
+    /// Takes the user out of the list. The account is given back only if it is still as boxseat left it.
+    fn end_offboarding(&self) -> String {
+        let plan = self.past.offboarding_in_force(&self.person.user_id);
+        plan.map_or_else(String::new, |(plan_id, _)| format!("boxseat reclaim undo {plan_id}"))
     }
 
     fn or_give_back(&self) -> String {

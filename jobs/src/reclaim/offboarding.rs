@@ -76,7 +76,9 @@ pub(crate) struct Progress {
     pub(crate) content_moving_since: Option<DateTime<Utc>>,
     /// When the account was proved to be empty.
     pub(crate) empty_proven_at: Option<DateTime<Utc>>,
-    /// From when on the plan deletes the account; `None`: it does not, or the content has not begun to move.
+    /// When an operator confirmed that the content has moved, where no reading proves it.
+    pub(crate) confirmed_at: Option<DateTime<Utc>>,
+    /// From when on the plan deletes the account, at the earliest; `None`: it does not, or the content has not begun to move.
     pub(crate) deletion_from: Option<DateTime<Utc>>,
     /// When the seat became free.
     pub(crate) seat_free_at: Option<DateTime<Utc>>,
@@ -100,13 +102,7 @@ pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 impl Progress {
     /// From the journal.
-    pub(crate) fn of(
-        past: &Past,
-        plan: &Plan,
-        planned: &PlannedPerson,
-        snapshot_at: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Self {
+    pub(crate) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
         let deletes = planned.actions.contains(&Action::Delete);
         let on = match plan.origin {
             Origin::Offboard { on } => on,
@@ -139,8 +135,8 @@ impl Progress {
                 }
             };
             let watched = progress.suspended_at.map(|at| at + WATCHED).filter(|_| deletes);
-            progress.deletion_from =
-                watched.zip(empty).map(|(watched, empty)| first_snapshot(watched.max(empty), snapshot_at));
+            progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
+            progress.confirmed_at = person.confirmation(&transfer.attempt.action_id).map(|one| one.at);
         }
         let ended = past.ended_offboarding(&planned.user_id).map(|(_, _, closed)| {
             format!(
@@ -170,9 +166,12 @@ impl Progress {
                 .map_or_else(|| "not locked out".to_owned(), |day| format!("to be locked out on {day}")),
         }];
         steps.push(step(self.content_moving_since, "content moving since", "content not moving"));
-        steps.push(step(self.empty_proven_at, "empty proven on", "not proven empty"));
+        steps.push(match self.confirmed_at {
+            Some(at) => format!("confirmed by an operator on {}", day(at)),
+            None => step(self.empty_proven_at, "empty proven on", "not proven empty"),
+        });
         if self.deletes {
-            steps.push(step(self.deletion_from, "deletion from", "no day for the deletion yet"));
+            steps.push(step(self.deletion_from, "deletion not before", "no day for the deletion yet"));
             steps.push(step(self.seat_free_at, "seat free since", "seat not free"));
         } else {
             steps.push("no deletion: the policy has no [holds]".to_owned());
@@ -197,11 +196,10 @@ pub(crate) fn is_offboarding(plan: &Plan) -> bool {
 pub(crate) fn leavers<'a>(
     past: &'a Past,
     plan: &'a Plan,
-    snapshot_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = Progress> + 'a {
     let people = plan.people.iter().filter(|_| is_offboarding(plan));
-    people.map(move |planned| Progress::of(past, plan, planned, snapshot_at, now))
+    people.map(move |planned| Progress::of(past, plan, planned, now))
 }
 
 /// What the plan said last about the user, unless an action has been done since.
@@ -273,7 +271,7 @@ mod tests {
         let mut records = Vec::new();
         let mut says = |more: Vec<(i64, Record)>| {
             records.extend(more);
-            Progress::of(&past(&records), &plan, &planned, day(9), day(9)).steps()
+            Progress::of(&past(&records), &plan, &planned, day(9)).steps()
         };
         let date = |n| day(n).format("%F").to_string();
         assert_eq!(
@@ -289,10 +287,10 @@ mod tests {
         assert!(locked.ends_with("; the receiver has no room"), "{locked}");
         let moving = says([did(Transfer, 3, 1), vec![(2, read(0, 0)), (2, held)]].concat());
         let expected = format!(
-            "locked out {} · content moving since {} · not proven empty · deletion from {} · seat not free",
+            "locked out {} · content moving since {} · not proven empty · deletion not before {} · seat not free",
             date(0),
             date(1),
-            date(3)
+            (day(2) + TimeDelta::hours(20)).format("%F")
         );
         assert_eq!(moving, expected);
         assert!(says(vec![(3, read(0, 0))]).contains(&format!("empty proven on {}", date(3))));

@@ -613,6 +613,21 @@ impl Past {
         sequence + shift
     }
 
+    /// Whether a plan has nothing more to do for one of its users: a rule stopped it, or its last action is done.
+    pub(crate) fn has_finished(&self, plan_id: &str, plan: &PastPlan, user_id: &str) -> bool {
+        let last = match plan.stage {
+            Stage::Suspend => Action::TerminateSessions,
+            Stage::Transfer => Action::Transfer,
+            Stage::Delete => Action::Delete,
+        };
+        self.people.get(user_id).is_some_and(|known| {
+            known.final_skip(plan_id).is_some()
+                || known
+                    .by_plan(plan_id)
+                    .any(|past| past.attempt.action == last && past.was_done && !past.is_unfinished())
+        })
+    }
+
     /// The action of an id.
     pub(crate) fn attempt(&self, action_id: &str) -> Option<&PastAttempt> {
         let (user_id, index) = self.attempts.get(action_id)?;

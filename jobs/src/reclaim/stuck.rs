@@ -11,7 +11,7 @@ use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
 use super::ending::Ending;
 use super::ground::{Ground, Person};
-use super::judge::{Judge, No, Verdict};
+use super::judge::{Judge, No, Verdict, edited_by_other};
 use super::next_step::next_step;
 use super::offboarding::forbids;
 use super::past::{Closed, Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
@@ -171,7 +171,9 @@ fn cause(
     if policy.is_some() {
         let no = denied(person).filter(|no| !Ending::of(no.word).is_waiting())?;
         let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
-        let since = earlier.map_or(ours.asked_at, |skip| skip.at);
+        let edited = edited_by_other(past, &person.user_id, Some(person), ours).map(|edit| edit.at);
+        let edited = edited.filter(|_| no.word == "edited_by_other");
+        let since = edited.or(earlier.map(|skip| skip.at)).unwrap_or(ours.asked_at);
         return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
     }
     let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.is_final)?;

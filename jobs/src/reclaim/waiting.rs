@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxseat_schemas::reclaim::{Action, Stage};
+use boxseat_schemas::reclaim::Stage;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
@@ -12,6 +12,7 @@ use super::judge::Judge;
 use super::offboarding::{WATCHED, first_snapshot};
 use super::past::{Past, PastAttempt, PastPerson};
 use super::policy::Policy;
+use super::words::meaning;
 
 /// Users who wait for the same stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,16 +21,22 @@ pub(crate) struct Waiting {
     pub(crate) users: usize,
     /// When the first of them can be planned.
     pub(crate) from: DateTime<Utc>,
+    /// The reason code of the rule that says no for now, if their day has come.
+    pub(crate) reason: Option<&'static str>,
 }
 
 impl Waiting {
     /// `transfer from 2026-12-06 on`, or that it is due.
     pub(crate) fn sentence(&self, now: DateTime<Utc>) -> String {
         let stage = self.stage.as_str();
-        if self.from <= now {
-            return format!(
-                "{stage} is due: the next `boxseat reclaim nightly` on a newer snapshot plans it"
-            );
+        match self.reason {
+            Some(word) => return format!("{stage} is due, and {word} says no for now: {}", meaning(word)),
+            None if self.from <= now => {
+                return format!(
+                    "{stage} is due: the next `boxseat reclaim nightly` on a newer snapshot plans it"
+                );
+            }
+            None => {}
         }
         let reading =
             if self.stage == Stage::Delete { ", once two readings show that no content is left" } else { "" };
@@ -45,22 +52,18 @@ pub(crate) fn waiting(
     past: &Past,
     ground: &Ground,
     policy: &Policy,
+    beside: &Beside,
     stuck: &BTreeSet<&str>,
     now: DateTime<Utc>,
 ) -> Vec<Waiting> {
-    let mut stages: BTreeMap<Stage, Waiting> = BTreeMap::new();
+    let (judge, _) = Judge::look(policy, ground, past, beside, now, past.replaceable_plans());
+    let left_out = judge.everybody().left_out;
+    let mut stages: BTreeMap<(Stage, Option<&'static str>), Waiting> = BTreeMap::new();
     for (user_id, known) in &past.people {
         let is_listed = ground.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
         let is_planned = past.open_plans().any(|(plan_id, plan)| {
-            let last = match plan.stage {
-                Stage::Suspend => Action::TerminateSessions,
-                Stage::Transfer => Action::Transfer,
-                Stage::Delete => Action::Delete,
-            };
-            let is_done = known.by_plan(plan_id).any(|past| past.attempt.action == last && past.was_done);
             plan.user_ids.iter().any(|planned| planned == user_id)
-                && known.final_skip(plan_id).is_none()
-                && !is_done
+                && !past.has_finished(plan_id, plan, user_id)
         });
         let Some(ours) = known.suspension() else { continue };
         let is_offboarding =
@@ -70,7 +73,12 @@ pub(crate) fn waiting(
         }
         let Some((stage, from)) = next_stage(known, ours, policy, now) else { continue };
         let from = first_snapshot(from, ground.night.now_at);
-        let entry = stages.entry(stage).or_insert(Waiting { stage, users: 0, from });
+        // Of a user whose day has come, the rule is told that says no for now.
+        let reason = left_out.get(user_id).map(|(_, no)| no.word).filter(|_| from <= now);
+        if reason == Some("over_cap") {
+            continue;
+        }
+        let entry = stages.entry((stage, reason)).or_insert(Waiting { stage, users: 0, from, reason });
         entry.users += 1;
         entry.from = entry.from.min(from);
     }
@@ -89,7 +97,7 @@ impl OverCap {
     pub(crate) fn sentence(&self) -> String {
         let until = self.until.map_or_else(
             || "the users of open plans count".to_owned(),
-            |at| format!("the first place is free on {}", at.format("%F")),
+            |at| format!("the first place is free on {} at the earliest; a later stage of the same user counts again", at.format("%F")),
         );
         format!("qualify, and [caps] for any 30 days is reached: {until}")
     }
@@ -136,11 +144,11 @@ fn next_stage(
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::Outcome;
+    use boxseat_schemas::reclaim::{Action, Outcome};
 
     use super::*;
     use crate::reclaim::past::tests::{created, day, intent, outcome, past};
-    use crate::reclaim::testing::{TO_DELETE, ground, idler, policy, suspended};
+    use crate::reclaim::testing::{TO_DELETE, beside, ground, idler, policy, suspended};
 
     #[test]
     fn each_suspended_user_waits_for_one_stage() {
@@ -166,7 +174,7 @@ mod tests {
         let ground = ground([suspended("1"), suspended("2"), suspended("3"), idler("9")]);
         let of = |text: &str, stuck: &[&str]| {
             let stuck = stuck.iter().copied().collect();
-            let waiting = waiting(&past, &ground, &policy(text), &stuck, day(21));
+            let waiting = waiting(&past, &ground, &policy(text), &beside(), &stuck, day(21));
             waiting.into_iter().map(|one| (one.stage, one.users, one.from)).collect::<Vec<_>>()
         };
         let expected = [(Stage::Transfer, 2, day(15)), (Stage::Delete, 1, day(31))];

@@ -27,8 +27,8 @@ pub(crate) fn run(
     args: &ConfirmArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
-    if args.i_have_checked.trim().is_empty() {
-        return Err(CommandError::usage("--i-have-checked is empty")
+    if !args.i_have_checked.contains(char::is_alphanumeric) {
+        return Err(CommandError::usage("--i-have-checked says nothing")
             .hint("say what was checked in Box, for example where the content is now"));
     }
     on_runtime(confirm(global, policy, args, printer))

@@ -109,7 +109,9 @@ pub(crate) async fn run(
                 continue;
             }
             if !is_due(&file.plan.origin, now.date_naive()) {
-                report.say(id, "not_due", "its day has not come", 0);
+                let logins: Vec<&str> = file.plan.people.iter().map(|planned| planned.login.as_str()).collect();
+                let day = known.map_or_else(String::new, |known| known.due_on.to_string());
+                report.say(id, "not_due", format!("{} on {day}", logins.join(", ")), 0);
                 continue;
             }
             let store_id = session.desk.store.id();
@@ -141,9 +143,9 @@ pub(crate) async fn run(
                 seats => said += &format!("; {seats} seats are free"),
             }
             if applied.people.len() > done {
-                said += &format!("; {}", applied.others());
+                said += &format!("; {}", applied.others(&file.plan));
             }
-            for progress in leavers(journal.past(), &file.plan, ground.night.now_at, now) {
+            for progress in leavers(journal.past(), &file.plan, now) {
                 said += &format!("; {}: {}", progress.login, progress.steps());
             }
             let closed = journal.past().plans.get(id).and_then(|plan| plan.closed.as_ref());
@@ -275,7 +277,7 @@ impl Report {
         self.rows[..first + late].rotate_right(late);
         if let Some(policy) = &session.policy {
             let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-            for waiting in waiting(journal.past(), ground, policy, &ids, now) {
+            for waiting in waiting(journal.past(), ground, policy, &session.beside, &ids, now) {
                 self.say(&people(waiting.users), "waiting", waiting.sentence(now), 0);
             }
             if let Some(over) = over_cap(journal.past(), ground, policy, &session.beside, now) {

@@ -40,8 +40,6 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             row(&desk, past, policy.as_ref().map(Option::as_ref), id, plan, file.as_ref())
         })
         .collect();
-    let published = warehouse::published(desk.store.root()).ok().flatten();
-    let snapshot_at = published.map_or(desk.now, |night| night.now_at);
     let leavers: Vec<Progress> = past
         .plans
         .iter()
@@ -53,7 +51,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         .filter_map(|(id, plan)| {
             PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest)
         })
-        .flat_map(|file| leavers(past, &file.plan, snapshot_at, desk.now).collect::<Vec<_>>())
+        .flat_map(|file| leavers(past, &file.plan, desk.now).collect::<Vec<_>>())
         .collect();
     let unknown: Vec<Vec<Value>> = past
         .unfinished()
@@ -99,7 +97,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             "stuck": objects(&stuck_columns, &stuck),
             "unknown": objects(&unknown_columns, &unknown),
             "waiting": waiting.iter().map(|one| json!({
-                "stage": one.stage.as_str(), "users": one.users, "from": one.from,
+                "stage": one.stage.as_str(), "users": one.users, "from": one.from, "reason_code": one.reason,
             })).collect::<Vec<_>>(),
             "leavers": leavers,
             "entries": journal.sequence(),
@@ -160,8 +158,11 @@ fn needs_operator(
     refusals.extend(fit(&ground, desk.now).err());
     let refusals = refusals.iter().map(|no| format!("{}: {}", no.rule, no.sentence)).collect();
     let stuck = stuck(past, &ground, Some(policy), &beside, desk.now);
+    if let Some(until) = beside.holds_count_until(desk.now) {
+        printer.note(format!("[holds] counts until {until}: write it again before that."));
+    }
     let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-    let waiting = waiting(past, &ground, policy, &ids, desk.now);
+    let waiting = waiting(past, &ground, policy, &beside, &ids, desk.now);
     (refusals, stuck, waiting)
 }
 

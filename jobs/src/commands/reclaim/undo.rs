@@ -159,7 +159,12 @@ fn rehearse(printer: &Printer, plan: &Plan, ground: &Ground, journal: &Journal) 
             Some(vec![json!(planned.user_id), json!(planned.login), json!(would)])
         })
         .collect();
+    let is_untouched = rows.is_empty();
     printer.grid("undo", &Grid { columns, rows })?;
+    if is_untouched {
+        printer.note("The plan changed no account that could be given back. With --yes it does nothing more: that cancels it.");
+        return Ok(0);
+    }
     printer.note(
         "Nothing was done. This is by the latest snapshot; with --yes each account is read again before it is changed.",
     );

@@ -117,9 +117,7 @@ impl Run<'_> {
             return None;
         }
         let now = self.now();
-        let progress = self.with_past(|past| {
-            Progress::of(past, self.task.plan, planned, self.task.ground.night.now_at, now)
-        });
+        let progress = self.with_past(|past| Progress::of(past, self.task.plan, planned, now));
         let from = progress.deletion_from?;
         let watched_to = progress.suspended_at? + WATCHED;
         let is_covered = self.task.ground.login_coverage.is_some_and(|(_, to)| to >= watched_to);

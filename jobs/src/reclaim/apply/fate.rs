@@ -91,15 +91,21 @@ impl Applied {
         self.people.values().filter(|fate| fate.word() == word).count()
     }
 
-    /// How many were not done, by word, the commonest first: `57 owns_shared_content, 1 login`.
-    pub(crate) fn others(&self) -> String {
-        let mut counts = BTreeMap::<&str, usize>::new();
-        for fate in self.people.values().filter(|fate| fate.word() != "done") {
-            *counts.entry(fate.word()).or_default() += 1;
+    /// How many were not done, by word, the commonest first, and who, if they are few: `57 owns_shared_content, 1 locked (jo@acme.test)`.
+    pub(crate) fn others(&self, plan: &Plan) -> String {
+        let mut by_word = BTreeMap::<&str, Vec<&str>>::new();
+        for (user_id, fate) in self.people.iter().filter(|(_, fate)| fate.word() != "done") {
+            let planned = plan.people.iter().find(|planned| planned.user_id == *user_id);
+            let login = planned.map_or(user_id.as_str(), |planned| planned.login.as_str());
+            by_word.entry(fate.word()).or_default().push(login);
         }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+        let mut by_word: Vec<_> = by_word.into_iter().collect();
+        by_word.sort_by_key(|(_, logins)| std::cmp::Reverse(logins.len()));
+        let told = by_word.iter().map(|(word, logins)| match logins.len() {
+            count @ ..=3 if plan.people.len() > 1 => format!("{count} {word} ({})", logins.join(", ")),
+            count => format!("{count} {word}"),
+        });
+        told.collect::<Vec<_>>().join(", ")
     }
 
     /// 4 if anything that was due was not done.

@@ -108,7 +108,7 @@ impl Judge<'_> {
         let planned = self.past.open_plans().find(|(plan_id, plan)| {
             !self.set_aside.contains(plan_id)
                 && plan.user_ids.iter().any(|user| user == id)
-                && !self.is_done_with(id, plan_id)
+                && !self.past.has_finished(plan_id, plan, id)
         });
         if let Some((plan_id, _)) = planned {
             return Err(No::new("R8", "in_open_plan", format!("in plan {plan_id}, which is open")));

@@ -46,7 +46,11 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
     assert_eq!(status(&stage, &leaver), "active");
     // Everything that is due is done; the deletion is due on a later day.
     let done = stage.expect(&[0], &[&offboard[..], &["--yes", "--confirm", &login]].concat());
-    assert!(done.stderr.contains("locked out") && done.stderr.contains("deletion from"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("locked out") && done.stderr.contains("deletion not before"),
+        "{}",
+        done.stderr
+    );
     assert_eq!(status(&stage, &leaver), "inactive");
     assert_eq!(stage.simulator().content(&leaver).unwrap().owned_items, 0);
     for _ in 0..4 {
