@@ -77,8 +77,12 @@ fn r14_a_refused_transfer_stops_and_says_so() {
         let plan = plan_of(&stage, "transfer");
         let done = apply(&stage, &plan, &[4]);
         assert_eq!(outcome(&done, &idle[0]), "done", "{}", done.stdout);
+        // One refusal says it of the Box, and no other user is tried.
+        let mut outcomes: Vec<String> = idle[1..].iter().map(|user_id| outcome(&done, user_id)).collect();
+        outcomes.sort();
+        assert_eq!(outcomes[0], "refused", "{}", done.stdout);
+        assert!(outcomes[1..].iter().all(|word| word == "transfer_refused"), "{}", done.stdout);
         for user_id in &idle[1..] {
-            assert_eq!(outcome(&done, user_id), "refused", "{}", done.stdout);
             assert!(detail(&done, user_id).contains("when_refused"), "{}", detail(&done, user_id));
             assert_eq!(stage.simulator().content(user_id).unwrap().owned_items, 3);
         }
@@ -88,6 +92,7 @@ fn r14_a_refused_transfer_stops_and_says_so() {
             stage.simulator().deeds().iter().filter(is_transfer).count()
         };
         let before = calls(&stage);
+        assert_eq!(before, 1);
         stage.later(1);
         stage.expect(&[0, 4], &["reclaim", "nightly"]);
         assert_eq!(calls(&stage), before, "asked again");
