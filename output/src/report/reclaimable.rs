@@ -82,7 +82,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         ))],
         (None, true) => Vec::new(),
         (None, false) => vec![note(
-            "No policy was configured when this snapshot was published: [reclaim] policy in boxseat.toml names the file that says whose seat may be taken back. `boxseat report idle` shows who does not use theirs.",
+            "No policy configured: [reclaim] policy in boxseat.toml names the file that says whose seat may be taken back. Without one nobody's is; `boxseat report idle` shows who does not use theirs.",
         )],
     };
     let table = Table { columns, rows, chart: None, names_people: true };

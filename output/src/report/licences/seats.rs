@@ -23,6 +23,7 @@ pub(super) struct Seats {
     monthly_waste: Value,
     monthly_not_judged: Value,
     reclaimable: Option<i64>,
+    is_policy_refused: bool,
     reclaimable_cost: Value,
 }
 
@@ -91,6 +92,7 @@ impl Seats {
             monthly_waste: row[9].clone(),
             monthly_not_judged: row[10].clone(),
             reclaimable,
+            is_policy_refused: crate::report::reclaimable::policy_refusal(source)?.is_some(),
             reclaimable_cost,
         })
     }
@@ -188,7 +190,10 @@ impl Seats {
 
     fn reclaimable_figures(&self) -> Vec<Figure> {
         let meaning = match self.reclaimable {
-            None => "No policy that could be evaluated: `boxseat report reclaimable` says why.",
+            None if self.is_policy_refused => {
+                "The policy could not be evaluated: `boxseat report reclaimable` says why."
+            }
+            None => "No policy configured.",
             Some(_) => "Seats that the reclamation policy would take back, by this snapshot.",
         };
         let mut figures =
