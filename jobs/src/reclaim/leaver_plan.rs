@@ -90,9 +90,7 @@ impl Leaving<'_> {
             }
         };
         let known = past.people.get(&person.user_id);
-        let moved = known
-            .and_then(|known| known.transfer())
-            .map(|transfer| moved(transfer, |id| ground.person(id).map(|person| person.called().to_owned())));
+        let moved = known.and_then(|known| known.transfer()).map(|transfer| moved(transfer, ground));
         let is_locked_out_by_us = known.is_some_and(is_locked_out);
         Ok(Looked { now, content, is_locked_out_by_us, moved, receiver_waits })
     }

@@ -1,11 +1,9 @@
 //! What an operator can do for one stuck user: commands that act on this user alone and can work.
 
-use chrono::TimeDelta;
-
 use super::ground::{Ground, Person};
 use super::judge::never;
 use super::offboarding::UNSURE;
-use super::past::{Past, PastPerson};
+use super::past::{Past, PastPerson, REFUSAL_HOLDS};
 use super::restore::{Preview, moved};
 use super::stuck::{ENDED_EARLY, TRANSFER_REFUSED};
 
@@ -102,8 +100,7 @@ impl User<'_> {
 
     /// The user goes no further by a plan of the policy. An operator chooses between both ends.
     fn decide(&self) -> String {
-        let called = |id: &str| self.ground.person(id).map(|person| person.called().to_owned());
-        let moved = self.known.transfer().map(|transfer| moved(transfer, called));
+        let moved = self.known.transfer().map(|transfer| moved(transfer, self.ground));
         let keep = self.give_back().unwrap_or_else(|| {
             let without = moved.map_or_else(String::new, |what| format!(" ({what})"));
             format!("to give the account back, set it to active in the Box console{without}")
@@ -118,7 +115,7 @@ impl User<'_> {
         if is_offboarding {
             return "`boxseat reclaim nightly` tries again until the plan expires".to_owned();
         }
-        let at = self.known.attempts.last().map(|last| last.asked_at + TimeDelta::days(30));
+        let at = self.known.attempts.last().map(|last| last.asked_at + REFUSAL_HOLDS);
         at.map_or_else(String::new, |at| format!("boxseat tries again after {}", at.format("%F")))
     }
 }

@@ -44,8 +44,11 @@ struct Learned {
     at: DateTime<Utc>,
 }
 
-/// A refusal that was learned longer ago is tried again.
-const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
+/// The caps look back so far (R8).
+pub(crate) const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
+
+/// What Box refused is asked again after this time (R16).
+pub(crate) const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 
 /// Where a journal is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,6 +253,13 @@ impl PastAttempt {
     /// Whether a read still has to say what came of it.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.outcome.is_none_or(|outcome| !outcome.is_final())
+    }
+
+    /// R8: whether the caps count it from a moment on.
+    fn counts_since(&self, since: DateTime<Utc>) -> bool {
+        self.asked_at >= since
+            && self.may_have_happened()
+            && matches!(self.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
     }
 
     /// Whether something may have come of it.
@@ -731,14 +741,9 @@ impl Past {
     /// Everybody whose account we changed since then, each once: what the caps count over all plans (R8). What was
     /// undone counts, too: the cap bounds how many people may be met by a mistake.
     pub(crate) fn touched_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
-        let counts = |past: &PastAttempt| {
-            past.asked_at >= since
-                && past.may_have_happened()
-                && matches!(past.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
-        };
         self.people
             .iter()
-            .filter(|(_, person)| person.attempts.iter().any(counts))
+            .filter(|(_, person)| person.attempts.iter().any(|past| past.counts_since(since)))
             .map(|(user_id, _)| user_id.as_str())
             .collect()
     }
@@ -746,12 +751,8 @@ impl Past {
     /// The moment from which on the user counts who has counted for longest: of each user the last change of the account since then.
     pub(crate) fn first_touched_since(&self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let last = |person: &PastPerson| {
-            let counts = |past: &&PastAttempt| {
-                past.asked_at >= since
-                    && past.may_have_happened()
-                    && matches!(past.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
-            };
-            person.attempts.iter().filter(counts).map(|past| past.asked_at).max()
+            let counting = person.attempts.iter().filter(|past| past.counts_since(since));
+            counting.map(|past| past.asked_at).max()
         };
         self.people.values().filter_map(last).min()
     }

@@ -74,8 +74,7 @@ impl Preview {
         if suspended.is_some_and(|ours| known.restored_at().is_some_and(|at| at >= ours.asked_at)) {
             return Self::Unchanged("the account was given back already".to_owned());
         }
-        let remains =
-            remains(known, plan_id, |id| ground.person(id).map(|person| person.called().to_owned()));
+        let remains = remains(known, plan_id, ground);
         let Some(ours) = known.suspension_by(plan_id) else {
             return remains.map_or(Self::Nothing, Self::Unchanged);
         };
@@ -104,17 +103,13 @@ impl Preview {
 }
 
 /// What an undo of the plan does not bring back: a deleted account, content that has moved, a suspension that is not the plan's any more.
-pub(crate) fn remains(
-    known: &PastPerson,
-    plan_id: &str,
-    called: impl Fn(&str) -> Option<String>,
-) -> Option<String> {
+pub(crate) fn remains(known: &PastPerson, plan_id: &str, ground: &Ground) -> Option<String> {
     if known.deletion().is_some() {
         return Some("the account was deleted, and cannot be brought back".to_owned());
     }
     // Content that another plan has moved since is just as much away.
     if let Some(transfer) = known.transfer() {
-        return Some(moved(transfer, called));
+        return Some(moved(transfer, ground));
     }
     if known.suspension_by(plan_id).is_some() {
         return None;
@@ -125,9 +120,10 @@ pub(crate) fn remains(
 }
 
 /// Where content went that does not come back.
-pub(crate) fn moved(transfer: &PastAttempt, called: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn moved(transfer: &PastAttempt, ground: &Ground) -> String {
     let receiver = transfer.attempt.receiver_user_id.as_deref();
-    let name = receiver.and_then(called).map_or_else(String::new, |name| format!("{name}, "));
+    let name = receiver.and_then(|id| ground.person(id));
+    let name = name.map_or_else(String::new, |person| format!("{}, ", person.called()));
     let receiver = format!("{name}user {}", receiver.unwrap_or("unknown"));
     match &transfer.destination_folder_id {
         Some(folder) => format!("the content stays with {receiver}, in folder {folder}"),

@@ -14,7 +14,7 @@ use super::ground::{Ground, Person};
 use super::judge::{Judge, No, Verdict, edited_by_other};
 use super::next_step::next_step;
 use super::offboarding::forbids;
-use super::past::{Closed, Past, PastAttempt, PastPerson, PastPlan, Skip, unfinished};
+use super::past::{Closed, Past, PastAttempt, PastPerson, PastPlan, REFUSAL_HOLDS, Skip, unfinished};
 use super::policy::{Policy, WhenRefused};
 
 /// A user who cannot continue.
@@ -54,8 +54,6 @@ impl Stuck {
 const LATE_LOGIN: &str = "late_login";
 pub(super) const ENDED_EARLY: &str = "ended_early";
 pub(super) const TRANSFER_REFUSED: &str = "transfer_refused";
-/// What Box refused is not asked again for so long (R16).
-const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
 /// Calls are settled by reads within this time (R14).

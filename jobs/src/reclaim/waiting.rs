@@ -10,7 +10,7 @@ use super::emptiness::{Emptiness, emptiness};
 use super::ground::Ground;
 use super::judge::Judge;
 use super::offboarding::{WATCHED, first_snapshot};
-use super::past::{Past, PastAttempt, PastPerson};
+use super::past::{CAPS_WINDOW, Past, PastAttempt, PastPerson};
 use super::policy::Policy;
 use super::words::meaning;
 
@@ -114,8 +114,7 @@ pub(crate) fn over_cap(
     let judge = Judge::new(policy, ground, past, beside, now, past.replaceable_plans()).ok()?;
     let left_out = judge.everybody().left_out;
     let users = left_out.values().filter(|(_, no)| no.word == "over_cap").count();
-    let window = TimeDelta::days(30);
-    let until = past.first_touched_since(now - window).map(|at| at + window);
+    let until = past.first_touched_since(now - CAPS_WINDOW).map(|at| at + CAPS_WINDOW);
     (users > 0).then_some(OverCap { users, until })
 }
 

@@ -41,7 +41,7 @@ use super::ground::Ground;
 use super::journal::Journal;
 use super::judge::Judge;
 use super::offboarding;
-use super::past::{Past, PastAttempt};
+use super::past::{CAPS_WINDOW, Past, PastAttempt};
 use super::policy::{Caps, Policy};
 use super::position::StreamMark;
 use crate::error::{CommandError, TRY_LATER};
@@ -120,9 +120,6 @@ pub(crate) struct Run<'a> {
     /// Set when nobody else may be touched.
     halted: Mutex<Option<CommandError>>,
 }
-
-/// The caps look back so far (R8).
-const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
 /// Applies a plan that [`admit`] has let in.
 ///

@@ -94,9 +94,8 @@ impl Run<'_> {
         }
         let (ours, open, remains) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
-            let called = |id: &str| self.task.ground.person(id).map(|person| person.called().to_owned());
             let ours = person.suspension_by(plan_id).cloned();
-            (ours, person.unfinished_status(plan_id).cloned(), remains(person, plan_id, called))
+            (ours, person.unfinished_status(plan_id).cloned(), remains(person, plan_id, self.task.ground))
         });
         if let Some(open) = open {
             return Ok(Some(Fate::Unknown(unfinished(&open))));

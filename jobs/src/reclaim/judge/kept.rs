@@ -4,15 +4,13 @@ use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ground::Person;
-use super::super::past::{PastAttempt, PastPerson, unfinished};
+use super::super::past::{PastAttempt, PastPerson, REFUSAL_HOLDS, unfinished};
 use super::super::policy::WhenRefused;
 use super::super::protect::{groups_named, has_code};
 use super::{Judge, No, day};
 
 /// Whom somebody brought back is left alone for so long (R20).
 const REVERTED_REST: TimeDelta = TimeDelta::days(90);
-/// What Box refused is not asked again for so long: nothing changes in a night, and each try is in its audit log.
-const REFUSED_REST: TimeDelta = TimeDelta::days(30);
 
 impl Judge<'_> {
     /// R1: people and accounts that nothing is ever done to.
@@ -139,7 +137,7 @@ impl Judge<'_> {
                 && self.past.allows(Ability::TransferFromInactive, self.now) == Some(false)
         };
         let refused = refused.filter(|refused| !is_answered(refused));
-        if let Some(refused) = refused.filter(|refused| refused.asked_at > self.now - REFUSED_REST) {
+        if let Some(refused) = refused.filter(|refused| refused.asked_at > self.now - REFUSAL_HOLDS) {
             let why = refused.reason.as_deref().unwrap_or("it did not say why");
             let detail =
                 format!("Box refused {} {}: {why}", refused.attempt.action.as_str(), day(refused.asked_at));

@@ -2,17 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::TimeDelta;
-
 use super::super::ground::Person;
+use super::super::past::CAPS_WINDOW;
 use super::super::receivers::room;
 use super::{Goes, Judge, Judged, No};
 
 /// Reasons that stay until an operator removes them.
 const STUCK: [&str; 6] =
     ["closed", "content_unreadable", "not_empty", "receiver_unfit", "refused_by_box", "unverifiable"];
-/// The caps look back so far (R8).
-const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
 impl<'a> Judge<'a> {
     /// R4: whoever receives goes no stage, and two do not receive from each other.
