@@ -44,13 +44,7 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
         }
         Some(Count { items, .. }) => items,
     };
-    // An account that was given back after the transfer was in use: it is read anew after the suspension that stands.
-    let in_use_since = person.restored_at().max(person.reverted_at()).filter(|at| *at > transfer.asked_at);
-    let since = match in_use_since {
-        None => transfer.asked_at,
-        Some(at) => person.suspension().map_or(at, |ours| ours.asked_at),
-    };
-    let after = || person.readings.iter().filter(|reading| reading.at > since);
+    let after = || person.readings.iter().filter(|reading| reading.at > transfer.asked_at);
     let Some(last) = after().next_back() else { return Emptiness::NotYet(now) };
     match (last.owned_items, last.space_used_bytes) {
         (_, None) => return Emptiness::Unverifiable("Box does not say how many bytes are in use".to_owned()),

@@ -116,6 +116,8 @@ pub(crate) struct Judged {
     pub(crate) going: BTreeMap<Stage, Vec<(String, Goes)>>,
     /// Who does not, by id.
     pub(crate) left_out: BTreeMap<String, (Stage, No)>,
+    /// Of users who are to be suspended: why no receiver could take their content now (R4).
+    pub(crate) without_receiver: BTreeMap<String, String>,
 }
 
 impl<'a> Judge<'a> {
@@ -248,12 +250,16 @@ impl<'a> Judge<'a> {
         let mut full: HashMap<String, i64> = HashMap::new();
         for (person, goes) in going {
             let stage = goes.stage;
-            let no = self.quota(person, &goes, &mut full).err().or_else(|| room.take(&person.user_id).err());
+            let no = self
+                .quota(person, goes.receiver_user_id.as_deref(), &mut full)
+                .err()
+                .or_else(|| room.take(&person.user_id).err());
             match no {
                 Some(no) => drop(judged.left_out.insert(person.user_id.clone(), (stage, no))),
                 None => judged.going.entry(stage).or_default().push((person.user_id.clone(), goes)),
             }
         }
+        judged.without_receiver = self.without_receiver(&judged);
         judged
     }
 

@@ -74,7 +74,11 @@ impl Leaving<'_> {
         let receiver_waits = match actor.user(&receiver.user_id).await {
             Ok(Found::Is(user)) => {
                 is_still(self.transfer_to, user.login.as_deref())?;
-                unfit(&user, &ground.enterprise_id, now.user.space_used)
+                unfit(
+                    &user,
+                    &ground.enterprise_id,
+                    now.user.space_used.map(|bytes| bytes + self.bytes_of_others()),
+                )
             }
             Ok(Found::Gone) => Some("is gone: Box answered 404".to_owned()),
             Ok(Found::Closed(refusal)) => Some(format!("cannot be read: {refusal}")),
@@ -93,6 +97,13 @@ impl Leaving<'_> {
         let moved = known.and_then(|known| known.transfer()).map(|transfer| moved(transfer, ground));
         let is_locked_out_by_us = known.is_some_and(is_locked_out);
         Ok(Looked { now, content, is_locked_out_by_us, moved, receiver_waits })
+    }
+
+    /// Bytes that other leavers still have to move to the same receiver, by the snapshot.
+    fn bytes_of_others(&self) -> i64 {
+        let others = self.past.leavers_to_move_to(&self.receiver.user_id);
+        let others = others.filter(|user_id| *user_id != self.person.user_id);
+        others.filter_map(|user_id| self.ground.person(user_id)?.space_used_bytes).sum()
     }
 
     /// The plan.

@@ -22,10 +22,12 @@ pub(crate) fn next_step(
     let is_ended = offboarding.is_some_and(|plan| !plan.is_open());
     match word {
         "unverifiable" => format!(
-            "check in Box that the receiver has all content, then: boxseat reclaim confirm {login} --i-have-checked \"...\""
+            "check in Box that the receiver has all content{}, then: boxseat reclaim confirm {login} --i-have-checked \"...\"",
+            user.where_it_went()
         ),
         "not_empty" => format!(
-            "move what is left in the Box console, or empty the trash; or, if nothing is left, confirm: boxseat reclaim confirm {login} --i-have-checked \"...\""
+            "move what is left in the Box console, or empty the trash{}; or, if nothing is left, confirm: boxseat reclaim confirm {login} --i-have-checked \"...\"",
+            user.where_it_went()
         ),
         "unfinished" => "boxseat reclaim nightly".to_owned(),
         ENDED_EARLY => format!("to continue: {}; to end it: {}", user.offboard(), user.end_offboarding()),
@@ -73,7 +75,7 @@ struct User<'a> {
 impl User<'_> {
     /// Moves the content, if it has not moved, and deletes the account: whatever the policy says of the user.
     fn offboard(&self) -> String {
-        let receiver = self.known.transfer().and_then(|past| past.attempt.receiver_user_id.as_deref());
+        let receiver = self.known.last_transfer().and_then(|past| past.attempt.receiver_user_id.as_deref());
         let receiver = receiver.and_then(|id| self.ground.person(id)).map_or("RECEIVER", Person::called);
         format!("boxseat offboard {} --transfer-to {receiver}", self.person.called())
     }
@@ -109,6 +111,13 @@ impl User<'_> {
             return keep;
         }
         format!("decide: {keep}; to free the seat: {}", self.offboard())
+    }
+
+    /// The receiver and the folder, in brackets.
+    fn where_it_went(&self) -> String {
+        self.known
+            .transfer()
+            .map_or_else(String::new, |transfer| format!(" ({})", moved(transfer, self.ground)))
     }
 
     fn tries_again(&self, is_offboarding: bool) -> String {

@@ -329,9 +329,23 @@ impl PastPerson {
         })
     }
 
-    /// The transfer that was made or may have been: there is never a second one (R14).
+    /// The transfer that was made or may have been, of the content that the account has now: it is never made a second time (R14).
+    /// An account that was active again after its transfer may own new content, which no transfer has moved.
     pub(crate) fn transfer(&self) -> Option<&PastAttempt> {
+        let is_of_present_content = |transfer: &&PastAttempt| {
+            transfer.is_unfinished() || self.in_use_since().is_none_or(|at| at < transfer.asked_at)
+        };
+        self.last_transfer().filter(is_of_present_content)
+    }
+
+    /// The last transfer that was made or may have been, also of content from before the account was active again.
+    pub(crate) fn last_transfer(&self) -> Option<&PastAttempt> {
         self.last(Action::Transfer).filter(|past| past.may_have_happened())
+    }
+
+    /// When an undo or another actor last set the account active after an action of ours.
+    fn in_use_since(&self) -> Option<DateTime<Utc>> {
+        self.restored_at().max(self.reverted_at())
     }
 
     /// The deletion that gave a seat back: confirmed, and the login has no new account (R20).
@@ -699,7 +713,11 @@ impl Past {
         let known = self.people.get(user_id);
         let is_done = known.is_some_and(|known| match plan.stage {
             Stage::Delete => known.deletion().is_some(),
-            Stage::Suspend | Stage::Transfer => known.deletion().or(known.transfer()).is_some(),
+            Stage::Suspend | Stage::Transfer => {
+                let is_transfer = |past: &PastAttempt| past.attempt.action == Action::Transfer;
+                let has_transferred = |past: &PastAttempt| is_transfer(past) && past.may_have_happened();
+                known.deletion().or(known.transfer()).is_some() || known.by_plan(plan_id).any(has_transferred)
+            }
         });
         (!is_done).then_some((plan_id, plan, closed))
     }
@@ -726,11 +744,25 @@ impl Past {
         let received = self
             .people
             .values()
-            .filter_map(PastPerson::transfer)
+            .flat_map(|known| &known.attempts)
+            .filter(|past| past.attempt.action == Action::Transfer && past.may_have_happened())
             .filter(|transfer| transfer.asked_at > now - RECEIVER_PROTECTED)
             .filter_map(|transfer| transfer.attempt.receiver_user_id.as_deref());
         let open = self.open_plans().filter(|(plan_id, _)| !set_aside.contains(plan_id));
         received.chain(open.flat_map(|(_, plan)| &plan.receiver_user_ids).map(String::as_str)).collect()
+    }
+
+    /// R19: users of open offboardings whose content is still to move to a receiver.
+    pub(crate) fn leavers_to_move_to<'a>(&'a self, receiver_id: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_to_move = |user_id: &&String| {
+            self.people
+                .get(*user_id)
+                .is_none_or(|known| known.transfer().is_none() && known.deletion().is_none())
+        };
+        let plans = self.open_plans().map(|(_, plan)| plan).filter(move |plan| {
+            plan.policy_digest.is_none() && plan.receiver_user_ids.iter().any(|id| id == receiver_id)
+        });
+        plans.flat_map(move |plan| plan.user_ids.iter().filter(is_to_move)).map(String::as_str)
     }
 
     /// Calls of which only a read can say what they did, oldest first within a person.
@@ -862,6 +894,37 @@ pub(crate) mod tests {
         assert!(!ours(&[a.clone(), b.clone(), restore, (4, outcome("p", "1", 2, Done))]));
         let transfer = (5, intent("p", "1", Action::Transfer, 2));
         assert!(ours(&[a, b, transfer]), "moving content leaves the suspension standing");
+    }
+
+    /// R14: content that came after an undo was never moved. The transfer before it moved other content.
+    #[test]
+    fn r14_an_undo_ends_the_transfer_before_it() {
+        let done = |action, count, at| {
+            [(at, intent("p", "1", action, count)), (at, outcome("p", "1", count, Outcome::Done))]
+        };
+        let known = |records: &[(i64, Record)]| past(records).people["1"].clone();
+        let moved = [done(Action::Suspend, 1, 0), done(Action::Transfer, 2, 5)].concat();
+        assert!(known(&moved).transfer().is_some());
+        let restored = known(&[&moved[..], &done(Action::Restore, 3, 6)].concat());
+        assert!(restored.transfer().is_none() && restored.last_transfer().is_some());
+        let reverted = (7, outcome("p", "1", 1, Outcome::RevertedByOther));
+        assert!(known(&[&moved[..], &[reverted]].concat()).transfer().is_none());
+        let again = [&moved[..], &done(Action::Restore, 3, 6), &done(Action::Suspend, 4, 200)].concat();
+        assert!(known(&again).transfer().is_none());
+        let second = known(&[&again[..], &done(Action::Transfer, 5, 215)].concat());
+        assert_eq!(second.transfer().map(|transfer| transfer.asked_at), Some(day(215)));
+        // The receiver of each of them keeps its seat for a year.
+        let other = |count, at| {
+            let Record::Intent(attempt) = intent("q", "1", Action::Transfer, count) else { unreachable!() };
+            let attempt = Attempt { receiver_user_id: Some("88".to_owned()), ..attempt };
+            [(at, Record::Intent(attempt)), (at, outcome("q", "1", count, Outcome::Done))]
+        };
+        let two = past(&[&moved[..], &done(Action::Restore, 3, 6), &other(4, 300)].concat());
+        assert_eq!(two.receivers(&HashSet::new(), day(301)).into_iter().collect::<Vec<_>>(), ["77", "88"]);
+        assert_eq!(two.receivers(&HashSet::new(), day(400)).into_iter().collect::<Vec<_>>(), ["88"]);
+        // Without an outcome it may still be moving.
+        let open = [&done(Action::Suspend, 1, 0)[..], &[(5, intent("p", "1", Action::Transfer, 2))]].concat();
+        assert!(known(&[&open[..], &done(Action::Restore, 3, 6)].concat()).transfer().is_some());
     }
 
     /// R8: the caps count people over all plans, whatever became of them but a plain refusal.

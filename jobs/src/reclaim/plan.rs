@@ -9,6 +9,7 @@ use super::ground::{Ground, Person};
 use super::judge::{Goes, Judged, Refusal};
 use super::past::Past;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
+use super::show::people;
 use crate::evidence::digest;
 
 /// What a plan is made with besides the verdicts.
@@ -69,8 +70,13 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
 pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
     let Making { stage, ticket, by, now, policy, ground, .. } = &making;
     let going = judged.going.get(stage).map(Vec::as_slice).unwrap_or_default();
-    let people =
-        going.iter().filter_map(|(id, goes)| Some(planned(&making, ground.person(id)?, goes))).collect();
+    let people = going.iter().filter_map(|(id, goes)| {
+        let mut planned = planned(&making, ground.person(id)?, goes);
+        let why = judged.without_receiver.get(id).filter(|_| *stage == Stage::Suspend);
+        planned.warnings.extend(why.map(|why| format!("The content cannot move as of now: {why}.")));
+        Some(planned)
+    });
+    let people: Vec<PlannedPerson> = people.collect();
     let left_out = judged.left_out.iter().filter(|(_, (of, _))| of == stage).map(|(id, (_, no))| {
         let person = ground.person(id);
         LeftOut {
@@ -99,7 +105,7 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
         approval: Some(making.approval.clone()),
         ticket: ticket.clone(),
         evidence_sources: ground.evidence_sources.clone(),
-        warnings: warnings(&making),
+        warnings: warnings(&making, judged),
         people,
         left_out: left_out.collect(),
     };
@@ -220,7 +226,7 @@ fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<St
 const KEEPS_FOLDERS_OPEN: &str = "Folders that the account owns stay open to their collaborators, as its field is_collaborated_content_available_when_owner_inactive says.";
 
 /// What whoever approves must know (R3, R6, R7, R20).
-fn warnings(making: &Making<'_>) -> Vec<String> {
+fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
     let Making { stage, policy, ground, beside, .. } = making;
     let moves_inactive = making.past.allows(Ability::TransferFromInactive, making.now);
     let mut warnings = Vec::new();
@@ -240,6 +246,9 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
     match stage {
         Stage::Suspend => {
             warn("A suspended account still takes its seat; only deleting it frees one.".to_owned());
+            if let Some(sentence) = no_receiver(judged) {
+                warn(sentence);
+            }
             if policy.furthest_stage > Stage::Suspend && moves_inactive != Some(true) {
                 let known = match moves_inactive {
                     None => {
@@ -307,6 +316,15 @@ fn warnings(making: &Making<'_>) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// R4: users who are to be suspended and whose content no receiver can take now.
+pub(crate) fn no_receiver(judged: &Judged) -> Option<String> {
+    let (user_id, why) = judged.without_receiver.first_key_value()?;
+    let users = people(judged.without_receiver.len());
+    Some(format!(
+        "No receiver can take the content of {users} as of now, for example of user {user_id}: {why}. Their transfer waits until one can, and their seats stay taken."
+    ))
 }
 
 /// Seats of which nothing is claimed, and their share in percent.

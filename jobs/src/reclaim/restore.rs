@@ -107,8 +107,8 @@ pub(crate) fn remains(known: &PastPerson, plan_id: &str, ground: &Ground) -> Opt
     if known.deletion().is_some() {
         return Some("the account was deleted, and cannot be brought back".to_owned());
     }
-    // Content that another plan has moved since is just as much away.
-    if let Some(transfer) = known.transfer() {
+    // Content that another plan has moved does not come back either.
+    if let Some(transfer) = known.last_transfer() {
         return Some(moved(transfer, ground));
     }
     if known.suspension_by(plan_id).is_some() {

@@ -16,6 +16,7 @@ use super::next_step::next_step;
 use super::offboarding::forbids;
 use super::past::{Closed, Past, PastAttempt, PastPerson, PastPlan, REFUSAL_HOLDS, Skip, unfinished};
 use super::policy::{Policy, WhenRefused};
+use super::waiting::next_stage;
 
 /// A user who cannot continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Stuck {
 const LATE_LOGIN: &str = "late_login";
 pub(super) const ENDED_EARLY: &str = "ended_early";
 pub(super) const TRANSFER_REFUSED: &str = "transfer_refused";
+const NO_RECEIVER: &str = "no_receiver";
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
 /// Calls are settled by reads within this time (R14).
@@ -134,12 +136,7 @@ fn cause(
     if let Some(last) = known.attempts.last().filter(is_held_against) {
         return refused(past, last, policy, now);
     }
-    // An account that was given back, or taken back, after the transfer is in use again.
-    let in_use_since = known.restored_at().max(known.reverted_at());
-    let transfer = known
-        .transfer()
-        .filter(|transfer| !transfer.is_unfinished() && in_use_since.is_none_or(|at| at < transfer.asked_at));
-    if let Some(transfer) = transfer {
+    if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
         let not_proven = match emptiness(known, transfer, now) {
             Emptiness::Unverifiable(why) => Some(("unverifiable", why)),
             Emptiness::NotEmpty(why) if now - transfer.asked_at >= SETTLED_AFTER => Some(("not_empty", why)),
@@ -153,7 +150,7 @@ fn cause(
     if let Some((plan_id, plan)) = offboarding {
         return match past.ended_offboarding(&person.user_id) {
             Some((_, _, closed)) => Some(ended_offboarding(known, plan_id, closed, forbids(person))),
-            None => open_offboarding(known, plan_id, plan),
+            None => open_offboarding(known, plan_id, plan, forbids(person), now),
         };
     }
     let ours = ours?;
@@ -166,12 +163,15 @@ fn cause(
     if let Some(skip) = repeated(past, known, ours, now) {
         return Some(skip);
     }
-    if policy.is_some() {
+    if let Some(policy) = policy {
         let no = denied(person).filter(|no| !Ending::of(no.word).is_waiting())?;
         let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
         let edited = edited_by_other(past, &person.user_id, Some(person), ours).map(|edit| edit.at);
         let edited = edited.filter(|_| no.word == "edited_by_other");
-        let since = edited.or(earlier.map(|skip| skip.at)).unwrap_or(ours.asked_at);
+        // A receiver is needed from the day on which the transfer is due.
+        let due = next_stage(known, ours, policy, now).map(|(_, from)| from);
+        let due = due.filter(|from| no.word == NO_RECEIVER && *from <= now);
+        let since = edited.or(earlier.map(|skip| skip.at)).or(due).unwrap_or(ours.asked_at);
         return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
     }
     let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.is_final)?;
@@ -228,8 +228,20 @@ fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<U
     (now - same.at >= SETTLED_AFTER).then(|| Cause { since: same.at, ..skipped(last) })
 }
 
-/// R19: why an open offboarding does not go on.
-fn open_offboarding(known: &PastPerson, plan_id: &str, plan: &PastPlan) -> Option<Cause> {
+/// R19: why an open offboarding does not continue. A rule that forbids the next step now is told before `apply` finds it.
+fn open_offboarding(
+    known: &PastPerson,
+    plan_id: &str,
+    plan: &PastPlan,
+    forbids: Option<No>,
+    now: DateTime<Utc>,
+) -> Option<Cause> {
+    let has_begun = plan.is_open() && known.by_plan(plan_id).next().is_some();
+    if let Some(no) = forbids.filter(|_| has_begun) {
+        let earlier = known.skips.iter().find(|skip| skip.plan_id == plan_id && skip.reason == no.word);
+        let since = earlier.map_or(now, |skip| skip.at);
+        return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
+    }
     let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id)?;
     let is_over = known.by_plan(plan_id).next_back().is_some_and(|attempt| attempt.asked_at > last.at);
     if is_over || Ending::of(&last.reason) == Ending::Passes || !plan.is_open() {
@@ -288,6 +300,7 @@ mod tests {
     use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 
     use super::*;
+    use crate::reclaim::beside::Hold;
     use crate::reclaim::past::tests::{created, day, intent, night, operator, outcome, past};
     use crate::reclaim::testing::{TO_DELETE, beside, ground, idler, night_at, policy, suspended};
 
@@ -439,6 +452,46 @@ mod tests {
         assert_ne!(never_approved.map(|stuck| stuck.word), Some("ended_early".into()), "nothing has begun");
     }
 
+    /// Why: a legal hold on a leaver was told on the day of the deletion, and not before.
+    #[test]
+    fn r19_a_hold_on_a_leaver_is_told_the_next_day() {
+        let leaves = Record::PlanCreated {
+            plan_id: "o".into(),
+            digest: "d1".into(),
+            stage: Stage::Delete,
+            policy_digest: None,
+            night: night(0),
+            by: operator("boss"),
+            user_ids: vec!["1".into()],
+            receiver_user_ids: vec!["77".into()],
+            due_on: None,
+        };
+        let approved = Record::Approved {
+            plan_id: "o".into(),
+            digest: "d1".into(),
+            by: operator("boss"),
+            signed_by: None,
+            signature: None,
+        };
+        let records = [
+            (2, leaves),
+            (2, approved),
+            (2, intent("o", "1", Action::Suspend, 1)),
+            (2, outcome("o", "1", 1, Outcome::Done)),
+        ];
+        let said = |held: &[&str]| {
+            let hold = |id: &&str| Hold { who: (*id).to_owned(), reason: "litigation".to_owned(), line: 2 };
+            let mut lists = beside();
+            lists.holds.as_mut().unwrap().rows = held.iter().map(hold).collect();
+            let ground = ground([suspended("1"), idler("77"), idler("9")]);
+            stuck(&past(&records), &ground, Some(&policy(TO_DELETE)), &lists, night_at())
+        };
+        assert_eq!(said(&[]), []);
+        let held = said(&["1"]);
+        assert_eq!(held.len(), 1);
+        assert!(held[0].word == "on_hold" && held[0].is_intended(), "{held:?}");
+    }
+
     /// Why: with a list of holds that was too old, the list of stuck users was empty.
     #[test]
     fn r3_an_old_list_of_holds_hides_no_stuck_user() {
@@ -482,6 +535,7 @@ mod tests {
         let partial = moved(read(Some(2), 20));
         assert_eq!(partial.word, "not_empty");
         assert!(partial.next.contains("reclaim confirm") && !partial.reason.contains("trash"), "{partial:?}");
+        assert!(partial.next.contains("the content is with u77@acme.test, user 77"), "{partial:?}");
         let bytes = moved(read(Some(0), 7));
         assert!(bytes.reason.contains("trash"), "{bytes:?}");
     }

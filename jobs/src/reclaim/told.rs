@@ -4,6 +4,7 @@ use boxseat_schemas::reclaim::Stage;
 
 use super::ground::Ground;
 use super::judge::{Judge, Refusal};
+use super::plan::no_receiver;
 use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent, WhenRefused};
 use super::show::people;
 use super::words::meaning;
@@ -125,6 +126,7 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
             tonight.push(format!("A plan to {} would have {} in it.", stage.as_str(), people(count)));
         }
     }
+    tonight.extend(no_receiver(&judged));
     if judged.going.is_empty() {
         tonight.push("Nobody goes a stage.".to_owned());
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
 use super::ground::Ground;
-use super::judge::Judge;
+use super::judge::{Judge, No};
 use super::offboarding::{WATCHED, first_snapshot};
 use super::past::{CAPS_WINDOW, Past, PastAttempt, PastPerson};
 use super::policy::Policy;
@@ -47,7 +47,7 @@ impl Waiting {
     }
 }
 
-/// Suspended users whom a plan of the policy takes further later, by stage. Users in an open plan and `stuck` ones are not counted.
+/// Who waits for a later day, and who waits for the caps. The policy is evaluated once for both.
 pub(crate) fn waiting(
     past: &Past,
     ground: &Ground,
@@ -55,9 +55,23 @@ pub(crate) fn waiting(
     beside: &Beside,
     stuck: &BTreeSet<&str>,
     now: DateTime<Utc>,
-) -> Vec<Waiting> {
-    let (judge, _) = Judge::look(policy, ground, past, beside, now, past.replaceable_plans());
+) -> (Vec<Waiting>, Option<OverCap>) {
+    let (judge, refusals) = Judge::look(policy, ground, past, beside, now, past.replaceable_plans());
     let left_out = judge.everybody().left_out;
+    // Nothing is planned by a policy that cannot be evaluated, whatever the caps allow.
+    let over_cap = if refusals.is_empty() { over_cap(past, &left_out, now) } else { None };
+    (next_stages(past, ground, policy, &left_out, stuck, now), over_cap)
+}
+
+/// Suspended users whom a plan of the policy takes further later, by stage. Users in an open plan and `stuck` ones are not counted.
+fn next_stages(
+    past: &Past,
+    ground: &Ground,
+    policy: &Policy,
+    left_out: &BTreeMap<String, (Stage, No)>,
+    stuck: &BTreeSet<&str>,
+    now: DateTime<Utc>,
+) -> Vec<Waiting> {
     let mut stages: BTreeMap<(Stage, Option<&'static str>), Waiting> = BTreeMap::new();
     for (user_id, known) in &past.people {
         let is_listed = ground.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
@@ -104,22 +118,14 @@ impl OverCap {
 }
 
 /// How many users qualify and are over the caps.
-pub(crate) fn over_cap(
-    past: &Past,
-    ground: &Ground,
-    policy: &Policy,
-    beside: &Beside,
-    now: DateTime<Utc>,
-) -> Option<OverCap> {
-    let judge = Judge::new(policy, ground, past, beside, now, past.replaceable_plans()).ok()?;
-    let left_out = judge.everybody().left_out;
+fn over_cap(past: &Past, left_out: &BTreeMap<String, (Stage, No)>, now: DateTime<Utc>) -> Option<OverCap> {
     let users = left_out.values().filter(|(_, no)| no.word == "over_cap").count();
     let until = past.first_touched_since(now - CAPS_WINDOW).map(|at| at + CAPS_WINDOW);
     (users > 0).then_some(OverCap { users, until })
 }
 
 /// The next stage of a suspended user and its first moment; `None`: the policy goes no further.
-fn next_stage(
+pub(super) fn next_stage(
     known: &PastPerson,
     ours: &PastAttempt,
     policy: &Policy,
@@ -173,7 +179,7 @@ mod tests {
         let ground = ground([suspended("1"), suspended("2"), suspended("3"), idler("9")]);
         let of = |text: &str, stuck: &[&str]| {
             let stuck = stuck.iter().copied().collect();
-            let waiting = waiting(&past, &ground, &policy(text), &beside(), &stuck, day(21));
+            let (waiting, _) = waiting(&past, &ground, &policy(text), &beside(), &stuck, day(21));
             waiting.into_iter().map(|one| (one.stage, one.users, one.from)).collect::<Vec<_>>()
         };
         let expected = [(Stage::Transfer, 2, day(15)), (Stage::Delete, 1, day(31))];

@@ -164,9 +164,11 @@ impl<'a> Judge<'a> {
     }
 
     fn transfers(&mut self) {
-        let mut moved: BTreeSet<&str> = BTreeSet::new();
+        let mut moved: BTreeMap<&str, u64> = BTreeMap::new();
         for deed in self.applied(Verb::BeginTransfer) {
-            self.require(deed, moved.insert(&deed.user_id), "R14: a second transfer of one person");
+            let first = moved.insert(&deed.user_id, deed.sequence);
+            let is_new_content = first.is_none_or(|first| self.is_in_use_between(first, deed));
+            self.require(deed, is_new_content, "R14: a second transfer of one person");
             let Some(before) = &deed.before else { continue };
             self.person(deed, before);
             let is_in_window = self.opened_before(deed).is_some();
@@ -184,6 +186,17 @@ impl<'a> Judge<'a> {
             }
             self.receiver(deed);
         }
+    }
+
+    /// Whether the account was set active again between an earlier deed and this one, other than for its transfer.
+    fn is_in_use_between(&self, earlier: u64, deed: &Deed) -> bool {
+        self.case.deeds.iter().any(|other| {
+            other.user_id == deed.user_id
+                && (earlier..deed.sequence).contains(&other.sequence)
+                && other.is_applied
+                && other.reactivates()
+                && (!is_ours(other) || !self.is_window_opening(other))
+        })
     }
 
     fn receiver(&mut self, deed: &Deed) {
@@ -256,7 +269,9 @@ impl<'a> Judge<'a> {
 
     /// R15, by the journal: nothing was seen in at least two readings, the first and the last of them 20 hours apart.
     fn read_empty_twice(&mut self, deed: &Deed) {
-        let begun = self.applied(Verb::BeginTransfer).find(|other| other.user_id == deed.user_id);
+        let transfers = self.applied(Verb::BeginTransfer);
+        let is_before = |other: &&Deed| other.user_id == deed.user_id && other.sequence < deed.sequence;
+        let begun = transfers.filter(is_before).last();
         // Whoever owned nothing when suspended may be found empty without anything having moved.
         let had_nothing = |ours: &&Deed| {
             ours.after.as_ref().is_some_and(|after| (after.owned_items, after.owned_bytes) == (0, 0))

@@ -52,7 +52,8 @@ pub(crate) async fn run(
         let now = (session.clock)();
         let stuck = stuck(journal.past(), &ground, Some(policy), &session.beside, now);
         let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-        for waiting in waiting(journal.past(), &ground, policy, &session.beside, &ids, now) {
+        let (waiting, _) = waiting(journal.past(), &ground, policy, &session.beside, &ids, now);
+        for waiting in waiting {
             printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(now)));
         }
     }

@@ -26,7 +26,7 @@ use crate::reclaim::returns;
 use crate::reclaim::session::Session;
 use crate::reclaim::show::people;
 use crate::reclaim::stuck::stuck;
-use crate::reclaim::waiting::{over_cap, waiting};
+use crate::reclaim::waiting::waiting;
 use crate::stop::Stop;
 
 pub(crate) async fn run(
@@ -277,10 +277,11 @@ impl Report {
         self.rows[..first + late].rotate_right(late);
         if let Some(policy) = &session.policy {
             let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-            for waiting in waiting(journal.past(), ground, policy, &session.beside, &ids, now) {
+            let (waiting, over_cap) = waiting(journal.past(), ground, policy, &session.beside, &ids, now);
+            for waiting in waiting {
                 self.say(&people(waiting.users), "waiting", waiting.sentence(now), 0);
             }
-            if let Some(over) = over_cap(journal.past(), ground, policy, &session.beside, now) {
+            if let Some(over) = over_cap {
                 self.say(&people(over.users), "over_cap", over.sentence(), 0);
             }
             if let Some(until) = session.beside.holds_count_until(now) {

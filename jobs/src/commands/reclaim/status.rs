@@ -162,7 +162,7 @@ fn needs_operator(
         printer.note(format!("[holds] counts until {until}: write it again before that."));
     }
     let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-    let waiting = waiting(past, &ground, policy, &beside, &ids, desk.now);
+    let (waiting, _) = waiting(past, &ground, policy, &beside, &ids, desk.now);
     (refusals, stuck, waiting)
 }
 
@@ -193,6 +193,9 @@ fn row(
     }
     let count = |word| counts.get(word).copied().unwrap_or(0);
     let (state, next) = match (&known.closed, file) {
+        (Some(closed), _) if closed.because == "applied" && count("done") == 0 => {
+            ("applied: nothing was done".to_owned(), String::new())
+        }
         (Some(closed), _) => (closed.because.clone(), String::new()),
         (None, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
         (None, Some(file)) if desk.now >= file.plan.expires_at => {

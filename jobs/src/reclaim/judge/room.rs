@@ -1,9 +1,11 @@
 //! R4, R8: how many more may be taken, and how much a receiver can take.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use boxseat_schemas::reclaim::Stage;
 
 use super::super::ground::Person;
-use super::super::past::CAPS_WINDOW;
+use super::super::past::{CAPS_WINDOW, PastPerson};
 use super::super::receivers::room;
 use super::{Goes, Judge, Judged, No};
 
@@ -32,10 +34,10 @@ impl<'a> Judge<'a> {
     pub(super) fn quota(
         &self,
         person: &Person,
-        goes: &Goes,
+        receiver_user_id: Option<&str>,
         full: &mut HashMap<String, i64>,
     ) -> Result<(), No> {
-        let receiver = goes.receiver_user_id.as_deref().and_then(|id| self.ground.person(id));
+        let receiver = receiver_user_id.and_then(|id| self.ground.person(id));
         let Some((receiver, bytes)) = receiver.zip(person.space_used_bytes) else { return Ok(()) };
         let taken = full.entry(receiver.user_id.clone()).or_default();
         let room = room(receiver).unwrap_or(0);
@@ -48,6 +50,32 @@ impl<'a> Judge<'a> {
         }
         *taken = taken.saturating_add(bytes);
         Ok(())
+    }
+
+    /// R4: why no receiver could take the content of users who are to be suspended, if their transfer were due now. Users who wait for
+    /// their transfer come first.
+    pub(crate) fn without_receiver(&self, judged: &Judged) -> BTreeMap<String, String> {
+        let mut without = BTreeMap::new();
+        if self.policy.furthest_stage == Stage::Suspend {
+            return without;
+        }
+        let goes =
+            |stage| judged.going.get(&stage).into_iter().flatten().map(|(user_id, _)| user_id.as_str());
+        let is_waiting = |known: &PastPerson| known.suspension().is_some() && known.transfer().is_none();
+        let waiting =
+            self.past.people.iter().filter(|(_, known)| is_waiting(known)).map(|(id, _)| id.as_str());
+        let to_suspend: BTreeSet<&str> = goes(Stage::Suspend).collect();
+        let before: BTreeSet<&str> = waiting.chain(goes(Stage::Transfer)).collect();
+        let mut full = HashMap::new();
+        for user_id in before.into_iter().chain(to_suspend.iter().copied()) {
+            let Some(person) = self.ground.person(user_id) else { continue };
+            let receiver = self.receivers.of(person);
+            let fits = receiver.and_then(|receiver| self.quota(person, Some(&receiver.user_id), &mut full));
+            if let Some(no) = fits.err().filter(|_| to_suspend.contains(user_id)) {
+                without.insert(user_id.to_owned(), no.detail);
+            }
+        }
+        without
     }
 
     /// R8: whether the last plan could do nothing for the user. Such a user takes no place that another user could have: the place is

@@ -294,6 +294,23 @@ fn r4_receivers_keep_their_seats() {
     assert_eq!(world.says("9"), "R4 receiver");
 }
 
+/// R4: users who are to be suspended share the room of their receiver with users whose transfer comes first.
+#[test]
+fn r4_a_receiver_without_room_is_told_before_the_suspension() {
+    let without = |room: i64, policy: &str| {
+        let receiver = Person { space_amount_bytes: Some(1_000 + room), ..worker("9") };
+        let mut world = World::of(policy, [idler("1"), idler("2")]);
+        world.ground.people.insert("9".to_owned(), receiver);
+        let judged = world.judge().unwrap().everybody();
+        let goes = judged.going.get(&Stage::Suspend).map_or(0, Vec::len);
+        (goes, judged.without_receiver.into_keys().collect::<Vec<_>>())
+    };
+    assert_eq!(without(2_000, TO_DELETE), (2, vec![]));
+    assert_eq!(without(1_999, TO_DELETE), (2, vec!["2".to_owned()]), "each has 1,000 bytes");
+    assert_eq!(without(0, TO_DELETE).1.len(), 2);
+    assert_eq!(without(0, SUSPEND), (2, vec![]), "the policy moves nothing");
+}
+
 /// R4: nobody receives who is in a plan, and two people do not receive from each other.
 #[test]
 fn r4_sources_receive_nothing() {
