@@ -207,6 +207,12 @@ fn scope_hint(endpoint: &str) -> String {
     )
 }
 
+impl From<boxseat_storage::Error> for CommandError {
+    fn from(error: boxseat_storage::Error) -> Self {
+        Self::from(output::Error::from(error))
+    }
+}
+
 impl From<output::Error> for CommandError {
     fn from(error: output::Error) -> Self {
         use output::ErrorKind;

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead, Seals as _};
 use boxseat_output::warehouse::{FILE_NAME, PublishedFile};
 use boxseat_schemas::RunNumber;
@@ -13,6 +12,7 @@ use boxseat_schemas::run::{RunStatus, SyncRun};
 use boxseat_schemas::table::{
     ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS, SEAT_USAGE_DAILY,
 };
+use boxseat_storage::durable::{self, Access};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::data_clock;

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    boxseat_output::durable::keep_new_files_private();
+    boxseat_storage::durable::keep_new_files_private();
     terminal::log_to_stderr(&cli.global);
     let printer = Printer::new(&cli.global);
     match run(cli, &printer) {

@@ -7,18 +7,18 @@
 //!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that wait to be deleted)
 //! ```
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{Altered, Lake, Seals};
 use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
-use rustix::fs::OFlags;
+use boxseat_storage::durable::{self, Access};
+use boxseat_storage::lock::LockError;
+pub(crate) use boxseat_storage::lock::{Lock, is_held};
 use serde::{Deserialize, Serialize};
 use ssh_key::PublicKey;
 use uuid::Uuid;
@@ -178,11 +178,7 @@ impl Store {
 
     /// Who holds the store, if anybody does.
     pub(crate) fn holder(root: &Path) -> Option<String> {
-        let mut file = lock_options().open(root.join("state/lock")).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(read_holder(&mut file).trim_start_matches(": ").to_owned()),
-            _ => None,
-        }
+        boxseat_storage::lock::holder(&root.join("state/lock"))
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -294,71 +290,33 @@ pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The store is this process's alone while this lives.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
-}
-
-/// Takes a file of locks for this process; `taken` says what it means when somebody else has it.
+/// Takes a lock file for this process. `taken` says what it means that another process has it.
 ///
 /// # Errors
-/// Exit 75 naming the holder.
+/// Exit 75 naming the holder; exit 3 for a path that is no regular file.
 pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> {
-    let cannot = |e| CommandError::failed(format!("cannot open {}", path.display()), e);
-    let opened = lock_options().write(true).create(true).truncate(false).mode(0o600).open(path);
-    let mut file = opened.map_err(|e| {
-        if path.is_symlink() {
-            return cannot(e).hint("it is a symbolic link, which boxseat does not make: remove it");
+    let text = format!("pid {} on {}", std::process::id(), host());
+    Lock::take(path, &text).map_err(|error| {
+        let cannot = |action: &str, e| CommandError::failed(format!("cannot {action} {}", path.display()), e);
+        match error {
+            LockError::Held { holder } => {
+                let holder = if holder.is_empty() { holder } else { format!(": {holder}") };
+                CommandError::try_later(format!("{taken}{holder}"))
+                    .hint("start again when it is done; cron may simply try the next time")
+            }
+            LockError::Link(e) => {
+                cannot("open", e).hint("it is a symbolic link, which boxseat does not make: remove it")
+            }
+            LockError::NotRegular => {
+                CommandError::refused(format!("{} is not a regular file", path.display()))
+                    .hint("boxseat did not make it: remove it")
+            }
+            LockError::Open(e) => {
+                cannot("open", e).hint("the store must be writable for the user that runs boxseat")
+            }
+            LockError::Lock(e) => cannot("lock", e),
         }
-        cannot(e).hint("the store must be writable for the user that runs boxseat")
-    })?;
-    if !file.metadata().map_err(cannot)?.is_file() {
-        return Err(CommandError::refused(format!("{} is not a regular file", path.display()))
-            .hint("boxseat did not make it: remove it"));
-    }
-    let mut taken_for = 0;
-    loop {
-        match file.try_lock() {
-            Ok(()) => break,
-            // Somebody who only looks whether it is held holds it, shared, for microseconds.
-            Err(TryLockError::WouldBlock)
-                if taken_for < LOOKS && file.try_lock_shared().is_ok() && file.unlock().is_ok() =>
-            {
-                taken_for += 1;
-            }
-            Err(TryLockError::WouldBlock) => {
-                let holder = read_holder(&mut file);
-                return Err(CommandError::try_later(format!("{taken}{holder}"))
-                    .hint("start again when it is done; cron may simply try the next time"));
-            }
-            Err(TryLockError::Error(e)) => {
-                return Err(CommandError::failed(format!("cannot lock {}", path.display()), e));
-            }
-        }
-    }
-    // The text is for people only; the lock itself is the system's.
-    let text = format!("pid {} on {}\n", std::process::id(), host());
-    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
-    Ok(Lock { _file: file })
-}
-
-/// How often a lock that is only looked at is tried again.
-const LOOKS: u32 = 1000;
-
-/// Whether some process holds a file of locks.
-pub(crate) fn is_held(path: &Path) -> bool {
-    lock_options()
-        .open(path)
-        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Opens a file of locks itself and never what a link points to, whose content would be replaced; a pipe is opened without waiting.
-fn lock_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options.read(true).custom_flags(flags.bits().cast_signed());
-    options
+    })
 }
 
 /// This machine's name, for people and for reservations.
@@ -369,14 +327,6 @@ pub(crate) fn host() -> String {
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "unknown host".to_owned())
-}
-
-fn read_holder(file: &mut File) -> String {
-    let mut text = String::new();
-    match file.read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => format!(": {}", text.trim()),
-        _ => String::new(),
-    }
 }
 
 /// Refuses a store that has data and no identity. The identity is written before the first run reserves its number.

@@ -248,3 +248,12 @@ fn table_kind(source: &delta_kernel::Error) -> ErrorKind {
         _ => ErrorKind::Corrupt,
     }
 }
+
+impl From<boxseat_storage::Error> for Error {
+    fn from(error: boxseat_storage::Error) -> Self {
+        match error {
+            boxseat_storage::Error::Io { action, path, source } => Self::Io { action, path, source },
+            boxseat_storage::Error::NoGroup(group) => Self::NoGroup(group),
+        }
+    }
+}

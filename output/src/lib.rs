@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod durable;
 pub mod error;
 pub mod lake;
 pub mod query;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Schema, SchemaRef};
+use boxseat_storage::durable::{self, Access};
 use duckdb::Connection;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::durable::{self, Access};
 use crate::warehouse::{PublishedFile, Resources, open_to_read};
 use crate::{Error, Result};
 

@@ -222,3 +222,16 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 }
+
+impl From<boxseat_storage::Error> for Error {
+    fn from(error: boxseat_storage::Error) -> Self {
+        match error {
+            boxseat_storage::Error::Io { action, path, source } => Self::Io { action, path, source },
+            // The pipeline sets no group of its files.
+            boxseat_storage::Error::NoGroup(group) => {
+                let source = std::io::Error::new(std::io::ErrorKind::NotFound, format!("no group {group:?}"));
+                Self::Io { action: "look up the group of", path: PathBuf::new(), source }
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ mod copy;
 mod manifest;
 mod partial;
 
-use boxseat_output::durable::Access;
+use boxseat_storage::durable::Access;
 
 pub(crate) use compare::{CHANGED, check_copy, names_that_differ};
 pub(crate) use copy::{copy_consistently, copy_file, is_secret};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
+use boxseat_storage::durable::{self, Access};
 use nix::unistd::geteuid;
 
 use crate::error::CommandError;

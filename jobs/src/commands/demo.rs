@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use boxseat_output::query;
 use boxseat_output::report::html::People;
 use boxseat_output::report::{self, Ask, Source};
-use boxseat_output::{durable, query};
 use boxseat_pipeline::client::Credentials;
 use boxseat_schemas::licence::{LicenceTerms, MatchRule};
 use boxseat_simulator::Config;
+use boxseat_storage::durable;
 use chrono::{DateTime, Datelike, Days, NaiveDate, SubsecRound, TimeDelta, Utc, Weekday};
 use secrecy::SecretString;
 

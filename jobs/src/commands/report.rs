@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_output::report::html::{self, People};
 use boxseat_output::report::{self, Ask, Name, Report, Source, format};
 use boxseat_output::warehouse::Checked;
+use boxseat_storage::durable::{self, Access};
 use chrono::NaiveDate;
 use uuid::Uuid;
 

@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use boxseat_output::durable::Access;
 use boxseat_schemas::run::latest_night;
+use boxseat_storage::durable::Access;
 use serde_json::json;
 
 use crate::backup::{BackupFile, MANIFEST, Manifest, Partial, check_copy, copy_file, refused};

@@ -3,13 +3,13 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use boxseat_output::durable::Access;
 use boxseat_output::warehouse::Resources;
 use boxseat_pipeline::Privacy;
 use boxseat_pipeline::client::{Authorities, ClientSettings, Timeouts, is_loopback};
 use boxseat_pipeline::plan::PlanSettings;
 use boxseat_schemas::event_types;
 use boxseat_schemas::settings::ReportSettings;
+use boxseat_storage::durable::Access;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use ssh_key::PublicKey;
 use url::Url;

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{FileDigest, Lake};
 use boxseat_schemas::table::{IMPORTED_EVIDENCE, Rows};
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use boxseat_output::durable;
 use boxseat_schemas::table::{LEAVE_PERIODS, Rows};
+use boxseat_storage::durable;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use arrow::array::RecordBatch;

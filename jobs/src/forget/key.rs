@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
+use boxseat_storage::durable::{self, Access};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

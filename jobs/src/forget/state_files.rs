@@ -3,8 +3,8 @@
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::FileDigest;
+use boxseat_storage::durable::{self, Access};
 
 use super::eraser::Eraser;
 use super::record::pending_file;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use boxseat_output::durable;
+use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::judge::{LIST_MAX_AGE, Refusal};

@@ -16,10 +16,10 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{Entry, Erased, Place, Record};
 use boxseat_schemas::spool::FILE_HEADER_LEN;
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
@@ -622,8 +622,8 @@ mod tests {
     }
 
     fn durable_write(path: &Path, bytes: &[u8]) {
-        let access = boxseat_output::durable::Access::from(0o600);
-        boxseat_output::durable::write_file(path, bytes, &access).unwrap();
+        let access = boxseat_storage::durable::Access::from(0o600);
+        boxseat_storage::durable::write_file(path, bytes, &access).unwrap();
     }
 
     /// R9: a changed journal is refused, or it has the same entries, even if the change has the right checksums.

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
 use boxseat_schemas::reclaim::{Plan, Record};
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 

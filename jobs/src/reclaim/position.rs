@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_pipeline::client::BoxReader;
 use boxseat_pipeline::{Error, ErrorKind};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::Page;
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

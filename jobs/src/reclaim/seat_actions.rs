@@ -11,12 +11,12 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
-use boxseat_output::durable;
 use boxseat_output::lake::Lake;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
 use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record, Standing};
 use boxseat_schemas::table::{Rows, SEAT_ACTIONS};
+use boxseat_storage::durable;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use ssh_key::PublicKey;

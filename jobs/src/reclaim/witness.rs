@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use boxseat_output::durable;
+use boxseat_storage::durable;
 use chrono::{DateTime, SecondsFormat, Utc};
 use ssh_key::PublicKey;
 use uuid::Uuid;

@@ -13,12 +13,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use boxseat_output::durable::{self, Access};
 use boxseat_output::lake::{FILES_PER_MERGE, Lake, UnneededKind};
 use boxseat_output::warehouse::Purpose;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
 use boxseat_schemas::table::{LAKE, Layout};
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 

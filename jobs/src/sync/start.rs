@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use arrow::array::Array;
-use boxseat_output::durable;
 use boxseat_output::warehouse::{self, Purpose};
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::guard::Refusal;
@@ -13,6 +12,7 @@ use boxseat_schemas::run::{
     ActivityWindow, RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun, latest_night,
 };
 use boxseat_schemas::table::RUN_ROWS;
+use boxseat_storage::durable;
 use chrono::{DateTime, NaiveTime, SubsecRound, TimeDelta, Utc};
 use uuid::{Timestamp, Uuid};
 

@@ -269,7 +269,7 @@ impl Inner {
     /// The commit file may have been linked by an attempt that was killed before the directory's fsync.
     fn settle(&self, table: &Table) -> Result<()> {
         let log = self.directory.join(table.name).join("_delta_log/log");
-        crate::durable::sync_directory(&log).map_err(Error::io("make durable", log))
+        boxseat_storage::durable::sync_directory(&log).map_err(Error::io("make durable", log))
     }
 }
 

@@ -32,7 +32,7 @@ impl FileDigest {
     /// # Errors
     /// The error of the operating system.
     pub fn of_file(path: &Path) -> io::Result<Self> {
-        Self::of_copy(&mut crate::durable::open_regular_file(path)?, &mut io::sink())
+        Self::of_copy(&mut boxseat_storage::durable::open_regular_file(path)?, &mut io::sink())
     }
 
     /// The digest of an open file, independent of its position.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use boxseat_schemas::table::{LAKE, Table};
+use boxseat_storage::durable;
 use futures::TryStreamExt as _;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::commit_note::commit_version;
 use super::digest::FileDigest;
 use super::record::{Altered, RECORD, ROWS, RecordError, RecordHead};
 use super::{Inner, Lake, RUNS};
-use crate::{Error, Result, durable};
+use crate::{Error, Result};
 
 impl Lake {
     /// The newest line of the record; the beginning if this lake has no line yet.

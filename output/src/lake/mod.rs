@@ -28,6 +28,7 @@ use std::sync::Arc;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, SyncRun};
 use boxseat_schemas::table::{SYNC_RUNS, Table};
+use boxseat_storage::durable::{self, Access, Ownership};
 use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use delta_kernel_default_engine::executor::TaskExecutor as _;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
@@ -46,7 +47,6 @@ pub use rewrite::Thinning;
 pub use scan::Batches;
 pub use unneeded::{Unneeded, UnneededKind};
 
-use crate::durable::{self, Access, Ownership};
 use crate::{Error, Result};
 use record::Record;
 pub(crate) use record::{RECORD, RecordError};

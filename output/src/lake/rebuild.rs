@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::table::Table;
+use boxseat_storage::durable;
 use delta_kernel::transaction::CommitResult;
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use super::commit::APP_ID;
 use super::files::Author;
 use super::record::Altered;
 use super::{Inner, Lake, RUNS, version_of};
-use crate::{Error, Result, durable};
+use crate::{Error, Result};
 
 impl Lake {
     /// The first difference of a table from what boxseat wrote: in its log, or in a data file that the log names.

@@ -28,6 +28,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use boxseat_storage::durable::{self, Ownership};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -36,7 +37,6 @@ pub use boxseat_schemas::run::RecordHead;
 
 use super::commit_note::CommitNote;
 use super::digest::{FileDigest, hex};
-use crate::durable::{self, Ownership};
 use crate::stamp::Stamp;
 
 /// The path of the record below the lake's directory.
@@ -769,8 +769,10 @@ mod fuzz {
             done("users/_delta_log/0.json"),
             Event::Delete { path: "_runs/000000000001.json".into() },
         ];
-        let record =
-            Record::none(Path::new(""), crate::durable::Access::from(0o640).resolve().expect("no group"));
+        let record = Record::none(
+            Path::new(""),
+            boxseat_storage::durable::Access::from(0o640).resolve().expect("no group"),
+        );
         let text = record.lines(&mut RecordHead::default(), events).expect("it has no seals");
         let truth = read(text.as_bytes()).expect("the corpus is whole");
         boxseat_fuzz::run_over("lake_record", vec![text.into_bytes()], |input| match read(input.mutated) {

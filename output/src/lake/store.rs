@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use boxseat_storage::durable::{Ownership, Staged};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _, TryFutureExt as _, TryStreamExt as _};
@@ -26,7 +27,6 @@ use sha2::{Digest as _, Sha256};
 use super::commit_note::{CommitNote, commit_version};
 use super::digest::FileDigest;
 use super::record::{Altered, Record, RecordError};
-use crate::durable::{Ownership, Staged};
 
 /// A local disk whose puts return when the data is on disk. It keeps the lake's [`Record`]: every written file is recorded there, and every
 /// file that is read is compared with it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use boxseat_schemas::table::Table;
+use boxseat_storage::durable;
 use delta_kernel::SnapshotRef;
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_conversion::{TryFromArrow as _, TryIntoArrow as _};
@@ -13,7 +14,7 @@ use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
 
 use super::Inner;
-use crate::{Error, Result, durable};
+use crate::{Error, Result};
 
 impl Inner {
     /// The table as it is now. It is created when it is missing, and has every column of the contract.

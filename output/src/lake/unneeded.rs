@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use boxseat_schemas::table::{LAKE, Table};
+use boxseat_storage::durable;
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path as StorePath;
 
 use super::active::ActiveFiles;
 use super::{Inner, Lake};
-use crate::{Error, Result, durable};
+use crate::{Error, Result};
 
 /// A file that can be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

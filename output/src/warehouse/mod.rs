@@ -30,6 +30,7 @@ use boxseat_schemas::check::Severity;
 use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_schemas::{Departure, RunNumber};
+use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, Utc};
 use duckdb::Connection;
 
@@ -44,7 +45,7 @@ pub use record::{Check, PublishedFile, Recorded, foreign_wal};
 pub use salvage::Salvage;
 
 use crate::lake::{FileDigest, Lake};
-use crate::{Error, Result, durable};
+use crate::{Error, Result};
 use handover::Handover;
 use load::Loader;
 
@@ -218,7 +219,7 @@ struct Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        for path in durable::wals_of(&self.path).iter().chain([&self.path]) {
+        for path in connection::wals_of(&self.path).iter().chain([&self.path]) {
             // The next build removes a file that could not be removed here.
             let _ = durable::remove_if_there(path);
         }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::Table;
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
 
-use super::connection::{Resources, open_to_read};
+use super::connection::{Resources, open_to_read, wals_of};
 use super::diff::Drift;
 use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night, record};
-use crate::durable::{self, Access};
 use crate::error::FailedCheck;
 use crate::lake::{Committed, FileDigest, Lake};
 use crate::{Error, Result};
@@ -70,7 +70,7 @@ impl Checked {
     /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and without write permission for any user, and records its
     /// digest.
     ///
-    /// Readers keep the snapshot that they opened. The next open sees this one. [`crate::durable`]'s publish describes the state after a
+    /// Readers keep the snapshot that they opened. The next open sees this one. [`boxseat_storage::durable`]'s publish describes the state after a
     /// kill at each step: the old snapshot or the new one, never a part of it, and never a foreign log next to it. The record lists both
     /// files from before the rename until after it.
     ///
@@ -87,7 +87,7 @@ impl Checked {
         if let Some((name, deciding)) = &self.deciding {
             lake.note_rows(name, deciding.clone())?;
         }
-        durable::publish(&self.aside.path, &destination, ownership)
+        durable::publish(&self.aside.path, &destination, ownership, &wals_of(&destination))
             .map_err(Error::io("publish", &destination))?;
         lake.placed_beside(FILE_NAME, digest)?;
         if let Some((name, deciding)) = &self.deciding {

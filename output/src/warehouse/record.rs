@@ -17,12 +17,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::RunNumber;
+use boxseat_storage::durable::{self, Access};
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::connection::open_to_read;
+use super::connection::wals_of;
 use super::{FILE_NAME, Resources};
-use crate::durable::{self, Access};
 use crate::lake::FileDigest;
 use crate::stamp::Stamp;
 use crate::{Error, Result};
@@ -185,7 +186,7 @@ impl PublishedFile {
 /// A write-ahead log next to `boxseat.duckdb`, under any of the names that DuckDB reads. boxseat never leaves one, so another program
 /// opened the file to write.
 pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
-    durable::wals_of(&store.join(FILE_NAME)).into_iter().find(|log| log.symlink_metadata().is_ok())
+    wals_of(&store.join(FILE_NAME)).into_iter().find(|log| log.symlink_metadata().is_ok())
 }
 
 /// Records a file before it is put in place, next to the file that is in place.
@@ -255,7 +256,7 @@ impl Record {
     fn write(&self, store: &Path, access: &Access) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|e| Error::Bug(format!("the record of the published file is not JSON: {e}")))?;
-        durable::write_file(&path_of(store), &text, access)
+        Ok(durable::write_file(&path_of(store), &text, access)?)
     }
 }
 
@@ -297,7 +298,7 @@ mod tests {
 
     fn rename(store: &Path) {
         let ownership = Access::from(ACCESS).resolve().unwrap();
-        durable::publish(&store.join("aside"), &store.join(FILE_NAME), ownership).unwrap();
+        durable::publish(&store.join("aside"), &store.join(FILE_NAME), ownership, &[]).unwrap();
     }
 
     fn publish(store: &Path, run: u64, content: &str) {

@@ -4,10 +4,11 @@
 //! there, and what was written of the new one is removed by the next [`Rewriter::open`]. Killed between the two renames: the new one is
 //! put in place by the next [`Rewriter::open`].
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::spool::Frame;
+
+use boxseat_storage::durable;
 
 use super::{SpoolDir, SpoolReader, SpoolWriter};
 use crate::Error;
@@ -37,7 +38,7 @@ impl Rewriter {
         for number in numbers_in(work)?.into_iter().filter(|number| this.old(*number).exists()) {
             // The old spool is moved aside only when the new one is complete.
             if !this.spool(number).path().exists() {
-                move_directory(this.new_spool(number).path(), this.spool(number).path())?;
+                durable::move_directory(this.new_spool(number).path(), this.spool(number).path())?;
             }
             remove(&this.old(number))?;
         }
@@ -104,7 +105,7 @@ impl Rewriter {
         std::fs::create_dir_all(new.path()).map_err(Error::io("create", new.path()))?;
         for (name, text) in marks {
             let text = change.text(&text).unwrap_or(text);
-            super::writer::write_mark(&new, &new.path().join(name), text.as_bytes())?;
+            super::writer::write_mark(&new.path().join(name), text.as_bytes())?;
         }
         Ok(Some(new))
     }
@@ -114,8 +115,8 @@ impl Rewriter {
     /// # Errors
     /// [`Error::Io`].
     pub fn place(&self, number: u64) -> Result<(), Error> {
-        move_directory(self.spool(number).path(), &self.old(number))?;
-        move_directory(self.new_spool(number).path(), self.spool(number).path())?;
+        durable::move_directory(self.spool(number).path(), &self.old(number))?;
+        durable::move_directory(self.new_spool(number).path(), self.spool(number).path())?;
         remove(&self.old(number))
     }
 
@@ -164,7 +165,8 @@ fn marks(dir: &SpoolDir) -> Result<Vec<(String, String)>, Error> {
     for entry in std::fs::read_dir(dir.path()).map_err(Error::io("list", dir.path()))? {
         let entry = entry.map_err(Error::io("list", dir.path()))?;
         let path = entry.path();
-        if path == dir.pages() || path == dir.sealed() {
+        let is_staged = durable::is_staged(&entry.file_name().to_string_lossy());
+        if path == dir.pages() || path == dir.sealed() || is_staged {
             continue;
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
@@ -178,13 +180,4 @@ fn remove(directory: &Path) -> Result<(), Error> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", directory)(e)),
         _ => Ok(()),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a directory cannot be linked; both parents are synced here")]
-fn move_directory(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::rename(from, to).map_err(Error::io("move", from))?;
-    for parent in [from, to].into_iter().filter_map(Path::parent) {
-        File::open(parent).and_then(|dir| dir.sync_all()).map_err(Error::io("sync the directory", parent))?;
-    }
-    Ok(())
 }

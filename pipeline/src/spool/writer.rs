@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use boxseat_schemas::spool::{FILE_HEADER_LEN, FileKind, Fixed, Frame};
+use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 
 use super::{SealRecord, SpoolDir, SpoolReader};
@@ -146,7 +147,7 @@ impl SpoolWriter {
             let inner = self.inner.lock().expect("no holder panics");
             SealRecord { bytes: inner.len, frames: inner.frames, sealed_at }
         };
-        write_mark(&self.dir, &self.dir.sealed(), &record.encode(self.dir.run_number))?;
+        write_mark(&self.dir.sealed(), &record.encode(self.dir.run_number))?;
         Ok(record)
     }
 
@@ -156,7 +157,7 @@ impl SpoolWriter {
     /// [`Error::Io`].
     pub fn refuse(&self, refusal: &crate::guard::Refusal) -> Result<(), Error> {
         self.sync()?;
-        write_mark(&self.dir, &self.dir.refused(), &serde_json::to_vec_pretty(refusal).expect("plain data"))
+        write_mark(&self.dir.refused(), &serde_json::to_vec_pretty(refusal).expect("plain data"))
     }
 }
 
@@ -166,7 +167,7 @@ impl SpoolDir {
     /// # Errors
     /// [`Error::Io`].
     pub fn refuse(&self, reason: &str) -> Result<(), Error> {
-        write_mark(self, &self.refused(), reason.as_bytes())
+        write_mark(&self.refused(), reason.as_bytes())
     }
 }
 
@@ -178,24 +179,9 @@ impl Inner {
     }
 }
 
-/// Writes a mark, over one of that name. A crash before the directory is synced leaves the mark as it was, or the whole new one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the file is synced before it is renamed, and the directory afterwards"
-)]
-pub(super) fn write_mark(dir: &SpoolDir, path: &Path, text: &[u8]) -> Result<(), Error> {
-    let draft = path.with_extension("draft");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)
-        .map_err(Error::io("create", &draft))?;
-    file.write_all(text).map_err(Error::io("write", &draft))?;
-    file.sync_all().map_err(Error::io("sync", &draft))?;
-    std::fs::rename(&draft, path).map_err(Error::io("rename into place", path))?;
-    sync_dir(dir.path())
+/// Writes a marker and replaces one of that name. After a crash the marker has the old content or the new content.
+pub(super) fn write_mark(path: &Path, text: &[u8]) -> Result<(), Error> {
+    Ok(durable::write_file(path, text, &Access::from(0o600))?)
 }
 
 fn sync_dir(path: &Path) -> Result<(), Error> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::Stage;
+use boxseat_storage::durable::{self, Access};
 use serde_json::json;
 
 use super::head;

@@ -11,9 +11,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::Entry;
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
+use boxseat_storage::durable::{self, Access};
 use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
 use uuid::Uuid;

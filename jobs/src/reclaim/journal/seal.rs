@@ -15,9 +15,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::durable::{self, Access};
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::{FRAME_FIXED_LEN, Fixed};
+use boxseat_storage::durable::{self, Access};
 use serde::{Deserialize, Serialize};
 use ssh_key::private::Ed25519Keypair;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};

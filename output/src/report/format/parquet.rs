@@ -8,12 +8,12 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Date32Type, Field, Schema};
+use boxseat_storage::durable::{self, Access};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::rows::{is_long, main_table, plain};
-use crate::durable::{self, Access};
 use crate::report::model::{Report, Table, Value, ValueKind};
 use crate::{Error, Result};
 

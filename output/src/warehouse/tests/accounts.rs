@@ -482,7 +482,7 @@ fn removed_events_take_their_coverage_with_them() {
     let logins = &["2025-10-05T00:00:00Z"];
     let store = check(&[FULL], &[case("early", person, logins, ["91-180", "idle", "148", "148"])]);
     assert_eq!(store.lake.remove_events_before("2025-11-01".parse().unwrap()).unwrap(), 1);
-    store.check(None).unwrap().publish(&store.lake, &crate::durable::Access::from(0o640)).unwrap();
+    store.check(None).unwrap().publish(&store.lake, &boxseat_storage::durable::Access::from(0o640)).unwrap();
     let sql = "SELECT inactivity_band, seat_state, days_since_login, proven_idle_days, CAST(login_coverage_from AT TIME ZONE 'UTC' AS VARCHAR) FROM accounts";
     // 121 whole days from the first of November.
     assert_eq!(store.lines(sql), ["no_login_seen|no_login_seen|-|121|2025-11-01 00:00:00"]);

@@ -17,11 +17,11 @@ use boxseat_schemas::run::{RunStatus, latest_night};
 use boxseat_schemas::table::{
     LAKE, RUN_ROWS, SEAT_ACTIONS, SEAT_USAGE_DAILY, SYNC_RUNS, Table, USER_CHANGES, USERS_HISTORY,
 };
+use boxseat_storage::durable::Access;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::durable::Access;
 use crate::query::{QueryResult, query};
 use crate::testing::{ENTERPRISE, once, rows, run};
 use boxseat_schemas::DepartureReason;

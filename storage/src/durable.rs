@@ -1,5 +1,5 @@
 //! Writes files so that they survive a power cut, and renames files so that a reader sees the old file or the new one. No other code of
-//! this crate renames.
+//! boxseat renames.
 //!
 //! **Every file** is written in the same steps: write it next to its destination under a name that no reader uses, fsync the file, link or
 //! rename it to its destination, fsync the directory. Killed before the link or rename: a staged file is left, which listings do not show.
@@ -34,8 +34,8 @@ impl Access {
     /// Looks up the number of the group.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Input`] when the system does not know the group.
-    pub(crate) fn resolve(&self) -> Result<Ownership> {
+    /// [`Error::NoGroup`] when the system does not know the group.
+    pub fn resolve(&self) -> Result<Ownership> {
         let group = match &self.group {
             None => None,
             Some(name) => {
@@ -49,14 +49,14 @@ impl Access {
 
 /// An [`Access`] whose group is a number.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ownership {
+pub struct Ownership {
     mode: u32,
     group: Option<u32>,
 }
 
 impl Ownership {
     /// Sets mode and group of an open file, independent of the umask.
-    pub(crate) fn apply(self, file: &File, path: &Path) -> io::Result<()> {
+    pub fn apply(self, file: &File, path: &Path) -> io::Result<()> {
         if let Some(group) = self.group {
             chown(path, None, Some(group))?;
         }
@@ -68,14 +68,14 @@ impl Ownership {
     }
 
     /// The same without any write permission: a published file is replaced, never changed.
-    pub(crate) fn read_only(self) -> Self {
+    pub fn read_only(self) -> Self {
         Self { mode: self.mode & !0o222, ..self }
     }
 }
 
 /// A file that is being written, under a name that no listing shows: `<name>#<digits>`, as `object_store` stages its own files.
 #[derive(Debug)]
-pub(crate) struct Staged {
+pub struct Staged {
     file: File,
     path: PathBuf,
     destination: PathBuf,
@@ -84,7 +84,7 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// Opens the file. Creates missing directories.
-    pub(crate) fn create(destination: &Path, ownership: Ownership) -> io::Result<Self> {
+    pub fn create(destination: &Path, ownership: Ownership) -> io::Result<Self> {
         if let Some(parent) = destination.parent() {
             create_directories(parent, ownership)?;
         }
@@ -98,12 +98,12 @@ impl Staged {
     }
 
     /// Writes at an offset of the file.
-    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
     }
 
     /// Puts the file at its destination. Returns [`io::ErrorKind::AlreadyExists`] if a file exists there.
-    pub(crate) fn create_only(self) -> io::Result<()> {
+    pub fn create_only(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::hard_link(&self.path, &self.destination)?;
         // `drop` removes the staged name. The removal need not be durable.
@@ -112,7 +112,7 @@ impl Staged {
 
     /// Puts the file at its destination, and replaces an existing file.
     #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
-    pub(crate) fn replace(mut self) -> io::Result<()> {
+    pub fn replace(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.destination)?;
         self.placed = true;
@@ -169,7 +169,7 @@ pub fn read_regular_text(path: &Path) -> io::Result<String> {
 /// Writes a whole file and replaces an existing one. After a crash, the file has the old content or the new content.
 ///
 /// # Errors
-/// `Io`; `Input` for an unknown group.
+/// [`Error::Io`]; [`Error::NoGroup`].
 pub fn write_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
     write_file_by(path, access, |mut file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
@@ -177,8 +177,12 @@ pub fn write_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
 /// Writes a file as [`write_file`] does. The content comes from `write`.
 ///
 /// # Errors
-/// `Io`; `Input` for an unknown group; the error of `write`, and then nothing has changed.
-pub fn write_file_by<T>(path: &Path, access: &Access, write: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+/// [`Error::Io`]; [`Error::NoGroup`]; the error of `write`, and then nothing has changed.
+pub fn write_file_by<T, E: From<Error>>(
+    path: &Path,
+    access: &Access,
+    write: impl FnOnce(&File) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
     let staged = Staged::create(path, access.resolve()?).map_err(Error::io("write", path))?;
     let written = write(&staged.file)?;
     staged.replace().map_err(Error::io("write", path))?;
@@ -200,7 +204,7 @@ pub fn probe(path: &Path, access: &Access) -> Result<()> {
 /// Removes a directory of boxseat with its content. A missing directory is not an error.
 ///
 /// # Errors
-/// `Io`.
+/// [`Error::Io`].
 pub fn remove_directory(path: &Path) -> Result<()> {
     remove_if_there(path).map_err(Error::io("remove", path))
 }
@@ -208,9 +212,9 @@ pub fn remove_directory(path: &Path) -> Result<()> {
 /// Moves a directory to another path on the same file system. Nothing may exist at that path.
 ///
 /// # Errors
-/// `Io`.
+/// [`Error::Io`].
 #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
-pub(crate) fn move_directory(from: &Path, to: &Path) -> Result<()> {
+pub fn move_directory(from: &Path, to: &Path) -> Result<()> {
     if let Some(parent) = to.parent() {
         create_directories(parent, Ownership { mode: 0o600, group: None })
             .map_err(Error::io("create", parent))?;
@@ -223,7 +227,7 @@ pub(crate) fn move_directory(from: &Path, to: &Path) -> Result<()> {
 /// Creates a directory and its parents, with the same `access` as its files.
 ///
 /// # Errors
-/// `Io`; `Input` for an unknown group.
+/// [`Error::Io`]; [`Error::NoGroup`].
 pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
     create_directories(path, access.resolve()?).map_err(Error::io("create", path))
 }
@@ -232,20 +236,20 @@ pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
 ///
 /// The order, and the state after a kill in each step:
 /// 1. fsync the file, then mode and group: the new file is left, and the next build removes it.
-/// 2. Unlink `<destination>.wal` and its siblings: the old snapshot without a foreign log, which is the state that every reader should see.
-/// 3. Rename: the new snapshot.
+/// 2. Remove `obsolete`, files that a reader would apply to the file at the destination: the old file without them.
+/// 3. Rename: the new file.
 /// 4. fsync the directory: as 3, now also after a power cut.
-///
-/// Step 2 comes before 3 because DuckDB replays any `.wal` that it finds next to the file, whichever program wrote it (measured with 1.1 to
-/// 1.5: the log of an analyst's killed session was applied to the *new* snapshot).
 #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
-pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) -> io::Result<()> {
+pub fn publish(
+    aside: &Path,
+    destination: &Path,
+    ownership: Ownership,
+    obsolete: &[PathBuf],
+) -> io::Result<()> {
     let file = File::open(aside)?;
     ownership.read_only().apply(&file, aside)?;
     file.sync_all()?;
-    for log in wals_of(destination) {
-        remove_if_there(&log)?;
-    }
+    obsolete.iter().try_for_each(|path| remove_if_there(path))?;
     fs::rename(aside, destination)?;
     sync_directory(destination)
 }
@@ -255,7 +259,7 @@ pub(crate) fn publish(aside: &Path, destination: &Path, ownership: Ownership) ->
 /// Every directory below it is synced first; its files are on disk already. *Killed* before the rename: `staged` is left.
 ///
 /// # Errors
-/// `Io`.
+/// [`Error::Io`].
 #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
 pub fn place_directory(staged: &Path, destination: &Path) -> Result<()> {
     sync_directories(staged).map_err(Error::io("sync", staged))?;
@@ -273,18 +277,8 @@ fn sync_directories(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// The paths of the write-ahead log of a DuckDB file. DuckDB uses the first name. Since version 1.5 it uses the other names while it writes
-/// a checkpoint or recovers from one.
-pub(crate) fn wals_of(database: &Path) -> [PathBuf; 3] {
-    [".wal", ".wal.checkpoint", ".wal.recovery"].map(|ending| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    })
-}
-
 /// Removes a file, or a directory with its content. A missing path is not an error.
-pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
@@ -297,7 +291,7 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 /// Files below a directory that were staged by a writer that was killed.
-pub(crate) fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -317,7 +311,7 @@ pub fn is_staged(name: &str) -> bool {
 }
 
 /// Creates a directory and its missing parents. Each one is durable in its parent before the next is created.
-pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
+pub fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
     // The parent of a file name without directories is empty: the working directory, which exists.
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
@@ -338,7 +332,7 @@ pub(crate) fn create_directories(directory: &Path, ownership: Ownership) -> io::
 }
 
 /// Makes the names in the directory of `path` durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+pub fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }

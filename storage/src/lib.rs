@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+pub mod durable;
+mod error;
+pub mod lock;
+
+pub use error::{Error, Result};
