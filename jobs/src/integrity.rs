@@ -384,14 +384,14 @@ impl Store {
         }
     }
 
-    /// Refuses an import that `boxseat import` did not write.
+    /// Refuses an import that `boxseat import` did not write; `digest` is of the bytes that were read.
     ///
     /// # Errors
     /// Exit 3; disk.
-    pub(crate) fn check_import(&self, file: &Path) -> Result<(), CommandError> {
+    pub(crate) fn check_import(&self, file: &Path, digest: &FileDigest) -> Result<(), CommandError> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let noted = self.lake().noted_beside(&format!("{IMPORTS}/{name}"));
-        if !self.lake().is_recorded() || noted.contains(&digest_of(file)?) {
+        if !self.lake().is_recorded() || noted.contains(digest) {
             return Ok(());
         }
         Err(CommandError::refused(format!("{} is not what `boxseat import` wrote", file.display()))

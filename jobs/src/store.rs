@@ -308,7 +308,7 @@ pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> 
                 cannot("open", e).hint("it is a symbolic link, which boxseat does not make: remove it")
             }
             LockError::NotRegular => {
-                CommandError::refused(format!("{} is not a regular file", path.display()))
+                CommandError::refused(format!("{} is not a regular file with one name", path.display()))
                     .hint("boxseat did not make it: remove it")
             }
             LockError::Open(e) => {

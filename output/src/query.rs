@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::warehouse::{PublishedFile, Resources, open_to_read};
+use crate::warehouse::{PublishedFile, Resources, open_file};
 use crate::{Error, Result};
 
 /// The result of a query.
@@ -87,8 +87,7 @@ impl CheckedReader {
 /// # Errors
 /// As [`query`]; `Io` when the file cannot be opened.
 pub fn query_file(file: &Path, sql: &str, resources: &Resources) -> Result<QueryResult> {
-    let opened = open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())));
-    answer(&opened?, sql, None, collect)
+    answer(&open_file(file, resources)?, sql, None, collect)
 }
 
 /// As [`query`], for users. Numbers, truth values and text are unchanged. Every other value is the text that DuckDB writes for it

@@ -1,7 +1,9 @@
 //! Values that change with every change of a file. They prove that the compared file and the file that is read are the same.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,59 @@ impl Stamp {
             inode: metadata.ino(),
             changed_at_secs: metadata.ctime(),
             changed_at_nanos: metadata.ctime_nsec(),
+        }
+    }
+}
+
+/// The time of change of a file has at least this resolution. Kernels before 6.13 count it in ticks of the scheduler, of 1 to 10 ms on common
+/// machines; two writes within a tick give the same time.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How often a file may be written to while its stamp is taken.
+const ATTEMPTS: u32 = 10;
+
+impl Stamp {
+    /// The stamp of an open file, once its last change is older than a tick: every later change gives another stamp.
+    ///
+    /// # Errors
+    /// The error of the operating system; [`io::ErrorKind::WouldBlock`] for a file that is written to all the time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the kernel's clock dates the change, so it is compared with the same clock"
+    )]
+    pub(crate) fn settled(file: &File) -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let metadata = file.metadata()?;
+            let changed_at = Duration::new(
+                u64::try_from(metadata.ctime()).unwrap_or(0),
+                u32::try_from(metadata.ctime_nsec()).unwrap_or(0),
+            );
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            // A change in the future is one from before the clock was set back.
+            if now.checked_sub(changed_at).is_none_or(|age| age >= TICK) {
+                return Ok(Self::of(&metadata));
+            }
+            std::thread::sleep(TICK);
+        }
+        Err(io::Error::new(io::ErrorKind::WouldBlock, "the file is written to all the time"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_change_after_a_settled_stamp_gives_another_stamp() {
+        let mut file = tempfile::tempfile().unwrap();
+        for _ in 0..5 {
+            file.write_all(b"one").unwrap();
+            let stamp = Stamp::settled(&file).unwrap();
+            file.set_len(0).unwrap();
+            file.write_all(b"two").unwrap();
+            assert_ne!(Stamp::settled(&file).unwrap(), stamp);
         }
     }
 }

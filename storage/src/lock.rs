@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -25,8 +25,8 @@ pub enum LockError {
     /// The path is a symbolic link. Its target is not opened, because the content of the target would be replaced.
     #[error("it is a symbolic link")]
     Link(#[source] io::Error),
-    /// The path is a directory, a pipe or a device.
-    #[error("it is not a regular file")]
+    /// The path is a directory, a pipe, a device, or one of several names of a file.
+    #[error("it is not a regular file with one name")]
     NotRegular,
     /// The file could not be opened or created.
     #[error("it cannot be opened")]
@@ -46,7 +46,9 @@ impl Lock {
         let is_link = |e: &io::Error| e.raw_os_error().is_some() && path.is_symlink();
         let mut file =
             opened.map_err(|e| if is_link(&e) { LockError::Link(e) } else { LockError::Open(e) })?;
-        if !file.metadata().map_err(LockError::Open)?.is_file() {
+        // A second name would be another file, whose content would be replaced.
+        let metadata = file.metadata().map_err(LockError::Open)?;
+        if !metadata.is_file() || metadata.nlink() > 1 {
             return Err(LockError::NotRegular);
         }
         let mut retries = 0;
@@ -130,6 +132,10 @@ mod tests {
         std::fs::write(&target, "content").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(matches!(Lock::take(&link, "pid 1"), Err(LockError::Link(_))));
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "content");
+        let second = directory.path().join("second");
+        std::fs::hard_link(&target, &second).unwrap();
+        assert!(matches!(Lock::take(&second, "pid 1"), Err(LockError::NotRegular)));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "content");
         let pipe = directory.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

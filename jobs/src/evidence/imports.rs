@@ -63,12 +63,18 @@ impl Import {
     }
 
     fn read(file: &Path) -> Result<Self, CommandError> {
+        Ok(Self::read_with_digest(file)?.0)
+    }
+
+    /// The import and the digest of the bytes that it was read from: a file that is opened twice can be exchanged in between.
+    fn read_with_digest(file: &Path) -> Result<(Self, FileDigest), CommandError> {
         let text = durable::read_regular_file(file)
             .map_err(|e| CommandError::failed(format!("cannot read {}", file.display()), e))?;
-        serde_json::from_slice(&text).map_err(|e| {
+        let import = serde_json::from_slice(&text).map_err(|e| {
             CommandError::failed(format!("{} is damaged", file.display()), e)
                 .hint("remove it and import the report again")
-        })
+        })?;
+        Ok((import, FileDigest::of(&text)))
     }
 }
 
@@ -91,10 +97,11 @@ impl PendingImports {
     pub(crate) fn read(store: &Store, known: Known) -> Result<Self, CommandError> {
         let mut all = Self { known, ..Self::default() };
         for path in store.imports_waiting()?.into_iter().map(|path| store.root().join(path)) {
-            let import = Import::read(&path)?.without(&all.known);
+            let (import, digest) = Import::read_with_digest(&path)?;
+            let import = import.without(&all.known);
             // One that the lake has all of waits only to be removed.
             if !import.evidence.is_empty() {
-                store.check_import(&path)?;
+                store.check_import(&path, &digest)?;
             }
             all.imports.push(import);
             all.files.push(path);

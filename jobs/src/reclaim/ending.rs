@@ -26,6 +26,7 @@ impl Ending {
             | "expired"
             | "night_too_old"
             | "admin_log_unread"
+            | "reading_outdated"
             | "locked" => Self::Passes,
             "unfinished" | "groups_unknown" | "aliases_unknown" => Self::NextRead,
             "in_open_plan"

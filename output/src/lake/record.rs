@@ -336,6 +336,26 @@ impl Record {
         Err(Altered::new(file_name(path), reason).into())
     }
 
+    /// Whether the record was begun. Without a record nothing is compared.
+    pub(super) fn is_begun(&self) -> bool {
+        self.lock().begun.is_some()
+    }
+
+    /// Compares the digest of bytes that were read of a file with the lines of the file.
+    ///
+    /// # Errors
+    /// As [`Record::compare`].
+    pub(super) fn compare_bytes(&self, path: &str, read: &FileDigest) -> Result<(), RecordError> {
+        let mut state = self.lock();
+        if !state.is_known(path, read) {
+            self.read_on(&mut state)?;
+        }
+        if state.is_known(path, read) {
+            return Ok(());
+        }
+        Err(Altered::new(file_name(path), "was changed or replaced while it was read").into())
+    }
+
     /// Whether an open file is the one that was compared, without a write to it since. If it is not, the next call compares it again.
     ///
     /// # Errors
@@ -713,7 +733,7 @@ pub(super) const ROWS: &str = "rows:";
 
 /// A digest, and the stamp before the first byte was read.
 fn stamped_digest(file: &File) -> io::Result<(Stamp, FileDigest)> {
-    let stamp = Stamp::of(&file.metadata()?);
+    let stamp = Stamp::settled(file)?;
     Ok((stamp, FileDigest::of_handle(file)?))
 }
 

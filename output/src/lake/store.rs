@@ -3,12 +3,13 @@
 //! `object_store` 0.13 renames a written file without an fsync of file or directory. After a power cut, a commit that succeeded could be
 //! missing while the next table's commit exists. Reads go directly to [`LocalFileSystem`].
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use boxseat_storage::durable::{Ownership, Staged};
@@ -35,6 +36,41 @@ pub(crate) struct DurableStore {
     disk: LocalFileSystem,
     ownership: Ownership,
     record: Arc<Record>,
+    /// Bytes of small files, as they were compared.
+    compared: Arc<Mutex<ComparedBytes>>,
+}
+
+/// A file up to this size is read once: its bytes in memory are compared and then used. A larger file is compared on disk, and its stamp
+/// shows whether it was changed before it was read again.
+const SMALL_FILE_BYTES: u64 = 16 << 20;
+
+/// Bytes that are kept in memory, of the files that were read last.
+const KEPT_BYTES: usize = 32 << 20;
+
+/// Small files in memory, the one that was read last at the end.
+#[derive(Debug, Default)]
+struct ComparedBytes {
+    files: VecDeque<(Path, Bytes)>,
+}
+
+impl ComparedBytes {
+    fn get(&self, location: &Path) -> Option<Bytes> {
+        self.files.iter().find(|(kept, _)| kept == location).map(|(_, bytes)| bytes.clone())
+    }
+
+    fn keep(&mut self, location: Path, bytes: Bytes) {
+        self.forget(&location);
+        self.files.push_back((location, bytes));
+        let mut size: usize = self.files.iter().map(|(_, bytes)| bytes.len()).sum();
+        while size > KEPT_BYTES {
+            let Some((_, oldest)) = self.files.pop_front() else { break };
+            size -= oldest.len();
+        }
+    }
+
+    fn forget(&mut self, location: &Path) {
+        self.files.retain(|(kept, _)| kept != location);
+    }
 }
 
 impl DurableStore {
@@ -44,16 +80,52 @@ impl DurableStore {
         ownership: Ownership,
         record: Arc<Record>,
     ) -> Result<Self> {
-        Ok(Self { disk: LocalFileSystem::new_with_prefix(directory)?, ownership, record })
+        let disk = LocalFileSystem::new_with_prefix(directory)?;
+        Ok(Self { disk, ownership, record, compared: Arc::default() })
     }
 
     fn stage(&self, location: &Path) -> Result<Staging> {
+        self.compared_bytes().forget(location);
         Ok(Staging {
             destination: self.disk.path_to_filesystem(location)?,
             ownership: self.ownership,
             location: location.to_string(),
             record: Arc::clone(&self.record),
         })
+    }
+
+    fn compared_bytes(&self) -> MutexGuard<'_, ComparedBytes> {
+        self.compared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A small file is served from the bytes that were compared, so that no later change of the file is read.
+    async fn in_memory_if_small(&self, location: &Path, opened: GetResult) -> Result<GetResult> {
+        if opened.meta.size > SMALL_FILE_BYTES || !self.record.is_begun() {
+            return Ok(opened);
+        }
+        let GetResult { payload, meta, range, attributes } = opened;
+        let GetResultPayload::File(file, path) = payload else {
+            return Err(not_implemented("reading what is no file"));
+        };
+        let kept = self.compared_bytes().get(location);
+        let bytes = match kept {
+            Some(bytes) => bytes,
+            None => {
+                let (record, name) = (Arc::clone(&self.record), location.to_string());
+                let whole = 0..meta.size;
+                let bytes = on_disk(move || {
+                    let bytes = read_ranges(&file, &path, &[whole])?.swap_remove(0);
+                    record.compare_bytes(&name, &FileDigest::of(&bytes)).map_err(unrecorded)?;
+                    Ok(bytes)
+                })
+                .await?;
+                self.compared_bytes().keep(location.clone(), bytes.clone());
+                bytes
+            }
+        };
+        let part = part_of(&bytes, &range, location)?;
+        let payload = GetResultPayload::Stream(futures::stream::iter([Ok(part)]).boxed());
+        Ok(GetResult { payload, meta, range, attributes })
     }
 
     async fn compare(&self, location: &Path) -> Result<()> {
@@ -79,7 +151,7 @@ impl DurableStore {
             };
             // Another boxseat process may have replaced the file in the meantime.
             if self.record.is_compared(location.as_ref(), file).map_err(unrecorded)? {
-                return Ok(opened);
+                return self.in_memory_if_small(location, opened).await;
             }
         }
         let what = format!("the file lake/{location}");
@@ -134,6 +206,10 @@ impl ObjectStore for DurableStore {
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let opened = self.open(location, GetOptions::default()).await?;
+        if let GetResultPayload::Stream(_) = opened.payload {
+            let bytes = opened.bytes().await?;
+            return ranges.iter().map(|range| part_of(&bytes, range, location)).collect();
+        }
         let ranges = ranges.to_vec();
         on_disk(move || match opened.payload {
             GetResultPayload::File(file, path) => read_ranges(&file, &path, &ranges),
@@ -143,10 +219,11 @@ impl ObjectStore for DurableStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let record = Arc::clone(&self.record);
+        let (record, compared) = (Arc::clone(&self.record), Arc::clone(&self.compared));
         // The removal is recorded first. Without the line, the removed file would be reported as missing.
         let noted = locations.map(move |location| {
             let path = location?;
+            compared.lock().unwrap_or_else(std::sync::PoisonError::into_inner).forget(&path);
             record.deleted(&[path.to_string()]).map_err(unrecorded)?;
             Ok(path)
         });
@@ -172,6 +249,16 @@ impl ObjectStore for DurableStore {
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
         Err(not_implemented("copy"))
     }
+}
+
+/// A range of a file in memory.
+fn part_of(bytes: &Bytes, range: &Range<u64>, location: &Path) -> Result<Bytes> {
+    let part = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    let part = part.filter(|(start, end)| start <= end && *end <= bytes.len());
+    part.map(|(start, end)| bytes.slice(start..end)).ok_or_else(|| Error::Generic {
+        store: "durable local disk",
+        source: format!("{location} has {} bytes, and {range:?} was requested", bytes.len()).into(),
+    })
 }
 
 fn read_ranges(file: &File, path: &std::path::Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

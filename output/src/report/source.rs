@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
 
 use super::model::{Column, ReportNight, Value, ValueKind};
-use crate::warehouse::{Checked, FILE_NAME, PublishedFile, Resources, open_to_read};
+use crate::warehouse::{Checked, FILE_NAME, PublishedFile, Resources, open_file};
 use crate::{Error, Result};
 
 /// An open warehouse file for reports.
@@ -42,8 +42,7 @@ impl Source {
     /// As [`Source::published`].
     pub fn as_of(checked: &Checked, resources: &Resources) -> Result<Self> {
         let file = checked.path();
-        let opened = open_to_read(file, resources).map_err(Error::duckdb(format!("open {}", file.display())));
-        Self::of(opened?, file, true)
+        Self::of(open_file(file, resources)?, file, true)
     }
 
     fn of(connection: Connection, file: &Path, is_as_of: bool) -> Result<Self> {

@@ -1,8 +1,12 @@
 //! DuckDB as this crate opens it: with limits, offline, in UTC.
 
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use duckdb::{AccessMode, Config, Connection};
+use duckdb::{Config, Connection};
 
 use super::ddl::literal;
 use crate::{Error, Result};
@@ -22,20 +26,60 @@ impl Default for Resources {
     }
 }
 
-/// A new database file, as the default catalog of a connection.
+/// Fills an empty database file, as the default catalog of a connection. The file starts as [`EMPTY`].
 ///
-/// The file is written in the format of DuckDB 1.0, so that every version since can open it.
-pub(super) fn create(file: &Path, spill: &Path, resources: &Resources) -> Result<Connection> {
-    let failed = || Error::duckdb(format!("create {}", file.display()));
+/// DuckDB opens files by their names, and another process may give the name to a file of its own. So the connection is refused unless DuckDB
+/// has `file` itself open and found nothing in it. Macros in a file that another process prepared would replace functions of our SQL.
+/// Nothing but the file can be reached from the connection then.
+///
+/// The file has no write-ahead log while it is filled: a file whose build was killed is removed by the next build.
+pub(super) fn create(file: &File, path: &Path, spill: &Path, resources: &Resources) -> Result<Connection> {
+    let failed = || Error::duckdb(format!("create {}", path.display()));
     let config = offline(Config::default(), spill, resources).map_err(failed())?;
     let connection = Connection::open_in_memory_with_flags(config).map_err(failed())?;
-    let path = literal(&text_of(file).map_err(failed())?);
+    let name = literal(&text_of(path).map_err(failed())?);
+    let handles = || handles_of(file).map_err(Error::io("read", "/proc/self/fd"));
+    let before = handles()?;
     connection
         .execute_batch(&format!(
-            "SET TimeZone = 'UTC'; ATTACH {path} AS {CATALOG} (STORAGE_VERSION 'v1.0.0'); USE {CATALOG};"
+            "SET TimeZone = 'UTC'; ATTACH {name} AS {CATALOG} (RECOVERY_MODE no_wal_writes);
+             SET enable_external_access = false;"
         ))
         .map_err(failed())?;
+    let objects: i64 = connection.query_row(OBJECTS, [CATALOG], |row| row.get(0)).map_err(failed())?;
+    if handles()? <= before || objects > 0 {
+        let reason = "another program put a file of its own in its place while it was built".to_owned();
+        return Err(Error::Foreign { file: path.to_owned(), reason });
+    }
+    connection.execute_batch(&format!("USE {CATALOG};")).map_err(failed())?;
     Ok(connection)
+}
+
+/// Everything in a catalog that DuckDB did not put there itself.
+const OBJECTS: &str = "
+    SELECT count(*) FROM (
+        SELECT database_name, internal FROM duckdb_tables()
+        UNION ALL SELECT database_name, internal FROM duckdb_views()
+        UNION ALL SELECT database_name, internal FROM duckdb_functions()
+        UNION ALL SELECT database_name, internal FROM duckdb_types()
+        UNION ALL SELECT database_name, internal FROM duckdb_schemas()
+        UNION ALL SELECT database_name, false FROM duckdb_sequences()
+    ) WHERE database_name = ? AND NOT internal";
+
+/// A database file without any object, in the format of DuckDB 1.0, so that every version since can open it. DuckDB 1.5 wrote it; a test
+/// compares it with what the linked version writes.
+pub(super) const EMPTY: &[u8] = include_bytes!("empty.db");
+
+/// The number of handles of this process that refer to a file: proc_pid_fd(5).
+fn handles_of(file: &File) -> io::Result<usize> {
+    let ours = file.metadata()?;
+    let mut count = 0;
+    for handle in fs::read_dir("/proc/self/fd")? {
+        // A handle may be closed in the meantime, and the handle of the listing itself always is.
+        let Ok(found) = fs::metadata(handle?.path()) else { continue };
+        count += usize::from((found.dev(), found.ino()) == (ours.dev(), ours.ino()));
+    }
+    Ok(count)
 }
 
 /// Writes everything into the file itself and detaches it. The relations of the connection next to the file stay.
@@ -70,18 +114,26 @@ pub(super) fn abandon(connection: &Connection) -> Result<()> {
         .map_err(Error::duckdb("let go of a file that was only checked"))
 }
 
-/// Opens an existing database file to read. Its SQL can reach nothing else on the machine, and SQL cannot change that.
-pub(crate) fn open_to_read(file: &Path, resources: &Resources) -> duckdb::Result<Connection> {
-    let file = text_of(file)?;
+/// Opens an existing database file to read, as the catalog [`PUBLISHED`]. `path` is its name in messages. Its SQL can reach nothing else on
+/// the machine, and SQL cannot change that.
+///
+/// DuckDB opens the file through `file`, by a name of this process (proc_pid_fd(5)): it reads this file even if another one has the name now,
+/// and it finds no write-ahead log next to it.
+pub(crate) fn open_to_read(file: &File, path: &Path, resources: &Resources) -> duckdb::Result<Connection> {
     // A name of this process. The directory is created only when a query exceeds the memory.
-    let spill = format!("{file}.{}.spill", std::process::id());
-    let config = offline(Config::default(), Path::new(&spill), resources)?
-        .access_mode(AccessMode::ReadOnly)?
-        .enable_external_access(false)?;
-    let connection = Connection::open_with_flags(&file, config)?;
-    connection.execute_batch("SET TimeZone = 'UTC'; SET lock_configuration = true;")?;
+    let spill = format!("{}.{}.spill", text_of(path)?, std::process::id());
+    let config = offline(Config::default(), Path::new(&spill), resources)?;
+    let connection = Connection::open_in_memory_with_flags(config)?;
+    connection.execute_batch(&format!(
+        "SET TimeZone = 'UTC'; ATTACH '/proc/self/fd/{}' AS {PUBLISHED} (READ_ONLY);
+         SET enable_external_access = false; SET lock_configuration = true; USE {PUBLISHED};",
+        file.as_raw_fd()
+    ))?;
     Ok(connection)
 }
+
+/// The catalog of a file that is read, as the name of the published file gives it in other programs.
+const PUBLISHED: &str = "boxseat";
 
 /// A path in the form that DuckDB accepts. The path is absolute, because DuckDB expands a leading `~` and reads `name:` at the beginning as
 /// the name of an extension.
@@ -102,3 +154,88 @@ fn offline(config: Config, spill: &Path, resources: &Resources) -> duckdb::Resul
 
 /// The catalog of the new file while it is built. Readers attach the file under their own names, so no stored object contains this name.
 pub(super) const CATALOG: &str = "night";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn try_create(file: &File, path: &Path) -> Result<Connection> {
+        create(file, path, &path.with_extension("spill"), &Resources::default())
+    }
+
+    fn write(path: &Path, bytes: &[u8]) -> File {
+        fs::write(path, bytes).unwrap();
+        File::options().read(true).write(true).open(path).unwrap()
+    }
+
+    /// A database of DuckDB's own, with these statements run in it.
+    fn database(path: &Path, sql: &str) {
+        let connection = Connection::open_in_memory().unwrap();
+        let name = literal(path.to_str().unwrap());
+        connection
+            .execute_batch(&format!(
+                "ATTACH {name} AS made (STORAGE_VERSION 'v1.0.0'); USE made; {sql}; USE memory; DETACH made;"
+            ))
+            .unwrap();
+    }
+
+    #[test]
+    fn the_empty_file_is_what_duckdb_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("made");
+        database(&path, "SELECT 1");
+        assert!(fs::read(&path).unwrap() == EMPTY, "write empty.db again with the linked version of DuckDB");
+        let ours = directory.path().join("ours");
+        let file = write(&ours, EMPTY);
+        let connection = try_create(&file, &ours).unwrap();
+        connection.execute_batch("CREATE TABLE t AS SELECT 1 AS one").unwrap();
+        let refused = connection.execute_batch("SELECT * FROM read_text('/etc/hostname')");
+        assert!(refused.is_err(), "a build reads no other file");
+        let_go(&connection, &ours).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no log is left");
+    }
+
+    /// Why: a file with macros was put in the place of the new file. They replaced functions of the build, and an active user was suspended.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "an attacker's renames need not last")]
+    fn a_file_of_another_program_is_not_filled() {
+        let directory = tempfile::tempdir().unwrap();
+        let (ours, other) = (directory.path().join("ours"), directory.path().join("other"));
+        let file = write(&ours, EMPTY);
+        database(&other, "SELECT 1");
+        fs::rename(&other, &ours).unwrap();
+        assert_eq!(try_create(&file, &ours).unwrap_err().kind(), ErrorKind::Foreign, "it took the name");
+        for made in [
+            "CREATE MACRO epoch_us(x) AS 0",
+            "CREATE MACRO \"-\"(a, b) AS 42",
+            "CREATE MACRO duckdb_functions() AS TABLE SELECT 'none' AS database_name, true AS internal",
+            "CREATE TABLE users (user_id VARCHAR)",
+            "CREATE VIEW events AS SELECT 1 AS one",
+            "CREATE SCHEMA other",
+            "CREATE TYPE kind AS ENUM ('one')",
+            "CREATE SEQUENCE numbers",
+        ] {
+            let (file, path) = (directory.path().join("made"), directory.path().join("named"));
+            database(&file, made);
+            let bytes = fs::read(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            let file = write(&path, &bytes);
+            assert_eq!(try_create(&file, &path).unwrap_err().kind(), ErrorKind::Foreign, "{made}");
+        }
+    }
+
+    /// Why: a write-ahead log that existed only while DuckDB opened the file changed the rows that `repair` took from it.
+    #[test]
+    fn a_log_next_to_a_file_that_is_read_is_not_applied() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("made");
+        database(&path, "CREATE TABLE t AS SELECT 1 AS one");
+        fs::write(directory.path().join("made.wal"), "a log of another program").unwrap();
+        let file = File::open(&path).unwrap();
+        let connection = open_to_read(&file, &path, &Resources::default()).unwrap();
+        let one: i64 = connection.query_row("SELECT one FROM boxseat.t", [], |row| row.get(0)).unwrap();
+        assert_eq!(one, 1);
+        assert!(directory.path().join("made.wal").exists());
+    }
+}

@@ -23,6 +23,9 @@ mod salvage;
 #[cfg(test)]
 mod tests;
 
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -33,14 +36,15 @@ use boxseat_schemas::{Departure, RunNumber};
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, Utc};
 use duckdb::Connection;
+use uuid::Uuid;
 
 pub use candidates::{Candidate, Candidates, NightRows};
 pub use connection::Resources;
-pub(crate) use connection::open_to_read;
 pub(crate) use ddl::literal;
 pub use deciding::{Deciding, RowsDigest};
 pub use diff::Drift;
 pub use publish::{Checked, published};
+pub(crate) use record::open_file;
 pub use record::{Check, PublishedFile, Recorded, foreign_wal};
 pub use salvage::Salvage;
 
@@ -175,9 +179,9 @@ fn assemble(
     night: Night,
     seat_usage: Option<RecordBatch>,
 ) -> Result<Built> {
-    let aside = Aside { path: build.store.join(format!("{ASIDE_PREFIX}{}.tmp", night.run_number)) };
-    let spill = build.store.join(format!("{ASIDE_PREFIX}{}.spill", night.run_number));
-    let connection = connection::create(&aside.path, &spill, build.resources)?;
+    let aside = Aside::create(build.store, night.run_number)?;
+    let spill = aside.path.with_extension("spill");
+    let connection = connection::create(&aside.file, &aside.path, &spill, build.resources)?;
     let handover = Loader::new(&connection, build, runs, night, seat_usage).fill(&current(runs))?;
     let is_for_nobody = build.purpose == Purpose::Private && build.pending.is_some();
     let deciding = build.deciding.filter(|_| build.purpose == Purpose::Publish);
@@ -215,6 +219,20 @@ impl Built {
 #[derive(Debug)]
 struct Aside {
     path: PathBuf,
+    /// The file, whatever has its name.
+    file: File,
+}
+
+impl Aside {
+    /// Creates the file, without objects in it. No other program can know its name before.
+    fn create(store: &Path, run_number: RunNumber) -> Result<Self> {
+        let path = store.join(format!("{ASIDE_PREFIX}{run_number}-{}.tmp", Uuid::new_v4().simple()));
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let aside = Self { file: file.map_err(Error::io("create", &path))?, path };
+        (&aside.file).write_all(connection::EMPTY).map_err(Error::io("write", &aside.path))?;
+        Ok(aside)
+    }
 }
 
 impl Drop for Aside {

@@ -62,7 +62,7 @@ impl Checked {
         self.night
     }
 
-    /// The new file, readable until this is dropped or published.
+    /// The new file, readable until this is dropped or published. A file that only checks a run is not complete.
     pub fn path(&self) -> &Path {
         &self.aside.path
     }
@@ -80,7 +80,7 @@ impl Checked {
         let ownership = access.resolve()?;
         let destination = self.aside.path.with_file_name(FILE_NAME);
         let store = destination.parent().unwrap_or(Path::new("."));
-        let recorded = record::announce(store, &self.aside.path, self.night.run_number, access)?;
+        let recorded = record::announce(store, &self.aside.file, self.night.run_number, access)?;
         // The lake records the digest as well. Commands that change accounts trust neither the file nor the file's own record alone.
         let digest = recorded.digest();
         lake.note_beside(FILE_NAME, digest.clone())?;
@@ -104,12 +104,11 @@ impl Checked {
 /// `Io` when the file cannot be opened, `Foreign` when it is not a regular file, `Corrupt` when it is not a boxseat file.
 pub fn published(store: &Path) -> Result<Option<Night>> {
     let file = store.join(FILE_NAME);
-    // DuckDB would wait for the other end of a pipe.
-    match record::open(&file) {
+    let opened = match record::open(&file) {
         Err(Error::NotPublished(_)) => return Ok(None),
-        opened => drop(opened?),
-    }
-    let open = open_to_read(&file, &Resources::default());
+        opened => opened?,
+    };
+    let open = open_to_read(&opened, &file, &Resources::default());
     let connection = open.map_err(Error::duckdb(format!("open {}", file.display())))?;
     let corrupt = |reason: String| Error::Corrupt { what: file.display().to_string(), reason };
     let sql = "SELECT run_number, CAST(snapshot_date AS VARCHAR), epoch_us(now_at) FROM report_settings";

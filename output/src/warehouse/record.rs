@@ -13,7 +13,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::RunNumber;
@@ -93,7 +92,7 @@ impl PublishedFile {
                 let reason = format!("{} is next to it: another program opened it to write", log.display());
                 return Err(Error::Foreign { file: path, reason });
             }
-            let stamp = Stamp::of(&file.metadata().map_err(Error::io("read", &path))?);
+            let stamp = Stamp::settled(&file).map_err(Error::io("read", &path))?;
             // The record is read after the file was opened, because a file is announced before it is in place.
             let Some(record) = Record::read(store)? else {
                 return Ok(Self { path, file, stamp, recorded: None });
@@ -123,44 +122,16 @@ impl PublishedFile {
 
     /// Opens the store's published file after [`PublishedFile::check`]. The open file is the one that was checked.
     pub(crate) fn open(store: &Path, resources: &Resources) -> Result<Connection> {
-        loop {
-            let checked = Self::check(store, Check::Stamp)?;
-            let path = &checked.path;
-            let opened = open_to_read(path, resources);
-            let stamp = Stamp::of(&fs::metadata(path).map_err(Error::io("read", path))?);
-            if stamp == checked.stamp && foreign_wal(store).is_none() {
-                return opened.map_err(Error::duckdb(format!("open {}", path.display())));
-            }
-        }
+        Self::check(store, Check::Stamp)?.connect(resources)
     }
 
     /// A connection to exactly the file that was checked.
     ///
     /// # Errors
-    /// `Io` when DuckDB cannot open it; [`crate::ErrorKind::Foreign`] when the name refers to another file now.
+    /// `Io` when DuckDB cannot open it.
     pub(crate) fn connect(&self, resources: &Resources) -> Result<Connection> {
-        let handles = || self.handles().map_err(Error::io("read", "/proc/self/fd"));
-        let before = handles()?;
-        let connection = open_to_read(&self.path, resources)
-            .map_err(Error::duckdb(format!("open {}", self.path.display())))?;
-        // DuckDB opens by name. DuckDB has this file open only if the number of handles to it has increased.
-        if handles()? > before {
-            return Ok(connection);
-        }
-        let reason = "another file took its name while it was read".to_owned();
-        Err(Error::Foreign { file: self.path.clone(), reason })
-    }
-
-    /// The number of handles of this process that refer to the file: proc_pid_fd(5).
-    fn handles(&self) -> io::Result<usize> {
-        let ours = self.file.metadata()?;
-        let mut count = 0;
-        for handle in fs::read_dir("/proc/self/fd")? {
-            // A handle may be closed in the meantime, and the handle of the listing itself always is.
-            let Ok(found) = fs::metadata(handle?.path()) else { continue };
-            count += usize::from((found.dev(), found.ino()) == (ours.dev(), ours.ino()));
-        }
-        Ok(count)
+        open_to_read(&self.file, &self.path, resources)
+            .map_err(Error::duckdb(format!("open {}", self.path.display())))
     }
 
     /// Whether the file was neither written to since the check started nor replaced by a publish.
@@ -192,12 +163,13 @@ pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
 /// Records a file before it is put in place, next to the file that is in place.
 pub(super) fn announce(
     store: &Path,
-    file: &Path,
+    file: &File,
     run_number: RunNumber,
     access: &Access,
 ) -> Result<Recorded> {
-    let FileDigest { size_bytes, sha256 } = FileDigest::of_file(file).map_err(Error::io("read", file))?;
     let in_place = store.join(FILE_NAME);
+    let digest = FileDigest::of_handle(file).map_err(Error::io("read", &in_place))?;
+    let FileDigest { size_bytes, sha256 } = digest;
     // A record that cannot be read no longer protects the file. The file in place is refused until it is replaced.
     let before = Record::read(store).unwrap_or_else(|e| {
         tracing::warn!("{e}; it is written again");
@@ -260,13 +232,19 @@ impl Record {
     }
 }
 
+/// A connection to a boxseat file, to read it.
+pub(crate) fn open_file(path: &Path, resources: &Resources) -> Result<Connection> {
+    open_to_read(&open(path)?, path, resources).map_err(Error::duckdb(format!("open {}", path.display())))
+}
+
 pub(super) fn open(path: &Path) -> Result<File> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => File::open(path).map_err(Error::io("open", path)),
-        Ok(_) => Err(Error::Foreign { file: path.to_owned(), reason: "it is not a regular file".to_owned() }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Error::NotPublished(path.to_owned())),
-        Err(e) => Err(Error::io("open", path)(e)),
-    }
+    durable::open_regular_file(path).map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidInput => {
+            Error::Foreign { file: path.to_owned(), reason: "it is not a regular file".to_owned() }
+        }
+        io::ErrorKind::NotFound => Error::NotPublished(path.to_owned()),
+        _ => Error::io("open", path)(e),
+    })
 }
 
 fn path_of(store: &Path) -> PathBuf {
@@ -293,7 +271,8 @@ mod tests {
     }
 
     fn announced(store: &Path, run: u64, content: &str) -> Recorded {
-        announce(store, &aside(store, content), RunNumber(run), &ACCESS.into()).unwrap()
+        let file = File::open(aside(store, content)).unwrap();
+        announce(store, &file, RunNumber(run), &ACCESS.into()).unwrap()
     }
 
     fn rename(store: &Path) {
@@ -394,7 +373,8 @@ mod tests {
             connection.execute_batch(&format!("CREATE TABLE t AS SELECT {run} AS run")).unwrap();
             path
         };
-        let recorded = announce(store, &database("aside", 1), RunNumber(1), &ACCESS.into()).unwrap();
+        let file = File::open(database("aside", 1)).unwrap();
+        let recorded = announce(store, &file, RunNumber(1), &ACCESS.into()).unwrap();
         rename(store);
         settle(store, recorded, &ACCESS.into()).unwrap();
         let checked = PublishedFile::check(store, Check::Digest).unwrap();
@@ -408,7 +388,7 @@ mod tests {
         let in_place = store.join(FILE_NAME);
         fs::rename(&in_place, store.join("kept")).unwrap();
         fs::rename(&forged, &in_place).unwrap();
-        assert_eq!(run(), Err(ErrorKind::Foreign));
+        assert_eq!(run(), Ok(1), "the file that was checked is read, whatever has its name");
         fs::rename(store.join("kept"), &in_place).unwrap();
         assert_eq!(run(), Ok(1));
         fs::write(&in_place, "written to").unwrap();

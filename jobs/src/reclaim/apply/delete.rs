@@ -63,6 +63,7 @@ impl Run<'_> {
         if let Some(steps) = self.deletion_is_not_due(planned) {
             return Ok(Some(Fate::NotDue(steps)));
         }
+        let read_at = self.now();
         let now = match self.look(judge, planned).await? {
             Looked::Same(now) => now,
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
@@ -87,6 +88,9 @@ impl Run<'_> {
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
         let login = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Delete, &now.standing, None)?;
+        if let Some(fate) = self.gives_up_if_outdated(planned, &action_id, read_at)? {
+            return Ok(Some(fate));
+        }
         let (came, fate) = match self.hands.actor.delete(&planned.user_id, notify).await? {
             Wrote::Done(()) => match self.canaries.presence(self.hands.actor, &planned.user_id).await? {
                 Presence::Gone => (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done),

@@ -5,7 +5,7 @@ use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, Standing};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ending::Ending;
 use super::super::feed::News;
@@ -14,7 +14,7 @@ use super::super::judge::{Judge, Verdict, changed, never};
 use super::super::offboarding;
 use super::begin::NIGHT_MAX_AGE;
 use super::confirm::Canaries;
-use super::{Came, Run, Skip, Task};
+use super::{Came, Fate, Run, Skip, Task};
 use crate::error::CommandError;
 
 /// A person, read a moment ago.
@@ -22,6 +22,12 @@ pub(crate) struct Now {
     pub(crate) user: User,
     pub(crate) standing: Standing,
 }
+
+/// A call may follow so long after the account was read (R12). A process can be stopped, and a machine can sleep, between two lines.
+pub(super) const READING_HOLDS: TimeDelta = TimeDelta::minutes(2);
+
+/// The reason code of a reading that is older.
+pub(crate) const OUTDATED: &str = "reading_outdated";
 
 /// Reads user, memberships and aliases.
 pub(crate) async fn reread(
@@ -97,6 +103,28 @@ fn known_since(at: DateTime<Utc>, plan_created_at: DateTime<Utc>) -> &'static st
 }
 
 impl Run<'_> {
+    /// R12: gives up an action whose call would follow too long after the account was read. `read_at` is the time before the reading.
+    /// The next start reads the account again.
+    ///
+    /// R19: a leaver is locked out all the same.
+    pub(super) fn gives_up_if_outdated(
+        &self,
+        planned: &PlannedPerson,
+        action_id: &str,
+        read_at: DateTime<Utc>,
+    ) -> Result<Option<Fate>, CommandError> {
+        let age = self.now() - read_at;
+        if age <= READING_HOLDS || self.is_lockout(planned) {
+            return Ok(None);
+        }
+        let reason = format!(
+            "{} seconds passed between the reading of the account and the call, which was not made",
+            age.num_seconds()
+        );
+        self.conclude(action_id, Came::new(Outcome::NotAttempted).because(reason.clone()))?;
+        Ok(Some(Fate::Waiting(OUTDATED, reason)))
+    }
+
     /// Everything that is asked before somebody is touched: the night's rules, the admin log, and Box.
     pub(super) async fn look(
         &self,

@@ -73,6 +73,7 @@ impl Run<'_> {
         if self.is_halted() {
             return Ok(None);
         }
+        let read_at = self.now();
         let now = match self.look(judge, planned).await? {
             Looked::Same(now) => now,
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
@@ -90,6 +91,9 @@ impl Run<'_> {
         }
         let login = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Suspend, &now.standing, None)?;
+        if let Some(fate) = self.gives_up_if_outdated(planned, &action_id, read_at)? {
+            return Ok(Some(fate));
+        }
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
         let wrote = self.hands.actor.set_status(&planned.user_id, "inactive", notify).await?;
         match wrote {

@@ -6,6 +6,7 @@ use boxseat_pipeline::client::{Found, Refusal, RefusalKind, Wrote};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Ability, Action, Outcome, Record, Standing};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::super::emptiness::{APART, Count, count_before};
@@ -71,6 +72,7 @@ impl Run<'_> {
             let skip = Skip::for_now("admin_log_unread", e.lines().join(": "));
             return self.skip(planned, skip).map(Some);
         }
+        let read_at = self.now();
         let now = match self.look(judge, planned).await? {
             Looked::Same(now) => now,
             Looked::Left(skip) => return self.skip(planned, skip).map(Some),
@@ -113,7 +115,7 @@ impl Run<'_> {
             let detail = "what the account owns was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved";
             return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
         }
-        let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id).await?;
+        let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id, read_at).await?;
         let Some(refusal) = refusal else {
             if fate == Fate::Done {
                 if is_inactive {
@@ -141,10 +143,14 @@ impl Run<'_> {
         planned: &PlannedPerson,
         before: &Standing,
         receiver_id: &str,
+        read_at: DateTime<Utc>,
     ) -> Result<(Fate, Option<Refusal>), CommandError> {
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
         let login = before.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;
+        if let Some(fate) = self.gives_up_if_outdated(planned, &action_id, read_at)? {
+            return Ok((fate, None));
+        }
         let asked_at = Instant::now();
         let wrote = self.hands.actor.transfer(&planned.user_id, receiver_id, notify).await?;
         let is_inactive = before.status.as_deref() == Some("inactive");

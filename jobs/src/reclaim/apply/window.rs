@@ -31,6 +31,7 @@ impl Run<'_> {
         receiver_id: &str,
     ) -> Result<Option<Fate>, CommandError> {
         let login = now.standing.login.clone().unwrap_or_default();
+        let read_at = self.now();
         let action_id = self.intend(planned, &login, Action::Reactivate, &now.standing, None)?;
         let fate = match self.hands.actor.set_status(&planned.user_id, "active", false).await? {
             Wrote::Done(user) if user.status.as_deref() == Some("active") => {
@@ -39,7 +40,7 @@ impl Run<'_> {
                     Came { after: Some(after.clone()), http_status: Some(200), ..Came::new(Outcome::Done) };
                 self.conclude(&action_id, came)?;
                 self.count_content(&user).await?;
-                self.request_transfer(planned, &after, receiver_id).await?.0
+                self.request_transfer(planned, &after, receiver_id, read_at).await?.0
             }
             Wrote::Done(user) => {
                 let status = user.status.as_deref().unwrap_or("none");
