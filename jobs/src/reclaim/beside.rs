@@ -82,7 +82,7 @@ impl Beside {
     /// R3: until which day [holds] counts, if that ends within two days.
     pub(crate) fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
         let left = LIST_MAX_AGE - self.holds.as_ref()?.age;
-        (left >= TimeDelta::zero() && left <= TimeDelta::days(2)).then(|| (now + left).date_naive())
+        (left >= TimeDelta::zero() && left <= TimeDelta::days(3)).then(|| (now + left).date_naive())
     }
 
     /// What can be read, and the failures of the rest, each with the rule whose list it is.

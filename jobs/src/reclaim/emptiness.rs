@@ -81,6 +81,22 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
     }
 }
 
+/// From when on the proof can be complete at the earliest; `None`: it is not a matter of time.
+pub(crate) fn proof_from(
+    person: &PastPerson,
+    transfer: &PastAttempt,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let is_read = person.readings.iter().any(|reading| reading.at > transfer.asked_at);
+    match emptiness(person, transfer, now) {
+        Emptiness::Empty(at) => Some(at),
+        // The first of two readings is still to come.
+        Emptiness::NotYet(at) if !is_read => Some(at + APART),
+        Emptiness::NotYet(at) => Some(at),
+        Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => None,
+    }
+}
+
 /// What an account owned before its content moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count {

@@ -28,7 +28,7 @@ pub(crate) use proof::{changed, edited_by_other};
 
 /// The rules, ready to be asked about anybody of a night.
 pub(crate) struct Judge<'a> {
-    policy: &'a Policy,
+    pub(crate) policy: &'a Policy,
     ground: &'a Ground,
     past: &'a Past,
     now: DateTime<Utc>,

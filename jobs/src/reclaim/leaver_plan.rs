@@ -5,7 +5,7 @@ use boxseat_schemas::reclaim::plan::{Operator, Origin, PLAN_FORMAT, PlannedPerso
 use boxseat_schemas::reclaim::{Ability, Action, Plan, Record, Stage};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::apply::{Canaries, Content, Now, fresh, reread, unfit};
+use super::apply::{Canaries, Content, Now, fresh, reread_to_lock_out, unfit};
 use super::beside::Beside;
 use super::ground::{Ground, Person};
 use super::offboarding::{UNSURE, forbids, is_locked_out};
@@ -54,7 +54,7 @@ impl Leaving<'_> {
     pub(crate) async fn look(self, actor: &BoxActor) -> Result<Looked, CommandError> {
         let Self { policy, ground, past, person, receiver, now: at, .. } = self;
         let code_names = policy.map(Policy::code_names).unwrap_or_default();
-        let now = match reread(actor, &person.user_id, &code_names).await? {
+        let now = match reread_to_lock_out(actor, &person.user_id, &code_names, Some(person)).await? {
             Found::Is(now) => now,
             Found::Gone => return Err(CommandError::refused("Box answers 404: the account is gone already")),
             Found::Closed(refusal) => {
@@ -169,10 +169,11 @@ impl Leaving<'_> {
             );
         }
         if let Some(why) = &looked.receiver_waits {
-            warnings.push(format!(
+            let waits = format!(
                 "the content waits: the receiver {} {why}; running `boxseat offboard` again can name another",
                 receiver.called()
-            ));
+            );
+            warnings.insert(0, waits);
         }
         let begins_at = self.on.map_or(now, |day| day.and_time(NaiveTime::MIN).and_utc().max(now));
         named(Plan {
@@ -262,8 +263,9 @@ pub(crate) fn gives_way(past: &Past, person: &Person, by: &Operator) -> Result<V
         let plan_id = id.to_owned();
         let is_unfinished =
             known.is_some_and(|known| known.attempts.iter().any(|attempt| attempt.is_unfinished()));
+        // An earlier plan may have locked the user out.
         let waits_for_content =
-            known.is_some_and(|known| known.suspension_by(id).is_some() && known.transfer().is_none());
+            known.is_some_and(|known| known.suspension().is_some() && known.transfer().is_none());
         let done = |action: &Action| {
             known.is_some_and(|known| {
                 known.by_plan(id).any(|past| past.attempt.action == *action && past.was_done)

@@ -48,6 +48,9 @@ pub(crate) fn next_step(
             if is_offboarding { "tries again" } else { "plans the transfer again" },
             user.or_give_back()
         ),
+        "refused_by_box" if is_offboarding && !is_ended => {
+            "remove the cause in Box; `boxseat reclaim nightly` tries again until the plan expires".to_owned()
+        }
         "refused_by_box" => {
             format!(
                 "remove the cause in Box; {}, or at once: {}{}",
@@ -57,10 +60,13 @@ pub(crate) fn next_step(
             )
         }
         "late_login" => user.give_back().unwrap_or_else(|| user.decide()),
-        _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
+        "on_hold" | "protected" | "on_leave" | "receiver" if is_ended => {
+            format!("nothing while that holds; afterwards: {}{}", user.offboard(), user.or_give_back())
+        }
         "on_hold" | "protected" | "on_leave" | "receiver" => {
             format!("nothing while that holds{}", user.or_give_back())
         }
+        _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
         _ => user.decide(),
     }
 }

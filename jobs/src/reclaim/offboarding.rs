@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::beside::Beside;
-use super::emptiness::{Emptiness, emptiness};
+use super::emptiness::{Emptiness, emptiness, proof_from};
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No};
 use super::past::{Past, PastAttempt, PastPerson};
@@ -82,6 +82,8 @@ pub(crate) struct Progress {
     pub(crate) deletion_from: Option<DateTime<Utc>>,
     /// When the seat became free.
     pub(crate) seat_free_at: Option<DateTime<Utc>>,
+    /// When boxseat found that another actor had deleted the account, or had taken it out of the enterprise.
+    pub(crate) gone_at: Option<DateTime<Utc>>,
     /// Why the next step has not been taken.
     pub(crate) waits: Option<String>,
     /// The day that the plan is for, if it was named.
@@ -96,6 +98,9 @@ pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) ->
     let day = from.date_naive().and_time(snapshot_at.time()).and_utc();
     if day >= from { day } else { day + TimeDelta::days(1) }
 }
+
+/// The reason code of an account that Box no longer has.
+pub(crate) const GONE: &str = "gone";
 
 /// Sign-ins are watched for so long after a suspension before anything is deleted (R11).
 pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
@@ -128,7 +133,7 @@ impl Progress {
                     progress.empty_proven_at = Some(at);
                     Some(at)
                 }
-                Emptiness::NotYet(at) => Some(at),
+                Emptiness::NotYet(_) => proof_from(person, transfer, now),
                 Emptiness::NotEmpty(why) | Emptiness::Unverifiable(why) => {
                     progress.waits = Some(why);
                     None
@@ -138,6 +143,7 @@ impl Progress {
             progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
             progress.confirmed_at = person.confirmation(&transfer.attempt.action_id).map(|one| one.at);
         }
+        progress.gone_at = person.skips.iter().find(|skip| skip.reason == GONE).map(|skip| skip.at);
         let ended = past.ended_offboarding(&planned.user_id).map(|(_, _, closed)| {
             format!(
                 "the plan ended {} ({}): run `boxseat offboard` again",
@@ -148,7 +154,7 @@ impl Progress {
         progress.waits = ended
             .or(progress.waits)
             .or_else(|| waits(person, &plan.plan_id))
-            .filter(|_| progress.seat_free_at.is_none());
+            .filter(|_| progress.seat_free_at.is_none() && progress.gone_at.is_none());
         progress
     }
 
@@ -170,7 +176,12 @@ impl Progress {
             Some(at) => format!("confirmed by an operator on {}", day(at)),
             None => step(self.empty_proven_at, "empty proven on", "not proven empty"),
         });
-        if self.deletes {
+        if let Some(at) = self.gone_at.filter(|_| self.seat_free_at.is_none()) {
+            steps.push(format!(
+                "gone from Box since {} at the latest, and not by boxseat: the seat is free",
+                day(at)
+            ));
+        } else if self.deletes {
             steps.push(step(self.deletion_from, "deletion not before", "no day for the deletion yet"));
             steps.push(step(self.seat_free_at, "seat free since", "seat not free"));
         } else {
@@ -206,9 +217,8 @@ pub(crate) fn leavers<'a>(
 fn waits(person: &PastPerson, plan_id: &str) -> Option<String> {
     let attempt = person.by_plan(plan_id).next_back();
     let skip = person.skips.iter().rfind(|skip| skip.plan_id == plan_id);
-    let attempted_at = attempt.map(|attempt| attempt.asked_at);
     match (skip, attempt) {
-        (Some(skip), _) if Some(skip.at) >= attempted_at => Some(skip.detail.clone()),
+        (Some(skip), _) if !person.is_over(skip) => Some(skip.detail.clone()),
         (_, Some(attempt)) if attempt.outcome != Some(Outcome::Done) => attempt.reason.clone(),
         _ => None,
     }

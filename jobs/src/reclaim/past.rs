@@ -236,6 +236,8 @@ pub(crate) struct Skip {
     pub(crate) detail: String,
     /// Whether the plan is done with the person.
     pub(crate) is_final: bool,
+    /// How many actions on the person the journal had before. Two entries can have the same time, and clocks can be set back.
+    pub(crate) attempts_before: usize,
 }
 
 /// How far the admin log was read.
@@ -375,6 +377,14 @@ impl PastPerson {
         self.attempts.iter().rev().find(|past| past.attempt.action == action)
     }
 
+    /// Whether the reason of a skip is over: the plan tried an action since, or an operator confirmed what no reading proved.
+    pub(crate) fn is_over(&self, skip: &Skip) -> bool {
+        let is_confirmed = matches!(skip.reason.as_str(), "not_empty" | "unverifiable")
+            && self.confirmations.iter().any(|one| one.at > skip.at);
+        is_confirmed
+            || self.attempts[skip.attempts_before..].iter().any(|past| past.attempt.plan_id == skip.plan_id)
+    }
+
     /// What a plan tried on the person.
     pub(crate) fn by_plan<'a>(
         &'a self,
@@ -469,7 +479,8 @@ impl Past {
                 let (plan_id, reason, detail) = (plan_id.clone(), reason.clone(), detail.clone());
                 let person = self.person(user_id);
                 person.used_at = person.used_at.max(*used_at);
-                person.skips.push(Skip { at, plan_id, reason, detail, is_final: *is_final });
+                let attempts_before = person.attempts.len();
+                person.skips.push(Skip { at, plan_id, reason, detail, is_final: *is_final, attempts_before });
             }
             Record::ContentRead { plan_id, user_id, owned_items, shared_items, space_used_bytes } => {
                 let reading = Reading {
@@ -719,6 +730,8 @@ impl Past {
                 known.deletion().or(known.transfer()).is_some() || known.by_plan(plan_id).any(has_transferred)
             }
         });
+        let is_done =
+            is_done || known.is_some_and(|known| known.skips.iter().any(|skip| skip.reason == "gone"));
         (!is_done).then_some((plan_id, plan, closed))
     }
 

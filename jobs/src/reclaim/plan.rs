@@ -265,6 +265,9 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
             warn("Folders that a suspended account owns are closed for everybody, unless the field is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
         }
         Stage::Transfer => {
+            if policy.when_refused == WhenRefused::Stop && moves_inactive.is_none() {
+                warn("Whether this Box moves content of inactive accounts is not known before the first transfer. If it refuses, the content and the seats stay ([transfer] when_refused).".to_owned());
+            }
             if policy.when_refused == WhenRefused::Reactivate && moves_inactive != Some(true) {
                 warn("Where Box moves no content of an inactive account, the account is active during its transfer. A sign-in in that time counts as use.".to_owned());
             }

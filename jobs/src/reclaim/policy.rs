@@ -150,6 +150,19 @@ pub(crate) struct Caps {
     pub(crate) seats_percent: f64,
 }
 
+impl Caps {
+    /// R8: users at most, by the lower of both caps.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a number of users, rounded down"
+    )]
+    pub(crate) fn most(&self, seats_assigned: u64) -> u64 {
+        self.people.min((seats_assigned as f64 * self.seats_percent / 100.0).floor() as u64)
+    }
+}
+
 /// Who has to agree to a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Approval {

@@ -239,12 +239,12 @@ fn open_offboarding(
     let has_begun = plan.is_open() && known.by_plan(plan_id).next().is_some();
     if let Some(no) = forbids.filter(|_| has_begun) {
         let earlier = known.skips.iter().find(|skip| skip.plan_id == plan_id && skip.reason == no.word);
-        let since = earlier.map_or(now, |skip| skip.at);
+        let last = known.by_plan(plan_id).next_back().map(|past| past.asked_at);
+        let since = earlier.map(|skip| skip.at).or(last).unwrap_or(now);
         return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
     }
     let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id)?;
-    let is_over = known.by_plan(plan_id).next_back().is_some_and(|attempt| attempt.asked_at > last.at);
-    if is_over || Ending::of(&last.reason) == Ending::Passes || !plan.is_open() {
+    if known.is_over(last) || Ending::of(&last.reason) == Ending::Passes || !plan.is_open() {
         return None;
     }
     let is_same = |other: &&Skip| other.plan_id == plan_id && other.reason == last.reason;

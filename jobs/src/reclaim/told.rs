@@ -6,6 +6,7 @@ use super::ground::Ground;
 use super::judge::{Judge, Refusal};
 use super::plan::no_receiver;
 use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent, WhenRefused};
+use super::receivers::room;
 use super::show::people;
 use super::words::meaning;
 
@@ -110,8 +111,13 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
         tonight.push(format!("[protect] {} protects {whom}.", entry.text));
     }
     if let Some(receiver) = judge.receivers.everybodys() {
+        let room = match room(receiver) {
+            Some(i64::MAX) => "has unlimited room".to_owned(),
+            Some(bytes) => format!("has room for {bytes} bytes"),
+            None => "has room that is not known".to_owned(),
+        };
         tonight.push(format!(
-            "{} ({}) receives everybody's content, and is protected.",
+            "{} ({}) receives everybody's content, {room}, and is protected.",
             receiver.called(),
             receiver.user_id
         ));
@@ -127,6 +133,12 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
         }
     }
     tonight.extend(no_receiver(&judged));
+    if judge.policy.caps.most(ground.seats_assigned) == 0 {
+        let (percent, seats) = (judge.policy.caps.seats_percent, ground.seats_assigned);
+        tonight.push(format!(
+            "[caps] allow no user at all: {percent} % of {seats} seats is less than one. Raise seats_percent."
+        ));
+    }
     if judged.going.is_empty() {
         tonight.push("Nobody goes a stage.".to_owned());
     }

@@ -6,7 +6,7 @@ use boxseat_schemas::reclaim::Stage;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
-use super::emptiness::{Emptiness, emptiness};
+use super::emptiness::proof_from;
 use super::ground::Ground;
 use super::judge::{Judge, No};
 use super::offboarding::{WATCHED, first_snapshot};
@@ -111,7 +111,7 @@ impl OverCap {
     pub(crate) fn sentence(&self) -> String {
         let until = self.until.map_or_else(
             || "the users of open plans count".to_owned(),
-            |at| format!("the first place is free on {} at the earliest; a later stage of the same user counts again", at.format("%F")),
+            |at| format!("a user counts for 30 days after the last action, and the first place is free on {} at the earliest", at.format("%F")),
         );
         format!("qualify, and [caps] for any 30 days is reached: {until}")
     }
@@ -137,10 +137,7 @@ pub(super) fn next_stage(
             Some((Stage::Transfer, after(policy.transfer_after_days)))
         }
         Some(transfer) if policy.furthest_stage == Stage::Delete => {
-            let read_at = match emptiness(known, transfer, now) {
-                Emptiness::Empty(at) | Emptiness::NotYet(at) => at,
-                Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => now,
-            };
+            let read_at = proof_from(known, transfer, now).unwrap_or(now);
             Some((Stage::Delete, after(policy.delete_after_days).max(ours.asked_at + WATCHED).max(read_at)))
         }
         _ => None,

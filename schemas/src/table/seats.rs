@@ -51,7 +51,7 @@ pub static SEAT_ACTIONS: Table = Table {
         column("snapshot_date", Kind::Date, "The night the plan was made from."),
         column("user_id", Kind::Text, "Whose account.").required(),
         column("login", Kind::Text, "Its login at that time."),
-        column("action", Kind::Text, "What was tried: suspend, terminate_sessions, transfer, delete, restore.").required(),
+        column("action", Kind::Text, "What was tried: suspend, terminate_sessions, transfer, delete, restore; reactivate and suspend_again around a transfer.").required(),
         column("stage", Kind::Text, "The plan's stage."),
         column("planned_by", Kind::Text, "Who made the plan."),
         column("approved_by", Kind::Text, "Who approved it."),

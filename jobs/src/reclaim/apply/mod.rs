@@ -42,7 +42,7 @@ use super::journal::Journal;
 use super::judge::Judge;
 use super::offboarding;
 use super::past::{CAPS_WINDOW, Past, PastAttempt};
-use super::policy::{Caps, Policy};
+use super::policy::Policy;
 use super::position::StreamMark;
 use crate::error::{CommandError, TRY_LATER};
 use steps::Steps;
@@ -53,7 +53,7 @@ pub(crate) use confirm::Canaries;
 pub(crate) use content::Content;
 pub(crate) use fate::{Applied, Fate};
 pub(crate) use reconcile::reconcile;
-pub(crate) use reread::{Now, fresh, reread};
+pub(crate) use reread::{Now, fresh, reread_to_lock_out};
 pub(crate) use transfer::unfit;
 pub(crate) use undo::{NOTHING_TO_UNDO, Scope, take_out, undo};
 pub(crate) use verify::verify_transfers;
@@ -451,7 +451,7 @@ impl<'a> Run<'a> {
     /// R8: why this person may not be touched in these thirty days, counted over all plans.
     fn over_cap(&self, user_id: &str) -> Option<Skip> {
         let policy = self.task.policy.filter(|_| !self.is_offboarding())?;
-        let most = most(policy.caps, self.task.ground.seats_assigned);
+        let most = policy.caps.most(self.task.ground.seats_assigned);
         let since = self.now() - CAPS_WINDOW;
         let has_room = self.with_past(|past| {
             let touched = past.touched_since(since);
@@ -546,15 +546,4 @@ fn has_done(past: &Past, plan_id: &str, user_id: &str, action: Action) -> bool {
         let is_moved = || action == Action::Transfer && person.transfer().is_some_and(|past| past.was_done);
         is_moved() || person.by_plan(plan_id).any(|past| past.attempt.action == action && past.was_done)
     })
-}
-
-/// R8: people at most, whichever cap is the lower.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a share of a number of people, rounded down"
-)]
-fn most(caps: Caps, seats_assigned: u64) -> u64 {
-    caps.people.min((seats_assigned as f64 * caps.seats_percent / 100.0).floor() as u64)
 }

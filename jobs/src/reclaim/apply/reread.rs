@@ -50,6 +50,29 @@ pub(crate) async fn reread(
     Ok(Found::Is(Now { user, standing }))
 }
 
+/// As [`reread`], for a leaver who is to be locked out (R19): groups and aliases that Box does not show are those of the snapshot.
+pub(crate) async fn reread_to_lock_out(
+    actor: &BoxActor,
+    user_id: &str,
+    code_names: &[&str],
+    known: Option<&Person>,
+) -> Result<Found<Now>, boxseat_pipeline::Error> {
+    let error = match (reread(actor, user_id, code_names).await, known) {
+        (Err(error), Some(known)) if known.are_groups_known => error,
+        (read, _) => return read,
+    };
+    let user = match actor.user(user_id).await? {
+        Found::Is(user) => user,
+        Found::Gone => return Ok(Found::Gone),
+        Found::Closed(refusal) => return Ok(Found::Closed(refusal)),
+    };
+    tracing::warn!("groups and aliases of user {user_id} are those of the latest snapshot: {error}");
+    let (groups, aliases) =
+        known.map(|known| (known.group_ids.clone(), known.aliases.clone())).unwrap_or_default();
+    let standing = standing(&user, groups, aliases, code_names);
+    Ok(Found::Is(Now { user, standing }))
+}
+
 /// What a person looks like.
 pub(super) fn standing(
     user: &User,
@@ -167,7 +190,14 @@ impl Run<'_> {
                 }
             }
         }
-        let found = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await {
+        let code_names = self.code_names();
+        let (actor, user_id) = (self.hands.actor, &planned.user_id);
+        let read = if self.is_lockout(planned) {
+            reread_to_lock_out(actor, user_id, &code_names, known).await
+        } else {
+            reread(actor, user_id, &code_names).await
+        };
+        let found = match read {
             Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
                 let left = Skip::for_now("closed", format!("the person cannot be read: {e}"));
                 return Ok(Looked::Left(left));

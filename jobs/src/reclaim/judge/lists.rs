@@ -40,7 +40,7 @@ pub(super) fn held(
         refuse(
             "R3",
             format!(
-                "[holds] has not counted since {}, because it is older than 7 days: check who came under legal \
+                "[holds] has not counted since {}, because it counts for 7 days: check who came under legal \
                  hold since, then write the list again, or a new none_stated_on",
                 counted_until(list.age, now)
             ),
@@ -78,7 +78,7 @@ pub(super) fn leaves(
         refuse(
             "R5",
             format!(
-                "the leave list has not counted since {}, because it is older than 7 days: check who went on \
+                "the leave list has not counted since {}, because it counts for 7 days: check who went on \
                  leave since, then write it again",
                 counted_until(list.age, now)
             ),

@@ -84,20 +84,13 @@ impl<'a> Judge<'a> {
         let Some(past) = self.past.people.get(user_id) else { return false };
         let Some(skip) = past.skips.last() else { return false };
         STUCK.contains(&skip.reason.as_str())
-            && !past.attempts.iter().any(|attempt| attempt.was_done && attempt.asked_at > skip.at)
+            && !past.attempts[skip.attempts_before..].iter().any(|attempt| attempt.was_done)
     }
 
     /// R8: what the caps leave of this night.
     pub(super) fn room_left(&self) -> Room<'a> {
         let caps = self.policy.caps;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a share of a number of people, rounded down"
-        )]
-        let by_share = (self.ground.seats_assigned as f64 * caps.seats_percent / 100.0).floor() as u64;
-        let most = caps.people.min(by_share);
+        let most = caps.most(self.ground.seats_assigned);
         let mut counted: HashSet<&str> =
             self.past.touched_since(self.now - CAPS_WINDOW).into_iter().collect();
         for (plan_id, plan) in self.past.open_plans().filter(|(plan_id, _)| !self.set_aside.contains(plan_id))
@@ -133,11 +126,11 @@ impl Room<'_> {
             return Ok(());
         }
         if self.taken >= self.most {
-            return Err(No::new(
-                "R8",
-                "over_cap",
-                format!("{} in any 30 days is the cap ({})", self.most, self.caps),
-            ));
+            let detail = match self.most {
+                0 => format!("the caps allow no user at all ({}): raise [caps] seats_percent", self.caps),
+                most => format!("{most} in any 30 days is the cap ({})", self.caps),
+            };
+            return Err(No::new("R8", "over_cap", detail));
         }
         self.taken += 1;
         Ok(())
