@@ -10,7 +10,8 @@ use chrono::TimeDelta;
 use super::super::judge::Judge;
 use super::super::stuck::stuck;
 use super::night::at;
-use super::story::{Told, World};
+use super::story::World;
+use super::told::Told;
 
 /// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After 30
 /// days a refusal of Box and a reading of shares are old, and the user is planned again.

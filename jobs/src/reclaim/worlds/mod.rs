@@ -9,20 +9,25 @@
 //! comes out of the engine where a process would have died. What a night says is thus trusted here; that the warehouse says
 //! the same is for the tests of the warehouse.
 
+mod acting;
+mod describe;
 mod freed;
 #[expect(dead_code, reason = "these worlds have no files to write; the stories against the binary have")]
 #[path = "../../../../tests/e2e/reclaim/intent.rs"]
 mod intent;
 #[path = "../../../../tests/e2e/reclaim/judge.rs"]
 mod judge;
+mod leaving;
 mod life;
 mod night;
 mod story;
+mod told;
 
 use std::sync::Mutex;
 
 use freed::{BOXES, live_calmly};
-use story::{Told, live};
+use story::live;
+use told::Told;
 
 /// As many as fit into a minute of `make test`; the soak lives 100,000.
 const WORLDS: u64 = 1_000;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use boxseat_pipeline::client::{
     Authorities, BoxActor, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts,
@@ -20,78 +19,22 @@ use rand_chacha::ChaCha8Rng;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::super::apply::{
-    Anchors, Canaries, Fate, Hands, Scope, Task, admit, apply, close_windows, reconcile, undo,
-    verify_transfers,
-};
-use super::super::approval::Required;
+use super::super::apply::{Canaries, close_windows, reconcile, verify_transfers};
 use super::super::beside::{Beside, Hold, List};
-use super::super::ground::{Ground, Person};
+use super::super::ground::Ground;
 use super::super::journal::Journal;
 use super::super::judge::Judge;
-use super::super::leaver_plan::{Leaving, gives_way};
-use super::super::offboarding;
 use super::super::plan::{Making, fit, make};
 use super::super::plans::PlanFile;
 use super::super::policy::Policy;
 use super::super::position::StreamMark;
 use super::super::returns::noticed;
+use super::acting::hands;
 use super::intent::Intent;
-use super::judge::{Case, Leaver, broken, left_suspended};
+use super::judge::{Leaver, broken};
+use super::told::Told;
 use super::{life, night};
-use crate::error::CommandError;
 use crate::evidence::{Leave, digest};
-
-/// How much happened, over worlds.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    nights: usize,
-    plans: usize,
-    applies: usize,
-    crashes: usize,
-    stopped: usize,
-    suspended: usize,
-    transferred: usize,
-    pub(super) deleted: usize,
-    restored: usize,
-    reactivated: usize,
-    refused_calls: usize,
-    offboarded: usize,
-    /// Seats that became free, by the Box of a calm world.
-    pub(super) freed_on: BTreeMap<&'static str, usize>,
-}
-
-impl Told {
-    pub(super) fn add(&mut self, other: &Told) {
-        self.nights += other.nights;
-        self.plans += other.plans;
-        self.applies += other.applies;
-        self.crashes += other.crashes;
-        self.stopped += other.stopped;
-        self.suspended += other.suspended;
-        self.transferred += other.transferred;
-        self.deleted += other.deleted;
-        self.restored += other.restored;
-        self.reactivated += other.reactivated;
-        self.refused_calls += other.refused_calls;
-        self.offboarded += other.offboarded;
-        for (of_box, seats) in &other.freed_on {
-            *self.freed_on.entry(of_box).or_default() += seats;
-        }
-    }
-
-    /// Enough of everything, or the worlds are too tame to prove anything.
-    pub(super) fn assert_rich(&self, worlds: u64) {
-        let least = |count: usize, per_hundred: u64| count as u64 * 100 >= worlds * per_hundred;
-        assert!(least(self.suspended, 100), "too few suspensions");
-        assert!(least(self.transferred, 20), "too few transfers");
-        assert!(least(self.deleted, 5), "too few deletions");
-        assert!(least(self.restored, 5), "too few restorations");
-        assert!(least(self.reactivated, 5), "too few accounts that were active for a transfer");
-        assert!(least(self.crashes, 50), "too few crashes");
-        assert!(least(self.offboarded, 20), "too few leavers");
-    }
-}
 
 /// What is broken in the world of a seed, if anything is.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
@@ -115,27 +58,27 @@ pub(super) async fn live(seed: u64) -> Result<Told, String> {
 }
 
 pub(super) struct World {
-    rng: ChaCha8Rng,
+    pub(super) rng: ChaCha8Rng,
     pub(super) simulator: Arc<Running>,
     pub(super) intent: Intent,
     /// Items and shared items of each user at the beginning.
     pub(super) content: BTreeMap<String, (u32, u32)>,
     pub(super) policy: Policy,
     pub(super) beside: Beside,
-    clock: Clock,
-    reader: BoxReader,
-    actor: BoxActor,
+    pub(super) clock: Clock,
+    pub(super) reader: BoxReader,
+    pub(super) actor: BoxActor,
     pub(super) journal: Journal,
     /// How much happens here, 1.0 being a lot.
     pub(super) unrest: f64,
     /// Users worked on at once. With more than one the order of calls is not the seed's alone.
     pub(super) concurrency: usize,
-    nights: Vec<Truth>,
-    read: night::Nights,
+    pub(super) nights: Vec<Truth>,
+    pub(super) read: night::Nights,
     pub(super) ground: Option<(Ground, StreamMark)>,
     /// Plans with their digests, oldest first.
-    plans: Vec<PlanFile>,
-    leavers: Vec<Leaver>,
+    pub(super) plans: Vec<PlanFile>,
+    pub(super) leavers: Vec<Leaver>,
     pub(super) told: Told,
 }
 
@@ -148,10 +91,10 @@ impl CallJournal for Uncounted {
     }
 }
 
-const BY: &str = "operator";
+pub(super) const BY: &str = "operator";
 
 impl World {
-    async fn new(seed: u64) -> Self {
+    pub(super) async fn new(seed: u64) -> Self {
         Self::adapted(seed, |_, _| ()).await
     }
 
@@ -254,7 +197,7 @@ impl World {
     }
 
     /// Up to `most` things happen.
-    fn happen(&mut self, most: u32, share: f64) {
+    pub(super) fn happen(&mut self, most: u32, share: f64) {
         let planned: Vec<String> = self
             .plans
             .iter()
@@ -325,190 +268,6 @@ impl World {
             .collect()
     }
 
-    /// R19: an operator offboards a user, at once or on a day to come. Afterwards the user is locked out, whatever else is in the way.
-    async fn offboard(&mut self) -> Result<(), String> {
-        let Some((ground, _)) = &self.ground else { return Ok(()) };
-        let listed: Vec<&Person> = ground
-            .people
-            .values()
-            .filter(|person| person.listing.is_some() && person.seat_kind == "managed_user")
-            .collect();
-        let person = listed[self.rng.random_range(0..listed.len())];
-        let usual = self.intent.receiver.as_deref().and_then(|id| ground.person(id));
-        let receiver = match usual.filter(|_| self.rng.random_bool(0.7)) {
-            Some(usual) => usual,
-            None => listed[self.rng.random_range(0..listed.len())],
-        };
-        let (Some(login), Some(transfer_to)) = (&person.login, &receiver.login) else { return Ok(()) };
-        let (by, now, past) = (operator(BY), self.now(), self.journal.past().clone());
-        let on = self
-            .rng
-            .random_bool(0.3)
-            .then(|| now.date_naive() + TimeDelta::days(self.rng.random_range(0..4)));
-        let leaving = Leaving {
-            policy: Some(&self.policy),
-            ground,
-            past: &past,
-            beside: &self.beside,
-            person,
-            receiver,
-            login,
-            transfer_to,
-            on,
-            ticket: None,
-            by: &by,
-            now,
-        };
-        let Ok(gives_way) = gives_way(&past, person, &by) else { return Ok(()) };
-        // A refusal is an answer, too: an administrator, a protected user, a login that is another's by now.
-        let looked =
-            if person.user_id == receiver.user_id { return Ok(()) } else { leaving.look(&self.actor).await };
-        let Ok(looked) = looked else { return Ok(()) };
-        let plan = Plan { approval: Some(ApprovalTerms::os_user()), ..leaving.plan(&looked) };
-        if past.plans.contains_key(&plan.plan_id) {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec(&plan).expect("plain data");
-        let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
-        let user_id = person.user_id.clone();
-        self.leavers.push(Leaver {
-            user_id: user_id.clone(),
-            receiver_user_id: receiver.user_id.clone(),
-            at: now,
-        });
-        for record in gives_way.into_iter().chain([file.record()]) {
-            self.journal.append(now, record).expect("memory is patient");
-        }
-        self.plans.push(file);
-        let index = self.plans.len() - 1;
-        self.approve(index);
-        self.told.offboarded += 1;
-        if on.is_some_and(|day| day > now.date_naive()) {
-            return Ok(());
-        }
-        let done = self.run(index, i64::MAX, Verb::Apply).await;
-        let truth = self.simulator.truth_without_events();
-        let still = truth.users.iter().find(|user| user.user_id == user_id && user.status == "active");
-        match (done, still) {
-            (Ok(Some(refused)), Some(_)) if !refused.contains(&user_id) => {
-                let plan_id = &self.plans[index].plan.plan_id;
-                let skip = self.journal.past().people.get(&user_id).and_then(|known| known.skips.last());
-                let reason = skip.map_or("none", |skip| skip.reason.as_str());
-                // Only these may keep a leaver signed in.
-                let may =
-                    ["protected", "on_hold", "receiver", "admin", "no_person", "login_of_other", "closed"];
-                if may.contains(&reason) {
-                    return Ok(());
-                }
-                Err(self
-                    .describe(&[format!("{user_id} is active after the offboarding {plan_id}: {reason}")]))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The places of offboardings that are open.
-    fn open_offboardings(&self) -> Vec<usize> {
-        let open = self.open_plans().into_iter();
-        open.filter(|index| offboarding::is_offboarding(&self.plans[*index].plan)).collect()
-    }
-
-    pub(super) fn approve(&mut self, index: usize) {
-        let PlanFile { plan, digest, .. } = &self.plans[index];
-        let record = Record::Approved {
-            plan_id: plan.plan_id.clone(),
-            digest: digest.clone(),
-            by: operator("approver"),
-            signed_by: None,
-            signature: None,
-        };
-        self.journal.append((self.clock)(), record).expect("memory is patient");
-    }
-
-    /// Applies a plan until nothing stops it: dying at a random step, or losing an answer, and going on.
-    pub(super) async fn apply(&mut self, index: usize) {
-        if self.rng.random_bool(0.2) {
-            life::loses_an_answer(&mut self.rng, &self.simulator);
-        }
-        for attempt in 0..3 {
-            // The last attempt is let through.
-            let dies = attempt < 2 && self.rng.random_bool(0.5);
-            let steps = if dies { self.rng.random_range(1..25) } else { i64::MAX };
-            if self.run(index, steps, Verb::Apply).await.is_ok() {
-                break;
-            }
-            if self.rng.random_bool(0.5) {
-                self.happen(1, 0.5);
-            }
-        }
-        self.simulator.clear_faults();
-    }
-
-    /// Takes a plan back, perhaps in two goes; whoever may be given back must be.
-    async fn undo(&mut self, index: usize) -> Result<(), String> {
-        let dies = if self.rng.random_bool(0.3) { self.rng.random_range(1..8) } else { i64::MAX };
-        let mut done = self.run(index, dies, Verb::Undo).await;
-        if done.is_err() {
-            done = self.run(index, i64::MAX, Verb::Undo).await;
-        }
-        let Ok(Some(refused)) = done else { return Ok(()) };
-        let plan_id = self.plans[index].plan.plan_id.clone();
-        let mut left = self.with_case(|case| left_suspended(case, &plan_id));
-        left.retain(|sentence| !refused.iter().any(|user_id| sentence.starts_with(user_id.as_str())));
-        if left.is_empty() { Ok(()) } else { Err(self.describe(&left)) }
-    }
-
-    /// One start of a command. `Err`: it died. `Ok(None)`: it was not let in, or stopped early. `Ok(Some)`: it came to its end;
-    /// those whom Box refused or of whom nothing is known.
-    async fn run(&mut self, index: usize, dies_after: i64, verb: Verb) -> Result<Option<Vec<String>>, ()> {
-        self.simulator.advance_secs(self.rng.random_range(1..120));
-        let Some((ground, mark)) = &self.ground else { return Ok(None) };
-        let file = &self.plans[index];
-        let plan = &file.plan;
-        let steps = AtomicI64::new(dies_after);
-        let simulator = Arc::clone(&self.simulator);
-        let crash = move |step: &str| {
-            simulator.advance_secs(1);
-            if steps.fetch_sub(1, Ordering::Relaxed) == 0 {
-                return Err(CommandError::refused(format!("died at {step}")));
-            }
-            Ok(())
-        };
-        let by = operator(BY);
-        let hands = hands(&self.reader, &self.actor, &self.clock, &by, &crash);
-        let hands = Hands { concurrency: self.concurrency, ..hands };
-        let (policy, beside) = (Some(&self.policy), &self.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
-        let past = self.journal.past().clone();
-        let done = match verb {
-            Verb::Apply => {
-                let required = Required::of(plan, None);
-                if admit(file, &past, &required, ground, night::STORE, (self.clock)()).is_err() {
-                    return Ok(None);
-                }
-                self.told.applies += 1;
-                apply(task, hands, &mut self.journal).await
-            }
-            Verb::Undo => undo(task, Scope::WholePlan, hands, &mut self.journal).await,
-        };
-        match done {
-            Ok(applied) if applied.stopped.is_some() => {
-                self.told.stopped += 1;
-                Ok(None)
-            }
-            Ok(applied) => {
-                let is_refused =
-                    |fate: &Fate| matches!(fate, Fate::Refused(_) | Fate::Unknown(_) | Fate::NotAttempted);
-                let refused = applied.people.iter().filter(|(_, fate)| is_refused(fate));
-                Ok(Some(refused.map(|(user_id, _)| user_id.clone()).collect()))
-            }
-            Err(_) => {
-                self.told.crashes += 1;
-                Err(())
-            }
-        }
-    }
-
     /// Trouble ends, days pass, and whatever is open gets its outcome.
     pub(super) async fn settle(&mut self) {
         self.simulator.clear_faults();
@@ -534,91 +293,9 @@ impl World {
             self.told.deleted += usize::from(is(boxseat_simulator::Verb::Delete));
         }
     }
-
-    pub(super) fn with_case<T>(&self, judge: impl FnOnce(&Case<'_>) -> T) -> T {
-        let (deeds, end) = (self.simulator.deeds(), self.simulator.truth());
-        let journal = self.journal.entries();
-        judge(&Case {
-            intent: &self.intent,
-            deeds: &deeds,
-            nights: &self.nights,
-            end: &end,
-            journal,
-            leavers: &self.leavers,
-        })
-    }
-
-    /// What is broken, and everything that happened to the people concerned.
-    pub(super) fn describe(&self, found: &[String]) -> String {
-        let mut text = found.join("\n");
-        let deeds = self.simulator.deeds();
-        let ids = deeds.iter().map(|deed| deed.user_id.as_str()).collect::<std::collections::BTreeSet<_>>();
-        for id in
-            ids.into_iter().filter(|id| !id.is_empty() && found.iter().any(|sentence| sentence.contains(*id)))
-        {
-            text.push_str(&format!("\n  about {id}:"));
-            for deed in deeds.iter().filter(|deed| deed.user_id == id) {
-                let status = |account: &Option<boxseat_simulator::Account>| {
-                    account.as_ref().map_or("-".to_owned(), |a| {
-                        format!("{}/{} items/{} bytes", a.status, a.owned_items, a.owned_bytes)
-                    })
-                };
-                text.push_str(&format!(
-                    "\n    deed {} {} {:?} {:?} {} {} -> {} {}",
-                    deed.sequence,
-                    deed.at,
-                    deed.by,
-                    deed.verb,
-                    deed.http_status,
-                    status(&deed.before),
-                    status(&deed.after),
-                    deed.body
-                ));
-            }
-            for entry in self.journal.entries() {
-                let line = serde_json::to_string(&entry.record).expect("plain data");
-                if line.contains(id) {
-                    text.push_str(&format!(
-                        "\n    journal {} {} {}",
-                        entry.sequence,
-                        entry.at,
-                        line.chars().take(400).collect::<String>()
-                    ));
-                }
-            }
-        }
-        text.push_str(&format!("\n  intent: {:?}", self.intent));
-        text
-    }
 }
 
-/// What a run is about.
-#[derive(Clone, Copy)]
-enum Verb {
-    Apply,
-    Undo,
-}
-
-fn hands<'a>(
-    reader: &'a BoxReader,
-    actor: &'a BoxActor,
-    clock: &'a Clock,
-    by: &'a Operator,
-    crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
-) -> Hands<'a> {
-    // One at a time: what happens in a world must not depend on how tasks interleave.
-    Hands { reader, actor, clock, by, concurrency: 1, check_clock: false, anchors: &NoAnchor, crash }
-}
-
-struct NoAnchor;
-
-impl Anchors for NoAnchor {
-    fn anchor(&self, _: &Journal) -> Result<(), CommandError> {
-        Ok(())
-    }
-}
-
-fn operator(name: &str) -> Operator {
+pub(super) fn operator(name: &str) -> Operator {
     Operator { os_user: name.to_owned(), host: "world".to_owned() }
 }
 
@@ -665,43 +342,4 @@ fn clients(simulator: &Running, clock: &Clock) -> (BoxReader, BoxActor) {
     let acting = credentials(&config.actions_client_id, &config.actions_client_secret);
     let actor = BoxActor::beside(&reader, acting).expect("plain http");
     (reader, actor)
-}
-
-/// R11: a sign-in while a plan is applied is heard of by the walk of the admin log every five minutes, and not before.
-#[tokio::test]
-async fn r11_the_log_is_walked_again_every_five_minutes() {
-    for (secs, is_heard) in [(1, false), (301, true)] {
-        let mut seeds = 1..;
-        let (mut world, index) = loop {
-            let mut world = World::new(seeds.next().expect("one of many")).await;
-            world.night().await;
-            let made = world.plan();
-            let long = made.into_iter().find(|index| {
-                let plan = &world.plans[*index].plan;
-                plan.stage == Stage::Suspend && plan.people.len() > 2
-            });
-            if let Some(index) = long {
-                break (world, index);
-            }
-        };
-        world.approve(index);
-        let plan = &world.plans[index].plan;
-        let user_id = plan.people.last().expect("more than two").user_id.clone();
-        let (simulator, is_first) = (Arc::clone(&world.simulator), AtomicI64::new(1));
-        let signs_in = |_: &str| {
-            if is_first.fetch_sub(1, Ordering::Relaxed) == 1 {
-                simulator.act(&Act::Login { user_id: user_id.clone() });
-                simulator.advance_secs(secs);
-            }
-            Ok(())
-        };
-        let (ground, mark) = world.ground.as_ref().expect("a night was read");
-        let by = operator(BY);
-        let (policy, beside) = (Some(&world.policy), &world.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
-        let hands = hands(&world.reader, &world.actor, &world.clock, &by, &signs_in);
-        let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
-        let word = applied.people[&user_id].word();
-        assert_eq!(word == "done", !is_heard, "{secs} seconds later: {word}");
-    }
 }
