@@ -9,7 +9,7 @@ use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::reclaim::plan::Operator;
 use rand::Rng;
 
-use super::super::apply::{Anchors, Fate, Hands, Scope, Task, admit, apply, undo};
+use super::super::apply::{Anchors, Fate, Hands, Scope, Task, admit, apply, ours, undo};
 use super::super::approval::Required;
 use super::super::journal::Journal;
 use super::super::plans::PlanFile;
@@ -36,6 +36,9 @@ impl World {
         if self.rng.random_bool(0.2) {
             life::loses_an_answer(&mut self.rng, &self.simulator);
         }
+        if self.areas.has_gaps && self.areas.rng.random_bool(0.15) {
+            life::closes_the_log(&self.simulator);
+        }
         for attempt in 0..3 {
             // The last attempt is let through.
             let dies = attempt < 2 && self.rng.random_bool(0.5);
@@ -46,6 +49,7 @@ impl World {
             if self.rng.random_bool(0.5) {
                 self.happen(1, 0.5);
             }
+            self.meanwhile(0.3);
         }
         self.simulator.clear_faults();
     }
@@ -89,7 +93,7 @@ impl World {
         let hands = hands(&self.reader, &self.actor, &self.clock, &by, &crash);
         let hands = Hands { concurrency: self.concurrency, ..hands };
         let (policy, beside) = (Some(&self.policy), &self.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
+        let task = Task { plan, policy, ground, beside, mark: mark.as_ref(), leavers_per_day: usize::MAX };
         let past = self.journal.past().clone();
         let done = match verb {
             Verb::Apply => {
@@ -100,8 +104,17 @@ impl World {
                 self.told.applies += 1;
                 apply(task, hands, &mut self.journal).await
             }
+            // The journal may be one from a backup, which does not know the plan.
+            Verb::Undo if ours(plan, &file.digest, &past, ground, night::STORE).is_err() => return Ok(None),
             Verb::Undo => undo(task, Scope::WholePlan, hands, &mut self.journal).await,
         };
+        if let Ok(applied) = &done {
+            self.told.count_words(self.lacks_logins(), applied.people.values().map(Fate::word));
+            if self.earlier.last().is_some_and(|(at, _)| *at > plan.created_at) {
+                self.told.count_kept_by_edit(applied.people.values().map(Fate::word));
+            }
+            self.commit();
+        }
         match done {
             Ok(applied) if applied.stopped.is_some() => {
                 self.told.stopped += 1;
@@ -185,7 +198,8 @@ mod tests {
             let (ground, mark) = world.ground.as_ref().expect("a night was read");
             let by = operator(BY);
             let (policy, beside) = (Some(&world.policy), &world.beside);
-            let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
+            let task =
+                Task { plan, policy, ground, beside, mark: mark.as_ref(), leavers_per_day: usize::MAX };
             let hands = hands(&world.reader, &world.actor, &world.clock, &by, &signs_in);
             let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
             let word = applied.people[&user_id].word();

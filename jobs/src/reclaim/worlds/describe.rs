@@ -6,13 +6,16 @@ use super::story::World;
 impl World {
     pub(super) fn with_case<T>(&self, judge: impl FnOnce(&Case<'_>) -> T) -> T {
         let (deeds, end) = (self.simulator.deeds(), self.simulator.truth());
-        let journal = self.journal.entries();
+        let journal = self.history();
         judge(&Case {
             intent: &self.intent,
+            earlier: &self.earlier,
             deeds: &deeds,
             nights: &self.nights,
             end: &end,
-            journal,
+            known: &self.known,
+            journal: &journal,
+            kept: self.journal.entries(),
             leavers: &self.leavers,
         })
     }
@@ -44,7 +47,7 @@ impl World {
                     deed.body
                 ));
             }
-            for entry in self.journal.entries() {
+            for entry in &self.history() {
                 let line = serde_json::to_string(&entry.record).expect("plain data");
                 if line.contains(id) {
                     text.push_str(&format!(
@@ -55,6 +58,9 @@ impl World {
                     ));
                 }
             }
+        }
+        for (until, intent) in &self.earlier {
+            text.push_str(&format!("\n  until {until}: {intent:?}"));
         }
         text.push_str(&format!("\n  intent: {:?}", self.intent));
         text

@@ -11,7 +11,7 @@ use boxseat_pipeline::client::{
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
-use boxseat_schemas::reclaim::{Action, ApprovalTerms, Record};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Entry, Record};
 use boxseat_simulator::{Act, App, Config, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -23,15 +23,17 @@ use super::super::apply::{Canaries, close_windows, reconcile, verify_transfers};
 use super::super::beside::{Beside, Hold, List};
 use super::super::ground::Ground;
 use super::super::journal::Journal;
-use super::super::judge::Judge;
+use super::super::judge::{Judge, Refusal};
 use super::super::plan::{Making, fit, make};
 use super::super::plans::PlanFile;
 use super::super::policy::Policy;
 use super::super::position::StreamMark;
 use super::super::returns::noticed;
+use super::super::seat_actions::RowsInMemory;
 use super::acting::hands;
+use super::areas::Areas;
 use super::intent::Intent;
-use super::judge::{Leaver, broken};
+use super::judge::{Known, Leaver, broken};
 use super::told::Told;
 use super::{life, night};
 use crate::evidence::{Leave, digest};
@@ -41,11 +43,13 @@ pub(super) async fn live(seed: u64) -> Result<Told, String> {
     let mut world = World::new(seed).await;
     world.night().await;
     for _ in 0..world.rng.random_range(4..8) {
+        world.put_back().await?;
         world.round().await?;
         let days = world.rng.random_range(1..6);
         for _ in 0..days {
             world.simulator.step_days(1);
             world.happen(1, 0.2);
+            world.meanwhile(0.1);
             if world.rng.random_bool(0.35) {
                 world.night().await;
             }
@@ -53,7 +57,8 @@ pub(super) async fn live(seed: u64) -> Result<Told, String> {
         world.night().await;
     }
     world.settle().await;
-    let found = world.with_case(broken);
+    let mut found = world.with_case(broken);
+    found.extend(world.untold());
     if found.is_empty() { Ok(world.told) } else { Err(world.describe(&found)) }
 }
 
@@ -75,11 +80,21 @@ pub(super) struct World {
     pub(super) concurrency: usize,
     pub(super) nights: Vec<Truth>,
     pub(super) read: night::Nights,
-    pub(super) ground: Option<(Ground, StreamMark)>,
+    pub(super) ground: Option<(Ground, Option<StreamMark>)>,
     /// Plans with their digests, oldest first.
     pub(super) plans: Vec<PlanFile>,
     pub(super) leavers: Vec<Leaver>,
     pub(super) told: Told,
+    pub(super) areas: Areas,
+    /// Earlier policies, each with the moment from which it no longer held.
+    pub(super) earlier: Vec<(DateTime<Utc>, Intent)>,
+    /// What each snapshot knows of the admin log.
+    pub(super) known: Vec<Known>,
+    /// What was committed of the journal.
+    pub(super) lake: RowsInMemory,
+    /// Every entry up to the moment at which a copy of the journal was last put back, and how many of them the copy has.
+    pub(super) before: Vec<Entry>,
+    pub(super) kept: usize,
 }
 
 /// Nobody counts the calls of a world.
@@ -95,11 +110,15 @@ pub(super) const BY: &str = "operator";
 
 impl World {
     pub(super) async fn new(seed: u64) -> Self {
-        Self::adapted(seed, |_, _| ()).await
+        Self::adapted(seed, Areas::of(seed), |_, _| ()).await
     }
 
     /// The world of a seed, with another Box and policy. `adapt` is called twice: before the Box is started, and before the policy is read.
-    pub(super) async fn adapted(seed: u64, adapt: impl Fn(Option<&mut Config>, Option<&mut Intent>)) -> Self {
+    pub(super) async fn adapted(
+        seed: u64,
+        areas: Areas,
+        adapt: impl Fn(Option<&mut Config>, Option<&mut Intent>),
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut config = life::config(&mut rng, seed);
         adapt(Some(&mut config), None);
@@ -107,15 +126,15 @@ impl World {
         let content = life::furnish(&mut rng, &simulator);
         let mut intent = life::intent(&mut rng, &simulator);
         adapt(None, Some(&mut intent));
-        let policy = Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
-            .unwrap_or_else(|e| panic!("world {seed}: {:?}", e.lines()));
+        let policy = policy(&intent);
         let beside = beside(&intent);
         let unrest = [0.05, 0.3, 1.0][rng.random_range(0..3)];
         let own = Arc::clone(&simulator);
         let clock: Clock = Arc::new(move || own.now());
         let (reader, actor) = clients(&simulator, &clock);
-        World {
+        let mut world = World {
             rng,
+            areas,
             simulator,
             intent,
             content,
@@ -133,7 +152,16 @@ impl World {
             plans: Vec::new(),
             leavers: Vec::new(),
             told: Told::default(),
+            earlier: Vec::new(),
+            known: Vec::new(),
+            lake: RowsInMemory::default(),
+            before: Vec::new(),
+            kept: 0,
+        };
+        for _ in 0..if world.areas.has_trash { 6 } else { 0 } {
+            world.fill_or_empty_trash();
         }
+        world
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -147,11 +175,41 @@ impl World {
         let position = Page::parse(&body).expect("a page").next_stream_position.expect("a position");
         let mark = StreamMark { position: position.as_str().to_owned(), asked_at: self.now() };
         let truth = self.simulator.truth();
+        let mut mark = Some(mark);
+        if self.areas.has_gaps {
+            self.read.gaps.pass(&mut self.areas.rng, night::read_to(&truth));
+            mark = mark.filter(|_| self.areas.rng.random_bool(0.9));
+        }
         let ground = self.read.read(&truth, &self.intent, &self.simulator.config().enterprise_id);
         self.nights.push(Truth { logins: Vec::new(), other_events: Vec::new(), ..truth });
-        self.ground = Some((ground, mark));
         self.told.nights += 1;
+        self.known.push(Known {
+            at: ground.night.now_at,
+            logins: ground.login_coverage,
+            edits: ground.activity_coverage.get("EDIT_USER").copied(),
+            has_position: mark.is_some(),
+        });
+        let known = self.known.last().expect("just put there");
+        let is_whole = self.is_whole(known.logins) && self.is_whole(known.edits);
+        self.told.nights_with_gaps += usize::from(!is_whole);
+        self.told.nights_without_position += usize::from(mark.is_none());
+        self.ground = Some((ground, mark));
+        self.commit();
         self.look_after().await;
+        self.confirm().await;
+        self.commit();
+    }
+
+    /// Whether a span is all that a snapshot can know.
+    fn is_whole(&self, span: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
+        let (Some(first), Some(last)) = (self.known.first(), self.known.last()) else { return true };
+        let window = TimeDelta::days(night::WINDOW_DAYS);
+        span.is_some_and(|(from, to)| from + window <= first.at && last.at - to < TimeDelta::hours(1))
+    }
+
+    /// Whether the newest snapshot lacks sign-ins.
+    pub(super) fn lacks_logins(&self) -> bool {
+        self.known.last().is_some_and(|known| !self.is_whole(known.logins))
     }
 
     /// Outcomes that nobody knew, and content on its way.
@@ -175,10 +233,12 @@ impl World {
     async fn round(&mut self) -> Result<(), String> {
         let made = self.plan();
         self.happen(3, 0.5);
+        self.meanwhile(0.3);
         for index in made {
             if self.rng.random_bool(0.9) {
                 self.approve(index);
                 self.happen(2, 0.3);
+                self.meanwhile(0.4);
                 self.apply(index).await;
             }
         }
@@ -191,6 +251,7 @@ impl World {
         if self.rng.random_bool(0.12) && !self.plans.is_empty() {
             let index = self.rng.random_range(0..self.plans.len());
             self.happen(1, 0.3);
+            self.meanwhile(0.2);
             self.undo(index).await?;
         }
         Ok(())
@@ -220,8 +281,11 @@ impl World {
             if self.rng.random_bool(0.7) { past.replaceable_plans().collect() } else { Vec::new() };
         // A refusal is an answer, too: a night that knows too little, a receiver who is gone.
         let judge = Judge::new(&self.policy, ground, &past, &self.beside, now, gives_way.iter().copied());
+        let is_of_gap = |refusals: &Vec<Refusal>| refusals.iter().any(|refusal| refusal.rule == "R2");
+        self.told.refused_by_gap += usize::from(judge.as_ref().is_err_and(is_of_gap));
         let (Ok(()), Ok(judge)) = (fit(ground, now), judge) else { return Vec::new() };
         let judged = judge.everybody();
+        self.told.count_words(self.lacks_logins(), judged.left_out.values().map(|(_, no)| no.word));
         let mut made = Vec::new();
         for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
             let mut open =
@@ -291,6 +355,8 @@ impl World {
             let is = |verb| deed.is_applied && deed.verb == verb;
             self.told.transferred += usize::from(is(boxseat_simulator::Verb::FinishTransfer));
             self.told.deleted += usize::from(is(boxseat_simulator::Verb::Delete));
+            let has_trash = deed.before.as_ref().is_some_and(|before| before.trash_bytes > 0);
+            self.told.deleted_with_trash += usize::from(is(boxseat_simulator::Verb::Delete) && has_trash);
         }
     }
 }
@@ -299,7 +365,12 @@ pub(super) fn operator(name: &str) -> Operator {
     Operator { os_user: name.to_owned(), host: "world".to_owned() }
 }
 
-fn beside(intent: &Intent) -> Beside {
+pub(super) fn policy(intent: &Intent) -> Policy {
+    Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
+        .unwrap_or_else(|e| panic!("{intent:?}: {:?}", e.lines()))
+}
+
+pub(super) fn beside(intent: &Intent) -> Beside {
     let list = |rows| Some(List { rows, age: TimeDelta::zero() });
     let hold = |id: &String| Hold { who: id.clone(), reason: "litigation".to_owned(), line: 2 };
     let leave = |(id, from, to): &(String, String, String)| Leave {
