@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::emptiness::{APART, Emptiness};
-use super::past::{Confirmation, PastAttempt, PastPerson, Reading};
+use super::emptiness::{APART, Emptiness, emptiness};
+use super::past::{Confirmation, Past, PastAttempt, PastPerson, Reading};
+use crate::error::CommandError;
 
 impl PastPerson {
     /// The last confirmation of a transfer, once enough different operators have confirmed it.
@@ -24,6 +25,41 @@ impl PastPerson {
 /// The different operators of some confirmations.
 pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation>) -> BTreeSet<&'a str> {
     confirmations.map(|one| one.by.os_user.as_str()).collect()
+}
+
+/// The transfer of a user that readings do not prove.
+///
+/// # Errors
+/// Exit 3 with what there is instead. `user` is how the operator named the account.
+pub(crate) fn to_confirm(
+    past: &Past,
+    user_id: &str,
+    user: &str,
+    now: DateTime<Utc>,
+) -> Result<PastAttempt, CommandError> {
+    let refused =
+        |what: &str| CommandError::refused(format!("{user}: {what}, so there is nothing to confirm"));
+    let known = &past.people[user_id];
+    if known.deletion().is_some() {
+        return Err(refused("boxseat has deleted the account"));
+    }
+    let Some(transfer) = known.transfer() else {
+        return Err(refused("boxseat has transferred nothing from the account"));
+    };
+    if transfer.is_unfinished() {
+        return Err(refused("the outcome of the transfer is not known yet")
+            .hint("`boxseat reclaim nightly` settles it within 48 hours"));
+    }
+    let action_id = &transfer.attempt.action_id;
+    let is_waiting_for_others = known.confirmation(action_id).is_none()
+        && known.confirmations.iter().any(|one| one.action_id == *action_id);
+    match emptiness(known, transfer, now) {
+        _ if is_waiting_for_others => Ok(transfer.clone()),
+        Emptiness::Unverifiable(_) | Emptiness::NotEmpty(_) => Ok(transfer.clone()),
+        Emptiness::Empty(_) => Err(refused("the account is proved empty")),
+        Emptiness::NotYet(at) => Err(refused("readings can still prove that the account is empty")
+            .hint(format!("`boxseat reclaim nightly` reads again from {} on", at.format("%F %H:%M UTC")))),
+    }
 }
 
 /// What a confirmation and the readings after it prove; `None`: there is none, or the account holds more since.
@@ -55,8 +91,6 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::reclaim::emptiness::emptiness;
-    use crate::reclaim::past::Past;
     use crate::reclaim::past::tests::{day, intent, operator, outcome};
 
     fn read(items: Option<u64>, bytes: i64) -> Record {

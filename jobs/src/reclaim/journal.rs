@@ -134,6 +134,14 @@ impl Journal {
         Self { disk: Disk::Memory, ..Self::over(Contents::default()) }
     }
 
+    /// A copy that ends with an entry, as a backup of that time has it.
+    #[cfg(test)]
+    pub(crate) fn copy_until(&self, sequence: u64) -> Self {
+        let entries = self.entries.iter().filter(|entry| entry.sequence <= sequence).cloned().collect();
+        let head = self.hash_of(sequence).expect("an entry of this journal").to_owned();
+        Self { disk: Disk::Memory, ..Self::over(Contents { entries, head, ..Contents::default() }) }
+    }
+
     fn over(read: Contents) -> Self {
         let past = Past::of(&read.entries);
         let Contents { entries, head, unsealed, anchor, len: _, sha256: _ } = read;

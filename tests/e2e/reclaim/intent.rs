@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// A policy, in the words of its file. The default goes as far as deleting, on sign-ins alone, of everybody, and caps nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Intent {
     pub(crate) furthest_stage: &'static str,
     pub(crate) suspend_after_idle_days: i64,

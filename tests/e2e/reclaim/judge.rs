@@ -11,17 +11,30 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::intent::Intent;
 
+#[path = "judge/approvals.rs"]
+mod approvals;
+#[path = "judge/emptiness.rs"]
+mod emptiness;
+#[path = "judge/evidence.rs"]
+mod evidence;
+
 /// Everything a judgement rests on.
 pub(crate) struct Case<'a> {
     pub(crate) intent: &'a Intent,
+    /// Earlier policies, each with the moment from which it no longer held, in order.
+    pub(crate) earlier: &'a [(DateTime<Utc>, Intent)],
     /// The record.
     pub(crate) deeds: &'a [Deed],
     /// The truth of each night that boxseat has read, without events, in order.
     pub(crate) nights: &'a [Truth],
     /// The truth at the end, with events.
     pub(crate) end: &'a Truth,
-    /// Boxseat's own journal.
+    /// What each snapshot knows of the admin log, in order; of a moment before the first everything is known.
+    pub(crate) known: &'a [Known],
+    /// Every entry that boxseat ever wrote to its journal, in order.
     pub(crate) journal: &'a [Entry],
+    /// The journal as it is at the end. A restored copy lacks entries, and has taken in actions from the lake.
+    pub(crate) kept: &'a [Entry],
     /// Users that an operator offboards.
     pub(crate) leavers: &'a [Leaver],
 }
@@ -33,10 +46,24 @@ pub(crate) struct Leaver {
     pub(crate) at: DateTime<Utc>,
 }
 
+/// What a snapshot knows of the admin log.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) at: DateTime<Utc>,
+    /// The newest span in which every sign-in is known.
+    pub(crate) logins: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The same of edits.
+    pub(crate) edits: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Whether the snapshot says where the live stream stood before it.
+    pub(crate) has_position: bool,
+}
+
 /// What is wrong, one sentence each; nothing when all is as it must be.
 pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
     let mut judge = Judge { case, logins: case.logins(), broken: Vec::new() };
     judge.calls();
+    judge.evidence();
+    judge.approvals();
     judge.suspensions();
     judge.transfers();
     judge.deletions();
@@ -52,7 +79,7 @@ pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
     let judge = Judge { case, logins: BTreeMap::new(), broken: Vec::new() };
     // Whose last suspension was tried by another plan is that plan's.
     let last: BTreeMap<&String, &String> = case
-        .attempts()
+        .kept_attempts()
         .filter(|attempt| attempt.action == Action::Suspend)
         .map(|attempt| (&attempt.user_id, &attempt.plan_id))
         .collect();
@@ -62,7 +89,9 @@ pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
         let now = case.end.users.iter().find(|user| user.user_id == *user_id)?;
         let after = ours.after.as_ref()?;
         let is_as_left = now.status == "inactive" && now.login.as_deref() == Some(&*after.login);
-        let is_free = is_as_left && judge.edit_by_other(user_id, ours, None).is_none();
+        let is_free = is_as_left
+            && judge.knows_edits(at(&case.end.now), ours)
+            && judge.edit_by_other(user_id, ours, None).is_none();
         is_free.then(|| format!("{user_id} is still suspended after the undo of {plan_id}"))
     });
     stuck.collect()
@@ -90,6 +119,19 @@ impl<'a> Case<'a> {
         logins
     }
 
+    /// The policy that held at a moment.
+    fn policy_at(&self, moment: DateTime<Utc>) -> &'a Intent {
+        self.earlier.iter().find(|(until, _)| moment < *until).map_or(self.intent, |(_, intent)| intent)
+    }
+
+    /// What the journal knows at the end, by itself or from the lake.
+    fn kept_attempts(&self) -> impl Iterator<Item = &'a Attempt> {
+        self.kept.iter().filter_map(|entry| match &entry.record {
+            Record::Intent(attempt) | Record::ActionTakenIn { attempt, .. } => Some(attempt),
+            _ => None,
+        })
+    }
+
     fn attempts(&self) -> impl Iterator<Item = &'a Attempt> {
         self.journal.iter().filter_map(|entry| match &entry.record {
             Record::Intent(attempt) => Some(attempt),
@@ -111,6 +153,11 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The policy that held at a deed.
+    fn policy(&self, deed: &Deed) -> &'a Intent {
+        self.case.policy_at(at(&deed.at))
+    }
+
     fn ours(&self) -> impl Iterator<Item = &'a Deed> + use<'a> {
         let is_ours = |deed: &&Deed| is_ours(deed) && deed.verb != Verb::FinishTransfer;
         self.case.deeds.iter().filter(is_ours)
@@ -130,7 +177,7 @@ impl<'a> Judge<'a> {
             if matches!(deed.verb, Verb::BeginTransfer | Verb::Delete) {
                 self.require(
                     deed,
-                    !deed.is_applied || deed.notify == Some(self.case.intent.notify),
+                    !deed.is_applied || deed.notify == Some(self.policy(deed).notify),
                     "R13: notify is not as the policy says",
                 );
             }
@@ -147,17 +194,21 @@ impl<'a> Judge<'a> {
     fn suspensions(&mut self) {
         for deed in self.applied(Verb::Edit).filter(|deed| deed.suspends()) {
             let Some(before) = &deed.before else { continue };
+            // The end of a window waits for nothing, whatever the policy says by then.
+            if self.opened_before(deed).is_some() {
+                continue;
+            }
             self.person(deed, before);
             // A leaver may have a restricted status.
             let may = before.status == "active" || self.leaver(deed).is_some();
             self.require(deed, may, "R1: the status was not active");
-            if self.opened_before(deed).is_some() || self.leaver(deed).is_some() {
+            if self.leaver(deed).is_some() {
                 continue;
             }
             self.idle(deed, at(&deed.at));
             let shared_moved = before.shared_items == 0;
             let stays_open = before.is_collaborated_content_available_when_owner_inactive;
-            let may = self.case.intent.shared_content == "suspend_anyway" || shared_moved || stays_open;
+            let may = self.policy(deed).shared_content == "suspend_anyway" || shared_moved || stays_open;
             self.require(deed, may, "R6: the person owns shared items");
             self.young(deed, before);
         }
@@ -173,7 +224,7 @@ impl<'a> Judge<'a> {
             self.person(deed, before);
             let is_in_window = self.opened_before(deed).is_some();
             let is_first = !is_in_window
-                && self.case.intent.shared_content == "transfer_first"
+                && self.policy(deed).shared_content == "transfer_first"
                 && before.status == "active";
             if self.leaver(deed).is_some() {
                 let is_locked_out = before.status == "inactive" || is_in_window;
@@ -182,7 +233,9 @@ impl<'a> Judge<'a> {
                 self.idle(deed, at(&deed.at));
                 self.young(deed, before);
             } else {
-                self.later_stage(deed, before, self.case.intent.transfer_after_days);
+                let policy = self.policy(deed);
+                self.require(deed, policy.furthest_stage != "suspend", "R10: further than the policy goes");
+                self.later_stage(deed, before, policy.transfer_after_days);
             }
             self.receiver(deed);
         }
@@ -211,7 +264,7 @@ impl<'a> Judge<'a> {
         let bytes = deed.before.as_ref().map_or(0, |before| before.owned_bytes);
         let has_room = receiver.space_amount_bytes.is_none_or(|room| receiver.owned_bytes + bytes <= room);
         self.require(deed, has_room, "R4: the receiver has no room");
-        let named = self.case.intent.receiver.as_deref();
+        let named = self.policy(deed).receiver.as_deref();
         let by_operator = self
             .case
             .leavers
@@ -222,8 +275,7 @@ impl<'a> Judge<'a> {
             named.is_none() || named == Some(&*receiver.user_id) || by_operator,
             "R4: another receiver than the policy's",
         );
-        let gone = self.ours().filter(|other| other.sequence < deed.sequence && other.is_applied);
-        let is_source = gone.into_iter().any(|other| other.user_id == receiver.user_id && other.suspends());
+        let is_source = self.our_suspension(&receiver.user_id, deed.sequence).is_some();
         self.require(deed, !is_source || by_operator, "R4: the receiver was itself reclaimed");
     }
 
@@ -240,25 +292,12 @@ impl<'a> Judge<'a> {
             if self.leaver(deed).is_some() {
                 self.watched(deed);
             } else {
-                self.later_stage(deed, before, self.case.intent.delete_after_days);
+                let policy = self.policy(deed);
+                self.require(deed, policy.furthest_stage == "delete", "R10: further than the policy goes");
+                self.later_stage(deed, before, policy.delete_after_days);
             }
-            self.read_empty_twice(deed);
+            self.proven_empty(deed);
         }
-    }
-
-    /// R11, R19: a leaver's account is not deleted within 48 hours after anybody suspended it.
-    fn watched(&mut self, deed: &Deed) {
-        let is_suspension = |other: &&Deed| {
-            other.user_id == deed.user_id
-                && other.sequence < deed.sequence
-                && other.is_applied
-                && other.after.as_ref().is_some_and(|after| after.status == "inactive")
-                && other.before.as_ref().is_some_and(|before| before.status != "inactive")
-                && self.opened_before(other).is_none()
-        };
-        let suspended_at = self.case.deeds.iter().rfind(is_suspension).map(|other| at(&other.at));
-        let is_watched = suspended_at.is_none_or(|then| at(&deed.at) - then >= TimeDelta::hours(48));
-        self.require(deed, is_watched, "R11: deleted within 48 hours after the suspension");
     }
 
     /// The last offboarding of a user before a deed.
@@ -267,39 +306,9 @@ impl<'a> Judge<'a> {
         self.case.leavers.iter().rfind(is_of)
     }
 
-    /// R15, by the journal: nothing was seen in at least two readings, the first and the last of them 20 hours apart.
-    fn read_empty_twice(&mut self, deed: &Deed) {
-        let transfers = self.applied(Verb::BeginTransfer);
-        let is_before = |other: &&Deed| other.user_id == deed.user_id && other.sequence < deed.sequence;
-        let begun = transfers.filter(is_before).last();
-        // Whoever owned nothing when suspended may be found empty without anything having moved.
-        let had_nothing = |ours: &&Deed| {
-            ours.after.as_ref().is_some_and(|after| (after.owned_items, after.owned_bytes) == (0, 0))
-        };
-        let begun = begun.or_else(|| self.our_suspension(&deed.user_id, deed.sequence).filter(had_nothing));
-        let since = begun.map(|deed| at(&deed.at)).or(self.leaver(deed).map(|leaver| leaver.at));
-        // The simulated time stands still while a command runs, and the command's clock goes on.
-        let until = at(&deed.at) + TimeDelta::hours(1);
-        self.require(deed, since.is_some(), "R15: deleted without a transfer");
-        let readings = self.case.journal.iter().filter_map(|entry| match &entry.record {
-            Record::ContentRead { user_id, owned_items, space_used_bytes, .. }
-                if *user_id == deed.user_id && Some(entry.at) >= since && entry.at <= until =>
-            {
-                let is_empty = matches!((*owned_items, *space_used_bytes), (None | Some(0), Some(0)));
-                Some((entry.at, is_empty))
-            }
-            _ => None,
-        });
-        let readings: Vec<_> = readings.collect();
-        let empty = readings.iter().rev().take_while(|(_, is_empty)| *is_empty).map(|(at, _)| *at);
-        let (last, first) = (empty.clone().next(), empty.last());
-        let apart = last.zip(first).map_or(TimeDelta::zero(), |(last, first)| last - first);
-        self.require(deed, apart >= TimeDelta::hours(20), "R15: not seen empty twice, 20 hours apart");
-    }
-
     /// R1, R3, R4, R5: people whom nothing is done to at any stage.
     fn person(&mut self, deed: &Deed, before: &Account) {
-        let (case, intent) = (self.case, self.case.intent);
+        let (case, intent) = (self.case, self.policy(deed));
         let moment = at(&deed.at);
         self.require(deed, before.is_managed && before.role == "user", "R1: not a managed user of role user");
         let is_program = before.is_platform_access_only || before.login.ends_with("@boxdevedition.com");
@@ -366,7 +375,7 @@ impl<'a> Judge<'a> {
 
     /// R2, R11: nobody who was told to have signed in.
     fn idle(&mut self, deed: &Deed, moment: DateTime<Utc>) {
-        let threshold = moment - TimeDelta::days(self.case.intent.suspend_after_idle_days);
+        let threshold = moment - TimeDelta::days(self.policy(deed).suspend_after_idle_days);
         let newest = self.told_login(&deed.user_id, moment);
         self.require(deed, newest.is_none_or(|login| login < threshold), "R2: signed in lately");
     }
@@ -391,7 +400,8 @@ impl<'a> Judge<'a> {
         let is_same =
             (&before.login, &before.role, sorted(before)) == (&after.login, &after.role, sorted(after));
         self.require(deed, is_same, "R12: not as the suspension left the person");
-        let threshold = at(&ours.at) - TimeDelta::days(self.case.intent.suspend_after_idle_days);
+        self.idle(deed, at(&deed.at));
+        let threshold = at(&ours.at) - TimeDelta::days(self.policy(ours).suspend_after_idle_days);
         let newest = self.told_login(&deed.user_id, at(&deed.at));
         self.require(
             deed,
@@ -459,9 +469,11 @@ impl<'a> Judge<'a> {
             self.applied(Verb::Edit).filter(|deed| self.is_window_opening(deed)).collect();
         for deed in opened {
             let Some(before) = &deed.before else { continue };
-            self.require(deed, self.case.intent.when_refused == "reactivate", "R14: nobody allowed that");
+            let policy = self.policy(deed);
+            self.require(deed, policy.when_refused == "reactivate", "R14: nobody allowed that");
+            self.person(deed, before);
             if self.leaver(deed).is_none() {
-                self.later_stage(deed, before, self.case.intent.transfer_after_days);
+                self.later_stage(deed, before, policy.transfer_after_days);
             }
             let is_open =
                 self.last_change(&deed.user_id, u64::MAX).is_some_and(|last| last.sequence == deed.sequence);
@@ -515,13 +527,13 @@ impl<'a> Judge<'a> {
     /// R8: in any thirty days no more people than the caps allow. Who was counted before is nobody more, though deletions have
     /// made the share of a tiny enterprise smaller since.
     fn caps(&mut self) {
-        let intent = self.case.intent;
         let touching = |deed: &&Deed| {
             deed.is_applied && (deed.suspends() || matches!(deed.verb, Verb::BeginTransfer | Verb::Delete))
         };
         let touched: Vec<&Deed> =
             self.ours().filter(touching).filter(|deed| self.leaver(deed).is_none()).collect();
         for (place, deed) in touched.iter().enumerate() {
+            let intent = self.policy(deed);
             let window = at(&deed.at) - TimeDelta::days(30);
             let within = touched[..=place].iter().filter(|other| at(&other.at) > window);
             let people: BTreeSet<&str> = within.map(|other| other.user_id.as_str()).collect();
@@ -532,51 +544,6 @@ impl<'a> Judge<'a> {
             let before = touched[..place].iter().filter(|other| at(&other.at) > window);
             let is_counted = before.into_iter().any(|other| other.user_id == deed.user_id);
             self.require(deed, is_within || is_counted, "R8: more people than the caps allow");
-        }
-    }
-
-    /// R13: every change was announced by an intent, and each intent says in the end what became of it.
-    fn journal(&mut self) {
-        let mut outcomes: BTreeMap<&str, Outcome> = BTreeMap::new();
-        for entry in self.case.journal {
-            if let Record::Outcome { action_id, outcome, .. } = &entry.record {
-                outcomes.insert(action_id, *outcome);
-            }
-        }
-        let mut told: BTreeMap<(&str, Action), usize> = BTreeMap::new();
-        for attempt in self.case.attempts() {
-            let outcome = outcomes.get(attempt.action_id.as_str());
-            if !outcome.is_some_and(|outcome| outcome.is_final()) {
-                self.broken.push(format!("R13: intent {} has no final outcome", attempt.action_id));
-            }
-            let is_done =
-                matches!(outcome, Some(Outcome::Done | Outcome::RevertedByOther | Outcome::ReProvisioned));
-            let action = match attempt.action {
-                Action::SuspendAgain => Action::Suspend,
-                Action::Reactivate => Action::Restore,
-                action => action,
-            };
-            *told.entry((&attempt.user_id, action)).or_default() += usize::from(is_done);
-        }
-        let mut done: BTreeMap<(&str, Action), usize> = BTreeMap::new();
-        for deed in self.ours().filter(|deed| deed.is_applied) {
-            if let Some(action) = action(deed) {
-                *done.entry((&deed.user_id, action)).or_default() += 1;
-            }
-        }
-        for ((user_id, action), times) in done {
-            let told = told.get(&(user_id, action)).copied().unwrap_or(0);
-            // Of an account that somebody else deleted before its outcome was read, nobody can tell any more.
-            let is_out_of_sight = self.case.deeds.iter().any(|deed| {
-                let is_gone = deed.after.as_ref().is_some_and(|after| !after.is_managed);
-                deed.user_id == user_id && !is_ours(deed) && deed.is_applied && is_gone
-            });
-            if times > told && !is_out_of_sight {
-                let what = action.as_str();
-                self.broken.push(format!(
-                    "R13: {what} of {user_id} happened {times} times, the journal tells of {told}"
-                ));
-            }
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The judge must see what is wrong, or its silence says nothing.
 
+use boxseat_schemas::RunNumber;
+use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
 use boxseat_schemas::reclaim::{Action, Attempt, Entry, Outcome, Record, Stage, Standing};
 use boxseat_simulator::{Account, App, Deed, Doer, TrueLogin, TrueUser, Truth, Verb};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::intent::Intent;
-use super::judge::{Case, broken, left_suspended};
+use super::judge::{Case, Known, broken, left_suspended};
 
 const ID: &str = "9";
 const RECEIVER: &str = "77";
@@ -38,10 +40,40 @@ fn full(status: &str) -> Account {
 /// A reclamation as it should be, from day 0 to day 31, with the journal that belongs to it.
 struct Story {
     intent: Intent,
+    earlier: Vec<(DateTime<Utc>, Intent)>,
     deeds: Vec<Deed>,
     nights: Vec<Truth>,
     end: Truth,
+    known: Vec<Known>,
     journal: Vec<Entry>,
+}
+
+fn operator() -> Operator {
+    Operator { os_user: "jo".to_owned(), host: "h".to_owned() }
+}
+
+fn created() -> Record {
+    Record::PlanCreated {
+        plan_id: "p".to_owned(),
+        digest: "d".to_owned(),
+        stage: Stage::Suspend,
+        policy_digest: Some("sha256:0".to_owned()),
+        night: PlanNight { run_number: RunNumber(1), snapshot_date: day(0).date_naive(), now_at: day(0) },
+        by: operator(),
+        user_ids: vec![ID.to_owned()],
+        receiver_user_ids: vec![RECEIVER.to_owned()],
+        due_on: None,
+    }
+}
+
+fn approved(digest: &str) -> Record {
+    Record::Approved {
+        plan_id: "p".to_owned(),
+        digest: digest.to_owned(),
+        by: operator(),
+        signed_by: None,
+        signature: None,
+    }
 }
 
 fn deed(days: i64, verb: Verb, before: Account, after: Account) -> Deed {
@@ -84,13 +116,18 @@ impl Story {
             ..TrueUser::default()
         };
         let night = Truth { now: text(day(0)), users: vec![user(ID), user(RECEIVER)], ..Truth::default() };
+        let all = (day(-180), day(40));
         let mut story = Story {
             intent: Intent { receiver: Some(RECEIVER.to_owned()), ..Intent::default() },
+            earlier: Vec::new(),
             deeds,
             nights: vec![night],
             end: Truth { now: text(day(32)), ..Truth::default() },
+            known: vec![Known { at: day(0), logins: Some(all), edits: Some(all), has_position: true }],
             journal: Vec::new(),
         };
+        story.note(0, created());
+        story.note(0, approved("d"));
         story.tell(0, Action::Suspend);
         story.tell(0, Action::TerminateSessions);
         story.tell(15, Action::Transfer);
@@ -116,6 +153,8 @@ impl Story {
     }
 
     fn tell(&mut self, days: i64, action: Action) {
+        let (stream_position, from_at, to_at) = ("1".to_owned(), day(days), day(days));
+        self.note(days, Record::FeedRead { stream_position, from_at, to_at });
         let action_id = format!("p-{ID}-{}", self.journal.len());
         self.note(
             days,
@@ -149,8 +188,9 @@ impl Story {
         for (place, deed) in self.deeds.iter_mut().enumerate() {
             deed.sequence = place as u64 + 1;
         }
-        let Story { intent, deeds, nights, end, journal } = &*self;
-        judge(&Case { intent, deeds, nights, end, journal, leavers: &[] })
+        let Story { intent, earlier, deeds, nights, end, known, journal } = &*self;
+        let kept = journal;
+        judge(&Case { intent, earlier, deeds, nights, end, known, journal, kept, leavers: &[] })
     }
 
     /// Puts in an act of somebody else before the deed at a place.
@@ -195,6 +235,16 @@ fn each_rule_is_seen_to_be_broken() {
         }),
         ("R13: notify", |s| s.deeds[2].notify = None),
         ("R2: signed in lately", |s| s.logins(&[-3])),
+        ("R2: sign-ins are not known", |s| s.known[0].logins = Some((day(-89), day(40)))),
+        ("R3: edits are not known", |s| s.known[0].edits = Some((day(1), day(40)))),
+        ("R11: sign-ins after the suspension", |s| s.known[0].logins = Some((day(-180), day(1)))),
+        ("R11: nobody knows where", |s| s.known[0].has_position = false),
+        ("R11: the admin log was not read", |s| {
+            s.journal.retain(|entry| !matches!(entry.record, Record::FeedRead { .. }));
+        }),
+        ("R7: no plan", |s| _ = s.journal.remove(0)),
+        ("R9: the plan is not approved", |s| s.journal[1].record = approved("another")),
+        ("R10: further than the policy goes", |s| s.intent.furthest_stage = "transfer"),
         ("R11: a login came to light", |s| s.logins(&[2])),
         ("R3: under legal hold", |s| _ = s.intent.held.insert(ID.to_owned())),
         ("R3: not suspended by boxseat", |s| s.deeds[0].by = Doer::Person),
@@ -242,7 +292,7 @@ fn each_rule_is_seen_to_be_broken() {
         ("R15: not seen empty", |s| s.journal.retain(|entry| entry.at != day(16))),
         ("R15: deleted without", |s| _ = s.deeds.remove(2)),
         ("R13: intent", |s| _ = s.journal.pop()),
-        ("R13: delete of 9 happened 1", |s| s.journal.truncate(8)),
+        ("R13: delete of 9 happened 1", |s| s.journal.truncate(13)),
         ("R18: reactivated", |s| {
             s.deeds.push(deed(40, Verb::Edit, account("5", "inactive"), account("5", "active")))
         }),
@@ -255,11 +305,54 @@ fn each_rule_is_seen_to_be_broken() {
     }
 }
 
+/// R9, R10: each deed is held against the policy of its moment.
+#[test]
+fn a_later_policy_says_nothing_of_earlier_deeds() {
+    let mut story = Story::good();
+    story.intent.held.insert(ID.to_owned());
+    story.earlier.push((day(32), Intent { receiver: story.intent.receiver.clone(), ..Intent::default() }));
+    assert_eq!(story.case(broken), [""; 0]);
+    story.earlier[0].0 = day(31);
+    assert!(story.case(broken).iter().any(|sentence| sentence.contains("R3: under legal hold")));
+}
+
+/// R15: bytes in the trash stay, and operators confirm that the rest has moved.
+#[test]
+fn a_deletion_with_trash_needs_a_confirmation() {
+    let mut story = Story::good();
+    story.deeds[3].before.as_mut().unwrap().trash_bytes = 7;
+    for entry in &mut story.journal {
+        if let Record::ContentRead { space_used_bytes, .. } = &mut entry.record {
+            *space_used_bytes = Some(7);
+        }
+    }
+    let is_unproven = |story: &mut Story| {
+        story.case(broken).iter().any(|sentence| sentence.contains("R15: not seen empty twice"))
+    };
+    assert!(is_unproven(&mut story));
+    let delete = story.journal.split_off(story.journal.len() - 3);
+    let confirmed = |bytes| Record::ContentConfirmed {
+        user_id: ID.to_owned(),
+        action_id: "p".to_owned(),
+        statement: "it has arrived".to_owned(),
+        by: operator(),
+        operators_needed: 1,
+        owned_items: Some(0),
+        space_used_bytes: bytes,
+    };
+    story.note(15, confirmed(7));
+    story.journal.extend(delete);
+    assert_eq!(story.case(broken), [""; 0]);
+    let place = story.journal.len() - 4;
+    story.journal[place].record = confirmed(6);
+    assert!(is_unproven(&mut story), "it holds more than at the confirmation");
+}
+
 #[test]
 fn an_undo_must_give_back_whom_it_may_and_nobody_else() {
     let mut story = Story::good();
     story.deeds.truncate(2);
-    story.journal.truncate(4);
+    story.journal.truncate(8);
     story.end.users = vec![TrueUser {
         status: "inactive".to_owned(),
         login: Some("u9@acme.test".to_owned()),

@@ -195,10 +195,13 @@ impl Stage {
         let (deeds, end, journal) = (self.simulator().deeds(), self.simulator().truth(), self.journal());
         judge(&Case {
             intent: &self.intent,
+            earlier: &[],
             deeds: &deeds,
             nights: &self.nights,
             end: &end,
+            known: &[],
             journal: &journal,
+            kept: &journal,
             leavers: &[],
         })
     }

@@ -223,6 +223,14 @@ pub enum Act {
         /// How many of the items are folders that others work in.
         shared: u32,
     },
+    /// So many bytes are in the trash of an account: `space_used` counts them, no folder shows them, a transfer leaves them, and
+    /// Box deletes the account all the same. 0 empties it.
+    SetTrash {
+        /// Whose.
+        user_id: String,
+        /// Bytes.
+        bytes: i64,
+    },
     /// Transfers from or to somebody are refused with "User is locked", for so many simulated days, and for so many calls
     /// after that. Zero of both ends it.
     LockUser {
@@ -305,6 +313,7 @@ impl Act {
             | Act::ReassignLogin { user_id, .. }
             | Act::AddContent { user_id, .. }
             | Act::SetContent { user_id, .. }
+            | Act::SetTrash { user_id, .. }
             | Act::LockUser { user_id, .. }
             | Act::HoldContent { user_id, .. }
             | Act::RefuseContent { user_id, .. }

@@ -19,6 +19,8 @@ pub(crate) struct Content {
     parcels: Vec<Parcel>,
     /// How many lots of an account are wrapped up.
     wrapped: HashMap<u32, u32>,
+    /// Bytes in the trash of an account: `space_used` counts them, and no folder shows them.
+    trash: HashMap<u32, i64>,
     /// How transfers go that begin now.
     pub(crate) manner: Option<Manner>,
 }
@@ -158,7 +160,7 @@ impl World {
         let share = self.content.transfers[number].share;
         let moved = if share >= 1.0 {
             self.move_items(from, number, u64::MAX);
-            used
+            used - self.trash_bytes(from)
         } else {
             let count = self.owned_items(from) as f64 * share.max(0.0);
             self.move_items(from, number, count as u64);
@@ -202,6 +204,20 @@ impl World {
         *self.content.wrapped.entry(slot as u32).or_default() += 1;
     }
 
+    /// Fills the trash of an account, or empties it. It does not move with the content, and Box deletes the account all the same.
+    pub(crate) fn set_trash(&mut self, slot: usize, bytes: i64) {
+        let owner = Caller::Person(slot as u32);
+        self.wrap_up(owner);
+        let before = self.content.trash.insert(slot as u32, bytes.max(0)).unwrap_or(0);
+        self.people[slot].space_used += bytes.max(0) - before;
+    }
+
+    /// Bytes in the trash of an account.
+    pub(crate) fn trash_bytes(&self, owner: Caller) -> i64 {
+        let Caller::Person(slot) = owner else { return 0 };
+        self.content.trash.get(&slot).copied().unwrap_or(0)
+    }
+
     /// Takes everything away that somebody made; folders that transfers brought stay.
     pub(crate) fn clear_content(&mut self, slot: usize) {
         let owner = Caller::Person(slot as u32);
@@ -210,10 +226,11 @@ impl World {
         self.people[slot].space_used = self.held_bytes(owner);
     }
 
-    /// Bytes whose place is settled: parcels in the root and folders that transfers brought.
+    /// Bytes whose place is settled: parcels in the root, folders that transfers brought, and the trash.
     pub(crate) fn held_bytes(&self, owner: Caller) -> i64 {
         let received: i64 = self.content.received(owner).map(|number| self.folder_bytes(number)).sum();
-        received + self.content.parcels_of(owner).map(|parcel| parcel.bytes).sum::<i64>()
+        let own: i64 = self.content.parcels_of(owner).map(|parcel| parcel.bytes).sum();
+        received + own + self.trash_bytes(owner)
     }
 
     /// Wraps what lies loose in an account into a parcel.
@@ -651,6 +668,22 @@ mod tests {
         let mut expected = before;
         expected.sort_unstable();
         assert_eq!(all, expected, "nothing was lost or doubled between two transfers");
+    }
+
+    #[test]
+    fn the_trash_counts_and_does_not_move() {
+        let mut world = world();
+        let (from, to) = (Caller::Person(2), Caller::Person(3));
+        world.clear_content(2);
+        world.add_content(2, 4, 400, 0);
+        world.set_trash(2, 70);
+        assert_eq!((world.owned_items(from), world.person(from).space_used), (4, 470));
+        let received = world.person(to).space_used;
+        wait(&mut world, from, to);
+        let used = [from, to].map(|caller| world.person(caller).space_used);
+        assert_eq!((world.owned_items(from), used), (0, [70, received + 400]));
+        world.set_trash(2, 0);
+        assert_eq!(world.person(from).space_used, 0);
     }
 
     #[test]

@@ -127,6 +127,7 @@ pub struct Account {
     /// Those of `owned_items` that others work in.
     pub shared_items: usize,
     pub owned_bytes: i64,
+    pub trash_bytes: i64,
     pub is_moving: bool,
 }
 
@@ -302,7 +303,8 @@ impl World {
             space_amount_bytes: person.space_amount,
             owned_items,
             shared_items,
-            owned_bytes: person.space_used,
+            owned_bytes: person.space_used - self.trash_bytes(owner),
+            trash_bytes: self.trash_bytes(owner),
             is_moving: self.is_moving(owner),
         })
     }

@@ -156,6 +156,8 @@ pub struct TrueContent {
     pub shared_items: usize,
     /// Bytes of all of it.
     pub owned_bytes: i64,
+    /// Bytes in the trash, which `space_used` counts as well.
+    pub trash_bytes: i64,
     /// Whether a transfer out of the account is under way; until it ends, everything is still here.
     pub is_moving: bool,
 }
@@ -170,7 +172,9 @@ pub(crate) fn content(world: &World, user_id: &str) -> Option<TrueContent> {
     let person = Some(world.person(owner)).filter(|person| person.is_managed())?;
     let ((owned_items, shared_items), is_moving) =
         (world.owned_and_shared_items(owner), world.is_moving(owner));
-    Some(TrueContent { owned_items, shared_items, owned_bytes: person.space_used, is_moving })
+    let trash_bytes = world.trash_bytes(owner);
+    let owned_bytes = person.space_used - trash_bytes;
+    Some(TrueContent { owned_items, shared_items, owned_bytes, trash_bytes, is_moving })
 }
 
 /// How much of the truth is wanted; events are most of it.

@@ -11,14 +11,14 @@ use crate::cli::{ConfirmArgs, Global};
 use crate::error::CommandError;
 use crate::on_runtime;
 use crate::printer::Printer;
+use crate::reclaim::Ground;
 use crate::reclaim::apply::{Canaries, Content};
 use crate::reclaim::approval::{operators_needed, terms};
-use crate::reclaim::confirmation::operators;
-use crate::reclaim::emptiness::{APART, Emptiness, emptiness};
+use crate::reclaim::confirmation::{operators, to_confirm};
+use crate::reclaim::emptiness::APART;
 use crate::reclaim::past::{Past, PastAttempt};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::Session;
-use crate::reclaim::{Ground, Journal};
 use crate::stop::Stop;
 
 pub(crate) fn run(
@@ -45,7 +45,7 @@ async fn confirm(
     let ground = session.desk.ground()?;
     let mut journal = session.desk.journal_to_write()?;
     let user_id = find(&ground, journal.past(), &args.user)?;
-    let transfer = to_confirm(&journal, &user_id, &args.user, &session)?;
+    let transfer = to_confirm(journal.past(), &user_id, &args.user, (session.clock)())?;
     let connection = session.connect(&stop)?;
     let refused = |what: String| CommandError::refused(format!("{}: {what}", args.user));
     let user = match connection.actor.user(&user_id).await? {
@@ -132,38 +132,6 @@ fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError
             .hint("name the account by its Box id; `boxseat reclaim status` shows it")),
         (None, _) => Err(CommandError::usage(format!("no account has the login or the id {user}"))
             .hint("`boxseat reclaim status` lists the users who need an operator")),
-    }
-}
-
-/// The transfer of a user that readings do not prove.
-fn to_confirm(
-    journal: &Journal,
-    user_id: &str,
-    user: &str,
-    session: &Session,
-) -> Result<PastAttempt, CommandError> {
-    let refused =
-        |what: &str| CommandError::refused(format!("{user}: {what}, so there is nothing to confirm"));
-    let known = &journal.past().people[user_id];
-    if known.deletion().is_some() {
-        return Err(refused("boxseat has deleted the account"));
-    }
-    let Some(transfer) = known.transfer() else {
-        return Err(refused("boxseat has transferred nothing from the account"));
-    };
-    if transfer.is_unfinished() {
-        return Err(refused("the outcome of the transfer is not known yet")
-            .hint("`boxseat reclaim nightly` settles it within 48 hours"));
-    }
-    let action_id = &transfer.attempt.action_id;
-    let is_waiting_for_others = known.confirmation(action_id).is_none()
-        && known.confirmations.iter().any(|one| one.action_id == *action_id);
-    match emptiness(known, transfer, (session.clock)()) {
-        _ if is_waiting_for_others => Ok(transfer.clone()),
-        Emptiness::Unverifiable(_) | Emptiness::NotEmpty(_) => Ok(transfer.clone()),
-        Emptiness::Empty(_) => Err(refused("the account is proved empty")),
-        Emptiness::NotYet(at) => Err(refused("readings can still prove that the account is empty")
-            .hint(format!("`boxseat reclaim nightly` reads again from {} on", at.format("%F %H:%M UTC")))),
     }
 }
 

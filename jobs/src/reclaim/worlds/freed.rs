@@ -9,8 +9,10 @@ use chrono::TimeDelta;
 
 use super::super::judge::Judge;
 use super::super::stuck::stuck;
+use super::areas::Areas;
 use super::night::at;
-use super::story::{Told, World};
+use super::story::World;
+use super::told::Told;
 
 /// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After 30
 /// days a refusal of Box and a reading of shares are old, and the user is planned again.
@@ -21,7 +23,7 @@ const WAY: TimeDelta = TimeDelta::days(26);
 /// Lives a calm world, with kills and lost answers; gives what is broken.
 pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
     let of_box = &BOXES[(seed % BOXES.len() as u64) as usize];
-    let mut world = World::adapted(seed, |config, intent| {
+    let mut world = World::adapted(seed, Areas::none(seed), |config, intent| {
         if let Some(config) = config {
             config.as_user_when_inactive = of_box.as_user_when_inactive;
             config.inactive_transfer_status =

@@ -211,3 +211,9 @@ pub(super) fn loses_an_answer(rng: &mut ChaCha8Rng, simulator: &Running) {
         ..Fault::default()
     });
 }
+
+/// The admin log cannot be read by the next command.
+pub(super) fn closes_the_log(simulator: &Running) {
+    let effect = Effect::Status { status: 403, retry_after: None, code: None, body: None };
+    simulator.add_fault(Fault { path: "/2.0/events".to_owned(), times: Some(1), effect, ..Fault::default() });
+}

@@ -8,21 +8,38 @@
 //! disk, no warehouse: the night is made of the stand-in's truth, the journal lies in memory, and a crash is an error that
 //! comes out of the engine where a process would have died. What a night says is thus trusted here; that the warehouse says
 //! the same is for the tests of the warehouse.
+//!
+//! | area, in a part of the worlds | what it adds |
+//! | --- | --- |
+//! | gaps | events that `sync` could not read in time or lost, no position in the live stream, an admin log that a command cannot read |
+//! | edits | policy and lists that change between plan, approval and apply, and after a crash |
+//! | copies | a journal from a backup: refused, then adopted with what the lake knows |
+//! | trash | bytes that no transfer moves, and operators who confirm that the content has arrived |
 
+mod acting;
+mod areas;
+mod confirming;
+mod copies;
+mod describe;
+mod edits;
 mod freed;
+mod gaps;
 #[expect(dead_code, reason = "these worlds have no files to write; the stories against the binary have")]
 #[path = "../../../../tests/e2e/reclaim/intent.rs"]
 mod intent;
 #[path = "../../../../tests/e2e/reclaim/judge.rs"]
 mod judge;
+mod leaving;
 mod life;
 mod night;
 mod story;
+mod told;
 
 use std::sync::Mutex;
 
 use freed::{BOXES, live_calmly};
-use story::{Told, live};
+use story::live;
+use told::Told;
 
 /// As many as fit into a minute of `make test`; the soak lives 100,000.
 const WORLDS: u64 = 1_000;

@@ -9,14 +9,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::super::ground::{Edit, Ground, OnLeave, Person};
+use super::gaps::Gaps;
 use super::intent::Intent;
 
 /// The store of every world.
 pub(super) const STORE: Uuid = Uuid::from_u128(0xb0c5);
 /// Days of logins that the first night reads back.
-const WINDOW_DAYS: i64 = 183;
+pub(super) const WINDOW_DAYS: i64 = 183;
 /// What a night does not look at: events settle first.
 const SETTLE: TimeDelta = TimeDelta::minutes(15);
+
+/// How far the snapshot of a truth reads events.
+pub(super) fn read_to(night: &Truth) -> DateTime<Utc> {
+    at(&night.now) - SETTLE
+}
 
 /// Everything the nights of a world have told so far.
 #[derive(Default)]
@@ -24,6 +30,7 @@ pub(super) struct Nights {
     people: BTreeMap<String, Person>,
     first_at: Option<DateTime<Utc>>,
     count: u64,
+    pub(super) gaps: Gaps,
 }
 
 impl Nights {
@@ -32,7 +39,9 @@ impl Nights {
         let now = at(&night.now);
         let first_night_at = *self.first_at.get_or_insert(now);
         self.count += 1;
-        let coverage = (first_night_at - TimeDelta::days(WINDOW_DAYS), now - SETTLE);
+        let (first, until) = (first_night_at - TimeDelta::days(WINDOW_DAYS), now - SETTLE);
+        let coverage = self.gaps.logins.newest_span(first, until);
+        let edit_coverage = self.gaps.edits.newest_span(first, until);
         for person in self.people.values_mut() {
             (person.listing, person.consumes_seat) = (None, false);
         }
@@ -52,7 +61,7 @@ impl Nights {
         // In the order of their time.
         for login in &night.logins {
             let moment = at(&login.created_at);
-            if (coverage.0..coverage.1).contains(&moment) {
+            if (first..until).contains(&moment) && self.gaps.logins.knows(moment) {
                 newest.insert(&login.user_id, moment);
             }
         }
@@ -66,12 +75,15 @@ impl Nights {
             let is_now = |from: &String, to: &String| *from <= today && *to >= today;
             let leave = intent.leaves.iter().find(|(id, from, to)| *id == person.user_id && is_now(from, to));
             person.leave = leave.map(|(_, _, to)| OnLeave { until: to.parse().ok() });
-            let since = [person.last_activity_at, Some(coverage.0), person.created_at, person.returned_at];
+            let covered_from = coverage.map(|span| span.0);
+            let since = [person.last_activity_at, covered_from, person.created_at, person.returned_at];
             let first_seen = person.first_seen_at.filter(|at| *at > first_night_at);
             let since = since.into_iter().chain([first_seen]).flatten().max();
-            person.proven_idle_days = since.map(|since| (now - since).num_days());
+            person.proven_idle_days =
+                since.filter(|_| coverage.is_some()).map(|since| (now - since).num_days());
             person.seat_state = Some(seat_state(person).to_owned());
             person.edits = edits(person, night, now);
+            person.edits.retain(|edit| self.gaps.edits.knows(edit.at));
         }
         let groups = night.groups.iter();
         Ground {
@@ -83,8 +95,8 @@ impl Nights {
                 now_at: now,
             },
             first_night_at: Some(first_night_at),
-            login_coverage: Some(coverage),
-            activity_coverage: [("EDIT_USER".to_owned(), coverage)].into(),
+            login_coverage: coverage,
+            activity_coverage: edit_coverage.map(|span| ("EDIT_USER".to_owned(), span)).into_iter().collect(),
             evidence_sources: vec!["LOGIN".to_owned()],
             new_user_grace_days: intent.new_user_grace_days,
             returned_grace_days: intent.returned_grace_days,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use boxseat_pipeline::client::{
     Authorities, BoxActor, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts,
@@ -12,7 +11,7 @@ use boxseat_pipeline::client::{
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
-use boxseat_schemas::reclaim::{Action, ApprovalTerms, Record};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Entry, Record};
 use boxseat_simulator::{Act, App, Config, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -20,89 +19,37 @@ use rand_chacha::ChaCha8Rng;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::super::apply::{
-    Anchors, Canaries, Fate, Hands, Scope, Task, admit, apply, close_windows, reconcile, undo,
-    verify_transfers,
-};
-use super::super::approval::Required;
+use super::super::apply::{Canaries, close_windows, reconcile, verify_transfers};
 use super::super::beside::{Beside, Hold, List};
-use super::super::ground::{Ground, Person};
+use super::super::ground::Ground;
 use super::super::journal::Journal;
-use super::super::judge::Judge;
-use super::super::leaver_plan::{Leaving, gives_way};
-use super::super::offboarding;
+use super::super::judge::{Judge, Refusal};
 use super::super::plan::{Making, fit, make};
 use super::super::plans::PlanFile;
 use super::super::policy::Policy;
 use super::super::position::StreamMark;
 use super::super::returns::noticed;
+use super::super::seat_actions::RowsInMemory;
+use super::acting::hands;
+use super::areas::Areas;
 use super::intent::Intent;
-use super::judge::{Case, Leaver, broken, left_suspended};
+use super::judge::{Known, Leaver, broken};
+use super::told::Told;
 use super::{life, night};
-use crate::error::CommandError;
 use crate::evidence::{Leave, digest};
-
-/// How much happened, over worlds.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    nights: usize,
-    plans: usize,
-    applies: usize,
-    crashes: usize,
-    stopped: usize,
-    suspended: usize,
-    transferred: usize,
-    pub(super) deleted: usize,
-    restored: usize,
-    reactivated: usize,
-    refused_calls: usize,
-    offboarded: usize,
-    /// Seats that became free, by the Box of a calm world.
-    pub(super) freed_on: BTreeMap<&'static str, usize>,
-}
-
-impl Told {
-    pub(super) fn add(&mut self, other: &Told) {
-        self.nights += other.nights;
-        self.plans += other.plans;
-        self.applies += other.applies;
-        self.crashes += other.crashes;
-        self.stopped += other.stopped;
-        self.suspended += other.suspended;
-        self.transferred += other.transferred;
-        self.deleted += other.deleted;
-        self.restored += other.restored;
-        self.reactivated += other.reactivated;
-        self.refused_calls += other.refused_calls;
-        self.offboarded += other.offboarded;
-        for (of_box, seats) in &other.freed_on {
-            *self.freed_on.entry(of_box).or_default() += seats;
-        }
-    }
-
-    /// Enough of everything, or the worlds are too tame to prove anything.
-    pub(super) fn assert_rich(&self, worlds: u64) {
-        let least = |count: usize, per_hundred: u64| count as u64 * 100 >= worlds * per_hundred;
-        assert!(least(self.suspended, 100), "too few suspensions");
-        assert!(least(self.transferred, 20), "too few transfers");
-        assert!(least(self.deleted, 5), "too few deletions");
-        assert!(least(self.restored, 5), "too few restorations");
-        assert!(least(self.reactivated, 5), "too few accounts that were active for a transfer");
-        assert!(least(self.crashes, 50), "too few crashes");
-        assert!(least(self.offboarded, 20), "too few leavers");
-    }
-}
 
 /// What is broken in the world of a seed, if anything is.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
     let mut world = World::new(seed).await;
     world.night().await;
     for _ in 0..world.rng.random_range(4..8) {
+        world.put_back().await?;
         world.round().await?;
         let days = world.rng.random_range(1..6);
         for _ in 0..days {
             world.simulator.step_days(1);
             world.happen(1, 0.2);
+            world.meanwhile(0.1);
             if world.rng.random_bool(0.35) {
                 world.night().await;
             }
@@ -110,33 +57,44 @@ pub(super) async fn live(seed: u64) -> Result<Told, String> {
         world.night().await;
     }
     world.settle().await;
-    let found = world.with_case(broken);
+    let mut found = world.with_case(broken);
+    found.extend(world.untold());
     if found.is_empty() { Ok(world.told) } else { Err(world.describe(&found)) }
 }
 
 pub(super) struct World {
-    rng: ChaCha8Rng,
+    pub(super) rng: ChaCha8Rng,
     pub(super) simulator: Arc<Running>,
     pub(super) intent: Intent,
     /// Items and shared items of each user at the beginning.
     pub(super) content: BTreeMap<String, (u32, u32)>,
     pub(super) policy: Policy,
     pub(super) beside: Beside,
-    clock: Clock,
-    reader: BoxReader,
-    actor: BoxActor,
+    pub(super) clock: Clock,
+    pub(super) reader: BoxReader,
+    pub(super) actor: BoxActor,
     pub(super) journal: Journal,
     /// How much happens here, 1.0 being a lot.
     pub(super) unrest: f64,
     /// Users worked on at once. With more than one the order of calls is not the seed's alone.
     pub(super) concurrency: usize,
-    nights: Vec<Truth>,
-    read: night::Nights,
-    pub(super) ground: Option<(Ground, StreamMark)>,
+    pub(super) nights: Vec<Truth>,
+    pub(super) read: night::Nights,
+    pub(super) ground: Option<(Ground, Option<StreamMark>)>,
     /// Plans with their digests, oldest first.
-    plans: Vec<PlanFile>,
-    leavers: Vec<Leaver>,
+    pub(super) plans: Vec<PlanFile>,
+    pub(super) leavers: Vec<Leaver>,
     pub(super) told: Told,
+    pub(super) areas: Areas,
+    /// Earlier policies, each with the moment from which it no longer held.
+    pub(super) earlier: Vec<(DateTime<Utc>, Intent)>,
+    /// What each snapshot knows of the admin log.
+    pub(super) known: Vec<Known>,
+    /// What was committed of the journal.
+    pub(super) lake: RowsInMemory,
+    /// Every entry up to the moment at which a copy of the journal was last put back, and how many of them the copy has.
+    pub(super) before: Vec<Entry>,
+    pub(super) kept: usize,
 }
 
 /// Nobody counts the calls of a world.
@@ -148,15 +106,19 @@ impl CallJournal for Uncounted {
     }
 }
 
-const BY: &str = "operator";
+pub(super) const BY: &str = "operator";
 
 impl World {
-    async fn new(seed: u64) -> Self {
-        Self::adapted(seed, |_, _| ()).await
+    pub(super) async fn new(seed: u64) -> Self {
+        Self::adapted(seed, Areas::of(seed), |_, _| ()).await
     }
 
     /// The world of a seed, with another Box and policy. `adapt` is called twice: before the Box is started, and before the policy is read.
-    pub(super) async fn adapted(seed: u64, adapt: impl Fn(Option<&mut Config>, Option<&mut Intent>)) -> Self {
+    pub(super) async fn adapted(
+        seed: u64,
+        areas: Areas,
+        adapt: impl Fn(Option<&mut Config>, Option<&mut Intent>),
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut config = life::config(&mut rng, seed);
         adapt(Some(&mut config), None);
@@ -164,15 +126,15 @@ impl World {
         let content = life::furnish(&mut rng, &simulator);
         let mut intent = life::intent(&mut rng, &simulator);
         adapt(None, Some(&mut intent));
-        let policy = Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
-            .unwrap_or_else(|e| panic!("world {seed}: {:?}", e.lines()));
+        let policy = policy(&intent);
         let beside = beside(&intent);
         let unrest = [0.05, 0.3, 1.0][rng.random_range(0..3)];
         let own = Arc::clone(&simulator);
         let clock: Clock = Arc::new(move || own.now());
         let (reader, actor) = clients(&simulator, &clock);
-        World {
+        let mut world = World {
             rng,
+            areas,
             simulator,
             intent,
             content,
@@ -190,7 +152,16 @@ impl World {
             plans: Vec::new(),
             leavers: Vec::new(),
             told: Told::default(),
+            earlier: Vec::new(),
+            known: Vec::new(),
+            lake: RowsInMemory::default(),
+            before: Vec::new(),
+            kept: 0,
+        };
+        for _ in 0..if world.areas.has_trash { 6 } else { 0 } {
+            world.fill_or_empty_trash();
         }
+        world
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -204,11 +175,41 @@ impl World {
         let position = Page::parse(&body).expect("a page").next_stream_position.expect("a position");
         let mark = StreamMark { position: position.as_str().to_owned(), asked_at: self.now() };
         let truth = self.simulator.truth();
+        let mut mark = Some(mark);
+        if self.areas.has_gaps {
+            self.read.gaps.pass(&mut self.areas.rng, night::read_to(&truth));
+            mark = mark.filter(|_| self.areas.rng.random_bool(0.9));
+        }
         let ground = self.read.read(&truth, &self.intent, &self.simulator.config().enterprise_id);
         self.nights.push(Truth { logins: Vec::new(), other_events: Vec::new(), ..truth });
-        self.ground = Some((ground, mark));
         self.told.nights += 1;
+        self.known.push(Known {
+            at: ground.night.now_at,
+            logins: ground.login_coverage,
+            edits: ground.activity_coverage.get("EDIT_USER").copied(),
+            has_position: mark.is_some(),
+        });
+        let known = self.known.last().expect("just put there");
+        let is_whole = self.is_whole(known.logins) && self.is_whole(known.edits);
+        self.told.nights_with_gaps += usize::from(!is_whole);
+        self.told.nights_without_position += usize::from(mark.is_none());
+        self.ground = Some((ground, mark));
+        self.commit();
         self.look_after().await;
+        self.confirm().await;
+        self.commit();
+    }
+
+    /// Whether a span is all that a snapshot can know.
+    fn is_whole(&self, span: Option<(DateTime<Utc>, DateTime<Utc>)>) -> bool {
+        let (Some(first), Some(last)) = (self.known.first(), self.known.last()) else { return true };
+        let window = TimeDelta::days(night::WINDOW_DAYS);
+        span.is_some_and(|(from, to)| from + window <= first.at && last.at - to < TimeDelta::hours(1))
+    }
+
+    /// Whether the newest snapshot lacks sign-ins.
+    pub(super) fn lacks_logins(&self) -> bool {
+        self.known.last().is_some_and(|known| !self.is_whole(known.logins))
     }
 
     /// Outcomes that nobody knew, and content on its way.
@@ -232,10 +233,12 @@ impl World {
     async fn round(&mut self) -> Result<(), String> {
         let made = self.plan();
         self.happen(3, 0.5);
+        self.meanwhile(0.3);
         for index in made {
             if self.rng.random_bool(0.9) {
                 self.approve(index);
                 self.happen(2, 0.3);
+                self.meanwhile(0.4);
                 self.apply(index).await;
             }
         }
@@ -248,13 +251,14 @@ impl World {
         if self.rng.random_bool(0.12) && !self.plans.is_empty() {
             let index = self.rng.random_range(0..self.plans.len());
             self.happen(1, 0.3);
+            self.meanwhile(0.2);
             self.undo(index).await?;
         }
         Ok(())
     }
 
     /// Up to `most` things happen.
-    fn happen(&mut self, most: u32, share: f64) {
+    pub(super) fn happen(&mut self, most: u32, share: f64) {
         let planned: Vec<String> = self
             .plans
             .iter()
@@ -277,8 +281,11 @@ impl World {
             if self.rng.random_bool(0.7) { past.replaceable_plans().collect() } else { Vec::new() };
         // A refusal is an answer, too: a night that knows too little, a receiver who is gone.
         let judge = Judge::new(&self.policy, ground, &past, &self.beside, now, gives_way.iter().copied());
+        let is_of_gap = |refusals: &Vec<Refusal>| refusals.iter().any(|refusal| refusal.rule == "R2");
+        self.told.refused_by_gap += usize::from(judge.as_ref().is_err_and(is_of_gap));
         let (Ok(()), Ok(judge)) = (fit(ground, now), judge) else { return Vec::new() };
         let judged = judge.everybody();
+        self.told.count_words(self.lacks_logins(), judged.left_out.values().map(|(_, no)| no.word));
         let mut made = Vec::new();
         for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
             let mut open =
@@ -325,190 +332,6 @@ impl World {
             .collect()
     }
 
-    /// R19: an operator offboards a user, at once or on a day to come. Afterwards the user is locked out, whatever else is in the way.
-    async fn offboard(&mut self) -> Result<(), String> {
-        let Some((ground, _)) = &self.ground else { return Ok(()) };
-        let listed: Vec<&Person> = ground
-            .people
-            .values()
-            .filter(|person| person.listing.is_some() && person.seat_kind == "managed_user")
-            .collect();
-        let person = listed[self.rng.random_range(0..listed.len())];
-        let usual = self.intent.receiver.as_deref().and_then(|id| ground.person(id));
-        let receiver = match usual.filter(|_| self.rng.random_bool(0.7)) {
-            Some(usual) => usual,
-            None => listed[self.rng.random_range(0..listed.len())],
-        };
-        let (Some(login), Some(transfer_to)) = (&person.login, &receiver.login) else { return Ok(()) };
-        let (by, now, past) = (operator(BY), self.now(), self.journal.past().clone());
-        let on = self
-            .rng
-            .random_bool(0.3)
-            .then(|| now.date_naive() + TimeDelta::days(self.rng.random_range(0..4)));
-        let leaving = Leaving {
-            policy: Some(&self.policy),
-            ground,
-            past: &past,
-            beside: &self.beside,
-            person,
-            receiver,
-            login,
-            transfer_to,
-            on,
-            ticket: None,
-            by: &by,
-            now,
-        };
-        let Ok(gives_way) = gives_way(&past, person, &by) else { return Ok(()) };
-        // A refusal is an answer, too: an administrator, a protected user, a login that is another's by now.
-        let looked =
-            if person.user_id == receiver.user_id { return Ok(()) } else { leaving.look(&self.actor).await };
-        let Ok(looked) = looked else { return Ok(()) };
-        let plan = Plan { approval: Some(ApprovalTerms::os_user()), ..leaving.plan(&looked) };
-        if past.plans.contains_key(&plan.plan_id) {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec(&plan).expect("plain data");
-        let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
-        let user_id = person.user_id.clone();
-        self.leavers.push(Leaver {
-            user_id: user_id.clone(),
-            receiver_user_id: receiver.user_id.clone(),
-            at: now,
-        });
-        for record in gives_way.into_iter().chain([file.record()]) {
-            self.journal.append(now, record).expect("memory is patient");
-        }
-        self.plans.push(file);
-        let index = self.plans.len() - 1;
-        self.approve(index);
-        self.told.offboarded += 1;
-        if on.is_some_and(|day| day > now.date_naive()) {
-            return Ok(());
-        }
-        let done = self.run(index, i64::MAX, Verb::Apply).await;
-        let truth = self.simulator.truth_without_events();
-        let still = truth.users.iter().find(|user| user.user_id == user_id && user.status == "active");
-        match (done, still) {
-            (Ok(Some(refused)), Some(_)) if !refused.contains(&user_id) => {
-                let plan_id = &self.plans[index].plan.plan_id;
-                let skip = self.journal.past().people.get(&user_id).and_then(|known| known.skips.last());
-                let reason = skip.map_or("none", |skip| skip.reason.as_str());
-                // Only these may keep a leaver signed in.
-                let may =
-                    ["protected", "on_hold", "receiver", "admin", "no_person", "login_of_other", "closed"];
-                if may.contains(&reason) {
-                    return Ok(());
-                }
-                Err(self
-                    .describe(&[format!("{user_id} is active after the offboarding {plan_id}: {reason}")]))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The places of offboardings that are open.
-    fn open_offboardings(&self) -> Vec<usize> {
-        let open = self.open_plans().into_iter();
-        open.filter(|index| offboarding::is_offboarding(&self.plans[*index].plan)).collect()
-    }
-
-    pub(super) fn approve(&mut self, index: usize) {
-        let PlanFile { plan, digest, .. } = &self.plans[index];
-        let record = Record::Approved {
-            plan_id: plan.plan_id.clone(),
-            digest: digest.clone(),
-            by: operator("approver"),
-            signed_by: None,
-            signature: None,
-        };
-        self.journal.append((self.clock)(), record).expect("memory is patient");
-    }
-
-    /// Applies a plan until nothing stops it: dying at a random step, or losing an answer, and going on.
-    pub(super) async fn apply(&mut self, index: usize) {
-        if self.rng.random_bool(0.2) {
-            life::loses_an_answer(&mut self.rng, &self.simulator);
-        }
-        for attempt in 0..3 {
-            // The last attempt is let through.
-            let dies = attempt < 2 && self.rng.random_bool(0.5);
-            let steps = if dies { self.rng.random_range(1..25) } else { i64::MAX };
-            if self.run(index, steps, Verb::Apply).await.is_ok() {
-                break;
-            }
-            if self.rng.random_bool(0.5) {
-                self.happen(1, 0.5);
-            }
-        }
-        self.simulator.clear_faults();
-    }
-
-    /// Takes a plan back, perhaps in two goes; whoever may be given back must be.
-    async fn undo(&mut self, index: usize) -> Result<(), String> {
-        let dies = if self.rng.random_bool(0.3) { self.rng.random_range(1..8) } else { i64::MAX };
-        let mut done = self.run(index, dies, Verb::Undo).await;
-        if done.is_err() {
-            done = self.run(index, i64::MAX, Verb::Undo).await;
-        }
-        let Ok(Some(refused)) = done else { return Ok(()) };
-        let plan_id = self.plans[index].plan.plan_id.clone();
-        let mut left = self.with_case(|case| left_suspended(case, &plan_id));
-        left.retain(|sentence| !refused.iter().any(|user_id| sentence.starts_with(user_id.as_str())));
-        if left.is_empty() { Ok(()) } else { Err(self.describe(&left)) }
-    }
-
-    /// One start of a command. `Err`: it died. `Ok(None)`: it was not let in, or stopped early. `Ok(Some)`: it came to its end;
-    /// those whom Box refused or of whom nothing is known.
-    async fn run(&mut self, index: usize, dies_after: i64, verb: Verb) -> Result<Option<Vec<String>>, ()> {
-        self.simulator.advance_secs(self.rng.random_range(1..120));
-        let Some((ground, mark)) = &self.ground else { return Ok(None) };
-        let file = &self.plans[index];
-        let plan = &file.plan;
-        let steps = AtomicI64::new(dies_after);
-        let simulator = Arc::clone(&self.simulator);
-        let crash = move |step: &str| {
-            simulator.advance_secs(1);
-            if steps.fetch_sub(1, Ordering::Relaxed) == 0 {
-                return Err(CommandError::refused(format!("died at {step}")));
-            }
-            Ok(())
-        };
-        let by = operator(BY);
-        let hands = hands(&self.reader, &self.actor, &self.clock, &by, &crash);
-        let hands = Hands { concurrency: self.concurrency, ..hands };
-        let (policy, beside) = (Some(&self.policy), &self.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
-        let past = self.journal.past().clone();
-        let done = match verb {
-            Verb::Apply => {
-                let required = Required::of(plan, None);
-                if admit(file, &past, &required, ground, night::STORE, (self.clock)()).is_err() {
-                    return Ok(None);
-                }
-                self.told.applies += 1;
-                apply(task, hands, &mut self.journal).await
-            }
-            Verb::Undo => undo(task, Scope::WholePlan, hands, &mut self.journal).await,
-        };
-        match done {
-            Ok(applied) if applied.stopped.is_some() => {
-                self.told.stopped += 1;
-                Ok(None)
-            }
-            Ok(applied) => {
-                let is_refused =
-                    |fate: &Fate| matches!(fate, Fate::Refused(_) | Fate::Unknown(_) | Fate::NotAttempted);
-                let refused = applied.people.iter().filter(|(_, fate)| is_refused(fate));
-                Ok(Some(refused.map(|(user_id, _)| user_id.clone()).collect()))
-            }
-            Err(_) => {
-                self.told.crashes += 1;
-                Err(())
-            }
-        }
-    }
-
     /// Trouble ends, days pass, and whatever is open gets its outcome.
     pub(super) async fn settle(&mut self) {
         self.simulator.clear_faults();
@@ -532,97 +355,22 @@ impl World {
             let is = |verb| deed.is_applied && deed.verb == verb;
             self.told.transferred += usize::from(is(boxseat_simulator::Verb::FinishTransfer));
             self.told.deleted += usize::from(is(boxseat_simulator::Verb::Delete));
+            let has_trash = deed.before.as_ref().is_some_and(|before| before.trash_bytes > 0);
+            self.told.deleted_with_trash += usize::from(is(boxseat_simulator::Verb::Delete) && has_trash);
         }
     }
-
-    pub(super) fn with_case<T>(&self, judge: impl FnOnce(&Case<'_>) -> T) -> T {
-        let (deeds, end) = (self.simulator.deeds(), self.simulator.truth());
-        let journal = self.journal.entries();
-        judge(&Case {
-            intent: &self.intent,
-            deeds: &deeds,
-            nights: &self.nights,
-            end: &end,
-            journal,
-            leavers: &self.leavers,
-        })
-    }
-
-    /// What is broken, and everything that happened to the people concerned.
-    pub(super) fn describe(&self, found: &[String]) -> String {
-        let mut text = found.join("\n");
-        let deeds = self.simulator.deeds();
-        let ids = deeds.iter().map(|deed| deed.user_id.as_str()).collect::<std::collections::BTreeSet<_>>();
-        for id in
-            ids.into_iter().filter(|id| !id.is_empty() && found.iter().any(|sentence| sentence.contains(*id)))
-        {
-            text.push_str(&format!("\n  about {id}:"));
-            for deed in deeds.iter().filter(|deed| deed.user_id == id) {
-                let status = |account: &Option<boxseat_simulator::Account>| {
-                    account.as_ref().map_or("-".to_owned(), |a| {
-                        format!("{}/{} items/{} bytes", a.status, a.owned_items, a.owned_bytes)
-                    })
-                };
-                text.push_str(&format!(
-                    "\n    deed {} {} {:?} {:?} {} {} -> {} {}",
-                    deed.sequence,
-                    deed.at,
-                    deed.by,
-                    deed.verb,
-                    deed.http_status,
-                    status(&deed.before),
-                    status(&deed.after),
-                    deed.body
-                ));
-            }
-            for entry in self.journal.entries() {
-                let line = serde_json::to_string(&entry.record).expect("plain data");
-                if line.contains(id) {
-                    text.push_str(&format!(
-                        "\n    journal {} {} {}",
-                        entry.sequence,
-                        entry.at,
-                        line.chars().take(400).collect::<String>()
-                    ));
-                }
-            }
-        }
-        text.push_str(&format!("\n  intent: {:?}", self.intent));
-        text
-    }
 }
 
-/// What a run is about.
-#[derive(Clone, Copy)]
-enum Verb {
-    Apply,
-    Undo,
-}
-
-fn hands<'a>(
-    reader: &'a BoxReader,
-    actor: &'a BoxActor,
-    clock: &'a Clock,
-    by: &'a Operator,
-    crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
-) -> Hands<'a> {
-    // One at a time: what happens in a world must not depend on how tasks interleave.
-    Hands { reader, actor, clock, by, concurrency: 1, check_clock: false, anchors: &NoAnchor, crash }
-}
-
-struct NoAnchor;
-
-impl Anchors for NoAnchor {
-    fn anchor(&self, _: &Journal) -> Result<(), CommandError> {
-        Ok(())
-    }
-}
-
-fn operator(name: &str) -> Operator {
+pub(super) fn operator(name: &str) -> Operator {
     Operator { os_user: name.to_owned(), host: "world".to_owned() }
 }
 
-fn beside(intent: &Intent) -> Beside {
+pub(super) fn policy(intent: &Intent) -> Policy {
+    Policy::parse("policy.toml", &intent.toml(), std::path::Path::new(""))
+        .unwrap_or_else(|e| panic!("{intent:?}: {:?}", e.lines()))
+}
+
+pub(super) fn beside(intent: &Intent) -> Beside {
     let list = |rows| Some(List { rows, age: TimeDelta::zero() });
     let hold = |id: &String| Hold { who: id.clone(), reason: "litigation".to_owned(), line: 2 };
     let leave = |(id, from, to): &(String, String, String)| Leave {
@@ -665,43 +413,4 @@ fn clients(simulator: &Running, clock: &Clock) -> (BoxReader, BoxActor) {
     let acting = credentials(&config.actions_client_id, &config.actions_client_secret);
     let actor = BoxActor::beside(&reader, acting).expect("plain http");
     (reader, actor)
-}
-
-/// R11: a sign-in while a plan is applied is heard of by the walk of the admin log every five minutes, and not before.
-#[tokio::test]
-async fn r11_the_log_is_walked_again_every_five_minutes() {
-    for (secs, is_heard) in [(1, false), (301, true)] {
-        let mut seeds = 1..;
-        let (mut world, index) = loop {
-            let mut world = World::new(seeds.next().expect("one of many")).await;
-            world.night().await;
-            let made = world.plan();
-            let long = made.into_iter().find(|index| {
-                let plan = &world.plans[*index].plan;
-                plan.stage == Stage::Suspend && plan.people.len() > 2
-            });
-            if let Some(index) = long {
-                break (world, index);
-            }
-        };
-        world.approve(index);
-        let plan = &world.plans[index].plan;
-        let user_id = plan.people.last().expect("more than two").user_id.clone();
-        let (simulator, is_first) = (Arc::clone(&world.simulator), AtomicI64::new(1));
-        let signs_in = |_: &str| {
-            if is_first.fetch_sub(1, Ordering::Relaxed) == 1 {
-                simulator.act(&Act::Login { user_id: user_id.clone() });
-                simulator.advance_secs(secs);
-            }
-            Ok(())
-        };
-        let (ground, mark) = world.ground.as_ref().expect("a night was read");
-        let by = operator(BY);
-        let (policy, beside) = (Some(&world.policy), &world.beside);
-        let task = Task { plan, policy, ground, beside, mark: Some(mark), leavers_per_day: usize::MAX };
-        let hands = hands(&world.reader, &world.actor, &world.clock, &by, &signs_in);
-        let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
-        let word = applied.people[&user_id].word();
-        assert_eq!(word == "done", !is_heard, "{secs} seconds later: {word}");
-    }
 }

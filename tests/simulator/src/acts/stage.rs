@@ -114,6 +114,10 @@ impl Stage<'_> {
                 world.add_content(slot, *items, *bytes, *shared);
                 Some(())
             }),
+            Act::SetTrash { user_id, bytes } => self.one_person(user_id, |world, slot| {
+                world.set_trash(slot, *bytes);
+                Some(())
+            }),
             Act::LockUser { user_id, days, calls } => self.one_person(user_id, |world, slot| {
                 world.lock_user(slot, *days, *calls);
                 Some(())

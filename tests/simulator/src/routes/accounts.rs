@@ -93,7 +93,9 @@ fn end(world: &mut World, caller: Caller, id: &str, by_force: bool) -> Result<()
         return Err(ApiError::forbidden());
     }
     let owner = Caller::Person(slot as u32);
-    let owns_content = world.person(owner).space_used > 0 || world.owned_items(owner) > 0;
+    // The trash does not count.
+    let owned_bytes = world.person(owner).space_used - world.trash_bytes(owner);
+    let owns_content = owned_bytes > 0 || world.owned_items(owner) > 0;
     world.check_hold(slot, by_force, owns_content)?;
     if owns_content && !by_force {
         let status = world.config.owned_content_status;
