@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use reclaim::{AdoptArgs, ApplyArgs, ConfirmArgs, OffboardArgs, UndoArgs};
 
-/// Knows, every morning, who uses their Box licence and who does not.
+/// Record who uses a Box licence: nightly snapshots of an enterprise, reports, and reclamation of unused seats.
 #[derive(Debug, Parser)]
 #[command(name = "boxseat", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -29,11 +29,11 @@ Credentials come from the environment or files, never from flags:
 Any key of boxseat.toml can be set as BOXSEAT_<SECTION>_<KEY>, such as BOXSEAT_RATE_CALLS_PER_MINUTE.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 4 done with rejected rows,
-75 try again later, 130 interrupted (start again to go on).
+75 try again later, 130 interrupted (run the command again to continue).
 
 Try it: boxseat demo";
 
-/// Flags every command takes.
+/// Flags of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Configuration file [default: boxseat.toml, else boxseat/boxseat.toml in the user's configuration directory]
@@ -45,19 +45,19 @@ pub(crate) struct Global {
     /// How results are printed on stdout
     #[arg(long, global = true, env = "BOXSEAT_FORMAT", value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Say nothing but errors
+    /// Print only errors and results
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more; twice: say what is sent
+    /// Log the steps; twice: also what the libraries do
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// No progress bars, even on a terminal
+    /// Draw no progress bars, even on a terminal
     #[arg(long, global = true, env = "BOXSEAT_NO_PROGRESS")]
     pub(crate) no_progress: bool,
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub(crate) color: Colour,
-    /// The moment to take for now, RFC 3339; for rehearsals: `sync` takes it only when the API is on loopback
+    /// Use this time as the current time, RFC 3339. For rehearsals: commands that call the API accept it only if the API is on loopback
     #[arg(long, global = true, env = "BOXSEAT_NOW", value_name = "TIME", value_parser = rfc3339)]
     pub(crate) now: Option<DateTime<Utc>>,
 }
@@ -65,17 +65,17 @@ pub(crate) struct Global {
 /// Output format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// For reading
     Table,
-    /// For programs; has a schema_version on top
+    /// For programs; begins with a schema_version
     Json,
     /// For spreadsheets; text that looks like a formula is escaped
     Csv,
-    /// For a ticket; of `reclaim show` alone
+    /// For a ticket; only for `reclaim show`
     Markdown,
-    /// For data frames; of `report` alone, and with -o
+    /// For data frames; only for `report`, with -o
     Parquet,
-    /// A page of its own, with charts; of `report` alone
+    /// One self-contained page with charts; only for `report`
     Html,
 }
 
@@ -93,43 +93,43 @@ pub(crate) enum Colour {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Read the enterprise, keep the night, publish boxseat.duckdb: the cron job
+    /// Read the enterprise from Box, store the snapshot and publish boxseat.duckdb: the cron job
     Sync(SyncArgs),
-    /// Build boxseat.duckdb again from the lake, without any call
+    /// Build boxseat.duckdb again from the lake. Makes no API calls
     Publish(PublishArgs),
-    /// Say which night is published, what is unfinished, and who holds the store
+    /// Show the published snapshot, unfinished runs, API calls of the month, and the process that holds the store
     Status(StatusArgs),
-    /// Say what the published night, or an earlier one, means: licences, idle and suspended seats, access, movers, runs
+    /// Report on the published snapshot or an earlier one: licences, idle and suspended seats, access, movers, runs
     Report(ReportArgs),
-    /// Run SQL against the published night, read-only
+    /// Run SQL against the published snapshot, read-only
     Query(QueryArgs),
-    /// Take in evidence of use from a report of Box's admin console (User Details or User Engagement)
+    /// Import evidence of use from a report of Box's admin console (User Details or User Engagement)
     Import(ImportArgs),
-    /// Give seats back that provably nobody uses, by plans that somebody has read and approved
+    /// Reclaim seats that are provably unused, by plans that an operator has reviewed and approved
     Reclaim(ReclaimArgs),
-    /// Say whether boxseat could run here tonight: configuration, credentials, scopes, clock, disk
+    /// Check that a run can succeed here: configuration, credentials, scopes, clock, disk. Makes a few API calls
     Check(CheckArgs),
-    /// Say whether last night can be trusted: raw pages, lake and file against each other
+    /// Check that the latest snapshot can be trusted: compare raw pages, lake and published file
     Verify(VerifyArgs),
-    /// Make a store whole again whose files were removed, rolled back or replaced, as far as something proves it. Evidence that
-    /// nothing proves is uncovered after it, and no account counts as idle by it
+    /// Repair a store whose files were removed, rolled back or replaced, from what can still be proved. Time whose evidence cannot
+    /// be proved counts as not covered afterwards, so it makes no account idle
     Repair(RepairArgs),
-    /// Copy the whole store into a new directory, with a digest of every file. Other commands may run meanwhile
+    /// Copy the whole store into a new directory, with a digest of every file. Other commands may run at the same time
     Backup(BackupArgs),
-    /// Check a backup and make it a store again. Changes nothing if --store exists and is not empty
+    /// Check a backup and create a store from it. Changes nothing if --store exists and is not empty
     Restore(RestoreArgs),
-    /// Normalise the kept raw pages again, as new runs in the place of the old ones, without a call
+    /// Normalise the stored raw pages again, as new runs that replace the old ones. Makes no API calls
     Replay(ReplayArgs),
     /// Print the data dictionary: every table and column, with its meaning
     Schema(SchemaArgs),
-    /// Start a stand-in for Box on loopback
+    /// Start a simulated Box on loopback
     Simulate(SimulateArgs),
-    /// Live a month of nights of a simulated enterprise and show its licence summary
+    /// Run a month of daily snapshots of a simulated enterprise and show its licence summary
     Demo(DemoArgs),
-    /// Take back the seat of one person who leaves: suspend, sign out, move the content to somebody else
+    /// Reclaim the seat of one user who leaves: suspend, sign out, move the content to another user
     Offboard(OffboardArgs),
-    /// Erase a user that Box no longer lists from the lake, the spools, the journal, the plans and boxseat.duckdb; without --yes
-    /// show what would be erased, and change nothing
+    /// Erase a user that Box no longer lists from the lake, the spools, the journal, the plans and boxseat.duckdb. Without --yes,
+    /// show what would be erased and change nothing
     Forget(ForgetArgs),
     /// Print a completion script
     Completions(CompletionsArgs),
@@ -137,22 +137,22 @@ pub(crate) enum Command {
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct SyncArgs {
-    /// Read users, groups and the admin log, say what the rest of the night would read and cost, and stop; the next `sync`
-    /// goes on from there
+    /// Read users, groups and the admin log, print what the rest of the run would read and cost, and stop. The next `sync`
+    /// continues from there
     #[arg(long, conflicts_with_all = ["no_publish", "accept_shrink"])]
     pub(crate) plan: bool,
-    /// Read every group's members and everybody's aliases, whatever has changed
+    /// Read the members of every group and the aliases of every user, even if nothing has changed
     #[arg(long, conflicts_with = "accept_shrink")]
     pub(crate) full: bool,
-    /// Keep the night in the lake and leave boxseat.duckdb as it is
+    /// Store the snapshot in the lake and leave boxseat.duckdb unchanged
     #[arg(long)]
     pub(crate) no_publish: bool,
-    /// Accept that users, groups or memberships shrank by up to so many percent, such as 12%: finishes the refused run
-    /// without reading anything anew
+    /// Accept that users, groups or memberships shrank by up to this percentage, such as 12%. Finishes the refused run without
+    /// reading it again
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) accept_shrink: Option<f64>,
-    /// Stop reading after so long, such as 90m; the next start goes on from there (exit 75). What is read to its end by then
-    /// is finished and published
+    /// Stop reading after this time, such as 90m, with exit 75; the next start continues from there. A run that is read
+    /// completely by then is finished and published
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) deadline: Option<Duration>,
 }
@@ -165,10 +165,10 @@ pub(crate) struct RepairArgs {}
 
 #[derive(Debug, Args)]
 pub(crate) struct ForgetArgs {
-    /// The user's Box id, or any login or address that the store knows of the user
+    /// The user's Box id, or any login or address that the store has for the user
     #[arg(value_name = "USER")]
     pub(crate) user: String,
-    /// Erase; the same command continues an erasure that was interrupted
+    /// Erase the user. After an interruption, the same command continues
     #[arg(long)]
     pub(crate) yes: bool,
 }
@@ -181,38 +181,40 @@ pub(crate) struct ReportArgs {
     /// Which report
     #[arg(value_enum)]
     pub(crate) name: ReportName,
-    /// Write to this file, replacing it whole; its ending (.json, .csv, .parquet, .html) is the format unless --format says
-    /// another. With `all`: the directory that gets every report as CSV and JSON, and the page
+    /// Write to this file and replace it whole. Its extension (.json, .csv, .parquet, .html) sets the format unless --format
+    /// does. With `all`: the directory for the HTML page and for every report as CSV and JSON
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// idle, reclaimable: proven idle for at least so many days [default: idle_after_days]; suspended: for at least so many
+    /// idle, reclaimable: proven idle for at least this many days [default: idle_after_days]; suspended: for at least this many
+    /// days
     #[arg(long, value_name = "DAYS")]
     pub(crate) days: Option<u32>,
-    /// Members of this group alone, by its name or Box id
+    /// Only members of this group, by its name or Box id
     #[arg(long, value_name = "GROUP")]
     pub(crate) group: Option<String>,
-    /// People with this tracking code alone; nothing behind the = is a code without a value
+    /// Only users with this tracking code; `NAME=` selects the code without a value
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) tracking_code: Option<(String, String)>,
-    /// People with this role alone: admin, coadmin or user
+    /// Only users with this role: admin, coadmin or user
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
-    /// Accounts with this status alone: active, suspended, deprovisioned or unknown
+    /// Only accounts with this status: active, suspended, deprovisioned or unknown
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Option<String>,
-    /// licences, runs: nights from this date on; movers: what the nights after it saw
+    /// licences, runs: snapshots from this date on; movers: changes in the snapshots after this date
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) since: Option<NaiveDate>,
-    /// Up to this date [default: the night]
+    /// Up to this date [default: the date of the snapshot]
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) until: Option<NaiveDate>,
-    /// licences: split seats by `group`, `role` or a tracking code (`tracking_code:NAME`, or its bare NAME)
+    /// licences: split seats by `group`, `role` or a tracking code (`tracking_code:NAME`, or only NAME)
     #[arg(long, value_name = "WHAT")]
     pub(crate) by: Option<String>,
-    /// Look back on the night of this date, built aside from the lake with today's thresholds, terms and policy
+    /// Report on the snapshot of this date. It is built from the lake into a temporary file, with the current thresholds, terms
+    /// and policy
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) as_of: Option<NaiveDate>,
-    /// Name people on the HTML page, which is made to be forwarded; the other formats always do
+    /// Name users on the HTML page, which is meant to be forwarded. The other formats always name them
     #[arg(long)]
     pub(crate) people: bool,
 }
@@ -222,27 +224,27 @@ pub(crate) struct ReportArgs {
 pub(crate) enum ReportName {
     /// How seats are used, what they cost, and how many are needed
     Licences,
-    /// Who has a seat and provably does not use it
+    /// Users who have a seat and provably do not use it
     #[value(alias = "inactive")]
     Idle,
-    /// Who is suspended and still takes a seat, since when, by whom, and what it has cost
+    /// Suspended users who still take a seat: since when, suspended by whom, and the cost since then
     Suspended,
-    /// Whose seat the reclamation policy would take back
+    /// Users whose seat the reclamation policy would reclaim
     Reclaimable,
-    /// Who has which role, through which groups, and still signs in
+    /// Roles and groups of users, and whether they still sign in
     Access,
-    /// Who came, went and changed
+    /// Users who joined, left or changed
     Movers,
-    /// How the nights went, and whether the month's calls will last
+    /// Results of the runs, and whether the API calls of the month will last
     Runs,
-    /// All of them, into a directory
+    /// All reports, into a directory
     All,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
     /// One SELECT, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN SELECT statement, or - to read it from stdin
-    // SQL may begin with a comment, which looks like a flag.
+    // SQL may begin with a comment (`--`), which looks like a flag.
     #[arg(allow_hyphen_values = true)]
     pub(crate) sql: String,
     /// Write the rows to this Parquet file instead of printing them
@@ -253,10 +255,10 @@ pub(crate) struct QueryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The report, as CSV: UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs. Translated headings are mapped by
-    /// [imports.columns] of the configuration. Exit 4 if a row was not taken; the same file can be imported again to add it
+    /// [imports.columns] of the configuration. Exit 4 if a row was not imported; the same file can be imported again to add it
     pub(crate) file: PathBuf,
-    /// Time zone of the admin who ran the report, such as Europe/Berlin: a User Details report is in local time and does not
-    /// say whose. Without it each time counts as late as it can be anywhere
+    /// Time zone of the admin who ran the report, such as Europe/Berlin. A User Details report is in local time and does not
+    /// name the zone. Without this option each time counts as the latest that it can be in any zone
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<chrono_tz::Tz>,
 }
@@ -265,63 +267,65 @@ pub(crate) struct ImportArgs {
 pub(crate) struct ReclaimArgs {
     #[command(subcommand)]
     pub(crate) command: ReclaimCommand,
-    /// Another policy. It can only add restrictions to [reclaim] policy of the configuration; `policy` reads it by itself
+    /// Another policy. It can only add restrictions to [reclaim] policy of the configuration; `reclaim policy` reads only this file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 }
 
 impl ReclaimArgs {
-    /// Whether it is `show`, which alone draws a page of Markdown.
+    /// Whether it is `show`, the only command that prints Markdown.
     pub(crate) fn is_show(&self) -> bool {
         matches!(self.command, ReclaimCommand::Show(_))
     }
 }
 
-/// Verbs of reclamation.
+/// Commands of reclamation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReclaimCommand {
-    /// Say in sentences what the policy does; with --check, whom it is about tonight and what is missing
+    /// Describe in sentences what the policy does. With --check, also show which users it applies to and what is missing
     Policy(ReclaimPolicyArgs),
-    /// Plan who goes which stage tonight; nothing is done by it
+    /// Create plans from the latest snapshot. Changes nothing in Box
     Plan(ReclaimPlanArgs),
-    /// Show a plan: everybody in it and why, everybody left out and why, the money
+    /// Show a plan: included and excluded users with the reasons, and the saved cost
     Show(ReclaimShowArgs),
-    /// Say what differs between two plans, or between a plan and what tonight's would be
+    /// Show the differences between two plans, or between a plan and a new one from the latest snapshot
     Diff(ReclaimDiffArgs),
-    /// Agree to a plan, in writing
+    /// Approve a plan. The approval is written to the journal
     Approve(ReclaimApproveArgs),
-    /// Act on the people of an approved plan who still qualify; without --yes say what would be done, and do nothing
+    /// Act on the users of an approved plan who still qualify. Without --yes, show the actions and change nothing
     Apply(ApplyArgs),
-    /// Take back the suspensions of a plan, as far as nobody else has touched the people since
+    /// Undo the suspensions of a plan, except for users that were changed from outside since then. Without --yes, show the
+    /// actions and change nothing
     Undo(UndoArgs),
-    /// Confirm that all content of a user has arrived, where no reading proves it. Changes nothing in Box
+    /// Confirm that all content of a user has arrived, if no read can prove it. Changes nothing in Box
     Confirm(ConfirmArgs),
     /// List plans, their results, stuck users, and actions with unknown outcome
     Status,
-    /// Check the journal's chain and every seal, and the lake, the configured key and the witness against it
+    /// Check the journal's chain and every seal, and compare the lake, the configured key and the witness with it
     Verify,
-    /// Continue a copied, restored or moved store here: show what the lake knows and the journal does not, and with --yes take it in
+    /// Continue a copied, restored or moved store here. Show the actions that the lake has and the journal does not; with --yes,
+    /// add them to the journal
     Adopt(AdoptArgs),
-    /// What cron runs after `sync`: reconcile, apply approved plans that are due, verify what was moved, plan the next stages
+    /// Run from cron after `sync`: reconcile, apply approved plans that are due, verify moved content, create the next plans
     Nightly,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReclaimPolicyArgs {
-    /// Resolve everything it names against the published night, too; exit 3 when something is missing
+    /// Also look up every name of the policy in the published snapshot; exit 3 if one is missing
     #[arg(long)]
     pub(crate) check: bool,
 }
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReclaimPlanArgs {
-    /// One stage alone [default: a plan for each that somebody goes]
+    /// Only this stage [default: one plan for each stage with users]
     #[arg(long, value_enum)]
     pub(crate) stage: Option<StageName>,
-    /// The ticket under which this is known elsewhere
+    /// Ticket of the request, for the journal
     #[arg(long, value_name = "TICKET")]
     pub(crate) ticket: Option<String>,
-    /// Also write the plan to this file, to be signed or handed on
+    /// Also write the plan to this file, for a signature or for another reviewer
     #[arg(short, long, value_name = "FILE", requires = "stage")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -329,9 +333,9 @@ pub(crate) struct ReclaimPlanArgs {
 /// The stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StageName {
-    /// Switch the account off and end its sessions
+    /// Deactivate the account and end its sessions
     Suspend,
-    /// Move what it owns to somebody else
+    /// Move its content to another user
     Transfer,
     /// Delete it: only this frees the seat
     Delete,
@@ -341,7 +345,7 @@ pub(crate) enum StageName {
 pub(crate) struct ReclaimShowArgs {
     /// A plan's id, or the path of its file
     pub(crate) plan: String,
-    /// List the users that the plan leaves out, each with the reason; as a table, CSV or JSON
+    /// List the excluded users, each with the reason; as a table, CSV or JSON
     #[arg(long)]
     pub(crate) left_out: bool,
 }
@@ -350,7 +354,7 @@ pub(crate) struct ReclaimShowArgs {
 pub(crate) struct ReclaimDiffArgs {
     /// A plan's id, or the path of its file
     pub(crate) plan: String,
-    /// The plan to compare it with [default: what tonight's would be]
+    /// The plan to compare it with [default: a new plan from the latest snapshot]
     #[arg(value_name = "PLAN")]
     pub(crate) other: Option<String>,
 }
@@ -376,90 +380,90 @@ pub(crate) struct BackupArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreArgs {
-    /// Directory that `boxseat backup` wrote. The store is made at --store. Exit 3 names the file that was changed, removed or
-    /// added since the backup
+    /// Directory that `boxseat backup` wrote. The store is created at --store. With exit 3, the message names the file that was
+    /// changed, removed or added since the backup
     #[arg(value_name = "DIR")]
     pub(crate) directory: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Also compare every file of the lake, the raw pages and the waiting imports with the record of what boxseat wrote; reads
-    /// all of them. Exit 3 if one differs
+    /// Also compare every file of the lake, the raw pages and the waiting imports with the record of what boxseat wrote. Reads
+    /// all of them; exit 3 if one differs
     #[arg(long)]
     pub(crate) deep: bool,
-    /// Also read so many users from Box and compare them; costs a call each
+    /// Also read this many users from Box and compare them; costs one API call each
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) live: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// The first run to replay; every later one follows
+    /// The first run to replay; all later runs are replayed as well
     #[arg(long, value_name = "RUN")]
     pub(crate) from: u64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// One table or view alone
+    /// Only this table or view
     pub(crate) table: Option<String>,
     /// The tables of the lake instead of those of boxseat.duckdb
     #[arg(long)]
     pub(crate) lake: bool,
-    /// A page of Markdown
+    /// Print a page of Markdown
     #[arg(long)]
     pub(crate) markdown: bool,
 }
 
 const SIMULATE_HELP: &str = "\
-While it runs, requests on its control address change it. They need no token and are not part of Box:
+While it runs, requests to its control address change it. They need no token and are not part of Box:
   curl http://127.0.0.1:8808/_simulator                          the simulated time: give it as --now to every command
-  curl -X POST 'http://127.0.0.1:8808/_simulator/step?days=15'   live 15 days
+  curl -X POST 'http://127.0.0.1:8808/_simulator/step?days=15'   simulate 15 days
   curl -X POST http://127.0.0.1:8808/_simulator/act -H 'Content-Type: application/json' \\
     -d '{\"login\":{\"user_id\":\"9001000391\"}}'                    a user signs in
 
-Keys of the --scenario file (TOML) set how this Box behaves, for example:
+Keys of the --scenario file (TOML) set the behaviour of the simulated Box, for example:
   as_user_when_inactive = true      the folders of inactive accounts can be read As-User [default: false]
-  inactive_transfer_status = 403    content of inactive accounts is not moved [default: it is]
-  keeps_to_quota = true             a transfer needs room at the receiver [default: false]
+  inactive_transfer_status = 403    transfers from inactive accounts fail [default: they succeed]
+  keeps_to_quota = true             a transfer needs free space at the receiver [default: false]
   idle_share = 0.2                  this share of the users has stopped signing in";
 
 #[derive(Debug, Args)]
 #[command(after_help = SIMULATE_HELP)]
 pub(crate) struct SimulateArgs {
-    /// Users to make up
+    /// Number of simulated users
     #[arg(long, default_value_t = 500)]
     pub(crate) users: u32,
-    /// Groups to make up
+    /// Number of simulated groups
     #[arg(long, default_value_t = 50)]
     pub(crate) groups: u32,
-    /// LOGIN events over the last year [default: what the people's habits give, about 30 each]
+    /// LOGIN events of the last year [default: from the users' habits, about 30 each]
     #[arg(long)]
     pub(crate) logins: Option<u64>,
-    /// Same seed, same enterprise
+    /// Seed; the same seed creates the same enterprise
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8808")]
     pub(crate) listen: std::net::SocketAddr,
-    /// Calls allowed in any 60 seconds; 0 switches the limit off
+    /// Calls allowed in any 60 seconds; 0 disables the limit
     #[arg(long, default_value_t = 1000)]
     pub(crate) calls_per_minute: u32,
-    /// Further settings of the simulated Box as TOML; see below
+    /// File with further settings of the simulated Box as TOML; see below
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Nights to live, the last one tonight
+    /// Number of daily runs; the last one is today's
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub(crate) nights: u32,
-    /// Users to make up
+    /// Number of simulated users
     #[arg(long, default_value_t = 500)]
     pub(crate) users: u32,
-    /// Same seed, same enterprise
+    /// Seed; the same seed creates the same enterprise
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 }
@@ -477,7 +481,7 @@ fn rfc3339(text: &str) -> Result<DateTime<Utc>, String> {
 fn name_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("{text:?} is not a code with its value; write it as NAME=VALUE")),
+        _ => Err(format!("{text:?} is not a tracking code with a value; write it as NAME=VALUE")),
     }
 }
 
@@ -506,7 +510,6 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A day as every file and report has it.
 fn date(text: &str) -> Result<NaiveDate, String> {
     text.parse().map_err(|_| "write the day as year-month-day, such as 2026-12-03".to_owned())
 }
@@ -516,7 +519,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }
@@ -531,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn percentages_with_and_without_sign() {
+    fn percentages_are_read_with_and_without_sign() {
         assert_eq!((percent("12%"), percent(" 7.5 % ")), (Ok(12.0), Ok(7.5)));
         assert!(percent("many").is_err() && percent("120%").is_err());
     }
