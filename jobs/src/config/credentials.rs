@@ -1,4 +1,4 @@
-//! How to sign in: from the environment, or from files the environment names; never from flags, which `ps` shows.
+//! Credentials, from the environment or from files that the environment names. Never from flags, because `ps` shows them.
 
 use std::path::PathBuf;
 
@@ -18,23 +18,25 @@ pub(crate) fn has_credentials() -> bool {
 /// The reading credentials.
 ///
 /// # Errors
-/// None, several kinds at once, a kind that is incomplete, or a value that cannot be one: exit 2, naming the variable.
+/// Exit 2, naming the variable: no credentials, several kinds at once, an incomplete kind, or an invalid value.
 pub(crate) fn credentials() -> Result<Credentials, CommandError> {
     let token = secret("BOXSEAT_TOKEN")?;
     let client = [value("BOXSEAT_CLIENT_ID")?, value("BOXSEAT_ENTERPRISE_ID")?];
     let client_secret = secret("BOXSEAT_CLIENT_SECRET")?;
     if variable("BOXSEAT_JWT_CONFIG").is_some() {
-        return Err(CommandError::usage("signing in with a JWT configuration (BOXSEAT_JWT_CONFIG) comes later")
-            .hint("until then use client credentials: BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET, BOXSEAT_ENTERPRISE_ID"));
+        return Err(CommandError::usage(
+            "signing in with a JWT configuration (BOXSEAT_JWT_CONFIG) is not supported yet",
+        )
+        .hint("use client credentials: BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET, BOXSEAT_ENTERPRISE_ID"));
     }
     let any_client = client.iter().any(Option::is_some) || client_secret.is_some();
     match (token, any_client) {
         (Some(_), true) => Err(CommandError::usage("both a developer token and client credentials are set")
-            .hint("unset BOXSEAT_TOKEN for the nightly job; a developer token lives one hour")),
+            .hint("unset BOXSEAT_TOKEN for the nightly job; a developer token is valid for one hour")),
         (Some(token), false) => Ok(Credentials::DeveloperToken(token)),
         (None, false) => Err(CommandError::usage("no credentials are set")
             .hint("set BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID, or BOXSEAT_TOKEN for a first try")
-            .hint("to try it without Box: boxseat demo")),
+            .hint("to try boxseat without Box: boxseat demo")),
         (None, true) => {
             let [client_id, enterprise_id] = client;
             match (client_id, client_secret, enterprise_id) {
@@ -57,10 +59,10 @@ pub(crate) fn credentials() -> Result<Credentials, CommandError> {
     }
 }
 
-/// The acting credentials: an application of its own with the right to change people, or the reading ones (R22).
+/// The acting credentials: a separate application that may change users, or the reading credentials (R22).
 ///
 /// # Errors
-/// Incomplete ones: exit 2, naming what is missing.
+/// Exit 2 for incomplete credentials, naming what is missing.
 pub(crate) fn actions_credentials(reading: &Credentials) -> Result<Credentials, CommandError> {
     let client_id = value("BOXSEAT_ACTIONS_CLIENT_ID")?;
     let client_secret = secret("BOXSEAT_ACTIONS_CLIENT_SECRET")?;
@@ -82,7 +84,7 @@ pub(crate) fn actions_credentials(reading: &Credentials) -> Result<Credentials, 
     }
 }
 
-/// Whether acting has credentials of its own.
+/// Whether separate acting credentials are set.
 pub(crate) fn has_actions_credentials() -> bool {
     variable("BOXSEAT_ACTIONS_CLIENT_ID").is_some()
 }
@@ -105,13 +107,13 @@ fn secret(name: &str) -> Result<Option<SecretString>, CommandError> {
     }
 }
 
-/// A variable that holds a credential.
+/// A credential from a variable.
 fn value(name: &str) -> Result<Option<String>, CommandError> {
     variable_os(name).map(|value| clean(name, value.as_encoded_bytes())).transpose()
 }
 
-/// A credential without the line end, the blanks and the byte order mark that editors and env files put around it. `place` is
-/// where it comes from; the value itself is never printed.
+/// Trims the line end, the blanks and the byte order mark that editors and env files add to a credential. `place` is its source,
+/// for messages; the value is never printed.
 fn clean(place: &str, value: &[u8]) -> Result<String, CommandError> {
     let refused = |reason: &str, hint: &str| {
         Err(CommandError::usage(format!("{place} cannot be a credential: {reason}")).hint(hint))
@@ -132,7 +134,7 @@ fn clean(place: &str, value: &[u8]) -> Result<String, CommandError> {
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return refused(
-            "it holds a blank, a control character or a character that is not ASCII",
+            "it contains a blank, a control character or a character that is not ASCII",
             "copy it again from the Box developer console",
         );
     }
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_editors_put_around_a_credential_is_trimmed() {
+    fn blanks_and_line_ends_around_a_credential_are_trimmed() {
         for value in ["sec", "sec\n", "sec\r\n", " \tsec ", "\u{feff}sec\r\n", "sec\r", "\u{a0}sec", "s'e\"c"]
         {
             let expected = if value.contains('e') && value.contains('\'') { value } else { "sec" };
@@ -154,7 +156,7 @@ mod tests {
 
     /// Why: a line feed in a token was retried as a network fault for 14 minutes.
     #[test]
-    fn what_cannot_be_a_credential_is_refused_and_not_printed() {
+    fn invalid_credential_is_refused_and_not_printed() {
         let utf16: Vec<u8> = "\u{feff}s3cret\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let texts = [
             "",

@@ -1,4 +1,4 @@
-//! `boxseat.toml`: every key, with the environment laid over it.
+//! `boxseat.toml`: every key. Environment variables override the file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,14 @@ use super::variable;
 use crate::error::CommandError;
 use crate::evidence::Headings;
 
-/// The file's keys; units, defaults and reasons stand in `boxseat.example.toml`, which a test keeps equal to these.
+/// The keys of the file. `boxseat.example.toml` has their units, defaults and reasons; a test compares it with these types.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
-    /// Where the file lies; empty without one.
+    /// The directory of the file; empty without a file.
     #[serde(skip)]
     pub(super) directory: PathBuf,
-    /// The file itself; `None`: there is none.
+    /// The path of the file; `None` without a file.
     #[serde(skip)]
     pub(super) path: Option<PathBuf>,
     pub(super) rate: Rate,
@@ -79,7 +79,7 @@ pub(super) struct Imports {
     pub(super) columns: Headings,
 }
 
-/// `[[licence]]`; [`super::licence`] checks what it says.
+/// `[[licence]]`; [`super::licence`] checks it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Licence {
@@ -228,7 +228,7 @@ impl<'de> Deserialize<'de> for Date {
     }
 }
 
-/// A TOML date or time, or the same as text; a date is its first moment in UTC.
+/// A TOML date or time, or the same as text. A date means its first instant in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment(pub(super) DateTime<Utc>);
 
@@ -249,9 +249,9 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// Reads the file asked for, or the first that is there; no file is no error unless it was asked for by name.
-pub(super) fn read(asked: Option<&Path>) -> Result<File, CommandError> {
-    let path = match asked {
+/// Reads the named file, or the first standard file that exists. Only a named file must exist.
+pub(super) fn read(named: Option<&Path>) -> Result<File, CommandError> {
+    let path = match named {
         Some(path) => Some(path.to_owned()),
         None => standard_places().into_iter().find(|path| path.exists()),
     };
@@ -291,8 +291,8 @@ const SECTIONS: &[&str] = &[
     "lake",
 ];
 
-/// `BOXSEAT_<SECTION>_<KEY>` as (section, key, value), besides the two addresses that have short names.
-#[expect(clippy::disallowed_methods, reason = "the one place that looks through the environment")]
+/// `BOXSEAT_<SECTION>_<KEY>` as (section, key, value). The two addresses also have short names.
+#[expect(clippy::disallowed_methods, reason = "the only place that lists the environment")]
 fn environment() -> Result<Vec<(String, String, String)>, CommandError> {
     let mut found = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -306,8 +306,7 @@ fn environment() -> Result<Vec<(String, String, String)>, CommandError> {
             },
         };
         let value = value.to_str().ok_or_else(|| {
-            CommandError::usage(format!("{name} is not UTF-8 text"))
-                .hint("a setting that cannot be read is not replaced by its default")
+            CommandError::usage(format!("{name} is not UTF-8 text")).hint("set it to UTF-8 text, or unset it")
         })?;
         found.push((section.to_owned(), key.to_owned(), value.to_owned()));
     }
@@ -319,9 +318,9 @@ pub(super) fn parse(
     text: &str,
     overrides: Vec<(String, String, String)>,
 ) -> Result<File, CommandError> {
-    let broken = |e: toml::de::Error| CommandError::usage(format!("{name} cannot be understood")).because(e);
+    let broken = |e: toml::de::Error| CommandError::usage(format!("{name} is not valid")).because(e);
     let mut whole: Table = text.parse().map_err(broken)?;
-    // First the file alone, so that an error in it shows its line.
+    // The file is parsed without the environment first, so that an error shows the line.
     let file: File = toml::from_str(text).map_err(|e| explain(name, e))?;
     if overrides.is_empty() {
         return Ok(file);
@@ -335,7 +334,7 @@ pub(super) fn parse(
     whole.try_into().map_err(|e| explain("BOXSEAT_* in the environment", e))
 }
 
-/// A value as TOML reads it (`12`, `true`, `["a"]`), else as text.
+/// A TOML value (`12`, `true`, `["a"]`), or text if it is not one.
 fn scalar(text: &str) -> Value {
     format!("value = {text}")
         .parse::<Table>()
@@ -344,11 +343,11 @@ fn scalar(text: &str) -> Value {
         .unwrap_or_else(|| Value::String(text.into()))
 }
 
-/// Names the nearest right key for a misspelt one.
+/// Adds the most similar key to the error of an unknown key.
 pub(crate) fn explain(name: &str, error: toml::de::Error) -> CommandError {
     let message = error.message().to_owned();
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let command = CommandError::usage(format!("{name} cannot be understood")).because(error);
+    let command = CommandError::usage(format!("{name} is not valid")).because(error);
     let Some((unknown, known)) = quoted.split_first().filter(|_| message.starts_with("unknown field")) else {
         return command;
     };
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_names_the_nearest_right_one() {
+    fn unknown_key_error_names_the_most_similar_key() {
         let (lines, hints) = error("[rate]\ncalls_per_minuet = 950\n");
         assert!(lines.join("\n").contains("line 2"), "{lines:?}");
         assert_eq!(hints, ["there is no key `calls_per_minuet`; the nearest one is `calls_per_minute`"]);
@@ -380,14 +379,14 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_dates_or_texts() {
+    fn dates_are_read_from_toml_dates_and_from_text() {
         let file = parse("f", "[sync]\nquiet_dates = [2026-12-25, \"2026-12-26\"]\n", Vec::new()).unwrap();
         assert_eq!(file.sync.quiet_dates.len(), 2);
         assert!(error("[sync]\nquiet_dates = [\"Christmas\"]\n").0.join("\n").contains("is not a date"));
     }
 
     #[test]
-    fn the_environment_outranks_the_file() {
+    fn environment_overrides_the_file() {
         let overrides = vec![
             ("rate".to_owned(), "calls_per_minute".to_owned(), "60".to_owned()),
             ("publish".to_owned(), "mode".to_owned(), "0600".to_owned()),
@@ -399,9 +398,9 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_key_with_its_default() {
+    fn example_file_has_every_key_with_its_default() {
         let text = include_str!("../../../boxseat.example.toml");
-        // Every commented-out setting of the example, taken in, must be a key, and all defaults must be what they say.
+        // With its comment marks removed, each setting of the example must be a known key with its default value.
         let bare: String = text
             .lines()
             .filter_map(|line| match line.strip_prefix("#") {
@@ -446,7 +445,7 @@ mod tests {
         );
         assert_eq!(example.offboard.people_per_day, Offboard::default().people_per_day);
         let licence = super::super::licence::terms(&example.licence).unwrap();
-        assert_eq!(licence.len(), 2, "the example shows how two plans stand side by side");
+        assert_eq!(licence.len(), 2, "the example has two plans for the same days");
         for section in SECTIONS {
             assert!(text.contains(&format!("[{section}]")), "the example lacks [{section}]");
         }

@@ -1,4 +1,4 @@
-//! `[[licence]]`: what was bought, read once and refused where it contradicts itself, because a wrong price looks like any other.
+//! `[[licence]]`: the licence terms. Contradictory terms are refused, because no later check would find a wrong price.
 
 use boxseat_schemas::Money;
 use boxseat_schemas::licence::{LicenceTerms, MatchRule};
@@ -7,15 +7,15 @@ use toml::Value;
 use super::file::{Date, Licence};
 use crate::error::CommandError;
 
-/// The terms in the order of the file, in which their rules are tried.
+/// The terms, in the order of the file. Their rules are applied in this order.
 ///
 /// # Errors
-/// Exit 2, naming the plan, the key and what it may be.
+/// Exit 2, naming the plan, the key and the allowed values.
 pub(super) fn terms(licences: &[Licence]) -> Result<Vec<LicenceTerms>, CommandError> {
     let terms = licences.iter().map(one).collect::<Result<Vec<_>, _>>()?;
     for (index, later) in terms.iter().enumerate() {
         for earlier in terms[..index].iter().filter(|earlier| earlier.overlaps(later)) {
-            hold_together(earlier, later)?;
+            check_overlap(earlier, later)?;
         }
     }
     Ok(terms)
@@ -24,7 +24,9 @@ pub(super) fn terms(licences: &[Licence]) -> Result<Vec<LicenceTerms>, CommandEr
 fn one(licence: &Licence) -> Result<LicenceTerms, CommandError> {
     let plan = licence.plan_id.trim();
     if plan.is_empty() {
-        return Err(CommandError::usage("[[licence]] plan_id is empty: it names the plan in every table"));
+        return Err(CommandError::usage(
+            "[[licence]] plan_id is empty: every table uses it as the name of the plan",
+        ));
     }
     let wrong = |text: String| CommandError::usage(format!("[[licence]] {plan}: {text}"));
     let day = |date: Option<Date>| date.map(|date| date.0);
@@ -59,7 +61,7 @@ fn one(licence: &Licence) -> Result<LicenceTerms, CommandError> {
     };
     let order = |(first, from): (&str, _), (second, to): (&str, _)| match (from, to) {
         (Some(from), Some(to)) if to < from => {
-            Err(wrong(format!("{second} = {to} lies before {first} = {from}")))
+            Err(wrong(format!("{second} = {to} is before {first} = {from}")))
         }
         _ => Ok(()),
     };
@@ -68,20 +70,20 @@ fn one(licence: &Licence) -> Result<LicenceTerms, CommandError> {
     order(("notice_by", terms.notice_by), ("renewal_date", terms.renewal_date))?;
     match (&terms.cost_per_seat_monthly, &terms.currency) {
         (_, Some(currency)) if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) => {
-            Err(wrong(format!("currency = {currency:?}: three capital letters, such as \"EUR\"")))
+            Err(wrong(format!("currency = {currency:?}: it must be three capital letters, such as \"EUR\"")))
         }
-        (Some(cost), None) => {
-            Err(wrong(format!("cost_per_seat_monthly = {cost} of what? Add currency = \"EUR\" or another")))
-        }
+        (Some(cost), None) => Err(wrong(format!(
+            "cost_per_seat_monthly = {cost} has no currency; add currency = \"EUR\" or another"
+        ))),
         _ => Ok(terms),
     }
 }
 
-/// Two terms that hold on one day.
-fn hold_together(earlier: &LicenceTerms, later: &LicenceTerms) -> Result<(), CommandError> {
+/// Checks two terms that are valid on the same day.
+fn check_overlap(earlier: &LicenceTerms, later: &LicenceTerms) -> Result<(), CommandError> {
     if earlier.plan_id == later.plan_id {
         return Err(CommandError::usage(format!(
-            "[[licence]] {} stands twice for the same days: {} and {}",
+            "[[licence]] {} has two entries for the same days: {} and {}",
             later.plan_id,
             days(earlier),
             days(later)
@@ -92,14 +94,14 @@ fn hold_together(earlier: &LicenceTerms, later: &LicenceTerms) -> Result<(), Com
         && one != other
     {
         return Err(CommandError::usage(format!(
-            "[[licence]] {} is in {one} and {} in {other}, and both hold on the same days: their costs cannot be added",
+            "[[licence]] {} is in {one} and {} in {other}, and both are valid on the same days: their costs cannot be added",
             earlier.plan_id, later.plan_id
         ))
         .hint("write all prices in one currency"));
     }
     if earlier.match_rule == MatchRule::All && later.cost_per_seat_monthly.is_some() {
         tracing::warn!(
-            "[[licence]] {}: no seat is left for it where {}, which stands before it, matches all; put it first",
+            "[[licence]] {}: no seat matches it, because {}, which is before it, matches all seats; put it first",
             later.plan_id,
             earlier.plan_id
         );
@@ -116,8 +118,8 @@ fn days(terms: &LicenceTerms) -> String {
     }
 }
 
-/// Text is read as it stands. A number with a point went through a double on its way here: its shortest form is what was
-/// written, as long as that had no more digits than a double keeps.
+/// Text is parsed exactly. TOML reads a number with a point as a double. Its shortest form is the written number, if that has no
+/// more digits than a double keeps.
 fn amount(value: &Value) -> Result<Money, String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -134,7 +136,7 @@ fn amount(value: &Value) -> Result<Money, String> {
     text.parse().map_err(|e| format!("cost_per_seat_monthly = {e}"))
 }
 
-/// Any decimal of so many digits comes back from a double unchanged.
+/// A decimal with this many digits is unchanged after the conversion to a double and back.
 const DIGITS_OF_A_DOUBLE: usize = 15;
 
 #[cfg(test)]
@@ -161,7 +163,7 @@ mod tests {
     ];
 
     #[test]
-    fn terms_are_read_exactly() {
+    fn amounts_are_read_exactly() {
         let mut keys = YEAR.to_vec();
         keys.extend([
             "term_start = 2025-01-01",
@@ -181,7 +183,7 @@ mod tests {
         assert_eq!(terms.cost_per_seat_monthly.unwrap().to_string(), "35.0000");
         assert_eq!(terms.console_seen_at, Some("2026-02-01T00:00:00Z".parse().unwrap()));
         assert_eq!(terms.match_rule.to_string(), "tracking_code:Cost Centre=7");
-        // A price that no double is equal to, as people write it.
+        // Prices that a double cannot represent exactly.
         for (written, read_as) in
             [("0.1", "0.1000"), ("35", "35.0000"), ("1234.5678", "1234.5678"), ("1e2", "100.0000")]
         {
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
+    fn contradictory_terms_are_refused() {
         let year = licence(YEAR);
         let with = |key: &str| licence(&[YEAR, &[key]].concat());
         let of = |keys: &[&str]| format!("{year}{}", licence(keys));
@@ -205,10 +207,10 @@ mod tests {
             (licence(&["plan_id = \" \""]), "plan_id is empty"),
             (
                 licence(&["plan_id = \"p\"", "valid_from = 2026-02-01", "valid_to = 2026-01-31"]),
-                "valid_to = 2026-01-31 lies before valid_from",
+                "valid_to = 2026-01-31 is before valid_from",
             ),
             (with("match_rule = \"role:admin\""), "\"role:admin\" is no rule"),
-            (licence(&["plan_id = \"p\"", "cost_per_seat_monthly = 35"]), "of what? Add currency"),
+            (licence(&["plan_id = \"p\"", "cost_per_seat_monthly = 35"]), "has no currency; add currency"),
             (licence(&["plan_id = \"p\"", "currency = \"euro\""]), "three capital letters"),
             (
                 licence(&["plan_id = \"p\"", "currency = \"EUR\"", "cost_per_seat_monthly = -1"]),
@@ -232,20 +234,20 @@ mod tests {
             ),
             (
                 of(&["plan_id = \"enterprise\"", "valid_from = 2026-12-31"]),
-                "stands twice for the same days: 2026-01-01 to 2026-12-31 and from 2026-12-31",
+                "has two entries for the same days: 2026-01-01 to 2026-12-31 and from 2026-12-31",
             ),
             (
                 of(&["plan_id = \"other\"", "valid_from = 2026-06-01", "currency = \"USD\""]),
                 "is in EUR and other in USD",
             ),
-            (with("renewal_date = 2027-01-01\nnotice_by = 2027-01-02"), "lies before notice_by"),
+            (with("renewal_date = 2027-01-01\nnotice_by = 2027-01-02"), "is before notice_by"),
         ];
         for (text, part) in cases {
             let error = read(&text).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.lines()[0].contains(part), "{:?} lacks {part:?}", error.lines());
         }
-        // One after the other, each in its own currency, is a change of contract.
+        // Terms in another currency are accepted if they follow the first ones.
         assert_eq!(
             read(&of(&["plan_id = \"enterprise\"", "valid_from = 2027-01-01", "currency = \"USD\""]))
                 .unwrap()

@@ -9,18 +9,18 @@ pub(crate) use credentials::{actions_credentials, credentials, has_actions_crede
 pub(crate) use file::{Date, explain};
 pub(crate) use settings::{Retention, Settings};
 
-/// Whether the person asked for no colour (<https://no-color.org>).
+/// Whether the environment disables colour (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     variable("NO_COLOR").is_some()
 }
 
-/// An environment variable as the system has it; empty counts as unset.
+/// An environment variable as bytes of the system. An empty value counts as unset.
 #[expect(clippy::disallowed_methods, reason = "one of the two places that read single variables")]
 pub(crate) fn variable_os(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// An environment variable; empty counts as unset, and text that is no UTF-8 as well.
+/// An environment variable. An empty value counts as unset, and so does text that is not UTF-8.
 #[expect(clippy::disallowed_methods, reason = "one of the two places that read single variables")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

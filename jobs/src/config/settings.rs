@@ -1,4 +1,4 @@
-//! Raw keys become [`Settings`], once; nothing after this reads the environment or a file of configuration.
+//! Converts the raw keys to [`Settings`], once. No later code reads the environment or the configuration file.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -23,79 +23,79 @@ use crate::reclaim::PolicyAtNight;
 use crate::reclaim::policy::Policy;
 use crate::store::check_path;
 
-/// Everything the commands need to know.
+/// The settings of all commands.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Directory of the store.
     pub(crate) store: PathBuf,
-    /// Where Box is, and how fast it may be asked.
+    /// Addresses of Box, and the rate of requests.
     pub(crate) endpoints: Endpoints,
-    /// API calls a month the contract allows.
+    /// API calls per month that the contract allows.
     pub(crate) monthly_calls: Option<u64>,
-    /// Calls in flight at once.
+    /// Maximum number of concurrent calls.
     pub(crate) concurrency: usize,
-    /// Days of logins the first run reads back.
+    /// How far back the first run reads logins.
     pub(crate) login_window: TimeDelta,
-    /// How long before now the event window ends.
+    /// Time between the end of the event window and now.
     pub(crate) settle: TimeDelta,
-    /// How much of the previous window is read again.
+    /// Part of the previous event window that is read again.
     pub(crate) overlap: TimeDelta,
-    /// How often memberships and aliases are looked at again.
+    /// How often memberships and aliases are read again.
     pub(crate) plan: PlanSettings,
-    /// How much a table may shrink in a night.
+    /// How much a table may shrink between two snapshots.
     pub(crate) shrink_guard_percent: f64,
     /// How long an unsealed run may be resumed.
     pub(crate) resume: TimeDelta,
-    /// Spools of ended runs kept as evidence.
+    /// Number of ended runs whose spools are kept as evidence.
     pub(crate) raw_retention_runs: usize,
     /// How long events are kept.
     pub(crate) events_kept: TimeDelta,
-    /// How long every night is kept; before that, a month's last.
+    /// How long all snapshots are kept. Of older ones, the last of each month is kept.
     pub(crate) nights_daily: TimeDelta,
-    /// What else is removed, and when.
+    /// Retention of other data.
     pub(crate) retention: Retention,
-    /// Days without events that are holidays and no holes.
+    /// Holidays: days without events that are not gaps.
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
     /// The configuration file, if there is one.
     pub(crate) config_file: Option<PathBuf>,
-    /// Where the list of people on leave is.
+    /// Path of the leave list.
     pub(crate) leave_file: Option<PathBuf>,
-    /// That list; only for commands that ask for it, see [`Settings::with_leave_list`].
+    /// The leave list. Only commands that need it read it, see [`Settings::with_leave_list`].
     pub(crate) leave_list: Option<LeaveList>,
-    /// Headings of imported reports besides those that are known.
+    /// Additional headings of imported reports.
     pub(crate) import_headings: Headings,
-    /// Where the reclamation policy is.
+    /// Path of the reclamation policy.
     pub(crate) policy_file: Option<PathBuf>,
-    /// Public key of the seals of the journal.
+    /// Public key of the journal's seals.
     pub(crate) journal_key: Option<PublicKey>,
     /// File outside the store to which heads of the journal are appended.
     pub(crate) witness: Option<PathBuf>,
-    /// `[reclaim] host`: the name of this installation, where the machine has no lasting id.
+    /// `[reclaim] host`: the name of this installation, for machines without a permanent id.
     pub(crate) reclaim_host: Option<String>,
-    /// How many users may be offboarded a day.
+    /// Maximum number of users that are offboarded per day.
     pub(crate) leavers_per_day: usize,
-    /// The policy, for the nights that are built.
+    /// The policy, for the reclaim candidates of a published file.
     pub(crate) policy_at_night: Option<PolicyAtNight>,
-    /// Thresholds that travel into the warehouse.
+    /// Thresholds that are stored in the published file.
     pub(crate) report: ReportSettings,
-    /// What of an event may be kept.
+    /// Which data of an event may be stored.
     pub(crate) privacy: Privacy,
-    /// Who may read lake and warehouse.
+    /// Permissions of lake and published file.
     pub(crate) access: Access,
-    /// What DuckDB may use.
+    /// Memory and threads of DuckDB.
     pub(crate) resources: Resources,
     /// `--now`.
     pub(crate) rehearsed_now: Option<DateTime<Utc>>,
 }
 
-/// How long data is kept that is kept forever by default; `None` is forever.
+/// Retention of data that is kept forever by default; `None` is forever.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Retention {
     /// The last snapshot of each month.
     pub(crate) nights_monthly: Option<TimeDelta>,
-    /// History and changes of a user who is gone, from then on.
+    /// History and changes of a departed user, from the departure on.
     pub(crate) users_history: Option<TimeDelta>,
     /// Changes.
     pub(crate) user_changes: Option<TimeDelta>,
@@ -113,13 +113,13 @@ impl Retention {
         {
             if days > 0 && days < least {
                 return Err(CommandError::usage(format!(
-                    "[retention] {key} = {days}: at least events_days ({least}), because a return that is forgotten would let an account look idle for longer; 0 keeps everything"
+                    "[retention] {key} = {days}: it must be at least events_days ({least}), because an account looks idle for longer without the record of its return; 0 keeps everything"
                 )));
             }
         }
         if file.nights_monthly_days > 0 && file.nights_monthly_days < file.nights_daily_days {
             return Err(CommandError::usage(format!(
-                "[retention] nights_monthly_days = {}: at least nights_daily_days ({}); 0 keeps everything",
+                "[retention] nights_monthly_days = {}: it must be at least nights_daily_days ({}); 0 keeps everything",
                 file.nights_monthly_days, file.nights_daily_days
             )));
         }
@@ -134,12 +134,12 @@ impl Retention {
     }
 }
 
-/// Where Box is, and how fast it may be asked.
+/// Addresses of Box, and the rate of requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoints {
-    /// Addresses and pace.
+    /// Addresses and request rate.
     pub(crate) client: ClientSettings,
-    /// Whether the API is on this machine: rehearsals alone may move the clock.
+    /// Whether the API is on this machine. Only then `--now` is accepted.
     pub(crate) is_loopback: bool,
 }
 
@@ -152,10 +152,10 @@ impl Settings {
         Self::resolve(&file::read(global.config.as_deref())?, global)
     }
 
-    /// What a configuration without a single key gives: the demo's.
+    /// The default settings, for the demo.
     ///
     /// # Errors
-    /// None; the type is that of [`Settings::load`].
+    /// Exit 2 for a store path that DuckDB cannot use.
     pub(crate) fn defaults(global: &Global) -> Result<Self, CommandError> {
         Self::resolve(&File::default(), global)
     }
@@ -163,40 +163,42 @@ impl Settings {
     fn resolve(file: &File, global: &Global) -> Result<Self, CommandError> {
         if let Some(url) = &file.lake.url {
             return Err(CommandError::usage(format!(
-                "[lake] url = {url:?}: a lake outside the store comes later"
+                "[lake] url = {url:?}: a lake outside the store is not supported yet"
             )));
         }
         let days = |days: u32| TimeDelta::days(i64::from(days));
         let small = |name: &str, value: u32| {
             i32::try_from(value)
-                .map_err(|_| CommandError::usage(format!("{name} = {value} is more days than time has")))
+                .map_err(|_| CommandError::usage(format!("{name} = {value} is too many days")))
         };
         let within = |name: &str, value: u32| {
-            (value > 0)
-                .then(|| days(value))
-                .ok_or_else(|| CommandError::usage(format!("{name} = 0: 1 reads everything every night")))
+            (value > 0).then(|| days(value)).ok_or_else(|| {
+                CommandError::usage(format!(
+                    "{name} = 0: it must be at least 1, which reads everything in every run"
+                ))
+            })
         };
         if !(1..=365).contains(&file.sync.login_window_days) {
             return Err(CommandError::usage(format!(
-                "[sync] login_window_days = {}: Box keeps 365 days of events, so 1 to 365",
+                "[sync] login_window_days = {}: it must be 1 to 365, because Box keeps 365 days of events",
                 file.sync.login_window_days
             )));
         }
         let least = file.sync.login_window_days.max(file.idle.idle_after_days);
         if file.retention.events_days < least {
             return Err(CommandError::usage(format!(
-                "[retention] events_days = {}: less than {least} would remove what [sync] login_window_days reads or [idle] idle_after_days looks back on",
+                "[retention] events_days = {}: it must be at least {least}, because [sync] login_window_days reads and [idle] idle_after_days uses events of that time",
                 file.retention.events_days
             )));
         }
         if file.retention.nights_daily_days == 0 {
             return Err(CommandError::usage(
-                "[retention] nights_daily_days = 0: tonight is compared with the last night, so 1 at least",
+                "[retention] nights_daily_days = 0: it must be at least 1, because a run is compared with the previous snapshot",
             ));
         }
         if !(0.0..=100.0).contains(&file.sync.shrink_guard_percent) {
             return Err(CommandError::usage(format!(
-                "[sync] shrink_guard_percent = {}: it is a percentage, 0 to 100",
+                "[sync] shrink_guard_percent = {}: it must be a percentage, 0 to 100",
                 file.sync.shrink_guard_percent
             )));
         }
@@ -213,7 +215,10 @@ impl Settings {
                 .ok()
                 .filter(|n| (1..=256).contains(n))
                 .ok_or_else(|| {
-                    CommandError::usage(format!("[rate] concurrency = {}: 1 to 256", file.rate.concurrency))
+                    CommandError::usage(format!(
+                        "[rate] concurrency = {}: it must be 1 to 256",
+                        file.rate.concurrency
+                    ))
                 })?,
             login_window: days(file.sync.login_window_days),
             settle: TimeDelta::minutes(i64::from(file.sync.settle_minutes)),
@@ -264,9 +269,9 @@ impl Settings {
         })
     }
 
-    /// Files that boxseat reads or appends to, and what each is.
+    /// Files that boxseat reads or appends to, each with its description.
     pub(crate) fn files_in_use(&self) -> Vec<(&'static str, PathBuf)> {
-        // A policy that cannot be read names no other files.
+        // A policy that cannot be read adds no files.
         let policy = self.policy_file.as_deref().and_then(|path| Policy::load(path).ok());
         let of_policy = policy.iter().flat_map(Policy::files);
         let key = variable_os("BOXSEAT_JOURNAL_KEY_FILE").map(PathBuf::from);
@@ -280,23 +285,23 @@ impl Settings {
         own.into_iter().filter_map(|(what, file)| Some((what, file?))).chain(of_policy).collect()
     }
 
-    /// Reads the leave list, for commands that judge by it.
+    /// Reads the leave list, for commands that use it.
     ///
     /// # Errors
-    /// Exit 2 when it cannot be read: people on leave would look idle.
+    /// Exit 2 if it cannot be read: users on leave would look idle.
     pub(crate) fn with_leave_list(self) -> Result<Self, CommandError> {
         let leave_list = self.leave_file.as_deref().map(LeaveList::read).transpose()?;
         Ok(Self { leave_list, ..self })
     }
 
-    /// Refuses `--now` unless Box is a stand-in on this machine.
+    /// Refuses `--now` unless the API is a simulated Box on this machine.
     ///
     /// # Errors
     /// Exit 2.
     pub(crate) fn refuse_rehearsal_against_box(&self) -> Result<(), CommandError> {
         if self.rehearsed_now.is_some() && !self.endpoints.is_loopback {
-            return Err(CommandError::usage("--now moves the clock, and the API is not on this machine")
-                .hint("rehearse against `boxseat simulate`, or leave --now out"));
+            return Err(CommandError::usage("--now is accepted only if the API is on this machine")
+                .hint("use --now with `boxseat simulate`, or remove it"));
         }
         Ok(())
     }
@@ -306,34 +311,32 @@ impl Settings {
 fn journal_key(text: &str) -> Result<PublicKey, CommandError> {
     let refused = |what: &str| {
         CommandError::usage(format!("[reclaim] journal_key = {text:?}: {what}"))
-            .hint("it is a line such as \"ssh-ed25519 AAAA…\"; `boxseat reclaim verify` prints the store's")
+            .hint("a key is a line such as \"ssh-ed25519 AAAA…\"; `boxseat reclaim verify` prints the key of the store")
     };
-    let key = PublicKey::from_openssh(text).map_err(|e| refused("it is no public key").because(e))?;
-    if key.key_data().ed25519().is_some() { Ok(key) } else { Err(refused("it is no Ed25519 key")) }
+    let key = PublicKey::from_openssh(text).map_err(|e| refused("it is not a public key").because(e))?;
+    if key.key_data().ed25519().is_some() { Ok(key) } else { Err(refused("it is not an Ed25519 key")) }
 }
 
-/// Where heads of the journal go besides the store; a relative path is relative to the configuration file.
+/// The path of the witness. A relative path is relative to the configuration file.
 fn witness(file: &File) -> Result<Option<PathBuf>, CommandError> {
     let Some(path) = &file.reclaim.witness else { return Ok(None) };
     if path.to_str().is_some_and(|text| text.contains("://")) {
         return Err(CommandError::usage(format!(
-            "[reclaim] witness = {:?}: it is an address, and only a file is possible",
+            "[reclaim] witness = {:?}: it is an address, but only a file is supported",
             path.display()
         ))
-        .hint("name a file that the user of boxseat can only append to, on another machine if possible"));
+        .hint("name a file to which the account that runs boxseat can only append, on another machine if possible"));
     }
     Ok(Some(file.directory.join(path)))
 }
 
-/// Event types that tell of use by the person who acts.
+/// Event types that prove use by the acting user.
 fn activity_events(types: &[String]) -> Result<Vec<String>, CommandError> {
     let mut kept = Vec::new();
     for name in types {
         let refused = match name.as_str() {
-            "FAILED_LOGIN" | "ADMIN_LOGIN" => Some("it tells what somebody else did or tried"),
-            name if event_types::all().iter().any(|read| read == name) => {
-                Some("it is read every night anyway")
-            }
+            "FAILED_LOGIN" | "ADMIN_LOGIN" => Some("it does not prove use by the user"),
+            name if event_types::all().iter().any(|read| read == name) => Some("every run reads it already"),
             name if name.is_empty()
                 || !name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') =>
             {
@@ -343,7 +346,7 @@ fn activity_events(types: &[String]) -> Result<Vec<String>, CommandError> {
         };
         if let Some(reason) = refused {
             return Err(CommandError::usage(format!(
-                "[sync] activity_events: {name:?} cannot be one, {reason}"
+                "[sync] activity_events: {name:?} is not allowed: {reason}"
             )));
         }
         if !kept.contains(name) {
@@ -357,13 +360,13 @@ fn access(file: &File) -> Result<Access, CommandError> {
     let text = file.publish.mode.as_deref().unwrap_or("0640");
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode & !0o666 == 0 && mode & 0o600 == 0o600);
     let mode = mode.ok_or_else(|| {
-        CommandError::usage(format!("[publish] mode = {text:?}: permission bits in octal, owner read and write among them, such as \"0640\""))
+        CommandError::usage(format!("[publish] mode = {text:?}: it must be octal permission bits that include read and write for the owner, such as \"0640\""))
     })?;
     if mode & 0o022 != 0 {
         return Err(CommandError::usage(format!(
-            "[publish] mode = {text:?} lets others write: they could change the data that boxseat relies on"
+            "[publish] mode = {text:?} lets other users write: they could change the data that boxseat relies on"
         ))
-        .hint("\"0640\" lets the group read, \"0644\" everyone"));
+        .hint("\"0640\" lets the group read, \"0644\" all users"));
     }
     Ok(Access { mode, group: file.publish.group.clone() })
 }
@@ -383,10 +386,10 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
     let api_is_loopback = is_loopback(&api_url);
     if api_is_loopback != is_loopback(&token_url) {
         return Err(CommandError::usage(format!("api_url is {api_url} and token_url {token_url}: one is on this machine, the other is not"))
-            .hint("set BOXSEAT_API_URL and BOXSEAT_TOKEN_URL together: a secret must not go where it does not belong"));
+            .hint("set BOXSEAT_API_URL and BOXSEAT_TOKEN_URL together, so that no secret is sent to the wrong server"));
     }
     let calls_per_minute = NonZeroU32::new(file.rate.calls_per_minute)
-        .ok_or_else(|| CommandError::usage("[rate] calls_per_minute = 0: nothing could ever be read"))?;
+        .ok_or_else(|| CommandError::usage("[rate] calls_per_minute = 0: it must be at least 1"))?;
     Ok(Endpoints {
         client: ClientSettings {
             api_url,
@@ -400,7 +403,7 @@ fn endpoints(file: &File) -> Result<Endpoints, CommandError> {
     })
 }
 
-/// `[box] ca_file`, which is a path beside the configuration file as `[reclaim] policy` is.
+/// The certificates of `[box] ca_file`. A relative path is relative to the configuration file.
 fn authorities(file: &File) -> Result<Authorities, CommandError> {
     let Some(path) = &file.boxed.ca_file else { return Ok(Authorities::default()) };
     let path = file.directory.join(path);
@@ -416,7 +419,7 @@ const CA_FILE_HINT: &str = "it must be a PEM file with the certificates of the a
 #[error(transparent)]
 struct UrlError(url::ParseError);
 
-/// Tokens go to box.com, to this machine, or where the operator says; unencrypted to this machine alone.
+/// Tokens are sent only to box.com, to this machine, or to a host in `allow_hosts`. Unencrypted requests go only to this machine.
 fn check_host(key: &str, url: &Url, allow_hosts: &[String]) -> Result<(), CommandError> {
     let host = url.host_str().unwrap_or_default();
     let loopback = is_loopback(url);
@@ -425,9 +428,9 @@ fn check_host(key: &str, url: &Url, allow_hosts: &[String]) -> Result<(), Comman
         "http" if loopback => {}
         "http" => {
             return Err(CommandError::usage(format!(
-                "{key} = {url}: plain http would send the token readable for everybody"
+                "{key} = {url}: plain http would send the token unencrypted"
             ))
-            .hint("use https; plain http is for a stand-in on this machine"));
+            .hint("use https; plain http is accepted only for a simulated Box on this machine"));
         }
         other => {
             return Err(CommandError::usage(format!("{key} = {url}: {other} is neither https nor http")));
@@ -441,7 +444,7 @@ fn check_host(key: &str, url: &Url, allow_hosts: &[String]) -> Result<(), Comman
         return Ok(());
     }
     Err(CommandError::usage(format!("{key} = {url}: {host} is not Box"))
-        .hint(format!("if it is a gateway of yours, add it: [box] allow_hosts = [\"{host}\"]")))
+        .hint(format!("if it is your gateway, add it: [box] allow_hosts = [\"{host}\"]")))
 }
 
 #[cfg(test)]
@@ -449,7 +452,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_go_only_where_they_belong() {
+    fn tokens_are_sent_only_to_known_hosts() {
         for (url, allowed) in [
             ("https://api.box.com/2.0", true),
             ("https://api.box.com.evil.test/2.0", false),
