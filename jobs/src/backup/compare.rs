@@ -1,4 +1,4 @@
-//! Whether the files of a store, or of a copy of one, are those that the record of the lake has.
+//! Compares the files of a store, or of a copy of a store, with the record of the lake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::error::CommandError;
 use crate::integrity::IMPORTS;
 use crate::store::Store;
 
-/// A file that is not as the record has it.
+/// A file that differs from the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     /// Below the store.
@@ -28,10 +28,10 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The content of a file is another one.
+/// The reason for a file with another digest.
 pub(crate) const CHANGED: &str = "has another content than boxseat wrote";
 
-/// Opens a copy as a store and compares its files with the record. Gives its runs.
+/// Opens a copy as a store and compares its files with the record. Returns the store and its runs.
 ///
 /// # Errors
 /// Exit 3 for a file that is missing, is not on record or has another content; disk.
@@ -62,9 +62,9 @@ pub(crate) fn check_copy(
     Ok((store, runs))
 }
 
-/// Files that are missing, and files that were added. `names` are all files of the store, by their paths below it.
+/// Missing files and added files. `names` are all files of the store, as paths below it.
 ///
-/// Data files that no table names may be missing or not on record: a killed run leaves such files.
+/// Data files that no table names may be missing or have no record: a killed run leaves such files.
 ///
 /// # Errors
 /// Disk; a lake that cannot be read.
@@ -92,12 +92,12 @@ pub(crate) fn names_that_differ(
     Ok(differences)
 }
 
-/// A path below the store, of one that the record has below the lake.
+/// Converts a path of the record, which is below the lake, to a path below the store.
 pub(crate) fn below_store(recorded: &str) -> String {
     recorded.strip_prefix("../").map_or_else(|| format!("lake/{recorded}"), str::to_owned)
 }
 
-/// Whether a file of this name is announced on the record before it is there.
+/// Whether a file of this name is always recorded before it is created.
 fn is_always_recorded(path: &str) -> bool {
     let is_json_in = |directory: &str| Path::new(path).starts_with(directory) && path.ends_with(".json");
     (path.starts_with("lake/") && path.contains("/_delta_log/"))

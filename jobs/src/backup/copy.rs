@@ -1,21 +1,21 @@
-//! A consistent copy of a store that other processes write to.
+//! A consistent copy of a store while other processes write to it.
 //!
-//! The copy is the store of one moment: the record of the lake as it is read once. Other files are taken so that they fit it,
-//! whatever is written meanwhile:
+//! The record of the lake is read once, and the copy is the store at that time. The order of the other copies keeps them consistent
+//! with the record:
 //!
-//! | file | taken | so that |
+//! | file | copied | so that |
 //! | --- | --- | --- |
-//! | `boxseat.duckdb` | before the record | it shows no run that the copied lake lacks; an older one is published by the next `sync` |
-//! | `state/calls`, `state/unneeded.json` | before the record | calls that a run commits meanwhile are in the lake or in the files |
-//! | `state/lake.json` | before the record | the record reaches the line that it names |
-//! | `spool/<n>` | if the record has the run's reservation; the pages last | a spool that says that it is sealed has all pages |
+//! | `boxseat.duckdb` | before the record | it shows no run that the copied lake lacks; the next `sync` publishes a later run |
+//! | `state/calls`, `state/unneeded.json` | before the record | calls that a run commits during the copy are in the lake or in the files |
+//! | `state/lake.json` | before the record | the record has the line that it names |
+//! | `spool/<n>` | if the record has the run's reservation; the pages last | a sealed spool has all pages |
 //! | `state/positions/<n>.json` | after the spools, if the record has the reservation | a planned run has its position |
-//! | `lake/_journal`, `state/reclaim/journal` | after the record, before what they name | the journal reaches the anchor, it has every action that the lake has, and its plans are there |
-//! | `state/imports` | as the record has them | none is lost, and none is there that the record does not know |
-//! | `lake` | as the record has it | |
+//! | `lake/_journal`, `state/reclaim/journal` | after the record, before the files that they name | the journal has the head in the anchor and every action of the lake, and its plans exist |
+//! | `state/imports` | as recorded | no import is lost or without a record |
+//! | `lake` | as recorded | |
 //!
-//! A file that the record does not have any more as it was makes the copy inconsistent. Then the record is read again, and
-//! everything is taken again but the files that are on record and equal.
+//! A file that changed after the record was read makes the copy inconsistent. Then the record is read again, and all files are copied
+//! again, except recorded files whose copy is equal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -38,11 +38,10 @@ use crate::reclaim::journal::ANCHOR_FILE;
 use crate::store::Store;
 use crate::sync::failpoint::reach;
 
-/// Copies a store into an empty directory. Gives the files by path, the copy as a store, and its runs.
+/// Copies a store into an empty directory. Returns the files by path, the copy as a store, and its runs.
 ///
 /// # Errors
-/// Exit 3 for a file that is not as the record has it although nothing is written; exit 75 when the store does not stand still
-/// long enough; disk.
+/// Exit 3 for a file that differs from the record although no process writes; exit 75 if the store changes during every attempt; disk.
 pub(crate) fn copy_consistently(
     store: &Store,
     destination: &Path,
@@ -51,7 +50,7 @@ pub(crate) fn copy_consistently(
     for _ in 0..ATTEMPTS {
         match copy.attempt(false) {
             Err(e) if e.exit_code() == REFUSED => {
-                tracing::info!("the store changed while it was copied: {}", e.lines().join(": "));
+                tracing::info!("the store changed during the copy: {}", e.lines().join(": "));
             }
             done => return done,
         }
@@ -69,14 +68,14 @@ pub(crate) fn copy_consistently(
             done => return done,
         }
     }
-    Err(CommandError::try_later("the store changed each time that it was copied")
-        .hint("start again when `boxseat reclaim` is done"))
+    Err(CommandError::try_later("the store changed during each attempt to copy it")
+        .hint("start again when `boxseat reclaim` has ended"))
 }
 
-/// Copies one plain file from one store into another. Gives its digest and its permission bits; `None` when there is no such file.
+/// Copies one regular file from one store into another. Returns its digest and its permission bits; `None` if the file is missing.
 ///
-/// A file that grows is copied as long as it was at first. `access` gives the access of the copy from the file's mode; `directories`
-/// is that of directories of the lake.
+/// Of a file that grows, only the bytes of its first length are copied. `access` computes the access of the copy from the file's
+/// mode. `directories` is the access of directories of the lake.
 ///
 /// # Errors
 /// Exit 3 for a symbolic link and a special file; disk.
@@ -115,7 +114,7 @@ pub(crate) fn copy_file(
 struct Copy<'a> {
     store: &'a Store,
     destination: &'a Path,
-    /// What lies in the destination, by path.
+    /// The files in the destination, by path.
     taken: BTreeMap<String, (FileDigest, u32)>,
 }
 
@@ -123,7 +122,7 @@ impl Copy<'_> {
     /// Copies everything. `is_locked`: no `sync` is running.
     ///
     /// # Errors
-    /// Exit 3 when what was copied does not fit together.
+    /// Exit 3 if the copy is inconsistent.
     fn attempt(&mut self, is_locked: bool) -> Result<(Vec<BackupFile>, Store, Vec<SyncRun>), CommandError> {
         let mut wanted = Wanted::default();
         self.take(FILE_NAME, &mut wanted)?;
@@ -141,7 +140,7 @@ impl Copy<'_> {
         let digests = self.taken.iter().map(|(path, (digest, _))| (path.clone(), digest.clone())).collect();
         let (copy, runs) =
             check_copy(self.destination, self.store.access(), self.store.seals().pinned(), &digests)?;
-        // By path, as the map has them.
+        // The map is sorted by path.
         let files = std::mem::take(&mut self.taken)
             .into_iter()
             .map(|(path, (digest, mode))| BackupFile::new(path, digest, mode))
@@ -151,12 +150,12 @@ impl Copy<'_> {
 
     fn take_spools(&mut self, record: &RecordSnapshot, wanted: &mut Wanted) -> Result<(), CommandError> {
         let mut files = files_below(self.store.root(), "spool")?;
-        // The marks are read before the pages, which may grow until a mark is there.
+        // The marks (`SEALED`) are copied before the pages, which may grow until the mark exists.
         files.sort_by_key(|path| path.ends_with("/pages.spool"));
         for path in files {
             let number = path.split('/').nth(1).unwrap_or_default();
             let is_reserved = record.files.contains_key(&format!("_runs/{number}.json"));
-            // What is on record is taken with the record.
+            // Recorded files are copied with the record.
             if is_reserved && !record.files.contains_key(&format!("../{path}")) {
                 self.take(&path, wanted)?;
             }
@@ -184,18 +183,18 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// A new key has its last name after the anchor names it, so a store with the key has the anchor.
+    /// A new key gets its final name after the anchor names it, so a store with the key has the anchor.
     fn take_journal(&mut self, wanted: &mut Wanted) -> Result<(), CommandError> {
         KEYS.iter().try_for_each(|key| self.take(key, wanted))?;
         self.take(ANCHOR_FILE, wanted)?;
         if wanted.0.contains(ANCHOR_FILE) {
-            // It may have got its last name since.
+            // The key may have got its final name since the first copy.
             KEYS.iter().try_for_each(|key| self.take(key, wanted))?;
         }
         self.take(JOURNAL, wanted)
     }
 
-    /// The record itself, and what is on it.
+    /// Copies the record itself and the recorded files.
     fn take_recorded(
         &mut self,
         record: &RecordSnapshot,
@@ -215,25 +214,21 @@ impl Copy<'_> {
         for (path, file) in &record.files {
             let path = below_store(path);
             self.take_as_recorded(&path, file, wanted)?;
-            // Whether the lake needs a file of its own is found by the check of the copy.
+            // The check of the copy finds out whether the lake needs a missing file of its own.
             if !wanted.0.contains(&path) && !path.starts_with("lake/") {
                 let missing =
                     CommandError::refused(format!("{path} is missing, and boxseat did not remove it"));
                 if !is_locked {
                     return Err(missing);
                 }
-                tracing::warn!("{}; the backup does not have it either", missing.lines().join(": "));
+                tracing::warn!("{}; it is missing in the backup too", missing.lines().join(": "));
             }
         }
-        self.take_beside_tables(record, wanted)
+        self.take_unrecorded(record, wanted)
     }
 
-    /// Files of the lake that are not on record because they are no part of a table, such as the digest of the published file.
-    fn take_beside_tables(
-        &mut self,
-        record: &RecordSnapshot,
-        wanted: &mut Wanted,
-    ) -> Result<(), CommandError> {
+    /// Copies files of the lake that have no record because they are not part of a table, such as the digest of the published file.
+    fn take_unrecorded(&mut self, record: &RecordSnapshot, wanted: &mut Wanted) -> Result<(), CommandError> {
         let lake = self.store.root().join("lake");
         let cannot = |e| CommandError::failed(format!("cannot list {}", lake.display()), e);
         let mut paths = Vec::new();
@@ -282,7 +277,7 @@ impl Copy<'_> {
         }
     }
 
-    /// Copies a file if it is there.
+    /// Copies a file if it exists.
     fn take(&mut self, path: &str, wanted: &mut Wanted) -> Result<(), CommandError> {
         let access = |mode| Access::from(if is_secret(path) { mode & 0o600 } else { mode });
         match copy_file(self.store.root(), self.destination, path, self.store.access(), access)? {
@@ -310,23 +305,23 @@ impl Copy<'_> {
     }
 }
 
-/// The files that belong to the copy, of this attempt.
+/// The files that belong to the copy of this attempt.
 #[derive(Debug, Default)]
 struct Wanted(BTreeSet<String>);
 
-/// Whether a file holds a secret key, which only its owner may read.
+/// Whether a file has a secret key, which only its owner may read.
 pub(crate) fn is_secret(path: &str) -> bool {
     KEYS.contains(&path) || path == ERASURE_KEY
 }
 
-/// Without the store's lock, and with it. Two are enough unless tables are tidied up meanwhile.
+/// Attempts without the store's lock, and again with it. Two are enough unless retention runs at the same time.
 const ATTEMPTS: u32 = 4;
 
 const CALLS: &str = "state/calls";
 const UNNEEDED: &str = "state/unneeded.json";
-/// The journal's private key: before it is in use, and then.
+/// The journal's private key: before and after the anchor names it.
 const KEYS: [&str; 2] = ["state/reclaim/journal_key.new", "state/reclaim/journal_key"];
-/// The key of the hashes that `forget` leaves in the place of a user.
+/// The key of the hashes that `forget` writes in place of a user.
 const ERASURE_KEY: &str = "state/erasure/key";
 const JOURNAL: &str = "state/reclaim/journal";
 const POSITIONS: &str = "state/positions";

@@ -1,4 +1,4 @@
-//! `BACKUP.json`: what a copy consists of. It is written last, so a copy without it is not complete.
+//! `BACKUP.json`: the manifest of a copy. It is written last, so a copy without it is not complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -18,7 +18,7 @@ pub(crate) const MANIFEST: &str = "BACKUP.json";
 
 const FORMAT: u32 = 1;
 
-/// What a copy is of, and its files.
+/// The store that was copied, and the files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
@@ -26,14 +26,14 @@ pub(crate) struct Manifest {
     pub(crate) store_id: Uuid,
     pub(crate) enterprise_id: Option<String>,
     pub(crate) made_at: DateTime<Utc>,
-    /// Of the boxseat that made it.
+    /// The version of boxseat that made the copy.
     pub(crate) version: String,
     /// The newest complete run; `None` in a store without one.
     pub(crate) run_number: Option<RunNumber>,
     pub(crate) snapshot_date: Option<NaiveDate>,
     /// The newest line of the lake's record.
     pub(crate) record: RecordHead,
-    /// By path.
+    /// Sorted by path.
     pub(crate) files: Vec<BackupFile>,
 }
 
@@ -172,17 +172,17 @@ impl Manifest {
     }
 }
 
-/// A copy that is not used.
+/// The error for a copy that is not restored.
 pub(crate) fn refused(what: String) -> CommandError {
     CommandError::refused(what).hint("nothing was restored; restore another backup of this store")
 }
 
-/// Whether a path stays below the store and leads to a place where a store has files.
+/// Whether a path stays below the store and is in a directory where a store has files.
 pub(super) fn is_inside(path: &str) -> bool {
     let components: Vec<Component<'_>> = Path::new(path).components().collect();
     let is_plain = components.iter().all(|component| matches!(component, Component::Normal(_)));
     let first = path.split('/').next().unwrap_or_default();
-    // What `components` leaves out, such as `//` or a trailing slash, would be a second name of the same file.
+    // `components` ignores `//` and a trailing slash, which would give the same file a second name.
     let is_exact = components.iter().map(|c| c.as_os_str().len() + 1).sum::<usize>() == path.len() + 1;
     let is_ours = match components.len() {
         0 => false,
@@ -192,7 +192,7 @@ pub(super) fn is_inside(path: &str) -> bool {
     is_plain && is_exact && is_ours && !path.contains('\0')
 }
 
-/// Every file below `directory/below`, by its path below `directory`, sorted. A directory that is not there has none.
+/// Every file below `directory/below`, as a path below `directory`, sorted. Empty if the directory is missing.
 ///
 /// # Errors
 /// Exit 3 for a symbolic link, a special file and a name that is not UTF-8; disk.
@@ -214,7 +214,7 @@ pub(crate) fn files_below(directory: &Path, below: &str) -> Result<Vec<String>, 
             let odd = |what: &str| {
                 let path = entry.path();
                 CommandError::refused(format!("{} {what}", path.display()))
-                    .hint("boxseat makes no such file: move it away")
+                    .hint("boxseat does not create such files: move it away")
             };
             let name = entry.file_name().into_string().map_err(|_| odd("has a name that is not UTF-8"))?;
             let below = if next.is_empty() { name } else { format!("{next}/{name}") };

@@ -1,8 +1,8 @@
-//! Copies of a store: `boxseat backup` makes one, `boxseat restore` checks it and puts it back.
+//! Copies of a store: `boxseat backup` makes one, `boxseat restore` checks it and creates a store from it.
 //!
 //! A copy has the layout of a store and a manifest, `BACKUP.json`, with the digest of every file. Both commands write into
-//! `<destination>.partial` and rename it at the end. *Killed* before: the remains are not accepted by `restore`, and the next
-//! start for the same destination removes them.
+//! `<destination>.partial` and rename it at the end. *Killed* before the rename: `restore` refuses the remains, and the next start
+//! for the same destination removes them.
 
 mod compare;
 mod copy;
@@ -19,7 +19,7 @@ pub(crate) use partial::Partial;
 /// The record of the lake's files, below the store.
 pub(crate) const RECORD: &str = "lake/_runs/files.log";
 
-/// Who enters the directory of a file: only the owner enters those of `state` and `spool`.
+/// The access of the directory of a file: directories of `state` and `spool` are private.
 fn access_of_directory(path: &str, access: &Access) -> Access {
     if path.starts_with("state/") || path.starts_with("spool/") {
         Access::from(0o600)

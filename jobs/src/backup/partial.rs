@@ -1,4 +1,4 @@
-//! The directory that a backup or a restore is written into before it gets its name.
+//! The directory that a backup or a restore writes into before it is renamed to the destination.
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,10 +10,10 @@ use nix::unistd::geteuid;
 use crate::error::CommandError;
 use crate::store::{Lock, lock_file};
 
-/// `<destination>.partial`. It is removed when this is dropped unfinished.
+/// `<destination>.partial`. It is removed on drop, unless it was placed.
 ///
-/// It holds a lock file, which marks it as ours and keeps a second process out. The lock file is removed after the rename.
-/// *Killed* between the two: it stays in a finished directory and is ignored there.
+/// It has a lock file, which marks it as a directory of boxseat and excludes a second process. The lock file is removed after the
+/// rename. *Killed* between the two: the lock file stays in the finished directory and is ignored there.
 #[derive(Debug)]
 pub(crate) struct Partial {
     path: PathBuf,
@@ -23,10 +23,10 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// Begins with an empty directory; what a killed process left of an earlier one is removed.
+    /// Begins with an empty directory. The remains of a killed process are removed.
     ///
     /// # Errors
-    /// Exit 2 when something is at the destination; exit 75 while another process writes there; disk.
+    /// Exit 2 if the destination is not empty; exit 75 while another process writes there; disk.
     pub(crate) fn begin(destination: &Path, access: &Access, hint: &str) -> Result<Self, CommandError> {
         let absolute = std::path::absolute(destination)
             .map_err(|e| CommandError::failed(format!("cannot find {}", destination.display()), e))?;
@@ -45,49 +45,49 @@ impl Partial {
         let lock = path.join(LOCK);
         let is_ours = match path.symlink_metadata() {
             Err(_) => true,
-            // Another user's directory could be read by that user.
+            // The owner of another user's directory could read it.
             Ok(there) => {
                 there.is_dir() && there.uid() == geteuid().as_raw() && (lock.is_file() || is_free(&path)?)
             }
         };
         if !is_ours {
             return Err(CommandError::usage(format!(
-                "{} exists, and neither `boxseat backup` nor `boxseat restore` made it",
+                "{} exists, but neither `boxseat backup` nor `boxseat restore` created it",
                 path.display()
             ))
             .hint("move it away"));
         }
         durable::create_directory(parent, &Access::from(0o600))?;
         durable::create_directory(&path, access)?;
-        let lock = lock_file(&lock, &format!("another boxseat writes to {}", destination.display()))?;
+        let lock =
+            lock_file(&lock, &format!("another boxseat process is writing to {}", destination.display()))?;
         let partial = Self { path, destination, is_placed: false, _lock: lock };
         partial.clear()?;
         Ok(partial)
     }
 
-    /// Where to write.
+    /// The directory to write into.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where it will be.
+    /// The final path.
     pub(crate) fn destination(&self) -> &Path {
         &self.destination
     }
 
-    /// Gives it its name.
+    /// Renames the directory to the destination.
     ///
     /// # Errors
     /// Disk.
     pub(crate) fn place(mut self) -> Result<PathBuf, CommandError> {
         durable::place_directory(&self.path, &self.destination).map_err(|e| {
-            CommandError::from(e)
-                .hint("a directory that is a mount point cannot be replaced: name one below it")
+            CommandError::from(e).hint("a mount point cannot be replaced: name a directory below it")
         })?;
         self.is_placed = true;
         let lock = self.destination.join(LOCK);
         if let Err(e) = std::fs::remove_file(&lock) {
-            tracing::warn!("cannot remove {}, which does no harm: {e}", lock.display());
+            tracing::warn!("cannot remove {}, which is harmless: {e}", lock.display());
         }
         Ok(self.destination.clone())
     }
@@ -111,13 +111,13 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_placed {
-            // What cannot be removed is removed by the next start for this destination.
+            // If this fails, the next start for this destination removes the directory.
             let _ = durable::remove_directory(&self.path);
         }
     }
 }
 
-/// Whether nothing is there, or an empty directory.
+/// Whether the path is missing or an empty directory.
 fn is_free(path: &Path) -> Result<bool, CommandError> {
     match std::fs::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
@@ -127,7 +127,7 @@ fn is_free(path: &Path) -> Result<bool, CommandError> {
     }
 }
 
-/// Whether a path is the remains of a backup or restore.
+/// Whether a path is that of an unfinished backup or restore.
 pub(super) fn is_partial(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == PARTIAL)
 }

@@ -1,7 +1,7 @@
-//! One user taken out of text and JSON.
+//! Erases one user from text and JSON.
 //!
-//! The id becomes the pseudonym, and addresses become an address of the pseudonym, so rows and records that belong together still do.
-//! A name is replaced only where the same record names the user by id or address: other users may have the same name.
+//! The id becomes the pseudonym, and addresses become an address of the pseudonym, so related rows and records stay related. A name is
+//! replaced only if the same record names the user by id or address, because other users may have the same name.
 
 use boxseat_schemas::box_api::Members;
 use serde_json::Value;
@@ -9,25 +9,25 @@ use serde_json::value::RawValue;
 
 use super::identity::Identity;
 
-/// Takes the place of a name.
+/// Replaces a name.
 pub(crate) const NAME: &str = "(erased)";
 
-/// Takes one user out.
+/// Erases one user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Eraser<'a> {
     pub(crate) identity: &'a Identity,
 }
 
-/// What surrounds a text.
+/// The record that a text is in.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Context {
-    /// It is in a record that names the user: names are replaced.
+    /// The record names the user, so names are replaced.
     pub(crate) is_about: bool,
-    /// It is the user's own: addresses that another user has by now are replaced.
+    /// The record is the user's own, so addresses that another user has now are replaced too.
     pub(crate) is_own: bool,
 }
 
-/// Fields of a user of Box's API that describe the account and not the person.
+/// Fields of a user in Box's API that describe the account and are not personal data.
 const KEPT_OF_A_USER: &[&str] = &[
     "type",
     "id",
@@ -53,7 +53,7 @@ const KEPT_OF_A_USER: &[&str] = &[
 ];
 /// Lists of an object that has the user's id as `user_id`.
 const EMPTIED: &[&str] = &["tracking_codes", "groups"];
-/// Nesting beyond this is not followed; the value is removed.
+/// Deeper values are removed.
 const MAX_DEPTH: usize = 64;
 
 impl Eraser<'_> {
@@ -72,12 +72,12 @@ impl Eraser<'_> {
         if self.is_named_in(raw) {
             return true;
         }
-        // An escaped character may hide a name.
+        // The text may have escaped characters.
         raw.contains('\\')
             && serde_json::from_str::<Value>(raw).is_ok_and(|value| self.is_named_in(&value.to_string()))
     }
 
-    /// A text without the user; `None` when nothing changes.
+    /// A text without the user; `None` if nothing changes.
     pub(crate) fn text(&self, text: &str, context: Context) -> Option<String> {
         let identity = self.identity;
         let address = identity.address();
@@ -94,7 +94,7 @@ impl Eraser<'_> {
         (new != text).then_some(new)
     }
 
-    /// A page of records, a record, or any other JSON; `None` when nothing changes, or when it is not JSON.
+    /// A page of records, a record, or any other JSON without the user; `None` if nothing changes or it is not JSON.
     pub(crate) fn json(&self, raw: &str) -> Option<String> {
         if !self.is_named_in_json(raw) {
             return None;
@@ -109,7 +109,7 @@ impl Eraser<'_> {
         (out != raw).then_some(out)
     }
 
-    /// A whole text: JSON, JSON lines, or anything else.
+    /// A file without the user: JSON, JSON lines or other text.
     pub(crate) fn document(&self, text: &str) -> Option<String> {
         if !self.is_named_in_json(text) {
             return None;
@@ -126,7 +126,7 @@ impl Eraser<'_> {
         (new != text).then_some(new)
     }
 
-    /// JSON, or other text, of a record that is or is not the user's own.
+    /// A cell of a row, JSON or other text, without the user.
     pub(crate) fn cell(&self, text: &str, context: Context) -> Option<String> {
         let is_json = text.starts_with(['{', '[']) && serde_json::from_str::<&RawValue>(text).is_ok();
         if !is_json {
@@ -137,7 +137,7 @@ impl Eraser<'_> {
         (out != text && (context.is_about || self.is_named_in_json(text))).then_some(out)
     }
 
-    /// Records that do not name the user keep their text.
+    /// Writes a page. Records that do not name the user keep their text.
     fn page(&self, Members(members): &Members<'_>, out: &mut String) {
         object(
             out,
@@ -156,7 +156,7 @@ impl Eraser<'_> {
         );
     }
 
-    /// The name of a field: a list by user id has ids for names.
+    /// The name of a field. An object that is keyed by user id has ids as names.
     fn key(&self, name: &str) -> String {
         self.text(name, Context::default()).unwrap_or_else(|| name.to_owned())
     }
@@ -248,7 +248,7 @@ fn list(out: &mut String, values: &[&RawValue], mut write: impl FnMut(&str, &mut
     out.push(']');
 }
 
-/// Replaces a token, given in lower case, wherever it stands for itself.
+/// Replaces a lower-case token, unless it is part of a longer word or address.
 fn replace(text: &str, token: &str, by: &str, is_part: fn(&str, usize, usize) -> bool) -> String {
     if token.is_empty() {
         return text.to_owned();
@@ -267,13 +267,13 @@ fn replace(text: &str, token: &str, by: &str, is_part: fn(&str, usize, usize) ->
     new
 }
 
-/// Whether what was found is a part of a longer number or word.
+/// Whether the match is part of a longer number or word.
 fn is_in_a_word(text: &str, start: usize, end: usize) -> bool {
     let is_word = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
     is_word(text[..start].chars().next_back()) || is_word(text[end..].chars().next())
 }
 
-/// Whether what was found is a part of a longer address.
+/// Whether the match is part of a longer address.
 fn is_in_an_address(text: &str, start: usize, end: usize) -> bool {
     let before = text[..start].chars().next_back();
     let mut after = text[end..].chars();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_taken_out_of_a_text_and_others_stay() {
+    fn user_is_erased_from_a_text_and_others_stay() {
         let identity = ann();
         let eraser = Eraser { identity: &identity };
         let about = Context { is_about: true, is_own: false };
@@ -346,7 +346,7 @@ mod tests {
             !erased.contains("Ann") && !erased.contains("203.0") && erased.contains("b@x.test"),
             "{erased}"
         );
-        // A name hidden by an escape, an id as a number, an id as a key.
+        // An escaped address, an id as a number, an id as a key.
         for raw in
             [r#"{"x":"ann\u0040acme.test"}"#, r#"{"id":12345}"#, r#"{"evidence":{"12345":"2026-01-01"}}"#]
         {

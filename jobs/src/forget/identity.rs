@@ -1,4 +1,4 @@
-//! Who a user is in this store: every login, address and name that any run has seen.
+//! The identity of a user in this store: every login, address and name of any run.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use arrow::array::{Array as _, AsArray, RecordBatch};
 
 use crate::error::CommandError;
 
-/// What identifies one user, and what takes its place.
+/// The data that identifies a user, and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
@@ -23,7 +23,7 @@ pub(crate) struct Identity {
     pub(crate) pseudonym: String,
     /// Logins, aliases and other addresses that no other user has, in lower case.
     pub(crate) addresses: BTreeSet<String>,
-    /// Those that another user has now: they are erased only in this user's own rows.
+    /// Addresses that another user has now. They are erased only in this user's own rows.
     pub(crate) reused: BTreeSet<String>,
     /// Names, as written.
     pub(crate) names: BTreeSet<String>,
@@ -35,7 +35,7 @@ impl Identity {
         super::eraser::Eraser { identity: self }.is_named_in_json(text)
     }
 
-    /// Takes the place of logins and addresses.
+    /// Replaces logins and addresses.
     pub(crate) fn address(&self) -> String {
         format!("{}@erased.invalid", self.pseudonym)
     }
@@ -60,7 +60,7 @@ pub(crate) fn ids_of(lake: &Lake, user: &str) -> Result<BTreeSet<String>, Comman
     Ok(ids)
 }
 
-/// Everything that identifies the user of this id; `latest` is the run of the latest snapshot.
+/// Collects the identity of the user with this id. `latest` is the run of the latest snapshot.
 pub(crate) fn identity_of(
     lake: &Lake,
     user_id: &str,
@@ -110,7 +110,7 @@ pub(crate) fn identity_of(
     Ok(Identity { user_id: user_id.to_owned(), pseudonym, addresses, reused: held, names })
 }
 
-/// Refuses an identity that names somebody else: an unfinished erasure is read from a file.
+/// Refuses an identity with data of another user: an unfinished erasure is read from a file, which may be altered.
 ///
 /// # Errors
 /// Exit 3.
@@ -122,7 +122,7 @@ pub(crate) fn refuse_others(
 ) -> Result<(), CommandError> {
     let other = |what: &str| {
         CommandError::refused(format!("state/erasure/pending.json names {what}, which is not user {}", identity.user_id))
-            .hint("something else wrote that file: remove it, and run `boxseat forget` again with the user's Box id")
+            .hint("another program wrote that file: remove it, and run `boxseat forget` again with the user's Box id")
     };
     if identity.pseudonym != pseudonym {
         return Err(other(&identity.pseudonym));

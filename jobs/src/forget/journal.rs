@@ -1,4 +1,4 @@
-//! One user taken out of the action journal and out of the files of closed plans.
+//! Erases one user from the action journal and the files of closed plans.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::reclaim::Journal;
 use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
 
-/// Gives how many entries and plans were changed.
+/// Returns the numbers of changed entries and plans.
 ///
-/// The journal comes first, then the record with the new digests, then the plans. *Killed* before the last plan is written: the
-/// journal does not know the file as it is, so nothing is done by it, and the same command writes it again with the same digest.
+/// Order: the journal, the entry with the new digests, the plans. *Killed* before the last plan is written: the journal does not have
+/// the digest of the old file, so the plan cannot be used, and the same command writes the file again with the same new digest.
 pub(super) fn erase(
     store: &Store,
     pinned: Option<&PublicKey>,

@@ -1,6 +1,6 @@
-//! The erasure key of a store: `state/erasure/key`, readable by its owner alone, made by the first erasure.
+//! The erasure key of a store: `state/erasure/key`, readable only by its owner, created by the first erasure.
 //!
-//! It makes pseudonyms, ties erased entries of the journal to what they were, and chains the records of erasures.
+//! It creates pseudonyms, links erased entries of the journal to the original entries, and chains the records of erasures.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use crate::error::CommandError;
 pub(crate) struct ErasureKey([u8; 32]);
 
 impl ErasureKey {
-    /// The store's key; made when there is none yet.
+    /// The store's key. Creates it if there is none.
     ///
     /// # Errors
-    /// Exit 3 for a file that is no key, exit 1 for the disk.
+    /// Exit 3 for a file that is not a key, exit 1 for the disk.
     pub(crate) fn open_or_create(root: &Path) -> Result<Self, CommandError> {
         if let Some(key) = Self::open(root)? {
             return Ok(key);
@@ -31,12 +31,12 @@ impl ErasureKey {
 
     /// A key that is not stored.
     pub(crate) fn random() -> Self {
-        // Two random ids have 244 random bits, by the system's generator.
+        // Two random ids have 244 random bits of the system's generator.
         let seed = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
         Self(Sha256::digest(&seed).into())
     }
 
-    /// The store's key; `None` where no user was ever erased.
+    /// The store's key; `None` if no user was ever erased.
     ///
     /// # Errors
     /// As [`ErasureKey::open_or_create`].
@@ -51,17 +51,16 @@ impl ErasureKey {
         let key = bytes.and_then(|bytes| bytes.try_into().ok()).filter(|_| text.trim_end().len() == 64);
         key.map(|key| Some(Self(key))).ok_or_else(|| {
             CommandError::refused(format!("{} is not an erasure key", path.display()))
-                .hint("restore this file from a backup: without it nothing tells an erasure from a forgery")
+                .hint("restore this file from a backup: without it, an erasure cannot be told from a forgery")
         })
     }
 
-    /// HMAC-SHA-256 in hexadecimal digits. `purpose` keeps uses of the key apart.
+    /// HMAC-SHA-256 in hexadecimal digits. `purpose` separates the uses of the key.
     pub(crate) fn mac(&self, purpose: &str, text: &[u8]) -> String {
         hex(&self.raw(purpose, text))
     }
 
-    /// What takes the place of a user's id: 24 digits that begin with 900. Ids are digits, so rows stay readable by everything that
-    /// reads ids.
+    /// The replacement of a user's id: 24 digits that begin with 900. Programs that expect an id of digits can still read the rows.
     pub(crate) fn pseudonym(&self, user_id: &str) -> String {
         let mac = self.raw("user", user_id.as_bytes());
         let number = u128::from_be_bytes(mac[..16].try_into().expect("a MAC has 32 bytes"));
@@ -77,7 +76,7 @@ impl ErasureKey {
     }
 }
 
-/// Where erasures keep their files.
+/// The directory of the files of erasures.
 pub(super) fn directory(root: &Path) -> PathBuf {
     root.join("state/erasure")
 }
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pseudonym_is_24_digits_and_the_same_for_one_store() {
+    fn pseudonym_has_24_digits_and_is_stable_for_one_store() {
         let temp = tempfile::tempdir().unwrap();
         let pseudonym = ErasureKey::open_or_create(temp.path()).unwrap().pseudonym("12345");
         assert!(pseudonym.len() == 24 && pseudonym.starts_with("900"));

@@ -4,9 +4,9 @@
 //! pending.json ─▶ lake (rows, then old versions) ─▶ spools ─▶ journal, plans ─▶ state files ─▶ boxseat.duckdb ─▶ record
 //! ```
 //!
-//! Every step leaves nothing to do where it is done, so **killed** anywhere, the same command continues: `pending.json` holds what
-//! identifies the user, and is removed with the last step. Rows, pages and entries are kept under a pseudonym, so that counts, joins
-//! and the journal's chain stay right.
+//! Every step can be repeated. **Killed** anywhere: the same command continues. `pending.json` has the identity of the user, and the
+//! last step removes it. Rows, pages and entries are kept under a pseudonym, so that counts, joins and the journal's chain stay
+//! correct.
 
 mod eraser;
 mod identity;
@@ -34,7 +34,7 @@ use crate::store::Store;
 use crate::sync::failpoint::reach;
 use crate::sync::publish_latest;
 
-/// What was rewritten.
+/// The numbers of rewritten files and entries.
 #[derive(Debug, Default)]
 pub(crate) struct Erased {
     pub(crate) lake_files: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Erased {
 /// Erases the user of a pending erasure. The store's lock and the lock of reclamation are held, and no run is unfinished.
 ///
 /// # Errors
-/// Exit 3 where a file of the store still names the user afterwards; otherwise by the step that failed.
+/// Exit 3 if a file of the store still names the user afterwards; else the error of the failed step.
 pub(crate) fn erase(
     store: &Store,
     settings: &Settings,
@@ -86,7 +86,7 @@ pub(crate) fn erase(
     Ok(erased)
 }
 
-/// The lake's record is told of the new pages before they are in their place, and again afterwards.
+/// Rewrites the spools. The lake's record gets the digest of new pages before they are placed, and again afterwards.
 fn erase_spools(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandError> {
     let work = key::directory(store.root()).join("spools");
     let rewriter = Rewriter::open(&store.spools(), &work)?;

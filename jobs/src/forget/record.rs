@@ -1,7 +1,7 @@
-//! What an erasure leaves behind: `state/erasure/records.jsonl`, one line per erased user, without the user's data.
+//! The records of erasures: `state/erasure/records.jsonl`, one line per erased user, without the user's data.
 //!
-//! Each line has a keyed hash of itself and of the line before, so a line that was changed, added or removed in between shows. While an
-//! erasure is unfinished, `state/erasure/pending.json` says who it is about; it is removed last.
+//! Each line has a keyed hash of itself and of the line before it, so a changed, added or removed line is detected. During an erasure,
+//! `state/erasure/pending.json` has the identity of the user; it is removed last.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(crate) struct Pending {
     pub(crate) by: Operator,
 }
 
-/// `pending.json`: what it holds decides which rows are rewritten, so it has a keyed hash.
+/// `pending.json`. It has a keyed hash, because its content decides which rows are rewritten.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PendingFile {
@@ -31,16 +31,16 @@ struct PendingFile {
     mac: String,
 }
 
-/// An erasure that is done.
+/// A complete erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ErasureRecord {
-    /// What takes the place of the user's id.
+    /// Replaces the user's id.
     pub(crate) pseudonym: String,
     pub(crate) begun_at: DateTime<Utc>,
     pub(crate) finished_at: DateTime<Utc>,
     pub(crate) by: Operator,
-    /// Why the account counted as gone.
+    /// The evidence that the account was gone.
     pub(crate) ground: String,
 }
 
@@ -84,13 +84,13 @@ impl Pending {
 /// Every erasure of the store.
 ///
 /// # Errors
-/// Exit 3 for a line that the store's key did not make.
+/// Exit 3 for a line that was not written with the store's key.
 pub(crate) fn records(root: &Path, key: &ErasureKey) -> Result<Vec<ErasureRecord>, CommandError> {
     Ok(lines(root, key)?.into_iter().map(|line| line.record).collect())
 }
 
-/// Adds the record of a finished erasure and removes the mark that it is unfinished. *Killed* between the two: the same command ends
-/// it, and a record that is there is not written again.
+/// Adds the record of a finished erasure and removes `pending.json`. *Killed* between the two: the same command removes the file, and
+/// does not write the record again.
 pub(crate) fn finish(root: &Path, key: &ErasureKey, record: ErasureRecord) -> Result<(), CommandError> {
     let mut lines = lines(root, key)?;
     let is_there =
@@ -142,9 +142,9 @@ pub(super) fn pending_file(root: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// Why: a file that something else wrote made the next lawful erasure rewrite another user.
+    /// Why: a file that another program wrote made the next erasure rewrite another user.
     #[test]
-    fn an_unfinished_erasure_counts_only_with_the_store_s_key() {
+    fn unfinished_erasure_counts_only_with_the_key_of_the_store() {
         let temp = tempfile::tempdir().unwrap();
         let key = ErasureKey::open_or_create(temp.path()).unwrap();
         let identity: Identity = serde_json::from_value(serde_json::json!({

@@ -1,4 +1,4 @@
-//! One user taken out of rows of the lake. No row goes: the rows of the user are those of a pseudonym, so every count stays right.
+//! Erases one user from rows of the lake. No row is removed: the user's rows get the pseudonym, so every count stays correct.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use arrow::compute::nullif;
 
 use super::eraser::{Context, Eraser, NAME};
 
-/// Columns with the user's own address or name in rows of the user, whatever they say.
+/// Columns whose value is always replaced in rows of the user.
 const ADDRESSES: &[&str] = &["login", "user_login", "email"];
 
 impl Eraser<'_> {
-    /// The rows without the user; `None` when no row names the user.
+    /// The rows without the user; `None` if no row names the user.
     pub(super) fn rows(&self, table: &Table, batch: &RecordBatch) -> Option<RecordBatch> {
         let own = self.own_rows(batch, "user_id");
         let acted = self.own_rows(batch, "actor_id");
@@ -48,11 +48,11 @@ impl Eraser<'_> {
         }
     }
 
-    /// Rows of the user, and rows that name the user anywhere.
+    /// Marks the rows of the user, and rows that name the user in any column.
     fn rows_about(&self, batch: &RecordBatch, own: &[bool]) -> Vec<bool> {
         let mut about = own.to_vec();
         for texts in batch.columns().iter().filter_map(|column| column.as_string_opt::<i32>()) {
-            // Most columns of most files name no user: one look at all their bytes is enough.
+            // Most columns do not name the user. One search in all bytes of a column finds that out faster than one per row.
             if !self.may_be_in(texts) {
                 continue;
             }

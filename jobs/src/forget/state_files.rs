@@ -1,4 +1,4 @@
-//! Small files below `state/`, and the search for what is left.
+//! Erases one user from the files in `state/`, and searches the store for remaining mentions.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use super::record::pending_file;
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// Rewrites every text file below `state/` that names the user: imports that wait, and whatever later versions store there. What was
-/// cut off the journal is removed. Gives how many files were changed.
+/// Rewrites every text file in `state/` that names the user: waiting imports, and files of later versions. Parts that were cut off the
+/// journal are removed. Returns the number of changed files.
 pub(super) fn erase(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandError> {
     let root = store.root();
     let mut changed = 0;
@@ -32,7 +32,7 @@ pub(super) fn erase(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandEr
         };
         if let Some(new) = eraser.document(&text) {
             let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            // The lake's record has the digest of an import that waits. What is rewritten is what was noted.
+            // The lake's record has the digest of a waiting import. Only a file with that digest is rewritten.
             let noted = store.lake().noted_beside(&below);
             if !noted.is_empty() && !noted.contains(&FileDigest::of(text.as_bytes())) {
                 return Err(CommandError::refused(format!("{below} has another content than boxseat wrote"))
@@ -65,7 +65,7 @@ pub(super) fn search(root: &Path, eraser: &Eraser<'_>) -> Result<Vec<String>, Co
         let below = path.strip_prefix(root).unwrap_or(&path);
         if ["lake", "spool", "state"].iter().any(|ours| below.starts_with(ours)) {
             return Err(CommandError::refused(format!("{} still names the user", path.display())).hint(
-                "the erasure is not finished: run the same command again. A checkpoint of the lake names files that an earlier version removed in the last 7 days: run it after that time",
+                "the erasure is not finished: run the same command again. A checkpoint of the lake may name files that an earlier version removed in the last 7 days: then run it after that time",
             ));
         }
         not_ours.push(path.display().to_string());
@@ -75,7 +75,7 @@ pub(super) fn search(root: &Path, eraser: &Eraser<'_>) -> Result<Vec<String>, Co
 
 fn is_named_in_file(path: &Path, eraser: &Eraser<'_>) -> Result<bool, CommandError> {
     let mut file = match durable::open_regular_file(path) {
-        // Another process, such as a reader of logs, may remove its own files.
+        // Another process may remove its own files at any time.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
         other => other.map_err(cannot("open", path))?,
     };
@@ -105,7 +105,7 @@ pub(super) fn files_below(directory: &Path) -> Result<Vec<PathBuf>, CommandError
     };
     for entry in entries {
         let entry = entry.map_err(cannot("list", directory))?;
-        let kind = entry.file_type().map_err(cannot("look at", &entry.path()))?;
+        let kind = entry.file_type().map_err(cannot("read", &entry.path()))?;
         if kind.is_dir() {
             files.extend(files_below(&entry.path())?);
         } else if kind.is_file() {
