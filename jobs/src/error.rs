@@ -1,4 +1,4 @@
-//! What a command tells a person and cron: what failed, what to do, and one number.
+//! Errors of commands: what failed, what to do, and the exit code.
 
 use std::error::Error as StdError;
 
@@ -12,7 +12,7 @@ use crate::integrity::REMEDY;
 pub(crate) const FAILED: u8 = 1;
 /// 2: usage or configuration.
 pub(crate) const USAGE: u8 = 2;
-/// 3: refused by a guard; the old night stays.
+/// 3: refused by a guard; the published snapshot stays.
 pub(crate) const REFUSED: u8 = 3;
 /// 4: done, with rejected rows.
 pub(crate) const REJECTS: u8 = 4;
@@ -28,15 +28,15 @@ pub(crate) struct CommandError {
     source: Option<Box<dyn StdError + Send + Sync>>,
     hints: Vec<String>,
     code: u8,
-    of_the_machine: bool,
+    is_machine_failure: bool,
 }
 
 impl CommandError {
     fn new(code: u8, what: impl Into<String>) -> Self {
-        Self { what: what.into(), source: None, hints: Vec::new(), code, of_the_machine: false }
+        Self { what: what.into(), source: None, hints: Vec::new(), code, is_machine_failure: false }
     }
 
-    /// Something failed that should not.
+    /// An unexpected failure.
     pub(crate) fn failed(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
         Self { source: Some(Box::new(source)), ..Self::new(FAILED, what) }
     }
@@ -46,22 +46,22 @@ impl CommandError {
         Self::new(USAGE, what)
     }
 
-    /// A guard said no.
+    /// A guard refused.
     pub(crate) fn refused(what: impl Into<String>) -> Self {
         Self::new(REFUSED, what)
     }
 
-    /// Later it may work.
+    /// The same command may succeed later.
     pub(crate) fn try_later(what: impl Into<String>) -> Self {
         Self::new(TRY_LATER, what)
     }
 
-    /// Somebody asked to stop.
+    /// A signal stopped the command.
     pub(crate) fn interrupted(what: impl Into<String>) -> Self {
         Self::new(INTERRUPTED, what)
     }
 
-    /// Adds a way out.
+    /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -73,10 +73,10 @@ impl CommandError {
         self
     }
 
-    /// Whether the machine failed (disk, permissions, open files), the lake is not as boxseat left it or an operator stopped the
-    /// command, so that the same work may succeed later.
+    /// Whether the same work may succeed later: the machine failed (disk, permissions, open files), the lake was altered, or an
+    /// operator stopped the command.
     pub(crate) fn is_external_failure(&self) -> bool {
-        self.of_the_machine
+        self.is_machine_failure
             || self.code == INTERRUPTED
             || self.source.as_deref().is_some_and(|error| is_system_failure(error))
     }
@@ -107,7 +107,7 @@ impl CommandError {
 impl From<pipeline::Error> for CommandError {
     fn from(error: pipeline::Error) -> Self {
         use pipeline::ErrorKind;
-        // The base run's rows are read from the lake. The lake's error names what is wrong.
+        // The rows of the base run are read from the lake, whose error is more exact.
         let error = match error {
             pipeline::Error::Base { source } => match source.downcast::<output::Error>() {
                 Ok(of_the_lake) => return Self::from(*of_the_lake),
@@ -128,28 +128,28 @@ impl From<pipeline::Error> for CommandError {
             ),
             pipeline::Error::Denied { endpoint, .. } => Some(scope_hint(endpoint)),
             pipeline::Error::GaveUp { garbled: false, .. } | pipeline::Error::Throttled { .. } => {
-                Some("what was read is kept: start again later and it goes on from here".to_owned())
+                Some("what was read is kept; the next start continues from here".to_owned())
             }
             pipeline::Error::GaveUp { garbled: true, .. } | pipeline::Error::Rejected { .. } => Some(
-                "something between here and Box may have answered in its place (proxy, gateway); what was read is kept, start again to go on".to_owned(),
+                "a proxy or gateway may have answered in place of Box; what was read is kept, the next start continues from here".to_owned(),
             ),
             pipeline::Error::Connection { fault, .. } => Some(connection_hint(*fault).to_owned()),
             pipeline::Error::Address { .. } => Some(
-                "SSL_CERT_FILE and SSL_CERT_DIR, where they are set, must name certificates that exist".to_owned(),
+                "SSL_CERT_FILE and SSL_CERT_DIR, if set, must name certificates that exist".to_owned(),
             ),
             pipeline::Error::IncompleteWalk { .. } => {
-                Some("nothing was published, the old night stays; the next start reads anew".to_owned())
+                Some("nothing was published, the published snapshot stays; the next start reads everything again".to_owned())
             }
             pipeline::Error::Guard(refusal) => Some(refusal.hint().to_owned()),
             pipeline::Error::Seal { .. } => Some(SEAL_HINT.to_owned()),
             pipeline::Error::Spool { path, .. } => Some(format!(
-                "move {} away and start again: the run is then read anew",
+                "move {} away and start again: the run is then read from the beginning",
                 path.parent().unwrap_or(path).display()
             )),
             _ => None,
         };
         let mut command = Self::new(code, error.to_string());
-        command.of_the_machine = error.kind() == ErrorKind::Disk || is_system_failure(&error);
+        command.is_machine_failure = error.kind() == ErrorKind::Disk || is_system_failure(&error);
         command.hints.extend(hint);
         command.source = match error {
             pipeline::Error::Io { source, .. } => Some(Box::new(source)),
@@ -161,10 +161,10 @@ impl From<pipeline::Error> for CommandError {
 }
 
 /// What to do about a seal that cannot be read.
-pub(crate) const SEAL_HINT: &str = "restore the file from a backup; without one, remove the SEALED file of an unfinished run (`boxseat status` lists them), which is then read to its end again, or move the spool directory of a complete run away: the lake is not affected, but `replay` cannot use that run";
+pub(crate) const SEAL_HINT: &str = "restore the file from a backup. Without a backup: if the run is unfinished (`boxseat status` lists them), remove its SEALED file, and the next start completes the reading; if the run is complete, move its spool directory away: the lake is not affected, but `replay` cannot use that run";
 
-/// Whether the operating system refused something (no space, no permission, an I/O error, too many open files). Such a failure says
-/// nothing about the data. An [`std::io::Error`] leaves the error that it wraps out of its causes, so it is looked into.
+/// Whether the operating system refused something (no space, no permission, an I/O error, too many open files). Such a failure does
+/// not mean that the data is wrong. [`std::io::Error::source`] skips the wrapped error itself, so the wrapped error is read here.
 fn is_system_failure(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -184,16 +184,16 @@ fn is_system_failure(error: &(dyn StdError + 'static)) -> bool {
 fn connection_hint(fault: ConnectionFault) -> &'static str {
     match fault {
         ConnectionFault::Certificate => {
-            "if a proxy opens TLS with an authority of its own, put that authority's certificate into a PEM file and name it: [box] ca_file in boxseat.toml, or SSL_CERT_FILE in the environment; an expired certificate may also mean that this machine's clock is wrong"
+            "if a proxy inspects TLS with its own authority, put that authority's certificate into a PEM file and name the file: [box] ca_file in boxseat.toml, or SSL_CERT_FILE in the environment; an expired certificate may also mean that this machine's clock is wrong"
         }
         ConnectionFault::ProxyAuthentication => {
-            "put both into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded; NO_PROXY names hosts to reach directly"
+            "put user and password into the proxy's address, HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded; NO_PROXY names hosts to reach directly"
         }
         ConnectionFault::Request => "check the credentials and the addresses for control characters",
     }
 }
 
-/// What to tick in Box's console so that an endpoint answers.
+/// What to tick in Box's console for access to an endpoint.
 fn scope_hint(endpoint: &str) -> String {
     let tick = match endpoint {
         "GET /events" => {
@@ -216,11 +216,11 @@ impl From<boxseat_storage::Error> for CommandError {
 impl From<output::Error> for CommandError {
     fn from(error: output::Error) -> Self {
         use output::ErrorKind;
-        // The lake's and Parquet's own kinds do not tell a full disk from damage.
+        // The errors of Delta and Parquet do not distinguish a full disk from damage.
         let kind = if is_system_failure(&error) { ErrorKind::Io } else { error.kind() };
         let (code, hint) = match kind {
             ErrorKind::Input => (USAGE, None),
-            ErrorKind::Taken => (TRY_LATER, Some("another host works on this lake; start again later")),
+            ErrorKind::Taken => (TRY_LATER, Some("another host is using this lake; start again later")),
             ErrorKind::Passed => (
                 REFUSED,
                 Some(
@@ -229,9 +229,7 @@ impl From<output::Error> for CommandError {
             ),
             ErrorKind::CheckFailed => (
                 REFUSED,
-                Some(
-                    "the old night stays published; the spool is kept, so nothing is lost: please report it",
-                ),
+                Some("the published snapshot stays; the spool is kept, so no data is lost: please report it"),
             ),
             ErrorKind::Altered => (REFUSED, Some(REMEDY)),
             ErrorKind::Newer => (USAGE, Some("use the boxseat version that wrote it, or a newer one")),
@@ -244,7 +242,7 @@ impl From<output::Error> for CommandError {
             ErrorKind::Io => (
                 FAILED,
                 Some(
-                    "check free space and permissions of the store; what was read is kept, start again to go on",
+                    "check free space and permissions of the store; what was read is kept, the next start continues from here",
                 ),
             ),
             ErrorKind::Corrupt => (FAILED, Some(REMEDY)),
@@ -258,8 +256,8 @@ impl From<output::Error> for CommandError {
         };
         let what = error.altered().map_or_else(|| error.to_string(), ToString::to_string);
         let mut command = Self::new(code, what);
-        // A damaged lake says nothing against the raw pages of a run that was being loaded.
-        command.of_the_machine = matches!(kind, ErrorKind::Io | ErrorKind::Altered);
+        // Damage of the lake does not mean that the raw pages of the run are wrong.
+        command.is_machine_failure = matches!(kind, ErrorKind::Io | ErrorKind::Altered);
         command.hints.extend(hint.map(str::to_owned));
         if let output::Error::Ask { hint, .. } = &error {
             command.hints.extend(hint.clone());
@@ -269,11 +267,11 @@ impl From<output::Error> for CommandError {
     }
 }
 
-/// The cause inside an error whose own text is already told.
+/// The cause of an error. Its own text is already the message.
 fn into_source(error: output::Error) -> Option<Box<dyn StdError + Send + Sync>> {
     use output::Error;
     Some(match error {
-        // DuckDB's text says all; the error below it is "Unknown error code" for everything.
+        // DuckDB's text is complete; its source is always "Unknown error code".
         Error::Query(source) | Error::Duckdb { source, .. } => source.to_string().into(),
         Error::Io { source, .. } => Box::new(source),
         Error::Store { source, .. } => Box::new(source),
@@ -294,9 +292,9 @@ mod tests {
     #[error("the layer above")]
     struct Layer(#[source] Box<dyn StdError + Send + Sync>);
 
-    /// Why: a full disk under two layers of the lake counted as a failed load, and a sealed run was discarded.
+    /// Why: a full disk, wrapped in two errors of the lake, counted as a failed load, and a sealed run was discarded.
     #[test]
-    fn a_full_disk_is_no_fault_of_the_data_however_deep_it_is() {
+    fn full_disk_is_a_system_failure_at_any_depth() {
         let full = || Io::from_raw_os_error(28);
         for error in [full(), Io::other(full()), Io::other(Layer(Box::new(Io::other(full()))))] {
             assert!(is_system_failure(&error), "{error:?}");

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version go to stdout and are no failure; clap knows which is which.
+            // clap prints help and version to stdout. They are not failures.
             let code = if e.use_stderr() { error::USAGE } else { 0 };
             let _ = e.print();
             return ExitCode::from(code);
@@ -55,11 +55,11 @@ fn main() -> ExitCode {
 fn run(cli: Cli, printer: &Printer) -> Result<u8, CommandError> {
     let Cli { global, command } = cli;
     if matches!(global.format, Format::Parquet | Format::Html) && !matches!(command, Command::Report(_)) {
-        return Err(CommandError::usage("--format parquet and html are for `boxseat report` alone")
-            .hint("rows of SQL go to Parquet with `boxseat query --save FILE.parquet`"));
+        return Err(CommandError::usage("only `boxseat report` supports --format parquet and html")
+            .hint("`boxseat query --save FILE.parquet` writes the rows of a query to Parquet"));
     }
     if global.format == Format::Markdown && !matches!(&command, Command::Reclaim(args) if args.is_show()) {
-        return Err(CommandError::usage("--format markdown is for `boxseat reclaim show` alone"));
+        return Err(CommandError::usage("only `boxseat reclaim show` supports --format markdown"));
     }
     match command {
         Command::Sync(args) => on_runtime(commands::sync::run(&global, &args, printer)),
@@ -92,7 +92,7 @@ pub(crate) fn on_runtime(
         .build()
         .map_err(|e| CommandError::failed("cannot start the runtime", e))?;
     let done = runtime.block_on(command);
-    // Disk work still running belongs to a command that has failed already.
+    // Disk work that is still running belongs to a command that has failed.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
 }

@@ -11,17 +11,17 @@ use serde_json::{Map, Value, json};
 use crate::cli::{Colour, Format, Global};
 use crate::error::CommandError;
 
-/// Version of every JSON result; grows when a field changes its meaning or goes.
+/// Version of every JSON result. It grows when a field changes its meaning or is removed.
 pub(crate) const JSON_SCHEMA_VERSION: u32 = 1;
 
-/// Where a command speaks.
+/// The output of a command.
 pub(crate) struct Printer {
     format: Format,
     quiet: bool,
     colour: bool,
 }
 
-/// A result: rows under headings, or one thing with named values.
+/// A table of results.
 pub(crate) struct Grid {
     /// Headings.
     pub(crate) columns: Vec<String>,
@@ -48,7 +48,7 @@ impl Printer {
         self.format
     }
 
-    /// A sentence for the person at the terminal or in cron's mail.
+    /// A sentence on stderr.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{}", visible(text.as_ref()));
@@ -69,10 +69,10 @@ impl Printer {
         }
     }
 
-    /// Rows, in the format asked for. `name` is the JSON key.
+    /// Prints rows in the requested format. `name` is the JSON key.
     pub(crate) fn grid(&self, name: &str, grid: &Grid) -> Result<(), CommandError> {
         match self.format {
-            // The others are refused before a command begins.
+            // Formats that a command does not support are refused before it begins.
             Format::Table | Format::Markdown | Format::Parquet | Format::Html => self.out(&table(grid)),
             Format::Csv => self.out(&csv(grid)),
             Format::Json => {
@@ -86,7 +86,7 @@ impl Printer {
         }
     }
 
-    /// One thing with named values.
+    /// Prints one object with named values.
     pub(crate) fn facts(&self, name: &str, facts: &[(&str, Value)]) -> Result<(), CommandError> {
         if self.format == Format::Json {
             let facts: Map<String, Value> =
@@ -115,9 +115,9 @@ impl Printer {
         self.out(&format!("{}\n", serde_json::to_string_pretty(&whole).expect("JSON of JSON")))
     }
 
-    /// Text to stdout. A reader that closed the pipe (`| head`) has what it wanted.
+    /// Writes text to stdout. A closed pipe (`| head`) is not an error.
     ///
-    /// A terminal gets control and bidirectional characters as escapes, in every format; a file or a pipe gets the text as it is.
+    /// On a terminal, control and bidirectional characters are escaped in every format. A file or a pipe gets the text unchanged.
     pub(crate) fn out(&self, text: &str) -> Result<(), CommandError> {
         let mut stdout = std::io::stdout().lock();
         let text = if stdout.is_terminal() { on_a_terminal(text) } else { Cow::Borrowed(text) };
@@ -130,7 +130,7 @@ impl Printer {
     }
 }
 
-/// The lines of CSV end in CR LF.
+/// CSV lines end in CR LF; the CR must not be shown as an escape.
 fn on_a_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(visible(&text.replace("\r\n", "\n")))
 }
@@ -150,8 +150,8 @@ fn table(grid: &Grid) -> String {
     format!("{table}\n")
 }
 
-/// Rows as CSV; what had to be cut is said on stderr. Numbers stay numbers, and so does text that looks like a plain one: this
-/// output is for programs, too.
+/// Rows as CSV. Cut values are reported on stderr. Numbers stay numbers, and so does text that looks like a plain number, because
+/// programs read this output too.
 fn csv(grid: &Grid) -> String {
     let mut csv = Csv::default();
     for name in &grid.columns {

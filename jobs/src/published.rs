@@ -1,4 +1,4 @@
-//! What a command may do with the published file: read it, or act on accounts by what it says.
+//! Checks of the published file: for commands that read it, and for commands that change accounts by it.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use boxseat_output::warehouse::{Check, PublishedFile};
 
 use crate::error::CommandError;
 
-/// Checks the file for a command that shows what is in it. A file without a record is used, with a warning.
+/// Checks the file for a command that only reads it. A file without a record is used, with a warning.
 ///
 /// # Errors
-/// Exit 2 when nothing is published; exit 3 when the file is not the one that was published.
+/// Exit 2 if nothing is published; exit 3 if the file is not the published one.
 pub(crate) fn check_to_read(store: &Path) -> Result<(), CommandError> {
     let file = PublishedFile::check(store, Check::Stamp)?;
     if file.recorded().is_none() {
@@ -21,7 +21,7 @@ pub(crate) fn check_to_read(store: &Path) -> Result<(), CommandError> {
 /// Checks every byte of the file for a command that changes accounts. [`PublishedFile::recorded`] is the run and the digest.
 ///
 /// # Errors
-/// As [`check_to_read`]; exit 3 also when nothing is recorded of the file.
+/// As [`check_to_read`]; exit 3 also if the file has no record.
 pub(crate) fn check_to_act(store: &Path) -> Result<PublishedFile, CommandError> {
     let file = PublishedFile::check(store, Check::Digest)?;
     if file.recorded().is_none() {

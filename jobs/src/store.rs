@@ -1,10 +1,11 @@
-//! A store: the directory with lake, spool, state and the published file, bound to one enterprise, written by one process.
+//! The store: a directory with lake, spools, state and the published file. It is bound to one enterprise, and one process at a time
+//! writes to it.
 //!
 //! ```text
 //! <store>/boxseat.duckdb   what analysts open
-//!         lake/            every night, as Delta tables; lake/_runs/<n>.json reserves numbers
-//!         spool/<n>/       raw answers of recent runs
-//!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that wait to be deleted)
+//!         lake/            all snapshots, as Delta tables; lake/_runs/<n>.json reserves run numbers
+//!         spool/<n>/       raw pages of recent runs
+//!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that will be deleted)
 //! ```
 
 use std::fs::Permissions;
@@ -36,7 +37,7 @@ pub(crate) struct Store {
     identity: Identity,
     lake: Lake,
     seals: Arc<RecordSeals>,
-    /// Why nothing proves the files of the lake; only of a store that was opened to be repaired.
+    /// Why the record does not prove the files of the lake. Set only by [`Store::open_to_repair`].
     record_damage: Option<Altered>,
 }
 
@@ -48,7 +49,7 @@ struct Identity {
     store_id: Uuid,
     /// Bound by the first sync, never changed.
     enterprise_id: Option<String>,
-    /// Whether the lake's record was begun: from then on a lake without one is an altered lake, never one of an older version.
+    /// Whether the record of the lake was begun. A lake without a record is then altered; otherwise an older version wrote it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     has_record: bool,
 }
@@ -56,8 +57,7 @@ struct Identity {
 const FORMAT: u32 = 1;
 
 impl Store {
-    /// Makes the directories of a store where they are missing. Others may read the store's data as `access` says, and nothing of
-    /// its state.
+    /// Creates the missing directories of a store. `access` applies to its data; the state is private.
     ///
     /// # Errors
     /// Permissions, disk.
@@ -72,19 +72,19 @@ impl Store {
             })
         };
         create(root, access)?;
-        create(&root.join("state"), &OWNER_ALONE)
+        create(&root.join("state"), &OWNER_ONLY)
     }
 
-    /// Makes the directories of a store where they are missing, and takes it as [`Store::lock`] does.
+    /// Creates the missing directories of a store and locks it.
     ///
     /// # Errors
-    /// As both.
+    /// As [`Store::create_directories`] and [`Store::lock`].
     pub(crate) fn create_and_lock(root: &Path, access: &Access) -> Result<Lock, CommandError> {
         Self::create_directories(root, access)?;
         Self::lock(root)
     }
 
-    /// Opens a store that this process holds; a directory that is none yet becomes one.
+    /// Opens the store that this process has locked, or makes the directory a store.
     ///
     /// # Errors
     /// Permissions, disk, or a `store.json` that is damaged or of a newer version.
@@ -108,10 +108,10 @@ impl Store {
         Self::open(root, access, pinned)
     }
 
-    /// Opens a store that must be there. `pinned` is `[reclaim] journal_key`.
+    /// Opens an existing store. `pinned` is `[reclaim] journal_key`.
     ///
     /// # Errors
-    /// As [`Store::open_or_create`]; exit 2 when there is none.
+    /// As [`Store::open_or_create`]; exit 2 if there is no store.
     pub(crate) fn open(
         root: &Path,
         access: &Access,
@@ -128,7 +128,7 @@ impl Store {
     /// Opens a store whose lake may be altered.
     ///
     /// # Errors
-    /// As [`Store::open`], except for what is altered.
+    /// As [`Store::open`], but not for altered files.
     pub(crate) fn open_to_repair(settings: &Settings) -> Result<Self, CommandError> {
         let (root, access) = (&settings.store, &settings.access);
         let identity = read_identity(root)?;
@@ -155,7 +155,7 @@ impl Store {
                 Ok(Err(e)) => Some(e.altered().cloned().ok_or_else(|| CommandError::from(e))?),
                 Err(e) if e.exit_code() == REFUSED => Some(Altered::new(
                     "the record of the lake",
-                    format!("does not hold: {}", e.lines().join(": ")),
+                    format!("is not valid: {}", e.lines().join(": ")),
                 )),
                 Err(e) => return Err(e),
             };
@@ -164,7 +164,7 @@ impl Store {
         Ok(Self { root, access, identity, lake, seals, record_damage: damage })
     }
 
-    /// Takes the store for this process; held until the guard is dropped or the process ends, however it ends.
+    /// Locks the store for this process, until the guard is dropped or the process ends in any way.
     ///
     /// # Errors
     /// Exit 75 naming the holder.
@@ -173,10 +173,10 @@ impl Store {
         if state.is_dir() {
             close_to_others(&state)?;
         }
-        lock_file(&root.join("state/lock"), "another boxseat works on this store")
+        lock_file(&root.join("state/lock"), "another boxseat process is using this store")
     }
 
-    /// Who holds the store, if anybody does.
+    /// The process that holds the lock of the store, if any.
     pub(crate) fn holder(root: &Path) -> Option<String> {
         boxseat_storage::lock::holder(&root.join("state/lock"))
     }
@@ -201,22 +201,22 @@ impl Store {
         self.identity.enterprise_id.as_deref()
     }
 
-    /// What seals the record of the lake.
+    /// The seals of the lake's record.
     pub(crate) fn seals(&self) -> &RecordSeals {
         &self.seals
     }
 
-    /// Why nothing proves the files of the lake.
+    /// Why the record does not prove the files of the lake.
     pub(crate) fn record_damage(&self) -> Option<&Altered> {
         self.record_damage.as_ref()
     }
 
-    /// Whether the lake's record was begun once.
+    /// Whether the record of the lake was ever begun.
     pub(crate) fn had_record(&self) -> bool {
         self.identity.has_record
     }
 
-    /// Notes that the lake's record was begun.
+    /// Stores that the record of the lake was begun.
     ///
     /// # Errors
     /// Disk.
@@ -228,11 +228,11 @@ impl Store {
         write_identity(&self.root.join("state/store.json"), &identity)
     }
 
-    /// Begins a lake in the place of one that was moved away.
+    /// Creates a new lake after the old one was moved away.
     ///
     /// # Errors
     /// Disk.
-    pub(crate) fn begin_lake_anew(&mut self, settings: &Settings) -> Result<(), CommandError> {
+    pub(crate) fn begin_new_lake(&mut self, settings: &Settings) -> Result<(), CommandError> {
         self.lake = open_lake(&self.root, &self.access, &self.seals)?;
         self.record_damage = None;
         self.lake.begin_record(self.identity.store_id)?;
@@ -250,7 +250,8 @@ impl Store {
         self.root.join("spool")
     }
 
-    /// Binds the store to the enterprise of its first sync. A store bound to another one is the extract's guard to refuse.
+    /// Binds the store to the enterprise of its first sync. A store that is bound to another enterprise is refused by a guard of
+    /// the extract.
     ///
     /// # Errors
     /// Disk.
@@ -268,20 +269,20 @@ fn open_lake(root: &Path, access: &Access, seals: &Arc<RecordSeals>) -> boxseat_
     Lake::open_sealed(&root.join("lake"), access.clone(), Arc::clone(seals) as Arc<dyn Seals>)
 }
 
-/// Refuses a directory in which DuckDB could not build a file: it takes paths as UTF-8 text, and takes a `?` for the beginning of a
-/// URL's query, before which it puts the `.wal` of its log's name. It follows links, so the path behind them counts as well.
+/// Refuses a directory in which DuckDB cannot build a file. DuckDB reads paths as UTF-8 text. It reads a `?` as the start of a URL
+/// query, and inserts the `.wal` of the log's name before it. It resolves links, so the resolved path is checked as well.
 ///
 /// # Errors
 /// Exit 2.
 pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
     let path = std::path::absolute(root)
         .map_err(|e| CommandError::failed(format!("cannot find {}", root.display()), e))?;
-    // A store that is to be made is below a directory that exists.
+    // A store that does not exist yet is below a directory that exists.
     let behind_links = path.ancestors().find_map(|existing| existing.canonicalize().ok());
     for path in [Some(path), behind_links].into_iter().flatten() {
         let reason = match path.to_str() {
             None => "is not UTF-8",
-            Some(text) if text.contains('?') => "holds a question mark",
+            Some(text) if text.contains('?') => "contains a question mark",
             Some(_) => continue,
         };
         return Err(CommandError::usage(format!("the path of the store, {}, {reason}", path.display()))
@@ -290,10 +291,10 @@ pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Takes a lock file for this process. `taken` says what it means that another process has it.
+/// Locks a file for this process. `taken` is the message if another process holds the lock.
 ///
 /// # Errors
-/// Exit 75 naming the holder; exit 3 for a path that is no regular file.
+/// Exit 75 naming the holder; exit 3 for a path that is not a regular file.
 pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> {
     let text = format!("pid {} on {}", std::process::id(), host());
     Lock::take(path, &text).map_err(|error| {
@@ -302,14 +303,14 @@ pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> 
             LockError::Held { holder } => {
                 let holder = if holder.is_empty() { holder } else { format!(": {holder}") };
                 CommandError::try_later(format!("{taken}{holder}"))
-                    .hint("start again when it is done; cron may simply try the next time")
+                    .hint("start again when it has ended; a cron job can wait for its next start")
             }
             LockError::Link(e) => {
-                cannot("open", e).hint("it is a symbolic link, which boxseat does not make: remove it")
+                cannot("open", e).hint("it is a symbolic link, which boxseat does not create: remove it")
             }
             LockError::NotRegular => {
                 CommandError::refused(format!("{} is not a regular file with one name", path.display()))
-                    .hint("boxseat did not make it: remove it")
+                    .hint("boxseat did not create it: remove it")
             }
             LockError::Open(e) => {
                 cannot("open", e).hint("the store must be writable for the user that runs boxseat")
@@ -319,7 +320,7 @@ pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> 
     })
 }
 
-/// This machine's name, for people and for reservations.
+/// This machine's name, for messages and reservations.
 pub(crate) fn host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
@@ -332,7 +333,7 @@ pub(crate) fn host() -> String {
 /// Refuses a store that has data and no identity. The identity is written before the first run reserves its number.
 fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError> {
     let missing = |there: &str| {
-        let what = format!("{} is missing, but {there} is there: it was removed", path.display());
+        let what = format!("{} is missing, but {there} exists: it was removed", path.display());
         let hint = "restore it from a backup of this store; the lake names the store in sync_runs.store_id";
         CommandError::refused(what).hint(hint)
     };
@@ -349,7 +350,7 @@ fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError>
     }
 }
 
-/// The names in a directory, sorted; none where there is no such directory.
+/// The names in a directory, sorted. Empty if the directory does not exist.
 ///
 /// # Errors
 /// Disk.
@@ -373,7 +374,7 @@ fn read_identity(root: &Path) -> Result<Identity, CommandError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             refuse_missing_identity(root, &path)?;
             return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
-                .hint("`boxseat sync` makes one; --store names another directory; to try it without Box: boxseat demo"));
+                .hint("`boxseat sync` creates one; --store names another directory; to try boxseat without Box: boxseat demo"));
         }
         Err(e) => return Err(unreadable(&path, e)),
     };
@@ -394,19 +395,19 @@ fn read_identity(root: &Path) -> Result<Identity, CommandError> {
 
 fn write_identity(path: &Path, identity: &Identity) -> Result<(), CommandError> {
     let text = serde_json::to_vec_pretty(identity).expect("plain data");
-    Ok(durable::write_file(path, &text, &OWNER_ALONE)?)
+    Ok(durable::write_file(path, &text, &OWNER_ONLY)?)
 }
 
-/// Takes the rights of others away from a directory of the state and those below it, which an earlier version gave.
+/// Removes the access of other users to a directory of the state and its subdirectories. An earlier version granted it.
 ///
 /// # Errors
-/// Exit 1 for the disk, and when the directory is another user's.
+/// Exit 1 for the disk, and if the directory belongs to another user.
 pub(crate) fn close_to_others(directory: &Path) -> Result<(), CommandError> {
     let cannot = |e| CommandError::failed(format!("cannot close {} to others", directory.display()), e);
     let mode = std::fs::metadata(directory).map_err(cannot)?.mode();
     if mode & 0o022 != 0 {
         tracing::warn!(
-            "{} could be written by others (mode {:04o}); now it is the owner's alone. Check with `boxseat reclaim verify` that nothing in it was changed",
+            "other users could write to {} (mode {:04o}); now only the owner can. Check with `boxseat reclaim verify` that nothing in it was changed",
             directory.display(),
             mode & 0o7777
         );
@@ -424,4 +425,4 @@ pub(crate) fn close_to_others(directory: &Path) -> Result<(), CommandError> {
 }
 
 /// Files of the state; their directories get 0700.
-const OWNER_ALONE: Access = Access { mode: 0o600, group: None };
+const OWNER_ONLY: Access = Access { mode: 0o600, group: None };

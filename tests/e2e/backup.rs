@@ -480,7 +480,7 @@ fn a_store_that_differs_from_its_record_is_not_backed_up() {
     flip_a_bit(&world.store().join(&data));
     let later = world.run(&["backup", backup_of(&world).to_str().unwrap()]);
     assert_eq!(later.code, 75, "{}", later.stderr);
-    assert!(later.stderr.contains("another boxseat works on this store"), "{}", later.stderr);
+    assert!(later.stderr.contains("another boxseat process is using this store"), "{}", later.stderr);
     held.kill().unwrap();
     held.wait().unwrap();
     let done = world.run(&["backup", backup_of(&world).to_str().unwrap()]);

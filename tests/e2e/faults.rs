@@ -174,8 +174,8 @@ fn verdict(name: &str) -> (i32, &'static str) {
         "tokens_never_good" | "closed_users" => (2, "tick \"Manage users\""),
         "closed_groups" => (2, "tick \"Manage groups\""),
         "unavailable_for_good" => (75, "the deadline has passed"),
-        // Nothing says that this is Box at all, and waiting hardly mends it: a failure somebody must look at.
-        "malformed_for_good" => (1, "something between here and Box may have answered"),
+        // The response may not be from Box, and waiting rarely helps: an operator must check it.
+        "malformed_for_good" => (1, "a proxy or gateway may have answered in place of Box"),
         "same_marker" => (3, "Box sent a marker again"),
         "no_users" => (3, "Box listed no user at all"),
         "partial_users" => (3, "users shrank from"),

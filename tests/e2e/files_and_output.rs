@@ -80,7 +80,7 @@ fn a_state_that_others_could_write_is_closed_with_a_warning() {
             fs::set_permissions(directory, Permissions::from_mode(0o770)).unwrap();
         }
         let done = stage.expect(&[0, 4], args);
-        assert!(done.stderr.contains("state/reclaim could be written by others"), "{}", done.stderr);
+        assert!(done.stderr.contains("state/reclaim (mode 0770)"), "{}", done.stderr);
         for directory in directories(&state) {
             assert_eq!(mode(&directory), 0o700, "{args:?} {}", directory.display());
         }

@@ -89,7 +89,7 @@ fn a_second_sync_meanwhile_tries_later() {
     wait_for_calls(&world, 50);
     let second = world.run(&["sync"]);
     assert_eq!(second.code, 75, "{}", second.stderr);
-    assert!(second.stderr.contains("another boxseat works on this store: pid"), "{}", second.stderr);
+    assert!(second.stderr.contains("another boxseat process is using this store: pid"), "{}", second.stderr);
     assert!(first.wait().unwrap().success());
 }
 

@@ -82,7 +82,7 @@ fn a_store_whose_path_duckdb_cannot_take_is_refused_before_the_first_call() {
     let world = world();
     let places = world.directory().join("places");
     std::fs::create_dir(&places).unwrap();
-    for (name, reason) in [(&b"latin-\xe9"[..], "is not UTF-8"), (b"what?", "holds a question mark")] {
+    for (name, reason) in [(&b"latin-\xe9"[..], "is not UTF-8"), (b"what?", "contains a question mark")] {
         let name = OsStr::from_bytes(name);
         for command in ["sync", "check", "demo"] {
             let done = on(&world, &places, name, &[command]);

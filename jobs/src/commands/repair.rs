@@ -1,4 +1,4 @@
-//! `boxseat repair`: a store that was found altered, made whole as far as something proves it.
+//! `boxseat repair`: repairs an altered store from the data that can be proved.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Res
         printer.note(format!("The table {table} was rebuilt with {rows} rows."));
     }
     for run in &done.withdrawn {
-        printer.note(format!("Run {run} counts no longer: the next run reads what it had read."));
+        printer.note(format!("Run {run} no longer counts: the next run reads its data again."));
     }
     done.notes.iter().for_each(|note| printer.note(note));
     if let Some(aside) = &done.aside {
@@ -41,7 +41,7 @@ pub(crate) fn run(global: &Global, _args: &RepairArgs, printer: &Printer) -> Res
                 ("found", json!(done.found.iter().map(ToString::to_string).collect::<Vec<_>>())),
                 ("rebuilt_tables", json!(rebuilt)),
                 ("withdrawn_runs", json!(done.withdrawn)),
-                ("lake_begun_anew", json!(done.is_begun_anew)),
+                ("lake_begun_anew", json!(done.is_new_lake)),
                 ("old_files", json!(done.aside)),
                 ("published", json!(done.published)),
             ],

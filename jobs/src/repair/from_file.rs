@@ -1,4 +1,4 @@
-//! Altered tables made anew from the published file.
+//! Rebuilds altered tables from the published file.
 
 use boxseat_output::query::CheckedReader;
 use boxseat_output::warehouse::Salvage;
@@ -18,43 +18,43 @@ use super::Work;
 use crate::error::CommandError;
 
 impl Work<'_> {
-    /// The file proves the state of its night. Complete runs after that night count no longer, because an altered table may have
-    /// held rows of them: the next `sync` compares with the night of the file and reads the events since then.
+    /// The file proves the state of its snapshot. Later complete runs no longer count, because an altered table may have had rows of
+    /// them. The next `sync` uses the file's snapshot as its base and reads the events since then.
     pub(super) fn rebuild_from_file(
         &mut self,
         damaged: &[&'static Table],
         reservations: &[RunNumber],
         file: &CheckedReader,
-        night: &PlanNight,
+        snapshot: &PlanNight,
     ) -> Result<(), CommandError> {
         let lake = self.store.lake().clone();
         let enterprise_id = self.store.enterprise_id().unwrap_or("unknown").to_owned();
         let salvage = Salvage {
             file,
-            run_number: night.run_number,
-            snapshot_date: night.snapshot_date,
+            run_number: snapshot.run_number,
+            snapshot_date: snapshot.snapshot_date,
             enterprise_id: &enterprise_id,
         };
         for table in damaged {
             lake.set_aside(table, &self.aside.join("lake"))?;
-            // The action journal fills its table again.
+            // `seat_actions` is filled again from the action journal.
             if table.name != SEAT_ACTIONS.name {
                 self.done.rebuilt.push((table.name, salvage.rebuild(&lake, table)?));
             }
         }
-        self.mend_reservations(reservations)?;
+        self.repair_reservations(reservations)?;
         self.give_up_open_runs()?;
-        self.account_for_events(night.run_number)?;
+        self.account_for_events(snapshot.run_number)?;
         let runs = lake.sync_runs()?;
-        // A replay of these runs would take rows away that now count as the night's.
+        // A replay of these runs would remove rows that now belong to the snapshot's run.
         for run in &runs {
             self.set_spool_aside(run.run_number)?;
         }
-        self.withdraw_after(night.run_number, runs, &enterprise_id)
+        self.withdraw_after(snapshot.run_number, runs, &enterprise_id)
     }
 
-    /// Events of all runs count as the night's now, so its account of rows says that the others were carried.
-    fn account_for_events(&mut self, night: RunNumber) -> Result<(), CommandError> {
+    /// All events now belong to the run of the snapshot, so its `run_rows` count the events of other runs as carried.
+    fn account_for_events(&mut self, snapshot: RunNumber) -> Result<(), CommandError> {
         let Some((_, events)) = self.done.rebuilt.iter().find(|(table, _)| *table == EVENTS.name) else {
             return Ok(());
         };
@@ -78,7 +78,7 @@ impl Work<'_> {
             let (of_run, carried, in_lake) =
                 (number("run_number"), number("rows_carried"), number("rows_in_lake"));
             let is_changed =
-                |row: usize| of_run.value(row) == night.as_i64() && tables.value(row) == EVENTS.name;
+                |row: usize| of_run.value(row) == snapshot.as_i64() && tables.value(row) == EVENTS.name;
             let change = |column: &Int64Array, value: &dyn Fn(usize) -> i64| {
                 let values = (0..column.len()).map(|row| match is_changed(row) {
                     true => Some(value(row)),
@@ -93,8 +93,8 @@ impl Work<'_> {
             let batch = with_column(batch, "rows_in_lake", in_lake_now);
             rows.push(with_column(batch, "rows_in_warehouse", in_file_now));
         }
-        let newest = runs.into_iter().max().unwrap_or(night);
-        self.remake(&RUN_ROWS, newest, rows)
+        let newest = runs.into_iter().max().unwrap_or(snapshot);
+        self.replace_rows(&RUN_ROWS, newest, rows)
     }
 
     fn withdraw_after(
@@ -117,10 +117,10 @@ impl Work<'_> {
         }
         let newest = runs.iter().map(|run| run.run_number).max().unwrap_or(last);
         let rows = SyncRun::to_batch(&runs, enterprise_id);
-        self.remake(&SYNC_RUNS, newest, vec![rows])
+        self.replace_rows(&SYNC_RUNS, newest, vec![rows])
     }
 
-    /// What was imported with a run that is withdrawn is still true: its rows count as those of the last run that stays.
+    /// Imported evidence of a withdrawn run is still valid: its rows are assigned to the last run that stays.
     fn keep_rows(
         &mut self,
         table: &'static Table,
@@ -141,10 +141,10 @@ impl Work<'_> {
             return Ok(());
         }
         let newest = runs.iter().copied().max().unwrap_or(last);
-        self.remake(table, newest, rows)
+        self.replace_rows(table, newest, rows)
     }
 
-    fn remake(
+    fn replace_rows(
         &mut self,
         table: &'static Table,
         newest: RunNumber,

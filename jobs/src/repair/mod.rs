@@ -1,15 +1,15 @@
-//! A store that was found altered, made whole as far as something else proves it.
+//! Repairs an altered store from the data that can be proved.
 //!
 //! ```text
-//! record of the lake whole, and it names the published file ─▶ altered tables made anew from the file
-//! anything else                                            ─▶ the lake is begun anew; what was before is uncovered
+//! record of the lake valid, and it names the published file ─▶ altered tables are rebuilt from the file
+//! anything else                                             ─▶ a new lake; earlier evidence may be lost, then that time is not covered
 //! ```
 //!
-//! Nothing is deleted: what is replaced is moved to `<store>/damaged/<time>/`. **Killed** anywhere: run it again. What was moved is
-//! missing then, and is made anew as everything else that is missing.
+//! Nothing is deleted: replaced files are moved to `<store>/damaged/<time>/`. **Killed** anywhere: run the command again. Moved files
+//! then count as missing and are rebuilt like other missing files.
 
-mod anew;
 mod from_file;
+mod new_lake;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,26 +32,26 @@ use crate::reclaim::{Ground, Journal};
 use crate::store::{Store, host};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
-/// What a repair found and did.
+/// The result of a repair.
 #[derive(Debug, Default)]
 pub(crate) struct Repair {
-    /// What was altered.
+    /// The altered files and tables.
     pub(crate) found: Vec<Altered>,
-    /// Tables made anew, with their rows.
+    /// Rebuilt tables, with their numbers of rows.
     pub(crate) rebuilt: Vec<(&'static str, u64)>,
-    /// Complete runs that count no longer.
+    /// Complete runs that no longer count.
     pub(crate) withdrawn: Vec<RunNumber>,
-    /// Whether the lake was begun anew.
-    pub(crate) is_begun_anew: bool,
-    /// Where the old files are.
+    /// Whether a new lake was started.
+    pub(crate) is_new_lake: bool,
+    /// The directory of the old files.
     pub(crate) aside: Option<PathBuf>,
     /// What an operator must know or do.
     pub(crate) notes: Vec<String>,
-    /// The file that shows the result.
+    /// The published file.
     pub(crate) published: Option<PathBuf>,
 }
 
-/// A repair on its way.
+/// The state of a repair.
 struct Work<'a> {
     store: &'a mut Store,
     settings: &'a Settings,
@@ -60,7 +60,7 @@ struct Work<'a> {
     done: Repair,
 }
 
-/// Finds what is altered and makes it whole. The caller holds the store's lock and that of reclamation.
+/// Finds altered files and repairs the store. The caller holds the locks of the store and of reclamation.
 ///
 /// # Errors
 /// Disk; exit 3 for what cannot be repaired.
@@ -78,22 +78,22 @@ pub(crate) fn repair(
     }
     let mut work = Work { store, settings, now, aside, done: Repair::default() };
     if let Some(altered) = work.store.record_damage().cloned() {
-        // Nothing proves any file of the lake.
+        // No file of the lake can be proved.
         work.done.found.push(altered);
-        work.begin_anew()?;
+        work.begin_new_lake()?;
     } else if !work.store.lake().is_recorded() && settings.journal_key.is_some() {
         let what = "the record of the lake, lake/_runs/files.log,";
         work.done
             .found
             .push(Altered::new(what, "is missing, and [reclaim] journal_key is set: it was removed"));
-        work.begin_anew()?;
+        work.begin_new_lake()?;
     } else if !work.store.lake().is_recorded() {
         work.done.notes.push(
             "This store has no record of its files yet: an older version wrote it. `boxseat sync` checks its tables and begins the record.".to_owned(),
         );
         return Ok(work.done);
     } else {
-        work.mend()?;
+        work.repair_by_record()?;
     }
     if work.store.lake().sync_runs()?.iter().any(|run| run.status == RunStatus::Complete)
         && !(work.done.found.is_empty() && work.done.notes.is_empty())
@@ -107,7 +107,8 @@ pub(crate) fn repair(
     Ok(work.done)
 }
 
-/// Where actions were taken, only the journal says which: a repair must not make a store that never acted.
+/// Refuses a repair without the journal if actions were taken. Only the journal has these actions, and a repaired store without it
+/// would look as if it had never acted.
 fn refuse_without_journal(store: &Store, settings: &Settings) -> Result<(), CommandError> {
     let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last)?;
     let has_acted = || {
@@ -118,11 +119,11 @@ fn refuse_without_journal(store: &Store, settings: &Settings) -> Result<(), Comm
     if journal.sequence() > 0 || !has_acted() {
         return Ok(());
     }
-    Err(CommandError::refused("state/reclaim/journal is missing, and the lake has actions that it must explain")
-        .hint("restore the store from a backup (`boxseat restore`): nothing else says which accounts boxseat changed"))
+    Err(CommandError::refused("state/reclaim/journal is missing, but the lake has actions that the journal must have")
+        .hint("restore the store from a backup (`boxseat restore`): only the journal has the accounts that boxseat changed"))
 }
 
-/// Whether the published file tells of an action. It need not be proved: this only ever refuses.
+/// Whether the published file has an action. The file is not checked, because this can only refuse a repair.
 fn file_has_actions(store: &Store, settings: &Settings) -> bool {
     let file = store.root().join(warehouse::FILE_NAME);
     query_file(&file, "SELECT action_id FROM seat_actions LIMIT 1", &settings.resources)
@@ -130,8 +131,8 @@ fn file_has_actions(store: &Store, settings: &Settings) -> bool {
 }
 
 impl Work<'_> {
-    /// Of a lake whose record is whole: file by file.
-    fn mend(&mut self) -> Result<(), CommandError> {
+    /// Repairs a lake with a valid record, file by file.
+    fn repair_by_record(&mut self) -> Result<(), CommandError> {
         let lake = self.store.lake().clone();
         let mut damaged = BTreeSet::new();
         for table in LAKE {
@@ -145,25 +146,27 @@ impl Work<'_> {
             let what = format!("the run record lake/_runs/{number}.json");
             self.done.found.push(Altered::new(what, "is missing or altered"));
         }
-        let damaged = closed(&damaged);
+        let damaged = with_dependent_tables(&damaged);
         if !damaged.is_empty() {
             match self.proved_file()? {
-                Some((file, night)) => self.rebuild_from_file(&damaged, &reservations, &file, &night)?,
-                None => return self.begin_anew(),
+                Some((file, snapshot)) => {
+                    self.rebuild_from_file(&damaged, &reservations, &file, &snapshot)?;
+                }
+                None => return self.begin_new_lake(),
             }
         } else {
-            self.mend_reservations(&reservations)?;
+            self.repair_reservations(&reservations)?;
         }
-        self.mend_imports()?;
-        self.mend_spools()
+        self.repair_imports()?;
+        self.repair_spools()
     }
 
-    /// The night of the published file, when the file is the one that was published, with the rows that boxseat built.
+    /// The published file and its snapshot, if the file and its rows are those that boxseat published.
     fn proved_file(&self) -> Result<Option<(CheckedReader, PlanNight)>, CommandError> {
         let proved = self.store.published_to_act().and_then(|file| {
             let reader = CheckedReader::open(&file, &self.settings.resources)?;
-            let ground = Ground::read(&reader, self.store)?;
-            Ok((reader, ground.night))
+            let snapshot = Ground::read(&reader, self.store)?.night;
+            Ok((reader, snapshot))
         });
         match proved {
             Ok(proved) => Ok(Some(proved)),
@@ -172,8 +175,8 @@ impl Work<'_> {
         }
     }
 
-    /// A number must stay taken, whatever happened to its file.
-    fn mend_reservations(&mut self, numbers: &[RunNumber]) -> Result<(), CommandError> {
+    /// Replaces damaged reservations, so that their numbers are not used again.
+    fn repair_reservations(&mut self, numbers: &[RunNumber]) -> Result<(), CommandError> {
         let runs = self.store.lake().sync_runs()?;
         for number in numbers {
             let row = runs.iter().find(|run| run.run_number == *number);
@@ -186,7 +189,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A reservation with what is known of a run; its raw pages cannot be replayed by it.
+    /// A reservation with the known data of a run. It is not sufficient for a replay of the raw pages.
     fn reservation_of(&self, run_number: RunNumber, row: Option<&SyncRun>) -> Reservation {
         Reservation {
             format: RESERVATION_FORMAT,
@@ -209,7 +212,7 @@ impl Work<'_> {
         }
     }
 
-    /// Ends a run that cannot go on. Its raw pages are moved away.
+    /// Ends a run that cannot continue. Its raw pages are moved away.
     fn give_up(&mut self, reservation: &Reservation) -> Result<(), CommandError> {
         self.set_spool_aside(reservation.run_number)?;
         let row = SyncRun::ended(reservation, RunStatus::Abandoned, self.now);
@@ -232,7 +235,7 @@ impl Work<'_> {
         Ok(move_aside(&from, &self.aside.join(format!("spool/{run}")))?)
     }
 
-    fn mend_imports(&mut self) -> Result<(), CommandError> {
+    fn repair_imports(&mut self) -> Result<(), CommandError> {
         let missing = self.store.missing_imports()?;
         let altered = self.store.altered_imports()?;
         for path in &missing {
@@ -247,23 +250,23 @@ impl Work<'_> {
         let lost = [missing, altered].concat();
         if !lost.is_empty() {
             self.store.lake().removed_beside(&lost)?;
-            self.cover_nothing_before_now("an imported report that no run had taken in")?;
+            self.cover_nothing_before_now("an imported report that no run had loaded")?;
         }
         Ok(())
     }
 
-    /// Evidence that Box does not give again may be lost: from now on alone it is complete.
+    /// Marks the time before now as not covered, because evidence that cannot be read from Box again may be lost.
     fn cover_nothing_before_now(&mut self, lost: &str) -> Result<(), CommandError> {
         let tomorrow = self.now.date_naive() + Days::new(1);
         self.store.lake().cover_nothing_before(tomorrow)?;
         self.done.notes.push(format!(
-            "Evidence of use may be lost ({lost}). Nothing before {tomorrow} is covered: no account counts as idle before that date plus the days that the policy asks for."
+            "Evidence of use may be lost ({lost}). Nothing before {tomorrow} is covered: no account counts as idle before that date plus the days that the policy requires."
         ));
         Ok(())
     }
 
-    /// Raw pages that are not the ones that were sealed prove nothing: an open run is read anew, an ended one cannot be replayed.
-    fn mend_spools(&mut self) -> Result<(), CommandError> {
+    /// Moves away raw pages that differ from the sealed ones: an open run is read again, an ended run cannot be replayed.
+    fn repair_spools(&mut self) -> Result<(), CommandError> {
         let reservations = self.store.lake().reservations()?;
         for number in reservations.iter().map(|reservation| reservation.run_number) {
             if let Some(altered) = self.store.altered_spool(number)? {
@@ -276,16 +279,17 @@ impl Work<'_> {
     }
 }
 
-/// Tables that are only right together: older nights must not lose some of their rows, and coverage must not outlive the events.
-fn closed(damaged: &BTreeSet<&'static str>) -> Vec<&'static Table> {
-    let is_night = |table: &&&Table| table.layout == Layout::Night;
-    let nights = LAKE.iter().filter(is_night).any(|table| damaged.contains(table.name));
+/// Adds the tables that must be rebuilt together with damaged ones: all snapshot tables, so that old snapshots do not lose rows in
+/// some of them, and the coverage of lost events.
+fn with_dependent_tables(damaged: &BTreeSet<&'static str>) -> Vec<&'static Table> {
+    let is_snapshot = |table: &&&Table| table.layout == Layout::Night;
+    let snapshots = LAKE.iter().filter(is_snapshot).any(|table| damaged.contains(table.name));
     let events = damaged.contains(EVENTS.name);
     LAKE.iter()
         .copied()
         .filter(|table| {
             damaged.contains(table.name)
-                || (nights && table.layout == Layout::Night)
+                || (snapshots && table.layout == Layout::Night)
                 || (events && table.name == EVENT_COVERAGE.name)
         })
         .collect()

@@ -304,7 +304,7 @@ fn assert_refused(world: &World) {
     }
     let query = run_later(world, &["query", "--format", "html", "SELECT 1"]);
     assert_eq!(
-        (query.code, query.stderr.contains("for `boxseat report` alone")),
+        (query.code, query.stderr.contains("only `boxseat report` supports")),
         (2, true),
         "{}",
         query.stderr
