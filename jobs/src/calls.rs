@@ -1,13 +1,13 @@
-//! The call ledger of commands that call Box and are no runs: `check`, `verify --live`, `reclaim`, `offboard`. Box counts their
-//! calls like any other.
+//! The call ledger of commands that call Box and are not runs: `check`, `verify --live`, `forget`, `reclaim`, `offboard`. Box counts
+//! their calls as well.
 //!
-//! Each command writes one file under `<store>/state/calls/` ([`boxseat_schemas::call_ledger`]), every call before the next one
-//! is made, and locks it while it runs. The next run commits the files of commands that ended, under each command's own
-//! `run_id`, and removes them. *Killed* between the commit and the removal: the `run_id` is found in the lake's `run_calls`, and
-//! the file is removed without being counted again.
+//! Each command writes one file in `<store>/state/calls/` ([`boxseat_schemas::call_ledger`]). It writes each call before it makes
+//! the next one, and locks the file while it runs. The next run commits the files of ended commands, each with the `run_id` of its
+//! command, and removes them. *Killed* between the commit and the removal: the `run_id` is in the lake's `run_calls`, so the file is
+//! removed and not counted again.
 //!
-//! A damaged file is refused before a run makes its first call, because every count would be too small without it. A file whose
-//! end is missing is counted and reported.
+//! A damaged file is refused before a run makes its first call, because the counts would be too low without it. A file without an
+//! end is counted and reported.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -29,7 +29,7 @@ use arrow::array::RecordBatch;
 
 use crate::error::CommandError;
 
-/// Writes down the calls of one command.
+/// Records the calls of one command.
 pub(crate) struct CommandCalls {
     run_id: Uuid,
     path: PathBuf,
@@ -46,7 +46,7 @@ struct OpenLedger {
 }
 
 impl CommandCalls {
-    /// A new command's file; nothing is written before the first call.
+    /// Prepares the file of a command. The first call creates it.
     pub(crate) fn begin(store: &Path, clock: &Clock) -> Result<Arc<Self>, CommandError> {
         let directory = directory(store);
         std::fs::create_dir_all(&directory)
@@ -62,7 +62,7 @@ impl CommandCalls {
         }))
     }
 
-    /// Notes a call that was answered.
+    /// Records a call that got a response.
     pub(crate) fn answered(&self, endpoint: &'static str) -> Result<(), Error> {
         self.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })
     }
@@ -96,7 +96,7 @@ impl OpenLedger {
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if let Err(e) = self.file.write_all(bytes) {
-            // Best effort: if the cut fails too, the torn entry is reported when the file is read.
+            // If the truncation fails as well, the torn entry is reported when the file is read.
             let _ = self.file.set_len(self.len);
             return Err(e);
         }
@@ -106,7 +106,7 @@ impl OpenLedger {
 }
 
 impl Drop for CommandCalls {
-    /// Ends the file. Without its end the file is still counted, so a failure costs a warning.
+    /// Writes the end of the file. A file without an end is still counted, so a failure is only a warning.
     fn drop(&mut self) {
         if let Ok(Some(ledger)) = self.ledger.get_mut().map(Option::as_mut)
             && let Err(e) = ledger.append(&call_ledger::encode_end(ledger.calls))
@@ -119,17 +119,17 @@ impl Drop for CommandCalls {
 /// Calls of commands that no run has committed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Uncommitted {
-    /// Files of commands that ended, by the `run_id` of their command.
+    /// Files of ended commands, with the `run_id` of the command.
     files: Vec<(String, PathBuf)>,
     calls: BTreeMap<(String, NaiveDate, String), EndpointCalls>,
-    /// The `run_id`s of commands that still run. The run after them commits their calls.
+    /// The `run_id`s of commands that are still running. A later run commits their calls.
     running: HashSet<String>,
-    /// What may be missing at the end of a file, as messages.
+    /// Messages about files that may lack calls at their end.
     missing_ends: Vec<String>,
 }
 
 impl Uncommitted {
-    /// Reads all files; those whose `run_id` the ledger knows are only to be removed.
+    /// Reads all files. Files whose `run_id` is in `known` are committed and only need removal.
     ///
     /// # Errors
     /// Exit 3 for a damaged file; exit 1 for the disk.
@@ -182,12 +182,12 @@ impl Uncommitted {
         }
     }
 
-    /// Reports the files that may have lost calls at their end.
+    /// Logs the files that may have lost calls at their end.
     pub(crate) fn warn_of_missing_ends(&self) {
         self.missing_ends.iter().for_each(|what| tracing::warn!("call ledger: {what}"));
     }
 
-    /// How many calls were made on days that count.
+    /// The number of calls on days that `counts` accepts.
     pub(crate) fn calls(&self, counts: impl Fn(NaiveDate) -> bool) -> u64 {
         self.calls.iter().filter(|((_, day, _), _)| counts(*day)).map(|(_, calls)| calls.calls).sum()
     }
@@ -213,8 +213,7 @@ impl Uncommitted {
         rows.take_batch()
     }
 
-    /// Removes the files whose calls the ledger has; `committed` are the `run_id`s in it. A file that came too late for this
-    /// run's commit waits for the next.
+    /// Removes the files whose `run_id` is in `committed`. A file that was written after this run's commit stays for the next run.
     pub(crate) fn remove(&self, committed: &HashSet<String>) -> Result<(), CommandError> {
         for (_, path) in self.files.iter().filter(|(run_id, _)| committed.contains(run_id)) {
             std::fs::remove_file(path)
@@ -224,27 +223,27 @@ impl Uncommitted {
     }
 }
 
-/// One file, read.
+/// The content of one file.
 struct Ledger {
     run_id: Uuid,
-    /// `None`: the ledger in the lake has them.
+    /// `None`: the lake has these calls.
     calls: Option<Calls>,
     is_running: bool,
 }
 
 impl Ledger {
-    /// Reads a file; `None` for one that is no ledger, or that another run has removed meanwhile.
+    /// Reads a file; `None` if it is not a ledger or was just removed by another run.
     fn read(path: &Path, known: &HashSet<String>) -> Result<Option<Self>, CommandError> {
         let has_frames = match path.extension().and_then(|ending| ending.to_str()) {
             Some(ENDING) => true,
             Some("jsonl") => false,
             _ => {
-                tracing::warn!("{} is no call ledger and is not counted", path.display());
+                tracing::warn!("{} is not a call ledger and is not counted", path.display());
                 return Ok(None);
             }
         };
         let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        let run_id: Uuid = name.ok_or_else(|| damaged(path, "its name is no run_id"))?;
+        let run_id: Uuid = name.ok_or_else(|| damaged(path, "its name is not a run_id"))?;
         let unreadable = |e| CommandError::failed(format!("cannot read {}", path.display()), e);
         let mut file = match File::open(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -269,9 +268,9 @@ impl Ledger {
 }
 
 fn damaged(path: &Path, what: &str) -> CommandError {
-    CommandError::refused(format!("the call ledger {} is not what was written: {what}", path.display())).hint(
+    CommandError::refused(format!("the call ledger {} is damaged: {what}", path.display())).hint(
         format!(
-            "restore it from a backup, or move it out of {}: then its calls are missing in run_calls and in the calls of this month",
+            "restore it from a backup, or move it out of {}: its calls are then missing in run_calls and in the calls of this month",
             path.parent().unwrap_or(path).display()
         ),
     )
@@ -291,7 +290,7 @@ mod tests {
 
     /// Why: the file of a command that still ran was committed and removed, and its later calls were never counted.
     #[test]
-    fn calls_of_a_running_command_count_but_are_left_for_a_later_run() {
+    fn calls_of_a_running_command_count_but_a_later_run_commits_them() {
         let temp = tempfile::tempdir().unwrap();
         let clock: Clock = Arc::new(|| DateTime::from_timestamp(1_772_500_000, 0).unwrap());
         let calls = CommandCalls::begin(temp.path(), &clock).unwrap();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use boxseat_pipeline::Clock;
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The data clock: the system's, or for a rehearsal one that starts at `--now` and runs on from there.
+/// The data clock: the system clock, or for a rehearsal a clock that starts at `--now`.
 pub(crate) fn data_clock(rehearsed: Option<DateTime<Utc>>) -> Clock {
     match rehearsed {
         None => Arc::new(system_now),

@@ -1,5 +1,5 @@
-//! What a store knows of itself: the record of its files (`lake/_runs/files.log`), and where the end of that record is kept a
-//! second time, `state/lake.json`, so that a lake that was rolled back or replaced is found.
+//! The record of the store's files (`lake/_runs/files.log`), and its anchor (`state/lake.json`): a second copy of the end of the
+//! record, which detects a lake that was rolled back or replaced.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -32,19 +32,19 @@ use crate::store::{Store, names_in};
 struct Anchor {
     format: u32,
     record: RecordHead,
-    /// Of the head: without the store's key nobody can name an earlier line.
+    /// Seal of the head. Without the store's key, the anchor cannot be set to an earlier line.
     seal: String,
 }
 
 const FORMAT: u32 = 2;
 
-/// What is sealed of an anchor. A line of the record is sealed by its hash alone, so the seal of a line is none of an anchor.
+/// The sealed text of an anchor. The sealed text of a record line is only its hash, so the seal of a line is not valid for an anchor.
 fn anchor_text(head: &RecordHead) -> String {
     format!("anchor {} {}", head.sequence, head.hash)
 }
 
-/// Refuses a lake that is older than this store, or another one. `had_record`: the lake's record was begun once, so its anchor must
-/// be there.
+/// Refuses a lake that is older than this store, or of another store. `had_record`: the record of the lake was begun, so its anchor
+/// must exist.
 ///
 /// # Errors
 /// Exit 3; disk.
@@ -57,7 +57,7 @@ pub(crate) fn check_anchor(
     let path = anchor_path(root);
     let text = match durable::read_regular_file(&path) {
         Ok(text) => text,
-        // Runs of a version with a record know how far it had reached.
+        // Runs of a version with a record name the head of the record.
         Err(e) if e.kind() == ErrorKind::NotFound && !had_record && !lake.has_run_with_record()? => {
             return Ok(());
         }
@@ -84,24 +84,24 @@ pub(crate) fn check_anchor(
         .map_err(|reason| CommandError::refused(format!("{} {reason}", path.display())).hint(REMEDY))?;
     lake.reaches(&anchor.record).map_err(|e| {
         CommandError::from(e).hint(format!(
-            "{} names that line; it is not of this lake if it alone was replaced",
+            "{} names that line; if only that file was replaced, it belongs to another lake",
             path.display()
         ))
     })
 }
 
 impl Store {
-    /// Begins the record where there is none: in a new store, and in one of an older version once its tables were found to reach
-    /// as far as its runs. The caller holds the store's lock.
+    /// Begins the record if there is none: in a new store, and in a store of an older version if its tables have the rows of its last
+    /// complete run. The caller holds the store's lock.
     ///
     /// # Errors
-    /// Exit 3 for a table that is missing or behind, and for the lake of another store; disk.
+    /// Exit 3 for a table that is missing or was rolled back, and for the lake of another store; disk.
     pub(crate) fn begin_record(&self, settings: &Settings) -> Result<(), CommandError> {
         self.refuse_foreign_lake()?;
         self.check_witness(settings)?;
-        // What cannot be witnessed is not done.
+        // Nothing is written if the witness cannot be written.
         Witness::of(settings, self.id()).map_or(Ok(()), |witness| witness.probe())?;
-        // A journal that cannot be read is the next `reclaim` command's to refuse.
+        // A journal that cannot be read is refused by the next `reclaim` command.
         let pinned = settings.journal_key.as_ref();
         if let Ok(journal) = Journal::read(self.root(), self.id(), pinned, Seals::Last) {
             refuse_older_lake(self.lake(), &journal)?;
@@ -109,7 +109,7 @@ impl Store {
         self.take_up_key()?;
         let lake = self.lake();
         if !lake.is_recorded() {
-            // Runs of a version with a record know how far it had reached: then it was removed.
+            // The record existed before, or the key is pinned and there are runs: the record was removed.
             let reservations = lake.reservations()?;
             if self.had_record() || (settings.journal_key.is_some() && !reservations.is_empty()) {
                 let what = self.root().join("lake/_runs/files.log").display().to_string();
@@ -121,7 +121,7 @@ impl Store {
             if !reservations.is_empty() {
                 tracing::warn!(
                     runs = reservations.len(),
-                    "the lake has no record of its files, as an older version leaves it; the record begins now, and nothing proves what is there"
+                    "the lake has no record of its files, because an older version wrote it; the record begins now, and nothing proves the existing files"
                 );
             }
             lake.begin_record(self.id())?;
@@ -132,20 +132,20 @@ impl Store {
         }
         lake.begin_record(self.id())?;
         lake.check_tables()?;
-        // From the note on, a store without the anchor is refused.
+        // The anchor is written first: after `note_record`, a store without an anchor is refused.
         self.anchor_record(settings)?;
         self.note_record()
     }
 
-    /// Takes up the store's private key: a command that writes to the lake does so before its work.
+    /// Loads the store's private key. A command that writes to the lake does this before its work.
     ///
     /// # Errors
-    /// Exit 2 when the key is not there; exit 3 for a key that is another's.
+    /// Exit 2 if the key is missing; exit 3 for the key of another store.
     pub(crate) fn take_up_key(&self) -> Result<(), CommandError> {
         self.seals().take_up(None).map(drop)
     }
 
-    /// Refuses a lake whose runs were reserved by a store of another id.
+    /// Refuses a lake whose runs were reserved by a store with another id.
     ///
     /// # Errors
     /// Exit 3; disk.
@@ -153,17 +153,17 @@ impl Store {
         for (file, store_id) in self.lake().reserved_by()? {
             if store_id != self.id() {
                 return Err(CommandError::refused(format!(
-                    "state/store.json names the store {}, and {} the store {store_id}",
+                    "state/store.json names the store {}, but {} names the store {store_id}",
                     self.id(),
                     file.display()
                 ))
-                .hint("one of them is of another store, or was changed: restore both from a backup of this store (`boxseat restore`)"));
+                .hint("one of the files belongs to another store or was changed: restore both from a backup of this store (`boxseat restore`)"));
             }
         }
         Ok(())
     }
 
-    /// Refuses a lake that does not reach what `[reclaim] witness` has of it.
+    /// Refuses a lake that does not have the last line that `[reclaim] witness` has recorded.
     ///
     /// # Errors
     /// Exit 3 naming the line; exit 2 for a file that cannot be read.
@@ -171,7 +171,7 @@ impl Store {
         Witness::of(settings, self.id()).map_or(Ok(()), |witness| witness.check_lake(self.lake()))
     }
 
-    /// Writes down how far the record reaches: apart from the lake, and at the witness if one is configured.
+    /// Writes the head of the record to the anchor, and to the witness if one is configured.
     ///
     /// # Errors
     /// Disk; exit 2 for a witness that cannot be written.
@@ -179,7 +179,7 @@ impl Store {
         self.anchor_record_as(LakeLine::Reached, settings)
     }
 
-    /// As [`Store::anchor_record`], with the word that the witness gets.
+    /// As [`Store::anchor_record`], with the kind of the witness's line.
     ///
     /// # Errors
     /// As [`Store::anchor_record`].
@@ -191,13 +191,13 @@ impl Store {
         let anchor = Anchor { format: FORMAT, record, seal };
         let text = serde_json::to_vec_pretty(&anchor).expect("plain data");
         durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?;
-        // Killed here: the next command's line covers the same lines of the record.
+        // Killed here: the next command writes a line that covers the same part of the record.
         let now = data_clock(settings.rehearsed_now)();
         Witness::of(settings, self.id())
             .map_or(Ok(()), |witness| witness.note_lake(line, &anchor.record, now))
     }
 
-    /// Refuses to decide about accounts by a lake that has no record.
+    /// Refuses a lake without a record. Commands that change accounts need one.
     ///
     /// # Errors
     /// Exit 3.
@@ -216,7 +216,7 @@ impl Store {
         .hint("`boxseat sync` or `boxseat publish` checks the tables and begins the record"))
     }
 
-    /// Every run that ends commits to these tables, so each must reach the last complete run.
+    /// Refuses a table without a commit of the last complete run. Every complete run commits to these tables.
     fn refuse_tables_behind(&self, runs: &[SyncRun]) -> Result<(), CommandError> {
         let complete = |run: &&SyncRun| run.status == RunStatus::Complete;
         let Some(last) = runs.iter().filter(complete).map(|run| run.run_number).max() else { return Ok(()) };
@@ -225,8 +225,8 @@ impl Store {
             let reason = match by {
                 Some(by) if by >= last.as_i64() || is_optional => continue,
                 None if is_optional => continue,
-                Some(by) => format!("ends with run {by}, and run {last} is complete: it was rolled back"),
-                None => format!("is missing, and run {last} is complete: it was removed"),
+                Some(by) => format!("ends with run {by}, but run {last} is complete: it was rolled back"),
+                None => format!("is missing, but run {last} is complete: it was removed"),
             };
             let altered = Altered::new(format!("the lake's table {}", table.name), reason);
             return Err(boxseat_output::Error::Altered(altered).into());
@@ -234,7 +234,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the raw pages of a run that was just sealed.
+    /// Records the raw pages of a run that was just sealed.
     ///
     /// # Errors
     /// Disk.
@@ -246,7 +246,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes raw pages in a directory that are about to take the place of those of a run.
+    /// Records new raw pages, in another directory, before they replace those of a run.
     ///
     /// # Errors
     /// Disk.
@@ -258,7 +258,7 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses raw pages that are not the ones that this run sealed. Pages of an older version were not noted.
+    /// Refuses raw pages that differ from the sealed ones of this run. Pages of an older version are not recorded.
     ///
     /// # Errors
     /// Exit 3; disk.
@@ -269,7 +269,7 @@ impl Store {
         }
     }
 
-    /// Compares the open file of raw pages with what this run sealed. Pages that were never noted are not compared.
+    /// Compares an open file of raw pages with the record. Pages without a record are not compared.
     ///
     /// # Errors
     /// Exit 3; disk.
@@ -278,7 +278,7 @@ impl Store {
         Ok(self.lake().compare_beside(&path, &self.root().join(&path), pages)?)
     }
 
-    /// Notes that the raw pages of a run were removed.
+    /// Records that the raw pages of a run were removed.
     ///
     /// # Errors
     /// Disk.
@@ -286,10 +286,10 @@ impl Store {
         Ok(self.lake().removed_beside(&spool_files(run))?)
     }
 
-    /// The published file, when both its own record and that of the lake say that it is the one that was published.
+    /// The published file, if its own record and the record of the lake have its digest.
     ///
     /// # Errors
-    /// Exit 2 when nothing is published; exit 3 when it is not the one; disk.
+    /// Exit 2 if nothing is published; exit 3 if the digest differs; disk.
     pub(crate) fn published_to_act(&self) -> Result<PublishedFile, CommandError> {
         let file = check_to_act(self.root())?;
         let noted = self.lake().noted_beside(FILE_NAME);
@@ -298,13 +298,13 @@ impl Store {
             return Ok(file);
         }
         Err(CommandError::refused(format!(
-            "{} is not the file that the lake's record names: an older one was put back, or another store's",
+            "{} is not the file that the lake's record names: it was replaced by an older file or by a file of another store",
             file.path().display()
         ))
         .hint("run `boxseat publish`: it builds the file again from the lake"))
     }
 
-    /// Refuses rows of the published file that are not those that the build had. A file of an older version has no digest of them.
+    /// Refuses rows of the published file that differ from those of the build. A file of an older version has no digest of its rows.
     ///
     /// # Errors
     /// Exit 3.
@@ -315,13 +315,13 @@ impl Store {
         }
         Err(CommandError::refused(format!(
             "the rows of {} that decide about accounts are not those that boxseat built: another program changed the file \
-             while it was built, or gave it a write-ahead log while it was read",
+             during the build, or added a write-ahead log while it was read",
             self.root().join(FILE_NAME).display()
         ))
         .hint("stop other programs that write to the store, then run `boxseat publish`"))
     }
 
-    /// Imports that were noted and are gone, by their path below the store.
+    /// Recorded imports that are missing, as paths below the store.
     ///
     /// # Errors
     /// Disk.
@@ -331,7 +331,7 @@ impl Store {
         Ok(noted.filter(|path| !waiting.contains(path)).collect())
     }
 
-    /// Imports that wait and are not what `boxseat import` wrote, by their path below the store.
+    /// Waiting imports that differ from what `boxseat import` wrote, as paths below the store.
     ///
     /// # Errors
     /// Disk.
@@ -346,7 +346,7 @@ impl Store {
         Ok(altered)
     }
 
-    /// What is wrong with the raw pages of a run that was sealed.
+    /// How the raw pages of a sealed run differ from the record.
     ///
     /// # Errors
     /// Disk.
@@ -367,7 +367,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Refuses when an import was removed before a run took it in.
+    /// Refuses if an import was removed before a run loaded it.
     ///
     /// # Errors
     /// Exit 3; disk.
@@ -375,7 +375,7 @@ impl Store {
         match self.missing_imports()?.first() {
             None => Ok(()),
             Some(path) => Err(CommandError::refused(format!(
-                "{} is missing: an imported report was removed before a run took it in",
+                "{} is missing: an imported report was removed before a run loaded it",
                 self.root().join(path).display()
             ))
             .hint(
@@ -398,7 +398,7 @@ impl Store {
             .hint("remove it and import the report again"))
     }
 
-    /// Imports that wait for a run, by their path below the store.
+    /// Imports that wait for a run, as paths below the store.
     ///
     /// # Errors
     /// Disk.
@@ -408,8 +408,8 @@ impl Store {
     }
 }
 
-/// Tables that get a commit only when there are rows for them, and one that the oldest versions did not write: it proves nothing of
-/// an account.
+/// Tables that get a commit only if there are rows for them. The oldest versions did not write `seat_usage_daily`, which is not
+/// evidence about an account.
 const OPTIONAL: &[&str] = &[
     ACTIVITY_DAILY.name,
     IMPORTED_EVIDENCE.name,
@@ -418,16 +418,16 @@ const OPTIONAL: &[&str] = &[
     SEAT_USAGE_DAILY.name,
 ];
 
-/// Where imported reports wait, below the store.
+/// The directory of waiting imports, below the store.
 pub(crate) const IMPORTS: &str = "state/imports";
 
-/// Where the end of the record is kept a second time, below the store.
+/// The anchor of the record, below the store.
 pub(crate) const ANCHOR: &str = "state/lake.json";
 
-/// What to do about a store that is not as boxseat left it.
-pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or `boxseat repair` keeps what the raw pages and the published file still prove";
+/// What to do about an altered store.
+pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or run `boxseat repair`, which keeps what the raw pages and the published file still prove";
 
-/// A file of the store that cannot be read. One of another kind was put there by another program.
+/// The error for a file of the store that cannot be read. A file that is not regular was created by another program.
 pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> CommandError {
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::IsADirectory => {

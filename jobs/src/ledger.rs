@@ -1,4 +1,4 @@
-//! What the call ledger says of this month: the lake's rows, and the calls of commands that no run has committed yet.
+//! The API calls of this month: the rows of the lake, and the calls of commands that no run has committed yet.
 
 use boxseat_pipeline::plan::Budget;
 use boxseat_schemas::run::{SyncRun, ledger};
@@ -23,7 +23,7 @@ pub(crate) struct Month {
 }
 
 impl Month {
-    /// The month that `now` lies in.
+    /// The month of `now`.
     pub(crate) fn of(store: &Store, runs: &[SyncRun], now: DateTime<Utc>) -> Result<Self, CommandError> {
         let counted = ledger(runs);
         let is_this_month = |day: chrono::NaiveDate| (day.year(), day.month()) == (now.year(), now.month());
@@ -48,7 +48,7 @@ impl Month {
         self.calls * u64::from(self.days) / u64::from(self.day)
     }
 
-    /// What is left of the allowance, for the nights left.
+    /// The calls that are left, for the days that are left.
     pub(crate) fn budget(&self, allowed: u64) -> Budget {
         Budget { left: allowed.saturating_sub(self.calls), nights: self.days - self.day + 1 }
     }

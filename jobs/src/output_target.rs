@@ -1,4 +1,4 @@
-//! Where a result may be written: a new file, or a regular file that it replaces, and never into the data of the store.
+//! Checks where a result is written: a new file or a regular file that it replaces, never a file of the store's data.
 
 use std::fs::{self, FileType};
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ pub(crate) fn check_output(file: &Path, settings: &Settings) -> Result<(), Comma
     Ok(())
 }
 
-/// Refuses a file that is no regular file, or lies in the data of the store.
+/// Refuses a file that is not a regular file, or that is in the data of the store.
 ///
 /// # Errors
 /// Exit 2 names the file and what it is.
@@ -36,7 +36,7 @@ fn check_file(file: &Path, store: &Path) -> Result<(), CommandError> {
             return Err(refused(file, &format!("is {}, not a regular file", kind(there.file_type()))));
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(refused(file, "cannot be looked at").because(e)),
+        Err(e) => return Err(refused(file, "cannot be read").because(e)),
     }
     check_place(file, store)
 }
@@ -63,7 +63,7 @@ fn check_place(path: &Path, store: &Path) -> Result<(), CommandError> {
     if is_data { Err(refused(path, "belongs to the data of the store")) } else { Ok(()) }
 }
 
-/// The path behind links; what does not exist yet is taken as it is written.
+/// The path with links resolved. Parts that do not exist yet stay as written.
 fn resolved(path: &Path) -> Result<PathBuf, CommandError> {
     let absolute = std::path::absolute(path).map_err(|e| refused(path, "cannot be found").because(e))?;
     let mut missing = Vec::new();
@@ -74,7 +74,7 @@ fn resolved(path: &Path) -> Result<PathBuf, CommandError> {
                 Some(Component::Normal(name)) => missing.push(name.to_owned()),
                 _ => return Err(refused(path, "goes up from a directory that does not exist")),
             },
-            Err(e) => return Err(refused(path, "cannot be looked at").because(e)),
+            Err(e) => return Err(refused(path, "cannot be read").because(e)),
         }
     }
     Ok(absolute)
@@ -94,7 +94,7 @@ fn kind(file: FileType) -> &'static str {
 
 fn refused(path: &Path, why: &str) -> CommandError {
     CommandError::usage(format!("{} {why}", path.display()))
-        .hint("nothing was written; name another file, or leave the option out for standard output")
+        .hint("nothing was written; name another file, or omit the option to use standard output")
 }
 
 #[cfg(test)]
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_of_the_store_is_no_place_for_results() {
+    fn results_are_not_written_into_the_data_of_the_store() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let store = root.join("store");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_regular_file_is_named() {
+    fn error_names_the_kind_of_an_irregular_file() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
@@ -160,7 +160,7 @@ mod tests {
             (".", "a directory"),
             ("socket", "a socket"),
             ("link", "a device"),
-            ("loop", "cannot be looked at"),
+            ("loop", "cannot be read"),
         ] {
             let error = check_file(&root.join(path), &store).unwrap_err();
             assert!(error.lines()[0].contains(named), "{path}: {error:?}");

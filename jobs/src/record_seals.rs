@@ -1,7 +1,7 @@
-//! The seals of the lake's record and of its anchor: made with the store's key, the one that seals the journal.
+//! The seals of the lake's record and of its anchor, made with the store's key, which also seals the journal.
 //!
-//! A seal is an SSH signature of the namespace `boxseat-lake`, so no seal of a journal entry and no signature of a plan is one. The
-//! store's id is signed along: the record of another store with the same key has no valid seal.
+//! A seal is an SSH signature with the namespace `boxseat-lake`, so a journal seal or a plan signature is not valid here. The signed
+//! text contains the store's id, so a seal of another store with the same key is not valid either.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::CommandError;
 use crate::reclaim::journal::{ReclaimLock, StoreKey, anchored_key, store_key};
 
-/// What a seal is made for.
+/// The SSH signature namespace.
 const NAMESPACE: &str = "boxseat-lake";
 
 const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
@@ -26,9 +26,9 @@ pub(crate) struct RecordSeals {
     store_id: Uuid,
     /// `[reclaim] journal_key`.
     pinned: Option<PublicKey>,
-    /// The private key, once a command took it up to write.
+    /// The private key, after a command has loaded it.
     key: OnceLock<StoreKey>,
-    /// The public key that the store names, once it was read.
+    /// The public key from the journal's anchor, after it was read.
     anchored: Mutex<Option<PublicKey>>,
 }
 
@@ -43,10 +43,10 @@ impl RecordSeals {
         self.pinned.as_ref()
     }
 
-    /// Takes up the private key to write with. The first use makes it. `held` is the lock of reclamation, if the caller has it.
+    /// Loads the private key for writing. The first use creates it. `held` is the lock of reclamation, if the caller has it.
     ///
     /// # Errors
-    /// Exit 2 when the key is not there; exit 3 for a key that is another's; exit 75 when the first use of the key is under way.
+    /// Exit 2 if the key is missing; exit 3 for the key of another store; exit 75 if another process is creating the key.
     pub(crate) fn take_up(&self, held: Option<&ReclaimLock>) -> Result<&StoreKey, CommandError> {
         if let Some(key) = self.key.get() {
             return Ok(key);
@@ -55,7 +55,7 @@ impl RecordSeals {
         Ok(self.key.get_or_init(|| key))
     }
 
-    /// The public key that counts.
+    /// The public key to verify with: the configured one, else the one that the anchor names.
     fn public_key(&self) -> Result<PublicKey, String> {
         if let Some(pinned) = &self.pinned {
             return Ok(pinned.clone());
@@ -67,9 +67,9 @@ impl RecordSeals {
         match anchored_key(&self.root, self.store_id) {
             Ok(Some(key)) => Ok(anchored.insert(key).clone()),
             Ok(None) => {
-                Err("is sealed, and lake/_journal/anchor.json, which names the key, is missing".to_owned())
+                Err("is sealed, but lake/_journal/anchor.json, which names the key, is missing".to_owned())
             }
-            Err(e) => Err(format!("is sealed, and its key is not known: {}", e.lines().join(": "))),
+            Err(e) => Err(format!("is sealed, but its key cannot be read: {}", e.lines().join(": "))),
         }
     }
 
@@ -84,7 +84,7 @@ impl fmt::Debug for RecordSeals {
     }
 }
 
-/// Why a line cannot be sealed, for the errors of the lake.
+/// Why a line cannot be sealed. Source of an error of the lake.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct CannotSeal(String);
@@ -93,7 +93,7 @@ impl Seals for RecordSeals {
     fn seal(&self, text: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
         let key = self.take_up(None).map_err(|e| CannotSeal(e.lines().join(": ")))?;
         let seal = key.sign(NAMESPACE, HashAlg::Sha512, &self.message(text))?;
-        // One line: the armour is put on again to verify.
+        // Stored as one line. `verify` adds the armour again.
         let armoured = seal.to_pem(LineEnding::LF)?;
         Ok(armoured.lines().filter(|line| !line.starts_with("-----")).collect())
     }
@@ -127,7 +127,7 @@ mod tests {
     const STORE: Uuid = Uuid::from_u128(7);
 
     #[test]
-    fn a_seal_is_of_one_text_of_one_store_by_its_key() {
+    fn seal_is_valid_only_for_its_text_store_and_key() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let seals = |root: &Path, store_id| RecordSeals::of(root, store_id, None);
         let ours = seals(one.path(), STORE);

@@ -1,9 +1,8 @@
 //! What may end a run early: a signal, or the deadline.
 //!
-//! The deadline ends the reading alone. What is read to its end is finished, which asks Box nothing and is over soon; given up
-//! there, the night would be missing in the morning for nothing. A signal ends a run at its next step, whatever it is doing: the
-//! machine goes down, or somebody has changed his mind. A second signal ends the process at once. Each of them leaves what a
-//! kill leaves, and the next start goes on from there.
+//! The deadline ends only the reading. A run that is completely read is finished after the deadline, because that needs no API calls
+//! and little time. A signal ends a run at its next step. A second signal ends the process at once. Each of them leaves the same
+//! state as a kill, and the next start continues from there.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{CommandError, INTERRUPTED};
 
-/// What may end a run early. Clones are the same stop.
+/// Ends a run early. Clones share the same state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     signal: CancellationToken,
@@ -20,12 +19,12 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// One that nothing fires.
+    /// A stop that never fires.
     pub(crate) fn never() -> Self {
         Self::default()
     }
 
-    /// Fired by SIGINT and SIGTERM; the second one ends the process.
+    /// A stop that SIGINT and SIGTERM fire. The second signal ends the process.
     pub(crate) fn on_signals() -> Result<Self, CommandError> {
         use tokio::signal::unix::{SignalKind, signal};
         let cannot = |e| CommandError::failed("cannot listen for signals", e);
@@ -49,7 +48,7 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Ends the reading after `deadline` from now.
+    /// Ends the reading after `deadline`.
     pub(crate) fn end_reading_after(&self, deadline: Duration) {
         let reading = self.reading.clone();
         tokio::spawn(async move {
@@ -58,15 +57,15 @@ impl Stop {
         });
     }
 
-    /// Fires when nothing more may be asked.
+    /// Fires when no more requests may be sent.
     pub(crate) fn reading(&self) -> &CancellationToken {
         &self.reading
     }
 
-    /// Between two steps that ask Box nothing: on, unless a signal has come.
+    /// Checks between two steps without requests whether a signal was received.
     ///
     /// # Errors
-    /// Exit 130.
+    /// Exit 130 after a signal.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
         if self.signal.is_cancelled() {
             return Err(CommandError::interrupted("stopped on request; the next start continues from here"));
@@ -74,7 +73,7 @@ impl Stop {
         Ok(())
     }
 
-    /// An interruption that no signal asked for was the deadline's: cron is to hear "later".
+    /// Converts an interruption by the deadline to exit 75.
     pub(crate) fn explain(&self, error: CommandError) -> CommandError {
         if error.exit_code() == INTERRUPTED && !self.signal.is_cancelled() {
             return CommandError::try_later("the deadline has passed; the next start continues from here");

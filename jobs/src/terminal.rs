@@ -1,4 +1,4 @@
-//! Log lines for cron, progress for people.
+//! Log lines, and progress bars on a terminal.
 
 use std::fmt::Debug;
 use std::io::IsTerminal;
@@ -20,10 +20,10 @@ use crate::cli::{Colour, Global};
 
 /// How often bars are redrawn.
 const REDRAW: Duration = Duration::from_millis(200);
-/// How often a run without a terminal says how far it is.
+/// How often a run without a terminal logs its progress.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// Sends log lines to stderr: warnings, with `-v` our own steps, with `-vv` what the libraries do.
+/// Sends log lines to stderr: warnings; with `-v` also the steps of boxseat; with `-vv` also debug lines of the libraries.
 pub(crate) fn log_to_stderr(global: &Global) {
     let filter = match (global.quiet, global.verbose) {
         (true, _) => "error",
@@ -36,20 +36,20 @@ pub(crate) fn log_to_stderr(global: &Global) {
         Colour::Never => false,
         Colour::Auto => std::io::stderr().is_terminal() && !crate::config::no_color(),
     };
-    // A line that cannot be written is dropped. By default tracing reports that with `eprintln!`, which panics when stderr is full
-    // or closed, and ends the run.
+    // A line that cannot be written is dropped. By default tracing reports the failure with `eprintln!`, which panics if stderr is
+    // full or closed, and would end the run.
     let lines = tracing_subscriber::fmt()
         .fmt_fields(format::debug_fn(one_line).delimited(" "))
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .with_target(false)
         .log_internal_errors(false);
-    // Only a second call could fail, and there is none.
+    // Only a second call can fail.
     let _ = lines.with_env_filter(EnvFilter::new(filter)).try_init();
 }
 
-/// A message or a field. What comes from outside (names of files, cells of a report, texts of Box) can neither end the line nor
-/// steer the terminal.
+/// Formats a message or a field on one line. Text from outside (file names, cells of a report, texts of Box) cannot end the line or
+/// send escape sequences to the terminal.
 fn one_line(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     let text = visible_line(&format!("{value:?}"));
     match field.name() {
@@ -65,7 +65,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Bars on a terminal, a line every half minute elsewhere, nothing when quiet.
+    /// Draws bars on a terminal, else logs a line every [`LOG_EVERY`]. With `--quiet` it does nothing.
     pub(crate) fn of(meter: Arc<Meter>, global: &Global) -> Self {
         if global.quiet {
             return Self { task: tokio::spawn(async {}), bars: None };
@@ -125,7 +125,7 @@ fn message(stream: &StreamMeter, elapsed: Duration) -> String {
     if left > 0 {
         text.push_str(&format!(", {left} left"));
         if calls > 20 {
-            #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
+            #[expect(clippy::cast_precision_loss, reason = "a displayed estimate")]
             let seconds = elapsed.as_secs_f64() * left as f64 / calls as f64;
             text.push_str(&format!(", {}", duration(seconds)));
         }
