@@ -205,7 +205,7 @@ fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
     std::fs::write(&toml, "").unwrap();
     world.simulator.add_fault(Fault::once("/2.0/users", 1, boxseat_simulator::Effect::MalformedJson));
     let done = world.ok(&["sync"]);
-    assert!(done.stderr.contains("no leave list is configured any more"), "{}", done.stderr);
+    assert!(done.stderr.contains("the leave list is no longer configured"), "{}", done.stderr);
     let history =
         "SELECT string_agg(coalesce(user_id, 'nobody'), ',' ORDER BY imported_at) FROM leave_periods";
     assert_eq!(world.value(history), format!("{user},nobody,{user},nobody"));

@@ -169,7 +169,7 @@ fn what_is_rejected_is_named_with_line_and_value_in_one_line() {
         "line 2: x\\u{1b}[2j\\nwarn y@acme.test is no user",
         "line 4: \"2026-02-20 08:14:05 IST\": \"IST\" means several time zones",
         "line 5: \"so\\u{1b}[31m on\" is not a date or time",
-        "line 7: \"30/2/2026\" is a day that no calendar has",
+        "line 7: \"30/2/2026\" is not a day of the calendar",
         "line 8: 1970-01-01 is before Box existed",
     ] {
         assert!(done.stderr.contains(wanted), "{wanted}\n{}", done.stderr);

@@ -189,7 +189,7 @@ fn people_who_vanish_are_gone_only_when_box_says_so() {
         ..Fault::default()
     });
     let done = world.ok(&["sync"]);
-    assert!(done.stderr.contains("1 people were not listed, and Box does not say"), "{}", done.stderr);
+    assert!(done.stderr.contains("1 users were not listed, and Box does not report"), "{}", done.stderr);
     let listing = |id: &str| world.rows(&format!("SELECT listing FROM users WHERE user_id = '{id}'"));
     assert_eq!(listing(&unclear[0])[0]["listing"], "missing_unconfirmed");
     assert!(listing(&deleted[0]).is_empty() && listing(&rolled_out[0]).is_empty());

@@ -288,7 +288,7 @@ fn a_lake_that_another_host_has_written_is_left_alone() {
     let waits = world.command(&["sync"]).env("BOXSEAT_STORE", &other).output().unwrap();
     let stderr = String::from_utf8_lossy(&waits.stderr);
     assert_eq!(waits.status.code(), Some(75), "{stderr}");
-    assert!(stderr.contains("run 2 was begun on host elsewhere"), "{stderr}");
+    assert!(stderr.contains("run 2 was started on host elsewhere"), "{stderr}");
     // Half a day later it goes on without us.
     let later = (world.simulator.now() + chrono::TimeDelta::hours(13)).to_rfc3339();
     let passed =

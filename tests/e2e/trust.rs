@@ -127,7 +127,7 @@ fn a_replay_makes_every_night_again_without_a_call() {
     std::fs::remove_dir_all(world.store().join("spool/2")).unwrap();
     let refused = world.run(&["replay", "--from", "1"]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
-    assert!(refused.stderr.contains("the raw pages of run 2 are gone"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the raw pages of run 2 were removed"), "{}", refused.stderr);
 }
 
 /// Why: people are deleted while a run reads; what still refers to them must not hang in the air.

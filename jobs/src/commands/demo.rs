@@ -1,4 +1,4 @@
-//! `boxseat demo`: a month of nights of a simulated enterprise, from an empty directory to a licence summary.
+//! `boxseat demo`: a month of daily runs of a simulated enterprise, from an empty directory to a licence summary.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::printer::Printer;
 use crate::store::Store;
 use crate::sync::Ended;
 
-/// The mark of a store that the demo made and may replace.
+/// Marks a store that the demo created and may replace.
 const MARK: &str = "state/demo";
 
 pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> Result<u8, CommandError> {
@@ -55,19 +55,19 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
         enterprise_id: running.config().enterprise_id.clone(),
     };
     printer.note(format!(
-        "A simulated Box enterprise of {} users; {} nights of it go to {}.",
+        "Simulating a Box enterprise of {} users; snapshots of {} days go to {}.",
         args.users,
         args.nights,
         store.display()
     ));
-    // Marked first, so that a demo that was killed can be tried again.
+    // Marked first, so that a demo can be started again after a kill.
     mark(&store, &settings)?;
-    for night in 1..=args.nights {
+    for day in 1..=args.nights {
         settings.rehearsed_now = Some(running.now());
-        // Only the last night is looked at, so only the last one is made into a file.
-        let sync = SyncArgs { no_publish: night < args.nights, ..SyncArgs::default() };
-        match super::sync::night(global, &settings, credentials.clone(), &sync).await? {
-            Ended::Night(outcome) if night == args.nights => super::sync::report(printer, &outcome)?,
+        // The reports use only the last snapshot, so the others are not published.
+        let sync = SyncArgs { no_publish: day < args.nights, ..SyncArgs::default() };
+        match super::sync::run_once(global, &settings, credentials.clone(), &sync).await? {
+            Ended::Complete(outcome) if day == args.nights => super::sync::report(printer, &outcome)?,
             _ => _ = tokio::task::block_in_place(|| running.step_days(1)),
         }
     }
@@ -91,17 +91,17 @@ pub(crate) async fn run(global: &Global, args: &DemoArgs, printer: &Printer) -> 
     Ok(0)
 }
 
-/// Every report of the last night; gives their directory. The page names people: nobody here is real.
+/// Writes every report of the last snapshot, and returns their directory. The page names users, because none of them is real.
 fn reports(store: &Path, settings: &Settings, now: DateTime<Utc>) -> Result<PathBuf, CommandError> {
     let directory = store.join("reports");
     durable::create_directory(&directory, &settings.access)?;
     let source = Source::published(store, &settings.resources)?;
     let reports = report::all(&source, &Ask { now, ..Ask::default() })?;
-    super::report::everything(&reports, &directory, People::Named, &settings.access)?;
+    super::report::write_all(&reports, &directory, People::Named, &settings.access)?;
     Ok(directory)
 }
 
-/// What the simulated enterprise has bought: some seats more than it has people, for a price that makes sums worth looking at.
+/// The licence terms of the simulated enterprise: 5 % more seats than users.
 fn licence(users: u32, today: NaiveDate) -> LicenceTerms {
     let renewal = today + Days::new(120);
     LicenceTerms {
@@ -122,10 +122,10 @@ fn licence(users: u32, today: NaiveDate) -> LicenceTerms {
     }
 }
 
-/// An identity provider touches half of the people so often: their `modified_at` moves, and nothing else does.
+/// How often an identity provider updates half of the users, which changes only their `modified_at`.
 const PUSH_EVERY_DAYS: u32 = 13;
 
-/// The first day from `at` on that is no weekend.
+/// The first day from `at` on that is not on a weekend.
 fn workday(at: DateTime<Utc>) -> NaiveDate {
     let mut day = at.date_naive();
     while matches!(day.weekday(), Weekday::Sat | Weekday::Sun) {
@@ -139,11 +139,11 @@ const NIGHTS: &str = "SELECT snapshot_date AS night, calls_count AS calls, plann
 const FIRST_QUERY: &str =
     "SELECT login, monthly_cost, meaning FROM idle_accounts ORDER BY proven_idle_days DESC LIMIT 10";
 
-/// Makes room for a new demo: an earlier demo's store goes, anything else stays and is an error.
+/// Removes the store of an earlier demo. Any other content of the directory is an error.
 fn clear(store: &Path) -> Result<(), CommandError> {
     let is_empty = match std::fs::read_dir(store) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(CommandError::failed(format!("cannot look into {}", store.display()), e)),
+        Err(e) => return Err(CommandError::failed(format!("cannot list {}", store.display()), e)),
         Ok(mut entries) => entries.next().is_none(),
     };
     if is_empty {
@@ -151,7 +151,7 @@ fn clear(store: &Path) -> Result<(), CommandError> {
     }
     if !store.join(MARK).exists() {
         return Err(CommandError::usage(format!(
-            "{} is there and was not made by the demo",
+            "{} exists and was not created by the demo",
             store.display()
         ))
         .hint("name another directory: boxseat --store DIR demo"));
@@ -162,7 +162,7 @@ fn clear(store: &Path) -> Result<(), CommandError> {
 
 fn mark(store: &Path, settings: &Settings) -> Result<(), CommandError> {
     Store::create_directories(store, &settings.access)?;
-    std::fs::write(store.join(MARK), "made by boxseat demo, replaced by the next one\n")
+    std::fs::write(store.join(MARK), "created by boxseat demo, replaced by the next demo\n")
         .map_err(|e| CommandError::failed(format!("cannot mark {} as a demo", store.display()), e))
 }
 

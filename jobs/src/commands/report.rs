@@ -1,4 +1,4 @@
-//! `boxseat report`: figures of the published night, or of one looked back on.
+//! `boxseat report`: figures of the published snapshot or of an earlier one.
 
 use std::path::{Path, PathBuf};
 
@@ -25,12 +25,12 @@ pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Resu
     target.probe(&settings)?;
     let ask = ask(&settings, args);
     let people = if args.people { People::Named } else { People::LeftOut };
-    let night = Looked::at(&settings, args.as_of)?;
-    let source = night.source(&settings)?;
+    let snapshot = Snapshot::of(&settings, args.as_of)?;
+    let source = snapshot.source(&settings)?;
     match (name(args.name), &target) {
         (None, Target::Directory(directory)) => {
             let reports = report::all(&source, &ask)?;
-            everything(&reports, directory, people, &settings.access)?;
+            write_all(&reports, directory, people, &settings.access)?;
             printer.note(format!("{} reports in {}; the page is {PAGE}", reports.len(), directory.display()));
         }
         (Some(name), Target::Stdout(format)) => {
@@ -49,14 +49,14 @@ pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Resu
             printer.note(format!("{} in {}", name.word(), file.display()));
         }
         (None, _) | (_, Target::Directory(_)) => {
-            return Err(CommandError::usage("all reports go into a directory, one report does not"));
+            return Err(CommandError::usage("only `report all` writes into a directory"));
         }
     }
     Ok(0)
 }
 
-/// Every report as CSV and JSON, and one page of them all.
-pub(crate) fn everything(
+/// Writes every report as CSV and JSON, and one HTML page with all reports.
+pub(crate) fn write_all(
     reports: &[Report],
     directory: &Path,
     people: People,
@@ -72,10 +72,10 @@ pub(crate) fn everything(
     Ok(())
 }
 
-/// The page in a directory of all reports: what a web server shows of the directory.
+/// The page of all reports. A web server shows a file of this name for its directory.
 pub(crate) const PAGE: &str = "index.html";
 
-/// Names of the files that a directory of all reports gets.
+/// Names of the files that `report all` writes.
 fn files_of_all() -> impl Iterator<Item = String> {
     let of_one = |name: Name| [format!("{}.csv", name.word()), format!("{}.json", name.word())];
     std::iter::once(PAGE.to_owned()).chain(Name::ALL.into_iter().flat_map(of_one))
@@ -87,12 +87,14 @@ fn text(report: &Report, format: Format, people: People, width: usize) -> Result
         Format::Csv => Ok(csv(report)),
         Format::Json => Ok(format::json(report)),
         Format::Html => Ok(html::page(std::slice::from_ref(report), people)?),
-        Format::Parquet | Format::Markdown => Err(CommandError::usage("a report is no such text")
-            .hint("--format table, json, csv or html; -o FILE.parquet")),
+        Format::Parquet | Format::Markdown => {
+            Err(CommandError::usage("a report cannot be printed in this format")
+                .hint("--format table, json, csv or html; -o FILE.parquet"))
+        }
     }
 }
 
-/// A report as CSV; what had to be cut is said on stderr.
+/// A report as CSV. Cut values are reported on stderr.
 fn csv(report: &Report) -> String {
     let csv = format::csv(report);
     if let Some(notice) = csv.notice() {
@@ -128,7 +130,7 @@ fn name(name: ReportName) -> Option<Name> {
     })
 }
 
-/// Where a report goes, and how it is drawn there.
+/// The destination of a report, and its format.
 enum Target {
     Stdout(Format),
     File(PathBuf, Format),
@@ -140,19 +142,19 @@ impl Target {
         match (args.name, &args.output) {
             (ReportName::All, Some(directory)) => Ok(Self::Directory(directory.clone())),
             (ReportName::All, None) => {
-                Err(CommandError::usage("all reports go into a directory, and none is named")
+                Err(CommandError::usage("`report all` writes into a directory, and no directory is given")
                     .hint("boxseat report all -o DIR"))
             }
             (_, Some(file)) => Ok(Self::File(file.clone(), format_of(global.format, file))),
             (_, None) if global.format == Format::Parquet => {
-                Err(CommandError::usage("Parquet is no text for a terminal")
+                Err(CommandError::usage("Parquet cannot be written to standard output")
                     .hint("name a file: -o FILE.parquet"))
             }
             (_, None) => Ok(Self::Stdout(global.format)),
         }
     }
 
-    /// Finds out before the work whether its result can be written.
+    /// Checks before the computation that the result can be written.
     fn probe(&self, settings: &Settings) -> Result<(), CommandError> {
         let file = match self {
             Self::Stdout(_) => return Ok(()),
@@ -169,43 +171,45 @@ impl Target {
         durable::probe(&file, &settings.access).map_err(|e| {
             CommandError::usage(format!("{} cannot be written", file.display()))
                 .because(e)
-                .hint("nothing was computed; name another place with -o")
+                .hint("nothing was computed; name another file or directory with -o")
         })
     }
 }
 
-/// The format asked for; of the default, the one the file's ending names.
-fn format_of(asked: Format, file: &Path) -> Format {
-    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    match (asked, ending) {
+/// The format of `--format`. If that is the default, the format of the file's extension.
+fn format_of(format: Format, file: &Path) -> Format {
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match (format, extension) {
         (Format::Table, "json") => Format::Json,
         (Format::Table, "csv") => Format::Csv,
         (Format::Table, "parquet") => Format::Parquet,
         (Format::Table, "html") => Format::Html,
-        (asked, _) => asked,
+        (format, _) => format,
     }
 }
 
-/// The file that is read: the published one, or one built aside that goes when this is dropped.
-enum Looked {
+/// The file that a report reads: the published file, or a temporary one that is removed on drop.
+enum Snapshot {
     Published,
-    // Dropped in this order: the file first, then the directory it lies in.
-    Back(Box<Checked>, #[expect(dead_code, reason = "held until the file in it is gone")] Aside),
+    // Dropped in this order: the file, then its directory.
+    Earlier(
+        Box<Checked>,
+        #[expect(dead_code, reason = "held until the file in it is gone")] TemporaryDirectory,
+    ),
 }
 
-impl Looked {
-    /// Builds the night of a date, when one is asked for.
+impl Snapshot {
+    /// The published snapshot, or the snapshot of a date, which is built from the lake.
     ///
-    /// No lock is taken: the lake's rows of a night that is over do not change, and what retention removes stays on disk for a
-    /// week. So that a night's run is not disturbed either, the file is not built in the store (where a run sweeps what builds
-    /// left behind, and where a reader may not write) but in a directory of its own, for this user alone, under the system's
-    /// temporary one. A kill leaves that directory there.
-    fn at(settings: &Settings, date: Option<NaiveDate>) -> Result<Self, CommandError> {
+    /// No lock is taken: the lake's rows of a complete run do not change, and files that retention removes stay on disk for a week.
+    /// The file is not built in the store, because a run removes unfinished builds there and a reader may have no write access. It
+    /// is built in a private directory below the system's temporary directory. A kill leaves that directory behind.
+    fn of(settings: &Settings, date: Option<NaiveDate>) -> Result<Self, CommandError> {
         let Some(date) = date else { return Ok(Self::Published) };
         let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
-        let aside = Aside::new()?;
-        let checked = build_as_of(&store, settings, date, &aside.path)?;
-        Ok(Self::Back(Box::new(checked), aside))
+        let directory = TemporaryDirectory::new()?;
+        let checked = build_as_of(&store, settings, date, &directory.path)?;
+        Ok(Self::Earlier(Box::new(checked), directory))
     }
 
     fn source(&self, settings: &Settings) -> Result<Source, CommandError> {
@@ -214,30 +218,29 @@ impl Looked {
                 check_to_read(&settings.store)?;
                 Source::published(&settings.store, &settings.resources)?
             }
-            Self::Back(checked, _) => Source::as_of(checked, &settings.resources)?,
+            Self::Earlier(checked, _) => Source::as_of(checked, &settings.resources)?,
         })
     }
 }
 
-/// A directory for one file built aside.
-struct Aside {
+struct TemporaryDirectory {
     path: PathBuf,
 }
 
-impl Aside {
+impl TemporaryDirectory {
     fn new() -> Result<Self, CommandError> {
-        // The name cannot be guessed, so nobody else can have made it first.
+        // The name is random, so another user cannot create the directory first.
         let path = std::env::temp_dir().join(format!("boxseat-{}", Uuid::new_v4()));
         durable::create_directory(&path, &Access::from(0o600))
-            .map_err(|e| CommandError::from(e).hint("TMPDIR names another place for files built aside"))?;
+            .map_err(|e| CommandError::from(e).hint("TMPDIR names another directory for temporary files"))?;
         Ok(Self { path })
     }
 }
 
-impl Drop for Aside {
+impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         if let Err(e) = durable::remove_directory(&self.path) {
-            tracing::warn!("{} is left over: {e}", self.path.display());
+            tracing::warn!("cannot remove the temporary directory {}: {e}", self.path.display());
         }
     }
 }

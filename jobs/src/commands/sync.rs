@@ -15,18 +15,18 @@ use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
 use crate::stop::Stop;
 use crate::store::Store;
-use crate::sync::{Ended, Night, Outcome};
+use crate::sync::{Ended, Outcome, SyncJob};
 use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?.with_leave_list()?;
     settings.refuse_rehearsal_against_box()?;
-    match night(global, &settings, credentials()?, args).await? {
-        Ended::Night(outcome) => {
+    match run_once(global, &settings, credentials()?, args).await? {
+        Ended::Complete(outcome) => {
             report(printer, &outcome)?;
             if args.plan {
                 printer.note(
-                    "A run was waiting to be finished and counts as tonight's: there is nothing to plan.",
+                    "A run was waiting to be finished and counts as the current one: there is nothing to plan.",
                 );
             }
             Ok(if outcome.run.rejects_count > 0 { REJECTS } else { 0 })
@@ -38,8 +38,8 @@ pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> 
     }
 }
 
-/// One night in a locked store.
-pub(crate) async fn night(
+/// Locks the store and does one run.
+pub(crate) async fn run_once(
     global: &Global,
     settings: &Settings,
     credentials: Credentials,
@@ -60,7 +60,7 @@ pub(crate) async fn night(
     let meter = Arc::new(Meter::default());
     let _progress = Progress::of(Arc::clone(&meter), global);
     let clock = data_clock(settings.rehearsed_now);
-    let night = Night {
+    let job = SyncJob {
         settings,
         credentials,
         clock,
@@ -71,10 +71,10 @@ pub(crate) async fn night(
         meter,
         stop: stop.clone(),
     };
-    night.run(&mut store).await.map_err(|e| stop.explain(e))
+    job.run(&mut store).await.map_err(|e| stop.explain(e))
 }
 
-/// Says how the night went: a table for people, one object for programs.
+/// Prints the result of a run: one line, or one object for JSON and CSV.
 pub(crate) fn report(printer: &Printer, outcome: &Outcome) -> Result<(), CommandError> {
     let run = &outcome.run;
     let rows =
@@ -99,12 +99,12 @@ pub(crate) fn report(printer: &Printer, outcome: &Outcome) -> Result<(), Command
     ]);
     match printer.format() {
         Format::Table => {
-            let words: Vec<String> = facts
+            let parts: Vec<String> = facts
                 .iter()
                 .filter(|(_, value)| !value.is_null())
                 .map(|(key, value)| format!("{}: {}", key.replace('_', " "), plain(value)))
                 .collect();
-            printer.note(words.join(", "));
+            printer.note(parts.join(", "));
         }
         _ => printer.facts("sync", &facts)?,
     }

@@ -1,8 +1,8 @@
-//! Imported reports on their way into the lake.
+//! Imported reports that are not in the lake yet.
 //!
-//! `import` writes what a report says as one file, `state/imports/<digest>.json`; the next run commits it and removes the file.
-//! *Killed* between the commit and the removal: the lake has the report's users, and the file is removed without being taken in
-//! again. A report may be imported again: users whose row could not be read, or who were unknown, are added.
+//! `import` writes the evidence of a report to a file, `state/imports/<digest>.json`. The next run commits it and removes the file.
+//! *Killed* between the commit and the removal: the lake has the evidence, so the file is removed and not loaded again. A report may be
+//! imported again, which adds users whose rows could not be read before, or who were unknown.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -19,11 +19,11 @@ use crate::error::CommandError;
 use crate::integrity::IMPORTS;
 use crate::store::Store;
 
-/// What one report says, person by person.
+/// The evidence of one report, by user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Import {
-    /// Which report, as `imported_evidence.source` says it.
+    /// The kind of report, as in `imported_evidence.source`.
     pub(crate) source: String,
     pub(crate) imported_at: DateTime<Utc>,
     /// SHA-256 of the report's file.
@@ -33,7 +33,7 @@ pub(crate) struct Import {
 }
 
 impl Import {
-    /// Keeps it for the next run.
+    /// Stores the evidence for the next run.
     ///
     /// # Errors
     /// Disk.
@@ -47,7 +47,7 @@ impl Import {
         Ok(lake.placed_beside(&path, digest)?)
     }
 
-    /// What waits of a report for the next run.
+    /// The evidence of a report that waits for the next run.
     ///
     /// # Errors
     /// Disk, or a file that is not what `import` wrote.
@@ -56,7 +56,7 @@ impl Import {
         if file.exists() { Self::read(&file).map(Some) } else { Ok(None) }
     }
 
-    /// Leaves out the users whose evidence of this report the lake has.
+    /// Removes the users whose evidence of this report is in the lake.
     pub(crate) fn without(mut self, known: &Known) -> Self {
         self.evidence.retain(|user_id, _| !known.contains(&(self.file_digest.clone(), user_id.clone())));
         self
@@ -78,7 +78,7 @@ impl Import {
     }
 }
 
-/// Digests of reports, each with a user of whom the lake has its evidence.
+/// Evidence in the lake, as pairs of a report's digest and a user id.
 pub(crate) type Known = HashSet<(String, String)>;
 
 /// Imports that no run has committed yet.
@@ -90,7 +90,7 @@ pub(crate) struct PendingImports {
 }
 
 impl PendingImports {
-    /// Reads all of them, without what the lake knows.
+    /// Reads all waiting imports, without the evidence in the lake.
     ///
     /// # Errors
     /// Disk, or a file that is not what `import` wrote.
@@ -99,7 +99,7 @@ impl PendingImports {
         for path in store.imports_waiting()?.into_iter().map(|path| store.root().join(path)) {
             let (import, digest) = Import::read_with_digest(&path)?;
             let import = import.without(&all.known);
-            // One that the lake has all of waits only to be removed.
+            // A file whose evidence is all in the lake only needs removal.
             if !import.evidence.is_empty() {
                 store.check_import(&path, &digest)?;
             }
@@ -115,7 +115,7 @@ impl PendingImports {
         files.filter(|(import, _)| !import.evidence.is_empty()).map(|(_, file)| file.clone()).collect()
     }
 
-    /// The rows of the run that commits them; none when nothing waits.
+    /// The rows for the run that commits them.
     pub(crate) fn rows(&self, run_number: i64, enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(IMPORTED_EVIDENCE.lake_schema());
         for import in &self.imports {
@@ -133,8 +133,8 @@ impl PendingImports {
         rows.take_batch()
     }
 
-    /// Removes the files that the lake has all of; `committed` is what this run added to it. One that was written again since
-    /// it was read stays for the next run.
+    /// Removes the files whose evidence is all in the lake. `committed` is the evidence that this run added. A file that was written
+    /// again after it was read stays for the next run.
     ///
     /// # Errors
     /// Disk.
@@ -142,7 +142,7 @@ impl PendingImports {
         for path in &self.files {
             let left = Import::read(path)?.without(&self.known).without(committed);
             if left.evidence.is_empty() {
-                // Noted first: killed in between, the file is left over, and the lake has all of it.
+                // Recorded first. Killed in between: the file remains, and the lake has its evidence.
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 lake.removed_beside(&[format!("{IMPORTS}/{name}")])?;
                 std::fs::remove_file(path)
@@ -165,7 +165,7 @@ fn file(store: &Path, digest: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// A changed import has another digest than the lake's record, so `check_import` refuses it.
+    /// A changed import does not have the digest in the lake's record, so `check_import` refuses it.
     #[test]
     fn fuzz_import() {
         boxseat_fuzz::run("import", |input| {

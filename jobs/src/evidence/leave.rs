@@ -1,4 +1,4 @@
-//! The list of people on leave: ids and dates only, because nobody needs to know why.
+//! The leave list. It has only ids and dates, because the reason of a leave is not needed.
 
 use std::path::Path;
 
@@ -36,22 +36,22 @@ impl LeaveList {
     /// Reads the list: CSV with the columns `user_id`, `from` and `to`; an empty `to` is a leave without a known end.
     ///
     /// # Errors
-    /// Exit 2 with the line: a leave that was skipped could cost the person the seat.
+    /// Exit 2 with the line. No line is skipped, because the user could lose the seat.
     pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         let bytes = durable::read_regular_file(path).map_err(|e| {
             CommandError::usage(format!("cannot read the leave list {}", path.display())).because(e).hint(
-                "[idle] leave_file names it; without it people on leave would look idle, so nothing is read",
+                "[idle] leave_file names it; without it users on leave would look idle, so nothing is read from Box",
             )
         })?;
         Self::parse(&bytes).map_err(|reason| {
             CommandError::usage(format!("the leave list {}: {reason}", path.display())).hint(
-                "its first line is user_id,from,to and the others look like 12345,2026-03-01,2026-08-31",
+                "its first line must be user_id,from,to and the others like 12345,2026-03-01,2026-08-31",
             )
         })
     }
 
-    /// The list of a store that has none configured any more: nobody is on leave.
-    pub(crate) fn of_nobody() -> Self {
+    /// The list of a store whose leave list is no longer configured.
+    pub(crate) fn empty() -> Self {
         Self { file_digest: super::digest(b""), leaves: Vec::new() }
     }
 
@@ -62,7 +62,7 @@ impl LeaveList {
         let sheet = Sheet::read(bytes, Accepts::List, is_heading).map_err(|e| match e {
             Unreadable::NoHeading(found) => {
                 let missing = COLUMNS.iter().find(|name| place(&found, name).is_none());
-                format!("it has no column {}", missing.expect("else it were the heading"))
+                format!("it has no column {}", missing.expect("a row with all columns is the heading"))
             }
             other => other.to_string(),
         })?;
@@ -97,7 +97,7 @@ impl LeaveList {
         &self.leaves
     }
 
-    /// The rows of the run that read it; an empty list is one row that names nobody.
+    /// The rows for the run that read the list. An empty list is one row without a user.
     pub(crate) fn rows(&self, read_at: DateTime<Utc>, run_number: i64, enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(LEAVE_PERIODS.lake_schema());
         let mut row = |leave: Option<&Leave>| {
@@ -118,8 +118,8 @@ impl LeaveList {
     }
 }
 
-/// A day with the year first, as spreadsheets keep it: with slashes, an apostrophe, or midnight behind it. Other orders are
-/// refused: the wrong day could end a leave months too early.
+/// A date with the year first. Spreadsheets may write it with slashes, an apostrophe or a time of midnight. Other orders are refused,
+/// because a wrong date could end a leave months too early.
 fn date(cell: &str) -> Option<NaiveDate> {
     let cell = unescaped(cell);
     let day = [" 00:00:00", "T00:00:00", " 00:00"]
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_says_who_and_when_and_nothing_is_skipped() {
+    fn every_line_of_a_list_is_read_or_refused() {
         let list = LeaveList::parse(b"user_id,from,to\n12,2026-03-01,2026-08-31\n13, 2026-03-01 ,\n")
             .expect("a list");
         assert_eq!(
@@ -143,7 +143,7 @@ mod tests {
             ["12", "13"]
         );
         assert_eq!(list.rows(DateTime::UNIX_EPOCH, 1, "9").num_rows(), 2);
-        assert_eq!(LeaveList::of_nobody().rows(DateTime::UNIX_EPOCH, 1, "9").num_rows(), 1);
+        assert_eq!(LeaveList::empty().rows(DateTime::UNIX_EPOCH, 1, "9").num_rows(), 1);
         for (text, reason) in [
             ("id,from,to\n12,2026-03-01,\n", "it has no column user_id"),
             ("user_id,from,to\njo@acme.test,2026-03-01,\n", "line 2: \"jo@acme.test\" is not a Box user id"),
@@ -157,9 +157,9 @@ mod tests {
         }
     }
 
-    /// Why: a list that a spreadsheet saved stopped the run, and the user on leave lost the pause.
+    /// Why: a list that a spreadsheet had saved stopped the run, and the leave of a user did not count.
     #[test]
-    fn a_list_is_read_as_spreadsheets_and_our_own_csv_write_it() {
+    fn list_from_a_spreadsheet_or_from_boxseat_is_read() {
         let leave = |line: u64, user_id: &str, to: Option<&str>| Leave {
             line,
             user_id: user_id.to_owned(),

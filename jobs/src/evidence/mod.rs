@@ -1,4 +1,4 @@
-//! Evidence of use that Box's API does not give: reports of the admin console, and the list of people on leave.
+//! Evidence of use that Box's API does not provide: reports of the admin console, and the list of users on leave.
 //!
 //! ```text
 //! boxseat import FILE ─▶ state/imports/<digest>.json ─┐
@@ -20,7 +20,7 @@ pub(crate) use sheet::{Accepts, Sheet, Unreadable, identifier};
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a file, in hexadecimal: what tells whether it was taken in before.
+/// SHA-256 of a file, in hexadecimal digits. Identifies a file that was imported before.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write;
     Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {

@@ -1,9 +1,9 @@
-//! When a report says something happened, as late as its words allow.
+//! Times in a report, read as the latest time that they can mean.
 //!
-//! The console writes the local time of the admin who ran the report and does not say which zone that is
-//! (<https://docs.box.com/en/box-admin-tools/reporting-and-insights/user-details-report>). What is imported may only move a
-//! user towards "used". So a stamp counts as the latest moment that it can mean: with a zone, exactly; without one, in the zone
-//! that is furthest behind UTC; a bare day, as its end.
+//! The console writes the local time of the admin who ran the report and does not name the zone
+//! (<https://docs.box.com/en/box-admin-tools/reporting-and-insights/user-details-report>). An import must never make a user look less
+//! used. So a time counts as the latest instant that it can mean: with a zone, exactly; without a zone, in the zone that is furthest
+//! behind UTC; a date without a time, as the end of the day.
 
 use chrono::{
     DateTime, Datelike, Days, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
@@ -34,7 +34,7 @@ enum Date {
         second: u32,
         year: i32,
     },
-    /// The same with a year of two digits, which may come first, too.
+    /// The same with a year of two digits, which may also come first.
     Short {
         first: u32,
         second: u32,
@@ -53,7 +53,7 @@ enum Zone {
 pub(super) enum Unread {
     #[error("{0:?} is not a date or time")]
     NoStamp(String),
-    #[error("{0:?} is a day that no calendar has")]
+    #[error("{0:?} is not a day of the calendar")]
     NoSuchDay(String),
     #[error("{cell:?}: {zone:?} is not a known time zone")]
     UnknownZone { cell: String, zone: String },
@@ -61,7 +61,7 @@ pub(super) enum Unread {
     AmbiguousZone { cell: String, zone: String },
 }
 
-/// In which order a file writes day and month, as far as its cells tell.
+/// The order of day and month in a file, as far as its cells show it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Order {
     day_first: bool,
@@ -69,7 +69,7 @@ pub(super) struct Order {
 }
 
 impl Stamp {
-    /// Reads a cell; `None` when it says that there was no use.
+    /// Reads a cell; `None` if it means no use.
     ///
     /// # Errors
     /// [`Unread`] with the cell.
@@ -119,8 +119,8 @@ impl Stamp {
         Ok(Some(Self { date, weekday, time, zone, cell }))
     }
 
-    /// What this cell tells of the file's order of day and month.
-    pub(super) fn tells(&self, order: &mut Order) {
+    /// Adds what this cell shows about the file's order of day and month.
+    pub(super) fn add_to(&self, order: &mut Order) {
         match self.date {
             Date::Day(_) => {}
             Date::Either { first, second, .. } => {
@@ -132,21 +132,21 @@ impl Stamp {
         }
     }
 
-    /// Whether the cell says its time zone.
+    /// Whether the cell has a time zone.
     pub(super) fn has_zone(&self) -> bool {
         self.zone.is_some()
     }
 
-    /// Whether it can mean two days.
+    /// Whether it can mean more than one day.
     pub(super) fn is_ambiguous(&self, order: Order) -> bool {
         let days = self.days(order);
         days.iter().any(|day| *day != days[0])
     }
 
-    /// The latest moment it can mean that has been; `zone` is that of a stamp that does not say its own.
+    /// The latest past instant that it can mean. `zone` is used if the cell has no zone.
     ///
     /// # Errors
-    /// A day that no calendar has, or of another weekday than the cell says.
+    /// A day that is not in the calendar, or does not have the weekday of the cell.
     pub(super) fn latest(
         &self,
         order: Order,
@@ -163,7 +163,7 @@ impl Stamp {
         latest.copied().ok_or_else(|| Unread::NoSuchDay(self.cell.clone()))
     }
 
-    /// The days it can mean: one, or several of which the file does not tell which.
+    /// The days that it can mean: several if the file does not show the order.
     fn days(&self, order: Order) -> Vec<NaiveDate> {
         let date = NaiveDate::from_ymd_opt;
         let (month_first, day_first, year_first) = match self.date {
@@ -197,7 +197,7 @@ impl Order {
     }
 }
 
-/// A cell as messages name it, in one line and not too long for it.
+/// A cell for messages: in one line, and shortened.
 fn named(cell: &str) -> String {
     let text = cell.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(LONGEST_STAMP) {
@@ -210,7 +210,7 @@ fn is_year(text: &str) -> bool {
     text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `Mon, Oct 5, 2026` without its weekday.
+/// The weekday at the start of a cell such as `Mon, Oct 5, 2026`, and the rest.
 fn weekday(text: &str) -> (Option<Weekday>, &str) {
     let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
     match text[..end].parse() {
@@ -221,7 +221,7 @@ fn weekday(text: &str) -> (Option<Weekday>, &str) {
 
 fn date(text: &str) -> Option<Date> {
     let spaced = text.replace(',', " ").split_whitespace().collect::<Vec<_>>().join(" ");
-    // A pattern with a year of four digits reads `5-Oct-26` as the year 26.
+    // Chrono's pattern for a year of four digits reads `5-Oct-26` as the year 26.
     let read = |form| NaiveDate::parse_from_str(&spaced, form).ok().filter(|date| date.year() >= 1000);
     words(Reads::Date).find_map(read).map(Date::Day).or_else(|| either(&spaced))
 }
@@ -246,7 +246,7 @@ fn either(text: &str) -> Option<Date> {
     }
 }
 
-/// A time of day, and what follows it.
+/// A time of day, and the rest of the text.
 fn time_of_day(text: &str) -> Option<(NaiveTime, &str)> {
     let end =
         text.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.' | ','))).unwrap_or(text.len());
@@ -291,7 +291,7 @@ fn zone_of(cell: &str, text: &str) -> Result<Option<Zone>, Unread> {
     }
     let is_base =
         letters.is_empty() || zone(letters) == ZoneLetters::Fixed(FixedOffset::east_opt(0).expect("UTC"));
-    // Letters behind an offset repeat it.
+    // Letters after an offset repeat it.
     let offset = match offset.split_once(' ') {
         Some((offset, letters)) if letters.bytes().all(|byte| byte.is_ascii_alphabetic()) => offset,
         _ => offset,
@@ -334,7 +334,7 @@ fn latest_local(at: NaiveDateTime, zone: Option<Zone>) -> Option<DateTime<Utc>> 
     match zone.from_local_datetime(&at) {
         LocalResult::Single(at) => Some(at.to_utc()),
         LocalResult::Ambiguous(_, later) => Some(later.to_utc()),
-        // No clock showed an hour that was skipped. The hour after it is the latest it can mean.
+        // The local time was skipped. The latest time that it can mean is in the next hour.
         LocalResult::None => {
             zone.from_local_datetime(&(at + TimeDelta::hours(1))).latest().map(|at| at.to_utc())
         }
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_the_latest_moment_it_can_mean() {
+    fn stamp_is_the_latest_instant_that_it_can_mean() {
         let (berlin, none) = (Some(Tz::Europe__Berlin), None);
         for (cell, zone, wanted) in [
             ("2026-03-02 08:14:05", none, "2026-03-02T20:14:05Z"),
@@ -370,13 +370,13 @@ mod tests {
             ("Mar 2, 2026 8:14 AM", none, "2026-03-02T20:14:00Z"),
             ("March 2, 2026", berlin, "2026-03-02T22:59:59Z"),
             ("2026-03-02", none, "2026-03-03T11:59:59Z"),
-            // The clock that was turned back showed it twice, the one turned on never did.
+            // The first time exists twice (clock set back), the second never (clock set forward).
             ("2026-10-25 02:30:00", berlin, "2026-10-25T01:30:00Z"),
             ("2026-03-29 02:30:00", berlin, "2026-03-29T01:30:00Z"),
-            // February or March: the later of those that have been.
+            // February or March: the later past day.
             ("2/3/2026", berlin, "2026-03-02T22:59:59Z"),
             ("7/12/2026 08:00", berlin, "2026-07-12T06:00:00Z"),
-            // The weekday decides.
+            // Only one order has this weekday.
             ("Fri 2/6/2026", berlin, "2026-02-06T22:59:59Z"),
         ] {
             assert_eq!(latest(cell, zone), at(wanted), "{cell} in {zone:?}");
@@ -417,9 +417,9 @@ mod tests {
             ("5 October 2026", "2026-10-05T23:59:59Z"),
             ("10/15/2026 8:14:05 am EST", "2026-10-15T13:14:05Z"),
             ("15.10.26 08:14", "2026-10-15T08:14:00Z"),
-            // Why: read with the day first it is of 2005, and the user looks idle.
+            // Why: with the day first it is in 2005, and the user looks idle.
             ("26-10-05", "2026-10-05T23:59:59Z"),
-            // 2028 has not been.
+            // 2028 is in the future.
             ("28/10/26", "2026-10-28T23:59:59Z"),
         ] {
             assert_eq!(latest(cell, Some(Tz::UTC)), at(wanted), "{cell}");
@@ -429,9 +429,9 @@ mod tests {
         }
     }
 
-    /// Why: a stamp that is misread makes a user look idle, or another used.
+    /// Why: a misread time makes a user look idle, or another user look used.
     #[test]
-    fn what_is_unclear_is_an_error_that_names_the_cell() {
+    fn unclear_cell_is_an_error_that_names_the_cell() {
         for cell in [
             "yesterday",
             "32/1/2026",
@@ -467,15 +467,15 @@ mod tests {
     }
 
     #[test]
-    fn one_cell_decides_for_all() {
+    fn one_cell_sets_the_order_of_all_cells() {
         let now = at("2026-06-30T00:00:00Z");
         let stamps = ["5/4/2026", "13/4/2026"].map(|cell| Stamp::read(cell).expect(cell).expect(cell));
         let mut order = Order::default();
         assert!(stamps[0].is_ambiguous(order) && !stamps[1].is_ambiguous(order));
-        stamps.iter().for_each(|stamp| stamp.tells(&mut order));
+        stamps.iter().for_each(|stamp| stamp.add_to(&mut order));
         assert!(!stamps[0].is_ambiguous(order));
         assert_eq!(stamps[0].latest(order, Some(Tz::UTC), now), Ok(at("2026-04-05T23:59:59Z")));
-        Stamp::read("4/13/2026").expect("read").expect("a stamp").tells(&mut order);
+        Stamp::read("4/13/2026").expect("read").expect("a stamp").add_to(&mut order);
         assert!(order.is_mixed());
     }
 }

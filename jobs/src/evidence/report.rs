@@ -1,5 +1,5 @@
-//! The console's *User Details* and *User Engagement* reports, read by the names of their columns: Box adds, drops and renames
-//! columns, and the admin who runs a report chooses them. `rules` has every word with its source.
+//! Reads the console's *User Details* and *User Engagement* reports by the names of their columns, because Box adds, removes and
+//! renames columns, and the admin selects them. `rules` has every word with its source.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::rules::{self, Column, Headings, Reads};
 use super::sheet::{Accepts, Row, Sheet, Unreadable, identifier};
 use crate::error::CommandError;
 
-/// Which report a file is.
+/// The kind of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Has each user's last sign-in.
@@ -22,7 +22,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// As `imported_evidence.source` says it.
+    /// The value of `imported_evidence.source`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::UserDetails => "user_details",
@@ -31,32 +31,32 @@ impl Source {
     }
 }
 
-/// A report, read.
+/// The content of a report.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) source: Source,
     pub(crate) rows: Vec<Seen>,
-    /// Lines that could not be understood, with the reason.
+    /// Lines that could not be read, with the reason.
     pub(crate) rejected: Vec<(u64, String)>,
     /// Rows of users without a seat here: unmanaged and external users.
     pub(crate) outsiders: u64,
-    /// Whether the stamps had no zone and none was given.
+    /// Whether a time had no zone and none was given.
     pub(crate) is_zone_unknown: bool,
-    /// Rows with a date of which nothing says whether the day or the month comes first.
+    /// Rows with a date whose order of day and month is unknown.
     pub(crate) ambiguous_dates: u64,
 }
 
-/// What a row says of one user.
+/// The use of one user in a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) line: u64,
     pub(crate) user_id: Option<String>,
     pub(crate) email: Option<String>,
-    /// The newest use, as late as the report's words allow; `None` when it tells of none.
+    /// The newest use, as the latest time that the cells can mean; `None` if the row has no use.
     pub(crate) at: Option<DateTime<Utc>>,
 }
 
-/// Where the columns are that matter.
+/// The positions of the columns.
 struct Columns {
     source: Source,
     user_id: Option<usize>,
@@ -65,20 +65,20 @@ struct Columns {
     seen: Vec<(usize, Option<Tz>)>,
 }
 
-/// A row whose cells are read, before the file's order of day and month is known.
+/// A row before the file's order of day and month is known.
 struct Read {
     line: u64,
     user_id: Option<String>,
     email: Option<String>,
-    /// With the zone that counts for a stamp without one.
+    /// Each with the zone for a time without a zone.
     stamps: Vec<(Stamp, Option<Tz>)>,
 }
 
 impl Report {
-    /// Reads a report. `zone` is that of the admin who ran it, for stamps that do not say theirs.
+    /// Reads a report. `zone` is the zone of the admin who ran it, for times without a zone.
     ///
     /// # Errors
-    /// Exit 2 for a file that is no such report, or whose dates contradict each other.
+    /// Exit 2 for a file that is not one of these reports, or whose dates contradict each other.
     pub(crate) fn read(
         path: &Path,
         bytes: &[u8],
@@ -88,7 +88,7 @@ impl Report {
     ) -> Result<Self, CommandError> {
         let is_heading = |row: &[String]| Columns::find(row, headings, zone).is_some();
         let sheet = Sheet::read(bytes, Accepts::Report, is_heading).map_err(|e| unreadable(path, e))?;
-        let columns = Columns::find(&sheet.heading, headings, zone).expect("it was found by them");
+        let columns = Columns::find(&sheet.heading, headings, zone).expect("the sheet has found the heading");
         let (mut order, mut read, mut rejected, mut outsiders) =
             (Order::default(), Vec::new(), Vec::new(), 0);
         for row in &sheet.rows {
@@ -98,7 +98,7 @@ impl Report {
             }
             match columns.read(row) {
                 Ok(row) => {
-                    row.stamps.iter().for_each(|(stamp, _)| stamp.tells(&mut order));
+                    row.stamps.iter().for_each(|(stamp, _)| stamp.add_to(&mut order));
                     read.push(row);
                 }
                 Err(reason) => rejected.push((row.line, reason)),
@@ -119,11 +119,11 @@ impl Report {
         for Read { line, user_id, email, stamps } in read {
             let latest = stamps.iter().map(|(stamp, zone)| stamp.latest(order, *zone, now));
             match latest.collect::<Result<Vec<_>, _>>().map(|moments| moments.into_iter().max()) {
-                // Beyond what zones explain: another file, or a clock that is wrong.
-                Ok(Some(at)) if at > now + LATEST_ZONES_EXPLAIN => {
-                    rejected.push((line, format!("{} lies in the future", at.format("%F"))));
+                // Later than a wrong zone can explain: not such a report, or a wrong clock.
+                Ok(Some(at)) if at > now + LARGEST_ZONE_ERROR => {
+                    rejected.push((line, format!("{} is in the future", at.format("%F"))));
                 }
-                // 1970-01-01 and 1899-12-30 are what programs write for no time at all.
+                // Programs write 1970-01-01 and 1899-12-30 for a missing time.
                 Ok(Some(at)) if at < FOUNDED => {
                     rejected.push((line, format!("{} is before Box existed", at.format("%F"))));
                 }
@@ -137,7 +137,7 @@ impl Report {
 }
 
 impl Columns {
-    /// `None` for a row that is not the heading of such a report.
+    /// Finds the columns; `None` for a row that is not the heading of a report.
     fn find(heading: &[String], headings: &Headings, zone: Option<Tz>) -> Option<Self> {
         let places = |column| headings.places(column, heading);
         let first = |column| places(column).first().copied();
@@ -182,7 +182,7 @@ fn is_outsider(user_type: &str) -> bool {
     rules::words(Reads::Outsider).any(|outsider| outsider == user_type)
 }
 
-/// A path in one line, without anything that could pass for another line of the log.
+/// A path in one line. Line breaks in it are escaped, so that it cannot imitate another line of the log.
 pub(crate) fn shown(path: &Path) -> String {
     visible_line(&path.display().to_string())
 }
@@ -198,12 +198,12 @@ fn unreadable(path: &Path, reason: Unreadable) -> CommandError {
             visible_line(&found.join(", "))
         )),
         reason => CommandError::usage(format!("{} cannot be read as CSV: {reason}", shown(path)))
-            .hint("import the CSV file as the console made it, unpacked; a spreadsheet saves it as \"CSV UTF-8\""),
+            .hint("import the unpacked CSV file of the console; from a spreadsheet, save it as \"CSV UTF-8\""),
     }
 }
 
-/// The latest that a stamp read in the wrong zone can lie ahead, and a day to spare.
-const LATEST_ZONES_EXPLAIN: TimeDelta = TimeDelta::hours(50);
+/// The largest error of a time that was read in a wrong zone, and one day.
+const LARGEST_ZONE_ERROR: TimeDelta = TimeDelta::hours(50);
 
 /// <https://en.wikipedia.org/wiki/Box,_Inc.>
 const FOUNDED: DateTime<Utc> = DateTime::from_timestamp(1_104_537_600, 0).expect("2005-01-01");
@@ -228,9 +228,9 @@ mod tests {
         report.rows.iter().map(|row| format!("{} {}", who(row), at(row))).collect()
     }
 
-    /// Why: Box renames, adds and reorders columns, and spreadsheets save them their own way.
+    /// Why: Box renames, adds and reorders columns, and spreadsheets save files in different ways.
     #[test]
-    fn columns_are_found_by_name_wherever_they_stand() {
+    fn columns_are_found_by_name_at_any_position() {
         let details = "\u{feff}(User) Name,(User) Email,Groups,Status,Last Password Change,Last Login,User Type\r\n\
             \"Doe, Jo\",Jo@Acme.test,\"A,B\",Active,2026-01-01,2026-03-01 10:00:00,Managed\r\n\
             Al,al@acme.test,,Active,,Never,Managed\r\nEx,ex@else.test,,,,2026-03-02 10:00:00,External\r\n";
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_rejected_by_line_and_nothing_lies_ahead_of_now() {
+    fn impossible_times_are_rejected_by_line_and_no_use_is_after_now() {
         let text = "Email,Last Login\na@x,soon\n,2026-03-01\nb@x,2026-08-01\nc@x,2026-03-09 23:00:00\n\
             d@x,1970-01-01\ne@x,f,2026-03-01\ng@x,30/2/2026\n";
         let report = read(text, None).expect("a report");
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn another_file_is_named_with_what_was_missed() {
+    fn hint_for_another_file_names_the_missing_columns() {
         for text in ["", "Email,Name\na,b\n", "Last Login\n2026-01-01\n", "seat;cost\n1;2\n"] {
             let error = read(text, None).expect_err(text);
             assert!(error.hints()[0].contains("Last Login or Last Activity"), "{text}");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn day_and_month_are_never_guessed_in_silence() {
+    fn ambiguous_day_and_month_are_counted() {
         let report =
             read("Email,Last Login\na@x,2/3/2026\nb@x,2026-03-01\n", Some(Tz::UTC)).expect("a report");
         assert_eq!((report.ambiguous_dates, seen(&report)[0].as_str()), (1, "a@x 2026-03-02T23:59:59Z"));
@@ -282,9 +282,9 @@ mod tests {
         assert!(read("Email,Last Login\na@x,1/13/2026\nb@x,13/1/2026\n", None).is_err());
     }
 
-    /// Why: a report with both has activity in UTC and sign-ins in the zone of the admin who ran it.
+    /// Why: a report with both columns has activity in UTC and sign-ins in the zone of the admin who ran it.
     #[test]
-    fn the_zone_of_a_column_is_its_own() {
+    fn each_column_has_its_own_zone() {
         let zone = Some(Tz::America__Los_Angeles);
         let text = "Email,Last Activity,Last Login\na@x,2026-03-01 10:00:00,2026-03-01 09:00:00\n";
         assert_eq!(seen(&read(text, zone).expect("a report")), ["a@x 2026-03-01T17:00:00Z"]);

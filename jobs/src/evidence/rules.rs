@@ -1,14 +1,14 @@
-//! Every rule by which a report of the admin console is read, in one table with its source.
+//! The rules for reading a report of the admin console, in one table with their sources.
 //!
-//! Box publishes the columns of its reports but not their exact text. A rule that turns out wrong is corrected here; the tests
-//! below the table and in `moment` read every example.
+//! Box publishes the columns of its reports but not their exact text. Correct a wrong rule here. The tests below the table and in
+//! `moment` read examples.
 
 use chrono::FixedOffset;
 use serde::Deserialize;
 
 use crate::error::CommandError;
 
-/// What a column of a report holds.
+/// The content of a column of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
     /// Box's id of the user.
@@ -23,24 +23,24 @@ pub(super) enum Column {
     LastActivity,
 }
 
-/// What a word or a pattern in a report means.
+/// The meaning of a word or a pattern in a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reads {
-    /// A heading without case, spaces and punctuation. The first word in the table outranks the others.
+    /// A heading without case, spaces and punctuation. The first matching word in the table wins.
     Heading(Column),
-    /// A word that headings of times may carry besides.
+    /// An additional word in headings of times.
     HeadingFiller,
-    /// A word in a heading that says that its times are UTC.
+    /// A word in a heading whose times are UTC.
     HeadingUtc,
     /// A user type without a seat of this enterprise.
     Outsider,
-    /// A cell that says that there was no use.
+    /// A cell that means no use.
     NoUse,
-    /// A date, as chrono writes patterns. The order of its parts is certain.
+    /// A chrono pattern of a date whose order of parts is certain.
     Date,
-    /// A sign between three numbers of which the first two are day and month in either order.
+    /// A separator of three numbers, of which the first two are day and month in either order.
     DateSeparator,
-    /// A time of day, as chrono writes patterns.
+    /// A chrono pattern of a time of day.
     Clock,
     /// Letters of a time zone, with minutes east of UTC.
     Zone(i32),
@@ -48,11 +48,11 @@ pub(super) enum Reads {
     AmbiguousZone,
 }
 
-/// One rule: these words are read so, because this source says it.
+/// One rule: the meaning of some words, and its source.
 pub(super) struct Rule {
     pub(super) reads: Reads,
     pub(super) words: &'static [&'static str],
-    /// A page of Box or a standard; [`ASSUMED`] where there is none.
+    /// A page of Box or a standard; [`ASSUMED`] if there is none.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "it is for the reader of the table, and a test checks it")
@@ -60,13 +60,13 @@ pub(super) struct Rule {
     pub(super) source: &'static str,
 }
 
-/// No public source shows it. Verify it with a real report before relying on it.
+/// There is no public source. Verify the rule with a real report before you rely on it.
 const ASSUMED: &str = "assumed, unverified";
 /// Columns of the User Details report. The page names columns and the zone of the file name, not the form of times.
 const DETAILS: &str = "https://docs.box.com/en/box-admin-tools/reporting-and-insights/user-details-report";
 /// Columns of the User Engagement report. "The date, in UTC, of the user's most recent activity in Box."
 const ENGAGEMENT: &str = "https://support.box.com/hc/en-us/articles/45632231751827-User-Engagement-Report";
-/// The letters that mail headers fixed, with these offsets.
+/// Zone letters with the offsets that mail headers define.
 const RFC_5322: &str = "https://www.rfc-editor.org/rfc/rfc5322#section-4.3";
 /// Abbreviations of the zones of one region each.
 const TZDB: &str = "https://www.iana.org/time-zones";
@@ -123,12 +123,12 @@ pub(super) const RULES: &[Rule] = &[
     rule(Reads::AmbiguousZone, &["IST", "BST", "AST", "ADT", "SST", "GST", "ECT", "AMT", "PT", "ET", "CT", "MT"], TZDB),
 ];
 
-/// All words that are read so, in the order of the table.
+/// All words with this meaning, in the order of the table.
 pub(super) fn words(reads: Reads) -> impl Iterator<Item = &'static str> {
     RULES.iter().filter(move |rule| rule.reads == reads).flat_map(|rule| rule.words.iter().copied())
 }
 
-/// What letters behind a time mean.
+/// The meaning of the letters after a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ZoneLetters {
     Fixed(FixedOffset),
@@ -150,7 +150,7 @@ pub(super) fn zone(letters: &str) -> ZoneLetters {
     }
 }
 
-/// Headings of the operator's own, `[imports.columns]`. They outrank those of the table.
+/// The headings of `[imports.columns]`. They have priority over those of the table.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Headings {
@@ -172,10 +172,10 @@ impl Headings {
         ]
     }
 
-    /// Refuses headings that cannot be told apart.
+    /// Refuses invalid or duplicate headings.
     ///
     /// # Errors
-    /// Exit 2 for a heading without a letter or digit, and for one that two columns claim.
+    /// Exit 2 for a heading without a letter or digit, and for a heading of two columns.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (_, name, headings) in self.all() {
@@ -198,7 +198,7 @@ impl Headings {
         Ok(())
     }
 
-    /// The places of a column in a heading row, the best match first.
+    /// The positions of a column in a heading row, the best match first.
     pub(super) fn places(&self, column: Column, heading: &[String]) -> Vec<usize> {
         let configured = self.all().into_iter().find(|(known, ..)| *known == column);
         let configured = configured.into_iter().flat_map(|(.., headings)| headings).map(|text| plain(text));
@@ -223,7 +223,7 @@ impl Headings {
     }
 }
 
-/// Whether a heading says that its times are UTC, as in `Last Activity (UTC)`.
+/// Whether a heading states that its times are UTC, as in `Last Activity (UTC)`.
 pub(super) fn is_utc(heading: &str) -> bool {
     words_of(heading).iter().any(|word| words(Reads::HeadingUtc).any(|utc| utc == word))
 }
@@ -241,7 +241,7 @@ fn without_filler(heading: &str) -> String {
     words_of(heading).into_iter().filter(|word| !is_filler(word)).collect()
 }
 
-/// The words of a heading in lower case; a capital behind a small letter begins a word.
+/// The words of a heading in lower case. A capital after a small letter begins a word.
 fn words_of(heading: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_has_a_source_and_no_word_two_meanings() {
+    fn every_rule_has_a_source_and_every_word_one_meaning() {
         let mut seen: Vec<(&str, &str)> = Vec::new();
         for rule in RULES {
             assert!(rule.source == ASSUMED || rule.source.starts_with("https://"), "{:?}", rule.reads);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_are_found_by_name_and_configured_ones_first() {
+    fn headings_are_found_by_name_and_configured_ones_have_priority() {
         let places = |headings: &Headings, column, row: &[&str]| {
             headings.places(column, &row.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
         };
@@ -299,7 +299,7 @@ mod tests {
             ("LastLoginDate", Column::LastLogin, true),
             ("Last Login (date, time, zone)", Column::LastLogin, true),
             ("最終ログイン", Column::LastLogin, true),
-            // Why: an address or a place is no time, and would cost every row.
+            // Why: an IP address is not a time, so every row would be rejected.
             ("Last Login IP", Column::LastLogin, false),
             ("Last Password Change", Column::LastLogin, false),
             ("Last Activity Date", Column::LastActivity, true),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn configured_headings_that_cannot_be_told_apart_are_refused() {
+    fn invalid_and_duplicate_configured_headings_are_refused() {
         for (text, reason) in [
             ("login = [\"??\"]", "no letter"),
             ("login = [\"Correo\"]\nuser_id = [\"(correo)\"]", "both name the heading"),

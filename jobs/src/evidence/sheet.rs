@@ -1,34 +1,34 @@
-//! CSV as consoles, spreadsheets and boxseat itself write it: reports, leave lists, lists of holds and receivers.
+//! Reads CSV files of consoles, spreadsheets and boxseat: reports, leave lists, lists of holds and receivers.
 //!
-//! The separator is the one with which the heading has its columns. Blank rows are skipped. Nothing else is: a row that is lost
-//! here could cost a user the account, so a file whose rows cannot be told apart is refused.
+//! The separator is the one that splits the heading into its columns. Only blank rows are skipped. A lost row could cost a user the
+//! account, so a file whose rows cannot be separated reliably is refused.
 
 use boxseat_output::is_hidden;
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// A file, read: its heading and its rows.
+/// The heading and the rows of a file.
 #[derive(Debug)]
 pub(crate) struct Sheet {
     pub(crate) heading: Vec<String>,
     pub(crate) rows: Vec<Row>,
 }
 
-/// A row with its cells trimmed. Cells that are missing at its end are empty.
+/// A row with trimmed cells. Missing cells at its end are empty.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// Counted from 1.
     pub(crate) line: u64,
-    /// Whether it has more cells than the heading: a separator in a text was not quoted, and the columns are shifted.
+    /// Whether the row has more cells than the heading: a separator in a text was not quoted, so the columns are shifted.
     pub(crate) has_surplus: bool,
     cells: Vec<String>,
 }
 
-/// Which files are accepted.
+/// The accepted files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Accepts {
-    /// A list that decides on accounts: UTF-8, and the heading comes first.
+    /// A list that protects or changes accounts: UTF-8, and the heading is the first row.
     List,
-    /// A report: UTF-16 and Windows-1252 too, and lines of a title before the heading.
+    /// A report: also UTF-16 and Windows-1252, and title lines before the heading.
     Report,
 }
 
@@ -46,28 +46,28 @@ pub(crate) enum Unreadable {
     #[error("line {0}: it has more cells than the heading")]
     TooManyCells(u64),
     /// With the cells of the first line.
-    #[error("it has no heading with the columns wanted")]
+    #[error("it has no heading with the required columns")]
     NoHeading(Vec<String>),
 }
 
 impl Row {
-    /// A cell; empty when the row ends before it.
+    /// A cell; empty if the row ends before it.
     pub(crate) fn cell(&self, column: usize) -> &str {
         self.cells.get(column).map_or("", String::as_str)
     }
 }
 
 impl Sheet {
-    /// Reads a file. `is_heading` tells the heading from other rows.
+    /// Reads a file. `is_heading` recognises the heading.
     ///
     /// # Errors
-    /// [`Unreadable`], with the line where there is one.
+    /// [`Unreadable`].
     pub(crate) fn read(
         bytes: &[u8],
         accepts: Accepts,
         is_heading: impl Fn(&[String]) -> bool,
     ) -> Result<Self, Unreadable> {
-        // One sign at the end of a line: the CSV reader counts the lines of other kinds wrong.
+        // Line ends become `\n`, because the CSV reader counts other line ends wrong.
         let text = text_of(bytes, accepts)?.replace("\r\n", "\n").replace('\r', "\n");
         let (stated, text, first_line) = match stated_separator(&text) {
             Some((separator, rest)) => (Some(separator), rest, 2),
@@ -95,7 +95,7 @@ impl Sheet {
         let Some((separator, place, width)) = found else { return Err(Unreadable::NoHeading(first_row)) };
         check_quotes(text, separator, first_line)?;
         let mut all = rows(text, separator, first_line).skip(place);
-        let heading = all.next().expect("it was found there").cells;
+        let heading = all.next().expect("the heading was found at this row").cells;
         let mut rows: Vec<Row> = all.collect();
         for row in &mut rows {
             row.has_surplus = row.cells.iter().skip(width).any(|cell| !cell.is_empty());
@@ -107,7 +107,7 @@ impl Sheet {
     }
 }
 
-/// Rows with anything in them.
+/// The rows that are not blank.
 fn rows(text: &str, separator: u8, first_line: u64) -> impl Iterator<Item = Row> {
     let reader = csv::ReaderBuilder::new()
         .delimiter(separator)
@@ -115,8 +115,8 @@ fn rows(text: &str, separator: u8, first_line: u64) -> impl Iterator<Item = Row>
         .has_headers(false)
         .from_reader(text.as_bytes());
     let record = move |record: csv::StringRecord| {
-        let position = record.position().expect("a record that was read has one");
-        // Blank lines before a record count as its own.
+        let position = record.position().expect("a record that was read has a position");
+        // The CSV reader counts blank lines before a record as part of the record.
         let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
         let blank = text.as_bytes().get(start..).unwrap_or_default();
         let blank = blank.iter().take_while(|byte| **byte == b'\n').count();
@@ -133,15 +133,15 @@ fn rows(text: &str, separator: u8, first_line: u64) -> impl Iterator<Item = Row>
         .filter(|row| row.cells.iter().any(|cell| !cell.is_empty()))
 }
 
-/// A cell without blanks and marks that cannot be seen at its ends.
+/// A cell without blanks and invisible characters at its ends.
 pub(crate) fn trimmed(cell: &str) -> &str {
     cell.trim_matches(|c: char| c.is_whitespace() || is_hidden(c))
 }
 
-/// The text behind what spreadsheets and boxseat's own CSV put around it: `="700101"`, `'700101`.
+/// The text without the escapes of spreadsheets and of boxseat's CSV: `="700101"`, `'700101`.
 ///
-/// boxseat puts an apostrophe before text that looks like a number or a formula, and before one that begins with an apostrophe.
-/// Any other apostrophe belongs to the text.
+/// boxseat adds an apostrophe before text that looks like a number or a formula, and before text that begins with an apostrophe. Any
+/// other apostrophe belongs to the text.
 pub(crate) fn unescaped(cell: &str) -> &str {
     if let Some(text) = cell.strip_prefix("=\"").and_then(|cell| cell.strip_suffix('"')) {
         return text;
@@ -150,8 +150,8 @@ pub(crate) fn unescaped(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|text| is_escape(text)).unwrap_or(cell)
 }
 
-/// An id or a login as a spreadsheet kept it: `700101.0` and `7.00101E+05` are 700101. A number that lost digits stays as it is
-/// written, and so matches no user.
+/// An id or a login, also in a spreadsheet's number format: `700101.0` and `7.00101E+05` are 700101. A number that lost digits is not
+/// converted, so it matches no user.
 pub(crate) fn identifier(cell: &str) -> String {
     let text = unescaped(cell);
     whole_number(text).unwrap_or_else(|| text.to_owned())
@@ -169,7 +169,7 @@ fn whole_number(text: &str) -> Option<String> {
     }
     match exponent {
         0 if fraction.bytes().all(|byte| byte == b'0') => Some(whole.to_owned()),
-        // With fewer digits than the exponent asks for, the spreadsheet rounded.
+        // The spreadsheet has rounded a number with fewer digits than the exponent.
         n if n > 0 && fraction.len() == n => Some(format!("{whole}{fraction}")),
         _ => None,
     }
@@ -187,8 +187,8 @@ fn stated_separator(text: &str) -> Option<(u8, &str)> {
     }
 }
 
-/// Why: the CSV reader takes a quotation mark that is never closed for a cell that reaches to the end of the file, and every
-/// row in it would be lost without an error.
+/// Refuses a quotation mark that is not closed. The CSV reader would read the rest of the file as one cell and lose its rows without an
+/// error.
 fn check_quotes(text: &str, separator: u8, first_line: u64) -> Result<(), Unreadable> {
     #[derive(PartialEq)]
     enum At {
@@ -206,7 +206,7 @@ fn check_quotes(text: &str, separator: u8, first_line: u64) -> Result<(), Unread
                 opened = line;
                 At::Quoted
             }
-            // Two marks in a quoted cell are one.
+            // Two quotation marks in a quoted cell mean one.
             (At::Closed, b'"') => At::Quoted,
             (_, b'\n') => At::CellStart,
             (_, byte) if byte == separator => At::CellStart,
@@ -219,7 +219,7 @@ fn check_quotes(text: &str, separator: u8, first_line: u64) -> Result<(), Unread
     if at == At::Quoted { Err(Unreadable::OpenQuote(opened)) } else { Ok(()) }
 }
 
-/// The text of a file. Its first bytes say the encoding; without them UTF-16 is known by its zero bytes.
+/// The text of a file. A byte order mark sets the encoding. Without it, UTF-16 is recognised by its zero bytes.
 fn text_of(bytes: &[u8], accepts: Accepts) -> Result<String, Unreadable> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Err(Unreadable::Archive);
@@ -236,7 +236,7 @@ fn text_of(bytes: &[u8], accepts: Accepts) -> Result<String, Unreadable> {
     }
     match accepts {
         Accepts::Report if encoding == encoding_rs::UTF_8 => {
-            // Every byte is a character of it, so this cannot fail; addresses and dates are ASCII either way.
+            // Every byte is a character of Windows-1252, so this cannot fail. Addresses and dates are ASCII in any case.
             Ok(WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned())
         }
         Accepts::Report => Err(Unreadable::Encoding("damaged UTF-16")),
@@ -244,7 +244,7 @@ fn text_of(bytes: &[u8], accepts: Accepts) -> Result<String, Unreadable> {
     }
 }
 
-/// Half of the bytes of ASCII text in UTF-16 are zero, all in one half of their pairs.
+/// In UTF-16, one byte of each ASCII character is zero, always at the same position of the pair.
 fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     let zeros = |parity: usize| bytes.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
@@ -255,10 +255,10 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Commas first: of separators that fit equally well, the first counts.
+/// If several separators fit equally well, the first one is used.
 const SEPARATORS: [u8; 3] = *b",;\t";
 
-/// A report may begin with its name, the time it was run and a blank line; more is another file.
+/// A report may begin with its name, its time and a blank line. A file with more title lines is not a report.
 const TITLE_LINES: usize = 10;
 
 #[cfg(test)]
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_however_it_was_saved() {
+    fn file_is_read_with_any_encoding_line_end_and_separator() {
         let wanted = vec![row(2, &["1", "x"]), row(4, &["2", "y,;z"])];
         let text = "id;at\n1; x \n;\n2;\"y,;z\"\n;;\n\n";
         let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_from_the_file_as_it_is() {
+    fn line_numbers_are_those_of_the_file() {
         assert_eq!(read(b"sep=;\nid;at\n\n\n1;x", Accepts::List), Ok(vec![row(5, &["1", "x"])]));
         assert_eq!(
             read(b"Report\n\"Run on May 1, 2026\"\n\nid,\"at\"\n\"a\nb\",x\n2,y\n", Accepts::Report),
@@ -310,9 +310,9 @@ mod tests {
         assert_eq!(read(b"id;at;\"a, b, c\"\n1;x;\n", Accepts::List), Ok(vec![row(2, &["1", "x", ""])]));
     }
 
-    /// Why: a user on a list of holds must not vanish with a row that was read as part of another.
+    /// Why: a user on a list of holds must not be lost because a row was read as part of another row.
     #[test]
-    fn a_file_whose_rows_cannot_be_told_apart_is_refused() {
+    fn file_whose_rows_cannot_be_separated_is_refused() {
         for (bytes, reason) in [
             (&b"id,at\n1,\"x\n2,y\n"[..], Unreadable::OpenQuote(2)),
             (b"id,at\n1,\"x\n2,y\"z\n", Unreadable::TextBehindQuote(3)),
@@ -328,14 +328,14 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_lose_what_spreadsheets_add_and_nothing_else() {
+    fn identifiers_lose_only_what_spreadsheets_add() {
         for (cell, text) in [
             ("700101", "700101"),
             ("'700101", "700101"),
             ("=\"700101\"", "700101"),
             ("700101.0", "700101"),
             ("7.00101E+05", "700101"),
-            // Rounded: which id it was is lost.
+            // Rounded, so the id is lost.
             ("7.00101E+10", "7.00101E+10"),
             ("700101.5", "700101.5"),
             ("jo.1e2@acme.test", "jo.1e2@acme.test"),

@@ -1,4 +1,4 @@
-//! The base run's night, read from the lake: what a run carries forward from.
+//! The snapshot of the base run, read from the lake. A run carries its rows forward.
 
 use boxseat_output::lake::Lake;
 use boxseat_pipeline::normalise::{Base, BaseError, BaseRows};
@@ -10,42 +10,42 @@ use boxseat_schemas::table::{GROUPS, MEMBERSHIPS, Table, USERS};
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// A base night in the lake.
+/// The base snapshot in the lake.
 pub(crate) struct LakeBase {
     lake: Lake,
     run: RunNumber,
-    night: BaseNight,
+    snapshot: BaseNight,
 }
 
 impl LakeBase {
-    /// Reads when what was read; `None` for a run without a base.
+    /// Reads the read times of the base snapshot; `None` for a run without a base.
     pub(crate) fn of(store: &Store, reservation: &Reservation) -> Result<Option<Self>, CommandError> {
         let Some(run) = reservation.base_run_number else { return Ok(None) };
-        let mut night = BaseNight::default();
+        let mut snapshot = BaseNight::default();
         let lake = store.lake().clone();
         for batch in lake.scan(&USERS, &[run], Some(USER_COLUMNS))? {
-            night.take_users(&batch?);
+            snapshot.take_users(&batch?);
         }
         for batch in lake.scan(&GROUPS, &[run], Some(GROUP_COLUMNS))? {
-            night.take_groups(&batch?);
+            snapshot.take_groups(&batch?);
         }
         for batch in lake.scan(&MEMBERSHIPS, &[run], Some(MEMBERSHIP_COLUMNS))? {
-            night.take_memberships(&batch?);
+            snapshot.take_memberships(&batch?);
         }
-        if night.has_capped_groups() {
+        if snapshot.has_capped_groups() {
             for batch in lake.scan(&MEMBERSHIPS, &[run], Some(MEMBERSHIP_COLUMNS))? {
-                night.take_capped(&batch?);
+                snapshot.take_capped(&batch?);
             }
         }
-        Ok(Some(Self { lake, run, night }))
+        Ok(Some(Self { lake, run, snapshot }))
     }
 
-    /// When what was read.
+    /// The read times of users, groups and memberships.
     pub(crate) fn times(&self) -> &BaseNight {
-        &self.night
+        &self.snapshot
     }
 
-    /// As the normaliser takes it.
+    /// The base as the normaliser needs it.
     pub(crate) fn as_base(base: &Option<Self>) -> Option<&dyn Base> {
         base.as_ref().map(|base| base as &dyn Base)
     }
@@ -53,7 +53,7 @@ impl LakeBase {
 
 impl Base for LakeBase {
     fn night(&self) -> &BaseNight {
-        &self.night
+        &self.snapshot
     }
 
     fn rows(&self, table: &'static Table) -> Result<BaseRows<'_>, BaseError> {

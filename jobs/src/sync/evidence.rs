@@ -1,7 +1,7 @@
-//! What tells of use besides LOGIN, into the lake: activity by day, imported reports, the leave list.
+//! Commits the evidence of use that is not a LOGIN event: activity by day, imported reports, the leave list.
 //!
-//! A table gets a commit only when there are rows for it: most enterprises use none of this, and a table that is not there is
-//! read as empty. What an attempt that was killed had not committed is committed by the next, with whatever has come since.
+//! A table gets a commit only if there are rows for it: most enterprises use none of this, and a missing table is read as empty. Rows
+//! that a killed attempt did not commit are committed by the next attempt, together with newer ones.
 
 use std::path::PathBuf;
 
@@ -19,18 +19,18 @@ use crate::error::CommandError;
 use crate::evidence::{Known, LeaveList, PendingImports};
 use crate::store::Store;
 
-/// Commits the evidence of a run; gives back the imports that went along.
+/// Commits the evidence of a run. Returns the committed imports.
 pub(super) fn commit_evidence(
     store: &Store,
     settings: &Settings,
     reservation: &Reservation,
     runs: &[SyncRun],
-    night: &Normaliser<'_>,
+    snapshot: &Normaliser<'_>,
     activity: &Activity,
     enterprise_id: &str,
 ) -> Result<PendingImports, CommandError> {
     let number = reservation.run_number;
-    commit_rows(store, &ACTIVITY_DAILY, number, vec![activity.rows(night)])?;
+    commit_rows(store, &ACTIVITY_DAILY, number, vec![activity.rows(snapshot)])?;
     if let Some(replaced) = reservation.replaces_run_number {
         for table in [&IMPORTED_EVIDENCE, &LEAVE_PERIODS] {
             commit_rows(store, table, number, taken_over(store, table, replaced, number)?)?;
@@ -44,12 +44,12 @@ pub(super) fn commit_evidence(
     let in_force = list_in_force(store, &before)?;
     let list = match (&settings.leave_list, &in_force) {
         (Some(list), _) => Some(list.clone()),
-        (None, Some(_)) => Some(LeaveList::of_nobody()),
+        (None, Some(_)) => Some(LeaveList::empty()),
         (None, None) => None,
     };
     if let Some(list) = list.filter(|list| in_force.as_ref() != Some(&list.file_digest)) {
         if settings.leave_list.is_none() {
-            tracing::warn!("no leave list is configured any more: nobody is on leave from this night on");
+            tracing::warn!("the leave list is no longer configured: no user is on leave from this run on");
         }
         let rows = list.rows(reservation.started_at, number.as_i64(), enterprise_id);
         commit_rows(store, &LEAVE_PERIODS, number, vec![rows])?;
@@ -57,7 +57,7 @@ pub(super) fn commit_evidence(
     Ok(imports)
 }
 
-/// Refuses to decide about accounts by a published snapshot that lacks imported evidence of use: `shown` is its run.
+/// Refuses a published snapshot that lacks imported evidence of use, for commands that change accounts. `shown` is its run.
 ///
 /// # Errors
 /// Exit 3 naming the report or the run; disk.
@@ -68,7 +68,7 @@ pub(crate) fn refuse_evidence_that_waits(store: &Store, shown: RunNumber) -> Res
         current(&runs).into_iter().map(|run| run.run_number).partition(|run| *run <= shown);
     if !later.is_empty() && !imported(store, &later)?.is_empty() {
         return Err(CommandError::refused(format!(
-            "the published file shows run {shown}, and a later run took in imported reports"
+            "the published file shows run {shown}, but a later run loaded imported reports"
         ))
         .hint("run `boxseat publish`: it builds the file again from the lake"));
     }
@@ -83,12 +83,12 @@ pub(crate) fn refuse_evidence_that_waits(store: &Store, shown: RunNumber) -> Res
                 "an imported report waits for its run: {}{and_others}",
                 first.display()
             ))
-            .hint("run `boxseat sync`, which takes it in"))
+            .hint("run `boxseat sync`, which loads it"))
         }
     }
 }
 
-/// Files of imported reports with evidence that these runs did not take in.
+/// Files of imported reports with evidence that these runs did not load.
 fn waiting(store: &Store, taken_in: &[RunNumber]) -> Result<Vec<PathBuf>, CommandError> {
     if store.imports_waiting()?.is_empty() {
         return Ok(Vec::new());
@@ -101,7 +101,7 @@ pub(crate) fn imported(store: &Store, runs: &[RunNumber]) -> Result<Known, Comma
     let mut known = Known::new();
     for batch in store.lake().scan(&IMPORTED_EVIDENCE, runs, Some(&["file_digest", "user_id"]))? {
         let batch = batch?;
-        let column = |name| batch.column_by_name(name).expect("it was asked for").as_string::<i32>();
+        let column = |name| batch.column_by_name(name).expect("the scan selects it").as_string::<i32>();
         let pairs = column("file_digest").iter().flatten().zip(column("user_id").iter().flatten());
         known.extend(pairs.map(|(digest, user_id)| (digest.to_owned(), user_id.to_owned())));
     }

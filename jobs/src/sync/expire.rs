@@ -1,6 +1,6 @@
-//! Rows that `[retention]` lets go of: old rejects, old changes, and the history of users who are gone.
+//! Removes rows by `[retention]`: old rejects, old changes, and the history of departed users.
 //!
-//! Limits are rounded down to the first day of a month, so that a file is rewritten once a month and not every night.
+//! Limits are rounded down to the first day of a month, so that a file is rewritten once a month and not in every run.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use crate::config::Retention;
 use crate::error::CommandError;
 
-/// Gives how many files were replaced.
+/// Returns the number of replaced files.
 pub(super) fn remove_old_rows(
     lake: &Lake,
     retention: &Retention,
@@ -52,10 +52,10 @@ pub(super) fn remove_old_rows(
     Ok(removed)
 }
 
-/// Users whose newest version says that they are gone, since before a moment.
+/// Users whose newest version is a deletion before `limit`.
 ///
-/// The moment of the store's first version tells joiners from users who may have been there for years, which bounds what is proved. So
-/// none is removed when that would remove every version of that moment.
+/// The time of the first version in the store separates joiners from users who may be older than the store, which limits the proven
+/// idle time. So no user is removed if that would remove all versions of that time.
 fn users_gone_before(lake: &Lake, limit: i64) -> Result<HashSet<String>, CommandError> {
     let mut newest: HashMap<String, (i64, i64, bool)> = HashMap::new();
     let mut first: Option<(i64, HashSet<String>)> = None;
@@ -90,13 +90,13 @@ fn users_gone_before(lake: &Lake, limit: i64) -> Result<HashSet<String>, Command
     Ok(gone)
 }
 
-/// The first moment that is kept.
+/// The first instant that is kept.
 fn limit(latest: &SyncRun, kept: TimeDelta) -> DateTime<Utc> {
     let day = (latest.started_at - kept).date_naive();
     day.with_day(1).expect("every month has a first day").and_time(NaiveTime::MIN).and_utc()
 }
 
-/// The rows that stay; `None` when all do.
+/// The rows that stay; `None` if all do.
 pub(super) fn kept(rows: &RecordBatch, stays: impl Iterator<Item = bool>) -> Option<RecordBatch> {
     let stays: BooleanArray = stays.map(Some).collect();
     (stays.true_count() < rows.num_rows())

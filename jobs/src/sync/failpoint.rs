@@ -1,19 +1,19 @@
-//! Places where a test stops the process dead, to see what the next start makes of it, or holds it, to see what a signal does.
+//! Steps at which a test aborts the process, to check the next start, or holds it, to check a signal.
 //!
-//! `BOXSEAT_FAILPOINT=<step>` aborts at that step, as a power cut would but for what the kernel still holds.
-//! `BOXSEAT_HOLDPOINT=<step>` says that the step is reached and waits there until standard input ends. Without the variables
-//! nothing happens; they change no result, so they need not be kept out of a release.
+//! `BOXSEAT_FAILPOINT=<step>` aborts at that step. Unlike a power cut, data in the kernel's cache survives.
+//! `BOXSEAT_HOLDPOINT=<step>` logs that the step is reached and waits there until standard input ends. Without the variables nothing
+//! happens. They change no result, so release builds have them too.
 
 use crate::config::variable;
 
-/// Aborts, or waits, when a test has named this step.
+/// Aborts or waits if a test has set this step.
 pub(crate) fn reach(step: &str) {
     if variable("BOXSEAT_FAILPOINT").as_deref() == Some(step) {
         std::process::abort();
     }
     if variable("BOXSEAT_HOLDPOINT").as_deref() == Some(step) {
         tracing::warn!("holding at {step:?} until standard input ends");
-        // An input that cannot be read has ended, too.
+        // An input that cannot be read counts as ended.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
     }
 }

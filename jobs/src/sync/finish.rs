@@ -1,5 +1,5 @@
-//! From the seal to the published file: the commit protocol. Every step may be the last one before a kill; the next start comes
-//! here again, and each step finds out by itself whether it is done.
+//! From the seal to the published file: the commit protocol. A kill is possible after every step. The next start runs the same steps
+//! again, and each step checks whether it is already done.
 
 use std::path::{Path, PathBuf};
 
@@ -25,15 +25,15 @@ use crate::store::Store;
 /// How a start of `sync`, `replay` or `publish` ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The run's row; the latest night's when nothing was read.
+    /// The run's row; that of the latest snapshot if nothing was read.
     pub(crate) run: SyncRun,
-    /// Rows per table, empty when nothing was loaded.
+    /// Rows per table; empty if nothing was loaded.
     pub(crate) tables: Vec<LoadedRows>,
-    /// The file that shows it; `None` when it is only kept in the lake.
+    /// The published file; `None` if the snapshot is only in the lake.
     pub(crate) published: Option<PathBuf>,
 }
 
-/// Loads a sealed run, makes it visible, publishes it.
+/// Loads a sealed run, makes it visible and publishes it.
 pub(super) fn finish(
     store: &Store,
     settings: &Settings,
@@ -43,21 +43,21 @@ pub(super) fn finish(
     stop: &Stop,
 ) -> Result<Outcome, CommandError> {
     reach("sealed");
-    // Before anything is loaded: a damaged seal is no failed attempt, which would discard the run after a few.
+    // Before the load: a damaged seal must not count as a failed attempt, because the run is given up after a few of them.
     let spool = store.spool(reservation.run_number);
     if spool.seal_record()?.is_none() {
         spool.check_is_gone()?;
     }
     let visible = make_visible(store, settings, reservation, reservation.run_number, clock, purpose, stop);
     let (mut outcome, checked) = visible.inspect_err(|e| {
-        // A kill or a full disk says nothing against the spool. The run stays sealed and is loaded by the next start.
+        // A signal or a full disk does not mean that the spool is wrong. The run stays sealed, and the next start loads it.
         if !e.is_external_failure() {
             note_attempt(store, reservation);
         }
     })?;
     match purpose {
         Purpose::Publish => {
-            warn_of_oddities(&checked);
+            log_check_warnings(&checked);
             outcome.published = Some(checked.publish(store.lake(), &settings.access)?);
             reach("published");
         }
@@ -69,7 +69,7 @@ pub(super) fn finish(
     Ok(outcome)
 }
 
-/// Everything up to the visible moment; what is left is renaming the file, or dropping it.
+/// Runs all steps up to the commit of the `sync_runs` row, which makes the snapshot visible. The caller renames or drops the file.
 pub(super) fn make_visible(
     store: &Store,
     settings: &Settings,
@@ -105,29 +105,29 @@ pub(super) fn make_visible(
     run.drift_count = checked.drift().map(Drift::count);
     reach("accounted");
     commit_row(store, &run, enterprise_id)?;
-    // The visible moment has passed; from here a kill costs a publish, not a night.
+    // The snapshot is visible. After a kill, only the publish must be repeated.
     reach("visible");
     commands.remove(&ledger_ids(store, runs.iter().map(|run| run.run_number))?)?;
     imports.remove(&imported(store, &[run.run_number])?, store.lake())?;
     Ok((Outcome { run, tables: pending.tables, published: None }, checked))
 }
 
-/// Builds and publishes the latest night from the lake alone.
+/// Builds and publishes the latest snapshot from the lake.
 pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outcome, CommandError> {
     let runs = store.lake().sync_runs()?;
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
     let checked = warehouse::build(&build_of(store, settings, &runs, enterprise_id))?.check()?;
-    let night = checked.night();
-    warn_of_oddities(&checked);
+    let shown = checked.night();
+    log_check_warnings(&checked);
     let published = Some(checked.publish(store.lake(), &settings.access)?);
     let run = runs
         .into_iter()
-        .find(|run| run.run_number == night.run_number)
+        .find(|run| run.run_number == shown.run_number)
         .expect("the build showed one of these runs");
     Ok(Outcome { run, tables: Vec::new(), published })
 }
 
-/// Builds the night of a date aside, in a directory of its own, from the lake alone: for reading, never for publishing.
+/// Builds the snapshot of a date from the lake, in a separate directory. It is never published.
 pub(crate) fn build_as_of(
     store: &Store,
     settings: &Settings,
@@ -146,8 +146,8 @@ pub(crate) fn build_as_of(
     Ok(warehouse::build(&build)?.check()?)
 }
 
-/// One line each; the file has them in `data_checks`, and `status` shows them.
-fn warn_of_oddities(checked: &warehouse::Checked) {
+/// Logs the warnings of the checks, one line each. `data_checks` has them too, and `status` shows them.
+fn log_check_warnings(checked: &warehouse::Checked) {
     for odd in checked.warnings() {
         tracing::warn!(
             "check {} on {}: {} row(s), for example {}",
@@ -180,13 +180,13 @@ fn build_of<'a>(
     }
 }
 
-/// How often loading a sealed run has failed.
+/// The number of failed loads of a sealed run.
 pub(super) fn attempts(store: &Store, reservation: &Reservation) -> u32 {
     let path = store.spool(reservation.run_number).path().join("ATTEMPTS");
     std::fs::metadata(path).map_or(0, |file| u32::try_from(file.len()).unwrap_or(u32::MAX))
 }
 
-/// One byte per attempt: appending needs no reading and survives a kill on any line.
+/// Appends one byte per attempt: this needs no read, and a kill cannot leave a partial count.
 fn note_attempt(store: &Store, reservation: &Reservation) {
     use std::io::Write;
     let path = store.spool(reservation.run_number).path().join("ATTEMPTS");
@@ -196,7 +196,7 @@ fn note_attempt(store: &Store, reservation: &Reservation) {
     }
 }
 
-/// The run whose spool a run was made from: itself, or the one its chain of replays began with.
+/// The run whose spool a run was read from: itself, or the first run of its chain of replays.
 pub(crate) fn root(runs: &[SyncRun], run: &SyncRun) -> RunNumber {
     let mut number = run.run_number;
     while let Some(replaced) =

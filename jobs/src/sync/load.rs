@@ -1,4 +1,4 @@
-//! From the spool into the lake: every table of a run but the two that need the others.
+//! From the spool into the lake: every table of a run, except those that the build of the published file computes.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -28,17 +28,17 @@ use crate::evidence::PendingImports;
 use crate::stop::Stop;
 use crate::store::Store;
 
-/// What went into the lake.
+/// The result of a load.
 pub(super) struct Loaded {
-    /// The run's row, all but the moment it ends.
+    /// The run's row. Its end time is set later.
     pub(super) row: SyncRun,
     /// Rows per table.
     pub(super) tables: Vec<LoadedRows>,
-    /// People of the base night who are gone, and why.
+    /// Users of the base snapshot who are gone, and why.
     pub(super) departures: Vec<Departure>,
-    /// Calls of other commands that went along.
+    /// Calls of other commands that were committed as well.
     pub(super) commands: Uncommitted,
-    /// Imported reports that went along.
+    /// Imported reports that were committed as well.
     pub(super) imports: PendingImports,
 }
 
@@ -56,8 +56,8 @@ pub(super) fn load(
     let dir = store.spool(read_as);
     let base = LakeBase::of(store, reservation)?;
     let base = LakeBase::as_base(&base);
-    let mut night = Normaliser::open(&dir, read_as, reservation, enterprise_id, settings.privacy, base)?;
-    store.compare_pages(read_as, night.pages())?;
+    let mut snapshot = Normaliser::open(&dir, read_as, reservation, enterprise_id, settings.privacy, base)?;
+    store.compare_pages(read_as, snapshot.pages())?;
     let mut tables = Vec::new();
     let mut totals = Tally::default();
     let mut loaded = |table: &'static Table, (rows_in_lake, tally): (u64, Tally)| {
@@ -66,38 +66,38 @@ pub(super) fn load(
         tables.push(LoadedRows { counted: rows_of(table, tally), rows_in_lake });
     };
     let departures = {
-        let mut users = night.users()?;
+        let mut users = snapshot.users()?;
         loaded(&USERS, load_table(store, stop, &USERS, number, &mut users)?);
         warn_of_missing(users.stage.ours, users.stage.unconfirmed);
         users.stage.departures
     };
     {
-        let mut groups = night.groups()?;
+        let mut groups = snapshot.groups()?;
         loaded(&GROUPS, load_table(store, stop, &GROUPS, number, &mut groups)?);
         warn_of_missing_groups(groups.stage.carried);
     }
-    loaded(&MEMBERSHIPS, load_table(store, stop, &MEMBERSHIPS, number, &mut night.memberships()?)?);
-    loaded(&EMAIL_ALIASES, load_table(store, stop, &EMAIL_ALIASES, number, &mut night.email_aliases()?)?);
+    loaded(&MEMBERSHIPS, load_table(store, stop, &MEMBERSHIPS, number, &mut snapshot.memberships()?)?);
+    loaded(&EMAIL_ALIASES, load_table(store, stop, &EMAIL_ALIASES, number, &mut snapshot.email_aliases()?)?);
     let known = known_events(store, reservation, runs)?;
-    let mut events = night.events(&known)?;
+    let mut events = snapshot.events(&known)?;
     loaded(&EVENTS, load_table(store, stop, &EVENTS, number, &mut events)?);
     let events = events.stage;
-    let activity = night.activity()?;
+    let activity = snapshot.activity()?;
     totals.rejected += activity.tally.rejected;
     let unread = [&events.unread[..], &activity.unread].concat();
     let (counts, unattributed) = (&events.day_counts, &events.unattributed);
-    let coverage = night.coverage(counts, &unread, unattributed, &known, &settings.quiet_dates);
+    let coverage = snapshot.coverage(counts, &unread, unattributed, &known, &settings.quiet_dates);
     warn_of_unattributed(unattributed);
     commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
-    let imports = commit_evidence(store, settings, reservation, runs, &night, &activity, enterprise_id)?;
-    let (calls, commands) = calls(store, &night, reservation, runs, enterprise_id)?;
+    let imports = commit_evidence(store, settings, reservation, runs, &snapshot, &activity, enterprise_id)?;
+    let (calls, commands) = calls(store, &snapshot, reservation, runs, enterprise_id)?;
     commit(store, &RUN_CALLS, number, calls.into_iter())?;
     if totals.rejected > 0 {
-        load_table(store, stop, &REJECTS, number, &mut night.rejects()?)?;
+        load_table(store, stop, &REJECTS, number, &mut snapshot.rejects()?)?;
     } else {
         commit(store, &REJECTS, number, std::iter::empty())?;
     }
-    let index = night.index();
+    let index = snapshot.index();
     totals.unknown_fields += index.damaged_characters();
     warn_of_damaged(index.damaged_characters());
     let made = match reservation.kind {
@@ -118,21 +118,21 @@ pub(super) fn load(
     Ok(Loaded { row, tables, departures, commands, imports })
 }
 
-/// Texts of Box that no parser would take.
+/// Logs text of Box that is not valid UTF-8 or JSON.
 fn warn_of_damaged(characters: u64) {
     if characters > 0 {
         tracing::warn!(
-            "{characters} characters that Box sent are damaged (no UTF-8, or no JSON text); each became U+FFFD, and nothing else was lost"
+            "{characters} characters that Box sent are damaged (not UTF-8, or not JSON text); each was replaced by U+FFFD, and nothing else was lost"
         );
     }
 }
 
-/// Sign-ins that may be anybody's.
+/// Logs sign-ins without a user.
 fn warn_of_unattributed(times: &BTreeSet<DateTime<Utc>>) {
     if let (Some(first), Some(last)) = (times.first(), times.last()) {
         let time = |at: &DateTime<Utc>| at.format("%F %H:%M UTC").to_string();
         tracing::warn!(
-            "sign-ins at {} moments name no user ({} to {}): each may be anybody's, so nobody is proved idle across them",
+            "sign-ins at {} times name no user ({} to {}): each may be by any user, so no user is proved idle across them",
             times.len(),
             time(first),
             time(last)
@@ -140,34 +140,34 @@ fn warn_of_unattributed(times: &BTreeSet<DateTime<Utc>>) {
     }
 }
 
-/// People whose absence from the listing proves nothing.
+/// Logs users who are missing in the listing without proof that they are gone.
 fn warn_of_missing(ours: u64, unconfirmed: u64) {
     if ours > 0 {
         tracing::warn!(
-            "{ours} people were not listed, but Box still knows them as the enterprise's: the listing was incomplete, and their rows are carried"
+            "{ours} users were not listed, but Box still has them in the enterprise: the listing was incomplete, and their rows are carried forward"
         );
     }
     if unconfirmed > 0 {
         tracing::warn!(
-            "{unconfirmed} people were not listed, and Box does not say what became of them: their rows are carried as missing_unconfirmed"
+            "{unconfirmed} users were not listed, and Box does not report their state: their rows are carried forward as missing_unconfirmed"
         );
     }
 }
 
-/// Groups whose absence from the listing proves nothing.
+/// Logs groups that are missing in the listing without proof that they are gone.
 fn warn_of_missing_groups(carried: u64) {
     if carried > 0 {
         tracing::warn!(
-            "{carried} groups were not listed, but no event announces their deletion and Box does not say that they are gone: their rows are carried"
+            "{carried} groups were not listed, but no event reports their deletion and Box does not confirm that they are gone: their rows are carried forward"
         );
     }
 }
 
-/// The ledger rows of a run: its own calls and those of commands since the last one. A replay calls nobody; it takes over the
-/// rows of the run it replaces, which would otherwise leave the ledger with it.
+/// The `run_calls` rows of a run: its own calls and those of commands since the last run. A replay makes no calls. It takes over the
+/// rows of the run that it replaces, because replaced runs no longer count.
 fn calls(
     store: &Store,
-    night: &Normaliser<'_>,
+    snapshot: &Normaliser<'_>,
     reservation: &Reservation,
     runs: &[SyncRun],
     enterprise_id: &str,
@@ -178,10 +178,10 @@ fn calls(
     }
     let known = ledger_ids(store, runs.iter().map(|run| run.run_number))?;
     let commands = Uncommitted::read(store.root(), &known)?;
-    Ok((vec![night.run_calls(), commands.rows(number.as_i64(), enterprise_id)], commands))
+    Ok((vec![snapshot.run_calls(), commands.rows(number.as_i64(), enterprise_id)], commands))
 }
 
-/// What a replaced run took in besides its own pages, as rows of its replay: it would otherwise leave with that run.
+/// Rows of a replaced run that are not from its pages, as rows of its replay. Replaced runs no longer count.
 pub(super) fn taken_over(
     store: &Store,
     table: &'static Table,
@@ -197,7 +197,7 @@ pub(super) fn taken_over(
     .collect()
 }
 
-/// The `run_id`s that the ledger has rows of, in these runs.
+/// The `run_id`s in the `run_calls` rows of these runs.
 pub(crate) fn ledger_ids(
     store: &Store,
     runs: impl Iterator<Item = RunNumber>,
@@ -210,7 +210,7 @@ pub(crate) fn ledger_ids(
     Ok(ids)
 }
 
-/// Writes the row of a run that ends without loading anything, and into the ledger the calls it had made: Box counted them.
+/// Writes the row of a run that ends without a load, and the calls that it has made, because Box counted them.
 pub(super) fn end(
     store: &Store,
     settings: &Settings,
@@ -224,14 +224,14 @@ pub(super) fn end(
     let dir = store.spool(number);
     if reservation.kind == RunKind::Sync && dir.pages().exists() {
         match Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, None) {
-            Ok(night) => {
-                commit(store, &RUN_CALLS, number, std::iter::once(night.run_calls()))?;
-                let calls = night.index().calls_total();
+            Ok(snapshot) => {
+                commit(store, &RUN_CALLS, number, std::iter::once(snapshot.run_calls()))?;
+                let calls = snapshot.index().calls_total();
                 row.calls_count = i64::try_from(calls.calls).unwrap_or(i64::MAX);
                 row.retries_count = i64::try_from(calls.retries).unwrap_or(i64::MAX);
             }
             Err(e) if e.kind() == ErrorKind::Disk => return Err(e.into()),
-            Err(e) => tracing::warn!(run = number.0, "its calls cannot be counted: {e}"),
+            Err(e) => tracing::warn!(run = number.0, "cannot count the calls of the run: {e}"),
         }
     }
     commit_row(store, &row, enterprise_id)
@@ -243,8 +243,8 @@ pub(crate) fn commit_row(store: &Store, row: &SyncRun, enterprise_id: &str) -> R
     commit(store, &SYNC_RUNS, row.run_number, std::iter::once(batch)).map(drop)
 }
 
-/// Commits one table. Rows that an earlier attempt committed are still counted here, because the tallies and what the night
-/// lists come from walking them.
+/// Commits one table. Rows that an earlier attempt committed are read again, because the tallies and the ids of users and groups
+/// come from reading them.
 fn load_table<S: Stage>(
     store: &Store,
     stop: &Stop,
@@ -281,7 +281,7 @@ fn rows_of(table: &Table, tally: Tally) -> TableRows {
     }
 }
 
-/// What current runs hold of the window, and how busy the weeks before it were.
+/// The events of current runs in the window, and the number of events per day in the weeks before it.
 pub(crate) fn known_events(
     store: &Store,
     reservation: &Reservation,
@@ -326,5 +326,5 @@ pub(crate) fn known_events(
     Ok(known)
 }
 
-/// The weeks before the window whose weekdays say what is usual, and a day to spare.
+/// The four weeks before the window that show the usual number of events per weekday, and one day.
 const MEDIAN_SPAN: TimeDelta = TimeDelta::days(29);

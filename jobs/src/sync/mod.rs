@@ -1,4 +1,4 @@
-//! A night: from Box to the published file.
+//! One run: from Box to the published file.
 //!
 //! ```text
 //! start ─▶ Unsealed ──extract, guards──▶ Sealed ──load──▶ Loaded ──build, check──▶ Checked ──▶ Visible ──▶ Published
@@ -39,36 +39,36 @@ pub(crate) use load::{known_events, ledger_ids};
 pub(crate) use replay::replay;
 pub(crate) use start::open_runs;
 
-/// What one start is asked to do.
-pub(crate) struct Night<'a> {
+/// One start of `sync`.
+pub(crate) struct SyncJob<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) credentials: Credentials,
     pub(crate) clock: Clock,
     pub(crate) accept_shrink_percent: Option<f64>,
-    /// Stop once the plan is made.
+    /// Stop after the plan is made.
     pub(crate) plan_only: bool,
-    /// Read everything, whatever has changed.
+    /// Read everything, even if nothing has changed.
     pub(crate) full: bool,
-    /// Whether the night is published or only kept in the lake.
+    /// Whether the snapshot is published or only stored in the lake.
     pub(crate) purpose: Purpose,
     pub(crate) meter: Arc<Meter>,
     pub(crate) stop: Stop,
 }
 
-/// What a start came to.
+/// How a start ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// A night is in the lake.
-    Night(Box<Outcome>),
-    /// The run waits for the next start, which will read this.
+    /// A run is complete and in the lake.
+    Complete(Box<Outcome>),
+    /// The run stays open. The next start reads by this plan.
     Planned(Box<Reservation>, Box<NightPlan>),
 }
 
-impl Night<'_> {
-    /// Does whatever this start is for: finish, resume, publish, or begin a run.
+impl SyncJob<'_> {
+    /// Finishes, resumes or publishes an earlier run, or does a new one.
     ///
     /// # Errors
-    /// By exit code; whatever was read is kept.
+    /// By exit code. Pages that were read stay in the spool.
     pub(crate) async fn run(&self, store: &mut Store) -> Result<Ended, CommandError> {
         store.begin_record(self.settings)?;
         // Before the first call: a run whose ledger is damaged cannot be committed.
@@ -96,7 +96,7 @@ impl Night<'_> {
                         );
                         let outcome =
                             tokio::task::block_in_place(|| finish::publish_latest(store, self.settings))?;
-                        return Ok(Ended::Night(Box::new(outcome)));
+                        return Ok(Ended::Complete(Box::new(outcome)));
                     }
                     start::Start::Read(reservation) => {
                         if let Some(plan) = self.read(store, &reservation).await? {
@@ -108,7 +108,7 @@ impl Night<'_> {
                         tracing::warn!(
                             run = reservation.run_number.0,
                             status = status.as_str(),
-                            "an earlier run is given up"
+                            "gave up an earlier run"
                         );
                         let now = (self.clock)();
                         tokio::task::block_in_place(|| {
@@ -118,12 +118,12 @@ impl Night<'_> {
                     }
                 };
             let outcome = self.finish(store, &reservation)?;
-            // An earlier night that had only to be finished is not tonight's.
+            // A sealed run older than `resume_hours` does not replace the run of this start.
             if !was_sealed || (self.clock)() - reservation.started_at < self.settings.resume {
-                return Ok(Ended::Night(Box::new(outcome)));
+                return Ok(Ended::Complete(Box::new(outcome)));
             }
             accept_shrink = None;
-            tracing::info!(run = reservation.run_number.0, "an earlier night is finished; now tonight's");
+            tracing::info!(run = reservation.run_number.0, "finished an earlier run; starting a new run");
         }
     }
 

@@ -1,4 +1,4 @@
-//! From the reservation to the seal: survey, plan, the rest, guards.
+//! From the reservation to the seal: survey, plan, the rest of the pages, guards.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::base::LakeBase;
 use super::failpoint::reach;
 use super::start::unreadable;
-use super::{Night, known_events};
+use super::{SyncJob, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::ledger::Month;
@@ -25,11 +25,11 @@ use crate::reclaim::journal::Seals;
 use crate::reclaim::{Journal, SharedPace, StreamMark};
 use crate::store::Store;
 
-impl Night<'_> {
-    /// Reads a run to its seal. With `--plan` it stops before, and gives the plan.
+impl SyncJob<'_> {
+    /// Reads a run and seals it. With `--plan` it stops after the plan is made, and returns it.
     ///
     /// # Errors
-    /// By exit code; whatever was read is kept.
+    /// By exit code. Pages that were read stay in the spool.
     pub(super) async fn read(
         &self,
         store: &mut Store,
@@ -48,7 +48,7 @@ impl Night<'_> {
             Arc::clone(&self.clock),
             self.stop.reading().clone(),
         )?;
-        // R17: while reclamation runs beside this, each takes half of the pace.
+        // R17: while reclamation runs at the same time, each uses half of the request rate.
         let _pace = SharedPace::beside(reader.clone(), SharedPace::lock_of_reclaim(store.root()));
         let base = tokio::task::block_in_place(|| LakeBase::of(store, reservation))?;
         let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
@@ -85,7 +85,7 @@ impl Night<'_> {
         })
     }
 
-    /// Reads what the walks ask for; a run that Box or a guard has spoiled is marked as such.
+    /// Reads the pages that the walks need. Marks a run that a guard or unusable pages of Box refuse.
     async fn extract(
         &self,
         store: &mut Store,
@@ -115,7 +115,7 @@ impl Night<'_> {
         }
     }
 
-    /// Decides what the rest of the night reads, from what the survey found.
+    /// Plans what the rest of the run reads, from the survey.
     fn plan(
         &self,
         store: &Store,
@@ -155,7 +155,7 @@ impl Night<'_> {
     }
 }
 
-/// Users whom boxseat has deleted, by the journal of reclamation: the shrink guards must not take them for a broken listing.
+/// Users that boxseat has deleted, from the journal of reclamation. The shrink guards do not count them as missing.
 fn own_deletions(store: &Store, settings: &Settings) -> Vec<String> {
     let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last);
     match journal {
@@ -163,7 +163,7 @@ fn own_deletions(store: &Store, settings: &Settings) -> Vec<String> {
         // The next `reclaim` command refuses the journal. Without it the guards are stricter.
         Err(e) => {
             tracing::warn!(
-                "the journal does not say which users boxseat has deleted: {}",
+                "cannot read from the journal which users boxseat has deleted: {}",
                 e.lines().join(": ")
             );
             Vec::new()
@@ -171,7 +171,7 @@ fn own_deletions(store: &Store, settings: &Settings) -> Vec<String> {
     }
 }
 
-/// What a run is told before it asks anything.
+/// The parameters of the requests of a run.
 fn brief(reservation: &Reservation, bound_enterprise: Option<&str>) -> Brief {
     Brief {
         slices: reservation.slices(),
@@ -181,7 +181,7 @@ fn brief(reservation: &Reservation, bound_enterprise: Option<&str>) -> Brief {
     }
 }
 
-/// The run's spool: new, or replayed into the walks when an earlier start had begun it.
+/// The run's spool: a new one, or the one of an earlier start, which is replayed into the walks.
 fn open_spool(
     store: &Store,
     reservation: &Reservation,
@@ -196,8 +196,8 @@ fn open_spool(
         Err(e) => return Err(unreadable(&dir.pages(), e)),
     };
     if length.is_none_or(|length| length < FILE_HEADER_LEN as u64) {
-        // A full disk or a kill may leave a file that is not even a header: nothing was read yet. If it cannot be removed, creating
-        // the new one fails.
+        // A full disk or a kill may leave a file without a complete header: nothing was read yet. If the file cannot be removed, the
+        // creation of the new one fails.
         let _ = std::fs::remove_file(dir.pages());
         return Ok(SpoolWriter::create(dir, number)?);
     }
@@ -212,11 +212,11 @@ fn open_spool(
     });
     let spool = replayed.map_err(|e| refuse(&dir, e))?;
     walks.forget_old_markers(now);
-    tracing::info!(run = number, pages, "going on where the run was interrupted");
+    tracing::info!(run = number, pages, "continuing an interrupted run");
     Ok(spool)
 }
 
-/// Marks a spool that nothing can be continued from, so that the next start reads anew.
+/// Marks a spool that cannot be continued, so that the next start reads from the beginning.
 fn refuse(dir: &SpoolDir, error: Error) -> CommandError {
     let marked = match &error {
         Error::Guard(_) | Error::IncompleteWalk { .. } | Error::Page { .. } => dir.refuse(&error.to_string()),
@@ -225,7 +225,7 @@ fn refuse(dir: &SpoolDir, error: Error) -> CommandError {
     marked.map_or_else(CommandError::from, |()| CommandError::from(error))
 }
 
-/// Seals a run that only the shrink guards had refused, when `percent` covers what is gone.
+/// Seals a run that only the shrink guards refused, if `percent` covers the loss.
 pub(super) fn accept_shrink(
     store: &Store,
     settings: &Settings,
@@ -245,8 +245,8 @@ pub(super) fn accept_shrink(
     store.note_spool(reservation.run_number)
 }
 
-/// The guards against a list that lost people: how many are gone unannounced, and how much smaller the night would be. What Box
-/// listed and nobody could read has shrunk it too.
+/// The guards against an incomplete listing: how many users are gone without an event, and how much smaller the snapshot is. Records
+/// that could not be read count as missing.
 fn guards(
     store: &Store,
     settings: &Settings,
@@ -260,18 +260,19 @@ fn guards(
     let number = reservation.run_number;
     let enterprise_id = store.enterprise_id().unwrap_or_default();
     let dir = store.spool(number);
-    let mut night = Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, Some(base))?;
-    let users = night.users()?.exhaust()?;
-    let groups = night.groups()?.exhaust()?;
+    let mut snapshot =
+        Normaliser::open(&dir, number, reservation, enterprise_id, settings.privacy, Some(base))?;
+    let users = snapshot.users()?.exhaust()?;
+    let groups = snapshot.groups()?.exhaust()?;
     let now = Sizes {
-        // Whoever is carried was not listed.
+        // Carried rows were not listed.
         users: users.rows() - users.carried,
         groups: groups.rows() - groups.carried,
-        memberships: night.memberships()?.exhaust()?.rows(),
+        memberships: snapshot.memberships()?.exhaust()?.rows(),
     };
     let percent = accepted_percent.unwrap_or(settings.shrink_guard_percent);
     let gone = plan.map_or(0, |plan| plan.unannounced_departures);
-    let announced = night.announced_losses()?;
+    let announced = snapshot.announced_losses()?;
     Ok(guard::shrink(before, now, announced, percent)
         .and_then(|()| guard::gone(gone, before.users, accepted_percent)))
 }

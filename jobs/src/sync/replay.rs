@@ -1,7 +1,7 @@
-//! `replay`: kept spools normalised again, as new runs in the place of the old ones, without one call.
+//! `replay`: normalises stored spools again, as new runs that replace the old ones. Makes no API calls.
 //!
-//! *Killed* between two replays: those done are visible, the one under way is given up by the next start, and the file still
-//! shows the old night until the next publish. Running it again replays the replays.
+//! *Killed* between two replays: complete replays are visible, the next start gives up the unfinished one, and the published file
+//! shows the old snapshot until the next publish. A second `replay` replays the replays.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::error::CommandError;
 use crate::stop::Stop;
 use crate::store::{Store, host};
 
-/// Replays every current run from `from` to the newest and publishes once, after the last.
+/// Replays every current run from `from` to the newest, then publishes once.
 pub(crate) fn replay(
     store: &Store,
     settings: &Settings,
@@ -42,7 +42,7 @@ pub(crate) fn replay(
     for (read_as, run) in replaced {
         let original =
             reservations.iter().find(|reservation| reservation.run_number == read_as).ok_or_else(|| {
-                CommandError::refused(format!("the reservation of run {read_as} is gone from lake/_runs"))
+                CommandError::refused(format!("the reservation of run {read_as} is missing from lake/_runs"))
             })?;
         let base = run.base_run_number.map(|base| replayed(&runs, &replays, base));
         let reservation = reserve(store, run, original, base, clock)?;
@@ -55,10 +55,13 @@ pub(crate) fn replay(
     let published = publish_latest(store, settings)?.published;
     store.anchor_record(settings)?;
     last.map(|outcome| Outcome { published, ..outcome })
-        .ok_or_else(|| CommandError::usage(format!("no complete run is numbered {from} or later")))
+        .ok_or_else(|| CommandError::usage(format!("no complete run has the number {from} or a higher one")))
 }
 
-/// The runs to replay with the numbers of their spools, oldest first; none may lack its spool.
+/// The runs to replay with the numbers of their spools, oldest first.
+///
+/// # Errors
+/// Exit 3 if the spool of a run is missing.
 fn replaced<'a>(
     store: &Store,
     runs: &'a [SyncRun],
@@ -79,13 +82,13 @@ fn replaced<'a>(
         }
     }
     if !gone.is_empty() {
-        return Err(CommandError::refused(format!("the raw pages of run {} are gone", gone.join(", ")))
-            .hint("replay from a later run; [sync] raw_retention_runs says how many are kept"));
+        return Err(CommandError::refused(format!("the raw pages of run {} were removed", gone.join(", ")))
+            .hint("replay from a later run; [sync] raw_retention_runs sets the number of runs whose pages are kept"));
     }
     Ok(replaced)
 }
 
-/// The newest replay of a base: the one just made, or the one an earlier `replay` made before it died.
+/// The newest replay of a base: of this `replay`, or of an earlier one that was killed.
 fn replayed(runs: &[SyncRun], replays: &HashMap<RunNumber, RunNumber>, base: RunNumber) -> RunNumber {
     let original =
         |number| runs.iter().find(|run| run.run_number == number).map_or(number, |run| root(runs, run));

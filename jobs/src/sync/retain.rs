@@ -1,14 +1,14 @@
-//! What the store lets go of once a night is done: old nights, old events, files that nobody needs.
+//! Retention, after a run is complete: removes old snapshots, old events and unneeded files.
 //!
 //! ```text
-//! old nights, old months ──Delta removes──▶ ┐
-//! small files ──merged──▶ ──────────────── ▶ unneeded files ──days later, if still unneeded──▶ deleted
-//! left by killed runs ─────────────────────▶ ┘
+//! old snapshots, old months ──Delta removes──▶ ┐
+//! small files ──merged──▶ ─────────────────── ▶ unneeded files ──days later, if still unneeded──▶ deleted
+//! left by killed runs ────────────────────────▶ ┘
 //! ```
 //!
-//! Nothing is deleted in the night that makes it unneeded: `state/unneeded.json` says since when each file is, and a file goes
-//! when a reader that had begun before cannot want it any more. **Killed** anywhere: what was committed stands, what was not is
-//! found again by the next night, and a file that was not written down yet waits from then.
+//! The run that makes a file unneeded does not delete it. `state/unneeded.json` has the time since which each file is unneeded, and a
+//! file is deleted when no earlier reader can still need it. **Killed** anywhere: commits stay, the next run does what is missing,
+//! and a file that is not in `state/unneeded.json` yet waits from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// Tidies up. The night is done, so trouble here is said and costs nothing: the next night comes by again.
+/// Removes old data. The run is complete, so a failure is only logged, and the next run tries again.
 pub(super) fn retain(
     store: &Store,
     settings: &Settings,
@@ -39,14 +39,14 @@ pub(super) fn retain(
     purpose: Purpose,
     now: DateTime<Utc>,
 ) {
-    // Looking through the lake costs as much as a small night, so nights that are only kept take turns.
+    // Reading the lake's logs takes as long as a small run, so only one of several unpublished runs does it.
     let is_due = purpose == Purpose::Publish || run.0.is_multiple_of(FILES_PER_MERGE as u64);
     let tidied = store.lake().sync_runs().map_err(CommandError::from).and_then(|runs| {
         sweep_spools(store, settings, &runs)?;
         if is_due { tidy_lake(store, settings, &runs, now) } else { Ok(()) }
     });
     if let Err(e) = tidied {
-        tracing::warn!("the night is done, but old files could not be tidied away: {}", e.lines().join(": "));
+        tracing::warn!("the run is complete, but old files could not be removed: {}", e.lines().join(": "));
     }
 }
 
@@ -56,14 +56,14 @@ fn tidy_lake(
     runs: &[SyncRun],
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
-    // What an unfinished run has written is named by no log yet.
+    // No log names the files of an unfinished run yet, so they would count as unneeded.
     if !open_runs(store, runs)?.is_empty() {
         return Ok(());
     }
     let lake = store.lake();
     let Some(latest) = latest_night(runs) else { return Ok(()) };
     let monthly = settings.retention.nights_monthly;
-    let kept = kept_nights(runs, latest, settings.nights_daily, monthly, settings.raw_retention_runs);
+    let kept = kept_snapshots(runs, latest, settings.nights_daily, monthly, settings.raw_retention_runs);
     let ended: BTreeSet<RunNumber> = runs.iter().map(|run| run.run_number).collect();
     let mut removed = 0;
     for table in LAKE.iter().filter(|table| table.layout == Layout::Night) {
@@ -81,12 +81,12 @@ fn tidy_lake(
     reach("merged");
     let deleted = delete_unneeded(store, lake, now)?;
     lake.sum_up_record()?;
-    tracing::debug!(removed, merged, deleted, "tidied up");
+    tracing::debug!(removed, merged, deleted, "removed old data");
     Ok(())
 }
 
-/// Removes the raw pages of runs that ended, except those of the newest few; a replay lives on the spool of the run it replaces,
-/// and what failed to load stays as evidence.
+/// Removes the raw pages of ended runs, except those of the newest runs. A replay uses the spool of the run that it replaces. Pages
+/// that failed to load stay as evidence.
 fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<(), CommandError> {
     let newest = runs.iter().map(|run| run.started_at).max();
     let is_evidence = |run: &SyncRun| {
@@ -103,7 +103,7 @@ fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<
     for number in ended.into_iter().filter(|number| !kept.contains(number)) {
         let dir = store.spool(RunNumber(number));
         if dir.path().exists() {
-            // Noted first: raw pages that are on record and gone count as removed by another program.
+            // Recorded first: missing pages that are on record count as removed by another program.
             store.note_spool_removed(RunNumber(number))?;
             std::fs::remove_dir_all(dir.path()).map_err(|e| {
                 CommandError::failed(format!("cannot remove the old spool {}", dir.path().display()), e)
@@ -113,9 +113,9 @@ fn sweep_spools(store: &Store, settings: &Settings, runs: &[SyncRun]) -> Result<
     Ok(())
 }
 
-/// The runs whose nights stay: all of the last `daily` days, of every month its last, and those that a replay of a kept spool
-/// would compare with.
-fn kept_nights(
+/// The runs whose snapshots stay: all of the last `daily` days, the last of every month, and the base runs for a replay of the kept
+/// spools.
+fn kept_snapshots(
     runs: &[SyncRun],
     latest: &SyncRun,
     daily: TimeDelta,
@@ -134,15 +134,15 @@ fn kept_nights(
         if monthly.is_some_and(|monthly| latest.snapshot_date - run.snapshot_date >= monthly) {
             continue;
         }
-        let night = (run.snapshot_date, run.run_number);
+        let snapshot = (run.snapshot_date, run.run_number);
         let month = (run.snapshot_date.year(), run.snapshot_date.month());
-        last_of_month.entry(month).and_modify(|last| *last = night.max(*last)).or_insert(night);
+        last_of_month.entry(month).and_modify(|last| *last = snapshot.max(*last)).or_insert(snapshot);
     }
     kept.extend(last_of_month.into_values().map(|(_, number)| number));
     kept
 }
 
-/// `state/unneeded.json`: since when nobody needs a file of the lake.
+/// `state/unneeded.json`: since when each file of the lake is unneeded.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Waiting {
@@ -157,12 +157,12 @@ fn delete_unneeded(store: &Store, lake: &Lake, now: DateTime<Utc>) -> Result<u64
     let mut due = Vec::new();
     for file in lake.unneeded()? {
         let since = before.since.get(&file.path).copied().unwrap_or(now);
-        if now - since >= patience(file.kind) {
+        if now - since >= wait_before_delete(file.kind) {
             due.push(file.clone());
         }
         waiting.since.insert(file.path, since);
     }
-    // Written before anything goes: what is deleted is unneeded no more, and leaves the list the next time.
+    // Written before the deletion. A deleted file leaves the list in the next run.
     let text = serde_json::to_vec_pretty(&waiting).expect("plain data");
     durable::write_file(&path, &text, &Access::from(0o600))?;
     reach("unneeded");
@@ -181,15 +181,15 @@ fn read_waiting(path: &std::path::Path) -> Result<Waiting, CommandError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Waiting::default()),
         Err(e) => Err(CommandError::failed(format!("cannot read {}", path.display()), e)),
         Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|e| {
-            tracing::warn!("{} is damaged ({e}); every file in it waits again", path.display());
+            tracing::warn!("{} is damaged ({e}); the wait of every file in it starts again", path.display());
             Waiting::default()
         })),
     }
 }
 
-/// How long a file stays that nobody needs. A week for data, as Delta's own default, so that a reader who opened a table
-/// before finishes; a month for logs, so that a reader can still ask what the table was.
-fn patience(kind: UnneededKind) -> TimeDelta {
+/// How long an unneeded file stays. A week for data, as in Delta's default, so that a reader that has opened a table can finish. A
+/// month for logs, so that readers can open earlier versions of a table.
+fn wait_before_delete(kind: UnneededKind) -> TimeDelta {
     match kind {
         UnneededKind::Data | UnneededKind::Staged => TimeDelta::days(7),
         UnneededKind::Log => TimeDelta::days(30),
@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    fn night(number: u64, date: NaiveDate) -> SyncRun {
+    fn run(number: u64, date: NaiveDate) -> SyncRun {
         let at = date.and_hms_opt(2, 0, 0).expect("a time").and_utc();
         SyncRun {
             run_number: RunNumber(number),
@@ -232,35 +232,35 @@ mod tests {
     }
 
     fn kept(runs: &[SyncRun], daily_days: i64) -> Vec<String> {
-        let latest = latest_night(runs).expect("a night");
-        let kept = kept_nights(runs, latest, TimeDelta::days(daily_days), None, 1);
+        let latest = latest_night(runs).expect("a complete run");
+        let kept = kept_snapshots(runs, latest, TimeDelta::days(daily_days), None, 1);
         let date = |run: &&SyncRun| format!("{} {}", run.run_number, run.snapshot_date);
         runs.iter().filter(|run| kept.contains(&run.run_number)).map(|run| date(&run)).collect()
     }
 
     #[test]
-    fn every_night_of_late_and_the_last_of_a_month_before() {
+    fn recent_snapshots_and_the_last_of_each_month_are_kept() {
         let start = NaiveDate::from_ymd_opt(2026, 1, 20).expect("a date");
         let mut runs: Vec<SyncRun> =
-            (0..60u64).map(|n| night(n + 1, start + TimeDelta::days(n.try_into().expect("few")))).collect();
-        // A second run in the last night of January, and the last night of February missed.
+            (0..60u64).map(|n| run(n + 1, start + TimeDelta::days(n.try_into().expect("few")))).collect();
+        // A second run on the last day of January, and no run on the last day of February.
         runs.retain(|run| run.snapshot_date.to_string() != "2026-02-28");
-        runs.push(night(100, NaiveDate::from_ymd_opt(2026, 1, 31).expect("a date")));
+        runs.push(run(100, NaiveDate::from_ymd_opt(2026, 1, 31).expect("a date")));
         assert_eq!(
             kept(&runs, 3),
             ["39 2026-02-27", "58 2026-03-18", "59 2026-03-19", "60 2026-03-20", "100 2026-01-31"]
         );
-        // One day is tonight; the night before is what a replay of tonight compares with.
+        // With one day, the last snapshot is kept, and the one before it as the base for a replay.
         runs.pop();
         assert_eq!(kept(&runs, 1), ["12 2026-01-31", "39 2026-02-27", "59 2026-03-19", "60 2026-03-20"]);
     }
 
     #[test]
-    fn what_was_replaced_is_not_kept() {
+    fn replaced_snapshot_is_not_kept() {
         let date = NaiveDate::from_ymd_opt(2026, 1, 20).expect("a date");
-        let mut replay = night(3, date);
+        let mut replay = run(3, date);
         replay.replaces_run_number = Some(RunNumber(1));
-        let runs = [night(1, date), night(2, date + TimeDelta::days(1)), replay];
+        let runs = [run(1, date), run(2, date + TimeDelta::days(1)), replay];
         assert_eq!(kept(&runs, 90), ["2 2026-01-21", "3 2026-01-20"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a start of `sync` is for, from what lies on disk.
+//! What a start of `sync` does: decided from the reservations, `sync_runs` and the spools.
 
 use std::path::{Path, PathBuf};
 
@@ -25,19 +25,19 @@ use crate::store::{Store, host};
 /// What to do next.
 #[derive(Debug)]
 pub(super) enum Start {
-    /// A sealed run waits: load it, without a call.
+    /// Load a sealed run. Needs no API calls.
     Finish(Reservation),
-    /// A run that a shrink guard refused is accepted after all.
+    /// Accept a run that a shrink guard refused.
     AcceptShrink(Reservation, f64),
-    /// A complete run was not renamed into place.
+    /// Publish a complete run whose file was not renamed into place.
     Publish(SyncRun),
-    /// Read: a new run, or one that was interrupted.
+    /// Read a new run, or continue an interrupted one.
     Read(Reservation),
-    /// An earlier run cannot be continued: write its row, then look again.
+    /// Write the row of a run that cannot be continued, then decide again.
     GiveUp(Reservation, RunStatus),
 }
 
-/// A run that has a number and no row yet.
+/// A run that has a reservation and no row in `sync_runs` yet.
 #[derive(Debug)]
 pub(crate) struct OpenRun {
     pub(crate) reservation: Reservation,
@@ -47,18 +47,18 @@ pub(crate) struct OpenRun {
 /// How far an open run is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OpenState {
-    /// Read to its end, guards passed.
+    /// Completely read, and the guards passed.
     Sealed,
     /// A guard refused it.
     Refused(Option<Refusal>),
     /// Still being read, or interrupted.
     Unsealed,
-    /// Another host reserved it; its spool is there.
+    /// Another host reserved it and has its spool.
     Elsewhere,
 }
 
 impl OpenState {
-    /// A word for people.
+    /// The state as text for messages.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Sealed => "sealed, not yet loaded",
@@ -69,14 +69,14 @@ impl OpenState {
     }
 }
 
-/// Runs that have a number and no row, oldest first.
+/// The open runs, oldest first.
 pub(crate) fn open_runs(store: &Store, runs: &[SyncRun]) -> Result<Vec<OpenRun>, CommandError> {
     let ended = |number: RunNumber| runs.iter().any(|run| run.run_number == number);
     let open = store.lake().reservations()?.into_iter().filter(|reservation| !ended(reservation.run_number));
     open.map(|reservation| Ok(OpenRun { state: state(store, &reservation)?, reservation })).collect()
 }
 
-/// A file that cannot be looked at is not an absent one: a sealed run would be read and paid for again.
+/// A file that cannot be read does not count as absent: otherwise a sealed run would be read again, at the cost of its API calls.
 fn state(store: &Store, reservation: &Reservation) -> Result<OpenState, CommandError> {
     let spool = store.spool(reservation.run_number);
     let is_there = |path: PathBuf| path.try_exists().map_err(|e| unreadable(&path, e));
@@ -88,7 +88,7 @@ fn state(store: &Store, reservation: &Reservation) -> Result<OpenState, CommandE
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(unreadable(&spool.refused(), e)),
     }
-    // A kill between reserving and the first page leaves no spool; on our own host that run is ours to begin.
+    // A kill between the reservation and the first page leaves no spool. This host then reads the run if it has reserved it.
     Ok(if is_there(spool.pages())? || reservation.host == host() {
         OpenState::Unsealed
     } else {
@@ -96,17 +96,16 @@ fn state(store: &Store, reservation: &Reservation) -> Result<OpenState, CommandE
     })
 }
 
-/// A file of a spool that the system does not let us read.
+/// The error for a file of a spool that cannot be read.
 pub(super) fn unreadable(path: &Path, error: std::io::Error) -> CommandError {
-    CommandError::failed(format!("cannot read {}", path.display()), error).hint(
-        "what was read is kept: start again when the disk and the permissions of the store are in order",
-    )
+    CommandError::failed(format!("cannot read {}", path.display()), error)
+        .hint("what was read is kept: check the disk and the permissions of the store, then start again")
 }
 
-/// Decides. Reserves the next number when a new run is to begin.
+/// Decides what to do next. Reserves the next number for a new run.
 ///
-/// A run that was finished or published by this start counts as tonight's when it is younger than `resume_hours`; an older one
-/// is dealt with first, and the next look begins tonight's.
+/// A run that this start finishes or publishes counts as the current run if it is younger than `resume_hours`. An older run is
+/// finished first, and the next decision begins a new run.
 pub(super) fn decide(
     store: &Store,
     settings: &Settings,
@@ -119,7 +118,7 @@ pub(super) fn decide(
     let is_young = |reservation: &Reservation| now - reservation.started_at < settings.resume;
     if let Some(OpenRun { reservation, state }) = open_runs(store, &runs)?.into_iter().next() {
         return Ok(match state {
-            // A replay has no spool of its own and costs no call: it is given up and may be made anew.
+            // A replay has no spool and costs no API calls, so it is given up. The operator can repeat it.
             _ if reservation.kind == RunKind::Replay => Start::GiveUp(reservation, RunStatus::Abandoned),
             OpenState::Sealed if attempts(store, &reservation) >= MAX_ATTEMPTS => {
                 Start::GiveUp(reservation, RunStatus::Failed)
@@ -131,10 +130,10 @@ pub(super) fn decide(
             OpenState::Unsealed if is_young(&reservation) => Start::Read(reservation),
             OpenState::Elsewhere if is_young(&reservation) => {
                 return Err(CommandError::try_later(format!(
-                    "run {} was begun on host {} and is not finished",
+                    "run {} was started on host {} and is not finished",
                     reservation.run_number, reservation.host
                 ))
-                .hint(format!("it is given up {} hours after its start", settings.resume.num_hours())));
+                .hint(format!("the run is given up {} hours after its start", settings.resume.num_hours())));
             }
             OpenState::Refused(_) | OpenState::Unsealed | OpenState::Elsewhere => {
                 Start::GiveUp(reservation, RunStatus::Abandoned)
@@ -143,15 +142,15 @@ pub(super) fn decide(
     }
     if accept_shrink.is_some() {
         return Err(CommandError::usage("there is no refused run to accept")
-            .hint("leave --accept-shrink out; `boxseat status` shows open runs"));
+            .hint("remove --accept-shrink; `boxseat status` shows open runs"));
     }
     if let Some(latest) = latest_night(&runs) {
-        // A file that cannot be read is no night: it is built anew.
+        // A file that cannot be read is replaced.
         let published = warehouse::published(store.root()).unwrap_or_else(|e| {
             tracing::warn!("the published file cannot be read ({e}); it will be replaced");
             None
         });
-        if published.is_none_or(|night| night.run_number != latest.run_number)
+        if published.is_none_or(|shown| shown.run_number != latest.run_number)
             && now - latest.started_at < settings.resume
             && purpose == Purpose::Publish
             && is_meant_to_be_published(store, latest.run_number)?
@@ -162,7 +161,7 @@ pub(super) fn decide(
     reserve(store, settings, &runs, now).map(Start::Read)
 }
 
-/// Whether a complete run was on its way to the file: `run_rows` of one that was not say nothing about the warehouse.
+/// Whether a complete run was to be published: only then its `run_rows` have `rows_in_warehouse`.
 fn is_meant_to_be_published(store: &Store, run: RunNumber) -> Result<bool, CommandError> {
     for batch in store.lake().scan(&RUN_ROWS, &[run], Some(&["rows_in_warehouse"]))? {
         let batch = batch?;
@@ -181,14 +180,13 @@ fn reserve(
 ) -> Result<Reservation, CommandError> {
     let base = latest_night(runs);
     let run_number = next_number(store)?;
-    // Box is asked in whole seconds.
+    // Box takes times in whole seconds.
     let window_to_at = (now - settings.settle).trunc_subsecs(0);
     let oldest = window_to_at - settings.login_window;
     let window_from_at = base
         .map_or(oldest, |base| (base.window_to_at - settings.overlap).max(window_to_at - MAX_HISTORY))
         .min(window_to_at);
-    let seconds =
-        u64::try_from(now.timestamp()).map_err(|_| CommandError::usage("--now lies before 1970"))?;
+    let seconds = u64::try_from(now.timestamp()).map_err(|_| CommandError::usage("--now is before 1970"))?;
     let reservation = Reservation {
         format: RESERVATION_FORMAT,
         run_number,
@@ -215,9 +213,9 @@ fn reserve(
     Ok(reservation)
 }
 
-/// What else is read as evidence of use: from the midnight before what the last night may have missed. A first night does not
-/// read back: half a year of downloads costs more calls than everything else together, and evidence of use only ever saves a
-/// seat.
+/// The window of the configured activity events. It begins at midnight before the part that the base run may have missed. A first
+/// run does not read earlier activity: half a year of downloads costs more API calls than the rest of the run, and this evidence is
+/// optional, because it can only protect seats.
 fn activity(
     settings: &Settings,
     missed_from: Option<DateTime<Utc>>,
@@ -234,15 +232,15 @@ pub(super) fn next_number(store: &Store) -> Result<RunNumber, CommandError> {
     Ok(store.lake().reservations()?.last().map_or(RunNumber(0), |last| last.run_number).next())
 }
 
-/// One walk for a nightly window; a long first one is split, so that its pages are asked for side by side.
+/// The number of slices of an event window. A long first window is split, so that its pages are requested in parallel.
 fn slices(window: TimeDelta) -> u32 {
     let days = window.num_days();
     if days <= 7 { 1 } else { u32::try_from((days / 7).min(MAX_SLICES)).unwrap_or(1) }
 }
 
-/// A sealed run whose data failed to load so often is given up; its spool is kept. Failures of the machine do not count.
+/// A sealed run is given up after this many failed loads; its spool is kept. Failures of the machine do not count.
 const MAX_ATTEMPTS: u32 = 2;
-/// Walks of the event window side by side.
+/// Maximum number of slices of the event window.
 const MAX_SLICES: i64 = 12;
 /// Box keeps 365 days of events.
 const MAX_HISTORY: TimeDelta = TimeDelta::days(365);

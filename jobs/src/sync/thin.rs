@@ -1,9 +1,9 @@
-//! `[privacy] login_events`: of sign-ins older than five weeks, the newest of each user and day, or the newest of each user.
+//! `[privacy] login_events`: of sign-ins older than five weeks, keeps only the newest of each user and day, or of each user.
 //!
-//! Five weeks, because the weeks before a run say which days are silent, and a silent day proves nothing. The newest sign-in of a user is
-//! always kept, so what is proved of an account stays the same; counts over the time that was thinned become unknown
-//! (`accounts.logins_90d`). Whole months are thinned, so that a file is rewritten once a month. The rows of the latest run are left as
-//! they are: `verify` counts them.
+//! Five weeks, because the sign-ins of the weeks before a run show which days have too few events, and such days are not covered. The
+//! newest sign-in of a user is always kept, so the proven idle time does not change. Counts over the thinned time become unknown
+//! (`accounts.logins_90d`). Whole months are thinned, so that a file is rewritten once a month. The rows of the latest run are not
+//! changed, because `verify` counts them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use super::expire::kept;
 use crate::error::CommandError;
 
-/// Gives how many files were replaced.
+/// Returns the number of replaced files.
 pub(super) fn thin_logins(
     lake: &Lake,
     wanted: LoginEvents,
@@ -60,7 +60,7 @@ pub(super) fn thin_logins(
     })?)
 }
 
-/// A sign-in of a user who is known.
+/// A sign-in with a user.
 struct Login {
     row: usize,
     run: i64,
@@ -91,5 +91,5 @@ fn logins(rows: &RecordBatch) -> impl Iterator<Item = Login> {
     })
 }
 
-/// The weeks whose days are compared, the overlap of two runs, and some days to spare.
+/// The four weeks whose days are compared, the overlap of two runs, and a margin.
 const UNTHINNED: TimeDelta = TimeDelta::days(35);
