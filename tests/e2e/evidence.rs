@@ -132,11 +132,7 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
     let import = ["import", file.to_str().unwrap(), "--time-zone", "America/New_York"];
     let done = world.run(&import);
     assert_eq!(done.code, 4, "{}", done.stderr);
-    assert!(
-        done.stderr.contains("line 5: nobody@acme.test is no user that the store has seen"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("line 5: nobody@acme.test is not a user in the store"), "{}", done.stderr);
     assert!(world.ok(&import).stderr.contains("was imported before"));
     assert_eq!(world.value("SELECT count(*) FROM imported_evidence"), 0);
 

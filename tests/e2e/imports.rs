@@ -166,7 +166,7 @@ fn what_is_rejected_is_named_with_line_and_value_in_one_line() {
     let done = import(&world, "re\nport\u{1b}[2J.csv", report.as_bytes());
     assert_eq!(done.code, 4, "{}", done.stderr);
     for wanted in [
-        "line 2: x\\u{1b}[2j\\nwarn y@acme.test is no user",
+        "line 2: x\\u{1b}[2j\\nwarn y@acme.test is not a user",
         "line 4: \"2026-02-20 08:14:05 IST\": \"IST\" means several time zones",
         "line 5: \"so\\u{1b}[31m on\" is not a date or time",
         "line 7: \"30/2/2026\" is not a day of the calendar",
@@ -190,7 +190,7 @@ fn an_order_of_day_and_month_that_nothing_decides_is_said() {
     let report = format!("Email,Last Login\n{},2/1/2026\n", login.as_str().unwrap());
     let done = import(&world, "report.csv", report.as_bytes());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stderr.contains("Each counts as the later of both"), "{}", done.stderr);
+    assert!(done.stderr.contains("Each date counts as the later of both"), "{}", done.stderr);
 }
 
 /// Why: a report that waited for its run was evidence of use. `plan` and `apply` did not read it, and a user was suspended.

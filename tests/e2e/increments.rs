@@ -51,7 +51,7 @@ fn a_plan_is_printed_and_the_next_sync_goes_on_from_it() {
     let again = world.ok(&["sync", "--plan"]);
     assert!(again.stdout.contains("read longest ago"), "{}", again.stdout);
     assert!(
-        again.stderr.contains("Whatever Box emits an event for is right the next morning"),
+        again.stderr.contains("Changes that Box reports as events are in the next snapshot."),
         "{}",
         again.stderr
     );

@@ -14,7 +14,7 @@ fn a_good_night_can_be_trusted_and_a_bent_one_is_found() {
     let world = World::new(small());
     world.ok(&["sync"]);
     let good = world.ok(&["verify", "--live", "5"]);
-    assert!(good.stdout.contains("The night of 2026-03-02 (run 1) can be trusted."), "{}", good.stdout);
+    assert!(good.stdout.contains("The snapshot of 2026-03-02 (run 1) can be trusted."), "{}", good.stdout);
     assert!(good.stdout.contains("5 of 5 users equal"), "{}", good.stdout);
 
     // One bit of the raw pages.
@@ -63,7 +63,7 @@ fn check_names_what_to_tick() {
     let refused = world.run(&["check"]);
     assert_eq!(refused.code, 2, "{}", refused.stdout);
     assert!(
-        refused.stdout.contains("Manage enterprise") && refused.stdout.contains("1 thing must be mended"),
+        refused.stdout.contains("Manage enterprise") && refused.stdout.contains("1 problem must be fixed"),
         "{}",
         refused.stdout
     );

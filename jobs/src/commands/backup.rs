@@ -27,12 +27,12 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Resu
     let partial = Partial::begin(&args.directory, &Access::from(0o600), hint)?;
     let (files, copy, runs) = copy_consistently(&store, partial.path())?;
     reach("backup: copied");
-    let night = latest_night(&runs);
+    let latest = latest_night(&runs);
     let manifest = Manifest::new(
         store.id(),
         copy.enterprise_id().map(str::to_owned),
         data_clock(settings.rehearsed_now)(),
-        night.map(|night| (night.run_number, night.snapshot_date)),
+        latest.map(|latest| (latest.run_number, latest.snapshot_date)),
         copy.lake().record_head(),
         files,
     );
@@ -61,7 +61,7 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Resu
     Ok(0)
 }
 
-/// A copy inside the store is lost with it.
+/// Refuses a backup inside the store: it would be lost with the store.
 fn refuse_inside(directory: &Path, store: &Path) -> Result<(), CommandError> {
     let cannot = |path: &Path| {
         let what = format!("cannot find {}", path.display());

@@ -1,4 +1,4 @@
-//! `boxseat check`: could it run here tonight? Every probe is a GET, and counts like any call.
+//! `boxseat check`: whether a run can succeed here. Every probe is a GET and counts as an API call.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
             "acting credentials",
             "BOXSEAT_ACTIONS_CLIENT_ID is not set: reclamation would act with the reading application"
                 .to_owned(),
-            "give acting an application of its own, so that the nightly job cannot change anybody",
+            "use a separate application for reclamation, so that the nightly job cannot change any user",
         );
     }
     let store = store(&settings, &mut findings);
@@ -58,7 +58,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
             let clock = data_clock(settings.rehearsed_now);
             match &store {
                 None => {
-                    findings.skip("Box", "calls cannot be counted without the store to oneself".to_owned())
+                    findings.skip("Box", "calls cannot be counted without the lock of the store".to_owned())
                 }
                 Some((store, _lock)) => {
                     let calls = CommandCalls::begin(store.root(), &clock)?;
@@ -105,14 +105,14 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     let failures = findings.failures();
     let verdict = match failures {
         0 => "boxseat can run here.".to_owned(),
-        1 => "1 thing must be mended first.".to_owned(),
-        n => format!("{n} things must be mended first."),
+        1 => "1 problem must be fixed first.".to_owned(),
+        n => format!("{n} problems must be fixed first."),
     };
     findings.print(printer, "check", &[("ready", json!(failures == 0)), ("verdict", json!(verdict))])?;
     Ok(if failures == 0 { 0 } else { USAGE })
 }
 
-/// The policy and its lists can be read. Whether they fit the snapshot is for `reclaim policy --check`.
+/// Checks that the policy and its lists can be read. `reclaim policy --check` compares them with the snapshot.
 fn policy(settings: &Settings, findings: &mut Findings) {
     let Some(path) = &settings.policy_file else { return };
     let read = Policy::load(path).and_then(|policy| {
@@ -129,7 +129,7 @@ fn policy(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-/// The store, held for as long as calls are noted in it.
+/// Opens and locks the store: the calls of the probes are recorded in it.
 fn store(settings: &Settings, findings: &mut Findings) -> Option<(Store, Lock)> {
     let opened = Store::create_and_lock(&settings.store, &settings.access).and_then(|lock| {
         let store = Store::open_or_create(
@@ -150,7 +150,7 @@ fn store(settings: &Settings, findings: &mut Findings) -> Option<(Store, Lock)> 
             Some((store, lock))
         }
         Err(e) if e.exit_code() == crate::error::TRY_LATER => {
-            findings.warn("store", e.lines().join(": "), "nothing, when that is the nightly job");
+            findings.warn("store", e.lines().join(": "), "nothing, if the nightly job is running");
             None
         }
         Err(e) => {
@@ -169,7 +169,7 @@ fn disk(store: &Path, findings: &mut Findings) {
                 findings.warn(
                     "disk",
                     detail,
-                    "make room: a night needs its raw pages, its lake files and a second DuckDB file",
+                    "free space: a run needs its raw pages, its lake files and a second DuckDB file",
                 );
             } else {
                 findings.pass("disk", detail);
@@ -179,7 +179,7 @@ fn disk(store: &Path, findings: &mut Findings) {
     }
 }
 
-/// What the ledger says of this month, and where that leads.
+/// The API calls of this month so far, and the forecast.
 fn quota(
     store: &Store,
     settings: &Settings,
@@ -195,7 +195,7 @@ fn quota(
             findings.warn(
                 "quota",
                 format!("{detail}, {allowed} allowed"),
-                "nights to come spend only what is left: aliases and memberships are then read less often than promised; `boxseat status` says how old they are",
+                "later runs use only the calls that are left, and read aliases and memberships less often than configured; `boxseat status` shows their age",
             );
         }
         Some(allowed) => findings.pass("quota", format!("{detail}, {allowed} allowed")),
@@ -203,7 +203,7 @@ fn quota(
     Ok(())
 }
 
-/// Whether Box shows inactive accounts As-User: it decides what can prove that an account is empty (R15).
+/// Whether Box allows As-User reads of inactive accounts. Which reads can prove that an account is empty depends on it (R15).
 async fn inactive(
     actor: &BoxActor,
     pair: Option<Pair>,
@@ -214,15 +214,15 @@ async fn inactive(
 ) -> Result<(), CommandError> {
     const NAME: &str = "As-User on inactive accounts";
     let Some(pair) = pair else {
-        let why = "the first page of users has not both an inactive and an active account of role user";
+        let why = "the first page of users does not have both an inactive and an active account of role user";
         findings.skip(NAME, why.to_owned());
         return Ok(());
     };
     match probe(actor, &pair).await {
         Ok(Probed::Learned(learned)) => {
             let detail = match learned.as_ref() {
-                Record::BoxAllows { is_allowed: true, .. } => "allowed: an account is also read after its suspension",
-                _ => "refused: emptiness is proved by the count before the suspension, space_used and the destination folder",
+                Record::BoxAllows { is_allowed: true, .. } => "allowed: accounts are also read after their suspension",
+                _ => "refused: an account is proved empty by the count before the suspension, space_used and the destination folder",
             };
             findings.pass(NAME, format!("{detail} (read of user {})", pair.inactive));
             match learn(store, settings, *learned, now) {
@@ -233,7 +233,7 @@ async fn inactive(
         Ok(Probed::NoAsUser(why)) => findings.fail(
             NAME,
             format!("refused even on an active account: {why}"),
-            "tick \"Make API calls using the as-user header\" for the acting application, and authorise it again in the Admin Console",
+            "tick \"Make API calls using the as-user header\" for the application of reclamation, and authorise it again in the Admin Console",
         ),
         Ok(Probed::Unclear(why)) => findings.skip(NAME, why),
         Err(e) => findings.warn(NAME, e.lines().join(": "), &e.hints().join("; ")),
@@ -241,20 +241,20 @@ async fn inactive(
     Ok(())
 }
 
-/// The calls a night makes, one of each.
+/// One request of each kind that a run makes.
 struct Probes {
     reader: BoxReader,
     calls: Arc<CommandCalls>,
     window: EventQuery,
     bound: Option<String>,
-    /// Whether there is no token: no other probe can tell anything then.
+    /// Whether the sign-in failed. The other probes are then skipped.
     is_signed_out: bool,
-    /// Two users for the probe of As-User.
+    /// The users for the As-User probe.
     pair: Option<Pair>,
 }
 
 impl Probes {
-    /// Each probe reports on its own: one that fails does not keep the others from being made.
+    /// Makes all probes. A probe that fails does not stop the others.
     async fn run(&mut self, findings: &mut Findings) -> Result<(), CommandError> {
         let me = self.caller(findings).await?;
         match guard::clock(self.reader.skew_secs()) {
@@ -302,16 +302,16 @@ impl Probes {
         Ok(())
     }
 
-    /// The probe of the credentials: who calls, and for which enterprise. Read as a run reads it.
+    /// Probes the credentials: reads the calling user and its enterprise, as a run does.
     async fn caller(&mut self, findings: &mut Findings) -> Result<Option<Me>, CommandError> {
-        let Some(answer) = self.ask("credentials", Request::Me, findings).await? else { return Ok(None) };
-        let me = match Me::parse(&answer.body) {
+        let Some(response) = self.ask("credentials", Request::Me, findings).await? else { return Ok(None) };
+        let me = match Me::parse(&response.body) {
             Ok(me) => me,
             Err(e) => {
                 findings.fail(
                     "enterprise",
                     format!("Box's response to GET /users/me cannot be read: {e}"),
-                    "no run can begin with it; check that api_url is that of Box",
+                    "check that api_url is the address of Box: a run needs this response to start",
                 );
                 return Ok(None);
             }
@@ -320,7 +320,7 @@ impl Probes {
             (None, _) => {
                 findings.fail(
                     "enterprise",
-                    "these credentials belong to no enterprise".to_owned(),
+                    "these credentials do not belong to an enterprise".to_owned(),
                     guard::Refusal::NoEnterprise.hint(),
                 );
             }
@@ -336,7 +336,7 @@ impl Probes {
         Ok(Some(me))
     }
 
-    /// One probe; a refusal is a finding with what to tick, not the end of the check.
+    /// Makes one probe. A refusal becomes a finding that names the scope to tick.
     async fn ask(
         &mut self,
         name: &str,
@@ -348,22 +348,22 @@ impl Probes {
             return Ok(None);
         }
         match self.reader.ask(&request, Some(&self.window)).await {
-            Ok(answer) => {
+            Ok(response) => {
                 self.calls.answered(request.endpoint())?;
-                if answer.status == 403 {
+                if response.status == 403 {
                     let (endpoint, code) = (request.endpoint(), "access denied".to_owned());
                     let denied = Error::Denied {
                         endpoint,
                         status: 403,
                         code,
-                        request_id: "in Box's answer".to_owned(),
+                        request_id: "in Box's response".to_owned(),
                     };
                     let error = CommandError::from(denied);
                     findings.fail(name, error.lines().join(": "), &error.hints().join("; "));
                     return Ok(None);
                 }
                 findings.pass(name, request.endpoint().to_owned());
-                Ok(Some(answer))
+                Ok(Some(response))
             }
             Err(e) => {
                 self.is_signed_out = e.is_about_sign_in();

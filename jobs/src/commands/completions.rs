@@ -1,4 +1,4 @@
-//! `boxseat completions`: a script for the shell.
+//! `boxseat completions`: prints a completion script.
 
 use clap::CommandFactory;
 
@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::printer::Printer;
 
 pub(crate) fn run(args: &CompletionsArgs, printer: &Printer) -> Result<u8, CommandError> {
-    // Into memory first: clap panics when its writer fails.
+    // Generated in memory, because clap panics when its writer fails.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "boxseat", &mut script);
     printer.out(&String::from_utf8_lossy(&script))?;

@@ -1,4 +1,4 @@
-//! What `check` and `verify` found, one line each.
+//! Findings of `check` and `verify`, one line each.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,13 @@ use crate::cli::Format;
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 
-/// One thing looked at.
+/// The result of one check.
 #[derive(Debug)]
 struct Finding {
     name: String,
     result: Outcome,
     detail: String,
-    /// What to do about it.
+    /// What to do.
     remedy: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Outcome {
     }
 }
 
-/// All of them, in the order they were looked at.
+/// The findings in the order of the checks.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
@@ -70,7 +70,7 @@ impl Findings {
         self.0.iter().filter(|finding| finding.result == Outcome::Failed).count()
     }
 
-    /// A table for people with the verdict below it; one object for programs.
+    /// Prints a table with the verdict below it, or one JSON object.
     pub(crate) fn print(
         &self,
         printer: &Printer,

@@ -1,4 +1,4 @@
-//! `boxseat forget USER`: without `--yes` it says what would be erased and changes nothing.
+//! `boxseat forget USER`: without `--yes` it shows what would be erased and changes nothing.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     store.begin_record(&settings)?;
     let pinned = settings.journal_key.as_ref();
     let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
-    refuse_what_a_repair_moved_away(&store)?;
+    refuse_files_of_a_repair(&store)?;
     let key = if args.yes {
         ErasureKey::open_or_create(store.root())?
     } else {
@@ -54,7 +54,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         .hint("finish it first: boxseat sync"));
     }
     let latest = latest_night(&runs).ok_or_else(|| {
-        CommandError::refused("no run is complete yet, so nothing says whether Box lists the user")
+        CommandError::refused("no run is complete yet, so it is not known whether Box lists the user")
             .hint("run `boxseat sync`")
     })?;
     let pending = match Pending::read(store.root(), &key)? {
@@ -73,12 +73,12 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         },
     };
     let identity = &pending.identity;
-    let ground = gone(&store, &settings, identity, latest, now).await?;
-    no_plan_needs(&store, &journal, identity)?;
+    let ground = evidence_of_departure(&store, &settings, identity, latest, now).await?;
+    refuse_if_a_plan_needs(&store, &journal, identity)?;
     if !args.yes {
         show(printer, identity)?;
         printer.note("Nothing was erased. With --yes the rows, pages and entries of this user are rewritten, and older versions of them are removed. This cannot be undone.");
-        unreachable(printer, &store, &settings, identity, &[]);
+        note_unreachable(printer, &store, &settings, identity, &[]);
         return Ok(0);
     }
     pending.write(store.root(), &key)?;
@@ -92,12 +92,12 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
     };
     report(printer, &erased, &record)?;
     finish(store.root(), &key, record)?;
-    unreachable(printer, &store, &settings, identity, &erased.not_ours);
+    note_unreachable(printer, &store, &settings, identity, &erased.not_ours);
     Ok(0)
 }
 
 /// Nothing rewrites the files that `boxseat repair` moved away, and they may name the user.
-fn refuse_what_a_repair_moved_away(store: &Store) -> Result<(), CommandError> {
+fn refuse_files_of_a_repair(store: &Store) -> Result<(), CommandError> {
     let directory = store.root().join("damaged");
     match directory.try_exists() {
         Ok(false) => Ok(()),
@@ -105,11 +105,11 @@ fn refuse_what_a_repair_moved_away(store: &Store) -> Result<(), CommandError> {
             "{} holds files that `boxseat repair` moved away, and they may name the user",
             directory.display()
         ))
-        .hint("remove the directory when nobody needs it any more, and run the command again")),
+        .hint("remove the directory when it is no longer needed, and run the command again")),
     }
 }
 
-/// An erasure that was interrupted goes on before another begins.
+/// Continues an interrupted erasure. Another erasure cannot begin before it is finished.
 fn continued(pending: Pending, user: &str) -> Result<Pending, CommandError> {
     let identity = &pending.identity;
     let wanted = user.to_lowercase();
@@ -123,7 +123,7 @@ fn continued(pending: Pending, user: &str) -> Result<Pending, CommandError> {
         .hint(format!("finish it first: boxseat forget {} --yes", identity.user_id)))
 }
 
-/// Who is to be erased; `None` for a user who was erased before.
+/// Finds the user to erase; `None` for a user who was erased before.
 fn begin(
     store: &Store,
     key: &ErasureKey,
@@ -139,8 +139,8 @@ fn begin(
             if records(store.root(), key)?.iter().any(|record| record.pseudonym == pseudonym) {
                 return Ok(None);
             }
-            return Err(CommandError::usage(format!("no run has seen a user {user}"))
-                .hint("name the user by Box id, or by any login or alias the store knows"));
+            return Err(CommandError::usage(format!("no run has a user {user}"))
+                .hint("name the user by Box id, or by any login or alias that the store has"));
         }
         _ => {
             let ids: Vec<String> = ids.into_iter().collect();
@@ -153,11 +153,11 @@ fn begin(
     Ok(Some(Pending { identity, begun_at: now, by: operator() }))
 }
 
-/// Why the account counts as gone.
+/// Returns the evidence that the account is gone.
 ///
 /// # Errors
-/// Exit 3 while Box lists the account, and where nothing says that it does not.
-async fn gone(
+/// Exit 3 if Box lists the account, or if there is no evidence that it does not.
+async fn evidence_of_departure(
     store: &Store,
     settings: &Settings,
     identity: &Identity,
@@ -181,7 +181,7 @@ async fn gone(
         let age = now - latest.started_at;
         if age > MAX_SNAPSHOT_AGE {
             return Err(CommandError::refused(format!(
-                "nothing says whether Box lists user {user_id}: the latest snapshot is {} hours old, and there are no credentials to read the account",
+                "it is not known whether Box lists user {user_id}: the latest snapshot is {} hours old, and there are no credentials to read the account",
                 age.num_hours()
             ))
             .hint("run `boxseat sync`, or set the credentials"));
@@ -195,28 +195,28 @@ async fn gone(
     let reader =
         BoxReader::new(&client, credentials()?, calls.clone(), Arc::clone(&clock), CancellationToken::new())?;
     let request = Request::User { user_id: user_id.clone() };
-    let answer = reader.ask(&request, None).await?;
+    let response = reader.ask(&request, None).await?;
     calls.answered(request.endpoint())?;
-    match departure(answer.status, &answer.body, store.enterprise_id().unwrap_or_default()) {
-        Some(reason) => Ok(format!("not in the snapshot of {date}, and Box says: {}", reason.as_str())),
+    match departure(response.status, &response.body, store.enterprise_id().unwrap_or_default()) {
+        Some(reason) => Ok(format!("not in the snapshot of {date}, and Box confirms: {}", reason.as_str())),
         None => Err(CommandError::refused(format!(
-            "the account of user {user_id} is not confirmed as gone: Box answers {} for it",
-            answer.status
+            "the account of user {user_id} is not confirmed as gone: Box returned status {} for it",
+            response.status
         ))
-        .hint("a user is erased when Box answers 404 for the id, or names another enterprise")),
+        .hint("a user can be erased when Box returns 404 for the id, or names another enterprise")),
     }
 }
 
-/// What is still to be done by a plan needs the id.
+/// Refuses a user whose id an open plan or an unfinished action still needs.
 ///
 /// # Errors
 /// Exit 3.
-fn no_plan_needs(store: &Store, journal: &Journal, identity: &Identity) -> Result<(), CommandError> {
+fn refuse_if_a_plan_needs(store: &Store, journal: &Journal, identity: &Identity) -> Result<(), CommandError> {
     let user_id = &identity.user_id;
     let past = journal.past();
-    if past.people.get(user_id).is_some_and(|person| person.attempts.iter().any(|a| a.is_unfinished())) {
+    if past.people.get(user_id).is_some_and(|user| user.attempts.iter().any(|a| a.is_unfinished())) {
         return Err(CommandError::refused(format!("the outcome of an action on user {user_id} is unknown"))
-            .hint("settle it first: boxseat reclaim nightly"));
+            .hint("resolve it first: boxseat reclaim nightly"));
     }
     let texts = PlanTexts::read(store.root())?;
     let open = texts.iter().find(|(plan_id, text)| {
@@ -266,20 +266,22 @@ fn report(printer: &Printer, erased: &Erased, record: &ErasureRecord) -> Result<
     )
 }
 
-/// What the command cannot change.
-fn unreachable(
+/// Lists the places that the command cannot change.
+fn note_unreachable(
     printer: &Printer,
     store: &Store,
     settings: &Settings,
     identity: &Identity,
     not_ours: &[String],
 ) {
-    printer.note("boxseat cannot reach, and the user may still be named in:");
+    printer.note("boxseat cannot change these, and they may still name the user:");
     printer.note("- backups and file system snapshots of the store, and deleted blocks of the disk");
     printer
         .note("- copies of boxseat.duckdb and of the lake that analysts made, and files they have open now");
     printer.note("- reports, exports and pages written with -o or --save, console reports that were imported, log files of cron");
-    printer.note("- Box itself: its admin log keeps events for a year, and the next run reads the last hours of it again");
+    printer.note(
+        "- Box: its admin log keeps events for a year, and the next run reads the last hours of it again",
+    );
     let configured = [&settings.leave_file, &settings.policy_file].into_iter().flatten();
     for path in
         configured.filter(|path| std::fs::read_to_string(path).is_ok_and(|text| identity.is_named_in(&text)))
@@ -293,5 +295,5 @@ fn unreachable(
     printer.note(format!("The record of the erasure, without the user's data, is in {}.", records.display()));
 }
 
-/// As old as a snapshot may be for a plan, too.
+/// The same limit as for a plan.
 const MAX_SNAPSHOT_AGE: TimeDelta = TimeDelta::hours(36);

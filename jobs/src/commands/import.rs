@@ -32,11 +32,11 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     let now = data_clock(settings.rehearsed_now)();
     let report = Report::read(&args.file, &bytes, &settings.import_headings, args.time_zone, now)?;
     if report.is_zone_unknown {
-        printer.note("The report does not say in which time zone its times are. Each counts as late as it can be anywhere. --time-zone names the zone of the admin who ran it.");
+        printer.note("The report does not name the time zone of its times. Each time counts as the latest that it can be in any zone. --time-zone sets the zone of the admin who ran the report.");
     }
     if report.ambiguous_dates > 0 {
         printer.note(format!(
-            "Rows with a date such as 3/4/2026: {}. Nothing in the file says whether the day or the month comes first. Each counts as the later of both. Dates written as 2026-04-03 are exact.",
+            "Rows with a date such as 3/4/2026: {}. The file does not show whether the day or the month comes first. Each date counts as the later of both. Dates such as 2026-04-03 are exact.",
             report.ambiguous_dates
         ));
     }
@@ -68,8 +68,8 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     let mut import = import.without(&known(&store)?);
     let waiting = Import::waiting(store.root(), &import.file_digest)?;
     let waiting = waiting.map(|waiting| waiting.evidence).unwrap_or_default();
-    // What an earlier reading found is not lost by this one. Of two times the earlier is the more exact: a zone is given, or the
-    // file existed before now.
+    // Evidence of an earlier import of this file is kept. Of two times the earlier one is more exact: that import had a time zone,
+    // or it was made at an earlier time, which limits the dates.
     for (user_id, at) in &waiting {
         let kept = import.evidence.entry(user_id.clone()).or_insert(*at);
         *kept = *at.min(kept);
@@ -88,7 +88,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     ];
     printer.facts("import", &facts)?;
     if is_empty {
-        // Not stored, so that the same file can be imported once the rows can be read or their users are known.
+        // Not stored, so that the same file can be imported again when its rows can be read or its users are known.
         printer.note(format!(
             "Nothing was imported: {file} has no row with a use by a known user. The same file can be imported again."
         ));
@@ -96,31 +96,31 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     }
     import.keep(store.root(), store.lake())?;
     store.anchor_record(&settings)?;
-    printer.note("It counts from the next run on, and only ever towards \"used\".");
+    printer.note("The evidence counts from the next run on. It can only show that a seat is used.");
     Ok(if unknown == 0 && report.rejected.is_empty() { 0 } else { REJECTS })
 }
 
-/// What the lake has of all reports.
+/// The evidence of all reports in the lake.
 fn known(store: &Store) -> Result<Known, CommandError> {
     let runs = store.lake().sync_runs()?;
     let current: Vec<RunNumber> = current(&runs).iter().map(|run| run.run_number).collect();
     imported_evidence(store, &current)
 }
 
-/// Every account that the store has seen, by id and by the addresses that lead to it.
+/// Every account in the store, by id and by address.
 struct Accounts {
-    /// By name; the ranks in the order in which they are tried.
+    /// By id or address. The ranks are in order of priority.
     names: HashMap<String, Vec<Rank>>,
 }
 
-/// Accounts that a name means equally well.
+/// Accounts of the same priority for one name.
 type Rank = Vec<Owner>;
 
-/// An account that an address leads to.
+/// An account that has or had an address.
 struct Owner {
     user_id: String,
     created_at: Option<DateTime<Utc>>,
-    /// From when until when snapshots had the address as its login; the end is open while it has it.
+    /// First and last time that snapshots had the address as its login. No last time while the account has the login.
     had: Option<(DateTime<Utc>, Option<DateTime<Utc>>)>,
 }
 
@@ -135,7 +135,7 @@ impl Accounts {
             let (user_id, created_at) = (text(2), time(3));
             let owner = Owner { user_id, created_at, had: time(4).map(|from| (from, time(5))) };
             let ranks = names.entry(text(0)).or_default();
-            // Rows come by name and rank.
+            // Rows are ordered by name and rank.
             if last.as_ref() != Some(&(text(0), row[1].clone())) {
                 ranks.push(Vec::new());
             }
@@ -145,10 +145,10 @@ impl Accounts {
         Ok(Self { names })
     }
 
-    /// The account that a row is about. An id outranks the address next to it, and an unknown id is not made good by one.
+    /// The account of a row. If a row has an id, its address is ignored, even if the id is unknown.
     ///
-    /// A use is older than no account: an address that was given to a new account meant the one before it then. Of a login that moved
-    /// from account to account, snapshots tell whose it was: at that time, or else next after it.
+    /// A use cannot be older than its account, so an old use of a reused address belongs to the earlier account. If a login moved
+    /// between accounts, the snapshots name its owner at that time, or the first owner after it.
     fn find(
         &self,
         user_id: Option<&str>,
@@ -178,10 +178,10 @@ impl Accounts {
     }
 }
 
-const UNKNOWN: &str = "is no user that the store has seen";
+const UNKNOWN: &str = "is not a user in the store";
 
-/// An address is that of the account with this login; then that of the account with this alias; then that of an account that
-/// had this login. Ids are not addresses, and lead to one account each.
+/// Priority of the owners of an address: the account with this login, the account with this alias, accounts that had this login
+/// before. An id belongs to one account.
 const KNOWN: &str = "
     WITH addresses AS (
         SELECT lower(login) AS name, 1 AS rank, user_id, NULL::TIMESTAMPTZ AS had_from_at, NULL::TIMESTAMPTZ AS had_to_at FROM users
@@ -201,9 +201,9 @@ mod tests {
 
     use super::*;
 
-    /// Why: the use of an account that is gone must not count for the one that got its address, nor be lost.
+    /// Why: a use by a deleted account must neither count for the account that got its address later, nor be lost.
     #[test]
-    fn a_use_belongs_to_the_account_that_had_the_address_then() {
+    fn use_belongs_to_the_account_that_had_the_address_at_that_time() {
         let at = |day: u32| {
             NaiveDate::from_ymd_opt(2026, 5, day).map(|day| day.and_time(NaiveTime::MIN).and_utc())
         };

@@ -1,4 +1,4 @@
-//! What `sync --plan` prints: per stream the choice, the reason and the calls.
+//! Output of `sync --plan`: the choice, the reason and the API calls of each stream.
 
 use boxseat_schemas::plan::{NightPlan, Which};
 use boxseat_schemas::run::Reservation;
@@ -50,7 +50,7 @@ pub(crate) fn print(
     plan.notes.iter().for_each(|note| printer.note(note));
     printer.note(promise);
     printer.note(format!(
-        "Run {} waits with what it has read; the next `boxseat sync` within {} hours goes on from there.",
+        "Run {} keeps what it has read; the next `boxseat sync` within {} hours continues from there.",
         reservation.run_number,
         settings.resume.num_hours()
     ));
@@ -59,20 +59,20 @@ pub(crate) fn print(
 
 fn allowance(plan: &NightPlan) -> String {
     match (plan.calls_tonight, plan.calls_left) {
-        (Some(tonight), Some(left)) => format!("tonight's share is {tonight}, {left} are left this month"),
+        (Some(share), Some(left)) => format!("the share of this run is {share}, {left} are left this month"),
         _ => "no [rate] monthly_calls is set".to_owned(),
     }
 }
 
 fn promise(settings: &Settings) -> String {
     format!(
-        "Whatever Box emits an event for is right the next morning; whatever it does not is right within {} days (aliases, and members of groups of over 10,000) and {} days (other memberships). read_at, aliases_read_at and memberships_read_at say when each row was last truly read.",
+        "Changes that Box reports as events are in the next snapshot. Other changes are found within {} days (aliases, and members of groups of over 10,000) or {} days (other memberships). read_at, aliases_read_at and memberships_read_at say when each row was last read from Box.",
         settings.plan.alias_sweep.num_days(),
         settings.plan.membership_resync.num_days()
     )
 }
 
-/// How many are named; `None` means all.
+/// The number of ids; `None` means all.
 fn count(which: &Which) -> Option<usize> {
     match which {
         Which::All => None,

@@ -1,4 +1,4 @@
-//! `boxseat publish`: the file again, from the lake.
+//! `boxseat publish`: builds the published file again from the lake.
 
 use crate::cli::{Global, PublishArgs};
 use crate::config::Settings;

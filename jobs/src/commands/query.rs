@@ -1,4 +1,4 @@
-//! `boxseat query`: SQL against the published night.
+//! `boxseat query`: SQL against the published snapshot.
 
 use std::io::Read;
 
@@ -33,10 +33,10 @@ pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Resul
     if let Some(file) = &args.save {
         if file.extension().is_none_or(|ending| ending != "parquet") {
             return Err(CommandError::usage(format!(
-                "--save writes Parquet, and {} is called otherwise",
+                "--save writes Parquet, but {} does not end in .parquet",
                 file.display()
             ))
-            .hint("name it with .parquet at its end; for CSV or JSON: --format csv > FILE"));
+            .hint("name a file that ends in .parquet; for CSV or JSON: --format csv > FILE"));
         }
         check_output(file, &settings)?;
         let rows = query::save(&settings.store, &sql, &settings.resources, file, &settings.access)?;
@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Resul
     Ok(0)
 }
 
-/// Arrow values as what JSON and a terminal can show.
+/// Converts Arrow values to JSON values.
 pub(crate) fn grid(result: query::QueryResult) -> Result<Grid, CommandError> {
     let columns = result.column_names().map(str::to_owned).collect();
     let mut rows = Vec::with_capacity(result.num_rows());
@@ -93,23 +93,23 @@ fn value(column: &dyn Array, row: usize, formatter: &ArrayFormatter<'_>) -> Resu
         DataType::UInt16 => column.as_primitive::<UInt16Type>().value(row).into(),
         DataType::UInt32 => column.as_primitive::<UInt32Type>().value(row).into(),
         DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).into(),
-        // By way of its digits: 0.1 is not 0.10000000149011612.
+        // Converted through its text: 0.1 must not become 0.10000000149011612.
         DataType::Float32 => {
             let value = column.as_primitive::<Float32Type>().value(row);
             float(value.to_string().parse().expect("a float is written as one"))
         }
         DataType::Float64 => float(column.as_primitive::<Float64Type>().value(row)),
-        // Sums of BIGINT are HUGEINT, which comes as a decimal without fraction and may have a digit more than that.
+        // DuckDB returns HUGEINT, the type of a sum of BIGINT, as a decimal without fraction. It may not fit into 64 bits.
         DataType::Decimal128(_, 0) => {
             let value = column.as_primitive::<Decimal128Type>().value(row);
             i64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from)
         }
-        // Money keeps its digits as text.
+        // Text keeps all digits of an amount of money.
         _ => Value::String(formatter.value(row).try_to_string()?),
     })
 }
 
-/// JSON has no number for the rest.
+/// A number, or text for values that JSON has no number for.
 fn float(value: f64) -> Value {
     let text = || {
         let text = if value.is_nan() {

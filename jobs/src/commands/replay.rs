@@ -1,4 +1,4 @@
-//! `boxseat replay`: kept raw pages again, after a mistake in normalising was mended.
+//! `boxseat replay`: normalises the stored raw pages again, for example after a bug in the normaliser was fixed.
 
 use boxseat_schemas::RunNumber;
 

@@ -1,8 +1,8 @@
-//! `boxseat restore`: a backup becomes a store again.
+//! `boxseat restore`: creates a store from a backup.
 //!
 //! Order: the names are compared with the manifest; each file is copied next to the target and its digest compared; the copy is
-//! opened as a store and its tables are compared with the record; then it is renamed to the target. *Killed* before: the target
-//! is as it was.
+//! opened as a store and its tables are compared with the record; then it is renamed to the target. *Killed* before the rename:
+//! the target is unchanged.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::sync::{failpoint::reach, open_runs};
 pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     check_path(&settings.store)?;
-    // A link to the newest backup is a usual way to name it.
+    // Operators often name the newest backup by a symbolic link.
     let backup = args.directory.canonicalize().map_err(|e| {
         CommandError::usage(format!("cannot open {}", args.directory.display()))
             .because(e)
@@ -46,21 +46,21 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
         if e.exit_code() != REFUSED {
             return e;
         }
-        refused(format!("{} does not hold a whole store: {}", backup.display(), e.lines().join(": ")))
+        refused(format!("{} does not contain a complete store: {}", backup.display(), e.lines().join(": ")))
     })?;
-    let night = latest_night(&runs);
+    let latest = latest_night(&runs);
     let is_ours = store.id() == manifest.store_id
         && store.enterprise_id() == manifest.enterprise_id.as_deref()
         && store.lake().record_head() == manifest.record
-        && night.map(|night| night.run_number) == manifest.run_number
-        && night.map(|night| night.snapshot_date) == manifest.snapshot_date;
+        && latest.map(|latest| latest.run_number) == manifest.run_number
+        && latest.map(|latest| latest.snapshot_date) == manifest.snapshot_date;
     if !is_ours {
         return Err(refused(format!("{} describes another store", backup.join(MANIFEST).display())));
     }
     let open = open_runs(&store, &runs)?;
     let open: Vec<String> =
         open.iter().map(|run| format!("run {}: {}", run.reservation.run_number, run.state.word())).collect();
-    // The backup may be older than what the witness has of the lake.
+    // The backup may be older than the witness's last line about the lake.
     if let Some(witness) = Witness::of(&settings, store.id()) {
         witness.note_lake(
             LakeLine::Begun,
@@ -85,11 +85,11 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
         ],
     )?;
     printer.note(format!(
-        "Restored the store as it was at {}. Its journal has no action that was taken later: run `boxseat reclaim adopt` before \
-         the next command of reclamation.",
+        "Restored the store of {}. Its journal does not have later actions: run `boxseat reclaim adopt` before the next command \
+         of reclamation.",
         manifest.made_at.format("%Y-%m-%d %H:%M UTC")
     ));
-    printer.note("Use only one store of this id: do not run the store that was backed up as well.");
+    printer.note("Use only one store with this id: do not also run the store that was backed up.");
     Ok(0)
 }
 
@@ -97,7 +97,7 @@ fn copy(backup: &Path, store: &Path, file: &BackupFile, access: &Access) -> Resu
     let from = backup.join(&file.path);
     let mode = file.mode().expect("the manifest was checked");
     let is_shared = !file.path.starts_with("state/") && !file.path.starts_with("spool/");
-    // The group is the one of the configuration: its number may be another one on this machine.
+    // The group is taken from the configuration: its number may differ on this machine.
     let group = access.group.clone().filter(|_| is_shared);
     match copy_file(backup, store, &file.path, access, |_| Access { mode, group })? {
         Some((digest, _)) if digest == file.digest => Ok(()),

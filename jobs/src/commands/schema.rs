@@ -1,4 +1,4 @@
-//! `boxseat schema`: the data dictionary, from the one contract that also makes the tables.
+//! `boxseat schema`: the data dictionary, from the contract that the tables are created from.
 
 use std::fmt::Write;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &SchemaArgs, printer: &Printer) -> Result<u8, CommandErr
     Ok(0)
 }
 
-/// Whose names are asked for: some columns are called otherwise in the lake, and what is derived is not there.
+/// Where the tables are: some columns have another name in the lake, and derived columns are not in the lake.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Lake,
@@ -96,7 +96,7 @@ fn markdown(tables: &[&'static Table], place: Place) -> String {
     let mut text = String::from(
         "# Data dictionary\n\nWritten by `boxseat schema --markdown`; every text is also a COMMENT in the file.\n",
     );
-    // A table's words hold no pipe, and a test says so: nothing needs escaping.
+    // No text of a table has a pipe (a test checks it), so nothing is escaped.
     for table in tables {
         let _ = write!(text, "\n## `{}` ({})\n\n{}\n\n", table.name, kind(table), table.comment);
         if !table.key.is_empty() {
@@ -120,9 +120,9 @@ fn markdown(tables: &[&'static Table], place: Place) -> String {
 mod tests {
     use super::*;
 
-    /// Why: most people read the dictionary where the code is, and build nothing.
+    /// Why: most readers open the dictionary in the repository and build nothing.
     #[test]
-    fn the_dictionary_in_docs_is_the_one_this_version_prints() {
+    fn dictionary_in_docs_is_what_this_version_prints() {
         assert!(
             include_str!("../../../docs/dictionary.md") == markdown(WAREHOUSE, Place::Warehouse),
             "docs/dictionary.md is not what `boxseat schema --markdown` prints: `make doc` writes it"
@@ -130,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn the_lake_s_columns_are_named_as_they_are_there() {
+    fn lake_columns_have_their_lake_names() {
         let text = markdown(LAKE, Place::Lake);
         assert!(text.contains("| `user_enterprise_id` |") && !text.contains("| `version_no` |"), "{text}");
     }
 
     #[test]
-    fn every_column_is_in_the_markdown_and_breaks_no_table() {
+    fn markdown_has_every_column_and_needs_no_escapes() {
         let text = markdown(WAREHOUSE, Place::Warehouse);
         for table in WAREHOUSE {
             for column in table.columns {

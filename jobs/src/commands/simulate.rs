@@ -1,4 +1,4 @@
-//! `boxseat simulate`: Box's stand-in, until Ctrl-C.
+//! `boxseat simulate`: runs the simulated Box until Ctrl-C.
 
 use boxseat_simulator::Config;
 
@@ -15,8 +15,7 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
                 CommandError::usage(format!("cannot read the scenario {}", path.display())).because(e)
             })?;
             toml::from_str(&text).map_err(|e| {
-                CommandError::usage(format!("the scenario {} cannot be understood", path.display()))
-                    .because(e)
+                CommandError::usage(format!("the scenario {} is not valid", path.display())).because(e)
             })?
         }
     };
@@ -32,7 +31,7 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
     };
     let running = boxseat_simulator::start(config).await.map_err(|e| {
         CommandError::failed(format!("cannot listen on {}", args.listen), e)
-            .hint("--listen 127.0.0.1:0 takes a free port")
+            .hint("--listen 127.0.0.1:0 uses a free port")
     })?;
     let config = running.config();
     printer.out(&format!(
@@ -46,11 +45,11 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
         config.enterprise_id,
     ))?;
     printer.note(format!(
-        "A Box of {} users listens; Ctrl-C ends it. Put the lines above into another shell, then: boxseat sync --now {}",
+        "A simulated Box with {} users is running; Ctrl-C stops it. Run the lines above in another shell, then: boxseat sync --now {}",
         config.users,
         running.now().format("%FT%TZ")
     ));
-    printer.note(format!("Truth, counts, faults and days to come: {}", running.control_url()));
+    printer.note(format!("State, counters, faults and time of the simulation: {}", running.control_url()));
     tokio::signal::ctrl_c().await.map_err(|e| CommandError::failed("cannot listen for Ctrl-C", e))?;
     running.shutdown().await;
     Ok(0)

@@ -1,4 +1,4 @@
-//! `boxseat status`: what is published, what is open, who is at it. No call, no lock.
+//! `boxseat status`: the published snapshot, open runs and the holder of the store. Makes no API call and takes no lock.
 
 use boxseat_output::ErrorKind;
 use boxseat_output::query::query;
@@ -28,9 +28,9 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         ("store", json!(store.root())),
         ("store_id", json!(store.id())),
         ("enterprise_id", json!(store.enterprise_id())),
-        ("published_night", json!(published.map(|night| night.snapshot_date))),
-        ("published_run", json!(published.map(|night| night.run_number))),
-        ("published_age_hours", json!(published.map(|night| (now - night.now_at).num_hours().max(0)))),
+        ("published_night", json!(published.map(|shown| shown.snapshot_date))),
+        ("published_run", json!(published.map(|shown| shown.run_number))),
+        ("published_age_hours", json!(published.map(|shown| (now - shown.now_at).num_hours().max(0)))),
         (
             "complete_runs",
             json!(runs.iter().filter(|run| run.status == boxseat_schemas::run::RunStatus::Complete).count()),
@@ -50,7 +50,7 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
             printer.note(format!("{e}; `boxseat publish` builds the file again from the lake"));
             json!("changed")
         }
-        // Nothing is published, or what was said above.
+        // Nothing is published, or the file cannot be read: noted above.
         Err(_) => Value::Null,
     };
     let freshness = published.filter(|_| file != "changed").and_then(|_| freshness(&store, &settings));
@@ -80,29 +80,28 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
     facts.push(("foreign_wal", json!(log)));
     printer.facts("status", &facts)?;
     if let Some(latest) = latest_night(&runs)
-        .filter(|latest| published.is_none_or(|night| night.run_number != latest.run_number))
+        .filter(|latest| published.is_none_or(|shown| shown.run_number != latest.run_number))
     {
         printer
             .note(format!("run {} is complete but not published: run `boxseat publish`", latest.run_number));
     }
     if let Some(allowed) = settings.monthly_calls.filter(|allowed| month.forecast() > *allowed) {
         printer.note(format!(
-            "at this pace the month ends at {} of {allowed} calls; nights to come spend only what is left, and say what they leave out",
+            "at this pace the month ends at {} of {allowed} calls; later runs use only the calls that are left, and report what they do not read",
             month.forecast()
         ));
     }
     if let Some(log) = log {
         printer.note(format!(
-            "{} was left by somebody who opened the file to write; open it with `duckdb -readonly`. The next publish removes it",
+            "{} was left by a program that opened the file for writing; open it with `duckdb -readonly`. The next publish removes it",
             log.display()
         ));
     }
     Ok(0)
 }
 
-/// How old the published night's memberships and aliases are, what changed unannounced, what reading everything would cost, and
-/// what its checks found odd:
-/// one row, whose columns are the facts.
+/// The age of the published memberships and aliases, the changes without an event, the calls of a full read and the warnings of
+/// the checks: one row, whose columns are the facts.
 fn freshness(store: &Store, settings: &Settings) -> Option<Grid> {
     let sql = format!(
         "SELECT (SELECT CAST(min(aliases_read_at) AS VARCHAR) FROM users) AS aliases_oldest_read_at,
@@ -121,12 +120,15 @@ fn freshness(store: &Store, settings: &Settings) -> Option<Grid> {
         aliases = settings.plan.alias_sweep.num_days(),
         members = settings.plan.membership_resync.num_days(),
     );
-    let answer = query(store.root(), &sql, &settings.resources).map_err(CommandError::from);
-    match answer.and_then(super::query::grid) {
+    let result = query(store.root(), &sql, &settings.resources).map_err(CommandError::from);
+    match result.and_then(super::query::grid) {
         Ok(grid) => Some(grid),
-        // A file of an older version has fewer tables; the next publish mends that.
+        // A file of an older version has fewer tables until the next publish.
         Err(e) => {
-            tracing::warn!("the published file does not say how old its rows are ({})", e.lines().join(": "));
+            tracing::warn!(
+                "cannot read the age of the rows from the published file ({})",
+                e.lines().join(": ")
+            );
             None
         }
     }

@@ -1,4 +1,4 @@
-//! `boxseat verify`: raw pages, lake and published file against each other, and on request against Box and the record.
+//! `boxseat verify`: compares raw pages, lake and published file, and on request also Box and the record.
 
 mod deep;
 
@@ -39,14 +39,14 @@ use crate::sync::{LakeBase, known_events, root};
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
-    // Nobody may publish or sweep while counts are compared.
+    // No other process may publish or remove files while counts are compared.
     let _lock = Store::lock(store.root())?;
     store.refuse_foreign_lake()?;
     store.check_witness(&settings)?;
     let mut findings = Findings::default();
     if args.deep {
         tokio::task::block_in_place(|| deep::compare(&store, &settings, &mut findings))?;
-        // What the other checks read is not what boxseat wrote.
+        // The other checks would read files that boxseat did not write.
         if findings.failures() > 0 {
             let verdict =
                 format!("{} differs from its record: see what failed above.", store.root().display());
@@ -55,31 +55,31 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
         }
     }
     let runs = store.lake().sync_runs()?;
-    let night = latest_night(&runs).ok_or_else(|| {
-        CommandError::usage("no run is complete yet, so there is no night to verify")
+    let latest = latest_night(&runs).ok_or_else(|| {
+        CommandError::usage("no run is complete yet, so there is no snapshot to verify")
             .hint("run `boxseat sync`")
     })?;
-    tokio::task::block_in_place(|| offline(&store, &settings, &runs, night, &mut findings))?;
+    tokio::task::block_in_place(|| offline(&store, &settings, &runs, latest, &mut findings))?;
     if args.live > 0 {
         settings.refuse_rehearsal_against_box()?;
         live(&store, &settings, args.live, &mut findings).await?;
     }
     let trusted = findings.failures() == 0;
     let verdict = format!(
-        "The night of {} (run {}) {}.",
-        night.snapshot_date,
-        night.run_number,
+        "The snapshot of {} (run {}) {}.",
+        latest.snapshot_date,
+        latest.run_number,
         if trusted { "can be trusted" } else { "cannot be trusted: see what failed above" }
     );
     findings.print(
         printer,
         "verify",
-        &[("night", json!(night.snapshot_date)), ("trusted", json!(trusted)), ("verdict", json!(verdict))],
+        &[("night", json!(latest.snapshot_date)), ("trusted", json!(trusted)), ("verdict", json!(verdict))],
     )?;
     Ok(if trusted { 0 } else { FAILED })
 }
 
-/// What `run_rows` says of one table.
+/// The counts of one table in `run_rows`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Account {
     from_box: i64,
@@ -104,22 +104,22 @@ fn offline(
     store: &Store,
     settings: &Settings,
     runs: &[SyncRun],
-    night: &SyncRun,
+    latest: &SyncRun,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
     deep::count(store, findings)?;
-    let accounts = accounts(store, night)?;
-    spool(store, settings, runs, night, &accounts, findings)?;
+    let accounts = accounts(store, latest)?;
+    spool(store, settings, runs, latest, &accounts, findings)?;
     for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {
-        let rows = rows_in_lake(store, table, &[night.run_number])?;
+        let rows = rows_in_lake(store, table, &[latest.run_number])?;
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
         findings.compare(&format!("lake: {}", table.name), accounted, rows);
     }
-    published(store, settings, runs, night, &accounts, findings)?;
+    published(store, settings, runs, latest, &accounts, findings)?;
     Ok(store.lake().refuse_changes()?)
 }
 
-fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>, CommandError> {
+fn accounts(store: &Store, latest: &SyncRun) -> Result<BTreeMap<String, Account>, CommandError> {
     let columns = [
         "table_name",
         "rows_from_box",
@@ -130,7 +130,7 @@ fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>,
         "rows_in_lake",
     ];
     let mut accounts = BTreeMap::new();
-    for batch in store.lake().scan(&RUN_ROWS, &[night.run_number], Some(&columns))? {
+    for batch in store.lake().scan(&RUN_ROWS, &[latest.run_number], Some(&columns))? {
         let batch = batch?;
         let number = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
         for row in 0..batch.num_rows() {
@@ -149,16 +149,16 @@ fn accounts(store: &Store, night: &SyncRun) -> Result<BTreeMap<String, Account>,
     Ok(accounts)
 }
 
-/// Every frame's checksum, and every record normalised once more.
+/// Checks the checksum of every frame, and normalises every record again.
 fn spool(
     store: &Store,
     settings: &Settings,
     runs: &[SyncRun],
-    night: &SyncRun,
+    latest: &SyncRun,
     accounts: &BTreeMap<String, Account>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
-    let read_as = root(runs, night);
+    let read_as = root(runs, latest);
     let dir = store.spool(read_as);
     let seal = match dir.seal_record().and_then(|seal| match seal {
         None => dir.check_is_gone().map(|()| None),
@@ -178,11 +178,11 @@ fn spool(
     let damage = match whole {
         Ok(whole) if (whole.bytes, whole.frames) == (seal.bytes, seal.frames) => {
             findings.pass("spool: checksums", format!("{} frames, {} bytes", whole.frames, whole.bytes));
-            // Whole pages may be those of another run or store.
+            // Intact pages may be of another run or store.
             store.altered_spool(read_as)?.map(|altered| altered.to_string())
         }
         Ok(whole) => Some(format!(
-            "{}: {} whole frames in {} bytes, sealed were {} in {}",
+            "{}: {} intact frames in {} bytes, but {} in {} bytes were sealed",
             dir.pages().display(),
             whole.frames,
             whole.bytes,
@@ -198,19 +198,19 @@ fn spool(
     }
     let reservations = store.lake().reservations()?;
     let Some(reservation) =
-        reservations.into_iter().find(|reservation| reservation.run_number == night.run_number)
+        reservations.into_iter().find(|reservation| reservation.run_number == latest.run_number)
     else {
         findings.fail(
             "spool: records",
-            format!("the reservation of run {} is gone from lake/_runs", night.run_number),
+            format!("the reservation of run {} is missing from lake/_runs", latest.run_number),
             "restore it from a backup",
         );
         return Ok(());
     };
     let known = {
-        // Known events are those of other runs, as when the run was loaded.
+        // When the run was loaded, only events of earlier runs were known.
         let others: Vec<SyncRun> =
-            runs.iter().filter(|run| run.run_number < night.run_number).cloned().collect();
+            runs.iter().filter(|run| run.run_number < latest.run_number).cloned().collect();
         known_events(store, &reservation, &others)?
     };
     for (table, tally) in tallies(store, settings, &reservation, read_as, &known)? {
@@ -250,7 +250,7 @@ fn tallies(
         LakeBase::as_base(&base),
     )?;
     store.compare_pages(read_as, again.pages())?;
-    // One after the other: what a night knows of users and groups is what the rest refers to.
+    // In this order: the other tables refer to the users and groups of the snapshot.
     let users = again.users()?.exhaust()?;
     let groups = again.groups()?.exhaust()?;
     Ok(vec![
@@ -262,12 +262,12 @@ fn tallies(
     ])
 }
 
-/// What readers see, and whether it joins.
+/// Compares the published file with the lake, and checks its references.
 fn published(
     store: &Store,
     settings: &Settings,
     runs: &[SyncRun],
-    night: &SyncRun,
+    latest: &SyncRun,
     accounts: &BTreeMap<String, Account>,
     findings: &mut Findings,
 ) -> Result<(), CommandError> {
@@ -283,7 +283,7 @@ fn published(
             findings.fail("file: digest", e.to_string(), remedy);
             return Ok(());
         }
-        // The next finding is about a file that is missing or cannot be read.
+        // A file that is missing or cannot be read is reported below.
         Err(_) => {}
     }
     let published = warehouse::published(store.root()).unwrap_or_else(|e| {
@@ -291,15 +291,15 @@ fn published(
         None
     });
     match published {
-        Some(shown) if shown.run_number == night.run_number => {
-            findings.pass("file: night", night.snapshot_date.to_string())
+        Some(shown) if shown.run_number == latest.run_number => {
+            findings.pass("file: night", latest.snapshot_date.to_string())
         }
         shown => {
             let shown =
-                shown.map_or_else(|| "nothing".to_owned(), |night| format!("run {}", night.run_number));
+                shown.map_or_else(|| "nothing".to_owned(), |shown| format!("run {}", shown.run_number));
             findings.fail(
                 "file: night",
-                format!("{shown} is published, run {} is complete", night.run_number),
+                format!("{shown} is published, run {} is complete", latest.run_number),
                 "boxseat publish",
             );
             return Ok(());
@@ -315,10 +315,10 @@ fn published(
         let accounted = accounts.get(table.name).map(|account| account.in_lake);
         findings.compare(&format!("file: {}", table.name), accounted, rows);
     }
-    // The file tells them of every night on the way to this one.
+    // The file has these rows of every run in the chain of this one.
     for table in [&USERS_HISTORY, &USER_CHANGES] {
         let rows = number(&reader, &format!("SELECT count(*) FROM \"{}\"", table.name))?;
-        let in_lake = rows_in_lake(store, table, &chain(runs, night.run_number))?;
+        let in_lake = rows_in_lake(store, table, &chain(runs, latest.run_number))?;
         findings.compare(&format!("file: {}", table.name), Some(in_lake), rows);
     }
     for (name, sql) in JOINS {
@@ -336,7 +336,7 @@ fn rows_in_lake(store: &Store, table: &'static Table, runs: &[RunNumber]) -> Res
     Ok(rows)
 }
 
-/// Rows that should not be there.
+/// Queries for rows that must not exist.
 const JOINS: &[(&str, &str)] = &[
     ("memberships without a user", "SELECT count(*) FROM memberships ANTI JOIN users USING (user_id)"),
     ("memberships without a group", "SELECT count(*) FROM memberships ANTI JOIN groups USING (group_id)"),
@@ -362,7 +362,7 @@ fn number(reader: &CheckedReader, sql: &str) -> Result<i64, CommandError> {
     Ok(grid.rows.first().and_then(|row| row.first()).and_then(Value::as_i64).unwrap_or(-1))
 }
 
-/// A sample of users as Box has them now. Changed since the night is no failure: it is said.
+/// Reads a sample of users from Box. A user that changed after the snapshot is a note, not a failure.
 async fn live(
     store: &Store,
     settings: &Settings,
@@ -378,7 +378,7 @@ async fn live(
         Arc::clone(&clock),
         CancellationToken::new(),
     )?;
-    // A hash picks the same people every time for one night, and others the next.
+    // The hash selects the same users each time for one run, and other users for the next run.
     let sql = format!(
         "SELECT user_id, login, status, role, epoch_us(modified_at) AS modified_at FROM users ORDER BY md5(user_id || (SELECT run_number FROM report_settings)) LIMIT {sample}"
     );
@@ -387,21 +387,22 @@ async fn live(
     for row in &rows {
         let user_id = row[0].as_str().unwrap_or_default().to_owned();
         let request = Request::User { user_id: user_id.clone() };
-        let answer = reader.ask(&request, None).await?;
+        let response = reader.ask(&request, None).await?;
         calls.answered(request.endpoint())?;
-        if answer.status == 404 {
+        if response.status == 404 {
             since += 1;
-            findings.note(&format!("live: {user_id}"), "gone since the night".to_owned());
+            findings.note(&format!("live: {user_id}"), "gone since the snapshot".to_owned());
             continue;
         }
-        if answer.status == 403 {
-            findings.note(&format!("live: {user_id}"), "closed to these credentials".to_owned());
+        if response.status == 403 {
+            findings.note(&format!("live: {user_id}"), "access denied for these credentials".to_owned());
             continue;
         }
         let unreadable = |e: serde_json::Error| {
             CommandError::failed(format!("Box's response for user {user_id} cannot be read"), e)
         };
-        let body = std::str::from_utf8(&answer.body).map_err(|e| unreadable(serde::de::Error::custom(e)))?;
+        let body =
+            std::str::from_utf8(&response.body).map_err(|e| unreadable(serde::de::Error::custom(e)))?;
         let user: User = read(body).map_err(unreadable)?.record;
         let now = [&user.login, &user.status, &user.role]
             .map(|text| text.as_deref().map_or(Value::Null, Value::from));
@@ -410,17 +411,17 @@ async fn live(
             equal += 1;
         } else if moved {
             since += 1;
-            findings.note(&format!("live: {user_id}"), "changed since the night".to_owned());
+            findings.note(&format!("live: {user_id}"), "changed since the snapshot".to_owned());
         } else {
             let detail = format!(
-                "the night has {}, Box has {}",
+                "the snapshot has {}, Box has {}",
                 Value::from(row[1..4].to_vec()),
                 Value::from(now.to_vec())
             );
             findings.fail(
                 &format!("live: {user_id}"),
                 detail,
-                "boxseat sync, then verify again; if it stays, please report it",
+                "boxseat sync, then verify again; if the difference remains, please report it",
             );
         }
     }
@@ -429,7 +430,7 @@ async fn live(
 }
 
 impl Findings {
-    /// Equal, or how not.
+    /// Adds whether two values are equal.
     fn compare<T: PartialEq + fmt::Display>(&mut self, name: &str, accounted: Option<T>, found: T) {
         match accounted {
             Some(accounted) if accounted == found => self.pass(name, found.to_string()),
@@ -440,7 +441,7 @@ impl Findings {
                 self.fail(
                     name,
                     detail,
-                    "keep the store as it is and report it; `boxseat replay` makes the night anew",
+                    "keep the store unchanged and report it; `boxseat replay` creates the snapshot again",
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! `boxseat verify --deep`: every file that is on record against the record.
+//! `boxseat verify --deep`: compares every recorded file with the record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
 use crate::store::Store;
 
-/// Says how many files are on record. Plain `verify` compares those that it reads.
+/// Reports the number of recorded files. Without `--deep`, `verify` compares only the files that it reads.
 pub(super) fn count(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {
     if !store.lake().is_recorded() {
         findings.skip("record", NOT_RECORDED.to_owned());
@@ -31,7 +31,8 @@ pub(super) fn count(store: &Store, findings: &mut Findings) -> Result<(), Comman
     Ok(())
 }
 
-/// Compares the lake, the raw pages and the imports that wait, and verifies every seal of the journal. Each difference is a finding.
+/// Compares the lake, the raw pages and the waiting imports with the record, and verifies every seal of the journal. Each
+/// difference is a finding.
 ///
 /// # Errors
 /// Disk.
@@ -55,7 +56,7 @@ pub(super) fn compare(
     unrecorded_spools(store, &BTreeMap::new(), findings)
 }
 
-/// The chain, every seal and the anchor of the journal.
+/// Checks the chain, every seal and the anchor of the journal.
 fn journal(store: &Store, settings: &Settings, findings: &mut Findings) -> Result<(), CommandError> {
     match Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each) {
         Ok(journal) => findings.pass(JOURNAL, format!("{} entries", journal.sequence())),
@@ -67,7 +68,7 @@ fn journal(store: &Store, settings: &Settings, findings: &mut Findings) -> Resul
     Ok(())
 }
 
-/// Gives the record that the lake was compared with.
+/// Compares the lake. Returns the record that it was compared with.
 fn lake(store: &Store, findings: &mut Findings) -> Result<RecordSnapshot, CommandError> {
     let before = findings.failures();
     let (compared, altered) = store.lake().compare_all()?;
@@ -91,7 +92,7 @@ fn lake(store: &Store, findings: &mut Findings) -> Result<RecordSnapshot, Comman
                 findings.fail(name, difference.to_string(), remedy);
             }
         }
-        // A table that cannot be opened is found above, file by file, or here.
+        // A table that cannot be opened may have no altered file above.
         Err(e) if e.exit_code() == REFUSED => findings.fail(LAKE, e.lines().join(": "), REMEDY),
         Err(e) => return Err(e),
     }
@@ -101,7 +102,7 @@ fn lake(store: &Store, findings: &mut Findings) -> Result<RecordSnapshot, Comman
     Ok(record)
 }
 
-/// Raw pages, imports and the published file, which are on record though they are outside the lake.
+/// Compares the recorded files outside the lake: raw pages, imports and the published file.
 fn outside(store: &Store, record: &RecordSnapshot, findings: &mut Findings) -> Result<(), CommandError> {
     let mut equal = 0;
     for (path, file) in &record.files {
@@ -116,7 +117,7 @@ fn outside(store: &Store, record: &RecordSnapshot, findings: &mut Findings) -> R
         match FileDigest::of_file(&on_disk) {
             Ok(digest) if file.digests.contains(&digest) => equal += 1,
             Ok(_) => findings.fail(OUTSIDE, format!("{path} {CHANGED}"), remedy),
-            // What was only announced may not be there; what must be there is found by its name.
+            // A file that was only announced may be missing. Names that must exist are checked with the lake.
             Err(e) if e.kind() == ErrorKind::NotFound && path.starts_with("state/") => {}
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 findings.fail(OUTSIDE, format!("{path} is missing, and boxseat did not remove it"), remedy);
@@ -128,7 +129,7 @@ fn outside(store: &Store, record: &RecordSnapshot, findings: &mut Findings) -> R
     Ok(())
 }
 
-/// Raw pages of runs that are not sealed, and of an older version, have their checksums alone.
+/// Checks raw pages without a record, of unsealed runs and of older versions: they only have checksums.
 fn unrecorded_spools(
     store: &Store,
     recorded: &BTreeMap<String, RecordedFile>,
