@@ -173,9 +173,9 @@ mod tests {
         for value in texts.iter().map(|text| text.as_bytes()).chain([utf16.as_slice(), b"s3cret\xff"]) {
             let error = clean("BOXSEAT_CLIENT_SECRET", value).unwrap_err();
             assert_eq!(error.exit_code(), 2);
-            let said = [error.lines(), error.hints().to_vec()].concat().join("\n");
-            assert!(said.contains("BOXSEAT_CLIENT_SECRET"), "{said}");
-            assert!(!said.contains("s3"), "{said}");
+            let messages = [error.lines(), error.hints().to_vec()].concat().join("\n");
+            assert!(messages.contains("BOXSEAT_CLIENT_SECRET"), "{messages}");
+            assert!(!messages.contains("s3"), "{messages}");
         }
     }
 }

@@ -51,7 +51,7 @@ impl ErasureKey {
         let key = bytes.and_then(|bytes| bytes.try_into().ok()).filter(|_| text.trim_end().len() == 64);
         key.map(|key| Some(Self(key))).ok_or_else(|| {
             CommandError::refused(format!("{} is not an erasure key", path.display()))
-                .hint("restore this file from a backup: without it, an erasure cannot be told from a forgery")
+                .hint("restore this file from a backup: without it, an erasure cannot be distinguished from a forgery")
         })
     }
 
