@@ -165,6 +165,22 @@ fn file(store: &Path, digest: &str) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// Why: a file that was exchanged between its two openings gave evidence that no operator had imported.
+    #[test]
+    fn an_import_is_parsed_from_the_bytes_that_were_compared() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("report.json");
+        let import = Import {
+            source: "user_details".to_owned(),
+            file_digest: "d".repeat(64),
+            imported_at: DateTime::UNIX_EPOCH,
+            evidence: [("7".to_owned(), DateTime::UNIX_EPOCH)].into(),
+        };
+        let text = serde_json::to_vec(&import).unwrap();
+        std::fs::write(&file, &text).unwrap();
+        assert_eq!(Import::read_with_digest(&file).unwrap(), (import, FileDigest::of(&text)));
+    }
+
     /// A changed import does not have the digest in the lake's record, so `check_import` refuses it.
     #[test]
     fn fuzz_import() {

@@ -165,26 +165,60 @@ mod tests {
     use boxseat_schemas::reclaim::plan::Stage;
     use boxseat_simulator::Act;
 
+    use super::super::super::apply::OUTDATED;
     use super::*;
+
+    /// The first world that suspends more than two users, with its approved plan.
+    async fn with_plan() -> (World, usize) {
+        let mut seeds = 1..;
+        loop {
+            let mut world = World::new(seeds.next().expect("one of many")).await;
+            world.night().await;
+            let made = world.plan();
+            let long = made.into_iter().find(|index| {
+                let plan = &world.plans[*index].plan;
+                plan.stage == Stage::Suspend && plan.people.len() > 2
+            });
+            if let Some(index) = long {
+                world.approve(index);
+                return (world, index);
+            }
+        }
+    }
+
+    /// Why: a process that was stopped for minutes between the readings and the calls suspended users who had signed in meanwhile.
+    #[tokio::test]
+    async fn r12_a_call_that_would_come_minutes_after_its_reading_is_not_made() {
+        let (mut world, index) = with_plan().await;
+        let simulator = Arc::clone(&world.simulator);
+        for pause in [121, 1] {
+            let stops = |step: &str| {
+                if step == "intended suspend" {
+                    simulator.advance_secs(pause);
+                }
+                Ok(())
+            };
+            let (ground, mark) = world.ground.as_ref().expect("a night was read");
+            let by = operator(BY);
+            let (policy, beside) = (Some(&world.policy), &world.beside);
+            let plan = &world.plans[index].plan;
+            let task = Task { plan, policy, ground, beside, mark: mark.as_ref(), leavers_per_day: usize::MAX };
+            let hands = hands(&world.reader, &world.actor, &world.clock, &by, &stops);
+            let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
+            let suspended = simulator.deeds().iter().filter(|deed| deed.suspends()).count();
+            if pause > 120 {
+                assert_eq!((applied.count(OUTDATED), suspended), (plan.people.len(), 0));
+            } else {
+                assert_eq!((applied.count("done"), suspended), (plan.people.len(), plan.people.len()));
+            }
+        }
+    }
 
     /// R11: a sign-in while a plan is applied is heard of by the walk of the admin log every five minutes, and not before.
     #[tokio::test]
     async fn r11_the_log_is_walked_again_every_five_minutes() {
         for (secs, is_heard) in [(1, false), (301, true)] {
-            let mut seeds = 1..;
-            let (mut world, index) = loop {
-                let mut world = World::new(seeds.next().expect("one of many")).await;
-                world.night().await;
-                let made = world.plan();
-                let long = made.into_iter().find(|index| {
-                    let plan = &world.plans[*index].plan;
-                    plan.stage == Stage::Suspend && plan.people.len() > 2
-                });
-                if let Some(index) = long {
-                    break (world, index);
-                }
-            };
-            world.approve(index);
+            let (mut world, index) = with_plan().await;
             let plan = &world.plans[index].plan;
             let user_id = plan.people.last().expect("more than two").user_id.clone();
             let (simulator, is_first) = (Arc::clone(&world.simulator), AtomicI64::new(1));
