@@ -53,10 +53,9 @@ impl Stamp {
             );
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             // A change in the future is one from before the clock was set back.
-            if now.checked_sub(changed_at).is_none_or(|age| age >= TICK) {
-                return Ok(Self::of(&metadata));
-            }
-            std::thread::sleep(TICK);
+            let age = now.checked_sub(changed_at).filter(|age| *age < TICK);
+            let Some(age) = age else { return Ok(Self::of(&metadata)) };
+            std::thread::sleep(TICK - age);
         }
         Err(io::Error::new(io::ErrorKind::WouldBlock, "the file is written to all the time"))
     }
