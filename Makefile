@@ -1,4 +1,4 @@
-# The front door. `make` alone says what there is; the server runs nothing else (.ci/run).
+# The entry point of all work. `make` alone lists the targets. CI runs only these targets (.ci/run).
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -7,11 +7,11 @@ PREFIX ?= /usr/local
 # Where DuckDB comes from: `prebuilt` (DuckDB's own library, fetched by npm), `system` (the library in
 # DUCKDB_LIB_DIR) or `bundled` (compiled in). output/libduckdb/README.md says when to choose which.
 DUCKDB ?= prebuilt
-# A store for `make interop` to read. Left empty, it makes one with `boxseat demo`.
+# A store that `make interop` reads. Empty: `make interop` makes one with `boxseat demo`.
 BOXSEAT_INTEROP_STORE ?=
 
-# How long `make soak` lives: nights of trouble and the seed they follow from, nights of the quiet year, how many small
-# enterprises lose seats, how many mutations of legal responses are fed to a crawl, and how many damages are done to a store.
+# Size of `make soak`: runs with faults and their seed, runs of the year without faults, small enterprises in which seats are
+# reclaimed, mutations of legal responses for a crawl, and damages of a store.
 NIGHTS ?= 60
 SEED ?= 1
 YEAR_NIGHTS ?= 365
@@ -19,7 +19,7 @@ WORLDS ?= 100000
 MUTATIONS ?= 100000
 DAMAGES ?= 100000
 
-# How long `make fuzz` runs each target, from which seed, and how many inputs each target has in `make soak`.
+# Seconds for which `make fuzz` runs each target, and the number of inputs of each target in `make soak`. SEED is used here, too.
 SECONDS ?= 60
 FUZZ_INPUTS ?= 10000000
 
@@ -27,7 +27,7 @@ FUZZ_INPUTS ?= 10000000
 
 features :=
 ifeq ($(DUCKDB),prebuilt)
-# The same words as in .cargo/config.toml: here they keep a DUCKDB_LIB_DIR that happens to be set from being taken.
+# The same directory as in .cargo/config.toml. Here it overrides a DUCKDB_LIB_DIR that is set in the environment.
 export DUCKDB_LIB_DIR := $(CURDIR)/output/libduckdb/lib
 endif
 ifeq ($(DUCKDB),bundled)
@@ -37,7 +37,7 @@ ifeq ($(filter prebuilt system bundled,$(DUCKDB)),)
 $(error DUCKDB is `$(DUCKDB)`; it can be prebuilt, system or bundled)
 endif
 
-# Asked of cargo only where a recipe needs it, because CARGO_TARGET_DIR is not the only thing that can move it.
+# cargo is called only where a recipe needs the directory. CARGO_TARGET_DIR is not the only setting that can move it.
 target = $(or $(shell $(CARGO) metadata --format-version 1 --no-deps | \
 	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'),$(error cargo does not say where it builds))
 
@@ -51,7 +51,7 @@ help: ## Show this list
 # fresh machine compiles the dependencies once.
 
 .PHONY: demo
-demo: libduckdb ## Live a month of nights against the simulator, into ./demo; no Box account needed
+demo: libduckdb ## Run a month of daily snapshots against the simulator, into ./demo; no Box account needed
 	$(CARGO) run -p boxseat $(features) -- demo
 
 .PHONY: test
@@ -60,7 +60,7 @@ test: libduckdb ## Run all tests of the workspace
 
 .PHONY: soak
 soak: libduckdb ## Run the long forms of the tests in release mode, many hours; NIGHTS=60 SEED=1 YEAR_NIGHTS=365 WORLDS=100000 MUTATIONS=100000 DAMAGES=100000 FUZZ_INPUTS=10000000 bound them
-	@# One after the other, because the year is timed.
+	@# Sequentially, because the duration of the simulated year is measured.
 	BOXSEAT_SOAK_NIGHTS="$(NIGHTS)" BOXSEAT_SOAK_SEED="$(SEED)" BOXSEAT_SOAK_YEAR_NIGHTS="$(YEAR_NIGHTS)" \
 		$(CARGO) test --release --workspace $(features) --test e2e -- --ignored --show-output --test-threads=1
 	BOXSEAT_RECLAIM_SEED="$(SEED)" BOXSEAT_RECLAIM_WORLDS="$(WORLDS)" \
@@ -74,7 +74,7 @@ soak: libduckdb ## Run the long forms of the tests in release mode, many hours; 
 	@echo 'Reports: $(target)/tmp/soak-report.md and soak-year-report.md'
 
 .PHONY: fuzz
-fuzz: libduckdb ## Feed mutated files and responses to every parser, SECONDS=60 each, as many targets at once as there are cores
+fuzz: libduckdb ## Feed mutated files and responses to every parser, SECONDS=60 each, one target per core at a time
 	@# The tests are the same binaries as those of `make test`, so nothing is compiled twice.
 	BOXSEAT_FUZZ_SEED="$(SEED)" BOXSEAT_FUZZ_SECONDS="$(SECONDS)" \
 		$(CARGO) test --workspace $(features) --lib --bins fuzz_ -- --show-output
@@ -94,7 +94,7 @@ build: libduckdb ## Build the program for development
 	$(CARGO) build --workspace $(features)
 
 .PHONY: check
-check: check-format check-dependencies check-supply-chain check-features check-lints ## Format, dependencies, lints: all that must be clean
+check: check-format check-dependencies check-supply-chain check-features check-lints ## Check format, dependencies and lints; all must be clean
 
 .PHONY: check-format
 check-format:
@@ -120,7 +120,7 @@ check-lints: libduckdb
 	$(CARGO) clippy --locked --workspace --all-targets $(features) -- -D warnings
 
 .PHONY: interop
-interop: libduckdb ## Other programs: DuckDB 1.0 to 2.0, delta-rs, Polars and Spark read a store, Box's SDK drives the simulator
+interop: libduckdb ## Run other programs: DuckDB 1.0 to 2.0, delta-rs, Polars and Spark read a store, Box's SDK calls the simulator
 	$(CARGO) build -p boxseat $(features)
 ifeq ($(BOXSEAT_INTEROP_STORE),)
 	rm -rf "$(target)/interop/store"
@@ -131,12 +131,12 @@ else
 endif
 
 .PHONY: browser-test
-browser-test: libduckdb ## Chromium opens the HTML page: hostile names, sorting, phone, print, accessibility; screenshots stay
+browser-test: libduckdb ## Test the HTML page in Chromium: hostile names, sorting, phone, print, accessibility; keeps the screenshots
 	$(CARGO) build -p boxseat $(features)
 	tests/browser/run "$(target)/browser" "$(target)/debug/boxseat"
 
 .PHONY: bench
-bench: libduckdb ## Measure it in release mode, dlt beside it, and write bench/report.md; MEASURES="lake --quick" for a part
+bench: libduckdb ## Measure the release build and dlt, and write bench/report.md; MEASURES="lake --quick" for a part
 	$(CARGO) build --release -p boxseat -p boxseat-bench $(features)
 	PYTHON="$(PYTHON)" bench/run "$(target)/bench" "$(target)/release/boxseat-bench" $(MEASURES)
 
@@ -147,11 +147,11 @@ doc: libduckdb ## Write docs/dictionary.md (every table and column) and the crat
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(features)
 
 .PHONY: contract
-contract: libduckdb ## Write down tables and columns that were added to the contract
+contract: libduckdb ## Record added tables and columns in the contract
 	BOXSEAT_CONTRACT=record $(CARGO) test --workspace $(features) --lib contract::
 
 .PHONY: ci
-ci: ## Install what is missing, then do what the server does
+ci: ## Install missing tools, then run the same checks as CI
 	.ci/run
 
 .PHONY: install
@@ -164,7 +164,7 @@ endif
 	output/libduckdb/install $(DUCKDB) "$(target)/release/boxseat" "$(DESTDIR)$(PREFIX)"
 
 .PHONY: clean
-clean: ## Remove what was built and fetched, and ./demo; never ./warehouse
+clean: ## Remove everything that was built or fetched, and ./demo; keeps ./warehouse
 	$(CARGO) clean
 	rm -rf output/libduckdb/node_modules output/libduckdb/lib demo
 

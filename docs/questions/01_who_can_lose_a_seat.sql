@@ -1,6 +1,6 @@
--- Question: who has a seat and has provably not used Box for 90 days?
--- Answer:   one row per person, the longest first, with what is known in a sentence. Nobody suspended, on leave, new or
---           unknown is in it: for them, see seat_state in the table accounts.
+-- Question: which users have a seat and have provably not used Box for 90 days?
+-- Answer:   one row per user, the longest idle first, with a sentence that explains the state. Suspended users, users on leave, new
+--           users and unknown users are excluded: see seat_state in the table accounts.
 
 SELECT login, name, proven_idle_days, meaning, group_count, monthly_cost, currency
 FROM idle_accounts

@@ -1,5 +1,5 @@
--- Question: how do the seats develop, and do joiners reuse those that leavers free?
--- Answer:   one row per week, as it was known in its last night. A week without a night has no row.
+-- Question: how does the number of seats develop, and do joiners reuse the seats of leavers?
+-- Answer:   one row per week, as known in its last snapshot. A week without a snapshot has no row.
 
 SELECT
     CAST(date_trunc('week', snapshot_date) AS DATE) AS week,

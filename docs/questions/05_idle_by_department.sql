@@ -1,6 +1,6 @@
--- Question: which department holds the seats that nobody uses?
--- Answer:   one row per value of the tracking code `Department`, and one for people without it. Take the code's name from:
---           SELECT DISTINCT name FROM account_tracking_codes
+-- Question: which departments have unused seats?
+-- Answer:   one row per value of the tracking code `Department`, and one for users without it. This query lists the names of the
+--           codes: SELECT DISTINCT name FROM account_tracking_codes
 
 WITH departments AS (
     SELECT user_id, min(value) AS department FROM account_tracking_codes WHERE name = 'Department' GROUP BY user_id

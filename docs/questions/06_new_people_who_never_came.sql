@@ -1,5 +1,5 @@
--- Question: who joined in the last 60 days and has not signed in yet?
--- Answer:   one row per person. They may need help, or no seat; they are too new to be called idle.
+-- Question: which users joined in the last 60 days and have not signed in yet?
+-- Answer:   one row per user. These users may need help, or no seat. They are too new to count as idle.
 
 SELECT accounts.login, accounts.name, changes.observed_at AS joined_at, accounts.seat_state
 FROM user_changes AS changes

@@ -1,6 +1,6 @@
--- Question: how many people sign in on a day?
--- Answer:   one row per UTC day of the last eight weeks that the admin log covers. A day on which nobody signed in has a row
---           with 0; a day that is not covered has none, because nobody knows.
+-- Question: how many users sign in per day?
+-- Answer:   one row per UTC day of the last eight weeks that the admin log covers. A day without a sign-in has a row with 0. A day
+--           that is not covered has no row, because its sign-ins are unknown.
 
 WITH days AS (
     SELECT snapshot_date - CAST(back AS INTEGER) AS day

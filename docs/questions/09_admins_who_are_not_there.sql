@@ -1,5 +1,5 @@
 -- Question: which administrators do not use their account?
--- Answer:   one row per admin or co-admin. Rights that nobody uses are the ones nobody misses when they are stolen.
+-- Answer:   one row per admin or co-admin. If an unused administrator account is stolen, the theft is likely to stay unnoticed.
 
 SELECT login, role, seat_state, proven_idle_days, last_login_at
 FROM dormant_admins

@@ -1,6 +1,6 @@
--- Question: who came, went or changed in the last seven nights, and what did nobody announce?
--- Answer:   one row per kind of change. Without an event Box told nobody: an identity provider, Box's support, or a change that
---           Box has no event for.
+-- Question: which users joined, left or changed in the last seven days, and which changes had no event?
+-- Answer:   one row per kind of change. Changes without an event come from an identity provider, from Box's support, or are of a
+--           kind for which Box has no event.
 
 SELECT
     change,
