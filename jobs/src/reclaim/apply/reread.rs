@@ -27,7 +27,7 @@ pub(crate) struct Now {
 pub(super) const READING_HOLDS: TimeDelta = TimeDelta::minutes(2);
 
 /// The reason code of a reading that is older.
-pub(crate) const OUTDATED: &str = "reading_outdated";
+const OUTDATED: &str = "reading_outdated";
 
 /// Reads user, memberships and aliases.
 pub(crate) async fn reread(

@@ -165,7 +165,6 @@ mod tests {
     use boxseat_schemas::reclaim::plan::Stage;
     use boxseat_simulator::Act;
 
-    use super::super::super::apply::OUTDATED;
     use super::*;
 
     /// The first world that suspends more than two users, with its approved plan.
@@ -207,7 +206,7 @@ mod tests {
             let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
             let suspended = simulator.deeds().iter().filter(|deed| deed.suspends()).count();
             if pause > 120 {
-                assert_eq!((applied.count(OUTDATED), suspended), (plan.people.len(), 0));
+                assert_eq!((applied.count("reading_outdated"), suspended), (plan.people.len(), 0));
             } else {
                 assert_eq!((applied.count("done"), suspended), (plan.people.len(), plan.people.len()));
             }
