@@ -106,7 +106,7 @@ impl User<'_> {
         self.give_back().map_or_else(String::new, |undo| format!("; or {undo}"))
     }
 
-    /// The user goes no further by a plan of the policy. An operator chooses between both ends.
+    /// No plan of the policy continues with the user. The operator chooses between giving back and offboarding.
     fn decide(&self) -> String {
         let moved = self.known.transfer().map(|transfer| moved(transfer, self.ground));
         let keep = self.give_back().unwrap_or_else(|| {
