@@ -1,4 +1,4 @@
-//! Stores, configurations and results under names that programs stumble over.
+//! Stores, configurations and results with names that programs often handle wrongly.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
