@@ -1,4 +1,4 @@
-//! What a user sees of the commands.
+//! What operators and analysts see of the commands.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ fn query_is_read_only_and_offline() {
     assert_eq!(csv.stdout, "name,n\r\n'=cmd|' /C calc'!A0,7\r\n");
 }
 
-/// Why: an analyst exports a result; the published file stays closed to all other statements.
+/// Why: an analyst needs the result in a file of its own, because the published file accepts no other access.
 #[test]
 fn an_answer_can_be_saved_as_parquet() {
     let world = World::new(Config { users: 50, groups: 5, ..Config::default() });

@@ -65,8 +65,8 @@ fn a_month_of_awkward_nights_equals_what_happened() {
             world.simulator.step_days(1);
         }
         let truth = world.simulator.truth();
-        // One second later each day: a run starts a moment after its --now, and the time between two snapshots counts as a whole
-        // day only if that moment does not matter.
+        // One second later each day: a run starts shortly after its --now, and a day between two snapshots must count as whole
+        // whatever that delay is.
         let now = truth.now.parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(day);
         let date = now.date_naive().to_string();
         if date != MISSED_NIGHT {

@@ -245,7 +245,7 @@ fn on_a_terminal(world: &World, args: &[&str]) -> String {
     done.stdout
 }
 
-/// Why: a name could clear the screen, or reverse the text, of a user who printed it as CSV or JSON.
+/// Why: a name could clear the screen, or reverse the text, when it was printed as CSV or JSON.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_gets_escapes_and_a_file_gets_the_text() {
@@ -330,7 +330,7 @@ fn answer(stream: &TcpStream, repeats: Repeats) -> Option<()> {
 const TOKEN: &str = "token-that-is-a-secret";
 const SECRET: &str = "se+cret&of/the=client";
 
-/// Why: Box's words were printed as they came, and a token endpoint or a gateway can repeat the request in them.
+/// Why: error texts of Box were printed unchanged, and a token endpoint or a gateway can repeat the request in them.
 #[test]
 fn an_error_that_repeats_the_request_shows_no_secret() {
     for (repeats, seen) in [(Repeats::TokenRequest, "invalid_grant"), (Repeats::Header, "Bearer [redacted]")]

@@ -210,7 +210,7 @@ fn a_canary_that_does_not_answer_saves_everybody() {
     world.ok(&["sync"]);
     world.simulator.step_days(1);
     let deleted = world.simulator.act(&Act::DeleteUsers { count: 2, announced: true });
-    // Each single read answers 404, except the listings.
+    // Every request for a single user answers 404; the listings do not.
     world.simulator.add_fault(Fault {
         path: "/2.0/users/".into(),
         query: "fields=".into(),

@@ -94,7 +94,7 @@ impl Desk {
     /// R9: what the approvals of a plan must be. A plan that follows a policy is approved and applied by the configured policy.
     ///
     /// # Errors
-    /// Exit 2 when such a plan finds no configured policy, or the list of signers cannot be read.
+    /// Exit 2 if such a plan finds no configured policy, or the list of signers cannot be read.
     pub(crate) fn required(&self, plan: &Plan, policy: Option<&Policy>) -> Result<Required, CommandError> {
         if matches!(plan.origin, Origin::Policy { .. }) && self.settings.policy_file.is_none() {
             return Err(CommandError::usage(format!(

@@ -79,7 +79,7 @@ struct User<'a> {
 }
 
 impl User<'_> {
-    /// Moves the content, if it has not moved, and deletes the account: whatever the policy says of the user.
+    /// The command that moves the content, if it has not moved, and deletes the account. It does not depend on the policy.
     fn offboard(&self) -> String {
         let receiver = self.known.last_transfer().and_then(|past| past.attempt.receiver_user_id.as_deref());
         let receiver = receiver.and_then(|id| self.ground.person(id)).map_or("RECEIVER", Person::called);

@@ -793,7 +793,7 @@ impl Past {
             .collect()
     }
 
-    /// When the count begins of the user that has counted for longest: of each user the last change of the account since then.
+    /// The earliest of the last changes of all counted users since then: this user is the first that no longer counts.
     pub(crate) fn first_touched_since(&self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let last = |person: &PastPerson| {
             let counting = person.attempts.iter().filter(|past| past.counts_since(since));
@@ -888,7 +888,7 @@ pub(crate) mod tests {
         Past::of(&entries)
     }
 
-    /// R3: only a suspension that is ours and stands opens the later stages.
+    /// R3: only a suspension that is ours and in force allows the later stages.
     #[test]
     fn r3_a_suspension_is_ours_until_it_is_undone_reverted_or_was_never_done() {
         use Outcome::{Done, NotDone, Refused, RevertedByOther, Unknown};

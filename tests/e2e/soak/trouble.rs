@@ -17,7 +17,7 @@ pub(super) enum Trouble {
     Passing,
     /// SIGKILL at any time, perhaps again during the start after it.
     Kill,
-    /// The machine shuts down regularly.
+    /// The machine shuts down in an orderly way.
     Terminate,
     /// The process dies at a step of the commit protocol.
     Die,

@@ -190,7 +190,7 @@ pub(crate) async fn apply(
 }
 
 impl<'a> Run<'a> {
-    /// The acting account, the clock, and whatever an earlier run of the plan has left open.
+    /// The acting account, the clock, and everything that an earlier run of the plan has left open.
     async fn begin(task: Task<'a>, hands: Hands<'a>, journal: &'a mut Journal) -> Result<Self, CommandError> {
         let actor_user_id = begin::who_acts(task, hands).await?;
         begin::note(task, hands, journal, &actor_user_id)?;

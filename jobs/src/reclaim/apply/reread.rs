@@ -128,10 +128,10 @@ fn known_since(at: DateTime<Utc>, plan_created_at: DateTime<Utc>) -> &'static st
 }
 
 impl Run<'_> {
-    /// R12: gives up an action whose call would follow too long after the account was read. `read_at` is the time before the reading.
-    /// The next start reads the account again.
+    /// R12: records that the call is not made, if it would follow too long after the account was read. `read_at` is the time before
+    /// the reading. The next start reads the account again.
     ///
-    /// R19: a leaver is locked out all the same.
+    /// R19: a leaver is locked out in any case.
     pub(super) fn gives_up_if_outdated(
         &self,
         planned: &PlannedPerson,

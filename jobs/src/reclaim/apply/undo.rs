@@ -29,8 +29,8 @@ pub(crate) enum Scope {
     SomeUsers,
 }
 
-/// Undoes what a plan of this store did to the users of the task. First the plan is closed, or its work for these users is:
-/// whatever stops this run, the plan does nothing more for them, and the same command continues.
+/// Undoes what a plan of this store did to the users of the task. First the plan is closed, or ended for these users: then the plan
+/// does nothing more for them if this run stops, and the same command continues.
 ///
 /// # Errors
 /// As [`super::apply`].

@@ -250,7 +250,7 @@ fn r4_protected_is_protected_under_every_name() {
     assert_eq!(half_read("ids = [\"1\"]"), "suspend");
 }
 
-/// R4: a receiver is managed, active, unrestricted, of role `user`, with room, and goes nowhere itself.
+/// R4: a receiver is managed, active, unrestricted, of role `user`, with room, and enters no stage itself.
 #[test]
 fn r4_who_cannot_receive_does_not() {
     let of = |change: fn(&mut Person)| {

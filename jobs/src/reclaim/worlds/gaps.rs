@@ -15,7 +15,7 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// One more snapshot, which reads up to a moment.
+    /// One more snapshot, which reads up to a given time.
     pub(super) fn pass(&mut self, rng: &mut ChaCha8Rng, until: DateTime<Utc>) {
         if self.logins.read_to.is_none() && rng.random_bool(0.4) {
             self.logins.begin(rng, until);

@@ -44,7 +44,7 @@ fn r17_a_second_operator_is_told_to_try_later() {
     stage.judge();
 }
 
-/// Where the first so many entries of a journal end.
+/// The end of the first `entries` entries of a journal.
 fn behind(journal: &[u8], entries: usize) -> usize {
     (0..entries).fold(FILE_HEADER_LEN, |at, _| {
         let fixed = journal[at..].first_chunk().unwrap();
