@@ -1,4 +1,4 @@
-//! `backup`, `restore` and `verify --deep`: a copy of a store that is written to, and what is accepted as one.
+//! `backup`, `restore` and `verify --deep`: a copy of a store that is written to, and which copies are accepted.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -44,7 +44,7 @@ fn restore_to(world: &World, backup: &Path, store: &Path) -> Done {
     finish(command.env("BOXSEAT_STORE", store).output().unwrap())
 }
 
-/// Puts the backup in the place of the store, which moves to `live`.
+/// Replaces the store by the backup; the store moves to `live`.
 #[track_caller]
 fn replace_store(world: &World, backup: &Path) {
     std::fs::rename(world.store(), world.directory().join("live")).unwrap();
@@ -112,7 +112,7 @@ fn flip_a_bit(file: &Path) {
     overwrite(file, &bytes);
 }
 
-/// Also where the file may only be read.
+/// Also works on read-only files.
 fn overwrite(file: &Path, bytes: &[u8]) {
     std::fs::remove_file(file).unwrap();
     std::fs::write(file, bytes).unwrap();
@@ -125,7 +125,7 @@ fn edit_manifest(backup: &Path, edit: impl FnOnce(&mut Value)) {
     overwrite(&path, &serde_json::to_vec(&manifest).unwrap());
 }
 
-/// Makes the manifest true again, as an attacker who knows the format does.
+/// Corrects the manifest, as an attacker who knows the format does.
 fn mend_manifest(backup: &Path) {
     edit_manifest(backup, |manifest| {
         let there: Vec<Value> = files(backup)
@@ -142,7 +142,7 @@ fn mend_manifest(backup: &Path) {
     });
 }
 
-/// Why: a copy that is made while a run writes must be the store of one moment, and go on from there as the store did.
+/// Why: a copy made while a run writes must be the store of one point in time, and continue like the store.
 #[test]
 fn a_backup_during_a_run_is_restored_and_ends_with_the_same_tables() {
     for step in ["planned", "sealed", "after run_rows", "visible"] {
@@ -158,7 +158,7 @@ fn a_backup_during_a_run_is_restored_and_ends_with_the_same_tables() {
         replace_store(&world, &directory);
         world.ok(&["sync"]);
         assert_equal_to_truth(&world);
-        // What is read after the restore is read at another moment.
+        // Data read after the restore is read at another time.
         if step != "planned" {
             assert_eq!(picture(&world), live, "{step}");
         }
@@ -188,7 +188,7 @@ fn a_run_that_was_interrupted_by_the_backup_is_given_up_after_days() {
     world.ok(&["verify", "--deep"]);
 }
 
-/// Why: a run that ends while the copy is made commits calls and imports, replaces files and removes raw pages.
+/// Why: a run that ends during the copy commits calls and imports, replaces files and removes raw pages.
 #[test]
 fn a_run_that_ends_during_the_backup_does_not_make_it_inconsistent() {
     let world = world(33);
@@ -259,7 +259,7 @@ fn a_restored_store_has_the_files_and_modes_of_the_old_one() {
     assert!(!left("backup.partial") && !left("other.partial") && !left("other/.boxseat.lock"));
 }
 
-/// Why: a copy lies where others can write. Whatever is done to it, it is refused by name, and the target is as it was.
+/// Why: others may be able to write to a copy. Every change of it is refused by name, and the target stays unchanged.
 #[test]
 fn a_backup_that_was_changed_is_refused_and_the_file_is_named() {
     let world = world(35);
@@ -340,7 +340,7 @@ fn a_backup_that_was_changed_is_refused_and_the_file_is_named() {
             "BACKUP.json describes another store".to_owned(),
             Box::new(|bad| edit_manifest(bad, |manifest| manifest["snapshot_date"] = json!("2031-01-01"))),
         ),
-        // The manifest fits, and the record does not.
+        // The manifest matches, and the record does not.
         (
             data.clone(),
             Box::new(|bad| {
@@ -432,7 +432,7 @@ fn a_store_or_a_directory_that_is_not_empty_is_never_written_over() {
             if empty.is_empty() { 3 } else { 2 }
         );
     }
-    // An empty directory is fine for both.
+    // Both accept an empty directory.
     let (other, store) = (world.directory().join("other"), world.directory().join("store2"));
     std::fs::create_dir(&other).unwrap();
     std::fs::create_dir(&store).unwrap();
@@ -440,7 +440,7 @@ fn a_store_or_a_directory_that_is_not_empty_is_never_written_over() {
     assert_eq!(restore_to(&world, &other, &store).code, 0);
 }
 
-/// Why: the machine is switched off during a backup; what it leaves must never become a store.
+/// Why: the machine is switched off during a backup; the remains must never become a store.
 #[test]
 fn a_killed_backup_is_not_restored_and_a_killed_restore_is_begun_again() {
     let world = world(37);
@@ -460,7 +460,7 @@ fn a_killed_backup_is_not_restored_and_a_killed_restore_is_begun_again() {
     assert!(command.output().unwrap().status.code().is_none() && !target.exists());
     assert_eq!(restore_to(&world, &directory, &target).code, 0);
     assert!(target.join("boxseat.duckdb").exists() && !world.directory().join("target.partial").exists());
-    // Two at once.
+    // Two at the same time.
     let second = world.directory().join("second");
     let mut held = world.hold(&["backup", second.to_str().unwrap()], "backup: recorded");
     let done = world.run(&["backup", second.to_str().unwrap()]);
@@ -469,8 +469,8 @@ fn a_killed_backup_is_not_restored_and_a_killed_restore_is_begun_again() {
     assert!(held.wait().unwrap().success());
 }
 
-/// Why: a backup of a store that is altered already would replace the last good one. While a run holds the store, nothing tells
-/// an altered file from one that is being replaced.
+/// Why: a backup of an already altered store would replace the last good one. While a run holds the store, an altered file cannot
+/// be distinguished from one that is being replaced.
 #[test]
 fn a_store_that_differs_from_its_record_is_not_backed_up() {
     let world = world(38);
@@ -489,7 +489,7 @@ fn a_store_that_differs_from_its_record_is_not_backed_up() {
     assert!(!backup_of(&world).exists() && !world.directory().join("backup.partial").exists());
 }
 
-/// Why: plans, approvals and the journal are what stops a second action on an account.
+/// Why: plans, approvals and the journal prevent a second action on an account.
 #[test]
 fn plans_and_the_journal_are_restored_as_they_were() {
     let stage = Stage::new(small(7), Intent::default());
@@ -528,7 +528,7 @@ fn a_store_of_an_older_version_gets_its_record_and_is_copied() {
     world.ok(&["verify", "--deep"]);
 }
 
-/// Why: an old snapshot is read by `report --as-of` and by a replay, weeks after it was changed.
+/// Why: `report --as-of` and a replay read an old snapshot weeks after it was changed.
 #[test]
 fn verify_deep_finds_what_plain_verify_does_not_read() {
     let world = world(39);

@@ -1,4 +1,4 @@
-//! What Box, the network, the disk and people can get wrong: each has a sentence and a way out, and loses nothing.
+//! Errors by Box, the network, the disk and operators: each has a message and a remedy, and loses no data.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -24,7 +24,7 @@ fn assert_refused(done: &Done, code: i32, sentence: &str) {
     assert!(done.stderr.contains(sentence), "no {sentence:?} in\n{}", done.stderr);
 }
 
-/// Why: one odd record must not cost a night, and must not vanish either.
+/// Why: one invalid record must not cost a run, and must not be dropped silently either.
 #[test]
 fn a_record_that_means_nothing_goes_to_rejects_and_the_rest_goes_on() {
     let world = World::new(small());
@@ -40,7 +40,7 @@ fn a_record_that_means_nothing_goes_to_rejects_and_the_rest_goes_on() {
     ));
     let done = world.run(&["sync"]);
     assert_refused(&done, 4, "1 records could not be understood");
-    // An odd field costs the field, an odd id the record.
+    // An invalid field costs the field, an invalid id the record.
     assert_eq!(world.value("SELECT string_agg(group_id, ',' ORDER BY group_id) FROM groups"), "77,78");
     assert_eq!(
         world.value("SELECT extra FROM groups WHERE group_id = '78'"),
@@ -57,7 +57,7 @@ fn a_record_that_means_nothing_goes_to_rejects_and_the_rest_goes_on() {
     assert_eq!(world.value("SELECT rows_rejected FROM run_rows WHERE table_name = 'groups'"), 1);
 }
 
-/// Why: every envelope of the API notes, at once, in every combination that Box has been seen to send.
+/// Why: every response envelope of the API notes at once, in every combination that Box has been seen to send.
 #[test]
 fn odd_empty_short_and_repeated_pages_come_out_the_same() {
     for (end_marker, positions, event_end) in [
@@ -83,7 +83,7 @@ fn odd_empty_short_and_repeated_pages_come_out_the_same() {
     }
 }
 
-/// Why: the published list of event types is not the list Box accepts everywhere.
+/// Why: Box does not accept the published list of event types everywhere.
 #[test]
 fn a_refused_list_of_event_types_leaves_the_others_uncovered() {
     let world = World::new(Config { refused_event_types: vec!["EMAIL_ALIAS_PRIMARY".into()], ..small() });
@@ -93,7 +93,7 @@ fn a_refused_list_of_event_types_leaves_the_others_uncovered() {
     assert_eq!(world.value("SELECT count(*) FROM admin_events"), 0);
 }
 
-/// Why: cron must hear "later", and what was read must still be there then.
+/// Why: cron must get "try later", and data already read must still be there then.
 #[test]
 fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
     let world = World::new(small());
@@ -102,7 +102,7 @@ fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
         effect: Effect::Html { status: 502 },
         ..Fault::default()
     });
-    // Left alone it would wait out a quarter of an hour.
+    // Without a deadline it would wait for a quarter of an hour.
     let done = world.run(&["sync", "--deadline", "3s"]);
     assert_refused(&done, 75, "the deadline has passed; the next start continues from here");
     world.simulator.clear_faults();
@@ -113,7 +113,7 @@ fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: a Retry-After of an hour must not hang cron until noon.
+/// Why: a Retry-After of an hour must not block cron until noon.
 #[test]
 fn a_throttle_beyond_patience_means_try_later_at_once() {
     let world = World::new(small());
@@ -121,7 +121,7 @@ fn a_throttle_beyond_patience_means_try_later_at_once() {
     assert_refused(&world.run(&["sync"]), 75, "Box asks to wait another 3600 s, longer than a run waits");
 }
 
-/// Why: the night is wrong by what the clock is wrong.
+/// Why: a wrong clock makes the snapshot wrong by the same amount.
 #[test]
 fn a_clock_off_by_an_hour_is_refused() {
     let world = World::new(Config { date_skew_secs: 3_600, ..small() });
@@ -165,12 +165,12 @@ fn a_spool_of_another_version_or_damaged_is_named_with_the_way_out() {
     }
 }
 
-/// Why: the disk of a nightly job fills up one night.
+/// Why: the disk of a scheduled job can fill up.
 #[test]
 fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
     let world = World::new(small());
     let sync = world.command(&["sync"]);
-    // A limit on file sizes is a full disk that needs no mount: writes beyond it fail instead of killing the process.
+    // A limit on file sizes simulates a full disk without a mount: writes beyond it fail instead of killing the process.
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 40; exec \"$0\" sync"]).arg(sync.get_program()).env_clear();
     for (name, value) in sync.get_envs() {
@@ -183,7 +183,7 @@ fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: cron runs as another user than the one who tried it out.
+/// Why: cron runs as another user than the operator who tested the program.
 #[test]
 fn a_store_that_may_not_be_written_is_named() {
     let world = World::new(small());
@@ -191,7 +191,7 @@ fn a_store_that_may_not_be_written_is_named() {
     std::fs::create_dir(&store).unwrap();
     std::fs::set_permissions(&store, PermissionsExt::from_mode(0o555)).unwrap();
     let mut sync = world.command(&["sync"]);
-    // Root writes everywhere, so root becomes nobody, with a copy of the program where nobody can reach it.
+    // Root can write everywhere, so root switches to the user `nobody`, with a copy of the program where that user can reach it.
     let is_root =
         std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     let program = if is_root { reachable_copy(&world) } else { PathBuf::from(sync.get_program()) };
@@ -233,7 +233,7 @@ fn reachable_copy(world: &World) -> PathBuf {
     program
 }
 
-/// Why: a spool cut short after its seal would load as a night in which most people left.
+/// Why: a spool cut short after its seal would load as a snapshot in which most users left.
 #[test]
 fn a_sealed_spool_that_was_cut_is_not_loaded() {
     let world = World::new(small());
@@ -251,7 +251,7 @@ fn a_sealed_spool_that_was_cut_is_not_loaded() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: one person's aliases may be closed to a service account; that must cost those aliases and not the night.
+/// Why: one user's aliases may be closed to a service account; that must cost those aliases and not the run.
 #[test]
 fn one_person_who_is_closed_to_us_is_said_and_everybody_is_a_missing_scope() {
     let world = World::new(small());
@@ -275,21 +275,21 @@ fn one_person_who_is_closed_to_us_is_said_and_everybody_is_a_missing_scope() {
     for _ in 0..4 {
         assert_refused(&world.run(&["sync"]), 2, "\"Manage groups\"");
     }
-    // The scope is granted: what was closed is asked again, and nothing is missing.
+    // The scope is granted: the refused aliases are requested again, and nothing is missing.
     world.simulator.clear_faults();
     world.ok(&["sync"]);
     assert_equal_to_truth(&world);
 }
 
-/// Why: an event that nobody could read may have been the login that saves somebody's seat.
+/// Why: an event that could not be read may have been the sign-in that keeps a user's seat.
 #[test]
 fn events_that_cannot_be_read_take_their_coverage_with_them() {
     let world = World::new(small());
     let body = r#"{"chunk_size":1,"next_stream_position":"7","entries":[{"event_type":"LOGIN","event_id":{},"created_at":"2026-01-01T00:00:00Z"}]}"#;
-    // The history's questions, not the one for the live stream's position.
+    // The requests for the history, not the one for the live stream's position.
     let query = "stream_type=admin_logs&".to_owned();
     world.simulator.add_fault(Fault { query, ..Fault::once("/2.0/events", 1, answer(body)) });
-    // The second question is answered as if the position were the end.
+    // The second response has the position as if it were the end.
     let end = r#"{"chunk_size":0,"next_stream_position":"7","entries":[]}"#;
     world
         .simulator
@@ -304,7 +304,7 @@ fn events_that_cannot_be_read_take_their_coverage_with_them() {
     assert!(login.as_i64() < other.as_i64(), "{spans} spans of {login} h, {whole} of {other} h");
 }
 
-/// Why: Box's documents allow tokens of any life.
+/// Why: Box's documentation allows any token lifetime.
 #[test]
 fn tokens_that_live_two_seconds_work() {
     let world = World::new(Config { token_lifetime_secs: 2, ..small() });

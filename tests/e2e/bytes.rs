@@ -1,4 +1,4 @@
-//! Every byte below a store, as text: files as they are, pages of spools and rows of Parquet files unpacked, and every cell of the
+//! Every byte below a store, as text: files as they are, unpacked pages of spools and rows of Parquet files, and every cell of the
 //! published file.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::support::World;
 
-/// Where the store of a world holds one of these texts, whatever their case.
+/// The places in the store of a world that contain one of these texts, ignoring case.
 pub(crate) fn places_of(world: &World, texts: &[&str]) -> Vec<String> {
     let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
     let mut found = Vec::new();

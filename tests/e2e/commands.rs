@@ -1,4 +1,4 @@
-//! What a person sees of the commands.
+//! What operators and analysts see of the commands.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn the_demo_ends_with_a_licence_summary_and_says_where_things_are() {
     assert!(directory.path().join("mine/thesis.txt").exists());
 }
 
-/// Why: they are what an analyst pastes first; one that fails, or finds nothing in a store made to be looked at, teaches nothing.
+/// Why: analysts paste these queries first; a query that fails, or returns no rows in a demonstration store, is useless.
 fn every_question_has_an_answer(directory: &Path) {
     let questions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/questions");
     let mut files: Vec<_> = std::fs::read_dir(questions).unwrap().map(|file| file.unwrap().path()).collect();
@@ -65,7 +65,7 @@ fn query_is_read_only_and_offline() {
     assert_eq!(csv.stdout, "name,n\r\n'=cmd|' /C calc'!A0,7\r\n");
 }
 
-/// Why: an analyst takes an answer elsewhere; the published file stays locked for everything else.
+/// Why: an analyst needs the result in a file of its own, because the published file accepts no other access.
 #[test]
 fn an_answer_can_be_saved_as_parquet() {
     let world = World::new(Config { users: 50, groups: 5, ..Config::default() });
@@ -85,7 +85,7 @@ fn an_answer_can_be_saved_as_parquet() {
     let rows: usize = saved.iter().map(arrow::array::RecordBatch::num_rows).sum();
     assert_eq!(world.value("SELECT count(*) FROM users"), rows);
     assert_eq!(saved[0].schema().field(3).data_type(), &arrow::datatypes::DataType::Decimal128(18, 4));
-    // What fails leaves the file as it was.
+    // A failed command leaves the file unchanged.
     let before = std::fs::read(&file).unwrap();
     assert_eq!(world.run(&["query", "--save", path, "SELECT error('no') FROM users"]).code, 2);
     assert_eq!(world.run(&["query", "--save", "idle.csv", sql]).code, 2);

@@ -1,5 +1,5 @@
-//! The column `is_collaborated_content_available_when_owner_inactive`: on a Box that knows the field, on an older one, and in a store that
-//! an earlier version wrote.
+//! The column `is_collaborated_content_available_when_owner_inactive`: on a Box that knows the field, on an older one, and in a
+//! store that an earlier version wrote.
 
 use boxseat_simulator::{Act, Config};
 use serde_json::json;
@@ -33,7 +33,7 @@ fn the_field_is_stored_as_box_sends_it() {
     world.ok(&["verify"]);
 }
 
-/// Why: an unknown name in `fields` may be answered with 400, which no run may end by.
+/// Why: Box may answer 400 to an unknown name in `fields`, which must not end a run.
 #[test]
 fn an_older_box_costs_each_run_one_call_and_the_column_is_null() {
     let world = World::new(Config { users: 60, refuses_content_available: true, ..Config::default() });
@@ -74,13 +74,13 @@ fn a_killed_run_is_resumed_on_an_older_box() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: on the day of the update, every user would change from NULL.
+/// Why: on the day of the update, every user would show a change from NULL.
 #[test]
 fn a_store_of_an_earlier_version_gets_the_column_and_reports_no_changes_by_it() {
     let world = older();
     world.ok(&["publish"]);
     assert_eq!(world.value(COUNTS), "0 0");
-    // `reclaim` reads the column in this way: a file that an earlier version published has none.
+    // `reclaim` reads the column in this way: a file published by an earlier version has none.
     let named = "SELECT COLUMNS(name -> name IN ('user_id', 'column_of_a_later_version')) FROM users LIMIT 1";
     assert_eq!(world.rows(named)[0].keys().collect::<Vec<_>>(), ["user_id"]);
     world.ok(&["sync"]);

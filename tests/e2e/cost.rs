@@ -1,4 +1,4 @@
-//! What a night costs, and what it leaves stale.
+//! The cost of a run, and the rows that stay stale.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
-/// Two in a thousand people change a day, as the issue has it; the simulator's own rates are about twice that.
+/// Two in a thousand users change per day, by the requirement; the simulator's own rates are about twice that.
 const CALM: f64 = 0.5;
 
-/// Why: calls are what Box sells. A night must follow what changed, say beforehand what it will cost, and be exactly right in
-/// everything that was announced.
+/// Why: Box sells API calls. The cost of a run must follow the changes and be predicted, and every announced change must be exactly
+/// right.
 #[test]
 fn ten_nights_of_ten_thousand_users_cost_what_changed() {
     let world = World::new(Config {
@@ -70,13 +70,13 @@ fn ten_nights_of_ten_thousand_users_cost_what_changed() {
     assert!(stale > 0, "nothing changed silently: the test says nothing");
 }
 
-/// Why: what no event tells of must become right all the same, within the days that are promised.
+/// Why: changes without an event must become right, too, within the promised days.
 #[test]
 fn what_changed_silently_is_right_after_a_month_of_rest() {
     comes_to_rest(2_000, 130);
 }
 
-/// The same in the size the measure names.
+/// The same in the size of the requirement.
 #[test]
 #[ignore = "forty nights of ten thousand users take minutes: `make soak`"]
 fn what_changed_silently_is_right_after_a_month_of_rest_among_ten_thousand() {
@@ -109,15 +109,15 @@ fn comes_to_rest(users: u32, groups: u32) {
     assert_equal_to_truth(&world);
 }
 
-/// Why: the quota is a month's, nights fail for a week, and a program that then reads everything at once is the one that burns it.
+/// Why: the quota is monthly. After a week of failed runs, a program that reads everything at once would use it up.
 ///
-/// Five calls per user and month, as 10,000 users have of a Business plan's 50,000.
+/// Five calls per user and month, as for 10,000 users with the 50,000 calls of a Business plan.
 #[test]
 fn a_month_with_a_failed_week_stays_inside_its_quota() {
     a_month_stays_inside(10_000, 2_000, 100);
 }
 
-/// The same in the size the measure names.
+/// The same in the size of the requirement.
 #[test]
 #[ignore = "a month of nights of ten thousand users takes minutes: `make soak`"]
 fn a_month_with_a_failed_week_stays_inside_its_quota_among_ten_thousand() {
@@ -153,7 +153,7 @@ fn a_month_stays_inside(allowed_calls: u64, users: u32, groups: u32) {
     let calls = world.simulator.counts().calls;
     assert!(calls <= allowed_calls, "{calls} of {allowed_calls} calls spent");
     sync(&["publish"]);
-    // Everybody's aliases were read in the course of the month, and nothing is said that is not so.
+    // All aliases were read within the month, and no row is wrong.
     assert_eq!(world.value("SELECT count(*) FROM users WHERE aliases_read_at IS NULL"), 0);
     stale_rows(&world, world.simulator.now() - TimeDelta::minutes(15));
     let ledger = "SELECT calls_count, monthly_calls_count FROM api_usage_monthly";
@@ -164,7 +164,7 @@ fn a_month_stays_inside(allowed_calls: u64, users: u32, groups: u32) {
     );
 }
 
-/// Within 3 % of what was foreseen.
+/// Within 3 % of the prediction.
 #[track_caller]
 fn assert_close(planned: u64, made: u64) {
     assert!(planned.abs_diff(made) * 100 <= made * 3, "{planned} calls planned, {made} made");
@@ -176,7 +176,7 @@ fn plan(world: &World) -> u64 {
     plan["plan"]["calls"].as_u64().unwrap()
 }
 
-/// What the issue allows a night, computed from the truth alone.
+/// The calls that the requirement allows for a run, computed from the truth alone.
 #[derive(Debug)]
 struct Bound {
     users: u64,
@@ -228,7 +228,7 @@ impl Bound {
         Self {
             users: truth.users.len() as u64,
             groups: all,
-            // Due groups are nearly all of one page.
+            // Nearly all due groups have one page.
             group_calls: named + all.div_ceil(7),
             users_named: users.len() as u64,
             events: events as u64,
@@ -250,8 +250,8 @@ fn in_window(at: DateTime<Utc>, before: DateTime<Utc>, to: DateTime<Utc>) -> boo
     at >= before - TimeDelta::hours(48) && at < to
 }
 
-/// Memberships and aliases that differ from the truth: each because something changed silently, or after the window, since its
-/// group or user was last read. Gives how many there are.
+/// Memberships and aliases that differ from the truth: each because of a silent change, or a change after the window, since its
+/// group or user was last read. Returns their number.
 pub(crate) fn stale_rows(world: &World, window_to: DateTime<Utc>) -> usize {
     let truth = world.simulator.truth();
     let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp_micros();
@@ -313,7 +313,7 @@ pub(crate) fn stale_rows(world: &World, window_to: DateTime<Utc>) -> usize {
     stale
 }
 
-/// Calls `differs` with the owner of every row that is in one place only, or not the same in both.
+/// Calls `differs` with the owner of every row that is on one side only, or differs between both.
 fn compare(
     world: &World,
     sql: &str,

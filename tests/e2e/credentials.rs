@@ -1,4 +1,4 @@
-//! Credentials as editors, env files and secret stores hand them over.
+//! Credentials in the form in which editors, env files and secret stores write them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,8 @@ fn world() -> World {
     World::new(Config { users: 30, groups: 3, logins: Some(100), seed: 3, ..Config::default() })
 }
 
-/// Why: a secret with CR or a byte order mark at its ends read "Box refused", and a token with LF a network fault of 14 minutes.
+/// Why: a secret with CR or a byte order mark at its ends led to "Box refused", and a token with LF to a network error of 14
+/// minutes.
 #[test]
 fn line_ends_blanks_and_byte_order_marks_around_credentials_are_trimmed() {
     let world = world();
@@ -72,7 +73,7 @@ fn a_credential_that_cannot_be_one_is_named_before_the_first_call() {
     assert_eq!(world.simulator.counts().calls, 0);
 }
 
-/// Why: a setting that was not UTF-8 was skipped without a message, and the default took its place: api.box.com.
+/// Why: a setting that was not UTF-8 was skipped without a message, and the default replaced it: api.box.com.
 #[test]
 fn a_setting_that_is_not_text_is_refused() {
     let world = world();

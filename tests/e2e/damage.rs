@@ -1,13 +1,14 @@
-//! Random damages to a store, over its whole life.
+//! Random damage to a store, over its whole life.
 //!
 //! ```text
 //! life (two stores, each stage kept) ─▶ one stage, one damage ─▶ one command ─▶ equal to the undamaged stage, or refused by name
 //! ```
 //!
-//! No damage may change `proven_idle_days`, `last_activity_at` or the users of a plan: the command does what it does on the undamaged
-//! store, or it is refused with a message that names the damaged object and a remedy.
+//! No damage may change `proven_idle_days`, `last_activity_at` or the users of a plan: the command does what it does on the
+//! undamaged store, or it is refused with a message that names the damaged object and a remedy.
 //!
-//! `BOXSEAT_DAMAGES` is the number of damages, `BOXSEAT_DAMAGE_SEED` the first seed; `make soak` sets both. A failure prints its seed.
+//! `BOXSEAT_DAMAGES` is the number of damages, `BOXSEAT_DAMAGE_SEED` the first seed; `make soak` sets both. A failure prints its
+//! seed.
 
 mod command;
 mod found;
@@ -30,13 +31,13 @@ use life::Life;
 
 /// Damages in an ordinary test run: about a minute.
 const DAMAGES: u64 = 120;
-/// From here on the stores live long enough for checkpoints, merged files and removed snapshots.
+/// From this number on the stores run long enough for checkpoints, merged files and removed snapshots.
 const LONG: u64 = 1_000;
-/// Failures that are printed whole.
+/// Failures that are printed completely.
 const SHOWN: usize = 40;
 /// Failures after which the test ends.
 const MOST_FAILURES: usize = 300;
-/// Damages after which a long test says how far it is.
+/// Damages after which a long test reports its progress.
 const PROGRESS: u64 = 1_000;
 
 #[test]
@@ -83,7 +84,7 @@ fn no_damage_of_a_store_changes_a_claim_or_passes_unnamed() {
     }
 }
 
-/// One damage of one stage, and the command after it.
+/// One damage at one stage, and the command after it.
 struct Case {
     seed: u64,
     stage: usize,

@@ -1,4 +1,4 @@
-//! Nothing holds a night longer than it was given: not a connection that hangs, not a long wait, not a stage that runs.
+//! No run exceeds its deadline: not because of a connection that hangs, a long wait, or a stage in progress.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use boxseat_simulator::{Config, Effect, Fault};
 use crate::support::{Done, World, finish, terminate};
 use crate::truth::assert_equal_to_truth;
 
-/// What the grace for pages in flight and a busy machine may add to a deadline.
+/// The time that the grace for pages in flight and a busy machine may add to a deadline.
 const SOON: Duration = Duration::from_secs(15);
 
 fn small() -> Config {
     Config { users: 150, groups: 10, logins: Some(2_000), seed: 41, ..Config::default() }
 }
 
-/// Everything a Box that does not answer can do, at the API and at the token endpoint.
+/// Every way in which Box can fail to respond, at the API and at the token endpoint.
 fn waits() -> Vec<(&'static str, Fault)> {
     let hour = 3_600_000;
     let on = |path: &str, effect| Fault { path: path.to_owned(), effect, ..Fault::default() };
@@ -35,7 +35,7 @@ fn waits() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// Why: a hung connection held a run for its timeout of minutes, and a deadline that is not kept is none. Nothing is lost by it.
+/// Why: a hung connection blocked a run for its timeout of minutes, beyond the deadline. The deadline loses no data.
 #[test]
 fn whatever_box_does_a_deadline_ends_the_reading() {
     std::thread::scope(|scope| {
@@ -59,14 +59,14 @@ fn whatever_box_does_a_deadline_ends_the_reading() {
 #[test]
 fn whatever_box_does_sigterm_ends_the_run() {
     std::thread::scope(|scope| {
-        // One of each sort: what hangs is told apart above.
+        // One of each kind: the test above covers the differences.
         for (name, fault) in waits().into_iter().take(3) {
             let night = move || {
                 let world = World::new(small());
                 world.simulator.add_fault(fault);
                 let child = world.command(&["sync"]).stderr(Stdio::piped()).spawn().unwrap();
                 let patience = Instant::now();
-                // Something is asked, and hangs or waits.
+                // A request is made, and hangs or waits.
                 while world.simulator.counts().most_at_once == 0 {
                     assert!(patience.elapsed() < SOON, "nothing was ever asked");
                     std::thread::sleep(Duration::from_millis(10));
@@ -85,7 +85,7 @@ fn whatever_box_does_sigterm_ends_the_run() {
     });
 }
 
-/// The next start reads what is missing and no page twice.
+/// The next start reads the missing pages and no page twice.
 #[track_caller]
 fn assert_resumes(world: &World) {
     let answered = |world: &World| world.simulator.counts().by_endpoint["GET /users/me"].ok;
@@ -94,13 +94,14 @@ fn assert_resumes(world: &World) {
     assert_equal_to_truth(world);
     assert_eq!(world.value("SELECT count(*) FROM sync_runs"), 1);
     assert_eq!(answered(world), 1, "who we are was asked twice");
-    // Cut-off calls are in our ledger and not in the stand-in's, which counts what it answers.
+    // Interrupted calls are in our ledger and not in the stand-in's, which counts its responses.
     let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();
     let seen = world.simulator.counts().calls;
     assert!((seen..=seen + 16).contains(&counted), "{counted} in the ledger, {seen} at Box");
 }
 
-/// Why: what is read to its end needs no call more. Given up at the deadline, the night would be missing in the morning.
+/// Why: a run that has read everything needs no more calls. If it gave up at the deadline, the snapshot would be missing in the
+/// morning.
 #[test]
 fn a_deadline_behind_the_seal_lets_the_night_finish() {
     for step in ["sealed", "checked"] {
@@ -114,8 +115,8 @@ fn a_deadline_behind_the_seal_lets_the_night_finish() {
     }
 }
 
-/// Why: SIGTERM while the night is loaded used to be heard and not heeded. It ends at the next step; the second one ends it at
-/// once. Either way nothing is asked again, and it is no failed attempt: two of those would give the run up.
+/// Why: SIGTERM during the load was ignored. The run ends at the next step; a second SIGTERM ends it at once. In both cases no
+/// request is repeated, and it does not count as a failed attempt: two of those would give the run up.
 #[test]
 fn a_signal_behind_the_seal_ends_at_the_next_step_and_the_second_at_once() {
     for (step, signals) in [("after users", 1), ("loaded", 1), ("before user_changes", 1), ("after users", 2)]
@@ -142,7 +143,7 @@ fn a_signal_behind_the_seal_ends_at_the_next_step_and_the_second_at_once() {
     }
 }
 
-/// Waits without closing the input first, which would let a held process go on.
+/// Waits without closing the input first, which would let a held process continue.
 fn finish_held(mut child: std::process::Child) -> Done {
     let held = child.stdin.take();
     let done = finish(child.wait_with_output().unwrap());
@@ -150,7 +151,7 @@ fn finish_held(mut child: std::process::Child) -> Done {
     done
 }
 
-/// Why: once the night is visible it is only a renaming away from being seen.
+/// Why: once the snapshot is visible, only a rename is missing until readers see it.
 #[test]
 fn a_signal_behind_the_visible_moment_still_publishes() {
     let world = World::new(small());

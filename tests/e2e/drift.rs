@@ -1,11 +1,11 @@
-//! Box sends what nobody has documented yet.
+//! Box sends values that are not documented yet.
 
 use boxseat_simulator::{Act, Config, Drift, UNHEARD_EVENT_TYPE, UNHEARD_FIELD, UNHEARD_STATUS};
 
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
-/// Why: a new field, status or event type comes without warning; it must neither stop a night nor vanish, and be told.
+/// Why: a new field, status or event type comes without notice; it must neither stop a run nor be dropped, and must be reported.
 #[test]
 fn what_nobody_documented_is_kept_counted_and_no_reason_to_stop() {
     let world =
@@ -31,7 +31,7 @@ fn what_nobody_documented_is_kept_counted_and_no_reason_to_stop() {
     };
     let kept: u64 = ["users", "groups", "login_events", "admin_events"].map(kept_in).iter().sum();
     assert!(kept_in("users") > 50 && kept_in("groups") > 2 && kept_in("admin_events") > 2);
-    // Memberships and aliases have no column for what else came with them, so there it is counted alone.
+    // Memberships and aliases have no column for extra fields, so there they are only counted.
     let told = world.value(counted).as_u64().unwrap();
     assert!(told > kept + 50 && kept > usual, "{told} counted, {kept} kept, {usual} before");
 
@@ -52,7 +52,8 @@ fn what_nobody_documented_is_kept_counted_and_no_reason_to_stop() {
     let versions = "SELECT count(*) FROM users_history WHERE NOT is_current";
     world.simulator.act(&Act::SetChangeScale { scale: 0.0 });
     let before = world.value(versions);
-    // A field that comes or goes is no new version of anybody; a status is. (A share of nobody leaves those who have it alone.)
+    // A field that appears or disappears makes no new version of a user; a status does. (A share of zero leaves users that already
+    // have the field unchanged.)
     let only_fields = Drift { new_field_share: 0.0, ..drift };
     world.simulator.act(&Act::SetDrift { drift: Drift { new_status_share: 1e-9, ..only_fields } });
     world.simulator.step_days(1);

@@ -1,4 +1,4 @@
-//! Evidence of use besides LOGIN: what people did, what the console's reports say, who is on leave.
+//! Evidence of use in addition to LOGIN: activity, reports of the admin console, and leave lists.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
-/// What listed people did themselves from a midnight to the end of the last window, counted the slow way.
+/// The activity of listed users from a midnight to the end of the last window, counted in a slow and simple way.
 fn done_by_day(truth: &Truth, from: DateTime<Utc>, to: DateTime<Utc>) -> BTreeMap<String, u64> {
     let mut days = BTreeMap::new();
     for event in &truth.other_events {
@@ -43,7 +43,7 @@ fn counted(world: &World) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Why: whoever works in an application that stays signed in leaves no LOGIN, and would look idle.
+/// Why: a user of an application that stays signed in produces no LOGIN, and would look idle.
 #[test]
 fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
     let world = World::new(small());
@@ -52,12 +52,12 @@ fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
         world.ok(&["sync"]);
         world.simulator.step_days(1);
     }
-    // A night is missed, and what it would have read is read by the next.
+    // A run is missed, and the next one reads its events.
     world.simulator.step_days(1);
     world.ok(&["sync"]);
     assert_users_equal_to_truth(&world);
     assert_logins_equal_to_truth(&world);
-    // Who did something and never signed in is in use all the same.
+    // A user with activity and without a sign-in is in use.
     let told = "SELECT count(*) FROM accounts WHERE last_login_at IS NULL AND last_activity_at IS NOT NULL";
     let in_use = format!(
         "{told} AND inactivity_band = '0-30' AND seat_state = 'used' AND last_activity_source <> 'LOGIN'"
@@ -80,7 +80,7 @@ fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
     assert_eq!(counted(&world), wanted);
 }
 
-/// Why: a type that Box does not know must not cost the logins beside it.
+/// Why: an event type that Box does not know must not cost the sign-ins read with it.
 #[test]
 fn a_refused_type_is_uncovered_and_costs_nothing_else() {
     let world = World::new(Config { refused_event_types: vec!["DOWNLOAD".into()], ..small() });
@@ -111,8 +111,8 @@ fn types_that_tell_of_somebody_else_are_no_activity() {
     }
 }
 
-/// Why: the report is the only place where Box says who signed in before the admin log begins; read twice, or with somebody
-/// unknown in it, it must not say more.
+/// Why: only this report shows sign-ins from before the admin log begins. If it is read twice, or has an unknown user, it must not
+/// prove more.
 #[test]
 fn an_imported_report_counts_once_from_the_next_night_on() {
     let world = World::new(small());
@@ -137,7 +137,7 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
     assert_eq!(world.value("SELECT count(*) FROM imported_evidence"), 0);
 
     world.simulator.step_days(1);
-    // A kill after the commit and before the night is visible: it must neither be lost nor doubled.
+    // A kill after the commit and before the snapshot is visible: the import must neither be lost nor doubled.
     let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "loaded").output().unwrap();
     assert!(died.status.code().is_none());
     world.ok(&["sync"]);
@@ -168,8 +168,8 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
     assert!(done.stderr.contains("it has: seat, cost"), "{}", done.stderr);
 }
 
-/// Why: a list of who is on leave decides whose seat is taken; one that cannot be read must stop the night, and each list ever
-/// read is remembered, because lists forget leaves that have ended.
+/// Why: a leave list decides about seats. An unreadable list must stop the run, and every list ever read is stored, because lists
+/// drop leaves that have ended.
 #[test]
 fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
     let world = World::new(small());

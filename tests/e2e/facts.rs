@@ -1,5 +1,5 @@
-//! A month of nights with everything awkward in it: bands, last logins, changes, seats and money against a naive account of what
-//! happened, kept from the simulator's truth and from nothing that boxseat wrote.
+//! A month of snapshots with all awkward cases: bands, last sign-ins, changes, seats and money, compared with a simple second
+//! computation from the simulator's truth, which uses nothing that boxseat wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{World, finish};
 
-/// Crosses a leap day and the night on which clocks in Los Angeles, whose offsets Box writes, go forward.
+/// Covers a leap day and the daylight saving change in Los Angeles, whose offsets Box writes.
 const FIRST_DAY: &str = "2028-02-14T06:00:00Z";
-/// A working day on which the feed loses everything: a gap, for nobody says that it was a holiday.
+/// A working day on which the feed loses all events: a gap, because no setting declares a holiday.
 const LOST_DAY: &str = "2028-03-08";
-/// Nobody runs anything that night.
+/// No run on that day.
 const MISSED_NIGHT: &str = "2028-02-21";
 const NIGHTS: i64 = 30;
 
@@ -41,7 +41,7 @@ cost_per_seat_monthly = 35.0001
 currency = "EUR"
 "#;
 
-/// Why: the purpose of the tables. Each case here is one that a plausible shortcut gets wrong.
+/// Why: the purpose of the tables. A plausible shortcut gets each of these cases wrong.
 #[test]
 fn a_month_of_awkward_nights_equals_what_happened() {
     let world = World::new(Config {
@@ -65,13 +65,13 @@ fn a_month_of_awkward_nights_equals_what_happened() {
             world.simulator.step_days(1);
         }
         let truth = world.simulator.truth();
-        // A second later each night: a run starts a moment after its --now, and a day between two nights is a whole one only
-        // when that moment does not matter.
+        // One second later each day: a run starts shortly after its --now, and a day between two snapshots must count as whole
+        // whatever that delay is.
         let now = truth.now.parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(day);
         let date = now.date_naive().to_string();
         if date != MISSED_NIGHT {
             let night = book.keep(&truth, now);
-            // Every third night is kept in the lake and never published, except where the gap is to be seen.
+            // Every third snapshot is stored in the lake and never published, except where the gap must be visible.
             let is_kept = day % 3 == 1 && day < 22;
             let sync: &[&str] = if is_kept { &["sync", "--no-publish"] } else { &["sync"] };
             let done = finish(world.command(sync).env("BOXSEAT_NOW", now.to_rfc3339()).output().unwrap());
@@ -95,7 +95,7 @@ fn a_month_of_awkward_nights_equals_what_happened() {
     let unlike: Vec<_> = told.symmetric_difference(&happened).collect();
     assert!(unlike.is_empty(), "told or happened, not both: {unlike:#?}");
     assert!(happened.len() > 200, "only {} changes", happened.len());
-    // What this month is for did happen.
+    // The cases that this month must cover did occur.
     assert!(
         book.returned > 3 && book.reactivated > 2,
         "{} returned, {} reactivated",
@@ -110,14 +110,14 @@ fn a_month_of_awkward_nights_equals_what_happened() {
     assert!(world.value(of_nobody).as_i64().unwrap() > 0, "no login of somebody who is gone");
     world.ok(&["verify"]);
 
-    // The year behind is built again from the lake alone.
+    // The past year is built again from the lake alone.
     std::fs::remove_file(world.store().join("boxseat.duckdb")).unwrap();
     let before = world.ok(&["publish"]);
     assert!(before.stderr.contains("published") || before.stdout.contains("published"), "{}", before.stderr);
     assert_eq!(world.rows(USAGE).len(), usize::try_from(NIGHTS - 1).unwrap());
 }
 
-/// Why: an operator must hear of what is odd without losing the night for it.
+/// Why: an operator must be informed about odd values without losing the snapshot.
 #[test]
 fn what_is_odd_is_logged_once_and_shown_by_status() {
     let world =
@@ -134,7 +134,7 @@ fn what_is_odd_is_logged_once_and_shown_by_status() {
     assert_eq!(schema["contract_version"], world.value("SELECT contract_version FROM report_settings"));
 }
 
-/// What happens on a day besides what happens every day. It is the day before the night that sees it.
+/// Events of a day in addition to the daily ones. It is the day before the snapshot that sees them.
 fn awkward(world: &World, day: i64, truth: &Truth) {
     let act = |act: Act| world.simulator.act(&act);
     let people = |status: &'static str| {
@@ -148,7 +148,7 @@ fn awkward(world: &World, day: i64, truth: &Truth) {
         truth.last_login_at.keys().filter(|id| !listed.contains(id)).cloned().collect()
     };
     match day {
-        // Rolled-out people still answer when they are asked for by id.
+        // Box still returns rolled-out users when they are requested by id.
         2 => {
             act(Act::DeleteUsers { count: 3, announced: true });
             act(Act::DeleteUsers { count: 1, announced: false });
@@ -159,7 +159,7 @@ fn awkward(world: &World, day: i64, truth: &Truth) {
                 act(Act::SetStatus { user_id, status: "inactive".into(), announced: index % 2 == 0 });
             }
         }
-        // They come back under their old ids, some of them without a word.
+        // They return under their old ids, some of them without an event.
         8 => {
             act(Act::ReturnUsers { user_ids: gone().into_iter().take(3).collect(), announced: true });
             act(Act::ReturnUsers { user_ids: gone().into_iter().rev().take(3).collect(), announced: false });
@@ -181,14 +181,14 @@ fn awkward(world: &World, day: i64, truth: &Truth) {
                 act(Act::MakeAliasPrimary { user_id, alias_id, announced: index % 2 == 0 });
             }
         }
-        // Signs in, and is gone the next moment: its login is kept, and is nobody's who is listed.
+        // Signs in, and is deleted right after it: the sign-in is stored, and belongs to no listed user.
         14 => {
             for user_id in people("active").skip(11).step_by(300).take(2) {
                 act(Act::Login { user_id: user_id.clone() });
                 act(Act::DeleteUser { user_id, announced: true });
             }
         }
-        // At the very moment of the night before: too late for that night's window.
+        // Exactly at the time of the previous snapshot: too late for its window.
         16..=18 => {
             for user_id in people("active").skip(day as usize).step_by(200) {
                 act(Act::Login { user_id });
@@ -198,7 +198,7 @@ fn awkward(world: &World, day: i64, truth: &Truth) {
     }
 }
 
-/// What was seen of people from night to night.
+/// What the snapshots have shown of users so far.
 #[derive(Default)]
 struct Book {
     first_window_from: Option<DateTime<Utc>>,
@@ -210,7 +210,7 @@ struct Book {
     reactivated: usize,
 }
 
-/// What a night must say.
+/// What a snapshot must contain.
 struct Expected {
     accounts: BTreeMap<String, Value>,
     changes: BTreeSet<String>,
@@ -293,7 +293,7 @@ impl Book {
         Expected { accounts, changes, usage }
     }
 
-    /// Who came, went and changed since the night before, and what that means for the clocks of people.
+    /// The users that joined, left and changed since the previous snapshot, and the effect on their idle clocks.
     fn compare(&mut self, truth: &Truth, window_to: DateTime<Utc>, now: DateTime<Utc>) -> BTreeSet<String> {
         let mut changes = BTreeSet::new();
         let Some(before) = self.last.take() else {
@@ -363,7 +363,7 @@ impl Book {
     }
 }
 
-/// Attributes that differ, with what they were and are.
+/// Attributes that differ, with their old and new values.
 fn differences(before: &TrueUser, after: &TrueUser) -> Vec<(String, String, String)> {
     let object = |user: &TrueUser| -> Map<String, Value> {
         let Value::Object(row) = serde_json::to_value(user).unwrap() else { panic!("a user is an object") };
@@ -381,14 +381,14 @@ fn differences(before: &TrueUser, after: &TrueUser) -> Vec<(String, String, Stri
         .collect()
 }
 
-/// What a judgement counts from.
+/// The start times of an evaluation.
 pub(crate) struct Clock {
     pub(crate) now: DateTime<Utc>,
     pub(crate) covered_from: DateTime<Utc>,
     pub(crate) first_night: DateTime<Utc>,
 }
 
-/// What follows from somebody's record.
+/// The result for a user's record.
 pub(crate) struct Judged {
     pub(crate) band: &'static str,
     pub(crate) proven: i64,

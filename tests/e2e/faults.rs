@@ -1,5 +1,5 @@
-//! Everything the simulator can do to a night: what heals by itself leaves no trace in the warehouse, what does not keeps the old
-//! night, and either way the night after is right.
+//! Every fault of the simulator during a run: a fault that heals leaves no trace in the warehouse, any other keeps the old
+//! snapshot, and in both cases the next snapshot is right.
 
 #![expect(clippy::print_stdout, reason = "the long forms print what they measured")]
 
@@ -12,17 +12,17 @@ use chrono::{DateTime, Utc};
 use crate::support::{Done, World, finish};
 use crate::truth::assert_equal_to_truth;
 
-/// Worlds at work at once: most of their time they wait for a backoff.
+/// Worlds that run at the same time: they mostly wait for a backoff.
 const WORLDS: usize = 6;
 
-/// One kind of trouble, and an enterprise in which it strikes.
+/// One kind of fault, and an enterprise in which it occurs.
 struct Case {
     name: &'static str,
     faults: Vec<Fault>,
     config: Config,
 }
 
-/// What two nights under it came to.
+/// The result of two runs with the fault.
 struct Row {
     name: &'static str,
     calls: u64,
@@ -32,13 +32,13 @@ struct Row {
     seconds: f64,
 }
 
-/// The smallest enterprise that has a bit of everything. Nothing that changes on its second day is a secret, so that a night
-/// which reads only what was announced can be equal to the truth.
+/// The smallest enterprise with a bit of everything. Every change on its second day is announced, so that a run that reads only
+/// announced changes can equal the truth.
 fn small(seed: u64) -> Config {
     Config { users: 120, groups: 10, logins: Some(2_000), seed, late_events: 0.0, ..Config::default() }
 }
 
-/// Kinds that strike only where a listing has several pages, or on the few pages of a feed, and would miss at one in twenty.
+/// Kinds that occur only where a listing has several pages, or on the few pages of a feed, and would miss at one in twenty.
 fn share(name: &str) -> f64 {
     match name {
         "refused_marker" | "empty_user_pages" | "token_clock_skew" => 1.0,
@@ -60,8 +60,8 @@ fn larger(config: Config) -> Config {
     Config { users: 1_100, short_pages: 0.6, change_scale: 0.3, ..config }
 }
 
-/// All healable kinds, in families that go well together: a world costs seconds, and there are two dozen kinds. `make soak` takes
-/// each of them alone.
+/// All healable kinds, in compatible families: a world costs seconds, and there are two dozen kinds. `make soak` runs each of them
+/// alone.
 fn families(seed: u64) -> Vec<Case> {
     let family = |name: &str| match name {
         "throttled" | "throttled_without_a_hint" | "unavailable_for_a_second" => "pauses",
@@ -88,14 +88,15 @@ fn families(seed: u64) -> Vec<Case> {
     cases
 }
 
-/// One call in a hundred, for each of the kinds. Each by a seed of its own: with one for all they would hit the same questions.
+/// One call in a hundred, for each of the kinds. Each has its own seed: with a common one all would hit the same requests.
 fn all_at_once(seed: u64, config: Config) -> Case {
     let seeds = seed * 100..;
     let faults = Fault::healable().into_iter().zip(seeds).map(|((_, fault), seed)| fault.at(0.01, seed));
     Case { name: "all_at_once", faults: faults.collect(), config }
 }
 
-/// Why: whatever repeating, renewing or going on mends must not be seen in the warehouse, nor be missing from the ledger.
+/// Why: a fault that a repeat, a renewed token or a continued listing repairs must not show in the warehouse, nor be missing from
+/// the ledger.
 #[test]
 fn every_healable_fault_leaves_the_truth() {
     let mut cases = families(SEEDS[0]);
@@ -127,7 +128,7 @@ fn every_healable_fault_alone_leaves_the_truth() {
 
 const SEEDS: [u64; 3] = [31, 32, 33];
 
-/// A first night and one that reads what changed, both under fire.
+/// A first run and one that reads only changes, both with the fault.
 fn two_nights(case: Case) -> Row {
     let begun = Instant::now();
     let world = World::new(case.config);
@@ -160,14 +161,14 @@ impl Row {
     }
 }
 
-/// The ledger of all runs is what Box counted, whatever became of the calls.
+/// The ledger of all runs equals what Box counted, whatever the outcome of the calls.
 #[track_caller]
 fn assert_ledger(world: &World) {
     let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();
     assert_eq!(counted, world.simulator.counts().calls);
 }
 
-/// What a night under a fault that lasts comes to: exit code, and words of its sentence or its hint.
+/// The result of a run with a lasting fault: exit code, and words of its message or its hint.
 fn verdict(name: &str) -> (i32, &'static str) {
     match name {
         "refused_credentials" => (2, "check BOXSEAT_CLIENT_ID"),
@@ -186,15 +187,15 @@ fn verdict(name: &str) -> (i32, &'static str) {
     }
 }
 
-/// Why: what cannot be healed must be said, with a way out, and cost neither the old night nor the next good one.
+/// Why: a lasting fault must be reported with a remedy, and cost neither the old snapshot nor the next good one.
 #[test]
 fn every_unhealable_fault_keeps_the_old_night() {
-    // A few kinds share a world, one bad and one good night each.
+    // A few kinds share a world, with one bad and one good run each.
     let (clock, others): (Vec<_>, Vec<_>) =
         Fault::unhealable().into_iter().partition(|(name, _)| *name == "clock_skew");
     let (larger_ones, small_ones): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|(name, _)| needs_several_pages_of_users(name));
-    // The clock is looked at only where the time is not given, so this enterprise lives now.
+    // The clock is checked only where the time is not given, so this enterprise is at the present time.
     let now = DateTime::from_timestamp(Utc::now().timestamp(), 0).unwrap();
     let mut worlds = vec![(larger(small(34)), larger_ones), (Config { now, ..small(34) }, clock)];
     worlds.extend(small_ones.chunks(4).map(|kinds| (small(34), kinds.to_vec())));
@@ -220,7 +221,7 @@ fn bad_and_good_nights(config: Config, kinds: Vec<(&'static str, Fault)>) {
         assert!(digest(&world) == published, "{name}: the old night was touched");
         world.simulator.clear_faults();
         world.simulator.step_days(1);
-        // Everybody's aliases, for some of them change without a word and would only be right days later.
+        // All aliases, because some of them change without an event and would only be right days later.
         let mut good = world.command(&["sync"]);
         let good = finish(good.env("BOXSEAT_SYNC_ALIAS_SWEEP_DAYS", "1").output().unwrap());
         assert_eq!(good.code, 0, "the night after {name}: {}", good.stderr);
@@ -231,7 +232,7 @@ fn bad_and_good_nights(config: Config, kinds: Vec<(&'static str, Fault)>) {
 
 fn bad_night(name: &str, world: &World) -> Done {
     match name {
-        // Left alone it would wait for a quarter of an hour.
+        // Without a deadline it would wait for a quarter of an hour.
         "unavailable_for_good" => world.run(&["sync", "--deadline", "2s"]),
         "clock_skew" => finish(world.command(&["sync"]).env_remove("BOXSEAT_NOW").output().unwrap()),
         _ => world.run(&["sync"]),
@@ -243,14 +244,15 @@ fn digest(world: &World) -> Vec<u8> {
     std::fs::read(world.store().join("boxseat.duckdb")).unwrap()
 }
 
-/// Why: what vanishes between the list and the look at it is nobody's mistake. The night is published, and the next is right.
+/// Why: a record that disappears between the listing and its read is no error. The snapshot is published, and the next one is
+/// right.
 #[test]
 fn what_vanishes_on_the_way_is_right_the_night_after() {
     std::thread::scope(|scope| {
         for (name, fault) in Fault::passing() {
             let night = move || {
                 let world = World::new(Config { groups: 60, ..small(35) });
-                // Few enough for the guard against people who leave unannounced.
+                // Few enough for the guard against users that leave unannounced.
                 world.simulator.add_fault(Fault { times: Some(4), ..fault.at(0.2, 35) });
                 let done = world.run(&["sync"]);
                 assert!([0, 4].contains(&done.code), "{}: {}", done.code, done.stderr);
@@ -266,7 +268,7 @@ fn what_vanishes_on_the_way_is_right_the_night_after() {
     });
 }
 
-/// Does all cases, a few at a time, each on a thread that bears its name.
+/// Runs all cases, a few at a time, each on a thread with its name.
 fn side_by_side<R: Send>(cases: Vec<Case>, night: impl Fn(Case) -> R + Sync) -> Vec<R> {
     let (cases, rows) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Rights of files, targets of results, log lines, terminals, and texts of Box that show a secret.
+//! File permissions, targets of results, log lines, terminals, and texts of Box that contain a secret.
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -160,7 +160,7 @@ fn results_replace_nothing_but_regular_files_outside_the_data_of_the_store() {
     }
 }
 
-/// Why: the text in the lock replaced the content of whatever a planted link pointed to.
+/// Why: the text of the lock replaced the content of the target of a planted link.
 #[test]
 fn a_lock_that_is_a_link_or_a_pipe_is_not_used() {
     let world = world();
@@ -206,7 +206,7 @@ fn the_first_sync_holds_the_store_before_it_gives_it_an_identity() {
     assert!(state.join("store.json").exists());
 }
 
-/// Why: a cell with a line end made a log line of its own, which said what its author wanted.
+/// Why: a cell with a line end made a separate log line with any content that its author chose.
 #[test]
 fn inputs_of_an_import_stay_in_their_log_line() {
     let world = world();
@@ -245,7 +245,7 @@ fn on_a_terminal(world: &World, args: &[&str]) -> String {
     done.stdout
 }
 
-/// Why: a name could clear the screen, or turn the text around, of whoever printed it as CSV or JSON.
+/// Why: a name could clear the screen, or reverse the text, when it was printed as CSV or JSON.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_terminal_gets_escapes_and_a_file_gets_the_text() {
@@ -330,7 +330,7 @@ fn answer(stream: &TcpStream, repeats: Repeats) -> Option<()> {
 const TOKEN: &str = "token-that-is-a-secret";
 const SECRET: &str = "se+cret&of/the=client";
 
-/// Why: Box's words were printed as they came, and a token endpoint or a gateway can repeat the request in them.
+/// Why: error texts of Box were printed unchanged, and a token endpoint or a gateway can repeat the request in them.
 #[test]
 fn an_error_that_repeats_the_request_shows_no_secret() {
     for (repeats, seen) in [(Repeats::TokenRequest, "invalid_grant"), (Repeats::Header, "Bearer [redacted]")]

@@ -1,4 +1,4 @@
-//! `boxseat forget`: what is refused, and that no byte of the store names the user afterwards.
+//! `boxseat forget`: what is refused, and that no byte of the store identifies the user afterwards.
 
 use boxseat_simulator::{Act, Config, TrueUser};
 
@@ -7,7 +7,7 @@ use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::World;
 
-/// A user with a name of their own, and what identifies the user.
+/// A user with a unique name, and the texts that identify the user.
 fn somebody(world: &World, is_suitable: impl Fn(&TrueUser) -> bool) -> (TrueUser, Vec<String>) {
     let truth = world.simulator.truth_without_events();
     let is_alone = |user: &&TrueUser| {
@@ -40,7 +40,7 @@ fn counts(world: &World) -> Vec<serde_json::Map<String, serde_json::Value>> {
     )
 }
 
-/// Why: a store that keeps the data of a user for years could not erase it. Every step may be the last one before a kill.
+/// Why: a store that keeps the data of a user for years could not erase it. A kill may come after every step.
 #[test]
 fn a_user_is_erased_wherever_a_kill_interrupts() {
     let world = World::new(Config { users: 40, groups: 4, seed: 77, awkward: true, ..Config::default() });
@@ -136,7 +136,7 @@ fn a_user_is_erased_from_journal_plans_and_imports_and_the_chain_holds() {
     assert_eq!(stage.journal()[1].prev_hash, first, "the chain is the one that was written");
     stage.later(1);
     stage.expect(&[0, 4], &["reclaim", "nightly"]);
-    // An entry that was changed by something else than this store's key is refused.
+    // An entry that was not changed with this store's key is refused.
     std::fs::write(stage.world.store().join("state/erasure/key"), "0".repeat(64)).unwrap();
     let refused = stage.run(&["reclaim", "verify"]);
     assert!(refused.code == 3 && refused.stderr.contains("not by `boxseat forget`"), "{}", refused.stderr);

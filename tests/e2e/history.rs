@@ -1,4 +1,4 @@
-//! What nights tell of each other: joiners, movers, leavers, and what no event announced.
+//! The differences between snapshots: joiners, movers, leavers, and changes without an event.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn people(truth: &Truth) -> BTreeSet<String> {
     truth.users.iter().map(|user| user.user_id.clone()).collect()
 }
 
-/// Memberships of people who are in both nights.
+/// Memberships of users that are in both snapshots.
 fn members(truth: &Truth, staying: &BTreeSet<String>) -> Pairs {
     let of_staying = truth.memberships.iter().filter(|membership| staying.contains(&membership.user_id));
     of_staying.map(|membership| (membership.user_id.clone(), membership.group_id.clone())).collect()
@@ -27,7 +27,7 @@ fn told(world: &World, change: &str) -> Pairs {
     world.rows(&sql).iter().map(|row| (text(row, "user_id"), text(row, "object_id"))).collect()
 }
 
-/// Why: the facts that auditors and licence managers ask for must be those that happened, and nobody may vanish from the books.
+/// Why: the facts for auditors and licence managers must be those that happened, and no user may disappear from the tables.
 #[test]
 fn what_changed_in_a_night_is_told_as_it_happened() {
     let world =

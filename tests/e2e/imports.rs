@@ -1,4 +1,4 @@
-//! Reports of the admin console as consoles, languages and spreadsheets write them.
+//! Reports of the admin console in the forms in which consoles, languages and spreadsheets write them.
 
 use boxseat_simulator::Config;
 
@@ -22,7 +22,7 @@ fn waiting(world: &World) -> usize {
     std::fs::read_dir(world.store().join("state/imports")).map_or(0, Iterator::count)
 }
 
-/// Why: a report whose dates could not be read counted as imported, and importing it again changed nothing, for ever.
+/// Why: a report with unreadable dates counted as imported, and a second import changed nothing.
 #[test]
 fn a_report_of_which_no_row_was_taken_can_be_imported_again() {
     let world = world();
@@ -42,7 +42,7 @@ fn a_report_of_which_no_row_was_taken_can_be_imported_again() {
             assert_eq!(waiting(&world), 0);
         }
     }
-    // A user who is listed later makes the same file worth importing.
+    // When one of its users is listed later, the same file can be imported again.
     let known = world.rows("SELECT user_id FROM accounts");
     let is_new = |id: &String| known.iter().all(|row| row["user_id"] != id.as_str());
     let new = loop {
@@ -52,7 +52,7 @@ fn a_report_of_which_no_row_was_taken_can_be_imported_again() {
         }
     };
     let day = world.simulator.now().date_naive();
-    // A whole day later: the end of a day that is not over is read as now, and each command here begins at the same instant.
+    // A whole day later: the end of the present day is read as now, and every command here begins at the same time.
     world.simulator.step_days(1);
     let report = format!("User ID,Last Activity\n{new},{day}\n");
     assert_eq!(import(&world, "new.csv", report.as_bytes()).code, 4);
@@ -63,7 +63,7 @@ fn a_report_of_which_no_row_was_taken_can_be_imported_again() {
     assert!(done.stderr.contains("was imported before"), "{}", done.stderr);
 }
 
-/// Why: a row that was rejected at the first import was lost for ever, because the file counted as imported.
+/// Why: a row that was rejected at the first import was lost permanently, because the file counted as imported.
 #[test]
 fn a_report_taken_in_part_can_be_completed() {
     let world = world();
@@ -79,7 +79,7 @@ fn a_report_taken_in_part_can_be_completed() {
     std::fs::write(&toml, "[imports.columns]\nlast_login = [\"Zuletzt\"]\n").unwrap();
     assert_eq!((import().code, waiting(&world)), (0, 1));
     world.simulator.step_days(1);
-    // A kill after the commit: it must neither be lost nor doubled.
+    // A kill after the commit: the import must neither be lost nor doubled.
     let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "visible").output().unwrap();
     assert!(died.status.code().is_none());
     world.ok(&["sync"]);
@@ -153,7 +153,7 @@ fn translated_headings_are_mapped_by_the_configuration() {
     }
 }
 
-/// Why: a value or a file name with a line end could pass for a line of the log, and with an escape for anything.
+/// Why: a value or a file name with a line end could look like a line of the log, and with an escape sequence like anything.
 #[test]
 fn what_is_rejected_is_named_with_line_and_value_in_one_line() {
     let world = world();

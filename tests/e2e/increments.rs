@@ -1,4 +1,4 @@
-//! Nights that read only what changed, and what they do when that is not enough.
+//! Runs that read only changes, and what they do when that is not enough.
 
 use boxseat_simulator::{Act, Config, Effect, Fault};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
-/// Groups cost more than the hundred calls that are always spent, so they are read in turns.
+/// Groups cost more than the hundred calls that are always allowed, so they are read in turns.
 fn enterprise() -> Config {
     Config {
         users: 400,
@@ -35,7 +35,7 @@ fn members_of(world: &World, group_id: &str) -> Value {
     world.value(&format!("SELECT count(*) FROM memberships WHERE group_id = '{group_id}'"))
 }
 
-/// Why: `--plan` must cost nothing twice, and say what the next sync then does.
+/// Why: `--plan` must not cost its calls twice, and must show what the next sync does.
 #[test]
 fn a_plan_is_printed_and_the_next_sync_goes_on_from_it() {
     let world = World::new(enterprise());
@@ -63,7 +63,7 @@ fn a_plan_is_printed_and_the_next_sync_goes_on_from_it() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: whoever does not trust the plan can have everything, also when one was made already.
+/// Why: an operator can request a full read, also if a plan was already made.
 #[test]
 fn full_reads_everything() {
     let world = World::new(enterprise());
@@ -81,12 +81,12 @@ fn full_reads_everything() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: the promise. Announced changes of memberships and aliases are right the next morning, silent ones are carried.
+/// Why: the promise. Announced changes of memberships and aliases are right in the next snapshot, silent ones are carried.
 #[test]
 fn what_an_event_names_is_read_and_the_rest_is_carried() {
     let world = World::new(enterprise());
     world.ok(&["sync"]);
-    // Not yet due: groups and users that tonight's turns do not reach.
+    // Not yet due: groups and users outside this run's turns.
     let groups = world.rows(
         "SELECT group_id, min(user_id) AS user_id FROM memberships GROUP BY group_id HAVING count(*) BETWEEN 3 AND 50 ORDER BY group_id",
     );
@@ -110,12 +110,12 @@ fn what_an_event_names_is_read_and_the_rest_is_carried() {
         "{noticed} of {} silent changes noticed: everything was read",
         silent.len()
     );
-    // What was carried says so.
+    // Carried rows are marked as carried.
     let honest = "SELECT count(*) FROM memberships JOIN groups USING (group_id) WHERE memberships.read_at <> groups.memberships_read_at";
     assert_eq!(world.value(honest), 0);
     let carried = world.value("SELECT rows_carried FROM run_rows JOIN sync_runs USING (run_id) WHERE run_number = 2 AND table_name = 'memberships'");
     assert!(carried.as_i64().unwrap() > 100, "{carried}");
-    // A week later every group has had its turn.
+    // A week later every group has been read.
     for _ in 0..7 {
         world.simulator.step_days(1);
         world.ok(&["sync", "--no-publish"]);
@@ -124,7 +124,7 @@ fn what_an_event_names_is_read_and_the_rest_is_carried() {
     assert!(silent.iter().all(|row| lost(*row) == 1), "a silent change outlived the promise");
 }
 
-/// Why: a feed that says nothing would leave every change unread and everybody idle.
+/// Why: a feed without events would leave every change unread and make all users idle.
 #[test]
 fn a_silent_feed_is_refused() {
     let world = World::new(enterprise());
@@ -143,7 +143,7 @@ fn a_silent_feed_is_refused() {
     crate::truth::assert_logins_equal_to_truth(&world);
 }
 
-/// Why: without the change events nobody knows what changed.
+/// Why: without the change events it is unknown what changed.
 #[test]
 fn a_refused_list_of_event_types_reads_everything() {
     let world = World::new(enterprise());
@@ -174,7 +174,7 @@ fn a_refused_list_of_event_types_reads_everything() {
     );
 }
 
-/// Why: people who are not listed are asked about one by one, and only a plain answer takes them off the books.
+/// Why: users that are not listed are read one by one, and only an unambiguous response removes them.
 #[test]
 fn people_who_vanish_are_gone_only_when_box_says_so() {
     let world = World::new(enterprise());
@@ -195,7 +195,7 @@ fn people_who_vanish_are_gone_only_when_box_says_so() {
     assert!(listing(&deleted[0]).is_empty() && listing(&rolled_out[0]).is_empty());
     let orphans = "SELECT count(*) FROM memberships ANTI JOIN users USING (user_id)";
     assert_eq!(world.value(orphans), 0);
-    // Asked again the next night, when Box answers.
+    // The next run reads them again, when Box responds.
     world.simulator.clear_faults();
     world.simulator.step_days(1);
     world.ok(&["sync"]);
@@ -203,14 +203,14 @@ fn people_who_vanish_are_gone_only_when_box_says_so() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: when even people who are listed do not answer, nobody's silence means anything.
+/// Why: if Box does not return listed users either, a missing response proves nothing.
 #[test]
 fn a_canary_that_does_not_answer_saves_everybody() {
     let world = World::new(enterprise());
     world.ok(&["sync"]);
     world.simulator.step_days(1);
     let deleted = world.simulator.act(&Act::DeleteUsers { count: 2, announced: true });
-    // Whoever is asked about answers 404, the listings aside.
+    // Every request for a single user answers 404; the listings do not.
     world.simulator.add_fault(Fault {
         path: "/2.0/users/".into(),
         query: "fields=".into(),
@@ -225,14 +225,14 @@ fn a_canary_that_does_not_answer_saves_everybody() {
     }
 }
 
-/// Why: a week off is made up for, and nothing of it is lost.
+/// Why: after a week without runs everything is caught up, and nothing of it is lost.
 #[test]
 fn missed_nights_are_made_up_for() {
     let world = World::new(Config { change_scale: 1.0, ..enterprise() });
     world.ok(&["sync"]);
     world.simulator.step_days(9);
     world.ok(&["sync"]);
-    // Memberships are a week's turn and all due; the announced rest is there too.
+    // Memberships are one week's turn and all due; the announced rest is present, too.
     crate::truth::assert_logins_equal_to_truth(&world);
     let truth = world.simulator.truth();
     assert_eq!(
@@ -241,7 +241,7 @@ fn missed_nights_are_made_up_for() {
     );
 }
 
-/// Why: a month of nights is kept before anybody looks, and a file must not appear by the way.
+/// Why: a month of snapshots is stored before the first publish, and no file may be published meanwhile.
 #[test]
 fn a_night_without_publishing_is_in_the_lake_and_nowhere_else() {
     let world = World::new(enterprise());
@@ -249,7 +249,7 @@ fn a_night_without_publishing_is_in_the_lake_and_nowhere_else() {
     assert!(!done.stderr.contains("published"), "{}", done.stderr);
     assert!(!world.store().join("boxseat.duckdb").exists());
     world.simulator.step_days(1);
-    // Not what an interrupted publish looks like: the next start reads tonight.
+    // This must not look like an interrupted publish: the next start reads a new snapshot.
     world.ok(&["sync"]);
     let runs = world.rows("SELECT run_number, max(rows_in_warehouse) AS shown FROM run_rows JOIN sync_runs USING (run_id) WHERE table_name = 'users' GROUP BY ALL ORDER BY ALL");
     assert_eq!((runs.len(), &runs[0]["shown"]), (2, &Value::Null));
@@ -257,7 +257,7 @@ fn a_night_without_publishing_is_in_the_lake_and_nowhere_else() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: a crash between two reads must not forget what the plan said.
+/// Why: a crash between two reads must not lose the plan.
 #[test]
 fn a_night_that_dies_after_its_plan_asks_only_what_is_missing() {
     let world = World::new(Config { change_scale: 1.0, ..enterprise() });

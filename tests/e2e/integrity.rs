@@ -43,7 +43,7 @@ fn data_file(table: &Path) -> PathBuf {
     files.pop().unwrap()
 }
 
-/// A store after two snapshots, with a policy; and what it is put back to before each damage.
+/// A store after two snapshots, with a policy; and the state that is restored before each damage.
 struct Kept {
     stage: Stage,
     intact: PathBuf,
@@ -121,8 +121,8 @@ const DAMAGES: &[Damage] = &[
     }),
 ];
 
-/// Why: a table that was removed or rolled back was silently created anew. `sync`, `publish` and `verify` ended with 0, and 95 users
-/// who had signed in were planned as idle.
+/// Why: a table that was removed or rolled back was silently created again. `sync`, `publish` and `verify` ended with 0, and 95
+/// users who had signed in were planned as idle.
 #[test]
 fn what_was_removed_rolled_back_or_replaced_is_refused_by_name() {
     let kept = Kept::new();
@@ -137,7 +137,7 @@ fn what_was_removed_rolled_back_or_replaced_is_refused_by_name() {
             assert!(said.contains(named), "{what}: {args:?}\n{said}");
             assert!(said.contains("boxseat repair"), "{what}: {args:?}\n{said}");
         }
-        // A plan needs whole tables; their data files it does not read.
+        // A plan needs undamaged tables; it does not read their data files.
         let done = kept.stage.run(&["reclaim", "plan"]);
         assert!(done.code == 3 || what.contains("data file"), "{what}\n{}\n{}", done.stdout, done.stderr);
     }
@@ -162,7 +162,7 @@ fn a_repair_from_the_published_file_changes_no_claim_and_the_next_run_goes_on() 
     }
 }
 
-/// Why: with the record gone, a forged published file and its own record were taken for proof. An active user became idle and was
+/// Why: with the record gone, a forged published file and its own record were accepted as proof. An active user became idle and was
 /// suspended.
 #[test]
 fn without_a_whole_record_a_repair_uncovers_everything_whatever_the_file_says() {
@@ -203,7 +203,7 @@ fn a_store_with_another_identity_than_its_runs_is_refused() {
     }
 }
 
-/// Why: what nothing proves must be uncovered after a repair, never idle.
+/// Why: days without proof must be uncovered after a repair, never idle.
 #[test]
 fn a_repair_without_proof_begins_the_lake_anew() {
     let kept = Kept::new();
@@ -217,7 +217,7 @@ fn a_repair_without_proof_begins_the_lake_anew() {
     assert_eq!(kept.stage.run(&["reclaim", "plan"]).code, 2, "nothing is published");
     kept.stage.expect(&[0, 4], &["sync"]);
     kept.stage.expect(&[0], &["verify"]);
-    // Box gives the same sign-ins again, so the same is proved.
+    // Box returns the same sign-ins again, so the same is proved.
     let idle = |claims: &[serde_json::Map<String, serde_json::Value>]| -> Vec<(String, i64)> {
         let days = |row: &serde_json::Map<String, serde_json::Value>| {
             Some((row["user_id"].as_str()?.to_owned(), row["proven_idle_days"].as_i64()?))
@@ -233,7 +233,7 @@ fn a_repair_without_proof_begins_the_lake_anew() {
     assert!(aside.join("lake/users/_delta_log").is_dir(), "nothing is deleted by a repair");
 }
 
-/// Why: an imported report is evidence that Box does not give a second time.
+/// Why: Box does not return the evidence of an imported report a second time.
 #[test]
 fn when_imported_evidence_is_lost_nothing_before_the_repair_is_covered() {
     let mut stage = Stage::new(small(5), Intent::default());
@@ -271,7 +271,7 @@ fn an_import_that_waits_cannot_be_removed_or_changed() {
     let after = fs::read(&record).unwrap();
     let waiting = newest(&stage.world.store().join("state/imports"), ".json");
     let bytes = fs::read(&waiting).unwrap();
-    // With the lines of the record about it.
+    // Together with its lines of the record.
     fs::remove_file(&waiting).unwrap();
     fs::write(&record, before).unwrap();
     assert_eq!(stage.run(&["sync"]).code, 3);
@@ -290,7 +290,7 @@ fn an_import_that_waits_cannot_be_removed_or_changed() {
     stage.night();
 }
 
-/// Why: a repair told an operator to import the report again, and what it had proved became 183 idle days all the same.
+/// Why: a repair told the operator to import the report again, and its evidence still became 183 idle days.
 #[test]
 fn after_a_repair_that_lost_a_waiting_import_nothing_before_it_is_covered() {
     let stage = Stage::new(small(5), Intent::default());
@@ -324,7 +324,7 @@ fn raw_pages_of_another_store_are_not_loaded() {
     assert!(done.stderr.contains("spool/1/pages.spool"), "{}", done.stderr);
 }
 
-/// Why: the record of the published file lies beside the lake's tables and can be put back together with an older file.
+/// Why: the record of the published file is next to the lake's tables and can be put back together with an older file.
 #[test]
 fn an_older_published_file_put_back_with_its_own_record_is_no_evidence() {
     let mut stage = Stage::new(small(5), Intent::default());
@@ -351,7 +351,7 @@ fn an_older_published_file_put_back_with_its_own_record_is_no_evidence() {
     stage.expect(&[0, 4], &["reclaim", "plan"]);
 }
 
-/// Why: with the record removed, a store passed for one of an older version. A forged table was taken as it was, and a user who had
+/// Why: with the record removed, a store looked like one of an older version. A forged table was accepted, and a user who had
 /// signed in was suspended.
 #[test]
 fn a_store_that_had_a_record_is_never_taken_for_one_of_an_older_version() {
@@ -373,7 +373,7 @@ fn a_store_that_had_a_record_is_never_taken_for_one_of_an_older_version() {
     assert!(done.stdout.contains(r#""lake_begun_anew": true"#), "{}", done.stdout);
 }
 
-/// Why: a repair made a store that had acted look like one that never did.
+/// Why: after a repair, a store that had acted looked like one that never did.
 #[test]
 fn a_repair_without_the_journal_of_taken_actions_is_refused() {
     let stage = Stage::new(small(5), Intent::default());
@@ -394,7 +394,7 @@ fn a_repair_without_the_journal_of_taken_actions_is_refused() {
     assert!(done.stderr.contains("state/reclaim/journal is missing"), "{}", done.stderr);
 }
 
-/// Why: a lake put back to an older snapshot, with the journal of today, lost evidence that only it had.
+/// Why: a lake put back to an older snapshot, with the present journal, lost evidence that only it had.
 #[test]
 fn a_lake_that_is_older_than_a_plan_of_the_journal_is_refused() {
     let mut stage = Stage::new(small(5), Intent::default());

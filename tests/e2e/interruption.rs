@@ -1,4 +1,4 @@
-//! A run that is stopped goes on where it was.
+//! A run that is stopped resumes where it stopped.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::truth::assert_equal_to_truth;
 const CONCURRENCY: u64 = 16;
 
 fn enterprise() -> Config {
-    // Slow enough to be hit in the middle of it, and without 404s or faults, so that every call is a page.
+    // Slow enough to be interrupted in the middle, and without 404s or faults, so that every call is a page.
     Config { users: 1_500, groups: 80, logins: Some(30_000), seed: 3, latency_ms: 4, ..Config::default() }
 }
 
@@ -38,7 +38,7 @@ fn wait_for_calls(world: &World, calls: u64) {
     }
 }
 
-/// Why: the spool's promise. A page that was counted is never asked for again.
+/// Why: the spool's promise. A page that was counted is never requested again.
 #[test]
 fn a_killed_run_asks_again_only_what_was_in_flight() {
     let untouched = World::new(enterprise());
@@ -62,7 +62,7 @@ fn a_killed_run_asks_again_only_what_was_in_flight() {
     }
 }
 
-/// Why: cron's machine shuts down at night; SIGTERM must not cost a page.
+/// Why: the machine may shut down during a run; SIGTERM must not cost a page.
 #[test]
 fn a_terminated_run_exits_130_and_goes_on_without_asking_anything_twice() {
     let untouched = World::new(enterprise());
@@ -81,7 +81,7 @@ fn a_terminated_run_exits_130_and_goes_on_without_asking_anything_twice() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: two cron lines, or a person beside cron.
+/// Why: two cron lines, or an operator at the same time as cron.
 #[test]
 fn a_second_sync_meanwhile_tries_later() {
     let world = World::new(enterprise());
@@ -130,8 +130,8 @@ pub(crate) const STEPS: &[&str] = &[
     "published",
 ];
 
-/// Why: the commit protocol. Whatever line a night dies on, readers see the old night or the new one, and the next start makes it
-/// whole without asking Box again for what was read.
+/// Why: the commit protocol. Wherever a run is killed, readers see the old snapshot or the new one, and the next start completes it
+/// without requesting read pages from Box again.
 #[test]
 fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
     let config = || Config {
@@ -155,16 +155,16 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
         assert_eq!(shown == first_night, *step != "published", "{step}: readers see night {shown}");
         world.ok(&["sync"]);
         let again = world.simulator.counts().calls - calls;
-        // Dead after the last step there is nothing left to do, so the start after it is the next night.
+        // After a kill at the last step nothing is left to do, so the next start is a new run.
         let expected_runs = if *step == "published" { 3 } else { 2 };
         match *step {
             "before reserving" | "reserved" => {
                 assert!(calls == 0 && again > 20, "{step}: {calls} then {again}")
             }
-            // What the plan names is still to be asked.
+            // What the plan names must still be requested.
             "surveyed" | "planned" => assert!(calls < again + 12, "{step}: {calls} then {again}"),
             "published" => assert!(again > 10, "{step}: {again}"),
-            // A start that still has to seal asks for a token at most.
+            // A start that only has to seal requests at most a token.
             "read" => assert!(again <= 1, "{step}: {again} calls"),
             _ => assert_eq!(again, 0, "{step}: what was read is asked again"),
         }
@@ -181,7 +181,7 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
     }
 }
 
-/// Why: analysts query while cron publishes. Whoever asks sees one night or the next, whole.
+/// Why: analysts query while cron publishes. A reader sees one snapshot or the next, complete.
 #[test]
 fn a_reader_who_keeps_asking_sees_whole_nights_only() {
     let world = World::new(Config {
@@ -215,7 +215,7 @@ fn a_reader_who_keeps_asking_sees_whole_nights_only() {
     assert!(seen.len() >= 3, "the reader saw nights {seen:?}");
 }
 
-/// What a reader of the lake sees who keeps to current runs, whatever is being written beside them.
+/// What a reader of the lake sees that uses only current runs, whatever is being written at the same time.
 fn assert_lake_is_whole(world: &World) {
     let lake = Lake::open(&world.store().join("lake"), 0o640).unwrap();
     let runs = lake.sync_runs().unwrap();
@@ -252,7 +252,7 @@ fn assert_lake_is_whole(world: &World) {
     }
 }
 
-/// Why: a lake that a second host writes to as well. The one that was passed must stop and leave the night that is there.
+/// Why: a second host writes to the same lake. The slower one must stop and leave the existing snapshot.
 #[test]
 fn a_lake_that_another_host_has_written_is_left_alone() {
     let world =
@@ -269,7 +269,7 @@ fn a_lake_that_another_host_has_written_is_left_alone() {
     let key = "state/reclaim/journal_key";
     std::fs::create_dir(other.join("state/reclaim")).unwrap();
     std::fs::copy(world.store().join(key), other.join(key)).unwrap();
-    // A lake without a record of its files, as a version before the record leaves it: there the test may change a host.
+    // A lake without a record of its files, like one of a version before the record: there the test may change the host.
     for file in ["lake/_runs/files.log", "state/lake.json"] {
         std::fs::remove_file(world.store().join(file)).unwrap();
     }
@@ -289,13 +289,13 @@ fn a_lake_that_another_host_has_written_is_left_alone() {
     let stderr = String::from_utf8_lossy(&waits.stderr);
     assert_eq!(waits.status.code(), Some(75), "{stderr}");
     assert!(stderr.contains("run 2 was started on host elsewhere"), "{stderr}");
-    // Half a day later it goes on without us.
+    // Half a day later the other host continues without us.
     let later = (world.simulator.now() + chrono::TimeDelta::hours(13)).to_rfc3339();
     let passed =
         world.command(&["sync"]).env("BOXSEAT_STORE", &other).env("BOXSEAT_NOW", later).output().unwrap();
     assert!(passed.status.success(), "{}", String::from_utf8_lossy(&passed.stderr));
     std::fs::copy(other.join("state/lake.json"), world.store().join("state/lake.json")).unwrap();
-    // Our sealed run was given up by the other host; finishing it now would write into a lake that has moved on.
+    // The other host gave up our sealed run; finishing it now would write into a lake that has moved on.
     assert_eq!(world.run(&["publish"]).code, 0);
     assert_eq!(
         world.value("SELECT string_agg(run_number || ' ' || status, ',' ORDER BY run_number) FROM sync_runs"),

@@ -1,4 +1,4 @@
-//! Kills do not keep to steps: nights that are killed at any moment, again and again.
+//! Runs that are killed at any time, repeatedly, not only at commit steps.
 
 #![expect(clippy::print_stdout, reason = "the long forms print what they measured")]
 
@@ -11,11 +11,11 @@ use boxseat_simulator::Config;
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
-/// Calls in flight at once, unless told otherwise: what a kill may cost.
+/// Calls in flight at once, unless configured otherwise: the most that a kill may cost.
 const CONCURRENCY: u64 = 16;
 
-/// Why: machines are switched off at any moment. Nothing is lost, no half night is ever seen, and only what was in flight is
-/// asked again.
+/// Why: machines are switched off at any time. No data is lost, no partial snapshot is visible, and only calls in flight are
+/// repeated.
 #[test]
 fn a_dozen_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
     assert_survives(12, 13);
@@ -27,7 +27,7 @@ fn a_hundred_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
     assert_survives(100, 14);
 }
 
-/// Slow enough for a good part of a night to be reading. Late events are told by another night than they happened in.
+/// Slow enough that a good part of a run is reading. Late events appear in a later snapshot than the day on which they happened.
 fn enterprise(seed: u64) -> Config {
     Config {
         users: 300,
@@ -41,7 +41,7 @@ fn enterprise(seed: u64) -> Config {
     }
 }
 
-/// What there was when the process died.
+/// The state when the process died.
 #[derive(Default, Debug)]
 struct Stages {
     before_reading: u32,
@@ -93,7 +93,7 @@ fn assert_survives(kills: u32, seed: u64) {
             } else {
                 assert!(ended.success() && is_shown, "a start that was left alone ended with {ended}");
             }
-            // Until then readers have the old night, byte for byte.
+            // Until then readers have the old snapshot, byte for byte.
             if is_shown {
                 assert_equal_to_truth(&world);
                 break;
@@ -142,7 +142,7 @@ fn is_visible(world: &World, run: u32) -> bool {
     runs.iter().any(|ended| ended.run_number.0 == u64::from(run))
 }
 
-/// Until it is so, or the process has ended.
+/// Waits until the condition is true, or the process has ended.
 fn wait_for(child: &mut Child, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() && child.try_wait().unwrap().is_none() {
@@ -151,7 +151,7 @@ fn wait_for(child: &mut Child, is_so: impl Fn() -> bool) {
     }
 }
 
-/// A night in which everybody's aliases are read, for some of them change without a word and would only be right days later.
+/// A run in which all aliases are read, because some of them change without an event and would only be right days later.
 fn sync(world: &World) -> Child {
     let mut command = world.command(&["sync"]);
     command.env("BOXSEAT_SYNC_ALIAS_SWEEP_DAYS", "1").stdout(Stdio::null()).stderr(Stdio::null());
@@ -163,7 +163,7 @@ fn published(world: &World) -> Option<Vec<u8>> {
     std::fs::read(world.store().join("boxseat.duckdb")).ok()
 }
 
-/// How often each question was asked; a marker holds the moment it was given out, so it is left aside.
+/// How often each request was made. A marker contains the time at which it was issued, so it is excluded.
 fn questions(world: &World) -> BTreeMap<String, u64> {
     let mut questions = BTreeMap::new();
     for request in world.simulator.requests() {
@@ -176,7 +176,7 @@ fn questions(world: &World) -> BTreeMap<String, u64> {
     questions
 }
 
-/// Moments by a seed.
+/// Random times from a seed.
 struct Chance(u64);
 
 impl Chance {

@@ -13,7 +13,7 @@ use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
 use crate::support::{Done, finish};
 
-/// A store with its key outside.
+/// A store whose key is outside of it.
 struct Guarded {
     stage: Stage,
     key: PathBuf,
@@ -59,7 +59,7 @@ impl Guarded {
         done
     }
 
-    /// Every command that reads or writes the lake refuses it, and names the object and the way out.
+    /// Every command that reads or writes the lake refuses it, and names the object and the remedy.
     #[track_caller]
     fn refused(&self, named: &str) {
         for args in [
@@ -79,7 +79,7 @@ impl Guarded {
         }
     }
 
-    /// A report of use is imported, and a run takes it in.
+    /// A report of use is imported, and a run loads it.
     fn takes_in_a_report(&self) {
         let truth: Truth = self.stage.simulator().truth_without_events();
         let user = truth.users.iter().find(|user| user.user_id == self.user_id).unwrap();
@@ -100,7 +100,7 @@ impl Guarded {
         fs::read_to_string(self.record()).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// Cuts the record after so many lines, and removes every file that it does not name any more, and the published file.
+    /// Cuts the record after this many lines, and removes every file that it no longer names, and the published file.
     fn cut(&self, count: usize) {
         let lines = self.lines();
         let paths = |lines: &[String]| -> BTreeSet<String> {
@@ -143,8 +143,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.success());
 }
 
-/// Why: two lines were appended to the record that name a changed published file. `verify --deep` said that it can be trusted, and
-/// an active user was suspended.
+/// Why: two lines that name a changed published file were appended to the record. `verify --deep` reported that it can be trusted,
+/// and an active user was suspended.
 #[test]
 fn a_line_that_was_appended_to_the_record_without_the_key_is_refused() {
     let guarded = Guarded::new("");
@@ -175,7 +175,7 @@ fn a_line_that_was_appended_to_the_record_without_the_key_is_refused() {
     }
 }
 
-/// Why: the record was cut before an import, and its anchor was removed or made up. Nothing knew of the import any more, and the user
+/// Why: the record was cut before an import, and its anchor was removed or forged. Nothing had the import any more, and the user
 /// was suspended.
 #[test]
 fn a_record_that_was_cut_together_with_its_anchor_is_refused() {
@@ -211,7 +211,7 @@ fn a_lake_that_is_to_be_loaded_again_from_its_pages_is_refused() {
     let seal = parts(&guarded.lines().pop().unwrap()).1;
     guarded.forge_anchor(&seal);
     guarded.refused("state/lake.json has no valid seal");
-    // With a record of the attacker's own from the first line on.
+    // With the attacker's own record from the first line on.
     let lines = guarded.lines();
     let (mut hash, mut text) = (String::new(), String::new());
     for line in &lines {
@@ -224,7 +224,7 @@ fn a_lake_that_is_to_be_loaded_again_from_its_pages_is_refused() {
     guarded.refused("files.log has no valid seal");
 }
 
-/// Why: actions are hidden, and imports are lost, if a whole older state of the store is put back. Only a witness knows of it.
+/// Why: if a whole older state of the store is put back, actions are hidden and imports are lost. Only a witness finds it.
 #[test]
 fn a_store_that_was_put_back_whole_is_refused_by_the_witness() {
     let guarded = Guarded::new("witness = \"heads.log\"");
@@ -239,7 +239,7 @@ fn a_store_that_was_put_back_whole_is_refused_by_the_witness() {
     guarded.refused("of the witness");
     let done = guarded.run(&["import", "report.csv"]);
     assert_eq!(done.code, 3, "{}", done.stderr);
-    // Nothing proves what was there meanwhile: a repair uncovers it.
+    // Nothing proves the content of the lost time: a repair uncovers it.
     guarded.expect(&[0], &["repair"]);
     assert!(heads().lines().any(|line| line.split(' ').nth(2) == Some("lake-begun")), "{}", heads());
     guarded.stage.simulator().step_days(2);
@@ -248,7 +248,7 @@ fn a_store_that_was_put_back_whole_is_refused_by_the_witness() {
     guarded.expect(&[0], &["verify", "--deep"]);
 }
 
-/// Why: an older backup must be of use under a witness, and `restore` is how an operator says so.
+/// Why: an older backup must be usable with a witness, and `restore` is the operator's statement of it.
 #[test]
 fn an_older_backup_that_is_restored_is_told_to_the_witness() {
     let guarded = Guarded::new("witness = \"heads.log\"");
@@ -260,7 +260,7 @@ fn an_older_backup_that_is_restored_is_told_to_the_witness() {
     guarded.expect(&[0], &["verify", "--deep"]);
 }
 
-/// A command that writes says which key is missing before its work; a command that reads needs none.
+/// A command that writes names the missing key before its work; a command that reads needs none.
 #[test]
 fn without_the_private_key_nothing_is_written() {
     let guarded = Guarded::new("");

@@ -30,7 +30,7 @@ fn a_store_without_its_anchor_is_refused() {
     let store = stage.world.store();
     fs::remove_file(store.join("state/lake.json")).unwrap();
     refused(&stage, "state/lake.json is missing");
-    // Nor when the note of the record is gone as well.
+    // Nor if the note of the record is removed as well.
     let identity = store.join("state/store.json");
     let text = fs::read_to_string(&identity).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -53,7 +53,7 @@ fn a_record_without_the_lines_of_the_last_actions_is_refused() {
     refused(&stage, "files.log ends at line");
 }
 
-/// Why: with a pipe in the place of the anchor, `sync` waited for ever and held the lock.
+/// Why: with a pipe in the place of the anchor, `sync` blocked forever and held the lock.
 #[test]
 fn a_pipe_or_a_directory_in_the_place_of_a_file_of_the_store_is_refused_at_once() {
     let stage = Stage::new(small(5), Intent::default());

@@ -1,4 +1,4 @@
-//! The call ledger of commands that are no runs: damage never makes a count smaller without a word.
+//! The call ledger of commands that are no runs: damage never reduces a count silently.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ fn counted(world: &World) -> u64 {
     world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap()
 }
 
-/// Why: 1,383 of 1,999 mutations of a ledger made the count smaller, and nothing said so.
+/// Why: 1,383 of 1,999 mutations of a ledger made the count smaller, without a message.
 #[test]
 fn a_damaged_call_ledger_is_refused_by_name_before_any_call() {
     let (world, ledger) = world_with_a_ledger();

@@ -1,4 +1,4 @@
-//! Several nights, and nights that a guard refuses.
+//! Several runs, and runs that a guard refuses.
 
 use boxseat_simulator::{Config, Effect, Fault};
 
@@ -8,7 +8,7 @@ fn small() -> Config {
     Config { users: 300, groups: 20, logins: Some(4_000), seed: 5, ..Config::default() }
 }
 
-/// Why: the overlap of two windows must not double a login, and the second night must replace the first.
+/// Why: the overlap of two windows must not double a sign-in, and the second snapshot must replace the first.
 #[test]
 fn a_second_night_adds_what_happened_and_doubles_nothing() {
     let world = World::new(Config { late_events: 0.0, ..small() });
@@ -25,7 +25,7 @@ fn a_second_night_adds_what_happened_and_doubles_nothing() {
     assert_eq!(world.value(balanced), 0);
 }
 
-/// Why: a partial list would make everybody missing look deprovisioned.
+/// Why: an incomplete list would make all missing users look deprovisioned.
 #[test]
 fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     let world = World::new(small());
@@ -46,7 +46,7 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     let calls = world.simulator.counts().calls;
     let accepted = world.ok(&["sync", "--accept-shrink", "30%"]);
     assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
-    // They were asked about before the guard refused: Box still knows them, so nobody is taken off the books.
+    // They were read one by one before the guard refused: Box still has them, so no user is removed.
     assert!(accepted.stderr.contains("the listing was incomplete"), "{}", accepted.stderr);
     assert!(world.value("SELECT count(*) FROM users WHERE listing = 'carried'").as_i64().unwrap() > 40);
     assert_eq!(
@@ -55,7 +55,7 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     );
 }
 
-/// Why: so many people gone at once, without a word in the admin log, is a broken list until somebody says it is not.
+/// Why: so many users gone at once, without an event in the admin log, count as a broken list until an operator accepts it.
 #[test]
 fn people_gone_without_a_word_are_refused_until_somebody_accepts_it() {
     let world = World::new(small());
@@ -74,7 +74,7 @@ fn people_gone_without_a_word_are_refused_until_somebody_accepts_it() {
     );
 }
 
-/// Why: another enterprise's people must never end in this store.
+/// Why: another enterprise's users must never get into this store.
 #[test]
 fn another_enterprise_s_credentials_are_refused() {
     let world = World::new(small());
@@ -100,7 +100,7 @@ fn an_app_that_sees_only_itself_is_told_what_to_tick() {
     assert!(refused.stderr.contains("App + Enterprise Access"), "{}", refused.stderr);
 }
 
-/// Why: Box throttles, gateways answer HTML, connections break; the night must come out the same.
+/// Why: Box throttles, gateways return HTML, connections break; the snapshot must be the same.
 #[test]
 fn faults_on_the_way_change_nothing_but_the_ledger() {
     let world = World::new(small());
@@ -123,7 +123,7 @@ fn faults_on_the_way_change_nothing_but_the_ledger() {
     assert!(world.value("SELECT sum(throttled_count)::BIGINT FROM run_calls").as_i64().unwrap() >= 2);
 }
 
-/// Why: wrong credentials are a matter of configuration, and the message must not carry them.
+/// Why: wrong credentials are a configuration error, and the message must not contain them.
 #[test]
 fn refused_credentials_are_named_without_the_secret() {
     let world = World::new(small());
@@ -147,14 +147,14 @@ fn a_run_is_not_resumed_with_another_enterprise_s_credentials() {
     let stderr = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("belong to enterprise 900000002"), "{stderr}");
-    // With the right credentials the run goes on: nothing that was read is lost.
+    // With the right credentials the run continues: no read page is lost.
     world.simulator.reset_counts();
     world.ok(&["sync"]);
     assert!(world.simulator.counts().calls <= 1, "{:?}", world.simulator.counts());
     crate::truth::assert_equal_to_truth(&world);
 }
 
-/// Why: a night that only had to be finished is last week's; cron asked for tonight's.
+/// Why: a resumed run that only had to be finished may be a week old; cron requested a new snapshot.
 #[test]
 fn an_old_sealed_run_is_finished_and_tonight_is_read_too() {
     let world = World::new(small());
@@ -166,7 +166,7 @@ fn an_old_sealed_run_is_finished_and_tonight_is_read_too() {
     assert_eq!(world.value(nights), "2026-03-02,2026-03-05");
 }
 
-/// Why: a file that somebody wrote over must not stop the job that would replace it.
+/// Why: an overwritten file must not stop the job that would replace it.
 #[test]
 fn a_damaged_published_file_is_replaced() {
     let world = World::new(small());

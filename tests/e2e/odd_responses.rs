@@ -1,5 +1,5 @@
-//! Responses that are not what was requested: an error with status 200, a page of a gateway, a record that never comes. Each costs
-//! at most what it is about, is named, and is never read as "there is nothing".
+//! Responses that were not requested: an error with status 200, a page of a gateway, a record that never arrives. Each costs at
+//! most its own object, is named, and is never read as "there is nothing".
 
 use boxseat_simulator::{Act, Config, Effect, Fault};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn assert_done(done: &Done, code: i32, words: &[&str]) {
     }
 }
 
-/// An error object with status 200 was the last page of its listing: 40 users became 20.
+/// An error object with status 200 was taken for the last page of its listing: 40 users became 20.
 #[test]
 fn an_error_with_status_200_is_no_last_page() {
     let errors = [
@@ -49,7 +49,7 @@ fn an_error_with_status_200_is_no_last_page() {
     }
 }
 
-/// A page that announces groups and holds none ended the listing.
+/// A page that announces groups and has none ended the listing.
 #[test]
 fn an_empty_page_that_announces_records_is_no_end() {
     let world = World::new(small());
@@ -59,7 +59,7 @@ fn an_empty_page_that_announces_records_is_no_end() {
     assert_equal_to_truth(&world);
 }
 
-/// One user's or group's record that always failed cost the whole run, every time, and was not named.
+/// One user's or group's record that always failed cost every run, and was not named.
 #[test]
 fn a_record_that_always_fails_is_named_and_requested_again() {
     let world = World::new(small());
@@ -83,7 +83,7 @@ fn a_record_that_always_fails_is_named_and_requested_again() {
             && reasons.iter().zip(&subjects).all(|(row, s)| row["reason"].as_str().unwrap().starts_with(s)),
         "{reasons:?}"
     );
-    // What the last run knew stands, and nobody is said to have left a group.
+    // The rows of the last run stay, and no user is reported as removed from a group.
     let kept = format!("SELECT count(*) FROM memberships WHERE group_id = '{group}'");
     let members_then = truth.memberships.iter().filter(|membership| membership.group_id == group).count();
     assert_eq!(world.value(&kept), json!(members_then));
@@ -96,12 +96,12 @@ fn a_record_that_always_fails_is_named_and_requested_again() {
     assert_equal_to_truth(&world);
 }
 
-/// A Box that fails with every record is down, and not full of bad records.
+/// A Box that fails with every record is down; its records are not invalid.
 #[test]
 fn many_records_that_fail_end_the_run() {
     let world = World::new(small());
     let broken = body(400, r#"{"type":"error","status":400,"code":"bad_request"}"#);
-    // Not of users themselves: their first 400 is taken for a user field that this Box does not know.
+    // Not for the users themselves: a first 400 there is taken for a user field that this Box does not know.
     let path = "/2.0/users/*/email_aliases".into();
     let fault = Fault { path, effect: broken, share: 0.5, seed: Some(3), ..Fault::default() };
     world.simulator.add_fault(fault);
@@ -112,7 +112,7 @@ fn many_records_that_fail_end_the_run() {
     assert_equal_to_truth(&world);
 }
 
-/// A gateway's 404 about one group or user was Box's word that there is nothing.
+/// A gateway's 404 about one group or user was taken for Box's response that there is nothing.
 #[test]
 fn a_page_of_a_gateway_says_nothing_of_users_and_groups() {
     let world = World::new(small());

@@ -1,4 +1,4 @@
-//! A store that an earlier boxseat wrote, opened by this one. `fixtures/README.md` says which boxseat, and how it was made.
+//! A store that an earlier boxseat wrote, opened by this one. `fixtures/README.md` has the version and how it was made.
 
 use std::process::Command;
 
@@ -10,11 +10,11 @@ use boxseat_simulator::{Act, Config};
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
-/// The store, and the Box it was read from on the morning its last run died.
+/// The store, and the Box from which it was read on the day its last run died.
 pub(crate) fn older() -> World {
     let world = World::new(Config { users: 12, groups: 3, logins: Some(60), seed: 5, ..Config::default() });
     world.simulator.step_days(3);
-    // Among twelve people whatever happens is beyond a shrink guard.
+    // With twelve users any change exceeds a shrink guard.
     world.simulator.act(&Act::SetChangeScale { scale: 0.0 });
     let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/e2e/fixtures/older-store.tar.gz");
     let unpacked = Command::new("tar").args(["-xzf", archive, "-C"]).arg(world.directory()).status().unwrap();
@@ -27,7 +27,7 @@ fn rows(world: &World, table: &'static Table, run: u64) -> usize {
     lake.scan(table, &[RunNumber(run)], None).unwrap().map(|batch| batch.unwrap().num_rows()).sum()
 }
 
-/// What the earlier program said of its three nights.
+/// The results of the earlier version for its three snapshots.
 #[track_caller]
 fn assert_old_nights_read(world: &World) {
     for (table, counts) in [
@@ -46,7 +46,7 @@ fn runs(world: &World) -> String {
     world.value(runs).as_str().unwrap().to_owned()
 }
 
-/// Why: a new version is installed at noon, and at night it finds what the old one left, half a night included.
+/// Why: a new version is installed, and the next run finds the state of the old one, an unfinished run included.
 #[test]
 fn a_run_that_an_earlier_program_began_is_finished_and_its_nights_read_on() {
     let world = older();
@@ -58,7 +58,7 @@ fn a_run_that_an_earlier_program_began_is_finished_and_its_nights_read_on() {
     assert!(before.1.as_i64().unwrap() > 2, "{before:?}");
 
     world.ok(&["sync"]);
-    // The survey lay in the spool: what is asked is what its plan names.
+    // The survey was in the spool: only the calls of its plan are made.
     let calls = world.simulator.counts().by_endpoint;
     assert!(!calls.keys().any(|name| name == "GET /users" || name == "GET /groups"), "{calls:?}");
     assert_eq!(runs(&world), "1 complete, 2 complete, 3 complete, 4 complete");
@@ -75,7 +75,7 @@ fn a_run_that_an_earlier_program_began_is_finished_and_its_nights_read_on() {
     crate::soak::assert_histories_chain(&world);
 }
 
-/// Why: cron was off for a while, too, and raw pages outlive the program that wrote them.
+/// Why: cron was off for a while, too, and raw pages exist longer than the version that wrote them.
 #[test]
 fn a_run_that_an_earlier_program_began_is_given_up_after_days_and_its_pages_replayed() {
     let world = older();

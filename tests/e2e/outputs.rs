@@ -1,4 +1,4 @@
-//! Outputs that are full or closed: they cost what cannot be written there, and nothing else.
+//! Outputs that are full or closed: only the text that cannot be written there is lost.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ fn full() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
 
-/// The writing end of a pipe that nobody reads.
+/// The writing end of a pipe without a reader.
 fn closed() -> Stdio {
     std::io::pipe().unwrap().1.into()
 }
@@ -27,7 +27,7 @@ fn a_log_that_cannot_be_written_ends_no_run() {
     for verbosity in ["--no-progress", "-v", "-vv"] {
         for stderr in [full, closed] {
             let world = World::new(small());
-            // Something to warn about.
+            // A cause for a warning.
             world.simulator.add_fault(Fault::throttle("/2.0/groups", 1, 1));
             let mut sync = world.command(&[verbosity, "sync"]);
             let done = finish(sync.stdout(stderr()).stderr(stderr()).output().unwrap());
@@ -50,7 +50,7 @@ fn errors_without_a_stderr_keep_their_exit_code() {
     }
 }
 
-/// As ripgrep does it: a reader that has closed the pipe has what it wanted, and a full disk is an error.
+/// As ripgrep does it: a reader that has closed the pipe has what it needs, and a full disk is an error.
 #[test]
 fn a_result_is_dropped_when_the_reader_left_and_an_error_when_the_disk_is_full() {
     let world = World::new(small());
@@ -68,7 +68,7 @@ fn a_result_is_dropped_when_the_reader_left_and_an_error_when_the_disk_is_full()
         let done = finish(command.stdout(closed()).output().unwrap());
         assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{args:?}");
         let done = finish(world.command(args).stdout(full()).output().unwrap());
-        // clap prints the help, and does not say how that went.
+        // clap prints the help, and does not report whether that failed.
         if args != ["--help"] {
             assert_eq!(done.code, 1, "{args:?}: {}", done.stderr);
             assert!(done.stderr.contains("cannot write to stdout"), "{args:?}: {}", done.stderr);
@@ -76,7 +76,7 @@ fn a_result_is_dropped_when_the_reader_left_and_an_error_when_the_disk_is_full()
     }
 }
 
-/// A limit on file sizes is a full disk that needs no mount: writes beyond it fail.
+/// A limit on file sizes simulates a full disk without a mount: writes beyond it fail.
 fn limited(world: &World, blocks: u32, args: &[&str]) -> Done {
     let command = world.command(args);
     let mut limited = Command::new("sh");
@@ -91,7 +91,7 @@ fn limited(world: &World, blocks: u32, args: &[&str]) -> Done {
 }
 
 /// Why: a full disk under the lake counted as damage. After two such loads a sealed run was discarded, and all its calls were made
-/// and paid for again.
+/// and paid again.
 #[test]
 fn a_sealed_run_outlives_a_full_disk_however_often_it_is_loaded() {
     let world = World::new(small());
@@ -117,7 +117,7 @@ fn a_sealed_run_outlives_a_full_disk_however_often_it_is_loaded() {
     assert_equal_to_truth(&world);
 }
 
-/// Why: each retry on a full disk left as many data files again, which filled the disk further.
+/// Why: each retry on a full disk left the same number of data files again, which filled the disk further.
 #[test]
 fn a_load_that_fails_on_a_full_disk_leaves_no_data_files_of_the_table() {
     let world = World::new(small());
@@ -136,7 +136,7 @@ fn a_load_that_fails_on_a_full_disk_leaves_no_data_files_of_the_table() {
     assert!(left[0] == left[2], "{left:?}");
 }
 
-/// Why: a file that cannot be looked at was an absent one, so a sealed run was read again.
+/// Why: an inaccessible file counted as missing, so a sealed run was read again.
 #[test]
 fn a_spool_that_cannot_be_read_is_an_error_and_no_reason_to_read_again() {
     let world = World::new(small());

@@ -1,4 +1,4 @@
-//! Plans: what the policy comes to, who reads it, who agrees, and what is refused.
+//! Plans: the result of the policy, who reads it, who approves, and what is refused.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 
 use crate::support::{Done, World, finish};
 
-/// Some people with so few sign-ins that many are idle, plain and at rest.
+/// Some users with so few sign-ins that many are idle, without other changes.
 fn small() -> Config {
     Config { users: 60, groups: 5, logins: Some(260), change_scale: 0.0, seed: 11, ..Config::plain() }
 }
 
-/// A world with a policy and one night.
+/// A world with a policy and one snapshot.
 fn world(policy: &str) -> World {
     let world = World::new(small());
     write_policy(&world, policy);
@@ -62,14 +62,14 @@ fn people_in(world: &World, plan_id: &str) -> Vec<String> {
     people
 }
 
-/// Later by the data clock, the night as it was.
+/// Later by the data clock, with the same snapshot.
 fn at(world: &World, hours: i64, args: &[&str]) -> Done {
     let mut command = world.command(args);
     command.env("BOXSEAT_NOW", (world.simulator.now() + TimeDelta::hours(hours)).to_rfc3339());
     finish(command.output().unwrap())
 }
 
-/// Why: the view that analysts read, the count that the lake keeps, and the plan that somebody approves must be one answer.
+/// Why: the view for analysts, the count in the lake, and the plan for the approver must agree.
 #[test]
 fn the_night_and_the_plan_say_the_same() {
     let world = world(POLICY);
@@ -87,12 +87,12 @@ fn the_night_and_the_plan_say_the_same() {
     assert_eq!(counted(&world), people.len() as u64);
     let digest = world.value("SELECT policy_digest FROM seat_usage_daily");
     assert!(digest.as_str().unwrap().starts_with("sha256:"), "{digest}");
-    // Nobody in it is anything but an ordinary person for whom 90 days are proved.
+    // Every user in it is an ordinary user with 90 proven days.
     assert_eq!(world.value("SELECT count(*) FROM reclaimable_seats JOIN accounts USING (user_id) WHERE accounts.role <> 'user' \
         OR accounts.proven_idle_days < 90 OR accounts.seat_kind <> 'managed_user' OR box_status <> 'active'"), 0);
     let judged = world.value("SELECT count(*) FROM reclaim_candidates WHERE left_out_reason IS NULL");
     assert_eq!(judged, people.len() as u64);
-    // An open plan that nobody has agreed to changes nothing of it; a night that is replayed, or not published, counts the same.
+    // An open plan without an approval changes none of it; a snapshot that is replayed, or not published, counts the same.
     world.ok(&["publish"]);
     assert_eq!(counted(&world), people.len() as u64);
     world.ok(&["replay", "--from", "1"]);
@@ -103,7 +103,7 @@ fn the_night_and_the_plan_say_the_same() {
     assert!(counted(&world).as_u64() >= Some(5));
 }
 
-/// R7: a plan is a file of its owner, shown to people in three ways.
+/// R7: a plan is a file that only its owner can read, shown in three formats.
 #[test]
 fn r7_a_plan_is_read_before_it_is_agreed_to() {
     let world = world(POLICY);
@@ -129,7 +129,7 @@ fn r7_a_plan_is_read_before_it_is_agreed_to() {
     );
     let differences = json(&world.ok(&["reclaim", "diff", &plan_id, "--format", "json"]));
     assert_eq!(differences["differences"], serde_json::json!([]));
-    // A person signs in and another is made an admin: tonight's plan would do without them.
+    // One user signs in and another is made an admin: a new plan would exclude them.
     let people = people_in(&world, &plan_id);
     world.simulator.act(&boxseat_simulator::Act::Login { user_id: people[0].clone() });
     world.simulator.step_days(1);
@@ -140,7 +140,7 @@ fn r7_a_plan_is_read_before_it_is_agreed_to() {
     assert!(left.iter().any(|one| one["user_id"] == people[0].as_str()), "{differences}");
 }
 
-/// R7, R9: what was edited, is another store's, expired or gave way to another plan is approved by nobody.
+/// R7, R9: a plan that was edited, is another store's, expired or was replaced cannot be approved.
 #[test]
 fn r9_only_the_plan_as_it_was_made_is_approved() {
     let world = world(POLICY);
@@ -152,7 +152,7 @@ fn r9_only_the_plan_as_it_was_made_is_approved() {
     refused(&world.run(&["reclaim", "approve", &plan_id]), 3, "as it was made");
     assert_eq!(world.run(&["reclaim", "show", &plan_id]).code, 3, "and it is shown as what it is");
     std::fs::write(&path, &own).unwrap();
-    // The same plan, brought to a store beside this one.
+    // The same plan, copied into another store.
     let other = World::new(Config { seed: 12, ..small() });
     write_policy(&other, POLICY);
     other.ok(&["sync"]);
@@ -161,11 +161,11 @@ fn r9_only_the_plan_as_it_was_made_is_approved() {
     let approved = json(&world.ok(&["reclaim", "approve", &plan_id, "--format", "json"]));
     assert!(approved["approval"]["approved_by"].as_str().is_some_and(|name| !name.is_empty()), "{approved}");
     assert!(world.ok(&["reclaim", "show", &plan_id]).stdout.contains("open, approved"));
-    // Somebody counts on it now: a new one must wait, and what nobody has agreed to would have given way.
+    // It is approved now: a new plan must wait, while a plan without an approval would have been replaced.
     refused(&world.run(&["reclaim", "plan", "--stage", "suspend"]), 3, "somebody has approved it");
 }
 
-/// R8: a plan that nobody has agreed to gives way to the next, and is of no use any more.
+/// R8: the next plan replaces a plan without an approval, which cannot be used any more.
 #[test]
 fn r8_a_new_plan_takes_the_place_of_one_that_nobody_approved() {
     let world = world(POLICY);
@@ -183,7 +183,7 @@ fn r8_a_new_plan_takes_the_place_of_one_that_nobody_approved() {
     assert_eq!(third["plans"][0]["people"], 3);
 }
 
-/// R9: two people, or a signature, where the policy wants them.
+/// R9: two operators, or a signature, where the policy requires them.
 #[test]
 fn r9_the_policy_says_who_may_approve() {
     let world = world(&format!("{POLICY}[approval]\ntwo_person = true\n"));
@@ -194,7 +194,7 @@ fn r9_the_policy_says_who_may_approve() {
     let signers = format!("chief@acme.test {}\n", key.public_key().to_openssh().unwrap());
     std::fs::write(world.directory().join("signers"), signers).unwrap();
     write_policy(&world, &format!("{POLICY}[approval]\nkind = \"signed\"\nallowed_signers = \"signers\"\n"));
-    // What a plan wants of its approval is the policy's it was made by.
+    // The required approval is that of the policy from which the plan was made.
     refused(&world.run(&["reclaim", "approve", &plan_id]), 2, "ssh-keygen -Y sign");
     let plan_id = plan(&world);
     refused(&world.run(&["reclaim", "approve", &plan_id]), 2, "ssh-keygen -Y sign");
@@ -217,7 +217,7 @@ fn r9_the_policy_says_who_may_approve() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(json(&done)["approval"]["signed_by"], "chief@acme.test");
 
-    // What OpenSSH itself makes counts the same.
+    // A signature made by OpenSSH counts the same.
     let private = world.directory().join("id");
     std::fs::write(&private, key.to_openssh(LineEnding::LF).unwrap().as_bytes()).unwrap();
     std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -238,7 +238,7 @@ fn r9_the_policy_says_who_may_approve() {
     }
 }
 
-/// R4, R10: what refuses a plan says which rule and what to do, and `policy --check` says all of it before.
+/// R4, R10: a refused plan names the rule and the remedy, and `policy --check` reports all of it before.
 #[test]
 fn what_is_missing_is_said_before_anybody_is_planned() {
     let world = world(POLICY);
@@ -272,7 +272,7 @@ fn what_is_missing_is_said_before_anybody_is_planned() {
     refused(&world.run(&["reclaim", "plan"]), 2, "policy.toml, line 2: furthest_stage");
 }
 
-/// Why: the policy is the licence manager's file; a slip in it must not cost the operator the night.
+/// Why: the policy is the licence manager's file; an error in it must not cost the operator the snapshot.
 #[test]
 fn a_broken_policy_costs_no_night() {
     let world = World::new(small());

@@ -1,4 +1,4 @@
-//! What of the admin log reaches the disk.
+//! Which parts of the admin log are stored on disk.
 
 use boxseat_simulator::{Act, Config};
 
@@ -21,7 +21,7 @@ fn no_byte_of_a_store_holds_an_ip_address_or_a_session_id() {
     world.ok(&["sync"]);
     assert!(world.value("SELECT count(*) FROM login_events").as_u64() > Some(50));
     assert_eq!(places_of(&world, &[&ADDRESSES[..], &["\"session_id\":\""]].concat()), [""; 0]);
-    // A replay works on the scrubbed pages, and finds the same.
+    // A replay uses the scrubbed pages, with the same result.
     let before = world.rows("SELECT * FROM login_events ORDER BY event_id");
     world.ok(&["replay", "--from", "1"]);
     let after = world.rows("SELECT * FROM login_events ORDER BY event_id");
@@ -61,7 +61,7 @@ const PROVED: &str =
         seat_state, account_status, logins_30d
      FROM accounts ORDER BY user_id";
 
-/// Why: half a year of sign-ins of every user is more than idleness needs. What is proved must stay, and no count may become too small.
+/// Why: half a year of sign-ins of every user is more than idleness needs. Proofs must stay, and no count may become too small.
 #[test]
 fn thinned_sign_ins_prove_the_same_and_counts_over_them_are_unknown() {
     let old = "created_at < (SELECT now_at FROM report_settings) - INTERVAL 70 DAY AND user_id IS NOT NULL";
@@ -79,7 +79,7 @@ fn thinned_sign_ins_prove_the_same_and_counts_over_them_are_unknown() {
         sync();
         world.simulator.step_days(1);
         sync();
-        // The file is built before old rows are removed, and built again from what is left.
+        // The file is built before old rows are removed, and built again from the remaining ones.
         let (before, proved) = (rows(&world), world.rows(PROVED));
         assert!(world.value("SELECT count(logins_90d) FROM accounts").as_u64() > Some(50));
         world.ok(&["publish"]);
@@ -99,7 +99,7 @@ fn thinned_sign_ins_prove_the_same_and_counts_over_them_are_unknown() {
     assert!(left[1] < left[0], "{left:?}");
 }
 
-/// Why: users who left years ago stayed in the history for ever.
+/// Why: users who left years ago stayed in the history permanently.
 #[test]
 fn history_of_a_user_who_is_gone_is_removed_when_retention_says_so() {
     let world = World::new(Config { users: 30, groups: 3, seed: 9, change_scale: 0.0, ..Config::default() });

@@ -1,4 +1,4 @@
-//! The way to Box: proxies and certificate authorities.
+//! The connection to Box: proxies and certificate authorities.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -39,7 +39,7 @@ impl Proxy {
                 let mut stream = stream.unwrap();
                 count.fetch_add(1, Ordering::SeqCst);
                 head(&mut stream);
-                // The client may have gone.
+                // The client may have disconnected.
                 let _ = stream.write_all(answer.as_bytes());
             }
         });
@@ -66,7 +66,7 @@ fn head(stream: &mut impl Read) -> Vec<u8> {
     head
 }
 
-/// An https address on this machine that passes each request on to the simulator; gives its port.
+/// An https address on this machine that forwards each request to the simulator; returns its port.
 fn https_in_front_of(world: &World, certificate: &str) -> u16 {
     let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
@@ -89,7 +89,7 @@ fn https_in_front_of(world: &World, certificate: &str) -> u16 {
     port
 }
 
-/// One request of a connection. A client that does not like the certificate leaves during the handshake.
+/// One request of a connection. A client that does not accept the certificate disconnects during the handshake.
 fn pass_on(stream: TcpStream, config: Arc<rustls::ServerConfig>, simulator: &str) {
     let mut tls = rustls::StreamOwned::new(rustls::ServerConnection::new(config).unwrap(), stream);
     let request = head(&mut tls);
@@ -119,7 +119,7 @@ fn https(world: &World, port: u16, args: &[&str]) -> Command {
     command
 }
 
-/// A command that has to go through a proxy, because no resolver knows the host.
+/// A command that must use a proxy, because no resolver knows the host.
 fn beyond(world: &World, proxy: &str, args: &[&str]) -> Done {
     let mut command = world.command(args);
     command
@@ -193,7 +193,7 @@ fn a_certificate_that_is_not_trusted_fails_at_once_and_names_the_remedy() {
     assert_eq!(world.simulator.counts().calls, 0);
 }
 
-/// A relative path is one beside the configuration file, wherever the command starts.
+/// A relative path is relative to the configuration file, wherever the command starts.
 #[test]
 fn ca_file_names_further_authorities() {
     let world = World::new(small());
@@ -214,7 +214,7 @@ fn ca_file_names_further_authorities() {
     assert_configuration(&run(&["sync"]), &["[box] ca_file = ", "cannot be read", "No such file"]);
 }
 
-/// Why: a 407 was retried for 15 minutes. A password of a proxy must not be printed, however much is logged.
+/// Why: a 407 was retried for 15 minutes. A proxy password must not be printed at any log level.
 #[test]
 fn a_proxy_that_wants_a_password_fails_at_once_and_no_password_is_printed() {
     let world = World::new(small());
@@ -229,7 +229,7 @@ fn a_proxy_that_wants_a_password_fails_at_once_and_no_password_is_printed() {
     let done = beyond(&world, &proxy.url("bob:wr0ng-s3cret@"), &["-vv", "check"]);
     assert_configuration(&done, &["the proxy requires a user name and a password"]);
     let said = done.stdout + &done.stderr;
-    // The second is the same as Basic authentication writes it.
+    // The second is the same in the encoding of Basic authentication.
     for secret in ["wr0ng-s3cret", "Ym9iOndyMG5nLXMzY3JldA"] {
         assert!(!said.contains(secret), "{said}");
     }

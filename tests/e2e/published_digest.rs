@@ -1,4 +1,4 @@
-//! The file that is read is the file that was published: no command uses one that another program changed.
+//! Commands read only the file that was published: a file that another program changed is refused.
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -52,7 +52,7 @@ impl Prepared {
         ]
     }
 
-    /// Commands that change accounts by what the file says.
+    /// Commands that change accounts based on the file.
     fn actors(&self) -> Vec<Vec<&str>> {
         vec![
             vec!["reclaim", "plan"],
@@ -85,7 +85,7 @@ fn assert_refused(done: &Done, args: &[&str], named: &str) {
     assert_eq!(done.stdout, "", "{args:?}");
 }
 
-/// Writes over bytes of a published file, which nobody may write.
+/// Overwrites bytes of a published file, which is read-only.
 fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(file).unwrap();
     change(&mut bytes);
@@ -99,7 +99,7 @@ fn middle_byte(bytes: &mut [u8]) {
     bytes[middle] ^= 1;
 }
 
-/// Why: DuckDB applies a `.wal` next to the file for every reader. One that was planted made an account used 5 days ago idle for
+/// Why: DuckDB applies a `.wal` next to the file for every reader. With a planted one, an account used 5 days ago became idle for
 /// 9,999 days; it was planned, approved and suspended.
 #[test]
 fn no_command_uses_a_file_that_another_program_changed_and_publish_mends_it() {
@@ -143,7 +143,7 @@ fn no_command_uses_a_file_that_another_program_changed_and_publish_mends_it() {
     }
 }
 
-/// Why: size and time of modification can be set to what they were, and an older file of ours is no less a file of ours.
+/// Why: size and modification time can be set back, and an older file of this store is a genuine file, too.
 #[test]
 fn a_file_of_the_same_size_and_time_and_one_published_before_are_refused() {
     let world = World::new(Config { users: 12, groups: 2, ..Config::default() });
@@ -167,7 +167,7 @@ fn a_file_of_the_same_size_and_time_and_one_published_before_are_refused() {
     assert_eq!(world.value("SELECT run_number FROM report_settings"), 2);
 }
 
-/// A copy has other inodes and times of change, and is the same file.
+/// A copy has other inodes and ctimes, and is the same file.
 #[test]
 fn a_copied_store_and_a_file_whose_rights_were_changed_are_used() {
     let prepared = Prepared::new();
@@ -187,7 +187,7 @@ fn a_copied_store_and_a_file_whose_rights_were_changed_are_used() {
     }
 }
 
-/// Why: stores that an earlier version published have no record; a removed record must not let an action through.
+/// Why: stores published by an earlier version have no record; a removed record must not allow an action.
 #[test]
 fn without_a_record_readers_are_warned_and_actions_are_refused() {
     let prepared = Prepared::new();

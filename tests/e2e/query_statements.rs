@@ -1,4 +1,4 @@
-//! `boxseat query` accepts one statement that reads the published file, whatever else DuckDB can do.
+//! `boxseat query` accepts one statement that reads the published file, and no other statement of DuckDB.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ fn a_query_cannot_write_the_published_file_its_log_or_any_other_file() {
     assert!(files(world.directory()) == before, "no file was written or removed");
 }
 
-/// Every kind of statement that the engine has but SELECT, and what the message names.
+/// Every kind of statement of the engine except SELECT, and what the message names.
 #[test]
 fn a_statement_of_another_kind_is_refused_by_its_name() {
     let world = world();
@@ -126,7 +126,7 @@ fn a_statement_of_another_kind_is_refused_by_its_name() {
     }
 }
 
-/// Every function that names a file, reads the surroundings, or runs SQL that this check did not see.
+/// Every function that names a file, reads the environment, or runs SQL that this check did not see.
 #[test]
 fn a_query_reads_no_other_file() {
     let world = world();

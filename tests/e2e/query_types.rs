@@ -1,4 +1,4 @@
-//! What `boxseat query` prints and saves of every type that DuckDB has.
+//! What `boxseat query` prints and saves for every type of DuckDB.
 
 use boxseat_simulator::Config;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn world() -> World {
     world
 }
 
-/// Why: Arrow does not carry all of these; they came out as `ERROR: Cast error`, without their last digit, or as another value.
+/// Why: Arrow does not support all of these; the result was `ERROR: Cast error`, a lost last digit, or another value.
 #[test]
 fn every_type_is_shown_as_duckdb_writes_it() {
     let world = world();
@@ -78,7 +78,7 @@ fn every_type_is_shown_as_duckdb_writes_it() {
     }
 }
 
-/// Why: in JSON the second column of a name took the place of the first.
+/// Why: in JSON the second column of a name replaced the first.
 #[test]
 fn columns_of_one_name_are_all_kept() {
     let world = world();
@@ -113,7 +113,7 @@ fn rows_stay_in_order_and_statements_that_are_no_query_still_work() {
     }
 }
 
-/// Why: spreadsheets compute what begins with a sign, also behind what cannot be seen, and drop what is too long.
+/// Why: spreadsheets evaluate text that begins with a sign, also after invisible characters, and drop text that is too long.
 #[test]
 fn csv_is_text_for_spreadsheets_and_numbers_stay_numbers() {
     let world = world();

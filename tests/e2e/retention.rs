@@ -1,4 +1,4 @@
-//! What a store lets go of, and what it never does.
+//! What retention removes from a store, and what it never removes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 use crate::support::World;
 use crate::truth::{assert_logins_equal_to_truth, assert_users_equal_to_truth};
 
-/// Why: a year of nights must not fill the disk, nor cost anybody a seat because the proof of use was tidied away.
+/// Why: a year of snapshots must not fill the disk, nor cost a user the seat because evidence of use was removed.
 #[test]
 fn old_nights_and_events_go_and_nobody_looks_idle_for_it() {
     let world = World::new(Config {
@@ -25,7 +25,7 @@ fn old_nights_and_events_go_and_nobody_looks_idle_for_it() {
     let settings = "[sync]\nlogin_window_days = 10\nraw_retention_runs = 2\n[idle]\nidle_after_days = 10\nnew_user_grace_days = 3\n\
         [retention]\nevents_days = 10\nnights_daily_days = 5\n";
     std::fs::write(world.directory().join("boxseat.toml"), settings).unwrap();
-    // Nights that die while they tidy up: their file is published, and the next night finds the rest.
+    // Runs that die during the retention: their file is published, and the next run removes the rest.
     let dies = |night| match night {
         10 => Some("removed"),
         13 | 16 => Some("merged"),
@@ -57,7 +57,7 @@ fn old_nights_and_events_go_and_nobody_looks_idle_for_it() {
                 && run.snapshot_date > date
         })
     };
-    // Two spools are kept, and the older of them is compared with the night before it.
+    // Two spools are kept, and the older of them is compared with the snapshot before it.
     let expected: BTreeSet<_> = runs
         .iter()
         .rev()
@@ -72,13 +72,13 @@ fn old_nights_and_events_go_and_nobody_looks_idle_for_it() {
         assert_eq!(lake.nights(table).unwrap(), expected, "{}", table.name);
     }
 
-    // On the disk lies what the lake names, and what left it within a week, which is three nights.
+    // The disk has the files that the lake names, and those removed from it within a week, which is three snapshots.
     let on_disk = parquet_files(&world.store().join("lake/users"));
     assert!(on_disk >= expected.len() && on_disk <= expected.len() + 3, "{on_disk} files of users");
     let histories = parquet_files(&world.store().join("lake/users_history"));
     assert!(histories < 16 + 16, "{histories} files of users_history: nothing was merged");
 
-    // Of the events, whole months go, and what is left proves nothing about the time before.
+    // Events are removed in whole months, and the rest proves nothing about the time before.
     let from = lake.events_kept_from().unwrap().expect("a month was removed");
     assert_eq!(from.day(), 1);
     assert!(newest - from >= TimeDelta::days(10), "{from} is too young to be the limit");

@@ -1,4 +1,5 @@
-//! Who calls: odd responses of `GET /users/me`, and an enterprise of one user. The stand-in is a few lines, to say anything.
+//! The acting account: odd responses of `GET /users/me`, and an enterprise of one user. The stand-in is a few lines, so that it can
+//! return anything.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -86,8 +87,8 @@ fn user(id: &str, login: &str, role: &str) -> Value {
         "created_at": "2024-01-01T00:00:00-08:00", "enterprise": { "type": "enterprise", "id": "900" } })
 }
 
-/// Why: the first look at a free developer enterprise, with a developer token, was refused with advice for an application that
-/// there is none of; an application that lists only its own users must be refused still.
+/// Why: the first run against a free developer enterprise, with a developer token, was refused with advice about an application
+/// that does not exist. An application that lists only its own users must still be refused.
 #[test]
 fn an_enterprise_of_one_user_is_read_and_an_application_on_its_own_is_refused() {
     let admin = user("7", "jo@acme.test", "admin");
@@ -121,7 +122,7 @@ fn an_enterprise_of_one_user_is_read_and_an_application_on_its_own_is_refused() 
     );
 }
 
-/// Why: `check` read `/users/me` more strictly than `sync`, and said nothing of the other probes where it failed.
+/// Why: `check` read `/users/me` more strictly than `sync`, and did not report the other probes after that failure.
 #[test]
 fn check_reads_the_caller_as_sync_does_and_every_probe_reports() {
     let users = || vec![user("7", "jo@acme.test", "admin"), user("8", "al@acme.test", "user")];

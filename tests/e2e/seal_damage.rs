@@ -39,7 +39,7 @@ fn a_damaged_empty_or_missing_seal_of_a_complete_run_is_named() {
     }
     std::fs::write(&sealed, whole).unwrap();
     world.ok(&["verify"]);
-    // A spool that was removed whole is no longer kept.
+    // A spool that was removed completely is no longer kept.
     std::fs::remove_dir_all(world.store().join("spool/1")).unwrap();
     assert!(world.ok(&["verify"]).stdout.contains("no longer kept"));
 }

@@ -1,7 +1,7 @@
-//! A life of nights in which everything goes wrong now and then, and which must end with the truth.
+//! A long series of runs with random trouble, which must end with the truth.
 //!
-//! `make soak NIGHTS=… SEED=…` lives it long, `make test` short. What befalls a night follows from the seed; the moment of a
-//! kill alone also depends on the machine. A night that ends wrongly says how to live it again.
+//! `make soak NIGHTS=… SEED=…` makes a long series, `make test` a short one. The trouble of a run follows from the seed; only the
+//! time of a kill also depends on the machine. A run that ends wrongly prints how to repeat it.
 
 mod checks;
 mod life;
@@ -22,7 +22,7 @@ use life::Life;
 use report::Report;
 use trouble::{Deck, Trouble};
 
-/// Why: each trouble alone is tested elsewhere; what one leaves behind for the next one to meet is tested nowhere else.
+/// Why: other tests cover each kind of trouble alone; only this one covers their combinations.
 #[test]
 fn a_short_life_with_every_kind_of_trouble_ends_with_the_truth() {
     let nights = [
@@ -39,7 +39,7 @@ fn a_short_life_with_every_kind_of_trouble_ends_with_the_truth() {
     live("soak-short", config, &nights);
 }
 
-/// Why: months of cron, of which no two nights are alike.
+/// Why: months of scheduled runs, no two of them alike.
 #[test]
 #[ignore = "sixty nights take many minutes: `make soak NIGHTS=… SEED=…`"]
 fn a_long_life_with_every_kind_of_trouble_ends_with_the_truth() {
@@ -54,13 +54,13 @@ fn a_long_life_with_every_kind_of_trouble_ends_with_the_truth() {
     say(&format!("{report}\n"));
 }
 
-/// A week without a single event, from a night on; it is named in `quiet_dates`.
+/// A week without a single event, from a run on; it is named in `quiet_dates`.
 fn holidays(config: &Config, from_night: u64) -> Vec<NaiveDate> {
     let first = config.now.date_naive();
     (0..7).map(|day| first + Days::new(from_night + day)).collect()
 }
 
-/// Lives the nights and gives the report, which also lies in the target's directory for tests.
+/// Makes the runs and returns the report, which is also stored in the target's directory for tests.
 fn live(name: &str, config: Config, schedule: &[Vec<Trouble>]) -> Report {
     let (seed, nights) = (config.seed, schedule.len());
     let mut life = Life::new(config);
@@ -92,7 +92,7 @@ fn argument(name: &str, otherwise: u64) -> u64 {
     }
 }
 
-/// Straight to the terminal, which the test harness would keep it from: months pass, and a report is for reading.
+/// Directly to the terminal, which the test harness would suppress: the test takes long, and the report is its result.
 pub(crate) fn say(text: &str) {
     let mut terminal = std::io::stdout();
     terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush()).unwrap();

@@ -1,4 +1,4 @@
-//! Stores, configurations and results under names that programs stumble over.
+//! Stores, configurations and results with names that programs often handle wrongly.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -89,7 +89,7 @@ fn a_store_whose_path_duckdb_cannot_take_is_refused_before_the_first_call() {
             assert_eq!(done.code, 2, "{command}: {}", done.stderr);
             assert!(done.stderr.contains(reason), "{command}: {}", done.stderr);
         }
-        // Nor may a directory above it have such a name.
+        // A directory above the store may not have such a name either.
         let inside = places.join(name);
         std::fs::create_dir(&inside).unwrap();
         assert_eq!(on(&world, &inside, OsStr::new("store"), &["sync"]).code, 2);

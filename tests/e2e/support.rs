@@ -13,7 +13,7 @@ pub(crate) struct World {
     directory: tempfile::TempDir,
 }
 
-/// What a finished command left.
+/// The result of a finished command.
 pub(crate) struct Done {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -34,7 +34,7 @@ impl World {
         self.directory.path()
     }
 
-    /// The binary, told where this world's Box is; the clock stands at the simulated now.
+    /// The binary with the address of this world's Box; the clock is the simulated now.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let config = self.simulator.config();
         let mut command = bare(args, self.directory.path());
@@ -66,13 +66,13 @@ impl World {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// Starts the command and waits until it stands still at a step; it goes on when its standard input is closed.
+    /// Starts the command and waits until it stops at a step; it continues when its standard input is closed.
     pub(crate) fn hold(&self, args: &[&str], step: &str) -> Child {
         let mut command = self.command(args);
         command.env("BOXSEAT_HOLDPOINT", step).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        // Byte by byte, so that nothing said later is taken away from whoever reads the rest.
+        // Byte by byte, so that later output stays readable for the caller.
         let stderr = child.stderr.as_mut().unwrap();
         while !line.contains("holding at") || !line.ends_with('\n') {
             let mut byte = [0];
@@ -109,7 +109,7 @@ pub(crate) fn bare(args: &[&str], directory: &Path) -> Command {
     command
 }
 
-/// Sends SIGTERM, as cron's machine does when it shuts down.
+/// Sends SIGTERM, like a machine that shuts down.
 pub(crate) fn terminate(child: &Child) {
     let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());

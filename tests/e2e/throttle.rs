@@ -1,4 +1,4 @@
-//! A Box that throttles below the configured pace: how close the pace settles to what is let through, and what it costs.
+//! A Box that throttles below the configured rate: how close the client's rate gets to the accepted one, and what it costs.
 
 #![expect(clippy::print_stdout, reason = "the long forms print what they measured")]
 
@@ -7,30 +7,30 @@ use boxseat_simulator::{Config, RateLimitStyle};
 use crate::support::{World, finish};
 use crate::truth::assert_equal_to_truth;
 
-/// A Box that lets through six calls of ten.
+/// A Box that accepts six calls of ten.
 struct Throttling {
     configured_a_minute: u32,
     /// Calls made, one for each user and few others.
     users: u32,
-    /// When the pace must have settled, from the first call on.
+    /// When the rate must have settled, from the first call on.
     settled_after_secs: u64,
 }
 
-/// What came of it once the pace had settled.
+/// The result once the rate had settled.
 #[derive(Debug)]
 struct Settled {
     secs: f64,
     refused: u32,
-    /// Of what Box would have let through.
+    /// The share of the calls that Box would have accepted.
     share: f64,
 }
 
-/// Why: Box throttles at its own discretion, below what it publishes; a pace that knows only the number in its configuration is
-/// refused all night, one that drops and does not climb takes twice as long.
+/// Why: Box throttles at its own discretion, below its published limit. A client that knows only its configured rate is refused
+/// during the whole run; one that slows down and never speeds up takes twice as long.
 #[test]
 fn the_pace_settles_under_a_throttle() {
     let settled = night(&Throttling { configured_a_minute: 6_000, users: 900, settled_after_secs: 11 });
-    // A few seconds are no minute: one refusal may fall into them, and a second one into the bad luck of a busy machine.
+    // A few seconds are no minute: one refusal may happen in them, and a second one on a busy machine.
     assert!(settled.share >= 0.85 && settled.refused <= 2, "{settled:?}");
 }
 
@@ -69,7 +69,7 @@ fn night(throttling: &Throttling) -> Settled {
     let requests = world.simulator.requests();
     let calls = || requests.iter().filter(|request| request.path.starts_with("/2.0/"));
     let from_ms = calls().next().unwrap().at_ms + settled_after_secs * 1_000;
-    // The last calls are waited for and not for the pace.
+    // The last calls wait for responses and not for the rate.
     let to_ms = calls().next_back().unwrap().at_ms - 500;
     let count = |status: u16| {
         let within = |at_ms: u64| (from_ms..to_ms).contains(&at_ms);

@@ -1,4 +1,5 @@
-//! `check`, `verify` and `replay`: could it run tonight, can last night be trusted, and again from the raw pages.
+//! `check`, `verify` and `replay`: whether a run could start now, whether the last snapshot can be trusted, and a rebuild from the
+//! raw pages.
 
 use boxseat_simulator::{Act, Config, Effect, Fault};
 
@@ -29,7 +30,7 @@ fn a_good_night_can_be_trusted_and_a_bent_one_is_found() {
     assert!(found.stdout.contains("cannot be trusted"), "{}", found.stdout);
     std::fs::write(&spool, whole).unwrap();
 
-    // Somebody's idea of a published file.
+    // A file that boxseat did not publish.
     let file = world.store().join("boxseat.duckdb");
     std::fs::remove_file(&file).unwrap();
     assert!(world.run(&["verify"]).stdout.contains("nothing is published"));
@@ -82,7 +83,7 @@ fn check_names_what_to_tick() {
     );
 }
 
-/// Why: a mistake in normalising is mended without one call, and history comes out the same.
+/// Why: an error in the normaliser is corrected without a call, and the history stays the same.
 #[test]
 fn a_replay_makes_every_night_again_without_a_call() {
     let world = World::new(small());
@@ -118,7 +119,7 @@ fn a_replay_makes_every_night_again_without_a_call() {
     assert_eq!(world.value(ledger), counted, "the ledger keeps the calls of replaced runs");
     assert_eq!(world.value("SELECT string_agg(run_number || '>' || replaces_run_number, ',' ORDER BY run_number) FROM sync_runs WHERE kind = 'replay'"), "4>2,5>3");
     world.ok(&["verify"]);
-    // The night after goes on from the replayed one.
+    // The next run continues from the replayed snapshot.
     world.ok(&["sync"]);
     assert_eq!(world.value("SELECT base_run_number FROM sync_runs ORDER BY run_number DESC LIMIT 1"), 5);
     assert_eq!(world.value("SELECT count(*) - count(DISTINCT event_id) FROM login_events"), 0);
@@ -130,7 +131,7 @@ fn a_replay_makes_every_night_again_without_a_call() {
     assert!(refused.stderr.contains("the raw pages of run 2 were removed"), "{}", refused.stderr);
 }
 
-/// Why: people are deleted while a run reads; what still refers to them must not hang in the air.
+/// Why: users are deleted while a run reads; no row may refer to a user that does not exist.
 #[test]
 fn people_who_vanish_during_a_run_leave_nothing_dangling() {
     let world = World::new(Config { latency_ms: 2, ..small() });
@@ -145,7 +146,7 @@ fn people_who_vanish_during_a_run_leave_nothing_dangling() {
     world.ok(&["verify"]);
     world.simulator.step_days(1);
     world.simulator.add_fault(Fault::once("/2.0/users", 1, Effect::DroppedAnswer));
-    // Forty of 250 are more than the shrink guard lets pass, but the admin log announces them.
+    // Forty of 250 are more than the shrink guard accepts, but the admin log announces them.
     world.ok(&["sync"]);
     assert_equal_to_truth_of_people(&world);
 }
@@ -183,7 +184,7 @@ fn the_dictionary_describes_every_column_of_the_file() {
     assert_eq!(described, in_file);
 }
 
-/// Why: a replay that dies half-way must leave the store able to publish the next night.
+/// Why: a replay that dies half-way must leave a store that can publish the next snapshot.
 #[test]
 fn a_replay_that_dies_is_given_up_and_the_next_night_goes_on() {
     for step in ["after users", "before run_calls", "loaded", "accounted"] {

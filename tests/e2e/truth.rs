@@ -11,7 +11,7 @@ use crate::support::World;
 
 type Rows = BTreeMap<String, Map<String, Value>>;
 
-/// Why: the issue asks for it in these sizes; every later change of the pipeline is measured by it.
+/// Why: these sizes are a requirement; every later change of the pipeline is measured by it.
 #[test]
 fn five_thousand_users_equal_the_truth_in_every_column() {
     let world = World::new(Config {
@@ -52,7 +52,7 @@ pub(crate) fn assert_equal_to_truth(world: &World) {
     same("accounts", "user_id", world, ACCOUNTS, true_accounts(world, &truth));
 }
 
-/// Compares what every night reads whole, and what of the accounts follows from it: all but memberships, aliases and their
+/// Compares what every run reads completely, and the account columns that follow from it: all but memberships, aliases and their
 /// counts, where a silent change may wait for its turn.
 #[track_caller]
 pub(crate) fn assert_equal_but_for_what_waits_its_turn(world: &World) {
@@ -80,13 +80,13 @@ fn true_accounts(world: &World, truth: &Truth) -> Rows {
     accounts(truth, &last_logins(&logins), window.0, now)
 }
 
-/// Compares the users, whom every night reads whole.
+/// Compares the users, whom every run reads completely.
 #[track_caller]
 pub(crate) fn assert_users_equal_to_truth(world: &World) {
     same("users", "user_id", world, USERS, users(&world.simulator.truth()));
 }
 
-/// Compares the events, whose window every night reads whole.
+/// Compares the events, whose window every run reads completely.
 #[track_caller]
 pub(crate) fn assert_logins_equal_to_truth(world: &World) {
     assert_logins(world, &world.simulator.truth());
@@ -98,7 +98,7 @@ fn assert_logins(world: &World, truth: &Truth) {
     let mut logins = keyed("event_id", &truth.logins);
     logins.retain(|_, row| is_within(row, window));
     same("login_events", "event_id", world, LOGINS, logins);
-    // What nobody asked for is kept when Box shows it, and never made up.
+    // An event type that was not requested is stored when Box returns it, and never invented.
     let unasked = format!("SELECT event_id FROM admin_events WHERE event_type = '{UNHEARD_EVENT_TYPE}'");
     let unasked: BTreeSet<String> =
         world.rows(&unasked).iter().map(|row| row["event_id"].as_str().unwrap().to_owned()).collect();
@@ -111,7 +111,7 @@ fn assert_logins(world: &World, truth: &Truth) {
     same("admin_events", "event_id", world, EVENTS, events);
 }
 
-/// From the start of the first night's window, or of what retention has left, to the end of the last one's.
+/// From the start of the first run's window, or of what retention has left, to the end of the last one's.
 fn window(world: &World) -> (DateTime<Utc>, DateTime<Utc>) {
     let ends = world.rows(
         "SELECT epoch_us(min(window_from_at)) AS first, epoch_us(max(window_to_at)) AS last FROM sync_runs WHERE status = 'complete'",
@@ -145,7 +145,7 @@ const EVENTS: &str = "SELECT event_id, event_type, user_id, actor_id, group_id, 
 const ACCOUNTS: &str = "SELECT user_id, epoch_us(last_login_at) AS last_login_at, days_since_login, inactivity_band, group_count, alias_count FROM accounts
     WHERE account_status <> 'deprovisioned'";
 
-/// The event types the program asks for, written down a second time on purpose.
+/// The event types that the program requests, written a second time on purpose.
 pub(crate) fn event_types() -> [&'static str; 12] {
     [
         "NEW_USER",
@@ -167,7 +167,7 @@ pub(crate) fn event_types() -> [&'static str; 12] {
 fn same(table: &str, key: &str, world: &World, sql: &str, mut wanted: Rows) {
     let mut extra = Vec::new();
     for mut row in world.rows(sql) {
-        // Kept in the order that Box sent it; the truth is sorted.
+        // Stored in the order that Box sent it; the truth is sorted.
         if let Some(extra) = row.get_mut("extra").filter(|extra| extra.is_string()) {
             let fields: Value = serde_json::from_str(extra.as_str().unwrap()).unwrap();
             *extra = fields.to_string().into();
@@ -242,7 +242,7 @@ fn last_logins(logins: &Rows) -> BTreeMap<String, i64> {
     last
 }
 
-/// `accounts`, computed once more and naively: the bands of the design, coverage being the whole window.
+/// A second, simple computation of `accounts`: the bands of the design; the coverage is the whole window.
 fn accounts(
     truth: &Truth,
     last_logins: &BTreeMap<String, i64>,

@@ -1,10 +1,11 @@
-//! `boxseat offboard LOGIN --transfer-to LOGIN`: one person who leaves (R19).
+//! `boxseat offboard LOGIN --transfer-to LOGIN`: one user who leaves (R19).
 //!
-//! It makes a plan of that one person. Where the policy wants no more than the user of the operating system, repeating the login
-//! approves it; with `[approval]` signed, two_person or several approvers the plan waits for `reclaim approve`, and nothing is done
-//! before. An approved plan is applied at once or, with `--on`, by `reclaim nightly` on that day. Suspending and signing out come first, even when the content cannot move yet; whatever
-//! waits is tried again every night until the plan's last day. The account is deleted by the same plan once it is proved empty,
-//! and only if a policy says who is under legal hold: without one nobody has said that the account may go.
+//! It makes a plan for this one user. Where the policy requires only the user of the operating system, repeating the login approves
+//! it. With `[approval]` signed, two_person or several approvers the plan waits for `reclaim approve`, and nothing is done before.
+//! An approved plan is applied at once or, with `--on`, by `reclaim nightly` on that day. Suspending and signing out come first,
+//! even when the content cannot move yet. `nightly` tries every waiting step again until the plan's last day. The same plan deletes
+//! the account once it is proved empty, and only if a policy says who is under legal hold: without a policy the account might have
+//! to be kept.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -62,7 +63,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     let approval = session.policy.as_ref().map(|policy| terms(&policy.approval)).transpose()?;
     let approval = approval.unwrap_or_else(ApprovalTerms::os_user);
     let plan = Plan { approval: Some(approval), ..leaving.plan(&looked) };
-    // A program that asks for JSON gets one document: with --yes, what was done.
+    // A program that requests JSON gets one document: with --yes, the result.
     if !args.yes || printer.format() != Format::Json {
         summary(printer, &ground, args, &plan, &looked)?;
     }
@@ -131,7 +132,7 @@ fn within_cap(
     .hint("choose another day by --on, or raise people_per_day in boxseat.toml"))
 }
 
-/// R9, R19: what is left to do before anything happens to the user.
+/// R9, R19: what an operator must do before the user is changed.
 fn waits_for_approval(printer: &Printer, file: &PlanFile, required: &Required) -> Result<u8, CommandError> {
     let (id, path) = (&file.plan.plan_id, file.path.display().to_string());
     printer.facts(
@@ -153,7 +154,7 @@ fn waits_for_approval(printer: &Printer, file: &PlanFile, required: &Required) -
     Ok(0)
 }
 
-/// Whoever has a login on the night; nobody else is meant by it.
+/// The user that has the login in the latest snapshot; no other user is meant.
 fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError> {
     let mut found = ground.people.values().filter(|person| {
         person.listing.is_some()
@@ -170,7 +171,7 @@ fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError>
     }
 }
 
-/// For the ticket: what the person has, and what goes meanwhile.
+/// For the ticket: what the user has, and what becomes unavailable.
 fn summary(
     printer: &Printer,
     ground: &Ground,
@@ -207,7 +208,7 @@ fn summary(
     Ok(())
 }
 
-/// R19: the login once more, typed or given.
+/// R19: the login once more, typed or given as a flag.
 fn confirm(args: &OffboardArgs, printer: &Printer) -> Result<(), CommandError> {
     let said = match &args.confirm {
         Some(said) => said.clone(),

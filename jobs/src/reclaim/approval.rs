@@ -1,7 +1,7 @@
 //! R9: which approvals of a plan count, and whether there are enough.
 //!
 //! A plan pins the terms of the policy it was made with. The configured policy of a later day has terms of its own. An approval
-//! must satisfy both: a changed policy can demand more, never less. A stored signature is verified each time it is relied on.
+//! must satisfy both: a changed policy can demand more, never less. A stored signature is verified each time it is used.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub(crate) fn terms(approval: &Approval) -> Result<ApprovalTerms, CommandError> 
     let text = std::fs::read_to_string(path).map_err(|e| named("cannot be read").because(e))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     terms.signers = lines.map(str::to_owned).collect();
-    // Without a signer nothing could be approved, and an empty list would read as "no signature is needed".
+    // Without a signer no plan could be approved, and an empty list would read as "no signature is needed".
     if terms.signers.is_empty() { Err(named("names no signer")) } else { Ok(terms) }
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Required {
     approvers: usize,
 }
 
-/// One approval that is to be given, or was.
+/// One approval, planned or given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Given<'a> {
     /// The user of the operating system.
@@ -66,7 +66,7 @@ pub(crate) struct Given<'a> {
 pub(crate) struct Approver {
     /// The principal, if the approval is signed.
     pub(crate) principal: Option<String>,
-    /// What tells two approvers apart: the key, or the user of the operating system.
+    /// What distinguishes two approvers: the key, or the user of the operating system.
     identity: String,
 }
 
@@ -115,7 +115,7 @@ impl Required {
         self.approvers
     }
 
-    /// Whether the user who made a plan may do all of it alone and without a signature.
+    /// Whether the planner may approve alone and without a signature.
     pub(crate) fn is_given_by_planner(&self) -> bool {
         !self.is_signed && !self.is_two_person && self.approvers == 1
     }
@@ -123,7 +123,7 @@ impl Required {
     /// Whether one approval of a plan counts, and whose it is.
     ///
     /// # Errors
-    /// A sentence that says why not.
+    /// A sentence with the reason.
     pub(crate) fn check(&self, given: Given<'_>, planned_by: &str, plan: &[u8]) -> Result<Approver, String> {
         if self.is_two_person && given.os_user == planned_by {
             return Err(format!(

@@ -1,10 +1,10 @@
-//! The policy while a night is built: `reclaim_candidates`, and with it `reclaimable_seats` and the night's count.
+//! The policy while a snapshot is published: `reclaim_candidates`, and with it `reclaimable_seats` and the snapshot's count.
 //!
-//! Everything is as of the night: the journal up to its moment, so that a replayed night counts what was to be taken back then. The
-//! policy and its lists are today's, as thresholds and licence terms of a replay are; `policy_digest` says which policy it was.
+//! Everything is as of the snapshot. The journal is read up to its time, so a replay counts what was reclaimable then. The policy
+//! and its lists are the present ones, like thresholds and licence terms of a replay; `policy_digest` says which policy it was.
 //!
-//! It is read here, late, and not with the configuration: the policy is the licence manager's file, and a slip in it must not cost the
-//! operator the night. The leave list is another matter: what it says goes into the lake, so a broken one stops the night.
+//! The policy is read here, late, and not with the configuration: it is the licence manager's file, and an error in it must not
+//! cost the operator the snapshot. The leave list differs: its rows are stored in the lake, so an invalid list stops the run.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ use super::plans::expired_plans;
 use super::policy::Policy;
 use crate::error::CommandError;
 
-/// Where everything lies that a night is judged by.
+/// The inputs with which a snapshot is evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolicyAtNight {
     /// The policy.
@@ -81,7 +81,7 @@ impl Candidates for PolicyAtNight {
     }
 }
 
-/// Why a night could not be asked.
+/// Why a snapshot could not be evaluated.
 enum Asked {
     Refused(boxseat_output::Error),
     Unreadable(Unreadable),

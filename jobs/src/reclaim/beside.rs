@@ -1,6 +1,7 @@
-//! What lies beside the policy: lists of people on leave, under legal hold, and of who receives whose content, as they are today.
+//! The inputs next to the policy: lists of users on leave, of users under legal hold, and of receivers, as they are now.
 //!
-//! A list's age is that of its file, by the clock of the machine it lies on: `--now` moves the data's clock, and no file with it.
+//! The age of a list is the age of its file, by the clock of the machine that stores it: `--now` moves the data's clock, and no
+//! file with it.
 
 use std::path::Path;
 
@@ -12,14 +13,14 @@ use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
 use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
 
-/// Everything that is read besides the policy and the night.
+/// All inputs other than the policy and the snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Beside {
-    /// People on leave; `None`: nobody keeps a list.
+    /// Users on leave; `None`: there is no list.
     pub(crate) leave: Option<List<Leave>>,
-    /// People under legal hold; `None`: the policy moves nothing and says nothing of them.
+    /// Users under legal hold; `None`: the policy moves nothing and does not mention them.
     pub(crate) holds: Option<List<Hold>>,
-    /// Who receives whose content, where a file says so: source and receiver, each an id or a login.
+    /// Receivers, where a file names them: source and receiver, each an id or a login.
     pub(crate) receivers: Vec<(String, String)>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
@@ -29,31 +30,31 @@ pub(crate) struct Beside {
     pub(crate) unreadable: Vec<Refusal>,
 }
 
-/// A list, and how old it is.
+/// A list, and its age.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct List<T> {
     /// Its rows.
     pub(crate) rows: Vec<T>,
-    /// Since it was last written.
+    /// Time since it was last written.
     pub(crate) age: TimeDelta,
 }
 
-/// A person whose account must be kept.
+/// A user whose account must be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
     /// Id or login, in lower case.
     pub(crate) who: String,
-    /// Why, as the list says.
+    /// The reason in the list.
     pub(crate) reason: String,
     /// The line of the list.
     pub(crate) line: u64,
 }
 
 impl Beside {
-    /// Reads what the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
+    /// Reads the files that the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
     ///
     /// # Errors
-    /// Exit 2 with file and line: a row that was skipped could cost somebody the account.
+    /// Exit 2 with file and line: a skipped row could cost a user the account.
     pub(crate) fn read(
         policy: &Policy,
         leave_file: Option<&Path>,
@@ -64,7 +65,8 @@ impl Beside {
         if failures.is_empty() { Ok(beside) } else { Err(failures.swap_remove(0).1) }
     }
 
-    /// The same for commands that go on without a list: a leaver is locked out, and an undo is done, whatever a list is like (R18, R19).
+    /// The same for commands that continue without a list: a leaver is locked out, and an undo is done, whatever the state of a
+    /// list (R18, R19).
     pub(crate) fn read_what_can_be_read(
         policy: &Policy,
         leave_file: Option<&Path>,
@@ -100,7 +102,7 @@ impl Beside {
         });
         let holds = policy.holds.as_ref().map(|holds| match holds {
             Holds::File(path) => Ok(List { rows: holds_in(path)?, age: age_of(path)? }),
-            // A word has an age, too: from the day it was said.
+            // A statement has an age, too: from its day on.
             Holds::NoneStated { on, .. } => {
                 Ok(List { rows: Vec::new(), age: now - on.and_time(NaiveTime::MIN).and_utc() })
             }
@@ -178,7 +180,7 @@ struct Csv<'a> {
 }
 
 impl Csv<'_> {
-    /// Its rows with their lines; each column is known by one of several names, and the first must not be empty.
+    /// Its rows with their lines; each column has one of several names, and the first must not be empty.
     fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, CommandError> {
         let bytes = durable::read_regular_file(self.path).map_err(|e| {
             CommandError::usage(format!("cannot read the {} {}", self.what, self.path.display()))
@@ -227,7 +229,7 @@ fn age_of(path: &Path) -> Result<TimeDelta, CommandError> {
     let written = std::fs::metadata(path).and_then(|file| file.modified()).map_err(failed)?;
     match written.elapsed() {
         Ok(age) => Ok(TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX)),
-        // Clocks of two machines differ by less than that.
+        // Clocks of two machines differ by less than this.
         Err(ahead) if ahead.duration().as_secs() < 300 => Ok(TimeDelta::zero()),
         Err(_) => Err(CommandError::usage(format!("{} was written in the future", path.display()))
             .hint("its date says how old the list is; touch it when it is up to date")),

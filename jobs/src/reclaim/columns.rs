@@ -1,5 +1,5 @@
-//! Columns of an answer as the few types that [`super::ground`] asks for: text, whole numbers, truth, and what is written as one of
-//! them (a moment as microseconds, a day and money as text).
+//! Columns of a query result as the few types that [`super::ground`] needs: text, whole numbers, booleans, and values stored as one
+//! of them (times as microseconds, days and money as text).
 
 use std::fmt;
 use std::ops::Range;
@@ -10,12 +10,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
-/// One batch of an answer.
+/// One batch of a query result.
 pub(crate) struct Columns<'a> {
     batch: &'a RecordBatch,
 }
 
-/// An answer is not what was asked for: the file is of another version.
+/// The result does not have the expected columns: the file is of another version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the night cannot be read: {0}")]
 pub(crate) struct Unreadable(pub(crate) String);

@@ -1,7 +1,7 @@
 //! R15: what operators confirm about content where no reading can prove that it has moved.
 //!
-//! A confirmation is about one transfer. It takes the place of the comparison with the destination and of readings that cannot be
-//! had. It does not take the place of the source: 20 hours later the account must not hold more than at the confirmation, and Box must
+//! A confirmation is about one transfer. It replaces the comparison with the destination and the readings that are not possible. It
+//! does not replace the reading of the source: 20 hours later the account must not hold more than at the confirmation, and Box must
 //! accept a deletion without force.
 
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation
 /// The transfer of a user that readings do not prove.
 ///
 /// # Errors
-/// Exit 3 with what there is instead. `user` is how the operator named the account.
+/// Exit 3 with the reason. `user` is how the operator named the account.
 pub(crate) fn to_confirm(
     past: &Past,
     user_id: &str,
@@ -75,7 +75,7 @@ pub(crate) fn confirmed(person: &PastPerson, transfer: &PastAttempt) -> Option<E
     }
 }
 
-/// From then on a reading can complete the proof.
+/// From this time on a reading can complete the proof.
 fn due_at(confirmation: &Confirmation) -> DateTime<Utc> {
     confirmation.at + APART
 }

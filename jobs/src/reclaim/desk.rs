@@ -1,4 +1,4 @@
-//! What every command of reclamation opens first: configuration, store, policy, journal, the published night.
+//! What every reclamation command opens first: configuration, store, policy, journal, and the published snapshot.
 
 use std::path::Path;
 
@@ -26,10 +26,10 @@ use crate::config::Settings;
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// How often a file that changes while it is read is read again.
+/// How often a file that changes during the read is read again.
 const READS: u32 = 5;
 
-/// A store, and the moment a command began.
+/// A store, and the time at which a command began.
 pub(crate) struct Desk {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
@@ -47,7 +47,7 @@ impl Desk {
         Ok(desk)
     }
 
-    /// As [`Desk::open`]; the lake may be older than what the witness has of it.
+    /// Like [`Desk::open`]; the lake may be older than what the witness has of it.
     ///
     /// # Errors
     /// As [`Desk::open`].
@@ -62,7 +62,7 @@ impl Desk {
     /// The configured policy, restricted by the one that `--policy` names (R9). Without a configured policy, the named one.
     ///
     /// # Errors
-    /// Exit 2 when there is none, or when it is wrong.
+    /// Exit 2 if there is none, or if it is invalid.
     pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
         match (self.settings.policy_file.as_deref(), named) {
             (Some(configured), Some(named)) => {
@@ -74,16 +74,16 @@ impl Desk {
         }
     }
 
-    /// As [`Desk::policy`]; `None` when neither the configuration nor `--policy` names one.
+    /// Like [`Desk::policy`]; `None` if neither the configuration nor `--policy` names one.
     ///
     /// # Errors
-    /// Exit 2 when one is wrong.
+    /// Exit 2 if one is invalid.
     pub(crate) fn policy_if_any(&self, named: Option<&Path>) -> Result<Option<Policy>, CommandError> {
         let is_any = named.is_some() || self.settings.policy_file.is_some();
         is_any.then(|| self.policy(named)).transpose()
     }
 
-    /// The policy that `--policy` names, by itself: a draft to be read. Without one, the configured policy.
+    /// The policy that `--policy` names, by itself, to review a draft. Without one, the configured policy.
     ///
     /// # Errors
     /// As [`Desk::policy`].
@@ -94,7 +94,7 @@ impl Desk {
     /// R9: what the approvals of a plan must be. A plan that follows a policy is approved and applied by the configured policy.
     ///
     /// # Errors
-    /// Exit 2 when such a plan finds no configured policy, or the list of signers cannot be read.
+    /// Exit 2 if such a plan finds no configured policy, or the list of signers cannot be read.
     pub(crate) fn required(&self, plan: &Plan, policy: Option<&Policy>) -> Result<Required, CommandError> {
         if matches!(plan.origin, Origin::Policy { .. }) && self.settings.policy_file.is_none() {
             return Err(CommandError::usage(format!(
@@ -107,7 +107,7 @@ impl Desk {
         Ok(Required::of(plan, configured.as_ref()))
     }
 
-    /// The lists beside a policy.
+    /// The lists next to a policy.
     ///
     /// # Errors
     /// Exit 2.
@@ -118,7 +118,7 @@ impl Desk {
         Ok(Beside { quiet_dates: settings.quiet_dates.clone(), ..beside })
     }
 
-    /// The same, as far as it can be read: what cannot is a refusal to evaluate the policy.
+    /// The same, as far as the lists can be read: each unreadable list is a refusal to evaluate the policy.
     pub(crate) fn readable_beside(&self, policy: &Policy) -> Beside {
         let settings = &self.settings;
         let leave_file = settings.leave_file.as_deref();
@@ -126,10 +126,10 @@ impl Desk {
         Beside { quiet_dates: settings.quiet_dates.clone(), ..beside }
     }
 
-    /// The published night.
+    /// The published snapshot.
     ///
     /// # Errors
-    /// Exit 2 when nothing is published; exit 3 when the file is not the one that was published, or another store's.
+    /// Exit 2 if nothing is published; exit 3 if the file is not the one that was published, or another store's.
     pub(crate) fn ground(&self) -> Result<Ground, CommandError> {
         self.store.require_record()?;
         self.store.lake().check_tables()?;
@@ -139,7 +139,7 @@ impl Desk {
             let ground = CheckedReader::open(&file, &self.settings.resources)
                 .map_err(CommandError::from)
                 .and_then(|reader| Ground::read(&reader, &self.store));
-            // A publish meanwhile is read again.
+            // If another snapshot was published meanwhile, the file is read again.
             if file.is_unchanged()? {
                 break ground?;
             }
@@ -163,18 +163,18 @@ impl Desk {
         Ok(ground)
     }
 
-    /// The journal, to look at.
+    /// The journal, for reading only.
     ///
     /// # Errors
-    /// Exit 3 when it is damaged.
+    /// Exit 3 if it is corrupt.
     pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
         Journal::read(self.store.root(), self.store.id(), self.settings.journal_key.as_ref(), Seals::Last)
     }
 
-    /// The journal, to go on with.
+    /// The journal, for appending.
     ///
     /// # Errors
-    /// Exit 75 when somebody else has it; exit 3 when it is damaged, or ends before what the lake knows (R9).
+    /// Exit 75 if another process has it; exit 3 if it is corrupt, or ends before what the lake knows (R9).
     pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
         let lock = ReclaimLock::take(self.store.root())?;
         let key = self.settings.journal_key.as_ref();
@@ -192,7 +192,7 @@ impl Desk {
         Ok(journal)
     }
 
-    /// The journal, to adopt it: it may be another place's, and older than the lake.
+    /// The journal, to adopt it: it may be bound to another place, and be older than the lake.
     ///
     /// # Errors
     /// As [`Desk::journal_to_write`].
@@ -215,8 +215,8 @@ impl Desk {
         place::here(self.store.root(), self.store.id(), self.settings.reclaim_host.as_deref())
     }
 
-    /// Writes the head of the journal into the lake and, if one is configured, for the witness (R9). A command that wrote entries
-    /// does so at its end; one that was killed leaves it to the next.
+    /// Writes the head of the journal into the lake and, if one is configured, to the witness (R9). A command that wrote entries
+    /// does so at its end; after a kill the next command does it.
     ///
     /// # Errors
     /// The disk's.
@@ -230,12 +230,12 @@ impl Desk {
         Witness::of(&self.settings, self.store.id())
     }
 
-    /// Open plans whose time is over.
+    /// Open plans that have expired.
     pub(crate) fn expired_plans(&self, past: &Past) -> Vec<String> {
         expired_plans(self.store.root(), past, self.now)
     }
 
-    /// Closes a plan that nothing was done by.
+    /// Closes a plan that changed nothing.
     ///
     /// # Errors
     /// The journal's.
@@ -267,7 +267,7 @@ impl Anchors for Desk {
     }
 }
 
-/// Every reason for which the policy cannot be evaluated, as one failure.
+/// All reasons why the policy cannot be evaluated, as one failure.
 pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
     let mut error =
         CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");

@@ -1,4 +1,4 @@
-//! What has changed between two plans of a stage: who joined, who left and why, and about whom something is different.
+//! The differences between two plans of a stage: users that joined, users that left and why, and users whose values changed.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use boxseat_schemas::reclaim::plan::{Plan, PlannedPerson};
 
 use super::judge::changed;
 
-/// One person about whom two plans differ.
+/// One user that differs between two plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     pub(crate) user_id: String,

@@ -1,9 +1,9 @@
 //! R15: when an account counts as empty, from the journal's readings alone.
 //!
-//! Box has no completion check for a transfer: 200 after ten minutes means "still working". Box staff say that nobody reads an
+//! Box has no completion check for a transfer: 200 after ten minutes means "still working". Box staff say that no user can read an
 //! inactive account As-User (box/box-java-sdk#483), so the items are counted before the suspension. After the transfer the account
-//! is empty when two readings at least 20 hours apart show no bytes, and the destination held what was counted.
-//! A count of 0 items while bytes were in use proves nothing.
+//! is empty when two readings at least 20 hours apart show no bytes, and the destination held what was counted. A count of 0 items
+//! while bytes were in use proves nothing.
 
 use boxseat_schemas::reclaim::Action;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,11 +14,11 @@ use super::past::{PastAttempt, PastPerson, Reading};
 /// What the readings prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Emptiness {
-    /// Two empty readings far enough apart, and the destination held it all: when the second of them was read.
+    /// Two empty readings far enough apart, and the destination held everything: the time of the second reading.
     Empty(DateTime<Utc>),
-    /// Not enough yet; from this moment a reading can complete the proof.
+    /// Not enough yet; from this time on a reading can complete the proof.
     NotYet(DateTime<Utc>),
-    /// The last reading still saw content, or the destination never held enough.
+    /// The last reading still showed content, or the destination never held enough.
     NotEmpty(String),
     /// No reading can prove it.
     Unverifiable(String),
@@ -27,7 +27,7 @@ pub(crate) enum Emptiness {
 /// How far apart the two readings must be.
 pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
 
-/// What is proved about a person whose content was transferred by `transfer`.
+/// What is proved about a user whose content was transferred by `transfer`.
 pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTime<Utc>) -> Emptiness {
     if let Some(confirmed) = confirmed(person, transfer) {
         return confirmed;
@@ -55,7 +55,7 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
         }
     }
     if items_before > 0 {
-        // A receiver may tidy up later, so any reading since the transfer counts.
+        // A receiver may remove items later, so any reading since the transfer counts.
         let since = person.destinations.iter().filter(|reading| reading.at > transfer.asked_at);
         match since.filter_map(|reading| reading.items).max() {
             Some(items) if items >= items_before => {}
@@ -71,7 +71,7 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
             }
         }
     }
-    // The unbroken run of empty readings at the end.
+    // The uninterrupted run of empty readings at the end.
     let run: Vec<DateTime<Utc>> =
         after().rev().take_while(|reading| is_empty(reading)).map(|reading| reading.at).collect();
     let first = run.last().copied().unwrap_or(last.at);
@@ -81,7 +81,7 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
     }
 }
 
-/// From when on the proof can be complete at the earliest; `None`: it is not a matter of time.
+/// The earliest time at which the proof can be complete; `None`: time alone does not complete it.
 pub(crate) fn proof_from(
     person: &PastPerson,
     transfer: &PastAttempt,
@@ -90,7 +90,7 @@ pub(crate) fn proof_from(
     let is_read = person.readings.iter().any(|reading| reading.at > transfer.asked_at);
     match emptiness(person, transfer, now) {
         Emptiness::Empty(at) => Some(at),
-        // The first of two readings is still to come.
+        // The first of two readings is still missing.
         Emptiness::NotYet(at) if !is_read => Some(at + APART),
         Emptiness::NotYet(at) => Some(at),
         Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => None,
@@ -106,7 +106,7 @@ pub(crate) struct Count {
     pub(crate) bytes: i64,
 }
 
-/// The last count before a moment, by the plan that moves the content or by the plan that suspended the account.
+/// The last count before a time, by the plan that moves the content or by the plan that suspended the account.
 pub(crate) fn count_before(person: &PastPerson, plan_id: &str, before: DateTime<Utc>) -> Option<Count> {
     let is_suspension = |past: &&PastAttempt| {
         past.attempt.action == Action::Suspend && past.was_done && past.asked_at <= before
@@ -179,7 +179,7 @@ mod tests {
         of(&records)
     }
 
-    /// R15: two empty readings at least 20 hours apart, and a destination that holds what left.
+    /// R15: two empty readings at least 20 hours apart, and a destination that holds the moved items.
     #[test]
     fn r15_empty_takes_two_readings_twenty_hours_apart() {
         let full = || read(Some(3), 900);
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(moved(full(), &[there(), (2, nothing())]), Emptiness::NotYet(hour(22)));
         assert_eq!(moved(full(), &[there(), (2, nothing()), (21, nothing())]), Emptiness::NotYet(hour(22)));
         assert_eq!(moved(full(), &[there(), (2, nothing()), (22, nothing())]), Emptiness::Empty(hour(22)));
-        // Content that comes in between begins the count anew.
+        // Content that arrives in between starts the count again.
         let again = moved(full(), &[there(), (2, nothing()), (12, read(Some(1), 5)), (22, nothing())]);
         assert_eq!(again, Emptiness::NotYet(hour(42)));
         let late = moved(full(), &[there(), (2, nothing()), (22, nothing()), (23, read(Some(1), 5))]);
@@ -209,7 +209,7 @@ mod tests {
         assert!(matches!(after(None), Emptiness::Unverifiable(_)));
     }
 
-    /// R15: a method that saw nothing while bytes were there is blind.
+    /// R15: a method that showed nothing while bytes were there cannot see the content.
     #[test]
     fn r15_a_blind_method_proves_nothing() {
         let empty = &[(2, read(Some(0), 0)), (30, read(Some(0), 0))];
@@ -218,7 +218,7 @@ mod tests {
         assert!(matches!(moved(read(Some(0), 0), empty), Emptiness::Empty(_)), "there was nothing to move");
     }
 
-    /// R15: Box closes an inactive account to As-User. Bytes and destination prove it then, and a proof stays one.
+    /// R15: Box closes an inactive account to As-User. Bytes and destination prove it then, and a proof stays valid.
     #[test]
     fn r15_a_source_that_is_closed_after_the_count_can_be_proved_empty() {
         let full = || read(Some(3), 900);
@@ -231,14 +231,14 @@ mod tests {
         assert_eq!(closed_later, Emptiness::Empty(hour(22)), "the day of the proof stays");
         assert!(matches!(moved(full(), &[there(), (2, closed(7)), (22, closed(7))]), Emptiness::NotEmpty(_)));
         assert!(matches!(moved(full(), &[(2, closed(0)), (22, closed(0))]), Emptiness::Unverifiable(_)));
-        // The receiver tidies up between the two readings.
+        // The receiver removes items between the two readings.
         let tidied = moved(full(), &[there(), (2, closed(0)), (21, destination(Some(0))), (22, closed(0))]);
         assert_eq!(tidied, Emptiness::Empty(hour(22)));
         let gone = moved(full(), &[there(), (2, closed(0)), (21, destination(None)), (22, closed(0))]);
         assert_eq!(gone, Emptiness::Empty(hour(22)));
     }
 
-    /// R15: the count before the suspension is that of the plan that suspended, and of no earlier one.
+    /// R15: the count before the suspension is that of the plan that suspended, not of an earlier one.
     #[test]
     fn r15_the_count_is_the_one_before_this_suspension() {
         let by = |plan: &str, items| match read(items, 900) {

@@ -1,4 +1,4 @@
-//! How a reason code ends: by itself, in the plan that met it or in a later one, or only by an operator.
+//! How a reason code ends: by itself, in the same plan or in a later one, or only by an operator.
 
 /// What ends a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

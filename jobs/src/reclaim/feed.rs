@@ -1,9 +1,9 @@
-//! R11: what happened since the night, from the live stream and from the history.
+//! R11: what happened since the snapshot, from the live stream and from the history.
 //!
-//! The live stream is walked from where it stood before the night's first listing, so nothing falls between the night and now; the
-//! history is read over the night's own overlap, because events arrive late there and a sign-in from before the night may show
-//! up after it. Both carry the same event ids. A walk that fails, that begins too long ago or that hears nothing where there is
-//! always something, proves nothing: then nobody is touched.
+//! The live stream is read from its position before the snapshot's first listing, so no event between the snapshot and now is
+//! missed. The history is read over the snapshot's own overlap, because events arrive late there, and a sign-in from before the
+//! snapshot may appear after it. Both carry the same event ids. A walk that fails, that begins too long ago, or that has no events
+//! where there are always some, proves nothing: then no user is changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,61 +18,61 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use super::position::StreamMark;
 use crate::error::CommandError;
 
-/// Box forgets positions of its live stream after 14 days, and answers with silence.
+/// Box drops positions of its live stream after 14 days, and then returns no events and no error.
 const OLDEST_POSITION: TimeDelta = TimeDelta::days(13);
-/// How long a silence must be to say something.
+/// How long a span without events must be to be suspicious.
 const SILENCE: TimeDelta = TimeDelta::hours(24);
-/// Events on a usual day of the week, from which on a day without any is no quiet day.
+/// From this usual number of events per weekday on, a day without any is suspicious.
 const USUAL: u64 = 50;
-/// How far before the night the history is read: events reach it hours late.
+/// How far before the snapshot the history is read: events reach it hours late.
 const LATE: TimeDelta = TimeDelta::hours(48);
-/// How far back the history is read again by later walks of one run.
+/// How far back later walks of one run read the history again.
 const AGAIN: TimeDelta = TimeDelta::hours(1);
-/// How old a walk may be (R11).
+/// Maximum age of a walk (R11).
 pub(crate) const FRESH: TimeDelta = TimeDelta::minutes(5);
 
-/// One thing that happened to, or was done by, somebody.
+/// One event about a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct News {
     /// Its type.
     pub(crate) event_type: String,
     /// When it happened.
     pub(crate) at: DateTime<Utc>,
-    /// Who did it; `None`: unknown.
+    /// The actor; `None`: unknown.
     pub(crate) actor_id: Option<String>,
 }
 
-/// What the feed has said so far.
+/// What the feed has returned so far.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Feed {
     by_id: BTreeMap<String, Vec<News>>,
     by_login: HashMap<String, Vec<News>>,
     known: HashSet<String>,
-    /// Where the next walk goes on; `None` before the first.
+    /// Where the next walk continues; `None` before the first.
     position: Option<String>,
     /// How far the last walk reached.
     pub(crate) read_to: Option<DateTime<Utc>>,
 }
 
-/// What a feed is read by.
+/// The inputs with which a feed is read.
 pub(crate) struct FeedBrief<'a> {
-    /// Where the stream stood before the night's first listing.
+    /// The stream position before the snapshot's first listing.
     pub(crate) mark: &'a StreamMark,
-    /// The night's now.
+    /// The `now` of the snapshot.
     pub(crate) night_at: DateTime<Utc>,
-    /// Types that tell of use besides LOGIN.
+    /// Event types that show use, in addition to LOGIN.
     pub(crate) activity: &'a [String],
-    /// Events on each UTC day of the four weeks before the night.
+    /// Events on each UTC day of the four weeks before the snapshot.
     pub(crate) events_by_day: &'a BTreeMap<NaiveDate, u64>,
-    /// `[sync] quiet_dates`: days on which silence is expected.
+    /// `[sync] quiet_dates`: days on which no events are expected.
     pub(crate) quiet_dates: &'a [NaiveDate],
 }
 
 impl Feed {
-    /// Reads on, from the night's position at first; gives the entry for the journal.
+    /// Reads up to the present, at first from the snapshot's position; returns the journal entry.
     ///
     /// # Errors
-    /// Exit 3 for whatever leaves a doubt; 75 when Box is down, 130 when asked to stop.
+    /// Exit 3 for any doubt; 75 when Box is down, 130 when interrupted.
     pub(crate) async fn walk(
         &mut self,
         reader: &BoxReader,
@@ -112,7 +112,7 @@ impl Feed {
         self.read_to.is_none_or(|read_to| now - read_to >= FRESH)
     }
 
-    /// Everything heard of a person, by id or by login.
+    /// All events about a user, by id or by login.
     pub(crate) fn of<'a>(&'a self, user_id: &str, login: &str) -> impl Iterator<Item = &'a News> {
         let by_login = self.by_login.get(&login.to_lowercase());
         self.by_id.get(user_id).into_iter().chain(by_login).flatten()
@@ -166,7 +166,7 @@ impl Feed {
         }
     }
 
-    /// Takes a page in; an event that cannot be read could be anybody's.
+    /// Takes a page in; an event that cannot be read could be about any user.
     fn take(&mut self, body: &[u8], activity: &[String]) -> Result<(u64, Option<StreamPosition>), FeedError> {
         let page = Page::parse(body)?;
         for raw in &page.entries {
@@ -180,7 +180,7 @@ impl Feed {
                 at: event.created_at,
                 actor_id: event.actor_id().map(str::to_owned),
             };
-            // What somebody does tells of that person, whatever it was done to.
+            // An activity is evidence about its actor, whatever its target.
             let (id, login) = if activity.contains(&event.event_type) {
                 (event.actor_id(), event.created_by.as_ref().and_then(|by| by.login.as_deref()))
             } else {
@@ -199,7 +199,7 @@ impl Feed {
     }
 }
 
-/// What no walk can end in may not be acted on.
+/// A failure after which no user may be changed.
 fn failed(error: impl Into<FeedError>) -> CommandError {
     match error.into() {
         FeedError::Box(e)
@@ -250,7 +250,7 @@ fn incomplete(reason: &str) -> CommandError {
         .hint("nobody is touched while sign-ins cannot be seen; start again")
 }
 
-/// A day of the span on which there is always something, if the span is long enough to mean it.
+/// A day of the span on which there are always events, if the span is long enough.
 fn suspicious_silence(
     events_by_day: &BTreeMap<NaiveDate, u64>,
     quiet_dates: &[NaiveDate],
@@ -284,7 +284,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// R11: a feed that says nothing for a day, where that weekday is never silent, proves nothing.
+    /// R11: a feed without events for a day, where that weekday always has some, proves nothing.
     #[test]
     fn r11_a_silent_working_day_is_suspicious_and_a_silent_weekend_is_not() {
         let mut days = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! What a night says, as plain values: everything the rules look at, and nothing that has to be asked for later.
+//! A snapshot as plain values: everything that the rules read, so that nothing is loaded later.
 //!
-//! It is loaded by SQL from a published file, or from the file being built while a night is published; the judging that follows is
-//! the same. A test builds one by hand.
+//! It is loaded by SQL from a published file, or from the file being built while a snapshot is published; the evaluation is the
+//! same. A test builds one by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -20,61 +20,61 @@ use super::columns::{Columns, Unreadable};
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// A night.
+/// A snapshot.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ground {
-    /// The store it was kept in.
+    /// The store of the snapshot.
     pub(crate) store_id: Uuid,
-    /// Whose night it is.
+    /// The enterprise of the snapshot.
     pub(crate) enterprise_id: String,
-    /// Which night.
+    /// Date, run number and time of the snapshot.
     pub(crate) night: PlanNight,
-    /// When the store's first night was: who was there then may have been there for years.
+    /// Time of the store's first snapshot: users that were listed then may have existed for years.
     pub(crate) first_night_at: Option<DateTime<Utc>>,
     /// Start of the newest unbroken span of LOGIN coverage, and its end.
     pub(crate) login_coverage: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// The same of each configured type of activity that was ever covered.
+    /// The same for each configured type of activity that was ever covered.
     pub(crate) activity_coverage: BTreeMap<String, (DateTime<Utc>, DateTime<Utc>)>,
     /// What counted as evidence of use: LOGIN, types of activity, imported reports.
     pub(crate) evidence_sources: Vec<String>,
-    /// Days after creation, or first sight, in which nobody is judged (R5).
+    /// Days after creation, or first sight, in which no user is evaluated (R5).
     pub(crate) new_user_grace_days: i64,
-    /// Days after a return or reactivation in which nobody is judged (R5).
+    /// Days after a return or reactivation in which no user is evaluated (R5).
     pub(crate) returned_grace_days: i64,
-    /// Seats taken.
+    /// Seats in use.
     pub(crate) seats_assigned: u64,
-    /// Seats bought by the terms in force; `None` when they do not say.
+    /// Seats bought by the terms in force; `None` if the terms do not say.
     pub(crate) seats_purchased: Option<i64>,
-    /// The next day on which a contract renews; no money comes back before (R20).
+    /// The next renewal day of a contract; a freed seat saves nothing before it (R20).
     pub(crate) renewal_date: Option<NaiveDate>,
-    /// Events on each UTC day of the four weeks before the night; a day that is not here had none (R11).
+    /// Events on each UTC day of the four weeks before the snapshot; a missing day had none (R11).
     pub(crate) events_by_day: BTreeMap<NaiveDate, u64>,
     /// Names of the groups, by id.
     pub(crate) groups: BTreeMap<String, String>,
-    /// Groups whose members were never read to the end: a user who is not among them may be one all the same.
+    /// Groups whose members were never read completely: a user who is not among the known members may be a member.
     pub(crate) unread_groups: BTreeSet<String>,
-    /// Everybody ever seen, by id.
+    /// All users ever seen, by id.
     pub(crate) people: BTreeMap<String, Person>,
 }
 
-/// One person, as the night has it.
+/// One user of the snapshot.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Person {
     pub(crate) user_id: String,
     pub(crate) login: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) role: Option<String>,
-    /// Box's own status, as sent.
+    /// Box's status, as sent.
     pub(crate) box_status: Option<String>,
     /// `active`, `suspended`, `deprovisioned` or `unknown`.
     pub(crate) account_status: String,
-    /// How the row came into the night: `listed`, `carried`, `missing_unconfirmed`; `None` of who is gone.
+    /// How the row got into the snapshot: `listed`, `carried`, `missing_unconfirmed`; `None` for a user that is gone.
     pub(crate) listing: Option<String>,
     pub(crate) seat_kind: String,
     pub(crate) consumes_seat: bool,
     pub(crate) seat_state: Option<String>,
     pub(crate) enterprise_id: Option<String>,
-    /// Whether folders that others work in stay open to them while the account is inactive; `None`: not known.
+    /// Whether shared folders stay open to collaborators while the account is inactive; `None`: unknown.
     pub(crate) is_content_available_when_inactive: Option<bool>,
     pub(crate) is_platform_access_only: Option<bool>,
     pub(crate) external_app_user_id: Option<String>,
@@ -85,52 +85,52 @@ pub(crate) struct Person {
     pub(crate) suspended_since: Option<DateTime<Utc>>,
     pub(crate) last_activity_at: Option<DateTime<Utc>>,
     pub(crate) last_activity_source: Option<String>,
-    /// Whole days without evidence that coverage proves; the only figure to judge by (R2).
+    /// Whole days without evidence of use that coverage proves; the only figure that counts (R2).
     pub(crate) proven_idle_days: Option<i64>,
     pub(crate) leave: Option<OnLeave>,
-    /// Of a suspended person: who edited the account, and when last.
+    /// For a suspended user: who edited the account, and when last.
     pub(crate) edits: Vec<Edit>,
     /// Ids of the groups, sorted.
     pub(crate) group_ids: Vec<String>,
-    /// Whether memberships were ever read; else the groups above prove nothing.
+    /// Whether memberships were ever read; otherwise the groups above prove nothing.
     pub(crate) are_groups_known: bool,
     /// Addresses of the aliases, in lower case, sorted.
     pub(crate) aliases: Vec<String>,
     /// Whether aliases were ever read.
     pub(crate) are_aliases_known: bool,
-    /// Logins and aliases of earlier nights, in lower case, sorted.
+    /// Logins and aliases of earlier snapshots, in lower case, sorted.
     pub(crate) former_addresses: Vec<String>,
     /// Tracking codes, as name and value.
     pub(crate) tracking_codes: Vec<(String, String)>,
     pub(crate) space_used_bytes: Option<i64>,
-    /// The quota; `None` is unlimited or not told, which [`Person::has_unlimited_space`] tells apart.
+    /// The quota; `None` is unlimited or unknown, which [`Person::has_unlimited_space`] distinguishes.
     pub(crate) space_amount_bytes: Option<i64>,
     pub(crate) has_unlimited_space: Option<bool>,
     pub(crate) monthly_cost: Option<Money>,
     pub(crate) currency: Option<String>,
 }
 
-/// A leave that holds on the night.
+/// A leave on the date of the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct OnLeave {
-    /// Its last day; `None`: no end is known.
+    /// Its last day; `None`: no known end.
     pub(crate) until: Option<NaiveDate>,
 }
 
 /// An EDIT_USER of the admin log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Edit {
-    /// Who did it; `None`: Box does not say.
+    /// The actor; `None`: Box does not say.
     pub(crate) actor_id: Option<String>,
     /// When.
     pub(crate) at: DateTime<Utc>,
 }
 
 impl Ground {
-    /// Asks for everything the rules look at. `ask` runs SQL against the night's file.
+    /// Loads everything that the rules read. `ask` runs SQL against the snapshot's file.
     ///
     /// # Errors
-    /// What `ask` says, and a file whose columns are not what this version knows.
+    /// The errors of `ask`, and a file whose columns this version does not know.
     pub(crate) fn load<E: From<Unreadable>>(
         mut ask: impl FnMut(&str) -> Result<Vec<RecordBatch>, E>,
     ) -> Result<Self, E> {
@@ -173,7 +173,7 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Reads the published file, and compares its rows with what the build had of them.
+    /// Reads the published file, and compares its rows with the rows of the build.
     ///
     /// # Errors
     /// Exit 3 for rows that are not those of the build; as [`Ground::load`].
@@ -190,18 +190,18 @@ impl Ground {
         Ok(ground)
     }
 
-    /// A person by id.
+    /// A user by id.
     pub(crate) fn person(&self, user_id: &str) -> Option<&Person> {
         self.people.get(user_id)
     }
 
-    /// How old the night is.
+    /// The age of the snapshot.
     pub(crate) fn age(&self, now: DateTime<Utc>) -> TimeDelta {
         now - self.night.now_at
     }
 
-    /// Since when every configured type of activity is watched without a gap up to the night; `None` when one is not, or when
-    /// none is configured.
+    /// Since when every configured type of activity is watched without a gap up to the snapshot; `None` if one is not, or if none
+    /// is configured.
     pub(crate) fn activity_watched_from(&self, configured: &[String]) -> Option<DateTime<Utc>> {
         let fresh_from = self.night.now_at - STALE_AFTER;
         let from = |event_type: &String| {
@@ -213,7 +213,7 @@ impl Ground {
         })?
     }
 
-    /// R3: whether every edit of an account since then is known, without a gap up to the night.
+    /// R3: whether every edit of an account since then is known, without a gap up to the snapshot.
     pub(crate) fn knows_edits_since(&self, at: DateTime<Utc>) -> bool {
         self.activity_watched_from(&["EDIT_USER".to_owned()]).is_some_and(|from| from <= at)
     }
@@ -284,8 +284,7 @@ impl Ground {
 }
 
 impl Person {
-    /// What the person must still look like when something is done (R12). Of the tracking codes those whose names the policy looks
-    /// at are in it.
+    /// The state that the user must still have when an action is done (R12). It has those tracking codes that the policy names.
     pub(crate) fn standing(&self, code_names: &[&str]) -> Standing {
         let mut tracking_codes: Vec<String> = self
             .tracking_codes
@@ -308,12 +307,12 @@ impl Person {
         }
     }
 
-    /// R6: whether suspending the account closes no folder for others. What is not known counts against it.
+    /// R6: whether suspending the account closes no folder for others. An unknown value counts as no.
     pub(crate) fn keeps_folders_open(&self) -> bool {
         self.is_content_available_when_inactive == Some(true)
     }
 
-    /// The person's name for a sentence: the login, else the id.
+    /// The user's name in a sentence: the login, else the id.
     pub(crate) fn called(&self) -> &str {
         self.login.as_deref().unwrap_or(&self.user_id)
     }
@@ -349,12 +348,12 @@ fn night(batches: &[RecordBatch]) -> Result<Ground, Unreadable> {
     })
 }
 
-/// As in `accounts.sql`: the settle time, and one night missed.
+/// As in `accounts.sql`: the settle time, and one missed snapshot.
 const STALE_AFTER: TimeDelta = TimeDelta::hours(48);
 
 type Take = fn(&mut Person, &Columns<'_>, usize) -> Result<(), Unreadable>;
 
-/// What a person has several of or may lack, as (user, value…) in the order it is kept in.
+/// Lists and optional values of a user, as (user, value…) in their stored order.
 const LISTS: &[(&str, Take)] = &[
     ("SELECT user_id, group_id FROM memberships GROUP BY ALL ORDER BY ALL", |person, row, index| {
         person.group_ids.push(row.text(1, index)?);
@@ -385,7 +384,7 @@ const LISTS: &[(&str, Take)] = &[
             Ok(())
         },
     ),
-    // A file that an earlier version published has no such column.
+    // A file published by an earlier version has no such column.
     (
         "SELECT COLUMNS(name -> name IN ('user_id', 'is_collaborated_content_available_when_owner_inactive')) FROM users",
         |person, row, index| {
@@ -406,7 +405,7 @@ const LISTS: &[(&str, Take)] = &[
             Ok(())
         },
     ),
-    // The newest list is the one in force; an open end outranks every date.
+    // The newest list is in force; an open end outranks every date.
     (
         "SELECT user_id, CASE WHEN count(*) = count(to_date) THEN CAST(max(to_date) AS VARCHAR) END FROM leave_periods, report_settings \
          WHERE imported_at = (SELECT max(imported_at) FROM leave_periods) AND user_id IS NOT NULL \
@@ -418,7 +417,7 @@ const LISTS: &[(&str, Take)] = &[
     ),
 ];
 
-/// Every query of [`Ground::load`], in its order.
+/// Every query of [`Ground::load`], in order.
 pub(crate) fn deciding() -> &'static Deciding {
     static DECIDING: LazyLock<Deciding> = LazyLock::new(|| {
         let first = [NIGHT, COVERAGE, SOURCES, EVENTS_BY_DAY, GROUPS, PEOPLE];
@@ -445,8 +444,8 @@ const NIGHT: &str = "
             AND coalesce(licence_terms.valid_to_date >= report_settings.snapshot_date, TRUE)
     ) AS terms";
 
-/// Of each event type its newest unbroken span: intervals that overlap or touch are one. Of a time that several runs read, the newest
-/// reading says whether sign-ins are proved, as in `accounts`.
+/// Of each event type its newest unbroken span: intervals that overlap or touch are one. Where several runs read the same time, the
+/// newest reading says whether sign-ins are proved, as in `accounts`.
 const COVERAGE: &str = "
     WITH readings AS (
         SELECT run_number,
@@ -522,7 +521,7 @@ mod tests {
     use super::super::testing::{ground, idler};
     use super::*;
 
-    /// Why: the digest of other queries would refuse every published file.
+    /// Why: with the digest of other queries every published file would be refused.
     #[test]
     fn the_deciding_queries_are_those_that_are_read() {
         let mut read = Vec::new();
@@ -555,7 +554,7 @@ mod tests {
         vec![RecordBatch::try_from_iter(named).unwrap()]
     }
 
-    /// R6: a file that an earlier version published leaves the field unknown, and a null is unknown, too.
+    /// R6: a file published by an earlier version leaves the field unknown, and a null is unknown, too.
     #[test]
     fn r6_a_file_without_the_column_leaves_the_field_unknown() {
         let field = "is_collaborated_content_available_when_owner_inactive";

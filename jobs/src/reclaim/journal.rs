@@ -1,13 +1,12 @@
 //! The action journal on disk: `<store>/state/reclaim/journal`, readable by its owner alone.
 //!
-//! It is a file of frames as the spool is ([`boxseat_schemas::spool`]), with a mark of its own. The entry is the frame's header, its
-//! seal the frame's body. [`Journal::append`] returns when the entry survives a power cut: whatever is said to have been written down
-//! before a call was.
+//! It is a file of frames like the spool ([`boxseat_schemas::spool`]), with a magic number of its own. The entry is the frame's
+//! header, its seal the frame's body. [`Journal::append`] returns when the entry survives a power cut: an intent is on disk before
+//! its call.
 //!
-//! **Seals** ([`seal`]): every entry is signed with the store's key, and [`Anchor`] in the lake names that key and a head. A journal
-//! that an older version began has a prefix without seals; the anchor and a [`Record::SealBegun`] entry say where it ends. Any other
-//! entry without a valid seal is refused.
-//!
+//! **Seals** ([`seal`]): every entry is signed with the store's key, and [`Anchor`] in the lake names that key and a head. A
+//! journal that an older version began has a prefix without seals; the anchor and a [`Record::SealBegun`] entry say where it ends.
+//! Any other entry without a valid seal is refused.
 mod file;
 mod seal;
 
@@ -36,44 +35,44 @@ use crate::evidence::digest;
 use crate::forget::ErasureKey;
 use crate::store;
 
-/// The journal, and what it says.
+/// The journal, and the state that follows from it.
 pub(crate) struct Journal {
     disk: Disk,
     entries: Vec<Entry>,
-    /// SHA-256 of the last entry as it lies on disk.
+    /// SHA-256 of the last entry as it is on disk.
     head: String,
     /// How many entries at the beginning have no seal.
     unsealed: u64,
     anchor: Option<Anchor>,
     past: Past,
-    /// What is written before the next entry: where a journal is kept that is not bound yet.
+    /// Written before the next entry: the place of a journal that is not bound yet.
     before_next: Option<Record>,
 }
 
 enum Disk {
-    /// Open for appending; the lock is this process's as long as the journal lives.
+    /// Open for appending; this process holds the lock as long as the journal exists.
     Open {
         root: PathBuf,
         path: PathBuf,
         file: File,
         len: u64,
-        /// Of all bytes that were checked or written by this process.
+        /// Over all bytes that this process has checked or written.
         sha256: Box<Sha256>,
         key: Box<StoreKey>,
         _lock: ReclaimLock,
     },
-    /// For looking only.
+    /// For reading only.
     Read,
-    /// In memory alone: simulated worlds by the thousand.
+    /// In memory only, for thousands of simulated worlds.
     #[cfg(test)]
     Memory,
 }
 
 impl Journal {
-    /// Opens the journal to append to it; one that is not there yet is begun. `pinned` is `[reclaim] journal_key`.
+    /// Opens the journal to append to it; a missing journal is created. `pinned` is `[reclaim] journal_key`.
     ///
     /// # Errors
-    /// Exit 3 for damage, a broken chain, a missing seal or key, or another store's journal; exit 1 for the disk.
+    /// Exit 3 for corruption, a broken chain, a missing seal or key, or another store's journal; exit 1 for the disk.
     pub(crate) fn open(
         root: &Path,
         store_id: Uuid,
@@ -83,7 +82,7 @@ impl Journal {
         Self::open_as(root, store_id, pinned, Seals::Last, lock)
     }
 
-    /// As [`Journal::open`]; with [`Seals::Older`] the journal may end before the head that the lake knows.
+    /// Like [`Journal::open`]; with [`Seals::Older`] the journal may end before the head that the lake knows.
     ///
     /// # Errors
     /// As [`Journal::open`].
@@ -115,7 +114,7 @@ impl Journal {
         Ok(Self { disk, ..Self::over(read) })
     }
 
-    /// Reads the journal without taking it; a store that never reclaimed has an empty one.
+    /// Reads the journal without taking the lock; a store that never reclaimed has an empty one.
     ///
     /// # Errors
     /// As [`Journal::open`].
@@ -128,13 +127,13 @@ impl Journal {
         Ok(Self::over(file::read(root, store_id, pinned, seals)?))
     }
 
-    /// One that no disk ever sees.
+    /// A journal that is never on disk.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         Self { disk: Disk::Memory, ..Self::over(Contents::default()) }
     }
 
-    /// A copy that ends with an entry, as a backup of that time has it.
+    /// A copy that ends with an entry, like a backup of that time.
     #[cfg(test)]
     pub(crate) fn copy_until(&self, sequence: u64) -> Self {
         let entries = self.entries.iter().filter(|entry| entry.sequence <= sequence).cloned().collect();
@@ -148,15 +147,15 @@ impl Journal {
         Self { disk: Disk::Read, entries, head, unsealed, anchor, past, before_next: None }
     }
 
-    /// Has the place written before the next entry. A command that writes nothing binds nothing.
+    /// Writes the place before the next entry. A command that writes nothing binds nothing.
     pub(crate) fn bind(&mut self, place: Place, by: Operator) {
         self.before_next = Some(Record::Bound { place, by, adoption: None });
     }
 
-    /// Writes an entry down for good, with its seal.
+    /// Appends an entry durably, with its seal.
     ///
     /// # Errors
-    /// Exit 1 when the disk refuses: then nothing may be done that the entry was to announce.
+    /// Exit 1 if the disk fails: then the call that the entry announces must not be made.
     pub(crate) fn append(&mut self, at: DateTime<Utc>, record: Record) -> Result<&Entry, CommandError> {
         if self.unsealed > 0 && self.sequence() == self.unsealed {
             let begun =
@@ -207,8 +206,8 @@ impl Journal {
         }
     }
 
-    /// Takes a user out of every entry that `change` changes, in one replacement of the file; gives how many. The chain stays: an
-    /// entry that was changed keeps the hash of what was written, and a keyed hash of what it is now ([`Erased`]). It is sealed
+    /// Removes a user from every entry that `change` changes, in one replacement of the file; returns how many. The chain stays: a
+    /// changed entry keeps the hash of what was written, and gets a keyed hash of its present text ([`Erased`]). It is sealed
     /// again, unless an older version wrote it without a seal.
     ///
     /// *Killed* before the replacement: nothing has happened.
@@ -228,7 +227,7 @@ impl Journal {
         drop(file);
         let bytes = durable::read_regular_file(&path).map_err(cannot("read", &path))?;
         let whole = usize::try_from(len).ok().and_then(|len| bytes.get(..len)).unwrap_or(&bytes);
-        // What is sealed again is what was checked.
+        // Only bytes that were checked are sealed again.
         if Sha256::digest(whole) != sha256.finalize() {
             let what = format!("the journal {} was changed by another program", path.display());
             return Err(CommandError::refused(what)
@@ -260,27 +259,27 @@ impl Journal {
         Ok((Self::open(&root, store_id, pinned, lock)?, changed))
     }
 
-    /// Everything that happened, in order.
+    /// All entries, in order.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// What it all comes to.
+    /// The state that follows from the entries.
     pub(crate) fn past(&self) -> &Past {
         &self.past
     }
 
-    /// The number of the last entry; 0 of an empty journal.
+    /// The number of the last entry; 0 for an empty journal.
     pub(crate) fn sequence(&self) -> u64 {
         self.entries.last().map_or(0, |entry| entry.sequence)
     }
 
-    /// The hash of the last entry: whoever keeps it can tell later that nothing before was changed (R9).
+    /// The hash of the last entry: a stored copy proves later that no earlier entry was changed (R9).
     pub(crate) fn head(&self) -> &str {
         &self.head
     }
 
-    /// The hash of an entry; of number 0 what the first entry follows.
+    /// The hash of an entry; for number 0 the value that the first entry follows.
     pub(crate) fn hash_of(&self, sequence: u64) -> Option<&str> {
         file::hash_of(&self.entries, &self.head, sequence)
     }
@@ -301,13 +300,13 @@ impl Journal {
     }
 }
 
-/// One process reclaims at a time (R17); `sync` has a lock of its own and may run beside it.
+/// One process reclaims at a time (R17); `sync` has its own lock and may run at the same time.
 pub(crate) struct ReclaimLock {
     _lock: store::Lock,
 }
 
 impl ReclaimLock {
-    /// Takes the right to reclaim from this store.
+    /// Takes the lock for reclaiming from this store.
     ///
     /// # Errors
     /// Exit 75 naming the holder.
@@ -324,7 +323,7 @@ impl ReclaimLock {
     }
 }
 
-/// Where reclamation keeps what it knows.
+/// The directory of reclamation's state.
 pub(crate) fn directory(root: &Path) -> PathBuf {
     root.join("state/reclaim")
 }
@@ -371,7 +370,7 @@ mod tests {
         &rest[..Fixed::decode(fixed).unwrap().header_len as usize]
     }
 
-    /// A frame as a script would write it.
+    /// A frame as a script could write it.
     fn frame(entry: &Entry, seal: &[u8]) -> Vec<u8> {
         let text = serde_json::to_vec(entry).unwrap();
         [&Fixed::of(&text, seal, seal.len()).encode()[..], &text, seal].concat()
@@ -403,7 +402,7 @@ mod tests {
         assert_eq!(std::fs::metadata(path(temp.path())).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
-    /// Why: a kill inside an append must cost that entry alone, wherever it strikes, and the journal must go on.
+    /// Why: a kill inside an append, at any byte, must cost only that entry, and the journal must accept further entries.
     #[test]
     fn r9_a_torn_tail_is_cut_off_wherever_it_is_torn() {
         let (temp, bytes, ends) = three_entries();
@@ -422,7 +421,7 @@ mod tests {
         }
     }
 
-    /// Why: a full disk left 0 bytes when the journal was begun, and reclamation refused the store ever after.
+    /// Why: a full disk left 0 bytes when the journal was created, and reclamation refused the store from then on.
     #[test]
     fn r9_a_journal_that_was_never_begun_is_begun_again() {
         let header = FileKind::Journal.encode_header(STORE.as_u64_pair().1);
@@ -436,7 +435,7 @@ mod tests {
             drop(journal);
             assert_eq!(read(temp.path()).unwrap().sequence(), 1);
 
-            // With a plan there was a journal, and other bytes are not ours.
+            // A store with a plan had a journal, and other bytes are not ours.
             std::fs::write(path(temp.path()), b"x").unwrap();
             assert!(read(temp.path()).is_err_and(|e| e.exit_code() == 3));
             std::fs::create_dir(directory(temp.path()).join("plans")).unwrap();
@@ -446,7 +445,7 @@ mod tests {
         }
     }
 
-    /// Why: whoever changes what was done to people must be found out, the last entry included.
+    /// Why: every change of recorded actions must be found, in the last entry as well.
     #[test]
     fn r9_a_changed_byte_is_damage_wherever_it_is() {
         let (temp, bytes, _) = three_entries();
@@ -459,7 +458,8 @@ mod tests {
             std::fs::write(path(temp.path()), &changed).unwrap();
             match read(temp.path()) {
                 Err(e) => assert_eq!(e.exit_code(), 3),
-                // A length that now reaches past the end looks torn: the chain then ends earlier, which the head kept elsewhere tells.
+                // A length that now reaches past the end looks torn: the chain then ends earlier, which the head stored elsewhere
+                // shows.
                 Ok(journal) => assert!(journal.sequence() < 3, "byte {at}"),
             }
         }
@@ -471,7 +471,7 @@ mod tests {
         let cut = [&bytes[..ends[1]], &bytes[ends[2]..]].concat();
         std::fs::write(path(temp.path()), cut).unwrap();
         assert!(read(temp.path()).is_err_and(|e| e.lines()[0].contains("entry 3 stands where 2")));
-        // A forger who makes the sums right still has to change everything behind.
+        // A forger who corrects the checksums still has to change all later entries.
         let mut entry: Entry = serde_json::from_slice(text_at(&bytes, ends[0])).unwrap();
         entry.record = skip(8);
         let forged = [&bytes[..ends[0]], &frame(&entry, &[]), &bytes[ends[1]..]].concat();
@@ -479,7 +479,7 @@ mod tests {
         assert!(read(temp.path()).is_err_and(|e| e.lines()[0].contains("was changed")));
     }
 
-    /// R7: a store restored beside another must not go on with its journal.
+    /// R7: a restored copy of a store must not continue its journal.
     #[test]
     fn r7_another_store_s_journal_is_refused() {
         let (temp, _, _) = three_entries();
@@ -489,7 +489,7 @@ mod tests {
         );
     }
 
-    /// What an older version left: the same entries without seals, and nothing that knows of a key.
+    /// The journal of an older version: the same entries without seals, and no key.
     fn strip_seals(root: &Path) {
         let bytes = std::fs::read(path(root)).unwrap();
         let mut stripped = bytes[..FILE_HEADER_LEN].to_vec();
@@ -517,7 +517,7 @@ mod tests {
         }
     }
 
-    /// R9: the chain has no secret, so a script could continue it; the seal has one.
+    /// R9: the chain has no secret, so a script could continue it; the seal needs the key.
     #[test]
     fn r9_an_entry_without_the_store_s_seal_is_refused() {
         let (temp, bytes, ends) = three_entries();
@@ -529,7 +529,7 @@ mod tests {
         };
         write(&[]);
         refused(temp.path(), "entry 4 has no seal");
-        // Another entry's seal, and one by a key of the script's own.
+        // Another entry's seal, and one by a key of the script.
         let text_len = text_at(&bytes, ends[2]).len();
         write(&bytes[ends[2] + FRAME_FIXED_LEN + text_len..]);
         refused(temp.path(), "entry 4 has no valid seal");
@@ -545,8 +545,8 @@ mod tests {
         assert_eq!(Journal::read(temp.path(), STORE, None, Seals::Each).unwrap().sequence(), 3);
     }
 
-    /// R9: a journal without seals is an older version's only where nothing knows of a key; from the first seal on, nothing without
-    /// one follows.
+    /// R9: a journal without seals counts as an older version's only where no file knows a key; after the first seal every entry
+    /// needs one.
     #[test]
     fn r9_the_entries_of_an_older_version_are_a_prefix() {
         let (temp, ..) = three_entries();
@@ -558,7 +558,7 @@ mod tests {
         std::fs::remove_file(directory(root).join("journal_key")).unwrap();
         assert_eq!(read(root).unwrap().unsealed(), 3);
         let mut journal = open(root).unwrap();
-        // Killed here, the anchor has the prefix, and the next command goes on.
+        // Killed here, the anchor has the prefix, and the next command continues.
         assert_eq!(read(root).unwrap().unsealed(), 3);
         journal.append(DateTime::UNIX_EPOCH, skip(4)).unwrap();
         journal.anchor().unwrap();
@@ -567,12 +567,12 @@ mod tests {
         assert_eq!((journal.sequence(), journal.unsealed()), (5, 3));
         let begun = &journal.entries()[3].record;
         assert!(matches!(begun, Record::SealBegun { unsealed_entries: 3, .. }), "{begun:?}");
-        // Neither the prefix alone nor an entry of the script's own behind it counts any more.
+        // Neither the prefix alone nor a script's entry after it counts any more.
         strip_seals(root);
         refused(root, "entry 4 has no seal");
     }
 
-    /// R9: an attacker took the seals off, appended an approval, and wrote into the anchor that all of it had none.
+    /// R9: an attacker removed the seals, appended an approval, and wrote into the anchor that no entry had a seal.
     #[test]
     fn r9_a_journal_whose_anchor_says_that_it_never_had_seals_is_refused_under_the_configured_key() {
         let (temp, ..) = three_entries();
@@ -612,7 +612,7 @@ mod tests {
         std::fs::remove_file(&key).unwrap();
         assert_eq!(read(root).unwrap().sequence(), 3, "readers need no private key");
         assert!(open(root).is_err_and(|e| e.exit_code() == 2 && e.lines()[0].contains("is missing")));
-        // Killed before the key had its name.
+        // Killed before the key file was renamed.
         durable_write(&directory(root).join("journal_key.new"), &private);
         drop(open(root).unwrap());
         assert!(key.exists() && !directory(root).join("journal_key.new").exists());

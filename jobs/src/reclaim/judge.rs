@@ -1,7 +1,8 @@
-//! Who goes which stage tonight, and who does not and why: the rules as one pure function of policy, night, journal and lists.
+//! Which users enter which stage now, and why the others do not: the rules as one pure function of policy, snapshot, journal and
+//! lists.
 //!
-//! A rule whose input is missing, null, stale or unknown says no. Every no has a word, which tables show and count, and a sentence
-//! with the figure or name that decided.
+//! A rule whose input is missing, null, old or unknown denies. Every denial has a reason code, which tables show and count, and a
+//! sentence with the figure or name that decided.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -26,64 +27,65 @@ pub(crate) use lists::LIST_MAX_AGE;
 use lists::{Leave, held, leaves};
 pub(crate) use proof::{changed, edited_by_other};
 
-/// The rules, ready to be asked about anybody of a night.
+/// The rules, ready to evaluate any user of a snapshot.
 pub(crate) struct Judge<'a> {
     pub(crate) policy: &'a Policy,
     ground: &'a Ground,
     past: &'a Past,
     now: DateTime<Utc>,
-    /// Whom nothing is done to.
+    /// Protected users.
     pub(crate) protected: Protected,
-    /// Who receives content.
+    /// The receivers of content.
     pub(crate) receivers: Receivers<'a>,
     held: HashMap<String, String>,
     leaves: HashMap<String, Leave>,
-    /// Ids of the groups that the policy is about.
+    /// Ids of the groups to which the policy applies.
     who_groups: Option<BTreeSet<&'a str>>,
     watched_from: Option<DateTime<Utc>>,
     taken_receivers: BTreeSet<&'a str>,
-    /// Plans that are open and do not count: the one that is being applied, or those that a new one takes the place of.
+    /// Open plans that do not count: the one being applied, or those that a new one replaces.
     set_aside: HashSet<&'a str>,
-    /// Names of the tracking codes that the policy looks at.
+    /// Names of the tracking codes that the policy uses.
     code_names: Vec<&'a str>,
 }
 
-/// What the rules say of a person.
+/// The result of the evaluation of a user.
 #[expect(
     clippy::large_enum_variant,
     reason = "one is looked at at a time; nobody keeps them by the thousand"
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The policy is not about this person tonight: in use, no seat, already as far as it goes, or not among those it names.
+    /// The policy does not apply to this user now: in use, no seat, already in the furthest stage, or not among the users it names.
     NotAsked,
-    /// Goes this stage.
+    /// Enters this stage.
     Goes(Goes),
-    /// Would have gone this stage, and a rule says no.
+    /// Would enter this stage, and a rule denies it.
     LeftOut(Stage, No),
 }
 
-/// Somebody goes a stage.
+/// A user enters a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Goes {
-    /// Which.
+    /// The stage.
     pub(crate) stage: Stage,
-    /// Who gets the content; of transfers.
+    /// The receiver of the content; for transfers.
     pub(crate) receiver_user_id: Option<String>,
-    /// When we suspended the person; of later stages.
+    /// When we suspended the user; for later stages.
     pub(crate) suspended_at: Option<DateTime<Utc>>,
-    /// What the person must still look like (R8, R12): of the first stage the night, of later ones our last post-image.
+    /// The state that the user must still have (R8, R12): for the first stage that of the snapshot, for later ones our last
+    /// post-image.
     pub(crate) baseline: Standing,
 }
 
-/// Why not.
+/// The denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct No {
     /// The rule, such as `R4`.
     pub(crate) rule: &'static str,
-    /// Its word, such as `protected`.
+    /// The reason code, such as `protected`.
     pub(crate) word: &'static str,
-    /// The same as a sentence, with the figure or name that decided.
+    /// The reason as a sentence, with the figure or name that decided.
     pub(crate) detail: String,
 }
 
@@ -93,7 +95,7 @@ impl No {
     }
 }
 
-/// Why nobody at all is judged: the rule, and a sentence with the way out.
+/// Why no user at all is evaluated: the rule, and a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The rule, such as `R4`.
@@ -103,28 +105,28 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Whether a list may lack somebody whom it was to keep from harm: holds, or what is protected.
+    /// Whether a list may lack a user whom it should keep: holds, or protected users.
     pub(crate) fn is_about_lists(&self) -> bool {
         self.rule == "R3" || self.sentence.starts_with("[protect]")
     }
 }
 
-/// Everybody, judged, the caps counted.
+/// All users, evaluated, within the caps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Judged {
-    /// Who goes, by stage, in the order they are acted on: longest idle first.
+    /// Users that enter a stage, by stage, in the order of the actions: longest idle first.
     pub(crate) going: BTreeMap<Stage, Vec<(String, Goes)>>,
-    /// Who does not, by id.
+    /// Users that are excluded, by id.
     pub(crate) left_out: BTreeMap<String, (Stage, No)>,
-    /// Of users who are to be suspended: why no receiver could take their content now (R4).
+    /// For users who are to be suspended: why no receiver could take their content now (R4).
     pub(crate) without_receiver: BTreeMap<String, String>,
 }
 
 impl<'a> Judge<'a> {
-    /// Resolves everything the policy names. `set_aside` are open plans that do not count as such.
+    /// Resolves everything the policy names. `set_aside` are open plans that do not count as open.
     ///
     /// # Errors
-    /// Everything for which nobody may be judged at all.
+    /// Every reason for which no user may be evaluated.
     pub(crate) fn new(
         policy: &'a Policy,
         ground: &'a Ground,
@@ -137,7 +139,7 @@ impl<'a> Judge<'a> {
         if refusals.is_empty() { Ok(judge) } else { Err(refusals) }
     }
 
-    /// As [`Judge::new`], with what is wrong beside it: for whoever wants to see all of it.
+    /// Like [`Judge::new`], and returns the reasons next to the evaluator, for callers that show all of it.
     pub(crate) fn look(
         policy: &'a Policy,
         ground: &'a Ground,
@@ -191,7 +193,7 @@ impl<'a> Judge<'a> {
         (judge, refusals)
     }
 
-    /// What the rules say of one person; caps are counted over everybody, see [`Judge::everybody`].
+    /// The result for one user; caps are counted over all users, see [`Judge::everybody`].
     pub(crate) fn verdict(&self, person: &Person) -> Verdict {
         let past = self.past.people.get(&person.user_id);
         let ours = past.and_then(PastPerson::suspension);
@@ -224,7 +226,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Everybody, in order, within the caps (R8). Later stages are counted first: whoever is in them has met the rules before.
+    /// All users, in order, within the caps (R8). Later stages are counted first: their users have already qualified once.
     pub(crate) fn everybody(&self) -> Judged {
         let mut judged = Judged::default();
         let mut going: Vec<(&Person, Goes)> = Vec::new();
@@ -263,7 +265,7 @@ impl<'a> Judge<'a> {
         judged
     }
 
-    /// Whether the policy names the person at all.
+    /// Whether the policy applies to the user at all.
     fn is_about(&self, person: &Person) -> bool {
         let who = &self.policy.who;
         let in_group = self
@@ -275,7 +277,7 @@ impl<'a> Judge<'a> {
         in_group && has_code
     }
 
-    /// An active account: is it to be suspended?
+    /// Whether an active account is to be suspended.
     fn first(&self, person: &Person, past: Option<&PastPerson>) -> Verdict {
         let threshold = TimeDelta::days(self.policy.suspend_after_idle_days);
         if self.last_use(person).is_some_and(|at| self.ground.night.now_at - at < threshold) {
@@ -297,12 +299,12 @@ impl<'a> Judge<'a> {
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
     }
 
-    /// The newest use that is known: the night's, or what the admin log told of while a plan was applied.
+    /// The latest known use: of the snapshot, or from the admin log read while a plan was applied.
     fn last_use(&self, person: &Person) -> Option<DateTime<Utc>> {
         person.last_activity_at.max(self.past.heard_use(&person.user_id))
     }
 
-    /// A suspension that is ours: what comes next?
+    /// The next stage after a suspension of ours.
     fn later(&self, person: &Person, past: &PastPerson, ours: &PastAttempt) -> Verdict {
         let policy = self.policy;
         let transfer = past.transfer();
@@ -327,7 +329,7 @@ impl<'a> Judge<'a> {
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
     }
 
-    /// R6: content that others work in moves before its owner is suspended, if the policy says so and somebody has seen it.
+    /// R6: content shared with others moves before its owner is suspended, if the policy says so and a count found shared items.
     fn first_stage(&self, person: &Person, past: Option<&PastPerson>) -> Stage {
         let is_moved = past.is_some_and(|past| past.transfer().is_some());
         if self.policy.shared_content == SharedContent::TransferFirst
@@ -341,10 +343,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether the person's root folder has shared items, as counted lately; `None`: not counted.
+    /// Whether the user's root folder has shared items, by a recent count; `None`: not counted.
     fn shares(&self, past: Option<&PastPerson>) -> Option<bool> {
         let last = past?.readings.last().filter(|reading| reading.at > self.now - COUNT_HOLDS)?;
-        // A folder that could not be read may hold anything.
+        // A folder that could not be read may contain shared items.
         Some(last.shared_items.is_none_or(|items| items > 0))
     }
 
@@ -376,7 +378,7 @@ fn day(at: DateTime<Utc>) -> String {
     at.format("%F").to_string()
 }
 
-/// A count of shared items holds for so long; then the account is planned once more, and counted before anything is done.
+/// A count of shared items is valid for this time; then the account is planned once more, and counted before any action.
 const COUNT_HOLDS: TimeDelta = TimeDelta::days(30);
 
 #[cfg(test)]

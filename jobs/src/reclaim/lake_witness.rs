@@ -1,8 +1,8 @@
 //! Heads of the lake's record at the witness, so that a lake that was put back to an older state is found.
 //!
 //! One line is `TIME STORE_ID lake SEQUENCE HASH`: the record had the line SEQUENCE with this hash. It is appended wherever
-//! `state/lake.json` is written. `TIME STORE_ID lake-begun SEQUENCE HASH` is written by `restore`, by `reclaim adopt` of
-//! an older lake, and by a `repair` that begins the lake anew: lines of the lake before it do not count.
+//! `state/lake.json` is written. `TIME STORE_ID lake-begun SEQUENCE HASH` is written by `restore`, by `reclaim adopt` of an older
+//! lake, and by a `repair` that creates the lake again: lines of the lake before it do not count.
 
 use boxseat_output::lake::{Lake, RecordHead};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::witness::Witness;
 use crate::error::CommandError;
 
-/// What a line says of the lake.
+/// What a line says about the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LakeLine {
     /// The record had this head.
@@ -119,7 +119,7 @@ mod tests {
             note(LakeLine::Reached, sequence);
         }
         assert_eq!(heads(), [(1, 3), (2, 5)]);
-        // A line of the journal, and one that was never written to its end.
+        // A line of the journal, and one that was never completely written.
         let journal =
             format!("T {} 4 {} key\nT {} lake 9 99\n", witness.store_id, "a".repeat(64), witness.store_id);
         witness.open().unwrap().write_all(journal.as_bytes()).unwrap();

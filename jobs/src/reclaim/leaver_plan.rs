@@ -1,4 +1,4 @@
-//! The plan of one user who leaves (R19): what Box says of both accounts at this moment, and what the plan does.
+//! The plan of one user who leaves (R19): what Box says about both accounts now, and what the plan does.
 
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::reclaim::plan::{Operator, Origin, PLAN_FORMAT, PlannedPerson};
@@ -15,7 +15,7 @@ use super::policy::{Policy, WhenRefused};
 use super::restore::moved;
 use crate::error::CommandError;
 
-/// Who leaves, who receives, and by which policy.
+/// The leaver, the receiver, and the policy.
 #[derive(Clone, Copy)]
 pub(crate) struct Leaving<'a> {
     pub(crate) policy: Option<&'a Policy>,
@@ -27,20 +27,20 @@ pub(crate) struct Leaving<'a> {
     /// The logins that name both.
     pub(crate) login: &'a str,
     pub(crate) transfer_to: &'a str,
-    /// The day it is for; `None`: at once.
+    /// The day of the offboarding; `None`: at once.
     pub(crate) on: Option<NaiveDate>,
     pub(crate) ticket: Option<&'a str>,
     pub(crate) by: &'a Operator,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// What Box says at this moment.
+/// What Box says now.
 pub(crate) struct Looked {
     pub(crate) now: Now,
     pub(crate) content: Content,
     /// Whether an earlier plan has suspended the account and ended its sessions.
     is_locked_out_by_us: bool,
-    /// Where the content is that an earlier plan has moved.
+    /// The destination of content that an earlier plan has moved.
     pub(crate) moved: Option<String>,
     /// Why nothing can move to the receiver yet.
     receiver_waits: Option<String>,
@@ -70,7 +70,7 @@ impl Leaving<'_> {
                     _ => refused,
                 }
             })?;
-        // R19: a receiver that cannot receive now never keeps the leaver signed in: the content waits.
+        // R19: a receiver that cannot receive now does not delay the lock-out: the content waits.
         let receiver_waits = match actor.user(&receiver.user_id).await {
             Ok(Found::Is(user)) => {
                 is_still(self.transfer_to, user.login.as_deref())?;
@@ -111,7 +111,7 @@ impl Leaving<'_> {
         let Self { policy, ground, person, receiver, now, .. } = self;
         let standing = &looked.now.standing;
         let deletes = policy.is_some_and(|policy| policy.holds.is_some());
-        // An account that boxseat has locked out before stays the earlier plan's to give back.
+        // An account that an earlier plan has locked out is given back by `undo` of that plan.
         let is_locked_out = standing.status.as_deref() == Some("inactive") && looked.is_locked_out_by_us;
         let lockout = [Action::Suspend, Action::TerminateSessions];
         let mut actions: Vec<Action> = lockout.into_iter().filter(|_| !is_locked_out).collect();
@@ -222,7 +222,7 @@ impl Leaving<'_> {
     }
 }
 
-/// A failure of one read, as a sentence. R19: it keeps no leaver signed in.
+/// A failure of one read, as a sentence. R19: it does not delay the lock-out.
 ///
 /// # Errors
 /// A failure of the machine, and an interruption.
@@ -230,7 +230,7 @@ fn passing(error: CommandError) -> Result<String, CommandError> {
     if error.is_external_failure() { Err(error) } else { Ok(error.lines().join(": ")) }
 }
 
-/// R19: the night said whose login it is; since then it may have become somebody else's.
+/// R19: the snapshot says whose login it is; since then another account may have got it.
 fn is_still(login: &str, now: Option<&str>) -> Result<(), CommandError> {
     if now.is_some_and(|now| now.to_lowercase() == login.to_lowercase()) {
         return Ok(());
@@ -248,8 +248,8 @@ pub(crate) fn group_names(ground: &Ground, ids: &[String]) -> Vec<String> {
     ids.iter().map(|id| ground.groups.get(id).unwrap_or(id).clone()).collect()
 }
 
-/// R8, R19: open plans never keep a leaver signed in. A plan of the policy is done with the user. An earlier offboarding is withdrawn if
-/// the user is locked out and the content has not begun to move: the new one may name another receiver.
+/// R8, R19: open plans do not delay the lock-out. A plan of the policy does nothing more for the user. An earlier offboarding is
+/// withdrawn if the user is locked out and the content has not begun to move: the new one may name another receiver.
 ///
 /// *Killed* before the new plan: the user is in no open plan, and the same command makes one.
 pub(crate) fn gives_way(past: &Past, person: &Person, by: &Operator) -> Result<Vec<Record>, CommandError> {

@@ -1,11 +1,11 @@
-//! Reclamation: taking seats back from people who provably do not use them, by reviewed plans.
+//! Reclamation: freeing seats of users who provably do not use them, by reviewed plans.
 //!
 //! ```text
-//! Ground (a night) ┐
-//! Policy           ├─ judge ─▶ Plan ─ approve ─▶ apply ─▶ Box
-//! Past (journal)   ┘                              │
-//!        ▲                                        ▼
-//!        └──────────────────────────────────── Journal
+//! Ground (snapshot) ┐
+//! Policy            ├─ judge ─▶ Plan ─ approve ─▶ apply ─▶ Box
+//! Past (journal)    ┘                              │
+//!        ▲                                         ▼
+//!        └───────────────────────────────────── Journal
 //! ```
 //!
 //! The middle is pure and takes values and `now`; the journal, the plans' files and Box are its edges.

@@ -79,7 +79,7 @@ struct User<'a> {
 }
 
 impl User<'_> {
-    /// Moves the content, if it has not moved, and deletes the account: whatever the policy says of the user.
+    /// The command that moves the content, if it has not moved, and deletes the account. It does not depend on the policy.
     fn offboard(&self) -> String {
         let receiver = self.known.last_transfer().and_then(|past| past.attempt.receiver_user_id.as_deref());
         let receiver = receiver.and_then(|id| self.ground.person(id)).map_or("RECEIVER", Person::called);
@@ -106,7 +106,7 @@ impl User<'_> {
         self.give_back().map_or_else(String::new, |undo| format!("; or {undo}"))
     }
 
-    /// The user goes no further by a plan of the policy. An operator chooses between both ends.
+    /// No plan of the policy continues with the user. The operator chooses between giving back and offboarding.
     fn decide(&self) -> String {
         let moved = self.known.transfer().map(|transfer| moved(transfer, self.ground));
         let keep = self.give_back().unwrap_or_else(|| {

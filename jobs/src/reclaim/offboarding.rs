@@ -1,7 +1,7 @@
-//! R19: what holds even for somebody who was named.
+//! R19: what applies even to a user that was named.
 //!
-//! Naming a person waives the rules on idleness, recent sign-ins and young accounts, and nothing else: administrators, protected
-//! people, legal holds and receivers of others' content are as out of bounds as ever.
+//! Naming a user waives the rules on idleness, recent sign-ins and young accounts, and nothing else: administrators, protected
+//! users, legal holds and receivers of other users' content stay excluded.
 
 use std::collections::HashSet;
 
@@ -17,13 +17,13 @@ use super::judge::{Judge, No};
 use super::past::{Past, PastAttempt, PastPerson};
 use super::policy::Policy;
 
-/// The word for lists that may lack the person: they can be mended, and the same plan goes on.
+/// The reason code for lists that may lack the user: they can be corrected, and the same plan continues.
 pub(crate) const UNSURE: &str = "lists_unsure";
 
-/// Whether a person may be offboarded at all.
+/// Whether a user may be offboarded at all.
 ///
 /// # Errors
-/// The rule that says no.
+/// The rule that forbids it.
 pub(crate) fn forbids(
     person: &Person,
     policy: Option<&Policy>,
@@ -56,7 +56,7 @@ pub(crate) fn forbids(
     let Some(policy) = policy else { return Ok(()) };
     let (judge, refusals) = Judge::look(policy, ground, past, beside, now, []);
     judge.keeps_even_if_named(person)?;
-    // R3, R4: a list with a slip in it, or an old one, may lack this very person. Who receives is said by name here.
+    // R3, R4: a list with an error, or an old one, may lack this very user. The receiver is named in the command.
     match refusals.into_iter().find(|refusal| refusal.is_about_lists()) {
         Some(refusal) => Err(No { rule: refusal.rule, word: UNSURE, detail: refusal.sentence }),
         None => Ok(()),
@@ -66,7 +66,7 @@ pub(crate) fn forbids(
 /// How far a leaver's plan is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Progress {
-    /// Whose.
+    /// The login of the leaver.
     pub(crate) login: String,
     /// When boxseat suspended the account.
     pub(crate) suspended_at: Option<DateTime<Utc>>,
@@ -78,7 +78,7 @@ pub(crate) struct Progress {
     pub(crate) empty_proven_at: Option<DateTime<Utc>>,
     /// When an operator confirmed that the content has moved, where no reading proves it.
     pub(crate) confirmed_at: Option<DateTime<Utc>>,
-    /// From when on the plan deletes the account, at the earliest; `None`: it does not, or the content has not begun to move.
+    /// The earliest time of the deletion; `None`: the plan does not delete, or the content has not begun to move.
     pub(crate) deletion_from: Option<DateTime<Utc>>,
     /// When the seat became free.
     pub(crate) seat_free_at: Option<DateTime<Utc>>,
@@ -86,14 +86,14 @@ pub(crate) struct Progress {
     pub(crate) gone_at: Option<DateTime<Utc>>,
     /// Why the next step has not been taken.
     pub(crate) waits: Option<String>,
-    /// The day that the plan is for, if it was named.
+    /// The day of the plan, if one was given.
     pub(crate) on: Option<NaiveDate>,
     /// Whether the plan deletes the account.
     #[serde(skip)]
     deletes: bool,
 }
 
-/// The first daily snapshot at or after a moment, if each is read at the time of day of the last one.
+/// The first daily snapshot at or after a time, if each is read at the time of day of the last one.
 pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) -> DateTime<Utc> {
     let day = from.date_naive().and_time(snapshot_at.time()).and_utc();
     if day >= from { day } else { day + TimeDelta::days(1) }
@@ -102,7 +102,7 @@ pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) ->
 /// The reason code of an account that Box no longer has.
 pub(crate) const GONE: &str = "gone";
 
-/// Sign-ins are watched for so long after a suspension before anything is deleted (R11).
+/// Sign-ins are watched for this time after a suspension before anything is deleted (R11).
 pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 impl Progress {
@@ -118,7 +118,7 @@ impl Progress {
         // An earlier plan may have locked the user out.
         let done = |action| person.last(action).filter(|past| past.outcome == Some(Outcome::Done));
         progress.suspended_at = done(Action::Suspend).map(|past| past.asked_at);
-        // A window for the transfer ends sessions again; the user is locked out since the first time.
+        // A window for the transfer ends sessions again; the user has been locked out since the first time.
         let is_lockout = |past: &&PastAttempt| {
             past.attempt.action == Action::TerminateSessions
                 && past.outcome == Some(Outcome::Done)
@@ -198,7 +198,7 @@ pub(crate) fn is_locked_out(person: &PastPerson) -> bool {
     person.suspension().zip(ended).is_some_and(|(ours, ended)| ended.asked_at >= ours.asked_at)
 }
 
-/// Whether a plan is about a leaver.
+/// Whether a plan offboards a leaver.
 pub(crate) fn is_offboarding(plan: &Plan) -> bool {
     matches!(plan.origin, Origin::Offboard { .. })
 }
@@ -213,7 +213,7 @@ pub(crate) fn leavers<'a>(
     people.map(move |planned| Progress::of(past, plan, planned, now))
 }
 
-/// What the plan said last about the user, unless an action has been done since.
+/// The plan's last reason about the user, unless an action has been done since.
 fn waits(person: &PastPerson, plan_id: &str) -> Option<String> {
     let attempt = person.by_plan(plan_id).next_back();
     let skip = person.skips.iter().rfind(|skip| skip.plan_id == plan_id);
@@ -251,7 +251,7 @@ mod tests {
         (plan, planned)
     }
 
-    /// R19: each step of a leaver has its day, and a step that waits says why.
+    /// R19: each step of a leaver has its day, and a step that waits has a reason.
     #[test]
     fn r19_the_steps_of_a_leaver_have_their_days() {
         use Action::{Delete, Suspend, TerminateSessions, Transfer};

@@ -1,13 +1,13 @@
-//! Who sits at the machine: the name that stands under plans, approvals and actions (R9).
+//! The operator: the name recorded in plans, approvals and actions (R9).
 
 use boxseat_schemas::reclaim::plan::Operator;
 use nix::unistd::{Uid, User};
 
 use crate::store::host;
 
-/// The operating system's user of this process, by the system's own list of users, and the machine.
+/// The operating system's user of this process, by the system's list of users, and the machine.
 ///
-/// Not `USER` or `LOGNAME`: whoever runs the program sets those.
+/// `USER` and `LOGNAME` are not read: the user who runs the program sets them.
 pub(crate) fn operator() -> Operator {
     let uid = Uid::effective();
     let name = User::from_uid(uid).ok().flatten().map(|user| user.name);

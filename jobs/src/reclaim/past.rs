@@ -1,7 +1,7 @@
-//! What the journal comes to: plans, people, and what is still open, folded from its entries alone.
+//! The state that follows from the journal: plans, users, and what is still open, folded from its entries alone.
 //!
-//! Nothing here asks a clock or a disk. Every rule that looks back (caps, "our own suspension", protected receivers, whom
-//! somebody else brought back) looks here.
+//! Nothing here reads a clock or a disk. Every rule about the past (caps, "our own suspension", protected receivers, accounts that
+//! another actor gave back) uses this state.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -11,29 +11,29 @@ use boxseat_schemas::reclaim::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-/// For how long whoever received content may not lose the seat (R4).
+/// A user that received content keeps the seat for this time (R4).
 const RECEIVER_PROTECTED: TimeDelta = TimeDelta::days(365);
 
-/// Everything that happened, by plan and by person.
+/// Everything that happened, by plan and by user.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Past {
     /// Plans by id.
     pub(crate) plans: BTreeMap<String, PastPlan>,
-    /// People that anything was decided about or done to, by Box's id.
+    /// Users with a decision or an action, by Box's id.
     pub(crate) people: BTreeMap<String, PastPerson>,
     /// How far the admin log was read by the last walk (R11).
     pub(crate) feed: Option<FeedMark>,
     /// Box accounts that ever acted for us (R21).
     pub(crate) actor_user_ids: BTreeSet<String>,
-    /// What was last learned of this Box.
+    /// The last known abilities of this Box.
     abilities: BTreeMap<Ability, Learned>,
-    /// Where the journal is kept, by its last entry about that.
+    /// The place of the journal, by its last entry about it.
     pub(crate) bound: Option<Bound>,
     /// Every `reclaim adopt`, oldest first.
     pub(crate) adoptions: Vec<AdoptionMark>,
-    /// How many actions the last adoption has still to take in: more than 0 if it was interrupted.
+    /// How many actions the last adoption still has to take in: more than 0 if it was interrupted.
     pub(crate) actions_to_take_in: u64,
-    /// Whose the attempt of an action id is, and which of that person's.
+    /// The user of an action id, and the index of the attempt.
     attempts: BTreeMap<String, (String, usize)>,
 }
 
@@ -44,10 +44,10 @@ struct Learned {
     at: DateTime<Utc>,
 }
 
-/// The caps look back so far (R8).
+/// The window of the caps (R8).
 pub(crate) const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
-/// What Box refused is asked again after this time (R16).
+/// A call that Box refused is tried again after this time (R16).
 pub(crate) const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 
 /// Where a journal is kept.
@@ -70,33 +70,33 @@ pub(crate) struct AdoptionMark {
 /// What happened to a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct PastPlan {
-    /// What its file must have.
+    /// The digest that its file must have.
     pub(crate) digest: String,
-    /// What it does.
+    /// Its stage.
     pub(crate) stage: Stage,
     /// `None`: an offboarding.
     pub(crate) policy_digest: Option<String>,
-    /// The night it was made from.
+    /// The snapshot it was made from.
     pub(crate) night: PlanNight,
     /// When it was made.
     pub(crate) created_at: DateTime<Utc>,
     /// Who made it.
     pub(crate) by: Operator,
-    /// Who is in it.
+    /// The users in it.
     pub(crate) user_ids: Vec<String>,
-    /// Who receives content by it.
+    /// The receivers of content in it.
     pub(crate) receiver_user_ids: Vec<String>,
-    /// The day it is for.
+    /// The day of the plan.
     pub(crate) due_on: NaiveDate,
     /// Approvals, oldest first.
     pub(crate) approvals: Vec<Approval>,
     /// How often `apply` began.
     pub(crate) applies: usize,
-    /// Set when nothing more is done by it.
+    /// Set when the plan does nothing more.
     pub(crate) closed: Option<Closed>,
 }
 
-/// Somebody approved a plan.
+/// An approval of a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct Approval {
     /// When.
@@ -121,12 +121,12 @@ pub(crate) struct Closed {
 }
 
 impl PastPlan {
-    /// Whether something may still be done by it.
+    /// Whether the plan may still act.
     pub(crate) fn is_open(&self) -> bool {
         self.closed.is_none()
     }
 
-    /// Whether it was taken back, or is being.
+    /// Whether it was undone, or its undo has begun.
     pub(crate) fn is_undone(&self) -> bool {
         self.closed.as_ref().is_some_and(|closed| closed.because == "undone")
     }
@@ -142,67 +142,67 @@ impl PastPlan {
     }
 }
 
-/// What happened to a person.
+/// What happened to a user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PastPerson {
-    /// Everything tried, oldest first.
+    /// All actions tried, oldest first.
     pub(crate) attempts: Vec<PastAttempt>,
-    /// Everything read of what the person owns, oldest first.
+    /// All readings of the user's content, oldest first.
     pub(crate) readings: Vec<Reading>,
-    /// Everything read of where it went, oldest first.
+    /// All readings of the content's destination, oldest first.
     pub(crate) destinations: Vec<DestinationReading>,
-    /// Times a plan left the person alone, oldest first.
+    /// Times a plan skipped the user, oldest first.
     pub(crate) skips: Vec<Skip>,
     /// What operators confirmed about the content, oldest first.
     pub(crate) confirmations: Vec<Confirmation>,
-    /// The newest use that the admin log told of while a plan was applied: no night may ever read it (R11).
+    /// The latest use that the admin log showed while a plan was applied: no snapshot may ever have it (R11).
     pub(crate) used_at: Option<DateTime<Utc>>,
 }
 
-/// One thing that was tried.
+/// One action that was tried.
 #[derive(Debug, Clone)]
 pub(crate) struct PastAttempt {
     /// The intent.
     pub(crate) attempt: Attempt,
-    /// When it was written down, just before the call.
+    /// When the intent was written, just before the call.
     pub(crate) asked_at: DateTime<Utc>,
-    /// `None`: nobody knows yet whether the call was made at all.
+    /// `None`: it is unknown whether the call was made at all.
     pub(crate) outcome: Option<Outcome>,
-    /// When that was known.
+    /// When the outcome was known.
     pub(crate) finished_at: Option<DateTime<Utc>>,
-    /// Whether Box ever said or showed that it was done, whatever somebody else did about it later.
+    /// Whether Box ever confirmed or showed the action, whatever another actor did about it later.
     pub(crate) was_done: bool,
     /// The post-image.
     pub(crate) after: Option<Standing>,
     /// Where the content went.
     pub(crate) destination_folder_id: Option<String>,
-    /// Box's answer.
+    /// The status of Box's response.
     pub(crate) http_status: Option<u16>,
     /// Why, as a sentence.
     pub(crate) reason: Option<String>,
 }
 
-/// What a person owned at a moment.
+/// The content of a user at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
     /// When.
     pub(crate) at: DateTime<Utc>,
-    /// For which plan it was read.
+    /// The plan for which it was read.
     pub(crate) plan_id: String,
     /// Items of the root folder; `None`: it could not be read.
     pub(crate) owned_items: Option<u64>,
-    /// Of them, shared ones.
+    /// Of these, the shared ones.
     pub(crate) shared_items: Option<u64>,
     /// Bytes by the user object.
     pub(crate) space_used_bytes: Option<i64>,
 }
 
-/// What a destination folder held at a moment.
+/// The content of a destination folder at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DestinationReading {
     /// When.
     pub(crate) at: DateTime<Utc>,
-    /// Which folder.
+    /// The folder.
     pub(crate) folder_id: String,
     /// Items in it.
     pub(crate) items: Option<u64>,
@@ -218,60 +218,60 @@ pub(crate) struct Confirmation {
     pub(crate) by: Operator,
     /// How many different operators must confirm.
     pub(crate) operators_needed: u32,
-    /// At the source at that time.
+    /// Items at the source at that time.
     pub(crate) owned_items: Option<u64>,
     pub(crate) space_used_bytes: i64,
 }
 
-/// A person left alone.
+/// A user that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Skip {
     /// When.
     pub(crate) at: DateTime<Utc>,
-    /// By which plan.
+    /// The plan.
     pub(crate) plan_id: String,
-    /// The rule's word.
+    /// The reason code.
     pub(crate) reason: String,
-    /// The same as a sentence.
+    /// The reason as a sentence.
     pub(crate) detail: String,
-    /// Whether the plan is done with the person.
+    /// Whether the plan does nothing more for the user.
     pub(crate) is_final: bool,
-    /// How many actions on the person the journal had before. Two entries can have the same time, and clocks can be set back.
+    /// How many actions on the user the journal had before. Two entries can have the same time, and clocks can be set back.
     pub(crate) attempts_before: usize,
 }
 
 /// How far the admin log was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FeedMark {
-    /// Where the live stream goes on.
+    /// Where the live stream continues.
     pub(crate) stream_position: String,
-    /// The newest moment covered.
+    /// The latest time covered.
     pub(crate) to_at: DateTime<Utc>,
-    /// When that was.
+    /// When the walk was made.
     pub(crate) at: DateTime<Utc>,
 }
 
 impl PastAttempt {
-    /// Whether a read still has to say what came of it.
+    /// Whether a read must still determine the outcome.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.outcome.is_none_or(|outcome| !outcome.is_final())
     }
 
-    /// R8: whether the caps count it from a moment on.
+    /// R8: whether the caps count it, from a time on.
     fn counts_since(&self, since: DateTime<Utc>) -> bool {
         self.asked_at >= since
             && self.may_have_happened()
             && matches!(self.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
     }
 
-    /// Whether something may have come of it.
+    /// Whether the action may have taken effect.
     pub(crate) fn may_have_happened(&self) -> bool {
         self.is_unfinished() || self.was_done
     }
 }
 
 impl PastPerson {
-    /// The suspension that is ours and stands, as far as the journal knows (R3): done, and neither restored nor reverted since.
+    /// The suspension that is ours and in force, by the journal (R3): done, and neither restored nor reverted since.
     pub(crate) fn suspension(&self) -> Option<&PastAttempt> {
         let last = self.attempts.iter().rev().find(|past| {
             matches!(past.attempt.action, Action::Suspend | Action::Restore | Action::Delete)
@@ -281,12 +281,12 @@ impl PastPerson {
         (last.attempt.action == Action::Suspend && last.outcome == Some(Outcome::Done)).then_some(last)
     }
 
-    /// The same, if it is a plan's.
+    /// The same, if this plan made it.
     pub(crate) fn suspension_by(&self, plan_id: &str) -> Option<&PastAttempt> {
         self.suspension().filter(|ours| ours.attempt.plan_id == plan_id)
     }
 
-    /// A change of the status by a plan of which nobody knows yet whether it happened.
+    /// A change of the status by a plan whose outcome is unknown.
     pub(crate) fn unfinished_status(&self, plan_id: &str) -> Option<&PastAttempt> {
         let is_status =
             |past: &&PastAttempt| matches!(past.attempt.action, Action::Suspend | Action::Restore);
@@ -316,7 +316,7 @@ impl PastPerson {
         Some(&self.attempts[opened]).filter(|opened| (is_open(opened) || is_suspending) && !is_closed)
     }
 
-    /// Whether the account was active for a transfer of ours at a moment (R14).
+    /// Whether the account was active for a transfer of ours at a time (R14).
     pub(crate) fn was_in_window(&self, at: DateTime<Utc>) -> bool {
         let opened = self.attempts.iter().rfind(|past| {
             past.attempt.action == Action::Reactivate && past.may_have_happened() && past.asked_at <= at
@@ -331,8 +331,8 @@ impl PastPerson {
         })
     }
 
-    /// The transfer that was made or may have been, of the content that the account has now: it is never made a second time (R14).
-    /// An account that was active again after its transfer may own new content, which no transfer has moved.
+    /// The transfer that was made or may have been made, of the present content of the account: it is never made a second time
+    /// (R14). An account that was active again after its transfer may own new content, which no transfer has moved.
     pub(crate) fn transfer(&self) -> Option<&PastAttempt> {
         let is_of_present_content = |transfer: &&PastAttempt| {
             transfer.is_unfinished() || self.in_use_since().is_none_or(|at| at < transfer.asked_at)
@@ -340,7 +340,7 @@ impl PastPerson {
         self.last_transfer().filter(is_of_present_content)
     }
 
-    /// The last transfer that was made or may have been, also of content from before the account was active again.
+    /// The last transfer that was made or may have been made, also of content from before the account was active again.
     pub(crate) fn last_transfer(&self) -> Option<&PastAttempt> {
         self.last(Action::Transfer).filter(|past| past.may_have_happened())
     }
@@ -350,7 +350,7 @@ impl PastPerson {
         self.restored_at().max(self.reverted_at())
     }
 
-    /// The deletion that gave a seat back: confirmed, and the login has no new account (R20).
+    /// The deletion that freed a seat: confirmed, and the login has no new account (R20).
     pub(crate) fn freed(&self) -> Option<&PastAttempt> {
         self.deletion().filter(|past| past.outcome == Some(Outcome::Done))
     }
@@ -360,19 +360,19 @@ impl PastPerson {
         self.last(Action::Delete).filter(|past| past.was_done)
     }
 
-    /// When it was last found that somebody else had undone what we did (R20).
+    /// When it was last found that another actor had undone what we did (R20).
     pub(crate) fn reverted_at(&self) -> Option<DateTime<Utc>> {
         let reverted = |past: &&PastAttempt| past.outcome == Some(Outcome::RevertedByOther);
         self.attempts.iter().filter(reverted).filter_map(|past| past.finished_at).max()
     }
 
-    /// When `undo` last gave the account back: no night may ever have seen it suspended (R5).
+    /// When `undo` last gave the account back: no snapshot may ever have shown it suspended (R5).
     pub(crate) fn restored_at(&self) -> Option<DateTime<Utc>> {
         let restored = |past: &&PastAttempt| past.attempt.action == Action::Restore && past.was_done;
         self.attempts.iter().filter(restored).filter_map(|past| past.finished_at).max()
     }
 
-    /// The last thing of a kind that was tried.
+    /// The last attempt of an action.
     pub(crate) fn last(&self, action: Action) -> Option<&PastAttempt> {
         self.attempts.iter().rev().find(|past| past.attempt.action == action)
     }
@@ -385,7 +385,7 @@ impl PastPerson {
             || self.attempts[skip.attempts_before..].iter().any(|past| past.attempt.plan_id == skip.plan_id)
     }
 
-    /// What a plan tried on the person.
+    /// What a plan tried on the user.
     pub(crate) fn by_plan<'a>(
         &'a self,
         plan_id: &'a str,
@@ -393,13 +393,13 @@ impl PastPerson {
         self.attempts.iter().filter(move |past| past.attempt.plan_id == plan_id)
     }
 
-    /// Why a plan is done with the person, if a rule said so.
+    /// Why a plan does nothing more for the user, if a rule said so.
     pub(crate) fn final_skip(&self, plan_id: &str) -> Option<&Skip> {
         self.skips.iter().rev().find(|skip| skip.plan_id == plan_id && skip.is_final)
     }
 }
 
-/// What is known of an attempt from a moment on.
+/// The known state of an attempt from a time on.
 struct Settled {
     at: DateTime<Utc>,
     outcome: Outcome,
@@ -425,8 +425,8 @@ impl Past {
         past
     }
 
-    /// Takes in one more entry. One that names a plan or an action nobody announced changes nothing: the chain would have
-    /// broken before, so it can only come from a newer version.
+    /// Takes in one more entry. An entry about an unknown plan or action changes nothing: the chain is valid, so it can only come
+    /// from a newer version.
     pub(crate) fn take(&mut self, entry: &Entry) {
         let at = entry.at;
         match &entry.record {
@@ -595,13 +595,13 @@ impl Past {
         }
     }
 
-    /// Whether this Box allows something; `None`: not known, or refused so long ago that it is tried again.
+    /// Whether this Box allows something; `None`: unknown, or refused so long ago that it is tried again.
     pub(crate) fn allows(&self, ability: Ability, now: DateTime<Utc>) -> Option<bool> {
         let learned = self.abilities.get(&ability)?;
         (learned.is_allowed || learned.at > now - REFUSAL_HOLDS).then_some(learned.is_allowed)
     }
 
-    /// Accounts that are active for a transfer and must not stay so (R14).
+    /// Accounts that are active for a transfer and must be suspended again (R14).
     pub(crate) fn open_windows(&self) -> impl Iterator<Item = &PastAttempt> {
         self.people.values().filter_map(PastPerson::open_window)
     }
@@ -674,26 +674,26 @@ impl Past {
         self.people.iter().filter(|(_, one)| one.deletion().is_some()).map(|(user_id, _)| user_id.as_str())
     }
 
-    /// Plans by which something may still be done.
+    /// Plans that may still act.
     pub(crate) fn open_plans(&self) -> impl Iterator<Item = (&str, &PastPlan)> {
         self.plans.iter().filter(|(_, plan)| plan.is_open()).map(|(id, plan)| (id.as_str(), plan))
     }
 
-    /// Open plans that nobody has approved or begun: a new plan of their stage takes their place.
+    /// Open plans that were neither approved nor begun: a new plan of their stage replaces them.
     pub(crate) fn replaceable_plans(&self) -> impl Iterator<Item = &str> {
         let is_untouched =
             |plan: &PastPlan| plan.policy_digest.is_some() && plan.approvals.is_empty() && plan.applies == 0;
         self.open_plans().filter(move |(_, plan)| is_untouched(plan)).map(|(plan_id, _)| plan_id)
     }
 
-    /// The open plan a person is a source in, if any.
+    /// The open plan that has the user as a source, if any.
     pub(crate) fn open_plan_of(&self, user_id: &str) -> Option<&str> {
         self.open_plans()
             .find(|(_, plan)| plan.user_ids.iter().any(|planned| planned == user_id))
             .map(|(plan_id, _)| plan_id)
     }
 
-    /// R19: users whose offboarding is for a day. A plan that was closed before it began does not count.
+    /// R19: users whose offboarding is planned for a day. A plan that was closed before it began does not count.
     pub(crate) fn offboarded_on(&self, day: NaiveDate) -> BTreeSet<&str> {
         let plans = self.plans.values().filter(|plan| {
             plan.policy_digest.is_none() && plan.due_on == day && (plan.is_open() || plan.applies > 0)
@@ -717,7 +717,7 @@ impl Past {
             .filter(|(_, plan)| plan.approval().is_some() && !plan.closed.as_ref().is_some_and(is_given_up))
     }
 
-    /// The same, if it was approved and ended before what it was for: `expired`, or `applied` with a user whom a rule stopped.
+    /// The same, if it was approved and ended before its purpose: `expired`, or `applied` with a user whom a rule stopped.
     pub(crate) fn ended_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan, &Closed)> {
         let (plan_id, plan) = self.offboarding_in_force(user_id)?;
         let closed = plan.closed.as_ref()?;
@@ -735,7 +735,7 @@ impl Past {
         (!is_done).then_some((plan_id, plan, closed))
     }
 
-    /// R19: users whom an offboarding suspended, or tried to, since a moment.
+    /// R19: users whom an offboarding suspended, or tried to suspend, since a time.
     pub(crate) fn locked_out_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
         let is_lockout = |past: &&PastAttempt| {
             past.attempt.action == Action::Suspend
@@ -747,12 +747,12 @@ impl Past {
         attempts.filter(is_lockout).map(|past| past.attempt.user_id.as_str()).collect()
     }
 
-    /// R11: the newest use that the admin log told of while a plan was applied.
+    /// R11: the latest use that the admin log showed while a plan was applied.
     pub(crate) fn heard_use(&self, user_id: &str) -> Option<DateTime<Utc>> {
         self.people.get(user_id)?.used_at
     }
 
-    /// R4: who received content within 365 days, or is to by an open plan that is not set aside.
+    /// R4: users that received content within 365 days, or are to receive it by an open plan that is not set aside.
     pub(crate) fn receivers(&self, set_aside: &HashSet<&str>, now: DateTime<Utc>) -> BTreeSet<&str> {
         let received = self
             .people
@@ -778,13 +778,13 @@ impl Past {
         plans.flat_map(move |plan| plan.user_ids.iter().filter(is_to_move)).map(String::as_str)
     }
 
-    /// Calls of which only a read can say what they did, oldest first within a person.
+    /// Calls whose outcome only a read can determine, oldest first within a user.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &PastAttempt> {
         self.people.values().flat_map(|person| &person.attempts).filter(|past| past.is_unfinished())
     }
 
-    /// Everybody whose account we changed since then, each once: what the caps count over all plans (R8). What was
-    /// undone counts, too: the cap bounds how many people may be met by a mistake.
+    /// All users whose account we changed since then, each once: what the caps count over all plans (R8). Undone actions count,
+    /// too: the cap limits how many users a mistake can affect.
     pub(crate) fn touched_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
         self.people
             .iter()
@@ -793,7 +793,7 @@ impl Past {
             .collect()
     }
 
-    /// The moment from which on the user counts who has counted for longest: of each user the last change of the account since then.
+    /// The earliest of the last changes of all counted users since then: this user is the first that no longer counts.
     pub(crate) fn first_touched_since(&self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let last = |person: &PastPerson| {
             let counting = person.attempts.iter().filter(|past| past.counts_since(since));
@@ -888,7 +888,7 @@ pub(crate) mod tests {
         Past::of(&entries)
     }
 
-    /// R3: only a suspension that is ours and stands opens the later stages.
+    /// R3: only a suspension that is ours and in force allows the later stages.
     #[test]
     fn r3_a_suspension_is_ours_until_it_is_undone_reverted_or_was_never_done() {
         use Outcome::{Done, NotDone, Refused, RevertedByOther, Unknown};
@@ -909,7 +909,7 @@ pub(crate) mod tests {
         assert!(ours(&[a, b, transfer]), "moving content leaves the suspension standing");
     }
 
-    /// R14: content that came after an undo was never moved. The transfer before it moved other content.
+    /// R14: content that arrived after an undo was never moved. The transfer before it moved other content.
     #[test]
     fn r14_an_undo_ends_the_transfer_before_it() {
         let done = |action, count, at| {
@@ -940,7 +940,7 @@ pub(crate) mod tests {
         assert!(known(&[&open[..], &done(Action::Restore, 3, 6)].concat()).transfer().is_some());
     }
 
-    /// R8: the caps count people over all plans, whatever became of them but a plain refusal.
+    /// R8: the caps count users over all plans, whatever the outcome, except for a plain refusal.
     #[test]
     fn r8_caps_count_each_person_once_in_the_window() {
         let past = past(&[

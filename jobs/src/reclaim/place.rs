@@ -1,8 +1,8 @@
-//! R9: where a journal is kept. A journal is bound to a host and to its directory.
+//! R9: the place of a journal. A journal is bound to a host and to its directory.
 //!
 //! A copied or restored store has a whole journal that verifies. If both stores act, transfers are made twice, and neither journal
-//! knows of the other's. So the first entry that a command writes names the place, and at another place every command that writes is
-//! refused until an operator runs `reclaim adopt`.
+//! knows of the other's. So the first entry that a command writes names the place, and at another place every command that writes
+//! is refused until an operator runs `reclaim adopt`.
 //!
 //! | change | the same place? |
 //! | --- | --- |
@@ -64,10 +64,10 @@ fn last_seen(past: &Past, bound_at: DateTime<Utc>) -> String {
     last.map_or(bound_at, |last| last.max(bound_at)).format("%F %H:%M UTC").to_string()
 }
 
-/// The journal may be written at this place.
+/// Whether the journal may be written at this place.
 ///
 /// # Errors
-/// Exit 3 with the way on.
+/// Exit 3 with the remedy.
 pub(crate) fn check(past: &Past, here: &Place) -> Result<(), CommandError> {
     if past.actions_to_take_in > 0 {
         return Err(CommandError::refused(format!(

@@ -1,4 +1,4 @@
-//! Making a plan of what the judge found: pure, from values and `now`.
+//! Makes a plan from the result of the evaluation: pure, from values and `now`.
 
 use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
 use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms};
@@ -12,9 +12,9 @@ use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
 use super::show::people;
 use crate::evidence::digest;
 
-/// What a plan is made with besides the verdicts.
+/// The inputs of a plan other than the verdicts.
 pub(crate) struct Making<'a> {
-    /// What is planned.
+    /// The stage of the plan.
     pub(crate) stage: Stage,
     /// A ticket of the service desk.
     pub(crate) ticket: Option<String>,
@@ -24,21 +24,21 @@ pub(crate) struct Making<'a> {
     pub(crate) now: DateTime<Utc>,
     /// The policy.
     pub(crate) policy: &'a Policy,
-    /// What the policy says of approvals, its signers read.
+    /// The policy's terms of approval, with its signers.
     pub(crate) approval: &'a ApprovalTerms,
-    /// The night.
+    /// The snapshot.
     pub(crate) ground: &'a Ground,
-    /// Lists beside the policy.
+    /// The lists next to the policy.
     pub(crate) beside: &'a Beside,
     /// The journal's state.
     pub(crate) past: &'a Past,
 }
 
-/// Whether a night is fit to plan on at all.
+/// Whether a plan may be made from a snapshot.
 ///
 /// # Errors
-/// R10: it is too old. R2: too little of it is known. A night that cannot say what one seat in five does has lost its evidence
-/// somewhere, and what it says of the others is not to be acted on; from one in twenty on, the plan carries a warning, as reports do.
+/// R10: the snapshot is too old. R2: too much of it is unknown. If 20 % of the seats are unknown, evidence was lost, and the values
+/// of the other users are not reliable either. From 5 % on, the plan carries a warning, as reports do.
 pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     let age = ground.age(now);
     if age < -TimeDelta::minutes(5) {
@@ -66,7 +66,7 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Makes the plan of a stage. It may have nobody in it; whoever keeps plans keeps no such one.
+/// Makes the plan of a stage. It may have no users; callers do not store empty plans.
 pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
     let Making { stage, ticket, by, now, policy, ground, .. } = &making;
     let going = judged.going.get(stage).map(Vec::as_slice).unwrap_or_default();
@@ -113,14 +113,15 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
     plan
 }
 
-/// Date, stage and a few digits of what it says: the same plan has the same name, and two of a day have two.
+/// Date, stage and some digits of the content's digest: the same plan has the same name, and two plans of a day have different
+/// names.
 pub(crate) fn name(plan: &Plan) -> String {
     let nameless = Plan { plan_id: String::new(), ..plan.clone() };
     let digits = digest(&serde_json::to_vec(&nameless).expect("a plan is plain data"));
     format!("{}-{}-{}", plan.created_at.format("%F"), plan.stage.as_str(), &digits[..6])
 }
 
-/// What a stage does, in order (R13).
+/// The actions of a stage, in order (R13).
 pub(crate) fn actions(stage: Stage) -> Vec<Action> {
     match stage {
         Stage::Suspend => vec![Action::Suspend, Action::TerminateSessions],
@@ -145,7 +146,7 @@ fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
         suspended_at: goes.suspended_at,
         groups: groups.collect(),
         space_used_bytes: person.space_used_bytes,
-        // They are counted with the acting account's rights, before anything is done.
+        // They are counted with the acting account's rights, before any action.
         owned_items: None,
         shared_items: None,
         receiver_user_id: goes.receiver_user_id.clone(),
@@ -156,7 +157,7 @@ fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
     }
 }
 
-/// Why, as a manager would say it.
+/// The reason, as a sentence for a licence manager.
 fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>, past: &Past) -> String {
     let days = person.proven_idle_days.unwrap_or(0);
     let last = match (person.last_activity_at, person.last_activity_source.as_deref()) {
@@ -225,7 +226,7 @@ fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<St
 
 const KEEPS_FOLDERS_OPEN: &str = "Folders that the account owns stay open to their collaborators, as its field is_collaborated_content_available_when_owner_inactive says.";
 
-/// What whoever approves must know (R3, R6, R7, R20).
+/// What the approver must know (R3, R6, R7, R20).
 fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
     let Making { stage, policy, ground, beside, .. } = making;
     let moves_inactive = making.past.allows(Ability::TransferFromInactive, making.now);
@@ -330,7 +331,7 @@ pub(crate) fn no_receiver(judged: &Judged) -> Option<String> {
     ))
 }
 
-/// Seats of which nothing is claimed, and their share in percent.
+/// Seats of which nothing is known, and their share in percent.
 fn unknown(ground: &Ground) -> (u64, u64) {
     let is_unknown =
         |person: &&Person| person.consumes_seat && person.seat_state.as_deref() == Some("unknown");
@@ -338,7 +339,7 @@ fn unknown(ground: &Ground) -> (u64, u64) {
     (unknown, (unknown * 100).checked_div(ground.seats_assigned).unwrap_or(0))
 }
 
-/// A night this old tells nothing of tonight (R10).
+/// Maximum age of a snapshot from which a plan is made (R10).
 const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 const UNKNOWN_WARNED_PERCENT: u64 = 5;
 const UNKNOWN_REFUSED_PERCENT: u64 = 20;
@@ -367,7 +368,7 @@ mod tests {
         make(making, &judged)
     }
 
-    /// R7: a plan carries everything it rests on, everybody in it, and everybody left out.
+    /// R7: a plan carries its inputs, every user in it, and every excluded user.
     #[test]
     fn r7_a_plan_says_what_it_rests_on() {
         let mut ground =
@@ -413,7 +414,7 @@ mod tests {
         assert_ne!(later.plan_id, plan.plan_id);
     }
 
-    /// R6: what a plan says of folders that others work in is true of each user.
+    /// R6: what a plan says about shared folders is true for each user.
     #[test]
     fn r6_a_plan_says_whose_folders_stay_open() {
         let known = |is_available| Person { is_content_available_when_inactive: is_available, ..idler("1") };
@@ -438,7 +439,7 @@ mod tests {
         }
     }
 
-    /// R10: nobody plans on a night of last week. R2: nor on one that knows too little.
+    /// R10: no plan is made from a snapshot of last week. R2: nor from one with too many unknown seats.
     #[test]
     fn r10_a_night_is_fit_or_there_is_no_plan() {
         let ground = ground((1..=10).map(|n| worker(&n.to_string())));

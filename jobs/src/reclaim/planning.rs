@@ -1,7 +1,7 @@
-//! Tonight's plans, written down: what gives way to them, what does not, and what was made.
+//! Stores the plans of the latest snapshot: which open plans they replace, which stay, and what was made.
 //!
-//! A plan of a stage that nobody has agreed to gives way to the new one; one that was approved or begun does not, because somebody
-//! counts on it. *Killed* between the two, the old one is closed and there is no new one: the next planning makes it.
+//! A new plan replaces a plan of its stage without an approval. An approved or begun plan stays, because an operator relies on it.
+//! *Killed* between the two, the old plan is closed and there is no new one: the next planning makes it.
 
 use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::Operator;
@@ -17,9 +17,9 @@ use super::policy::Policy;
 use crate::error::CommandError;
 use crate::sync::refuse_evidence_that_waits;
 
-/// What tonight's plans are made of.
+/// The inputs of the planning.
 pub(crate) struct Planning<'a> {
-    /// Store, configuration and moment.
+    /// Store, configuration and time.
     pub(crate) desk: &'a Desk,
     /// The policy.
     pub(crate) policy: &'a Policy,
@@ -27,38 +27,38 @@ pub(crate) struct Planning<'a> {
     pub(crate) by: &'a Operator,
     /// A ticket of the service desk.
     pub(crate) ticket: Option<&'a str>,
-    /// Which stages.
+    /// The stages to plan.
     pub(crate) stages: &'a [Stage],
-    /// What becomes of an open plan that nobody has agreed to.
+    /// What happens to an open plan without an approval.
     pub(crate) waiting: Waiting,
 }
 
-/// What becomes of an open plan that nobody has agreed to when its stage is planned again.
+/// What happens to an open plan without an approval when its stage is planned again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    /// It gives way: somebody asked for a plan of tonight.
+    /// It is replaced: an operator requested a plan of the latest snapshot.
     GivesWay,
-    /// It stays until it expires: somebody may be reading it, and a job that plans every night must not take it away.
+    /// It stays until it expires: an operator may be reading it, and a scheduled job must not replace it.
     Stays,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub(crate) struct Planned {
     /// The new plans.
     pub(crate) made: Vec<PlanFile>,
-    /// Plans that gave way, and why: `withdrawn`, `expired`.
+    /// Plans that were replaced, and why: `withdrawn`, `expired`.
     pub(crate) closed: Vec<(String, &'static str)>,
     /// Stages with an open plan that stays.
     pub(crate) standing: Vec<(Stage, String)>,
-    /// People who were looked at and go no stage.
+    /// Users that were evaluated and enter no stage.
     pub(crate) left_out: usize,
 }
 
-/// Plans the stages, and closes what gives way.
+/// Plans the stages, and closes the plans that are replaced.
 ///
 /// # Errors
-/// Exit 3 with every rule for which nobody may be planned; the journal's and the disk's.
+/// Exit 3 with every rule for which no plan may be made; the journal's and the disk's.
 pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
     let Planning { desk, policy, by, .. } = *planning;
     let (beside, ground, now) = (&desk.beside(policy)?, &desk.ground()?, desk.now);
@@ -82,7 +82,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             None => stages.push(*stage),
         }
     }
-    // What a plan of another stage holds stays held.
+    // Users in a plan of another stage stay excluded.
     let is_of_these = |(plan_id, plan): &(&str, &PastPlan)| {
         is_expired(plan_id) || (stages.contains(&plan.stage) && gives_way(plan_id))
     };
@@ -97,7 +97,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
         }
         for plan_id in &set_aside {
             let Some(old) = past.plans.get(*plan_id) else { continue };
-            // What an expired plan has begun is brought to its end by whoever applies.
+            // The actions that an expired plan has begun are finished by `apply`.
             let is_untouched = old.applies == 0 && old.policy_digest.is_some();
             if old.stage == stage && is_untouched {
                 let because = if is_expired(plan_id) { "expired" } else { "withdrawn" };
@@ -124,5 +124,5 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
     Ok(planned)
 }
 
-/// Every stage, in the order people go them.
+/// Every stage, in the order in which a user passes them.
 pub(crate) const ALL_STAGES: [Stage; 3] = [Stage::Suspend, Stage::Transfer, Stage::Delete];

@@ -1,7 +1,7 @@
 //! Plans on disk: `<store>/state/reclaim/plans/<plan_id>.json`, readable by its owner alone, written once.
 //!
-//! The file comes first and the journal's entry after it. *Killed* between the two, the file is nobody's plan: the journal does not
-//! know it, so nothing is ever done by it, and the next plan has another name.
+//! The file is written first and the journal's entry after it. *Killed* between the two, the file is no plan: the journal does not
+//! know it, so no command acts on it, and the next plan has another name.
 
 use std::path::{Path, PathBuf};
 
@@ -16,14 +16,14 @@ use super::past::{Past, PastPlan};
 use crate::error::CommandError;
 use crate::evidence::digest;
 
-/// A plan as it lies on disk.
+/// A plan as it is on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PlanFile {
-    /// What it says.
+    /// Its content.
     pub(crate) plan: Plan,
     /// SHA-256 of its bytes, in hexadecimal.
     pub(crate) digest: String,
-    /// Where it lies.
+    /// Its path.
     pub(crate) path: PathBuf,
     /// Its bytes, which are what is signed.
     pub(crate) bytes: Vec<u8>,
@@ -33,7 +33,7 @@ impl PlanFile {
     /// Writes a new plan into the store.
     ///
     /// # Errors
-    /// Exit 1 for the disk, and when the name is taken.
+    /// Exit 1 for the disk, and if the name exists already.
     pub(crate) fn create(root: &Path, plan: Plan) -> Result<Self, CommandError> {
         let owner_alone = Access::from(0o600);
         let path = plans(root).join(format!("{}.json", plan.plan_id));
@@ -51,7 +51,7 @@ impl PlanFile {
     /// Reads a plan of the store by its id, or a file by its path.
     ///
     /// # Errors
-    /// Exit 2 when there is none; exit 3 for a file that is no plan, or of another version.
+    /// Exit 2 if there is none; exit 3 for a file that is no plan, or of another version.
     pub(crate) fn open(root: &Path, id_or_path: &str) -> Result<Self, CommandError> {
         let is_name = !id_or_path.contains(['/', '\\']) && !id_or_path.starts_with('.');
         let own = plans(root).join(format!("{id_or_path}.json"));
@@ -66,7 +66,7 @@ impl PlanFile {
 
     fn parse(path: PathBuf, bytes: Vec<u8>) -> Result<Self, CommandError> {
         let refused = |what: String| CommandError::refused(format!("{} {what}", path.display()));
-        // A plan of thousands is not to be taken apart twice.
+        // A plan with thousands of users must not be parsed twice.
         #[derive(serde::Deserialize)]
         struct Versioned {
             format: u64,
@@ -83,7 +83,7 @@ impl PlanFile {
         Ok(Self { plan, digest: digest(&bytes), path, bytes })
     }
 
-    /// The same without its bytes, for whoever works on it for half an hour.
+    /// The same without its bytes, for callers that hold it for half an hour.
     pub(crate) fn without_bytes(self) -> Self {
         Self { bytes: Vec::new(), ..self }
     }
@@ -114,7 +114,7 @@ impl PlanFile {
         }
     }
 
-    /// R7: the store's own plan, unedited.
+    /// R7: whether the plan is the store's own and unedited.
     ///
     /// # Errors
     /// Exit 3.
@@ -162,7 +162,7 @@ pub(crate) fn expires_at(root: &Path, plan_id: &str, known: &PastPlan) -> DateTi
     PlanFile::open(root, plan_id).map_or(known.created_at, |file| file.plan.expires_at)
 }
 
-/// Open plans whose time is over.
+/// Open plans that have expired.
 pub(crate) fn expired_plans(root: &Path, past: &Past, now: DateTime<Utc>) -> Vec<String> {
     let open = past.open_plans().filter(|(plan_id, plan)| now >= expires_at(root, plan_id, plan));
     open.map(|(plan_id, _)| plan_id.to_owned()).collect()
@@ -212,7 +212,7 @@ impl PlanTexts {
         self.0.iter().map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
     }
 
-    /// Replaces texts; `None` leaves one as it is.
+    /// Replaces texts; `None` leaves one unchanged.
     pub(crate) fn change(&mut self, change: impl Fn(&str) -> Option<String>) {
         for plan in &mut self.0 {
             if let Some(text) = change(&plan.text) {
@@ -227,7 +227,7 @@ impl PlanTexts {
         changed.map(|plan| (plan.plan_id.as_str(), plan.text.as_str()))
     }
 
-    /// Refuses to replace a file that is neither what the journal knows nor replaced already by an erasure that was interrupted.
+    /// Refuses to replace a file that is neither what the journal knows nor already replaced by an erasure that was interrupted.
     ///
     /// # Errors
     /// Exit 3 naming the file.
@@ -242,7 +242,7 @@ impl PlanTexts {
         Ok(())
     }
 
-    /// Writes those that were replaced; gives how many.
+    /// Writes those that were replaced; returns how many.
     ///
     /// # Errors
     /// Disk.

@@ -1,7 +1,7 @@
-//! The reclamation policy: a TOML file in which somebody answers, once and in writing, who may lose a seat.
+//! The reclamation policy: a TOML file that says which users may lose a seat.
 //!
-//! It is read strictly: an unknown key, a figure out of range or an answer that is missing is an error with its line, because a
-//! rule that was skipped in silence would cost somebody an account. What stands in it, and no comment or order, makes its digest.
+//! It is read strictly: an unknown key, a figure out of range or a missing required key is an error with its line, because a rule
+//! that was skipped silently could cost a user the account. The digest covers the values, and no comment or order.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,14 @@ use chrono::{NaiveDate, TimeDelta};
 use super::policy_file::{self, File};
 use crate::error::CommandError;
 
-/// A policy whose answers have been checked against each other.
+/// A policy whose values have been checked against each other.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Policy {
-    /// `sha256:` and 64 hexadecimal digits over what it says.
+    /// `sha256:` and 64 hexadecimal digits over its values.
     pub(crate) digest: String,
     /// What counts as use (R2).
     pub(crate) evidence: Evidence,
-    /// How far it goes.
+    /// The furthest stage.
     pub(crate) furthest_stage: Stage,
     /// Proven idle days before a suspension (R8).
     pub(crate) suspend_after_idle_days: i64,
@@ -29,25 +29,25 @@ pub(crate) struct Policy {
     pub(crate) delete_after_days: i64,
     /// What happens to owners of shared content (R6).
     pub(crate) shared_content: SharedContent,
-    /// How long a plan may be applied.
+    /// The time within which a plan may be applied.
     pub(crate) plan_max_age: TimeDelta,
-    /// Whether Box tells the people concerned (R13).
+    /// Whether Box notifies the users concerned (R13).
     pub(crate) notify: bool,
-    /// Whom alone it is about.
+    /// The users to which it applies.
     pub(crate) who: Who,
-    /// Whom it is never about (R4).
+    /// The users to which it never applies (R4).
     pub(crate) protect: Protect,
-    /// What it says of legal holds (R3); there if anything is ever transferred or deleted.
+    /// What it says about legal holds (R3); present if the policy transfers or deletes.
     pub(crate) holds: Option<Holds>,
-    /// A leave list besides the night's own.
+    /// A leave list in addition to the snapshot's own.
     pub(crate) leave_file: Option<PathBuf>,
-    /// Who gets the content; there if anything is ever transferred.
+    /// Who receives the content; present if the policy transfers.
     pub(crate) receiver: Option<Receiver>,
     /// What follows when Box refuses to move content from an inactive account (R14).
     pub(crate) when_refused: WhenRefused,
-    /// How many at most in any thirty days (R8).
+    /// The maximum number of users in any thirty days (R8).
     pub(crate) caps: Caps,
-    /// Who has to agree (R9).
+    /// Who must approve (R9).
     pub(crate) approval: Approval,
     /// A policy that `--policy` added: its lists of holds and of leave count in addition.
     pub(crate) added: Option<Box<Policy>>,
@@ -56,7 +56,7 @@ pub(crate) struct Policy {
 /// What counts as use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
-    /// Sign-ins and what people do: idleness is claimed only for days on which both were watched.
+    /// Sign-ins and activity: a day counts as idle only if both were watched.
     Activity,
     /// Sign-ins alone, though installed applications stay signed in for months without one.
     LoginOnly {
@@ -65,29 +65,29 @@ pub(crate) enum Evidence {
     },
 }
 
-/// What happens to people whose folders others work in.
+/// What happens to users whose folders are shared with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SharedContent {
-    /// They are left out.
+    /// They are excluded.
     LeaveOut,
-    /// Their content moves first; they are suspended when it has.
+    /// Their content moves first; they are suspended after that.
     TransferFirst,
-    /// They are suspended, and their folders close for everybody unless Box keeps them open.
+    /// They are suspended, and their folders close for all collaborators unless Box keeps them open.
     SuspendAnyway,
 }
 
-/// Whom alone the policy is about; an empty set narrows nothing.
+/// The users to which the policy applies; an empty set is no restriction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Who {
-    /// `accounts.seat_state` of who may be suspended.
+    /// `accounts.seat_state` of users that may be suspended.
     pub(crate) seat_states: BTreeSet<String>,
-    /// Ids or names of groups of which one must have the person.
+    /// Ids or names of groups; the user must be in one of them.
     pub(crate) groups: BTreeSet<String>,
-    /// Tracking codes of which the person must have one.
+    /// Tracking codes; the user must have one of them.
     pub(crate) tracking_codes: BTreeSet<Code>,
 }
 
-/// Whom nothing is ever done to.
+/// Users on which boxseat never acts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Protect {
     /// Box user ids.
@@ -107,12 +107,12 @@ pub(crate) struct Code {
     pub(crate) value: String,
 }
 
-/// What the policy says of people whose accounts must be kept.
+/// What the policy says about users whose accounts must be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Holds {
     /// A list of them.
     File(PathBuf),
-    /// Somebody says that there are none.
+    /// A statement that there are none.
     NoneStated {
         /// Who.
         by: String,
@@ -124,9 +124,9 @@ pub(crate) enum Holds {
 /// Who gets the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Receiver {
-    /// One account for everybody's: id or login.
+    /// One account for all content: id or login.
     Account(String),
-    /// Whoever this tracking code names: id or login.
+    /// The account that this tracking code names: id or login.
     ManagerTrackingCode(String),
     /// A list: CSV user, receiver.
     File(PathBuf),
@@ -141,17 +141,17 @@ pub(crate) enum WhenRefused {
     Reactivate,
 }
 
-/// How many at most.
+/// The caps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Caps {
-    /// People.
+    /// Users.
     pub(crate) people: u64,
-    /// Share of the seats taken, in percent.
+    /// Share of the assigned seats, in percent.
     pub(crate) seats_percent: f64,
 }
 
 impl Caps {
-    /// R8: users at most, by the lower of both caps.
+    /// R8: the maximum number of users, by the lower of both caps.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -163,12 +163,12 @@ impl Caps {
     }
 }
 
-/// Who has to agree to a plan.
+/// Who must approve a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Approval {
-    /// The list of who may sign; `None`: the operating system's user vouches.
+    /// The list of allowed signers; `None`: the operating system's user is enough.
     pub(crate) allowed_signers: Option<PathBuf>,
-    /// Whether whoever planned may not approve.
+    /// Whether the planner may not approve.
     pub(crate) is_two_person: bool,
     /// How many different approvers are needed; at least 1.
     pub(crate) approvers: u32,
@@ -184,7 +184,7 @@ impl Policy {
     /// Reads the file.
     ///
     /// # Errors
-    /// Exit 2 with the line and what may stand there.
+    /// Exit 2 with the line and the allowed values.
     pub(crate) fn load(path: &Path) -> Result<Self, CommandError> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             CommandError::usage(format!("cannot read the reclamation policy {}", path.display()))
@@ -194,7 +194,7 @@ impl Policy {
         Self::parse(&path.display().to_string(), &text, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// The files that it names, and what each is.
+    /// The files that it names, and the purpose of each.
     pub(crate) fn files(&self) -> Vec<(&'static str, PathBuf)> {
         let holds = match &self.holds {
             Some(Holds::File(file)) => Some(file),
@@ -272,7 +272,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// What one answer demands of another.
+    /// What one value requires of another.
     fn agrees(&self) -> Result<(), Wrong> {
         let moves = self.moves_content();
         let login_only = matches!(self.evidence, Evidence::LoginOnly { may_delete: false });
@@ -314,12 +314,12 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether content is ever moved by it.
+    /// Whether the policy moves content.
     pub(crate) fn moves_content(&self) -> bool {
         self.furthest_stage > Stage::Suspend || self.shared_content == SharedContent::TransferFirst
     }
 
-    /// Names of the tracking codes it looks at: a change of one of them is a change of the person (R12).
+    /// Names of the tracking codes it uses: a change of one of them is a change of the user (R12).
     pub(crate) fn code_names(&self) -> Vec<&str> {
         let codes = self.who.tracking_codes.iter().chain(&self.protect.tracking_codes);
         let manager = match &self.receiver {
@@ -331,7 +331,7 @@ impl Policy {
     }
 }
 
-/// An answer that cannot stand.
+/// An invalid value.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub(super) section: &'static str,
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!((policy.shared_content, policy.notify), (SharedContent::LeaveOut, false));
     }
 
-    /// R2: what counts as evidence has no default, and sign-ins alone go no further than suspending unless somebody says so.
+    /// R2: the evidence has no default, and sign-ins alone only allow suspensions unless the policy says otherwise.
     #[test]
     fn evidence_is_always_somebodys_answer() {
         assert!(refusal("furthest_stage = \"suspend\"\n").contains("missing field `evidence`"));
@@ -386,7 +386,7 @@ mod tests {
         assert!(refusal("evidence = \"activity\"\nlogin_only_delete = true\n").contains("line 2"));
     }
 
-    /// R3: whoever transfers or deletes says who is under legal hold.
+    /// R3: a policy that transfers or deletes says who is under legal hold.
     #[test]
     fn nothing_is_moved_or_deleted_without_a_word_on_holds() {
         let to = "[receiver]\naccount = \"archive@acme.test\"\n";
@@ -415,7 +415,7 @@ mod tests {
         assert_eq!(policy.holds, Some(Holds::File("/etc/boxseat/h.csv".into())));
     }
 
-    /// R6: moving content first is moving content.
+    /// R6: a policy that moves content first is a policy that moves content.
     #[test]
     fn transfer_first_wants_what_a_transfer_wants() {
         let with = |head: &str, tail: &str| format!("{head}shared_content = \"transfer_first\"\n{tail}");
@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(error.hints(), ["there is no key `persons`; the nearest one is `people`"]);
     }
 
-    /// R7: the digest is of what the policy says, not of how somebody typed it.
+    /// R7: the digest covers the values, not the notation.
     #[test]
     fn comments_and_order_make_no_other_policy() {
         let digest = |text: &str| parse(text).unwrap().digest;
@@ -478,7 +478,7 @@ mod tests {
         );
     }
 
-    /// Why: a key that the example does not show is one that nobody finds, and a default that it shows wrongly is believed.
+    /// Why: users do not find a key that the example lacks, and rely on a default that it shows wrongly.
     #[test]
     fn the_example_shows_every_key_with_its_default() {
         let example = include_str!("../../../boxseat.example-policy.toml");
@@ -497,7 +497,7 @@ mod tests {
             let section = lines[..place].iter().rev().find(|line| line.starts_with('[')).unwrap_or(&"[]");
             let key = line[1..].split(' ').next().unwrap();
             shown.insert(format!("{section}{key}"));
-            // What is not an example but a default changes nothing when it is written out.
+            // A default that is written out changes nothing.
             if ["[]", "[caps]"].contains(section) || ["kind", "two_person"].contains(&key) {
                 assert_eq!(file.digest(), given.digest, "{line} is not the default");
             }

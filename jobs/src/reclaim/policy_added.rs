@@ -1,5 +1,5 @@
-//! A policy that `--policy` names in addition to the configured one. It can only add restrictions (R9): whatever the two differ in,
-//! the stricter answer counts. What is neither stricter nor looser (another receiver, other signers) is refused.
+//! A policy that `--policy` names in addition to the configured one. It can only add restrictions (R9): where the two differ, the
+//! stricter value counts. What is neither stricter nor looser (another receiver, other signers) is refused.
 
 use std::collections::BTreeSet;
 

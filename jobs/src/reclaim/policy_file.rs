@@ -1,4 +1,4 @@
-//! The keys of a policy file, as they are written; [`super::policy`] says what they mean together.
+//! The keys of a policy file, as they are written; [`super::policy`] defines what they mean together.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::evidence::digest;
 
 pub(super) use crate::config::explain;
 
-/// The file. Every key that may be left out has its default here; units and reasons stand in `boxseat.example-policy.toml`.
-// The fields' order is the digest's: a new one goes to the end, with a default that is not written.
+/// The file. Every optional key has its default here; units and reasons are in `boxseat.example-policy.toml`.
+// The order of the fields is the order in the digest: a new one goes to the end, with a default that is not written.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -176,7 +176,7 @@ struct ApprovalSection {
     kind: ApprovalWord,
     allowed_signers: Option<PathBuf>,
     two_person: bool,
-    // Not written where it is not set: digests of earlier policies stay.
+    // Not written if it is not set: digests of earlier policies stay the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     approvers: Option<u32>,
 }
@@ -190,7 +190,7 @@ enum ApprovalWord {
 }
 
 impl File {
-    /// SHA-256 over every answer, given or by default, in the order of the fields here; sets are sorted.
+    /// SHA-256 over every value, given or by default, in the order of the fields here; sets are sorted.
     pub(super) fn digest(&self) -> String {
         let canonical = serde_json::to_vec(self).expect("plain data");
         format!("sha256:{}", digest(&canonical))
@@ -344,7 +344,7 @@ impl File {
     }
 }
 
-/// The line of a key, counted from one; of a section's head where the key is not written.
+/// The line of a key, counted from one; the line of a section's head if the key is missing.
 pub(super) fn line_of(text: &str, section: &str, key: &str) -> Option<usize> {
     let (mut current, mut head) = (String::new(), None);
     for (index, line) in text.lines().enumerate() {
@@ -381,7 +381,7 @@ fn codes(section: &'static str, texts: &BTreeSet<String>) -> Result<BTreeSet<Cod
     texts.iter().map(|text| code(text).ok_or_else(|| refused(text))).collect()
 }
 
-/// States of a seat whose owner may be idle; `used` where the policy waits for fewer days than the reports do.
+/// States of a seat whose owner may be idle; `used` if the policy requires fewer days than the reports.
 const SEAT_STATES: [&str; 4] = ["idle", "never_since_created", "no_login_seen", "used"];
 
 fn default_stage() -> Stage {

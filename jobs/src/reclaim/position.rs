@@ -1,8 +1,8 @@
-//! R11: where the live stream of the admin log stood before a night's first listing.
+//! R11: the position of the admin log's live stream before a snapshot's first listing.
 //!
-//! `sync` asks for it (one call a night) and keeps it under `<store>/state/positions/<run>.json`; `apply` walks the stream from
-//! there, so nothing that happened while the night was read or since is missed. A night whose position could not be had is a
-//! night all the same; only nothing is reclaimed on it.
+//! `sync` requests it (one call per run) and stores it under `<store>/state/positions/<run>.json`. `apply` reads the stream from
+//! there, so no event during or after the run is missed. A snapshot without a position is complete in all other respects; only no
+//! seat is reclaimed from it.
 
 use std::path::{Path, PathBuf};
 
@@ -16,21 +16,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
 
-/// A place in the live stream, and when it was "now".
+/// A position in the live stream, and the time at which it was "now".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamMark {
     /// As Box sent it.
     pub(crate) position: String,
-    /// Just before it was asked for, by the data clock.
+    /// Just before the request, by the data clock.
     pub(crate) asked_at: DateTime<Utc>,
 }
 
 impl StreamMark {
-    /// Asks Box where the stream stands and keeps it for the run, unless an earlier start of the run has done so.
+    /// Requests the stream position from Box and stores it for the run, unless an earlier start of the run has done so.
     ///
     /// # Errors
-    /// Only what ends the run anyway: credentials, the way to Box, the disk, a stop. Everything else is logged, and costs no night.
+    /// Only failures that end the run anyway: credentials, the connection to Box, the disk, an interruption. Any other failure is
+    /// logged, and the run continues.
     pub(crate) async fn keep(
         root: &Path,
         run: RunNumber,
@@ -59,10 +60,10 @@ impl StreamMark {
         Ok(())
     }
 
-    /// What was kept for a run; `None`: nothing.
+    /// The stored position of a run; `None`: there is none.
     ///
     /// # Errors
-    /// Exit 1 for a file that is there and cannot be read.
+    /// Exit 1 for an existing file that cannot be read.
     pub(crate) fn of(root: &Path, run: RunNumber) -> Result<Option<Self>, CommandError> {
         let path = path(root, run);
         let cannot = || format!("cannot read {}", path.display());
@@ -96,7 +97,7 @@ fn path(root: &Path, run: RunNumber) -> PathBuf {
     root.join(format!("state/positions/{run}.json"))
 }
 
-/// Box forgets a position after two weeks, and nights of a month ago are applied by nobody. Failing does no harm.
+/// Box drops a position after two weeks, and no plan is applied to a snapshot of a month ago. A failure does no harm.
 fn forget_old(directory: &Path) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     let number = |path: &Path| path.file_stem()?.to_str()?.parse::<u64>().ok();

@@ -43,7 +43,7 @@ pub(crate) enum Probed {
     Learned(Box<Record>),
     /// Not even an active account can be read.
     NoAsUser(String),
-    /// Neither can be said.
+    /// Unknown.
     Unclear(String),
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn probe(actor: &BoxActor, pair: &Pair) -> Result<Probed, Comma
 /// Writes what was learned to the journal, unless it is known.
 ///
 /// # Errors
-/// Exit 75 while another command reclaims; exit 3 for a journal that is damaged; disk.
+/// Exit 75 while another command reclaims; exit 3 for a corrupt journal; disk.
 pub(crate) fn learn(
     store: &Store,
     settings: &Settings,

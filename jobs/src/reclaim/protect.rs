@@ -1,12 +1,12 @@
-//! R4: whom nothing is ever done to. Entries become ids before anybody is judged, so that a protected person stays protected under
-//! a new login, and an entry that protects nobody is found before it matters.
+//! R4: protected users. Entries are resolved to ids before any user is evaluated, so a protected user stays protected under a new
+//! login, and an entry that matches no user is found in time.
 
 use std::collections::HashMap;
 
 use super::ground::{Ground, Person};
 use super::policy::{Code, Protect};
 
-/// Everybody protected, by id, with the entry that does it.
+/// All protected users, by id, with the matching entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Protected {
     by_id: HashMap<String, String>,
@@ -19,12 +19,12 @@ pub(crate) struct Protected {
 pub(crate) struct Entry {
     /// As it is written, with its key.
     pub(crate) text: String,
-    /// Whom it matches, sorted.
+    /// The users that it matches, sorted.
     pub(crate) user_ids: Vec<String>,
 }
 
 impl Protected {
-    /// Resolves every entry against everybody the store has ever seen.
+    /// Resolves every entry against all users the store has ever seen.
     pub(crate) fn resolve(protect: &Protect, ground: &Ground, addresses: &Addresses<'_>) -> Self {
         let mut protected = Self::default();
         for id in &protect.ids {
@@ -47,12 +47,12 @@ impl Protected {
         protected
     }
 
-    /// The entry that protects somebody.
+    /// The entry that protects a user.
     pub(crate) fn entry_for(&self, user_id: &str) -> Option<&str> {
         self.by_id.get(user_id).map(String::as_str)
     }
 
-    /// Entries that match nobody.
+    /// Entries that match no user.
     pub(crate) fn idle_entries(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter(|entry| entry.user_ids.is_empty()).map(|entry| entry.text.as_str())
     }
@@ -65,7 +65,7 @@ impl Protected {
     }
 }
 
-/// Who has, or had, an address.
+/// The users that have, or had, an address.
 #[derive(Default)]
 pub(crate) struct Addresses<'a> {
     ever: HashMap<String, Vec<&'a str>>,
@@ -94,7 +94,7 @@ impl<'a> Addresses<'a> {
         addresses
     }
 
-    /// Everybody who ever had it: who is to be protected is protected under every address.
+    /// All users that ever had it: a user is protected under every address.
     pub(crate) fn who(&self, address: &str) -> Vec<String> {
         let ids = self.ever.get(&address.to_lowercase());
         ids.into_iter().flatten().map(|id| (*id).to_owned()).collect()
@@ -126,7 +126,7 @@ impl<'a> Addresses<'a> {
     }
 }
 
-/// Ids of the groups that an entry means: by id, or by name as it is written.
+/// Ids of the groups that an entry matches: by id, or by name as it is written.
 pub(crate) fn groups_named<'a>(ground: &'a Ground, entry: &str) -> Vec<&'a str> {
     let is_meant = |(id, name): &(&'a String, &'a String)| *id == entry || *name == entry;
     ground.groups.iter().filter(is_meant).map(|(id, _)| id.as_str()).collect()

@@ -1,4 +1,4 @@
-//! R4: who may receive somebody's content. A transfer cannot be taken back, so the receiver is beyond doubt or there is none.
+//! R4: who may receive a user's content. A transfer cannot be undone, so a receiver is accepted only without any doubt.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,15 @@ pub(crate) struct Receivers<'a> {
     rule: Option<&'a Receiver>,
     addresses: Addresses<'a>,
     everybodys: Option<&'a Person>,
-    /// Of a list: the receiver's entry by the source's id.
+    /// For a list: the receiver's entry by the source's id.
     listed: HashMap<String, String>,
 }
 
 impl<'a> Receivers<'a> {
-    /// Resolves what the policy says of receivers.
+    /// Resolves the receivers of the policy.
     ///
     /// # Errors
-    /// One sentence per entry that leads to nobody, and per pair that would receive from each other.
+    /// One sentence per entry that matches no user, and per pair that would receive from each other.
     pub(crate) fn resolve(
         policy: &'a Policy,
         ground: &'a Ground,
@@ -56,12 +56,12 @@ impl<'a> Receivers<'a> {
         (Self { ground, rule: policy.receiver.as_ref(), addresses, everybodys, listed }, wrong)
     }
 
-    /// The account that receives everybody's content, if there is one.
+    /// The account that receives the content of all users, if there is one.
     pub(crate) fn everybodys(&self) -> Option<&'a Person> {
         self.everybodys
     }
 
-    /// Who receives a person's content.
+    /// The receiver of a user's content.
     pub(crate) fn of(&self, source: &Person) -> Result<&'a Person, No> {
         let none = |detail: String| No::new("R4", "no_receiver", detail);
         let receiver = match self.rule {
@@ -100,7 +100,7 @@ impl<'a> Receivers<'a> {
     }
 }
 
-/// Why somebody cannot receive a person's content, if there is a reason: managed, active, unrestricted, role `user`, with room.
+/// Why an account cannot receive a user's content, if there is a reason: managed, active, unrestricted, role `user`, with room.
 pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
     if receiver.user_id == source.user_id {
         return Some("it is the same account".to_owned());
@@ -123,7 +123,7 @@ pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
     room(receiver).is_none_or(|room| room < bytes).then(|| format!("its quota has no room for {bytes} bytes"))
 }
 
-/// How many bytes still fit; `None`: not known.
+/// How many bytes still fit; `None`: unknown.
 pub(crate) fn room(receiver: &Person) -> Option<i64> {
     if receiver.has_unlimited_space == Some(true) {
         return Some(i64::MAX);

@@ -1,5 +1,5 @@
-//! R18: what `reclaim undo` may do with a user. Pure: `apply/undo.rs` asks it with what Box shows, the rehearsal and the list of
-//! stuck users with the journal and the latest snapshot.
+//! R18: what `reclaim undo` may do with a user. Pure: `apply/undo.rs` calls it with the values that Box shows; the rehearsal and
+//! the list of stuck users call it with the journal and the latest snapshot.
 
 use boxseat_schemas::reclaim::{Action, Outcome};
 use chrono::{DateTime, Utc};
@@ -18,7 +18,7 @@ pub(crate) struct Account<'a> {
     pub(crate) edited_by_other_at: Option<DateTime<Utc>>,
 }
 
-/// Why a suspension is not taken back: reason code and sentence. `None`: it may be.
+/// Why a suspension is not undone: reason code and sentence. `None`: it may be undone.
 pub(crate) fn obstacle(ours: &PastAttempt, account: &Account<'_>) -> Option<(&'static str, String)> {
     let before = ours.attempt.before.status.as_deref();
     if before == Some("inactive") {
@@ -56,7 +56,7 @@ pub(crate) enum Preview {
     Restored { status: String, remains: Option<String> },
     /// The account stays as it is, and why.
     Unchanged(String),
-    /// A read must tell first what the last call did.
+    /// The result of the last call must be read first.
     Unknown(String),
 }
 
@@ -79,7 +79,7 @@ impl Preview {
             return remains.map_or(Self::Nothing, Self::Unchanged);
         };
         let person = ground.person(user_id);
-        // A snapshot that was read before the suspension shows nothing of it.
+        // A snapshot that was read before the suspension does not show it.
         let is_newer = ours.asked_at > ground.night.now_at;
         let after = ours.after.as_ref().filter(|_| is_newer);
         let account = Account {
@@ -102,7 +102,8 @@ impl Preview {
     }
 }
 
-/// What an undo of the plan does not bring back: a deleted account, content that has moved, a suspension that is not the plan's any more.
+/// What an undo of the plan does not bring back: a deleted account, content that has moved, a suspension that is no longer the
+/// plan's.
 pub(crate) fn remains(known: &PastPerson, plan_id: &str, ground: &Ground) -> Option<String> {
     if known.deletion().is_some() {
         return Some("the account was deleted, and cannot be brought back".to_owned());
@@ -119,7 +120,7 @@ pub(crate) fn remains(known: &PastPerson, plan_id: &str, ground: &Ground) -> Opt
     left_suspended(known, left)
 }
 
-/// Where content went that does not come back.
+/// The destination of content that does not come back.
 pub(crate) fn moved(transfer: &PastAttempt, ground: &Ground) -> String {
     let receiver = transfer.attempt.receiver_user_id.as_deref();
     let name = receiver.and_then(|id| ground.person(id));
@@ -131,7 +132,7 @@ pub(crate) fn moved(transfer: &PastAttempt, ground: &Ground) -> String {
     }
 }
 
-/// Why a suspension by the plan is not this plan's to take back, unless it has been.
+/// Why this plan cannot undo a suspension that it made, unless it is already undone.
 fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
     if left.outcome == Some(Outcome::RevertedByOther) {
         let why = left.reason.as_deref().unwrap_or("another actor undid it");

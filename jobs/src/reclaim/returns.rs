@@ -1,8 +1,8 @@
-//! R20: what others have made of what we did, as the newest night shows it.
+//! R20: what other actors did to our actions, by the latest snapshot.
 //!
-//! An account that is active again although we suspended it was brought back by somebody, and is left alone for 90 days. A login
-//! that has a new account within 30 days of our deletion was not free after all: most often an identity provider still assigns
-//! it, and makes the next one the day after.
+//! An account that is active again after our suspension was set active by another actor, and is skipped for 90 days. If a login has
+//! a new account within 30 days of our deletion, the seat was not freed: most often an identity provider still assigns it, and
+//! creates the account again the day after.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use chrono::TimeDelta;
 use super::ground::{Ground, Person};
 use super::past::{Past, PastAttempt};
 
-/// How long after a deletion a login that is back takes the saving away again.
+/// A login that returns within this time after a deletion removes the saving.
 const RE_PROVISIONED_WITHIN: TimeDelta = TimeDelta::days(30);
 
 /// How far the clock of Box may be from ours (R10).
 const CLOCKS: TimeDelta = TimeDelta::minutes(5);
 
-/// Entries for what the night shows and the journal does not know yet.
+/// Entries for what the snapshot shows and the journal does not have yet.
 pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
     let night = ground.night.now_at;
     let logins: HashMap<String, &Person> = ground
@@ -29,7 +29,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
         .collect();
     let mut records = Vec::new();
     for (user_id, person) in &past.people {
-        // A row that was carried over says what was true before.
+        // A carried row shows an earlier state.
         let is_back = ground
             .person(user_id)
             .is_some_and(|now| now.account_status == "active" && now.listing.as_deref() == Some("listed"));
@@ -44,7 +44,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
         });
         if let Some(gone) = deletion
             && let Some(new) = logins.get(&gone.attempt.login.to_lowercase()).filter(|new| {
-                // An account that was there before and got the login by a rename takes no seat again.
+                // An older account that got the login by a rename takes no new seat.
                 let is_older = |created| created < gone.asked_at - CLOCKS;
                 new.user_id != *user_id && !new.created_at.is_some_and(is_older)
             })
@@ -86,7 +86,7 @@ mod tests {
             .collect()
     }
 
-    /// R20: an account that is active again was brought back by somebody else.
+    /// R20: an account that is active again was set active by another actor.
     #[test]
     fn r20_an_account_that_is_active_again_was_reverted() {
         let did = |action, day: i64| {
@@ -102,7 +102,7 @@ mod tests {
         );
     }
 
-    /// R20: a login that is back within thirty days of our deletion was no saving; a later one is another story.
+    /// R20: a login that returns within thirty days of our deletion was no saving; a later return does not count.
     #[test]
     fn r20_a_login_that_is_back_within_thirty_days_is_re_provisioned() {
         let mut back = idler("2");

@@ -1,8 +1,8 @@
-//! What was tried on people's accounts, from the journal into the lake's `seat_actions`.
+//! Writes the actions of the journal into the lake's `seat_actions`.
 //!
-//! One row per action, written once its outcome is final: the journal's entry of that outcome decides in which commit, so a commit
-//! that was cut off is made again with the same rows, and no action comes twice. An outcome nobody knows yet waits for the one
-//! that reads find. That somebody else undid an action later is a row of its own: `<action_id>/reverted_by_other`,
+//! There is one row per action, written once its outcome is final. The journal entry of that outcome decides in which commit, so an
+//! interrupted commit is made again with the same rows, and no action appears twice. An action with unknown outcome waits until
+//! reads settle it. If another actor undoes an action later, that is a row of its own: `<action_id>/reverted_by_other`,
 //! `<action_id>/re_provisioned`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,10 +25,10 @@ use super::journal::{Journal, Seals, directory};
 use crate::error::CommandError;
 use crate::store::Store;
 
-/// Commits everything that became final since the last commit; gives how many rows that were.
+/// Commits all outcomes that became final since the last commit; returns the number of rows.
 ///
 /// # Errors
-/// The lake's. The journal has everything all the same, and the next command or `sync` commits it.
+/// The lake's. The journal has everything in any case, and the next command or `sync` commits it.
 pub(crate) fn commit(
     root: &Path,
     lake: &Lake,
@@ -47,8 +47,8 @@ pub(crate) fn commit(
     Ok(lake.commit_actions(&SEAT_ACTIONS, past.lake_number(journal.sequence()), rows)?)
 }
 
-/// What an acting command could not commit is committed by the next night. It costs no night: a journal that cannot be read is
-/// the next `reclaim` command's to refuse.
+/// The next run commits what an acting command could not commit. A failure does not stop the run: an unreadable journal is refused
+/// by the next `reclaim` command.
 pub(crate) fn catch_up(store: &Store, journal_key: Option<&PublicKey>, enterprise_id: &str) {
     let done = Journal::read(store.root(), store.id(), journal_key, Seals::Last)
         .and_then(|journal| commit(store.root(), store.lake(), &journal, enterprise_id));
@@ -57,10 +57,10 @@ pub(crate) fn catch_up(store: &Store, journal_key: Option<&PublicKey>, enterpris
     }
 }
 
-/// R9: whether the journal reaches as far as the lake, which has taken in its entries up to a number.
+/// R9: whether the journal reaches the entry number up to which the lake has taken it in.
 ///
 /// # Errors
-/// Exit 3 when the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
+/// Exit 3 if the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
 pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
     refuse_older_journal(lake.actions_sequence(&SEAT_ACTIONS)?, journal)?;
     refuse_older_lake(lake, journal)
@@ -97,7 +97,7 @@ pub(crate) fn refuse_older_lake(lake: &Lake, journal: &Journal) -> Result<(), Co
     Ok(())
 }
 
-/// R9: whether the lake's rows are the journal's: what was cut off at its end, or written again, shows here.
+/// R9: whether the lake's rows match the journal: entries that were cut off or rewritten are found here.
 ///
 /// # Errors
 /// Exit 3 naming the first action the journal does not know.
@@ -122,7 +122,7 @@ impl LostAction {
         }
     }
 
-    /// What it is, for a table: user, login, action, outcome, when.
+    /// Its columns for a table: user, login, action, outcome, time.
     pub(crate) fn columns(&self) -> Vec<serde_json::Value> {
         let Record::ActionTakenIn { attempt, outcome, asked_at, .. } = &self.0 else { return Vec::new() };
         vec![
@@ -144,7 +144,7 @@ impl LostAction {
 /// How many rows the lake has, and those that the journal does not know, oldest first.
 ///
 /// # Errors
-/// Exit 3 if the lake tells an action otherwise than the journal.
+/// Exit 3 if the lake and the journal differ about an action.
 pub(crate) fn compare(lake: &Lake, journal: &Journal) -> Result<(u64, Vec<LostAction>), CommandError> {
     compare_rows(lake.scan_all(&SEAT_ACTIONS)?.map(|batch| batch.map_err(CommandError::from)), journal)
 }
@@ -223,7 +223,7 @@ impl<'a> Row<'a> {
         column.is_valid(row).then(|| DateTime::from_timestamp_micros(column.value(row))).flatten()
     }
 
-    /// One of our words.
+    /// A reason code or other enum value.
     fn word<T: serde::de::DeserializeOwned>(&self, name: &str, row: usize) -> Result<T, CommandError> {
         let text = self.text(name, row).unwrap_or_default();
         serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|e| {
@@ -281,7 +281,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What an entry's row says beside the entry: plans, approvals and starts come before what they lead to.
+/// Context of an entry's row: plans, approvals and starts come before the actions that follow from them.
 #[derive(Default)]
 struct Story<'a> {
     plans: BTreeMap<&'a str, Told<'a>>,
@@ -298,7 +298,7 @@ struct Told<'a> {
     starts: Vec<(u64, String, &'a str)>,
 }
 
-/// What the journal does not repeat of a plan's file.
+/// Values of a plan's file that the journal does not have.
 #[derive(Default, Deserialize)]
 struct Excerpt {
     ticket: Option<String>,
@@ -315,14 +315,14 @@ struct Evidence {
     suspended_at: Option<DateTime<Utc>>,
 }
 
-/// Ticket and evidence of a plan, the evidence by person.
+/// Ticket and evidence of a plan, the evidence by user.
 struct Background {
     ticket: Option<String>,
     evidence: HashMap<String, String>,
 }
 
 impl Background {
-    /// A file that is gone or damaged leaves its columns empty: what was done is in the journal.
+    /// A missing or damaged file leaves its columns empty: the journal has the actions.
     fn of(root: &Path, plan_id: &str) -> Self {
         let file = durable::open_regular_file(&directory(root).join(format!("plans/{plan_id}.json"))).ok();
         let excerpt: Excerpt =
@@ -429,7 +429,7 @@ impl<'a> Story<'a> {
     }
 }
 
-/// The name of an outcome's row: what somebody else undid was done first, and that row stays.
+/// The name of an outcome's row: an action that another actor undid was done first, and that row stays.
 fn row_id(action_id: &str, outcome: Outcome) -> String {
     match outcome {
         Outcome::RevertedByOther | Outcome::ReProvisioned => format!("{action_id}/{}", outcome.as_str()),
@@ -494,8 +494,8 @@ mod tests {
     use super::*;
     use crate::reclaim::past::tests::{created, day, intent, outcome};
 
-    /// Why: a backup from the time between an unknown outcome and its reading could not be adopted. The lake was said to tell the
-    /// action otherwise.
+    /// Why: a backup from the time between an unknown outcome and its reading could not be adopted. The error was that the lake and
+    /// the journal differ about the action.
     #[test]
     fn r9_a_copy_with_an_unknown_outcome_takes_in_the_known_one() {
         let mut journal = Journal::in_memory();

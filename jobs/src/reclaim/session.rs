@@ -1,4 +1,4 @@
-//! What every acting command opens: settings, store, policy, night, and the two ways to Box.
+//! What every acting command opens: settings, store, policy, snapshot, and the two clients for Box.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::error::CommandError;
 use crate::stop::Stop;
 use crate::sync::{failpoint, refuse_evidence_that_waits, root};
 
-/// An acting command's surroundings.
+/// The context of an acting command.
 pub(crate) struct Session {
     pub(crate) desk: Desk,
     /// `None`: none is configured.
@@ -36,7 +36,7 @@ pub(crate) struct Session {
     pub(crate) by: Operator,
 }
 
-/// The two ways to Box, sharing one pace; the pace is halved as long as `sync` works on the store (R17).
+/// The two clients for Box, with one shared rate; the rate is halved while `sync` uses the store (R17).
 pub(crate) struct Connection {
     pub(crate) reader: BoxReader,
     pub(crate) actor: BoxActor,
@@ -64,7 +64,7 @@ impl Session {
         Ok(Self { desk, policy, beside, clock, by: operator() })
     }
 
-    /// Where the live stream stood before a night; of a replay, before the night whose pages it has.
+    /// The live stream position before a snapshot; for a replay, before the run whose pages it has.
     ///
     /// # Errors
     /// The disk's, the lake's.
@@ -77,8 +77,8 @@ impl Session {
         StreamMark::of(self.desk.store.root(), number)
     }
 
-    /// Refuses to act by a policy as long as imported evidence of use is not in the published snapshot. An offboarding does not depend
-    /// on use.
+    /// Refuses to act by a policy as long as imported evidence of use is not in the published snapshot. An offboarding does not
+    /// depend on use.
     ///
     /// # Errors
     /// Exit 3; disk.
@@ -121,8 +121,8 @@ impl Session {
         Ok(Connection { reader, actor, _pace: pace })
     }
 
-    /// Commits what became final to the lake's `seat_actions`, and anchors the heads of journal and record. Failing is said and costs
-    /// nothing: the next command does it.
+    /// Commits final outcomes to the lake's `seat_actions`, and anchors the heads of journal and record. A failure is reported and
+    /// does no harm: the next command does it.
     pub(crate) fn commit_actions(&self, journal: &Journal) {
         if let Err(e) = self.desk.anchor(journal) {
             tracing::warn!("the head of the journal could not be anchored ({})", e.lines().join(": "));
@@ -142,19 +142,19 @@ impl Session {
     }
 }
 
-/// A place where tests stop the process dead.
+/// A point at which tests kill the process.
 pub(crate) fn crash(step: &str) -> Result<(), CommandError> {
     failpoint::reach(step);
     Ok(())
 }
 
-/// Halves a reader's pace while somebody else holds a lock; ends when dropped.
+/// Halves a reader's rate while another process holds a lock; ends when dropped.
 pub(crate) struct SharedPace {
     watching: tokio::task::JoinHandle<()>,
 }
 
 impl SharedPace {
-    /// Watches the lock that the other one holds.
+    /// Watches the lock of the other process.
     pub(crate) fn beside(reader: BoxReader, other: PathBuf) -> Self {
         let watching = tokio::spawn(async move {
             let mut tick = tokio::time::interval(WATCH_EVERY);
@@ -178,5 +178,5 @@ impl Drop for SharedPace {
     }
 }
 
-/// A minute's allowance is shared, so a few seconds of both at full pace do no harm.
+/// The limit is per minute, so a few seconds of both at full rate do no harm.
 const WATCH_EVERY: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
-//! A plan for whoever has to agree to it: on a terminal, for programs, and as Markdown for a ticket.
+//! Shows a plan to the approver: on a terminal, as JSON, and as Markdown for a ticket.
 //!
-//! Names are typed by people and may hold anything: what moves a cursor or turns a line is shown as its code, and Markdown shows every
-//! character as itself.
+//! Users choose their names, which may contain any character: cursor controls and line breaks are shown as their codes, and
+//! Markdown shows every character literally.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,24 +16,24 @@ use super::past::{Past, PastPlan};
 use super::words::meaning;
 use boxseat_output::visible;
 
-/// What is told of a plan besides itself.
+/// What is shown about a plan in addition to its content.
 pub(crate) struct Standing<'a> {
-    /// `open, not approved`, `approved by …`, `closed: …`, or why it is no plan to be used.
+    /// `open, not approved`, `approved by …`, `closed: …`, or why the file cannot be used as a plan.
     pub(crate) state: String,
-    /// Its money.
+    /// Its costs.
     pub(crate) totals: Totals,
     /// The digest of its file.
     pub(crate) digest: &'a str,
 }
 
-/// R20: what the plan could save, what has come back, and what a renewal has made of it. Never added up.
+/// R20: potential savings, freed seats, and savings realised by a renewal. They are never added up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Totals {
-    /// What the seats of everybody in it cost a month, by currency, in ten-thousandths.
+    /// Monthly cost of the seats of all users in it, by currency, in ten-thousandths.
     pub(crate) potential: BTreeMap<String, i64>,
     /// Of them, those whose account is deleted and has not come back.
     pub(crate) freed: BTreeMap<String, i64>,
-    /// Of those, the ones deleted before a renewal that has been.
+    /// Of those, the seats freed before a past renewal.
     pub(crate) realised: BTreeMap<String, i64>,
     /// Users whose seat has no known price.
     pub(crate) without_cost: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Adds up what the journal says of a plan's people.
+    /// Adds up what the journal says about a plan's users.
     pub(crate) fn of(plan: &Plan, past: &Past, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
         let mut totals = Self { people: plan.people.len(), ..Self::default() };
         for person in &plan.people {
@@ -69,7 +69,7 @@ impl Totals {
     }
 }
 
-/// How a plan stands, in a few words.
+/// The state of a plan, in a few words.
 pub(crate) fn state(known: &PastPlan, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if let Some(closed) = &known.closed {
         return format!("closed {}: {}", moment(closed.at), closed.because);
@@ -219,7 +219,7 @@ fn facts(plan: &Plan, digest: &str) -> Vec<String> {
     facts
 }
 
-/// R9: what the approval must be, where it is more than one user of the machine.
+/// R9: the required approval, if it is more than one user of the machine.
 fn approval(terms: &ApprovalTerms) -> String {
     let by = match (terms.is_signed(), terms.approvers) {
         (true, count) => format!("{count} of {} allowed signers", terms.signers.len()),
@@ -251,7 +251,7 @@ fn owns(person: &PlannedPerson) -> String {
     }
 }
 
-/// The first few: some people are in hundreds.
+/// The first few: some users are in hundreds of groups.
 fn groups(person: &PlannedPerson) -> String {
     let shown = person.groups.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
     match person.groups.len().saturating_sub(3) {
@@ -299,7 +299,7 @@ fn totals(totals: &Totals) -> Vec<String> {
     lines
 }
 
-/// Reasons by how many people they are of.
+/// Reasons by their number of users.
 fn grouped(left_out: &[LeftOut]) -> Vec<(&str, usize)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for person in left_out {
@@ -335,12 +335,12 @@ fn moment(at: DateTime<Utc>) -> String {
     at.format("%F %H:%M").to_string()
 }
 
-/// Text as one line that says what it holds.
+/// Text as one line, with control characters shown as codes.
 pub(crate) fn one_line(text: &str) -> String {
     visible(text).replace('\n', "\\u{a}")
 }
 
-/// Text as Markdown shows it: itself, whatever it holds.
+/// Text that Markdown shows literally.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for c in one_line(text).chars() {
@@ -362,7 +362,7 @@ pub(crate) fn escaped(text: &str) -> String {
     safe
 }
 
-/// Lines of at most so many columns, broken at blanks where there is one.
+/// Lines of at most this many columns, broken at spaces where possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let columns = |text: &str| unicode_width::UnicodeWidthStr::width(text);
     let (mut lines, mut line) = (Vec::new(), String::new());
@@ -434,7 +434,7 @@ mod tests {
 
     const HOSTILE: &str = "<script>alert(1)</script> | [x](http://evil.test) \u{202e}gnp\u{1b}[2J\n# `rm` **a** @all 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語";
 
-    /// Why: names are typed by people, and a plan is read by somebody who must not be led astray by one.
+    /// Why: users choose their names, and a name must not mislead the approver.
     #[test]
     fn no_name_leaves_its_place() {
         let plan = plan(vec![
@@ -487,7 +487,7 @@ mod tests {
         }
     }
 
-    /// R20: what could be saved, what came back and what a renewal made of it are three sums.
+    /// R20: potential savings, freed seats and realised savings are three sums.
     #[test]
     fn r20_money_is_kept_apart() {
         let plan = plan(vec![idler("1"), idler("2"), idler("3")]);

@@ -1,18 +1,19 @@
-//! R9: an approval that is signed. `ssh-keygen -Y sign -n boxseat-plan` makes the signature, a file of allowed signers says whose keys
-//! count, both as in `ssh-keygen(1)`; verified here, so that the machine needs no OpenSSH.
+//! R9: signed approvals. `ssh-keygen -Y sign -n boxseat-plan` makes the signature, and a file of allowed signers lists the accepted
+//! keys, both as in `ssh-keygen(1)`. The signature is verified here, so the machine needs no OpenSSH.
 //!
-//! Keys are of the type Ed25519, in a file or on a security key. Others are refused by name: what cannot be verified is no approval.
+//! Keys are of the type Ed25519, in a file or on a security key. Other types are refused by name: a signature that cannot be
+//! verified is no approval.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
-/// What a signature must be made for; one of a commit or an e-mail approves nothing.
+/// The namespace of a signature; a signature of a commit or an e-mail approves nothing.
 pub(crate) const NAMESPACE: &str = "boxseat-plan";
 
 /// The signer of `message`, by the first entry of `allowed` whose key made `signature`.
 ///
 /// # Errors
-/// A sentence that says what is wrong with signature or list.
+/// A sentence about the error in the signature or the list.
 pub(crate) fn signer(
     allowed: &str,
     signature: &[u8],
@@ -58,7 +59,7 @@ pub(crate) fn signer(
     Err(why)
 }
 
-/// What tells the key of a signature from every other key.
+/// A string that identifies the key of a signature.
 ///
 /// # Errors
 /// A sentence: it is no signature.
@@ -118,7 +119,7 @@ impl Signer {
     }
 }
 
-/// The first word and what is behind it; blanks within quotes belong to it.
+/// The first word and the rest; spaces within quotes belong to the word.
 fn word(text: &str) -> (&str, &str) {
     let text = text.trim_start();
     let mut is_quoted = false;
@@ -143,8 +144,8 @@ fn unquoted(text: &str) -> String {
     text.trim_matches('"').to_owned()
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with a Z behind it. Without one it is the local time of whoever wrote it, which
-/// nobody knows here.
+/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC with a Z at the end. Without the Z it is in the author's local time zone,
+/// which is unknown here.
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let refused = || format!("{text:?} is no time such as 20270101Z");
     let digits = text.strip_suffix('Z').ok_or_else(refused)?;

@@ -1,7 +1,7 @@
 //! Users whose reclamation has begun and cannot continue without an operator: since when, why, and the next command.
 //!
-//! A user who only waits (for days, for a reading, for an approval) is not stuck. Everything is a value here: the journal's state,
-//! the newest snapshot, and what the policy says of a user on it.
+//! A user who only waits (for days, for a reading, for an approval) is not stuck. All inputs are values: the journal's state, the
+//! latest snapshot, and the policy's result for a user in it.
 
 use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -38,7 +38,7 @@ impl Stuck {
         self.word == LATE_LOGIN
     }
 
-    /// Whether a list or the policy keeps the user on purpose.
+    /// Whether a list or the policy excludes the user on purpose.
     pub(crate) fn is_intended(&self) -> bool {
         INTENDED.contains(&self.word.as_str())
     }
@@ -228,7 +228,7 @@ fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<U
     (now - same.at >= SETTLED_AFTER).then(|| Cause { since: same.at, ..skipped(last) })
 }
 
-/// R19: why an open offboarding does not continue. A rule that forbids the next step now is told before `apply` finds it.
+/// R19: why an open offboarding does not continue. A rule that forbids the next step now is reported before `apply` meets it.
 fn open_offboarding(
     known: &PastPerson,
     plan_id: &str,
@@ -335,7 +335,7 @@ mod tests {
         }
     }
 
-    /// What is said of user 1 after the suspension of day 1 and these entries.
+    /// The result for user 1 after the suspension of day 1 and these entries.
     fn after(records: &[(i64, Record)]) -> Option<Stuck> {
         of(suspended("1"), records)
     }
@@ -452,7 +452,7 @@ mod tests {
         assert_ne!(never_approved.map(|stuck| stuck.word), Some("ended_early".into()), "nothing has begun");
     }
 
-    /// Why: a legal hold on a leaver was told on the day of the deletion, and not before.
+    /// Why: a legal hold on a leaver was reported on the day of the deletion, and not before.
     #[test]
     fn r19_a_hold_on_a_leaver_is_told_the_next_day() {
         let leaves = Record::PlanCreated {

@@ -1,4 +1,4 @@
-//! Nights made by hand: somebody whom every rule lets through, to be changed in the one place that a test is about.
+//! Snapshots made by hand: a user that every rule admits, which a test changes in one place.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use super::ground::{Ground, Person};
 use super::past::tests::day;
 use super::policy::Policy;
 
-/// The night of these tests: the hundredth day of [`day`].
+/// The time of the snapshot in these tests: the hundredth day of [`day`].
 pub(crate) fn night_at() -> DateTime<Utc> {
     day(100)
 }
 
-/// A person of role `user`, a year here, 120 proven days idle.
+/// A user of role `user`, one year old, 120 proven days idle.
 pub(crate) fn idler(user_id: &str) -> Person {
     Person {
         user_id: user_id.to_owned(),
@@ -57,7 +57,7 @@ pub(crate) fn suspended(user_id: &str) -> Person {
     }
 }
 
-/// The same, at work.
+/// The same, in use.
 pub(crate) fn worker(user_id: &str) -> Person {
     Person {
         last_activity_at: Some(day(99)),
@@ -67,7 +67,7 @@ pub(crate) fn worker(user_id: &str) -> Person {
     }
 }
 
-/// A night with these people, everything watched for 200 days.
+/// A snapshot with these users, everything watched for 200 days.
 pub(crate) fn ground(people: impl IntoIterator<Item = Person>) -> Ground {
     let people: std::collections::BTreeMap<String, Person> =
         people.into_iter().map(|person| (person.user_id.clone(), person)).collect();
@@ -96,12 +96,12 @@ pub(crate) fn ground(people: impl IntoIterator<Item = Person>) -> Ground {
     }
 }
 
-/// A policy from what stands in its file; who receives is `u9@acme.test` where nothing else is said.
+/// A policy from the text of its file; the receiver is `u9@acme.test` unless the text names one.
 pub(crate) fn policy(text: &str) -> Policy {
     Policy::parse("policy.toml", text, Path::new("")).unwrap_or_else(|e| panic!("{:?}", e.lines()))
 }
 
-/// Goes as far as deleting, on the evidence of activity.
+/// Includes the deletion, on the evidence of activity.
 pub(crate) const TO_DELETE: &str = "evidence = \"activity\"\nfurthest_stage = \"delete\"\n\
     [holds]\nfile = \"holds.csv\"\n[receiver]\naccount = \"u9@acme.test\"\n";
 

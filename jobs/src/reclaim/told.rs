@@ -1,4 +1,4 @@
-//! A policy in sentences, and what it comes to on a night: for whoever answers for it.
+//! A policy in sentences, and its result on a snapshot, for the licence manager.
 
 use boxseat_schemas::reclaim::Stage;
 
@@ -10,7 +10,7 @@ use super::receivers::room;
 use super::show::people;
 use super::words::meaning;
 
-/// What a policy would do, whatever the night.
+/// What a policy does, independent of the snapshot.
 pub(crate) fn told(policy: &Policy) -> Vec<String> {
     let mut says =
         vec![format!("After {} proven idle days an account is suspended.", policy.suspend_after_idle_days)];
@@ -93,7 +93,7 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
     says
 }
 
-/// What it comes to tonight.
+/// The result on the latest snapshot.
 pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) -> Vec<String> {
     let mut tonight = vec![format!(
         "The night is of {} (run {}), with {} seats taken.",

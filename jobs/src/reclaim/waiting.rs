@@ -1,4 +1,4 @@
-//! Users whose next stage comes later, with its first day: nothing is open for them, and nothing is wrong.
+//! Users whose next stage comes later, with its first day: no plan is open for them, and there is no error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(crate) struct Waiting {
     pub(crate) users: usize,
     /// When the first of them can be planned.
     pub(crate) from: DateTime<Utc>,
-    /// The reason code of the rule that says no for now, if their day has come.
+    /// The reason code of the rule that denies for now, if their day has come.
     pub(crate) reason: Option<&'static str>,
 }
 
@@ -47,7 +47,7 @@ impl Waiting {
     }
 }
 
-/// Who waits for a later day, and who waits for the caps. The policy is evaluated once for both.
+/// Users that wait for a later day, and users that wait for the caps. The policy is evaluated once for both.
 pub(crate) fn waiting(
     past: &Past,
     ground: &Ground,
@@ -58,12 +58,12 @@ pub(crate) fn waiting(
 ) -> (Vec<Waiting>, Option<OverCap>) {
     let (judge, refusals) = Judge::look(policy, ground, past, beside, now, past.replaceable_plans());
     let left_out = judge.everybody().left_out;
-    // Nothing is planned by a policy that cannot be evaluated, whatever the caps allow.
+    // A policy that cannot be evaluated makes no plan, whatever the caps allow.
     let over_cap = if refusals.is_empty() { over_cap(past, &left_out, now) } else { None };
     (next_stages(past, ground, policy, &left_out, stuck, now), over_cap)
 }
 
-/// Suspended users whom a plan of the policy takes further later, by stage. Users in an open plan and `stuck` ones are not counted.
+/// Suspended users that a plan of the policy continues later, by stage. Users in an open plan and `stuck` ones are not counted.
 fn next_stages(
     past: &Past,
     ground: &Ground,
@@ -87,7 +87,7 @@ fn next_stages(
         }
         let Some((stage, from)) = next_stage(known, ours, policy, now) else { continue };
         let from = first_snapshot(from, ground.night.now_at);
-        // Of a user whose day has come, the rule is told that says no for now.
+        // For a user whose day has come, the rule that denies for now is reported.
         let reason = left_out.get(user_id).map(|(_, no)| no.word).filter(|_| from <= now);
         if reason == Some("over_cap") {
             continue;
@@ -99,7 +99,7 @@ fn next_stages(
     stages.into_values().collect()
 }
 
-/// Users whom the caps leave out of every plan for now (R8).
+/// Users that the caps exclude from every plan for now (R8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OverCap {
     pub(crate) users: usize,
@@ -124,7 +124,7 @@ fn over_cap(past: &Past, left_out: &BTreeMap<String, (Stage, No)>, now: DateTime
     (users > 0).then_some(OverCap { users, until })
 }
 
-/// The next stage of a suspended user and its first moment; `None`: the policy goes no further.
+/// The next stage of a suspended user and its first time; `None`: the policy has no further stage.
 pub(super) fn next_stage(
     known: &PastPerson,
     ours: &PastAttempt,

@@ -1,9 +1,9 @@
-//! R9: `[reclaim] witness`, a file outside the store to which each command appends the head of the journal. A user who can change the
-//! store and not that file can neither rewrite nor shorten the journal without a trace.
+//! R9: `[reclaim] witness`, a file outside the store to which each command appends the head of the journal. A user who can change
+//! the store and not that file can neither rewrite nor shorten the journal without a trace.
 //!
-//! One line is `TIME STORE_ID ENTRIES HEAD KEY`; KEY is the beginning of the SHA-256 of the public key that seals the journal. A file
-//! belongs to one store: a store that was emptied, or was given another id, is found. **Killed** before the line is written: the next
-//! command's line covers the same entries.
+//! One line is `TIME STORE_ID ENTRIES HEAD KEY`; KEY is the beginning of the SHA-256 of the public key that seals the journal. A
+//! file belongs to one store: a store that was emptied, or was given another id, is found. **Killed** before the line is written:
+//! the next command's line covers the same entries.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -20,13 +20,13 @@ use crate::config::Settings;
 use crate::error::CommandError;
 use crate::evidence::digest;
 
-/// The beginning of a public key's digest; the comment behind the key does not count.
+/// The beginning of a public key's digest, without the key's comment.
 fn short(public_key: &str) -> String {
     let key: Vec<&str> = public_key.split_whitespace().take(2).collect();
     digest(key.join(" ").as_bytes()).chars().take(16).collect()
 }
 
-/// The file, and whose heads count.
+/// The file, and the store and key whose heads count.
 pub(crate) struct Witness<'a> {
     pub(crate) path: &'a Path,
     pub(crate) store_id: Uuid,
@@ -43,7 +43,7 @@ impl<'a> Witness<'a> {
 }
 
 impl Witness<'_> {
-    /// Whether the file can be appended to, before anything is done that it is to witness.
+    /// Whether the file can be appended to, checked before any action that it must witness.
     ///
     /// # Errors
     /// Exit 2.
@@ -51,7 +51,7 @@ impl Witness<'_> {
         self.open().map(drop)
     }
 
-    /// Whether every head that the file has of this store is in the journal; how many these are.
+    /// Whether every head that the file has of this store is in the journal; returns their number.
     ///
     /// # Errors
     /// Exit 3 naming the line; exit 2 for a file that cannot be read.
@@ -108,7 +108,7 @@ impl Witness<'_> {
         self.append(&text, &line)
     }
 
-    /// The file as it is; empty where there is none yet.
+    /// The text of the file; empty if there is none yet.
     ///
     /// # Errors
     /// Exit 2.
@@ -120,7 +120,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Appends a line. `text` is what the file has: a line that was never written to its end stays a line of its own.
+    /// Appends a line. `text` is the present content: an incomplete last line stays a line of its own.
     ///
     /// # Errors
     /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
@@ -132,7 +132,7 @@ impl Witness<'_> {
             .map_err(|e| CommandError::failed(format!("cannot append to {}", self.path.display()), e))
     }
 
-    /// As [`Witness::refuse_other_stores`], of the file as it is.
+    /// Like [`Witness::refuse_other_stores`], for the present file.
     ///
     /// # Errors
     /// Exit 3 naming the line; exit 2 for a file that cannot be read.
@@ -159,14 +159,14 @@ impl Witness<'_> {
         Ok(())
     }
 
-    /// Number and hash of an entry; `None` for another store's line, or one that was never written to its end.
+    /// Number and hash of an entry; `None` for another store's line, or one that was never completely written.
     fn head_in<'l>(&self, line: &'l str) -> Option<(u64, &'l str)> {
         let [_, store_id, entries, head, _] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let is_ours = store_id.parse() == Ok(self.store_id) && head.len() == 64;
         entries.parse().ok().filter(|_| is_ours).map(|entries| (entries, head))
     }
 
-    /// The key that seals the journal; of a journal that is gone, the configured one.
+    /// The key that seals the journal; if the journal is gone, the configured one.
     fn key_of(&self, journal: &Journal) -> Option<String> {
         let pinned = || self.pinned.and_then(|key| key.to_openssh().ok()).map(|key| short(&key));
         journal.public_key().map(short).or_else(pinned)
@@ -180,7 +180,7 @@ impl Witness<'_> {
     }
 
     pub(super) fn open(&self) -> Result<File, CommandError> {
-        // A FIFO would wait for a reader for ever.
+        // A FIFO would block until another process opens it.
         if std::fs::metadata(self.path).is_ok_and(|found| !found.is_file()) {
             return Err(self.unusable("is no plain file"));
         }

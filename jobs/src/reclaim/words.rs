@@ -1,6 +1,6 @@
-//! The words by which tables name a no, each with its rule and what it means.
+//! The reason codes of denials in tables, each with its rule and meaning.
 
-/// Word, rule, meaning.
+/// Reason code, rule, meaning.
 pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("admin", "R1", "admins and co-admins are never acted on"),
     ("unknown_role", "R1", "the role is not known"),
@@ -47,7 +47,7 @@ pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("reverted_by_other", "R20", "somebody undid our suspension"),
 ];
 
-/// What a word means; of a word of another version, the word.
+/// The meaning of a reason code; for a code of another version, the code.
 pub(crate) fn meaning(word: &str) -> &str {
     WORDS.iter().find(|(known, ..)| *known == word).map_or(word, |(_, _, meaning)| meaning)
 }
@@ -68,13 +68,13 @@ mod tests {
     ];
     const PAGE: &str = include_str!("../../../docs/reclamation.md");
 
-    /// Why: a table that counts a word nobody has explained tells a manager nothing.
+    /// Why: a reason code without an explanation in a table does not help a licence manager.
     #[test]
     fn every_no_has_a_word_that_is_explained() {
         for source in SOURCES {
             let calls = source.split("No::new(").skip(1).chain(source.split("return no(").skip(1));
             for call in calls {
-                // The rule comes first where it is said at all; a word that is a variable is said elsewhere.
+                // The rule comes first where it is given; a reason code in a variable is given elsewhere.
                 let rest = call.trim_start();
                 let rest = rest
                     .strip_prefix("\"R")
@@ -97,7 +97,7 @@ mod tests {
         }
     }
 
-    /// Why: the page is what a manager reads of the rules, and a test is what keeps one.
+    /// Why: licence managers read the rules on that page, and each rule needs a test.
     #[test]
     fn every_rule_is_on_the_page() {
         for number in 1..=22 {
@@ -105,7 +105,7 @@ mod tests {
         }
     }
 
-    /// Why: a rule without a test is a wish.
+    /// Why: a rule without a test may be broken without notice.
     #[test]
     fn every_rule_has_a_test_that_bears_its_number() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// R22: what runs every night unwatched has neither the type nor the credentials that change anything.
+    /// R22: the scheduled job has neither the type nor the credentials that change accounts.
     #[test]
     fn r22_sync_knows_nothing_that_writes() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -1,4 +1,4 @@
-//! What an operator runs on a damaged store, and whether its result is what the undamaged store gives.
+//! The commands that an operator runs on a damaged store, and whether the result equals that of the undamaged store.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -43,18 +43,18 @@ impl Action {
     }
 }
 
-/// What a damaged store came to.
+/// The result of a command on a damaged store.
 pub(super) enum Verdict {
     /// The command did what it does on the undamaged store.
     Equal,
-    /// Refused, by name and with a hint.
+    /// Refused, with the object's name and a hint.
     Refused,
     /// The undamaged store is refused by the same exit code.
     RefusedAnyway,
     Failed(String),
 }
 
-/// What is claimed about accounts.
+/// The claims about accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Account {
     pub(super) user_id: String,
@@ -65,7 +65,7 @@ pub(super) struct Account {
 /// What a command claims when it succeeds.
 #[derive(Debug, Clone, PartialEq)]
 enum Claims {
-    /// `verify` says only that the store can be trusted.
+    /// `verify` only reports that the store can be trusted.
     Trusted,
     Accounts(Vec<Account>),
     /// The report, or the users of each plan.
@@ -75,7 +75,7 @@ enum Claims {
 /// Exit code and claims of a command, once it was run.
 type Outcome = OnceLock<(i32, Option<Claims>)>;
 
-/// What each command does on each undamaged stage; found out when it is first needed.
+/// The result of each command on each undamaged stage; computed on first use.
 pub(super) struct Baselines {
     of: Vec<[Outcome; ACTIONS.len()]>,
 }
@@ -115,7 +115,7 @@ pub(super) fn judge(
                 Ok(claims) => claims,
                 Err(reason) => return Verdict::Failed(format!("{reason}; {said}")),
             };
-            // A run that begins before the last night of that lake only publishes it.
+            // A run that begins before the last snapshot of that lake only publishes it.
             let is_of_later = damage.lake_of.is_some_and(|later| {
                 [action, Action::Publish]
                     .iter()
@@ -132,7 +132,7 @@ pub(super) fn judge(
             if let Err(reason) = published_is_equal(life, baselines, stage, action, store) {
                 return Verdict::Failed(format!("refused, but {reason}\n{said}"));
             }
-            // A whole lake of a later day is no damage; what is refused then is the clock.
+            // A whole lake of a later day is no damage; the refusal is about the clock.
             let is_named = damage.lake_of.is_some() || damage.changed.iter().any(|path| names(path, &said));
             let is_hinted = said.contains("hint: ")
                 || (action == Action::Verify && done.stdout.contains("cannot be trusted"));
@@ -152,7 +152,7 @@ pub(super) fn judge(
 fn run(life: &Life, stage: usize, action: Action, store: &Path) -> Done {
     let day = life.stages[stage].day;
     let mut command = life.command(store, day, action.args());
-    // An hour off the hour of the life: a user is first seen milliseconds after the run's start, and whole days are counted.
+    // An hour after the clock of the life: a user is first seen milliseconds after the run's start, and whole days are counted.
     command.env("BOXSEAT_NOW", (life.now(day) + TimeDelta::hours(1)).to_rfc3339());
     finish(command.output().unwrap())
 }
@@ -184,7 +184,7 @@ fn users_of(store: &Path, plan: &Value) -> Result<Value, String> {
     Ok(serde_json::json!([plan["stage"], users]))
 }
 
-/// A refused command leaves the published file as it was, or as the undamaged store would have it.
+/// A refused command leaves the published file unchanged, or as the undamaged store would have it.
 fn published_is_equal(
     life: &Life,
     baselines: &Baselines,
@@ -253,7 +253,7 @@ fn names(path: &str, said: &str) -> bool {
     let is_directory_named = parts.any(|directory| directory.contains('/') && said.contains(directory));
     let table = path.strip_prefix("lake/").and_then(|below| below.split_once('/')).map(|(table, _)| table);
     let is_table_named = table.is_some_and(|table| said.contains(&format!("table {table}")));
-    // A store without its identity is no store, and `verify` says of a missing file that nothing is published.
+    // A store without its identity is no store, and for a missing file `verify` reports that nothing is published.
     let is_named_otherwise = match path {
         "state/store.json" => said.contains("is not a boxseat store"),
         "boxseat.duckdb" => said.contains("nothing is published"),

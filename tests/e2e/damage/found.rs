@@ -1,4 +1,4 @@
-//! What the random damages found, each by itself.
+//! Errors that the random damage found, one test each.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ fn world() -> World {
     world
 }
 
-/// Cuts the last bytes off; the whole file is what is returned.
+/// Cuts off the last bytes; returns the whole file.
 fn truncate(path: &Path) -> Vec<u8> {
     let whole = std::fs::read(path).unwrap();
     std::fs::write(path, &whole[..whole.len() - 20]).unwrap();
@@ -37,7 +37,7 @@ fn damaged_rows_to_carry_forward_are_named_by_table() {
     refused(&world, &["sync"], "the lake's table email_aliases is altered");
 }
 
-/// Two starts over a damaged lake used up the attempts of a sealed run, which was then given up as failed.
+/// Two starts on a damaged lake used up the attempts of a sealed run, which was then given up as failed.
 #[test]
 fn a_sealed_run_is_loaded_once_the_damaged_lake_is_restored() {
     let world = world();
@@ -60,7 +60,7 @@ fn data_file(world: &World, table: &str) -> PathBuf {
     world.store().join(files.iter().find(of_table).unwrap())
 }
 
-/// `sync` gave a store whose identity was removed a new one, and then named only the record of the lake.
+/// `sync` gave a new identity to a store whose identity was removed, and then named only the record of the lake.
 #[test]
 fn a_store_without_its_identity_gets_no_new_one() {
     let world = world();
@@ -75,7 +75,7 @@ fn a_store_without_its_identity_gets_no_new_one() {
     world.ok(&["sync"]);
 }
 
-/// The message named only the record of the lake, which was whole.
+/// The message named only the record of the lake, which was undamaged.
 #[test]
 fn a_changed_anchor_is_named() {
     let world = world();

@@ -1,4 +1,4 @@
-//! The damages: what is done to one object of a store, a file or a directory.
+//! The kinds of damage to one object of a store, a file or a directory.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,14 +9,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::life::{Life, copy, files};
 
-/// A damage that was done.
+/// A damage that was applied.
 pub(super) struct Damage {
     pub(super) kind: &'static str,
-    /// In words, with stage and object.
+    /// Its description, with stage and object.
     pub(super) what: String,
     /// Files that differ from the undamaged stage, by their paths below the store.
     pub(super) changed: Vec<String>,
-    /// The stage whose whole lake is there now: what that stage claims is true as well.
+    /// The stage whose whole lake is present now: the claims of that stage are true as well.
     pub(super) lake_of: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ fn delete(rng: &mut ChaCha8Rng, store: &Path) -> String {
 fn truncate(rng: &mut ChaCha8Rng, store: &Path) -> String {
     let file = file(rng, store);
     let bytes = std::fs::read(store.join(&file)).unwrap();
-    // A third of them to nothing, or to all but a few bytes: where a torn write looks like a kill.
+    // A third are cut to nothing, or lose only a few bytes: a torn write like that looks like a kill.
     let length = match rng.random_range(0..3) {
         0 => 0,
         1 => bytes.len().saturating_sub(rng.random_range(1..40)),
@@ -89,7 +89,7 @@ fn roll_back(
     store: &Path,
     lake_of: &mut Option<usize>,
 ) -> String {
-    // Mostly back; forward is what a copy that was put in the wrong place looks like.
+    // Mostly back; forward is like a copy that was put into the wrong place.
     let from = if stage > 0 && rng.random_bool(0.8) {
         rng.random_range(0..stage)
     } else {
@@ -116,7 +116,7 @@ fn swap(rng: &mut ChaCha8Rng, store: &Path) -> String {
     let one = object(rng, store);
     let is_directory = store.join(&one).is_dir();
     let (parent, ending) = (parent(&one), ending(&one));
-    // Files of one kind, most of them of one table: others cannot be read at all.
+    // Files of one kind, most of them of one table: other files cannot be read at all.
     let near = rng.random_bool(0.5);
     let all = if is_directory { directories(store) } else { files(store) };
     let alike = |path: &&String| {
@@ -141,7 +141,7 @@ fn swap(rng: &mut ChaCha8Rng, store: &Path) -> String {
     format!("swap {one} and {other}")
 }
 
-/// A file or a directory. Tables, spools and state weigh the same, whatever the number of their files.
+/// A file or a directory. Tables, spools and state have the same weight, whatever the number of their files.
 fn object(rng: &mut ChaCha8Rng, store: &Path) -> String {
     if rng.random_bool(0.3) { directories(store).choose(rng).unwrap().clone() } else { file(rng, store) }
 }
@@ -155,7 +155,7 @@ fn file(rng: &mut ChaCha8Rng, store: &Path) -> String {
     inside.choose(rng).unwrap().to_string()
 }
 
-/// The table, or the part of the store, that a file is of.
+/// The table, or the part of the store, to which a file belongs.
 fn room(path: &str) -> &str {
     let depth = if path.starts_with("lake/") { 1 } else { 0 };
     path.match_indices('/').nth(depth).map_or(path, |(end, _)| &path[..end])
@@ -177,7 +177,7 @@ fn ending(path: &str) -> &str {
     path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map_or("", |(_, ending)| ending)
 }
 
-/// Puts an object of another store in the place of ours, or removes ours where there is none.
+/// Replaces our object by that of another store, or removes ours if the other store has none.
 fn put(from: &Path, object: &str, store: &Path) {
     let (from, to) = (from.join(object), store.join(object));
     remove(&to);

@@ -1,6 +1,6 @@
 //! The life of two stores, with a copy of every stage.
 //!
-//! Each day has a simulator of its own that stays at that day, so that a command can be run again at any stage.
+//! Each day has its own simulator that stays at that day, so that a command can run again at any stage.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::command::accounts;
 use crate::support::{Done, bare, finish};
 
-/// A store at one moment.
+/// A store at one point in time.
 pub(super) struct Stage {
     pub(super) name: &'static str,
     pub(super) store: PathBuf,
@@ -20,13 +20,13 @@ pub(super) struct Stage {
     pub(super) day: usize,
 }
 
-/// Two stores of one enterprise, the days of its Box, and what the stores looked like.
+/// Two stores of one enterprise, the days of its Box, and the stages of the stores.
 pub(super) struct Life {
     directory: TempDir,
     days: Vec<Running>,
-    /// Of the store that is damaged, in order.
+    /// The store that is damaged, in order.
     pub(super) stages: Vec<Stage>,
-    /// Of another store of the same enterprise, which knows less of the past.
+    /// Another store of the same enterprise, which knows less of the past.
     pub(super) others: Vec<Stage>,
 }
 
@@ -37,7 +37,7 @@ const OTHER_SETTINGS: &str =
 const POLICY: &str = "evidence = \"login_only\"\n[caps]\nseats_percent = 100.0\n";
 
 impl Life {
-    /// Lives both lives; `more` is the number of plain days at the end of the first one.
+    /// Creates both stores; `more` is the number of plain days at the end of the first one.
     pub(super) fn live(more: usize) -> Self {
         let config = Config {
             users: 20,
@@ -49,7 +49,7 @@ impl Life {
         };
         let days = (0..7 + more).map(|day| {
             let simulator = spawn_in_thread(config.clone()).unwrap();
-            // One by one, so that every simulator has lived the same days.
+            // One by one, so that every simulator has the same days.
             (0..day).for_each(|_| _ = simulator.step_days(1));
             simulator
         });
@@ -119,7 +119,7 @@ impl Life {
         self.stages.push(Stage { name, store: kept, day });
     }
 
-    /// A report of the console: a user without sign-ins was active three days ago.
+    /// A report of the admin console: a user without sign-ins was active three days ago.
     fn report(&self, store: &Path, day: usize) -> PathBuf {
         let idle =
             accounts(store).unwrap().into_iter().max_by_key(|account| account.proven_idle_days).unwrap();
@@ -168,7 +168,7 @@ impl Life {
     }
 }
 
-/// Copies a store. Nothing is linked: a link changes the time of change, by which a command that runs sees what is changed meanwhile.
+/// Copies a store without hard links: a link changes the ctime, by which a running command detects concurrent changes.
 pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();

@@ -1,10 +1,10 @@
-//! What a test's policy says: the file that boxseat reads, and what the judge holds it to.
+//! The policy of a test: the file that boxseat reads, and the values that the checker uses.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A policy, in the words of its file. The default goes as far as deleting, on sign-ins alone, of everybody, and caps nothing.
+/// A policy, with the keys of its file. The default includes the deletion, on sign-ins alone, for all users, without caps.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Intent {
     pub(crate) furthest_stage: &'static str,
@@ -19,17 +19,17 @@ pub(crate) struct Intent {
     pub(crate) protected_logins: BTreeSet<String>,
     /// Ids.
     pub(crate) protected_groups: BTreeSet<String>,
-    /// Ids of people under legal hold.
+    /// Ids of users under legal hold.
     pub(crate) held: BTreeSet<String>,
-    /// Who is on leave, from and to.
+    /// Users on leave, from and to.
     pub(crate) leaves: Vec<(String, String, String)>,
-    /// Id of whoever receives everybody's content.
+    /// Id of the account that receives all content.
     pub(crate) receiver: Option<String>,
     pub(crate) cap_people: u64,
     pub(crate) cap_seats_percent: f64,
     pub(crate) new_user_grace_days: i64,
     pub(crate) returned_grace_days: i64,
-    /// Lines before the first section of the file that the fields above have no word for.
+    /// Lines before the first section of the file that the fields above do not cover.
     pub(crate) more: String,
 }
 
@@ -59,7 +59,7 @@ impl Default for Intent {
 }
 
 impl Intent {
-    /// The policy file; the lists it names are [`Intent::write`]'s.
+    /// The policy file; [`Intent::write`] writes the lists it names.
     pub(crate) fn toml(&self) -> String {
         let mut text = format!(
             "evidence = \"login_only\"\nlogin_only_delete = true\nfurthest_stage = {:?}\n\

@@ -1,7 +1,7 @@
-//! Judges a reclamation by the simulator's record: whatever boxseat was asked, whatever it says of itself.
+//! Checks a reclamation by the simulator's record, whatever boxseat was requested to do and whatever it reports.
 //!
-//! The rules are read here a second time and naively, over what was so at the moment of each action. Nothing of boxseat's own
-//! reading of them is used; of its own words only the journal is looked at, and only held against the record.
+//! The rules are implemented here a second time, in a simple way, on the facts at the time of each action. Nothing of boxseat's own
+//! evaluation is used. Of its output only the journal is read, and only compared with the record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,22 +18,22 @@ mod emptiness;
 #[path = "judge/evidence.rs"]
 mod evidence;
 
-/// Everything a judgement rests on.
+/// The inputs of a check.
 pub(crate) struct Case<'a> {
     pub(crate) intent: &'a Intent,
-    /// Earlier policies, each with the moment from which it no longer held, in order.
+    /// Earlier policies, each with the time from which it was no longer in force, in order.
     pub(crate) earlier: &'a [(DateTime<Utc>, Intent)],
     /// The record.
     pub(crate) deeds: &'a [Deed],
-    /// The truth of each night that boxseat has read, without events, in order.
+    /// The truth of each snapshot that boxseat has read, without events, in order.
     pub(crate) nights: &'a [Truth],
     /// The truth at the end, with events.
     pub(crate) end: &'a Truth,
-    /// What each snapshot knows of the admin log, in order; of a moment before the first everything is known.
+    /// What each snapshot knows about the admin log, in order; before the first one everything is known.
     pub(crate) known: &'a [Known],
     /// Every entry that boxseat ever wrote to its journal, in order.
     pub(crate) journal: &'a [Entry],
-    /// The journal as it is at the end. A restored copy lacks entries, and has taken in actions from the lake.
+    /// The journal at the end. A restored copy lacks entries, and has taken in actions from the lake.
     pub(crate) kept: &'a [Entry],
     /// Users that an operator offboards.
     pub(crate) leavers: &'a [Leaver],
@@ -46,19 +46,19 @@ pub(crate) struct Leaver {
     pub(crate) at: DateTime<Utc>,
 }
 
-/// What a snapshot knows of the admin log.
+/// What a snapshot knows about the admin log.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) at: DateTime<Utc>,
     /// The newest span in which every sign-in is known.
     pub(crate) logins: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// The same of edits.
+    /// The same for edits.
     pub(crate) edits: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// Whether the snapshot says where the live stream stood before it.
+    /// Whether the snapshot has the live stream position before it.
     pub(crate) has_position: bool,
 }
 
-/// What is wrong, one sentence each; nothing when all is as it must be.
+/// The violations, one sentence each; empty if there are none.
 pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
     let mut judge = Judge { case, logins: case.logins(), broken: Vec::new() };
     judge.calls();
@@ -74,10 +74,10 @@ pub(crate) fn broken(case: &Case<'_>) -> Vec<String> {
     judge.broken
 }
 
-/// Whom `undo` of a plan left suspended though nothing stood in the way: to be asked right after it ended.
+/// Users that `undo` of a plan left suspended without an obstacle: to be checked right after it ended.
 pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
     let judge = Judge { case, logins: BTreeMap::new(), broken: Vec::new() };
-    // Whose last suspension was tried by another plan is that plan's.
+    // A user whose last suspension was tried by another plan belongs to that plan.
     let last: BTreeMap<&String, &String> = case
         .kept_attempts()
         .filter(|attempt| attempt.action == Action::Suspend)
@@ -97,7 +97,7 @@ pub(crate) fn left_suspended(case: &Case<'_>, plan_id: &str) -> Vec<String> {
     stuck.collect()
 }
 
-/// By person: when somebody signed in, and when the streams told of it.
+/// By user: time of each sign-in, and when the streams returned it.
 type Logins<'a> = BTreeMap<&'a str, Vec<(DateTime<Utc>, DateTime<Utc>)>>;
 
 struct Judge<'a> {
@@ -119,7 +119,7 @@ impl<'a> Case<'a> {
         logins
     }
 
-    /// The policy that held at a moment.
+    /// The policy in force at a time.
     fn policy_at(&self, moment: DateTime<Utc>) -> &'a Intent {
         self.earlier.iter().find(|(until, _)| moment < *until).map_or(self.intent, |(_, intent)| intent)
     }
@@ -139,7 +139,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Nights read up to a moment.
+    /// Snapshots read up to a time.
     fn nights_until(&self, moment: DateTime<Utc>) -> impl DoubleEndedIterator<Item = &'a Truth> {
         self.nights.iter().filter(move |night| at(&night.now) <= moment)
     }
@@ -153,7 +153,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The policy that held at a deed.
+    /// The policy in force at an action.
     fn policy(&self, deed: &Deed) -> &'a Intent {
         self.case.policy_at(at(&deed.at))
     }
@@ -167,7 +167,7 @@ impl<'a> Judge<'a> {
         self.ours().filter(move |deed| deed.is_applied && deed.verb == verb)
     }
 
-    /// R1, R13: nothing but the four calls, never by force, and the mail as the policy says.
+    /// R1, R13: only the four calls, never by force, and the mail as the policy says.
     fn calls(&mut self) {
         for deed in self.ours() {
             let is_known =
@@ -241,7 +241,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether the account was set active again between an earlier deed and this one, other than for its transfer.
+    /// Whether the account was set active again between an earlier action and this one, other than for its transfer.
     fn is_in_use_between(&self, earlier: u64, deed: &Deed) -> bool {
         self.case.deeds.iter().any(|other| {
             other.user_id == deed.user_id
@@ -300,13 +300,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The last offboarding of a user before a deed.
+    /// The last offboarding of a user before an action.
     fn leaver(&self, deed: &Deed) -> Option<&'a Leaver> {
         let is_of = |leaver: &&Leaver| leaver.user_id == deed.user_id && leaver.at <= at(&deed.at);
         self.case.leavers.iter().rfind(is_of)
     }
 
-    /// R1, R3, R4, R5: people whom nothing is done to at any stage.
+    /// R1, R3, R4, R5: users that are excluded at every stage.
     fn person(&mut self, deed: &Deed, before: &Account) {
         let (case, intent) = (self.case, self.policy(deed));
         let moment = at(&deed.at);
@@ -342,7 +342,7 @@ impl<'a> Judge<'a> {
         self.require(deed, !received, "R4: received content within a year");
     }
 
-    /// R5: new, or back, by what the nights saw.
+    /// R5: new or returned, by the snapshots.
     fn young(&mut self, deed: &Deed, before: &Account) {
         let (case, moment) = (self.case, at(&deed.at));
         let grace = TimeDelta::days(case.intent.new_user_grace_days);
@@ -364,7 +364,7 @@ impl<'a> Judge<'a> {
         let rested =
             undone.is_none_or(|undone| moment - undone >= TimeDelta::days(case.intent.returned_grace_days));
         self.require(deed, rested, "R5: given back by an undo lately");
-        // By days before the last night, as an account's age is counted.
+        // By days before the last snapshot, as an account's age is counted.
         let last = seen.last().map_or(moment, |(at, _)| *at);
         self.require(
             deed,
@@ -373,20 +373,20 @@ impl<'a> Judge<'a> {
         );
     }
 
-    /// R2, R11: nobody who was told to have signed in.
+    /// R2, R11: no user with a known sign-in.
     fn idle(&mut self, deed: &Deed, moment: DateTime<Utc>) {
         let threshold = moment - TimeDelta::days(self.policy(deed).suspend_after_idle_days);
         let newest = self.told_login(&deed.user_id, moment);
         self.require(deed, newest.is_none_or(|login| login < threshold), "R2: signed in lately");
     }
 
-    /// The newest login that any stream had told of at a moment.
+    /// The latest sign-in that any stream had returned at a time.
     fn told_login(&self, user_id: &str, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let all = self.logins.get(user_id).into_iter().flatten();
         all.filter(|(_, told)| *told <= moment).map(|(happened, _)| *happened).max()
     }
 
-    /// R3, R8, R11, R12: the suspension is ours and stands, nobody else edited the person, who did not sign in again.
+    /// R3, R8, R11, R12: the suspension is ours and in force, no other actor edited the user, and the user did not sign in again.
     fn later_stage(&mut self, deed: &Deed, before: &Account, after_days: i64) {
         let ours = self.our_suspension(&deed.user_id, deed.sequence);
         let is_suspended = before.status == "inactive" || self.opened_before(deed).is_some();
@@ -410,7 +410,7 @@ impl<'a> Judge<'a> {
         );
     }
 
-    /// The suspension by boxseat that stands before a deed; windows for a transfer leave it standing.
+    /// The suspension by boxseat that is in force before an action; windows for a transfer do not end it.
     fn our_suspension(&self, user_id: &str, until: u64) -> Option<&'a Deed> {
         let last = self.last_change(user_id, until).filter(|last| is_ours(last))?;
         if self.is_window_opening(last) {
@@ -422,7 +422,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The last change of an account's status before a deed.
+    /// The last change of an account's status before an action.
     fn last_change(&self, user_id: &str, until: u64) -> Option<&'a Deed> {
         let is_change = |deed: &&Deed| {
             deed.user_id == user_id && deed.sequence < until && deed.is_applied && !unchanged(deed)
@@ -430,13 +430,13 @@ impl<'a> Judge<'a> {
         self.case.deeds.iter().rfind(is_change)
     }
 
-    /// The window that is open at a deed: boxseat made the account active for a transfer, and nobody changed its status since.
+    /// The window that is open at an action: boxseat made the account active for a transfer, and no actor changed its status since.
     fn opened_before(&self, deed: &Deed) -> Option<&'a Deed> {
         let last = self.last_change(&deed.user_id, deed.sequence)?;
         (is_ours(last) && self.is_window_opening(last)).then_some(last)
     }
 
-    /// Whether a reactivation is one for a transfer and no undo: the journal has as many of both, in the same order.
+    /// Whether a reactivation is one for a transfer and no undo: the journal has the same number of both, in the same order.
     fn is_window_opening(&self, deed: &Deed) -> bool {
         if !deed.reactivates() {
             return false;
@@ -463,7 +463,7 @@ impl<'a> Judge<'a> {
         self.case.journal.iter().any(|entry| is_done(&entry.record))
     }
 
-    /// R14: only where the policy says so is an account made active for its transfer, and it does not stay so.
+    /// R14: an account is made active for its transfer only where the policy says so, and it does not stay active.
     fn windows(&mut self) {
         let opened: Vec<&Deed> =
             self.applied(Verb::Edit).filter(|deed| self.is_window_opening(deed)).collect();
@@ -484,8 +484,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// When the admin log tells of an edit by anybody but boxseat, after one deed and before another. Of what happened in the
-    /// same second, the record knows the order only where it is a deed itself.
+    /// When the admin log shows an edit by an actor other than boxseat, after one action and before another. Within the same
+    /// second, the record knows the order only where the edit is itself an entry of the record.
     fn edit_by_other(&self, user_id: &str, from: &Deed, until: Option<&Deed>) -> Option<DateTime<Utc>> {
         let is_between = |deed: &&Deed| {
             deed.user_id == user_id
@@ -505,7 +505,7 @@ impl<'a> Judge<'a> {
         told.map(|deed| at(&deed.at)).chain(events.map(|event| at(&event.created_at))).min()
     }
 
-    /// R18: back to exactly the status from before, of people who are as boxseat left them.
+    /// R18: exactly the earlier status is restored, only for users who are as boxseat left them.
     fn restorations(&mut self) {
         let is_undo = |deed: &&Deed| deed.reactivates() && !self.is_window_opening(deed);
         for deed in self.applied(Verb::Edit).filter(is_undo).collect::<Vec<_>>() {
@@ -524,8 +524,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// R8: in any thirty days no more people than the caps allow. Who was counted before is nobody more, though deletions have
-    /// made the share of a tiny enterprise smaller since.
+    /// R8: in any thirty days no more users than the caps allow. A user that was counted before does not count again, although
+    /// deletions have reduced the seats of a tiny enterprise since.
     fn caps(&mut self) {
         let touching = |deed: &&Deed| {
             deed.is_applied && (deed.suspends() || matches!(deed.verb, Verb::BeginTransfer | Verb::Delete))
@@ -548,10 +548,10 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The accounts of the two applications that are boxseat.
+/// The accounts of boxseat's two applications.
 const OUR_ACCOUNTS: [&str; 2] = ["7700000001", "7700000002"];
 
-/// What the journal calls a deed. Ending sessions may be repeated at will.
+/// The journal's action for an entry of the record. Ending sessions may be repeated.
 fn action(deed: &Deed) -> Option<Action> {
     match deed.verb {
         Verb::Edit if deed.suspends() => Some(Action::Suspend),
@@ -571,7 +571,7 @@ fn unchanged(deed: &Deed) -> bool {
     status(&deed.before) == status(&deed.after)
 }
 
-/// Whether an act is an edit that EDIT_USER tells of.
+/// Whether an act is an edit that EDIT_USER announces.
 fn is_announced_edit(deed: &Deed) -> bool {
     let mut act = &deed.body;
     if let Some(inner) = act.get("as") {
@@ -591,7 +591,7 @@ fn user<'t>(night: &'t Truth, user_id: &str) -> Option<&'t TrueUser> {
     night.users.iter().find(|user| user.user_id == user_id)
 }
 
-/// Login and aliases on a night, in lower case.
+/// Login and aliases in a snapshot, in lower case.
 fn addresses<'t>(night: &'t Truth, user_id: &'t str) -> impl Iterator<Item = String> + 't {
     let login = user(night, user_id).and_then(|user| user.login.as_deref());
     let aliases = night.email_aliases.iter().filter(move |alias| alias.user_id == user_id);

@@ -1,4 +1,4 @@
-//! The judge must see what is wrong, or its silence says nothing.
+//! The checker must find every violation, else a passed check proves nothing.
 
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
@@ -37,7 +37,7 @@ fn full(status: &str) -> Account {
     Account { owned_items: 3, owned_bytes: 30, ..account(ID, status) }
 }
 
-/// A reclamation as it should be, from day 0 to day 31, with the journal that belongs to it.
+/// A correct reclamation, from day 0 to day 31, with its journal.
 struct Story {
     intent: Intent,
     earlier: Vec<(DateTime<Utc>, Intent)>,
@@ -193,7 +193,7 @@ impl Story {
         judge(&Case { intent, earlier, deeds, nights, end, known, journal, kept, leavers: &[] })
     }
 
-    /// Puts in an act of somebody else before the deed at a place.
+    /// Inserts an act of another actor before the action at a place.
     fn meanwhile(
         &mut self,
         place: usize,
@@ -218,7 +218,7 @@ fn a_good_reclamation_passes() {
     assert_eq!(Story::good().case(broken), [""; 0]);
 }
 
-/// Why: a property test is worth as much as its judge; each way to be wrong is tried on it.
+/// Why: a property test is only as good as its checker; each kind of violation is tried on it.
 #[test]
 fn each_rule_is_seen_to_be_broken() {
     type Spoil = fn(&mut Story);
@@ -305,7 +305,7 @@ fn each_rule_is_seen_to_be_broken() {
     }
 }
 
-/// R9, R10: each deed is held against the policy of its moment.
+/// R9, R10: each action is checked against the policy in force at its time.
 #[test]
 fn a_later_policy_says_nothing_of_earlier_deeds() {
     let mut story = Story::good();

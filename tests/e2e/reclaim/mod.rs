@@ -1,4 +1,4 @@
-//! Giving seats back: stories, and a judge who looks at what happened in the world.
+//! Freeing seats: scenarios, and a checker that reads what happened in Box.
 
 pub(crate) mod intent;
 pub(crate) mod judge;
@@ -9,7 +9,7 @@ mod stories;
 
 use stage::{Stage, small};
 
-/// Why: every story begins with somebody who is provably idle, and one night must be enough to prove it.
+/// Why: every scenario begins with a user who is provably idle, and one snapshot must be enough to prove it.
 #[test]
 fn one_night_proves_who_is_idle() {
     let stage = Stage::new(small(7), intent::Intent::default());

@@ -1,5 +1,5 @@
-//! A small enterprise, a store and a policy: from the first night, which reads back half a year of logins and so proves who
-//! is idle, to the last plan.
+//! A small enterprise, a store and a policy: from the first snapshot, which reads back half a year of sign-ins and so proves
+//! idleness, to the last plan.
 
 use std::path::PathBuf;
 
@@ -12,14 +12,14 @@ use super::intent::Intent;
 use super::judge::{Case, broken, left_suspended};
 use crate::support::{Done, World, finish};
 
-/// One story.
+/// One scenario.
 pub(crate) struct Stage {
     pub(crate) world: World,
     pub(crate) intent: Intent,
     nights: Vec<Truth>,
 }
 
-/// Two dozen people of whom some are idle, plain, and at rest but for what the story does.
+/// Two dozen users, some of them idle, without changes other than those of the scenario.
 pub(crate) fn small(seed: u64) -> Config {
     Config {
         users: 24,
@@ -34,7 +34,7 @@ pub(crate) fn small(seed: u64) -> Config {
 }
 
 impl Stage {
-    /// The first night is read; the receiver, if the policy has none, is an active person with room for everything.
+    /// The first snapshot is read; the receiver, if the policy has none, is an active user with room for everything.
     pub(crate) fn new(config: Config, intent: Intent) -> Self {
         let world = World::new(config);
         let receiver = intent.receiver.clone().unwrap_or_else(|| some_receiver(&world.simulator));
@@ -45,7 +45,7 @@ impl Stage {
         stage
     }
 
-    /// Writes the policy and its lists as they now are.
+    /// Writes the policy and its lists as they are now.
     pub(crate) fn write_policy(&self) {
         let directory = self.world.directory();
         self.intent.write(directory);
@@ -56,7 +56,7 @@ impl Stage {
         &self.world.simulator
     }
 
-    /// Reads a night.
+    /// Reads a snapshot.
     pub(crate) fn night(&mut self) {
         let done = self.world.run(&["sync"]);
         assert!(matches!(done.code, 0 | 4), "{}", done.stderr);
@@ -69,7 +69,7 @@ impl Stage {
         self.night();
     }
 
-    /// Ids of ordinary active people without a login for so many days, whom nothing protects.
+    /// Ids of ordinary active users without a sign-in for this many days, whom nothing protects.
     pub(crate) fn idle(&self, days: i64) -> Vec<String> {
         let truth = self.simulator().truth_without_events();
         let now = self.simulator().now();
@@ -95,13 +95,13 @@ impl Stage {
             .collect()
     }
 
-    /// Makes somebody the owner of so many items, some of them shared.
+    /// Makes a user the owner of this many items, some of them shared.
     pub(crate) fn give(&self, user_id: &str, items: u32, shared: u32) {
         let bytes = i64::from(items) * 1_000;
         self.simulator().act(&Act::SetContent { user_id: user_id.to_owned(), items, bytes, shared });
     }
 
-    /// The binary with credentials for acting, too.
+    /// The binary, with acting credentials as well.
     pub(crate) fn run(&self, args: &[&str]) -> Done {
         let config = self.simulator().config();
         let mut command = self.world.command(args);
@@ -111,7 +111,7 @@ impl Stage {
         finish(command.output().unwrap())
     }
 
-    /// The same, and it must end with one of these codes.
+    /// The same; the exit code must be one of these.
     #[track_caller]
     pub(crate) fn expect(&self, codes: &[i32], args: &[&str]) -> Done {
         let done = self.run(args);
@@ -125,7 +125,7 @@ impl Stage {
         done
     }
 
-    /// Makes tonight's plans; the ids of the new ones.
+    /// Makes plans of the latest snapshot; the ids of the new ones.
     #[track_caller]
     pub(crate) fn plan(&self) -> Vec<String> {
         let before = self.plans();
@@ -144,7 +144,7 @@ impl Stage {
         ids
     }
 
-    /// Plans, approves and applies whatever is next; the ids of the plans.
+    /// Plans, approves and applies the next stage; the ids of the plans.
     #[track_caller]
     pub(crate) fn go(&self) -> Vec<String> {
         let plans = self.plan();
@@ -155,7 +155,7 @@ impl Stage {
         plans
     }
 
-    /// Where the store keeps what it knows of reclamation.
+    /// The directory of reclamation's state.
     pub(crate) fn state(&self) -> PathBuf {
         self.world.store().join("state/reclaim")
     }
@@ -170,20 +170,20 @@ impl Stage {
             let fixed = Fixed::decode(fixed).expect("a frame");
             let header_len = fixed.header_len as usize;
             entries.push(serde_json::from_slice(&behind[..header_len]).expect("an entry"));
-            // The seal is behind the entry.
+            // The seal follows the entry.
             rest = &behind[header_len + fixed.stored_len as usize..];
         }
         entries
     }
 
-    /// Everything that happened must be as the rules say.
+    /// Everything that happened must follow the rules.
     #[track_caller]
     pub(crate) fn judge(&self) {
         let broken = self.with_case(broken);
         assert!(broken.is_empty(), "{}", broken.join("\n"));
     }
 
-    /// Right after the undo of a plan: whoever could be given back was.
+    /// Right after the undo of a plan: every user that could be given back was given back.
     #[track_caller]
     pub(crate) fn judge_undo(&self, plan_id: &str) {
         let left = self.with_case(|case| left_suspended(case, plan_id));
@@ -207,7 +207,7 @@ impl Stage {
     }
 }
 
-/// Somebody at work, given all the room there is.
+/// A user in use, with an unlimited quota.
 fn some_receiver(simulator: &Running) -> String {
     let truth = simulator.truth_without_events();
     let now = simulator.now();

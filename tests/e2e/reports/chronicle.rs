@@ -1,4 +1,5 @@
-//! What happened in each night, from the simulator's truth alone: the slow and simple account that reports are held against.
+//! What happened in each snapshot, from the simulator's truth alone: the slow and simple computation with which reports are
+//! compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::facts::Clock;
 
-/// Every night that was kept, in order.
+/// Every snapshot that was stored, in order.
 #[derive(Default)]
 pub(super) struct Chronicle {
     pub(super) nights: Vec<Night>,
@@ -25,11 +26,11 @@ pub(super) struct Night {
     pub(super) people: BTreeMap<String, Person>,
     pub(super) changes: Vec<Change>,
     pub(super) suspended: BTreeMap<String, Suspended>,
-    /// API calls it made, as the stand-in counted them.
+    /// Its API calls, as the stand-in counted them.
     pub(super) calls: u64,
 }
 
-/// Somebody who is listed.
+/// A listed user.
 pub(super) struct Person {
     pub(super) user: TrueUser,
     pub(super) state: Option<&'static str>,
@@ -42,7 +43,7 @@ pub(super) struct Person {
     pub(super) groups: BTreeSet<String>,
 }
 
-/// A difference from the night before.
+/// A difference from the previous snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Change {
     pub(super) kind: &'static str,
@@ -51,7 +52,7 @@ pub(super) struct Change {
     pub(super) takes_seat: bool,
 }
 
-/// Since when somebody is suspended, and by whom.
+/// Since when a user is suspended, and by which actor.
 #[derive(Clone)]
 pub(super) struct Suspended {
     pub(super) since: DateTime<Utc>,
@@ -72,7 +73,7 @@ pub(super) fn is_waste(state: &str) -> bool {
 }
 
 impl Chronicle {
-    /// Takes down a night as it is now.
+    /// Stores a snapshot of the present state.
     pub(super) fn keep(&mut self, truth: Truth, now: DateTime<Utc>, calls: u64) {
         let window_to = now - TimeDelta::minutes(15);
         let first_now = self.nights.first().map_or(now, |night| night.now);
@@ -113,7 +114,7 @@ impl Chronicle {
         self.nights.push(Night { date, now, window_to, truth, people, changes, suspended, calls });
     }
 
-    /// Who came, went and changed since the night before.
+    /// The users that joined, left and changed since the previous snapshot.
     fn compare(&mut self, truth: &Truth, now: DateTime<Utc>, window_to: DateTime<Utc>) -> Vec<Change> {
         let Some(before) = self.nights.last() else {
             for user in &truth.users {
@@ -210,7 +211,7 @@ impl Chronicle {
 }
 
 impl Night {
-    /// People with a seat.
+    /// Users with a seat.
     pub(super) fn seats(&self) -> impl Iterator<Item = (&String, &Person)> {
         self.people.iter().filter(|(_, person)| person.state.is_some())
     }
@@ -232,7 +233,7 @@ impl Night {
         self.seats().filter(|(_, person)| person.last_login.is_some_and(is_active)).map(|_| 1).sum()
     }
 
-    /// Changes of a kind, of people with a seat alone or of everybody.
+    /// Changes of a kind, for users with a seat only or for all users.
     pub(super) fn told(&self, kinds: &[&str], seats_alone: bool) -> i64 {
         let is_told = |change: &&Change| kinds.contains(&change.kind) && (change.takes_seat || !seats_alone);
         self.changes.iter().filter(is_told).map(|_| 1).sum()

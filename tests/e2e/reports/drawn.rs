@@ -1,4 +1,4 @@
-//! What a report looks like, and that every format says the same.
+//! The layout of a report, and that every format has the same content.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,7 +48,7 @@ pub(super) fn assert_same_in_every_format(world: &World) {
     }
 }
 
-/// Single figures, where a reader's eye falls.
+/// Single figures in prominent places.
 #[track_caller]
 fn assert_terminal_says_the_same(world: &World, told: &Told, name: &str) {
     let drawn = run_later(world, &["report", name]).stdout;
@@ -83,13 +83,13 @@ fn assert_terminal_says_the_same(world: &World, told: &Told, name: &str) {
     }
 }
 
-/// The rows that CSV and Parquet hold, as text: the report's first table, or of `licences` everything.
+/// The rows of CSV and Parquet, as text: the report's first table, or all of `licences`.
 fn rows_of_json(told: &Told, name: &str) -> Vec<BTreeMap<String, String>> {
     let text = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Object(money) => money["amount"].as_str().unwrap().to_owned(),
-        // As Rust writes a share: without a point where it is whole.
+        // As Rust formats a share: without a point where it is whole.
         Value::Number(number) if number.is_f64() => number.as_f64().unwrap().to_string(),
         other => other.to_string(),
     };
@@ -122,7 +122,7 @@ fn rows_of_json(told: &Told, name: &str) -> Vec<BTreeMap<String, String>> {
     rows
 }
 
-/// As a spreadsheet shows it, with our apostrophe taken away from every text that has one.
+/// As a spreadsheet shows it, without our apostrophe at the start of a text.
 fn read_csv(text: &str) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let heading = reader.headers().unwrap().clone();
@@ -165,7 +165,7 @@ fn read_parquet(file: &std::path::Path) -> Vec<BTreeMap<String, String>> {
     rows
 }
 
-/// No line is wider than a terminal of 80 columns, by the width that it is drawn with.
+/// No line is wider than a terminal of 80 columns, by its display width.
 #[track_caller]
 fn assert_narrow(drawn: &str) {
     use unicode_width::UnicodeWidthStr;
@@ -174,7 +174,7 @@ fn assert_narrow(drawn: &str) {
     }
 }
 
-/// Why: names come from whoever may edit an account, and these reports are opened in Excel and in terminals.
+/// Why: anyone who may edit an account can set its name, and these reports are opened in Excel and in terminals.
 #[test]
 fn hostile_names_do_nothing_anywhere() {
     let world =
@@ -227,7 +227,8 @@ fn hostile_names_do_nothing_anywhere() {
         assert_eq!(&row["name"], name, "the name comes back as it was");
         assert_eq!(row_key::read(&row["row_key"]), Ok((Subject::User, user.user_id.as_str())));
     }
-    // A bare file name lies in the working directory: its parent is empty, and once was no directory to write to.
+    // A bare file name is in the working directory: its parent is empty, and was once refused as a directory that cannot be
+    // written.
     for bare in
         [&["report", "access", "-o", "access.csv"][..], &["query", "SELECT 1", "--save", "one.parquet"]]
     {
@@ -236,7 +237,7 @@ fn hostile_names_do_nothing_anywhere() {
     }
     assert_eq!(std::fs::read_to_string(world.directory().join("access.csv")).unwrap(), csv);
     assert!(world.directory().join("one.parquet").exists());
-    // What a spreadsheet sees, before anything is taken away.
+    // What a spreadsheet sees, before the apostrophe is removed.
     let mut raw = csv::Reader::from_reader(csv.as_bytes());
     let formula = |cell: &str| cell.trim_start().starts_with(['=', '+', '-', '@']);
     assert!(!raw.records().any(|row| row.unwrap().iter().any(formula)), "a cell that calculates");
@@ -244,7 +245,7 @@ fn hostile_names_do_nothing_anywhere() {
     assert!(heading.starts_with("login,name,role,") && heading.ends_with(",user_id,row_key"), "{heading}");
 }
 
-/// Why: a manager must not act on last week, and nobody may mistake a gap in the record for idleness.
+/// Why: a manager must not act on data of last week, or mistake a gap in the record for idleness.
 #[test]
 fn an_old_night_and_an_unknown_heavy_one_say_so_first() {
     let world = World::new(Config { users: 60, groups: 4, logins: Some(800), seed: 3, ..Config::default() });
@@ -261,7 +262,7 @@ fn an_old_night_and_an_unknown_heavy_one_say_so_first() {
     assert!(warnings[0].contains("This night is 37 hours old"), "{warnings:?}");
 }
 
-/// Why: what people see, whole. Numbers are the stand-in's; a changed line is a changed promise.
+/// Why: the complete output. The numbers are the stand-in's; a changed line is a changed contract.
 #[test]
 fn two_reports_as_they_are_seen() {
     let world = World::new(Config {

@@ -1,4 +1,4 @@
-//! `licences`, computed once more.
+//! A second computation of `licences`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -153,7 +153,7 @@ fn figures(nights: &[Night]) -> Map<String, Value> {
     say("seats_to_buy", json!(needed));
     say("seats_to_drop", json!(BOUGHT - needed));
 
-    // Person by person: who joins takes a seat that somebody left, if one is there.
+    // User by user: a joiner takes a seat that a leaver freed, if there is one.
     let (mut freed, mut reused, mut open) = (0, 0, 0);
     for night in &term {
         for _ in 0..night.told(&["left"], true) {
@@ -176,7 +176,7 @@ fn figures(nights: &[Night]) -> Map<String, Value> {
     figures
 }
 
-/// The textbook's formula, in whole numbers.
+/// The textbook formula, in whole numbers.
 fn slope(nights: &[Night]) -> Option<f64> {
     if nights.len() < 14 {
         return None;
@@ -270,10 +270,10 @@ fn idle_groups(night: &Night) -> Vec<Vec<Value>> {
     rows
 }
 
-/// Which lines somebody is counted in.
+/// The lines in which a user is counted.
 type PartsOf<'a> = &'a dyn Fn(&Person) -> BTreeSet<String>;
 
-/// `--by`, whichever way: each line's people counted by hand.
+/// `--by`, for every key: the users of each line counted by hand.
 #[track_caller]
 pub(super) fn assert_split(world: &World, chronicle: &Chronicle) {
     let night = chronicle.nights.last().unwrap();
@@ -358,7 +358,7 @@ pub(super) fn assert_split(world: &World, chronicle: &Chronicle) {
     }
 }
 
-/// Filters narrow people, and what cannot be narrowed is left out.
+/// Filters restrict users, and figures that cannot be filtered are omitted.
 #[track_caller]
 pub(super) fn assert_filtered(world: &World, chronicle: &Chronicle) {
     let night = chronicle.nights.last().unwrap();

@@ -1,4 +1,4 @@
-//! The reports about people, and `runs`, computed once more.
+//! A second computation of the reports about users, and of `runs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub(super) fn assert_equal(world: &World, chronicle: &Chronicle) {
     assert_refused(world);
 }
 
-/// Rows by user id, each with the columns wanted.
+/// Rows by user id, each with the requested columns.
 #[track_caller]
 fn by_user(told: &Told, section: &str, columns: &[&str]) -> BTreeMap<String, Vec<Value>> {
     let rows = told.rows(section);
@@ -81,7 +81,7 @@ fn assert_idle(world: &World, night: &Night) {
 fn assert_suspended(world: &World, chronicle: &Chronicle) {
     let night = chronicle.nights.last().unwrap();
     let told = Told::of(world, &["suspended"]);
-    // Who suspended somebody may be gone since.
+    // The actor who suspended the user may be gone since.
     let login = |id: &String| {
         let known = chronicle.nights.iter().rev().find_map(|night| night.people.get(id));
         known.map_or(json!(id), |person| json!(person.user.login))
@@ -277,7 +277,7 @@ fn assert_runs(world: &World, chronicle: &Chronicle) {
     assert_eq!(rows, wanted);
 }
 
-/// Why: a filter that is silently ignored is the worst answer of all.
+/// Why: a filter that is silently ignored gives a wrong result without notice.
 fn assert_refused(world: &World) {
     for (args, says) in [
         (

@@ -14,10 +14,10 @@ use chronicle::Chronicle;
 
 const FIRST_DAY: &str = "2027-01-25T06:00:00Z";
 const NIGHTS: u64 = 30;
-/// Nobody runs anything that night.
+/// No run on that day.
 const MISSED: u64 = 17;
 
-/// Two plans of one contract, which began a week after the first night.
+/// Two plans of one contract, which began a week after the first snapshot.
 const TERMS: &str = r#"
 [rate]
 monthly_calls = 50000
@@ -48,8 +48,8 @@ console_seats_used = 270
 console_seen_at = 2027-02-10
 "#;
 
-/// Why: whoever gives up a contract on these numbers must be able to trust each of them; the second account of the month is
-/// kept from what happened and from nothing that boxseat wrote.
+/// Why: a customer who cancels a contract because of these numbers must be able to trust each of them. The second computation uses
+/// only what happened, and nothing that boxseat wrote.
 #[test]
 fn every_figure_of_a_month_equals_what_happened() {
     let world = World::new(Config {
@@ -69,12 +69,12 @@ fn every_figure_of_a_month_equals_what_happened() {
             world.simulator.step_days(1);
         }
         let truth = world.simulator.truth();
-        // A second later each night, so that the moment a run takes to start moves no whole day.
+        // One second later each day, so that the start time of a run changes no whole day.
         let seconds = i64::try_from(day).unwrap();
         let now = truth.now.parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(seconds);
         if day != MISSED {
             let is_last = day == NIGHTS - 1;
-            // What no event tells of aliases waits for its turn, but for the last night.
+            // Silent changes of aliases wait for their turn, except in the last snapshot.
             let sync: &[&str] = if is_last { &["sync", "--full"] } else { &["sync", "--no-publish"] };
             let before = world.simulator.counts().calls;
             let done = finish(world.command(sync).env("BOXSEAT_NOW", now.to_rfc3339()).output().unwrap());
@@ -89,7 +89,7 @@ fn every_figure_of_a_month_equals_what_happened() {
     licences::assert_filtered(&world, &chronicle);
     lists::assert_equal(&world, &chronicle);
     drawn::assert_same_in_every_format(&world);
-    // Nights that nobody published, one of them before a trend can be claimed.
+    // Snapshots that were not published, one of them before a trend can be computed.
     for index in [9, 20] {
         let date = chronicle.nights[index].date.to_string();
         licences::assert_equal(&world, &chronicle, index, &["--as-of", &date]);
@@ -111,7 +111,7 @@ fn every_figure_of_a_month_equals_what_happened() {
     );
 }
 
-/// What happens besides what happens every day.
+/// Events in addition to the daily ones.
 fn awkward(world: &World, day: u64, truth: &Truth) {
     let act = |act: Act| world.simulator.act(&act);
     let people = |status: &'static str| {
@@ -200,13 +200,13 @@ impl Told {
     }
 }
 
-/// A command a minute after the last night, for reports look at the clock.
+/// A command one minute after the last snapshot, because reports read the clock.
 pub(super) fn run_later(world: &World, args: &[&str]) -> Done {
     let now = world.simulator.now() + TimeDelta::minutes(1);
     finish(world.command(args).env("BOXSEAT_NOW", now.to_rfc3339()).output().unwrap())
 }
 
-/// Money as JSON has it, from ten-thousandths.
+/// Money in the JSON format, from ten-thousandths.
 pub(super) fn eur(amount: i64) -> Value {
     serde_json::json!({ "amount": format!("{}.{:04}", amount / 10_000, amount % 10_000), "currency": "EUR" })
 }
@@ -215,7 +215,7 @@ pub(super) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-/// The day so many days after another.
+/// The date this many days after another.
 pub(super) fn after(date: NaiveDate, days: u64) -> NaiveDate {
     date + Days::new(days)
 }

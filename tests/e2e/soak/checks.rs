@@ -1,10 +1,10 @@
-//! What must hold after a start that failed, and over a whole life.
+//! What must hold after a failed start, and over all runs.
 
 use boxseat_output::lake::Lake;
 
 use crate::support::World;
 
-/// The published file opens and shows a night that was finished, whole; gives the night's run.
+/// The published file opens and shows a finished snapshot, complete; returns its run.
 #[track_caller]
 pub(super) fn assert_published_is_whole(world: &World) -> i64 {
     let whole = "SELECT (SELECT run_number FROM report_settings) AS night, \
@@ -19,7 +19,7 @@ pub(super) fn assert_published_is_whole(world: &World) -> i64 {
     row["night"].as_i64().unwrap()
 }
 
-/// Every version of a person follows the one before it, the last is current, and it says what `users` says.
+/// Every version of a user follows the one before it, the last is current, and it equals `users`.
 #[track_caller]
 pub(crate) fn assert_histories_chain(world: &World) {
     let broken = "SELECT user_id, version_no FROM (SELECT *, lead(valid_from) OVER person AS next_from, \
@@ -35,7 +35,7 @@ pub(crate) fn assert_histories_chain(world: &World) {
     assert!(world.rows(apart).is_empty(), "the newest version is not the user: {:?}", world.rows(apart));
 }
 
-/// What must hold over everything a store has lived through. `lost` is how many calls may have died unnoted; gives how many did.
+/// What must hold over the whole life of a store. `lost` is how many calls may be missing in the ledger; returns how many are.
 #[track_caller]
 pub(super) fn assert_whole_life(world: &World, lost: u64) -> u64 {
     assert_histories_chain(world);

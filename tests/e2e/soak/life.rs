@@ -1,4 +1,4 @@
-//! Living a night: the trouble, what must hold right after it, and the start that makes the night good.
+//! One run: the trouble, what must hold right after it, and the start that completes the snapshot.
 
 use std::fs::File;
 use std::process::{Child, Command};
@@ -20,19 +20,19 @@ use crate::interruption::STEPS;
 use crate::support::{Done, World, finish};
 use crate::truth::{assert_equal_but_for_what_waits_its_turn, assert_equal_to_truth};
 
-/// A Box, a store, and what has happened to them.
+/// A Box, a store, and their history.
 pub(super) struct Life {
     world: World,
     rng: ChaCha8Rng,
     report: Report,
     /// The run that the published file shows.
     shown: Option<i64>,
-    /// How long a start takes that nothing troubles.
+    /// The duration of a start without trouble.
     whole_night: Duration,
-    /// Calls that a dead process may have made and not noted.
+    /// Calls that a killed process may have made and not recorded.
     may_be_lost: u64,
     drifting_nights: u32,
-    /// Users, groups and memberships of the last night that was good.
+    /// Users, groups and memberships of the last good snapshot.
     sizes: [usize; 3],
 }
 
@@ -61,7 +61,7 @@ impl Life {
         &self.report
     }
 
-    /// Copies the store to where it outlives the test; where that is.
+    /// Copies the store to a directory that remains after the test; returns the path.
     pub(super) fn keep_store(&self, name: &str) -> String {
         let kept = format!("{}/{name}-broken", env!("CARGO_TARGET_TMPDIR"));
         let _ = std::fs::remove_dir_all(&kept);
@@ -69,7 +69,7 @@ impl Life {
         copied.map_or_else(|e| format!("nowhere ({e})"), |_| kept)
     }
 
-    /// The last night, read whole, and what must hold over all of them.
+    /// The last run, a full read, and what must hold over all of them.
     pub(super) fn end(mut self) -> Report {
         self.world.simulator.act(&Act::SetDrift { drift: Drift::default() });
         self.good(&["sync", "--full"]);
@@ -79,7 +79,7 @@ impl Life {
         self.report.ended()
     }
 
-    /// A day passes, and then the troubles of its night, one after the other.
+    /// A day passes, and then the troubles of its run occur, one after the other.
     pub(super) fn night(&mut self, troubles: &[Trouble]) {
         if self.report.nights > 0 {
             self.step(1);
@@ -132,7 +132,7 @@ impl Life {
         let kinds = Fault::healable();
         let chosen: Vec<_> = kinds.choose_multiple(&mut self.rng, 4).cloned().collect();
         for (_, fault) in &chosen {
-            // A small enterprise makes few calls: of a hundredth of them none may be hit.
+            // A small enterprise makes few calls: with a share of one in a hundred none may be hit.
             let share = self.rng.random_range(0.01..0.3);
             self.world.simulator.add_fault(fault.clone().at(share, self.rng.random()));
         }
@@ -145,18 +145,18 @@ impl Life {
     }
 
     fn with_a_broken_box(&mut self) {
-        // One marker twice needs several pages, and a wrong `Date` is no matter to a start whose time is given.
+        // A repeated marker needs several pages, and a wrong `Date` has no effect on a start whose time is given.
         let untold = ["same_marker", "clock_skew"];
         let is_silent_anyway = self.is_holiday();
         let mut kinds = Fault::unhealable();
         kinds.retain(|(name, _)| !untold.contains(name) && (!is_silent_anyway || *name != "silent_feed"));
-        // What is missing is noticed by comparing with a night before.
+        // Missing records are detected by comparison with an earlier snapshot.
         kinds.retain(|(name, _)| {
             self.sizes[0] > 0 || !(name.starts_with("partial") || *name == "silent_feed")
         });
         let (name, fault) = kinds.choose(&mut self.rng).expect("there are many").clone();
         self.world.simulator.add_fault(fault);
-        // Left alone, a start waits a quarter of an hour for a Box that is down.
+        // Without a deadline, a start waits a quarter of an hour for a Box that is down.
         let is_down = matches!(name, "unavailable_for_good" | "malformed_for_good");
         let done = self.start(if is_down { &["sync", "--deadline", "3s"] } else { &["sync"] });
         count(&mut self.report.faults, name, self.world.simulator.fault_hits()[0]);
@@ -170,10 +170,10 @@ impl Life {
         self.good_night(&["sync"]);
     }
 
-    /// Who vanishes between the list and the look at it is told of by the night after.
+    /// A user that disappears between the listing and its read is reported by the next snapshot.
     fn with_people_vanishing(&mut self) {
         let (name, fault) = Fault::passing().choose(&mut self.rng).expect("there are some").clone();
-        // A few, or the shrink guards have the word.
+        // Only a few, or the shrink guards refuse the run.
         let fault = Fault { times: Some(self.rng.random_range(1..=3)), ..fault };
         self.world.simulator.add_fault(fault.at(0.5, self.rng.random()));
         let done = self.start(&["sync"]);
@@ -195,8 +195,8 @@ impl Life {
         self.good_night(&["sync"]);
     }
 
-    /// Starts a night and waits for some of it to pass: for some calls, slowly answered because reading is a small part of the
-    /// night of a small enterprise, or for any part of the time a night takes.
+    /// Starts a run and waits for a part of it: for some calls, slowed down because reading is a small part of the run of a small
+    /// enterprise, or for any part of the time of a run.
     fn spawn_and_wait_a_while(&mut self) -> Child {
         let (calls, share) = (self.rng.random_range(1..60), self.rng.random_range(0.0..1.1));
         if self.rng.random_bool(0.5) {
@@ -211,7 +211,7 @@ impl Life {
         child
     }
 
-    /// Waits until so many calls more were made, or the child has ended.
+    /// Waits until this many more calls were made, or the child has ended.
     fn wait_for_calls(&self, child: &mut Child, calls: u64) {
         let (before, patience) = (self.world.simulator.counts().calls, Instant::now());
         while self.world.simulator.counts().calls < before + calls && child.try_wait().unwrap().is_none() {
@@ -235,7 +235,7 @@ impl Life {
         self.good_night(&["sync"]);
     }
 
-    /// Dies at a step; a start that has less to do may not come by it.
+    /// Dies at a step; a start with less to do may not reach it.
     fn dies(&mut self) {
         let step = STEPS.choose(&mut self.rng).expect("there are many");
         let mut command = self.world.command(&["sync"]);
@@ -279,7 +279,7 @@ impl Life {
     }
 
     fn with_two_writers(&mut self) {
-        // Slow answers, so that the first is still at work when the second comes.
+        // Slow responses, so that the first is still running when the second starts.
         self.world.simulator.add_fault(Fault { delay_ms: 20, effect: Effect::None, ..Fault::default() });
         let mut first = self.spawn(&["sync"]);
         self.wait_for_calls(&mut first, 2);
@@ -365,7 +365,8 @@ impl Life {
         self.assert_truth(if is_full { Extent::Whole } else { Extent::ButForSilence });
     }
 
-    /// A start that must succeed. One that a shrink guard refuses, because so much really is gone, is accepted as a person would.
+    /// A start that must succeed. If a shrink guard refuses it because so much is really gone, it is accepted, as an operator would
+    /// do.
     fn good(&mut self, args: &[&str]) {
         let begun = Instant::now();
         let mut done = self.start(args);
@@ -399,7 +400,7 @@ impl Life {
         self.spawn_command(command)
     }
 
-    /// What the child says lies in a file, because nobody may be there to read it.
+    /// The output of the child goes to a file, because there may be no reader for a pipe.
     fn spawn_command(&mut self, mut command: Command) -> Child {
         let said = File::create(self.world.directory().join("said")).unwrap();
         command.stdout(std::process::Stdio::null()).stderr(said).spawn().unwrap()
@@ -415,7 +416,7 @@ impl Life {
         count(&mut self.report.kills, &format!("{of}: {place}"), 1);
     }
 
-    /// After any start: no bug of ours, and readers see a whole night, the old one or a newer.
+    /// After any start: no internal error, and readers see a complete snapshot, the old one or a newer one.
     fn ended(&mut self, code: Option<i32>, stderr: &str) {
         self.report.starts += 1;
         let word = code.map_or("killed".to_owned(), |code| code.to_string());
@@ -430,7 +431,7 @@ impl Life {
         }
     }
 
-    /// How far the newest run is, from what lies on disk.
+    /// The progress of the newest run, by the files on disk.
     fn progress(&self) -> &'static str {
         let lake = Lake::open(&self.world.store().join("lake"), 0o640).unwrap();
         let Some(newest) = lake.reservations().unwrap().last().map(|run| run.run_number) else {
@@ -479,12 +480,12 @@ impl Life {
     }
 }
 
-/// How much of a night must be the truth.
+/// How much of a snapshot must equal the truth.
 enum Extent {
     Whole,
-    /// All that every night reads; what no event tells of may wait for its turn.
+    /// Everything that each run reads; silent changes may wait for their turn.
     ButForSilence,
 }
 
-/// Calls under way when a process dies: its concurrency, and a token request.
+/// Calls in flight when a process dies: its concurrency, and a token request.
 const CALLS_IN_FLIGHT: u64 = 17;

@@ -1,4 +1,4 @@
-//! What a life came to, for the terminal and as Markdown.
+//! The result of a soak, for the terminal and as Markdown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +12,21 @@ pub(super) struct Report {
     pub(super) nights: u32,
     pub(super) days: u32,
     pub(super) starts: u32,
-    /// Nights of which every table was the truth, and those of which nothing but silent changes was behind.
+    /// Snapshots in which every table was the truth, and those in which only silent changes were missing.
     pub(super) equal: u32,
     pub(super) equal_but_for_silence: u32,
-    /// Rows that were behind, each explained by a change that no event announced.
+    /// Stale rows, each explained by a change without an event.
     pub(super) stale_rows: usize,
-    /// Calls Box counted, and those that died with a process before it could note them.
+    /// Calls that Box counted, and those that a killed process could not record.
     pub(super) calls: u64,
     pub(super) calls_lost: u64,
     pub(super) troubles: BTreeMap<String, u32>,
     pub(super) exit_codes: BTreeMap<String, u32>,
-    /// By what the store looked like afterwards.
+    /// By the state of the store afterwards.
     pub(super) kills: BTreeMap<String, u32>,
     /// Calls hit, by kind of fault.
     pub(super) faults: BTreeMap<String, u32>,
-    /// Everything else worth a line.
+    /// Counts of other events.
     pub(super) notes: BTreeMap<String, u32>,
     begun: Instant,
     wall: Option<Duration>,

@@ -1,43 +1,43 @@
-//! What can befall a night, and the order in which it does.
+//! The kinds of trouble in a run, and their order.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What befalls a night.
+/// The trouble of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// Nothing.
     Quiet,
-    /// Calls fail in ways that repeating mends.
+    /// Calls fail in ways that a repeat repairs.
     Faults,
-    /// Box is wrong for good, until the next start.
+    /// Box fails permanently, until the next start.
     Unhealable,
-    /// People and groups are gone between the list and the look at them.
+    /// Users and groups disappear between the listing and their read.
     Passing,
-    /// SIGKILL at any moment, perhaps again during the start after it.
+    /// SIGKILL at any time, perhaps again during the start after it.
     Kill,
-    /// The machine shuts down in order.
+    /// The machine shuts down in an orderly way.
     Terminate,
     /// The process dies at a step of the commit protocol.
     Die,
-    /// The same, and nobody starts it again that night.
+    /// The same, without another start on that day.
     DiesAndIsLeft,
-    /// Box lets fewer calls through than it says.
+    /// Box accepts fewer calls than documented.
     Throttle,
-    /// Cron was off for some nights.
+    /// Cron was off for some days.
     Missed,
     /// Files cannot grow beyond some size.
     FullDisk,
-    /// A second start while the first is at work.
+    /// A second start while the first is running.
     TwoWriters,
-    /// Box sends what nobody has documented, this night and the next.
+    /// Box sends undocumented values, in this run and the next.
     Drift,
-    /// The night is kept and published later.
+    /// The snapshot is stored and published later.
     NoPublish,
-    /// The last nights are normalised again.
+    /// The last snapshots are normalised again.
     Replay,
-    /// Everything is read, and must be the truth to the last row.
+    /// Everything is read, and every row must equal the truth.
     Full,
 }
 
@@ -60,7 +60,7 @@ const ALL: [Trouble; 16] = [
     Trouble::Full,
 ];
 
-/// Deals every trouble once before any comes again, so that a short soak has met them all.
+/// Deals every trouble once before any repeats, so that a short soak has all of them.
 pub(super) struct Deck {
     rng: ChaCha8Rng,
     cards: Vec<Trouble>,
@@ -68,11 +68,11 @@ pub(super) struct Deck {
 
 impl Deck {
     pub(super) fn new(rng: ChaCha8Rng) -> Self {
-        // The first night is quiet: trouble needs something to spoil.
+        // The first run is quiet: trouble needs an existing snapshot.
         Self { rng, cards: vec![Trouble::Quiet] }
     }
 
-    /// What befalls the next night: one trouble, or two.
+    /// The trouble of the next run: one kind, or two.
     pub(super) fn deal(&mut self) -> Vec<Trouble> {
         let is_first = self.cards == [Trouble::Quiet];
         let count = if !is_first && self.rng.random_bool(0.3) { 2 } else { 1 };
@@ -88,7 +88,7 @@ impl Deck {
     }
 }
 
-/// Why: a schedule that cannot be had again names no bug.
+/// Why: a schedule that cannot be repeated does not help to find a bug.
 #[test]
 fn a_seed_deals_the_same_nights_and_every_trouble() {
     let deal = |seed| {

@@ -1,7 +1,7 @@
-//! A year of quiet nights: what a store grows by.
+//! A year of quiet runs: how a store grows.
 //!
-//! Night tables keep ninety daily nights and one a month; everything else may grow with events and changes alone. The tables of
-//! the first are asserted, the rest is printed, night by month, with what was there to grow with.
+//! Snapshot tables keep ninety daily snapshots and one a month; everything else may grow only with events and changes. The snapshot
+//! tables are asserted. The rest is printed, by month, with the events and changes that explain the growth.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::{argument, assert_histories_chain, say};
 use crate::support::World;
 use crate::truth::assert_equal_to_truth;
 
-/// Why: a program that runs every night for years must not need a larger machine every year.
+/// Why: a program that runs daily for years must not need a larger machine every year.
 #[test]
 #[ignore = "a year of two thousand users takes many minutes: `make soak YEAR_NIGHTS=…`"]
 fn a_year_of_two_thousand_users_grows_by_what_happened_and_a_night_a_month() {
@@ -52,11 +52,11 @@ fn a_year_of_two_thousand_users_grows_by_what_happened_and_a_night_a_month() {
     assert_histories_chain(&world);
 }
 
-/// Daily nights that are kept, and the days until what was removed from the lake is removed from the disk, too.
+/// Daily snapshots that are kept, and the days until files removed from the lake are removed from the disk, too.
 const DAILY_NIGHTS: u64 = 90;
 const REMOVED_AFTER_NIGHTS: u64 = 8;
 
-/// At most one night a month beyond the daily ones, in number and in bytes.
+/// At most one snapshot a month beyond the daily ones, in number and in bytes.
 #[track_caller]
 fn assert_nights_are_bounded(world: &World, night: u64, size: &Size, biggest_night: u64) {
     let today = world.simulator.now().date_naive();
@@ -76,10 +76,10 @@ fn assert_nights_are_bounded(world: &World, night: u64, size: &Size, biggest_nig
     assert!(bytes <= limit, "night {night}: {bytes} bytes of nights, {kept} of the biggest are {limit}");
 }
 
-/// What lies in a store.
+/// The content of a store.
 #[derive(Default)]
 struct Size {
-    /// Bytes of the night tables by date.
+    /// Bytes of the snapshot tables by date.
     nights: BTreeMap<String, u64>,
     /// Bytes of the other tables.
     appended_bytes: u64,
@@ -160,7 +160,7 @@ fn line(world: &World, night: u64, size: &Size, sync: Duration, peak_bytes: Opti
     line + "\n"
 }
 
-/// Syncs; how long it took, and the most memory it had, where the kernel says so.
+/// Syncs; returns the duration, and the peak memory, where the kernel reports it.
 fn measured_sync(world: &World) -> (Duration, Option<u64>) {
     let said = fs::File::create(world.directory().join("said")).unwrap();
     let begun = Instant::now();

@@ -1,8 +1,8 @@
 //! `boxseat reclaim adopt`: continue a journal at another place, or one that is older than the lake (R9).
 //!
 //! Order: the anchor in the lake gets the head that the journal has; the adoption is an entry; each action that only the lake knows
-//! follows as an entry of its own; then anchor and witness get the new head. *Killed* before the adoption's entry: nothing has changed
-//! that another command accepts. After it: every command but this one is refused until all actions are in.
+//! follows as an entry of its own; then anchor and witness get the new head. *Killed* before the adoption's entry: nothing has
+//! changed that another command accepts. After it: every command but this one is refused until all actions are in.
 
 use boxseat_schemas::reclaim::{Adoption, Record};
 use boxseat_schemas::table::SEAT_ACTIONS;
@@ -44,7 +44,7 @@ pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Resul
     Ok(0)
 }
 
-/// What speaks against going on as before.
+/// The reasons against continuing without an adoption.
 struct Found {
     /// How this place differs from the journal's.
     difference: Option<String>,

@@ -1,4 +1,4 @@
-//! `boxseat reclaim apply PLAN`: without `--yes` it says what would be done and does nothing.
+//! `boxseat reclaim apply PLAN`: without `--yes` it shows what it would do and changes nothing.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     Ok(code)
 }
 
-/// The task of one plan on one night.
+/// The task of one plan on one snapshot.
 pub(crate) fn task<'a>(
     session: &'a Session,
     file: &'a PlanFile,
@@ -81,7 +81,7 @@ pub(crate) fn task<'a>(
     }
 }
 
-/// What a session acts with.
+/// The environment in which a session acts.
 pub(crate) fn hands<'a>(session: &'a Session, connection: &'a Connection) -> Hands<'a> {
     Hands {
         reader: &connection.reader,

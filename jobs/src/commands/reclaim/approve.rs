@@ -1,4 +1,4 @@
-//! `boxseat reclaim approve PLAN`: somebody agrees, and the journal says who, when and to which digest (R9).
+//! `boxseat reclaim approve PLAN`: records an approval with user, time and digest in the journal (R9).
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let desk = Desk::open(global)?;
-    // A signature is valid at a time, and the journal says when.
+    // A signature is valid at a time, which is the time in the journal.
     desk.settings.refuse_rehearsal_against_box()?;
     let file = PlanFile::open(desk.store.root(), &args.plan)?;
     let plan = &file.plan;

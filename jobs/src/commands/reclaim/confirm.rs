@@ -115,7 +115,7 @@ async fn confirm(
     Ok(0)
 }
 
-/// The user that the argument names: an id, or a login as the newest snapshot has it. A login that an account had earlier is not
+/// The user that the argument names: an id, or a login as the latest snapshot has it. A login that an account had earlier is not
 /// used, because it may belong to another account now.
 fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError> {
     if past.people.contains_key(user) {
@@ -135,7 +135,7 @@ fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError
     }
 }
 
-/// How many operators the plan of the transfer and the configured policy want.
+/// How many operators the plan of the transfer and the configured policy require.
 fn needed(session: &Session, transfer: &PastAttempt) -> Result<u32, CommandError> {
     let policy = session.policy.as_ref();
     let configured = policy.map(|policy| terms(&policy.approval)).transpose()?;

@@ -1,4 +1,4 @@
-//! `boxseat reclaim diff PLAN [PLAN]`: against another plan, or against what tonight's would say.
+//! `boxseat reclaim diff PLAN [PLAN]`: compares with another plan, or with a new plan of the latest snapshot.
 
 use std::path::Path;
 
@@ -57,7 +57,7 @@ fn tonights(desk: &Desk, policy: Option<&Path>, before: &Plan) -> Result<Plan, C
     let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
     let past = journal.past();
     let expired = desk.expired_plans(past);
-    // As if the plan itself were not there, nor those that a new one would take the place of.
+    // As if neither the plan itself existed, nor the plans that a new one would replace.
     let set_aside =
         past.replaceable_plans().chain(expired.iter().map(String::as_str)).chain([before.plan_id.as_str()]);
     let judge = Judge::new(&policy, &ground, past, &beside, desk.now, set_aside)

@@ -1,7 +1,7 @@
-//! `boxseat reclaim nightly`: what cron runs after `sync`. It does nothing that nobody approved.
+//! `boxseat reclaim nightly`: the scheduled job after `sync`. It does nothing without an approval.
 //!
 //! ```text
-//! what others undid ─▶ unknown outcomes ─▶ apply what is approved and due ─▶ verify what was moved ─▶ plan the next stages ─▶ report
+//! reversals by others ─▶ unknown outcomes ─▶ apply what is approved and due ─▶ verify transfers ─▶ plan the next stages ─▶ report
 //! ```
 
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(crate) async fn run(
         report.say_noticed(&record, journal.past());
         journal.append(now, record)?;
     }
-    // R19: leavers first. What stops a plan of the policy never keeps a leaver signed in.
+    // R19: leavers first. A problem that stops a plan of the policy does not delay the lock-out of a leaver.
     let mut open: Vec<_> = journal.past().open_plans().collect();
     open.sort_by_key(|(_, plan)| plan.policy_digest.is_some());
     let open: Vec<String> = open.into_iter().map(|(id, _)| id.to_owned()).collect();
@@ -68,7 +68,7 @@ pub(crate) async fn run(
         let canaries = Canaries::of(&ground, &[]);
         close_windows(hands, &mut journal, &canaries).await?;
         match reconcile(hands, &mut journal, &canaries, &code_names, |_| true).await {
-            // One account that Box does not answer about never keeps a leaver signed in (R19).
+            // One account that Box returns no data for does not delay the lock-out of a leaver (R19).
             Err(e) if !e.is_external_failure() => report.refuse("journal", &e),
             settled => _ = settled?,
         }
@@ -125,7 +125,7 @@ pub(crate) async fn run(
             let file = file.without_bytes();
             let task = task(&session, &file, &ground, mark.as_ref());
             let applied = match apply(task, hands, &mut journal).await {
-                // Other leavers follow (R19).
+                // The other leavers follow (R19).
                 Err(e) if is_offboarding(&file.plan) && !e.is_external_failure() => {
                     report.refuse(id, &e);
                     continue;
@@ -153,7 +153,7 @@ pub(crate) async fn run(
             report.say(id, state, said, applied.exit_code());
             if let Some(e) = &applied.stopped {
                 report.refuse(id, e);
-                // What stops one plan (lost rights, a log that is silent) stops them all.
+                // A problem that stops one plan (lost rights, a silent admin log) stops all of them.
                 return Ok(());
             }
         }
@@ -172,8 +172,8 @@ pub(crate) async fn run(
     Ok(report.code)
 }
 
-/// Plans whatever stage has somebody and no plan yet: one that waits for an approval stays, for somebody may be reading it. Nothing of
-/// it is done before somebody approves.
+/// Plans every stage that has users and no plan yet. A plan that waits for an approval stays, because an operator may be reading
+/// it. No plan is applied before its approval.
 fn plan_next(session: &Session, report: &mut Report) {
     let Some(policy) = &session.policy else { return };
     let planning = Planning {
@@ -224,7 +224,7 @@ fn close_expired(
     journal.append(now, Record::PlanClosed { plan_id: plan_id.to_owned(), because, by: None }).map(drop)
 }
 
-/// What the night's work came to, line by line.
+/// The results of the run, line by line.
 #[derive(Default)]
 struct Report {
     rows: Vec<Vec<serde_json::Value>>,
@@ -234,7 +234,7 @@ struct Report {
 impl Report {
     fn say(&mut self, what: &str, outcome: &str, detail: impl Into<String>, code: u8) {
         self.rows.push(vec![json!(what), json!(outcome), json!(detail.into())]);
-        // A guard's refusal outranks people left alone; a later "try again" outranks neither.
+        // A guard's refusal outranks skipped users; a later "try again" outranks neither.
         let rank = |code: u8| match code {
             0 => 0,
             4 => 1,
@@ -302,7 +302,7 @@ impl Report {
         if self.rows.is_empty() {
             printer.note("Nothing is open, no user waits, and nothing was done.");
         }
-        // Cron mails every line; a program that asks for JSON gets a document each time.
+        // Cron mails every line; a program that requests JSON gets a document each time.
         if self.rows.is_empty() && printer.format() != Format::Json {
             return Ok(());
         }

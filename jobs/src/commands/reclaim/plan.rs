@@ -1,4 +1,4 @@
-//! `boxseat reclaim plan`: who goes which stage tonight, written down once and for all.
+//! `boxseat reclaim plan`: makes plans from the latest snapshot.
 
 use std::path::Path;
 

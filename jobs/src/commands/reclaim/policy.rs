@@ -1,4 +1,4 @@
-//! `boxseat reclaim policy --check`: what the policy says, in sentences, and what it comes to tonight.
+//! `boxseat reclaim policy --check`: describes the policy in sentences, with its result on the latest snapshot.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `boxseat reclaim show PLAN`: what whoever agrees to it agrees to.
+//! `boxseat reclaim show PLAN`: shows a plan to the approver.
 
 use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::LeftOut;
@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
         _ => printer.out(&table(&file.plan, &standing))?,
     }
     note_imports_waiting(printer, &desk.store)?;
-    // A file that only looks like a plan is shown, and said to be none.
+    // A file that only looks like a plan is shown, with the note that it is none.
     match known {
         Ok(_) => Ok(0),
         Err(e) => {
@@ -50,7 +50,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
     }
 }
 
-/// Users whom the plan leaves out, by reason code and login.
+/// Users whom the plan excludes, by reason code and login.
 fn left_out(printer: &Printer, plan: &Plan) -> Result<(), CommandError> {
     let columns = ["user_id", "login", "name", "reason_code", "reason"].map(str::to_owned).to_vec();
     let mut users: Vec<_> = plan.left_out.iter().collect();

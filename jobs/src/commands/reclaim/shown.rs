@@ -1,4 +1,4 @@
-//! What became of the people of a plan, as a table, and the run's summary line.
+//! The outcomes of the users of a plan, as a table, and the run's summary line.
 
 use boxseat_schemas::reclaim::Plan;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::reclaim::Journal;
 use crate::reclaim::apply::{Applied, NOTHING_TO_UNDO};
 use crate::store::Store;
 
-/// Prints one apply or undo; what stopped it is printed as an error by the caller.
+/// Prints one apply or undo; the caller prints the reason for a stop as an error.
 pub(crate) fn show_applied(
     printer: &Printer,
     verb: &str,
@@ -27,7 +27,7 @@ pub(crate) fn show_applied(
     Ok(())
 }
 
-/// R9: the head in this line is what `reclaim verify` finds again, in cron's mail and years later.
+/// R9: `reclaim verify` compares with the head in this line, also years later by cron's mail.
 fn summary(verb: &str, plan: &Plan, applied: &Applied, journal: &Journal) -> String {
     let people = plan.people.len();
     let done = applied.count("done");
@@ -54,12 +54,12 @@ pub(super) fn plan_state(plan: &Plan, journal: &Journal) -> String {
     }
 }
 
-/// The head of the journal, as every command that writes into it says it.
+/// The head of the journal, as printed by every command that writes to it.
 pub(crate) fn head(journal: &Journal) -> String {
     format!("Journal entry {}, head {}", journal.sequence(), journal.head())
 }
 
-/// Says that imported evidence of use is not in the plans yet.
+/// Reports that imported evidence of use is not in the plans yet.
 ///
 /// # Errors
 /// Disk.

@@ -133,7 +133,8 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     Ok(0)
 }
 
-/// What stops every plan of the policy, stuck users, and users who wait for a later day, by the published snapshot. Without one that can be read there is a note.
+/// What stops every plan of the policy, stuck users, and users who wait for a later day, by the published snapshot. Without a
+/// readable snapshot there is a note.
 fn needs_operator(
     desk: &Desk,
     journal: &Journal,

@@ -67,7 +67,7 @@ pub(crate) async fn run(
     Ok(if undone.stopped.is_some() || has_open { undone.exit_code() } else { 0 })
 }
 
-/// The plan with the users of `--user` alone.
+/// The plan with only the users of `--user`.
 fn narrowed(file: PlanFile, ground: &Ground, users: &[String]) -> Result<(PlanFile, Scope), CommandError> {
     let mut chosen = Vec::new();
     for user in users {
@@ -101,7 +101,7 @@ fn narrowed(file: PlanFile, ground: &Ground, users: &[String]) -> Result<(PlanFi
     Ok((file, Scope::SomeUsers))
 }
 
-/// Ends a plan, or its part for some users, that changed no account. Nothing is to be read or written in Box.
+/// Ends a plan, or its part for some users, that changed no account. No call to Box is needed.
 fn close_untouched(
     printer: &Printer,
     session: &Session,

@@ -1,4 +1,4 @@
-//! `boxseat reclaim verify`: whether the journal is what was written, and its anchors say the same (R9).
+//! `boxseat reclaim verify`: checks that the journal is unchanged and that its anchors agree (R9).
 
 use serde_json::json;
 

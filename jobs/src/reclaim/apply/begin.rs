@@ -1,4 +1,4 @@
-//! What must hold before anybody is looked at: the plan, the store, the night, the clock, and who acts.
+//! What must hold before any user is read: the plan, the store, the snapshot, the clock, and the acting account.
 
 use boxseat_pipeline::guard;
 use boxseat_schemas::reclaim::plan::Origin;
@@ -14,13 +14,13 @@ use super::super::plans::PlanFile;
 use super::{Hands, Task};
 use crate::error::CommandError;
 
-/// How old the night may be that people are judged on again (R10).
+/// Maximum age of the snapshot on which the policy is evaluated again (R10).
 pub(crate) const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 
 /// R7, R9, R10: whether a plan may be applied at all.
 ///
 /// # Errors
-/// Exit 3 with the rule that says no.
+/// Exit 3 with the rule that forbids it.
 pub(crate) fn admit(
     file: &PlanFile,
     past: &Past,
@@ -67,7 +67,7 @@ pub(crate) fn admit(
     Ok(())
 }
 
-/// R7: whether a plan is this store's own, unedited.
+/// R7: whether a plan belongs to this store and is unedited.
 ///
 /// # Errors
 /// Exit 3.
@@ -100,10 +100,10 @@ pub(crate) fn ours<'p>(
     Ok(known)
 }
 
-/// Learns who acts, and compares the clocks.
+/// Determines the acting account, and compares the clocks.
 ///
 /// # Errors
-/// Exit 3 for another enterprise or a clock that is off; what signing in says.
+/// Exit 3 for another enterprise or a clock that is off; the error of the sign-in.
 pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String, CommandError> {
     let me = hands.actor.me().await?;
     let enterprise = me.enterprise.as_ref().and_then(|enterprise| enterprise.id.as_deref());
@@ -116,7 +116,7 @@ pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String,
         .hint("BOXSEAT_ACTIONS_CLIENT_ID and _SECRET must be of an app of this enterprise"));
     }
     if hands.check_clock {
-        // R10: ages, coverage and the 20 hours between two readings are all by this clock.
+        // R10: ages, coverage and the 20 hours between two readings all depend on this clock.
         if hands.actor.skew_secs().is_none() {
             return Err(CommandError::refused(
                 "Box's answer has no Date, so nobody can tell whether our clock is right",
@@ -129,7 +129,7 @@ pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String,
     Ok(me.id)
 }
 
-/// Writes down that the apply began, by whom, and on which night the rules are looked at again.
+/// Records that the apply began, who started it, and on which snapshot the policy is evaluated again.
 pub(super) fn note(
     task: Task<'_>,
     hands: Hands<'_>,
@@ -143,11 +143,11 @@ pub(super) fn note(
         night: task.ground.night.clone(),
     };
     journal.append((hands.clock)(), record)?;
-    // A command that is killed later leaves entries that no other place names. That it began is known.
+    // If the command is killed later, only the journal has its entries. The anchor proves that it began.
     hands.anchors.anchor(journal)
 }
 
-/// Whether an offboarding's day has come.
+/// Whether the day of an offboarding has come.
 pub(crate) fn is_due(origin: &Origin, today: NaiveDate) -> bool {
     match origin {
         Origin::Policy { .. } => true,
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    /// R7, R9, R10: what must hold before anybody is looked at; each of them alone says no.
+    /// R7, R9, R10: every precondition alone is enough to refuse the plan.
     #[test]
     fn r7_r9_r10_a_plan_is_admitted_only_whole_approved_and_on_a_fresh_night() {
         let plain = &ApprovalTerms::os_user();
@@ -238,7 +238,7 @@ mod tests {
         assert!(why(&plan(), "d1", &undone, plain, 1).contains("is closed: undone"));
     }
 
-    /// R9: another user, and as many as the stricter of plan and policy wants.
+    /// R9: another user, and as many approvers as the stricter of plan and policy requires.
     #[test]
     fn r9_the_approvals_must_be_what_plan_and_policy_want() {
         let by = |names: &[&str]| {

@@ -1,4 +1,4 @@
-//! R16: a 404 means that somebody is gone only while others are there.
+//! R16: a 404 means that a user is gone only while Box shows other users.
 
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::reclaim::Plan;
@@ -10,13 +10,13 @@ use super::reread::fails_for_one;
 use crate::error::CommandError;
 
 impl Run<'_> {
-    /// R16: our application may no longer see everybody, so nobody else is touched.
+    /// R16: our application may no longer see all users, so no further user is changed.
     pub(super) fn lost_reach(&self, why: impl Into<String>) {
         self.halt(CommandError::refused(why).hint("our application sees only a part of the enterprise: see its access and its authorisation in Box's console; the same command goes on"));
     }
 
-    /// Whether a 404 about a person says anything. When an ordinary account is not shown either, our application has lost its
-    /// reach, and whoever is not shown may be as we left them: then the run stops, and nothing is concluded about anybody.
+    /// Whether a 404 about a user is reliable. When Box does not show an ordinary account either, our application has lost its
+    /// reach, and a user who is not shown may be unchanged. Then the run stops, and nothing is concluded about any user.
     pub(super) async fn believes_that_gone(&self) -> Result<bool, CommandError> {
         let believes = self.canaries.one_answers(self.hands.actor).await?;
         if !believes {
@@ -27,26 +27,26 @@ impl Run<'_> {
     }
 }
 
-/// R16: so many ordinary people must answer 200 while one is said to be gone.
+/// R16: this many ordinary users must answer 200 while one user answers 404.
 const CANARIES: usize = 3;
 
-/// Listed people whom nothing is done to: as long as they answer, so do our rights and Box.
+/// Listed users that are in no such plan. As long as Box shows them, our rights are intact and Box works.
 #[derive(Debug, Clone)]
 pub(crate) struct Canaries(Vec<String>);
 
-/// What Box says about somebody we deleted.
+/// What Box says about a user that we deleted.
 pub(super) enum Presence {
     /// 404, while the canaries answer.
     Gone,
     /// 200.
     There,
-    /// Neither can be said.
+    /// Unknown.
     Unclear(String),
 }
 
 impl Canaries {
-    /// Three listed, active managed users that are in no such plan, the same ones every time. App users do not count: an application
-    /// that lost "App + Enterprise" access still sees its own, and gets 404 for every other account.
+    /// Three listed, active managed users that are in no such plan, the same ones every time. App users do not count: an
+    /// application that lost "App + Enterprise" access still sees its own, and gets 404 for every other account.
     pub(crate) fn of(ground: &Ground, plans: &[&Plan]) -> Self {
         let is_planned =
             |id: &str| plans.iter().flat_map(|plan| &plan.people).any(|planned| planned.user_id == id);
@@ -64,12 +64,12 @@ impl Canaries {
         Self(canaries.take(CANARIES).map(|person| person.user_id.clone()).collect())
     }
 
-    /// Whether the first of them is shown to us at this moment.
+    /// Whether Box shows the first of them now.
     pub(super) async fn one_answers(&self, actor: &BoxActor) -> Result<bool, CommandError> {
         self.answer(actor, 1).await
     }
 
-    /// Whether the root folder of the first of them can be read As-User at this moment.
+    /// Whether the root folder of the first of them can be read As-User now.
     pub(super) async fn one_is_readable(&self, actor: &BoxActor) -> Result<bool, CommandError> {
         match self.0.first() {
             Some(canary) => Ok(items(actor, canary, "0").await?.is_some()),
@@ -90,7 +90,7 @@ impl Canaries {
         Ok(true)
     }
 
-    /// Whether somebody is there.
+    /// Whether a user still exists.
     pub(super) async fn presence(&self, actor: &BoxActor, user_id: &str) -> Result<Presence, CommandError> {
         let found = match actor.user(user_id).await {
             Err(e) if fails_for_one(&e, actor, self).await? => {

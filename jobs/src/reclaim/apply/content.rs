@@ -13,18 +13,18 @@ use super::reread::{fails_for_one, is_about_one};
 use crate::error::CommandError;
 use crate::reclaim::past::Past;
 
-/// What lies in an account's root folder.
+/// The items in an account's root folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Content {
     /// Items the account owns; `None`: the folder could not be read.
     pub(crate) owned_items: Option<u64>,
-    /// Of them, those that others were invited to.
+    /// Of these, the items that others were invited to.
     pub(crate) shared_items: Option<u64>,
-    /// Bytes, as the user object says.
+    /// Bytes, by the user object.
     pub(crate) space_used_bytes: Option<i64>,
 }
 
-/// A reading, and what it taught of this Box.
+/// A reading, and what it showed about this Box.
 pub(crate) struct ContentReading {
     pub(crate) content: Content,
     /// For the journal.
@@ -61,7 +61,7 @@ impl Content {
                 let is_news = is_inactive && allows_inactive != Some(true);
                 Ok(ContentReading { content, learned: if is_news { learned(true, None) } else { None } })
             }
-            // It says something of inactive accounts only if an active one is open to As-User.
+            // The refusal is about inactive accounts only if an active account is open to As-User.
             Ok(Found::Closed(refusal))
                 if is_inactive && refusal.status == 403 && canaries.one_is_readable(actor).await? =>
             {
@@ -76,7 +76,7 @@ impl Content {
         }
     }
 
-    /// What Box does not say counts against acting: an item of an unknown owner is the account's, and maybe shared.
+    /// A missing value counts against acting: an item of an unknown owner counts as the account's own, and as possibly shared.
     fn count(&mut self, items: &[Item], user_id: &str) {
         let own = items.iter().filter(|item| item.owner_id.as_deref().is_none_or(|owner| owner == user_id));
         let shared = own.clone().filter(|item| item.has_collaborations != Some(false));
@@ -84,12 +84,12 @@ impl Content {
         self.shared_items = Some(shared.count() as u64);
     }
 
-    /// Whether neither bytes nor, where they can be read, items are there (R15).
+    /// Whether there are no bytes and, where the items can be read, no items (R15).
     pub(super) fn shows_nothing(&self) -> bool {
         matches!((self.owned_items, self.space_used_bytes), (None | Some(0), Some(0)))
     }
 
-    /// The entry for the journal.
+    /// The journal entry.
     pub(super) fn record(&self, plan_id: &str, user_id: &str) -> Record {
         Record::ContentRead {
             plan_id: plan_id.to_owned(),
@@ -101,7 +101,7 @@ impl Content {
     }
 }
 
-/// A folder's items; `None` when they cannot be read.
+/// A folder's items; `None` if they cannot be read.
 pub(super) async fn items(
     actor: &BoxActor,
     as_user: &str,
@@ -119,7 +119,7 @@ pub(super) async fn items(
 }
 
 impl Run<'_> {
-    /// Reads, and writes the reading down.
+    /// Reads, and records the reading.
     pub(super) async fn count_content(&self, user: &User) -> Result<Content, CommandError> {
         let allows = self.with_past(|past: &Past| past.allows(Ability::ReadInactive, self.now()));
         let reading = Content::of(self.hands.actor, user, allows, &self.canaries).await?;

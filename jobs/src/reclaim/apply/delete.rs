@@ -13,11 +13,11 @@ use super::reread::Looked;
 use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
 
-/// People deleted between two readings of the admin log (R11).
+/// Users deleted between two readings of the admin log (R11).
 const BATCH: usize = 20;
 
 impl Run<'_> {
-    /// One after the other; the admin log is read on before each batch.
+    /// One after the other; the admin log is read up to the present before each batch.
     pub(super) async fn delete_everybody(
         &self,
         judge: Option<&Judge<'_>>,
@@ -29,7 +29,7 @@ impl Run<'_> {
             .people
             .iter()
             .filter(|planned| planned.actions.contains(&Action::Delete) && !self.is_done(planned))
-            // R19: what is not moving yet, or may still be moving, is not looked at for a deletion.
+            // R19: content that is not moving yet, or may still be moving, is not checked for a deletion.
             .filter(|planned| {
                 planned
                     .actions
@@ -80,7 +80,7 @@ impl Run<'_> {
         if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
-        // The last look: something may have come in since the second empty reading.
+        // The last check: content may have arrived since the second empty reading.
         self.count_content(&now.user).await?;
         if let Some(skip) = self.is_not_empty(planned) {
             return self.skip(planned, skip).map(Some);
@@ -99,7 +99,7 @@ impl Run<'_> {
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
                 }
                 Presence::Unclear(reason) => {
-                    // R16: whether we still see anybody is not known, so nobody else is deleted.
+                    // R16: it is unknown whether our application still sees the users, so no further user is deleted.
                     self.lost_reach(format!("after a deletion: {reason}"));
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
                 }
@@ -129,7 +129,7 @@ impl Run<'_> {
         (now < from || !is_covered && !is_night_due).then(|| progress.steps())
     }
 
-    /// R11, for somebody whom no policy judges: sign-ins were watched until two days behind the suspension, and just now.
+    /// R11, for a user that no policy evaluates: sign-ins were watched until two days after the suspension, and just now.
     fn is_not_watched(&self, planned: &PlannedPerson) -> Option<Skip> {
         let suspended_at = self.with_past(|past| {
             past.people.get(&planned.user_id).and_then(|person| person.suspension()).map(|ours| ours.asked_at)
@@ -153,7 +153,7 @@ impl Run<'_> {
         None
     }
 
-    /// R3, for somebody whom no policy judges: somebody has said who is under legal hold.
+    /// R3, for a user that no policy evaluates: it must be stated who is under legal hold.
     fn holds_are_unknown(&self) -> Option<Skip> {
         let is_said = self.task.policy.is_some_and(|policy| policy.holds.is_some());
         (!is_said).then(|| Skip::for_now("holds_unknown", "no policy says who is under legal hold"))
@@ -164,7 +164,7 @@ impl Run<'_> {
         self.is_not_empty(planned).filter(|skip| skip.word == "unverifiable")
     }
 
-    /// R15, with the reading of this moment in it.
+    /// R15, including the reading made just now.
     fn is_not_empty(&self, planned: &PlannedPerson) -> Option<Skip> {
         let now = self.now();
         let proved = self.with_past(|past| {

@@ -1,4 +1,4 @@
-//! What became of each person of a plan in one apply, and of the run.
+//! The outcome of each user of a plan in one apply, and of the run.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use boxseat_schemas::reclaim::{Outcome, Plan};
 use super::super::past::Past;
 use crate::error::{CommandError, REJECTS};
 
-/// What became of a person.
+/// The outcome of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Everything the plan says was done, now or before.
+    /// Every action of the plan was done, now or before.
     Done,
-    /// Taken back, and something does not come back: what, as a sentence (R18).
+    /// Undone, but something does not come back: what, as a sentence (R18).
     DoneInPart(String),
-    /// Everything that was due was done. What is left of a leaver's plan is due on a later day: the steps (R19).
+    /// Everything that was due was done. The rest of a leaver's plan is due on a later day: the steps (R19).
     NotDue(String),
-    /// Left alone for good: the rule's word and a sentence.
+    /// Skipped for good: the reason code and a sentence.
     Skipped(&'static str, String),
-    /// Left alone by an earlier apply, for good.
+    /// Skipped for good by an earlier apply.
     SkippedBefore(String, String),
-    /// Not now; a later apply looks again.
+    /// Not now; a later apply tries again.
     Waiting(&'static str, String),
-    /// Nobody knows yet what Box did; a later apply reads.
+    /// The result of a call is unknown; a later apply reads the account.
     Unknown(String),
     /// Box refused.
     Refused(String),
@@ -32,7 +32,7 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    /// One word, for tables.
+    /// The reason code, for tables.
     pub(crate) fn word(&self) -> &str {
         match self {
             Self::Done | Self::DoneInPart(_) => "done",
@@ -59,7 +59,7 @@ impl Fate {
     }
 }
 
-/// What one apply came to.
+/// The result of one apply.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     /// By user id.
@@ -71,12 +71,12 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    /// Notes the outcome of a step for a user.
+    /// Sets the outcome of a step for a user.
     pub(super) fn set(&mut self, planned: &PlannedPerson, fate: Fate) {
         self.people.insert(planned.user_id.clone(), fate);
     }
 
-    /// Takes in the outcomes of a later step. They do not replace an outcome of an earlier step that is not done.
+    /// Merges the outcomes of a later step. They do not replace an outcome of an earlier step that is not done.
     pub(super) fn then(&mut self, step: Self) {
         for (user_id, fate) in step.people {
             if self.people.get(&user_id).is_none_or(|earlier| *earlier == Fate::Done) {
@@ -86,12 +86,13 @@ impl Applied {
         self.stopped = self.stopped.take().or(step.stopped);
     }
 
-    /// How many had this word.
+    /// How many users have this reason code.
     pub(crate) fn count(&self, word: &str) -> usize {
         self.people.values().filter(|fate| fate.word() == word).count()
     }
 
-    /// How many were not done, by word, the commonest first, and who, if they are few: `57 owns_shared_content, 1 locked (jo@acme.test)`.
+    /// How many users were not done, by reason code, the most frequent first, with logins if they are few: `57 owns_shared_content,
+    /// 1 locked (jo@acme.test)`.
     pub(crate) fn others(&self, plan: &Plan) -> String {
         let mut by_word = BTreeMap::<&str, Vec<&str>>::new();
         for (user_id, fate) in self.people.iter().filter(|(_, fate)| fate.word() != "done") {
@@ -108,7 +109,7 @@ impl Applied {
         told.collect::<Vec<_>>().join(", ")
     }
 
-    /// 4 if anything that was due was not done.
+    /// 4 if an action that was due was not done.
     pub(crate) fn exit_code(&self) -> u8 {
         match &self.stopped {
             Some(e) => e.exit_code(),
@@ -118,7 +119,7 @@ impl Applied {
     }
 }
 
-/// What the journal says became of somebody this run did not come to.
+/// The outcome of a user that this run did not reach, by the journal.
 pub(super) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson) -> Fate {
     let person = past.people.get(&planned.user_id);
     if let Some(skip) = person.and_then(|person| person.final_skip(&plan.plan_id)) {

@@ -1,14 +1,14 @@
-//! `apply`: acts on the people of an approved plan who still qualify.
+//! `apply`: acts on the users of an approved plan who still qualify.
 //!
 //! ```text
-//! admit ─▶ begin (who acts, Box's clock) ─▶ reconcile ─▶ feed ─▶ per person: judge ─▶ re-read ─▶ intent ─▶ call ─▶ outcome
+//! admit ─▶ begin (acting account, Box's clock) ─▶ reconcile ─▶ feed ─▶ per user: judge ─▶ re-read ─▶ intent ─▶ call ─▶ outcome
 //! ```
 //!
 //! **Killed anywhere**, the journal has every call that may have been made: its intent was on disk before it. The same command
-//! goes on: what has no outcome is reconciled by reads, and whatever is finished is not begun again.
+//! continues: calls without an outcome are reconciled by reads, and finished actions are not repeated.
 //!
-//! Every step that could hurt somebody asks first: the night's rules again (R10), the admin log (R11), the person as Box has them
-//! now (R12). Whoever is not exactly as approved is left alone, with a word and a sentence in the journal.
+//! Every step that could harm a user checks first: the policy on the latest snapshot (R10), the admin log (R11), and the user as
+//! Box shows it now (R12). A user that is not exactly as approved is skipped, with a reason code and a sentence in the journal.
 
 mod adopted;
 mod begin;
@@ -59,69 +59,69 @@ pub(crate) use undo::{NOTHING_TO_UNDO, Scope, take_out, undo};
 pub(crate) use verify::verify_transfers;
 pub(crate) use window::close_windows;
 
-/// What an apply is about: plain values.
+/// The inputs of an apply: plain values.
 #[derive(Clone, Copy)]
 pub(crate) struct Task<'a> {
-    /// The plan, its digest already found to be the journal's.
+    /// The plan; its digest is already known to be the journal's.
     pub(crate) plan: &'a Plan,
-    /// The policy as it is now; `None` for an offboarding without one.
+    /// The present policy; `None` for an offboarding without one.
     pub(crate) policy: Option<&'a Policy>,
-    /// The newest night.
+    /// The latest snapshot.
     pub(crate) ground: &'a Ground,
-    /// Lists beside the policy.
+    /// The lists next to the policy.
     pub(crate) beside: &'a Beside,
-    /// Where the live stream stood before that night; `None`: nobody knows.
+    /// The live stream position before that snapshot; `None`: unknown.
     pub(crate) mark: Option<&'a StreamMark>,
     /// `[offboard] people_per_day`.
     pub(crate) leavers_per_day: usize,
 }
 
-/// What an apply acts with.
+/// The environment in which an apply acts.
 #[derive(Clone, Copy)]
 pub(crate) struct Hands<'a> {
     /// Reads the admin log.
     pub(crate) reader: &'a BoxReader,
-    /// Reads and changes people.
+    /// Reads and changes users.
     pub(crate) actor: &'a BoxActor,
     /// The data clock.
     pub(crate) clock: &'a Clock,
     /// Who applies.
     pub(crate) by: &'a Operator,
-    /// People worked on at once.
+    /// Users processed at the same time.
     pub(crate) concurrency: usize,
     /// Whether our clock must agree with Box's: not in a rehearsal.
     pub(crate) check_clock: bool,
-    /// Where the head of the journal is kept besides it.
+    /// Where the head of the journal is stored outside of the journal.
     pub(crate) anchors: &'a dyn Anchors,
-    /// Where a test makes the process die.
+    /// The points at which a test can stop the process.
     pub(crate) crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
 }
 
-/// Keeps the head of the journal outside of it.
+/// Stores the head of the journal outside of it.
 pub(crate) trait Anchors: Sync {
-    /// Writes the head down.
+    /// Writes the head.
     ///
     /// # Errors
     /// The disk's.
     fn anchor(&self, journal: &Journal) -> Result<(), CommandError>;
 }
 
-/// One apply under way.
+/// One apply in progress.
 pub(crate) struct Run<'a> {
     task: Task<'a>,
     hands: Hands<'a>,
     journal: Mutex<&'a mut Journal>,
     feed: Mutex<Feed>,
     walking: tokio::sync::Mutex<()>,
-    /// The account that acts.
+    /// The acting account.
     actor_user_id: String,
-    /// Listed people who are in no plan: they must answer while somebody is said to be gone (R16).
+    /// Listed users that are in no plan: Box must show them while it answers 404 for another user (R16).
     canaries: Canaries,
-    /// Set when nobody else may be touched.
+    /// Set when no further user may be changed.
     halted: Mutex<Option<CommandError>>,
 }
 
-/// Applies a plan that [`admit`] has let in.
+/// Applies a plan that [`admit`] has accepted.
 ///
 /// # Errors
 /// What ends the process: the disk, a stop, a crash made by a test. A guard that stopped the run is in [`Applied::stopped`].
@@ -134,7 +134,7 @@ pub(crate) async fn apply(
     let now = run.now();
     let mut applied = Applied::default();
     if now >= task.plan.expires_at {
-        // R17: whoever is suspended already may still be signed out; nothing else is begun.
+        // R17: users that are already suspended may still have to be signed out; nothing else is started.
         run.terminate_waiting(&mut applied).await?;
         let mut step = Applied::default();
         for planned in task.plan.people.iter().filter(|planned| !run.is_done(planned)) {
@@ -149,7 +149,7 @@ pub(crate) async fn apply(
     }
     if let Err(e) = run.walk_feed().await {
         if run.is_offboarding() && !e.is_external_failure() {
-            // R19: somebody who leaves is suspended and signed out even when the admin log is away.
+            // R19: a leaver is suspended and signed out even when the admin log is unavailable.
             tracing::warn!("the admin log cannot be read: {}", e.lines().join(": "));
         } else {
             applied.stopped = Some(e);
@@ -190,7 +190,7 @@ pub(crate) async fn apply(
 }
 
 impl<'a> Run<'a> {
-    /// Who acts, the clock, and whatever an earlier run of the plan has left open.
+    /// The acting account, the clock, and everything that an earlier run of the plan has left open.
     async fn begin(task: Task<'a>, hands: Hands<'a>, journal: &'a mut Journal) -> Result<Self, CommandError> {
         let actor_user_id = begin::who_acts(task, hands).await?;
         begin::note(task, hands, journal, &actor_user_id)?;
@@ -215,13 +215,13 @@ impl<'a> Run<'a> {
         (self.hands.clock)()
     }
 
-    /// A moment of ours by Box's clock, as its events are dated; a little early, because its `Date` has whole seconds.
+    /// A time of ours by Box's clock, as its events are dated. It is slightly early, because Box's `Date` has whole seconds.
     fn at_box(&self, ours: DateTime<Utc>) -> DateTime<Utc> {
         let skew = self.hands.actor.skew_secs().filter(|_| self.hands.check_clock).unwrap_or(0);
         ours + TimeDelta::seconds(skew - if self.hands.check_clock { 2 } else { 0 })
     }
 
-    /// Whether an event of Box may have come after a moment of ours: Box dates events by the second.
+    /// Whether an event of Box may have come after a time of ours: Box dates events by the second.
     fn is_since(&self, event_at: DateTime<Utc>, ours: DateTime<Utc>) -> bool {
         event_at >= self.at_box(ours).trunc_subsecs(0)
     }
@@ -234,7 +234,7 @@ impl<'a> Run<'a> {
         Steps { hands: self.hands, journal: &self.journal }
     }
 
-    /// Looks into the past as it is at this moment.
+    /// Reads the present journal state.
     fn with_past<T>(&self, look: impl FnOnce(&Past) -> T) -> T {
         self.steps().with_past(look)
     }
@@ -247,19 +247,19 @@ impl<'a> Run<'a> {
         offboarding::is_offboarding(self.task.plan)
     }
 
-    /// R19: whether a leaver is still to be locked out. After the approval nothing but protection stops that.
+    /// R19: whether a leaver is still to be locked out. After the approval only protection stops that.
     fn is_lockout(&self, planned: &PlannedPerson) -> bool {
         self.is_offboarding()
             && planned.actions.contains(&Action::Suspend)
             && !self.has_done(planned, Action::Suspend)
     }
 
-    /// Names of the tracking codes whose change is a change of the person (R12).
+    /// Names of the tracking codes whose change counts as a change of the user (R12).
     fn code_names(&self) -> Vec<&'a str> {
         self.task.policy.map(Policy::code_names).unwrap_or_default()
     }
 
-    /// The rules on the newest night; `None` for an offboarding, which waives most of them (R19).
+    /// The policy on the latest snapshot; `None` for an offboarding, which waives most of the rules (R19).
     fn judge<'b>(&'b self, past: &'b Past) -> Result<Option<Judge<'b>>, CommandError> {
         if self.is_offboarding() {
             return Ok(None);
@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
             quiet_dates: &self.task.beside.quiet_dates,
         };
         let mut feed = self.feed.lock().expect("no holder panics").clone();
-        // R11: a log that cannot be read stops a run, however long Box will be away.
+        // R11: an admin log that cannot be read stops the run, however long Box is unavailable.
         let record = feed.walk(self.hands.reader, &brief, self.now()).await.map_err(|e| match e {
             e if e.exit_code() == TRY_LATER && !e.is_external_failure() => {
                 CommandError::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
@@ -306,12 +306,12 @@ impl<'a> Run<'a> {
         self.feed.lock().expect("no holder panics").is_stale(self.now())
     }
 
-    /// R11: reads the admin log on when the last walk is five minutes old; a walk that fails halts the run.
+    /// R11: reads the admin log up to the present when the last walk is five minutes old; a walk that fails halts the run.
     async fn keep_feed_fresh(&self) -> Result<bool, CommandError> {
         if !self.is_feed_stale() {
             return Ok(!self.is_halted());
         }
-        // One reads for all who work at once.
+        // One task reads for all tasks that run at the same time.
         let _walking = self.walking.lock().await;
         if self.is_feed_stale()
             && let Err(e) = self.walk_feed().await
@@ -356,12 +356,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Writes what came of it.
+    /// Writes the outcome.
     fn conclude(&self, action_id: &str, came: Came) -> Result<(), CommandError> {
         self.steps().conclude(action_id, came)
     }
 
-    /// Leaves a person alone, and says why.
+    /// Skips a user, and records why.
     fn skip(&self, planned: &PlannedPerson, no: Skip) -> Result<Fate, CommandError> {
         self.write(Record::Skipped {
             plan_id: self.task.plan.plan_id.clone(),
@@ -374,12 +374,12 @@ impl<'a> Run<'a> {
         Ok(if no.is_final { Fate::Skipped(no.word, no.detail) } else { Fate::Waiting(no.word, no.detail) })
     }
 
-    /// Whether the plan has nothing more to do about a person.
+    /// Whether the plan has nothing more to do for a user.
     fn is_done(&self, planned: &PlannedPerson) -> bool {
         self.with_past(|past| is_done(past, self.task.plan, planned))
     }
 
-    /// R17: whether something of the plan is still to be found out, or somebody it suspended is still signed in.
+    /// R17: whether a call of the plan has no outcome yet, or a user it suspended is still signed in.
     fn is_half_done(&self, planned: &PlannedPerson) -> bool {
         let is_unfinished = self.with_past(|past| {
             let person = past.people.get(&planned.user_id);
@@ -393,7 +393,7 @@ impl<'a> Run<'a> {
                 && !self.has_done(planned, Action::TerminateSessions)
     }
 
-    /// Whether the person is suspended by this plan, as far as the journal knows.
+    /// Whether the user is suspended by this plan, by the journal.
     fn is_ours(&self, planned: &PlannedPerson) -> bool {
         self.with_past(|past| {
             let person = past.people.get(&planned.user_id);
@@ -401,7 +401,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// R20: what this plan has done, somebody else has undone.
+    /// R20: another actor has undone what this plan has done.
     fn reverted_before(&self, planned: &PlannedPerson) -> Option<Skip> {
         let is_reverted = |past: &PastAttempt| {
             past.attempt.action == Action::Suspend && past.outcome == Some(Outcome::RevertedByOther)
@@ -418,7 +418,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Whether an action of the plan was done, or need not be.
+    /// Whether an action of the plan was done, or is not needed.
     fn has_done(&self, planned: &PlannedPerson, action: Action) -> bool {
         self.with_past(|past| has_done(past, &self.task.plan.plan_id, &planned.user_id, action))
     }
@@ -448,7 +448,7 @@ impl<'a> Run<'a> {
         (!has_room).then(|| Skip::for_now("over_cap", detail))
     }
 
-    /// R8: why this person may not be touched in these thirty days, counted over all plans.
+    /// R8: why this user may not be changed in these thirty days, counted over all plans.
     fn over_cap(&self, user_id: &str) -> Option<Skip> {
         let policy = self.task.policy.filter(|_| !self.is_offboarding())?;
         let most = policy.caps.most(self.task.ground.seats_assigned);
@@ -461,13 +461,13 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Why somebody is left alone.
+/// Why a user is skipped.
 struct Skip {
     word: &'static str,
     detail: String,
-    /// Whether the plan is done with the person.
+    /// Whether the plan does nothing more for the user.
     is_final: bool,
-    /// Use that the admin log told of.
+    /// Use that the admin log showed.
     used_at: Option<DateTime<Utc>>,
 }
 
@@ -477,13 +477,13 @@ impl Skip {
         Self { word, detail: detail.into(), is_final: true, used_at: None }
     }
 
-    /// A later apply looks again.
+    /// A later apply tries again.
     fn for_now(word: &'static str, detail: impl Into<String>) -> Self {
         Self { is_final: false, ..Self::finally(word, detail) }
     }
 }
 
-/// What came of a call, on its way into the journal.
+/// The result of a call, before it is written to the journal.
 struct Came {
     outcome: Outcome,
     http_status: Option<u16>,
@@ -534,7 +534,7 @@ impl Came {
     }
 }
 
-/// Whether a plan has nothing more to do about a person.
+/// Whether a plan has nothing more to do for a user.
 pub(crate) fn is_done(past: &Past, plan: &Plan, planned: &PlannedPerson) -> bool {
     past.people.get(&planned.user_id).is_some_and(|person| person.final_skip(&plan.plan_id).is_some())
         || planned.actions.iter().all(|action| has_done(past, &plan.plan_id, &planned.user_id, *action))

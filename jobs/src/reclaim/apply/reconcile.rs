@@ -1,4 +1,4 @@
-//! What became of calls whose outcome nobody wrote down, or nobody knew: reads tell, and nothing is ever repeated blindly.
+//! Settles calls without a known outcome by reads. No call is repeated blindly.
 
 use boxseat_pipeline::client::Found;
 use boxseat_schemas::reclaim::{Action, Outcome, Standing};
@@ -11,14 +11,14 @@ use super::reread::{fails_for_one, reread};
 use super::{Came, Hands, verify};
 use crate::error::CommandError;
 
-/// A call whose process has ended may still be on its way for so long.
+/// A call whose process has ended may still reach Box within this time.
 const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(1);
 /// How far Box's clock may be from ours (R10).
 const CLOCKS: TimeDelta = TimeDelta::minutes(5);
-/// A deletion that Box took may be long in showing.
+/// A deletion that Box accepted may become visible only after this time.
 const IN_THE_WORKS: TimeDelta = TimeDelta::minutes(10);
 
-/// Looks after every unfinished attempt of the chosen ones; gives how many are still unknown.
+/// Reconciles every unfinished attempt of the selected ones; returns how many are still unknown.
 ///
 /// # Errors
 /// The journal's, and what ends the run.
@@ -51,7 +51,7 @@ pub(crate) async fn reconcile(
     Ok(count - settled)
 }
 
-/// What a read says; `None`: nothing new.
+/// What a read shows; `None`: nothing new.
 async fn came(
     hands: Hands<'_>,
     canaries: &Canaries,
@@ -66,10 +66,10 @@ async fn came(
     let not_yet = "the run ended while the call was on its way, or before";
     Ok(match attempt.action {
         Action::Transfer => None,
-        // The window is closed before anything is reconciled, and its steps are settled then.
+        // The window is closed before other calls are reconciled, and its steps are settled then.
         Action::Reactivate | Action::SuspendAgain => None,
         Action::TerminateSessions => {
-            // Nobody can ask Box about it, and ending sessions twice harms nobody: the plan asks again.
+            // Box has no read that shows it, and ending sessions twice does no harm: the plan makes the call again.
             Some(Came::new(Outcome::NotDone).because("whether it was done cannot be asked; it is done again"))
         }
         Action::Suspend | Action::Restore => {
@@ -78,7 +78,7 @@ async fn came(
                 _ => (restores_to, Some("inactive")),
             };
             let found = match reread(hands.actor, &attempt.user_id, code_names).await {
-                // Nothing is known about this user, and the others follow.
+                // The state of this user stays unknown, and the run continues with the others.
                 Err(e) if fails_for_one(&e, hands.actor, canaries).await? => {
                     return Ok(unknown(&format!("the account cannot be read: {e}")));
                 }
@@ -86,14 +86,14 @@ async fn came(
             };
             match found {
                 Found::Is(found) if found.standing.status.as_deref() == done => {
-                    // The status is ours. What else is different by now is somebody else's doing, and has to show as a change
-                    // to whoever goes on from here or takes it back (R3, R18).
+                    // The status is ours. Every other difference is another actor's, and must show as a change when a later command
+                    // continues or undoes (R3, R18).
                     let after = Standing { status: found.standing.status, ..attempt.before.clone() };
                     Some(Came { after: Some(after), ..Came::new(Outcome::Done) }.because("read back"))
                 }
                 Found::Is(found) if age >= ON_ITS_WAY && found.standing.status.as_deref() == undone => {
-                    // Box may have done it, and somebody taken it back while we were away: then it is not done again (R20). A
-                    // restoration needs no such care: whoever undoes asks the admin log about other hands.
+                    // Box may have done it, and another actor may have undone it before this read: then it is not done again (R20).
+                    // A restoration needs no such check: `undo` reads the admin log for edits by other actors.
                     let since = past.asked_at - CLOCKS;
                     let is_untouched = found.user.modified_at.is_some_and(|at| at < since);
                     Some(if is_untouched || attempt.action == Action::Restore {
@@ -104,7 +104,8 @@ async fn came(
                     })
                 }
                 Found::Is(_) if age < ON_ITS_WAY => unknown(not_yet),
-                // Neither what it was nor what we asked for: whether ours came before somebody else's, nobody can tell (R20).
+                // Neither the earlier status nor the requested one. It is unknown whether our call came before the other actor's
+                // (R20).
                 Found::Is(found) => Some(Came::new(Outcome::RevertedByOther).because(format!(
                     "the status is {} by now, by somebody else",
                     found.standing.status.as_deref().unwrap_or("none")
@@ -128,7 +129,7 @@ async fn came(
     })
 }
 
-/// The status that a restoration brings back: the one from before the suspension.
+/// The status that a restoration sets: the one from before the suspension.
 fn restores_to(journal: &Journal, past: &PastAttempt) -> Option<String> {
     let person = journal.past().people.get(&past.attempt.user_id)?;
     person.last(Action::Suspend)?.attempt.before.status.clone()

@@ -1,7 +1,7 @@
-//! R16: what a refusal says: something about one user, or that our application has lost its rights.
+//! R16: what a refusal means: a problem with one user, or that our application has lost its rights.
 //!
-//! An ordinary account, the canary, decides. While Box shows it, a refusal is about the user, and the run continues however many follow
-//! each other. When Box does not show it either, the run stops, and nothing is recorded against the user.
+//! An ordinary account, the canary, decides. While Box shows it, a refusal is about the user, and the run continues however many
+//! follow each other. When Box does not show it either, the run stops, and nothing is recorded against the user.
 
 use boxseat_pipeline::client::{Refusal, RefusalKind};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
@@ -19,7 +19,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A write was refused: concludes the action, and gives the user's outcome.
+    /// A write was refused: records the outcome of the action, and returns the user's outcome.
     pub(super) async fn refused(
         &self,
         planned: &PlannedPerson,
@@ -64,7 +64,7 @@ impl Run<'_> {
     }
 }
 
-/// The word of a refusal that ends by itself.
+/// The reason code of a refusal that ends by itself.
 fn waiting_word(kind: RefusalKind) -> Option<&'static str> {
     match kind {
         RefusalKind::Locked => Some("locked"),

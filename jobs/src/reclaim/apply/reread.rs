@@ -1,4 +1,4 @@
-//! R12: the person as Box has them now, and whether that is still the person who was approved.
+//! R12: the user as Box shows it now, and whether that is still the user that was approved.
 
 use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
@@ -17,13 +17,14 @@ use super::confirm::Canaries;
 use super::{Came, Fate, Run, Skip, Task};
 use crate::error::CommandError;
 
-/// A person, read a moment ago.
+/// A user, read just now.
 pub(crate) struct Now {
     pub(crate) user: User,
     pub(crate) standing: Standing,
 }
 
-/// A call may follow so long after the account was read (R12). A process can be stopped, and a machine can sleep, between two lines.
+/// A call may follow within this time after the account was read (R12). A process can be stopped, and a machine can sleep, between
+/// two lines.
 pub(super) const READING_HOLDS: TimeDelta = TimeDelta::minutes(2);
 
 /// The reason code of a reading that is older.
@@ -50,7 +51,8 @@ pub(crate) async fn reread(
     Ok(Found::Is(Now { user, standing }))
 }
 
-/// As [`reread`], for a leaver who is to be locked out (R19): groups and aliases that Box does not show are those of the snapshot.
+/// Like [`reread`], for a leaver who is to be locked out (R19): groups and aliases that Box does not show are those of the
+/// snapshot.
 pub(crate) async fn reread_to_lock_out(
     actor: &BoxActor,
     user_id: &str,
@@ -73,7 +75,7 @@ pub(crate) async fn reread_to_lock_out(
     Ok(Found::Is(Now { user, standing }))
 }
 
-/// What a person looks like.
+/// The fields of a user that are compared.
 pub(super) fn standing(
     user: &User,
     group_ids: Vec<String>,
@@ -106,13 +108,13 @@ fn codes(user: &User) -> impl Iterator<Item = (String, String)> + '_ {
         .filter_map(|code| Some((code.name.clone()?, code.value.clone().unwrap_or_default())))
 }
 
-/// What a look at a person ended in.
+/// The result of checking a user.
 pub(super) enum Looked {
-    /// Still the person who was approved.
+    /// Still the user that was approved.
     Same(Box<Now>),
-    /// Left alone.
+    /// Skipped.
     Left(Skip),
-    /// Nobody may be looked at any more.
+    /// No further user may be checked.
     Halted,
 }
 
@@ -126,10 +128,10 @@ fn known_since(at: DateTime<Utc>, plan_created_at: DateTime<Utc>) -> &'static st
 }
 
 impl Run<'_> {
-    /// R12: gives up an action whose call would follow too long after the account was read. `read_at` is the time before the reading.
-    /// The next start reads the account again.
+    /// R12: records that the call is not made, if it would follow too long after the account was read. `read_at` is the time before
+    /// the reading. The next start reads the account again.
     ///
-    /// R19: a leaver is locked out all the same.
+    /// R19: a leaver is locked out in any case.
     pub(super) fn gives_up_if_outdated(
         &self,
         planned: &PlannedPerson,
@@ -148,7 +150,7 @@ impl Run<'_> {
         Ok(Some(Fate::Waiting(OUTDATED, reason)))
     }
 
-    /// Everything that is asked before somebody is touched: the night's rules, the admin log, and Box.
+    /// All checks before a user is changed: the policy on the latest snapshot, the admin log, and Box.
     pub(super) async fn look(
         &self,
         judge: Option<&Judge<'_>>,
@@ -219,7 +221,7 @@ impl Run<'_> {
                 return Ok(if self.is_halted() { Looked::Halted } else { Looked::Left(left) });
             }
         };
-        // R19: another login, group or status since the plan never keeps a leaver active. It stops what comes after.
+        // R19: another login, group or status since the plan never keeps a leaver signed in. It stops the later steps.
         if !self.is_lockout(planned)
             && let Some(skip) = self.differs_from_plan(planned, &now.standing)?
         {
@@ -257,7 +259,7 @@ impl Run<'_> {
         if was == Some("inactive") && is_reverted {
             return self.reverted(planned).map(Some);
         }
-        // R19: the content of a leaver moves, whoever has switched the account off.
+        // R19: the content of a leaver moves, no matter who has set the account to inactive.
         if was != Some("inactive") && is == Some("inactive") && !self.is_offboarding() {
             let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
             return Ok(Some(Skip::finally("done_by_others", detail)));
@@ -265,7 +267,7 @@ impl Run<'_> {
         let mut expected = expected;
         if self.is_offboarding() {
             expected.status.clone_from(&now.status);
-            // R19: the groups that an identity provider takes from a leaver stop the transfer, and nothing after it.
+            // R19: groups that an identity provider takes from a leaver stop the transfer, and nothing after it.
             if self.has_done(planned, Action::Transfer) {
                 expected.group_ids.clone_from(&now.group_ids);
             }
@@ -282,8 +284,8 @@ impl Run<'_> {
         }))
     }
 
-    /// What the person must still look like: after our own suspension by this plan, what we left. A leaver is locked out whatever
-    /// has changed since the plan, so what we left is no measure: the plan's own baseline is.
+    /// The state that the user must still have: after our own suspension by this plan, the state we left. A leaver is locked out
+    /// whatever has changed since the plan, so the state we left cannot be compared: the plan's own baseline is used.
     fn baseline(&self, planned: &PlannedPerson) -> Standing {
         let left = self.with_past(|past| {
             past.people
@@ -299,7 +301,7 @@ impl Run<'_> {
         }
     }
 
-    /// R10: what the rules say on the newest night. Somebody whom this very plan has suspended is still to be dealt with.
+    /// R10: the result of the policy on the latest snapshot. A user that this plan has suspended stays in the plan.
     fn judged(&self, judge: &Judge<'_>, person: &Person, planned: &PlannedPerson) -> Option<Skip> {
         let stage = self.task.plan.stage;
         match judge.verdict(person) {
@@ -326,7 +328,7 @@ impl Run<'_> {
         }
     }
 
-    /// R11: what the admin log says about the person since the evidence the plan rests on.
+    /// R11: what the admin log says about the user since the plan's evidence.
     fn heard_of(&self, planned: &PlannedPerson) -> Option<Skip> {
         let feed = self.feed.lock().expect("no holder panics");
         let activity = &self.task.beside.activity_events;
@@ -359,11 +361,11 @@ impl Run<'_> {
                         ),
                     ),
                 };
-                // The next plan is made by a night that may not have it.
+                // The snapshot of the next plan may not have it.
                 let used = feed.of(&planned.user_id, &planned.login).filter(|news| is_use(news));
                 return Some(Skip { used_at: used.map(|news| news.at).max(), ..skip });
             }
-            // R3 does not hold for a leaver, who was named: what is different now, the read shows.
+            // R3 does not apply to a leaver, who was named: the read shows what is different now.
             let is_edit = !self.is_offboarding()
                 && matches!(news.event_type.as_str(), "EDIT_USER" | "CHANGE_ADMIN_ROLE");
             let by_us = news.actor_id.as_deref().is_some_and(|actor| {
@@ -381,8 +383,8 @@ impl Run<'_> {
         None
     }
 
-    /// R19: what even somebody who was named is kept from. A list that is old or has a slip stops the transfer; the lock-out was
-    /// approved on a sound one, and can be undone.
+    /// R19: what protects even a named user. A list that is old or has an error stops the transfer. The lock-out was approved on a
+    /// valid list, and can be undone.
     fn forbids_offboarding(&self, person: &Person, is_lockout: bool) -> Result<(), Skip> {
         let Task { policy, ground, beside, .. } = self.task;
         let now = self.now();
@@ -420,7 +422,7 @@ impl Run<'_> {
         })
     }
 
-    /// R20: somebody else has undone what we did; it is written down, and the plan is done with the person.
+    /// R20: another actor has undone what we did. This is recorded, and the plan does nothing more for the user.
     pub(super) fn reverted(&self, planned: &PlannedPerson) -> Result<Skip, CommandError> {
         let ours = self.with_past(|past| {
             let ours = past.people.get(&planned.user_id)?.suspension()?;
@@ -434,7 +436,7 @@ impl Run<'_> {
     }
 }
 
-/// Whether a read failed for one user, so that the run continues with the others: Box answers for an ordinary account.
+/// Whether a read failed for one user only, so that the run continues with the others: Box answers for an ordinary account.
 pub(super) async fn fails_for_one(
     error: &Error,
     actor: &BoxActor,
@@ -446,7 +448,7 @@ pub(super) async fn fails_for_one(
     }
 }
 
-/// The same where no other account is at hand: what came back was no answer to this request.
+/// The same where no other account is available: the response did not fit this request.
 pub(super) fn is_about_one(error: &Error) -> bool {
     matches!(
         error,
@@ -454,7 +456,7 @@ pub(super) fn is_about_one(error: &Error) -> bool {
     )
 }
 
-/// As [`changed`]; Box does not tell capitals in logins apart.
+/// Like [`changed`]; Box ignores case in logins.
 fn differs(before: &Standing, now: &Standing) -> Option<&'static str> {
     let lower = |standing: &Standing| Standing {
         login: standing.login.as_ref().map(|login| login.to_lowercase()),
@@ -463,7 +465,7 @@ fn differs(before: &Standing, now: &Standing) -> Option<&'static str> {
     changed(&lower(before), &lower(now))
 }
 
-/// The night's person with what Box says now.
+/// The user of the snapshot, with the present values of Box.
 pub(crate) fn fresh(known: Option<&Person>, now: &Now) -> Person {
     let user = &now.user;
     let standing = &now.standing;

@@ -17,7 +17,7 @@ pub(super) struct Steps<'a, 'j> {
 }
 
 impl Steps<'_, '_> {
-    /// Reads the journal's state as it is at this moment.
+    /// Reads the present journal state.
     pub(super) fn with_past<T>(self, read: impl FnOnce(&Past) -> T) -> T {
         read(self.journal.lock().expect("no holder panics").past())
     }
@@ -31,7 +31,7 @@ impl Steps<'_, '_> {
         self.journal.lock().expect("no holder panics").append(now, record).map(drop)
     }
 
-    /// Writes the intent, and gives its action id; the call may follow. Action and id of `attempt` are set here.
+    /// Writes the intent, and returns its action id; the call may follow. Action and id of `attempt` are set here.
     ///
     /// # Errors
     /// The journal's.

@@ -1,4 +1,4 @@
-//! Suspending, and ending sessions right behind it: whoever is still signed in could go on working for weeks.
+//! Suspends users and ends their sessions right after it: an open session would stay usable for weeks.
 
 use boxseat_pipeline::client::{Found, TERMINATE_AT_ONCE, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
@@ -13,7 +13,7 @@ use super::{Applied, Came, Fate, Run, Skip};
 use crate::error::CommandError;
 
 impl Run<'_> {
-    /// Suspends whoever still qualifies, a hundred at a time, several at once; after each hundred their sessions are ended.
+    /// Suspends the users that still qualify, a hundred at a time, several at once. After each hundred their sessions are ended.
     pub(super) async fn suspend_everybody(
         &self,
         judge: Option<&Judge<'_>>,
@@ -43,7 +43,7 @@ impl Run<'_> {
                 }
             }
             drop(fates);
-            // Whatever ended it, who is suspended is signed out; of a stop, the next start does so.
+            // Suspended users are signed out, whatever ended the run. After a stop, the next start does so.
             match failed {
                 Some(e) if !e.is_external_failure() => {
                     self.terminate(people, applied).await?;
@@ -56,7 +56,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Ends the sessions of everybody whom this plan has suspended and not signed out yet.
+    /// Ends the sessions of all users that this plan has suspended and not signed out yet.
     pub(super) async fn terminate_waiting(&self, applied: &mut Applied) -> Result<(), CommandError> {
         for people in self.task.plan.people.chunks(TERMINATE_AT_ONCE) {
             self.terminate(people, applied).await?;
@@ -64,7 +64,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One person; `None` when the run halts before.
+    /// One user; `None` if the run halts before.
     async fn suspend(
         &self,
         judge: Option<&Judge<'_>>,
@@ -121,8 +121,8 @@ impl Run<'_> {
         }
     }
 
-    /// R6: suspending an owner hides the folders from everybody who works in them, so they are counted first. Where Box keeps them open,
-    /// the count alone matters: R15 needs it. The field just read decides, not the snapshot.
+    /// R6: suspending an owner hides the folders from all collaborators, so they are counted first. Where Box keeps them open, only
+    /// the count is needed (R15). The field just read decides, not the snapshot.
     async fn shares(&self, now: &Now) -> Result<Option<Skip>, CommandError> {
         let content = match self.count_content(&now.user).await {
             // R19: a leaver is locked out even if the content cannot be counted.
@@ -132,7 +132,7 @@ impl Run<'_> {
             }
             content => content?,
         };
-        // R19: whoever leaves is suspended all the same; the summary says what disappears meanwhile.
+        // R19: a leaver is suspended in any case; the summary says what becomes unavailable.
         let rule = match self.task.policy {
             _ if self.is_offboarding() => SharedContent::SuspendAnyway,
             Some(policy) => policy.shared_content,
@@ -160,8 +160,8 @@ impl Run<'_> {
         })
     }
 
-    /// Ends the sessions of up to [`TERMINATE_AT_ONCE`] users by one call. When Box refuses it, the users follow one by one: one user
-    /// whom Box does not know would leave the others signed in.
+    /// Ends the sessions of up to [`TERMINATE_AT_ONCE`] users by one call. When Box refuses it, the users follow one by one:
+    /// otherwise one user that Box does not know would keep the others signed in.
     async fn terminate(&self, people: &[PlannedPerson], applied: &mut Applied) -> Result<(), CommandError> {
         let waiting: Vec<&PlannedPerson> = people
             .iter()
@@ -184,7 +184,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One call; returns the users whom it named if Box refused it.
+    /// One call; returns the named users if Box refused it.
     async fn end_sessions<'p>(
         &self,
         people: &[&'p PlannedPerson],
@@ -217,7 +217,7 @@ impl Run<'_> {
                     continue;
                 }
                 Wrote::Refused(refusal) => {
-                    // Whose refusal it is shows when the users follow one by one.
+                    // The single calls that follow show which user the refusal is about.
                     let came = Came { outcome: Outcome::NotDone, ..Came::refused(refusal) };
                     (came, Some(Fate::Refused(refusal.to_string())))
                 }
@@ -235,8 +235,8 @@ impl Run<'_> {
         Ok(named.into_iter().filter(|_| is_refused).map(|(planned, ..)| planned).collect())
     }
 
-    /// Reads the account just before its sessions are ended. The call names the login that the account has now: a login that the
-    /// journal remembers may be another user's since. `Err`: the call is not made.
+    /// Reads the account just before its sessions are ended. The call names the login that the account has now: the login in the
+    /// journal may belong to another user by now. `Err`: the call is not made.
     ///
     /// R12, R20: an account that is active again is not signed out.
     async fn login_now(
@@ -272,8 +272,8 @@ impl Run<'_> {
         Ok(Ok((login, before)))
     }
 
-    /// Whether another account has the login. Box is asked if the login is not the one that we suspended, or if the snapshot has it at
-    /// another account.
+    /// Whether another account has the login. Box is queried if the login is not the one that we suspended, or if the snapshot has
+    /// it at another account.
     async fn is_login_of_other(
         &self,
         planned: &PlannedPerson,

@@ -1,4 +1,4 @@
-//! R4, R14: moving everything somebody owns to a receiver: once, and only to one who is there, has room, and stays.
+//! R4, R14: transfers all content of a user to a receiver: once, and only to a receiver that exists, has room, and keeps its seat.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::error::CommandError;
 /// R14: what follows from a refusal under `when_refused = "stop"`.
 const STAYS_FULL: &str = "Box may not move content of an inactive account: the content stays and so does the seat; [transfer] when_refused = \"reactivate\" makes the account active for the transfer";
 
-/// From then on a 200 says no more than that ten minutes are over (API facts 7.4).
+/// After this time a 200 only means that ten minutes are over (API facts 7.4).
 const ANSWERED_TOO_LATE: Duration = Duration::from_secs(9 * 60 + 30);
 
 impl Run<'_> {
-    /// One after the other: a receiver never gets two at once, and each is read again just before.
+    /// One after the other: a receiver never gets two transfers at once, and each receiver is read again just before.
     pub(super) async fn transfer_everybody(
         &self,
         judge: Option<&Judge<'_>>,
@@ -52,7 +52,7 @@ impl Run<'_> {
         planned: &PlannedPerson,
     ) -> Result<Option<Fate>, CommandError> {
         if planned.actions.contains(&Action::Suspend) && !self.has_done(planned, Action::Suspend) {
-            // What could not be suspended is not moved either; the fate says why.
+            // Without the suspension the content is not moved either; the outcome says why.
             return Ok(None);
         }
         if let Some(reason) = self.begun_before(planned) {
@@ -68,7 +68,7 @@ impl Run<'_> {
             if e.is_external_failure() {
                 return Err(e);
             }
-            // R19 lets somebody who leaves be suspended without the admin log, and no more.
+            // R19 allows only the suspension of a leaver without the admin log.
             let skip = Skip::for_now("admin_log_unread", e.lines().join(": "));
             return self.skip(planned, skip).map(Some);
         }
@@ -137,7 +137,7 @@ impl Run<'_> {
         Ok(Some(fate))
     }
 
-    /// Writes the intent, asks Box once, and writes what it answered; with the refusal, if Box wants an active account.
+    /// Writes the intent, calls Box once, and writes the response. Returns the refusal if Box requires an active account.
     pub(super) async fn request_transfer(
         &self,
         planned: &PlannedPerson,
@@ -154,7 +154,7 @@ impl Run<'_> {
         let asked_at = Instant::now();
         let wrote = self.hands.actor.transfer(&planned.user_id, receiver_id, notify).await?;
         let is_inactive = before.status.as_deref() == Some("inactive");
-        // R16: without an ordinary account that answers, the refusal is about our application.
+        // R16: if Box does not show an ordinary account, the refusal is about our application.
         let wants_active = matches!(&wrote, Wrote::Refused(refusal) if is_inactive && needs_active(refusal))
             && matches!(self.canaries.one_answers(self.hands.actor).await, Ok(true));
         let (came, fate, refusal) = match wrote {
@@ -194,7 +194,7 @@ impl Run<'_> {
         self.count(planned) == Some(Count { items: 0, bytes: 0 })
     }
 
-    /// There is nothing that Box could move, or refuse to move: no call is made. The two readings of R15 still follow.
+    /// Box has nothing to move, or to refuse: no call is made. The two readings of R15 still follow.
     fn transfer_nothing(
         &self,
         planned: &PlannedPerson,
@@ -218,17 +218,17 @@ impl Run<'_> {
         self.with_past(|past| past.allows(Ability::TransferFromInactive, self.now())) == Some(false)
     }
 
-    /// R15: what the account owns, as counted at this moment or before the suspension.
+    /// R15: what the account owns, as counted now or before the suspension.
     fn count(&self, planned: &PlannedPerson) -> Option<Count> {
         let now = self.now();
         self.with_past(|past| count_before(past.people.get(&planned.user_id)?, &self.task.plan.plan_id, now))
     }
 
-    /// R14: writes down whether this Box moves content of an inactive account, if that is news.
+    /// R14: records whether this Box moves content of an inactive account, if that was not known.
     fn learn_transfer(&self, planned: &PlannedPerson, refusal: Option<&Refusal>) -> Result<(), CommandError> {
         let is_allowed = refusal.is_none();
         let known = self.with_past(|past| past.allows(Ability::TransferFromInactive, self.now()));
-        // One refusal among transfers that were done says something of this account alone.
+        // One refusal among successful transfers is about this account alone.
         if known == Some(is_allowed) || known == Some(true) {
             return Ok(());
         }
@@ -240,7 +240,7 @@ impl Run<'_> {
         })
     }
 
-    /// R14: there is never a second transfer; what the first one did, reads tell.
+    /// R14: there is never a second transfer. Reads show what the first one did.
     fn begun_before(&self, planned: &PlannedPerson) -> Option<String> {
         self.with_past(|past| {
             let transfer = past.people.get(&planned.user_id)?.transfer()?;
@@ -252,7 +252,7 @@ impl Run<'_> {
         })
     }
 
-    /// R14: what Box was locked for is asked again the next night.
+    /// R14: a locked account is tried again the next day.
     fn waits_a_night(&self, planned: &PlannedPerson) -> Option<String> {
         let last = self.with_past(|past| {
             let person = past.people.get(&planned.user_id)?;
@@ -266,7 +266,7 @@ impl Run<'_> {
             .then(|| format!("Box was asked {}, and it waits a night", last.asked_at.format("%F %H:%M UTC")))
     }
 
-    /// R4: why the receiver, read this moment, cannot receive so much.
+    /// R4: why the receiver, read just now, cannot receive so much.
     async fn receiver_is_unfit(
         &self,
         planned: &PlannedPerson,
@@ -317,7 +317,7 @@ impl Run<'_> {
     }
 }
 
-/// R14: whether a refusal may mean that the source must be active: a 400 or 403 that says nothing else (API facts 7.4).
+/// R14: whether a refusal may mean that the source must be active: a 400 or 403 that gives no other reason (API facts 7.4).
 fn needs_active(refusal: &Refusal) -> bool {
     matches!(refusal.status, 400 | 403) && refusal.kind == RefusalKind::Other
 }
@@ -351,7 +351,7 @@ pub(crate) fn unfit(user: &User, enterprise_id: &str, bytes: Option<i64>) -> Opt
 mod tests {
     use super::*;
 
-    /// R4: a receiver beyond doubt, or none.
+    /// R4: a receiver is accepted only without any doubt.
     #[test]
     fn r4_receivers_are_read_again_and_must_be_fit() {
         let user = |text: &str| -> User {

@@ -1,7 +1,7 @@
-//! R18: taking a plan back, for all of its users or for some.
+//! R18: undoing a plan, for all of its users or for some.
 //!
-//! A suspension is taken back only while it still holds ([`super::super::restore`] has the rule). Content stays where it went, and a
-//! deleted account stays deleted; both are said.
+//! A suspension is undone only while it is still in force ([`super::super::restore`] has the rule). Moved content and deleted
+//! accounts do not come back; the result says so.
 
 use boxseat_pipeline::client::{Found, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
@@ -17,7 +17,7 @@ use super::reread::{fails_for_one, reread, standing};
 use super::{Applied, Came, Fate, Hands, Run, Task};
 use crate::error::CommandError;
 
-/// The outcome of a user whom the plan did nothing to.
+/// The outcome of a user that the plan did not change.
 pub(crate) const NOTHING_TO_UNDO: &str = "nothing_to_undo";
 
 /// What an undo does with the plan itself.
@@ -25,12 +25,12 @@ pub(crate) const NOTHING_TO_UNDO: &str = "nothing_to_undo";
 pub(crate) enum Scope {
     /// Closes the plan.
     WholePlan,
-    /// The plan is done with the users of the task, and stays open for others.
+    /// The plan does nothing more for the users of the task, and stays open for others.
     SomeUsers,
 }
 
-/// Takes back what a plan of this store did to the users of the task. The plan is first closed, or done with these users: whatever
-/// stops this run, the plan does nothing more for them, and the same command continues.
+/// Undoes what a plan of this store did to the users of the task. First the plan is closed, or ended for these users: then the plan
+/// does nothing more for them if this run stops, and the same command continues.
 ///
 /// # Errors
 /// As [`super::apply`].
@@ -58,7 +58,7 @@ pub(crate) async fn undo(
         }
     }
     let mut applied = Applied { is_closed: scope == Scope::WholePlan, ..Applied::default() };
-    // Whether another actor has edited the account is in the admin log.
+    // The admin log shows whether another actor has edited the account.
     match run.walk_feed().await {
         Ok(()) => run.undo_everybody(&mut applied).await?,
         Err(e) => applied.stopped = Some(e),
@@ -82,7 +82,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One person; `None` when the run halts before.
+    /// One user; `None` if the run halts before.
     async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
         if self.is_halted() || !self.keep_feed_fresh().await? {
             return Ok(None);
@@ -203,7 +203,7 @@ impl Run<'_> {
     }
 }
 
-/// The entry by which a plan is done with one user; `None` if it is already, or is closed.
+/// The entry that ends a plan for one user; `None` if it has ended already, or the plan is closed.
 pub(crate) fn take_out(past: &Past, plan_id: &str, user_id: &str) -> Option<Record> {
     let is_open = past.plans.get(plan_id).is_some_and(PastPlan::is_open);
     let is_done = past.people.get(user_id).is_some_and(|known| known.final_skip(plan_id).is_some());

@@ -1,6 +1,6 @@
-//! R15: looking whether content has moved, night after night, until two readings 20 hours apart see nothing.
+//! R15: checks in every run whether content has moved, until two readings 20 hours apart show none.
 //!
-//! It is also what tells about a transfer of which nobody knows what it did: Box has no way to ask after one.
+//! The same readings settle a transfer with unknown outcome: Box has no call that returns the state of a transfer.
 
 use std::collections::HashSet;
 
@@ -18,12 +18,12 @@ use super::reread::fails_for_one;
 use super::{Came, Hands, Run};
 use crate::error::CommandError;
 
-/// A transfer that has moved nothing after so long was never begun: Box answers within ten minutes, and the slowest that were
-/// ever told of took a day.
+/// A transfer that has moved nothing after this time never began: Box answers within ten minutes, and the slowest reported
+/// transfers took a day.
 const NEVER_BEGUN_AFTER: TimeDelta = TimeDelta::hours(48);
 
-/// Reads everybody again whom the night lists, whose content was moved and is not yet proved gone; gives those of whom no reading
-/// will prove it, or who still own something two days later, each with the rule's word and a sentence.
+/// Reads all users of the snapshot again whose content was moved and is not yet proved gone. Returns the users that no reading can
+/// prove empty, or that still own something two days later, each with the reason code and a sentence.
 ///
 /// # Errors
 /// The journal's, and what ends the run.
@@ -61,7 +61,7 @@ pub(crate) async fn verify_transfers(
         let login = || transfer.attempt.login.clone();
         match person.transfer().map(|transfer| emptiness(person, transfer, now)) {
             Some(Emptiness::Unverifiable(why)) => stuck.push((login(), "unverifiable", why)),
-            // Box sends no mail about a transfer that went wrong.
+            // Box sends no mail about a transfer that failed.
             Some(Emptiness::NotEmpty(why)) if now - transfer.asked_at >= NEVER_BEGUN_AFTER => {
                 stuck.push((login(), "not_empty", why));
             }
@@ -71,7 +71,7 @@ pub(crate) async fn verify_transfers(
     Ok(stuck)
 }
 
-/// One reading of source and destination, and what it says about an outcome nobody knew.
+/// One reading of source and destination, and what it says about an unknown outcome.
 pub(super) async fn look_at(
     hands: Hands<'_>,
     journal: &mut Journal,
@@ -81,7 +81,7 @@ pub(super) async fn look_at(
     let attempt = &transfer.attempt;
     let now = || (hands.clock)();
     let found = match hands.actor.user(&attempt.user_id).await {
-        // The next run reads again, and the others follow.
+        // The next run reads again, and this run continues with the others.
         Err(e) if fails_for_one(&e, hands.actor, canaries).await? => {
             tracing::warn!("{}: {e}", attempt.login);
             return Ok(());
@@ -109,7 +109,7 @@ pub(super) async fn look_at(
     let mut destination = transfer.destination_folder_id.clone();
     let mut trace = Trace::Seen;
     if destination.is_none() && (content.shows_nothing() || is_settled_now) {
-        // The answer that would have named it was lost: one folder came into being then that bears the source's name.
+        // The response with the folder's id was lost. Exactly one folder was created since then with the source's name.
         let root = items(hands.actor, receiver, "0").await?;
         trace = root.as_ref().map_or(Trace::Unknown, |root| trace_of(root, transfer, journal.past()));
         destination = candidate(&root.unwrap_or_default(), transfer, user.name.as_deref(), journal.past());
@@ -151,14 +151,14 @@ pub(super) async fn look_at(
     journal.append(now(), came.record(&attempt.action_id)).map(drop)
 }
 
-/// Whether a source that shows nothing proves that its content has moved: no items are seen, or there were bytes before.
+/// Whether a source that shows nothing proves that its content has moved: no items are visible, or there were bytes before.
 fn has_moved(before: Option<&Reading>, content: &Content) -> bool {
     content.owned_items.is_some()
         || before.and_then(|before| before.space_used_bytes).is_some_and(|bytes| bytes > 0)
 }
 
-/// What a transfer came to that did not empty the account: two days later nothing is on its way any more. In doubt it is taken
-/// for done, for it is never made again then, and an account that is not proved empty is never deleted.
+/// The outcome of a transfer that did not empty the account: two days later no content is moving any more. In doubt it counts as
+/// done: then it is never made again, and an account that is not proved empty is never deleted.
 fn after_two_days(before: Option<&Reading>, content: &Content, trace: Trace) -> (Outcome, String) {
     let less = |was: Option<i64>, is: Option<i64>| was.zip(is).map(|(was, is)| is < was);
     let count = |items: Option<u64>| items.and_then(|items| i64::try_from(items).ok());
@@ -179,12 +179,12 @@ fn after_two_days(before: Option<&Reading>, content: &Content, trace: Trace) -> 
                 ),
             )
         }
-        // As much as before proves nothing by itself: it may all be new.
+        // The same amount as before proves nothing by itself: all of it may be new.
         (Some(false), Some(false)) if trace == Trace::None => (
             Outcome::NotDone,
             "two days later everything is still at the source, and nothing of it at the receiver".to_owned(),
         ),
-        // An inactive account is closed to As-User. Exactly the bytes of before tell as much.
+        // An inactive account is closed to As-User. The same number of bytes as before proves as much.
         (None, Some(false)) if trace == Trace::None && are_bytes_as_before => (
             Outcome::NotDone,
             "two days later as many bytes as before are at the source, and nothing of it is at the receiver"
@@ -202,7 +202,7 @@ fn after_two_days(before: Option<&Reading>, content: &Content, trace: Trace) -> 
     }
 }
 
-/// What the receiver's root folder tells of a transfer whose answer was lost.
+/// What the receiver's root folder shows about a transfer whose response was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trace {
     /// A folder that may be its destination.
@@ -213,8 +213,8 @@ enum Trace {
     Unknown,
 }
 
-/// Any folder of the sort that transfers make counts, whatever the source is called by now; of those that came into being since,
-/// other transfers' own are left out.
+/// Any folder of the form that transfers create counts, whatever the name of the source is now. Of the folders created since, those
+/// of other transfers are excluded.
 fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
     let since = transfer.asked_at - TimeDelta::minutes(5);
     let of_others = of_others(past);
@@ -227,14 +227,14 @@ fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
     if root.iter().any(is_trace) { Trace::Seen } else { Trace::None }
 }
 
-/// Folders that transfers are known to have made.
+/// Folders that transfers are known to have created.
 fn of_others(past: &Past) -> HashSet<&str> {
     let attempts = past.people.values().flat_map(|person| &person.attempts);
     attempts.filter_map(|attempt| attempt.destination_folder_id.as_deref()).collect()
 }
 
-/// R15: the folder the content went into, when its id was lost with the answer: the only one that came into being since, and
-/// bears the source's name or login.
+/// R15: the destination folder when its id was lost with the response: the only one that was created since and has the source's
+/// name or login.
 fn candidate(root: &[Item], transfer: &PastAttempt, name: Option<&str>, past: &Past) -> Option<String> {
     let since = transfer.asked_at - TimeDelta::minutes(5);
     let of_others = of_others(past);
@@ -250,7 +250,7 @@ fn candidate(root: &[Item], transfer: &PastAttempt, name: Option<&str>, past: &P
 }
 
 impl Run<'_> {
-    /// The first reading after a transfer that Box said was done.
+    /// The first reading after a transfer that Box reported as done.
     pub(super) async fn read_moved(&self, user_id: &str) -> Result<(), CommandError> {
         let transfer =
             self.with_past(|past| past.people.get(user_id).and_then(|person| person.transfer()).cloned());
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::reclaim::past::tests::day;
 
-    /// R13, R14: every intent gets a final outcome in the end, and only a transfer that surely moved nothing may be made again.
+    /// R13, R14: every intent gets a final outcome in the end, and only a transfer that certainly moved nothing may be made again.
     #[test]
     fn r14_after_two_days_a_transfer_is_settled() {
         let outcome = |before: (Option<u64>, i64), after: (Option<u64>, i64)| {
@@ -299,7 +299,7 @@ mod tests {
         };
         use Outcome::{Done, NotDone};
         assert_eq!(outcome((Some(3), 30), (Some(3), 30)), [NotDone, Done, Done]);
-        // Why: seven items moved, 140 new ones came in before anybody looked again, and it was taken for not done.
+        // Why: seven items moved and 140 new ones arrived before the next reading, and the transfer was recorded as not done.
         assert_eq!(outcome((Some(3), 30), (Some(5), 50)), [NotDone, Done, Done], "more came in");
         assert_eq!(outcome((Some(3), 30), (Some(1), 10)), [Done; 3]);
         assert_eq!(outcome((Some(3), 30), (Some(3), 10)), [Done; 3]);

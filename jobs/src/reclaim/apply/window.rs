@@ -130,7 +130,7 @@ async fn close(
         }
         Wrote::Refused(refusal) => {
             closing.conclude(&action_id, Came::refused(&refusal))?;
-            // Box lets nobody but the primary admin suspend an administrator: who gave the role has decided about the account.
+            // Box lets only the primary admin suspend an administrator: the actor that gave the role has decided about the account.
             if let Some(role) = user.role.as_deref().filter(|role| *role != "user") {
                 let why = format!(
                     "the role became {role} during the transfer, and Box refuses the suspension: {refusal}"
@@ -190,7 +190,7 @@ impl Steps<'_, '_> {
         Ok(())
     }
 
-    /// Writes what the unfinished steps came to, by the status that Box shows.
+    /// Writes the outcomes of the unfinished steps, by the status that Box shows.
     fn settle(self, user_id: &str, status: Option<&str>) -> Result<(), CommandError> {
         let is_step = |past: &&PastAttempt| {
             matches!(past.attempt.action, Action::Reactivate | Action::SuspendAgain) && past.is_unfinished()

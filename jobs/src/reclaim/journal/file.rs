@@ -1,12 +1,12 @@
-//! The journal's file, read and checked: frames, chain, seals, and what a crash may have left at its end.
+//! Reads and checks the journal's file: frames, chain, seals, and what a crash may have left at its end.
 //!
-//! **Killed** while an entry is written: its frame ends past the end of the file, or in the noughts of blocks that were never
-//! written. Nobody acted on it, so [`super::Journal::open`] cuts it off. Anything else that is wrong, the last frame's checksum
-//! included, is corruption: every command fails until an operator has checked the file.
+//! **Killed** while an entry is written: its frame ends past the end of the file, or in the zeros of blocks that were never
+//! written. No call was made for it, so [`super::Journal::open`] cuts it off. Any other error, including the last frame's checksum,
+//! is corruption: every command fails until an operator has checked the file.
 //!
-//! **A file shorter than its header** was left by a full disk when the journal was begun: no entry was ever acknowledged. It is begun
-//! again if the store has no plan either. The anchor and the lake's rows are compared in any case, so a journal that was emptied later
-//! is still refused.
+//! **A file shorter than its header** was left by a full disk when the journal was created: no entry was ever acknowledged. It is
+//! created again if the store has no plan either. The anchor and the lake's rows are compared in any case, so a journal that was
+//! emptied later is still refused.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -33,16 +33,16 @@ pub(crate) enum Seals {
     Older,
 }
 
-/// What lies on disk, as far as it is whole.
+/// The valid content of the file.
 pub(super) struct Contents {
     pub(super) entries: Vec<Entry>,
     pub(super) head: String,
     /// How many entries at the beginning have no seal.
     pub(super) unsealed: u64,
     pub(super) anchor: Option<Anchor>,
-    /// 0: the journal is still to be begun.
+    /// 0: the journal is still to be created.
     pub(super) len: u64,
-    /// Of these bytes.
+    /// Over these bytes.
     pub(super) sha256: Sha256,
 }
 
@@ -59,18 +59,18 @@ impl Default for Contents {
     }
 }
 
-/// An entry as it lies on disk.
+/// An entry as it is on disk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub(super) text: &'a [u8],
-    /// Empty: it has none.
+    /// Empty: no seal.
     pub(super) seal: &'a [u8],
 }
 
 /// Reads and checks the journal of a store.
 ///
 /// # Errors
-/// Exit 3 for damage, a broken chain, a missing or wrong seal, or another store's journal; exit 1 for the disk.
+/// Exit 3 for corruption, a broken chain, a missing or wrong seal, or another store's journal; exit 1 for the disk.
 pub(super) fn read(
     root: &Path,
     store_id: Uuid,
@@ -172,14 +172,14 @@ pub(super) fn frame_of(text: &[u8], seal: &[u8]) -> Vec<u8> {
     [&Fixed::of(text, seal, seal.len()).encode()[..], text, seal].concat()
 }
 
-/// The keyed hash of an entry that a user was taken out of.
+/// The keyed hash of an entry from which a user was removed.
 pub(super) fn mac_of(key: &ErasureKey, entry: &Entry) -> String {
     let mut bare = entry.clone();
     bare.erased.iter_mut().for_each(|erased| erased.mac.clear());
     key.mac("journal", &serde_json::to_vec(&bare).expect("an entry is plain data"))
 }
 
-/// The hash of an entry; of number 0 what the first entry follows.
+/// The hash of an entry; for number 0 the value that the first entry follows.
 pub(super) fn hash_of<'a>(entries: &'a [Entry], head: &'a str, sequence: u64) -> Option<&'a str> {
     let next = usize::try_from(sequence).ok()?;
     match entries.get(next) {
@@ -195,7 +195,7 @@ pub(super) fn begin(path: &Path, store_id: Uuid) -> Result<Sha256, CommandError>
     Ok(Sha256::new_with_prefix(header))
 }
 
-/// Keeps what is about to be cut off: nobody acted on it, but nobody should have to take our word for that.
+/// Stores a copy of the bytes that are about to be cut off: no call was made for them, and the copy lets an operator verify that.
 pub(super) fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
     let bytes = durable::read_regular_file(path).map_err(cannot("read", path))?;
     let tail = usize::try_from(from).ok().and_then(|from| bytes.get(from..)).unwrap_or_default();
@@ -203,8 +203,8 @@ pub(super) fn keep_aside(path: &Path, from: u64) -> Result<(), CommandError> {
     Ok(durable::write_file(&aside, tail, &Access::from(0o600))?)
 }
 
-/// Whether a file is what a full disk left of [`begin`]: a part of the header, or blocks that were never written. A store with plans
-/// had a journal.
+/// Whether a file is what a full disk left of [`begin`]: a part of the header, or blocks that were never written. A store with
+/// plans had a journal.
 fn was_never_begun(path: &Path, bytes: &[u8], store_id: Uuid) -> bool {
     let header = FileKind::Journal.encode_header(number_of(store_id));
     let is_part =
@@ -215,8 +215,8 @@ fn was_never_begun(path: &Path, bytes: &[u8], store_id: Uuid) -> bool {
             .map_or_else(|e| e.kind() == ErrorKind::NotFound, |mut plans| plans.next().is_none())
 }
 
-/// Whether what looks like an entry that was never written to its end holds a whole one: then a length is wrong, and what would be
-/// cut off was acted on.
+/// Whether an apparently unfinished entry contains a whole one: then a length is wrong, and a call may have been made for the bytes
+/// to cut.
 fn holds_an_entry(tail: &[u8]) -> bool {
     let is_text = |at: usize| {
         let text = tail.get(at + FRAME_FIXED_LEN..).unwrap_or_default();
@@ -231,7 +231,7 @@ fn holds_an_entry(tail: &[u8]) -> bool {
     (first..tail.len()).any(is_text)
 }
 
-/// The entry at the beginning of `bytes`; `None` at the end, or at one that was never written to its end.
+/// The entry at the beginning of `bytes`; `None` at the end, or at an entry that was never completely written.
 fn frame_at(bytes: &[u8]) -> Result<Option<Frame<'_>>, Damage> {
     let Some((fixed, rest)) = bytes.split_first_chunk::<FRAME_FIXED_LEN>() else { return Ok(None) };
     if bytes.iter().all(|byte| *byte == 0) {
@@ -240,7 +240,7 @@ fn frame_at(bytes: &[u8]) -> Result<Option<Frame<'_>>, Damage> {
     let fixed = Fixed::decode(fixed)?;
     let text_len = fixed.header_len as usize;
     let Some(frame) = rest.get(..text_len + fixed.stored_len as usize) else { return Ok(None) };
-    // Neither JSON nor a seal ends in a nought: these blocks were given to the file and never filled.
+    // Neither JSON nor a seal ends in a zero byte: these blocks were allocated and never filled.
     if frame.last() == Some(&0) && rest[frame.len()..].iter().all(|byte| *byte == 0) {
         return Ok(None);
     }
@@ -251,7 +251,7 @@ fn frame_at(bytes: &[u8]) -> Result<Option<Frame<'_>>, Damage> {
     if fixed.matches(text, seal) { Ok(Some(Frame { text, seal })) } else { Err(Damage::Checksum) }
 }
 
-/// What ties a journal to its store: the second half of the store's id, in which the chance lies.
+/// Binds a journal to its store: the second half of the store's id, which has the random part.
 fn number_of(store_id: Uuid) -> u64 {
     store_id.as_u64_pair().1
 }

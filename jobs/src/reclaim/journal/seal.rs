@@ -7,10 +7,10 @@
 //! | public key, and the head of the last command | `lake/_journal/anchor.json` |
 //! | public key again | `[reclaim] journal_key` of the configuration, if set |
 //!
-//! **First use**, and what a kill leaves: the new key is written as `journal_key.new`, which counts for nothing; then the anchor; then
-//! the key under its name. With the anchor and without that name, the next command finishes the last step. So a store that has the
-//! key has the anchor, and a journal without seals in such a store is refused. Killed between the anchor and the first entry: the
-//! anchor says how many entries have no seal, and the journal has just these.
+//! **First use**, and what a kill leaves: the new key is written as `journal_key.new`, which is not used as a key; then the anchor;
+//! then the key under its name. With the anchor and without that name, the next command finishes the last step. So a store that has
+//! the key has the anchor, and a journal without seals in such a store is refused. Killed between the anchor and the first entry:
+//! the anchor says how many entries have no seal, and the journal has exactly these.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ use crate::config::variable_os;
 use crate::error::CommandError;
 use crate::integrity::unreadable;
 
-/// What a seal is made for; a signature of a plan is no seal.
+/// The namespace of a seal; a signature of a plan is no seal.
 const NAMESPACE: &str = "boxseat-journal";
 
-/// Every PEM text of a signature ends so.
+/// The end of every PEM text of a signature.
 const SEAL_END: &[u8] = b"-----END SSH SIGNATURE-----";
 
 /// What the lake knows of the journal.
@@ -57,7 +57,7 @@ impl Anchor {
     /// Reads the anchor of a store; `None` before the first seal.
     ///
     /// # Errors
-    /// Exit 3 for one that is damaged or another store's.
+    /// Exit 3 for an anchor that is corrupt or another store's.
     pub(super) fn read(root: &Path, store_id: Uuid) -> Result<Option<Self>, CommandError> {
         let path = anchor_path(root);
         let bytes = match durable::read_regular_file(&path) {
@@ -116,10 +116,10 @@ pub(crate) struct StoreKey {
 }
 
 impl StoreKey {
-    /// The key, wherever it is kept; `None` before the first use.
+    /// The key from its place; `None` before the first use.
     ///
     /// # Errors
-    /// Exit 2 for a file that is named and not there; exit 3 for one that is no Ed25519 key, or that others can read.
+    /// Exit 2 for a named file that is missing; exit 3 for one that is no Ed25519 key, or that others can read.
     fn find(root: &Path) -> Result<Option<(PathBuf, PrivateKey)>, CommandError> {
         if let Some(path) = variable_os("BOXSEAT_JOURNAL_KEY_FILE").map(PathBuf::from) {
             return load(path, IsGuarded(false)).map(Some);
@@ -127,14 +127,14 @@ impl StoreKey {
         let credential = variable_os("CREDENTIALS_DIRECTORY")
             .map(|directory| PathBuf::from(directory).join("boxseat-journal-key"));
         if let Some(path) = credential.filter(|path| path.exists()) {
-            // systemd guards its credentials itself, and their mode may let a group read.
+            // systemd protects its credentials itself, and their mode may let a group read.
             return load(path, IsGuarded(true)).map(Some);
         }
         let path = own_key(root);
         if path.exists() { load(path, IsGuarded(false)).map(Some) } else { Ok(None) }
     }
 
-    /// Signs what is not an entry of the journal, in a namespace of its own.
+    /// Signs data that is not a journal entry, in a separate namespace.
     ///
     /// # Errors
     /// The key cannot sign.
@@ -151,7 +151,7 @@ impl StoreKey {
             |e| CommandError::failed(format!("the journal's key {} cannot sign", self.place.display()), e);
         let seal =
             self.key.sign(NAMESPACE, HashAlg::Sha512, &message(self.store_id, text)).map_err(failed)?;
-        // Without the last line's end: the text is whole exactly when it ends in [`SEAL_END`].
+        // Without the last newline: the text is whole exactly when it ends in [`SEAL_END`].
         seal.to_pem(LineEnding::LF).map(|text| text.trim_end().to_owned()).map_err(failed)
     }
 }
@@ -216,10 +216,10 @@ fn put_to_use(root: &Path, key: &PrivateKey) -> Result<(), CommandError> {
     std::fs::remove_file(&new).map_err(cannot("remove", &new))
 }
 
-/// The key to seal with, and the anchor: both are made at first use, and belong together ever after.
+/// The sealing key and the anchor: both are made at first use, and belong together from then on.
 ///
 /// # Errors
-/// Exit 3 when one of them is missing or another's.
+/// Exit 3 if one of them is missing or another's.
 pub(super) fn take_up(
     root: &Path,
     store_id: Uuid,
@@ -282,10 +282,10 @@ pub(super) fn take_up(
     Ok((StoreKey { key, place, store_id }, anchor))
 }
 
-/// The key of a store, whose first use makes it and the anchor. `held` is the lock of reclamation, if the caller has it.
+/// The key of a store; the first use creates it and the anchor. `held` is the lock of reclamation, if the caller has it.
 ///
 /// # Errors
-/// As [`take_up`]; exit 75 when another process reclaims from a store without a key.
+/// As [`take_up`]; exit 75 if another process reclaims from a store without a key.
 pub(crate) fn store_key(
     root: &Path,
     store_id: Uuid,
@@ -305,7 +305,7 @@ pub(crate) fn store_key(
 /// The public key that the store names; `None` before the first use.
 ///
 /// # Errors
-/// Exit 3 for an anchor that is damaged or another store's.
+/// Exit 3 for an anchor that is corrupt or another store's.
 pub(crate) fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicKey>, CommandError> {
     let Some(anchor) = Anchor::read(root, store_id)? else { return Ok(None) };
     PublicKey::from_openssh(&anchor.public_key)
@@ -313,10 +313,10 @@ pub(crate) fn anchored_key(root: &Path, store_id: Uuid) -> Result<Option<PublicK
         .map_err(|e| CommandError::refused(format!("{ANCHOR_FILE} has no public key")).because(e))
 }
 
-/// Checks the seals of a journal whose chain holds, and its anchor. How many entries at its beginning have no seal.
+/// Checks the seals of a journal whose chain is valid, and its anchor. Returns how many entries at its beginning have no seal.
 ///
 /// # Errors
-/// Exit 3 naming the first entry that is not as it must be.
+/// Exit 3 naming the first invalid entry.
 pub(super) fn check(
     root: &Path,
     store_id: Uuid,
@@ -395,7 +395,7 @@ pub(super) fn check(
         Some(_) => unsealed == 0,
         None => true,
     };
-    // Nothing but a sealed entry proves that an older version wrote the ones before it: the anchor has no seal.
+    // Only a sealed entry proves that an older version wrote the ones before it: the anchor has no seal.
     if pinned.is_some() && unsealed > 0 && begins.is_none() {
         return Err(forged(1, "has no seal, and [reclaim] journal_key wants one")
             .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which notes where the seals begin"));
@@ -404,7 +404,7 @@ pub(super) fn check(
         return Err(forged(unsealed + 1, "does not say where the seals begin"));
     }
     let is_valid = |frame: &Frame<'_>| is_sealed(&key, store_id, frame);
-    // The chain does not cover the text of an entry a user was taken out of: each of them is verified.
+    // The chain does not cover the text of an entry from which a user was removed: each of them is verified.
     let is_erased = |index: usize| contents.entries.get(index).is_some_and(|entry| entry.erased.is_some());
     let erased = (unsealed..frames.len()).find(|index| is_erased(*index) && !is_valid(&frames[*index]));
     let first = match (seals, frames.last()) {
@@ -424,7 +424,7 @@ fn is_sealed(key: &PublicKey, store_id: Uuid, frame: &Frame<'_>) -> bool {
         .is_ok_and(|seal| key.verify(NAMESPACE, &message(store_id, frame.text), &seal).is_ok())
 }
 
-/// What is signed: a key that is shared by two stores must not make the entries of one those of the other.
+/// The signed message. It has the store id: with a key shared by two stores, the entries of one must not count in the other.
 fn message(store_id: Uuid, text: &[u8]) -> Vec<u8> {
     [format!("{store_id}\n").as_bytes(), text].concat()
 }

@@ -1,4 +1,4 @@
-//! R1, R3, R4, R5, R20: whom nothing is done to, whatever the evidence says.
+//! R1, R3, R4, R5, R20: users that are excluded whatever the evidence says.
 
 use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,16 +9,16 @@ use super::super::policy::WhenRefused;
 use super::super::protect::{groups_named, has_code};
 use super::{Judge, No, day};
 
-/// Whom somebody brought back is left alone for so long (R20).
+/// A user whose account another actor set active again is skipped for this time (R20).
 const REVERTED_REST: TimeDelta = TimeDelta::days(90);
 
 impl Judge<'_> {
-    /// R1: people and accounts that nothing is ever done to.
+    /// R1: accounts on which boxseat never acts.
     pub(super) fn never(&self, person: &Person) -> Result<(), No> {
         never(person, &self.ground.enterprise_id)
     }
 
-    /// R3, R4, R5: people whom somebody protects, holds, or has on leave; and people whom a plan is busy with.
+    /// R3, R4, R5: users that are protected, on hold or on leave, and users in an open plan.
     pub(super) fn kept(&self, person: &Person) -> Result<(), No> {
         let id = person.user_id.as_str();
         if let Some(entry) = self.protected.entry_for(id) {
@@ -74,7 +74,7 @@ impl Judge<'_> {
         self.undisturbed(id)
     }
 
-    /// R3, R4, R19: what keeps even somebody whom `offboard` names.
+    /// R3, R4, R19: what protects even a user that `offboard` names.
     ///
     /// # Errors
     /// Why not.
@@ -86,7 +86,7 @@ impl Judge<'_> {
         if self.receivers.everybodys().is_some_and(|receiver| receiver.user_id == id) {
             return Err(No::new("R4", "receiver", "receives the content of others by the policy"));
         }
-        // What the person got into since the night protects, too.
+        // Groups, codes and addresses that the user got since the snapshot protect, too.
         let protect = &self.policy.protect;
         let groups = protect.groups.iter().flat_map(|entry| groups_named(self.ground, entry));
         if let Some(group) = groups.into_iter().find(|group| person.group_ids.iter().any(|id| id == group)) {
@@ -101,7 +101,7 @@ impl Judge<'_> {
         }
     }
 
-    /// R8, R13, R20: nothing is under way, and nobody has just undone or refused it.
+    /// R8, R13, R20: no action is in progress, and none was just undone or refused.
     pub(super) fn undisturbed(&self, id: &str) -> Result<(), No> {
         let planned = self.past.open_plans().find(|(plan_id, plan)| {
             !self.set_aside.contains(plan_id)
@@ -128,7 +128,7 @@ impl Judge<'_> {
             attempt.outcome == Some(Outcome::Refused)
                 && !past.attempts.iter().any(|later| was_done_later(&later))
         });
-        // R14: a transfer that this Box refuses for every inactive account is made another way by now.
+        // R14: a transfer that this Box refuses for every inactive account is made in another way now.
         let is_answered = |refused: &&PastAttempt| {
             let of_inactive = refused.attempt.before.status.as_deref() == Some("inactive");
             refused.attempt.action == Action::Transfer
@@ -146,12 +146,12 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Whether a plan will do nothing more about a person.
+    /// Whether a plan will do nothing more for a user.
     pub(super) fn is_done_with(&self, id: &str, plan_id: &str) -> bool {
         self.past.people.get(id).is_some_and(|past| past.final_skip(plan_id).is_some())
     }
 
-    /// R5: nobody is judged who is new, newly here, or newly back.
+    /// R5: new users, newly seen users and returned users are not evaluated.
     pub(super) fn young(&self, person: &Person) -> Result<(), No> {
         let night = self.ground.night.now_at;
         let unknown =
@@ -180,7 +180,7 @@ impl Judge<'_> {
             let detail = format!("given back by undo {}, less than {grace} days ago", day(at));
             return Err(No::new("R5", "undone", detail));
         }
-        // A snapshot that fell into the window of a transfer shows no return.
+        // A snapshot inside the window of a transfer shows no return.
         let past = self.past.people.get(&person.user_id);
         let is_return = |at: &DateTime<Utc>| !past.is_some_and(|past| past.was_in_window(*at));
         match person.returned_at.filter(is_return).filter(|at| (night - *at).num_days() < grace) {
@@ -194,7 +194,7 @@ impl Judge<'_> {
     }
 }
 
-/// R1: whom nothing is ever done to, whoever asks.
+/// R1: accounts on which boxseat never acts, whatever the command.
 ///
 /// # Errors
 /// Why not.

@@ -1,4 +1,4 @@
-//! R3, R5: the lists that people keep beside boxseat, of holds and of leave.
+//! R3, R5: the lists of holds and of leave that are stored outside boxseat.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use super::super::beside::Beside;
 use super::super::ground::Ground;
 use super::super::protect::Addresses;
 
-/// Lists of leave and holds count for so long (R3, R5).
+/// Lists of leave and holds are valid for this time (R3, R5).
 pub(crate) const LIST_MAX_AGE: TimeDelta = TimeDelta::days(7);
 
-/// What today's leave list says of a person.
+/// What the present leave list says about a user.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Leave {
-    /// Whether one holds on the night.
+    /// Whether a leave is in force on the date of the snapshot.
     pub(super) holds: bool,
-    /// The end of the last one that is over.
+    /// The end of the last leave that is over.
     pub(super) ended_at: Option<DateTime<Utc>>,
 }
 
@@ -24,7 +24,7 @@ fn counted_until(age: TimeDelta, now: DateTime<Utc>) -> NaiveDate {
     (now - age + LIST_MAX_AGE).date_naive()
 }
 
-/// R3: everybody on the list of holds. A list that is old or names somebody unknown proves nothing.
+/// R3: all users on the list of holds. A list that is old or names an unknown user proves nothing.
 pub(super) fn held(
     ground: &Ground,
     beside: &Beside,
@@ -66,7 +66,7 @@ pub(super) fn held(
     held
 }
 
-/// R5: today's leave list, beside what the night has.
+/// R5: the present leave list, in addition to the leave in the snapshot.
 pub(super) fn leaves(
     ground: &Ground,
     beside: &Beside,

@@ -1,4 +1,4 @@
-//! R2, R3, R6, R8, R11, R15: what must be proved of a person before a stage.
+//! R2, R3, R6, R8, R11, R15: what must be proved about a user before a stage.
 
 use boxseat_schemas::reclaim::plan::Stage;
 use boxseat_schemas::reclaim::{Ability, Standing};
@@ -11,7 +11,7 @@ use super::super::policy::{Evidence, SharedContent, WhenRefused};
 use super::{Judge, No, day};
 
 impl Judge<'_> {
-    /// R2: the days that are proved, and nothing else.
+    /// R2: only the proven days.
     pub(super) fn proven(&self, person: &Person) -> Result<(), No> {
         let wanted = self.policy.suspend_after_idle_days;
         let proven = person.proven_idle_days.ok_or_else(|| {
@@ -61,8 +61,8 @@ impl Judge<'_> {
         }
     }
 
-    /// R6, the policy's part: owners of shared content are not suspended, unless the policy says so, the content has moved, or
-    /// Box keeps the folders open.
+    /// R6, the policy's part: owners of shared content are not suspended, unless the policy says so, the content has moved, or Box
+    /// keeps the folders open.
     pub(super) fn shared(&self, person: &Person, past: Option<&PastPerson>) -> Result<(), No> {
         let transfer = past.and_then(|past| past.transfer().map(|transfer| (past, transfer)));
         match (self.policy.shared_content, transfer) {
@@ -88,7 +88,7 @@ impl Judge<'_> {
         }
     }
 
-    /// R3: the suspension is ours, and the person is as we left them.
+    /// R3: the suspension is ours, and the user is as we left it.
     pub(super) fn unchanged(&self, person: &Person, ours: &PastAttempt) -> Result<(), No> {
         if self.past.plans.get(&ours.attempt.plan_id).is_some_and(|plan| plan.policy_digest.is_none()) {
             return Err(No::new(
@@ -131,7 +131,7 @@ impl Judge<'_> {
         }
     }
 
-    /// R8: the stages lie apart.
+    /// R8: the waiting time between stages.
     pub(super) fn waited(&self, stage: Stage, ours: &PastAttempt, wanted: i64) -> Result<(), No> {
         let days = (self.ground.night.now_at - ours.asked_at).num_days();
         if days < wanted {
@@ -142,7 +142,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// R15: what the account owns was counted before the suspension, or can still be.
+    /// R15: the content of the account was counted before the suspension, or can still be counted.
     pub(super) fn counted(&self, past: &PastPerson) -> Result<(), No> {
         // An account that must be active for its transfer is counted then.
         let is_reactivated = self.policy.when_refused == WhenRefused::Reactivate
@@ -157,7 +157,7 @@ impl Judge<'_> {
         Err(No::new("R15", "content_unreadable", detail))
     }
 
-    /// R14: a policy that goes on to the deletion suspends nobody whose content this Box will not move.
+    /// R14: a policy that includes the deletion suspends no user whose content this Box does not move.
     pub(super) fn can_be_freed(&self, person: &Person) -> Result<(), No> {
         // Items may have no bytes.
         let counted = self.past.people.get(&person.user_id);
@@ -173,7 +173,7 @@ impl Judge<'_> {
         Err(No::new("R14", "transfer_refused", detail))
     }
 
-    /// R11, R15: nothing is left there, and sign-ins were watched long enough behind the suspension.
+    /// R11, R15: no content is left, and sign-ins were watched long enough after the suspension.
     pub(super) fn gone(
         &self,
         past: &PastPerson,
@@ -241,7 +241,7 @@ pub(crate) fn edited_by_other(
     Some(OtherEdit { at: recorded.at, sentence: recorded.detail.clone() })
 }
 
-/// R12: what is no longer as it was, if anything is. A change of `modified_at` or of aliases alone is none.
+/// R12: the value that has changed, if one has. A change of `modified_at` or of aliases alone is none.
 pub(crate) fn changed(before: &Standing, now: &Standing) -> Option<&'static str> {
     let is_app = |standing: &Standing| standing.is_platform_access_only.unwrap_or(false);
     let differences = [

@@ -1,4 +1,4 @@
-//! R4, R8: how many more may be taken, and how much a receiver can take.
+//! R4, R8: how many more users the caps allow, and how much a receiver can take.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -14,7 +14,7 @@ const STUCK: [&str; 6] =
     ["closed", "content_unreadable", "not_empty", "receiver_unfit", "refused_by_box", "unverifiable"];
 
 impl<'a> Judge<'a> {
-    /// R4: whoever receives goes no stage, and two do not receive from each other.
+    /// R4: a receiver enters no stage, and two users do not receive from each other.
     pub(super) fn part_receivers(&self, going: &mut Vec<(&Person, Goes)>, judged: &mut Judged) {
         let receiving: HashMap<String, String> = going
             .iter()
@@ -30,7 +30,7 @@ impl<'a> Judge<'a> {
         });
     }
 
-    /// R4: what several people leave to one must fit together.
+    /// R4: the content of all users that go to one receiver must fit together.
     pub(super) fn quota(
         &self,
         person: &Person,
@@ -87,7 +87,7 @@ impl<'a> Judge<'a> {
             && !past.attempts[skip.attempts_before..].iter().any(|attempt| attempt.was_done)
     }
 
-    /// R8: what the caps leave of this night.
+    /// R8: what the caps leave for this snapshot.
     pub(super) fn room_left(&self) -> Room<'a> {
         let caps = self.policy.caps;
         let most = caps.most(self.ground.seats_assigned);
@@ -111,7 +111,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// How many more may be taken.
+/// How many more users the caps allow.
 pub(super) struct Room<'a> {
     most: u64,
     taken: u64,
@@ -120,7 +120,7 @@ pub(super) struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// Who was counted before is not counted again.
+    /// A user that was counted before is not counted again.
     pub(super) fn take(&mut self, user_id: &str) -> Result<(), No> {
         if self.counted.contains(user_id) {
             return Ok(());

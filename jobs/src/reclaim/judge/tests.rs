@@ -1,4 +1,4 @@
-//! One table per rule: somebody whom every rule lets through, changed in one place, and the word that keeps the person out.
+//! One table per rule: a user that every rule admits, changed in one place, and the reason code that excludes it.
 
 use boxseat_schemas::reclaim::{Action, Outcome, Record};
 
@@ -9,7 +9,7 @@ use crate::reclaim::ground::{Edit, OnLeave};
 use crate::reclaim::past::tests::{created, day, intent, outcome, past};
 use crate::reclaim::testing::{TO_DELETE, beside, ground, idler, night_at, policy, suspended, worker};
 
-/// A world of which a test changes one thing.
+/// A scenario of which a test changes one thing.
 struct World {
     policy: Policy,
     ground: Ground,
@@ -38,7 +38,7 @@ impl World {
         self.judge().unwrap_or_else(|e| panic!("{e:?}")).verdict(&self.ground.people[id])
     }
 
-    /// The stage the person goes, or the rule and word of the no.
+    /// The stage that the user enters, or the rule and reason code of the denial.
     #[track_caller]
     fn says(&self, id: &str) -> String {
         match self.verdict(id) {
@@ -55,7 +55,7 @@ impl World {
 
 const SUSPEND: &str = "evidence = \"activity\"\n";
 
-/// What the rules say of an idle person after one change.
+/// The result for an idle user after one change.
 #[track_caller]
 fn after(text: &str, change: impl FnOnce(&mut Person)) -> String {
     let mut person = idler("1");
@@ -73,7 +73,7 @@ fn whom_every_rule_lets_through_is_suspended() {
     assert_eq!(World::of(SUSPEND, []).says("9"), "not asked", "who works is not even looked at");
 }
 
-/// R1: admins, machines, restricted and unknown accounts, and whoever was not listed tonight.
+/// R1: admins, machines, restricted and unknown accounts, and users missing in the latest listing.
 #[test]
 fn r1_nothing_is_ever_done_to_them() {
     let of = |change: fn(&mut Person)| after(SUSPEND, change);
@@ -101,7 +101,7 @@ fn r1_nothing_is_ever_done_to_them() {
     assert_eq!(of(|p| p.login = None), "R1 no_login");
 }
 
-/// R2: only days that are proved count, whatever else there is.
+/// R2: only proven days count.
 #[test]
 fn r2_a_gap_is_no_idleness() {
     let of = |change: fn(&mut Person)| after(SUSPEND, change);
@@ -117,7 +117,7 @@ fn r2_a_gap_is_no_idleness() {
     assert_eq!(world.refusals(), ["R2"]);
 }
 
-/// R2: whoever wants activity to count needs it watched for as long.
+/// R2: a policy that counts activity needs activity to be watched for as long.
 #[test]
 fn r2_activity_counts_as_far_as_it_was_watched() {
     let mut world = World::of(SUSPEND, [idler("1")]);
@@ -133,7 +133,7 @@ fn r2_activity_counts_as_far_as_it_was_watched() {
     assert_eq!(world.says("1"), "suspend");
 }
 
-/// R3: only whose present suspension is ours may be transferred or deleted.
+/// R3: only users whose present suspension is ours may be transferred or deleted.
 #[test]
 fn r3_a_suspension_of_somebody_elses_is_left_alone() {
     assert_eq!(World::of(TO_DELETE, [suspended("1")]).says("1"), "R3 suspended_by_other");
@@ -141,7 +141,7 @@ fn r3_a_suspension_of_somebody_elses_is_left_alone() {
     assert_eq!(ours(20).says("1"), "transfer");
 }
 
-/// R3: a person who was touched since is nobody we know.
+/// R3: a user that was edited since is skipped.
 #[test]
 fn r3_the_person_must_be_as_we_left_them() {
     let of = |change: fn(&mut Person)| {
@@ -165,7 +165,7 @@ fn r3_the_person_must_be_as_we_left_them() {
     assert_eq!(edited(edit(None, 81)), "R3 edited_by_other");
     assert_eq!(edited(edit(Some("77"), 79)), "transfer", "before the suspension");
     assert_eq!(of(|p| p.last_activity_at = Some(day(81))), "R2 active_since");
-    // Why: an administrator gave the account back and suspended it again for a hold in nights that read sign-ins alone.
+    // Why: an administrator gave the account back and suspended it again for a hold, in snapshots that covered only sign-ins.
     let mut world = ours(20);
     world.ground.activity_coverage.insert("EDIT_USER".to_owned(), (day(82), night_at()));
     assert_eq!(world.says("1"), "R3 edits_not_watched");
@@ -176,7 +176,7 @@ fn r3_the_person_must_be_as_we_left_them() {
     assert_eq!(world.says("1"), "R3 changed", "nobody knows how we left them");
 }
 
-/// R3: the list of holds is at most seven days old, and every row of it is somebody.
+/// R3: the list of holds is at most seven days old, and every row matches a user.
 #[test]
 fn r3_a_stale_or_puzzling_list_of_holds_stops_everything() {
     let held = |who: &str, age: i64| {
@@ -197,7 +197,7 @@ fn r3_a_stale_or_puzzling_list_of_holds_stops_everything() {
     assert_eq!(held("nobody@acme.test", 0).refusals(), ["R3"]);
 }
 
-/// R4: by id, login, alias and whatever the person was called before; by group and tracking code.
+/// R4: by id, login, alias and every earlier address; by group and tracking code.
 #[test]
 fn r4_protected_is_protected_under_every_name() {
     let person = || Person {
@@ -250,7 +250,7 @@ fn r4_protected_is_protected_under_every_name() {
     assert_eq!(half_read("ids = [\"1\"]"), "suspend");
 }
 
-/// R4: a receiver is managed, active, unrestricted, of role `user`, with room, and goes nowhere itself.
+/// R4: a receiver is managed, active, unrestricted, of role `user`, with room, and enters no stage itself.
 #[test]
 fn r4_who_cannot_receive_does_not() {
     let of = |change: fn(&mut Person)| {
@@ -277,7 +277,7 @@ fn r4_who_cannot_receive_does_not() {
     assert_eq!(world.refusals(), ["R4"]);
 }
 
-/// R4: whoever received, or is to, is not taken from.
+/// R4: a user that received content, or is to receive it, keeps the seat.
 #[test]
 fn r4_receivers_keep_their_seats() {
     let transfer =
@@ -288,7 +288,7 @@ fn r4_receivers_keep_their_seats() {
     assert_eq!(world(-266).says("77"), "suspend");
     let planned = [(99, created("p", Stage::Transfer, &["5"], &["77"]))];
     assert_eq!(World::of(SUSPEND, [idler("77")]).with(&planned).says("77"), "R4 receiver");
-    // The policy's own receiver is idle itself: an archive account always is.
+    // The receiver of the policy is idle itself: an archive account always is.
     let mut world = World::of(TO_DELETE, [idler("1")]);
     world.ground.people.insert("9".to_owned(), idler("9"));
     assert_eq!(world.says("9"), "R4 receiver");
@@ -311,7 +311,7 @@ fn r4_a_receiver_without_room_is_told_before_the_suspension() {
     assert_eq!(without(0, SUSPEND), (2, vec![]), "the policy moves nothing");
 }
 
-/// R4: nobody receives who is in a plan, and two people do not receive from each other.
+/// R4: a user in a plan receives nothing, and two users do not receive from each other.
 #[test]
 fn r4_sources_receive_nothing() {
     let to_manager = "evidence = \"activity\"\nshared_content = \"transfer_first\"\n[holds]\nfile = \"h.csv\"\n[receiver]\nmanager_tracking_code = \"Manager\"\n";
@@ -361,7 +361,7 @@ fn r4_sources_receive_nothing() {
     assert_eq!(listed.refusals(), ["R4"]);
 }
 
-/// R4: what several people leave to one must fit together.
+/// R4: the content of all users that go to one receiver must fit together.
 #[test]
 fn r4_the_quota_is_counted_over_the_whole_plan() {
     let mut records = of_ours("1", 80);
@@ -375,7 +375,7 @@ fn r4_the_quota_is_counted_over_the_whole_plan() {
     assert_eq!(judged.left_out["2"].1.word, "no_receiver");
 }
 
-/// R5: the new, the newly seen, the newly back, and whoever is on leave.
+/// R5: new, newly seen and returned users, and users on leave.
 #[test]
 fn r5_nobody_is_judged_too_early() {
     let of = |change: fn(&mut Person)| after(SUSPEND, change);
@@ -388,13 +388,13 @@ fn r5_nobody_is_judged_too_early() {
     assert_eq!(of(|p| p.returned_at = Some(day(40))), "suspend");
     assert_eq!(of(|p| p.leave = Some(OnLeave { until: None })), "R5 on_leave");
     assert_eq!(of(|p| p.seat_state = text("paused")), "R5 on_leave");
-    // Who was there in the store's first night may have been there for years.
+    // Users of the store's first snapshot may have existed for years.
     let mut world = World::of(SUSPEND, [Person { first_seen_at: Some(day(90)), ..idler("1") }]);
     world.ground.first_night_at = Some(day(90));
     assert_eq!(world.says("1"), "suspend");
 }
 
-/// R5: today's leave list counts, too, and an old or puzzling one stops everything.
+/// R5: the present leave list counts, too, and an old or invalid one stops everything.
 #[test]
 fn r5_the_leave_list_is_of_this_week_and_of_people() {
     let row = |id: &str, from: i64, to: Option<i64>| LeaveRow {
@@ -454,7 +454,7 @@ fn r6_owners_whose_folders_stay_open() {
     assert_eq!(of(first, Some(true), Some(2), true), "R15 not_verified");
 }
 
-/// R6: whoever was seen to own shared content is left out, moved first, or suspended anyway, as the policy says.
+/// R6: a user that was seen to own shared content is excluded, moved first, or suspended anyway, as the policy says.
 #[test]
 fn r6_owners_of_shared_content() {
     let first = "shared_content = \"transfer_first\"\n[holds]\nfile = \"h.csv\"\n[receiver]\naccount = \"u9@acme.test\"\n";
@@ -480,7 +480,7 @@ fn r6_owners_of_shared_content() {
     assert_eq!(of("shared_content = \"suspend_anyway\"\n", Some(2), 90), "suspend");
     assert_eq!(of(first, Some(2), 90), "transfer");
     assert_eq!(of(first, Some(0), 90), "suspend");
-    // Moved, and seen gone twice: now the suspension may come.
+    // Moved, and empty in two readings: now the suspension is allowed.
     let moved = |second: i64| {
         let gone = |at| {
             (
@@ -518,7 +518,7 @@ fn r6_owners_of_shared_content() {
     assert_eq!(moved(95), "suspend");
 }
 
-/// R8: the stages lie apart, and a person is in one open plan at most.
+/// R8: the stages have a distance, and a user is in at most one open plan.
 #[test]
 fn r8_each_stage_has_its_day() {
     assert_eq!(ours(13).says("1"), "R8 waiting");
@@ -549,12 +549,12 @@ fn r8_each_stage_has_its_day() {
         matches!(judge.verdict(&world.ground.people["1"]), Verdict::Goes(_)),
         "for the plan itself it is open"
     );
-    // The night is older than what we did.
+    // The snapshot is older than our action.
     let late = World::of(SUSPEND, [idler("1")]).with(&of_ours("1", 101));
     assert_eq!(late.says("1"), "R8 suspended_since");
 }
 
-/// R8: people and percent over a rolling 30 days, counted from the journal, longest idle first.
+/// R8: users and percent over a rolling 30 days, counted from the journal, longest idle first.
 #[test]
 fn r8_caps_count_over_all_plans() {
     let people = || (1..=6).map(|n| Person { proven_idle_days: Some(100 + n), ..idler(&n.to_string()) });
@@ -583,7 +583,7 @@ fn r8_caps_count_over_all_plans() {
         taken("people = 3\nseats_percent = 100.0", &[(99, created("p", Stage::Suspend, &["6", "5"], &[]))]),
         "4"
     );
-    // A user for whom the last plan could do nothing takes no place that another could have.
+    // A user that the last plan could not act on takes no place of another user.
     let stuck = |reason: &str| {
         let skip = Record::Skipped {
             plan_id: "p".into(),
@@ -605,7 +605,7 @@ fn r8_caps_count_over_all_plans() {
     assert_eq!(taken(one, &closed("over_cap")), "6");
     assert_eq!(taken(one, &closed("receiver_unfit")), "5", "in a new plan");
     assert_eq!(taken("people = 6\nseats_percent = 100.0", &closed("receiver_unfit")), "543216");
-    // Who was met within the window is not counted twice.
+    // A user that was changed within the window is not counted twice.
     let mut records = of_ours("1", 80);
     records.extend(of_ours("2", 80));
     let mut world = World::of(
@@ -619,7 +619,7 @@ fn r8_caps_count_over_all_plans() {
     assert_eq!(judged.left_out["3"].1.word, "over_cap");
 }
 
-/// R11: a sign-in from before the suspension that came in after it is no idleness, however long ago it is by now.
+/// R11: a sign-in from before the suspension that became known after it is use, however long ago it is by now.
 #[test]
 fn r11_a_late_login_found_by_a_night_keeps_the_account() {
     let mut world = ours(20);
@@ -628,7 +628,7 @@ fn r11_a_late_login_found_by_a_night_keeps_the_account() {
     assert_eq!(ours(20).says("1"), "transfer");
 }
 
-/// R11: what the admin log told while a plan was applied counts, though no night ever reads it: it came too late for that.
+/// R11: use that the admin log showed while a plan was applied counts, although no snapshot has it: it arrived too late for that.
 #[test]
 fn r11_a_login_that_only_the_admin_log_told_is_not_forgotten() {
     let told = |mut world: World, at: i64, reason: &str| {
@@ -651,7 +651,7 @@ fn r11_a_login_that_only_the_admin_log_told_is_not_forgotten() {
     assert_eq!(told(ours(20), 0, "edited_by_other"), "R3 edited_by_other");
 }
 
-/// R11: a deletion needs sign-ins watched up to 48 hours behind the suspension.
+/// R11: a deletion needs sign-ins watched up to 48 hours after the suspension.
 #[test]
 fn r11_late_logins_are_waited_for() {
     let mut world = emptied();
@@ -660,7 +660,7 @@ fn r11_late_logins_are_waited_for() {
     assert_eq!(world.says("1"), "R11 late_logins_not_watched");
 }
 
-/// R15: nobody is deleted whose content was not seen gone twice.
+/// R15: no user is deleted whose content was not absent in two readings.
 #[test]
 fn r15_only_the_empty_are_deleted() {
     let mut world = ours(40);
@@ -681,7 +681,7 @@ fn r15_only_the_empty_are_deleted() {
     assert_eq!(far.says("1"), "not asked", "this policy ends before");
 }
 
-/// R13, R16, R20: what is under way, was refused, or was undone by somebody is left alone.
+/// R13, R16, R20: a user with an action in progress, refused, or undone by another actor is skipped.
 #[test]
 fn r20_whom_somebody_brought_back_rests_for_90_days() {
     let suspended_at = |at: i64, last: Outcome, known: i64| {
@@ -697,7 +697,7 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
     );
     assert_eq!(suspended_at(99, Outcome::Unknown, 99), "R13 unfinished");
     assert_eq!(suspended_at(90, Outcome::Refused, 90), "R16 refused_by_box");
-    // What was refused and done after that was not refused.
+    // An action that was refused and done later was not refused.
     let ended = |n: u32, last| {
         [(80, intent("p", "1", Action::TerminateSessions, n)), (80, outcome("p", "1", n, last))]
     };
@@ -711,7 +711,7 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
     assert_eq!(suspended_at(90, Outcome::NotDone, 90), "suspend");
 }
 
-/// R5: whoever an undo gave back rests, though no night ever saw the account suspended.
+/// R5: a user that an undo gave back is excluded for a time, although no snapshot showed the account suspended.
 #[test]
 fn r5_whom_an_undo_gave_back_rests() {
     let restored_at = |at: i64| {
@@ -754,7 +754,7 @@ fn a_policy_of_some_people_is_about_them_alone() {
     }
 }
 
-/// Why: a nightly job must not spend its night judging; `--nocapture` shows how long it took, which no test asserts.
+/// Why: the evaluation must not dominate the time of a run. `--nocapture` shows how long it took; no test asserts it.
 #[test]
 fn a_hundred_thousand_people_are_judged_at_once() {
     let people =
@@ -768,7 +768,7 @@ fn a_hundred_thousand_people_are_judged_at_once() {
     println!("100,000 people judged in {took:?}");
 }
 
-/// Somebody suspended by us so many days before the night.
+/// A user that we suspended this many days before the snapshot.
 fn ours(days: i64) -> World {
     World::of(TO_DELETE, [suspended("1")]).with(&of_ours("1", 100 - days))
 }
@@ -793,7 +793,7 @@ fn of_ours(id: &str, at: i64) -> Vec<(i64, Record)> {
     vec![(at, started), (at, intent("p", id, Action::Suspend, 1)), (at, done)]
 }
 
-/// Suspended 40 days ago, moved 30 days ago, seen gone twice.
+/// Suspended 40 days ago, moved 30 days ago, empty in two readings.
 fn emptied() -> World {
     let read = |at, items| {
         (

@@ -1,4 +1,4 @@
-//! What a world does by the engine's commands: approve, apply, undo, each with a crash anywhere.
+//! The engine's commands in a world: approve, apply, undo, each with a crash at any point.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -31,7 +31,7 @@ impl World {
         self.journal.append((self.clock)(), record).expect("memory is patient");
     }
 
-    /// Applies a plan until nothing stops it: dying at a random step, or losing an answer, and going on.
+    /// Applies a plan until it ends: the process dies at a random step, or a response is lost, and the next start continues.
     pub(super) async fn apply(&mut self, index: usize) {
         if self.rng.random_bool(0.2) {
             life::loses_an_answer(&mut self.rng, &self.simulator);
@@ -40,7 +40,7 @@ impl World {
             life::closes_the_log(&self.simulator);
         }
         for attempt in 0..3 {
-            // The last attempt is let through.
+            // The last attempt does not die.
             let dies = attempt < 2 && self.rng.random_bool(0.5);
             let steps = if dies { self.rng.random_range(1..25) } else { i64::MAX };
             if self.run(index, steps, Verb::Apply).await.is_ok() {
@@ -54,7 +54,7 @@ impl World {
         self.simulator.clear_faults();
     }
 
-    /// Takes a plan back, perhaps in two goes; whoever may be given back must be.
+    /// Undoes a plan, possibly in two starts; every user that may be given back must be given back.
     pub(super) async fn undo(&mut self, index: usize) -> Result<(), String> {
         let dies = if self.rng.random_bool(0.3) { self.rng.random_range(1..8) } else { i64::MAX };
         let mut done = self.run(index, dies, Verb::Undo).await;
@@ -68,8 +68,8 @@ impl World {
         if left.is_empty() { Ok(()) } else { Err(self.describe(&left)) }
     }
 
-    /// One start of a command. `Err`: it died. `Ok(None)`: it was not let in, or stopped early. `Ok(Some)`: it came to its end;
-    /// those whom Box refused or of whom nothing is known.
+    /// One start of a command. `Err`: it died. `Ok(None)`: it was refused, or stopped early. `Ok(Some)`: it ended; returns the
+    /// users that Box refused or whose state is unknown.
     pub(super) async fn run(
         &mut self,
         index: usize,
@@ -134,7 +134,7 @@ impl World {
     }
 }
 
-/// What a run is about.
+/// The inputs of a run.
 #[derive(Clone, Copy)]
 pub(super) enum Verb {
     Apply,
@@ -148,7 +148,7 @@ pub(super) fn hands<'a>(
     by: &'a Operator,
     crash: &'a (dyn Fn(&str) -> Result<(), CommandError> + Sync),
 ) -> Hands<'a> {
-    // One at a time: what happens in a world must not depend on how tasks interleave.
+    // One at a time: the result of a world must not depend on how tasks interleave.
     Hands { reader, actor, clock, by, concurrency: 1, check_clock: false, anchors: &NoAnchor, crash }
 }
 
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// R11: a sign-in while a plan is applied is heard of by the walk of the admin log every five minutes, and not before.
+    /// R11: a sign-in while a plan is applied is found by the walk of the admin log every five minutes, and not before.
     #[tokio::test]
     async fn r11_the_log_is_walked_again_every_five_minutes() {
         for (secs, is_heard) in [(1, false), (301, true)] {

@@ -1,6 +1,6 @@
-//! What happens in some worlds only: days of the admin log that nobody read, policies that change under an approved plan, journals
-//! from a backup, and content that stays in the trash. All of it is drawn from a stream of its own, so that a world without these
-//! areas is the world that it was.
+//! What happens in some worlds only: days of the admin log that were not read, policies that change under an approved plan,
+//! journals from a backup, and content that stays in the trash. All of it is drawn from a separate random stream, so that a world
+//! without these areas stays unchanged.
 
 use boxseat_simulator::{Act, TrueUser};
 use rand::{Rng, SeedableRng};
@@ -21,7 +21,7 @@ pub(super) struct Areas {
 }
 
 impl Areas {
-    /// The areas of a seed. The worlds that once broke stay as they were.
+    /// The areas of a seed. The worlds that once broke stay unchanged.
     pub(super) fn of(seed: u64) -> Self {
         let mut areas = Self::none(seed);
         if !ONCE_BROKEN.contains(&seed) {
@@ -59,7 +59,7 @@ impl World {
         }
     }
 
-    /// An ordinary user, mostly one whom a plan is about.
+    /// An ordinary user, mostly one in a plan.
     pub(super) fn some_user(&mut self) -> Option<TrueUser> {
         let planned: Vec<&str> = self
             .plans
@@ -75,7 +75,7 @@ impl World {
         Some(users.swap_remove(place))
     }
 
-    /// Bytes without items: a transfer leaves them, and `space_used` counts them.
+    /// Bytes without items: a transfer does not move them, and `space_used` counts them.
     pub(super) fn fill_or_empty_trash(&mut self) {
         let Some(user) = self.some_user() else { return };
         let bytes = [0, 40, 3_000][self.areas.rng.random_range(0..3)];

@@ -1,4 +1,5 @@
-//! R15: bytes that stay where content was. Operators are told of each such account, and confirm where the content has really moved.
+//! R15: bytes that remain after the content has moved. Each such account is reported to operators, who confirm it where the content
+//! has really moved.
 
 use boxseat_pipeline::client::Found;
 use boxseat_schemas::reclaim::{Ability, Record};
@@ -14,7 +15,7 @@ use super::story::{World, operator};
 const UNPROVEN: [&str; 2] = ["not_empty", "unverifiable"];
 
 impl World {
-    /// As `reclaim confirm`: an operator has looked, and everything but the trash has arrived.
+    /// Like `reclaim confirm`: an operator has checked, and everything but the trash has arrived.
     pub(super) async fn confirm(&mut self) {
         if !self.areas.has_trash || !self.areas.rng.random_bool(0.5) {
             return;
@@ -50,7 +51,7 @@ impl World {
         }
     }
 
-    /// R15: an account that still holds bytes two days after its transfer is one of those that an operator is told of.
+    /// R15: an account that still holds bytes two days after its transfer is reported to an operator.
     pub(super) fn untold(&mut self) -> Vec<String> {
         let Some((ground, _)) = &self.ground else { return Vec::new() };
         let (stuck, now) = (self.stuck(), self.now());

@@ -1,20 +1,20 @@
-//! R9: a journal from a backup takes the place of the journal. The lake knows later entries, so every command but `adopt` refuses it;
-//! `adopt` takes in the actions that the lake knows.
+//! R9: a journal from a backup replaces the journal. The lake knows later entries, so every command but `adopt` refuses it; `adopt`
+//! takes in the actions that the lake knows.
 //!
-//! The lake is never older than the journal here: with both put back, only `[reclaim] witness` knows better, and that is a file. The
-//! binding of a journal to its directory is a matter of files, too. A copy is only put back when every outcome is known: a call whose
-//! outcome is neither in the copy nor in the lake is known to nobody.
+//! The lake is never older than the journal here: with both put back, only `[reclaim] witness` finds it, and that is a file. The
+//! binding of a journal to its directory needs files, too. A copy is only put back when every outcome is known: a call whose
+//! outcome is neither in the copy nor in the lake is lost.
 
 use boxseat_schemas::reclaim::{Adoption, Entry, Place, Record};
 use rand::Rng;
 
 use super::story::{BY, World, operator};
 
-/// A backup lacks at most so many entries.
+/// The maximum number of entries that a backup lacks.
 const LOST: u64 = 60;
 
 impl World {
-    /// Puts back a copy, and adopts it. Plans that are open again by it are applied again.
+    /// Puts back a copy, and adopts it. Plans that are open again are applied again.
     pub(super) async fn put_back(&mut self) -> Result<(), String> {
         let (past, last) = (self.journal.past(), self.journal.sequence());
         let is_settled = past.unfinished().next().is_none() && past.open_windows().next().is_none();
@@ -54,7 +54,7 @@ impl World {
         Ok(())
     }
 
-    /// What is final is in the lake. Only a journal from a backup is compared with it.
+    /// Final outcomes are in the lake. Only a journal from a backup is compared with it.
     pub(super) fn commit(&mut self) {
         if self.areas.has_copies {
             self.lake.commit(&self.journal, &self.simulator.config().enterprise_id);

@@ -1,4 +1,4 @@
-//! What the checker gets of a world, and a world that failed in words.
+//! The checker's input from a world, and the description of a failed world.
 
 use super::judge::Case;
 use super::story::World;
@@ -20,7 +20,7 @@ impl World {
         })
     }
 
-    /// What is broken, and everything that happened to the people concerned.
+    /// The violations, and everything that happened to the users concerned.
     pub(super) fn describe(&self, found: &[String]) -> String {
         let mut text = found.join("\n");
         let deeds = self.simulator.deeds();

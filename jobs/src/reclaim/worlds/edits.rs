@@ -57,7 +57,7 @@ impl World {
         if intent == self.intent {
             return;
         }
-        // So that a deed was before or after it.
+        // So that an action is clearly before or after it.
         self.simulator.advance_secs(1);
         let earlier = std::mem::replace(&mut self.intent, intent);
         self.earlier.push((self.now(), earlier));
@@ -67,7 +67,7 @@ impl World {
     }
 }
 
-/// What was forbidden is no longer. No plan gets a user by it.
+/// Removes a restriction. No plan gets a user by it.
 fn loosen(intent: &mut Intent) {
     intent.protected_ids.pop_first();
     intent.protected_logins.pop_first();

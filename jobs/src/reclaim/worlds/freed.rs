@@ -1,5 +1,5 @@
-//! The other direction: in a world where nothing else happens, every seat that the rules allow to be freed is free in the end, or
-//! boxseat tells a reason that is true there. The expectation is made of the simulator's truth alone.
+//! The opposite check: in a world where nothing else happens, every seat that the rules allow to be freed is free in the end, or
+//! boxseat reports a reason that is true there. The expectation uses the simulator's truth alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use super::night::at;
 use super::story::World;
 use super::told::Told;
 
-/// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After 30
-/// days a refusal of Box and a reading of shares are old, and the user is planned again.
+/// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After
+/// 30 days a refusal of Box and a count of shares have expired, and the user is planned again.
 const ROUNDS: u32 = 12;
-/// Users that became eligible later than this before the end may still be on their way.
+/// Users that became eligible less than this before the end may still be in progress.
 const WAY: TimeDelta = TimeDelta::days(26);
 
-/// Lives a calm world, with kills and lost answers; gives what is broken.
+/// Runs a calm world, with kills and lost responses; returns the violations.
 pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
     let of_box = &BOXES[(seed % BOXES.len() as u64) as usize];
     let mut world = World::adapted(seed, Areas::none(seed), |config, intent| {
@@ -68,7 +68,7 @@ pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
     if found.is_empty() { Ok(world.told) } else { Err(world.describe(&found)) }
 }
 
-/// What a Box allows, and what the policy says of a refusal.
+/// What a Box allows, and the policy's setting for a refusal.
 pub(super) struct CalmBox {
     pub(super) name: &'static str,
     as_user_when_inactive: bool,
@@ -95,8 +95,8 @@ const fn of_box(
     CalmBox { name, as_user_when_inactive, refuses_transfer, when_refused }
 }
 
-/// R14: once it is known that this Box moves nothing of inactive accounts, and the policy says `stop`, no later plan suspends a user who
-/// owns content: the seat would not become free.
+/// R14: once it is known that this Box moves no content of inactive accounts, and the policy says `stop`, no later plan suspends a
+/// user who owns content: the seat would not become free.
 fn suspended_in_vain(world: &World) -> Vec<String> {
     if world.intent.when_refused != "stop" {
         return Vec::new();
@@ -127,7 +127,7 @@ fn suspended_in_vain(world: &World) -> Vec<String> {
     in_vain.map(|attempt| format!("{} was suspended in vain (R14)", attempt.user_id)).collect()
 }
 
-/// The reason code that an operator is told of each user, from the list of stuck users, else from what the next plan leaves out.
+/// The reason code that is reported for each user, from the list of stuck users, else from the users that the next plan excludes.
 fn told(world: &World) -> BTreeMap<String, String> {
     let (ground, _) = world.ground.as_ref().expect("a snapshot was read");
     let (past, now) = (world.journal.past(), world.now());
@@ -148,8 +148,8 @@ fn told(world: &World) -> BTreeMap<String, String> {
     told
 }
 
-/// Reason codes that are true of a user whose seat is not free, read here from the truth. `None`: kept by a list or a role, not idle
-/// for long enough, or owner of new content.
+/// Reason codes that are true for a user whose seat is not free, derived from the truth. `None`: excluded by a list or a role, not
+/// idle for long enough, or owner of new content.
 fn true_reasons(
     world: &World,
     first: &Truth,
@@ -178,7 +178,7 @@ fn true_reasons(
     let idle_since = last.unwrap_or(at(&user.created_at)).max(at(&first.now) - TimeDelta::days(183));
     let is_idle = by - idle_since >= TimeDelta::days(intent.suspend_after_idle_days);
     let is_old = by - at(&user.created_at) >= TimeDelta::days(intent.new_user_grace_days);
-    // Users that are active get new content, of which the truth does not say whether others work in it.
+    // Active users get new content, and the truth does not say whether it is shared.
     let is_unchanged = [0, user.space_used_bytes].contains(&now.space_used_bytes)
         && (now.status != "active" || !world.intended(&user.user_id, Action::Transfer));
     if !is_idle || !is_old || !is_unchanged {
@@ -192,12 +192,12 @@ fn true_reasons(
     }
     if items > 0 && config.inactive_transfer_status.is_some() && intent.when_refused == "stop" {
         reasons.push("transfer_refused");
-        // Of a user whose own transfer Box refused, that refusal is told.
+        // If Box refused the user's own transfer, that refusal is reported.
         if world.intended(&user.user_id, Action::Transfer) {
             reasons.push("refused_by_box");
         }
     }
-    // Items without bytes, of which no reading tells whether a transfer without an answer has moved them.
+    // Items without bytes: no reading shows whether a transfer without a response has moved them.
     let was_moved = world
         .simulator
         .deeds()

@@ -1,5 +1,5 @@
-//! What `sync` did not read of the admin log: events that it could not read in time, and events that nobody will read any more
-//! until a later run reads them again.
+//! What `sync` did not read of the admin log: events that it could not read in time, and events that stay unread until a later run
+//! reads them again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
@@ -15,7 +15,7 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// One more snapshot, which reads up to a moment.
+    /// One more snapshot, which reads up to a given time.
     pub(super) fn pass(&mut self, rng: &mut ChaCha8Rng, until: DateTime<Utc>) {
         if self.logins.read_to.is_none() && rng.random_bool(0.4) {
             self.logins.begin(rng, until);
@@ -44,7 +44,7 @@ impl Unread {
 
     fn pass(&mut self, rng: &mut ChaCha8Rng, until: DateTime<Utc>) {
         match self.waits_from.take() {
-            // The next run reads on from where the last one ended, does not read either, or never will.
+            // The next run reads from the end of the last one, does not read either, or never will.
             Some(from) => match rng.random_range(0..10) {
                 0..5 => {}
                 5..8 => self.waits_from = Some(from),
@@ -59,14 +59,14 @@ impl Unread {
         self.read_to = Some(until);
     }
 
-    /// The newest span without a gap, of everything from one moment to another.
+    /// The newest span without a gap, of everything between two times.
     pub(super) fn newest_span(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Option<Span> {
         let from = self.gaps.iter().map(|gap| gap.1).max().unwrap_or(from).max(from);
         let to = self.waits_from.unwrap_or(until);
         (from < to).then_some((from, to))
     }
 
-    /// Whether the events of a moment were read.
+    /// Whether the events of a time were read.
     pub(super) fn knows(&self, moment: DateTime<Utc>) -> bool {
         self.waits_from.is_none_or(|from| moment < from)
             && !self.gaps.iter().any(|gap| (gap.0..gap.1).contains(&moment))

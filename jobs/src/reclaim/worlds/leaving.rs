@@ -17,7 +17,7 @@ use super::story::{BY, World, operator};
 use crate::evidence::digest;
 
 impl World {
-    /// R19: an operator offboards a user, at once or on a day to come. Afterwards the user is locked out, whatever else is in the way.
+    /// R19: an operator offboards a user, at once or on a later day. Afterwards the user is locked out, whatever the obstacles.
     pub(super) async fn offboard(&mut self) -> Result<(), String> {
         let Some((ground, _)) = &self.ground else { return Ok(()) };
         let listed: Vec<&Person> = ground
@@ -52,7 +52,7 @@ impl World {
             now,
         };
         let Ok(gives_way) = gives_way(&past, person, &by) else { return Ok(()) };
-        // A refusal is an answer, too: an administrator, a protected user, a login that is another's by now.
+        // A refusal is a valid result, too: an administrator, a protected user, a login that is now another account's.
         let looked =
             if person.user_id == receiver.user_id { return Ok(()) } else { leaving.look(&self.actor).await };
         let Ok(looked) = looked else { return Ok(()) };
@@ -86,7 +86,7 @@ impl World {
                 let plan_id = &self.plans[index].plan.plan_id;
                 let skip = self.journal.past().people.get(&user_id).and_then(|known| known.skips.last());
                 let reason = skip.map_or("none", |skip| skip.reason.as_str());
-                // Only these may keep a leaver signed in.
+                // Only these reasons may keep a leaver signed in.
                 let may =
                     ["protected", "on_hold", "receiver", "admin", "no_person", "login_of_other", "closed"];
                 if may.contains(&reason) {

@@ -1,4 +1,4 @@
-//! What an enterprise is like, what its policy says, and what happens in it between two commands: all by chance, from the seed.
+//! The enterprise, its policy, and what happens between two commands: all random, from the seed.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::intent::Intent;
 
-/// A small enterprise that is at rest but for what happens to it.
+/// A small enterprise without changes of its own.
 pub(super) fn config(rng: &mut ChaCha8Rng, seed: u64) -> Config {
     Config {
         seed,
@@ -35,14 +35,14 @@ pub(super) fn config(rng: &mut ChaCha8Rng, seed: u64) -> Config {
     }
 }
 
-/// People of role `user`, as they are now.
+/// Users of role `user`, as they are now.
 pub(super) fn ordinary(simulator: &Running) -> Vec<TrueUser> {
     let mut users = simulator.truth_without_events().users;
     users.retain(|user| user.role == "user" && !user.is_platform_access_only);
     users
 }
 
-/// What each user owns at the beginning: items, and those of them that others work in.
+/// The content of each user at the beginning: items, and the shared ones among them.
 pub(super) fn furnish(rng: &mut ChaCha8Rng, simulator: &Running) -> BTreeMap<String, (u32, u32)> {
     let mut content = BTreeMap::new();
     for user in ordinary(simulator) {
@@ -55,7 +55,7 @@ pub(super) fn furnish(rng: &mut ChaCha8Rng, simulator: &Running) -> BTreeMap<Str
     content
 }
 
-/// A policy for this enterprise. Somebody with room receives.
+/// A policy for this enterprise. The receiver is a user with room.
 pub(super) fn intent(rng: &mut ChaCha8Rng, simulator: &Running) -> Intent {
     let truth = simulator.truth_without_events();
     let people = ordinary(simulator);
@@ -106,8 +106,8 @@ pub(super) fn intent(rng: &mut ChaCha8Rng, simulator: &Running) -> Intent {
     intent
 }
 
-/// One thing happens, mostly to somebody whom a plan is about. A second or a few hours pass first, so that before and after can
-/// be told apart.
+/// One thing happens, mostly to a user in a plan. A second or a few hours pass first, so that before and after can be
+/// distinguished.
 pub(super) fn happens(rng: &mut ChaCha8Rng, simulator: &Running, planned: &[String], intent: &Intent) {
     simulator.advance_secs(rng.random_range(1..600));
     let truth = simulator.truth_without_events();
@@ -181,7 +181,7 @@ pub(super) fn happens(rng: &mut ChaCha8Rng, simulator: &Running, planned: &[Stri
             email: format!("a{}@acme.test", rng.random_range(0..10_000)),
             is_confirmed: true,
         },
-        // What it was before, so that trouble also ends.
+        // The earlier scopes, so that trouble also ends.
         _ => Act::SetScopes { app: App::Acting, scopes: Scopes::default() },
     };
     simulator.act(&act);
@@ -197,7 +197,8 @@ fn lost(rng: &mut ChaCha8Rng) -> Scopes {
     }
 }
 
-/// An answer to a writing call gets lost, though the call takes place. Only where nothing is repeated: repeating takes real time.
+/// The response to a writing call is lost, though the call takes place. Only where the client does not repeat: repeating takes real
+/// time.
 pub(super) fn loses_an_answer(rng: &mut ChaCha8Rng, simulator: &Running) {
     let effect =
         if rng.random_bool(0.5) { Effect::HtmlAnswer { status: 504 } } else { Effect::DroppedAnswer };

@@ -1,13 +1,13 @@
-//! Random small enterprises, lived through with the real engine against the stand-in, and judged by the stand-in's own record.
+//! Random small enterprises, run with the real engine against the stand-in, and checked by the stand-in's own record.
 //!
 //! ```text
-//! night ─▶ plan ─▶ the world changes ─▶ approve ─▶ apply ─▶ crash anywhere ─▶ apply ─▶ … later stages … ─▶ undo ─▶ judged
+//! snapshot ─▶ plan ─▶ the world changes ─▶ approve ─▶ apply ─▶ crash anywhere ─▶ apply ─▶ … later stages … ─▶ undo ─▶ check
 //! ```
 //!
-//! Everything of a world follows from its seed: `BOXSEAT_RECLAIM_SEED` names the first, `BOXSEAT_RECLAIM_WORLDS` how many. No
-//! disk, no warehouse: the night is made of the stand-in's truth, the journal lies in memory, and a crash is an error that
-//! comes out of the engine where a process would have died. What a night says is thus trusted here; that the warehouse says
-//! the same is for the tests of the warehouse.
+//! Everything in a world follows from its seed: `BOXSEAT_RECLAIM_SEED` is the first seed, `BOXSEAT_RECLAIM_WORLDS` the number of
+//! worlds. There is no disk and no warehouse: the snapshot is made of the stand-in's truth, the journal is in memory, and a crash
+//! is an error returned by the engine at the point where a process would have died. The model trusts the snapshot's values; the
+//! tests of the warehouse check that the warehouse has the same ones.
 //!
 //! | area, in a part of the worlds | what it adds |
 //! | --- | --- |
@@ -41,19 +41,19 @@ use freed::{BOXES, live_calmly};
 use story::live;
 use told::Told;
 
-/// As many as fit into a minute of `make test`; the soak lives 100,000.
+/// As many as fit into a minute of `make test`; the soak runs 100,000.
 const WORLDS: u64 = 1_000;
-/// Worlds that once showed a rule broken: content that came in before a lost transfer was looked at (R14), somebody else's
-/// login change between a crash and the next start (R18), and, while an outcome was unknown, a third status or a deletion by
-/// somebody else (R13) or an undo that passed over it (R18). Then: a role that another actor gave inside a window, after which no start
-/// closed it (R14); app users as canaries, which an application without reach still sees, so that accounts counted as gone (R16, R18);
-/// and an account that another actor set active after a window, which was suspended once more (R20).
+/// Worlds that once broke a rule. First: content that arrived before a lost transfer was read (R14), another actor's login change
+/// between a crash and the next start (R18), and, while an outcome was unknown, a third status or a deletion by another actor (R13)
+/// or an undo that missed it (R18). Then: a role that another actor gave inside a window, after which no start closed it (R14); app
+/// users as canaries, which an application without reach still sees, so that accounts counted as gone (R16, R18); and an account
+/// that another actor set active after a window, which was suspended once more (R20).
 const ONCE_BROKEN: [u64; 11] =
     [6_905, 10_044, 10_807, 103_438, 205_010, 410_228, 630_308, 650_505, 1_001_978, 1_006_877, 1_013_544];
-/// Worlds that live side by side on one thread: while one waits to repeat a call, the others go on.
+/// Worlds that run at the same time on one thread: while one waits to repeat a call, the others continue.
 const AT_ONCE: usize = 4;
 
-/// Calm worlds in `make test`; each lives a month. World 135 showed a suspension that no start settled any more (R14).
+/// Calm worlds in `make test`; each simulates a month. World 135 showed a suspension that no start settled any more (R14).
 const CALM_WORLDS: u64 = 200;
 
 /// R1-R18: whatever happens meanwhile and wherever the process dies, the record shows nothing that a rule forbids.
@@ -63,14 +63,14 @@ fn no_world_shows_a_rule_broken() {
     let known = if first == 1 { ONCE_BROKEN.as_slice() } else { &[] };
     let told = live_all(known.iter().copied().chain(first..first + worlds), live);
     println!("{worlds} worlds from seed {first}: {told:?}");
-    // A test in which nothing is ever done proves nothing.
+    // A test in which no action is done proves nothing.
     if worlds >= 200 {
         told.assert_rich(worlds);
     }
 }
 
-/// Where nothing else happens, every seat that the rules allow to be freed is free in the end, or its user is told with a reason that is
-/// true.
+/// Where nothing else happens, every seat that the rules allow to be freed is free in the end, or its user is reported with a true
+/// reason.
 #[test]
 fn every_seat_that_may_be_freed_is_free_or_its_reason_is_told() {
     let (first, worlds) = asked(CALM_WORLDS);
@@ -92,7 +92,7 @@ fn asked(worlds: u64) -> (u64, u64) {
     (number("BOXSEAT_RECLAIM_SEED").unwrap_or(1), number("BOXSEAT_RECLAIM_WORLDS").unwrap_or(worlds))
 }
 
-/// Lives every world; fails with what is broken.
+/// Runs every world; fails with the violations.
 fn live_all(
     seeds: impl Iterator<Item = u64> + Send,
     live: impl AsyncFn(u64) -> Result<Told, String> + Sync,
@@ -126,7 +126,7 @@ fn live_all(
     all.into_inner().unwrap()
 }
 
-/// So many of the same, side by side on this thread.
+/// This many futures, concurrently on this thread.
 async fn futures_of<F: Future<Output = ()>>(count: usize, make: impl Fn() -> F) {
     let mut all: Vec<_> = (0..count).map(|_| Box::pin(make())).collect();
     std::future::poll_fn(|context| {

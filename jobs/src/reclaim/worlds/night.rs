@@ -1,4 +1,4 @@
-//! A night made of the truth: what `sync` and the warehouse would say of a moment, in the words of the engine.
+//! A snapshot made from the truth: what `sync` and the warehouse would store at a time, in the engine's types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ use super::intent::Intent;
 
 /// The store of every world.
 pub(super) const STORE: Uuid = Uuid::from_u128(0xb0c5);
-/// Days of logins that the first night reads back.
+/// Days of sign-ins that the first snapshot reads back.
 pub(super) const WINDOW_DAYS: i64 = 183;
-/// What a night does not look at: events settle first.
+/// The newest part that a snapshot does not read: events settle first.
 const SETTLE: TimeDelta = TimeDelta::minutes(15);
 
 /// How far the snapshot of a truth reads events.
@@ -24,7 +24,7 @@ pub(super) fn read_to(night: &Truth) -> DateTime<Utc> {
     at(&night.now) - SETTLE
 }
 
-/// Everything the nights of a world have told so far.
+/// Everything that the snapshots of a world have shown so far.
 #[derive(Default)]
 pub(super) struct Nights {
     people: BTreeMap<String, Person>,
@@ -34,7 +34,7 @@ pub(super) struct Nights {
 }
 
 impl Nights {
-    /// Reads one more night.
+    /// Reads one more snapshot.
     pub(super) fn read(&mut self, night: &Truth, intent: &Intent, enterprise_id: &str) -> Ground {
         let now = at(&night.now);
         let first_night_at = *self.first_at.get_or_insert(now);
@@ -58,7 +58,7 @@ impl Nights {
             see(person, user, night);
         }
         let mut newest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-        // In the order of their time.
+        // Sorted by time.
         for login in &night.logins {
             let moment = at(&login.created_at);
             if (first..until).contains(&moment) && self.gaps.logins.knows(moment) {
@@ -115,7 +115,7 @@ impl Nights {
 
 const GONE: &str = "deprovisioned";
 
-/// What one night's listing says of somebody.
+/// What one snapshot's listing says about a user.
 fn see(person: &mut Person, user: &TrueUser, night: &Truth) {
     let own = |id: &str| id == user.user_id;
     let lower = |text: &str| text.to_lowercase();
@@ -178,7 +178,7 @@ fn seat_state(person: &Person) -> &'static str {
     }
 }
 
-/// Who edited a suspended account, and when last, as far as the night's window goes.
+/// Who edited a suspended account, and when last, within the snapshot's window.
 fn edits(person: &Person, night: &Truth, now: DateTime<Utc>) -> Vec<Edit> {
     let mut newest: BTreeMap<Option<String>, DateTime<Utc>> = BTreeMap::new();
     for event in &night.other_events {

@@ -1,4 +1,4 @@
-//! One world from its first night to its judgement.
+//! One world from its first snapshot to its check.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -38,7 +38,7 @@ use super::told::Told;
 use super::{life, night};
 use crate::evidence::{Leave, digest};
 
-/// What is broken in the world of a seed, if anything is.
+/// The violations in the world of a seed, if there are any.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
     let mut world = World::new(seed).await;
     world.night().await;
@@ -74,9 +74,9 @@ pub(super) struct World {
     pub(super) reader: BoxReader,
     pub(super) actor: BoxActor,
     pub(super) journal: Journal,
-    /// How much happens here, 1.0 being a lot.
+    /// How much happens here; 1.0 is a lot.
     pub(super) unrest: f64,
-    /// Users worked on at once. With more than one the order of calls is not the seed's alone.
+    /// Users processed at the same time. With more than one, the order of calls does not follow from the seed alone.
     pub(super) concurrency: usize,
     pub(super) nights: Vec<Truth>,
     pub(super) read: night::Nights,
@@ -86,18 +86,18 @@ pub(super) struct World {
     pub(super) leavers: Vec<Leaver>,
     pub(super) told: Told,
     pub(super) areas: Areas,
-    /// Earlier policies, each with the moment from which it no longer held.
+    /// Earlier policies, each with the time from which it was no longer in force.
     pub(super) earlier: Vec<(DateTime<Utc>, Intent)>,
-    /// What each snapshot knows of the admin log.
+    /// What each snapshot knows about the admin log.
     pub(super) known: Vec<Known>,
-    /// What was committed of the journal.
+    /// The committed part of the journal.
     pub(super) lake: RowsInMemory,
-    /// Every entry up to the moment at which a copy of the journal was last put back, and how many of them the copy has.
+    /// Every entry up to the time at which a copy of the journal was last put back, and how many of them the copy has.
     pub(super) before: Vec<Entry>,
     pub(super) kept: usize,
 }
 
-/// Nobody counts the calls of a world.
+/// The calls of a world are not counted.
 struct Uncounted;
 
 impl CallJournal for Uncounted {
@@ -113,7 +113,8 @@ impl World {
         Self::adapted(seed, Areas::of(seed), |_, _| ()).await
     }
 
-    /// The world of a seed, with another Box and policy. `adapt` is called twice: before the Box is started, and before the policy is read.
+    /// The world of a seed, with another Box and policy. `adapt` is called twice: before the Box is started, and before the policy
+    /// is read.
     pub(super) async fn adapted(
         seed: u64,
         areas: Areas,
@@ -168,7 +169,7 @@ impl World {
         (self.clock)()
     }
 
-    /// Reads a night, looks after what is open, as the nightly job does.
+    /// Reads a snapshot and reconciles what is open, as the nightly job does.
     pub(super) async fn night(&mut self) {
         self.simulator.advance_secs(60);
         let body = self.reader.stream("now", &[]).await.expect("the stand-in answers");
@@ -212,7 +213,7 @@ impl World {
         self.known.last().is_some_and(|known| !self.is_whole(known.logins))
     }
 
-    /// Outcomes that nobody knew, and content on its way.
+    /// Settles unknown outcomes and content that is moving.
     async fn look_after(&mut self) {
         let Some((ground, _)) = &self.ground else { return };
         let plans: Vec<&Plan> = self.plans.iter().map(|file| &file.plan).collect();
@@ -229,7 +230,7 @@ impl World {
         _ = verify_transfers(hands, &mut self.journal, &canaries, ground).await;
     }
 
-    /// Plans what is next, lets the world change, approves, applies with a crash somewhere, and sometimes takes a plan back.
+    /// Plans what is next, lets the world change, approves, applies with a crash somewhere, and sometimes undoes a plan.
     async fn round(&mut self) -> Result<(), String> {
         let made = self.plan();
         self.happen(3, 0.5);
@@ -273,13 +274,13 @@ impl World {
         self.simulator.advance_secs(1);
     }
 
-    /// Makes the plans of the newest night; their places. Older ones that nobody approved give way, or stay.
+    /// Makes the plans of the latest snapshot; returns their places. Older plans without an approval are replaced, or stay.
     pub(super) fn plan(&mut self) -> Vec<usize> {
         let Some((ground, _)) = &self.ground else { return Vec::new() };
         let (past, now, by) = (self.journal.past().clone(), (self.clock)(), operator(BY));
         let gives_way: Vec<&str> =
             if self.rng.random_bool(0.7) { past.replaceable_plans().collect() } else { Vec::new() };
-        // A refusal is an answer, too: a night that knows too little, a receiver who is gone.
+        // A refusal is a valid result, too: a snapshot with too many unknown seats, a receiver who is gone.
         let judge = Judge::new(&self.policy, ground, &past, &self.beside, now, gives_way.iter().copied());
         let is_of_gap = |refusals: &Vec<Refusal>| refusals.iter().any(|refusal| refusal.rule == "R2");
         self.told.refused_by_gap += usize::from(judge.as_ref().is_err_and(is_of_gap));
@@ -332,7 +333,7 @@ impl World {
             .collect()
     }
 
-    /// Trouble ends, days pass, and whatever is open gets its outcome.
+    /// Trouble ends, days pass, and every open action gets its outcome.
     pub(super) async fn settle(&mut self) {
         self.simulator.clear_faults();
         self.simulator.act(&Act::SetScopes { app: App::Acting, scopes: Scopes::default() });

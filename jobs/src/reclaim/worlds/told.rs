@@ -1,4 +1,4 @@
-//! How much happened, so that worlds in which nothing happens do not pass for a proof.
+//! How much happened, so that worlds in which nothing happens do not count as a proof.
 
 use std::collections::BTreeMap;
 
@@ -17,20 +17,20 @@ pub(super) struct Told {
     pub(super) reactivated: usize,
     pub(super) refused_calls: usize,
     pub(super) offboarded: usize,
-    /// Changes of a policy, and users of an approved plan whom a changed policy kept.
+    /// Changes of a policy, and users of an approved plan that a changed policy excluded.
     pub(super) edits: usize,
     pub(super) kept_by_edit: usize,
     /// Snapshots that lack events, and those without a position in the live stream.
     pub(super) nights_with_gaps: usize,
     pub(super) nights_without_position: usize,
-    /// Users kept because days of the admin log are not known, by reason code.
+    /// Users excluded because days of the admin log are unknown, by reason code.
     pub(super) kept_by_gap: BTreeMap<&'static str, usize>,
     /// Snapshots on which no user is evaluated, because too few sign-ins are known.
     pub(super) refused_by_gap: usize,
-    /// Journals from a backup that were adopted, and actions that the lake alone knew.
+    /// Journals from a backup that were adopted, and actions that only the lake knew.
     pub(super) adoptions: usize,
     pub(super) taken_in: usize,
-    /// Accounts that hold bytes after their transfer, and of which an operator is told.
+    /// Accounts that hold bytes after their transfer and are reported to an operator.
     pub(super) told_of_bytes: usize,
     pub(super) confirmations: usize,
     /// Deletions of accounts with bytes in the trash.
@@ -71,7 +71,7 @@ impl Told {
         }
     }
 
-    /// Counts those whom a gap kept. `has_gap`: whether the snapshot lacks sign-ins.
+    /// Counts the users that a gap excluded. `has_gap`: whether the snapshot lacks sign-ins.
     pub(super) fn count_words<'w>(&mut self, has_gap: bool, words: impl Iterator<Item = &'w str>) {
         for word in words.filter(|word| has_gap || *word != TOO_FEW) {
             if let Some(known) = OF_GAPS.into_iter().find(|known| *known == word) {
@@ -80,12 +80,12 @@ impl Told {
         }
     }
 
-    /// Counts the users of a plan whom a policy that changed since kept.
+    /// Counts the users of a plan that a policy changed since then excluded.
     pub(super) fn count_kept_by_edit<'w>(&mut self, words: impl Iterator<Item = &'w str>) {
         self.kept_by_edit += words.filter(|word| OF_POLICY.contains(word)).count();
     }
 
-    /// Enough of everything, or the worlds are too tame to prove anything.
+    /// Fails unless enough of everything happened for the worlds to prove anything.
     pub(super) fn assert_rich(&self, worlds: u64) {
         let least = |count: usize, per_hundred: u64| count as u64 * 100 >= worlds * per_hundred;
         assert!(least(self.suspended, 100), "too few suspensions");
@@ -111,10 +111,10 @@ impl Told {
     }
 }
 
-/// Reason codes that days of which nothing is known have. Days that are proven are too few for other reasons, too.
+/// Reason codes caused by days of which nothing is known. Too few proven days have other causes, too.
 const OF_GAPS: [&str; 3] = [TOO_FEW, "edits_not_watched", "late_logins_not_watched"];
 const TOO_FEW: &str = "not_long_enough";
-/// Reason codes that a policy or a list has.
+/// Reason codes caused by a policy or a list.
 const OF_POLICY: [&str; 9] = [
     "protected",
     "on_hold",

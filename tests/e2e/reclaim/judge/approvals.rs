@@ -1,4 +1,4 @@
-//! What the journal must say of each change: an approved plan, an intent, an outcome.
+//! What the journal must have for each change: an approved plan, an intent, an outcome.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::{Judge, action, is_ours};
 /// The log is read every five minutes (R11), and the steps of one user take a while.
 const LOG_MAX_AGE: TimeDelta = TimeDelta::minutes(6);
 
-/// A plan, as far as the journal has got.
+/// A plan, by the journal up to now.
 struct Made<'a> {
     digest: &'a str,
     is_offboarding: bool,
@@ -21,7 +21,8 @@ struct Made<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// R7, R9, R11: what is done to a user follows from an approved plan that names the user and is open, on a log that was just read.
+    /// R7, R9, R11: every action on a user follows from an approved and open plan that names the user, and the admin log was read
+    /// just before.
     pub(super) fn approvals(&mut self) {
         let mut plans: BTreeMap<&str, Made<'a>> = BTreeMap::new();
         let mut log_read_at = None;
@@ -60,7 +61,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// R13: every change was announced by an intent, and each intent says in the end what became of it.
+    /// R13: every change has an intent before it, and each intent has an outcome in the end.
     pub(super) fn journal(&mut self) {
         let mut outcomes: BTreeMap<&str, Outcome> = BTreeMap::new();
         for entry in self.case.journal {
@@ -95,7 +96,7 @@ impl<'a> Judge<'a> {
         }
         for ((user_id, action), times) in done {
             let told = told.get(&(user_id, action)).copied().unwrap_or(0);
-            // Of an account that somebody else deleted before its outcome was read, nobody can tell any more.
+            // If another actor deleted the account before the outcome was read, the outcome cannot be determined.
             let is_out_of_sight = self.case.deeds.iter().any(|deed| {
                 let is_gone = deed.after.as_ref().is_some_and(|after| !after.is_managed);
                 deed.user_id == user_id && !is_ours(deed) && deed.is_applied && is_gone
@@ -110,7 +111,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// What is wrong with an intent.
+/// The error in an intent.
 fn wrong(attempt: &Attempt, plan: Option<&Made<'_>>, is_log_fresh: bool) -> Option<&'static str> {
     let Some(plan) = plan.filter(|plan| plan.user_ids.contains(attempt.user_id.as_str())) else {
         return Some("R7: no plan of this journal names the user");
@@ -124,7 +125,7 @@ fn wrong(attempt: &Attempt, plan: Option<&Made<'_>>, is_log_fresh: bool) -> Opti
     if receiver.is_some_and(|receiver| !plan.receiver_user_ids.contains(receiver)) {
         return Some("R9: another receiver than the plan's");
     }
-    // R19: a leaver is locked out, log or no log.
+    // R19: a leaver is locked out with or without the admin log.
     let is_lockout = plan.is_offboarding && attempt.action == Action::Suspend;
     let needs_log = (is_stage || attempt.action == Action::Restore) && !is_lockout;
     (needs_log && !is_log_fresh).then_some("R11: the admin log was not read just before")

@@ -1,4 +1,4 @@
-//! R15: what must be known of the content of an account that is deleted.
+//! R15: what must be known about the content of an account that is deleted.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const APART: TimeDelta = TimeDelta::hours(20);
 type Reading = (DateTime<Utc>, Option<u64>, Option<i64>);
 
 impl Judge<'_> {
-    /// R11, R19: a leaver's account is not deleted within 48 hours after anybody suspended it.
+    /// R11, R19: a leaver's account is not deleted within 48 hours after any suspension.
     pub(super) fn watched(&mut self, deed: &Deed) {
         let is_suspension = |other: &&Deed| {
             other.user_id == deed.user_id
@@ -29,17 +29,17 @@ impl Judge<'_> {
         self.require(deed, is_watched, "R11: deleted within 48 hours after the suspension");
     }
 
-    /// R15, by the journal: nothing was seen in at least two readings, the first and the last of them 20 hours apart.
+    /// R15, by the journal: at least two empty readings, the first and the last of them 20 hours apart.
     pub(super) fn proven_empty(&mut self, deed: &Deed) {
         let is_before = |other: &&Deed| other.user_id == deed.user_id && other.sequence < deed.sequence;
         let begun = self.applied(Verb::BeginTransfer).filter(is_before).last();
-        // Whoever owned nothing when suspended may be found empty without anything having moved.
+        // A user that owned nothing when suspended may be found empty although nothing has moved.
         let had_nothing = |ours: &&Deed| {
             ours.after.as_ref().is_some_and(|after| (after.owned_items, after.owned_bytes) == (0, 0))
         };
         let begun = begun.or_else(|| self.our_suspension(&deed.user_id, deed.sequence).filter(had_nothing));
         let since = begun.map(|deed| at(&deed.at)).or(self.leaver(deed).map(|leaver| leaver.at));
-        // The simulated time stands still while a command runs, and the command's clock goes on.
+        // The simulated time does not move while a command runs, and the command's clock does.
         let until = at(&deed.at) + TimeDelta::hours(1);
         self.require(deed, since.is_some(), "R15: deleted without a transfer");
         let trash = deed.before.as_ref().map_or(0, |before| before.trash_bytes);
@@ -60,8 +60,8 @@ impl Judge<'_> {
         self.require(deed, is_proven, "R15: not seen empty twice, 20 hours apart");
     }
 
-    /// R15: operators have confirmed the transfer, as many as the policy wants. A reading 20 hours later shows no more than then, and
-    /// so does the last one.
+    /// R15: operators have confirmed the transfer, as many as the policy requires. A reading 20 hours later shows no more than
+    /// then, and so does the last one.
     fn is_confirmed(&self, deed: &Deed, readings: &[Reading]) -> bool {
         let (mut operators, mut needed, mut last) = (BTreeSet::new(), 0, None);
         for entry in self.case.journal.iter().filter(|entry| entry.at <= at(&deed.at)) {

@@ -1,4 +1,4 @@
-//! R2, R3, R11, R18: what must be known of the admin log. Days of which nothing is known count for nothing.
+//! R2, R3, R11, R18: what must be known about the admin log. Days of which nothing is known prove nothing.
 
 use boxseat_simulator::{Deed, Verb};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -49,12 +49,12 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// R18: whether every edit since a suspension is known at a moment.
+    /// R18: whether every edit since a suspension is known at a time.
     pub(super) fn knows_edits(&self, moment: DateTime<Utc>, ours: &Deed) -> bool {
         self.known_at(moment).is_none_or(|known| knows_since(known, known.edits, at(&ours.at)))
     }
 
-    /// What the newest snapshot knows.
+    /// What the latest snapshot knows.
     fn known_at(&self, moment: DateTime<Utc>) -> Option<&'a Known> {
         self.case.known.iter().rfind(|known| known.at <= moment)
     }

@@ -91,7 +91,7 @@ fn r9_the_original_of_an_adopted_copy_is_refused_by_the_witness() {
     assert!(refused.stderr.contains("the witness"), "{}", refused.stderr);
 }
 
-/// Why: an older journal that was put back forgot transfers. The lake knows them.
+/// Why: an older journal that was put back lacked transfers. The lake knows them.
 #[test]
 fn r9_an_older_journal_takes_in_what_the_lake_knows() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
@@ -125,7 +125,7 @@ fn r9_an_older_journal_takes_in_what_the_lake_knows() {
     stage.expect(&[0], &["reclaim", "verify"]);
 }
 
-/// R9: another host is another place; a name for the installation is the way on for containers.
+/// R9: another host is another place; for containers a name for the installation makes it the same place.
 #[test]
 fn r9_another_host_is_another_place() {
     let (stage, _) = staged(Intent::default());

@@ -1,4 +1,4 @@
-//! Approvals that cannot be bypassed (R9, R19): each story is an attack or a slip, and the accounts it was about.
+//! Approvals that cannot be bypassed (R9, R19): each scenario is an attack or an error, and checks the accounts concerned.
 
 use serde_json::json;
 use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
@@ -83,7 +83,7 @@ fn r9_signers_that_another_policy_brings_approve_nothing() {
     stage.judge();
 }
 
-/// R9: `apply --policy` with the policy of last month left out a protection added since.
+/// R9: `apply --policy` with the policy of last month lacked a protection added since.
 #[test]
 fn r9_an_older_policy_does_not_waive_a_protection_added_since() {
     let (mut stage, idle) = staged(Intent::default());
@@ -101,7 +101,7 @@ fn r9_an_older_policy_does_not_waive_a_protection_added_since() {
     stage.judge();
 }
 
-/// R9: the approval in the journal named a principal, and nothing showed that there had been a signature.
+/// R9: the approval in the journal named a principal, without proof that there had been a signature.
 #[test]
 fn r9_the_signature_is_verified_again_by_apply() {
     let (chief, deputy) = (key(1), key(2));
@@ -118,7 +118,7 @@ fn r9_the_signature_is_verified_again_by_apply() {
     stage.judge();
 }
 
-/// R9: an approval that was enough when it was given is not, once the policy demands more; nightly says so, too.
+/// R9: an approval that was enough when it was given is no longer enough when the policy demands more; nightly reports it, too.
 #[test]
 fn r9_a_later_policy_demands_more_of_an_earlier_approval() {
     let (mut stage, idle) = staged(Intent::default());
@@ -181,7 +181,7 @@ fn r9_without_a_configured_policy_nothing_is_approved_or_applied() {
 }
 
 /// R19: `offboard` approved itself, whatever `[approval]` said. After the approval the leaver is locked out, even if the login was
-/// changed or a list became unsound meanwhile; the content stays then.
+/// changed or a list became invalid meanwhile; the content stays then.
 #[test]
 fn r19_an_offboarding_waits_for_the_signature_and_then_always_locks_out() {
     let chief = key(1);
@@ -217,7 +217,7 @@ fn r19_an_offboarding_waits_for_the_signature_and_then_always_locks_out() {
     }
 }
 
-/// R19: a leaver whom an administrator has suspended since the plan is signed out, and the content moves all the same.
+/// R19: a leaver whom an administrator has suspended since the plan is signed out, and the content still moves.
 #[test]
 fn r19_a_leaver_whom_another_suspended_is_signed_out_and_moved() {
     let chief = key(1);
@@ -231,7 +231,7 @@ fn r19_a_leaver_whom_another_suspended_is_signed_out_and_moved() {
     stage.expect(&[0], &["reclaim", "approve", &plan, "--signature", &signature]);
     let off = Act::SetStatus { user_id: leaver.clone(), status: "inactive".to_owned(), announced: true };
     stage.simulator().act(&off);
-    // Nobody could count the items of an inactive account, so it is not deleted, and the reason is shown.
+    // The items of an inactive account could not be counted, so it is not deleted, and the reason is shown.
     let done = stage.expect(&[4], &["reclaim", "apply", &plan, "--yes"]);
     assert_eq!(outcome(&done, &leaver), "unverifiable", "{}", done.stdout);
     assert_eq!(status(&stage, &leaver), "inactive");

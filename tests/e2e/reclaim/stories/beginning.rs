@@ -1,11 +1,11 @@
-//! Between the plan and the suspension.
+//! Events between the plan and the suspension.
 
 use boxseat_simulator::{App, Fault, Hand};
 use serde_json::json;
 
 use super::*;
 
-/// R7, R13: suspended, signed out, written down; a plan is used once, and not before somebody approved it.
+/// R7, R13: suspended, signed out, recorded; a plan is used once, and not before its approval.
 #[test]
 fn r13_whoever_still_qualifies_is_suspended_and_signed_out_and_a_plan_is_used_once() {
     let (stage, idle) = staged(Intent::default());
@@ -31,7 +31,7 @@ fn r13_whoever_still_qualifies_is_suspended_and_signed_out_and_a_plan_is_used_on
     stage.judge();
 }
 
-/// R11: a sign-in that no night has seen saves the seat.
+/// R11: a sign-in that no snapshot has keeps the seat.
 #[test]
 fn r11_a_login_after_the_plan_cancels_the_person() {
     let (stage, idle) = staged(Intent::default());
@@ -47,7 +47,7 @@ fn r11_a_login_after_the_plan_cancels_the_person() {
     stage.judge();
 }
 
-/// R11: a feed that is silent or fails hides sign-ins, so nobody is touched.
+/// R11: a feed that is silent or fails hides sign-ins, so no user is changed.
 #[test]
 fn r11_without_the_admin_log_nobody_is_touched() {
     let (stage, idle) = staged(Intent::default());
@@ -67,7 +67,7 @@ fn r11_without_the_admin_log_nobody_is_touched() {
     stage.judge();
 }
 
-/// R5: the leave list counts on the day of the apply; whoever is back from leave has the clock begun anew.
+/// R5: the leave list counts on the day of the apply; for a user back from leave the idle days start again.
 #[test]
 fn r5_leave_counts_when_it_is_applied_and_its_end_begins_the_clock_anew() {
     let (mut stage, idle) = staged(Intent::default());
@@ -113,7 +113,7 @@ fn r4_a_protected_login_that_is_renamed_stays_protected() {
     stage.judge();
 }
 
-/// R12: suspended by somebody else meanwhile is not ours; a push of the identity provider alone is no change.
+/// R12: a suspension by another actor meanwhile is not ours; an update by the identity provider alone is no change.
 #[test]
 fn r12_what_others_did_is_theirs_and_a_push_is_no_change() {
     let (stage, idle) = staged(Intent::default());
@@ -127,7 +127,7 @@ fn r12_what_others_did_is_theirs_and_a_push_is_no_change() {
     stage.judge();
 }
 
-/// R6: suspending an owner hides the folders others work in, so whoever shares is left out.
+/// R6: suspending an owner hides shared folders from collaborators, so owners of shared content are excluded.
 #[test]
 fn r6_owners_of_shared_content_are_counted_and_left_out() {
     let (stage, idle) = staged(Intent::default());
@@ -140,7 +140,7 @@ fn r6_owners_of_shared_content_are_counted_and_left_out() {
     stage.judge();
 }
 
-/// R7: an edited plan is another plan, and a copy in another store is nobody's.
+/// R7: an edited plan is another plan, and a copy in another store is not valid.
 #[test]
 fn r7_a_plan_that_was_edited_or_copied_to_another_store_is_refused() {
     let (stage, idle) = staged(Intent::default());
@@ -159,7 +159,7 @@ fn r7_a_plan_that_was_edited_or_copied_to_another_store_is_refused() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
-/// R10: a stale night, and a clock that is off, prove nothing.
+/// R10: an old snapshot, and a clock that is off, prove nothing.
 #[test]
 fn r10_a_stale_night_and_a_list_shrunk_by_a_lost_scope_stop_everything() {
     let (stage, idle) = staged(Intent::default());
@@ -176,7 +176,7 @@ fn r10_a_stale_night_and_a_list_shrunk_by_a_lost_scope_stop_everything() {
     stage.judge();
 }
 
-/// R10: ages and the 20 hours between two readings are by our clock, so it must be Box's.
+/// R10: ages and the 20 hours between two readings are by our clock, so it must agree with Box's.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "this story is about the machine's own clock")]
 fn r10_a_clock_five_minutes_off_stops_everything() {
@@ -193,7 +193,7 @@ fn r10_a_clock_five_minutes_off_stops_everything() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
-/// R16: rights lost in the middle stop the run, and the same command goes on when they are back.
+/// R16: rights lost during the run stop it, and the same command continues when they are back.
 #[test]
 fn r16_rights_lost_mid_run_stop_it_and_it_goes_on_later() {
     let (stage, idle) = staged(Intent::default());
@@ -215,7 +215,7 @@ fn r16_rights_lost_mid_run_stop_it_and_it_goes_on_later() {
     stage.judge();
 }
 
-/// R21: what our account did and the journal does not know is said the next night.
+/// R21: an action of our account that the journal does not have is reported by the next run.
 #[test]
 fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
     let (mut stage, idle) = staged(Intent::default());
@@ -230,7 +230,7 @@ fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
     assert_eq!(stage.world.value(found), 1);
 }
 
-/// R9: what approval a plan wants is the policy's it was made by, whatever policy is named later.
+/// R9: the required approval is that of the policy from which the plan was made, whatever policy is named later.
 #[test]
 fn r9_another_policy_does_not_waive_the_second_person() {
     let two = Intent { more: "[approval]\ntwo_person = true\n".to_owned(), ..Intent::default() };

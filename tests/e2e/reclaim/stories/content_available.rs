@@ -70,7 +70,7 @@ fn r6_the_field_at_apply_counts_when_it_was_set_since_the_snapshot() {
     stage.judge();
 }
 
-/// Why: the content needs no transfer before the suspension if nobody loses sight of it.
+/// Why: the content needs no transfer before the suspension if no collaborator loses access to it.
 #[test]
 fn r6_transfer_first_suspends_at_once_where_the_folders_stay_open() {
     let intent = Intent { shared_content: "transfer_first", ..Intent::default() };

@@ -1,10 +1,10 @@
-//! Killed on the way, and two at once.
+//! Kills during an apply, and two commands at once.
 
 use boxseat_schemas::spool::{FILE_HEADER_LEN, FRAME_FIXED_LEN, Fixed};
 
 use super::*;
 
-/// R13: killed at any step, the same command goes on: nobody is forgotten, nothing is done twice without need.
+/// R13: killed at any step, the same command continues: no user is missed, and nothing is repeated without need.
 #[test]
 fn r13_a_kill_at_any_step_is_reconciled_by_the_next_start() {
     for step in [
@@ -44,7 +44,7 @@ fn r17_a_second_operator_is_told_to_try_later() {
     stage.judge();
 }
 
-/// Where the first so many entries of a journal end.
+/// The end of the first `entries` entries of a journal.
 fn behind(journal: &[u8], entries: usize) -> usize {
     (0..entries).fold(FILE_HEADER_LEN, |at, _| {
         let fixed = journal[at..].first_chunk().unwrap();
@@ -53,14 +53,14 @@ fn behind(journal: &[u8], entries: usize) -> usize {
     })
 }
 
-/// R9: what was cut off the journal's end shows against the lake.
+/// R9: the lake shows what was cut off the journal's end.
 #[test]
 fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     let (stage, _) = staged(Intent::default());
     stage.go();
     let journal = stage.state().join("journal");
     let bytes = std::fs::read(&journal).unwrap();
-    // Back to the two entries of the plan and its approval: a chain that holds, of which the end is missing.
+    // Back to the two entries of the plan and its approval: a valid chain whose end is missing.
     let entries = stage.journal();
     assert!(entries.len() > 4);
     std::fs::write(&journal, &bytes[..behind(&bytes, 2)]).unwrap();
@@ -72,7 +72,7 @@ fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     assert!(found.stdout.contains("anchor.json knows entry"), "{}", found.stdout);
 }
 
-/// R9, R14: a length that was flipped looks like a torn end, and what lies behind it was acted on: nothing is cut off.
+/// R9, R14: a changed length looks like a torn end, and calls were made for the entries after it: nothing is cut off.
 #[test]
 fn r9_a_wrong_length_in_the_journal_is_no_torn_tail() {
     let (stage, _) = staged(Intent::default());
@@ -83,7 +83,7 @@ fn r9_a_wrong_length_in_the_journal_is_no_torn_tail() {
     for entry in [2, last] {
         let at = behind(&whole, entry);
         let mut bytes = whole.clone();
-        // The length is four bytes, the most telling one last.
+        // The length is four bytes, the most significant one last.
         bytes[at + 2] ^= 1;
         std::fs::write(&journal, &bytes).unwrap();
         let refused = stage.expect(&[3], &["reclaim", "nightly"]);

@@ -1,4 +1,4 @@
-//! A journal that shows forgery (R9): each story is a way to write into it, and nothing is done by what was written.
+//! A journal that shows forgery (R9): each scenario is a way to write into it, and no command acts on what was written.
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Takes every seal off the journal, so that it looks like one of an older version.
+/// Removes every seal from the journal, so that it looks like one of an older version.
 fn strip_seals(stage: &Stage) {
     let bytes = std::fs::read(journal_of(stage)).unwrap();
     let frames: Vec<u8> = texts(stage).iter().flat_map(|text| frame(text)).collect();
@@ -104,7 +104,7 @@ fn refused(stage: &Stage, plan: &str, told: &str, remedy: &str) {
     }
 }
 
-/// The hash chain has no key: a script appended an approval, `verify` said that the chain holds, and `apply` acted on it.
+/// The hash chain has no key: a script appended an approval, `verify` reported a valid chain, and `apply` acted on it.
 #[test]
 fn r9_an_approval_that_a_script_appended_is_refused() {
     let (stage, idle) = staged(Intent::default());
@@ -115,7 +115,7 @@ fn r9_an_approval_that_a_script_appended_is_refused() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
-/// The same by a script that takes the seals off, so that the journal looks like one of an older version.
+/// The same by a script that removes the seals, so that the journal looks like one of an older version.
 #[test]
 fn r9_a_journal_whose_seals_were_taken_off_is_refused() {
     let (stage, idle) = staged(Intent::default());
@@ -133,14 +133,14 @@ fn r9_a_journal_whose_seals_were_taken_off_is_refused() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
-/// A journal, anchor and key of the script's own: the configuration names the key that counts.
+/// A journal, anchor and key made by the script: the configuration names the valid key.
 #[test]
 fn r9_a_journal_sealed_with_another_key_is_refused() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     let key = verified(&stage)["journal_key"].as_str().unwrap().to_owned();
     configure(&stage, &format!("journal_key = {key:?}"));
-    // The script lets boxseat itself seal the forged prefix anew, under a configuration of its own.
+    // The script lets boxseat itself seal the forged prefix again, under another configuration.
     forge_approval(&stage, &plan);
     make_older(&stage);
     let config = stage.world.directory().join("other.toml");
@@ -151,7 +151,8 @@ fn r9_a_journal_sealed_with_another_key_is_refused() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
-/// A past action is hidden by putting an older journal back. The lake has the head; a witness has it even if the lake is put back, too.
+/// A past action is hidden by putting an older journal back. The lake has the head; a witness has it even if the lake is put back,
+/// too.
 #[test]
 fn r9_an_older_journal_put_back_is_refused() {
     let (stage, idle) = staged(Intent::default());
@@ -203,7 +204,7 @@ fn r9_another_store_under_the_witness_of_this_one_is_refused() {
     }
 }
 
-/// What cannot be witnessed is not done.
+/// No action is done that cannot be witnessed.
 #[test]
 fn r9_without_its_witness_nothing_is_written() {
     let (stage, idle) = staged(Intent::default());
@@ -215,7 +216,7 @@ fn r9_without_its_witness_nothing_is_written() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
-/// A store whose journal an older version wrote is used on: its entries stay without seals, and every later one has one.
+/// A store whose journal an older version wrote stays in use: its entries stay without seals, and every later one has one.
 #[test]
 fn r9_the_journal_of_an_older_version_is_taken_up() {
     let (stage, idle) = staged(Intent::default());

@@ -48,7 +48,7 @@ fn r15_every_seat_is_freed_whether_or_not_box_shows_inactive_accounts() {
     }
 }
 
-/// R15: a partial transfer is no proof, though Box shows no inactive account.
+/// R15: a partial transfer is no proof, although Box shows no inactive account.
 #[test]
 fn r15_a_partial_transfer_from_a_closed_account_is_not_deleted() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
@@ -65,7 +65,7 @@ fn r15_a_partial_transfer_from_a_closed_account_is_not_deleted() {
     stage.judge();
 }
 
-/// R14: with "stop" the content and the seat stay, the refusal is said at once, and users without content are freed.
+/// R14: with "stop" the content and the seat stay, the refusal is reported at once, and users without content are freed.
 #[test]
 fn r14_a_refused_transfer_stops_and_says_so() {
     for code in [400, 403] {
@@ -77,7 +77,7 @@ fn r14_a_refused_transfer_stops_and_says_so() {
         let plan = plan_of(&stage, "transfer");
         let done = apply(&stage, &plan, &[4]);
         assert_eq!(outcome(&done, &idle[0]), "done", "{}", done.stdout);
-        // One refusal says it of the Box, and no other user is tried.
+        // One refusal is about this Box, and no other user is tried.
         let mut outcomes: Vec<String> = idle[1..].iter().map(|user_id| outcome(&done, user_id)).collect();
         outcomes.sort();
         assert_eq!(outcomes[0], "refused", "{}", done.stdout);
@@ -155,7 +155,7 @@ fn r14_a_window_that_a_kill_left_open_is_closed_first() {
     }
 }
 
-/// R2, R14: whoever signs in while the account is active for its transfer uses it, and keeps it.
+/// R2, R14: a user who signs in while the account is active for its transfer keeps the account.
 #[test]
 fn r14_a_sign_in_inside_the_window_is_use() {
     let (mut stage, idle, _) = suspended(refusing(403), reactivating());
@@ -171,7 +171,7 @@ fn r14_a_sign_in_inside_the_window_is_use() {
         stage.later(days);
         stage.expect(&[0, 3, 4], &["reclaim", "nightly"]);
     }
-    // What the last `nightly` planned.
+    // The plans of the last `nightly`.
     for plan in stage.plans().iter().filter(|plan| plan.contains("delete")) {
         apply(&stage, plan, &[0, 3, 4]);
     }
@@ -179,7 +179,7 @@ fn r14_a_sign_in_inside_the_window_is_use() {
     stage.judge();
 }
 
-/// R14: an account that cannot be suspended again stops everything, by name.
+/// R14: an account that cannot be suspended again stops everything, and is named.
 #[test]
 fn r14_an_account_that_cannot_be_suspended_again_is_named() {
     let (stage, idle, _) = suspended(refusing(403), reactivating());
@@ -197,7 +197,7 @@ fn r14_an_account_that_cannot_be_suspended_again_is_named() {
     stage.judge();
 }
 
-/// R14: once it is known that the seats cannot be freed, no plan suspends for them and no report promises them.
+/// R14: once it is known that the seats cannot be freed, no plan suspends these users and no report counts their seats as savings.
 #[test]
 fn r14_users_whose_seat_cannot_be_freed_are_neither_planned_nor_promised() {
     let mut intent = Intent { cap_people: 1, ..Intent::default() };
@@ -221,7 +221,7 @@ fn r14_users_whose_seat_cannot_be_freed_are_neither_planned_nor_promised() {
     stage.judge();
 }
 
-/// R15: `check` learns by two reads whether this Box shows inactive accounts, and the next reading does without the call.
+/// R15: `check` learns by two reads whether this Box shows inactive accounts, and the next reading makes no such call.
 #[test]
 fn r15_check_learns_whether_inactive_accounts_are_shown() {
     for shows in [false, true] {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Two weeks on, the content has moved and the night after has seen nothing twice.
+/// Two weeks later: the content has moved, and the run after that has made two empty readings.
 pub(super) fn moved(config: Config) -> (Stage, Vec<String>) {
     let (mut stage, idle, _) = suspended(config, Intent::default());
     let plan = plan_of(&stage, "transfer");
@@ -15,7 +15,7 @@ pub(super) fn moved(config: Config) -> (Stage, Vec<String>) {
     (stage, idle)
 }
 
-/// R8, R14, R15, R16: the whole way, each stage a plan of its own, nothing lost.
+/// R8, R14, R15, R16: all stages, each with its own plan, and no content lost.
 #[test]
 fn r8_suspend_transfer_and_delete_are_three_plans_weeks_apart() {
     let (mut stage, idle) = moved(small(7));
@@ -36,7 +36,7 @@ fn r8_suspend_transfer_and_delete_are_three_plans_weeks_apart() {
     stage.judge();
 }
 
-/// R4: a receiver who is gone, full, or about to lose the seat receives nothing.
+/// R4: a receiver that is gone, full, or about to lose the seat receives nothing.
 #[test]
 fn r4_a_receiver_who_is_full_suspended_or_gone_receives_nothing() {
     let (stage, idle, _) = suspended(small(7), Intent::default());
@@ -60,7 +60,7 @@ fn r4_a_receiver_who_is_full_suspended_or_gone_receives_nothing() {
     stage.judge();
 }
 
-/// R14: a gateway gives up while the transfer goes on: nothing is sent again, and reads find out when it is done.
+/// R14: a gateway times out while the transfer continues: no call is repeated, and reads determine when it is done.
 #[test]
 fn r14_a_transfer_that_goes_on_after_504_is_never_repeated() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
@@ -86,7 +86,7 @@ fn r14_a_transfer_that_goes_on_after_504_is_never_repeated() {
     stage.judge();
 }
 
-/// R15: whatever comes in between the second empty reading and the deletion is seen by the last look.
+/// R15: content that arrives between the second empty reading and the deletion is found by the last check.
 #[test]
 fn r15_content_added_before_the_deletion_keeps_the_account() {
     let (mut stage, idle) = moved(small(7));
@@ -99,7 +99,7 @@ fn r15_content_added_before_the_deletion_keeps_the_account() {
     stage.judge();
 }
 
-/// R16: retention and legal hold refuse, and it is said.
+/// R16: retention and legal hold refuse, and the refusal is reported.
 #[test]
 fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
     let config = Config { holds_refuse_unforced: true, ..small(7) };
@@ -118,7 +118,7 @@ fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
     stage.judge();
 }
 
-/// R3, R20: somebody whom others brought back is theirs, and left alone.
+/// R3, R20: a user that another actor set active again is skipped.
 #[test]
 fn r20_whoever_was_brought_back_by_others_is_left_alone() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
@@ -135,7 +135,7 @@ fn r20_whoever_was_brought_back_by_others_is_left_alone() {
         "{}",
         done.stdout
     );
-    // Suspended again by somebody else, it may be for legal hold.
+    // A suspension by another actor may be for legal hold.
     stage.simulator().act(&act("inactive"));
     stage.later(1);
     stage.expect(&[0, 4], &["reclaim", "nightly"]);
@@ -147,7 +147,7 @@ fn r20_whoever_was_brought_back_by_others_is_left_alone() {
     stage.judge();
 }
 
-/// R20: a login that is back within thirty days was no saving, and the new account is another person's.
+/// R20: a login that returns within thirty days was no saving, and the new account is another user's.
 #[test]
 fn r20_a_re_hire_with_the_same_login_is_somebody_new() {
     let (mut stage, idle) = moved(small(7));
@@ -168,7 +168,8 @@ fn r20_a_re_hire_with_the_same_login_is_somebody_new() {
     stage.judge();
 }
 
-/// R6: with "transfer_first", whoever shares content keeps the account open until the content has a new owner and is seen gone.
+/// R6: with "transfer_first" the account of an owner of shared content stays active until the content has a new owner and is proved
+/// gone.
 #[test]
 fn r6_transfer_first_moves_shared_content_before_it_suspends() {
     let (mut stage, idle) =
@@ -176,7 +177,7 @@ fn r6_transfer_first_moves_shared_content_before_it_suspends() {
     let owner = idle[0].clone();
     stage.give(&owner, 3, 1);
     stage.night();
-    // What is shared is only known once it is looked at: the plan to suspend leaves the owner out, and says why.
+    // Shared items are known only after the count: the plan to suspend excludes the owner, with the reason.
     let plan = plan_of(&stage, "suspend");
     let done = apply(&stage, &plan, &[0, 4]);
     assert_eq!(status(&stage, &owner), "active", "{}", done.stdout);
@@ -198,7 +199,7 @@ fn r6_transfer_first_moves_shared_content_before_it_suspends() {
     stage.judge();
 }
 
-/// R4, R10: content goes to nobody whom the policy no longer names.
+/// R4, R10: no content goes to a user whom the policy no longer names.
 #[test]
 fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
@@ -219,11 +220,11 @@ fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {
     assert_eq!(stage.simulator().content(&idle[0]).unwrap().owned_items, 3);
 }
 
-/// R2, R11: sign-ins that come in days late are told by the live log alone; what one apply heard, no later plan forgets.
+/// R2, R11: sign-ins that arrive days late are only in the live stream; later plans remember what one apply has read.
 #[test]
 fn r11_a_sign_in_heard_while_applying_is_not_forgotten_by_the_next_plan() {
     let (mut stage, idle) = staged(Intent::default());
-    // Four days old when it comes in: no night reads back so far.
+    // It arrives four days late: no snapshot reads back so far.
     stage.simulator().act(&Act::LateLogin { user_id: idle[0].clone(), arrives_in_hours: 96 });
     stage.later(3);
     let plan = plan_of(&stage, "suspend");
@@ -244,14 +245,14 @@ fn r11_a_sign_in_heard_while_applying_is_not_forgotten_by_the_next_plan() {
     stage.judge();
 }
 
-/// R16: a run that no longer sees three ordinary people deletes nobody else.
+/// R16: a run that no longer sees three ordinary users deletes no further user.
 #[test]
 fn r16_canaries_that_are_gone_stop_the_deletions() {
     let (mut stage, idle) = moved(small(7));
     stage.later(16);
     let plan = plan_of(&stage, "delete");
     let blind = Fault { method: "GET".to_owned(), ..Fault::status("/2.0/users/*$", 500, 404) };
-    // Who we are, and the first person's own look; then nobody is shown.
+    // The acting account, and the check of the first user; after that Box shows no user.
     stage.simulator().add_fault(Fault { after: 2, ..blind });
     let done = apply(&stage, &plan, &[3]);
     assert!(done.stderr.contains("does not show"), "{}", done.stderr);

@@ -1,4 +1,4 @@
-//! What must not keep a leaver signed in, and how the content still reaches the receiver (R19).
+//! What must not delay the lock-out of a leaver, and how the content still reaches the receiver (R19).
 
 use boxseat_simulator::{Fault, Verb};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn is_locked_out(stage: &Stage, user_id: &str) -> bool {
     status(stage, user_id) == "inactive" && deeds.iter().any(is_end)
 }
 
-/// Nights until the account is gone; each ends with 0.
+/// Runs `nightly` until the account is gone; each ends with 0.
 fn until_gone(stage: &mut Stage, user_id: &str) {
     for _ in 0..4 {
         stage.later(1);
@@ -51,7 +51,7 @@ fn until_gone(stage: &mut Stage, user_id: &str) {
 /// Why: an edit by the identity provider after the suspension ended the plan, and the content never moved.
 #[test]
 fn r19_edits_of_the_identity_provider_stop_neither_lockout_nor_transfer() {
-    // The items can be counted though the account is inactive.
+    // The items can be counted although the account is inactive.
     let (mut stage, leaver, _) = scheduled_with(Config { as_user_when_inactive: true, ..small(7) });
     let off = Act::SetStatus { user_id: leaver.clone(), status: "inactive".to_owned(), announced: true };
     stage.simulator().act(&off);
@@ -87,8 +87,8 @@ fn r19_edits_of_the_identity_provider_stop_neither_lockout_nor_transfer() {
     until_gone(&mut stage, &leaver);
 }
 
-/// R15, R19: on a Box that closes inactive accounts nobody counts the items of a leaver whom the identity provider has switched off. The
-/// content moves. The seat stays, and every night says why.
+/// R15, R19: on a Box that closes inactive accounts, the items of a leaver whom the identity provider has suspended cannot be
+/// counted. The content moves. The seat stays, and every run reports why.
 #[test]
 fn r19_content_that_nobody_could_count_moves_and_the_reason_is_shown() {
     let (mut stage, leaver, _) = scheduled();
@@ -105,7 +105,7 @@ fn r19_content_that_nobody_could_count_moves_and_the_reason_is_shown() {
     assert_eq!(status(&stage, &leaver), "inactive");
 }
 
-/// R12, R19: another login stops the transfer alone. The named command locks nobody out twice, and moves the content.
+/// R12, R19: another login stops only the transfer. The named command does not lock out twice, and moves the content.
 #[test]
 fn r19_a_renamed_leaver_is_locked_out_and_offboarded_again_by_the_new_login() {
     let (mut stage, leaver, receiver) = scheduled();
@@ -147,7 +147,7 @@ fn r19_content_that_waits_for_room_is_moved_on_any_night_of_the_plan() {
     assert_eq!(status(&stage, &leaver), "gone");
 }
 
-/// R19: a receiver who is gone keeps nobody signed in, and another one can be named without giving the account back.
+/// R19: a receiver that is gone does not delay the lock-out, and another one can be named without giving the account back.
 #[test]
 fn r19_another_receiver_is_named_while_the_leaver_stays_locked_out() {
     let (mut stage, leaver, receiver) = scheduled();

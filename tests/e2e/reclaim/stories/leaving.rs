@@ -9,13 +9,13 @@ pub(super) fn login_of(stage: &Stage, user_id: &str) -> String {
     truth.users.iter().find(|user| user.user_id == user_id).unwrap().login.clone().unwrap()
 }
 
-/// Offboards somebody at once, the login repeated.
+/// Offboards a user at once, the login repeated.
 #[track_caller]
 pub(super) fn offboard(stage: &Stage, login: &str, to: &str, code: i32) -> Done {
     stage.expect(&[code], &["offboard", login, "--transfer-to", to, "--yes", "--confirm", login])
 }
 
-/// Somebody at work, who is neither idle nor the receiver.
+/// A user in use, who is neither idle nor the receiver.
 pub(super) fn worker(stage: &Stage) -> String {
     let idle = stage.idle(60);
     let receiver = stage.intent.receiver.clone();
@@ -65,7 +65,7 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
     assert_eq!(stage.world.value(&tickets), 4);
 }
 
-/// R1, R4: an administrator and whoever is protected are not offboarded, whoever asks.
+/// R1, R4: administrators and protected users are not offboarded, whoever the operator is.
 #[test]
 fn r1_administrators_and_protected_people_are_never_offboarded() {
     let mut stage = Stage::new(small(7), Intent::default());
@@ -83,7 +83,7 @@ fn r1_administrators_and_protected_people_are_never_offboarded() {
     assert_eq!(status(&stage, &leaver), "active");
 }
 
-/// R19: on a day to come, after looking again; the receiver's room is looked at then, and the suspension does not wait for it.
+/// R19: on a later day, after new reads; the receiver's room is checked then, and the suspension does not wait for it.
 #[test]
 fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
     let mut stage = Stage::new(small(7), Intent::default());
@@ -107,7 +107,7 @@ fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
     assert_eq!(stage.simulator().content(&leaver).unwrap().owned_items, 5);
 }
 
-/// R12, R20: whoever was switched on again while the content waited keeps it.
+/// R12, R20: a user that was set active again while the content waited keeps the content.
 #[test]
 fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
     let mut stage = Stage::new(small(7), Intent::default());
@@ -130,7 +130,7 @@ fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
     );
 }
 
-/// R19: a login names whoever has it now, and nobody else.
+/// R19: a login names only the account that has it now.
 #[test]
 fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
     let stage = Stage::new(small(7), Intent::default());
@@ -158,7 +158,7 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
     assert_eq!(status(&stage, &leaver), "active");
 }
 
-/// R3, R4: receivers stay, and a list of holds that names nobody known proves nothing of anybody.
+/// R3, R4: receivers stay, and a list of holds with an unknown user proves nothing about any user.
 #[test]
 fn r4_receivers_stay_and_lists_with_a_slip_stop_an_offboarding() {
     let mut stage = Stage::new(small(7), Intent::default());

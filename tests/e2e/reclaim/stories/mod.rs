@@ -1,6 +1,6 @@
-//! What goes wrong between a plan and the end of it, one story each, told to the real binary.
+//! Problems between a plan and its end, one scenario each, with the real binary.
 //!
-//! Every story ends before the judge, who looks at what happened in the world and not at what boxseat says of it.
+//! At the end of every scenario the checker reads what happened in Box, and not boxseat's output.
 
 mod adopting;
 mod approvals;
@@ -27,7 +27,7 @@ use super::intent::Intent;
 use super::stage::{Stage, small};
 use crate::support::{Done, finish};
 
-/// A store, a night, and people provably idle for whom nothing speaks: who owns something shares none of it.
+/// A store, a snapshot, and provably idle users without an obstacle: their content is not shared.
 fn staged(intent: Intent) -> (Stage, Vec<String>) {
     staged_with(small(7), intent)
 }
@@ -42,14 +42,14 @@ fn staged_with(config: Config, intent: Intent) -> (Stage, Vec<String>) {
     (stage, idle)
 }
 
-/// Lets a night pass in which a third of a tiny enterprise was deleted by us.
+/// Reads a snapshot after we deleted a third of a tiny enterprise.
 fn accept_a_smaller_list(stage: &Stage) {
     let file = stage.world.directory().join("boxseat.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(file, format!("{text}[sync]\nshrink_guard_percent = 90.0\n")).unwrap();
 }
 
-/// The same, two weeks after everybody idle was suspended by a plan; its name, too.
+/// The same, two weeks after all idle users were suspended by a plan; also returns its name.
 fn suspended(config: Config, intent: Intent) -> (Stage, Vec<String>, String) {
     let (mut stage, idle) = staged_with(config, intent);
     stage.night();
@@ -59,21 +59,21 @@ fn suspended(config: Config, intent: Intent) -> (Stage, Vec<String>, String) {
     (stage, idle, plan)
 }
 
-/// The status of a person at Box.
+/// The status of a user at Box.
 fn status(stage: &Stage, user_id: &str) -> String {
     let truth = stage.simulator().truth_without_events();
     let user = truth.users.iter().find(|user| user.user_id == user_id);
     user.map_or_else(|| "gone".to_owned(), |user| user.status.clone())
 }
 
-/// Column `n` of the line about a person.
+/// Column `n` of the line about a user.
 fn cell(done: &Done, user_id: &str, n: usize) -> String {
     let line = done.stdout.lines().find(|line| line.contains(user_id));
     let line = line.unwrap_or_else(|| panic!("{user_id} is not in\n{}\n{}", done.stdout, done.stderr));
     line.split('┆').nth(n).unwrap_or_default().trim_end_matches('│').trim().to_owned()
 }
 
-/// What became of a person.
+/// The outcome of a user.
 fn outcome(done: &Done, user_id: &str) -> String {
     cell(done, user_id, 2)
 }
@@ -83,7 +83,7 @@ fn detail(done: &Done, user_id: &str) -> String {
     cell(done, user_id, 3)
 }
 
-/// The plan of a stage among new ones.
+/// The plan of a stage among new plans.
 #[track_caller]
 fn plan_of(stage: &Stage, what: &str) -> String {
     let plans = stage.plan();
@@ -97,12 +97,12 @@ fn apply(stage: &Stage, plan: &str, codes: &[i32]) -> Done {
     stage.expect(codes, &["reclaim", "apply", plan, "--yes"])
 }
 
-/// Somebody signs in.
+/// A user signs in.
 fn login(stage: &Stage, user_id: &str) {
     stage.simulator().act(&Act::Login { user_id: user_id.to_owned() });
 }
 
-/// The binary with acting credentials and so many minutes later than the simulated now.
+/// The binary with acting credentials, this many minutes after the simulated now.
 fn command(stage: &Stage, minutes: i64, args: &[&str]) -> Command {
     let config = stage.simulator().config();
     let mut command = stage.world.command(args);

@@ -2,11 +2,11 @@
 
 use super::*;
 
-/// R9: a night does nothing that nobody approved, and goes on with what somebody did.
+/// R9: a run does nothing without an approval, and continues what an operator approved.
 #[test]
 fn r9_nightly_plans_and_does_only_what_was_approved() {
     let (mut stage, idle) = staged(Intent::default());
-    // Nobody's groups or profile change on the day between: who was planned stays as planned.
+    // No group or profile changes on the day between: every planned user stays as planned.
     stage.simulator().act(&Act::SetChangeScale { scale: 0.0 });
     let first = stage.expect(&[0], &["reclaim", "nightly"]);
     assert!(first.stdout.contains("planned"), "{}", first.stdout);
@@ -14,9 +14,9 @@ fn r9_nightly_plans_and_does_only_what_was_approved() {
     stage.later(1);
     stage.expect(&[0], &["reclaim", "nightly"]);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
-    // Somebody may have signed in since.
+    // The user may have signed in since.
     let idle: Vec<String> = stage.idle(92).into_iter().filter(|user_id| idle.contains(user_id)).collect();
-    // Or have made something and shared it: then the account would be left alone (R6).
+    // The user may also have created and shared content: then the account would be skipped (R6).
     for user_id in &idle {
         stage.give(user_id, 3, 0);
     }
@@ -30,7 +30,7 @@ fn r9_nightly_plans_and_does_only_what_was_approved() {
     stage.judge();
 }
 
-/// R17: a plan that is too old begins nothing.
+/// R17: a plan that is too old starts nothing.
 #[test]
 fn r17_an_expired_plan_begins_nothing() {
     let (mut stage, idle) = staged(Intent::default());
@@ -44,7 +44,7 @@ fn r17_an_expired_plan_begins_nothing() {
     stage.judge();
 }
 
-/// R10: the clock is moved only against a stand-in.
+/// R10: `--now` is accepted only against a stand-in.
 #[test]
 fn r10_now_is_refused_against_a_box_that_is_not_here() {
     let (stage, _) = staged(Intent::default());
@@ -58,7 +58,7 @@ fn r10_now_is_refused_against_a_box_that_is_not_here() {
     assert!(refused.stderr.contains("--now"), "{}", refused.stderr);
 }
 
-/// R22: the nightly job signs in as the reading application alone, whatever acting credentials lie about.
+/// R22: the scheduled job signs in with the reading application alone, whatever acting credentials exist.
 #[test]
 fn r22_sync_never_signs_in_to_act() {
     let (stage, _) = staged(Intent::default());

@@ -13,8 +13,8 @@ fn refuses(method: &str, path: &str, times: u32, status: u16, code: &str, messag
     Fault { method: method.to_owned(), ..Fault::once(path, times, effect) }
 }
 
-/// Why: three refusals in a row stopped the run, though each was about its user. While an ordinary account is shown, the run
-/// continues, and the users leave plans, caps and the money that is promised.
+/// Why: three refusals in a row stopped the run, though each was about its user. While Box shows an ordinary account, the run
+/// continues, and the users leave plans, caps and the reported savings.
 #[test]
 fn r16_refusals_in_a_row_are_about_their_users_while_an_ordinary_account_answers() {
     let (mut stage, idle) = staged(Intent { cap_people: 2, ..Intent::default() });
@@ -45,7 +45,7 @@ fn r16_refusals_in_a_row_are_about_their_users_while_an_ordinary_account_answers
     stage.judge();
 }
 
-/// R16: a refusal for want of a scope is about our application. No user is excluded for it.
+/// R16: a refusal for lack of a scope is about our application. No user is excluded for it.
 #[test]
 fn r16_a_missing_scope_is_held_against_no_user() {
     let (stage, idle) = staged(Intent::default());
@@ -84,7 +84,7 @@ fn r16_a_user_who_was_recently_active_is_deleted_later() {
     stage.judge();
 }
 
-/// Why: one user whom Box does not know had the whole call refused, and each of the others was excluded for 30 days.
+/// Why: one user that Box does not know caused the refusal of the whole call, and each of the others was excluded for 30 days.
 #[test]
 fn r16_a_refused_call_for_many_users_is_held_against_none_of_them() {
     let (mut stage, idle) = staged(Intent::default());
@@ -102,7 +102,7 @@ fn r16_a_refused_call_for_many_users_is_held_against_none_of_them() {
     stage.judge();
 }
 
-/// Why: one user whose memberships Box never answered well stopped every apply of the plan, and no other user was reached.
+/// Why: one user whose memberships Box never returned stopped every apply of the plan, and no other user was reached.
 #[test]
 fn r16_an_account_that_cannot_be_read_stops_no_other() {
     let (stage, idle) = staged(Intent::default());

@@ -1,11 +1,11 @@
-//! What boxseat tells an operator when a user cannot continue, and the commands that help.
+//! What boxseat reports to an operator when a user cannot continue, and the commands that help.
 
 use boxseat_simulator::Fault;
 use serde_json::{Value, json};
 
 use super::*;
 
-/// What `reclaim status` says, as JSON.
+/// The output of `reclaim status`, as JSON.
 fn status_json(stage: &Stage) -> Value {
     let done = stage.expect(&[0], &["reclaim", "status", "--format", "json"]);
     let mut status: Value = serde_json::from_str(&done.stdout).unwrap();
@@ -33,7 +33,7 @@ fn r18_undo_of_a_plan_that_was_never_applied_undoes_no_user() {
     stage.judge();
 }
 
-/// R8: an expired plan is not open, and nothing suggests to approve or apply it.
+/// R8: an expired plan is not open, and no output suggests to approve or apply it.
 #[test]
 fn r8_an_expired_plan_is_not_called_open() {
     let (mut stage, _) = staged(Intent::default());
@@ -80,7 +80,8 @@ fn r11_a_late_sign_in_is_the_first_line_of_nightly() {
     stage.judge();
 }
 
-/// R15: a partial transfer is told with the next command; once an operator has moved the rest and confirms it, the seat is freed.
+/// R15: a partial transfer is reported with the next command; once an operator has moved the rest and confirms it, the seat is
+/// freed.
 #[test]
 fn r15_a_partial_transfer_is_confirmed_by_an_operator() {
     let config = Config { as_user_when_inactive: true, ..small(7) };
@@ -146,7 +147,7 @@ fn r15_a_mistaken_confirmation_loses_no_content() {
     assert!(stuck(&stage, &idle[0]).is_some());
 }
 
-/// Why: boxseat deleted a fifth of a small enterprise, the events of it could not be read, and the next run was refused as shrunk.
+/// Why: boxseat deleted a fifth of a small enterprise, its events could not be read, and the next run was refused as shrunk.
 #[test]
 fn r16_own_deletions_do_not_trigger_the_shrink_guards() {
     let (mut stage, idle) = super::later::moved(small(7));
@@ -154,7 +155,7 @@ fn r16_own_deletions_do_not_trigger_the_shrink_guards() {
     let plan = plan_of(&stage, "delete");
     apply(&stage, &plan, &[0]);
     stage.simulator().step_days(1);
-    // The position of the stream, then the list of event types: the run reads sign-ins alone.
+    // The position of the stream, then the list of event types: the run reads only sign-ins.
     stage.simulator().add_fault(Fault::status("/2.0/events", 2, 400));
     let done = stage.run(&["sync"]);
     assert!(matches!(done.code, 0 | 4), "{}", done.stderr);

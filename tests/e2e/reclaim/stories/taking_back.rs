@@ -6,7 +6,7 @@ use serde_json::json;
 use super::leaving::login_of;
 use super::*;
 
-/// R18: everything that still holds is given back, exactly, and the plan is closed.
+/// R18: every suspension still in force is undone exactly, and the plan is closed.
 #[test]
 fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
     let (stage, idle) = staged(Intent::default());
@@ -21,8 +21,8 @@ fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
     assert!(again.stderr.contains("undone already"), "{}", again.stderr);
 }
 
-/// R7, R18: an undo that cannot ask the admin log gives nobody back and says so; the plan is over all the same, and the same command
-/// goes on.
+/// R7, R18: an undo that cannot read the admin log gives no user back and reports it; the plan is closed in any case, and the same
+/// command continues.
 #[test]
 fn r18_an_undo_that_stopped_is_gone_on_with() {
     let (stage, idle) = staged(Intent::default());
@@ -38,7 +38,7 @@ fn r18_an_undo_that_stopped_is_gone_on_with() {
     stage.judge_undo(&plan);
 }
 
-/// R18: a login that is somebody else's by now, and an account that others have edited, are not ours to give back.
+/// R18: a login that now belongs to another account, and an account that others have edited, are not given back.
 #[test]
 fn r18_a_reassigned_login_and_an_edited_account_are_left_as_they_are() {
     let (stage, idle) = staged(Intent::default());
@@ -66,7 +66,7 @@ fn r18_a_reassigned_login_and_an_edited_account_are_left_as_they_are() {
     stage.judge_undo(&plan);
 }
 
-/// R18: content stays where it went, and is named.
+/// R18: moved content stays at its destination, which is named.
 #[test]
 fn r18_undo_of_a_transfer_moves_nothing_and_says_where_it_is() {
     let (stage, idle, _) = suspended(small(7), Intent::default());
@@ -79,7 +79,7 @@ fn r18_undo_of_a_transfer_moves_nothing_and_says_where_it_is() {
     stage.judge();
 }
 
-/// R18: a suspension is taken back after its content has moved by a later plan, and where that is, is said.
+/// R18: a suspension is undone after a later plan has moved the content, and the destination is reported.
 #[test]
 fn r18_undo_of_a_suspension_says_where_the_content_went() {
     let (stage, idle, first) = suspended(small(7), Intent::default());
@@ -93,8 +93,8 @@ fn r18_undo_of_a_suspension_says_where_the_content_went() {
     stage.judge_undo(&first);
 }
 
-/// R18: one user is given back and the others stay as they are; the rehearsal says for whom an undo can do nothing. A list that
-/// cannot be read stops no undo.
+/// R18: one user is given back and the others stay as they are; the rehearsal names the users for whom an undo can do nothing. A
+/// list that cannot be read stops no undo.
 #[test]
 fn r18_an_undo_of_one_user_changes_no_other() {
     let (mut stage, idle) = staged(Intent::default());
