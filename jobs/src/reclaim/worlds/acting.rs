@@ -201,7 +201,8 @@ mod tests {
             let by = operator(BY);
             let (policy, beside) = (Some(&world.policy), &world.beside);
             let plan = &world.plans[index].plan;
-            let task = Task { plan, policy, ground, beside, mark: mark.as_ref(), leavers_per_day: usize::MAX };
+            let task =
+                Task { plan, policy, ground, beside, mark: mark.as_ref(), leavers_per_day: usize::MAX };
             let hands = hands(&world.reader, &world.actor, &world.clock, &by, &stops);
             let applied = apply(task, hands, &mut world.journal).await.expect("nothing dies here");
             let suspended = simulator.deeds().iter().filter(|deed| deed.suspends()).count();
