@@ -194,7 +194,10 @@ fn row(
     }
     let count = |word| counts.get(word).copied().unwrap_or(0);
     let (state, next) = match (&known.closed, file) {
-        (Some(closed), _) if closed.because == "applied" && count("done") == 0 => {
+        (Some(closed), _)
+            if closed.because == "applied"
+                && !known.user_ids.iter().any(|user_id| past.has_touched(id, user_id)) =>
+        {
             ("applied: nothing was done".to_owned(), String::new())
         }
         (Some(closed), _) => (closed.because.clone(), String::new()),
