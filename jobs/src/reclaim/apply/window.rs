@@ -110,6 +110,10 @@ async fn close(
         Found::Closed(refusal) => return Err(stays_active(refusal.to_string())),
     };
     closing.settle(user_id, user.status.as_deref())?;
+    // boxseat sets an account to active or inactive only. R1, R20: another status was set by another actor.
+    if let Some(status) = user.status.as_deref().filter(|status| !matches!(*status, "active" | "inactive")) {
+        return closing.taken_over(&opened, &format!("found with the status {status}"));
+    }
     if user.status.as_deref() == Some("active") && closing.was_suspended_again(&opened) {
         return closing.taken_over(&opened, "found active again after the transfer");
     }
