@@ -14,7 +14,7 @@ use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness, proof_from};
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No};
-use super::past::{Past, PastAttempt, PastPerson};
+use super::past::{GONE, Past, PastAttempt, PastPerson};
 use super::policy::Policy;
 
 /// The reason code for lists that may lack the user: they can be corrected, and the same plan continues.
@@ -98,9 +98,6 @@ pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) ->
     let day = from.date_naive().and_time(snapshot_at.time()).and_utc();
     if day >= from { day } else { day + TimeDelta::days(1) }
 }
-
-/// The reason code of an account that Box no longer has.
-pub(crate) const GONE: &str = "gone";
 
 /// Sign-ins are watched for this time after a suspension before anything is deleted (R11).
 pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);

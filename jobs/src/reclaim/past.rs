@@ -47,6 +47,9 @@ struct Learned {
 /// The window of the caps (R8).
 pub(crate) const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
 
+/// The reason code of an account that Box no longer has.
+pub(crate) const GONE: &str = "gone";
+
 /// A call that Box refused is tried again after this time (R16).
 pub(crate) const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
 
@@ -731,7 +734,7 @@ impl Past {
             }
         });
         let is_done =
-            is_done || known.is_some_and(|known| known.skips.iter().any(|skip| skip.reason == "gone"));
+            is_done || known.is_some_and(|known| known.skips.iter().any(|skip| skip.reason == GONE));
         (!is_done).then_some((plan_id, plan, closed))
     }
 

@@ -406,9 +406,8 @@ mod tests {
         assert!(stuck.next.contains("reclaim undo p --user u1@acme.test"), "{}", stuck.next);
     }
 
-    /// Why: a leaver was locked out, the plan expired, and no list had the user from then on.
-    #[test]
-    fn r19_a_leaver_whose_plan_expired_is_in_the_list() {
+    /// The plan of leaver 1, and its approval.
+    fn offboarding() -> [Record; 2] {
         let leaves = Record::PlanCreated {
             plan_id: "o".into(),
             digest: "d1".into(),
@@ -427,6 +426,13 @@ mod tests {
             signed_by: None,
             signature: None,
         };
+        [leaves, approved]
+    }
+
+    /// Why: a leaver was locked out, the plan expired, and no list had the user from then on.
+    #[test]
+    fn r19_a_leaver_whose_plan_expired_is_in_the_list() {
+        let [leaves, approved] = offboarding();
         let closed = Record::PlanClosed { plan_id: "o".into(), because: "expired".into(), by: None };
         let locked = [
             (2, leaves.clone()),
@@ -455,24 +461,7 @@ mod tests {
     /// Why: a legal hold on a leaver was reported on the day of the deletion, and not before.
     #[test]
     fn r19_a_hold_on_a_leaver_is_told_the_next_day() {
-        let leaves = Record::PlanCreated {
-            plan_id: "o".into(),
-            digest: "d1".into(),
-            stage: Stage::Delete,
-            policy_digest: None,
-            night: night(0),
-            by: operator("boss"),
-            user_ids: vec!["1".into()],
-            receiver_user_ids: vec!["77".into()],
-            due_on: None,
-        };
-        let approved = Record::Approved {
-            plan_id: "o".into(),
-            digest: "d1".into(),
-            by: operator("boss"),
-            signed_by: None,
-            signature: None,
-        };
+        let [leaves, approved] = offboarding();
         let records = [
             (2, leaves),
             (2, approved),

@@ -9,7 +9,7 @@ use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
 
-use super::connection::{Resources, open_to_read, wals_of};
+use super::connection::{Resources, wals_of};
 use super::diff::Drift;
 use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night, record};
@@ -104,12 +104,10 @@ impl Checked {
 /// `Io` when the file cannot be opened, `Foreign` when it is not a regular file, `Corrupt` when it is not a boxseat file.
 pub fn published(store: &Path) -> Result<Option<Night>> {
     let file = store.join(FILE_NAME);
-    let opened = match record::open(&file) {
+    let connection = match record::open_file(&file, &Resources::default()) {
         Err(Error::NotPublished(_)) => return Ok(None),
         opened => opened?,
     };
-    let open = open_to_read(&opened, &file, &Resources::default());
-    let connection = open.map_err(Error::duckdb(format!("open {}", file.display())))?;
     let corrupt = |reason: String| Error::Corrupt { what: file.display().to_string(), reason };
     let sql = "SELECT run_number, CAST(snapshot_date AS VARCHAR), epoch_us(now_at) FROM report_settings";
     let row = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));

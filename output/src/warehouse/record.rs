@@ -237,7 +237,7 @@ pub(crate) fn open_file(path: &Path, resources: &Resources) -> Result<Connection
     open_to_read(&open(path)?, path, resources).map_err(Error::duckdb(format!("open {}", path.display())))
 }
 
-pub(super) fn open(path: &Path) -> Result<File> {
+fn open(path: &Path) -> Result<File> {
     durable::open_regular_file(path).map_err(|e| match e.kind() {
         io::ErrorKind::InvalidInput => {
             Error::Foreign { file: path.to_owned(), reason: "it is not a regular file".to_owned() }

@@ -51,17 +51,17 @@ pub(crate) async fn reread(
     Ok(Found::Is(Now { user, standing }))
 }
 
-/// Like [`reread`], for a leaver who is to be locked out (R19): groups and aliases that Box does not show are those of the
-/// snapshot.
+/// Like [`reread`]. For a leaver who is to be locked out (R19), `known` is the user of the snapshot: groups and aliases that Box does
+/// not show are taken from it.
 pub(crate) async fn reread_to_lock_out(
     actor: &BoxActor,
     user_id: &str,
     code_names: &[&str],
     known: Option<&Person>,
 ) -> Result<Found<Now>, boxseat_pipeline::Error> {
-    let error = match (reread(actor, user_id, code_names).await, known) {
-        (Err(error), Some(known)) if known.are_groups_known => error,
-        (read, _) => return read,
+    let read = reread(actor, user_id, code_names).await;
+    let (Err(error), Some(known)) = (&read, known.filter(|known| known.are_groups_known)) else {
+        return read;
     };
     let user = match actor.user(user_id).await? {
         Found::Is(user) => user,
@@ -69,9 +69,7 @@ pub(crate) async fn reread_to_lock_out(
         Found::Closed(refusal) => return Ok(Found::Closed(refusal)),
     };
     tracing::warn!("groups and aliases of user {user_id} are those of the latest snapshot: {error}");
-    let (groups, aliases) =
-        known.map(|known| (known.group_ids.clone(), known.aliases.clone())).unwrap_or_default();
-    let standing = standing(&user, groups, aliases, code_names);
+    let standing = standing(&user, known.group_ids.clone(), known.aliases.clone(), code_names);
     Ok(Found::Is(Now { user, standing }))
 }
 
@@ -192,14 +190,9 @@ impl Run<'_> {
                 }
             }
         }
-        let code_names = self.code_names();
-        let (actor, user_id) = (self.hands.actor, &planned.user_id);
-        let read = if self.is_lockout(planned) {
-            reread_to_lock_out(actor, user_id, &code_names, known).await
-        } else {
-            reread(actor, user_id, &code_names).await
-        };
-        let found = match read {
+        let (actor, code_names) = (self.hands.actor, self.code_names());
+        let to_lock_out = known.filter(|_| self.is_lockout(planned));
+        let found = match reread_to_lock_out(actor, &planned.user_id, &code_names, to_lock_out).await {
             Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
                 let left = Skip::for_now("closed", format!("the person cannot be read: {e}"));
                 return Ok(Looked::Left(left));
