@@ -352,7 +352,8 @@ def test_transfer_then_delete(acme, people):
     )
     assert isinstance(folder, box.FolderFull) and folder.owned_by.id == receiver.id
     assert folder.name == f"{source.name}'s Files and Folders"
-    assert acme.content(source) == {"owned_items": 0, "shared_items": 0, "owned_bytes": 0, "is_moving": False}
+    nothing = {"owned_items": 0, "shared_items": 0, "owned_bytes": 0, "trash_bytes": 0, "is_moving": False}
+    assert acme.content(source) == nothing
     there = acme.app.with_as_user_header(receiver.id).folders.get_folder_items(folder.id, limit=1000)
     assert there.total_count == before["owned_items"]
     moved = acme.app.users.get_user_by_id(receiver.id).space_used
