@@ -52,7 +52,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Draw no progress bars, even on a terminal
-    #[arg(long, global = true, env = "BOXSEAT_NO_PROGRESS")]
+    #[arg(long, global = true, env = "BOXSEAT_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) no_progress: bool,
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]

@@ -23,6 +23,8 @@ use crate::evidence::LeaveList;
 use crate::ledger::Month;
 use crate::printer::Printer;
 use crate::reclaim::beside::Beside;
+use crate::reclaim::desk::Desk;
+use crate::reclaim::judge::Judge;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::probe::{Pair, Probed, learn, probe};
 use crate::store::{Lock, Store};
@@ -35,7 +37,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     settings.refuse_rehearsal_against_box()?;
     let mut findings = Findings::default();
     findings.pass("configuration", "every key is known".to_owned());
-    policy(&settings, &mut findings);
+    policy(global, &settings, &mut findings);
     if let Some(leave_file) = &settings.leave_file {
         match LeaveList::read(leave_file) {
             Ok(list) => findings.pass("leave list", format!("{} leaves", list.leaves().len())),
@@ -112,8 +114,8 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     Ok(if failures == 0 { 0 } else { USAGE })
 }
 
-/// Checks that the policy and its lists can be read. `reclaim policy --check` compares them with the snapshot.
-fn policy(settings: &Settings, findings: &mut Findings) {
+/// Checks that the policy and its lists can be read, and that they make plans on the published snapshot, if there is one.
+fn policy(global: &Global, settings: &Settings, findings: &mut Findings) {
     let Some(path) = &settings.policy_file else { return };
     let read = Policy::load(path).and_then(|policy| {
         Beside::read(
@@ -123,10 +125,33 @@ fn policy(settings: &Settings, findings: &mut Findings) {
             data_clock(settings.rehearsed_now)(),
         )
     });
+    let can_be_read = || format!("{} and its lists can be read", path.display());
     match read {
-        Ok(_) => findings.pass("policy", format!("{} and its lists can be read", path.display())),
+        Ok(_) => match refused_by_snapshot(global) {
+            Some(why) => findings.warn(
+                "policy",
+                format!("{}, and it makes no plan: {why}", can_be_read()),
+                "`boxseat reclaim policy --check` says more",
+            ),
+            None => findings.pass("policy", can_be_read()),
+        },
         Err(e) => findings.warn("policy", e.lines().join(": "), &e.hints().join("; ")),
     }
+}
+
+/// What stops every plan of the configured policy. `None` without a published snapshot that can be read: `verify` checks that.
+fn refused_by_snapshot(global: &Global) -> Option<String> {
+    let evaluate = || {
+        let desk = Desk::open(global)?;
+        let policy = desk.policy(None)?;
+        let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
+        let (_, refusals) = Judge::look(&policy, &ground, journal.past(), &beside, desk.now, []);
+        Ok::<_, CommandError>(refusals)
+    };
+    let refusals = evaluate().ok()?;
+    let sentences: Vec<String> =
+        refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
 }
 
 /// Opens and locks the store: the calls of the probes are recorded in it.

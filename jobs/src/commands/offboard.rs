@@ -21,7 +21,7 @@ use crate::reclaim::apply::{admit, apply};
 use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::ground::Person;
 use crate::reclaim::leaver_plan::{Leaving, Looked, gives_way, group_names};
-use crate::reclaim::offboarding::leavers;
+use crate::reclaim::offboarding::of_plan;
 use crate::reclaim::past::Past;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::session::Session;
@@ -104,7 +104,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     session.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "offboard", &file.plan, &applied, &journal)?;
-    for progress in leavers(journal.past(), &file.plan, (session.clock)()) {
+    for progress in of_plan(journal.past(), &file.plan, &[], (session.clock)()) {
         printer.note(format!("{}: {}", progress.login, progress.steps()));
     }
     if let Some(e) = &applied.stopped {
@@ -162,13 +162,37 @@ fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError>
     });
     match (found.next(), found.next()) {
         (Some(person), None) => Ok(person),
-        (None, _) => Err(CommandError::usage(format!(
-            "nobody on the night of {} has the login {login}",
-            ground.night.snapshot_date
-        ))
-        .hint("the login must be the whole one; somebody new is known after the next `boxseat sync`")),
+        (None, _) => Err(unknown(ground, login)),
         (Some(_), Some(_)) => Err(CommandError::refused(format!("two accounts have the login {login}"))),
     }
+}
+
+/// No account of the latest snapshot has the login.
+fn unknown(ground: &Ground, login: &str) -> CommandError {
+    let snapshot = ground.night.snapshot_date;
+    let has = |known: &str| known.eq_ignore_ascii_case(login);
+    let had = |person: &&Person| person.former_addresses.iter().any(|address| has(address));
+    let listed = |person: &&Person| person.listing.is_some();
+    let people = || ground.people.values();
+    if people().any(|person| person.listing.is_none() && person.login.as_deref().is_some_and(has)) {
+        return CommandError::usage(format!(
+            "the account {login} is gone: the snapshot of {snapshot} does not have it any more"
+        ))
+        .hint("its seat is free, and there is nothing to offboard");
+    }
+    if let Some(person) = people().filter(listed).find(had) {
+        return CommandError::usage(format!(
+            "{login} was an earlier address of the account that has the login {}",
+            person.called()
+        ))
+        .hint("name the present login, if this is the user who leaves");
+    }
+    if people().filter(listed).any(|person| person.aliases.iter().any(|alias| has(alias))) {
+        return CommandError::usage(format!("{login} is an alias, not a login"))
+            .hint("name the login of the account");
+    }
+    CommandError::usage(format!("no account of the snapshot of {snapshot} has the login {login}"))
+        .hint("write the whole login; an account made since then is known after the next `boxseat sync`")
 }
 
 /// For the ticket: what the user has, and what becomes unavailable.

@@ -72,7 +72,7 @@ fn changes(before: &PlannedPerson, after: &PlannedPerson) -> Vec<String> {
         ));
     }
     if before.login == after.login
-        && let Some(what) = changed(&before.baseline, &after.baseline)
+        && let Some(what) = changed(&before.baseline, &after.baseline, str::to_owned)
     {
         changes.push(format!("{what} is another"));
     }

@@ -9,6 +9,7 @@ use boxseat_schemas::reclaim::Action;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::confirmation::confirmed;
+use super::figures::size;
 use super::past::{PastAttempt, PastPerson, Reading};
 
 /// What the readings prove.
@@ -39,7 +40,8 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
         }
         Some(Count { items: 0, bytes: bytes @ 1.. }) => {
             return Emptiness::Unverifiable(format!(
-                "0 root items were counted while {bytes} bytes were in use, so the count proves nothing"
+                "0 root items were counted while {} were in use, so the count proves nothing",
+                size(bytes)
             ));
         }
         Some(Count { items, .. }) => items,
@@ -49,9 +51,9 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
     match (last.owned_items, last.space_used_bytes) {
         (_, None) => return Emptiness::Unverifiable("Box does not say how many bytes are in use".to_owned()),
         (None | Some(0), Some(0)) => {}
-        (None, Some(bytes)) => return Emptiness::NotEmpty(format!("{bytes} bytes are still there")),
+        (None, Some(bytes)) => return Emptiness::NotEmpty(format!("{} are still there", size(bytes))),
         (Some(items), Some(bytes)) => {
-            return Emptiness::NotEmpty(format!("{items} items and {bytes} bytes are still there"));
+            return Emptiness::NotEmpty(format!("{items} items and {} are still there", size(bytes)));
         }
     }
     if items_before > 0 {

@@ -127,6 +127,11 @@ pub(crate) struct Edit {
 }
 
 impl Ground {
+    /// The name of a group, or its id if the snapshot does not have it.
+    pub(crate) fn group_name(&self, id: &str) -> String {
+        self.groups.get(id).map_or_else(|| id.to_owned(), Clone::clone)
+    }
+
     /// Loads everything that the rules read. `ask` runs SQL against the snapshot's file.
     ///
     /// # Errors

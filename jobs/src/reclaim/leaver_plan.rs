@@ -245,7 +245,7 @@ fn named(plan: Plan) -> Plan {
 }
 
 pub(crate) fn group_names(ground: &Ground, ids: &[String]) -> Vec<String> {
-    ids.iter().map(|id| ground.groups.get(id).unwrap_or(id).clone()).collect()
+    ids.iter().map(|id| ground.group_name(id)).collect()
 }
 
 /// R8, R19: open plans do not delay the lock-out. A plan of the policy does nothing more for the user. An earlier offboarding is

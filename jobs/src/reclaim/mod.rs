@@ -21,6 +21,7 @@ pub(crate) mod diff;
 pub(crate) mod emptiness;
 mod ending;
 pub(crate) mod feed;
+pub(crate) mod figures;
 pub(crate) mod ground;
 pub(crate) mod journal;
 pub(crate) mod judge;

@@ -4,6 +4,7 @@
 //! users, legal holds and receivers of other users' content stay excluded.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use boxseat_schemas::reclaim::plan::{Origin, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Outcome, Plan};
@@ -14,8 +15,10 @@ use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness, proof_from};
 use super::ground::{Ground, Person};
 use super::judge::{Judge, No};
-use super::past::{GONE, Past, PastAttempt, PastPerson};
+use super::past::{GONE, Past, PastAttempt, PastPerson, PastPlan};
+use super::plans::PlanFile;
 use super::policy::Policy;
+use super::stuck::Stuck;
 
 /// The reason code for lists that may lack the user: they can be corrected, and the same plan continues.
 pub(crate) const UNSURE: &str = "lists_unsure";
@@ -141,13 +144,9 @@ impl Progress {
             progress.confirmed_at = person.confirmation(&transfer.attempt.action_id).map(|one| one.at);
         }
         progress.gone_at = person.skips.iter().find(|skip| skip.reason == GONE).map(|skip| skip.at);
-        let ended = past.ended_offboarding(&planned.user_id).map(|(_, _, closed)| {
-            format!(
-                "the plan ended {} ({}): run `boxseat offboard` again",
-                closed.at.format("%F"),
-                closed.because
-            )
-        });
+        let ended = past
+            .ended_offboarding(&planned.user_id)
+            .map(|(_, _, closed)| format!("the plan ended {} ({})", closed.at.format("%F"), closed.because));
         progress.waits = ended
             .or(progress.waits)
             .or_else(|| waits(person, &plan.plan_id))
@@ -158,6 +157,7 @@ impl Progress {
     /// The steps in one line.
     pub(crate) fn steps(&self) -> String {
         let day = |at: DateTime<Utc>| at.format("%F").to_string();
+        let time = |at: DateTime<Utc>| at.format("%F %H:%M UTC").to_string();
         let step = |at: Option<DateTime<Utc>>, done: &str, open: &str| {
             at.map_or_else(|| open.to_owned(), |at| format!("{done} {}", day(at)))
         };
@@ -179,7 +179,10 @@ impl Progress {
                 day(at)
             ));
         } else if self.deletes {
-            steps.push(step(self.deletion_from, "deletion not before", "no day for the deletion yet"));
+            steps.push(self.deletion_from.map_or_else(
+                || "no day for the deletion yet".to_owned(),
+                |at| format!("deletion not before {}", time(at)),
+            ));
             steps.push(step(self.seat_free_at, "seat free since", "seat not free"));
         } else {
             steps.push("no deletion: the policy has no [holds]".to_owned());
@@ -200,14 +203,39 @@ pub(crate) fn is_offboarding(plan: &Plan) -> bool {
     matches!(plan.origin, Origin::Offboard { .. })
 }
 
-/// Every leaver of a plan; none in a plan of a policy.
-pub(crate) fn leavers<'a>(
-    past: &'a Past,
-    plan: &'a Plan,
+/// Every leaver of the plans that are open, that ended early, or that ended after a time. What keeps a user stuck is the reason of
+/// the step that waits.
+pub(crate) fn leavers(
+    store: &Path,
+    past: &Past,
+    stuck: &[Stuck],
+    ended_since: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> impl Iterator<Item = Progress> + 'a {
-    let people = plan.people.iter().filter(|_| is_offboarding(plan));
-    people.map(move |planned| Progress::of(past, plan, planned, now))
+) -> Vec<Progress> {
+    let is_shown = |id: &str, known: &PastPlan| {
+        let is_ended = |user: &String| past.ended_offboarding(user).is_some_and(|(ended, ..)| ended == id);
+        match &known.closed {
+            None => true,
+            Some(closed) if closed.because == "applied" && closed.at >= ended_since => true,
+            Some(_) => known.user_ids.iter().any(is_ended),
+        }
+    };
+    let plans = past.plans.iter().filter(|(id, known)| known.policy_digest.is_none() && is_shown(id, known));
+    let files = plans
+        .filter_map(|(id, known)| PlanFile::open(store, id).ok().filter(|file| file.digest == known.digest));
+    files.flat_map(|file| of_plan(past, &file.plan, stuck, now)).collect()
+}
+
+/// The leavers of one plan.
+pub(crate) fn of_plan(past: &Past, plan: &Plan, stuck: &[Stuck], now: DateTime<Utc>) -> Vec<Progress> {
+    let progress = |planned: &PlannedPerson| {
+        let mut progress = Progress::of(past, plan, planned, now);
+        if let Some(stuck) = stuck.iter().find(|stuck| stuck.user_id == planned.user_id) {
+            progress.waits = Some(stuck.reason.clone());
+        }
+        progress
+    };
+    plan.people.iter().map(progress).collect()
 }
 
 /// The plan's last reason about the user, unless an action has been done since.
@@ -297,7 +325,7 @@ mod tests {
             "locked out {} · content moving since {} · not proven empty · deletion not before {} · seat not free",
             date(0),
             date(1),
-            (day(2) + TimeDelta::hours(20)).format("%F")
+            (day(2) + TimeDelta::hours(20)).format("%F %H:%M UTC")
         );
         assert_eq!(moving, expected);
         assert!(says(vec![(3, read(0, 0))]).contains(&format!("empty proven on {}", date(3))));

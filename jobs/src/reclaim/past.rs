@@ -375,6 +375,12 @@ impl PastPerson {
         self.attempts.iter().filter(restored).filter_map(|past| past.finished_at).max()
     }
 
+    /// Whether an `undo` gave the account back after an action of a plan.
+    pub(crate) fn was_restored_after(&self, plan_id: &str) -> bool {
+        let acted_at = self.by_plan(plan_id).filter(|past| past.attempt.action != Action::Restore);
+        acted_at.map(|past| past.asked_at).max().is_some_and(|at| self.restored_at() > Some(at))
+    }
+
     /// The last attempt of an action.
     pub(crate) fn last(&self, action: Action) -> Option<&PastAttempt> {
         self.attempts.iter().rev().find(|past| past.attempt.action == action)

@@ -5,11 +5,11 @@ use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::beside::Beside;
+use super::figures::people;
 use super::ground::{Ground, Person};
 use super::judge::{Goes, Judged, Refusal};
 use super::past::Past;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
-use super::show::people;
 use crate::evidence::digest;
 
 /// The inputs of a plan other than the verdicts.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::beside::Beside;
+use super::figures::size;
 use super::ground::{Ground, Person};
 use super::judge::No;
 use super::policy::{Policy, Receiver};
@@ -120,7 +121,9 @@ pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
     let Some(bytes) = source.space_used_bytes else {
         return Some("nobody knows how much there is to move".to_owned());
     };
-    room(receiver).is_none_or(|room| room < bytes).then(|| format!("its quota has no room for {bytes} bytes"))
+    room(receiver)
+        .is_none_or(|room| room < bytes)
+        .then(|| format!("its quota has no room for {}", size(bytes)))
 }
 
 /// How many bytes still fit; `None`: unknown.

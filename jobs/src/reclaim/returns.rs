@@ -2,7 +2,7 @@
 //!
 //! An account that is active again after our suspension was set active by another actor, and is skipped for 90 days. If a login has
 //! a new account within 30 days of our deletion, the seat was not freed: most often an identity provider still assigns it, and
-//! creates the account again the day after.
+//! creates the account again the day after. An account that another actor has deleted since our suspension has freed its seat.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use boxseat_schemas::reclaim::{Outcome, Record};
 use chrono::TimeDelta;
 
 use super::ground::{Ground, Person};
-use super::past::{Past, PastAttempt};
+use super::past::{GONE, Past, PastAttempt, PastPerson};
 
 /// A login that returns within this time after a deletion removes the saving.
 const RE_PROVISIONED_WITHIN: TimeDelta = TimeDelta::days(30);
@@ -37,6 +37,18 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
         if let Some(ours) = person.suspension().filter(|ours| is_back && ours.asked_at < night) {
             records.push(outcome(ours, Outcome::RevertedByOther, "the night shows the account active"));
         }
+        let gone = gone_by_others(ground, person, user_id)
+            .filter(|ours| ours.asked_at < night && past.open_plan_of(user_id).is_none());
+        if let Some(ours) = gone {
+            records.push(Record::Skipped {
+                plan_id: ours.attempt.plan_id.clone(),
+                user_id: user_id.clone(),
+                reason: GONE.to_owned(),
+                detail: "another actor deleted the account or took it out of the enterprise: the seat is free, and boxseat does not count it as freed by itself".to_owned(),
+                is_final: true,
+                used_at: None,
+            });
+        }
         let deletion = person.deletion().filter(|gone| {
             gone.outcome == Some(Outcome::Done)
                 && gone.asked_at < night
@@ -56,6 +68,17 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
     records
 }
 
+/// Our suspension of an account that the snapshot no longer has, if no call of ours explains that and no entry tells it yet. A plan
+/// that is open reads the account itself.
+fn gone_by_others<'a>(ground: &Ground, known: &'a PastPerson, user_id: &str) -> Option<&'a PastAttempt> {
+    let is_gone = ground.person(user_id).is_some_and(|now| now.listing.is_none());
+    let ours = known.suspension().filter(|_| is_gone)?;
+    let is_explained = known.attempts.iter().any(PastAttempt::is_unfinished)
+        || known.deletion().is_some()
+        || known.skips.iter().any(|skip| skip.reason == GONE && skip.at > ours.asked_at);
+    (!is_explained).then_some(ours)
+}
+
 fn outcome(past: &PastAttempt, outcome: Outcome, reason: &str) -> Record {
     Record::Outcome {
         action_id: past.attempt.action_id.clone(),
@@ -70,10 +93,10 @@ fn outcome(past: &PastAttempt, outcome: Outcome, reason: &str) -> Record {
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::Action;
+    use boxseat_schemas::reclaim::{Action, Stage};
 
     use super::*;
-    use crate::reclaim::past::tests::{intent, outcome as concluded, past};
+    use crate::reclaim::past::tests::{created, intent, outcome as concluded, past};
     use crate::reclaim::testing::{ground, idler, suspended};
 
     fn outcomes(ground: &Ground, past: &Past) -> Vec<(String, Outcome)> {
@@ -100,6 +123,38 @@ mod tests {
             [],
             "the night is older than that"
         );
+    }
+
+    /// R20: an account that another actor deleted after our suspension is told once; a carried row, an open plan and our own deletion
+    /// explain a missing account.
+    #[test]
+    fn r20_an_account_that_others_deleted_is_told_once() {
+        let told = |records: &[(i64, Record)], listing: Option<&str>| {
+            let person = Person { listing: listing.map(str::to_owned), ..suspended("1") };
+            let noticed = noticed(&ground([person]), &past(records));
+            noticed.iter().any(|record| matches!(record, Record::Skipped { reason, .. } if reason == GONE))
+        };
+        let did = |action, n| {
+            vec![(80 + n, intent("p", "1", action, n)), (80 + n, concluded("p", "1", n, Outcome::Done))]
+        };
+        let open = vec![(79, created("p", Stage::Suspend, &["1"], &[]))];
+        let closed = Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None };
+        let gone = Record::Skipped {
+            plan_id: "p".into(),
+            user_id: "1".into(),
+            reason: GONE.into(),
+            detail: String::new(),
+            is_final: true,
+            used_at: None,
+        };
+        let ended = [open.clone(), did(Action::Suspend, 1), vec![(82, closed)]].concat();
+        assert!(told(&ended, None));
+        assert!(!told(&ended, Some("listed")));
+        assert!(!told(&ended, Some("missing_unconfirmed")), "the listing may have lost it");
+        assert!(!told(&[open, did(Action::Suspend, 1)].concat(), None), "the plan reads the account");
+        assert!(!told(&[ended.clone(), vec![(83, gone)]].concat(), None), "told before");
+        assert!(!told(&[ended, did(Action::Delete, 4)].concat(), None), "boxseat deleted it");
+        assert!(!told(&[], None), "boxseat did nothing to it");
     }
 
     /// R20: a login that returns within thirty days of our deletion was no saving; a later return does not count.

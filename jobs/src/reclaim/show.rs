@@ -12,6 +12,7 @@ use boxseat_schemas::reclaim::plan::{LeftOut, Origin, Plan, PlannedPerson};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
+use super::figures::{amount, moment, people, size};
 use super::past::{Past, PastPlan};
 use super::words::meaning;
 use boxseat_output::visible;
@@ -308,31 +309,6 @@ fn grouped(left_out: &[LeftOut]) -> Vec<(&str, usize)> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
     counts
-}
-
-pub(crate) fn people(count: usize) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
-}
-
-fn amount(ten_thousandths: i64) -> String {
-    let (whole, rest) = (ten_thousandths / 10_000, ten_thousandths % 10_000);
-    if rest % 100 == 0 { format!("{whole}.{:02}", rest / 100) } else { format!("{whole}.{rest:04}") }
-}
-
-fn size(bytes: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a figure to one decimal")]
-    let mut figure = bytes as f64;
-    for unit in ["B", "KB", "MB", "GB"] {
-        if figure < 1000.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{figure:.1} {unit}") };
-        }
-        figure /= 1000.0;
-    }
-    format!("{figure:.1} TB")
-}
-
-fn moment(at: DateTime<Utc>) -> String {
-    at.format("%F %H:%M").to_string()
 }
 
 /// Text as one line, with control characters shown as codes.

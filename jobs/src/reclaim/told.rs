@@ -2,12 +2,12 @@
 
 use boxseat_schemas::reclaim::Stage;
 
+use super::figures::{people, size};
 use super::ground::Ground;
 use super::judge::{Judge, Refusal};
 use super::plan::no_receiver;
 use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent, WhenRefused};
 use super::receivers::room;
-use super::show::people;
 use super::words::meaning;
 
 /// What a policy does, independent of the snapshot.
@@ -113,7 +113,7 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
     if let Some(receiver) = judge.receivers.everybodys() {
         let room = match room(receiver) {
             Some(i64::MAX) => "has unlimited room".to_owned(),
-            Some(bytes) => format!("has room for {bytes} bytes"),
+            Some(bytes) => format!("has room for {}", size(bytes)),
             None => "has room that is not known".to_owned(),
         };
         tonight.push(format!(

@@ -16,6 +16,7 @@ mod verify;
 
 pub(crate) use apply::{hands, task};
 pub(crate) use shown::{head, note_imports_waiting, show_applied};
+pub(crate) use status::stuck_users;
 
 use crate::cli::{Global, ReclaimArgs, ReclaimCommand};
 use crate::error::CommandError;

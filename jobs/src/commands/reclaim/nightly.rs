@@ -8,6 +8,7 @@ use std::path::Path;
 
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Outcome, Record};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::apply::{hands, task};
@@ -17,14 +18,14 @@ use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Ground;
 use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
+use crate::reclaim::figures::people;
 use crate::reclaim::offboarding::{is_offboarding, leavers};
-use crate::reclaim::past::{Past, PastPerson, unfinished};
+use crate::reclaim::past::{GONE, Past, PastPerson, unfinished};
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::returns;
 use crate::reclaim::session::Session;
-use crate::reclaim::show::people;
 use crate::reclaim::stuck::stuck;
 use crate::reclaim::waiting::waiting;
 use crate::stop::Stop;
@@ -57,7 +58,7 @@ pub(crate) async fn run(
         session.commit_actions(&journal);
         drop(journal);
         plan_next(&session, &mut report);
-        report.list_users(&session, &ground)?;
+        report.list_users(&session, &ground, now)?;
         report.print(printer)?;
         return Ok(report.code);
     }
@@ -145,9 +146,6 @@ pub(crate) async fn run(
             if applied.people.len() > done {
                 said += &format!("; {}", applied.others(&file.plan));
             }
-            for progress in leavers(journal.past(), &file.plan, now) {
-                said += &format!("; {}: {}", progress.login, progress.steps());
-            }
             let closed = journal.past().plans.get(id).and_then(|plan| plan.closed.as_ref());
             let state = closed.map_or("open", |closed| closed.because.as_str());
             report.say(id, state, said, applied.exit_code());
@@ -165,7 +163,7 @@ pub(crate) async fn run(
     worked?;
     drop(journal);
     plan_next(&session, &mut report);
-    report.list_users(&session, &ground)?;
+    report.list_users(&session, &ground, now)?;
     report.print(printer)?;
     let journal = session.desk.journal()?;
     printer.note(head(&journal));
@@ -218,7 +216,7 @@ fn plan_next(session: &Session, report: &mut Report) {
 fn close_expired(
     journal: &mut crate::reclaim::Journal,
     plan_id: &str,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
     let because = "expired".to_owned();
     journal.append(now, Record::PlanClosed { plan_id: plan_id.to_owned(), because, by: None }).map(drop)
@@ -249,6 +247,11 @@ impl Report {
 
     /// What other actors did to accounts after us (R20).
     fn say_noticed(&mut self, record: &Record, past: &Past) {
+        if let Record::Skipped { user_id, detail, .. } = record {
+            let login = past.people.get(user_id).and_then(|known| known.attempts.last());
+            let login = login.map_or(user_id.as_str(), |last| last.attempt.login.as_str());
+            return self.say(login, GONE, detail, 0);
+        }
         let Record::Outcome { action_id, outcome, reason, .. } = record else { return };
         let Some(known) = past.attempt(action_id) else { return };
         let reason = reason.as_deref().unwrap_or_default();
@@ -262,9 +265,14 @@ impl Report {
         self.say(&known.attempt.login, word, format!("{reason}: {then}"), 0);
     }
 
-    /// Every user who cannot continue without an operator, and how many wait for a later day. Late sign-ins are the first lines: these
-    /// users may be at work.
-    fn list_users(&mut self, session: &Session, ground: &Ground) -> Result<(), CommandError> {
+    /// Every user who cannot continue without an operator, the steps of every leaver, and how many users wait for a later day. Late
+    /// sign-ins are the first lines: these users may be at work.
+    fn list_users(
+        &mut self,
+        session: &Session,
+        ground: &Ground,
+        began_at: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
         let journal = session.desk.journal()?;
         let now = (session.clock)();
         let stuck = stuck(journal.past(), ground, session.policy.as_ref(), &session.beside, now);
@@ -275,6 +283,9 @@ impl Report {
         }
         let late = stuck.iter().take_while(|user| user.is_late_login()).count();
         self.rows[..first + late].rotate_right(late);
+        for leaver in leavers(session.desk.store.root(), journal.past(), &stuck, began_at, now) {
+            self.say(&leaver.login, "leaver", leaver.steps(), 0);
+        }
         if let Some(policy) = &session.policy {
             let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
             let (waiting, over_cap) = waiting(journal.past(), ground, policy, &session.beside, &ids, now);

@@ -12,9 +12,9 @@ use crate::error::CommandError;
 use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::desk::Desk;
+use crate::reclaim::figures::people;
 use crate::reclaim::operator::operator;
 use crate::reclaim::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
-use crate::reclaim::show::people;
 
 pub(crate) fn run(
     global: &Global,

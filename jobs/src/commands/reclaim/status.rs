@@ -13,14 +13,14 @@ use crate::reclaim::Journal;
 use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
 use crate::reclaim::beside::Beside;
 use crate::reclaim::desk::Desk;
+use crate::reclaim::figures::people;
 use crate::reclaim::judge::Judge;
-use crate::reclaim::offboarding::{Progress, leavers};
-use crate::reclaim::past::{Past, PastPlan};
+use crate::reclaim::offboarding::leavers;
+use crate::reclaim::past::{CAPS_WINDOW, Past, PastPlan};
 use crate::reclaim::place;
 use crate::reclaim::plan::fit;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
-use crate::reclaim::show::people;
 use crate::reclaim::stuck::{Stuck, stuck};
 use crate::reclaim::waiting::{Waiting, waiting};
 
@@ -28,8 +28,8 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     let desk = Desk::open(global)?;
     let journal = desk.journal()?;
     let past = journal.past();
-    let columns =
-        ["plan_id", "stage", "state", "people", "done", "left_alone", "unknown", "next"].map(str::to_owned);
+    let columns = ["plan_id", "stage", "state", "people", "done", "undone", "left_alone", "unknown", "next"]
+        .map(str::to_owned);
     // A policy that cannot be read stops every plan, and is named where a plan waits for it.
     let policy = desk.policy_if_any(None).map_err(|e| e.lines().join(": "));
     let rows: Vec<Vec<Value>> = past
@@ -39,19 +39,6 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             let file = PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest);
             row(&desk, past, policy.as_ref().map(Option::as_ref), id, plan, file.as_ref())
         })
-        .collect();
-    let leavers: Vec<Progress> = past
-        .plans
-        .iter()
-        .filter(|(id, plan)| {
-            let is_ended =
-                |user: &String| past.ended_offboarding(user).is_some_and(|(ended, ..)| ended == id.as_str());
-            plan.policy_digest.is_none() && (plan.is_open() || plan.user_ids.iter().any(is_ended))
-        })
-        .filter_map(|(id, plan)| {
-            PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest)
-        })
-        .flat_map(|file| leavers(past, &file.plan, desk.now).collect::<Vec<_>>())
         .collect();
     let unknown: Vec<Vec<Value>> = past
         .unfinished()
@@ -68,6 +55,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     let unknown_columns = ["plan_id", "login", "action", "asked_at", "reason"].map(str::to_owned);
     let usable = policy.as_ref().ok().and_then(Option::as_ref);
     let (refusals, stuck, waiting) = needs_operator(&desk, &journal, usable, printer);
+    let leavers = leavers(desk.store.root(), past, &stuck, desk.now - CAPS_WINDOW, desk.now);
     let refusals: Vec<String> = policy.as_ref().err().cloned().into_iter().chain(refusals).collect();
     let stuck_columns =
         ["user_id", "login", "name", "since", "reason_code", "reason", "next"].map(str::to_owned);
@@ -133,6 +121,27 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     Ok(0)
 }
 
+/// How many users need an operator; `None`: no plan was ever made, or the state of reclamation cannot be read, which a note says.
+pub(crate) fn stuck_users(global: &Global, printer: &Printer) -> Option<usize> {
+    let read = || {
+        let desk = Desk::open(global)?;
+        let journal = desk.journal()?;
+        let policy = desk.policy_if_any(None)?;
+        Ok::<_, CommandError>((desk, journal, policy))
+    };
+    match read() {
+        Ok((_, journal, _)) if journal.past().plans.is_empty() => None,
+        Ok((desk, journal, policy)) => {
+            let (_, stuck, _) = needs_operator(&desk, &journal, policy.as_ref(), printer);
+            Some(stuck.iter().filter(|user| !user.is_intended()).count())
+        }
+        Err(e) => {
+            printer.note(format!("The state of reclamation cannot be read: {}", e.lines().join(": ")));
+            None
+        }
+    }
+}
+
 /// What stops every plan of the policy, stuck users, and users who wait for a later day, by the published snapshot. Without a
 /// readable snapshot there is a note.
 fn needs_operator(
@@ -184,9 +193,11 @@ fn row(
             let plan = &file.plan;
             plan.people.iter().any(|planned| planned.user_id == *user_id && is_done(past, plan, planned))
         });
-        let word = match (unknown, skipped, done) {
+        let undone = person.is_some_and(|person| person.was_restored_after(id));
+        let word = match (unknown, undone, skipped, done) {
             (true, ..) => "unknown",
-            (_, true, _) => "left_alone",
+            (_, true, ..) => "undone",
+            (_, _, true, _) => "left_alone",
             (.., true) => "done",
             _ => "waiting",
         };
@@ -216,6 +227,7 @@ fn row(
         json!(state),
         json!(known.user_ids.len()),
         json!(count("done")),
+        json!(count("undone")),
         json!(count("left_alone")),
         json!(count("unknown")),
         json!(next),

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::ending::Ending;
 use super::super::feed::News;
-use super::super::ground::Person;
+use super::super::ground::{Ground, Person};
 use super::super::judge::{Judge, Verdict, changed, never};
 use super::super::offboarding;
 use super::begin::NIGHT_MAX_AGE;
@@ -265,7 +265,7 @@ impl Run<'_> {
                 expected.group_ids.clone_from(&now.group_ids);
             }
         }
-        Ok(differs(&expected, now).map(|what| {
+        Ok(differs(&expected, now, self.task.ground).map(|what| {
             let mut detail = format!("{what} is no longer as it was when the plan was made");
             if self.is_offboarding() {
                 let login = now.login.as_deref().unwrap_or(&planned.user_id);
@@ -450,12 +450,12 @@ pub(super) fn is_about_one(error: &Error) -> bool {
 }
 
 /// Like [`changed`]; Box ignores case in logins.
-fn differs(before: &Standing, now: &Standing) -> Option<&'static str> {
+fn differs(before: &Standing, now: &Standing, ground: &Ground) -> Option<String> {
     let lower = |standing: &Standing| Standing {
         login: standing.login.as_ref().map(|login| login.to_lowercase()),
         ..standing.clone()
     };
-    changed(&lower(before), &lower(now))
+    changed(&lower(before), &lower(now), |id| ground.group_name(id))
 }
 
 /// The user of the snapshot, with the present values of Box.

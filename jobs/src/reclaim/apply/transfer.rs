@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::super::emptiness::{APART, Count, count_before};
+use super::super::figures::size;
 use super::super::judge::Judge;
 use super::super::policy::WhenRefused;
 use super::reread::{Looked, fails_for_one};
@@ -84,9 +85,6 @@ impl Run<'_> {
         if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
         }
-        if let Some(skip) = self.may_be_transferred(planned, now.user.space_used) {
-            return self.skip(planned, skip).map(Some);
-        }
         if let Some(why) = self.receiver_is_unfit(planned, &receiver_id, now.user.space_used).await? {
             if self.is_halted() {
                 return Ok(None);
@@ -94,6 +92,9 @@ impl Run<'_> {
             return self.skip(planned, Skip::for_now("receiver_unfit", why)).map(Some);
         }
         self.count_content(&now.user).await?;
+        if let Some(skip) = self.may_be_transferred(planned) {
+            return self.skip(planned, skip).map(Some);
+        }
         if now.user.space_used.is_none() {
             let detail = "Box does not say how many bytes are in use, so nothing could prove later that they have moved";
             return self.skip(planned, Skip::for_now("content_unreadable", detail)).map(Some);
@@ -342,7 +343,9 @@ pub(crate) fn unfit(user: &User, enterprise_id: &str, bytes: Option<i64>) -> Opt
     let room = user.space_amount.zip(user.space_used).map(|(amount, used)| amount - used);
     match (room, bytes) {
         (Some(room), Some(bytes)) if bytes <= room => None,
-        (Some(room), Some(bytes)) => Some(format!("has room for {room} bytes, and {bytes} are to come")),
+        (Some(room), Some(bytes)) => {
+            Some(format!("has room for {}, and {} are to come", size(room), size(bytes)))
+        }
         _ => Some("has a quota that is not known".to_owned()),
     }
 }
@@ -359,7 +362,7 @@ mod tests {
         };
         let why = |user: User, bytes| unfit(&user, "9", bytes).unwrap_or_default();
         assert_eq!(why(user(""), Some(60)), "");
-        assert!(why(user(""), Some(61)).contains("room for 60 bytes"));
+        assert!(why(user(""), Some(61)).contains("room for 60 B"));
         assert!(why(user(""), None).contains("not known"));
         let with = |pairs: &[(&str, serde_json::Value)]| {
             let mut value = serde_json::json!({"id":"1","role":"user","status":"active","enterprise":{"id":"9"},"space_amount":-1,"space_used":40});

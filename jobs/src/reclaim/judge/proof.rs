@@ -100,7 +100,8 @@ impl Judge<'_> {
         let after = ours.after.as_ref().ok_or_else(|| {
             No::new("R3", "changed", "what the account looked like after the suspension was never read")
         })?;
-        if let Some(what) = changed(after, &person.standing(&self.code_names)) {
+        let name_of = |id: &str| self.ground.group_name(id);
+        if let Some(what) = changed(after, &person.standing(&self.code_names), name_of) {
             return Err(No::new("R3", "changed", format!("{what} is not what it was after the suspension")));
         }
         if !self.ground.knows_edits_since(ours.asked_at) {
@@ -241,8 +242,8 @@ pub(crate) fn edited_by_other(
     Some(OtherEdit { at: recorded.at, sentence: recorded.detail.clone() })
 }
 
-/// R12: the value that has changed, if one has. A change of `modified_at` or of aliases alone is none.
-pub(crate) fn changed(before: &Standing, now: &Standing) -> Option<&'static str> {
+/// R12: the value that has changed, if one has. A change of `modified_at` or of aliases alone is none. `name_of` names a group.
+pub(crate) fn changed(before: &Standing, now: &Standing, name_of: impl Fn(&str) -> String) -> Option<String> {
     let is_app = |standing: &Standing| standing.is_platform_access_only.unwrap_or(false);
     let differences = [
         ("the id", before.user_id != now.user_id),
@@ -253,7 +254,20 @@ pub(crate) fn changed(before: &Standing, now: &Standing) -> Option<&'static str>
         ("is_platform_access_only", is_app(before) != is_app(now)),
         ("external_app_user_id", before.external_app_user_id != now.external_app_user_id),
         ("a tracking code", before.tracking_codes != now.tracking_codes),
-        ("membership of a group", before.group_ids != now.group_ids),
     ];
-    differences.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)
+    let differs = differences.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what.to_owned());
+    differs.or_else(|| changed_groups(&before.group_ids, &now.group_ids, name_of))
+}
+
+/// The groups that the user left or joined; `None`: the same groups.
+fn changed_groups(before: &[String], now: &[String], name_of: impl Fn(&str) -> String) -> Option<String> {
+    let without = |from: &[String], other: &[String]| {
+        let names: Vec<String> = from.iter().filter(|id| !other.contains(id)).map(|id| name_of(id)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let named = |what: &str, names: Option<String>| names.map(|names| format!("{what} {names}"));
+    let left = named("left:", without(before, now));
+    let joined = named("joined:", without(now, before));
+    let changes: Vec<String> = [left, joined].into_iter().flatten().collect();
+    (!changes.is_empty()).then(|| format!("membership of groups ({})", changes.join("; ")))
 }

@@ -829,3 +829,16 @@ fn emptied() -> World {
     ];
     World::of(TO_DELETE, [suspended("1")]).with(&[of_ours("1", 60), moved].concat())
 }
+
+/// R12: a changed membership is told with the names of the groups.
+#[test]
+fn r12_a_changed_membership_names_the_groups() {
+    let of = |ids: &[&str]| Standing {
+        group_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        ..Standing::default()
+    };
+    let told = |before: &[&str], now: &[&str]| changed(&of(before), &of(now), |id| format!("group {id}"));
+    assert_eq!(told(&["a", "b"], &["a", "b"]), None);
+    let expected = "membership of groups (left: group a, group b; joined: group c)";
+    assert_eq!(told(&["a", "b", "d"], &["c", "d"]).unwrap(), expected);
+}
