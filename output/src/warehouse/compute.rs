@@ -8,6 +8,7 @@ use chrono::NaiveTime;
 use duckdb::params;
 
 use super::beside::{Beside, Source};
+use super::connection::use_threads;
 use super::ddl::{self, identifier};
 use super::handover::in_lake_schema;
 use super::history::select_kept;
@@ -44,6 +45,7 @@ impl Loader<'_> {
 
     pub(super) fn compute(&self, table: &Table) -> Result<()> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
+        use_threads(self.connection, self.build.resources)?;
         // Next to the file, not in it: lists of the configuration that only the computation needs.
         let mut beside = Beside::new(self.connection, self.build.lake);
         beside.empty("service_accounts", "id_or_login VARCHAR")?;

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub struct Resources {
     /// Memory in MiB. Above it, DuckDB spills to disk. Default 1,024: a build of 11 million events stays below a third of it.
     pub memory_mib: u32,
-    /// Threads; default 2.
+    /// Threads for files with large tables; default 2.
     pub threads: u32,
 }
 
@@ -35,7 +35,8 @@ impl Default for Resources {
 /// The file has no write-ahead log while it is filled: a file whose build was killed is removed by the next build.
 pub(super) fn create(file: &File, path: &Path, spill: &Path, resources: &Resources) -> Result<Connection> {
     let failed = || Error::duckdb(format!("create {}", path.display()));
-    let config = offline(Config::default(), spill, resources).map_err(failed())?;
+    // Statements about small tables take longer on several threads.
+    let config = offline(Config::default(), spill, resources, 1).map_err(failed())?;
     let connection = Connection::open_in_memory_with_flags(config).map_err(failed())?;
     let name = literal(&text_of(path).map_err(failed())?);
     let handles = || handles_of(file).map_err(Error::io("read", "/proc/self/fd"));
@@ -53,6 +54,24 @@ pub(super) fn create(file: &File, path: &Path, spill: &Path, resources: &Resourc
     }
     connection.execute_batch(&format!("USE {CATALOG};")).map_err(failed())?;
     Ok(connection)
+}
+
+/// DuckDB gives each thread whole row groups of this many rows. Smaller tables are read by one thread.
+const ROW_GROUP: i64 = 122_880;
+
+/// Files from this size on are read by several threads: 1 million events take about 30 MB.
+const LARGE_FILE: u64 = 32 * 1024 * 1024;
+
+/// Lets DuckDB use all threads of `resources` from now on, if a table of the connection has more than one row group.
+pub(super) fn use_threads(connection: &Connection, resources: &Resources) -> Result<()> {
+    let failed = || Error::duckdb("set the number of threads");
+    let largest: i64 = connection
+        .query_row("SELECT coalesce(max(estimated_size), 0) FROM duckdb_tables()", [], |row| row.get(0))
+        .map_err(failed())?;
+    if largest > ROW_GROUP {
+        connection.execute_batch(&format!("SET threads = {};", resources.threads.max(1))).map_err(failed())?;
+    }
+    Ok(())
 }
 
 /// Everything in a catalog that DuckDB did not put there itself.
@@ -122,7 +141,9 @@ pub(super) fn abandon(connection: &Connection) -> Result<()> {
 pub(crate) fn open_to_read(file: &File, path: &Path, resources: &Resources) -> duckdb::Result<Connection> {
     // A name of this process. The directory is created only when a query exceeds the memory.
     let spill = format!("{}.{}.spill", text_of(path)?, std::process::id());
-    let config = offline(Config::default(), Path::new(&spill), resources)?;
+    let is_large = file.metadata().is_ok_and(|file| file.len() > LARGE_FILE);
+    let threads = if is_large { resources.threads } else { 1 };
+    let config = offline(Config::default(), Path::new(&spill), resources, threads)?;
     let connection = Connection::open_in_memory_with_flags(config)?;
     connection.execute_batch(&format!(
         "SET TimeZone = 'UTC'; ATTACH '/proc/self/fd/{}' AS {PUBLISHED} (READ_ONLY);
@@ -143,12 +164,12 @@ fn text_of(path: &Path) -> duckdb::Result<String> {
     absolute.into_os_string().into_string().map_err(|_| invalid())
 }
 
-fn offline(config: Config, spill: &Path, resources: &Resources) -> duckdb::Result<Config> {
+fn offline(config: Config, spill: &Path, resources: &Resources, threads: u32) -> duckdb::Result<Config> {
     config
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
         .with("memory_limit", format!("{}MiB", resources.memory_mib))?
-        .with("threads", resources.threads.max(1).to_string())?
+        .with("threads", threads.max(1).to_string())?
         .with("temp_directory", text_of(spill)?)
 }
 

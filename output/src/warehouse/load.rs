@@ -18,6 +18,7 @@ use boxseat_schemas::table::{
 use chrono::NaiveTime;
 use duckdb::{Appender, Connection};
 
+use super::connection::use_threads;
 use super::ddl::{self, identifier};
 use super::diff::Drift;
 use super::handover::Handover;
@@ -222,6 +223,7 @@ impl<'a> Loader<'a> {
 
     fn history(&self) -> Result<Option<Drift>> {
         let Self { connection, build, runs, night, .. } = *self;
+        use_threads(connection, build.resources)?;
         History { connection, build, runs, night }.fill()
     }
 
