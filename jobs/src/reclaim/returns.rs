@@ -135,7 +135,10 @@ mod tests {
             noticed.iter().any(|record| matches!(record, Record::Skipped { reason, .. } if reason == GONE))
         };
         let did = |action, n| {
-            vec![(80 + n, intent("p", "1", action, n)), (80 + n, concluded("p", "1", n, Outcome::Done))]
+            vec![
+                (80 + i64::from(n), intent("p", "1", action, n)),
+                (80 + i64::from(n), concluded("p", "1", n, Outcome::Done)),
+            ]
         };
         let open = vec![(79, created("p", Stage::Suspend, &["1"], &[]))];
         let closed = Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None };
