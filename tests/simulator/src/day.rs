@@ -286,7 +286,7 @@ impl Day<'_> {
         }
     }
 
-    /// A user whom an application deleted and who is still in the directory gets a new account under another id.
+    /// Creates accounts again, under new ids, for users that an application deleted and that are still in the directory.
     fn recreate_from_directory(&mut self) {
         let Some(days) = self.world.config.directory_recreates_after_days else { return };
         let by = self.end - i64::from(days) * DAY_SECS;
