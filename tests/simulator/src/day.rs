@@ -348,7 +348,7 @@ impl Day<'_> {
         logins as f64 / (f64::from(self.world.config.users.max(1)) * 30.0 * days / 365.0)
     }
 
-    /// Last, so that a day without drift makes the same random draws as before drift existed.
+    /// Runs last, so that a day without drift makes the same random draws as before drift existed.
     fn unheard_of(&mut self) {
         for _ in 0..self.world.drift.new_events_per_day {
             self.with_somebody(|day, slot, at| {
