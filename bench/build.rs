@@ -1,4 +1,4 @@
-//! Tells the program where the build found DuckDB's library.
+//! Tells the program where the build found the library of DuckDB.
 #![expect(clippy::disallowed_methods, reason = "a build script is told everything through its environment")]
 
 #[path = "../output/libduckdb/link.rs"]
@@ -8,7 +8,7 @@ fn main() {
     if link::bundled() {
         return;
     }
-    // Taken by reference so that the question `jobs` alone asks is not unused here.
+    // A reference, so that this function, which only `jobs` calls, is not unused here.
     let _ = link::for_apple;
     if let Some(directory) = link::directory() {
         link::search_at_run_time(&directory);

@@ -1,11 +1,11 @@
-"""The same first night with dlt: the calls boxseat makes, loaded as Parquet. `boxseat-bench dlt` starts it.
+"""The same first run with dlt: the calls that boxseat makes, loaded as Parquet. `boxseat-bench dlt` starts it.
 
-    python dlt_job.py JOB.json    JOB.json says where Box is, what to ask, and which settings of dlt to use
+    python dlt_job.py JOB.json    JOB.json has the addresses, the requests and the settings of dlt
 
 It prints one JSON object: seconds inside the pipeline (without Python's start), rows per table, versions.
 
 Chosen for speed: requests through one keep-alive session per thread, bodies parsed by orjson, many users per deferred
-item, resources side by side, no compression between the steps, nested values kept as JSON columns instead of child
+item, resources in parallel, no compression between the steps, nested values kept as JSON columns instead of child
 tables, Parquet files for the loader, plain appends (no merge), no telemetry.
 """
 
@@ -127,7 +127,7 @@ def enterprise():
                 rows += [{**alias, "user_id": user_id} for alias in (found or {"entries": []})["entries"]]
             return rows
 
-        # A page may repeat the last row of the one before.
+        # A page can repeat the last row of the previous page.
         ids = [str(user["id"]) for user in page if seen(str(user["id"]))]
         for start in range(0, len(ids), USERS_PER_ITEM):
             yield fetch(ids[start : start + USERS_PER_ITEM])

@@ -1,4 +1,4 @@
-//! A child process and what it cost.
+//! A child process and its resource usage.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use wait4::{ResUse, Wait4};
 
 use crate::Result;
 
-/// What a finished child cost, and what it said.
+/// The resource usage and the output of a finished child.
 #[derive(Debug, Clone)]
 pub(crate) struct Done {
     pub(crate) wall: Duration,
@@ -23,10 +23,10 @@ pub(crate) struct Done {
     pub(crate) stdout: String,
 }
 
-/// Runs a child to its end. What it writes to stderr goes to `log`, whose end a failure quotes.
+/// Runs a child until it ends. Its stderr goes to `log`; an error quotes the end of it.
 ///
-/// The peak is the kernel's own account (`wait4`). A process begins with the peak of the one that started it, so ours has to
-/// stay the smaller one: a child that comes out no larger is an error and no measurement.
+/// The peak is the kernel's count (`wait4`). A process starts with the peak of its parent, so this process must stay smaller. A
+/// child that is not larger than this process is an error, not a measurement.
 pub(crate) fn run(mut command: Command, log: &Path) -> Result<Done> {
     let ours = own_usage()?.peak_bytes;
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(log)?);
@@ -55,7 +55,7 @@ pub(crate) struct Usage {
     pub(crate) peak_bytes: u64,
 }
 
-/// What this process used so far, all threads together.
+/// Resource usage of this process so far, for all its threads.
 pub(crate) fn own_usage() -> Result<Usage> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     let time = |at: TimeVal| {

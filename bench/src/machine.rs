@@ -1,9 +1,9 @@
-//! Where it was measured, and with what.
+//! The machine and the versions of a measurement.
 
 use std::fmt;
 use std::process::Command;
 
-/// Cores, processor, memory, versions, day. What cannot be found out is left out.
+/// Cores, processor, memory, versions, day. Unknown facts are omitted.
 pub(crate) struct Machine {
     facts: Vec<(&'static str, String)>,
 }
@@ -34,7 +34,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// Processes that wanted a core over the last minute, on average.
+/// Average number of processes that wanted a core over the last minute.
 pub(crate) fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }

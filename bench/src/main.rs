@@ -29,22 +29,22 @@ struct Cli {
     /// Small sizes, for development: the targets do not apply
     #[arg(long)]
     quick: bool,
-    /// Write the report here as well as to stdout
+    /// Write the report to this file as well as to stdout
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Where stores are made; emptied first [default: bench-stores beside this program]
+    /// Directory for the stores; emptied first [default: bench-stores next to this program]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
     /// Python with the packages of bench/requirements.txt; without it dlt is not measured
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
-    /// What dlt is told to do
+    /// The script that dlt runs
     #[arg(long, value_name = "FILE", default_value = "bench/dlt_job.py")]
     dlt_job: PathBuf,
-    /// Be the stand-in for Box with this configuration
+    /// Run the simulator with this configuration
     #[arg(long, hide = true, value_name = "JSON")]
     serve: Option<String>,
-    /// Load the events of the store here, and say how long it took
+    /// Load the events of this store and print how long it took
     #[arg(long, hide = true, value_name = "STORE")]
     load: Option<PathBuf>,
 }
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the measures one after the other. One that fails leaves a line that says so, and the others go on.
+/// Runs the measures one after the other. A measure that fails leaves a line with the reason, and the others continue.
 fn run(cli: &Cli) -> Result<()> {
     let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
     let boxseat = beside.join("boxseat");

@@ -1,4 +1,4 @@
-//! What was measured, and how it is written down.
+//! The results and their report.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ pub(crate) struct Row {
     pub(crate) measure: &'static str,
     pub(crate) target: String,
     pub(crate) measured: String,
-    /// Measured against the target or the rival; empty where there is none.
+    /// Ratio to the target or to dlt; empty if there is none.
     pub(crate) ratio: String,
     pub(crate) verdict: Verdict,
 }
@@ -25,19 +25,19 @@ pub(crate) enum Verdict {
     NotMeasured,
 }
 
-/// What one measure has to say: rows for the table, notes below it.
+/// The result of one measure: rows for the table and notes below it.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) rows: Vec<Row>,
     pub(crate) notes: Vec<String>,
 }
 
-/// Findings with the name of their measure and how busy the machine was.
+/// Findings with the name of their measure and the load of the machine.
 pub(crate) struct Chapter {
     pub(crate) name: &'static str,
     pub(crate) findings: Findings,
     pub(crate) took: Duration,
-    /// Load averages before and after, where the machine says them.
+    /// Load averages before and after, if the machine reports them.
     pub(crate) load: Option<(f64, f64)>,
 }
 
@@ -73,12 +73,12 @@ impl Row {
     }
 }
 
-/// Several measurements of one thing.
+/// Several measurements of the same value.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample(Vec<f64>);
 
 impl Sample {
-    /// At least one measurement.
+    /// Takes at least one measurement.
     pub(crate) fn new(mut values: Vec<f64>) -> Self {
         assert!(!values.is_empty(), "a sample has at least one measurement");
         values.sort_by(f64::total_cmp);
@@ -90,7 +90,7 @@ impl Sample {
         f64::midpoint(low, high)
     }
 
-    /// The median with smallest, largest and how many there were.
+    /// The median with the smallest and the largest value and the number of measurements.
     pub(crate) fn show(&self, form: impl Fn(f64) -> String) -> String {
         match self.0[..] {
             [only] => format!("{} (once)", form(only)),
@@ -105,7 +105,7 @@ impl Sample {
     }
 }
 
-/// The page, from whatever was measured.
+/// The report of all measures.
 pub(crate) fn page(machine: &Machine, chapters: &[Chapter], quick: bool) -> String {
     let mut page = String::from("# Measured\n\n");
     page.push_str(

@@ -1,4 +1,4 @@
-//! The stand-in for Box in a process of its own, so that its memory and its time are never counted as boxseat's.
+//! The simulator in a separate process, so that its memory and its time do not count as boxseat's.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
-/// A running stand-in. Dropping it ends its process.
+/// A running simulator. Dropping it ends its process.
 pub(crate) struct Stand {
     child: Child,
     pub(crate) config: Config,
     pub(crate) at: Addresses,
 }
 
-/// Where it listens.
+/// The addresses that the simulator listens on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Addresses {
     pub(crate) api_url: String,
@@ -25,7 +25,7 @@ pub(crate) struct Addresses {
 }
 
 impl Stand {
-    /// Starts this program again as a stand-in, which serves from one thread.
+    /// Starts this program again as a simulator that serves from one thread.
     pub(crate) fn start(config: Config) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("--serve")
@@ -42,7 +42,7 @@ impl Stand {
         Ok(Self { child, config, at })
     }
 
-    /// `boxseat` with nothing in its environment but where this Box is; the clock stands at the simulated now.
+    /// `boxseat` with only the addresses and credentials of this simulator in its environment. Its clock is the simulated now.
     pub(crate) fn command(&self, boxseat: &Path, store: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(boxseat);
         command
@@ -66,7 +66,7 @@ impl Stand {
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
     }
 
-    /// Tells the stand-in what the control interface takes; an empty body is none.
+    /// Sends a request to the control routes; an empty `body` is no body.
     pub(crate) async fn post(&self, http: &reqwest::Client, path: &str, body: &'static str) -> Result<()> {
         let request = http.post(format!("{}/{path}", self.at.control_url));
         request.header("content-type", "application/json").body(body).send().await?.error_for_status()?;
@@ -81,7 +81,7 @@ impl Drop for Stand {
     }
 }
 
-/// Serves until whoever started this is gone.
+/// Serves until the parent process has ended.
 pub(crate) fn serve(config: &str) -> Result<()> {
     let running = spawn_in_thread(serde_json::from_str(config)?)?;
     let at = Addresses {
@@ -95,8 +95,8 @@ pub(crate) fn serve(config: &str) -> Result<()> {
     Ok(())
 }
 
-/// An enterprise without a rate limit, awkward as the stand-in's default is, whose events all lie in the window that the first
-/// night reads.
+/// An enterprise without a rate limit and with the unusual data of the simulator's default. All its events are in the period
+/// that the first run reads.
 pub(crate) fn enterprise(users: u32, groups: u32, logins: u64) -> Config {
     Config {
         users,
@@ -109,5 +109,5 @@ pub(crate) fn enterprise(users: u32, groups: u32, logins: u64) -> Config {
     }
 }
 
-/// A pace that nothing reaches.
+/// A rate limit that no run reaches.
 pub(crate) const UNTHROTTLED: u32 = 600_000_000;

@@ -1,4 +1,4 @@
-// What a licence manager opens, in the browser it is opened in.
+// The HTML page of the reports in a browser, as a licence manager opens it.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -35,7 +35,7 @@ after(async () => {
   await browser?.close();
 });
 
-/** The page, opened; what it asks for and complains of is kept. */
+/** Opens the page and records its requests, errors and console messages. */
 async function open(file, { width = 1280, scheme = "light", script = true } = {}) {
   const context = await browser.newContext({
     viewport: { width, height: 800 },
@@ -58,7 +58,7 @@ async function open(file, { width = 1280, scheme = "light", script = true } = {}
   return { page, seen, url, close: () => context.close() };
 }
 
-/** The list of a report; of those who are suspended, six have hostile names. */
+/** The list of a report. In the report `suspended`, six users have hostile names. */
 const list = (page, report = "suspended") => page.locator(`article#${report} [data-list]`).first();
 
 test("hostile names are text, run nothing and fetch nothing", async () => {
@@ -76,7 +76,7 @@ test("hostile names are text, run nothing and fetch nothing", async () => {
   await close();
 });
 
-// Should an escape ever be forgotten, the page's own policy stops what would run.
+// If an escape is missing, the policy of the page still stops the script.
 test("the policy refuses scripts, styles and pictures that are not the page's", async () => {
   const { page, seen, url, close } = await open(made.page);
   await page.evaluate(() => {
@@ -114,7 +114,7 @@ test("lists are sorted as what they are, what is not known last", async () => {
       (cell) => (cell === "" ? null : Number(cell.replaceAll(",", ""))),
     );
   const button = table.locator("th[scope=col]").nth(days).getByRole("button");
-  // From the keyboard: a heading is a button.
+  // With the keyboard: a heading is a button.
   await button.focus();
   await page.keyboard.press("Enter");
   const falling = await column();
@@ -160,7 +160,7 @@ for (const width of [1280, 390]) {
       assert.ok(needed <= there, `${needed} pixels wide on ${there}`);
       assert.ok((await page.locator("svg[role=img]").filter({ visible: true }).count()) >= 4, "charts are drawn");
       await page.screenshot({ path: path.join(home, `page-${width}-${scheme}.png`), fullPage: true });
-      // The policy lets no script in but the page's own, so axe comes through the debugger.
+      // The policy allows only the page's own script, so axe is injected by the debugger.
       const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ["violations"] })`);
       writeFileSync(path.join(home, `axe-${width}-${scheme}.json`), JSON.stringify(found.violations, null, 2));
       const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");

@@ -1,10 +1,10 @@
-// A small enterprise with hostile names, one night of it, and the reports of that night.
+// A small enterprise with hostile names, one run of it, and the reports of that run.
 import { execFileSync, spawn } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
-/** Names that would do something on a page that took them for markup; Box takes up to 50 characters. */
+/** Names that have an effect on a page that treats them as markup. Box accepts up to 50 characters. */
 export const HOSTILE = [
   "<script>window.hurt = 1</script>",
   '"><img src=x onerror="window.hurt = 2">',
@@ -14,7 +14,7 @@ export const HOSTILE = [
   "\u202egnp.exe <b>bold</b> &amp; &lt;",
 ];
 
-/** Makes the store and writes its reports; gives the directory of the reports with people and the page without. */
+/** Creates the store and its reports. Returns the page with users, the page without users, and the ids of the renamed users. */
 export async function makeReports(home, binary) {
   const store = path.join(home, "store");
   rmSync(store, { recursive: true, force: true });
@@ -41,7 +41,7 @@ export async function makeReports(home, binary) {
   }
 }
 
-/** The addresses and credentials that `boxseat simulate` prints, once it listens. */
+/** The addresses and credentials that `boxseat simulate` prints when it listens. */
 async function addresses(simulator) {
   const env = {};
   for await (const line of createInterface({ input: simulator.stdout })) {
@@ -52,7 +52,7 @@ async function addresses(simulator) {
   throw new Error("boxseat simulate ended before it listened");
 }
 
-/** Gives suspended people, whom every report about people lists, the hostile names; answers with their ids. */
+/** Gives the hostile names to suspended users, who are in every report that lists users. Returns their ids. */
 async function editNames(control) {
   const truth = await (await fetch(`${control}/truth?events=false`)).json();
   const suspended = truth.users.filter((user) => user.status === "inactive").map((user) => user.user_id);
@@ -65,7 +65,7 @@ async function editNames(control) {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(act),
     });
-    // Whom nobody may edit, such as a program's account, is passed over.
+    // Accounts that cannot be edited are skipped.
     ids.push(...(await answer.json()));
   }
   if (ids.length < HOSTILE.length) throw new Error(`only ${ids.length} of ${suspended.length} people took a name`);

@@ -1,8 +1,8 @@
-"""Box's own specification (box-openapi.json, whose `info` names its source) as a judge of requests and answers.
+"""Checks requests and responses against Box's own specification (box-openapi.json, whose `info` names its source).
 
-It is OpenAPI 3.0, whose `nullable` JSON Schema does not know; `_as_json_schema` says the same in words it does know. Where
-the specification contradicts itself or what Box is known to send, the contradiction stands in SLIPS, with its reason:
-nothing else is let through. Fields the specification does not have are complaints too, unless they stand in UNNAMED.
+The specification is OpenAPI 3.0. JSON Schema does not have its `nullable`; `_as_json_schema` translates it. SLIPS lists, with
+reasons, where the specification contradicts itself or the known responses of Box: no other deviation is accepted. Fields that
+are not in the specification are complaints, too, unless UNNAMED lists them.
 """
 
 import datetime
@@ -24,29 +24,29 @@ OPERATIONS = {
     if method in METHODS
 }
 
-# (schema, property): what the specification forbids and Box does all the same.
+# (schema, property): values that the specification forbids but Box sends.
 SLIPS = {
-    # Error codes beyond the enum; Box's own list of common errors names them.
+    # Error codes that are not in the enum. Box's own list of common errors has them.
     ("ClientError", "code"): {"type": "string"},
-    # Box sends null for these; the samples of real events and Box's SDK fixtures show it.
+    # Box sends null for these, as samples of real events and Box's SDK fixtures show.
     ("Event", "session_id"): {"type": "string", "nullable": True},
     ("Event", "additional_details"): {"type": "object", "nullable": True},
     ("User--Full", "external_app_user_id"): {"type": "string", "nullable": True},
     ("Group--Full", "provenance"): {"type": "string", "nullable": True},
     ("Group--Full", "external_sync_identifier"): {"type": "string", "nullable": True},
-    # Names drift: real events say MULTI_FACTOR_AUTH_ENABLE where the enum has ENABLE_MULTI_FACTOR_AUTH.
+    # The names differ: real events have MULTI_FACTOR_AUTH_ENABLE, the enum has ENABLE_MULTI_FACTOR_AUTH.
     ("Event", "event_type"): {"type": "string"},
 }
-# Required by the schema and defined nowhere; Box's own SDK does not send it.
+# The schema requires it and no schema defines it. Box's own SDK does not send it.
 del SCHEMAS["PostOAuth2Revoke"]["required"]
 
-# Fields of real answers that the specification does not name.
+# Fields of real responses that are not in the specification.
 UNNAMED = {
     # Real events have both, and Box's changelog announces `action_by`.
     "Event": {"ip_address", "action_by"},
-    # Box added it after the stored specification (box/box-openapi#613).
+    # Box added it after the date of the stored specification (box/box-openapi#613).
     "User--Full": {"is_collaborated_content_available_when_owner_inactive"},
-    # The entries of a folder are mini folders by the schema, yet `fields` brings any field of a whole one, as its text says.
+    # By the schema, the entries of a folder are mini folders. By its text, `fields` can request any field of a complete folder.
     "Folder--Mini": {"owned_by", "has_collaborations", "size"},
 }
 
@@ -69,7 +69,7 @@ def _as_json_schema(schema):
     if not isinstance(schema, dict):
         return schema
     translated = {key: _as_json_schema(value) for key, value in schema.items() if key != "nullable"}
-    # Half of the sources of an event fit several branches (GenericSource fits every object), so `one` can only mean `any`.
+    # Half of the event sources match several branches (GenericSource matches every object), so `one` can only mean `any`.
     if "oneOf" in translated:
         translated["anyOf"] = translated.pop("oneOf")
     if schema.get("nullable") is True:
@@ -106,7 +106,7 @@ def _validator(text):
 
 
 def complaints(schema, value):
-    """What is wrong with a value, as lines for people."""
+    """The errors of a value, as readable lines."""
     errors = _validator(json.dumps(schema)).iter_errors(value)
     return [f"{error.json_path}: {error.message[:200]}" for error in errors] + list(_unnamed(schema, value, "$"))
 
@@ -144,7 +144,7 @@ def complaints_of_type(schema, value):
 
 
 def _properties(schema):
-    """Properties of a schema and all it is made of, and whether others may stand beside them."""
+    """The properties of a schema and its parts, and whether other properties are allowed."""
     if "$ref" in schema:
         return _properties(SCHEMAS[schema["$ref"].rsplit("/", 1)[-1]])
     properties, is_open = dict(schema.get("properties", {})), "additionalProperties" in schema
@@ -156,7 +156,7 @@ def _properties(schema):
 
 
 def operation_of(method, path):
-    """Id of the operation a request is for; the most literal path wins, as `/users/me` over `/users/{user_id}`."""
+    """Id of the operation of a request. The most literal path wins, as `/users/me` over `/users/{user_id}`."""
     path = path.removeprefix("/2.0")
     fitting = []
     for name, (its_method, template, _) in OPERATIONS.items():
@@ -167,7 +167,7 @@ def operation_of(method, path):
 
 
 def complaints_of_query(name, query):
-    """What is wrong with the query of a request: parameters that do not exist, wrong types, values beyond a limit."""
+    """The errors in the query of a request: unknown parameters, wrong types, values above a limit."""
     declared = {p["name"]: p for p in OPERATIONS[name][2].get("parameters", []) if p["in"] == "query"}
     for key, text in urllib.parse.parse_qsl(query, keep_blank_values=True):
         if key not in declared:
@@ -195,7 +195,7 @@ def _from_text(schema, text):
 
 
 def complaints_of_body(name, content_type, body):
-    """What is wrong with the body of a request."""
+    """The errors in the body of a request."""
     contents = OPERATIONS[name][2].get("requestBody", {}).get("content", {})
     if not contents:
         return [f"{name}: takes no body"] if body else []
@@ -210,7 +210,7 @@ def complaints_of_body(name, content_type, body):
 
 
 def complaints_of_answer(name, status, content_type, body):
-    """What is wrong with an answer."""
+    """The errors in a response."""
     responses = OPERATIONS[name][2]["responses"]
     declared = responses.get(str(status)) or responses.get("default")
     contents = declared.get("content", {})

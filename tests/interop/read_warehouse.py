@@ -1,6 +1,6 @@
-"""What one version of DuckDB makes of a published file: `read_warehouse.py FILE ZONE QUESTIONS`, JSON on stdout.
+"""Reads a published file with one version of DuckDB: `read_warehouse.py FILE ZONE QUESTIONS`, JSON on stdout.
 
-Started by test_interop.py, once per version, with that version's directory on PYTHONPATH.
+test_interop.py starts it once per version, with the directory of that version on PYTHONPATH.
 """
 
 import datetime
@@ -12,12 +12,12 @@ import sys
 
 import duckdb
 
-# Relations up to this size are printed row by row, so that a difference can be read; larger ones only as a digest.
+# Relations up to this size are printed row by row, so that a difference is visible. Larger ones are printed only as a digest.
 ROWS_SHOWN = 300
 
 
 def plain(value):
-    """A value as text or JSON that every version agrees on, whatever Python type it chose."""
+    """A value as text or JSON that is the same in every version, whatever its Python type."""
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.timezone.utc).isoformat() if value.tzinfo else value.isoformat()
     if isinstance(value, float):
@@ -36,8 +36,8 @@ def relation(name):
 
 
 def read(connection, sql):
-    """Columns, number of rows and content of an answer; the order of its rows does not count."""
-    # Older versions quote fewer names inside STRUCT(…).
+    """Columns, number of rows and content of a query result. The order of the rows does not matter."""
+    # Older versions use fewer quotes around names inside STRUCT(…).
     columns = [
         [column, kind.replace('"', "")]
         for column, kind, *_ in connection.execute(f"DESCRIBE {sql}").fetchall()
@@ -62,7 +62,7 @@ def read(connection, sql):
 
 
 def main(file, zone, questions):
-    # An extension fetched over the network would hide that a view needs one.
+    # An extension fetched over the network would hide that a view needs it.
     connection = duckdb.connect(
         file,
         read_only=True,

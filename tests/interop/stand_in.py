@@ -1,4 +1,4 @@
-"""`boxseat simulate` at work, for as long as a `with` lasts."""
+"""A running `boxseat simulate`, until the end of a `with` block."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ NOW = "2026-03-02T06:00:00Z"
 
 @dataclasses.dataclass
 class StandIn:
-    """Where a stand-in listens: the environment it printed for other commands."""
+    """The addresses of a running simulator: the environment that it printed for other commands."""
 
     exports: dict
 
@@ -24,7 +24,7 @@ class StandIn:
         return self.exports["BOXSEAT_API_URL"].removesuffix("/2.0")
 
     def control(self, method, path, **kwargs):
-        """Asks the hand behind the stage."""
+        """Sends a request to the control routes."""
         answer = requests.request(method, f"{self.root}/_simulator{path}", timeout=30, **kwargs)
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -32,7 +32,7 @@ class StandIn:
 
 @contextlib.contextmanager
 def stand_in(directory, *flags, scenario=""):
-    """Starts one on a free port, and ends it with the signal a person's Ctrl-C sends."""
+    """Starts a simulator on a free port. Ends it with SIGINT, as Ctrl-C does."""
     path = pathlib.Path(directory) / "scenario.toml"
     path.write_text(scenario)
     command = [BOXSEAT, "--now", NOW, "simulate", "--listen", "127.0.0.1:0", "--scenario", str(path)]

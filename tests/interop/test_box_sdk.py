@@ -1,8 +1,7 @@
-"""The official Box SDK drives every operation of the stand-in, and Box's specification judges every answer.
+"""The official Box SDK calls every operation of the simulator. Every response is checked against Box's specification.
 
-The stand-in's awkwardness is switched off: what Box sends beyond its specification is left to the Rust tests. Every
-request and answer of the SDK is recorded on its way and judged at the end; SLIPS and UNNAMED of box_schema list what is
-let through although the specification says otherwise.
+The simulator sends no unusual data here: the Rust tests cover what Box sends beyond its specification. Every request of the
+SDK and its response are recorded, and checked at the end. SLIPS and UNNAMED of box_schema list the accepted deviations.
 """
 
 import base64
@@ -34,7 +33,7 @@ from box_sdk_gen.networking.retries import BoxRetryStrategy
 import box_schema
 from stand_in import stand_in
 
-# `Config::plain()` in the words of a scenario.
+# `Config::plain()` as a scenario.
 PLAIN = """
 awkward = false
 short_pages = 0.0
@@ -63,7 +62,7 @@ EXCHANGES = []
 
 
 class Witness(requests.Session):
-    """A session that remembers what passed through it."""
+    """A session that records its requests and responses."""
 
     def send(self, request, **kwargs):
         answer = super().send(request, **kwargs)
@@ -73,7 +72,7 @@ class Witness(requests.Session):
 
 
 class Box:
-    """The stand-in, and clients of every rank."""
+    """The simulator, and clients of every rank."""
 
     def __init__(self, place):
         exports = place.exports
@@ -83,7 +82,7 @@ class Box:
             "client_secret": exports["BOXSEAT_CLIENT_SECRET"],
         }
         self.enterprise_id = exports["BOXSEAT_ENTERPRISE_ID"]
-        # Nothing here deserves a second try.
+        # No request here should be repeated.
         self.network = NetworkSession(
             network_client=BoxNetworkClient(Witness()),
             base_urls=BaseUrls(base_url=place.root),
@@ -103,7 +102,7 @@ class Box:
         return self.place.control("GET", f"/content/{user.id}")
 
     def events(self, since):
-        """Types of the admin events from a number of events on."""
+        """Types of the admin events after the first `since` events."""
         return [event["event_type"] for event in self.place.control("GET", "/truth")["other_events"][since:]]
 
     def event_count(self):
@@ -119,7 +118,7 @@ def acme():
 
 @pytest.fixture(scope="module")
 def people(acme):
-    """Active people of rank `user` who own content."""
+    """Active users of role `user` who own content."""
     users = acme.app.users.get_users(usemarker=True, limit=1000, fields=USER_FIELDS).entries
     return [
         user
@@ -132,7 +131,7 @@ def people(acme):
 
 
 def refused(expected_status, expected_code, act, /, *args, **kwargs):
-    """The act fails with this status and code."""
+    """Checks that the call fails with this status and code."""
     with pytest.raises(box.BoxAPIError) as caught:
         act(*args, **kwargs)
     info = caught.value.response_info
@@ -157,7 +156,7 @@ def test_tokens(acme):
 
 
 def stale(acme, token):
-    """A client that has nothing but this token, and no way to another."""
+    """A client that has only this token and cannot get another one."""
     return box.BoxClient(box.BoxDeveloperTokenAuth(token=token.access_token), network_session=acme.network)
 
 
@@ -240,7 +239,7 @@ def test_events(acme):
     logins = [login for login in truth["logins"] if login["created_at"] >= "2025-12-01"]
     assert [(e.event_id, e.source.id) for e in seen] == [(e["event_id"], e["user_id"]) for e in logins]
     assert all(isinstance(event.created_at, datetime.datetime) for event in seen)
-    # Every type, in every shape.
+    # Every type, in every form.
     acme.app.events.get_events(stream_type=GetEventsStreamType.ADMIN_LOGS, limit=500)
     live = acme.app.events.get_events(
         stream_type=GetEventsStreamType.ADMIN_LOGS_STREAMING, stream_position="now"
@@ -414,7 +413,7 @@ def test_the_judge_sees_a_bad_body():
     assert not box_schema.complaints_of_body(name, "application/json", b'{"user_ids": [], "user_logins": []}')
 
 
-# What all the tests above leave behind.
+# Checks of all requests recorded by the tests above.
 
 
 def test_every_operation_was_driven(acme):
@@ -429,7 +428,7 @@ def test_the_sdk_asks_what_the_specification_has():
         name = box_schema.operation_of(request.method, path)
         body = request.body if isinstance(request.body, (bytes, str)) else b""
         kind = request.headers.get("Content-Type") or ""
-        # The SDK writes Python's `True` where the specification has a boolean; Box takes both, it seems.
+        # The SDK writes Python's `True` where the specification has a boolean. Box seems to accept both.
         complaints.update(box_schema.complaints_of_query(name, re.sub("=(True|False)\\b", _lower, query)))
         complaints.update(box_schema.complaints_of_body(name, kind, body) if kind else [])
     assert not complaints, "\n" + "\n".join(sorted(complaints))
@@ -446,7 +445,7 @@ def test_every_answer_is_in_the_specification():
         kind = answer.headers.get("Content-Type") or ""
         found = box_schema.complaints_of_answer(name, answer.status_code, kind, content)
         if name == "put_users_id" and b'"enterprise":null' in content:
-            # The text of the specification has null for what may not be seen of somebody else's user; its schema has not.
+            # By its text, the specification has null for hidden fields of a user outside the enterprise. Its schema does not.
             rolled_out += 1
             found = [complaint for complaint in found if "None is not of type 'object'" not in complaint]
         complaints.update(found)

@@ -1,6 +1,6 @@
-"""Other people's programs read a store: several DuckDBs its published file; delta-rs, Polars and Spark its lake.
+"""Other programs read a store: several versions of DuckDB read its published file; delta-rs, Polars and Spark read its lake.
 
-`make interop` starts this with a store that `boxseat demo` has just made, or with the one in BOXSEAT_INTEROP_STORE.
+`make interop` starts this with a store that `boxseat demo` has just created, or with the store in BOXSEAT_INTEROP_STORE.
 """
 
 import collections
@@ -24,30 +24,30 @@ WAREHOUSE = STORE / "boxseat.duckdb"
 LAKE = STORE / "lake"
 QUESTIONS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "questions"
 
-# The version boxseat writes with; what it answers is what all others have to answer.
+# The version that boxseat writes with. All other versions must return the same results.
 WRITER = "1.5.6"
 PROMISED = ["1.1.3", "1.4.5", "2.0.0"]
-# UTC+14: a date taken in the session's zone instead of UTC would be tomorrow's most of the day.
+# UTC+14: a date in the session's zone instead of UTC would be the next day's for most of the day.
 FAR_ZONE = "Pacific/Kiritimati"
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 VERSIONS = sorted(path.name.removeprefix("duckdb-") for path in HOME.glob("duckdb-*"))
 
-# One whole copy a night in the lake; the warehouse holds the newest.
+# One complete copy per run in the lake. The warehouse has the newest.
 NIGHT_TABLES = {"users", "groups", "memberships", "email_aliases"}
-# What a run found different from its base; the warehouse holds those of the runs that led to its night.
+# Differences between a run and its base run. The warehouse has those of the runs that led to its snapshot.
 CHAIN_TABLES = {"users_history", "user_changes"}
-# One row a run in the lake; the warehouse holds that of each date's night, which is the date's last current run.
+# One row per run in the lake. The warehouse has the row of the last current run of each date.
 PER_NIGHT_TABLES = {"seat_usage_daily"}
-# Counted anew by later runs; the warehouse holds the newest count of each day.
+# Later runs count the days again. The warehouse has the newest count of each day.
 RECOUNTED_TABLES = {"activity_daily"}
-# Rows that stand for themselves, whether or not the run that wrote them is still current: runs (the abandoned too), and
-# what commands between the runs did.
+# Rows that stay valid whether or not the run that wrote them is still current: runs (including abandoned ones), and actions of
+# commands between the runs.
 OF_EVERY_RUN = {"sync_runs", "seat_actions"}
 
 
 @functools.cache
 def warehouse(version=WRITER, zone="UTC"):
-    """Every table and view of the published file and every worked question, as `version` reads it with `zone` as the session's time zone."""
+    """Every table, view and example query of the published file, as `version` reads them with `zone` as the session's time zone."""
     reader = pathlib.Path(__file__).with_name("read_warehouse.py")
     environment = {**os.environ, "PYTHONPATH": str(HOME / f"duckdb-{version}")}
     done = subprocess.run(
@@ -65,7 +65,7 @@ def lake(table):
 
 
 def query(table, sql):
-    """Rows of `sql`, in which `t` is the lake's `table`, as dictionaries."""
+    """Rows of `sql` as dictionaries. In `sql`, `t` is the `table` of the lake."""
     batches = QueryBuilder().register("t", lake(table)).execute(sql)
     return [row for batch in batches for row in rows_of(batch)]
 
@@ -77,7 +77,7 @@ def rows_of(batch):
 
 @functools.cache
 def rows_by_run(table):
-    """Number of rows per run. Every column is read, so that a file delta-rs cannot decode does not pass for rows."""
+    """Number of rows per run. Every column is read, so that a file that delta-rs cannot decode does not count."""
     batches = QueryBuilder().register("t", lake(table)).execute("SELECT * FROM t")
     counted = {}
     for batch in batches:
@@ -94,7 +94,7 @@ def replaced_runs():
 
 @functools.cache
 def current_runs():
-    """Complete runs that no later complete run replaces, the published one last."""
+    """Complete runs that no later complete run replaces; the published one comes last."""
     runs = query("sync_runs", "SELECT run_number, snapshot_date FROM t WHERE status = 'complete'")
     current = [run for run in runs if run["run_number"] not in replaced_runs()]
     return [run["run_number"] for run in sorted(current, key=lambda run: (run["snapshot_date"], run["run_number"]))]
@@ -102,7 +102,7 @@ def current_runs():
 
 @functools.cache
 def nights():
-    """Of each date the current run with the highest number."""
+    """The current run with the highest number of each date."""
     runs = query("sync_runs", "SELECT run_number, snapshot_date FROM t WHERE status = 'complete'")
     current = sorted((run for run in runs if run["run_number"] in current_runs()), key=lambda run: run["run_number"])
     return {run["snapshot_date"]: run["run_number"] for run in current}
@@ -110,7 +110,7 @@ def nights():
 
 @functools.cache
 def chain():
-    """The published run, the one it was compared with, the one that was compared with, and so on, replaced or not."""
+    """The published run, its base run, the base run of that, and so on, replaced or not."""
     runs = query("sync_runs", "SELECT run_number, base_run_number FROM t")
     bases = {run["run_number"]: run["base_run_number"] for run in runs}
     numbers = [current_runs()[-1]]
@@ -148,7 +148,7 @@ def test_the_duckdb_command_line_answers_as_the_page_says(question):
             [cli, "-readonly", "-json", "boxseat.duckdb"], stdin=sql, cwd=STORE, capture_output=True, text=True, check=False
         )
     assert done.returncode == 0, done.stderr
-    # It prints nothing at all for an answer without rows.
+    # The command line prints nothing if there are no rows.
     rows = json.loads(done.stdout) if done.stdout.strip() else []
     assert len(rows) == warehouse()[question.removesuffix(".sql")]["count"]
 
@@ -185,7 +185,7 @@ def test_lake_and_warehouse_hold_the_same_rows(table):
     if table in NIGHT_TABLES:
         in_lake = by_run.get(current_runs()[-1], 0)
     elif table == "run_calls":
-        # A replay carries the calls of the run it replaces; those of runs that came to nothing count too.
+        # A replay has the calls of the run that it replaces. The calls of failed runs count, too.
         in_lake = sum(rows for run, rows in by_run.items() if run not in replaced_runs())
     elif table in CHAIN_TABLES:
         in_lake = sum(by_run.get(run, 0) for run in chain())
@@ -243,14 +243,14 @@ def spark(tmp_path_factory):
 
 @pytest.mark.parametrize("table", lake_tables())
 def test_spark_reads_the_files_of_the_lake(spark, table):
-    """As plain Parquet, without Delta: what a program sees that knows only which files are current."""
+    """As plain Parquet, without Delta: for programs that only know which files are current."""
     files = lake(table).file_uris()
     if not files:
         assert not rows_by_run(table)
         return
     frame = spark.read.parquet(*files)
     assert columns(table) - set(frame.columns) == set(lake(table).metadata().partition_columns)
-    # Every column is decoded; the count alone would read one.
+    # Every column is decoded. A count alone would read only one.
     frame.write.format("noop").mode("overwrite").save()
     counted = {row[0]: row[1] for row in frame.groupBy("run_number").count().collect()}
     assert counted == rows_by_run(table)

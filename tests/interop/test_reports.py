@@ -1,4 +1,4 @@
-"""Reports as other programs read them: JSON against the published schema, CSV by Python's reader, Parquet by Polars."""
+"""Reports in other programs: JSON is checked against the published schema, Python reads CSV, Polars reads Parquet."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def validator():
 
 
 def columns_fit(table):
-    """What the schema cannot say: every row has exactly the columns, and a chart names some of them."""
+    """Checks outside the schema: every row has exactly the columns of the table, and a chart uses some of them."""
     names = [column["id"] for column in table["columns"]]
     assert len(set(names)) == len(names)
     assert all(sorted(row) == sorted(names) for row in table["rows"])
@@ -51,7 +51,7 @@ def test_json_is_as_the_schema_says(args):
 
 
 def test_the_schema_refuses_what_is_wrong():
-    """A schema that lets everything through would say nothing about the reports."""
+    """A schema that accepts everything would prove nothing about the reports."""
     told = json.loads(report("licences", "--format", "json"))
     told["sections"][0]["figures"][0]["value"] = "many"
     assert list(validator().iter_errors(told))

@@ -1,6 +1,6 @@
-"""Every request of `boxseat sync` is one that Box's specification has: path, parameters, types and maxima.
+"""Every request of `boxseat sync` is in Box's specification: path, parameters, types and maxima.
 
-Two nights against the awkward stand-in, so that markers, offsets, stream positions and retried pages are among them.
+The simulator sends unusual data in two runs, so that the requests include markers, offsets, stream positions and repeated pages.
 """
 
 import datetime
@@ -13,7 +13,7 @@ import pytest
 import box_schema
 from stand_in import BOXSEAT, NOW, stand_in
 
-# Bodies are not recorded: a token request carries the secret.
+# Bodies are not recorded, because a token request contains the secret.
 TOKEN = ("POST", "/oauth2/token")
 
 
@@ -59,7 +59,7 @@ def test_every_request_is_in_the_specification(recorded):
         complaints.update(box_schema.complaints_of_query(name, request["query"]))
         if request["path"] != TOKEN[1] and not request["authenticated"]:
             complaints.add(f"{name}: without a token")
-        # Somebody who is no longer listed is asked about by id: 404 is the answer that was looked for.
+        # A user who is no longer listed is requested by id. 404 is the expected response.
         expected = {200, 404} if name == "get_users_id" else {200}
         if request["status"] not in expected:
             complaints.add(f"{name}: answered {request['status']} to {request['query']}")

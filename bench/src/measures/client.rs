@@ -1,4 +1,4 @@
-//! The client without a pace: per-user calls into the spool, beside a loop that only asks.
+//! The client without a rate limit: per-user calls into the spool, compared with a loop that only sends requests.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::Result;
 use crate::report::{Findings, Row, Sample, percent, whole};
 use crate::stand::{Stand, UNTHROTTLED, enterprise};
 
-/// boxseat's own default.
+/// The default of boxseat.
 const IN_FLIGHT: usize = 16;
 
 pub(super) fn measure(bench: &Bench) -> Result<Findings> {
@@ -30,7 +30,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Findings> {
     for round in 0..=bench.often() {
         let loop_rate = bench.runtime.block_on(bare_loop(bench, &stand, Arc::clone(&ids)))?;
         let our_rate = bench.runtime.block_on(read(bench, &stand))?;
-        // The first round warms the stand-in.
+        // The first round warms the simulator.
         if round > 0 {
             bare.push(loop_rate);
             ours.push(our_rate);
@@ -64,7 +64,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Findings> {
     Ok(Findings { rows, notes: vec![note] })
 }
 
-/// Per-user calls a second of the real thing, counted by the stand-in: aliases, and memberships of those whom the readable
+/// Per-user calls a second of boxseat's client, counted by the simulator: aliases, and memberships of users that the readable
 /// pages of a large group do not show.
 async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
     let settings = ClientSettings {
@@ -116,7 +116,7 @@ async fn per_user_calls(bench: &Bench, stand: &Stand) -> Result<u64> {
     Ok(per_user.map(|(_, endpoint)| endpoint.ok).sum())
 }
 
-/// Per-user calls a second of nothing but the HTTP library.
+/// Per-user calls a second of the HTTP library alone.
 async fn bare_loop(bench: &Bench, stand: &Stand, ids: Arc<Vec<String>>) -> Result<f64> {
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     let token = stand.config.developer_token.clone().ok_or("the stand-in takes no developer token")?;

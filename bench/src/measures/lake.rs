@@ -16,16 +16,16 @@ use crate::Result;
 use crate::child::{self, own_usage};
 use crate::report::{Findings, Row, Sample, mib, seconds, whole};
 
-/// What a child that loads has to say.
+/// The output of a child that loads the events.
 #[derive(Debug, Serialize, Deserialize)]
 struct Loaded {
-    /// Finding out which frame holds what, for all tables.
+    /// Indexing the frames of the spool, for all tables.
     index_seconds: f64,
-    /// Reading the users, whom events refer to.
+    /// Reading the users that events refer to.
     users_seconds: f64,
-    /// Spool to committed table, events alone.
+    /// From the spool to the committed table, events only.
     events_seconds: f64,
-    /// The same as CPU time of all threads.
+    /// The same in CPU time of all threads.
     events_cpu_seconds: f64,
     events: u64,
     /// Bytes of the table in the lake.
@@ -83,7 +83,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Findings> {
     Ok(Findings { rows: vec![row], notes })
 }
 
-/// In a process of its own: loads the events of a store's first run into a lake beside its own, and prints [`Loaded`].
+/// In a separate process: loads the events of a store's first run into a second lake next to the store's own, and prints
+/// [`Loaded`].
 pub(crate) fn load_events(store: &Path) -> Result<()> {
     let reservations = Lake::open(&store.join("lake"), 0o640)?.reservations()?;
     let reservation = reservations.first().ok_or("the store has no run")?;
@@ -117,5 +118,5 @@ pub(crate) fn load_events(store: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The lake beside the store's own.
+/// Name of the second lake in the directory of the store.
 const AGAIN: &str = "lake-again";

@@ -1,4 +1,4 @@
-//! The pace: `boxseat sync` as a customer runs it, against a Box that answers 429 beyond 1,000 calls in any minute.
+//! The rate limit: `boxseat sync` as a customer runs it, against a Box that responds with 429 above 1,000 calls in any minute.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::Result;
 use crate::report::{Findings, Row, percent, whole};
 use crate::stand::{Stand, enterprise};
 
-/// boxseat's own default.
+/// The default of boxseat.
 const CALLS_PER_MINUTE: u32 = 950;
-/// How long an answer takes; Box is not on loopback.
+/// Duration of a response. Box is not on loopback.
 const LATENCY_MS: u64 = 100;
 
 pub(super) fn measure(bench: &Bench) -> Result<Findings> {
     let span = Duration::from_secs(if bench.quick { 20 } else { 180 });
-    // Enough users that the run is still asking for aliases when time is up.
+    // Enough users that the run still requests aliases when the time is up.
     let config =
         Config { calls_per_minute: Some(1_000), latency_ms: LATENCY_MS, ..enterprise(5_000, 50, 50_000) };
     let stand = Stand::start(config)?;

@@ -1,10 +1,10 @@
-//! Peak memory of a first night, and what it follows: users a little, logins not at all.
+//! Peak memory of a first run. It should grow a little with the users and not with the logins.
 
 use super::{Bench, Size};
 use crate::Result;
 use crate::report::{Findings, Row, Sample, mib, seconds, whole};
 
-/// How much more a night of three times the logins may take and still count as flat: what allocators differ by from run to run.
+/// Allowed growth for three times the logins that still counts as constant. Allocators differ by as much from run to run.
 const FLAT: f64 = 0.10;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<Findings> {

@@ -1,4 +1,4 @@
-//! What is measured, each in a file of its own.
+//! The measures, one file each.
 
 mod client;
 mod lake;
@@ -22,21 +22,21 @@ pub(crate) use lake::load_events;
 /// The measures, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Measure {
-    /// How much of the allowed pace is used (three minutes)
+    /// Share of the allowed calls that is used (three minutes)
     Limiter,
-    /// Per-user calls a second without a pace, beside a bare loop
+    /// Per-user calls a second without a rate limit, compared with a bare loop
     Client,
-    /// Peak memory of `boxseat sync`, and what it follows
+    /// Peak memory of `boxseat sync`, and its growth with users and logins
     Memory,
     /// Login events a second from spool to lake, on one core
     Lake,
-    /// How long `boxseat publish` takes
+    /// Duration of `boxseat publish`
     Publish,
-    /// How long each report takes
+    /// Duration of each report
     Reports,
-    /// Five thousand suspensions at the pace that Box allows (half an hour)
+    /// Five thousand suspensions at the rate that Box allows (half an hour)
     Suspensions,
-    /// The first night of 2,000 users, beside dlt
+    /// The first run of 2,000 users, compared with dlt
     Dlt,
 }
 
@@ -66,11 +66,11 @@ impl Measure {
     }
 }
 
-/// What the measures share.
+/// The state that the measures share.
 pub(crate) struct Bench {
     /// The program, built for release.
     boxseat: PathBuf,
-    /// Where stores are made.
+    /// The directory for the stores.
     scratch: PathBuf,
     python: Option<PathBuf>,
     dlt_job: PathBuf,
@@ -78,11 +78,11 @@ pub(crate) struct Bench {
     runtime: tokio::runtime::Runtime,
     http: reqwest::Client,
     nights: HashMap<Size, PathBuf>,
-    /// The rival's versions, once it has run.
+    /// The versions of dlt, once it has run.
     pub(crate) rival: Option<String>,
 }
 
-/// How large an enterprise is.
+/// The size of an enterprise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Size {
     users: u32,
@@ -115,7 +115,7 @@ impl Bench {
         }
     }
 
-    /// The size the targets speak of.
+    /// The size that the targets refer to.
     fn large(&self) -> Size {
         match self.quick {
             true => Size { users: 5_000, logins: 50_000 },
@@ -123,12 +123,12 @@ impl Bench {
         }
     }
 
-    /// How often something quick is repeated.
+    /// Repetitions of a short measurement.
     fn often(&self) -> usize {
         if self.quick { 2 } else { 5 }
     }
 
-    /// A store with the first night of an enterprise, made when no measure before has made it.
+    /// A store with the first run of an enterprise. It is created unless an earlier measure has created it.
     fn night(&mut self, size: Size) -> Result<PathBuf> {
         if let Some(store) = self.nights.get(&size) {
             return Ok(store.clone());
@@ -137,7 +137,7 @@ impl Bench {
         Ok(self.nights[&size].clone())
     }
 
-    /// Reads the first night of an enterprise with `boxseat sync` into a new store, which is kept for [`Bench::night`].
+    /// Reads the first run of an enterprise with `boxseat sync` into a new store, which is kept for [`Bench::night`].
     fn first_night(&mut self, size: Size) -> Result<Done> {
         let stand = Stand::start(enterprise(size.users, size.users / 100, u64::from(size.logins)))?;
         let store = self.new_directory(&format!("night-{}-{}", size.users, size.logins))?;
@@ -146,7 +146,7 @@ impl Bench {
         Ok(done)
     }
 
-    /// An empty directory in the scratch space.
+    /// Creates an empty directory in the scratch space.
     fn new_directory(&self, name: &str) -> Result<PathBuf> {
         let directory = self.scratch.join(name);
         if directory.exists() {
@@ -156,7 +156,7 @@ impl Bench {
         Ok(directory)
     }
 
-    /// Where a child's stderr goes.
+    /// The file for the stderr of a child.
     fn log(&self) -> PathBuf {
         self.scratch.join("stderr")
     }

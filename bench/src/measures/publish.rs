@@ -1,4 +1,4 @@
-//! `boxseat publish`: lake to checked DuckDB file, the whole process.
+//! `boxseat publish`: from the lake to the checked DuckDB file, the whole process.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `boxseat report`: from process start to the last byte, each report, as a table and as what it is slowest in.
+//! `boxseat report`: each report from the start of the process to the last byte, as a table and in its slowest format.
 
 use std::process::Command;
 

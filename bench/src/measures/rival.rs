@@ -1,4 +1,4 @@
-//! The first night of 2,000 users beside dlt, which makes the same calls to the same stand-in and loads Parquet.
+//! The first run of 2,000 users, compared with dlt. dlt makes the same calls to the same simulator and loads Parquet.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,8 +16,8 @@ use crate::child;
 use crate::report::{Findings, Row, Sample, mib, seconds, whole};
 use crate::stand::{Stand, enterprise};
 
-/// How dlt is set up; the fastest of these counts for time, and for memory the leanest of those with one process, because the
-/// kernel tells the peak of the largest process and not of all together.
+/// The settings of dlt. For time, the fastest counts. For memory, the smallest with one process counts, because the kernel
+/// reports the peak of the largest process and not of all together.
 const SETTINGS: [Settings; 4] = [
     Settings { destination: "duckdb", extract_workers: 16, normalize_workers: 1 },
     Settings { destination: "duckdb", extract_workers: 4, normalize_workers: 1 },
@@ -32,7 +32,7 @@ struct Settings {
     normalize_workers: u32,
 }
 
-/// What the script prints.
+/// The output of the script.
 #[derive(Deserialize)]
 struct Said {
     pipeline_seconds: f64,
@@ -47,7 +47,7 @@ struct Versions {
     python: String,
 }
 
-/// Measurements of one of the two.
+/// Measurements of boxseat or of dlt.
 #[derive(Default)]
 struct Runs {
     walls: Vec<f64>,
@@ -58,7 +58,7 @@ struct Runs {
 pub(super) fn measure(bench: &mut Bench) -> Result<Findings> {
     let python = bench.python.clone().ok_or("no Python with dlt; --python names one")?;
     let users = if bench.quick { 500 } else { 2_000 };
-    // Plain, because dlt stops at the numbers beyond 64 bits of the awkward one.
+    // Plain data, because dlt stops at the numbers above 64 bits in the unusual data.
     let awkward = enterprise(users, users / 20, u64::from(users) * 15);
     let config = Config {
         awkward: false,
@@ -82,7 +82,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Findings> {
         let store = bench.new_directory("rival-ours")?;
         let done = child::run(stand.command(&bench.boxseat, &store, &["--quiet", "sync"]), &bench.log())?;
         our_calls = calls(bench)? - before;
-        // The first round warms the stand-in and Python's caches.
+        // The first round warms the simulator and Python's caches.
         if round > 0 {
             ours.push(&done);
         }
@@ -178,7 +178,7 @@ impl Runs {
     }
 }
 
-/// The same questions as those of the night just read, from the record of that run.
+/// The same requests as in the run just read, from the record of that run.
 fn job_of(stand: &Stand, store: &Path, directory: &Path, settings: Settings) -> Result<Value> {
     let reservations = Lake::open(&store.join("lake"), 0o640)?.reservations()?;
     let reservation = reservations.first().ok_or("the store has no run")?;

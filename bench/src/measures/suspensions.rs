@@ -1,4 +1,5 @@
-//! Giving seats back at the pace that Box allows: `boxseat reclaim apply` of one plan, re-reading everybody before touching them.
+//! Suspensions at the rate that Box allows: `boxseat reclaim apply` of one plan. It reads each user again before it changes the
+//! user.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -12,12 +13,12 @@ use crate::child;
 use crate::report::{Findings, Row, mib, percent, whole};
 use crate::stand::{Stand, enterprise};
 
-/// boxseat's own default.
+/// The default of boxseat.
 const CALLS_PER_MINUTE: u32 = 950;
-/// How long an answer takes; Box is not on loopback.
+/// Duration of a response. Box is not on loopback.
 const LATENCY_MS: u64 = 100;
 const LIMIT_BYTES: u64 = 200 << 20;
-/// The stand-in's clock stands still unless it is moved, and boxseat's runs.
+/// The simulator's clock does not move by itself; the clock of boxseat does.
 const TICK: Duration = Duration::from_secs(10);
 
 pub(super) fn measure(bench: &Bench) -> Result<Findings> {
@@ -56,7 +57,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Findings> {
     let done = std::thread::scope(|scope| {
         scope.spawn(move || {
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                // One that gets lost is ten seconds' drift, and five minutes of it end the run with a sentence.
+                // A lost request is ten seconds of drift. The run ends with an error only at five minutes of drift.
                 _ = post("advance?secs=10", "");
             }
         });
@@ -98,7 +99,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Findings> {
     Ok(Findings { rows, notes: vec![note] })
 }
 
-/// Suspends so many of those who are idle, whatever they own: what is measured is the pace.
+/// Suspends this many idle users, whatever they own: only the rate is measured.
 fn policy(people: u32) -> String {
     format!(
         "evidence = \"login_only\"\nshared_content = \"suspend_anyway\"\n\

@@ -22,7 +22,7 @@ pub struct Input<'a> {
     pub original: &'a [u8],
     /// After the mutations.
     pub mutated: &'a [u8],
-    /// Whether a mutation also computed the checksums anew. Such an input is a forgery, and only "no panic" holds for it.
+    /// Whether a mutation also computed the checksums again. Such an input is a forgery, and only "no panic" holds for it.
     pub is_forged: bool,
 }
 

@@ -54,7 +54,7 @@ const TOKENS: &[&str] = &[
     "format",
 ];
 
-/// Applies one to four mutations. The flag says whether checksums were computed anew.
+/// Applies one to four mutations. The flag is true if checksums were computed again.
 pub(crate) fn mutate(random: &mut ChaCha8Rng, original: &[u8], corpus: &[Vec<u8>]) -> (Vec<u8>, bool) {
     let mut bytes = original.to_vec();
     let mut is_forged = false;
@@ -113,7 +113,7 @@ fn nest(random: &mut ChaCha8Rng, bytes: &mut Vec<u8>, at: usize) {
     }
 }
 
-/// Another digit in place of a digit: the result is well formed and says something else.
+/// Replaces a digit by another one. The result is well formed and has another value.
 fn change_digit(random: &mut ChaCha8Rng, bytes: &mut [u8]) {
     let digits: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at].is_ascii_digit()).collect();
     if !digits.is_empty() {
@@ -208,7 +208,7 @@ fn other_value(random: &mut ChaCha8Rng, value: &Value) -> Value {
     }
 }
 
-/// Drops, repeats or swaps whole frames, or changes the JSON of one and computes its checksum anew. False: there is no frame.
+/// Drops, repeats or swaps whole frames, or changes the JSON of one and computes its checksum again. False: there is no frame.
 fn reframe(random: &mut ChaCha8Rng, bytes: &mut Vec<u8>) -> bool {
     let mut frames = frames(bytes);
     if frames.is_empty() {

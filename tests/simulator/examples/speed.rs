@@ -1,7 +1,7 @@
-//! How fast the stand-in is: `cargo run --release -p boxseat-simulator --example speed`.
+//! Measures the simulator: `cargo run --release -p boxseat-simulator --example speed`.
 //!
-//! It serves from one thread, so the rates are those of one core. The client is bare sockets with pipelined requests, to
-//! measure the server and not itself.
+//! It serves from one thread, so the rates are those of one core. The client uses plain sockets with pipelined requests, so
+//! that it does not limit the result.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -55,7 +55,7 @@ fn config(users: u32, logins: Option<u64>) -> Config {
     }
 }
 
-/// Asks for `path` `count` times and returns seconds and body bytes.
+/// Requests `path` `count` times. Returns the seconds and the bytes of all bodies.
 fn hammer(running: &Running, path: &str, count: u32) -> io::Result<(f64, usize)> {
     const PIPELINED: u32 = 8;
     let mut stream = TcpStream::connect(running.address())?;

@@ -1,4 +1,4 @@
-//! The verbs of an administrator who writes: making accounts, changing several things at once, logins and aliases.
+//! Operations of an administrator on accounts: creating, editing several fields at once, changing logins and aliases.
 
 use crate::change_log::{Columns, LOGIN, ROLE, Told};
 use crate::changes::Change;
@@ -8,7 +8,7 @@ use crate::people::{self, Person, Role, Standing};
 use crate::world::{News, World};
 
 impl World {
-    /// Makes the account of a checked body.
+    /// Creates an account from a checked body.
     pub(crate) fn create(&mut self, change: Change, news: News) -> Result<usize, ApiError> {
         let slot = self.people.len();
         let id = people::id_of(self.config.seed, slot);
@@ -38,7 +38,8 @@ impl World {
         Ok(self.join(person, news))
     }
 
-    /// Changes an account as a checked body says: one EDIT_USER however many fields, and none for leaving the enterprise.
+    /// Applies a checked body to an account. A body with any number of fields is one EDIT_USER. Leaving the enterprise has no
+    /// event.
     pub(crate) fn update(&mut self, slot: usize, mut change: Change, news: News) -> Result<(), ApiError> {
         let now = self.now;
         let before = Columns::of(&self.people[slot]);
@@ -74,7 +75,8 @@ impl World {
         Ok(())
     }
 
-    /// An alias becomes the login and the login an alias; another address of the enterprise takes its place without.
+    /// A confirmed alias changes places with the login. Another address of the own domain replaces the login, and no alias
+    /// remains.
     fn change_login(&mut self, slot: usize, login: &str, news: News) -> Result<Told, ApiError> {
         let is_it = |email: &str| email.eq_ignore_ascii_case(login);
         let alias = self.people[slot].aliases.iter().position(|alias| is_it(&alias.email));
@@ -95,8 +97,8 @@ impl World {
         }
     }
 
-    /// Makes the account of somebody who is gone anew: the same names and codes under another id, with nothing of the old
-    /// one's content, groups and aliases. `None` while somebody signs in with the address.
+    /// Creates the account of a deleted or rolled-out user again. Name, job title and tracking codes stay the same; the id is
+    /// new. Content, groups and aliases are not restored. `None` while a user signs in with the address.
     pub(crate) fn recreate(&mut self, slot: usize, at: i64, news: News) -> Option<usize> {
         let old = &self.people[slot];
         if old.is_managed() || self.is_taken(&old.login) {
@@ -110,7 +112,7 @@ impl World {
         Some(self.join(person, news))
     }
 
-    /// Gives one person's login to another, who is called by it from now on; the first, if still here, gets a new one.
+    /// Gives the login of one user to another user. The first user, if still in the enterprise, gets a new login.
     pub(crate) fn reassign_login(&mut self, from: usize, to: usize, news: News) -> Option<()> {
         let login = self.people[from].login.clone();
         if from == to || self.is_taken_by_others(&[from, to], &login) {
@@ -128,7 +130,7 @@ impl World {
         Some(())
     }
 
-    /// Whether anybody signs in with the address, in this enterprise or elsewhere.
+    /// Whether any account signs in with the address, in this enterprise or elsewhere.
     pub(crate) fn is_taken(&self, email: &str) -> bool {
         self.people
             .iter()
@@ -137,7 +139,7 @@ impl World {
             .any(|person| signs_in(person, email))
     }
 
-    /// Whether anybody but the person in `slot` does.
+    /// Whether any account except the one in `slot` signs in with the address.
     pub(crate) fn is_taken_by_another(&self, slot: usize, email: &str) -> bool {
         self.is_taken_by_others(&[slot], email)
     }
@@ -160,7 +162,7 @@ fn signs_in(person: &Person, email: &str) -> bool {
             || person.aliases.iter().any(|alias| alias.email.eq_ignore_ascii_case(email)))
 }
 
-/// 409: somebody has the address already.
+/// 409: the address is the login or alias of an account.
 pub(crate) fn login_used() -> ApiError {
     ApiError::new(409, "user_login_already_used", "User with the specified login already exists")
 }

@@ -1,7 +1,7 @@
-//! Single acts on the enterprise, for tests that need one thing to be so: half the list missing, a silent feed, somebody
-//! who signs in at this very moment.
+//! Single changes to the enterprise, for tests that need one specific state: half the list missing, an event feed without
+//! events, a user who signs in at this moment.
 //!
-//! They happen at the simulated now, through the same verbs as the stepped days.
+//! Acts happen at the simulated now and use the same methods as the stepped days.
 
 mod stage;
 
@@ -18,54 +18,54 @@ use crate::drift::Drift;
 use crate::holds::Hold;
 use crate::world::World;
 
-/// One act. [`crate::Running::act`] and `POST /_simulator/act` answer with the ids it touched.
+/// One act. [`crate::Running::act`] and `POST /_simulator/act` return the ids that it changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Act {
-    /// User lists leave out this share of people (0.0 to 1.0) from now on, as a listing gone wrong; their ids still answer.
-    /// The truth still holds them. 0.0 brings them back.
+    /// From now on, user lists omit this share of users (0.0 to 1.0), as a faulty listing would. Requests by id still find
+    /// them, and the truth still contains them. 0.0 lists all users again.
     HideUsers {
-        /// Share of users left out.
+        /// Share of users that are omitted.
         share: f64,
     },
-    /// Both admin streams answer without events and without error, until spoken to again.
+    /// Both admin streams respond without events and without an error until this act is played with `silent: false`.
     SilenceFeed {
-        /// `false` lets the feed speak again; nothing is lost.
+        /// `false` makes the streams return events again; no event is lost.
         silent: bool,
     },
-    /// From now on this much changes on a stepped day; see [`crate::Config::change_scale`].
+    /// Changes the rate of changes per stepped day from now on; see [`crate::Config::change_scale`].
     SetChangeScale {
-        /// 1.0 is usual, 0.0 lets the enterprise come to rest.
+        /// 1.0 is the usual rate, 0.0 stops the changes.
         scale: f64,
     },
-    /// Box sends what nobody has documented, from now on; answers with those whose status it changed.
+    /// From now on, Box sends undocumented data. Returns the ids of the users whose status changed.
     SetDrift {
-        /// What; the default ends it.
+        /// Which data; the default ends the drift.
         drift: Drift,
     },
-    /// Deletes people.
+    /// Deletes users.
     DeleteUsers {
         /// How many.
         count: u32,
         /// Whether DELETE_USER events follow.
         announced: bool,
     },
-    /// Deletes one person. The primary admin, programs and pseudo users stay.
+    /// Deletes one user. The primary admin, app users and pseudo users cannot be deleted.
     DeleteUser {
-        /// Who.
+        /// Id of the user.
         user_id: String,
         /// Whether a DELETE_USER event follows.
         announced: bool,
     },
-    /// Turns people into free accounts outside the enterprise, of which no event tells.
+    /// Turns users into free accounts outside the enterprise. No event announces it.
     RollOutUsers {
         /// How many.
         count: u32,
     },
-    /// Accounts that were deleted or rolled out are managed users again, under their old ids and with their old aliases,
-    /// but in no group. Whose address somebody else has meanwhile stays away.
+    /// Makes deleted or rolled-out accounts managed users again, with their old ids and aliases, but without groups. An account
+    /// whose address has been taken meanwhile does not return.
     ReturnUsers {
-        /// Who.
+        /// Ids of the users.
         user_ids: Vec<String>,
         /// Whether NEW_USER events follow.
         announced: bool,
@@ -79,228 +79,228 @@ pub enum Act {
     },
     /// Deletes one group with all its memberships. The all-users group stays.
     DeleteGroup {
-        /// Which.
+        /// Id of the group.
         group_id: String,
         /// Whether a GROUP_DELETION event follows.
         announced: bool,
     },
-    /// Gives a share of people an EDIT_USER and a new `modified_at`, as an identity provider does.
+    /// Gives a share of users an EDIT_USER and a new `modified_at`, as an identity provider does.
     PushDirectory {
-        /// Share of users touched (0.0 to 1.0).
+        /// Share of users that are changed (0.0 to 1.0).
         share: f64,
     },
-    /// Somebody signs in. A suspended person tries to: FAILED_LOGIN, and nobody is touched.
+    /// A user signs in. A suspended user fails: FAILED_LOGIN, and the act returns no id.
     Login {
-        /// Who.
+        /// Id of the user.
         user_id: String,
     },
-    /// An admin sets somebody's status.
+    /// An admin sets the status of a user.
     SetStatus {
-        /// Whose.
+        /// Id of the user.
         user_id: String,
-        /// Any text; Box knows four.
+        /// Any text; Box has four values.
         status: String,
         /// Whether an EDIT_USER event follows.
         announced: bool,
     },
-    /// Somebody's account is edited; a body that Box would refuse does nothing.
+    /// An account is edited. A body that Box would refuse has no effect.
     EditUser {
-        /// Whose.
+        /// Id of the user.
         user_id: String,
-        /// What `PUT /users/{id}` takes, e.g. `{"name":"New Name","job_title":"Cook"}`.
+        /// A body of `PUT /users/{id}`, e.g. `{"name":"New Name","job_title":"Cook"}`.
         body: Value,
-        /// Whether EDIT_USER (and CHANGE_ADMIN_ROLE, EMAIL_ALIAS_PRIMARY where they belong) follows. `modified_at` moves
-        /// anyway.
+        /// Whether EDIT_USER follows, and CHANGE_ADMIN_ROLE and EMAIL_ALIAS_PRIMARY where they apply. `modified_at` changes in
+        /// any case.
         announced: bool,
     },
-    /// Somebody joins a group, as an ordinary member; whoever is in it already is left alone.
+    /// A user joins a group as an ordinary member. A user who is already a member stays unchanged.
     AddMember {
-        /// Who.
+        /// Id of the user.
         user_id: String,
-        /// Which group; nobody is put into the all-users group.
+        /// Id of the group. The all-users group is not accepted.
         group_id: String,
         /// Whether GROUP_ADD_USER follows.
         announced: bool,
     },
-    /// Somebody leaves a group.
+    /// A user leaves a group.
     RemoveMember {
-        /// Who.
+        /// Id of the user.
         user_id: String,
-        /// Which group.
+        /// Id of the group.
         group_id: String,
         /// Whether GROUP_REMOVE_USER follows.
         announced: bool,
     },
-    /// A member becomes a group admin, or is one no longer.
+    /// A member becomes a group admin, or stops being one.
     SetGroupAdmin {
-        /// Who.
+        /// Id of the user.
         user_id: String,
-        /// Of which group.
+        /// Id of the group.
         group_id: String,
-        /// The new rank; somebody who has it already is left alone.
+        /// The new role in the group. A member who already has it stays unchanged.
         is_admin: bool,
         /// Whether GROUP_ADMIN_CREATED or GROUP_ADMIN_DELETED follows.
         announced: bool,
     },
-    /// Somebody gets another alias, of which no event tells.
+    /// A user gets another alias. No event announces it.
     AddAlias {
-        /// Who.
+        /// Id of the user.
         user_id: String,
         /// The address.
         email: String,
-        /// Whether it works already.
+        /// Whether the alias is confirmed.
         is_confirmed: bool,
     },
-    /// An alias starts to work.
+    /// An alias becomes confirmed.
     ConfirmAlias {
-        /// Whose.
+        /// Id of the user.
         user_id: String,
-        /// Which.
+        /// Id of the alias.
         alias_id: String,
-        /// Whether its owner does it, with EMAIL_ALIAS_CONFIRM, or an admin, of which no event tells.
+        /// `true`: the user confirms it, with EMAIL_ALIAS_CONFIRM. `false`: an admin confirms it, without an event.
         announced: bool,
     },
     /// An alias is removed.
     RemoveAlias {
-        /// Whose.
+        /// Id of the user.
         user_id: String,
-        /// Which.
+        /// Id of the alias.
         alias_id: String,
         /// Whether EMAIL_ALIAS_REMOVE follows.
         announced: bool,
     },
-    /// Somebody signs in now, and both streams tell of it only later.
+    /// A user signs in now. Both streams show the event only later.
     LateLogin {
-        /// Who; a suspended person cannot.
+        /// Id of the user; a suspended user cannot sign in.
         user_id: String,
-        /// Simulated hours until then.
+        /// Simulated hours until the event appears.
         arrives_in_hours: u32,
     },
-    /// Plays another act as somebody else than one of the administrators; matters where it is announced.
+    /// Plays another act with a different actor than an administrator. It makes a difference only where the act is announced.
     As {
-        /// Whose act it is.
+        /// The actor.
         hand: Hand,
         /// The act.
         act: Box<Act>,
     },
-    /// An account that is gone is made anew, with the same login and another id: by an identity provider whose assignment
-    /// nobody removed, or for somebody who was hired again. Answers with the new id; nothing happens while the login is in
-    /// use.
+    /// Creates a deleted or rolled-out account again, with the same login and a new id: by an identity provider whose
+    /// assignment was not removed, or for a re-hired user. Returns the new id. Has no effect while the login is in use.
     Recreate {
         /// The old id.
         user_id: String,
         /// Whether a NEW_USER event follows.
         announced: bool,
     },
-    /// The login of one person, here or gone, becomes another's. Answers with the other's id.
+    /// Gives the login of one user, managed or gone, to another user. Returns the id of the other user.
     ReassignLogin {
-        /// Whose login it was.
+        /// Id of the user who had the login.
         user_id: String,
-        /// Whose it becomes.
+        /// Id of the user who gets the login.
         to_user_id: String,
         /// Whether EDIT_USER events follow.
         announced: bool,
     },
-    /// Somebody gets more to own, in the root folder.
+    /// Adds content to the root folder of a user.
     AddContent {
-        /// Who.
+        /// Id of the user.
         user_id: String,
-        /// How many items, up to 512.
+        /// Number of items, up to 512.
         items: u32,
-        /// Bytes of all of them.
+        /// Size of all items together, in bytes.
         bytes: i64,
-        /// How many of the items are folders that others work in.
+        /// How many of the items are folders shared with other users.
         shared: u32,
     },
-    /// Somebody owns exactly this, and what transfers brought; all zero is an empty account.
+    /// Replaces the content of a user by exactly this. Content that transfers brought stays. All zero is an empty account.
     SetContent {
-        /// Who.
+        /// Id of the user.
         user_id: String,
-        /// How many items, up to 512.
+        /// Number of items, up to 512.
         items: u32,
-        /// Bytes of all of them.
+        /// Size of all items together, in bytes.
         bytes: i64,
-        /// How many of the items are folders that others work in.
+        /// How many of the items are folders shared with other users.
         shared: u32,
     },
-    /// So many bytes are in the trash of an account: `space_used` counts them, no folder shows them, a transfer leaves them, and
-    /// Box deletes the account all the same. 0 empties it.
+    /// Sets the bytes in the trash of an account. `space_used` counts them, no folder shows them, a transfer leaves them, and
+    /// Box still deletes the account. 0 empties the trash.
     SetTrash {
-        /// Whose.
+        /// Id of the user.
         user_id: String,
         /// Bytes.
         bytes: i64,
     },
-    /// Transfers from or to somebody are refused with "User is locked", for so many simulated days, and for so many calls
-    /// after that. Zero of both ends it.
+    /// Refuses transfers from and to a user with "User is locked", for a number of simulated days and then for a number of
+    /// calls. Zero for both ends the lock.
     LockUser {
-        /// Who.
+        /// Id of the user.
         user_id: String,
-        /// Days.
+        /// Simulated days.
         days: u32,
-        /// Calls.
+        /// Number of calls.
         calls: u32,
     },
-    /// A policy keeps somebody from being deleted by force, or at all; see [`crate::Config::holds_refuse_unforced`].
+    /// A policy prevents the deletion of a user by force, or any deletion; see [`crate::Config::holds_refuse_unforced`].
     HoldContent {
-        /// Whose content.
+        /// Id of the user.
         user_id: String,
-        /// Which policy, or none any more.
+        /// The policy, or [`Hold::None`].
         hold: Hold,
     },
-    /// Somebody has no right to receive what is transferred, or has it again.
+    /// A user has no permission to receive transferred content, or has it again.
     RefuseContent {
-        /// Who.
+        /// Id of the user.
         user_id: String,
         /// `false` ends it.
         refuses: bool,
     },
-    /// Puts somebody behind an information barrier, or takes it away; see [`crate::Config::barred_user_ids`].
+    /// Puts a user behind an information barrier, or removes the barrier; see [`crate::Config::barred_user_ids`].
     BarUser {
-        /// Who.
+        /// Id of the user.
         user_id: String,
         /// `false` ends it.
         barred: bool,
     },
-    /// How transfers go that begin from now on; see [`crate::Config::transfer_days`] and [`crate::Config::transfer_share`].
+    /// Sets how transfers that begin from now on run; see [`crate::Config::transfer_days`] and
+    /// [`crate::Config::transfer_share`].
     SetTransfers {
-        /// Simulated days that each takes.
+        /// Simulated days that each transfer takes.
         days: u32,
         /// Share of the items that arrive.
         share: f64,
     },
-    /// The primary admin authorises an application for other things than before.
+    /// The primary admin authorises an application with different scopes.
     SetScopes {
-        /// Which.
+        /// The application.
         app: App,
-        /// For what.
+        /// The new scopes.
         scopes: Scopes,
     },
-    /// A confirmed alias becomes the login, and the login an alias under a new id.
+    /// A confirmed alias becomes the login. The login becomes an alias with a new id.
     MakeAliasPrimary {
-        /// Whose.
+        /// Id of the user.
         user_id: String,
-        /// Which.
+        /// Id of the alias.
         alias_id: String,
         /// Whether EMAIL_ALIAS_PRIMARY and EDIT_USER follow.
         announced: bool,
     },
 }
 
-/// Whose act an announced change is.
+/// The actor of an announced change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hand {
-    /// One of the applications, the identity provider among them.
+    /// One of the applications, including the identity provider.
     App(App),
-    /// The person with this id.
+    /// The user with this id.
     Person(String),
-    /// Box's support.
+    /// Box support.
     Support,
 }
 
 impl Act {
-    /// The one person it is done to.
+    /// The user that the act names; `None` for acts on several users, on groups or on settings.
     pub(crate) fn subject(&self) -> Option<&str> {
         match self {
             Act::As { act, .. } => act.subject(),
@@ -341,7 +341,7 @@ impl Act {
     }
 }
 
-/// Does it, and answers with the ids of the users or groups touched.
+/// Plays the act and returns the ids of the users or groups that it changed.
 pub(crate) fn act(world: &mut World, act: &Act) -> Vec<String> {
     world.acts += 1;
     let rng = ChaCha8Rng::seed_from_u64(chance::mix(world.config.seed, About::Act, world.acts));

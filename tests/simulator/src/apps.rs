@@ -1,5 +1,5 @@
-//! The applications of the enterprise: each signs in with credentials of its own, has an account of its own, and reaches as
-//! far as its scopes do.
+//! The applications of the enterprise. Each signs in with its own credentials, has its own account, and is limited by its
+//! scopes.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,19 +10,19 @@ use crate::people::{DAY_SECS, Person, Role};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum App {
-    /// The one that reads: [`Config::client_id`].
+    /// The application that reads: [`Config::client_id`].
     Reading,
-    /// The one that acts on people: [`Config::actions_client_id`]. Nothing keeps a client from using one for both.
+    /// The application that changes users: [`Config::actions_client_id`]. A client can use one application for both.
     Acting,
-    /// The identity provider, which pushes attributes and makes accounts. Nobody signs in as it here.
+    /// The identity provider, which pushes attributes and creates accounts. No client signs in as this application.
     Directory,
 }
 
-/// What the primary admin has authorised an application to do. A call beyond it is 403 `insufficient_scope`.
+/// What the primary admin has authorised an application to do. A call outside the scopes gets 403 `insufficient_scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scopes {
-    /// "Manage users": people, their aliases, pictures and sessions.
+    /// "Manage users": users, their aliases, avatars and sessions.
     pub manage_managed_users: bool,
     /// "Manage groups": groups and memberships.
     pub manage_groups: bool,
@@ -32,8 +32,8 @@ pub struct Scopes {
     pub root_readwrite: bool,
     /// "Perform actions as users": the `As-User` header.
     pub as_user: bool,
-    /// "App + Enterprise" access. Without it lists hold the application's own users only, silently, and the ids of all others
-    /// answer [`Config::out_of_reach_status`].
+    /// "App + Enterprise" access. Without it, lists silently contain only the application's own users, and requests for all
+    /// other ids get [`Config::out_of_reach_status`].
     pub whole_enterprise: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for Scopes {
 }
 
 impl Scopes {
-    /// Whether a call is within them.
+    /// Whether the scopes allow a call.
     pub(crate) fn allow(self, method: &str, path: &str) -> bool {
         let mut parts = path.trim_start_matches("/2.0/").split('/');
         match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
@@ -65,7 +65,7 @@ impl Scopes {
     }
 }
 
-/// The applications with their accounts, which no list shows.
+/// The applications with their accounts. No list contains these accounts.
 #[derive(Debug)]
 pub(crate) struct Apps([Application; 3]);
 

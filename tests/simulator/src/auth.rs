@@ -1,4 +1,4 @@
-//! Tokens: who gets one, whom it stands for, and when it stops working.
+//! Tokens: who gets one, which account it represents, and when it expires.
 
 use std::collections::HashMap;
 use std::sync::RwLock;
@@ -11,12 +11,12 @@ use crate::people::Role;
 use crate::shared::unpoisoned;
 use crate::world::World;
 
-/// Whom a token stands for.
+/// The account that a token represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
-    /// An application's account, which ranks like a co-admin.
+    /// The account of an application, which has the rank of a co-admin.
     App(App),
-    /// The person in this slot.
+    /// The user in this slot.
     Person(u32),
 }
 
@@ -30,15 +30,16 @@ impl Caller {
     }
 }
 
-/// What a token stands for.
+/// What a token represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) caller: Caller,
-    /// The application it was given to, whose scopes bound it; none bound a developer token.
+    /// The application that received the token and whose scopes limit it. A developer token has no application and no such
+    /// limit.
     pub(crate) app: Option<App>,
 }
 
-/// Tokens given out so far.
+/// Tokens issued so far.
 #[derive(Default)]
 pub(crate) struct Tokens {
     issued: RwLock<Issued>,
@@ -60,7 +61,7 @@ pub(crate) struct Credentials<'a> {
 }
 
 impl Credentials<'_> {
-    /// Whom these credentials may act as; Box folds every other case into one refusal.
+    /// The account that these credentials may act as. Box returns the same error in every other case.
     pub(crate) fn session(&self, world: &World) -> Option<Session> {
         let app = self.app(&world.config)?;
         let caller = match self.subject_type {
@@ -76,7 +77,7 @@ impl Credentials<'_> {
         Some(Session { caller, app: Some(app) })
     }
 
-    /// Whose id and secret these are.
+    /// The application that this id and secret belong to.
     pub(crate) fn app(&self, config: &Config) -> Option<App> {
         let known = [
             (App::Reading, &config.client_id, &config.client_secret),
@@ -88,7 +89,7 @@ impl Credentials<'_> {
 }
 
 impl Tokens {
-    /// A new token, good for the configured time.
+    /// Issues a new token, valid for the configured time.
     pub(crate) fn issue(&self, config: &Config, session: Session, now: Instant) -> String {
         let mut issued = unpoisoned(self.issued.write());
         issued.live.retain(|_, (_, expires)| *expires > now);
@@ -100,7 +101,7 @@ impl Tokens {
         token
     }
 
-    /// What the token of an `Authorization` header stands for.
+    /// The session of the token in an `Authorization` header.
     pub(crate) fn session(&self, world: &World, token: &str, now: Instant) -> Option<Session> {
         if world.config.developer_token.as_deref() == Some(token) {
             let admin = world.managed().find(|(_, person)| person.role == Role::Admin);
@@ -116,12 +117,12 @@ impl Tokens {
         unpoisoned(self.issued.write()).live.remove(token);
     }
 
-    /// Makes the tokens of these callers useless.
+    /// Revokes the tokens of these callers.
     pub(crate) fn revoke_of(&self, callers: &[Caller]) {
         unpoisoned(self.issued.write()).live.retain(|_, (session, _)| !callers.contains(&session.caller));
     }
 
-    /// Makes every token given out so far useless.
+    /// Revokes every token issued so far.
     pub(crate) fn revoke_all(&self) {
         unpoisoned(self.issued.write()).live.clear();
     }

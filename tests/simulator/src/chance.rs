@@ -1,9 +1,9 @@
-//! Seeded chance without state: the same seed, question and number always give the same answer.
+//! Seeded chance without state: the same seed, topic and number always give the same result.
 //!
-//! Generation and the odd-but-legal traits of an answer (a short page, a numeric id) ask here, so a repeated request gets
-//! the same oddity and a failing test can be run again.
+//! The generators and the unusual but legal properties of a response (a short page, a numeric id) use it. So a repeated request
+//! gets the same properties, and a failing test can be repeated.
 
-/// What the chance is about, so that two questions about the same row do not answer alike.
+/// The topic of a draw. Two draws about the same row are independent if their topics differ.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub(crate) enum About {
@@ -58,14 +58,14 @@ pub(crate) fn mix(seed: u64, about: About, n: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The same for a text.
+/// The same as [`mix`], for a text.
 pub(crate) fn of_text(seed: u64, about: About, text: &str) -> u64 {
     text.bytes().fold(mix(seed, about, text.len() as u64), |z, byte| mix(z, about, byte.into()))
 }
 
-/// Whether the thing with probability `share` (0.0 to 1.0) happens to number `n`.
+/// Whether an event of probability `share` (0.0 to 1.0) happens for number `n`.
 pub(crate) fn happens(seed: u64, about: About, n: u64, share: f64) -> bool {
-    // The top 53 bits make a fair fraction of one.
+    // The top 53 bits give a uniform fraction between 0 and 1.
     share > 0.0 && ((mix(seed, about, n) >> 11) as f64) < share * (1u64 << 53) as f64
 }
 

@@ -1,8 +1,8 @@
-//! The log of true changes: what happened to people, memberships and aliases since the stand-in started, announced or not.
+//! The log of true changes: what happened to users, memberships and aliases since the simulator started, announced or not.
 //!
-//! It is to [`crate::Truth`] what a diff is to a text: laid over the truth of an earlier moment it gives that of a later one,
-//! but for what no history tracks (`modified_at`, storage). The year behind the first day is not in it. The verbs of
-//! [`World`] write it; nothing is rendered before somebody asks.
+//! The log applied to an earlier [`crate::Truth`] gives a later one, except for fields without history (`modified_at`,
+//! storage). It does not contain the year before the first day. The methods of [`World`] write it. It is rendered only on
+//! request.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,31 +13,31 @@ use crate::people::{INACTIVE, Person, Words};
 use crate::truth::utc;
 use crate::world::World;
 
-/// One change as it really was, in the terms of the table `user_changes`.
+/// One change as it really happened, in the terms of the table `user_changes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrueChange {
-    /// When, RFC 3339 in UTC.
+    /// Time of the change, RFC 3339 in UTC.
     pub at: String,
     /// `joined`, `left`, `returned`, `suspended` (the status became `inactive`), `reactivated` (it was `inactive`),
     /// `role_changed`, `attribute_changed`, `group_added`, `group_removed`, `role_in_group_changed`, `alias_added`,
-    /// `alias_removed`. Whoever leaves or returns takes memberships and aliases along, and each is a change of its own.
+    /// `alias_removed`. A user who leaves loses memberships and aliases; a user who returns regains the aliases. Each of these
+    /// is a separate change.
     pub change: String,
-    /// Whose.
+    /// Id of the user.
     pub user_id: String,
-    /// The column of `users` an `attribute_changed` is about; `is_confirmed`, with the alias as object, is that of
-    /// `email_aliases`.
+    /// The column of `users` of an `attribute_changed`. `is_confirmed` is a column of `email_aliases`; its object is the alias.
     pub attribute: Option<String>,
-    /// The group or the alias.
+    /// Id of the group or of the alias.
     pub object_id: Option<String>,
-    /// What it was: a column's text (tracking codes as JSON), a role, or an alias's address. Empty text is null.
+    /// The old value: a column as text (tracking codes as JSON), a role, or the address of an alias. Empty text is null.
     pub old_value: Option<String>,
-    /// What it became, likewise.
+    /// The new value, in the same form.
     pub new_value: Option<String>,
-    /// The event of `admin_logs` that announced it; `None` when none did.
+    /// The `admin_logs` event that announced the change; `None` if there was none.
     pub event_id: Option<String>,
 }
 
-/// What kind of change it was.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Joined,
@@ -53,15 +53,15 @@ pub(crate) enum What {
     AliasConfirmed,
 }
 
-/// The event that announces a change. Its number counts the events noted since the last publication, and from then on the
-/// whole log.
+/// The event that announces a change. Until the next publication, the number counts the events recorded since the last
+/// publication. After it, the number is the index in the whole log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Told(Option<u32>);
 
 impl Told {
     pub(crate) const NOTHING: Told = Told(None);
 
-    /// The event that is the `number`-th of those waiting to be published.
+    /// The `number`-th of the events that wait for publication.
     pub(crate) fn pending(number: usize) -> Told {
         Told(Some(number as u32))
     }
@@ -72,14 +72,14 @@ impl Told {
     }
 }
 
-/// A noted change.
+/// A recorded change.
 #[derive(Clone, Debug)]
 pub(crate) struct Noted {
     what: What,
     slot: u32,
     at: u32,
     told: Told,
-    /// Index of the group or id of the alias; zero without either.
+    /// Index of the group or id of the alias; zero if there is neither.
     object: u64,
     old: Option<Words>,
     new: Option<Words>,
@@ -90,18 +90,18 @@ impl Noted {
         Noted { what, slot: slot as u32, at: at as u32, told, object: 0, old: None, new: None }
     }
 
-    /// The same about a group (by index) or an alias (by id), which was `old` and is `new`.
+    /// The same change about a group (by index) or an alias (by id), from `old` to `new`.
     pub(crate) fn about(self, object: u64, old: Option<Words>, new: Option<Words>) -> Noted {
         Noted { object, old, new, ..self }
     }
 }
 
-/// The changes so far, in the order they took effect. Moments of one stepped day are drawn as they come, so within a day
-/// `at` may go back; a chain of old and new values never does.
+/// The changes so far, in the order in which they took effect. Times within a stepped day are drawn at random, so `at` can go
+/// back within a day. A chain of old and new values never goes back.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeLog {
     noted: Vec<Noted>,
-    /// Changes before this one name events of the log.
+    /// Changes before this index have their event's index in the log.
     published: usize,
 }
 
@@ -110,7 +110,7 @@ impl ChangeLog {
         self.noted.push(noted);
     }
 
-    /// What became of somebody's columns since `before`; `told` says which event announces which column.
+    /// Records the columns of a user that changed since `before`. `told` returns the event that announces a column.
     pub(crate) fn note_columns(
         &mut self,
         before: Columns,
@@ -131,7 +131,7 @@ impl ChangeLog {
         self.published < self.noted.len()
     }
 
-    /// Follows the pending events into the log: the n-th is now at `places[n]`.
+    /// Replaces the numbers of pending events by their place in the log: the n-th event is now at `places[n]`.
     pub(crate) fn publish(&mut self, places: &[u32]) {
         for noted in &mut self.noted[self.published..] {
             noted.told = Told(noted.told.0.map(|number| places[number as usize]));
@@ -140,11 +140,11 @@ impl ChangeLog {
     }
 }
 
-/// Somebody's columns as text, for telling afterwards which of them changed.
+/// The columns of a user as text, to find out later which of them changed.
 pub(crate) struct Columns([(&'static str, Option<Words>); 21]);
 
 impl Columns {
-    /// Everything a history of users tracks; see [`crate::TrueUser`].
+    /// Every column that the history of users tracks; see [`crate::TrueUser`].
     pub(crate) fn of(person: &Person) -> Columns {
         let text = |text: &str| (!text.is_empty()).then(|| Words::from(text.to_owned()));
         let flag = |flag: bool| Some(Words::from(if flag { "true" } else { "false" }));
@@ -175,7 +175,7 @@ impl Columns {
     }
 }
 
-// The columns that announce or name their changes in a way of their own.
+// Columns whose changes have their own event or their own name.
 pub(crate) const LOGIN: &str = "login";
 pub(crate) const ROLE: &str = "role";
 const STATUS: &str = "status";
@@ -193,7 +193,7 @@ pub(crate) fn true_changes(world: &World) -> Vec<TrueChange> {
 
 fn true_change(world: &World, noted: &Noted) -> TrueChange {
     let event = noted.told.0.map(|index| index as usize);
-    // An event may have been moved up to the newest of the log; the change happened when its event says.
+    // An event can get a later time when it is published. The change has the time of its event.
     let at = event.map_or(noted.at, |index| world.log.all()[index].at);
     let is_inactive = |value: &Option<Words>| value.as_deref() == Some(INACTIVE);
     let (change, attribute) = match noted.what {

@@ -1,11 +1,11 @@
-//! The bodies of `POST /users` and `PUT /users/{id}`, read into what they change and refused where Box would refuse them.
+//! Parses the bodies of `POST /users` and `PUT /users/{id}` into changes, and refuses the bodies that Box would refuse.
 
 use serde_json::{Map, Value};
 
 use crate::errors::ApiError;
 use crate::people::{Notification, Person, Role, Words};
 
-/// What a body sets. `None` leaves a field as it is.
+/// The fields that a body sets. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Change {
     pub(crate) name: Option<String>,
@@ -17,7 +17,7 @@ pub(crate) struct Change {
     job_title: Option<String>,
     phone: Option<String>,
     address: Option<String>,
-    /// Inside, `None` is unlimited.
+    /// `Some(None)` is unlimited.
     space_amount: Option<Option<i64>>,
     tracking_codes: Option<Vec<(String, String)>>,
     can_see_managed_users: Option<bool>,
@@ -28,9 +28,9 @@ pub(crate) struct Change {
     is_content_available_when_inactive: Option<bool>,
     pub(crate) is_platform_access_only: Option<bool>,
     pub(crate) external_app_user_id: Option<String>,
-    /// Inside, `None` removes the address.
+    /// `Some(None)` removes the address.
     notification: Option<Option<String>>,
-    /// `"enterprise":null`: out of the enterprise. Leaving the key out is not the same.
+    /// `"enterprise":null`: the user leaves the enterprise. A body without the key does not do this.
     pub(crate) rolls_out: bool,
 }
 
@@ -39,7 +39,7 @@ const NAME_CHARS: usize = 50;
 const TEXT_CHARS: usize = 100;
 const ADDRESS_CHARS: usize = 255;
 
-/// The body of a new account.
+/// Parses the body of a new account.
 pub(crate) fn read_new(body: &Map<String, Value>) -> Result<Change, ApiError> {
     let mut change = read(body)?;
     change.is_platform_access_only = flag(body, "is_platform_access_only")?;
@@ -52,9 +52,9 @@ pub(crate) fn read_new(body: &Map<String, Value>) -> Result<Change, ApiError> {
     Ok(Change { notification: None, rolls_out: false, ..change })
 }
 
-/// The body of an update.
+/// Parses the body of an update.
 pub(crate) fn read(body: &Map<String, Value>) -> Result<Change, ApiError> {
-    // `notify` decides about a mail nobody gets here, the reset about a form nobody sees; both must be well formed.
+    // The simulator sends no mail and shows no form, so `notify` and the reset have no effect. Both must still be well formed.
     flag(body, "notify")?;
     flag(body, "is_password_reset_required")?;
     let name = text(body, "name", NAME_CHARS)?;
@@ -73,7 +73,7 @@ pub(crate) fn read(body: &Map<String, Value>) -> Result<Change, ApiError> {
         None => None,
         Some("coadmin") => Some(Role::Coadmin),
         Some("user") => Some(Role::User),
-        // The primary admin is made and unmade by Box alone.
+        // Only Box appoints and removes the primary admin.
         Some(_) => return Err(invalid("role", "role must be coadmin or user")),
     };
     let rolls_out = match body.get("enterprise") {
@@ -110,17 +110,17 @@ pub(crate) fn read(body: &Map<String, Value>) -> Result<Change, ApiError> {
 }
 
 impl Change {
-    /// Whether there is anything besides rolling out.
+    /// Whether the body changes anything besides leaving the enterprise.
     pub(crate) fn edits(&self) -> bool {
         Change { rolls_out: false, ..self.clone() } != Change::default()
     }
 
-    /// Whether the status becomes another than active.
+    /// Whether the body sets a status other than active.
     pub(crate) fn restricts(&self) -> bool {
         self.status.as_deref().is_some_and(|status| status != STATUSES[0])
     }
 
-    /// Sets everything but name, login and role, which have verbs of their own.
+    /// Sets everything except name, login and role, which have their own methods.
     pub(crate) fn apply(self, person: &mut Person) {
         let words = |field: &mut Words, value: Option<String>| {
             if let Some(value) = value {
@@ -155,7 +155,7 @@ impl Change {
     }
 }
 
-/// Whether it looks like an address at all.
+/// Whether the text has the form of an email address.
 pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     !local.is_empty()

@@ -1,7 +1,8 @@
-//! The one door to the system clock.
+//! The only access to the system clock.
 //!
-//! Data never asks it: people, events and days live by the simulated `now` of the configuration. Only token expiry, the
-//! rate window, marker age, a skewed `Date` header and the second time of a deed run on real time, because their clients wait in real time.
+//! Data does not use it: users, events and days follow the simulated `now` of the configuration. Only token expiry, the rate
+//! window, marker age, a skewed `Date` header and the second time of a deed use real time, because their clients wait in real
+//! time.
 
 use std::time::{Instant, SystemTime};
 
@@ -16,7 +17,7 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// The wall clock to the millisecond, for records of what happened when.
+/// The wall clock in milliseconds, for records of when something happened.
 pub(crate) fn wall_text() -> String {
     DateTime::<Utc>::from(wall()).to_rfc3339_opts(SecondsFormat::Millis, true)
 }

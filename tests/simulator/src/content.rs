@@ -1,8 +1,8 @@
-//! What people own: the items of their root folders, and everything of theirs moving to somebody else.
+//! The content of users: the items of their root folders, and transfers of all content to another account.
 //!
-//! Hardly anything is stored per item. An account's own things are a [`Lot`], worked out from the seed and as large as
-//! `space_used` says. What is moved, added or split is wrapped into a [`Parcel`] of the lot first, which knows its size and
-//! where it lies; the account then goes on with its next lot.
+//! Almost nothing is stored per item. The content of an account is a [`Lot`]: it is generated from the seed and has the size of
+//! `space_used`. Content that is moved, added or split is first stored as a [`Parcel`] of the lot, with its size and its
+//! folder. The account then continues with its next lot.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,62 +12,62 @@ use crate::chance::{self, About};
 use crate::people::{DAY_SECS, Person};
 use crate::world::World;
 
-/// Transfers so far, and what no longer lies where it was made.
+/// Transfers so far, and content with a fixed size or place.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     transfers: Vec<Transfer>,
     parcels: Vec<Parcel>,
-    /// How many lots of an account are wrapped up.
+    /// How many lots of an account are stored as parcels.
     wrapped: HashMap<u32, u32>,
-    /// Bytes in the trash of an account: `space_used` counts them, and no folder shows them.
+    /// Bytes in the trash of an account. `space_used` counts them; no folder shows them.
     trash: HashMap<u32, i64>,
-    /// How transfers go that begin now.
+    /// How transfers that begin now run.
     pub(crate) manner: Option<Manner>,
 }
 
-/// How a transfer goes, when not at once and entirely.
+/// How a transfer runs, if it is not immediate and complete.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Manner {
     /// Simulated days until it ends.
     pub(crate) days: u32,
-    /// Share of the items that arrive; the rest stays where it is.
+    /// Share of the items that are moved; the rest stays at its source.
     pub(crate) share: f64,
 }
 
-/// Everything of `from` on its way to `to`, or arrived there in a folder of its own.
+/// A transfer of all content of `from` to `to`: still running, or finished in its own folder of the receiver.
 #[derive(Debug)]
 struct Transfer {
     from: Caller,
     to: Caller,
     begun_at: i64,
-    /// When it ends, if the simulated time decides.
+    /// When the transfer ends, if the simulated time decides.
     due_at: Option<i64>,
     share: f64,
     is_done: bool,
-    /// The folder of a later transfer, once that has moved this one on.
+    /// The later transfer that has moved the folder of this one.
     inside: Option<usize>,
 }
 
-/// The own things of somebody, from one wrapping up to the next.
+/// The generated content of an account, up to the point where it is stored as a parcel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lot {
     slot: u32,
     generation: u32,
 }
 
-/// Some items of a lot, of a size that is settled.
+/// Some items of a lot, with a fixed total size.
 #[derive(Clone, Debug)]
 struct Parcel {
     lot: Lot,
     places: Range<u64>,
     bytes: i64,
-    /// How many of the first items are folders that others work in; `None` leaves it to the seed.
+    /// How many of the first items are shared folders; `None`: the seed decides.
     shared: Option<u64>,
-    /// The transfer in whose folder it lies; `None`: still in its maker's root.
+    /// The transfer whose folder contains the parcel; `None`: still in the root folder of its first owner.
     home: Option<usize>,
 }
 
-/// A file or folder, as somebody who may see it finds it.
+/// A file or folder, as seen by a user with access.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) id: u64,
@@ -78,7 +78,7 @@ pub(crate) struct Item {
     pub(crate) has_collaborations: bool,
     pub(crate) created_at: i64,
     pub(crate) modified_at: i64,
-    /// Ids and names of the folders above, the root first.
+    /// Ids and names of the parent folders, the root first.
     pub(crate) path: Vec<(u64, String)>,
 }
 
@@ -87,7 +87,7 @@ const ROOT_NAME: &str = "All Files";
 const FIRST_ITEM_ID: u64 = 350_000_000_000;
 const FIRST_TRANSFER_ID: u64 = 390_000_000_000;
 const FIRST_CHILD_ID: u64 = 400_000_000_000;
-/// Room for ids: lots of an account, items of a lot, files of a folder.
+/// Sizes of the id ranges: lots per account, items per lot, files per folder.
 const GENERATIONS: u64 = 64;
 const LOT_ROOM: u64 = 512;
 const CHILD_ROOM: u64 = 8;
@@ -98,19 +98,19 @@ impl World {
         self.owned_and_shared_items(owner).0
     }
 
-    /// The same, and how many of them others work in.
+    /// The same, and how many of them are shared with other users.
     pub(crate) fn owned_and_shared_items(&self, owner: Caller) -> (usize, usize) {
         let items = self.root_items(owner);
         let owned: Vec<&Item> = items.iter().filter(|item| item.owner == owner).collect();
         (owned.len(), owned.iter().filter(|item| item.has_collaborations).count())
     }
 
-    /// Whether a transfer out of the account is under way.
+    /// Whether a transfer out of the account is running.
     pub(crate) fn is_moving(&self, from: Caller) -> bool {
         self.content.transfers.iter().any(|transfer| transfer.from == from && !transfer.is_done)
     }
 
-    /// Makes the destination folder, still empty, and answers with the number of the transfer.
+    /// Creates the destination folder, still empty, and returns the number of the transfer.
     pub(crate) fn begin_transfer(&mut self, from: Caller, to: Caller) -> usize {
         let begun_at = self.now;
         let configured = Manner { days: self.config.transfer_days, share: self.config.transfer_share };
@@ -129,12 +129,12 @@ impl World {
         self.content.transfers.len() - 1
     }
 
-    /// Whether the simulated time, not the clock of the system, ends the transfer.
+    /// Whether the simulated time, not the system clock, ends the transfer.
     pub(crate) fn takes_days(&self, number: usize) -> bool {
         self.content.transfers[number].due_at.is_some()
     }
 
-    /// The transfers that the simulated time has come for.
+    /// The transfers whose simulated end has come.
     pub(crate) fn due_transfers(&self) -> Vec<usize> {
         let is_due =
             |transfer: &Transfer| !transfer.is_done && transfer.due_at.is_some_and(|at| at <= self.now);
@@ -147,8 +147,8 @@ impl World {
         (self.content.transfers[number].from, self.content.transfers[number].to)
     }
 
-    /// Moves everything at once, or the share that arrives. What was destroyed in between, or has lost its receiver, stays
-    /// where it is.
+    /// Moves everything at once, or the configured share. Nothing moves if the source or the receiver has left the enterprise
+    /// meanwhile.
     pub(crate) fn finish_transfer(&mut self, number: usize) {
         let (from, to) = self.parties(number);
         self.content.transfers[number].is_done = true;
@@ -170,7 +170,7 @@ impl World {
         self.person_mut(to).space_used += moved;
     }
 
-    /// Moves up to `count` items into the folder of a transfer: own things first, then folders that came from others.
+    /// Moves up to `count` items into the folder of a transfer: own items first, then folders received from other users.
     fn move_items(&mut self, from: Caller, number: usize, mut count: u64) {
         for which in 0..self.content.parcels.len() {
             let parcel = &self.content.parcels[which];
@@ -189,7 +189,7 @@ impl World {
         }
     }
 
-    /// Gives somebody more to own. Beyond what fits into a lot, items are not counted.
+    /// Adds content to an account. Items above the size of a lot are ignored.
     pub(crate) fn add_content(&mut self, slot: usize, items: u32, bytes: i64, shared: u32) {
         let owner = Caller::Person(slot as u32);
         self.wrap_up(owner);
@@ -204,7 +204,8 @@ impl World {
         *self.content.wrapped.entry(slot as u32).or_default() += 1;
     }
 
-    /// Fills the trash of an account, or empties it. It does not move with the content, and Box deletes the account all the same.
+    /// Sets the trash of an account; 0 empties it. A transfer does not move the trash, and Box deletes the account in spite of
+    /// it.
     pub(crate) fn set_trash(&mut self, slot: usize, bytes: i64) {
         let owner = Caller::Person(slot as u32);
         self.wrap_up(owner);
@@ -218,7 +219,7 @@ impl World {
         self.content.trash.get(&slot).copied().unwrap_or(0)
     }
 
-    /// Takes everything away that somebody made; folders that transfers brought stay.
+    /// Removes the own content of an account. Folders that transfers brought stay.
     pub(crate) fn clear_content(&mut self, slot: usize) {
         let owner = Caller::Person(slot as u32);
         self.wrap_up(owner);
@@ -226,14 +227,14 @@ impl World {
         self.people[slot].space_used = self.held_bytes(owner);
     }
 
-    /// Bytes whose place is settled: parcels in the root, folders that transfers brought, and the trash.
+    /// Bytes with a fixed place: parcels in the root, folders that transfers brought, and the trash.
     pub(crate) fn held_bytes(&self, owner: Caller) -> i64 {
         let received: i64 = self.content.received(owner).map(|number| self.folder_bytes(number)).sum();
         let own: i64 = self.content.parcels_of(owner).map(|parcel| parcel.bytes).sum();
         received + own + self.trash_bytes(owner)
     }
 
-    /// Wraps what lies loose in an account into a parcel.
+    /// Stores the generated content of an account as a parcel.
     fn wrap_up(&mut self, owner: Caller) {
         let Caller::Person(slot) = owner else { return };
         let lot = Lot { slot, generation: self.content.generation(slot) };
@@ -264,7 +265,7 @@ impl World {
         own + self.content.inner(number).map(|inner| self.folder_bytes(inner)).sum::<i64>()
     }
 
-    /// The folder a transfer leads to.
+    /// The destination folder of a transfer.
     pub(crate) fn destination(&self, number: usize) -> Item {
         let transfer = &self.content.transfers[number];
         let path = match transfer.inside {
@@ -300,7 +301,7 @@ impl World {
         }
     }
 
-    /// What the viewer's root folder shows: own things, what transfers brought, and folders shared by others.
+    /// The items of the viewer's root folder: own items, folders that transfers brought, and folders shared by other users.
     pub(crate) fn root_items(&self, viewer: Caller) -> Vec<Item> {
         let own = self.own_items(viewer);
         let received = self.content.received(viewer).map(|number| self.destination(number));
@@ -313,16 +314,16 @@ impl World {
         parcels.flat_map(|parcel| self.parcel_items(parcel)).collect()
     }
 
-    /// What lies loose in an account, as it would be wrapped up.
+    /// The generated content of an account, in the form of the parcel that it would become.
     fn loose(&self, owner: Caller) -> Option<Parcel> {
-        // An application's account makes no files of its own.
+        // The account of an application creates no files.
         let Caller::Person(slot) = owner else { return None };
         let lot = Lot { slot, generation: self.content.generation(slot) };
         let bytes = self.loose_bytes(owner);
         (bytes > 0).then(|| Parcel { lot, places: 0..self.loose_count(lot), bytes, shared: None, home: None })
     }
 
-    /// A folder the viewer may see.
+    /// A folder, if the viewer has access.
     pub(crate) fn folder(&self, viewer: Caller, id: u64) -> Option<Item> {
         if id == ROOT {
             return Some(self.root(viewer));
@@ -333,7 +334,7 @@ impl World {
         (is_there && (folder.owner == viewer || is_shared())).then_some(folder)
     }
 
-    /// What a folder shows.
+    /// The items of a folder.
     pub(crate) fn folder_items(&self, viewer: Caller, folder: &Item) -> Vec<Item> {
         if folder.id == ROOT {
             return self.root_items(viewer);
@@ -364,7 +365,7 @@ impl World {
         (number < self.content.transfers.len()).then_some(number)
     }
 
-    /// The items of a lot, wherever they lie by now.
+    /// The items of a lot, in whatever folder they are now.
     fn lot_items(&self, lot: Lot) -> Vec<Item> {
         let loose = self.loose(Caller::Person(lot.slot));
         let parcels = self.content.parcels.iter().chain(&loose).filter(|parcel| parcel.lot == lot);
@@ -407,14 +408,14 @@ impl World {
         parcel.places.clone().map(item).collect()
     }
 
-    /// Folders of others that the viewer works in. Those of a suspended owner are out of sight unless the owner's
-    /// content stays available.
+    /// Folders of other users that the viewer has access to. Folders of a suspended owner are hidden unless the owner's content
+    /// stays available.
     fn shared_folders(&self, viewer: Caller) -> Vec<Item> {
         let Caller::Person(slot) = viewer else { return Vec::new() };
         let seed = self.config.seed;
         let mut found: Vec<Item> = Vec::new();
         for n in 0..chance::below(seed, About::SharedFolder, u64::from(slot) << 3, 4) {
-            // Somebody who was there before, so that people to come change nothing.
+            // A user with a lower slot, so that later joiners do not change the result.
             let other = chance::below(seed, About::SharedFolder, u64::from(slot) << 3 | (n + 1), slot.into());
             let lot = Lot { slot: other as u32, generation: 0 };
             let shared = self.lot_items(lot).into_iter().find(|item| item.has_collaborations);
@@ -443,7 +444,7 @@ impl World {
         (0..count).map(file).collect()
     }
 
-    /// The person behind a caller.
+    /// The account of a caller.
     pub(crate) fn person(&self, caller: Caller) -> &Person {
         match caller {
             Caller::App(app) => &self.apps.get(app).account,
@@ -460,18 +461,18 @@ impl World {
 }
 
 impl Content {
-    /// The number of an account's lot that is not wrapped up.
+    /// The number of the lot of an account that is not stored as a parcel.
     fn generation(&self, slot: u32) -> u32 {
         self.wrapped.get(&slot).copied().unwrap_or(0)
     }
 
-    /// Parcels in somebody's root.
+    /// Parcels in the root folder of an account.
     fn parcels_of(&self, owner: Caller) -> impl Iterator<Item = &Parcel> {
         let mine = move |parcel: &&Parcel| parcel.home.is_none() && Caller::Person(parcel.lot.slot) == owner;
         self.parcels.iter().filter(mine)
     }
 
-    /// Transfers whose folders lie in somebody's root, those still under way included.
+    /// Transfers whose folders are in the root folder of an account, including running ones.
     fn received(&self, owner: Caller) -> impl Iterator<Item = usize> + use<> {
         let mine = |(number, transfer): (usize, &Transfer)| {
             (transfer.to == owner && transfer.inside.is_none()).then_some(number)
@@ -479,7 +480,7 @@ impl Content {
         self.transfers.iter().enumerate().filter_map(mine).collect::<Vec<_>>().into_iter()
     }
 
-    /// Transfers whose folders a later one has moved on.
+    /// Transfers whose folders a later transfer has moved.
     fn inner(&self, outer: usize) -> impl Iterator<Item = usize> {
         let inside =
             move |(number, transfer): (usize, &Transfer)| (transfer.inside == Some(outer)).then_some(number);
@@ -505,13 +506,13 @@ impl Parcel {
         self.places.end - self.places.start
     }
 
-    /// Evenly, but that the first item takes what the division leaves over.
+    /// Equal sizes, except that the first item also gets the remainder of the division.
     fn size_at(&self, place: u64) -> i64 {
         let (count, share) = (self.len() as i64, self.bytes / self.len().max(1) as i64);
         if place == self.places.start { self.bytes - share * (count - 1) } else { share }
     }
 
-    /// Keeps the first `count` items and gives the others away, each with its size.
+    /// Keeps the first `count` items and returns the others. Every item keeps its size.
     fn split_off(&mut self, count: u64) -> Parcel {
         let (middle, end) = (self.places.start + count, self.places.end);
         let bytes: i64 = (middle..end).map(|place| self.size_at(place)).sum();

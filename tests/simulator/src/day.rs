@@ -1,7 +1,7 @@
-//! A day passes: people sign in, some join, leave, move and change, and most of it reaches the admin log.
+//! Simulates a day: users sign in; some join, leave, move or change. Most of it reaches the admin log.
 //!
-//! Rates are shares of the enterprise per weekday with a floor, so that a demo of a hundred people sees something every
-//! week and a hundred thousand do not turn over in a month. Weekends have a seventh of it.
+//! Rates are shares of the enterprise per weekday, with a floor. So a demo with a hundred users has some changes every week,
+//! and an enterprise of a hundred thousand is not replaced within a month. Weekends have a seventh of the rate.
 
 mod draws;
 
@@ -21,7 +21,7 @@ use crate::names;
 use crate::people::{self, ACTIVE, DAY_SECS, Habit, INACTIVE, Role, Standing, pick};
 use crate::world::{News, World};
 
-/// What the stepped days did.
+/// The result of the stepped days.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stepped {
     /// Days stepped.
@@ -30,7 +30,7 @@ pub struct Stepped {
     pub logins: u64,
     /// Other events.
     pub other_events: u64,
-    /// Accounts made.
+    /// Accounts created.
     pub joined: u64,
     /// Accounts deleted or rolled out.
     pub left: u64,
@@ -38,7 +38,7 @@ pub struct Stepped {
     pub silent_changes: u64,
 }
 
-/// Lives `days` days.
+/// Simulates `days` days.
 pub(crate) fn step(world: &mut World, days: u32) -> Stepped {
     let mut done = Stepped::default();
     for _ in 0..days {
@@ -88,7 +88,7 @@ struct Day<'a> {
     busy: f64,
     start: i64,
     end: i64,
-    /// From here to the end of the day it is a holiday.
+    /// From this time until its end, the day is a holiday.
     rest_from: i64,
     done: &'a mut Stepped,
     world: &'a mut World,
@@ -103,7 +103,7 @@ impl Day<'_> {
         for _ in 0..self.times(0.0006, 0.2) {
             let news = self.announced();
             self.with_somebody(|day, slot, at| {
-                // Many were suspended the same day, minutes before.
+                // Many users were suspended on the same day, minutes before the deletion.
                 if day.rng.random_bool(0.3) {
                     day.world.set_status(slot, INACTIVE.into(), at - 600, news);
                 }
@@ -182,7 +182,7 @@ impl Day<'_> {
 
     fn aliases(&mut self) {
         for _ in 0..self.times(0.0003, 0.15) {
-            // An admin adds an alias and confirms it in the same step: nothing in the log.
+            // An admin adds an alias and confirms it in the same step. The log has no event for it.
             self.with_somebody(|day, slot, at| {
                 let email = day.new_address(slot);
                 day.world.add_alias(slot, &email, true, at);
@@ -260,7 +260,7 @@ impl Day<'_> {
             });
         }
         for _ in 0..self.times(0.0003, 0.1) {
-            // Whether a change of rank is announced differs; half of these are not.
+            // Not every change of a role in a group is announced. Half of these are silent.
             let news = if self.rng.random_bool(0.5) { self.announced() } else { News::Silent };
             self.with_somebody(|day, slot, at| {
                 if let Some(index) = day.a_membership(slot) {
@@ -286,7 +286,7 @@ impl Day<'_> {
         }
     }
 
-    /// Whom an application deleted and nobody took out of the directory comes back under another id.
+    /// Creates accounts again, under new ids, for users that an application deleted and that are still in the directory.
     fn recreate_from_directory(&mut self) {
         let Some(days) = self.world.config.directory_recreates_after_days else { return };
         let by = self.end - i64::from(days) * DAY_SECS;
@@ -308,7 +308,7 @@ impl Day<'_> {
             };
             let from = person.created_at.max(self.start + 1);
             let per_day = match person.habit {
-                // Those who stopped come back now and then.
+                // Users who stopped signing in still sign in occasionally.
                 Habit::Stopped { .. } | Habit::Never => 0.000_3,
                 habit => habit.logins_per_day(),
             };
@@ -341,14 +341,14 @@ impl Day<'_> {
         }
     }
 
-    /// How far a configured number of past logins departs from habit; the days to come keep to it.
+    /// Ratio of the configured number of past logins to the number by habit. The following days keep this ratio.
     fn login_scale(&self) -> f64 {
         let Some(logins) = self.world.config.logins else { return 1.0 };
         let days = f64::from(self.world.config.login_days.max(1));
         logins as f64 / (f64::from(self.world.config.users.max(1)) * 30.0 * days / 365.0)
     }
 
-    /// Last, so that a day without drift draws as it always did.
+    /// Runs last, so that a day without drift makes the same random draws as before drift existed.
     fn unheard_of(&mut self) {
         for _ in 0..self.world.drift.new_events_per_day {
             self.with_somebody(|day, slot, at| {
@@ -366,7 +366,7 @@ impl Day<'_> {
             self.with_somebody(|day, slot, _| {
                 let held = day.world.held_bytes(Caller::Person(slot as u32));
                 let person = &mut day.world.people[slot];
-                // Nobody adds to a suspended account, and what has its place does not shrink.
+                // A suspended account gets no new content, and content with a fixed place does not shrink.
                 if person.status != INACTIVE {
                     person.space_used = (person.space_used + by).max(held);
                 }
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn weekends_are_quiet() {
         let mut world = World::new(Config { users: 2_000, ..Config::default() });
-        // The first step is a Monday; the sixth a Saturday.
+        // The first step is a Monday; the sixth is a Saturday.
         let logins: Vec<u64> = (0..7).map(|_| step(&mut world, 1).logins).collect();
         assert!(logins[5] * 3 < logins[1], "{logins:?}");
     }
@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn nobody_works_on_a_holiday() {
         let date = |day| NaiveDate::from_ymd_opt(2026, 3, day).expect("a date");
-        // Thursday, in a year of days that begin at six in the morning UTC.
+        // A Thursday. The stepped days begin at six in the morning UTC.
         let holidays = vec![date(5)];
         let config = Config {
             users: 3_000,

@@ -1,7 +1,7 @@
-//! What was done to whom: every writing call that came this far, applied or refused, and every act on one person.
+//! The record of actions: every writing call that reached the simulator, applied or refused, and every act on one user.
 //!
-//! A deed tells what the world was just before and just after, never what a request claimed; a transfer that goes on by
-//! itself is two deeds. Calls that a fault kept from taking place are not here; the recorder has those.
+//! A deed contains the state just before and just after, not what the request claimed. A transfer that continues after its
+//! response is two deeds. Calls that a fault stopped before execution are not here; the recorder has them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,37 +19,37 @@ use crate::world::World;
 /// One deed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deed {
-    /// 1 for the first.
+    /// 1 for the first deed.
     pub sequence: u64,
     /// The simulated time, RFC 3339 in UTC.
     pub at: String,
-    /// The system clock, likewise.
+    /// The time of the system clock, in the same format.
     pub happened_at: String,
-    /// By whom.
+    /// The kind of actor.
     pub by: Doer,
-    /// Id of the account that did it; empty for acts.
+    /// Id of the acting account; empty for acts.
     pub actor_id: String,
-    /// What.
+    /// The kind of action.
     pub verb: Verb,
-    /// To whom, as the call named them.
+    /// Id of the changed user, as sent.
     pub user_id: String,
-    /// To whom content went.
+    /// Id of the receiver of a transfer.
     pub receiver_user_id: Option<String>,
-    /// Where to.
+    /// Id of the destination folder of a transfer.
     pub destination_folder_id: Option<String>,
-    /// The status of the answer; 0 for acts and for a transfer's end.
+    /// The status of the response; 0 for acts and for the end of a transfer.
     pub http_status: u16,
-    /// The code of the refusal.
+    /// The error code of a refused call.
     pub code: Option<String>,
-    /// Whether it took place.
+    /// Whether the action was applied.
     pub is_applied: bool,
-    /// What a body set, or an act.
+    /// The sent body, or the act.
     pub body: Value,
     /// `force` as sent.
     pub force: Option<bool>,
     /// `notify` as sent, in the query or in the body.
     pub notify: Option<bool>,
-    /// The account just before; `None` where the enterprise has none of this id.
+    /// The account just before; `None` if the simulator has no account with this id.
     pub before: Option<Account>,
     /// The account just after.
     pub after: Option<Account>,
@@ -57,28 +57,28 @@ pub struct Deed {
     pub receiver_before: Option<Account>,
     /// The receiver's account just after.
     pub receiver_after: Option<Account>,
-    /// Items of the root folder that went down with their owner.
+    /// Items of the root folder that were lost with the deletion of their owner.
     pub lost_items: usize,
-    /// Bytes that did.
+    /// Bytes that were lost with it.
     pub lost_bytes: i64,
 }
 
-/// By whom something was done.
+/// The actor of a deed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doer {
     /// One of the applications.
     App(App),
-    /// A person with a token of their own, or one whom `As-User` named.
+    /// A user with a token, or a user named by `As-User`.
     Person,
-    /// A call without a good token.
+    /// A call without a valid token.
     Nobody,
-    /// Nobody who calls: an [`Act`].
+    /// No caller: an [`Act`].
     #[default]
     Stage,
 }
 
-/// What was done.
+/// The kind of action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
@@ -86,22 +86,22 @@ pub enum Verb {
     Create,
     /// `PUT /users/{id}`: suspending is an edit whose `before` and `after` differ in their status.
     Edit,
-    /// `POST /users/terminate_sessions`, once for each person.
+    /// `POST /users/terminate_sessions`, once for each user.
     EndSessions,
-    /// `PUT /users/{id}/folders/0`, when it comes in.
+    /// `PUT /users/{id}/folders/0`, when the request arrives.
     BeginTransfer,
-    /// The same, when the content has moved.
+    /// The same transfer, when the content has moved.
     FinishTransfer,
     /// `DELETE /users/{id}`.
     Delete,
-    /// Aliases and pictures.
+    /// Aliases and avatars.
     Other,
     /// An [`Act`].
     #[default]
     Act,
 }
 
-/// An account at a moment.
+/// The state of an account at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are those of `TrueUser` and `TrueContent`")]
 pub struct Account {
@@ -109,13 +109,13 @@ pub struct Account {
     pub login: String,
     pub status: String,
     pub role: String,
-    /// Whether it belongs to the enterprise.
+    /// Whether the account belongs to the enterprise.
     pub is_managed: bool,
     pub is_platform_access_only: bool,
     pub is_collaborated_content_available_when_owner_inactive: bool,
     pub created_at: String,
     pub modified_at: String,
-    /// The newest LOGIN, whether any stream shows it yet or not.
+    /// The newest LOGIN, whether or not a stream shows it yet.
     pub last_login_at: Option<String>,
     pub tracking_codes: Vec<(String, String)>,
     /// Without the all-users group.
@@ -124,7 +124,7 @@ pub struct Account {
     pub aliases: Vec<String>,
     pub space_amount_bytes: Option<i64>,
     pub owned_items: usize,
-    /// Those of `owned_items` that others work in.
+    /// Number of `owned_items` that are shared with other users.
     pub shared_items: usize,
     pub owned_bytes: i64,
     pub trash_bytes: i64,
@@ -132,12 +132,12 @@ pub struct Account {
 }
 
 impl Deed {
-    /// Whether it turned somebody's status into `inactive`.
+    /// Whether the deed changed the status of the user to `inactive`.
     pub fn suspends(&self) -> bool {
         self.turns_to(|status| status == "inactive")
     }
 
-    /// Whether it gave somebody back a status that works.
+    /// Whether the deed changed the status of the user from `inactive` to another one.
     pub fn reactivates(&self) -> bool {
         let was = self.before.as_ref().is_some_and(|account| account.status == "inactive");
         was && self.turns_to(|status| status != "inactive")
@@ -152,7 +152,7 @@ impl Deed {
         self.is_applied && before.status != after.status && is_it(&after.status)
     }
 
-    /// What a path asks for, as far as it is a deed.
+    /// The deed of a request path; `None` for reading requests.
     pub(crate) fn of_path(method: &str, path: &str) -> Option<Deed> {
         let mut parts = path.strip_prefix("/2.0/users")?.trim_matches('/').split('/');
         let (id, rest) = (parts.next().unwrap_or_default(), parts.next());
@@ -171,7 +171,7 @@ impl Deed {
 }
 
 impl World {
-    /// A deed about to happen.
+    /// The record of an action, before it is executed.
     pub(crate) fn deed(&self, caller: Caller, verb: Verb, user_id: &str) -> Deed {
         let by = match caller {
             Caller::App(app) => Doer::App(app),
@@ -187,7 +187,7 @@ impl World {
         }
     }
 
-    /// A deed as it came out, with the status that answers it.
+    /// Completes a record with its result and the status of the response, and stores it.
     pub(crate) fn note_deed(&mut self, deed: Deed, outcome: Result<u16, &ApiError>) {
         let (http_status, code) = match outcome {
             Ok(status) => (status, None),
@@ -196,7 +196,7 @@ impl World {
         let is_applied = outcome.is_ok();
         let after = self.account(&deed.user_id);
         let receiver_after = deed.receiver_user_id.as_deref().and_then(|id| self.account(id));
-        // Whoever leaves by an edit takes everything along; only a deletion destroys.
+        // A user who is rolled out by an edit keeps the content. Only a deletion destroys it.
         let is_gone = |account: &Account| !account.is_managed && self.is_deleted(&account.user_id);
         let lost = deed
             .before
@@ -220,7 +220,7 @@ impl World {
         });
     }
 
-    /// Ends a transfer and notes it.
+    /// Ends a transfer and records it.
     pub(crate) fn end_transfer(&mut self, number: usize) {
         let (from, to) = self.parties(number);
         let [from, to] = [from, to].map(|party| self.person(party).id.to_string());
@@ -241,14 +241,14 @@ impl World {
         self.note_deed(deed, Ok(0));
     }
 
-    /// Ends the transfers that the simulated time has come for.
+    /// Ends the transfers whose simulated end has come.
     pub(crate) fn finish_due_transfers(&mut self) {
         for number in self.due_transfers() {
             self.end_transfer(number);
         }
     }
 
-    /// Slots of those whom an application deleted up to a moment.
+    /// Slots of the users that an application deleted up to a moment.
     pub(crate) fn deleted_by_applications(&self, until: i64) -> Vec<usize> {
         let until = utc(until);
         let is_meant = |deed: &&Deed| {
@@ -266,14 +266,14 @@ impl World {
         person.is_some_and(|person| matches!(person.standing, Standing::Deleted { .. }))
     }
 
-    /// An act on one person, before it is played.
+    /// The record of an act on one user, before it is played.
     pub(crate) fn staged_deed(&self, act: &Act) -> Option<Deed> {
         let user_id = act.subject()?;
         let body = serde_json::to_value(act).unwrap_or_default();
         Some(Deed { user_id: user_id.to_owned(), before: self.account(user_id), body, ..Deed::default() })
     }
 
-    /// The account with this id, wherever it has gone.
+    /// The account with this id, including deleted and rolled-out ones.
     pub(crate) fn account(&self, user_id: &str) -> Option<Account> {
         let person = self.person_by_id(user_id)?;
         let owner = match self.slot_by_id(person.id) {

@@ -1,4 +1,4 @@
-//! Box's two error bodies: one for the API, another for the token endpoint.
+//! Box's two error bodies: one for the API, the other for the token endpoint.
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -6,7 +6,7 @@ use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use serde_json::json;
 
-/// A refusal of the API. Boxed, because nearly every answer is none.
+/// An error of the API. Boxed, because most responses have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError(Box<Refusal>);
 
@@ -66,7 +66,7 @@ impl ApiError {
         &self.0.code
     }
 
-    /// 401: without a token, and with one that is unknown or expired.
+    /// 401: no token, or an unknown or expired token.
     pub(crate) fn unauthorized(has_token: bool) -> Self {
         let mut error = ApiError::new(401, "unauthorized", "Unauthorized");
         error.0.challenge = Some(if has_token {
@@ -84,7 +84,7 @@ impl ApiError {
         error
     }
 
-    /// An error made to order.
+    /// An error requested by a fault or a setting. The default of `code` follows from the status.
     pub(crate) fn staged(status: u16, code: Option<&str>, retry_after: Option<String>) -> Self {
         let reason =
             StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
@@ -99,13 +99,13 @@ impl ApiError {
         error
     }
 
-    /// With another message.
+    /// Replaces the message.
     pub(crate) fn saying(mut self, message: &str) -> Self {
         self.0.message = message.to_owned();
         self
     }
 
-    /// The answer; `request_id` goes into the body and is not the one in the `box-request-id` header.
+    /// The response. `request_id` is written into the body; it differs from the id in the `box-request-id` header.
     pub(crate) fn answer(&self, request_id: &str) -> Response<Body> {
         let refusal = &*self.0;
         let context = refusal.context.as_ref().map(|(name, reason)| {
@@ -132,7 +132,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Leaves the error as an extension; the gate, which knows the request id, writes the body.
+    /// Stores the error as an extension. The gate, which has the request id, writes the body.
     fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status_code(self.0.status);
@@ -141,12 +141,12 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The refusal of the token endpoint, in OAuth's own shape.
+/// An error of the token endpoint, in the format of OAuth.
 pub(crate) fn oauth_error(error: &str, description: &str) -> Response<Body> {
     json_response(400, json!({"error": error, "error_description": description}).to_string().into_bytes())
 }
 
-/// An answer that is JSON already.
+/// A response whose body is already JSON.
 pub(crate) fn json_response(status: u16, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status_code(status);

@@ -1,7 +1,7 @@
-//! The admin event log: compact records, in the order of their time.
+//! The admin event log: compact records in the order of their time.
 //!
-//! An event is twenty-odd bytes; everything else about it (ids, addresses, names at the time) is worked out when somebody
-//! reads it, so millions of logins fit. The index in the log is the event's identity for good.
+//! An event has about twenty bytes. Everything else about it (ids, addresses, names at the time) is computed when it is read,
+//! so millions of logins fit into memory. The index in the log identifies the event permanently.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,31 +9,31 @@ use crate::apps::App;
 use crate::chance::{self, About};
 use crate::drift::UNHEARD_EVENT_TYPE;
 
-/// One thing that happened.
+/// One event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     /// Unix seconds.
     pub(crate) at: u32,
     pub(crate) kind: Kind,
     pub(crate) form: Form,
-    /// Slot of the person it happened to, [`NOBODY`] for group-level events.
+    /// Slot of the user that the event is about; [`NOBODY`] for group-level events.
     pub(crate) subject: u32,
     pub(crate) actor: Actor,
-    /// Index of the group concerned, or [`NO_GROUP`].
+    /// Index of the group, or [`NO_GROUP`].
     pub(crate) group: u32,
 }
 
 pub(crate) const NOBODY: u32 = u32::MAX;
 pub(crate) const NO_GROUP: u32 = u32::MAX;
 
-/// Who did it.
+/// The account that caused the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actor {
-    /// The person in this slot.
+    /// The user in this slot.
     Person(u32),
-    /// An application's account.
+    /// The account of an application.
     App(App),
-    /// Id `2`, how Box writes an unknown caller.
+    /// Id `2`, which Box uses for an unknown caller.
     Unknown,
     /// Id `box_support`.
     Support,
@@ -49,20 +49,20 @@ pub(crate) enum Form {
     IdOnly,
     /// A login and no id.
     LoginOnly,
-    /// `source` is null; only the actor tells.
+    /// `source` is null; only the actor is named.
     NoSource,
 }
 
 macro_rules! kinds {
     ($($variant:ident $name:expr,)*) => {
-        /// The event types the stand-in produces.
+        /// The event types that the simulator produces.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Kind { $($variant,)* }
 
         impl Kind {
             pub(crate) const ALL: &[Kind] = &[$(Kind::$variant,)*];
 
-            /// The name on the wire.
+            /// The name in the API.
             pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Kind::$variant => $name,)* }
             }
@@ -103,13 +103,13 @@ pub(crate) struct Kinds(u64);
 impl Kinds {
     pub(crate) const EVERY: Kinds = Kinds(u64::MAX);
 
-    /// The types named in a comma-separated list; names we do not produce match nothing.
+    /// The types named in a comma-separated list. Types that the simulator does not produce match no event.
     pub(crate) fn parse(list: &str) -> Kinds {
         let named = |kind: &&Kind| list.split(',').any(|name| name.trim() == kind.as_str());
         Kinds(Kind::ALL.iter().filter(named).fold(0, |bits, kind| bits | 1 << *kind as u64))
     }
 
-    /// The same and one more.
+    /// The same set with one more type.
     pub(crate) fn and(self, kind: Kind) -> Kinds {
         Kinds(self.0 | 1 << kind as u64)
     }
@@ -119,22 +119,23 @@ impl Kinds {
     }
 }
 
-/// The log itself: ascending in time, appended to and never rewritten.
+/// The log: ascending in time, append-only.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     events: Vec<Event>,
-    /// Time of the newest LOGIN by slot; zero without one.
+    /// Time of the newest LOGIN by slot; zero if there is none.
     last_logins: Vec<u32>,
-    /// Events that both streams show later, and when.
+    /// Index of events that both streams show later, and the time from which they show them.
     held_back: BTreeMap<u32, i64>,
-    /// Events that the live stream delivers at once, because nothing moves the time on while they happen.
+    /// Events that the live stream delivers at once, because the simulated time does not move while they happen.
     prompt: HashSet<u32>,
 }
 
 impl Log {
-    /// Adds events, in the order of their time, behind everything already there.
+    /// Appends events in the order of their time.
     ///
-    /// An event dated before the newest one is moved up to it: the order of the log is what stream positions rest on.
+    /// An event that is older than the newest one in the log gets the time of the newest one, because stream positions depend
+    /// on the order of the log.
     pub(crate) fn append(&mut self, mut batch: Vec<Event>) {
         let newest = self.events.last().map_or(0, |event| event.at);
         for event in &mut batch {
@@ -153,7 +154,7 @@ impl Log {
         }
     }
 
-    /// Where [`Log::append`] would put each event of the batch.
+    /// The index that [`Log::append`] would give each event of the batch.
     pub(crate) fn places(&self, batch: &[Event]) -> Vec<u32> {
         let newest = self.events.last().map_or(0, |event| event.at);
         let mut order: Vec<u32> = (0..batch.len() as u32).collect();
@@ -165,12 +166,12 @@ impl Log {
         places
     }
 
-    /// The newest LOGIN of the person in a slot.
+    /// The newest LOGIN of the user in a slot.
     pub(crate) fn last_login(&self, slot: u32) -> Option<u32> {
         self.last_logins.get(slot as usize).copied().filter(|at| *at > 0)
     }
 
-    /// Both streams show this event from then on.
+    /// Both streams show this event from `until` on.
     pub(crate) fn hold_back(&mut self, index: u32, until: i64) {
         self.held_back.insert(index, until);
     }
@@ -180,12 +181,12 @@ impl Log {
         self.prompt.insert(index);
     }
 
-    /// When the streams show an event that is held back.
+    /// The time from which the streams show an event that is held back.
     pub(crate) fn held_back(&self, index: usize) -> Option<i64> {
         self.held_back.get(&(index as u32)).copied()
     }
 
-    /// All those held back, and until when.
+    /// All events that are held back, and their times.
     pub(crate) fn all_held_back(&self) -> impl Iterator<Item = (usize, i64)> {
         self.held_back.iter().map(|(index, until)| (*index as usize, *until))
     }
@@ -211,12 +212,12 @@ pub(crate) fn event_id(seed: u64, index: usize) -> String {
     format!("{low:016x}{high:016x}")
 }
 
-/// Seconds until `admin_logs` shows the event at `index`; zero for nearly all of them.
+/// Seconds until `admin_logs` shows the event at `index`; zero for almost all events.
 pub(crate) fn lag_secs(seed: u64, late_share: f64, index: usize) -> i64 {
     if !chance::happens(seed, About::LateEvent, index as u64, late_share) {
         return 0;
     }
-    // From 20 minutes, beyond a settling time of 15, to 10 hours, well inside an overlap of 48.
+    // From 20 minutes, more than a settling time of 15, to 10 hours, much less than an overlap of 48.
     1_200 + chance::below(seed, About::LateEvent, index as u64 ^ 1, 34_800) as i64
 }
 

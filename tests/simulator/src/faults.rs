@@ -1,7 +1,7 @@
-//! Trouble on demand: one small rule type covers outages, throttling, odd bodies, delays and dropped connections.
+//! Faults on demand: one small rule type for outages, throttling, malformed bodies, delays and dropped connections.
 //!
-//! Rules are tried in order; the first that matches and still has calls left decides. A rule is counted against every call
-//! that matches its path, whether or not it fires, so `after` and `share` are reproducible.
+//! Rules are tried in order. The first rule that matches and has calls left applies. A rule counts every call that matches its
+//! path, whether or not the fault fires, so `after` and `share` are reproducible.
 
 mod armed;
 mod kinds;
@@ -10,54 +10,54 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use armed::{Faults, Fired};
 
-/// One fault. The default matches every call and changes nothing; name what should go wrong.
+/// One fault. The default matches every call and changes nothing. Set the fields of the fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fault {
-    /// Prefix of the path, e.g. `/2.0/users`; `*` stands for one segment and `$` for the end, so that
-    /// `/2.0/users/*/email_aliases` is the aliases of anybody and `/2.0/users$` the list alone. Empty matches everything,
-    /// token requests included.
+    /// Prefix of the path, e.g. `/2.0/users`. `*` is one segment and `$` is the end. So `/2.0/users/*/email_aliases` matches
+    /// the aliases of every user, and `/2.0/users$` matches only the list. An empty prefix matches everything, including token
+    /// requests.
     pub path: String,
     /// HTTP method, e.g. `GET`. Empty matches every method.
     pub method: String,
     /// Text the query must contain, e.g. `stream_position=`. Empty matches every query.
     pub query: String,
-    /// Matching calls to let through first.
+    /// Number of matching calls to let through first.
     pub after: u32,
-    /// How many times to fire; `None` for as long as the rule stands.
+    /// How many times the fault fires; `None`: without limit.
     pub times: Option<u32>,
-    /// Share of matching calls that are hit, by seeded chance (1.0 = each).
+    /// Share of matching calls that are hit, by seeded chance (1.0: every call).
     pub share: f64,
-    /// A seed of the rule's own: whether a call is hit then follows from what is asked and how often it was asked before,
-    /// whatever else goes on at the same time. `None`: from the stand-in's seed and the order in which calls come in.
+    /// A separate seed for this rule. Whether a call is hit then depends only on the request and on the number of earlier
+    /// identical requests, not on other calls. `None`: it depends on the seed of the simulator and the order of calls.
     pub seed: Option<u64>,
-    /// How often in a row the same question (method, path and query) is hit at most, so that a client that repeats itself
-    /// gets through. `None`: no cap.
+    /// How often in a row the same request (method, path and query) is hit at most, so that a client that repeats it succeeds.
+    /// `None`: no limit.
     pub max_consecutive: Option<u32>,
-    /// Milliseconds to wait before answering.
+    /// Milliseconds to wait before the response.
     pub delay_ms: u64,
-    /// What happens in place of the true answer.
+    /// What the fault does.
     pub effect: Effect,
 }
 
-/// What a fired fault does to the answer.
+/// What a fault does to the response.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
-    /// Nothing (useful with `delay_ms`).
+    /// No effect (useful with `delay_ms`).
     #[default]
     None,
-    /// Another status with Box's error body, or with `body` word for word; the call does not take place.
+    /// Another status with Box's error body, or with exactly `body`. The call is not executed.
     Status {
         /// The HTTP status.
         status: u16,
-        /// `Retry-After`, as written (seconds, or anything odd).
+        /// `Retry-After` as text (seconds, or an invalid value).
         #[serde(default)]
         retry_after: Option<String>,
-        /// `code` of the error body; derived from the status when absent.
+        /// `code` of the error body. The default follows from the status.
         #[serde(default)]
         code: Option<String>,
-        /// A body instead of Box's error body.
+        /// A body in place of Box's error body.
         #[serde(default)]
         body: Option<String>,
     },
@@ -66,61 +66,61 @@ pub enum Effect {
         /// The HTTP status.
         status: u16,
     },
-    /// The call takes place, and a gateway that did not wait for it answers with its own page: a 504 while a transfer goes
-    /// on, a 503 after a deletion.
+    /// The call is executed, but a gateway that did not wait responds with its own page: a 504 while a transfer is still
+    /// running, a 503 after a deletion.
     HtmlAnswer {
         /// The HTTP status.
         status: u16,
     },
-    /// The true answer, cut in the middle: a complete HTTP message around half a JSON document.
+    /// The correct response, cut in the middle: a complete HTTP message with half a JSON document.
     MalformedJson,
-    /// The true answer, but the connection dies in the middle of the body.
+    /// The correct response, but the connection closes in the middle of the body.
     TruncatedBody,
-    /// The call takes place, and the connection dies before a single byte of the answer.
+    /// The call is executed, and the connection closes before the first byte of the response.
     DroppedAnswer,
-    /// The connection dies before the call takes place.
+    /// The connection closes before the call is executed.
     DroppedConnection,
-    /// The true answer, a little at a time.
+    /// The correct response, sent slowly.
     Trickle {
         /// Milliseconds from the first byte to the last.
         ms: u64,
     },
-    /// The token of the call stops working, for this call and for every later one. A developer token never does.
+    /// The token of the call becomes invalid, for this call and all later ones. A developer token stays valid.
     ExpiredToken,
-    /// The true answer, dated wrongly.
+    /// The correct response with a wrong date.
     DateSkew {
         /// Seconds added to the system clock in the `Date` header.
         secs: i64,
     },
-    /// Whom the path names (`/users/{id}/…`, `/groups/{id}/…`) is deleted before the call takes place, as by
+    /// The user or group in the path (`/users/{id}/…`, `/groups/{id}/…`) is deleted before the call is executed, as by
     /// [`crate::Act::DeleteUser`] and [`crate::Act::DeleteGroup`].
     Vanish {
         /// Whether DELETE_USER or GROUP_DELETION follows.
         announced: bool,
     },
-    /// `entries` as an object keyed by index, or as null where there are none.
+    /// `entries` as an object keyed by index, or as null if there are no rows.
     OddEntries,
-    /// A `total_count` that is too large, of a list with rows.
+    /// A list with rows gets a `total_count` that is too large.
     GhostTotal {
-        /// By how much.
+        /// Difference to the correct total.
         rows: u64,
     },
-    /// A list without a share of its rows, the same on every page and in every answer, as after a cut in the application's
-    /// access. Whatever counts rows still counts them.
+    /// A list without a share of its rows. The same rows are missing on every page and in every response, as after a reduction
+    /// of the application's access. Totals still count these rows.
     PartialList {
-        /// Share of rows left out (0.0 to 1.0), by their ids.
+        /// Share of missing rows (0.0 to 1.0), by their ids.
         share: f64,
     },
-    /// A page without rows, and more to follow, where there are rows and a marker or a position leads on; a page at the same
-    /// place comes empty once.
+    /// A page without rows although more follow, for pages that have rows and a next marker or position. The same position is
+    /// empty only once.
     EmptyPage,
     /// A page of `admin_logs` whose next position leads to the same events again, once.
     RepeatedPage,
-    /// An empty page of `admin_logs` with the next position 0, which restarts the whole history for a client that adopts it.
+    /// An empty page of `admin_logs` with the next position 0. A client that adopts it reads the whole history again.
     ZeroPosition,
-    /// A page of users whose `next_marker` is the one that was sent. A first page is as it should be.
+    /// A page of users whose `next_marker` is the one that was sent. A first page is unchanged.
     SameMarker,
-    /// A page of events as from a feed that says nothing and reports no error: no events, and no way on.
+    /// A page of events as from a feed that returns nothing and reports no error: no events and no next position.
     Silence,
 }
 
@@ -142,7 +142,7 @@ impl Default for Fault {
 }
 
 impl Fault {
-    /// The next `times` calls under `path` answer with `status`.
+    /// The next `times` calls under `path` get `status`.
     pub fn status(path: &str, times: u32, status: u16) -> Self {
         Fault::once(path, times, Effect::Status { status, retry_after: None, code: None, body: None })
     }
@@ -153,13 +153,13 @@ impl Fault {
         Fault::once(path, times, Effect::Status { status: 429, retry_after, code: None, body: None })
     }
 
-    /// The next `times` calls under `path` suffer `effect`.
+    /// The next `times` calls under `path` get `effect`.
     pub fn once(path: &str, times: u32, effect: Effect) -> Self {
         Fault { path: path.to_owned(), times: Some(times), effect, ..Fault::default() }
     }
 
-    /// The same, hitting a share of the matching calls by a seed of its own. Rules with the same seed draw alike: armed together
-    /// they hit the same questions, one rule after the other.
+    /// The same fault for a share of the matching calls, with its own seed. Rules with the same seed draw the same numbers: if
+    /// they are active together, they hit the same requests, one rule after the other.
     pub fn at(self, share: f64, seed: u64) -> Self {
         Fault { share, seed: Some(seed), ..self }
     }
@@ -172,7 +172,7 @@ impl Fault {
 }
 
 impl Effect {
-    /// What is wrong with the page, where the page itself must see to it.
+    /// The change to the page, for effects that the page itself must apply.
     pub(crate) fn twist(&self) -> Option<Twist> {
         match self {
             Effect::EmptyPage => Some(Twist::Empty),
@@ -185,7 +185,7 @@ impl Effect {
     }
 }
 
-/// What is wrong with a page that a fault hit; a page it does not apply to is as it should be.
+/// What a fault changes in a page. A page that the change does not apply to stays unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Twist {
     Empty,
@@ -195,7 +195,7 @@ pub(crate) enum Twist {
     Silent,
 }
 
-/// Whether a path begins as the pattern says: `*` stands for one segment, `$` for the end.
+/// Whether a path matches the prefix pattern: `*` is one segment, `$` is the end.
 fn begins(path: &str, pattern: &str) -> bool {
     let mut rest = path;
     for (n, part) in pattern.split('*').enumerate() {

@@ -1,8 +1,8 @@
 //! How the event log is read: the two admin streams, their positions and their ends.
 //!
-//! `admin_logs` is the log in order of time. Its position says "go on at index k", together with the time of the event
-//! before k, so that a position bent by a float is noticed, as Box notices it. Later appends never move it.
-//! `admin_logs_streaming` is the order of processing: each event a few seconds late, some delivered twice.
+//! `admin_logs` is the log in the order of time. Its position contains the index k of the next event and the time of the event
+//! before k. So a position that a float has rounded is refused, as at Box. Later appends do not change a position.
+//! `admin_logs_streaming` is in the order of processing: each event is some seconds late, and some are delivered twice.
 
 use crate::chance::{self, About};
 use crate::config::{Config, EventEnd};
@@ -10,29 +10,29 @@ use crate::events::{Kinds, Log, lag_secs};
 use crate::faults::Twist;
 use crate::people::DAY_SECS;
 
-/// `admin_logs` reaches back a year, the live stream two weeks.
+/// `admin_logs` goes back one year, the live stream two weeks.
 const HISTORY_SECS: i64 = 365 * DAY_SECS;
 const LIVE_SECS: i64 = 14 * DAY_SECS;
 
-/// Low bits of a position: 30 for the index and one for "an empty page was served here", or the same page.
+/// Low bits of a position: 30 for the index, and one for "this position already returned an empty or repeated page".
 const INDEX_BITS: u32 = 31;
 const LOW: u64 = (1 << INDEX_BITS) - 1;
 
-/// Seconds by which the live stream lags, and by which a second delivery follows at the latest.
+/// Maximum delay of the live stream, and maximum delay of a second delivery.
 const DELIVERY_SECS: i64 = 12;
 const SECOND_DELIVERY_SECS: i64 = 60;
 
-/// What a caller asks of the feed.
+/// The parameters of a request to the feed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask {
     pub(crate) kinds: Kinds,
     pub(crate) limit: usize,
-    /// Inclusive; only `admin_logs` looks at it.
+    /// Inclusive; only for `admin_logs`.
     pub(crate) after: Option<i64>,
-    /// Exclusive; only `admin_logs` looks at it.
+    /// Exclusive; only for `admin_logs`.
     pub(crate) before: Option<i64>,
     pub(crate) position: Position,
-    /// What is wrong with the answer.
+    /// The change that a fault makes to the page.
     pub(crate) twist: Option<Twist>,
 }
 
@@ -45,24 +45,24 @@ pub(crate) enum Position {
     At(u64),
 }
 
-/// One page: indexes into the log and the position to go on from.
+/// One page: indexes into the log, and the next position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FeedPage {
     pub(crate) indexes: Vec<usize>,
     pub(crate) next: u64,
 }
 
-/// The position is none we ever gave out.
+/// The simulator never issued this position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadPosition;
 
-/// The log as seen at a moment.
+/// The log at a moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Feed<'a> {
     pub(crate) log: &'a Log,
     pub(crate) config: &'a Config,
     pub(crate) now: i64,
-    /// Keeps everything back, without a word.
+    /// Returns no events and no error.
     pub(crate) is_silent: bool,
 }
 
@@ -116,12 +116,12 @@ impl Feed<'_> {
 
     /// A page of `admin_logs_streaming`.
     pub(crate) fn live(&self, ask: &Ask) -> FeedPage {
-        // Behind everything there is, and before whatever else this very second brings.
+        // After every event so far, and before further events of the same second.
         let newest = position(self.now, (self.log.all().len() as u64).saturating_sub(1));
         let from = match ask.position {
             Position::Now => newest,
             Position::Oldest => position(self.now - LIVE_SECS, 0),
-            // An expired position is no error: silence, and a fresh one.
+            // An expired position is not an error: the page is empty and has a fresh position.
             Position::At(old) if time_of(old) < self.now - LIVE_SECS => newest,
             Position::At(position) => position,
         };
@@ -132,7 +132,7 @@ impl Feed<'_> {
         FeedPage { indexes: deliveries.iter().map(|delivery| (delivery & LOW) as usize).collect(), next }
     }
 
-    /// Enough deliveries behind `from` to hold the first `limit` of them, in no order.
+    /// Enough deliveries after `from` to include the first `limit` of them, not sorted.
     fn deliveries(&self, from: u64, ask: &Ask) -> Vec<u64> {
         let seed = self.config.seed;
         let mut found = Vec::new();
@@ -156,7 +156,7 @@ impl Feed<'_> {
             let mine = times.into_iter().filter(|time| *time <= self.now).map(|time| position(time, n));
             found.extend(mine.filter(|delivery| *delivery > from));
             if found.len() >= ask.limit && enough_at == i64::MAX {
-                // Nothing that happened later than this can still be delivered before what is already here.
+                // An event after this time cannot be delivered before those already found.
                 enough_at = at + DELIVERY_SECS + SECOND_DELIVERY_SECS;
             }
         }
@@ -184,7 +184,7 @@ impl Feed<'_> {
         chance::happens(self.config.seed, About::EmptyPage, start as u64, self.config.short_pages / 3.0)
     }
 
-    /// The position "go on at `index`".
+    /// The position that continues at `index`.
     fn at_index(&self, index: usize, after_empty: bool) -> u64 {
         position(self.time_before(index), (index as u64) << 1 | u64::from(after_empty))
     }

@@ -1,4 +1,4 @@
-//! What every request passes on its way in and out: faults, the token, the rate limit; then ids, compression, the record.
+//! The middleware of every request and response: faults, token, rate limit; then ids, compression and the record.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -29,12 +29,12 @@ use crate::routes::CONTROL;
 use crate::shared::Shared;
 use crate::tamper::tampered;
 
-/// Marks an answer that must never be sent: the server closes the connection instead.
+/// Marks a response that must not be sent: the server closes the connection instead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dropped;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("box-request-id");
-/// Smaller bodies gain nothing from compression.
+/// Compression does not help smaller bodies.
 const GZIP_FROM_BYTES: usize = 1024;
 
 pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response<Body> {
@@ -79,7 +79,7 @@ pub(crate) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
     response
 }
 
-/// The end of the person or group that a path names.
+/// The act that deletes the user or group of a path.
 fn deletion(path: &str, announced: bool) -> Option<Act> {
     let (kind, id) = path.strip_prefix("/2.0/")?.split_once('/')?;
     let id = id.split('/').next()?.to_owned();
@@ -90,7 +90,7 @@ fn deletion(path: &str, announced: bool) -> Option<Act> {
     }
 }
 
-/// The call itself, and whether its token was good. The token endpoint asks for none and has no limit.
+/// Executes the call. Returns whether its token was valid. The token endpoint needs no token and has no limit.
 async fn call(shared: &Shared, effect: &Effect, mut request: Request, next: Next) -> (Response<Body>, bool) {
     if !request.uri().path().starts_with("/2.0") {
         return (next.run(request).await, false);
@@ -117,9 +117,9 @@ fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Session, ApiErro
     session.ok_or_else(|| ApiError::unauthorized(true))
 }
 
-/// Who calls, once the rate limit and the application's scopes have let the call through.
+/// The caller, if the rate limit and the application's scopes allow the call.
 fn admitted(shared: &Shared, session: Session, request: &Request) -> Result<Caller, ApiError> {
-    // Whether such calls also count against the impersonated user is not known; here they do not.
+    // It is not documented whether such calls also count against the impersonated user. Here they do not.
     shared.rate_limit.admit(session.caller, clock::instant()).map_err(ApiError::rate_limited)?;
     let scopes = session.app.map(|app| shared.world().apps.get(app).scopes);
     if scopes.is_some_and(|scopes| !scopes.allow(request.method().as_str(), request.uri().path())) {
@@ -128,7 +128,7 @@ fn admitted(shared: &Shared, session: Session, request: &Request) -> Result<Call
     impersonated(shared, session.caller, request.headers())
 }
 
-/// Refuses a call before its route, and notes it if it was to change something.
+/// Refuses a call before its route, and records it if it is a writing call.
 fn turned_away(
     shared: &Shared,
     caller: Option<Caller>,
@@ -150,13 +150,13 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     bearer(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-/// The caller whom `As-User` names, or the one whose token it is.
+/// The user named by `As-User`, or the owner of the token.
 fn impersonated(shared: &Shared, caller: Caller, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let Some(id) = headers.get("as-user") else { return Ok(caller) };
     caller.as_user(&shared.world(), id.to_str().unwrap_or_default())
 }
 
-/// The answer of a fault that keeps the call from taking place.
+/// The response of a fault that prevents the call.
 fn stand_in(effect: &Effect) -> Option<Response<Body>> {
     match effect {
         Effect::Status { status, retry_after, code, body } => {
@@ -172,7 +172,7 @@ fn stand_in(effect: &Effect) -> Option<Response<Body>> {
     }
 }
 
-/// The page of a gateway.
+/// The error page of a gateway.
 fn html(status: u16) -> Response<Body> {
     let html = "<html>\r\n<head><title>Gateway trouble</title></head>\r\n<body><h1>Gateway trouble</h1></body>\r\n</html>\r\n";
     let mut response = Response::new(Body::from(html));
@@ -181,7 +181,7 @@ fn html(status: u16) -> Response<Body> {
     response
 }
 
-/// What a fault does to the enterprise and its tokens just before the call.
+/// Applies the faults that change the enterprise or its tokens just before the call.
 fn forestall(shared: &Shared, effect: &Effect, headers: &HeaderMap, path: &str) {
     match effect {
         Effect::ExpiredToken => {
@@ -198,7 +198,7 @@ fn forestall(shared: &Shared, effect: &Effect, headers: &HeaderMap, path: &str) 
     }
 }
 
-/// Writes error bodies, applies what faults do to bodies, compresses, and adds the headers Box always sends.
+/// Writes error bodies, applies faults to bodies, compresses, and adds the headers that Box always sends.
 async fn finish(
     shared: &Shared,
     mut response: Response<Body>,
@@ -210,7 +210,7 @@ async fn finish(
         response = error.answer(&body_id);
     }
     let (mut head, body) = response.into_parts();
-    // Every answer here is a buffer already; this only takes it out again.
+    // Every response here is already in memory. This only takes its bytes.
     let mut bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
     if head.status == StatusCode::OK
         && let Some(other) = tampered(effect, shared.config.seed, &bytes)
@@ -248,17 +248,17 @@ async fn finish(
     response
 }
 
-/// A body that dies behind `half`.
+/// A body whose connection closes after `half`.
 fn cut_off(half: Bytes) -> Body {
     let death = async {
-        // The pause lets the half reach the wire; without it nothing at all would be sent.
+        // The pause lets the half be sent. Without it, no byte would be sent.
         wait(20).await;
         Err(io::Error::other("cut off on purpose"))
     };
     Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(death)))
 }
 
-/// A body that comes in pieces, over so many milliseconds.
+/// A body that is sent in pieces over `ms` milliseconds.
 fn trickle(bytes: Bytes, ms: u64) -> Body {
     const PIECES: usize = 8;
     let size = bytes.len().div_ceil(PIECES).max(1);

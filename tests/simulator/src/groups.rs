@@ -1,4 +1,4 @@
-//! Groups and memberships, and how the first ones are made up.
+//! Groups and memberships, and the generation of the initial ones.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,11 +22,11 @@ pub(crate) struct Group {
     pub(crate) created_at: i64,
     pub(crate) modified_at: i64,
     pub(crate) is_deleted: bool,
-    /// Indexes into the memberships, removed ones included. Empty for the all-users group, which is never stored.
+    /// Indexes into the memberships, including removed ones. Empty for the all-users group, which is not stored.
     pub(crate) memberships: Vec<u32>,
 }
 
-/// Box knows ordinary groups and the one that holds everybody.
+/// Box has ordinary groups and one group that contains all users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GroupKind {
     Managed,
@@ -42,7 +42,7 @@ impl GroupKind {
     }
 }
 
-/// One person in one group. Kept small: a large enterprise has six for every user.
+/// One user in one group. Kept small: a large enterprise has six memberships for every user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Membership {
     pub(crate) person: u32,
@@ -51,11 +51,11 @@ pub(crate) struct Membership {
     pub(crate) modified_at: u32,
     pub(crate) is_admin: bool,
     pub(crate) is_removed: bool,
-    /// Lists leave both timestamps out on many rows.
+    /// Lists omit both timestamps on many rows.
     pub(crate) shows_times: bool,
 }
 
-/// Somebody's rank within a group.
+/// The role of a member within a group.
 pub(crate) fn rank(is_admin: bool) -> &'static str {
     if is_admin { "admin" } else { "member" }
 }
@@ -79,13 +79,13 @@ pub(crate) fn membership_id_of(index: usize) -> u64 {
     FIRST_MEMBERSHIP_ID + index as u64 * MEMBERSHIP_ID_STEP
 }
 
-/// The id of somebody's membership in the all-users group, which follows from the person.
+/// The id of a user's membership in the all-users group. It follows from the user id.
 pub(crate) fn all_users_membership_id(person: &Person) -> u64 {
     800_000_000_000 + person.id
 }
 
 impl Group {
-    /// A group nobody described.
+    /// A group without description and other optional fields.
     pub(crate) fn bare(index: usize, name: &str, created_at: i64) -> Self {
         Group {
             id: group_id_of(index),
@@ -110,10 +110,10 @@ impl Group {
 
 /// Index of the all-users group.
 pub(crate) const ALL_USERS_INDEX: usize = 0;
-/// Index of the group that holds two fifths of everybody.
+/// Index of the group with two fifths of all users.
 pub(crate) const BIG_INDEX: usize = 1;
 
-/// The group at `index`; `number` is its place among those listed, `None` for one that was deleted long ago.
+/// The group at `index`. `number` is its place among the listed groups; `None` for a group that was deleted long ago.
 pub(crate) fn make(config: &Config, index: usize, number: Option<u64>) -> Group {
     let rng = &mut ChaCha8Rng::seed_from_u64(chance::mix(config.seed, About::Group, index as u64));
     let now = config.now_secs();
@@ -144,17 +144,17 @@ pub(crate) fn make(config: &Config, index: usize, number: Option<u64>) -> Group 
     group
 }
 
-/// A name for the group at `index`; the number keeps names apart.
+/// A name for the group at `index`. The number makes the names unique.
 pub(crate) fn new_name(rng: &mut ChaCha8Rng, index: usize) -> String {
     format!("{} {} {index}", pick(rng, names::DEPARTMENTS), pick(rng, names::PLACES))
 }
 
-/// Whether the group at `index` is left without members.
+/// Whether the group at `index` stays without members.
 fn stays_empty(index: usize) -> bool {
     index % 17 == 11
 }
 
-/// The groups the person in `slot` starts in, as group index and rank: five on average, and the big one for two fifths.
+/// The initial memberships of the user in `slot`: five on average, and the big group for two fifths of the users.
 pub(crate) fn first_memberships(
     config: &Config,
     groups: &[Group],
@@ -186,7 +186,7 @@ pub(crate) fn first_memberships(
     }
     if groups.len() > BIG_INDEX + 1 {
         for _ in 0..rng.random_range(0..=10) {
-            // Squaring the draw makes some groups large and many small.
+            // The square of the draw makes some groups large and many small.
             let spread: f64 = rng.random_range(0.0f64..1.0).powi(2);
             let others = groups.len() - BIG_INDEX - 1;
             let index = BIG_INDEX + 1 + (spread * others as f64) as usize;

@@ -1,4 +1,4 @@
-//! The year behind the first day: logins by habit, and the admin events that led to the present state.
+//! The year before the first day: logins by habit, and the admin events that led to the present state.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,7 +9,7 @@ use crate::events::{Actor, Event, Form, Kind, NO_GROUP, NOBODY};
 use crate::people::{DAY_SECS, Habit, INACTIVE, Person, Role, Standing};
 use crate::world::World;
 
-/// Every event of the past, in no order.
+/// Every past event, not sorted.
 pub(crate) fn year(world: &World) -> Vec<Event> {
     let admins = admins(&world.people);
     let mut events = logins(&world.config, &world.people);
@@ -19,14 +19,14 @@ pub(crate) fn year(world: &World) -> Vec<Event> {
     events
 }
 
-/// Slots of the people who administrate; empty only in an empty enterprise.
+/// Slots of the administrators; empty only in an empty enterprise.
 pub(crate) fn admins(people: &[Person]) -> Vec<u32> {
     let ranked =
         people.iter().enumerate().filter(|(_, person)| person.is_managed() && person.role != Role::User);
     ranked.map(|(slot, _)| slot as u32).collect()
 }
 
-/// Any of the administrators; rarely Box's own support.
+/// One of the administrators; rarely Box support.
 pub(crate) fn an_admin(rng: &mut ChaCha8Rng, admins: &[u32]) -> Actor {
     if admins.is_empty() || rng.random_bool(0.02) {
         return Actor::Support;
@@ -34,7 +34,7 @@ pub(crate) fn an_admin(rng: &mut ChaCha8Rng, admins: &[u32]) -> Actor {
     Actor::Person(admins[rng.random_range(0..admins.len())])
 }
 
-/// How a LOGIN names its subject: nearly always in full.
+/// How a LOGIN names its subject: almost always in full.
 pub(crate) fn login_form(rng: &mut ChaCha8Rng, awkward: bool) -> Form {
     if !awkward {
         return Form::Full;
@@ -47,7 +47,7 @@ pub(crate) fn login_form(rng: &mut ChaCha8Rng, awkward: bool) -> Form {
     }
 }
 
-/// A second between `from` and `to`, mostly within a Californian working week.
+/// A second between `from` and `to`, mostly within a working week in California.
 pub(crate) fn working_time(rng: &mut ChaCha8Rng, from: i64, to: i64) -> i64 {
     let mut at = from;
     for _ in 0..6 {
@@ -67,7 +67,7 @@ pub(crate) fn is_weekend(at: i64) -> bool {
     matches!(((at - 8 * 3600).div_euclid(DAY_SECS) + 4).rem_euclid(7), 0 | 6)
 }
 
-/// When one person's logins may lie, when the last one was, and how many to expect.
+/// The period of a user's past logins, the time of the last one, and the expected number.
 struct Past {
     slot: u32,
     from: i64,
@@ -81,7 +81,7 @@ fn logins(config: &Config, people: &[Person]) -> Vec<Event> {
         people.iter().enumerate().filter_map(|(slot, person)| past(rng, config, slot, person)).collect();
     let total_weight: f64 = pasts.iter().map(|past| past.weight).sum();
     let wanted = config.logins.unwrap_or(pasts.len() as u64 + total_weight as u64);
-    // Everybody's last login comes first, so that the inactivity bands hold however few logins are wanted.
+    // The last login of every user comes first, so that the inactivity bands are right for any configured number of logins.
     let lasts = wanted.min(pasts.len() as u64);
     let rest = (wanted - lasts) as f64;
     let mut events = Vec::with_capacity(wanted as usize + wanted as usize / 10);
@@ -99,7 +99,7 @@ fn logins(config: &Config, people: &[Person]) -> Vec<Event> {
             events.push(event(past.last, login_form(rng, config.awkward)));
         }
         weight_so_far += past.weight;
-        // Shares are cut from the running total, so that they add up to exactly what is wanted.
+        // Shares are taken from the running total, so that they add up to exactly the wanted number.
         let due =
             if n + 1 == pasts.len() { rest } else { (rest * weight_so_far / total_weight).floor() } as u64;
         for _ in given..due {
@@ -129,7 +129,7 @@ fn past(rng: &mut ChaCha8Rng, config: &Config, slot: usize, person: &Person) -> 
     };
     let last = until - since;
     if last <= from {
-        // Younger than the habit: half of the new people have come, the others not yet.
+        // The account is younger than the habit: half of these users have signed in, the others not yet.
         let came = until > from && !matches!(person.habit, Habit::Stopped { .. }) && rng.random_bool(0.5);
         return came.then(|| {
             let last = rng.random_range(from..=until);
@@ -140,7 +140,7 @@ fn past(rng: &mut ChaCha8Rng, config: &Config, slot: usize, person: &Person) -> 
     Some(Past { slot: slot as u32, from, last, weight: weight.max(0.01) })
 }
 
-/// What surrounds logins: failures, devices, quiet token renewals, downloads, admins entering accounts.
+/// Events around the logins: failures, devices, token renewals, downloads, admin logins into accounts.
 fn side_events(world: &World, admins: &[u32], logins: usize, events: &mut Vec<Event>) {
     let config = &world.config;
     let rng = &mut ChaCha8Rng::seed_from_u64(chance::mix(config.seed, About::PastLogins, 1));
@@ -176,7 +176,7 @@ fn side_events(world: &World, admins: &[u32], logins: usize, events: &mut Vec<Ev
     }
 }
 
-/// The admin events that explain the present: accounts, aliases, groups and memberships made within the year.
+/// The admin events that led to the present state: accounts, aliases, groups and memberships created within the year.
 fn changes(world: &World, admins: &[u32], events: &mut Vec<Event>) {
     let config = &world.config;
     let rng = &mut ChaCha8Rng::seed_from_u64(chance::mix(config.seed, About::PastChanges, 0));
@@ -198,7 +198,7 @@ fn changes(world: &World, admins: &[u32], events: &mut Vec<Event>) {
             push(person.modified_at, Kind::EditUser, short_form(rng), slot, an_admin(rng, admins), NO_GROUP);
         }
         for alias in person.aliases.iter().filter(|alias| alias.is_confirmed) {
-            // Half of them were confirmed by an admin, of which the log says nothing.
+            // Half of the aliases were confirmed by an admin. The log has no event for this.
             if alias.id % 2 == 0 {
                 let at = rng.random_range(person.created_at..=config.now_secs());
                 push(at, Kind::AliasConfirm, Form::Full, slot, Actor::Person(slot), NO_GROUP);

@@ -1,4 +1,4 @@
-//! What stands in the way of an action on one person: locks, retention, legal hold, no right to receive.
+//! Restrictions on single users: locks, retention, legal hold, no permission to receive content.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::errors::ApiError;
 use crate::people::DAY_SECS;
 use crate::world::World;
 
-/// A policy on somebody's content.
+/// A policy on the content of a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
@@ -21,7 +21,7 @@ pub enum Hold {
     Legal,
 }
 
-/// By slot; whom nothing stands in the way of is not in it.
+/// By slot. Users without restrictions have no entry.
 #[derive(Debug, Default)]
 pub(crate) struct Holds(HashMap<u32, Obstacles>);
 
@@ -34,7 +34,7 @@ struct Obstacles {
 }
 
 impl World {
-    /// Locks somebody's account against transfers for so many days, and for so many calls after that.
+    /// Locks an account against transfers for a number of days, and then for a number of calls.
     pub(crate) fn lock_user(&mut self, slot: usize, days: u32, calls: u32) {
         let until = self.now + i64::from(days) * DAY_SECS;
         let obstacles = self.holds.of(slot);
@@ -49,7 +49,7 @@ impl World {
         self.holds.of(slot).refuses_content = refuses;
     }
 
-    /// "User is locked" has been reported of transfers; its status and code have not.
+    /// "User is locked" has been reported for transfers, but not its status and code.
     pub(crate) fn check_lock(&mut self, slot: usize) -> Result<(), ApiError> {
         let now = self.now;
         let Some(obstacles) = self.holds.0.get_mut(&(slot as u32)) else { return Ok(()) };
@@ -61,7 +61,7 @@ impl World {
         if is_locked { Err(ApiError::staged(status, None, None).saying("User is locked")) } else { Ok(()) }
     }
 
-    /// Whether the receiver may own what is moved, and has room for it. Neither error is documented.
+    /// Checks that the receiver has the permission and the room for the moved content. Neither error is documented.
     pub(crate) fn check_receiver(&self, slot: usize, bytes: i64) -> Result<(), ApiError> {
         if self.holds.0.get(&(slot as u32)).is_some_and(|obstacles| obstacles.refuses_content) {
             return Err(ApiError::forbidden());
@@ -75,7 +75,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether a policy keeps somebody from being deleted. Box documents it of deleting by force.
+    /// Checks whether a policy prevents the deletion of a user. Box documents it for deletions by force.
     pub(crate) fn check_hold(&self, slot: usize, by_force: bool, owns_content: bool) -> Result<(), ApiError> {
         let own = self.holds.0.get(&(slot as u32)).map_or(Hold::None, |obstacles| obstacles.hold);
         let hold = match own {

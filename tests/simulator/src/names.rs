@@ -1,6 +1,6 @@
-//! The words people, groups and events are made of.
+//! The texts for users, groups and events.
 
-/// First names; `display:ascii` where the login cannot be read off the name.
+/// First names; `display:ascii` if the login cannot be derived from the name.
 pub(crate) const FIRST: &[&str] = &[
     "Ada",
     "Bo",
@@ -136,7 +136,7 @@ pub(crate) const LAST: &[&str] = &[
     "Groß:gross",
 ];
 
-/// Names that are legal at Box and break careless readers: formulas, markup, bidi controls, quoting, odd spaces.
+/// Names that are legal at Box and break careless readers: formulas, markup, bidi controls, quotes, unusual spaces.
 pub(crate) const AWKWARD: &[&str] = &[
     "=cmd|' /C calc'!A0",
     "<script>alert('seat')</script>",
@@ -160,12 +160,12 @@ pub(crate) const AWKWARD: &[&str] = &[
     "ﷺ ﬁ Ⅳ full-width：ＡＢＣ",
 ];
 
-/// A name far longer than a column on screen.
+/// A name that is much longer than a column on screen.
 pub(crate) fn very_long() -> String {
     "Hubert Blaine Wolfeschlegelsteinhausenbergerdorff ".repeat(9).trim_end().to_owned()
 }
 
-/// Job titles; the empty one is how Box writes "unset".
+/// Job titles. The empty one is Box's form of "unset".
 pub(crate) const TITLES: &[&str] = &[
     "",
     "",
@@ -185,11 +185,11 @@ pub(crate) const TITLES: &[&str] = &[
     "Chief \"of\" Staff",
 ];
 
-/// Languages in Box's spelling.
+/// Languages in Box's notation.
 pub(crate) const LANGUAGES: &[&str] =
     &["en", "en", "en", "en", "de", "fr", "ja", "es", "pt-BR", "zh", "en-x-longhand"];
 
-/// Time zones people chose.
+/// Time zones of users.
 pub(crate) const TIMEZONES: &[&str] = &[
     "America/Los_Angeles",
     "America/Los_Angeles",
@@ -203,7 +203,7 @@ pub(crate) const TIMEZONES: &[&str] = &[
     "Africa/Bujumbura",
 ];
 
-/// Departments: tracking codes and group names.
+/// Departments, for tracking codes and group names.
 pub(crate) const DEPARTMENTS: &[&str] = &[
     "Design",
     "Engineering",
@@ -243,10 +243,10 @@ pub(crate) const PLACES: &[&str] = &[
     "Interns",
 ];
 
-/// Display name and login part of the `n`-th person; no two people share a login part.
+/// Display name and login part of the `n`-th user. All login parts are unique.
 pub(crate) fn person(n: u64) -> (String, String) {
     let pairs = (FIRST.len() * LAST.len()) as u64;
-    // 2039 is prime and does not divide the number of pairs, so this walks every pair once, in a scattered order.
+    // 2039 is prime and does not divide the number of pairs, so this visits every pair once, in a scattered order.
     let pair = (n * 2039 + 7) % pairs;
     let round = n / pairs;
     let (first, first_ascii) = split(FIRST[(pair % FIRST.len() as u64) as usize]);

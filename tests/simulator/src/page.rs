@@ -1,23 +1,23 @@
-//! The two kinds of paged lists, as pure rules: which rows a page holds and where the next one starts.
+//! The two kinds of paged lists, as pure functions: the rows of a page and the start of the next one.
 
 use crate::chance::{self, About};
 use crate::config::Config;
 use crate::faults::Twist;
 
-/// Rows on a page when `limit` is not sent, and at most.
+/// Rows on a page if `limit` is not sent, and the maximum.
 pub(crate) const DEFAULT_LIMIT: usize = 100;
 pub(crate) const MAX_LIMIT: usize = 1000;
 /// Offsets beyond this are refused.
 pub(crate) const MAX_OFFSET: usize = 10_000;
 
-/// Where a marker listing stands: the next row to look at, and whether an empty page was just served here.
+/// The position in a marker listing: the next row, and whether an empty page was just returned here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) start: usize,
     pub(crate) after_empty: bool,
 }
 
-/// A page of a marker listing; no next mark means the end.
+/// A page of a marker listing. No next mark means the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MarkerPage {
     pub(crate) rows: Vec<usize>,
@@ -25,12 +25,12 @@ pub(crate) struct MarkerPage {
 }
 
 impl MarkerPage {
-    /// A page without rows; the next one brings what is here.
+    /// A page without rows. The next page has the rows of this position.
     fn empty_at(mark: Mark) -> MarkerPage {
         MarkerPage { rows: Vec::new(), next: Some(Mark { after_empty: true, ..mark }) }
     }
 
-    /// The page with something wrong with it. No place comes empty twice, or a walk would never end.
+    /// Applies a fault to the page. The same position is not empty twice, or a listing would never end.
     pub(crate) fn twisted(self, twist: Option<Twist>, mark: Mark) -> MarkerPage {
         match twist {
             Some(Twist::Empty) if !mark.after_empty && !self.rows.is_empty() => MarkerPage::empty_at(mark),
@@ -39,7 +39,7 @@ impl MarkerPage {
     }
 }
 
-/// The page of the rows below `count` that `keep` lets through, from `mark` on.
+/// The rows below `count` that pass `keep`, starting at `mark`.
 pub(crate) fn marker_page(
     config: &Config,
     count: usize,
@@ -64,7 +64,7 @@ pub(crate) fn marker_page(
     if limit > 1 && odd(About::RepeatedRow, config.repeated_rows) {
         rows.extend((0..first).rev().find(|row| keep(*row)));
     }
-    // A repeated row never takes the place of progress.
+    // A repeated row does not replace a new one.
     let room = room.max(rows.len() + 1);
     let mut start = first;
     while start < count && rows.len() < room {
@@ -74,7 +74,7 @@ pub(crate) fn marker_page(
         start += 1;
     }
     let more = (start..count).any(&keep);
-    // Sometimes the end is only found on a page of its own.
+    // Sometimes the end is an extra empty page.
     let trails = odd(About::TrailingPage, config.short_pages);
     let next = (more || trails).then_some(Mark { start, after_empty: false });
     MarkerPage { rows, next }
@@ -87,8 +87,8 @@ pub(crate) struct OffsetPage {
     pub(crate) total_count: usize,
 }
 
-/// The rows at `offset` and after. A candidate that is not shown is a row filtered out behind the paging: with short pages
-/// on, it takes up its place in offsets and in `total_count` and leaves a gap.
+/// The rows from `offset` on. A candidate that is not shown is a row that Box filters out after paging: with short pages on, it
+/// counts in offsets and in `total_count` and leaves a gap.
 pub(crate) fn offset_page(
     config: &Config,
     candidates: impl Iterator<Item = (usize, bool)>,
@@ -116,17 +116,17 @@ pub(crate) fn offset_page(
     page
 }
 
-/// Why a marker was refused.
+/// The marker is invalid or too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadMarker;
 
-/// The text of a mark: opaque, tied to this enterprise and to the moment it was given out.
+/// Encodes a mark as text: opaque, valid only for this enterprise, with its time of issue.
 pub(crate) fn write_marker(config: &Config, mark: Mark, age_secs: u32) -> String {
     let place = (mark.start as u64) << 1 | u64::from(mark.after_empty);
     format!("JV9{place:010x}{age_secs:08x}{:08x}", check(config, place, age_secs))
 }
 
-/// The mark of a text; `age_secs` is how long the stand-in has been running now.
+/// Decodes a marker. `age_secs` is the time since the simulator started.
 pub(crate) fn read_marker(config: &Config, text: &str, age_secs: u32) -> Result<Mark, BadMarker> {
     if text.is_empty() || text == "0" {
         return Ok(Mark::default());

@@ -1,7 +1,7 @@
-//! People: what the stand-in knows of a user, and how the first ones are made up.
+//! User accounts: what the simulator stores of a user, and the generation of the initial ones.
 //!
-//! Only facts live here. How a fact is spelled on the wire (an id as a number, unlimited as 1e15) is decided in
-//! [`crate::wire`], so the truth can be read off these fields directly.
+//! Only facts are stored here. [`crate::wire`] decides how a fact is written in the API (an id as a number, unlimited as 1e15),
+//! so the truth can be read from these fields directly.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::chance::{self, About};
 use crate::config::Config;
 use crate::names;
 
-/// Words that mostly come from a table and are sometimes written by a client.
+/// Text that mostly comes from a table and sometimes from a client.
 pub(crate) type Words = Cow<'static, str>;
 
 pub(crate) const DAY_SECS: i64 = 86_400;
@@ -43,26 +43,26 @@ pub(crate) struct Person {
     pub(crate) is_external_collab_restricted: bool,
     pub(crate) is_exempt_from_device_limits: bool,
     pub(crate) is_exempt_from_login_verification: bool,
-    /// Whether folders that others work in stay open to them while the account is inactive.
+    /// Whether shared folders stay available to other users while the account is inactive.
     pub(crate) is_content_available_when_inactive: bool,
     pub(crate) is_platform_access_only: bool,
     pub(crate) external_app_user_id: Option<Box<str>>,
-    /// Unix seconds, as every time in this crate.
+    /// Unix seconds, as all times in this crate.
     pub(crate) created_at: i64,
     pub(crate) modified_at: i64,
     pub(crate) aliases: Vec<Alias>,
-    /// Indexes into the memberships, removed ones included.
+    /// Indexes into the memberships, including removed ones.
     pub(crate) memberships: Vec<u32>,
 }
 
-/// An address that mail about the account goes to.
+/// The address for mail about the account.
 #[derive(Clone, Debug)]
 pub(crate) struct Notification {
     pub(crate) email: Box<str>,
     pub(crate) is_confirmed: bool,
 }
 
-/// A further address that signs in to the same account.
+/// Another address that signs in to the same account.
 #[derive(Clone, Debug)]
 pub(crate) struct Alias {
     pub(crate) id: u64,
@@ -74,17 +74,17 @@ pub(crate) struct Alias {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Managed,
-    /// Gone for good; the id answers 404.
+    /// Deleted permanently. Requests for the id get 404.
     Deleted {
         at: i64,
     },
-    /// Turned into a free account outside the enterprise; the id still answers, with its fields null.
+    /// Turned into a free account outside the enterprise. Requests for the id still work, with null fields.
     RolledOut,
-    /// Never belonged to the enterprise, but works on its content.
+    /// An account of another enterprise that collaborates on content.
     External,
 }
 
-/// Rank within the enterprise.
+/// Role within the enterprise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Admin,
@@ -102,29 +102,29 @@ impl Role {
     }
 }
 
-/// How somebody uses Box; it decides past logins and the days to come.
+/// How a user works with Box. It determines past logins and logins of the stepped days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
     Often,
     Sometimes,
     Seldom,
-    /// Signed in until so many days ago (lower and upper bound), then stopped.
+    /// Signed in until a number of days ago (lower and upper bound), then stopped.
     Stopped {
         from_days: u16,
         to_days: u16,
     },
-    /// Has an account and never came.
+    /// Has an account and never signed in.
     Never,
-    /// Works through installed apps that renew tokens quietly: activity without LOGIN.
+    /// Works through installed apps that renew tokens: activity without LOGIN.
     Quiet,
-    /// A program: tokens only.
+    /// A program, such as an app user: tokens only.
     Machine,
-    /// Nobody is behind it.
+    /// No user works with this account.
     Nobody,
 }
 
 impl Habit {
-    /// LOGIN events to expect on an average day.
+    /// Expected LOGIN events on an average day.
     pub(crate) fn logins_per_day(self) -> f64 {
         match self {
             Habit::Often => 0.16,
@@ -139,18 +139,18 @@ impl Habit {
 pub(crate) const ACTIVE: &str = "active";
 pub(crate) const INACTIVE: &str = "inactive";
 
-/// First user id: beyond 32 bits, as Box's are since 2018.
+/// First user id: more than 32 bits, as Box's since 2018.
 const FIRST_ID: u64 = 9_001_000_000;
-/// Ids ascend with gaps; the gap is fixed so that an id leads back to its slot without a map.
+/// Ids ascend with gaps. The step is fixed, so a slot is computed from an id without a map.
 const ID_STEP: u64 = 13;
 
-/// The id of the person in `slot`.
+/// The id of the user in `slot`.
 pub(crate) fn id_of(seed: u64, slot: usize) -> u64 {
     let slot = slot as u64;
     FIRST_ID + slot * ID_STEP + chance::below(seed, About::IdGap, slot, ID_STEP)
 }
 
-/// The slot an id would have, if it is one of ours.
+/// The slot of an id, if it is in the range of this enterprise.
 pub(crate) fn slot_of(id: u64) -> Option<usize> {
     usize::try_from(id.checked_sub(FIRST_ID)? / ID_STEP).ok()
 }
@@ -160,17 +160,17 @@ impl Person {
         self.standing == Standing::Managed
     }
 
-    /// Whether the folders that others work in are open to them.
+    /// Whether shared folders of this account are available to other users.
     pub(crate) fn shows_folders(&self) -> bool {
         &*self.status != INACTIVE || self.is_content_available_when_inactive
     }
 
-    /// A person whom the stepped days may change: not the primary admin, a program or a pseudo user.
+    /// A user that the stepped days may change: not the primary admin, an app user or a pseudo user.
     pub(crate) fn is_ordinary(&self) -> bool {
         self.is_managed() && self.role != Role::Admin && !matches!(self.habit, Habit::Machine | Habit::Nobody)
     }
 
-    /// An account with nothing set but its names.
+    /// An account with only id, name and login set.
     pub(crate) fn bare(id: u64, name: &str, login: &str, created_at: i64) -> Self {
         Person {
             id,
@@ -206,7 +206,7 @@ impl Person {
     }
 }
 
-/// The person in `slot`, the `ordinal`-th of those the list shows.
+/// The user in `slot`, the `ordinal`-th user of the list.
 pub(crate) fn make(config: &Config, slot: usize, ordinal: u64) -> Person {
     let rng = &mut ChaCha8Rng::seed_from_u64(chance::mix(config.seed, About::Person, slot as u64));
     let now = config.now_secs();
@@ -227,7 +227,7 @@ pub(crate) fn make(config: &Config, slot: usize, ordinal: u64) -> Person {
     person
 }
 
-/// Somebody who joins at `created_at`, as the first night and later days both see them.
+/// A user who joins at `created_at`. The initial users and the joiners of later days are both created here.
 pub(crate) fn newcomer(rng: &mut ChaCha8Rng, config: &Config, slot: usize, created_at: i64) -> Person {
     let (name, local) = names::person(slot as u64);
     let login = format!("{local}@{}", config.login_domain);
@@ -264,7 +264,7 @@ pub(crate) fn newcomer(rng: &mut ChaCha8Rng, config: &Config, slot: usize, creat
     person
 }
 
-/// What years of use leave on an account: notification addresses, aliases, restrictions, suspensions.
+/// Data from years of use: notification addresses, aliases, restrictions, suspensions.
 fn settle(rng: &mut ChaCha8Rng, config: &Config, person: &mut Person) {
     let local = person.login.split('@').next().unwrap_or_default().to_owned();
     if rng.random_bool(0.15) {
@@ -295,7 +295,7 @@ fn settle(rng: &mut ChaCha8Rng, config: &Config, person: &mut Person) {
     }
 }
 
-/// Oddities that Box documents or has been seen sending. Fixed ordinals make sure that each kind exists.
+/// Unusual data that Box documents or was observed to send. Fixed ordinals ensure that each kind exists.
 fn make_awkward(rng: &mut ChaCha8Rng, config: &Config, slot: usize, ordinal: u64, person: &mut Person) {
     match ordinal {
         5 => {
@@ -331,7 +331,7 @@ fn make_awkward(rng: &mut ChaCha8Rng, config: &Config, slot: usize, ordinal: u64
         person.tracking_codes.push(("Empty".into(), "".into()));
     }
     if rng.random_bool(0.02) {
-        // An exact power of ten, which the wire may write with an exponent.
+        // An exact power of ten, which the API may write with an exponent.
         person.space_used = 10i64.pow(rng.random_range(6..13));
     }
     if rng.random_bool(0.01) {
@@ -369,7 +369,7 @@ fn make_app_user(rng: &mut ChaCha8Rng, person: &mut Person) {
     }
 }
 
-/// When the `ordinal`-th account was made: over eight years, growing, the last twenty-fifth within six weeks.
+/// Creation time of the `ordinal`-th account: over eight years, growing, the last twenty-fifth within six weeks.
 fn created(rng: &mut ChaCha8Rng, config: &Config, ordinal: u64) -> i64 {
     let left = 1.0 - ordinal as f64 / f64::from(config.users.max(1));
     let age = (left.clamp(0.0, 1.0).powf(1.3) * 2920.0 * DAY_SECS as f64) as i64;
@@ -387,7 +387,7 @@ fn habit(rng: &mut ChaCha8Rng) -> Habit {
     }
 }
 
-/// Somebody who stopped coming, evenly over the inactivity bands.
+/// A user who stopped signing in, evenly over the inactivity bands.
 fn stopped(rng: &mut ChaCha8Rng) -> Habit {
     let bands = [(31, 60), (61, 90), (91, 180), (181, 360)];
     let (from_days, to_days) = bands[rng.random_range(0..bands.len())];
@@ -398,7 +398,7 @@ fn capitalised(login: &str) -> String {
     login.split_inclusive(['.', '@']).map(|part| part[..1].to_uppercase() + &part[1..]).collect()
 }
 
-/// One word of a table.
+/// One text of a table.
 pub(crate) fn pick<'a>(rng: &mut ChaCha8Rng, words: &[&'a str]) -> &'a str {
     words[rng.random_range(0..words.len())]
 }

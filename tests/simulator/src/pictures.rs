@@ -1,15 +1,15 @@
-//! Avatars: the file of a multipart form, and whether Box would take it.
+//! Avatars: the file of a multipart form, and the checks of Box.
 
 use axum::body::Bytes;
 
-/// A picture as it was sent.
+/// An avatar as it was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
     pub(crate) format: Format,
     pub(crate) bytes: Bytes,
 }
 
-/// What Box takes.
+/// The formats that Box accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Jpeg,
@@ -27,7 +27,7 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_PIXELS: u32 = 1024;
 
 impl Format {
-    /// The content type it is served with.
+    /// The content type in responses.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Format::Jpeg => "image/jpeg",
@@ -37,7 +37,7 @@ impl Format {
 }
 
 impl Picture {
-    /// The picture of an upload, or why it is none: Box goes by extension and size.
+    /// Checks an upload by extension and size, as Box does. The error is the reason of the refusal.
     pub(crate) fn of(upload: &Upload) -> Result<Picture, &'static str> {
         let extension = upload.name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         let format = match extension.as_str() {
@@ -57,7 +57,7 @@ impl Picture {
     }
 }
 
-/// Width and height of a PNG. JPEGs hide theirs behind other segments; their pixels go unchecked.
+/// Width and height of a PNG. The size of a JPEG is not checked, because it comes after other segments.
 fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
     let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
@@ -86,7 +86,7 @@ pub(crate) fn first_file(content_type: &str, body: &Bytes) -> Option<Upload> {
     }
 }
 
-/// `name="value"` or `name=value` behind a semicolon.
+/// Reads `name="value"` or `name=value` after a semicolon.
 fn parameter(header: &str, name: &str) -> Option<String> {
     let value = header.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))?;
     Some(value.trim_matches('"').to_owned()).filter(|value| !value.is_empty())

@@ -1,4 +1,4 @@
-//! The limit of calls per caller, as Box limits calls per user: a sliding 60-second window, or a bucket of tokens.
+//! The limit of calls per caller, as Box limits calls per user: a sliding 60-second window, or a token bucket.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, RwLock};
@@ -12,7 +12,7 @@ use crate::shared::unpoisoned;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// How many calls, and how they are counted.
+/// The number of calls, and how they are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rate {
@@ -22,13 +22,13 @@ pub(crate) struct Rate {
     pub(crate) style: RateLimitStyle,
 }
 
-/// The limit of a running stand-in.
+/// The limit of a running simulator.
 pub(crate) struct RateLimit {
     rate: RwLock<Rate>,
     callers: Mutex<HashMap<Caller, Calls>>,
 }
 
-/// What one caller has used up, in the terms of the style in force.
+/// The calls of one caller, counted by the current style.
 #[derive(Default)]
 struct Calls {
     window: VecDeque<Instant>,
@@ -45,13 +45,13 @@ impl RateLimit {
         RateLimit { rate: RwLock::new(rate), callers: Mutex::default() }
     }
 
-    /// Another limit from now on, with a fresh start for every caller.
+    /// Replaces the limit and resets the count of every caller.
     pub(crate) fn set(&self, rate: Rate) {
         *unpoisoned(self.rate.write()) = rate;
         unpoisoned(self.callers.lock()).clear();
     }
 
-    /// Lets a call through, or says how many seconds to wait. Refused calls use nothing up.
+    /// Accepts a call, or returns the seconds to wait. Refused calls do not count.
     pub(crate) fn admit(&self, caller: Caller, now: Instant) -> Result<(), u64> {
         let Rate { calls_per_minute, style } = *unpoisoned(self.rate.read());
         let Some(limit) = calls_per_minute else { return Ok(()) };
@@ -77,7 +77,7 @@ fn slide(window: &mut VecDeque<Instant>, limit: u32, now: Instant) -> Result<(),
         return Ok(());
     }
     let left = window.front().map_or(WINDOW, |first| WINDOW - now.saturating_duration_since(*first));
-    // Whole seconds, rounded up: waiting exactly this long is enough.
+    // Whole seconds, rounded up, so that this wait is long enough.
     Err(left.as_millis().div_ceil(1000) as u64)
 }
 
@@ -86,7 +86,7 @@ impl Bucket {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.tokens = (self.tokens + passed * f64::from(limit) / WINDOW.as_secs_f64()).min(full);
         self.at = now;
-        // Fractions add up to a little less than one.
+        // The sum of fractions is a little less than one.
         if self.tokens < 1.0 - 1e-9 {
             return Err(1);
         }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(limit.admit(caller(), at(20.0)), Ok(()));
         assert_eq!(limit.admit(caller(), at(20.0)), Ok(()));
         assert_eq!(limit.admit(caller(), at(30.5)), Err(30));
-        // Only the first call has left after a minute, so only one more fits.
+        // Only the first call has left the window after a minute, so only one more fits.
         assert_eq!(limit.admit(caller(), at(60.0)), Ok(()));
         assert_eq!(limit.admit(caller(), at(60.0)), Err(20));
         assert_eq!(limit.admit(caller(), at(80.0)), Ok(()));
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(limit.admit(caller(), start), Err(1));
         assert_eq!([admitted(0.4, 2), admitted(0.5, 2), admitted(1.5, 9)], [0, 1, 2]);
         assert_eq!(admitted(600.0, 9), 3, "it holds no more than its burst");
-        // Two a second, however often one asks.
+        // Two calls a second, however many are sent.
         let tenths = (0..600).map(|n| admitted(700.0 + f64::from(n) / 10.0, 1)).sum::<usize>();
         assert_eq!(tenths, 3 + 119);
     }

@@ -1,4 +1,4 @@
-//! What was asked: cheap counts always, and the newest requests one by one.
+//! Counts of calls, which are always kept, and the newest requests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::shared::unpoisoned;
 
-/// One request as the stand-in saw it.
+/// One request as the simulator received it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// Milliseconds since the stand-in started (system clock), when the call came in.
+    /// Milliseconds from the start of the simulator (system clock) to the arrival of the call.
     pub at_ms: u64,
     /// HTTP method.
     pub method: String,
@@ -19,30 +19,30 @@ pub struct Recorded {
     pub path: String,
     /// Query without the question mark, still percent-encoded.
     pub query: String,
-    /// Status answered; 0 when the connection was dropped instead.
+    /// Status of the response; 0 if the connection was dropped instead.
     pub status: u16,
-    /// Whether the call carried a token that was good.
+    /// Whether the call had a valid token.
     pub authenticated: bool,
     /// Whether a fault hit the call.
     pub faulted: bool,
 }
 
-/// Calls as Box would count them: everything, token requests, errors and retries included.
+/// Calls as Box would count them: all calls, including token requests, errors and retries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All calls.
     pub calls: u64,
-    /// Those answered with 2xx.
+    /// Calls with a 2xx response.
     pub ok: u64,
-    /// Those answered with 429.
+    /// Calls with a 429 response.
     pub throttled: u64,
-    /// Those answered with any other status, or not at all.
+    /// Calls with any other response or none.
     pub errors: u64,
-    /// Those that a fault hit, however they were answered.
+    /// Calls that a fault hit, whatever the response was.
     pub faulted: u64,
-    /// The most calls that were in work at the same moment.
+    /// The maximum number of calls in progress at the same time.
     pub most_at_once: u64,
-    /// The same, for each method and endpoint, e.g. `GET /users/{user_id}/email_aliases`; only those that were called.
+    /// The same for each method and endpoint, e.g. `GET /users/{user_id}/email_aliases`. Only endpoints with calls.
     pub by_endpoint: BTreeMap<String, EndpointCounts>,
 }
 
@@ -51,11 +51,11 @@ pub struct Counts {
 pub struct EndpointCounts {
     /// All calls.
     pub calls: u64,
-    /// Those answered with 2xx.
+    /// Calls with a 2xx response.
     pub ok: u64,
-    /// Those answered with 429.
+    /// Calls with a 429 response.
     pub throttled: u64,
-    /// Those answered with any other status, or not at all.
+    /// Calls with any other response or none.
     pub errors: u64,
 }
 
@@ -78,11 +78,11 @@ struct Endpoint {
     errors: AtomicU64,
 }
 
-/// Method and path of calls to nothing we know.
+/// Method and path of calls to unknown endpoints.
 const ELSEWHERE: (&str, &str) = ("", "");
 
 impl Recorder {
-    /// `endpoints` are methods and path patterns; anything else is counted together as `elsewhere`.
+    /// `endpoints` are methods and path patterns. All other calls are counted together as `elsewhere`.
     pub(crate) fn new(endpoints: &[(&'static str, &'static str)], capacity: usize) -> Self {
         let named = endpoints.iter().chain([&ELSEWHERE]).map(|(method, path)| Endpoint {
             method,
@@ -101,7 +101,7 @@ impl Recorder {
         Recorder { endpoints, in_work, most_at_once, faulted, newest: Mutex::default(), capacity }
     }
 
-    /// Counts a call as in work until the guard goes, which it also does when the client hangs up.
+    /// Counts a call as in progress until the guard is dropped. This also happens when the client closes the connection.
     pub(crate) fn in_work(&self) -> InWork<'_> {
         let now = self.in_work.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_at_once.fetch_max(now, Ordering::Relaxed);
@@ -120,7 +120,7 @@ impl Recorder {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Remembers a request, forgetting the oldest when full. The closure runs only when requests are remembered at all.
+    /// Stores a request and drops the oldest one when full. The closure runs only if requests are stored at all.
     pub(crate) fn remember(&self, request: impl FnOnce() -> Recorded) {
         if self.capacity == 0 {
             return;
@@ -159,7 +159,7 @@ impl Recorder {
         counts
     }
 
-    /// Forgets requests and counts.
+    /// Deletes requests and counts.
     pub(crate) fn reset(&self) {
         unpoisoned(self.newest.lock()).clear();
         self.most_at_once.store(0, Ordering::Relaxed);
@@ -172,7 +172,7 @@ impl Recorder {
     }
 }
 
-/// A call in work.
+/// A call in progress.
 pub(crate) struct InWork<'a>(&'a AtomicU64);
 
 impl Drop for InWork<'_> {

@@ -1,7 +1,7 @@
-//! Who may do what to whom.
+//! Permissions of callers.
 //!
-//! Co-admins, and the application's own account with them, act on ordinary managed users only; the primary admin acts on
-//! everybody of the enterprise. Which error stands for a refused rank is not documented; 403 is the best guess.
+//! Co-admins and the application's own account can change only ordinary managed users. The primary admin can change every
+//! account of the enterprise. The error for a refused rank is not documented; 403 is the best guess.
 
 use crate::apps::Scopes;
 use crate::auth::Caller;
@@ -11,7 +11,7 @@ use crate::people::{INACTIVE, Person, Role, Standing};
 use crate::world::{News, World};
 
 impl Caller {
-    /// Whose act a change by this caller is.
+    /// The actor of a change by this caller.
     pub(crate) fn news(self) -> News {
         News::By(match self {
             Caller::App(app) => Actor::App(app),
@@ -19,12 +19,12 @@ impl Caller {
         })
     }
 
-    /// Whether this caller outranks everybody.
+    /// Whether this caller is the primary admin.
     pub(crate) fn is_primary_admin(self, world: &World) -> bool {
         world.person(self).role == Role::Admin
     }
 
-    /// What an application may do; people are bound by their ranks alone.
+    /// The scopes of an application. Users are limited only by their role.
     pub(crate) fn scopes(self, world: &World) -> Scopes {
         match self {
             Caller::App(app) => world.apps.get(app).scopes,
@@ -32,12 +32,12 @@ impl Caller {
         }
     }
 
-    /// Whether somebody is within the application's access.
+    /// Whether an account is within the application's access.
     pub(crate) fn reaches(self, world: &World, person: &Person) -> bool {
         self.scopes(world).whole_enterprise || person.is_platform_access_only
     }
 
-    /// Whom `As-User` turns this caller into: an ordinary managed user, never an administrator or the caller itself.
+    /// The caller that `As-User` selects: an ordinary managed user, not an administrator or the caller itself.
     pub(crate) fn as_user(self, world: &World, id: &str) -> Result<Caller, ApiError> {
         if !self.may_administrate(world) {
             return Err(ApiError::forbidden());
@@ -55,7 +55,7 @@ impl Caller {
     }
 }
 
-/// The slot of somebody whom the caller may change.
+/// The slot of a user that the caller may change.
 pub(crate) fn target(world: &World, caller: Caller, id: &str) -> Result<usize, ApiError> {
     if !caller.may_administrate(world) {
         return Err(ApiError::forbidden());
@@ -65,7 +65,7 @@ pub(crate) fn target(world: &World, caller: Caller, id: &str) -> Result<usize, A
     if is_outranked { Ok(slot) } else { Err(ApiError::forbidden()) }
 }
 
-/// Anybody whom the caller's access reaches.
+/// An account within the caller's access.
 pub(crate) fn found<'w>(world: &'w World, caller: Caller, id: &str) -> Result<&'w Person, ApiError> {
     let person = world.person_by_id(id).ok_or_else(ApiError::not_found)?;
     if !caller.reaches(world, person) && !matches!(person.standing, Standing::Deleted { .. }) {
@@ -75,7 +75,7 @@ pub(crate) fn found<'w>(world: &'w World, caller: Caller, id: &str) -> Result<&'
     Ok(person)
 }
 
-/// The slot of a managed user; outsiders and the application's account are nobody's to change.
+/// The slot of a managed user. External users and the application's account cannot be changed.
 pub(crate) fn managed(world: &World, caller: Caller, id: &str) -> Result<usize, ApiError> {
     let person = found(world, caller, id)?;
     match (person.standing, world.slot_by_id(person.id)) {
@@ -85,7 +85,7 @@ pub(crate) fn managed(world: &World, caller: Caller, id: &str) -> Result<usize, 
     }
 }
 
-/// Whether an information barrier stands around the person.
+/// Whether an information barrier applies to the user.
 pub(crate) fn is_barred(world: &World, slot: usize) -> bool {
     let id = world.people[slot].id.to_string();
     world.config.barred_user_ids.contains(&id)

@@ -1,4 +1,4 @@
-//! Starting, holding and stopping a stand-in.
+//! Starting, controlling and stopping a simulator.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,21 +32,21 @@ use crate::routes;
 use crate::shared::Shared;
 use crate::truth::{self, Extent, TrueContent, Truth};
 
-/// How long open connections may take to finish once the stand-in stops.
+/// Time that open connections have to finish when the simulator stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// Makes the enterprise and serves it on the current tokio runtime.
+/// Generates the enterprise and serves it on the current tokio runtime.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// If the address cannot be listened on.
 pub async fn start(config: Config) -> io::Result<Running> {
     begin(config).await.map(|(running, _)| running)
 }
 
-/// The same on a thread with a runtime of its own, for callers that have none, and to keep the stand-in to one core.
+/// The same on a thread with its own runtime, for callers without one, and to limit the simulator to one core.
 ///
 /// # Errors
-/// When the address cannot be listened on, or no thread can be had.
+/// If the address cannot be listened on, or no thread can be started.
 pub fn spawn_in_thread(config: Config) -> io::Result<Running> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (started, wait) = std::sync::mpsc::channel();
@@ -64,7 +64,7 @@ pub fn spawn_in_thread(config: Config) -> io::Result<Running> {
 async fn begin(config: Config) -> io::Result<(Running, JoinHandle<()>)> {
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
-    // A large enterprise takes a second to make; other tasks of the runtime go on meanwhile.
+    // A large enterprise takes a second to generate. Other tasks of the runtime continue meanwhile.
     let made = tokio::task::spawn_blocking(move || Arc::new(Shared::new(config))).await;
     let shared = made.map_err(io::Error::other)?;
     let (stop, stopped) = watch::channel(());
@@ -77,7 +77,7 @@ async fn begin(config: Config) -> io::Result<(Running, JoinHandle<()>)> {
     Ok((Running { shared, address, stop, ended }, serving))
 }
 
-/// A stand-in at work. Dropping it stops it too, without waiting.
+/// A running simulator. Dropping it also stops it, without waiting.
 pub struct Running {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -86,7 +86,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens.
+    /// The address that the simulator listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -96,7 +96,7 @@ impl Running {
         format!("http://{}/2.0", self.address)
     }
 
-    /// Where tokens are given out, e.g. `http://127.0.0.1:4711/oauth2/token`.
+    /// The token endpoint, e.g. `http://127.0.0.1:4711/oauth2/token`.
     pub fn token_url(&self) -> String {
         format!("http://{}/oauth2/token", self.address)
     }
@@ -106,7 +106,7 @@ impl Running {
         format!("http://{}{}", self.address, routes::CONTROL)
     }
 
-    /// What it was started with.
+    /// The configuration that the simulator was started with.
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
@@ -116,42 +116,42 @@ impl Running {
         DateTime::from_timestamp(self.shared.world().now, 0).unwrap_or(self.shared.config.now)
     }
 
-    /// Lives `days` days, each with its logins and changes.
+    /// Simulates `days` days with their logins and changes.
     pub fn step_days(&self, days: u32) -> Stepped {
         day::step(&mut self.shared.world_mut(), days)
     }
 
-    /// Lets so many seconds pass in which nobody does anything; what is under way goes on.
+    /// Moves the simulated time by `secs` seconds without activity. Running transfers continue.
     pub fn advance_secs(&self, secs: u32) {
         self.shared.world_mut().advance(secs.into());
     }
 
-    /// Makes one thing happen now; the ids of the users or groups it touched.
+    /// Plays one act now. Returns the ids of the users or groups that it changed.
     pub fn act(&self, act: &Act) -> Vec<String> {
         acts::act(&mut self.shared.world_mut(), act)
     }
 
-    /// What a perfect extraction would end up with now. Large: every event is in it.
+    /// The result of a perfect extraction at this moment. Large: it contains every event.
     pub fn truth(&self) -> Truth {
         truth::truth(&self.shared.world(), Extent::Everything)
     }
 
-    /// The same without events (`last_login_at` is still there).
+    /// The same without events (it still has `last_login_at`).
     pub fn truth_without_events(&self) -> Truth {
         truth::truth(&self.shared.world(), Extent::WithoutEvents)
     }
 
-    /// Every change of people, memberships and aliases since the start, in the order they took effect.
+    /// Every change of users, memberships and aliases since the start, in the order in which they took effect.
     pub fn changes(&self) -> Vec<TrueChange> {
         true_changes(&self.shared.world())
     }
 
-    /// What a managed user owns now; `None` for anybody else.
+    /// The content of a managed user; `None` for other ids.
     pub fn content(&self, user_id: &str) -> Option<TrueContent> {
         truth::content(&self.shared.world(), user_id)
     }
 
-    /// What was done to whom so far.
+    /// The actions so far; see [`Deed`].
     pub fn deeds(&self) -> Vec<Deed> {
         self.shared.world().deeds.clone()
     }
@@ -161,42 +161,42 @@ impl Running {
         self.shared.recorder.counts()
     }
 
-    /// The newest requests, oldest first; as many as [`Config::record_requests`] says.
+    /// The newest requests, oldest first; at most [`Config::record_requests`].
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.recorder.requests()
     }
 
-    /// Forgets counts and requests.
+    /// Deletes counts and requests.
     pub fn reset_counts(&self) {
         self.shared.recorder.reset();
     }
 
-    /// Arms a fault behind those already armed.
+    /// Adds a fault after those already active.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
 
-    /// How many calls each armed fault has hit, in the order they were armed.
+    /// How many calls each active fault has hit, in the order in which the faults were added.
     pub fn fault_hits(&self) -> Vec<u32> {
         self.shared.faults.hits()
     }
 
-    /// Disarms all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }
 
-    /// Limits calls otherwise from now on, with a fresh start for every caller; see [`Config::calls_per_minute`].
+    /// Replaces the limit of calls from now on and resets the count of every caller; see [`Config::calls_per_minute`].
     pub fn set_rate_limit(&self, calls_per_minute: Option<u32>, style: RateLimitStyle) {
         self.shared.rate_limit.set(Rate { calls_per_minute, style });
     }
 
-    /// Makes every token given out so far answer 401.
+    /// Revokes every token issued so far; calls with them get 401.
     pub fn revoke_tokens(&self) {
         self.shared.tokens.revoke_all();
     }
 
-    /// Stops listening, lets open connections finish for a second, and returns when all is quiet.
+    /// Stops listening, gives open connections a second to finish, and returns after that.
     pub async fn shutdown(self) {
         drop(self.stop);
         _ = self.ended.await;
@@ -219,11 +219,11 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
     let connections = GracefulShutdown::new();
     loop {
         tokio::select! {
-            // A closed channel is the signal to stop.
+            // The closed channel is the signal to stop.
             _ = stopped.changed() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => connect(stream, router.clone(), &connections),
-                // Out of file handles, most likely: the next client may have better luck.
+                // Most likely the process has no file handles left. A later client may succeed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
@@ -232,9 +232,9 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
     _ = tokio::time::timeout(SHUTDOWN_GRACE, connections.shutdown()).await;
 }
 
-/// Serves one connection, HTTP/1.1 or HTTP/2 as the client begins.
+/// Serves one connection, HTTP/1.1 or HTTP/2 as the client chooses.
 fn connect(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
-    // Small answers must not wait for more to send.
+    // Small responses must not wait for more data.
     _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -242,7 +242,7 @@ fn connect(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
         async move {
             let response = answer.await.unwrap_or_else(|never| match never {});
             match response.extensions().get::<Dropped>() {
-                // An error here makes hyper close the connection without a word.
+                // An error here makes hyper close the connection without a response.
                 Some(_) => Err(io::Error::other("dropped on purpose")),
                 None => Ok(response),
             }
@@ -252,7 +252,7 @@ fn connect(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
         auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).into_owned();
     let watched = connections.watch(connection);
     tokio::spawn(async move {
-        // Clients that hang up and connections dropped on purpose end here; neither is news.
+        // Connections closed by the client or dropped on purpose end here. Neither is an error.
         _ = watched.await;
     });
 }

@@ -1,4 +1,4 @@
-//! What every request sees: the enterprise and the machinery around it.
+//! The state that all requests share: the enterprise and the parts around it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -53,17 +53,17 @@ impl Shared {
         unpoisoned(self.world.write())
     }
 
-    /// How long this has been running.
+    /// Time since the simulator started.
     pub(crate) fn age(&self) -> Duration {
         clock::instant().saturating_duration_since(self.started)
     }
 
-    /// The same in whole seconds, which markers are dated by.
+    /// The same in whole seconds, which markers contain.
     pub(crate) fn age_secs(&self) -> u32 {
         self.age().as_secs() as u32
     }
 
-    /// How this listing says that it is over.
+    /// The form of the end of this listing.
     pub(crate) fn end_marker(&self) -> EndMarker {
         match self.config.end_marker {
             EndMarker::Varied => match self.listings_ended.fetch_add(1, Ordering::Relaxed) % 3 {
@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// The two ids of the next answer: the one in an error body, and the one in the `box-request-id` header.
+    /// The two ids of the next response: the id in an error body, and the id in the `box-request-id` header.
     pub(crate) fn request_ids(&self) -> (String, String) {
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         let word = |k: u64| chance::mix(self.config.seed, About::RequestId, n * 2 + k);
@@ -83,7 +83,7 @@ impl Shared {
     }
 }
 
-/// The value behind a lock even when a thread died holding it: every change here is complete or harmless.
+/// The value behind a lock, even if a thread panicked while holding it. Every change here is complete or harmless.
 pub(crate) fn unpoisoned<T>(locked: Result<T, PoisonError<T>>) -> T {
     locked.unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! What faults do to a list that is otherwise true: its JSON is taken apart and put together again, with every value spelled
-//! as it was. Whatever is no list passes unharmed.
+//! Applies faults to the JSON of a list. The list is parsed and written again, and every value keeps its spelling. Other bodies
+//! stay unchanged.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::faults::Effect;
 const ENTRIES: &str = "entries";
 const TOTAL: &str = "total_count";
 
-/// An envelope, by key.
+/// The fields of a list response by key.
 type List<'a> = BTreeMap<&'a str, &'a RawValue>;
 
-/// The list as the effect leaves it; `None` when the effect has nothing to do here.
+/// The list with the effect applied; `None` if the effect does not apply to the body.
 pub(crate) fn tampered(effect: &Effect, seed: u64, body: &[u8]) -> Option<Vec<u8>> {
     if !matches!(effect, Effect::OddEntries | Effect::GhostTotal { .. } | Effect::PartialList { .. }) {
         return None;
@@ -24,7 +24,7 @@ pub(crate) fn tampered(effect: &Effect, seed: u64, body: &[u8]) -> Option<Vec<u8
     let (key, value) = match effect {
         Effect::OddEntries => (ENTRIES, by_index(&rows(&list)?)?),
         Effect::PartialList { share } => (ENTRIES, to_raw_value(&kept(rows(&list)?, seed, *share)).ok()?),
-        // A list without rows that announces some is another fault: it cannot be read.
+        // An empty list with a positive total would be a different fault: a client cannot read it.
         Effect::GhostTotal { .. } if rows(&list)?.is_empty() => return None,
         Effect::GhostTotal { rows } => (TOTAL, to_raw_value(&(total(&list)? + rows)).ok()?),
         _ => return None,
@@ -46,7 +46,7 @@ fn by_index(rows: &[&RawValue]) -> Option<Box<RawValue>> {
     to_raw_value(&Some(by_index).filter(|rows| !rows.is_empty())).ok()
 }
 
-/// The rows without a share of them, which follows from their ids: the same ones are missing everywhere.
+/// Removes a share of the rows. The choice follows from the ids, so the same rows are missing in every response.
 fn kept(mut rows: Vec<&RawValue>, seed: u64, share: f64) -> Vec<&RawValue> {
     #[derive(Deserialize)]
     struct Row<'a> {

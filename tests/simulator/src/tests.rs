@@ -1,4 +1,4 @@
-//! The whole stand-in over real HTTP: what a careful client reads must be the truth.
+//! The whole simulator over real HTTP. The data that a careful client reads must equal the truth.
 
 mod acts;
 mod changes;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{Act, Config, Effect, Fault, RateLimitStyle, Running, TrueUser, Truth, start};
 
-/// Every field of a user but `my_tags`.
+/// Every field of a user except `my_tags`.
 const USER_FIELDS: &str = "type,id,name,login,created_at,modified_at,language,timezone,space_amount,space_used,\
     max_upload_size,status,job_title,phone,address,avatar_url,notification_email,role,tracking_codes,\
     can_see_managed_users,is_sync_enabled,is_external_collab_restricted,is_exempt_from_device_limits,\
@@ -25,7 +25,7 @@ const USER_FIELDS: &str = "type,id,name,login,created_at,modified_at,language,ti
 const GROUP_FIELDS: &str = "name,group_type,created_at,modified_at,provenance,external_sync_identifier,description,\
     invitability_level,member_viewability_level";
 
-/// A small, forgiving client.
+/// A small, tolerant client.
 struct Client {
     http: reqwest::Client,
     base: String,
@@ -119,7 +119,7 @@ async fn token(http: &reqwest::Client, running: &Running, secret: &str) -> Value
     serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
 }
 
-/// A list in any of the envelopes it comes in.
+/// The rows of a list in any of its envelopes.
 fn entries(page: &Value) -> Vec<Value> {
     match &page["entries"] {
         Value::Array(rows) => rows.clone(),
@@ -128,7 +128,7 @@ fn entries(page: &Value) -> Vec<Value> {
     }
 }
 
-/// Text, numbers as text, and nothing for null and empty.
+/// Text, numbers as text, and `None` for null and empty.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -199,7 +199,7 @@ fn normalised(user: &Value) -> TrueUser {
     }
 }
 
-/// Compares everything the API shows with the truth.
+/// Compares all data of the API with the truth.
 async fn assert_true(client: &Client, truth: &Truth) {
     let users = client.users().await;
     let mut truths: Vec<TrueUser> = truth.users.clone();
@@ -596,7 +596,7 @@ fn a_thread_of_its_own() {
 async fn compressed_when_asked_and_worth_it() {
     let running = start(quick()).await.unwrap();
     let token = Client::of(&running).await.token;
-    // A client that leaves compression to us.
+    // A client without its own decompression.
     let http = reqwest::Client::builder().no_gzip().build().unwrap();
     let get = async |path: &str, accept: &str| {
         let request = http.get(format!("{}{path}", running.api_url())).bearer_auth(&token);

@@ -1,7 +1,7 @@
-//! What a perfect extraction would end up with, read straight off the state.
+//! The result of a perfect extraction, read directly from the state.
 //!
-//! Nothing here passes through the JSON of the API. Empty text is null, unlimited space is null, times are UTC, and an
-//! event names the person it was about whether or not its wire form does.
+//! Nothing here uses the JSON of the API. Empty text is null, unlimited space is null, times are UTC, and an event has its user
+//! even if its JSON does not name one.
 
 use std::collections::BTreeMap;
 
@@ -16,28 +16,28 @@ use crate::wire::groups::unknown_field as unknown_group_field;
 use crate::wire::users::{avatar_url, hostname, unknown_field};
 use crate::world::World;
 
-/// The normalised truth of a moment.
+/// The normalised truth at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Truth {
     /// The simulated now, RFC 3339 in UTC.
     pub now: String,
-    /// Users that a whole listing finds, in order of id.
+    /// Users that a complete listing finds, in order of id.
     pub users: Vec<TrueUser>,
-    /// Groups that a whole listing finds, in order of id.
+    /// Groups that a complete listing finds, in order of id.
     pub groups: Vec<TrueGroup>,
     /// Memberships of those users in those groups, without the all-users group.
     pub memberships: Vec<TrueMembership>,
     /// Aliases of those users that the API lists.
     pub email_aliases: Vec<TrueAlias>,
-    /// Every LOGIN that `admin_logs` has shown up to now, in order of time. Box itself forgets those over a year old.
+    /// Every LOGIN that `admin_logs` has shown so far, in order of time. Box itself deletes events after one year.
     pub logins: Vec<TrueLogin>,
-    /// Every other event, likewise.
+    /// Every other event, in the same way.
     pub other_events: Vec<TrueEvent>,
-    /// The newest of `logins` for each user id, deleted users included. Kept even when events are left out.
+    /// The newest of `logins` for each user id, including deleted users. Present even if events are omitted.
     pub last_login_at: BTreeMap<String, String>,
 }
 
-/// A user with every column that Box determines.
+/// A user with all columns whose values come from Box.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the table `users`, and named like them")]
 pub struct TrueUser {
@@ -66,7 +66,7 @@ pub struct TrueUser {
     pub is_external_collab_restricted: bool,
     pub is_exempt_from_device_limits: bool,
     pub is_exempt_from_login_verification: bool,
-    /// `None`: this Box does not know the field.
+    /// `None`: the simulated Box does not have the field.
     pub is_collaborated_content_available_when_owner_inactive: Option<bool>,
     pub is_platform_access_only: bool,
     pub external_app_user_id: Option<String>,
@@ -75,11 +75,11 @@ pub struct TrueUser {
     pub enterprise_name: String,
     pub created_at: String,
     pub modified_at: String,
-    /// Fields nobody documented, as JSON.
+    /// Undocumented fields as JSON.
     pub extra: BTreeMap<String, serde_json::Value>,
 }
 
-/// A group with every column that Box determines.
+/// A group with all columns whose values come from Box.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the table `groups`, and named like them")]
 pub struct TrueGroup {
@@ -93,11 +93,11 @@ pub struct TrueGroup {
     pub member_viewability_level: String,
     pub created_at: String,
     pub modified_at: String,
-    /// Fields nobody documented, as JSON.
+    /// Undocumented fields as JSON.
     pub extra: BTreeMap<String, serde_json::Value>,
 }
 
-/// A membership; the times are null where the lists leave them out.
+/// A membership. The times are null if the lists omit them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the table `memberships`, and named like them")]
 pub struct TrueMembership {
@@ -122,7 +122,7 @@ pub struct TrueAlias {
     pub is_confirmed: bool,
 }
 
-/// A LOGIN event and whose it was.
+/// A LOGIN event and its user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the table `login_events`, and named like them")]
 pub struct TrueLogin {
@@ -133,13 +133,13 @@ pub struct TrueLogin {
     pub created_at: String,
 }
 
-/// Any other event and whom it was about.
+/// Any other event and its user.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the columns of the table `admin_events`, and named like them")]
 pub struct TrueEvent {
     pub event_id: String,
     pub event_type: String,
-    /// `None` for group-level events, and for file events, whose source is no user.
+    /// `None` for group-level events and for file events, whose source is not a user.
     pub user_id: Option<String>,
     /// Id of `created_by`; `None` for Box's unknown caller, whose id is `2`.
     pub actor_id: Option<String>,
@@ -147,22 +147,22 @@ pub struct TrueEvent {
     pub created_at: String,
 }
 
-/// What somebody owns, which no table holds.
+/// The content of a user, which no table contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrueContent {
     /// Items of the root folder that the account itself owns.
     pub owned_items: usize,
-    /// Those of them that others work in; while their owner is suspended they are out of everybody's sight.
+    /// Number of `owned_items` that are shared. While the owner is suspended, other users do not see these.
     pub shared_items: usize,
-    /// Bytes of all of it.
+    /// Size of all items in bytes.
     pub owned_bytes: i64,
     /// Bytes in the trash, which `space_used` counts as well.
     pub trash_bytes: i64,
-    /// Whether a transfer out of the account is under way; until it ends, everything is still here.
+    /// Whether a transfer out of the account is running. Until it ends, all content is still here.
     pub is_moving: bool,
 }
 
-/// What the managed user with this id owns, or the application's own account.
+/// The content of the managed user with this id, or of the application's own account.
 pub(crate) fn content(world: &World, user_id: &str) -> Option<TrueContent> {
     let id = world.person_by_id(user_id)?.id;
     let owner = match world.apps.by_account(id) {
@@ -177,7 +177,7 @@ pub(crate) fn content(world: &World, user_id: &str) -> Option<TrueContent> {
     Some(TrueContent { owned_items, shared_items, owned_bytes, trash_bytes, is_moving })
 }
 
-/// How much of the truth is wanted; events are most of it.
+/// The requested part of the truth. Events are its largest part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     Everything,
@@ -345,7 +345,7 @@ fn extra(fields: &[Option<(&str, &str)>]) -> BTreeMap<String, serde_json::Value>
     fields.iter().flatten().filter_map(read).collect()
 }
 
-/// Box writes unset text as nothing at all.
+/// Box writes unset text as an empty string.
 fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -1,7 +1,7 @@
-//! The enterprise as it stands.
+//! The current state of the enterprise.
 //!
-//! Stepped days, single acts and writing requests change it through the same verbs, which note the admin events that belong
-//! to a change. [`World::publish`] then moves the noted events into the log.
+//! Stepped days, single acts and writing requests change it through the same methods, which record the admin events of a
+//! change. [`World::publish`] then moves the recorded events into the log.
 
 mod verbs;
 
@@ -23,16 +23,16 @@ use crate::holds::Holds;
 use crate::people::{self, ACTIVE, Alias, Person, Role, Standing};
 use crate::pictures::Picture;
 
-/// Everything the stand-in knows.
+/// The complete state of the simulator.
 pub(crate) struct World {
     pub(crate) config: Config,
     /// Simulated now, Unix seconds.
     pub(crate) now: i64,
-    /// By slot; nobody is ever removed, so a slot is good for ever.
+    /// By slot. Users are never removed, so a slot is permanent.
     pub(crate) people: Vec<Person>,
-    /// The applications, whose accounts no list shows.
+    /// The applications. No list contains their accounts.
     pub(crate) apps: Apps,
-    /// People of other enterprises; found by exact login only.
+    /// Users of other enterprises, found only by their exact login.
     pub(crate) externals: Vec<Person>,
     pub(crate) groups: Vec<Group>,
     pub(crate) memberships: Vec<Membership>,
@@ -44,25 +44,25 @@ pub(crate) struct World {
     pub(crate) pictures: HashMap<u32, Picture>,
     /// Days stepped since the start.
     pub(crate) days_stepped: u32,
-    /// Acts so far, which chance is drawn by.
+    /// Number of acts so far, used for the random draws of an act.
     pub(crate) acts: u64,
-    /// How much changes on a day, 1.0 being usual.
+    /// Rate of changes per day; 1.0 is the usual rate.
     pub(crate) change_scale: f64,
-    /// Share of people whom user lists leave out.
+    /// Share of users that user lists omit.
     pub(crate) hidden_share: f64,
-    /// Whether the admin streams keep silent.
+    /// Whether the admin streams return no events.
     pub(crate) feed_is_silent: bool,
-    /// What nobody has documented yet.
+    /// The undocumented data that Box sends now.
     pub(crate) drift: Drift,
     pending: Vec<Event>,
-    /// Those of `pending` that the streams show later, by their number, and when.
+    /// Events of `pending` that the streams show later: the number of the event, and the time.
     held_back: Vec<(usize, i64)>,
     former: HashMap<u32, Vec<Former>>,
     former_groups: HashMap<u32, Vec<(i64, Box<str>)>>,
     aliases_added: u64,
 }
 
-/// How somebody was called until `until`.
+/// The login and name of a user until `until`.
 #[derive(Clone, Debug)]
 struct Former {
     until: i64,
@@ -70,16 +70,16 @@ struct Former {
     name: Box<str>,
 }
 
-/// Whether a change appears in the admin log, and as whose act.
+/// Whether a change appears in the admin log, and who its actor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     By(Actor),
-    /// A blind spot of the feed: the state changes and no event says so.
+    /// The feed does not report the change: the state changes without an event.
     Silent,
 }
 
 impl World {
-    /// The first day: people, groups, memberships and the year behind them.
+    /// The first day: users, groups, memberships and the year before it.
     pub(crate) fn new(config: Config) -> Self {
         let people = first_people(&config);
         let groups = first_groups(&config);
@@ -124,7 +124,7 @@ impl World {
         Feed { log: &self.log, config: &self.config, now: self.now, is_silent: self.feed_is_silent }
     }
 
-    /// Moves the noted events into the log.
+    /// Moves the recorded events into the log.
     pub(crate) fn publish(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         let held_back = std::mem::take(&mut self.held_back);
@@ -133,7 +133,8 @@ impl World {
             self.changes.publish(&places);
         }
         for (event, place) in pending.iter().zip(&places) {
-            // What happens at the present moment would else wait for a time that moves in days.
+            // Events of the present moment are delivered at once. Otherwise they would wait, because the simulated time moves
+            // in days.
             if i64::from(event.at) == self.now {
                 self.log.hurry(*place);
             }
@@ -144,19 +145,19 @@ impl World {
         self.log.append(pending);
     }
 
-    /// Lets time pass without anything happening but what was under way.
+    /// Moves the time without activity. Only running transfers continue.
     pub(crate) fn advance(&mut self, secs: i64) {
         self.now += secs;
         self.finish_due_transfers();
     }
 
-    // Looking up.
+    // Lookups.
 
     pub(crate) fn managed(&self) -> impl Iterator<Item = (usize, &Person)> {
         self.people.iter().enumerate().filter(|(_, person)| person.is_managed())
     }
 
-    /// Whether user lists show the person to a caller.
+    /// Whether user lists show the user to a caller.
     pub(crate) fn lists(&self, caller: Caller, person: &Person) -> bool {
         person.is_managed()
             && caller.reaches(self, person)
@@ -168,7 +169,8 @@ impl World {
         alias.is_confirmed || self.config.list_unconfirmed_aliases
     }
 
-    /// Whether group lists show the group. An app restricted to its own users and groups sees none of the enterprise's.
+    /// Whether group lists show the group. An app that is restricted to its own users and groups sees none of the enterprise's
+    /// groups.
     pub(crate) fn lists_group(&self, caller: Caller, group: &Group) -> bool {
         !group.is_deleted && caller.scopes(self).whole_enterprise
     }
@@ -191,7 +193,7 @@ impl World {
         (!self.groups.get(index)?.is_deleted).then_some(index)
     }
 
-    /// Login and name of the person in `slot` at a moment, for events that are older than a renaming.
+    /// Login and name of the user in `slot` at a moment, for events that are older than a renaming.
     pub(crate) fn names_at(&self, slot: usize, at: i64) -> (&str, &str) {
         let former =
             self.former.get(&(slot as u32)).and_then(|all| all.iter().find(|former| at < former.until));
@@ -208,7 +210,7 @@ impl World {
         former.map_or(&self.groups[index].name, |(_, name)| name)
     }
 
-    /// Index of the live membership of a person in a group.
+    /// Index of the current membership of a user in a group.
     pub(crate) fn membership_of(&self, slot: usize, group: usize) -> Option<usize> {
         let mine = self.people[slot].memberships.iter().map(|index| *index as usize);
         mine.into_iter().find(|index| {
@@ -219,13 +221,13 @@ impl World {
 
     // Events.
 
-    /// Notes an event that both streams show only from a later moment on.
+    /// Records an event that both streams show only from a later moment on.
     pub(crate) fn happened_unseen(&mut self, event: Event, until: i64) {
         self.held_back.push((self.pending.len(), until));
         self.pending.push(event);
     }
 
-    /// Notes an event that changes nothing, such as a login.
+    /// Records an event without a change of state, such as a login.
     pub(crate) fn happened(&mut self, event: Event) {
         self.pending.push(event);
     }
@@ -247,14 +249,14 @@ impl World {
     }
 }
 
-/// As many listed people as configured, and between them a few who were deleted within the last year.
+/// As many listed users as configured, and among them a few who were deleted within the last year.
 fn first_people(config: &Config) -> Vec<Person> {
     let mut people = Vec::with_capacity(config.users as usize + config.users as usize / 40);
     let mut listed = 0;
     while listed < u64::from(config.users) {
         let slot = people.len();
         let mut person = people::make(config, slot, listed);
-        // The first six are fixed characters (the primary admin among them), so nobody there is gone.
+        // The first six users are fixed (including the primary admin), so none of them is deleted.
         if listed > 5 && chance::happens(config.seed, About::Ghost, slot as u64, 0.02) {
             let ago = chance::below(config.seed, About::Ghost, slot as u64 ^ 1, 300 * people::DAY_SECS as u64)
                 as i64;
@@ -270,7 +272,7 @@ fn first_people(config: &Config) -> Vec<Person> {
     people
 }
 
-/// As many listed groups as configured, and between them a few that were deleted.
+/// As many listed groups as configured, and among them a few deleted ones.
 fn first_groups(config: &Config) -> Vec<Group> {
     let mut groups = Vec::with_capacity(config.groups as usize + config.groups as usize / 20);
     let mut listed = 0;

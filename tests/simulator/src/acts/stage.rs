@@ -1,4 +1,4 @@
-//! How each act is played: whom it touches, and through which verb.
+//! How each act is played: which users it changes, and through which method.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ use crate::people::{ACTIVE, INACTIVE, Words};
 use crate::world::{News, World};
 
 pub(super) struct Stage<'a> {
-    /// Whose act it is, if not that of any administrator.
+    /// The actor, if it is not one of the administrators.
     pub(super) hand: Option<Actor>,
     pub(super) rng: ChaCha8Rng,
     pub(super) world: &'a mut World,
@@ -231,7 +231,7 @@ impl Stage<'_> {
         if announced { News::By(an_admin(&mut self.rng, &admins)) } else { News::Silent }
     }
 
-    /// Gives a share of the active people the new status, or takes it from all who have it.
+    /// Gives a share of the active users the new status, or takes it from all users that have it.
     fn drift_statuses(&mut self, share: f64) -> Vec<String> {
         let now = self.world.now;
         let (from, to) = if share > 0.0 { (ACTIVE, UNHEARD_STATUS) } else { (UNHEARD_STATUS, ACTIVE) };
@@ -268,7 +268,7 @@ impl Stage<'_> {
         chosen.iter().map(|slot| self.world.people[*slot].id.to_string()).collect()
     }
 
-    /// Changes a managed user; whom there is nothing to change about is not touched.
+    /// Changes a managed user. A user without anything to change is skipped.
     fn one_person(
         &mut self,
         user_id: &str,
@@ -289,7 +289,7 @@ impl Stage<'_> {
     }
 }
 
-/// Somebody signs in, or is refused.
+/// A user signs in, or the sign-in fails.
 fn login(world: &World, slot: usize) -> Event {
     let (at, subject) = (world.now as u32, slot as u32);
     let (kind, actor) = match &*world.people[slot].status {
@@ -299,7 +299,7 @@ fn login(world: &World, slot: usize) -> Event {
     Event { at, kind, form: Form::Full, subject, actor, group: NO_GROUP }
 }
 
-/// The place of an alias among somebody's, and whether it is confirmed.
+/// The index of an alias among the aliases of a user, and whether it is confirmed.
 fn alias(world: &World, slot: usize, alias_id: &str) -> Option<(usize, bool)> {
     let mut aliases = world.people[slot].aliases.iter().enumerate();
     let found = aliases.find(|(_, alias)| alias.id.to_string() == alias_id);

@@ -1,4 +1,4 @@
-//! What a day draws by chance: how often, when, whom, and whether it is a holiday.
+//! Random draws of a day: how often a change happens, when and to which user, and whether the day is a holiday.
 
 use chrono::{DateTime, NaiveDate};
 use rand::Rng;
@@ -9,9 +9,9 @@ use crate::people::DAY_SECS;
 use crate::world::News;
 
 impl Day<'_> {
-    /// How often a change with this share of people per weekday (and this floor) happens today.
+    /// Number of changes today, for this share of users per weekday (and this floor).
     pub(super) fn times(&mut self, share: f64, floor: f64) -> u32 {
-        // A scale from outside may be anything.
+        // The scale is external input and can have any value.
         let expected = self.expected(share, floor) * self.world.change_scale.clamp(0.0, 1000.0);
         self.whole(if expected.is_nan() { 0.0 } else { expected })
     }
@@ -32,7 +32,7 @@ impl Day<'_> {
         News::By(an_admin(&mut self.rng, &self.admins))
     }
 
-    /// Does something to an ordinary person who was there when the day began.
+    /// Applies a change to an ordinary user who existed at the start of the day.
     pub(super) fn with_somebody(&mut self, act: impl FnOnce(&mut Self, usize, i64)) {
         let at = self.moment();
         for _ in 0..32 {
@@ -70,7 +70,7 @@ impl Day<'_> {
     }
 }
 
-/// When the holiday begins that the day from `start` on runs into: at once, at midnight, or never.
+/// Start of the holiday within the day that begins at `start`: at once, at midnight, or never.
 pub(super) fn rest_from(holidays: &[NaiveDate], start: i64) -> i64 {
     let is_holiday = |at: i64| {
         let date = DateTime::from_timestamp(at, 0).map(|time| time.date_naive());

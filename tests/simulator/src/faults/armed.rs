@@ -1,4 +1,4 @@
-//! The armed faults of a running stand-in, and which of them hits a call.
+//! The active faults of a running simulator, and the choice of the fault that hits a call.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use super::{Effect, Fault};
 use crate::chance::{self, About};
 use crate::shared::unpoisoned;
 
-/// All armed faults.
+/// All active faults.
 pub(crate) struct Faults {
     seed: u64,
     rules: Mutex<Rules>,
@@ -24,11 +24,11 @@ struct Armed {
     number: u64,
     seen: u32,
     fired: u32,
-    /// By question; kept only for rules that look at it.
+    /// By request; only for rules that need it.
     asked: HashMap<u64, Asked>,
 }
 
-/// How one question fared.
+/// The history of one request.
 #[derive(Clone, Copy, Default)]
 struct Asked {
     times: u32,
@@ -66,7 +66,7 @@ impl Faults {
         unpoisoned(self.rules.lock()).armed.iter().map(|armed| armed.fault.clone()).collect()
     }
 
-    /// How many calls each armed fault has hit, in the order they were armed.
+    /// How many calls each active fault has hit, in the order in which the faults were added.
     pub(crate) fn hits(&self) -> Vec<u32> {
         unpoisoned(self.rules.lock()).armed.iter().map(|armed| armed.fired).collect()
     }
@@ -84,7 +84,7 @@ impl Faults {
 }
 
 impl Armed {
-    /// Counts a matching call, and says whether it is hit.
+    /// Counts a matching call and returns whether it is hit.
     fn hits(&mut self, seed: u64, question: u64) -> bool {
         let turn = self.seen;
         self.seen = self.seen.saturating_add(1);
@@ -112,7 +112,7 @@ impl Armed {
     }
 }
 
-/// A number for what is asked.
+/// A number that identifies a request.
 fn question(method: &str, path: &str, query: &str) -> u64 {
     let text = |seed, text: &str| chance::of_text(seed, About::Fault, text);
     text(text(text(0, method), path), query)

@@ -1,12 +1,13 @@
-//! Kinds of trouble by name, for a test that takes them one after the other.
+//! Named kinds of faults, for a test that tries them one after the other.
 //!
-//! They are sorted by what a careful reader makes of them, because that is what such a test asks. Each stands for every
-//! matching call; [`Fault::at`] makes it a share of them.
+//! They are grouped by the correct reaction of a client, because such a test checks the reaction. Each kind hits every matching
+//! call; [`Fault::at`] limits it to a share of them.
 
 use super::{Effect, Fault};
 
 impl Fault {
-    /// What repeating, renewing or simply going on mends: the extraction ends with the truth, as if nothing had been.
+    /// Faults that a client repairs by repeating, by renewing the token or by continuing: the extraction ends with the complete
+    /// truth.
     pub fn healable() -> Vec<(&'static str, Fault)> {
         let repeatable = |effect| Fault { max_consecutive: Some(2), effect, ..Fault::default() };
         let events = |effect| Fault { path: "/2.0/events$".to_owned(), ..repeatable(effect) };
@@ -31,7 +32,7 @@ impl Fault {
                 "token_clock_skew",
                 Fault { path: "/oauth2/token".to_owned(), ..repeatable(Effect::DateSkew { secs: -240 }) },
             ),
-            // Twice: each time the listing begins anew, and one that always does never ends.
+            // Two times only: each refusal restarts the listing, and a listing that is always refused never ends.
             (
                 "refused_marker",
                 Fault { query: "&marker=".to_owned(), times: Some(2), ..users(status(400, None)) },
@@ -45,9 +46,9 @@ impl Fault {
         ]
     }
 
-    /// What an extraction must notice and publish nothing of, as long as it lasts. Shares below one are not meant: a feed
-    /// that is silent for one page only looks like its end. What is missing from a list is noticed by comparing with a
-    /// night before; one marker twice only where a listing has several pages; the clock unless the time is given.
+    /// Faults that an extraction must notice. It must not publish anything while they last. They are meant for a share of 1.0:
+    /// a feed that is silent for one page looks like its end. Missing rows are found by comparison with an earlier run. A
+    /// repeated marker only shows in a listing of several pages. A clock error does not show if the client is given its time.
     pub fn unhealable() -> Vec<(&'static str, Fault)> {
         let on = |path: &str, effect| Fault { path: path.to_owned(), effect, ..Fault::default() };
         let refusal = r#"{"error":"invalid_grant","error_description":"Grant credentials are invalid"}"#;
@@ -69,8 +70,8 @@ impl Fault {
         ]
     }
 
-    /// What is gone between the list and the look at it. The night may be published and holds what it was told; the next
-    /// one without trouble has the truth.
+    /// Objects that disappear between the list and the request for them. The run can be published and has the data it received.
+    /// The next run without a fault has the truth.
     pub fn passing() -> Vec<(&'static str, Fault)> {
         let on = |path: &str, effect| Fault {
             path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! `POST /users`, `PUT /users/{id}`, `DELETE /users/{id}`: making, changing and ending accounts.
+//! `POST /users`, `PUT /users/{id}`, `DELETE /users/{id}`: creating, changing and deleting accounts.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ pub(super) async fn delete(
 ) -> Reply {
     let params = Params::of(&uri)?;
     let by_force = Params::flag("force", params.force.as_deref())?;
-    // Nobody gets mail here; a malformed wish for it is refused all the same.
+    // The simulator sends no mail. A malformed `notify` is still refused.
     Params::flag("notify", params.notify.as_deref())?;
     let world = &mut shared.world_mut();
     let deed = sent(world.deed(caller, Verb::Delete, &id), &params, &[]);
@@ -86,14 +86,14 @@ fn edit(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usiz
     Ok(slot)
 }
 
-/// Content goes with its owner by force alone, and nowhere at all under a policy that holds it.
+/// Deletes an account. An owner of content is deleted only by force, and not at all while a policy holds the content.
 fn end(world: &mut World, caller: Caller, id: &str, by_force: bool) -> Result<(), ApiError> {
     let slot = target(world, caller, id)?;
     if world.people[slot].role == Role::Admin {
         return Err(ApiError::forbidden());
     }
     let owner = Caller::Person(slot as u32);
-    // The trash does not count.
+    // The trash does not count as content.
     let owned_bytes = world.person(owner).space_used - world.trash_bytes(owner);
     let owns_content = owned_bytes > 0 || world.owned_items(owner) > 0;
     world.check_hold(slot, by_force, owns_content)?;
@@ -109,20 +109,20 @@ fn end(world: &mut World, caller: Caller, id: &str, by_force: bool) -> Result<()
     Ok(())
 }
 
-/// Only the primary admin makes co-admins.
+/// Only the primary admin appoints co-admins.
 fn may_give(world: &World, caller: Caller, role: Option<Role>) -> Result<(), ApiError> {
     let is_fine = role != Some(Role::Coadmin) || caller.is_primary_admin(world);
     if is_fine { Ok(()) } else { Err(ApiError::forbidden()) }
 }
 
-/// What no caller may do to this person.
+/// Refuses changes that no caller may make to this user.
 fn may_become(world: &World, slot: usize, change: &Change) -> Result<(), ApiError> {
     let person = &world.people[slot];
     if is_barred(world, slot) {
         let text = "Access denied by an information barrier policy";
         return Err(ApiError::new(403, "denied_by_policy", text));
     }
-    // The primary admin stays active, the primary admin, and in the enterprise.
+    // The primary admin must stay active, stay the primary admin, and stay in the enterprise.
     if person.role == Role::Admin && (change.role.is_some() || change.restricts() || change.rolls_out) {
         return Err(ApiError::forbidden());
     }

@@ -18,7 +18,7 @@ use crate::shared::Shared;
 use crate::wire::groups::write_alias;
 use crate::world::World;
 
-/// Adds an alias, of which no event tells: EMAIL_ALIAS_CONFIRM would come with its owner's click.
+/// Adds an alias. No event announces it; EMAIL_ALIAS_CONFIRM follows only when the user confirms it.
 pub(super) async fn add(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
@@ -53,7 +53,7 @@ fn put(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usize
     if world.is_taken(email) {
         return Err(login_used());
     }
-    // Not documented: with this, an admin spares the owner the confirmation.
+    // Not documented: an admin can add an alias as confirmed.
     let is_confirmed = body.get("is_confirmed") == Some(&Value::Bool(true));
     let now = world.now;
     world.add_alias(slot, email, is_confirmed, now);

@@ -1,4 +1,4 @@
-//! `/users/{id}/avatar`: the picture of an account. No event tells of it, and `avatar_url` stays what it is.
+//! `/users/{id}/avatar`: the avatar of an account. No event announces a change, and `avatar_url` stays the same.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn get(
     Ok(response)
 }
 
-/// 201 for the first picture, 200 for one that takes the place of another.
+/// 201 for the first avatar, 200 for a replacement.
 pub(super) async fn put(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
@@ -55,7 +55,7 @@ pub(super) async fn put(
     Ok(json_response(status(&hung), urls.to_string().into_bytes()))
 }
 
-/// Whose picture it is now, and whether it is the first.
+/// Stores the avatar. Returns the slot of the user and whether it is the first avatar.
 fn hang(
     world: &mut World,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! `/_simulator/…`: the hand behind the stage. Not part of Box; no token, not counted.
+//! `/_simulator/…`: the control routes. They do not exist at Box, need no token and are not counted.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ async fn summary(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 #[derive(Deserialize)]
 struct TruthParams {
-    /// `false` leaves out the events, which are most of it.
+    /// `false` omits the events, which are the largest part.
     events: Option<bool>,
 }
 
@@ -74,7 +74,7 @@ async fn content(
 
 #[derive(Deserialize)]
 struct DeedParams {
-    /// Only those with a greater sequence.
+    /// Only deeds with a greater sequence.
     since: Option<u64>,
 }
 

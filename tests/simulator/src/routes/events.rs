@@ -46,7 +46,8 @@ pub(super) async fn list(
     Ok(answer(&world, &page))
 }
 
-/// Where to wait for events of the caller's own stream. Admin streams cannot be waited for, and nobody listens there.
+/// Returns the long-polling servers of the caller's own stream. Admin streams have no long polling, and no server listens
+/// there.
 pub(super) async fn servers(Extension(caller): Extension<Caller>) -> Json {
     let channel = match caller {
         Caller::App(app) => app as u64,
@@ -93,7 +94,7 @@ fn ask(shared: &Shared, params: &Params) -> Result<Ask, ApiError> {
     })
 }
 
-/// A time with its offset; a `+` that arrived as a blank is refused like any other nonsense.
+/// A time with its offset. A `+` that was decoded as a blank is refused like any other invalid time.
 fn time(text: Option<&str>, name: &'static str) -> Result<Option<i64>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     let time = DateTime::parse_from_rfc3339(text);

@@ -1,4 +1,4 @@
-//! `/2.0/folders`: what the caller, mostly somebody named by `As-User`, finds in the own account.
+//! `/2.0/folders`: content of the caller's own account. The caller is mostly a user named by `As-User`.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -81,13 +81,13 @@ pub(super) async fn items(
     Ok(Json(out))
 }
 
-/// 405 for what is no id, 404 for what is none of the caller's.
+/// 405 for an invalid id, 404 for a folder outside the caller's access.
 fn folder(world: &World, caller: Caller, id: &str) -> Result<Item, ApiError> {
     let id = id.parse().map_err(|_| ApiError::new(405, "method_not_allowed", "Invalid folder id"))?;
     world.folder(caller, id).ok_or_else(ApiError::not_found)
 }
 
-/// How items are sorted: folders first, then as asked.
+/// The order of items: folders first, then as requested.
 struct Order<'a> {
     by: &'a str,
     is_descending: bool,
@@ -117,7 +117,7 @@ impl<'a> Order<'a> {
             _ => a.name.cmp(&b.name),
         };
         let asked = if self.is_descending { asked.reverse() } else { asked };
-        // The id last, so that pages of one order never overlap.
+        // The id comes last, so that pages of one order do not overlap.
         b.is_folder.cmp(&a.is_folder).then(asked).then(a.id.cmp(&b.id))
     }
 

@@ -1,4 +1,4 @@
-//! `/2.0/groups`: the list, one group, and a group's memberships. Offsets only; Box has no markers here.
+//! `/2.0/groups`: the list, one group, and the memberships of a group. Only offsets; Box has no markers here.
 
 use std::sync::Arc;
 

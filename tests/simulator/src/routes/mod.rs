@@ -1,5 +1,5 @@
-//! The endpoints: reading in `events`, `folders`, `groups` and `users`; writing in the others, through the verbs of
-//! [`crate::world::World`], which note the matching events.
+//! The endpoints: reading in `events`, `folders`, `groups` and `users`; writing in the others, through the methods of
+//! [`crate::world::World`], which record the matching events.
 
 mod accounts;
 mod aliases;
@@ -35,7 +35,7 @@ use crate::shared::Shared;
 use crate::wire::Object;
 use crate::world::World;
 
-/// Everything that is counted by name.
+/// The endpoints with a separate count.
 pub(crate) const ENDPOINTS: &[(&str, &str)] = &[
     ("POST", "/oauth2/token"),
     ("POST", "/oauth2/revoke"),
@@ -63,7 +63,7 @@ pub(crate) const ENDPOINTS: &[(&str, &str)] = &[
     ("OPTIONS", "/2.0/events"),
 ];
 
-/// Paths under this are ours, not Box's: no token, no limit, no faults, not counted.
+/// Paths under this prefix do not exist at Box: no token, no limit, no faults, not counted.
 pub(crate) const CONTROL: &str = "/_simulator";
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -75,7 +75,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/2.0/users/terminate_sessions", post(sessions::terminate))
         .route("/2.0/users/{user_id}", get(users::one).put(accounts::update).delete(accounts::delete))
         .route("/2.0/users/{user_id}/avatar", get(avatar::get).post(avatar::put).delete(avatar::delete))
-        // Only a whole account moves: there is no such route for other folders.
+        // Only the content of a whole account can be transferred: Box has no such route for other folders.
         .route("/2.0/users/{user_id}/folders/0", put(transfer::transfer))
         .route("/2.0/users/{user_id}/memberships", get(users::memberships))
         .route("/2.0/users/{user_id}/email_aliases", get(users::email_aliases).post(aliases::add))
@@ -93,7 +93,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// JSON written by hand.
+/// A body of hand-written JSON.
 struct Json(Vec<u8>);
 
 impl IntoResponse for Json {
@@ -104,7 +104,7 @@ impl IntoResponse for Json {
 
 type Answer = Result<Json, ApiError>;
 
-/// An answer with another status than 200, or another body than JSON.
+/// A response with another status than 200, or another body than JSON.
 type Reply = Result<Response<Body>, ApiError>;
 
 fn no_content() -> Response<Body> {
@@ -113,7 +113,7 @@ fn no_content() -> Response<Body> {
     response
 }
 
-/// A deed with what the call said about it.
+/// Adds the parameters and the body of the call to a deed.
 fn sent(deed: Deed, params: &Params, body: &[u8]) -> Deed {
     let flag = |text: Option<&str>| text.map(|text| text.eq_ignore_ascii_case("true"));
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -127,7 +127,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
     serde_json::from_slice(body).map_err(|_| ApiError::bad_request(refusal))
 }
 
-/// The query parameters any of the lists knows, as sent.
+/// The query parameters of all lists, as sent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Params {
@@ -157,7 +157,7 @@ impl Params {
             .map_err(|error| ApiError::bad_request(&error.to_string()))
     }
 
-    /// `limit`, cut down to what Box allows.
+    /// `limit`, reduced to the maximum of Box.
     fn limit(&self) -> Result<usize, ApiError> {
         self.limit_up_to(MAX_LIMIT)
     }
@@ -174,7 +174,7 @@ impl Params {
         }
     }
 
-    /// A `true` or `false` of the query, capitals or not: Box's own Python SDK sends `True`.
+    /// A `true` or `false` of the query in any case: Box's Python SDK sends `True`.
     fn flag(name: &'static str, text: Option<&str>) -> Result<bool, ApiError> {
         match text {
             None => Ok(false),
@@ -198,12 +198,12 @@ impl Params {
     }
 }
 
-/// Only those who may see the whole enterprise go on.
+/// 403 unless the caller may read the whole enterprise.
 fn require_admin(world: &World, caller: Caller) -> Result<(), ApiError> {
     if caller.may_administrate(world) { Ok(()) } else { Err(ApiError::forbidden()) }
 }
 
-/// The rows of a page under `entries`; in odd envelopes an object keyed by index, null or nothing.
+/// The rows of a page under `entries`. With odd envelopes it is an object keyed by index, null, or missing.
 fn write_entries(
     object: &mut Object<'_>,
     world: &World,
@@ -230,7 +230,7 @@ fn write_entries(
     inner.end();
 }
 
-/// The envelope of an offset page.
+/// The response for an offset page.
 fn offset_answer(
     world: &World,
     page: &crate::page::OffsetPage,

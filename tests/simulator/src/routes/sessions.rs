@@ -1,4 +1,4 @@
-//! `POST /users/terminate_sessions`: a job nobody can ask after. The event it leaves is not known, so there is none.
+//! `POST /users/terminate_sessions`: a job without a route for its status. Its event is not known, so there is none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) async fn terminate(
     let slots = match named(world, caller, &body) {
         Ok(slots) => slots,
         Err(refusal) => {
-            // Whom a refused body names is for the body to say.
+            // A refused body names no single user, so the deed has no user id; its body has all ids.
             let deed = deed(world, "");
             world.note_deed(deed, Err(&refusal));
             return Err(refusal);
@@ -45,7 +45,7 @@ pub(super) async fn terminate(
     Ok(accepted())
 }
 
-/// Everybody whom the two arrays name, once.
+/// All users in the two arrays, without duplicates.
 fn named(world: &World, caller: Caller, body: &[u8]) -> Result<BTreeSet<usize>, ApiError> {
     require_admin(world, caller)?;
     let body: Map<String, Value> = serde_json::from_slice(body)
@@ -67,7 +67,7 @@ fn accepted() -> Response<Body> {
     json_response(202, json!({ "message": message }).to_string().into_bytes())
 }
 
-/// One of the two arrays. Both are required; whether one may be empty is not documented, and here it may not.
+/// One of the two arrays. Both are required. It is not documented whether one may be empty; here it may not.
 fn names<'a>(body: &'a Map<String, Value>, key: &str) -> Result<Vec<&'a str>, ApiError> {
     let names = body.get(key).and_then(Value::as_array).filter(|names| !names.is_empty());
     let names = names.ok_or_else(|| ApiError::bad_request("Users can not be NULL or EMPTY"))?;

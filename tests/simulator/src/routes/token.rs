@@ -1,4 +1,4 @@
-//! `/oauth2/token` and `/oauth2/revoke`. JWT, when it comes, is one more arm of the match on `grant_type`.
+//! `/oauth2/token` and `/oauth2/revoke`. JWT would be one more arm of the match on `grant_type`.
 
 use std::sync::Arc;
 

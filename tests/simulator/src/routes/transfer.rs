@@ -1,7 +1,8 @@
-//! `PUT /users/{id}/folders/0`: everything somebody owns moves to somebody else.
+//! `PUT /users/{id}/folders/0`: transfers all content of one user to another.
 //!
-//! The work goes on whether or not the caller waits: hanging up changes nothing, and after
-//! [`crate::Config::transfer_answer_ms`] the answer is 200 with the work undone. Nothing tells when it is done.
+//! The transfer continues whether or not the caller waits: closing the connection stops nothing. After
+//! [`crate::Config::transfer_answer_ms`] the response is 200 although the transfer still runs. No request or event reports its
+//! end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub(super) async fn transfer(
         world.note_deed(deed, begun.as_ref().map(|_| 200));
         begun?
     };
-    // What takes days is answered as after ten minutes: with 200, and nothing said of the rest.
+    // A transfer that takes days responds as after ten minutes: with 200 and no report of the end.
     if !shared.world().takes_days(number) {
         let work = shared.clone();
         let done = tokio::spawn(async move {
@@ -55,7 +56,7 @@ pub(super) async fn transfer(
     let world = shared.world();
     let folder = world.destination(number);
     let mut out = Vec::new();
-    // The owner of the folder, not the caller, decides what is in it.
+    // The folder is shown as its owner sees it, not as the caller does.
     write_folder(&mut out, &world, folder.owner, &folder, folder_fields(params.fields.as_deref()));
     Ok(Json(out))
 }
@@ -75,7 +76,7 @@ fn begin(world: &mut World, caller: Caller, id: &str, body: &[u8]) -> Result<usi
     if from == to {
         return Err(ApiError::bad_parameter("bad_request", "owned_by", "source and receiver are the same"));
     }
-    // An admin moves between anyone; a co-admin between managed users, or to the own account.
+    // The primary admin moves content between all users; a co-admin between managed users or to the own account.
     let is_fine = |party: Caller| party == caller || world.person(party).role == Role::User;
     let is_among_managed = world.person(from).role == Role::User && is_fine(to);
     if !is_among_managed && !caller.is_primary_admin(world) {

@@ -1,4 +1,4 @@
-//! `/2.0/users`: the list in both pagings, one user, the caller, and a user's memberships and aliases.
+//! `/2.0/users`: the list with both pagings, one user, the caller, and the memberships and aliases of a user.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub(super) async fn list(
             return Err(ApiError::bad_parameter("bad_request", "marker", "marker requires usemarker=true"));
         }
         let offset = params.offset()?;
-        // Deleted people are the rows that Box filters out behind the paging.
+        // Deleted users are the rows that Box filters out after paging.
         let matching = world.people.iter().enumerate().filter(|(_, person)| wanted.matches(person));
         let candidates = matching.map(|(slot, person)| (slot, world.lists(caller, person)));
         let page = offset_page(&world.config, candidates, offset, limit);
@@ -110,7 +110,7 @@ fn marker_answer(
     Json(out)
 }
 
-/// Whom a listing asks for.
+/// The filter of a listing.
 struct Wanted<'a> {
     kind: UserType,
     term: Option<&'a str>,
@@ -140,7 +140,7 @@ impl<'a> Wanted<'a> {
         Ok(Wanted { kind, term, lower_term, app_user_id: params.external_app_user_id.as_deref() })
     }
 
-    /// External people are found by their whole login only, never listed.
+    /// External users are found only by their complete login. They are never listed.
     fn external<'w>(&self, world: &'w World) -> Option<&'w Person> {
         let term = self.term.filter(|_| self.kind != UserType::Managed)?;
         world.externals.iter().find(|person| person.login.eq_ignore_ascii_case(term))
@@ -187,7 +187,7 @@ pub(super) fn single(world: &World, person: &Person, params: &Params) -> Answer 
     Ok(Json(out))
 }
 
-/// The managed person a sub-resource belongs to.
+/// The managed user that a sub-resource belongs to.
 fn owner<'w>(world: &'w World, caller: Caller, id: &str) -> Result<&'w Person, ApiError> {
     let person = found(world, caller, id)?;
     match person.standing {
@@ -203,7 +203,7 @@ pub(super) async fn memberships(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Answer {
-    /// Stands for the membership nobody stores.
+    /// Index of the membership in the all-users group, which is not stored.
     const ALL_USERS: usize = usize::MAX;
     let params = Params::of(&uri)?;
     let (limit, offset) = (params.limit()?, params.offset()?);

@@ -1,4 +1,4 @@
-//! Single acts, as the API shows them and the logs tell of them.
+//! Single acts, as the API and the logs show them.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ fn calm() -> Config {
     Config { late_events: 0.0, ..quick() }
 }
 
-/// Plays an act; what it touched, what it changed, and which events it left.
+/// Plays an act. Returns the ids it touched, the changes, and the types of its events.
 fn play(running: &Running, act: &Act) -> (Vec<String>, Vec<TrueChange>, Vec<String>) {
     let (changes, events) = (running.changes().len(), running.truth().other_events.len());
     let touched = running.act(act);
@@ -17,7 +17,7 @@ fn play(running: &Running, act: &Act) -> (Vec<String>, Vec<TrueChange>, Vec<Stri
     (touched, running.changes().split_off(changes), told.into_iter().map(|event| event.event_type).collect())
 }
 
-/// Kinds of changes, with a mark on those that were announced.
+/// Kinds of changes, with a mark on announced ones.
 fn kinds(changes: &[TrueChange]) -> String {
     let kind = |change: &TrueChange| {
         let attribute = change.attribute.as_deref().map(|name| format!("({name})")).unwrap_or_default();
@@ -27,7 +27,7 @@ fn kinds(changes: &[TrueChange]) -> String {
     changes.iter().map(kind).collect::<Vec<_>>().join(" ")
 }
 
-/// Somebody with one confirmed alias, a group, and a group without that person.
+/// A user with one confirmed alias and a group, and a group without this user.
 fn a_member(truth: &Truth) -> (String, String, String) {
     let users = truth.users.iter().filter(|user| user.role == "user" && user.status == "active");
     let confirmed = |id: &str| {

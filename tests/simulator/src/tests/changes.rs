@@ -1,4 +1,4 @@
-//! The log of true changes, laid over an earlier truth, must give the later one.
+//! The log of true changes, applied to an earlier truth, must give the later one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Client, quick};
 use crate::{Act, Config, TrueChange, TrueUser, Truth, start};
 
-/// What no history of users tracks, and what says the same of everybody.
+/// Columns without history, and columns with the same value for all users.
 const UNTRACKED: &[&str] = &[
     "user_id",
     "avatar_url",
@@ -22,7 +22,7 @@ const UNTRACKED: &[&str] = &[
 
 type Columns = BTreeMap<String, Option<String>>;
 
-/// The part of a truth that changes speak of. Of people who came meanwhile only the columns changed since are known.
+/// The part of a truth that the changes cover. For users who joined later, only the columns changed since then are known.
 #[derive(Debug, Default, PartialEq)]
 struct Rows {
     users: BTreeMap<String, Columns>,
@@ -43,7 +43,7 @@ impl Rows {
         }
     }
 
-    /// Takes one change in, and checks that it starts from what is so.
+    /// Applies one change, and checks that its old value is the current one.
     fn take(&mut self, change: &TrueChange) {
         let user_id = change.user_id.clone();
         let object_id = || change.object_id.clone().expect("an object");
@@ -110,12 +110,12 @@ fn assert_explained(before: &Truth, changes: &[TrueChange], after: &Truth) {
         all.retain(|column, _| columns.contains_key(column));
         assert_eq!(all, columns, "{user_id}");
     }
-    // Whether an alias was confirmed when it was added, the log does not say.
+    // The log does not record whether an alias was confirmed when it was added.
     rows.aliases.values_mut().chain(wanted.aliases.values_mut()).for_each(|alias| alias.2 = true);
     assert_eq!(rows, wanted);
 }
 
-/// Every event named is about the same person or group, and no event of these types goes without a change.
+/// Every named event is about the same user or group, and every event of these types has a change.
 fn assert_announced(changes: &[TrueChange], truth: &Truth, since: usize) {
     let events: BTreeMap<&str, _> =
         truth.other_events[since..].iter().map(|event| (event.event_id.as_str(), event)).collect();

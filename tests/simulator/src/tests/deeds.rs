@@ -1,4 +1,4 @@
-//! The stand-in's own record: what was done, by whom, and what the world was before and after.
+//! The record of actions: what was done, by which actor, and the state before and after.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{Client, text};
 use crate::{Act, App, Deed, Doer, Effect, Fault, Hand, Running, Verb, start};
 
 impl Client {
-    /// As the application that acts on people.
+    /// A client of the application that changes users.
     pub(super) async fn acting(running: &Running) -> Client {
         let http = reqwest::Client::new();
         let form = [

@@ -1,4 +1,4 @@
-//! What nobody has documented yet: shown while it is switched on, with the truth beside it, and gone afterwards.
+//! Undocumented data: shown while it is switched on, with the same data in the truth, and gone afterwards.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn of_new_type(rows: &[Value]) -> usize {
     rows.iter().filter(|row| row["event_type"] == UNHEARD_EVENT_TYPE).count()
 }
 
-/// Why: a reader is only tested by drift that the truth knows of, and that ends again.
+/// Reason: drift tests a reader only if the truth includes it and if it ends again.
 #[tokio::test]
 async fn everything_drifts_and_comes_back() {
     let running = start(Config { late_events: 0.0, ..quick() }).await.unwrap();

@@ -1,4 +1,4 @@
-//! Each effect of a fault, against the running stand-in; and each kind by name, against a reader of a few lines.
+//! Each effect of a fault, tested with the running simulator, and each named kind, tested with a small reader.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn with(effect: Effect, path: &str) -> (Running, Client) {
     (running, client)
 }
 
-/// Seconds by which an answer's date is ahead.
+/// Seconds by which the date of a response is ahead.
 fn ahead_secs(answer: &reqwest::Response) -> i64 {
     let date = DateTime::parse_from_rfc2822(answer.headers()["date"].to_str().unwrap()).unwrap();
     #[expect(clippy::disallowed_methods, reason = "dates of answers are real")]
@@ -200,7 +200,7 @@ async fn pages_of_events_repeat_come_empty_and_end_oddly() {
     assert_eq!(live["chunk_size"], 0);
 }
 
-/// Reads users, groups and events, asking again and signing in anew as long as it must.
+/// Reads users, groups and events. Repeats requests and signs in again as long as necessary.
 async fn persistent_walk(running: &Running) -> (BTreeSet<String>, usize, BTreeSet<String>) {
     let http = reqwest::Client::new();
     let mut token = String::new();
@@ -315,7 +315,7 @@ async fn unhealable_kinds_do_not() {
             "partial_groups" => assert!((8..35).contains(&count("/groups").await)),
             "silent_feed" => assert!(client.events("").await.is_empty()),
             "clock_skew" => assert!(ahead_secs(&client.answer("/users/me").await.unwrap()) > 3000),
-            // Shown where pages of users lead back.
+            // Covered by the test of repeated markers.
             "same_marker" => {}
             other => panic!("{other} is shown nowhere"),
         }

@@ -1,4 +1,4 @@
-//! What stands in the way of an action, and what changes between two of them.
+//! Restrictions on actions, and changes between two actions.
 
 use serde_json::{Value, json};
 
@@ -203,7 +203,7 @@ async fn names_and_accounts_that_come_back() {
 
 #[tokio::test]
 async fn a_suspended_owner_takes_the_shared_folders_along() {
-    // The rule about owners of shared content rests on this.
+    // The rule about owners of shared content depends on this behaviour.
     let running = start(plain()).await.unwrap();
     let client = Client::of(&running).await;
     let users = running.truth_without_events().users;

@@ -1,4 +1,4 @@
-//! The writing side over real HTTP: what a change answers, what it leaves in truth, and what the admin log says of it.
+//! Writing calls over real HTTP: the response, the resulting truth, and the events in the admin log.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Client, assert_true, entries, quick};
 use crate::{Act, Config, Fault, Running, TrueUser, start};
 
-/// Whom an answer stands for: the status and the body, or null when there is none.
+/// A response: the status and the body, or null without a body.
 pub(super) type Answered = (u16, Value);
 
 impl Client {
@@ -41,7 +41,7 @@ impl Client {
         (status, body["code"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// As the primary admin instead of the application.
+    /// A client of the primary admin in place of the application.
     pub(super) fn admin(mut self) -> Client {
         self.token = "simulated-developer-token".to_owned();
         self
@@ -60,14 +60,14 @@ pub(super) fn is_ordinary(user: &TrueUser) -> bool {
     user.role == "user" && user.status == "active" && !user.is_platform_access_only
 }
 
-/// Ids of an active person who owns content and of two more.
+/// Ids of three active users who own content.
 pub(super) fn three(running: &Running) -> [String; 3] {
     let users = running.truth_without_events().users;
     let mut found = users.iter().filter(|user| is_ordinary(user) && user.space_used_bytes > 0);
     std::array::from_fn(|_| found.next().unwrap().user_id.clone())
 }
 
-/// Types of the newest events, as the application's own acts.
+/// Types of the newest events. The actor of each must be the application.
 fn told(running: &Running, since: usize) -> Vec<String> {
     let events = running.truth().other_events;
     let mine =

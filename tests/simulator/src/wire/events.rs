@@ -1,4 +1,4 @@
-//! An admin event on the wire, in the shapes real ones have been seen in.
+//! An admin event as JSON, in the forms observed at Box.
 
 use super::{Object, time};
 use crate::chance::{self, About};
@@ -96,7 +96,7 @@ fn write_actor(mut object: Object<'_>, world: &World, event: &Event) {
 fn write_source(object: &mut Object<'_>, world: &World, event: &Event, n: u64) {
     const KEY: &str = "source";
     if event.subject == NOBODY {
-        // A group-level event: neither type nor id.
+        // A group-level event has neither type nor id.
         let mut source = object.object(KEY);
         write_group_name(&mut source, world, event);
         source.end();
@@ -121,7 +121,7 @@ fn write_source(object: &mut Object<'_>, world: &World, event: &Event, n: u64) {
     source.end();
 }
 
-/// Somebody as called when the event happened.
+/// Login and name of a user at the time of the event.
 fn write_names(object: &mut Object<'_>, world: &World, slot: u32, event: &Event, form: Form) {
     let (login, name) = world.names_at(slot as usize, event.at.into());
     if form != Form::LoginOnly {

@@ -1,4 +1,4 @@
-//! Files and folders on the wire.
+//! Files and folders as JSON.
 
 use super::users::write_mini;
 use super::{Fields, Object, time};
@@ -7,7 +7,7 @@ use crate::chance::{self, About};
 use crate::content::{Item, ROOT};
 use crate::world::World;
 
-/// Every field of a file or folder, in the order it is written.
+/// Every field of a file or folder, in the order in which it is written.
 const NAMES: &[&str] = &[
     "type",
     "id",
@@ -36,13 +36,13 @@ const NAMES: &[&str] = &[
     "has_collaborations",
 ];
 const BASE: &[&str] = &["type", "id", "etag"];
-/// How many of the names an entry of a list has when no `fields` is sent, and how many a folder.
+/// How many of the names a list entry has if no `fields` is sent, and how many a folder.
 const MINI_COUNT: usize = 7;
 const STANDARD_COUNT: usize = 24;
-/// As many entries a folder shows of itself.
+/// Number of entries that a folder includes in its own response.
 const COLLECTION: usize = 100;
 
-/// The fields of a folder asked for by its id.
+/// The fields of a folder requested by its id.
 pub(crate) fn folder_fields(list: Option<&str>) -> Fields {
     match list {
         None | Some("") => Fields::standard(NAMES, &NAMES[..STANDARD_COUNT]),
@@ -66,7 +66,7 @@ fn mini() -> Fields {
     Fields::standard(NAMES, &NAMES[..MINI_COUNT])
 }
 
-/// The version of a folder; the root has none.
+/// The version of a folder. The root has none.
 pub(crate) fn etag(item: &Item) -> Option<&'static str> {
     (item.id != ROOT).then_some("0")
 }
@@ -94,7 +94,7 @@ pub(crate) fn write_folder(out: &mut Vec<u8>, world: &World, viewer: Caller, fol
     object.end();
 }
 
-/// An entry of a list.
+/// Writes an entry of a list.
 pub(crate) fn write_item(out: &mut Vec<u8>, world: &World, item: &Item, fields: Fields) {
     let row = Row { world, item };
     let mut object = Object::new(out);
@@ -104,7 +104,7 @@ pub(crate) fn write_item(out: &mut Vec<u8>, world: &World, item: &Item, fields: 
     object.end();
 }
 
-/// The order a list came in.
+/// The order of a list.
 pub(crate) fn write_order(object: &mut Object<'_>, by: &str, direction: &str) {
     object.array("order", [("type", "ASC"), (by, direction)], |out, (by, direction)| {
         let mut order = Object::new(out);
@@ -133,7 +133,7 @@ impl Row<'_> {
             "name" => object.text(name, &item.name),
             "sha1" if !item.is_folder => object.text(name, &self.sha1()),
             "file_version" if !item.is_folder => self.version(object),
-            // The root is older than time: Box shows none for it.
+            // Box shows no times for the root.
             "created_at" | "content_created_at" if is_root => object.null(name),
             "modified_at" | "content_modified_at" if is_root => object.null(name),
             "created_at" | "content_created_at" => object.text(name, &self.time(item.created_at)),
@@ -181,7 +181,7 @@ impl Row<'_> {
     }
 }
 
-/// A folder above an item.
+/// Writes a parent folder of an item.
 fn write_above(out: &mut Vec<u8>, (id, name): &(u64, String)) {
     let version = if *id == ROOT { None } else { Some("0") };
     let mut folder = Object::new(out);

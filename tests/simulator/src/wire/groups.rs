@@ -1,4 +1,4 @@
-//! Groups, memberships and email aliases on the wire.
+//! Groups, memberships and email aliases as JSON.
 
 use super::users::write_mini;
 use super::{Fields, Object, time};
@@ -24,7 +24,7 @@ const NAMES: &[&str] = &[
 const BASE: &[&str] = &["type", "id"];
 const MINI: &[&str] = &["type", "id", "name", "group_type"];
 
-/// The fields of an answer about a group. Lists leave the two times out unless asked, as Box's own fixture does.
+/// The fields of a response about a group. Lists omit the two times unless requested, as Box's own fixture does.
 pub(crate) fn fields(world: &World, list: Option<&str>, is_list: bool) -> Fields {
     match list {
         None | Some("") => Fields::standard(NAMES, if is_list { MINI } else { &NAMES[..6] }),
@@ -59,7 +59,7 @@ pub(crate) fn write_group(out: &mut Vec<u8>, world: &World, group: &Group, field
     object.end();
 }
 
-/// The field nobody has heard of that a few rows carry, whatever `fields` says.
+/// An undocumented field that a few rows have, whatever `fields` requests.
 pub(crate) fn unknown_field(world: &World, group: &Group) -> Option<(&'static str, &'static str)> {
     let is_odd =
         world.config.awkward && chance::happens(world.config.seed, About::ExtraField, group.id, 0.05);
@@ -89,7 +89,7 @@ pub(crate) fn write_membership(out: &mut Vec<u8>, world: &World, index: usize) {
     object.end();
 }
 
-/// Somebody's membership in the all-users group, which nobody stores.
+/// Writes a user's membership in the all-users group, which is not stored.
 pub(crate) fn write_all_users_membership(out: &mut Vec<u8>, person: &Person, group: &Group) {
     debug_assert_eq!(group.kind, GroupKind::AllUsers);
     let mut object = Object::new(out);

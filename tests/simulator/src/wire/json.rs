@@ -1,7 +1,7 @@
-//! A JSON object written field by field, straight into the answer's bytes.
+//! A JSON object, written field by field into the bytes of the response.
 //!
-//! Written by hand rather than derived, because the point of many rows is how a value is spelled: `1.0e+15`, an id as a
-//! number, `[]` for an object.
+//! It is written by hand and not derived, because many rows exist to test how a value is written: `1.0e+15`, an id as a number,
+//! `[]` for an object.
 
 /// An object being written; [`Object::end`] closes it.
 pub(crate) struct Object<'a> {
@@ -19,7 +19,7 @@ impl<'a> Object<'a> {
         self.out.push(b'}');
     }
 
-    /// The place for a value written by the caller. `key` is ours and needs no escaping.
+    /// Writes the key. The caller writes the value. The keys are constants here and need no escaping.
     pub(crate) fn value(&mut self, key: &str) -> &mut Vec<u8> {
         if !self.is_empty {
             self.out.push(b',');
@@ -31,7 +31,7 @@ impl<'a> Object<'a> {
         self.out
     }
 
-    /// A value that is JSON already.
+    /// Writes a value that is already JSON.
     pub(crate) fn raw(&mut self, key: &str, json: &str) {
         self.value(key).extend_from_slice(json.as_bytes());
     }
@@ -56,7 +56,7 @@ impl<'a> Object<'a> {
         Object::new(self.value(key))
     }
 
-    /// An array; `write` writes the items and the commas between them are added here.
+    /// Writes an array. `write` writes the items; the commas are added here.
     pub(crate) fn array<T>(
         &mut self,
         key: &str,

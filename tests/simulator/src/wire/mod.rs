@@ -1,4 +1,4 @@
-//! How facts are spelled on the wire: field selection, times with changing offsets, and the odd spellings Box uses.
+//! How facts are written in the API: field selection, times with changing offsets, and Box's unusual notations.
 
 pub(crate) mod events;
 pub(crate) mod folders;
@@ -15,7 +15,7 @@ use crate::chance::{self, About};
 
 pub(crate) use json::Object;
 
-/// A time as Box writes it: RFC 3339 with the offset of the enterprise's zone on that day. A few rows (`n`) use another zone.
+/// A time in Box's format: RFC 3339 with the offset of the enterprise's zone on that day. A few rows (`n`) use another zone.
 pub(crate) fn time(at: i64, seed: u64, n: u64, awkward: bool) -> String {
     let utc: DateTime<Utc> = Utc.timestamp_opt(at, 0).single().unwrap_or_default();
     let zone = if awkward { chance::below(seed, About::OffsetZone, n, 40) } else { 0 };
@@ -27,17 +27,17 @@ pub(crate) fn time(at: i64, seed: u64, n: u64, awkward: bool) -> String {
     local.to_rfc3339_opts(SecondsFormat::Secs, zone == 2)
 }
 
-/// Names of the fields a `fields` parameter may ask for, as bits.
+/// A set of fields that a `fields` parameter can request, as bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fields(u64);
 
 impl Fields {
-    /// The fields an object has when nothing is asked for.
+    /// The fields of an object if no `fields` is sent.
     pub(crate) fn standard(names: &[&str], standard: &[&str]) -> Fields {
         Fields::of(names, |name| standard.contains(&name))
     }
 
-    /// The fields of `?fields=a,b`: these, the base fields, and (by configuration) the mini fields. Unknown names are nothing.
+    /// The fields of `?fields=a,b`: these, the base fields, and (by configuration) the mini fields. Unknown names are ignored.
     pub(crate) fn named(names: &[&str], always: &[&str], list: &str) -> Fields {
         let asked: Vec<&str> = list.split(',').map(str::trim).collect();
         Fields::of(names, |name| always.contains(&name) || asked.contains(&name))

@@ -1,4 +1,4 @@
-//! A user on the wire.
+//! A user as JSON.
 
 use super::{Fields, Object, time};
 use crate::chance::{self, About};
@@ -7,7 +7,7 @@ use crate::drift::Drift;
 use crate::errors::ApiError;
 use crate::people::{Person, Standing};
 
-/// Every field of a user, in the order it is written.
+/// Every field of a user, in the order in which it is written.
 const NAMES: &[&str] = &[
     "type",
     "id",
@@ -47,7 +47,7 @@ const MINI: &[&str] = &["type", "id", "name", "login"];
 /// The first seventeen names are what a user has when no `fields` is sent.
 const STANDARD_COUNT: usize = 17;
 
-/// The fields of an answer to `?fields=…`, or to a request without it.
+/// The fields of a response to `?fields=…`, or to a request without it.
 pub(crate) fn fields(config: &Config, list: Option<&str>) -> Result<Fields, ApiError> {
     match list {
         None | Some("") => Ok(Fields::standard(NAMES, &NAMES[..STANDARD_COUNT])),
@@ -60,7 +60,7 @@ pub(crate) fn fields(config: &Config, list: Option<&str>) -> Result<Fields, ApiE
     }
 }
 
-/// The people of the service account's own enterprise show everything, others only their names.
+/// Writes a user. Managed users show all requested fields, others only their names.
 pub(crate) fn write(out: &mut Vec<u8>, config: &Config, drift: &Drift, person: &Person, fields: Fields) {
     let row = Row { config, person };
     let is_ours = person.standing == Standing::Managed;
@@ -79,7 +79,7 @@ pub(crate) fn write(out: &mut Vec<u8>, config: &Config, drift: &Drift, person: &
     object.end();
 }
 
-/// The field nobody has heard of that a few rows carry, whatever `fields` says.
+/// An undocumented field that a few rows have, whatever `fields` requests.
 pub(crate) fn unknown_field(config: &Config, person: &Person) -> Option<(&'static str, &'static str)> {
     if !config.awkward || !chance::happens(config.seed, About::ExtraField, person.id, 0.01) {
         return None;
@@ -159,7 +159,7 @@ impl Row<'_> {
         }
     }
 
-    /// Unlimited is read back as -1 by some and as ever larger powers of ten by others.
+    /// Some rows write unlimited as -1, others as large powers of ten.
     fn space_amount(&self) -> String {
         let Some(bytes) = self.person.space_amount else {
             let n = if self.config.awkward {
@@ -179,7 +179,7 @@ impl Row<'_> {
         self.maybe_exponent(bytes)
     }
 
-    /// Exact powers of ten and their small multiples may be written with an exponent.
+    /// Exact powers of ten and small multiples of them can be written with an exponent.
     fn maybe_exponent(&self, bytes: i64) -> String {
         let zeros = (1..18).take_while(|n| bytes != 0 && bytes % 10i64.pow(*n) == 0).count();
         if zeros < 6 || !self.odd(About::ExponentSpelling, 0.5) {
@@ -239,7 +239,7 @@ impl Row<'_> {
     }
 }
 
-/// Type, id, name and login, as users appear inside memberships.
+/// Writes type, id, name and login, as in memberships.
 pub(crate) fn write_mini(mut object: Object<'_>, person: &Person) {
     object.text("type", "user");
     object.text("id", &person.id.to_string());

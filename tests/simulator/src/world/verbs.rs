@@ -1,5 +1,5 @@
-//! The verbs: each changes the state, notes the admin event that belongs to it when it is announced, and notes what really
-//! changed whether it is or not.
+//! The operations on the enterprise. Each changes the state, records its admin event if it is announced, and always records the
+//! true change.
 
 use super::{Former, News, World};
 use crate::chance::{self, About};
@@ -9,7 +9,7 @@ use crate::groups::{Group, Membership, rank};
 use crate::people::{Alias, Person, Role, Standing, Words};
 
 impl World {
-    // People.
+    // Users.
 
     pub(crate) fn join(&mut self, person: Person, news: News) -> usize {
         let slot = self.people.len();
@@ -25,7 +25,7 @@ impl World {
         self.leave(slot, Standing::Deleted { at }, at, told);
     }
 
-    /// Out of the enterprise and on with a free account. No event is known for it.
+    /// The user leaves the enterprise and keeps a free account. No event is known for it.
     pub(crate) fn roll_out(&mut self, slot: usize, at: i64) {
         self.leave(slot, Standing::RolledOut, at, Told::NOTHING);
     }
@@ -39,7 +39,7 @@ impl World {
         self.note_aliases(What::AliasRemoved, slot, at, told);
     }
 
-    /// Somebody who left is a managed user again: same id, same aliases, but none of the memberships.
+    /// A user who left is a managed user again: same id, same aliases, but without memberships.
     pub(crate) fn bring_back(&mut self, slot: usize, at: i64, news: News) {
         let person = &mut self.people[slot];
         person.standing = Standing::Managed;
@@ -66,7 +66,7 @@ impl World {
         self.edit(slot, at, news, |person| person.name = name.into());
     }
 
-    /// Any other field, through `change`.
+    /// Changes other fields through `change`.
     pub(crate) fn edit(&mut self, slot: usize, at: i64, news: News, change: impl FnOnce(&mut Person)) {
         let before = Columns::of(&self.people[slot]);
         change(&mut self.people[slot]);
@@ -74,7 +74,7 @@ impl World {
         self.note_columns(before, slot, at, |_| told);
     }
 
-    /// An edit that changes nothing but `modified_at`, as an identity provider makes by the thousand.
+    /// An edit that changes only `modified_at`, as an identity provider makes in large numbers.
     pub(crate) fn edited(&mut self, slot: usize, at: i64, news: News) -> Told {
         let person = &mut self.people[slot];
         person.modified_at = person.modified_at.max(at);
@@ -99,9 +99,9 @@ impl World {
         all.sort_by_key(|former| former.until);
     }
 
-    // Aliases. Whether `modified_at` moves with them is not documented; here it does not, which is the harder case.
+    // Aliases. It is not documented whether they change `modified_at`. Here they do not, which is the harder case.
 
-    /// No event tells of it.
+    /// Adds an alias. No event announces it.
     pub(crate) fn add_alias(&mut self, slot: usize, email: &str, is_confirmed: bool, at: i64) {
         self.put_alias(slot, email, is_confirmed, at, Told::NOTHING);
     }
@@ -136,7 +136,7 @@ impl World {
         self.note_columns(before, slot, at, |_| told);
     }
 
-    /// The same as a part of an edit, which notes the new login itself.
+    /// The same as part of an edit. The caller records the new login itself.
     pub(crate) fn swap_alias_and_login(&mut self, slot: usize, which: usize, at: i64, news: News) -> Told {
         self.remember_names(slot, at);
         let told = self.note(news, at, Kind::AliasPrimary, slot, NO_GROUP);
@@ -153,7 +153,7 @@ impl World {
         }
     }
 
-    /// Notes what the lists will show: an alias that they leave out until it is confirmed is then added.
+    /// Records the change as the lists show it: if they omit unconfirmed aliases, a confirmed alias is recorded as added.
     fn note_alias(&mut self, what: What, slot: usize, alias: &Alias, at: i64, told: Told) {
         let what = match what {
             What::AliasConfirmed if !self.config.list_unconfirmed_aliases => What::AliasAdded,
@@ -185,7 +185,7 @@ impl World {
         self.note_group(news, at, Kind::GroupEdited, index);
     }
 
-    /// Deletes a group; its memberships go with it and no event names them.
+    /// Deletes a group with its memberships. No event names these memberships.
     pub(crate) fn delete_group(&mut self, index: usize, at: i64, news: News) {
         self.groups[index].is_deleted = true;
         let told = self.note_group(news, at, Kind::GroupDeletion, index);
@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    /// Notes a membership's change from one rank to another, whether it is that of a group admin or none at all.
+    /// Records the change of a membership from one role in the group to another. `None` is no membership.
     fn note_membership(&mut self, what: What, index: usize, ranks: [Option<bool>; 2], at: i64, told: Told) {
         let Membership { person, group, .. } = self.memberships[index];
         let [old, new] = ranks.map(|is_admin| is_admin.map(rank).map(Words::from));
