@@ -244,10 +244,10 @@ fn what_is_missing_is_said_before_anybody_is_planned() {
     let world = world(POLICY);
     let check = world.ok(&["reclaim", "policy", "--check"]).stdout;
     assert!(
-        check.contains("After 90 proven idle days") && check.contains("A plan to suspend would have"),
+        check.contains("After 90 proven idle days") && check.contains("A plan to suspend would contain"),
         "{check}"
     );
-    refused(&at(&world, 41, &["reclaim", "plan"]), 3, "R10: the published night is 40 hours old");
+    refused(&at(&world, 41, &["reclaim", "plan"]), 3, "R10: the published snapshot is 40 hours old");
     let login = world.value("SELECT login FROM reclaimable_seats ORDER BY user_id LIMIT 1");
     let login = login.as_str().unwrap();
     write_policy(
@@ -257,12 +257,16 @@ fn what_is_missing_is_said_before_anybody_is_planned() {
     let check = world.run(&["reclaim", "policy", "--check"]);
     assert_eq!(check.code, 3, "{}", check.stdout);
     assert!(
-        check.stdout.contains(&format!("[protect] login {} protects 1 person", login.to_lowercase())),
+        check.stdout.contains(&format!("[protect] login {} protects 1 user", login.to_lowercase())),
         "{}",
         check.stdout
     );
-    assert!(check.stdout.contains("R4: [protect] login nobody@acme.test matches nobody"), "{}", check.stdout);
-    refused(&world.run(&["reclaim", "plan"]), 3, "R4: [protect] login nobody@acme.test matches nobody");
+    assert!(
+        check.stdout.contains("R4: [protect] login nobody@acme.test matches no user"),
+        "{}",
+        check.stdout
+    );
+    refused(&world.run(&["reclaim", "plan"]), 3, "R4: [protect] login nobody@acme.test matches no user");
     write_policy(&world, &format!("{POLICY}[protect]\nlogins = [\"{login}\"]\n"));
     let protected = world.value(&format!("SELECT user_id FROM accounts WHERE login = '{login}'"));
     let plan_id = plan(&world);

@@ -280,33 +280,33 @@ impl Policy {
             return Err(wrong(
                 "",
                 "shared_content",
-                "\"transfer_first\" moves content on sign-ins alone, and quiet Drive and mobile use leaves none: it needs evidence = \"activity\", or login_only_delete = true",
+                "\"transfer_first\" moves content by the evidence of sign-ins alone, and Drive and mobile applications can be used without a sign-in: it needs evidence = \"activity\", or login_only_delete = true",
             ));
         }
         if login_only && self.furthest_stage > Stage::Suspend {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "evidence = \"login_only\" goes no further than \"suspend\", because quiet Drive and mobile use leaves no sign-in; evidence = \"activity\", or login_only_delete = true, lets it",
+                "evidence = \"login_only\" allows no stage after \"suspend\", because Drive and mobile applications can be used without a sign-in: set evidence = \"activity\", or login_only_delete = true",
             ));
         }
         if moves && self.holds.is_none() {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "whoever transfers or deletes says who is under legal hold: [holds] file, or none_stated_by and none_stated_on (boxseat cannot read holds)",
+                "a policy that transfers or deletes must say who is under legal hold: [holds] file, or none_stated_by and none_stated_on (boxseat cannot read holds)",
             ));
         }
         if moves && self.receiver.is_none() {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "whoever transfers says to whom: [receiver] account, manager_tracking_code or file",
+                "a policy that transfers must name a receiver: [receiver] account, manager_tracking_code or file",
             ));
         }
         if self.furthest_stage == Stage::Delete && self.delete_after_days <= self.transfer_after_days {
             let reason = format!(
-                "{} days after the suspension is not later than transfer_after_days = {}: content is moved and twice seen gone, 20 hours apart, before an account is deleted",
+                "{} days after the suspension is not later than transfer_after_days = {}: content is moved and the account is read as empty twice, 20 hours apart, before it is deleted",
                 self.delete_after_days, self.transfer_after_days
             );
             return Err(wrong("", "delete_after_days", reason));

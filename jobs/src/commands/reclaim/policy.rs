@@ -48,9 +48,11 @@ fn print(
         return printer.json(body);
     }
     let mut text = format!("policy {digest}\n");
-    for (head, sentences) in
-        [("It says:", says), ("Tonight:", tonight), ("Missing, so that nobody is planned:", missing)]
-    {
+    for (head, sentences) in [
+        ("The policy:", says),
+        ("The latest snapshot:", tonight),
+        ("Missing, so no user is in a plan:", missing),
+    ] {
         if !sentences.is_empty() {
             text.push_str(&format!("\n{head}\n"));
             for sentence in sentences {

@@ -70,7 +70,7 @@ fn text(word: &str) -> Option<String> {
 #[test]
 fn whom_every_rule_lets_through_is_suspended() {
     assert_eq!(after(SUSPEND, |_| {}), "suspend");
-    assert_eq!(World::of(SUSPEND, []).says("9"), "not asked", "who works is not even looked at");
+    assert_eq!(World::of(SUSPEND, []).says("9"), "not asked", "a user in use is not evaluated");
 }
 
 /// R1: admins, machines, restricted and unknown accounts, and users missing in the latest listing.
@@ -173,7 +173,7 @@ fn r3_the_person_must_be_as_we_left_them() {
     assert_eq!(world.says("1"), "R3 edits_not_watched");
     let mut world = ours(20);
     world.past.people.get_mut("1").unwrap().attempts[0].after = None;
-    assert_eq!(world.says("1"), "R3 changed", "nobody knows how we left them");
+    assert_eq!(world.says("1"), "R3 changed", "the state after the suspension is not known");
 }
 
 /// R3: the list of holds is at most seven days old, and every row matches a user.
@@ -230,7 +230,11 @@ fn r4_protected_is_protected_under_every_name() {
         "groups = [\"board\"]",
         "tracking_codes = [\"Kind=vip\"]",
     ] {
-        assert_eq!(of(entry).refusals(), ["R4"], "{entry} protects nobody, and somebody thinks it does");
+        assert_eq!(
+            of(entry).refusals(),
+            ["R4"],
+            "{entry} protects no user, and the policy expects that it does"
+        );
     }
     let unread = |change: fn(&mut Person), entry: &str| {
         let mut world = of(entry);
@@ -272,7 +276,7 @@ fn r4_who_cannot_receive_does_not() {
     assert_eq!(of(full), "R4 no_receiver");
     let mut world = ours(20);
     world.ground.people.get_mut("1").unwrap().space_used_bytes = None;
-    assert_eq!(world.says("1"), "R4 no_receiver", "nobody knows how much it is");
+    assert_eq!(world.says("1"), "R4 no_receiver", "the number of bytes is not known");
     world.ground.people.remove("9");
     assert_eq!(world.refusals(), ["R4"]);
 }
@@ -671,7 +675,7 @@ fn r15_only_the_empty_are_deleted() {
         ]
         .concat(),
     );
-    assert_eq!(world.says("1"), "R15 unverifiable", "nobody had looked before");
+    assert_eq!(world.says("1"), "R15 unverifiable", "the content was not read before");
     assert_eq!(emptied().says("1"), "delete");
     let mut early = emptied();
     early.policy = policy(&TO_DELETE.replace("furthest", "delete_after_days = 41\nfurthest"));
@@ -693,7 +697,7 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
     assert_eq!(
         suspended_at(50, Outcome::Done, 50),
         "R20 reverted_by_other",
-        "the night tells before the journal does"
+        "the snapshot shows it before the journal does"
     );
     assert_eq!(suspended_at(99, Outcome::Unknown, 99), "R13 unfinished");
     assert_eq!(suspended_at(90, Outcome::Refused, 90), "R16 refused_by_box");
@@ -765,7 +769,7 @@ fn a_hundred_thousand_people_are_judged_at_once() {
     let judged = world.judge().unwrap().everybody();
     let took = begun.elapsed();
     assert_eq!(judged.going[&Stage::Suspend].len(), 1000);
-    println!("100,000 people judged in {took:?}");
+    println!("100,000 users evaluated in {took:?}");
 }
 
 /// A user that we suspended this many days before the snapshot.

@@ -62,7 +62,7 @@ fn r11_without_the_admin_log_nobody_is_touched() {
     let positions = stage.world.store().join("state/positions");
     std::fs::remove_dir_all(positions).unwrap();
     let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
-    assert!(refused.stderr.contains("does not say where the admin log stood"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no position of the admin log"), "{}", refused.stderr);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
     stage.judge();
 }
