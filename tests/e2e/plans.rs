@@ -162,7 +162,7 @@ fn r9_only_the_plan_as_it_was_made_is_approved() {
     assert!(approved["approval"]["approved_by"].as_str().is_some_and(|name| !name.is_empty()), "{approved}");
     assert!(world.ok(&["reclaim", "show", &plan_id]).stdout.contains("open, approved"));
     // It is approved now: a new plan must wait, while a plan without an approval would have been replaced.
-    refused(&world.run(&["reclaim", "plan", "--stage", "suspend"]), 3, "somebody has approved it");
+    refused(&world.run(&["reclaim", "plan", "--stage", "suspend"]), 3, "is open and approved");
 }
 
 /// R8: the next plan replaces a plan without an approval, which cannot be used any more.

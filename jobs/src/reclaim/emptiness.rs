@@ -35,7 +35,7 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
     }
     let items_before = match count_before(person, &transfer.attempt.plan_id, transfer.asked_at) {
         None => {
-            let why = "what the account owned could not be counted before the suspension";
+            let why = "the content could not be counted before the suspension";
             return Emptiness::Unverifiable(why.to_owned());
         }
         Some(Count { items: 0, bytes: bytes @ 1.. }) => {

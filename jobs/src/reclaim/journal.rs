@@ -105,7 +105,7 @@ impl Journal {
         let len = file.metadata().map_err(cannot("measure", &path))?.len();
         if len > read.len {
             file::keep_aside(&path, read.len)?;
-            tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the journal's last entry was torn, so nothing was done on it; it is cut off");
+            tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the last entry of the journal is incomplete, so no action followed it; it is removed");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
         let sha256 = Box::new(read.sha256.clone());
@@ -318,7 +318,8 @@ impl ReclaimLock {
             .create(&directory)
             .map_err(cannot("create", &directory))?;
         store::close_to_others(&root.join("state"))?;
-        let lock = store::lock_file(&directory.join("lock"), "another boxseat reclaims from this store")?;
+        let lock =
+            store::lock_file(&directory.join("lock"), "another boxseat process reclaims from this store")?;
         Ok(Self { _lock: lock })
     }
 }
@@ -414,7 +415,7 @@ mod tests {
                 std::fs::write(path(temp.path()), &torn).unwrap();
                 let mut journal =
                     open(temp.path()).unwrap_or_else(|e| panic!("{cut} {zeros}: {:?}", e.lines()));
-                assert_eq!(journal.sequence(), 2, "cut at {cut}, {zeros} noughts");
+                assert_eq!(journal.sequence(), 2, "cut at {cut}, {zeros} zeros");
                 journal.append(DateTime::UNIX_EPOCH, skip(7)).unwrap();
                 assert_eq!(read(temp.path()).unwrap().sequence(), 3);
             }

@@ -421,7 +421,7 @@ struct Settled {
 /// That the outcome of an attempt is not known, as a sentence.
 pub(crate) fn unfinished(open: &PastAttempt) -> String {
     let action = open.attempt.action.as_str();
-    format!("nobody knows yet what came of {action} asked {}", open.asked_at.format("%F"))
+    format!("the outcome of {action}, requested {}, is not known yet", open.asked_at.format("%F"))
 }
 
 impl Past {
@@ -903,7 +903,7 @@ pub(crate) mod tests {
         use Outcome::{Done, NotDone, Refused, RevertedByOther, Unknown};
         let ours = |records: &[(i64, Record)]| past(records).people["1"].suspension().is_some();
         let suspend = || (0, intent("p", "1", Action::Suspend, 1));
-        assert!(!ours(&[suspend()]), "nobody knows yet");
+        assert!(!ours(&[suspend()]), "the outcome is not known yet");
         assert!(!ours(&[suspend(), (0, outcome("p", "1", 1, Unknown))]));
         assert!(!ours(&[suspend(), (0, outcome("p", "1", 1, Refused))]));
         let done = || [suspend(), (0, outcome("p", "1", 1, Done))];

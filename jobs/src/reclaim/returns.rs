@@ -35,7 +35,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
             .is_some_and(|now| now.account_status == "active" && now.listing.as_deref() == Some("listed"));
         let is_back = is_back && !person.was_in_window(night);
         if let Some(ours) = person.suspension().filter(|ours| is_back && ours.asked_at < night) {
-            records.push(outcome(ours, Outcome::RevertedByOther, "the night shows the account active"));
+            records.push(outcome(ours, Outcome::RevertedByOther, "the snapshot shows the account as active"));
         }
         let gone = gone_by_others(ground, person, user_id)
             .filter(|ours| ours.asked_at < night && past.open_plan_of(user_id).is_none());
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(
             outcomes(&ground([idler("1")]), &did(Action::Suspend, 101)),
             [],
-            "the night is older than that"
+            "the snapshot is older than that"
         );
     }
 
@@ -152,7 +152,7 @@ mod tests {
         assert!(!told(&ended, Some("listed")));
         assert!(!told(&ended, Some("missing_unconfirmed")), "the listing may have lost it");
         assert!(!told(&[open, did(Action::Suspend, 1)].concat(), None), "the plan reads the account");
-        assert!(!told(&[ended.clone(), vec![(83, gone)]].concat(), None), "told before");
+        assert!(!told(&[ended.clone(), vec![(83, gone)]].concat(), None), "reported before");
         assert!(!told(&[ended, did(Action::Delete, 4)].concat(), None), "boxseat deleted it");
         assert!(!told(&[], None), "boxseat did nothing to it");
     }

@@ -193,7 +193,7 @@ fn compare_rows(
 
 fn differs(row_id: &str) -> CommandError {
     CommandError::refused(format!(
-        "the lake knows of action {row_id}, and the journal does not, or tells it otherwise"
+        "the lake has action {row_id}, and the journal does not have it or has other values"
     ))
     .hint("entries were cut off or written again: compare the journal with a backup")
     .hint("if entries are lost, `boxseat reclaim adopt` takes in what the lake knows")

@@ -197,7 +197,7 @@ mod tests {
                 }
                 Ok(())
             };
-            let (ground, mark) = world.ground.as_ref().expect("a night was read");
+            let (ground, mark) = world.ground.as_ref().expect("a snapshot was read");
             let by = operator(BY);
             let (policy, beside) = (Some(&world.policy), &world.beside);
             let plan = &world.plans[index].plan;
@@ -229,7 +229,7 @@ mod tests {
                 }
                 Ok(())
             };
-            let (ground, mark) = world.ground.as_ref().expect("a night was read");
+            let (ground, mark) = world.ground.as_ref().expect("a snapshot was read");
             let by = operator(BY);
             let (policy, beside) = (Some(&world.policy), &world.beside);
             let task =

@@ -36,7 +36,7 @@ fn r17_a_second_operator_is_told_to_try_later() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let mut first = stage.world.hold(&["reclaim", "apply", &plan, "--yes"], "intended suspend");
     let second = stage.expect(&[75], &["reclaim", "apply", &plan, "--yes"]);
-    assert!(second.stderr.contains("another boxseat reclaims from this store"), "{}", second.stderr);
+    assert!(second.stderr.contains("another boxseat process reclaims from this store"), "{}", second.stderr);
     drop(first.stdin.take());
     let first = first.wait_with_output().unwrap();
     assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));

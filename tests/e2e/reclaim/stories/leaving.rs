@@ -147,7 +147,7 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
     };
     reassign(&receiver);
     let refused = offboard(&stage, &login, &to, 3);
-    assert!(refused.stderr.contains("by now"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("that had the login"), "{}", refused.stderr);
     reassign(&leaver);
     let refused = offboard(&stage, &login, &to, 3);
     assert!(

@@ -18,7 +18,7 @@ fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
     stage.judge_undo(&plan);
     let again = stage.expect(&[3], &["reclaim", "undo", &plan, "--yes"]);
-    assert!(again.stderr.contains("undone already"), "{}", again.stderr);
+    assert!(again.stderr.contains("is already undone"), "{}", again.stderr);
 }
 
 /// R7, R18: an undo that cannot read the admin log gives no user back and reports it; the plan is closed in any case, and the same
