@@ -42,7 +42,7 @@ fn every_question_has_an_answer(directory: &Path) {
         let done = finish(asked.output().unwrap());
         assert_eq!(done.code, 0, "{}: {}", file.display(), done.stderr);
         let answer: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
-        assert!(!answer["rows"].as_array().unwrap().is_empty(), "{} finds nobody", file.display());
+        assert!(!answer["rows"].as_array().unwrap().is_empty(), "{} returns no row", file.display());
     }
 }
 

@@ -62,7 +62,7 @@ fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
     let in_use = format!(
         "{told} AND inactivity_band = '0-30' AND seat_state = 'used' AND last_activity_source <> 'LOGIN'"
     );
-    assert!(world.value(told).as_u64() > Some(0), "nobody worked without signing in");
+    assert!(world.value(told).as_u64() > Some(0), "no user worked without a sign-in");
     assert_eq!(
         world.value(&format!("{told} AND consumes_seat AND account_status = 'active'")),
         world.value(&format!("{in_use} AND consumes_seat AND account_status = 'active'"))
@@ -154,7 +154,7 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
         "SELECT last_activity_source FROM accounts WHERE user_id = '{}' AND last_activity_at >= '2026-02-20T15:00:00Z'",
         first.user_id
     );
-    assert_eq!(world.rows(&newest).len(), 1, "a report only ever moves a person towards used");
+    assert_eq!(world.rows(&newest).len(), 1, "a report only ever moves a user towards used");
     assert!(world.ok(&import).stderr.contains("was imported before"));
     let waiting = std::fs::read_dir(world.store().join("state/imports")).unwrap().count();
     assert_eq!(waiting, 0, "what is in the lake need not wait");
@@ -202,7 +202,6 @@ fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
     world.simulator.add_fault(Fault::once("/2.0/users", 1, boxseat_simulator::Effect::MalformedJson));
     let done = world.ok(&["sync"]);
     assert!(done.stderr.contains("the leave list is no longer configured"), "{}", done.stderr);
-    let history =
-        "SELECT string_agg(coalesce(user_id, 'nobody'), ',' ORDER BY imported_at) FROM leave_periods";
-    assert_eq!(world.value(history), format!("{user},nobody,{user},nobody"));
+    let history = "SELECT string_agg(coalesce(user_id, 'none'), ',' ORDER BY imported_at) FROM leave_periods";
+    assert_eq!(world.value(history), format!("{user},none,{user},none"));
 }

@@ -107,7 +107,7 @@ fn a_month_of_awkward_nights_equals_what_happened() {
     let late = world.value("SELECT sum(late_events_count)::BIGINT FROM sync_runs").as_i64().unwrap();
     assert!(late > 20, "{late} late events");
     let of_nobody = "SELECT count(*) FROM login_events SEMI JOIN accounts ON accounts.user_id = login_events.user_id AND account_status = 'deprovisioned'";
-    assert!(world.value(of_nobody).as_i64().unwrap() > 0, "no login of somebody who is gone");
+    assert!(world.value(of_nobody).as_i64().unwrap() > 0, "no login of a user who is gone");
     world.ok(&["verify"]);
 
     // The past year is built again from the lake alone.

@@ -183,7 +183,7 @@ fn verdict(name: &str) -> (i32, &'static str) {
         "partial_groups" => (3, "groups shrank from"),
         "silent_feed" => (3, "the admin log is silent"),
         "clock_skew" => (3, "set the clock (NTP)"),
-        other => panic!("nobody has said what {other} comes to"),
+        other => panic!("the expected result of {other} is not defined"),
     }
 }
 
@@ -218,7 +218,7 @@ fn bad_and_good_nights(config: Config, kinds: Vec<(&'static str, Fault)>) {
         assert_eq!(done.code, code, "{name}: {}", done.stderr);
         assert!(done.stderr.contains(words), "{name}: no {words:?} in {}", done.stderr);
         assert!(done.stderr.contains("hint:") || code == 75, "{name}: {}", done.stderr);
-        assert!(digest(&world) == published, "{name}: the old night was touched");
+        assert!(digest(&world) == published, "{name}: the old snapshot was changed");
         world.simulator.clear_faults();
         world.simulator.step_days(1);
         // All aliases, because some of them change without an event and would only be right days later.
@@ -256,7 +256,7 @@ fn what_vanishes_on_the_way_is_right_the_night_after() {
                 world.simulator.add_fault(Fault { times: Some(4), ..fault.at(0.2, 35) });
                 let done = world.run(&["sync"]);
                 assert!([0, 4].contains(&done.code), "{}: {}", done.code, done.stderr);
-                assert!(world.simulator.counts().faulted > 0, "nobody vanished");
+                assert!(world.simulator.counts().faulted > 0, "no user vanished");
                 world.simulator.clear_faults();
                 world.simulator.step_days(1);
                 world.ok(&["sync"]);

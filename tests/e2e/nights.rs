@@ -45,7 +45,7 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     assert_eq!(too_little.code, 3, "{}", too_little.stderr);
     let calls = world.simulator.counts().calls;
     let accepted = world.ok(&["sync", "--accept-shrink", "30%"]);
-    assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
+    assert_eq!(world.simulator.counts().calls, calls, "nothing is read again");
     // They were read one by one before the guard refused: Box still has them, so no user is removed.
     assert!(accepted.stderr.contains("the listing was incomplete"), "{}", accepted.stderr);
     assert!(world.value("SELECT count(*) FROM users WHERE listing = 'carried'").as_i64().unwrap() > 40);
@@ -67,7 +67,7 @@ fn people_gone_without_a_word_are_refused_until_somebody_accepts_it() {
     assert!(refused.stderr.contains("people are gone without a DELETE_USER event"), "{}", refused.stderr);
     let calls = world.simulator.counts().calls;
     world.ok(&["sync", "--accept-shrink", "6%"]);
-    assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
+    assert_eq!(world.simulator.counts().calls, calls, "nothing is read again");
     assert_eq!(
         world.value("SELECT count(*) FROM users"),
         i64::try_from(world.simulator.truth().users.len()).unwrap()

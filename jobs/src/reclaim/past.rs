@@ -726,7 +726,7 @@ impl Past {
             .filter(|(_, plan)| plan.approval().is_some() && !plan.closed.as_ref().is_some_and(is_given_up))
     }
 
-    /// The same, if it was approved and ended before its purpose: `expired`, or `applied` with a user whom a rule stopped.
+    /// The same, if it was approved and ended before its purpose: `expired`, or `applied` with a user that a rule stopped.
     pub(crate) fn ended_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan, &Closed)> {
         let (plan_id, plan) = self.offboarding_in_force(user_id)?;
         let closed = plan.closed.as_ref()?;
@@ -744,7 +744,7 @@ impl Past {
         (!is_done).then_some((plan_id, plan, closed))
     }
 
-    /// R19: users whom an offboarding suspended, or tried to suspend, since a time.
+    /// R19: users that an offboarding suspended, or tried to suspend, since a time.
     pub(crate) fn locked_out_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
         let is_lockout = |past: &&PastAttempt| {
             past.attempt.action == Action::Suspend

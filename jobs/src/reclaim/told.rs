@@ -105,12 +105,12 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
         let ids: Vec<&str> = entry.user_ids.iter().take(5).map(String::as_str).collect();
         let more = entry.user_ids.len().saturating_sub(ids.len());
         let ids = if more > 0 { format!("{} and {more} more", ids.join(", ")) } else { ids.join(", ") };
-        let whom = if entry.user_ids.is_empty() {
+        let users = if entry.user_ids.is_empty() {
             "no user".to_owned()
         } else {
             format!("{}: {ids}", people(entry.user_ids.len()))
         };
-        tonight.push(format!("[protect] {} protects {whom}.", entry.text));
+        tonight.push(format!("[protect] {} protects {users}.", entry.text));
     }
     if let Some(receiver) = judge.receivers.everybodys() {
         let room = match room(receiver) {

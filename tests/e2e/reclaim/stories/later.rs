@@ -199,7 +199,7 @@ fn r6_transfer_first_moves_shared_content_before_it_suspends() {
     stage.judge();
 }
 
-/// R4, R10: no content goes to a user whom the policy no longer names.
+/// R4, R10: no content goes to a user that the policy no longer names.
 #[test]
 fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());

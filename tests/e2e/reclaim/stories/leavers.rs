@@ -87,7 +87,7 @@ fn r19_edits_of_the_identity_provider_stop_neither_lockout_nor_transfer() {
     until_gone(&mut stage, &leaver);
 }
 
-/// R15, R19: on a Box that closes inactive accounts, the items of a leaver whom the identity provider has suspended cannot be
+/// R15, R19: on a Box that closes inactive accounts, the items of a leaver that the identity provider has suspended cannot be
 /// counted. The content moves. The seat stays, and every run reports why.
 #[test]
 fn r19_content_that_nobody_could_count_moves_and_the_reason_is_shown() {

@@ -24,7 +24,7 @@ pub(super) fn worker(stage: &Stage) -> String {
         user.role == "user" && user.status == "active" && !user.is_platform_access_only
     };
     let mut workers = truth.users.iter().filter(is_plain).map(|user| user.user_id.clone());
-    workers.find(|id| !idle.contains(id) && Some(id) != receiver.as_ref()).expect("somebody works")
+    workers.find(|id| !idle.contains(id) && Some(id) != receiver.as_ref()).expect("a user works")
 }
 
 /// R19: idleness is waived, the login is repeated, suspension and sign-out come first, and nothing is deleted before it is proved
@@ -42,7 +42,7 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
     assert_eq!(status(&stage, &leaver), "active");
     let unsure = stage.expect(&[2], &[&offboard[..], &["--yes"]].concat());
     assert!(unsure.stderr.contains("must be repeated"), "{}", unsure.stderr);
-    stage.expect(&[2], &[&offboard[..], &["--yes", "--confirm", "somebody@acme.test"]].concat());
+    stage.expect(&[2], &[&offboard[..], &["--yes", "--confirm", "other@acme.test"]].concat());
     assert_eq!(status(&stage, &leaver), "active");
     // Everything that is due is done; the deletion is due on a later day.
     let done = stage.expect(&[0], &[&offboard[..], &["--yes", "--confirm", &login]].concat());
@@ -65,7 +65,7 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
     assert_eq!(stage.world.value(&tickets), 4);
 }
 
-/// R1, R4: administrators and protected users are not offboarded, whoever the operator is.
+/// R1, R4: administrators and protected users are not offboarded by any operator.
 #[test]
 fn r1_administrators_and_protected_people_are_never_offboarded() {
     let mut stage = Stage::new(small(7), Intent::default());

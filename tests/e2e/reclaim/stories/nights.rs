@@ -67,7 +67,7 @@ fn r22_sync_never_signs_in_to_act() {
     let mut sync = command(&stage, 0, &["sync"]);
     let done = finish(sync.env("BOXSEAT_ACTIONS_CLIENT_SECRET", "wrong").output().unwrap());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!(stage.simulator().deeds().len(), deeds, "sync changes nobody");
+    assert_eq!(stage.simulator().deeds().len(), deeds, "sync changes no user");
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let mut apply = command(&stage, 1, &["reclaim", "apply", &plan, "--yes"]);

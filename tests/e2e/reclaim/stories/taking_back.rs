@@ -93,7 +93,7 @@ fn r18_undo_of_a_suspension_says_where_the_content_went() {
     stage.judge_undo(&first);
 }
 
-/// R18: one user is given back and the others stay as they are; the rehearsal names the users for whom an undo can do nothing. A
+/// R18: one user is given back and the others stay as they are; the rehearsal names the users that an undo cannot restore. A
 /// list that cannot be read stops no undo.
 #[test]
 fn r18_an_undo_of_one_user_changes_no_other() {
