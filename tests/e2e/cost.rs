@@ -15,7 +15,7 @@ const CALM: f64 = 0.5;
 /// Why: Box sells API calls. The cost of a run must follow the changes and be predicted, and every announced change must be exactly
 /// right.
 #[test]
-fn ten_nights_of_ten_thousand_users_cost_what_changed() {
+fn ten_runs_of_ten_thousand_users_cost_only_changes() {
     let world = World::new(Config {
         users: 10_000,
         groups: 500,

@@ -45,7 +45,7 @@ fn counted(world: &World) -> BTreeMap<String, u64> {
 
 /// Why: a user of an application that stays signed in produces no LOGIN, and would look idle.
 #[test]
-fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
+fn activity_is_counted_by_day_however_often_a_day_is_read() {
     let world = World::new(small());
     with_activity(&world);
     for _ in 0..3 {
@@ -97,7 +97,7 @@ fn a_refused_type_is_uncovered_and_costs_nothing_else() {
 }
 
 #[test]
-fn types_that_tell_of_somebody_else_are_no_activity() {
+fn event_types_about_another_user_are_no_activity() {
     let world = World::new(small());
     for name in ["ADMIN_LOGIN", "LOGIN", "EDIT_USER", "downloads"] {
         std::fs::write(
@@ -114,7 +114,7 @@ fn types_that_tell_of_somebody_else_are_no_activity() {
 /// Why: only this report shows sign-ins from before the admin log begins. If it is read twice, or has an unknown user, it must not
 /// prove more.
 #[test]
-fn an_imported_report_counts_once_from_the_next_night_on() {
+fn an_imported_report_counts_once_from_the_next_snapshot_on() {
     let world = World::new(small());
     world.ok(&["sync"]);
     let truth = world.simulator.truth();
@@ -171,7 +171,7 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
 /// Why: a leave list decides about seats. An unreadable list must stop the run, and every list ever read is stored, because lists
 /// drop leaves that have ended.
 #[test]
-fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
+fn leave_lists_are_kept_and_a_broken_one_stops_the_run() {
     let world = World::new(small());
     let user = world.simulator.truth().users[2].user_id.clone();
     let list = world.directory().join("leave.csv");

@@ -43,7 +43,7 @@ currency = "EUR"
 
 /// Why: the purpose of the tables. A plausible shortcut gets each of these cases wrong.
 #[test]
-fn a_month_of_awkward_nights_equals_what_happened() {
+fn a_month_of_awkward_snapshots_equals_the_truth() {
     let world = World::new(Config {
         users: 800,
         groups: 14,

@@ -189,7 +189,7 @@ fn verdict(name: &str) -> (i32, &'static str) {
 
 /// Why: a lasting fault must be reported with a remedy, and cost neither the old snapshot nor the next good one.
 #[test]
-fn every_unhealable_fault_keeps_the_old_night() {
+fn every_unhealable_fault_keeps_the_old_snapshot() {
     // A few kinds share a world, with one bad and one good run each.
     let (clock, others): (Vec<_>, Vec<_>) =
         Fault::unhealable().into_iter().partition(|(name, _)| *name == "clock_skew");
@@ -247,7 +247,7 @@ fn digest(world: &World) -> Vec<u8> {
 /// Why: a record that disappears between the listing and its read is no error. The snapshot is published, and the next one is
 /// right.
 #[test]
-fn what_vanishes_on_the_way_is_right_the_night_after() {
+fn users_that_vanish_during_a_run_are_right_in_the_next_snapshot() {
     std::thread::scope(|scope| {
         for (name, fault) in Fault::passing() {
             let night = move || {

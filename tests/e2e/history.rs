@@ -29,7 +29,7 @@ fn told(world: &World, change: &str) -> Pairs {
 
 /// Why: the facts for auditors and licence managers must be those that happened, and no user may disappear from the tables.
 #[test]
-fn what_changed_in_a_night_is_told_as_it_happened() {
+fn changes_between_two_snapshots_are_recorded_as_they_happened() {
     let world =
         World::new(Config { users: 250, groups: 15, logins: Some(3_000), seed: 31, ..Config::default() });
     world.ok(&["sync"]);

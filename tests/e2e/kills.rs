@@ -17,13 +17,13 @@ const CONCURRENCY: u64 = 16;
 /// Why: machines are switched off at any time. No data is lost, no partial snapshot is visible, and only calls in flight are
 /// repeated.
 #[test]
-fn a_dozen_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
+fn a_dozen_kills_at_any_moment_lose_nothing_and_show_no_partial_snapshot() {
     assert_survives(12, 13);
 }
 
 #[test]
 #[ignore = "takes minutes: make soak"]
-fn a_hundred_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
+fn a_hundred_kills_at_any_moment_lose_nothing_and_show_no_partial_snapshot() {
     assert_survives(100, 14);
 }
 

@@ -48,7 +48,7 @@ fn runs(world: &World) -> String {
 
 /// Why: a new version is installed, and the next run finds the state of the old one, an unfinished run included.
 #[test]
-fn a_run_that_an_earlier_program_began_is_finished_and_its_nights_read_on() {
+fn a_run_that_an_earlier_program_began_is_finished_and_its_snapshots_are_read() {
     let world = older();
     assert_old_nights_read(&world);
     world.ok(&["publish"]);

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_receives_by_two_rows() {
+    fn a_user_with_two_receivers_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("receivers.csv");
         std::fs::write(&path, "user,receiver\nA@b.test,1\na@b.test,2\n").unwrap();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_joined_who_left_and_what_is_different() {
+    fn diff_lists_joined_left_and_changed_users() {
         let before = plan(vec![idler("1"), idler("2"), idler("3"), idler("4")]);
         let after = plan(vec![
             idler("1"),

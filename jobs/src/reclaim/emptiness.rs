@@ -213,7 +213,7 @@ mod tests {
 
     /// R15: a method that showed nothing while bytes were there cannot see the content.
     #[test]
-    fn r15_a_blind_method_proves_nothing() {
+    fn r15_a_method_that_shows_no_content_proves_nothing() {
         let empty = &[(2, read(Some(0), 0)), (30, read(Some(0), 0))];
         assert!(matches!(moved(read(Some(0), 900), empty), Emptiness::Unverifiable(_)));
         assert!(matches!(moved(read(None, 900), empty), Emptiness::Unverifiable(_)));

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn r11_news_finds_its_person_by_id_login_or_actor() {
+    fn r11_an_event_is_matched_to_its_user_by_id_login_or_actor() {
         let mut feed = Feed::default();
         let events = r#"{"next_stream_position":"9","entries":[
             {"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"type":"user","id":"1","login":"a@b.test"}},

@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn r9_what_was_written_is_read_back_and_goes_on() {
+    fn r9_written_entries_are_read_back_and_continued() {
         let (temp, _, _) = three_entries();
         let mut journal = open(temp.path()).unwrap();
         assert_eq!((journal.sequence(), journal.entries().len()), (3, 3));
@@ -405,7 +405,7 @@ mod tests {
 
     /// Why: a kill inside an append, at any byte, must cost only that entry, and the journal must accept further entries.
     #[test]
-    fn r9_a_torn_tail_is_cut_off_wherever_it_is_torn() {
+    fn r9_an_incomplete_last_entry_is_removed_at_any_length() {
         let (temp, bytes, ends) = three_entries();
         for cut in (ends[2]..ends[3]).step_by(7) {
             let mut torn = bytes[..cut].to_vec();
@@ -424,7 +424,7 @@ mod tests {
 
     /// Why: a full disk left 0 bytes when the journal was created, and reclamation refused the store from then on.
     #[test]
-    fn r9_a_journal_that_was_never_begun_is_begun_again() {
+    fn r9_a_journal_without_entries_is_started_again() {
         let header = FileKind::Journal.encode_header(STORE.as_u64_pair().1);
         for left in [&[][..], &header[..1], &header[..FILE_HEADER_LEN - 1], &[0; 5]] {
             let temp = tempfile::tempdir().unwrap();

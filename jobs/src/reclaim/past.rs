@@ -951,7 +951,7 @@ pub(crate) mod tests {
 
     /// R8: the caps count users over all plans, whatever the outcome, except for a plain refusal.
     #[test]
-    fn r8_caps_count_each_person_once_in_the_window() {
+    fn r8_caps_count_each_user_once_in_the_window() {
         let past = past(&[
             (0, intent("p", "1", Action::Suspend, 1)),
             (0, outcome("p", "1", 1, Outcome::Done)),
@@ -969,7 +969,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn r9_an_approval_counts_for_the_digest_it_names() {
+    fn r9_an_approval_counts_only_for_its_digest() {
         let approved = |digest: &str| Record::Approved {
             plan_id: "p".into(),
             digest: digest.into(),

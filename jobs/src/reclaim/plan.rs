@@ -372,7 +372,7 @@ mod tests {
 
     /// R7: a plan carries its inputs, every user in it, and every excluded user.
     #[test]
-    fn r7_a_plan_says_what_it_rests_on() {
+    fn r7_a_plan_has_its_inputs_and_reasons() {
         let mut ground =
             ground([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
         ground.seats_purchased = Some(2_000);
@@ -418,7 +418,7 @@ mod tests {
 
     /// R6: what a plan says about shared folders is true for each user.
     #[test]
-    fn r6_a_plan_says_whose_folders_stay_open() {
+    fn r6_a_plan_names_the_users_whose_folders_stay_open() {
         let known = |is_available| Person { is_content_available_when_inactive: is_available, ..idler("1") };
         for (policy, is_available, says) in [
             ("", Some(true), Some("without it, an owner of shared items is skipped")),
@@ -443,7 +443,7 @@ mod tests {
 
     /// R10: no plan is made from a snapshot of last week. R2: nor from one with too many unknown seats.
     #[test]
-    fn r10_a_night_is_fit_or_there_is_no_plan() {
+    fn r10_an_old_or_unknown_snapshot_makes_no_plan() {
         let ground = ground((1..=10).map(|n| worker(&n.to_string())));
         let rule = |ground: &Ground, hours: i64| {
             fit(ground, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_the_defaults_of_the_rules() {
+    fn missing_keys_have_the_defaults_of_the_rules() {
         let policy = parse("evidence = \"login_only\"\n").unwrap();
         assert_eq!(policy.furthest_stage, Stage::Suspend);
         assert_eq!((policy.suspend_after_idle_days, policy.delete_after_days), (90, 30));
@@ -372,7 +372,7 @@ mod tests {
 
     /// R2: the evidence has no default, and sign-ins alone only allow suspensions unless the policy says otherwise.
     #[test]
-    fn evidence_is_always_somebodys_answer() {
+    fn evidence_has_no_default() {
         assert!(refusal("furthest_stage = \"suspend\"\n").contains("missing field `evidence`"));
         assert!(refusal("evidence = \"anything\"\n").contains("line 1"));
         let delete = "furthest_stage = \"delete\"\n[holds]\nfile = \"holds.csv\"\n[receiver]\naccount = \"archive@acme.test\"\n";
@@ -388,7 +388,7 @@ mod tests {
 
     /// R3: a policy that transfers or deletes says who is under legal hold.
     #[test]
-    fn nothing_is_moved_or_deleted_without_a_word_on_holds() {
+    fn transfers_and_deletions_need_a_statement_on_holds() {
         let to = "[receiver]\naccount = \"archive@acme.test\"\n";
         let with = |stage: &str, holds: &str| {
             format!("evidence = \"activity\"\nfurthest_stage = \"{stage}\"\n{to}{holds}")
@@ -417,7 +417,7 @@ mod tests {
 
     /// R6: a policy that moves content first is a policy that moves content.
     #[test]
-    fn transfer_first_wants_what_a_transfer_wants() {
+    fn transfer_first_needs_what_a_transfer_needs() {
         let with = |head: &str, tail: &str| format!("{head}shared_content = \"transfer_first\"\n{tail}");
         let tail = "[holds]\nfile = \"h.csv\"\n[receiver]\nmanager_tracking_code = \"Manager\"\n";
         assert!(refusal(&with("evidence = \"login_only\"\n", tail)).contains("line 2: shared_content"));
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_answer_has_its_line() {
+    fn every_error_names_its_line() {
         for (text, told) in [
             ("evidence = \"activity\"\nsuspend_after_idle_dais = 90\n", "line 2"),
             (
@@ -459,7 +459,7 @@ mod tests {
 
     /// R7: the digest covers the values, not the notation.
     #[test]
-    fn comments_and_order_make_no_other_policy() {
+    fn comments_and_order_do_not_change_the_digest() {
         let digest = |text: &str| parse(text).unwrap().digest;
         let one = digest(
             "# ours\nevidence = \"activity\"\nnotify = false\n[protect]\nids = [\"2\", \"1\"]\n[caps]\npeople = 100\n",

@@ -128,7 +128,7 @@ mod tests {
     /// R20: an account that another actor deleted after our suspension is told once; a carried row, an open plan and our own deletion
     /// explain a missing account.
     #[test]
-    fn r20_an_account_that_others_deleted_is_told_once() {
+    fn r20_an_account_that_others_deleted_is_reported_once() {
         let told = |records: &[(i64, Record)], listing: Option<&str>| {
             let person = Person { listing: listing.map(str::to_owned), ..suspended("1") };
             let noticed = noticed(&ground([person]), &past(records));
@@ -159,7 +159,7 @@ mod tests {
 
     /// R20: a login that returns within thirty days of our deletion was no saving; a later return does not count.
     #[test]
-    fn r20_a_login_that_is_back_within_thirty_days_is_re_provisioned() {
+    fn r20_a_login_that_returns_within_thirty_days_is_re_provisioned() {
         let mut back = idler("2");
         back.login = Some("A@B.test".to_owned());
         back.created_at = Some(crate::reclaim::past::tests::day(85));

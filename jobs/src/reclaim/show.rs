@@ -408,7 +408,7 @@ mod tests {
 
     /// Why: users choose their names, and a name must not mislead the approver.
     #[test]
-    fn no_name_leaves_its_place() {
+    fn a_hostile_name_stays_in_its_cell() {
         let plan = plan(vec![
             Person { name: Some(HOSTILE.to_owned()), ..idler("1") },
             Person { name: Some(HOSTILE.to_owned()), role: Some("admin".to_owned()), ..idler("2") },
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_reads_one_line_and_the_sums() {
+    fn a_plan_shows_one_sentence_per_user_and_the_sums() {
         let groups =
             Person { group_ids: vec!["g1".to_owned()], space_used_bytes: Some(1_234_000_000), ..idler("1") };
         let plan = plan(vec![

@@ -70,7 +70,7 @@ mod tests {
 
     /// Why: a reason code without an explanation in a table does not help a licence manager.
     #[test]
-    fn every_no_has_a_word_that_is_explained() {
+    fn every_reason_code_is_explained() {
         for source in SOURCES {
             let calls = source.split("No::new(").skip(1).chain(source.split("return no(").skip(1));
             for call in calls {
@@ -118,7 +118,7 @@ mod tests {
 
     /// R22: the scheduled job has neither the type nor the credentials that change accounts.
     #[test]
-    fn r22_sync_knows_nothing_that_writes() {
+    fn r22_sync_has_no_code_that_changes_accounts() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let nightly = sources(&root.join("jobs/src/sync"))
             + &std::fs::read_to_string(root.join("pipeline/src/client/reader.rs")).unwrap();

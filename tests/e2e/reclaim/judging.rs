@@ -220,7 +220,7 @@ fn a_good_reclamation_passes() {
 
 /// Why: a property test is only as good as its checker; each kind of violation is tried on it.
 #[test]
-fn each_rule_is_seen_to_be_broken() {
+fn each_broken_rule_is_found() {
     type Spoil = fn(&mut Story);
     let spoilt: &[(&str, Spoil)] = &[
         ("R1: boxseat never", |s| s.deeds[1].verb = Verb::Create),
@@ -307,7 +307,7 @@ fn each_rule_is_seen_to_be_broken() {
 
 /// R9, R10: each action is checked against the policy in force at its time.
 #[test]
-fn a_later_policy_says_nothing_of_earlier_deeds() {
+fn a_later_policy_does_not_apply_to_earlier_actions() {
     let mut story = Story::good();
     story.intent.held.insert(ID.to_owned());
     story.earlier.push((day(32), Intent { receiver: story.intent.receiver.clone(), ..Intent::default() }));
@@ -349,7 +349,7 @@ fn a_deletion_with_trash_needs_a_confirmation() {
 }
 
 #[test]
-fn an_undo_must_give_back_whom_it_may_and_nobody_else() {
+fn an_undo_must_give_back_exactly_the_allowed_users() {
     let mut story = Story::good();
     story.deeds.truncate(2);
     story.journal.truncate(8);

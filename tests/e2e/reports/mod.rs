@@ -51,7 +51,7 @@ console_seen_at = 2027-02-10
 /// Why: a customer who cancels a contract because of these numbers must be able to trust each of them. The second computation uses
 /// only what happened, and nothing that boxseat wrote.
 #[test]
-fn every_figure_of_a_month_equals_what_happened() {
+fn every_figure_of_a_month_equals_the_truth() {
     let world = World::new(Config {
         users: 320,
         groups: 16,

@@ -217,7 +217,7 @@ mod tests {
 
     /// R7, R9, R10: every precondition alone is enough to refuse the plan.
     #[test]
-    fn r7_r9_r10_a_plan_is_admitted_only_whole_approved_and_on_a_fresh_night() {
+    fn r7_r9_r10_only_an_unchanged_approved_plan_on_a_recent_snapshot_is_admitted() {
         let plain = &ApprovalTerms::os_user();
         let made = || (99, created("p", Stage::Suspend, &["1"], &[]));
         let good = past(&[made(), (100, approved(operator("boss")))]);
@@ -240,7 +240,7 @@ mod tests {
 
     /// R9: another user, and as many approvers as the stricter of plan and policy requires.
     #[test]
-    fn r9_the_approvals_must_be_what_plan_and_policy_want() {
+    fn r9_the_approvals_must_satisfy_plan_and_policy() {
         let by = |names: &[&str]| {
             let made = [(99, created("p", Stage::Suspend, &["1"], &[]))];
             let approvals = names.iter().map(|name| (100, approved(operator(name))));

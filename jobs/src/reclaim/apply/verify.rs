@@ -283,7 +283,7 @@ mod tests {
 
     /// R13, R14: every intent gets a final outcome in the end, and only a transfer that certainly moved nothing may be made again.
     #[test]
-    fn r14_after_two_days_a_transfer_is_settled() {
+    fn r14_an_unknown_transfer_is_settled_after_two_days() {
         let outcome = |before: (Option<u64>, i64), after: (Option<u64>, i64)| {
             let reading = Reading {
                 at: day(0),

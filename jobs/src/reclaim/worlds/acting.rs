@@ -216,7 +216,7 @@ mod tests {
 
     /// R11: a sign-in while a plan is applied is found by the walk of the admin log every five minutes, and not before.
     #[tokio::test]
-    async fn r11_the_log_is_walked_again_every_five_minutes() {
+    async fn r11_the_admin_log_is_read_again_every_five_minutes() {
         for (secs, is_heard) in [(1, false), (301, true)] {
             let (mut world, index) = with_plan().await;
             let plan = &world.plans[index].plan;

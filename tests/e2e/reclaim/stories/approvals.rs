@@ -219,7 +219,7 @@ fn r19_an_offboarding_waits_for_the_signature_and_then_always_locks_out() {
 
 /// R19: a leaver that an administrator has suspended since the plan is signed out, and the content still moves.
 #[test]
-fn r19_a_leaver_whom_another_suspended_is_signed_out_and_moved() {
+fn r19_a_leaver_that_another_actor_suspended_is_signed_out_and_moved() {
     let chief = key(1);
     let (stage, _) = signed_stage(&[("chief", &chief)]);
     let leaver = worker(&stage);

@@ -62,7 +62,7 @@ fn r4_a_receiver_who_is_full_suspended_or_gone_receives_nothing() {
 
 /// R14: a gateway times out while the transfer continues: no call is repeated, and reads determine when it is done.
 #[test]
-fn r14_a_transfer_that_goes_on_after_504_is_never_repeated() {
+fn r14_a_transfer_that_continues_after_504_is_never_repeated() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     stage.simulator().act(&Act::SetTransfers { days: 1, share: 1.0 });
@@ -101,7 +101,7 @@ fn r15_content_added_before_the_deletion_keeps_the_account() {
 
 /// R16: retention and legal hold refuse, and the refusal is reported.
 #[test]
-fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
+fn r16_a_legal_hold_refuses_the_deletion_and_is_reported() {
     let config = Config { holds_refuse_unforced: true, ..small(7) };
     let (mut stage, idle) = moved(config);
     stage.later(16);
@@ -120,7 +120,7 @@ fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
 
 /// R3, R20: a user that another actor set active again is skipped.
 #[test]
-fn r20_whoever_was_brought_back_by_others_is_left_alone() {
+fn r20_a_user_reactivated_by_others_is_skipped() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     let act = |status: &str| Act::SetStatus {
@@ -149,7 +149,7 @@ fn r20_whoever_was_brought_back_by_others_is_left_alone() {
 
 /// R20: a login that returns within thirty days was no saving, and the new account is another user's.
 #[test]
-fn r20_a_re_hire_with_the_same_login_is_somebody_new() {
+fn r20_a_re_hire_with_the_same_login_is_a_new_user() {
     let (mut stage, idle) = moved(small(7));
     stage.later(16);
     let plan = plan_of(&stage, "delete");

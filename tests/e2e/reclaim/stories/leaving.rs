@@ -30,7 +30,7 @@ pub(super) fn worker(stage: &Stage) -> String {
 /// R19: idleness is waived, the login is repeated, suspension and sign-out come first, and nothing is deleted before it is proved
 /// empty.
 #[test]
-fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty() {
+fn r19_a_leaver_is_suspended_signed_out_moved_and_deleted_when_empty() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     stage.give(&leaver, 5, 2);
@@ -67,7 +67,7 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
 
 /// R1, R4: administrators and protected users are not offboarded by any operator.
 #[test]
-fn r1_administrators_and_protected_people_are_never_offboarded() {
+fn r1_administrators_and_protected_users_are_never_offboarded() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     stage.intent.protected_ids.insert(leaver.clone());
@@ -109,7 +109,7 @@ fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
 
 /// R12, R20: a user that was set active again while the content waited keeps the content.
 #[test]
-fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
+fn r20_a_leaver_that_was_set_active_again_is_not_moved() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     stage.give(&leaver, 5, 0);
@@ -132,7 +132,7 @@ fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
 
 /// R19: a login names only the account that has it now.
 #[test]
-fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
+fn r19_a_login_that_was_reassigned_since_the_snapshot_is_refused() {
     let stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     let receiver = stage.intent.receiver.clone().unwrap();
@@ -160,7 +160,7 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
 
 /// R3, R4: receivers stay, and a list of holds with an unknown user proves nothing about any user.
 #[test]
-fn r4_receivers_stay_and_lists_with_a_slip_stop_an_offboarding() {
+fn r4_receivers_stay_and_lists_with_an_error_stop_an_offboarding() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     let receiver = stage.intent.receiver.clone().unwrap();

@@ -4,7 +4,7 @@ use super::*;
 
 /// R9: a run does nothing without an approval, and continues what an operator approved.
 #[test]
-fn r9_nightly_plans_and_does_only_what_was_approved() {
+fn r9_nightly_plans_and_applies_only_approved_plans() {
     let (mut stage, idle) = staged(Intent::default());
     // No group or profile changes on the day between: every planned user stays as planned.
     stage.simulator().act(&Act::SetChangeScale { scale: 0.0 });
