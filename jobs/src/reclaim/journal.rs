@@ -601,7 +601,7 @@ mod tests {
         let (anchored, private) = (std::fs::read(&anchor).unwrap(), std::fs::read(&key).unwrap());
         open(root).unwrap().anchor().unwrap();
         std::fs::write(path(root), &bytes[..ends[2]]).unwrap();
-        refused(root, "ends with entry 2, and lake/_journal/anchor.json knows entry 3");
+        refused(root, "ends with entry 2, and lake/_journal/anchor.json has entry 3");
         std::fs::remove_file(path(root)).unwrap();
         refused(root, "ends with entry 0");
         std::fs::write(path(root), &bytes).unwrap();

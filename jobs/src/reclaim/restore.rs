@@ -142,5 +142,5 @@ fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
         person.attempts.iter().rev().take_while(|past| past.attempt.action_id != left.attempt.action_id);
     let by =
         since.filter(|past| past.attempt.action == Action::Suspend && past.may_have_happened()).last()?;
-    Some(format!("plan {} suspended the account once more", by.attempt.plan_id))
+    Some(format!("plan {} suspended the account again", by.attempt.plan_id))
 }

@@ -68,7 +68,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
     records
 }
 
-/// Our suspension of an account that the snapshot no longer has, if no call of ours explains that and no entry tells it yet. A plan
+/// Our suspension of an account that the snapshot no longer has, if no call of boxseat explains that and no entry reports it yet. A plan
 /// that is open reads the account itself.
 fn gone_by_others<'a>(ground: &Ground, known: &'a PastPerson, user_id: &str) -> Option<&'a PastAttempt> {
     let is_gone = ground.person(user_id).is_some_and(|now| now.listing.is_none());
@@ -125,7 +125,7 @@ mod tests {
         );
     }
 
-    /// R20: an account that another actor deleted after our suspension is told once; a carried row, an open plan and our own deletion
+    /// R20: an account that another actor deleted after our suspension is reported once; a carried row, an open plan and our own deletion
     /// explain a missing account.
     #[test]
     fn r20_an_account_that_others_deleted_is_reported_once() {

@@ -536,6 +536,6 @@ mod tests {
         let stuck = at(80).unwrap();
         assert_eq!((stuck.word.as_str(), stuck.since), ("refused_by_box", day(80)));
         assert!(stuck.next.contains("tries again after"), "{}", stuck.next);
-        assert_eq!(at(4), None, "it is tried again by now");
+        assert_eq!(at(4), None, "it is tried again now");
     }
 }

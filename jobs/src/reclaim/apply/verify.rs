@@ -300,10 +300,14 @@ mod tests {
         use Outcome::{Done, NotDone};
         assert_eq!(outcome((Some(3), 30), (Some(3), 30)), [NotDone, Done, Done]);
         // Why: seven items moved and 140 new ones arrived before the next reading, and the transfer was recorded as not done.
-        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), [NotDone, Done, Done], "more came in");
+        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), [NotDone, Done, Done], "more content was added");
         assert_eq!(outcome((Some(3), 30), (Some(1), 10)), [Done; 3]);
         assert_eq!(outcome((Some(3), 30), (Some(3), 10)), [Done; 3]);
-        assert_eq!(outcome((Some(3), 30), (None, 0)), [Done; 3], "blind by now, and the bytes are gone");
+        assert_eq!(
+            outcome((Some(3), 30), (None, 0)),
+            [Done; 3],
+            "the items are not visible, and the bytes are gone"
+        );
         assert_eq!(outcome((None, 30), (None, 30)), [NotDone, Done, Done], "closed to As-User");
         assert_eq!(outcome((Some(3), 30), (None, 31)), [Done; 3], "the outcome is not known");
         assert_eq!(outcome((Some(3), 0), (None, 0)), [Done; 3], "the outcome is not known");

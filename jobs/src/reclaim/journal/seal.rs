@@ -172,7 +172,7 @@ fn load(path: PathBuf, IsGuarded(is_guarded): IsGuarded) -> Result<(PathBuf, Pri
             path.display(),
             mode & 0o7777
         ))
-        .hint("set its mode to 0600; a user who has read it can write entries that look like ours"));
+        .hint("set its mode to 0600; a user who has read it can write entries that look like entries of boxseat"));
     }
     let refused = |what: &str| {
         CommandError::refused(format!("the journal's key {} {what}", path.display()))
@@ -352,7 +352,7 @@ pub(super) fn check(
             .hint("put the file back from the newest backup of the lake"));
         }
         return match pinned {
-            Some(_) if unsealed > 0 => Err(forged(1, "has no seal, and [reclaim] journal_key wants one")),
+            Some(_) if unsealed > 0 => Err(forged(1, "has no seal, and [reclaim] journal_key requires one")),
             _ => Ok(unsealed as u64),
         };
     };
@@ -374,13 +374,15 @@ pub(super) fn check(
         }
         if hash(entries).is_none_or(|hash| hash != head) {
             let what = if count < entries {
-                format!("it ends with entry {count}, and lake/_journal/anchor.json knows entry {entries}")
+                format!("it ends with entry {count}, and lake/_journal/anchor.json has entry {entries}")
             } else {
-                format!("entry {entries} is not the one that lake/_journal/anchor.json knows")
+                format!("entry {entries} is not the one in lake/_journal/anchor.json")
             };
             return Err(refused(what)
                 .hint("entries were cut off, or an older journal was put back: put the newest one back")
-                .hint("if the newest one is lost, `boxseat reclaim adopt` takes in what the lake knows"));
+                .hint(
+                    "if the newest one is lost, `boxseat reclaim adopt` takes in the actions of the lake",
+                ));
         }
     }
     if unsealed as u64 > anchor.unsealed_entries {
@@ -397,7 +399,7 @@ pub(super) fn check(
     };
     // Only a sealed entry proves that an older version wrote the ones before it: the anchor has no seal.
     if pinned.is_some() && unsealed > 0 && begins.is_none() {
-        return Err(forged(1, "has no seal, and [reclaim] journal_key wants one")
+        return Err(forged(1, "has no seal, and [reclaim] journal_key requires one")
             .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which records where the seals begin"));
     }
     if !is_begun || (unsealed as u64) < anchor.unsealed_entries.min(count) {

@@ -160,7 +160,7 @@ fn r3_the_account_must_be_as_the_suspension_left_it() {
         world.ground.people.get_mut("1").unwrap().edits.push(edit);
         world.says("1")
     };
-    assert_eq!(edited(edit(Some("5000"), 81)), "transfer", "it was us");
+    assert_eq!(edited(edit(Some("5000"), 81)), "transfer", "boxseat made the edit");
     assert_eq!(edited(edit(Some("77"), 81)), "R3 edited_by_other");
     assert_eq!(edited(edit(None, 81)), "R3 edited_by_other");
     assert_eq!(edited(edit(Some("77"), 79)), "transfer", "before the suspension");
@@ -417,7 +417,7 @@ fn r5_an_old_leave_list_or_one_with_an_unknown_user_is_refused() {
     assert_eq!(
         world(vec![row("1", 90, Some(99))], 0).says("1"),
         "R5 not_long_enough",
-        "the clock stood still"
+        "the clock did not move"
     );
     assert_eq!(world(vec![row("1", -30, Some(5))], 0).says("1"), "suspend");
     assert_eq!(world(vec![row("1", 101, None)], 7).says("1"), "suspend");
@@ -623,7 +623,7 @@ fn r8_caps_count_over_all_plans() {
     assert_eq!(judged.left_out["3"].1.word, "over_cap");
 }
 
-/// R11: a sign-in from before the suspension that became known after it is use, however long ago it is by now.
+/// R11: a sign-in from before the suspension that became known after it counts as use, however old it is.
 #[test]
 fn r11_a_late_login_in_a_snapshot_keeps_the_account() {
     let mut world = ours(20);
@@ -834,7 +834,7 @@ fn emptied() -> World {
     World::of(TO_DELETE, [suspended("1")]).with(&[of_ours("1", 60), moved].concat())
 }
 
-/// R12: a changed membership is told with the names of the groups.
+/// R12: a changed membership is reported with the names of the groups.
 #[test]
 fn r12_a_changed_membership_names_the_groups() {
     let of = |ids: &[&str]| Standing {

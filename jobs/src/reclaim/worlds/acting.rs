@@ -28,7 +28,7 @@ impl World {
             signed_by: None,
             signature: None,
         };
-        self.journal.append((self.clock)(), record).expect("memory is patient");
+        self.journal.append((self.clock)(), record).expect("a journal in memory accepts entries");
     }
 
     /// Applies a plan until it ends: the process dies at a random step, or a response is lost, and the next start continues.

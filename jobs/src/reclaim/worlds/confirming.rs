@@ -46,7 +46,7 @@ impl World {
                 owned_items: content.owned_items,
                 space_used_bytes,
             };
-            self.journal.append(self.now(), record).expect("memory is patient");
+            self.journal.append(self.now(), record).expect("a journal in memory accepts entries");
             self.told.confirmations += 1;
         }
     }

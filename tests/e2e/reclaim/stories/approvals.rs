@@ -125,7 +125,7 @@ fn r9_a_later_policy_demands_more_of_an_earlier_approval() {
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     for (more, told) in [
-        ("[approval]\ntwo_person = true\n", "wants another user to approve it"),
+        ("[approval]\ntwo_person = true\n", "requires another user to approve it"),
         ("[approval]\napprovers = 2\n", "is approved by 1 of 2 users"),
         (SIGNED, "there is no signature"),
     ] {

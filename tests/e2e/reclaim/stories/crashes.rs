@@ -65,11 +65,11 @@ fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     assert!(entries.len() > 4);
     std::fs::write(&journal, &bytes[..behind(&bytes, 2)]).unwrap();
     let refused = stage.expect(&[3], &["reclaim", "verify"]);
-    assert!(refused.stderr.contains("anchor.json knows entry"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("anchor.json has entry"), "{}", refused.stderr);
     let refused = stage.expect(&[3], &["reclaim", "nightly"]);
-    assert!(refused.stderr.contains("anchor.json knows entry"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("anchor.json has entry"), "{}", refused.stderr);
     let found = stage.expect(&[3], &["verify", "--deep", "--format", "json"]);
-    assert!(found.stdout.contains("anchor.json knows entry"), "{}", found.stdout);
+    assert!(found.stdout.contains("anchor.json has entry"), "{}", found.stdout);
 }
 
 /// R9, R14: a changed length looks like a torn end, and calls were made for the entries after it: nothing is cut off.
