@@ -68,7 +68,7 @@ fn whatever_box_does_sigterm_ends_the_run() {
                 let patience = Instant::now();
                 // A request is made, and hangs or waits.
                 while world.simulator.counts().most_at_once == 0 {
-                    assert!(patience.elapsed() < SOON, "nothing was ever asked");
+                    assert!(patience.elapsed() < SOON, "no request was ever made");
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 std::thread::sleep(Duration::from_millis(500));
@@ -93,7 +93,7 @@ fn assert_resumes(world: &World) {
     world.ok(&["sync"]);
     assert_equal_to_truth(world);
     assert_eq!(world.value("SELECT count(*) FROM sync_runs"), 1);
-    assert_eq!(answered(world), 1, "who we are was asked twice");
+    assert_eq!(answered(world), 1, "GET /users/me was requested twice");
     // Interrupted calls are in our ledger and not in the stand-in's, which counts its responses.
     let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();
     let seen = world.simulator.counts().calls;
@@ -138,7 +138,7 @@ fn a_signal_after_the_seal_ends_at_the_next_step_and_the_second_at_once() {
         assert!(!world.store().join("boxseat.duckdb").exists());
         let calls = world.simulator.counts().calls;
         world.ok(&["sync"]);
-        assert_eq!(world.simulator.counts().calls, calls, "{step}: what was read is asked again");
+        assert_eq!(world.simulator.counts().calls, calls, "{step}: what was read is requested again");
         assert_equal_to_truth(&world);
     }
 }

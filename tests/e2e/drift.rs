@@ -47,7 +47,7 @@ fn undocumented_values_are_kept_and_counted_and_do_not_stop_a_run() {
     let events = format!("SELECT count(*) FROM admin_events WHERE event_type = '{UNHEARD_EVENT_TYPE}'");
     assert!(world.value(&events).as_u64().unwrap() > 5);
     let covered = format!("SELECT count(*) FROM event_coverage WHERE event_type = '{UNHEARD_EVENT_TYPE}'");
-    assert_eq!(world.value(&covered), 0, "what was not asked for is not covered");
+    assert_eq!(world.value(&covered), 0, "what was not requested is not covered");
 
     let versions = "SELECT count(*) FROM users_history WHERE NOT is_current";
     world.simulator.act(&Act::SetChangeScale { scale: 0.0 });

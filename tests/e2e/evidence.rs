@@ -181,7 +181,7 @@ fn leave_lists_are_kept_and_a_broken_one_stops_the_run() {
     let done = world.run(&["sync"]);
     assert_eq!(done.code, 2, "{}", done.stderr);
     assert!(done.stderr.contains("line 2: \"tomorrow\" is not a date"), "{}", done.stderr);
-    assert_eq!(world.simulator.counts().calls, 0, "nothing is asked before the list is good");
+    assert_eq!(world.simulator.counts().calls, 0, "no request is made before the list is valid");
 
     let night = |world: &World| {
         world.ok(&["sync"]);

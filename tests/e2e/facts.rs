@@ -85,15 +85,15 @@ fn a_month_of_awkward_snapshots_equals_the_truth() {
         awkward(&world, day, &truth);
     }
     let told = world.rows(USAGE);
-    assert_eq!(told.len(), usage.len(), "a night that was missed has no row, and one that was only kept has");
+    assert_eq!(told.len(), usage.len(), "a missed snapshot has no row, and one that was only kept has a row");
     for (told, happened) in told.into_iter().zip(usage) {
-        assert_eq!(Value::Object(told), happened, "as it was known that night");
+        assert_eq!(Value::Object(told), happened, "as it was known on that day");
     }
     let told: BTreeSet<String> =
         world.rows(CHANGES).iter().map(|row| row["change"].as_str().unwrap().to_owned()).collect();
     let happened: BTreeSet<String> = changes.into_iter().collect();
     let unlike: Vec<_> = told.symmetric_difference(&happened).collect();
-    assert!(unlike.is_empty(), "told or happened, not both: {unlike:#?}");
+    assert!(unlike.is_empty(), "recorded or happened, not both: {unlike:#?}");
     assert!(happened.len() > 200, "only {} changes", happened.len());
     // The cases that this month must cover did occur.
     assert!(
@@ -239,7 +239,7 @@ impl Expected {
         let night = &self.usage["night"];
         assert_eq!(told.keys().collect::<Vec<_>>(), self.accounts.keys().collect::<Vec<_>>(), "{night}");
         for (id, happened) in &self.accounts {
-            assert_eq!(&told[id], happened, "{id} in the night of {night}");
+            assert_eq!(&told[id], happened, "{id} in the snapshot of {night}");
         }
     }
 }

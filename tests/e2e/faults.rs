@@ -141,7 +141,7 @@ fn two_nights(case: Case) -> Row {
     assert_equal_to_truth(&world);
     assert_ledger(&world);
     let counts = world.simulator.counts();
-    assert!(counts.faulted > 0 || is_calm, "nothing ever struck");
+    assert!(counts.faulted > 0 || is_calm, "no fault ever had an effect");
     Row::of(case.name, &world, begun)
 }
 
@@ -224,7 +224,7 @@ fn bad_and_good_nights(config: Config, kinds: Vec<(&'static str, Fault)>) {
         // All aliases, because some of them change without an event and would only be right days later.
         let mut good = world.command(&["sync"]);
         let good = finish(good.env("BOXSEAT_SYNC_ALIAS_SWEEP_DAYS", "1").output().unwrap());
-        assert_eq!(good.code, 0, "the night after {name}: {}", good.stderr);
+        assert_eq!(good.code, 0, "the snapshot after {name}: {}", good.stderr);
         assert_equal_to_truth(&world);
         assert_ledger(&world);
     }

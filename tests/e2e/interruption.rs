@@ -152,7 +152,7 @@ fn a_run_that_dies_at_any_step_is_completed_by_the_next_start() {
         assert!(died.status.code().is_none(), "{step}: {}", String::from_utf8_lossy(&died.stderr));
         let calls = world.simulator.counts().calls;
         let shown = world.value("SELECT run_number FROM report_settings");
-        assert_eq!(shown == first_night, *step != "published", "{step}: readers see night {shown}");
+        assert_eq!(shown == first_night, *step != "published", "{step}: readers see snapshot {shown}");
         world.ok(&["sync"]);
         let again = world.simulator.counts().calls - calls;
         // After a kill at the last step nothing is left to do, so the next start is a new run.
@@ -166,7 +166,7 @@ fn a_run_that_dies_at_any_step_is_completed_by_the_next_start() {
             "published" => assert!(again > 10, "{step}: {again}"),
             // A start that only has to seal requests at most a token.
             "read" => assert!(again <= 1, "{step}: {again} calls"),
-            _ => assert_eq!(again, 0, "{step}: what was read is asked again"),
+            _ => assert_eq!(again, 0, "{step}: what was read is requested again"),
         }
         assert_eq!(
             world.value("SELECT count(*) FROM sync_runs WHERE status = 'complete'"),
@@ -212,7 +212,7 @@ fn a_reader_sees_only_whole_snapshots() {
         }
         assert!(writer.wait().unwrap().success());
     }
-    assert!(seen.len() >= 3, "the reader saw nights {seen:?}");
+    assert!(seen.len() >= 3, "the reader saw snapshots {seen:?}");
 }
 
 /// What a reader of the lake sees that uses only current runs, whatever is being written at the same time.
@@ -237,7 +237,7 @@ fn assert_lake_is_whole(world: &World) {
                     .zip(rows.values().iter().copied()),
             );
         }
-        assert_eq!(accounted.len(), 5, "run {} has no account of its rows", run.run_number);
+        assert_eq!(accounted.len(), 5, "run {} has no record of its rows", run.run_number);
         for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {
             let batches = lake.scan(table, &[run.run_number], Some(&["run_number"])).unwrap();
             let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();

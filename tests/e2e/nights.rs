@@ -39,7 +39,7 @@ fn a_list_that_shrank_is_refused_until_an_operator_accepts_it() {
     assert!(refused.stderr.contains("--accept-shrink"), "{}", refused.stderr);
     assert!(
         published == std::fs::read(world.store().join("boxseat.duckdb")).unwrap(),
-        "the old night must stay"
+        "the old snapshot must stay"
     );
     let too_little = world.run(&["sync", "--accept-shrink", "12%"]);
     assert_eq!(too_little.code, 3, "{}", too_little.stderr);

@@ -71,7 +71,7 @@ fn a_run_that_an_earlier_program_began_is_finished_and_its_snapshots_are_read() 
     assert_equal_to_truth(&world);
     world.ok(&["verify"]);
     let after = world.value("SELECT count(*) FROM user_changes WHERE run_number <= 3");
-    assert_eq!((world.value(versions), after), before, "what was told of the old nights stands");
+    assert_eq!((world.value(versions), after), before, "the records of the old snapshots are unchanged");
     crate::soak::assert_histories_chain(&world);
 }
 

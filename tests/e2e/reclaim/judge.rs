@@ -543,7 +543,7 @@ impl<'a> Judge<'a> {
             let is_within = people.len() as u64 <= intent.cap_people.min(by_share);
             let before = touched[..place].iter().filter(|other| at(&other.at) > window);
             let is_counted = before.into_iter().any(|other| other.user_id == deed.user_id);
-            self.require(deed, is_within || is_counted, "R8: more people than the caps allow");
+            self.require(deed, is_within || is_counted, "R8: more users than the caps allow");
         }
     }
 }

@@ -280,7 +280,7 @@ fn each_broken_rule_is_found() {
         }),
         ("R6: the user owns shared", |s| s.deeds[0].before.as_mut().unwrap().shared_items = 1),
         ("R8: too soon", |s| s.deeds[2].at = text(day(13))),
-        ("R8: more people", |s| s.intent.cap_seats_percent = 49.0),
+        ("R8: more users", |s| s.intent.cap_seats_percent = 49.0),
         ("R12: not as the suspension", |s| {
             s.deeds[3].before.as_mut().unwrap().login = "else@acme.test".to_owned()
         }),

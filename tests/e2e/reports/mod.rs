@@ -107,7 +107,7 @@ fn every_figure_of_a_month_equals_the_truth() {
             .read_dir()
             .unwrap()
             .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with("boxseat-") }),
-        "what was built aside is gone"
+        "the temporary build is removed"
     );
 }
 

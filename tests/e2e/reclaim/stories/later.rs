@@ -238,7 +238,7 @@ fn r11_a_sign_in_heard_while_applying_is_not_forgotten_by_the_next_plan() {
         "SELECT count(*) FROM login_events WHERE user_id = '{}' AND created_at > TIMESTAMPTZ '2026-03-01'",
         idle[0]
     );
-    assert_eq!(stage.world.value(&known), 0, "a night has read it, and the story tells nothing");
+    assert_eq!(stage.world.value(&known), 0, "a snapshot has the event, so the test proves nothing");
     assert_eq!(status(&stage, &idle[0]), "active");
     let candidate = format!("SELECT count(*) FROM reclaimable_seats WHERE user_id = '{}'", idle[0]);
     assert_eq!(stage.world.value(&candidate), 0);

@@ -98,7 +98,7 @@ fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
     );
     stage.later(1);
     stage.expect(&[0, 4], &["reclaim", "nightly"]);
-    assert_eq!(status(&stage, &leaver), "active", "its day has not come");
+    assert_eq!(status(&stage, &leaver), "active", "its day is later");
     let body = json!({"space_amount": 1});
     stage.simulator().act(&Act::EditUser { user_id: receiver.clone(), body, announced: true });
     stage.later(1);
