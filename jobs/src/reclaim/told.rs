@@ -97,7 +97,7 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
 
 /// The result on the latest snapshot.
 pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) -> Vec<String> {
-    let mut tonight = vec![format!(
+    let mut lines = vec![format!(
         "The latest snapshot is of {} (run {}), with {} assigned seats.",
         ground.night.snapshot_date, ground.night.run_number, ground.seats_assigned
     )];
@@ -110,7 +110,7 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
         } else {
             format!("{}: {ids}", people(entry.user_ids.len()))
         };
-        tonight.push(format!("[protect] {} protects {users}.", entry.text));
+        lines.push(format!("[protect] {} protects {users}.", entry.text));
     }
     if let Some(receiver) = judge.receivers.everybodys() {
         let room = match room(receiver) {
@@ -118,31 +118,31 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
             Some(bytes) => format!("has room for {}", size(bytes)),
             None => "has an unknown amount of room".to_owned(),
         };
-        tonight.push(format!(
+        lines.push(format!(
             "{} ({}) receives the content of all users, {room}, and is protected.",
             receiver.called(),
             receiver.user_id
         ));
     }
     if !refusals.is_empty() {
-        return tonight;
+        return lines;
     }
     let judged = judge.everybody();
     for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
         let count = judged.going.get(&stage).map_or(0, Vec::len);
         if count > 0 {
-            tonight.push(format!("A plan to {} would contain {}.", stage.as_str(), people(count)));
+            lines.push(format!("A plan to {} would contain {}.", stage.as_str(), people(count)));
         }
     }
-    tonight.extend(no_receiver(&judged));
+    lines.extend(no_receiver(&judged));
     if judge.policy.caps.most(ground.seats_assigned) == 0 {
         let (percent, seats) = (judge.policy.caps.seats_percent, ground.seats_assigned);
-        tonight.push(format!(
+        lines.push(format!(
             "[caps] allow no user at all: {percent} % of {seats} seats is less than one. Raise seats_percent."
         ));
     }
     if judged.going.is_empty() {
-        tonight.push("No user enters a stage.".to_owned());
+        lines.push("No user enters a stage.".to_owned());
     }
     let mut reasons: Vec<(&str, usize)> = Vec::new();
     for (_, no) in judged.left_out.values() {
@@ -154,8 +154,8 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
     reasons.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
     let reason =
         |(word, count): (&str, usize)| format!("{} skipped as {word}: {}.", people(count), meaning(word));
-    tonight.extend(reasons.into_iter().map(reason));
-    tonight
+    lines.extend(reasons.into_iter().map(reason));
+    lines
 }
 
 fn receiver(policy: &Policy) -> String {

@@ -236,7 +236,7 @@ impl Run<'_> {
     }
 
     /// Reads the account just before its sessions are ended. The call names the login that the account has now: the login in the
-    /// journal may belong to another user by now. `Err`: the call is not made.
+    /// journal may belong to another user now. `Err`: the call is not made.
     ///
     /// R12, R20: an account that is active again is not signed out.
     async fn login_now(
