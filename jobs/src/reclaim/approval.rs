@@ -137,7 +137,8 @@ impl Required {
             return Err("the policy requires a signed approval, and there is no signature".to_owned());
         };
         if self.lists.is_empty() {
-            return Err("the policy that the plan was made with requires a signature, and the configured policy does not say who may sign".to_owned());
+            return Err("the policy that the plan was made with requires a signature, and the configured policy does not say \
+                who may sign".to_owned());
         }
         let mut principal = String::new();
         for list in &self.lists {

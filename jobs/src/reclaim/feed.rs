@@ -100,7 +100,8 @@ impl Feed {
                 from_at.format("%F %H:%M UTC"),
                 day.weekday()
             ))
-            .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`; for a holiday add the date to [sync] quiet_dates"));
+            .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`; for a holiday add the date \
+                to [sync] quiet_dates"));
         }
         self.read_to = Some(now);
         let stream_position = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());

@@ -105,7 +105,8 @@ impl Journal {
         let len = file.metadata().map_err(cannot("measure", &path))?.len();
         if len > read.len {
             file::keep_aside(&path, read.len)?;
-            tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the last entry of the journal is incomplete, so no action followed it; it is removed");
+            tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the last entry of the journal is incomplete, \
+                so no action followed it; it is removed");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
         let sha256 = Box::new(read.sha256.clone());

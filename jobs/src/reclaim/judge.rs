@@ -149,7 +149,8 @@ impl<'a> Judge<'a> {
         let mut refuse = |rule, sentence: String| refusals.push(Refusal { rule, sentence });
         let fresh_from = ground.night.now_at - TimeDelta::hours(48);
         if ground.login_coverage.is_none_or(|(_, to)| to < fresh_from) {
-            refuse("R2", "sign-ins are not covered up to the snapshot, so no idle day is proved: the next `boxseat sync` closes the gap".to_owned());
+            refuse("R2", "sign-ins are not covered up to the snapshot, so no idle day is proved: the next `boxseat sync` \
+                closes the gap".to_owned());
         }
         let watched_from = ground.activity_watched_from(&beside.activity_events);
         if policy.evidence == Evidence::Activity && watched_from.is_none() {

@@ -59,7 +59,8 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     let (unknown, percent) = unknown(ground);
     if percent > UNKNOWN_REFUSED_PERCENT {
         let sentence = format!(
-            "the use of {unknown} seats ({percent} %) is not known, and the limit is {UNKNOWN_REFUSED_PERCENT} %: `boxseat status` says what is not covered"
+            "the use of {unknown} seats ({percent} %) is not known, and the limit is {UNKNOWN_REFUSED_PERCENT} %: `boxseat \
+                status` says what is not covered"
         );
         return Err(Refusal { rule: "R2", sentence });
     }
@@ -264,7 +265,9 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
                 };
                 warn(format!("{known}: {then} ([transfer] when_refused)."));
             }
-            warn("Folders that a suspended account owns are closed for all collaborators, unless the field is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are counted before the suspension. Shares in deeper folders are not visible.".to_owned());
+            warn("Folders that a suspended account owns are closed for all collaborators, unless the field \
+                is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are \
+                counted before the suspension. Shares in deeper folders are not visible.".to_owned());
         }
         Stage::Transfer => {
             if policy.when_refused == WhenRefused::Stop && moves_inactive.is_none() {
@@ -287,7 +290,8 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
             warn("A deletion cannot be undone. Invitations to single files that the account owned end with it.".to_owned());
         }
     }
-    warn("Remove the assignment at the identity provider first. Otherwise the identity provider may set the account to active, or create it again.".to_owned());
+    warn("Remove the assignment at the identity provider first. Otherwise the identity provider may set the account to \
+        active, or create it again.".to_owned());
     if policy.evidence != Evidence::Activity {
         warn(
             "Only sign-ins count as use. Installed applications stay signed in for months without a new sign-in."

@@ -280,21 +280,24 @@ impl Policy {
             return Err(wrong(
                 "",
                 "shared_content",
-                "\"transfer_first\" moves content by the evidence of sign-ins alone, and Drive and mobile applications can be used without a sign-in: it needs evidence = \"activity\", or login_only_delete = true",
+                "\"transfer_first\" moves content by the evidence of sign-ins alone, and Drive and mobile applications can be \
+                    used without a sign-in: it needs evidence = \"activity\", or login_only_delete = true",
             ));
         }
         if login_only && self.furthest_stage > Stage::Suspend {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "evidence = \"login_only\" allows no stage after \"suspend\", because Drive and mobile applications can be used without a sign-in: set evidence = \"activity\", or login_only_delete = true",
+                "evidence = \"login_only\" allows no stage after \"suspend\", because Drive and mobile applications can be \
+                    used without a sign-in: set evidence = \"activity\", or login_only_delete = true",
             ));
         }
         if moves && self.holds.is_none() {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "a policy that transfers or deletes must say who is under legal hold: [holds] file, or none_stated_by and none_stated_on (boxseat cannot read holds)",
+                "a policy that transfers or deletes must say who is under legal hold: [holds] file, or none_stated_by and \
+                    none_stated_on (boxseat cannot read holds)",
             ));
         }
         if moves && self.receiver.is_none() {
@@ -306,7 +309,8 @@ impl Policy {
         }
         if self.furthest_stage == Stage::Delete && self.delete_after_days <= self.transfer_after_days {
             let reason = format!(
-                "{} days after the suspension is not later than transfer_after_days = {}: content is moved and the account is read as empty twice, 20 hours apart, before it is deleted",
+                "{} days after the suspension is not later than transfer_after_days = {}: content is moved and the account is \
+                    read as empty twice, 20 hours apart, before it is deleted",
                 self.delete_after_days, self.transfer_after_days
             );
             return Err(wrong("", "delete_after_days", reason));

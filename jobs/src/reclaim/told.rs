@@ -35,9 +35,18 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
         _ => "The policy deletes no account, so it frees no seat.".to_owned(),
     });
     says.push(match policy.evidence {
-        Evidence::Activity => "Sign-ins and activity events count as use. A day is proven idle only if both are covered.".to_owned(),
-        Evidence::LoginOnly { may_delete: false } => "Only sign-ins count as use, so accounts are only suspended.".to_owned(),
-        Evidence::LoginOnly { may_delete: true } => "Only sign-ins count as use, and the policy still allows stages after the suspension. A user of an application that stays signed in looks idle.".to_owned(),
+        Evidence::Activity => {
+            "Sign-ins and activity events count as use. A day is proven idle only if both are covered."
+                .to_owned()
+        }
+        Evidence::LoginOnly { may_delete: false } => {
+            "Only sign-ins count as use, so accounts are only suspended.".to_owned()
+        }
+        Evidence::LoginOnly { may_delete: true } => {
+            "Only sign-ins count as use, and the policy still allows stages after the \
+            suspension. A user of an application that stays signed in looks idle."
+                .to_owned()
+        }
     });
     says.push(match policy.shared_content {
         SharedContent::LeaveOut => {

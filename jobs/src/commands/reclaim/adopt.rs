@@ -42,7 +42,8 @@ pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Resul
     }
     adopt(&desk, &mut journal, found)?;
     printer.note(format!("The journal continues here. {}", head(&journal)));
-    printer.note("Use only this store: remove the other one, or its jobs. Actions of the other store that are not in the lake are not known here.");
+    printer.note("Use only this store: remove the other one, or its jobs. Actions of the other store that are not in the lake \
+        are not known here.");
     Ok(0)
 }
 

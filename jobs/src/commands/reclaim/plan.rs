@@ -74,15 +74,19 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
     printer.grid("plans", &Grid { columns, rows: planned.made.iter().map(row).collect() })?;
     match planned.made.first() {
         None if !planned.standing.is_empty() => {}
-        None => printer
-            .note(format!("No plan is made: no user qualifies for a stage. {} are skipped; `boxseat query \"FROM reclaim_candidates\"` lists them with the reason of the latest run.", people(planned.left_out))),
+        None => printer.note(format!(
+            "No plan is made: no user qualifies for a stage. {} are skipped; `boxseat query \"FROM \
+                reclaim_candidates\"` lists them with the reason of the latest run.",
+            people(planned.left_out)
+        )),
         Some(file) => {
             let id = &file.plan.plan_id;
             printer.note(format!("Nothing is done yet. Read it: boxseat reclaim show {id}; then, if you agree: boxseat reclaim approve {id}"));
             let listed: usize = planned.made.iter().map(|file| file.plan.left_out.len()).sum();
             if planned.left_out > listed {
                 printer.note(format!(
-                    "Skipped in the other stages: {}. With a reason code, by the policy of the last run: boxseat query \"FROM reclaim_candidates\"",
+                    "Skipped in the other stages: {}. With a reason code, by the policy of the last run: boxseat query \"FROM \
+                        reclaim_candidates\"",
                     people(planned.left_out - listed)
                 ));
             }

@@ -34,7 +34,8 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
         Format::Markdown => printer.out(&markdown(&file.plan, &standing))?,
         Format::Csv => {
             return Err(CommandError::usage("a plan is not a single table").hint(
-                "--format table, json or markdown; `boxseat report reclaimable --format csv` lists users, and `--left-out --format csv` the users that the plan skips",
+                "--format table, json or markdown; `boxseat report reclaimable --format csv` lists users, and `--left-out \
+                    --format csv` the users that the plan skips",
             ));
         }
         _ => printer.out(&table(&file.plan, &standing))?,

@@ -67,7 +67,8 @@ pub(crate) fn note_imports_waiting(printer: &Printer, store: &Store) -> Result<(
     match store.imports_waiting()?.len() {
         0 => {}
         count => printer.note(format!(
-            "Imported reports that wait for their run: {count}. Nothing is planned or applied by a policy before `boxseat sync` has loaded them."
+            "Imported reports that wait for their run: {count}. Nothing is planned or applied by a policy before `boxseat \
+                sync` has loaded them."
         )),
     }
     Ok(())

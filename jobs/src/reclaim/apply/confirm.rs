@@ -12,7 +12,10 @@ use crate::error::CommandError;
 impl Run<'_> {
     /// R16: our application may no longer see all users, so no further user is changed.
     pub(super) fn lost_reach(&self, why: impl Into<String>) {
-        self.halt(CommandError::refused(why).hint("the acting application sees only a part of the enterprise: check its access and its authorisation in the Box console; then the same command continues"));
+        self.halt(CommandError::refused(why).hint(
+            "the acting application sees only a part of the enterprise: check its \
+            access and its authorisation in the Box console; then the same command continues",
+        ));
     }
 
     /// Whether a 404 about a user is reliable. When Box does not show an ordinary account either, our application has lost its

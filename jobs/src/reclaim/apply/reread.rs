@@ -348,7 +348,8 @@ impl Run<'_> {
                     Some((suspended_at, plan_id)) if news.at <= *suspended_at => Skip::finally(
                         "late_login",
                         format!(
-                            "used {when}, before the suspension; this became known later: `boxseat reclaim undo {plan_id}` gives the account back"
+                            "used {when}, before the suspension; this became known later: `boxseat reclaim undo {plan_id}` \
+                                gives the account back"
                         ),
                     ),
                     _ => Skip::finally(

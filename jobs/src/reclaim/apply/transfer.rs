@@ -113,7 +113,8 @@ impl Run<'_> {
             return self.skip(planned, Skip::finally("transfer_refused", STAYS_FULL)).map(Some);
         }
         if self.count(planned).is_none() && !self.is_offboarding() {
-            let detail = "the content was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved";
+            let detail = "the content was not counted before the suspension, and Box does not show it now: nothing could \
+                prove later that it has moved";
             return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
         }
         let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id, read_at).await?;

@@ -331,7 +331,10 @@ pub(super) fn check(
     let unsealed = frames.iter().take_while(|frame| frame.seal.is_empty()).count();
     let refused = |what: String| CommandError::refused(format!("the journal {}: {what}", path.display()));
     let forged = |number: usize, why: &str| {
-        refused(format!("entry {number} {why}")).hint("boxseat did not write it, and no action uses this journal: put state/reclaim and lake/_journal back from the backup, and find out who can write into the store")
+        refused(format!("entry {number} {why}")).hint(
+            "boxseat did not write it, and no action uses this journal: put \
+            state/reclaim and lake/_journal back from the backup, and find out who can write into the store",
+        )
     };
     if let Some(gap) = frames[unsealed..].iter().position(|frame| frame.seal.is_empty()) {
         return Err(forged(unsealed + gap + 1, "has no seal"));
@@ -400,7 +403,8 @@ pub(super) fn check(
     // Only a sealed entry proves that an older version wrote the ones before it: the anchor has no seal.
     if pinned.is_some() && unsealed > 0 && begins.is_none() {
         return Err(forged(1, "has no seal, and [reclaim] journal_key requires one")
-            .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which records where the seals begin"));
+            .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which \
+                records where the seals begin"));
     }
     if !is_begun || (unsealed as u64) < anchor.unsealed_entries.min(count) {
         return Err(forged(unsealed + 1, "does not say where the seals begin"));
