@@ -227,7 +227,7 @@ pub(crate) enum ReportName {
     /// Users who have a seat and provably do not use it
     #[value(alias = "inactive")]
     Idle,
-    /// Suspended users who still take a seat: since when, suspended by whom, and the cost since then
+    /// Suspended users who still take a seat: since when, the actor who suspended them, and the cost since then
     Suspended,
     /// Users whose seat the reclamation policy would reclaim
     Reclaimable,

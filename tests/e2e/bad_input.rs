@@ -26,7 +26,7 @@ fn assert_refused(done: &Done, code: i32, sentence: &str) {
 
 /// Why: one invalid record must not cost a run, and must not be dropped silently either.
 #[test]
-fn a_record_that_means_nothing_goes_to_rejects_and_the_rest_goes_on() {
+fn an_unreadable_record_goes_to_rejects_and_the_rest_is_loaded() {
     let world = World::new(small());
     world.simulator.add_fault(Fault::once(
         "/2.0/groups",
@@ -115,7 +115,7 @@ fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
 
 /// Why: a Retry-After of an hour must not block cron until noon.
 #[test]
-fn a_throttle_beyond_patience_means_try_later_at_once() {
+fn a_throttle_beyond_the_retry_budget_means_try_later_at_once() {
     let world = World::new(small());
     world.simulator.add_fault(Fault::throttle("/2.0/users", 1, 3600));
     assert_refused(&world.run(&["sync"]), 75, "Box asks to wait another 3600 s, longer than a run waits");
@@ -140,7 +140,7 @@ fn half_read() -> (World, PathBuf) {
 }
 
 #[test]
-fn a_torn_last_page_is_asked_for_again() {
+fn a_torn_last_page_is_requested_again() {
     let (world, spool) = half_read();
     let bytes = std::fs::read(&spool).unwrap();
     std::fs::write(&spool, &bytes[..bytes.len() - 7]).unwrap();
@@ -150,7 +150,7 @@ fn a_torn_last_page_is_asked_for_again() {
 }
 
 #[test]
-fn a_spool_of_another_version_or_damaged_is_named_with_the_way_out() {
+fn a_spool_of_another_version_or_damaged_is_named_with_the_remedy() {
     for (byte, sentence) in [(4, "it has format version"), (40, "is damaged at byte 16")] {
         let (world, spool) = half_read();
         let mut bytes = std::fs::read(&spool).unwrap();
@@ -167,7 +167,7 @@ fn a_spool_of_another_version_or_damaged_is_named_with_the_way_out() {
 
 /// Why: the disk of a scheduled job can fill up.
 #[test]
-fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() {
+fn a_full_disk_is_reported_and_the_run_continues_when_there_is_room() {
     let world = World::new(small());
     let sync = world.command(&["sync"]);
     // A limit on file sizes simulates a full disk without a mount: writes beyond it fail instead of killing the process.
@@ -253,7 +253,7 @@ fn a_sealed_spool_that_was_cut_is_not_loaded() {
 
 /// Why: one user's aliases may be closed to a service account; that must cost those aliases and not the run.
 #[test]
-fn one_person_who_is_closed_to_us_is_said_and_everybody_is_a_missing_scope() {
+fn one_closed_user_is_reported_and_all_closed_users_mean_a_missing_scope() {
     let world = World::new(small());
     let user = world.simulator.truth().users[3].user_id.clone();
     let path = format!("/2.0/users/{user}/email_aliases");

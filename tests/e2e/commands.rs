@@ -42,7 +42,7 @@ fn every_question_has_an_answer(directory: &Path) {
         let done = finish(asked.output().unwrap());
         assert_eq!(done.code, 0, "{}: {}", file.display(), done.stderr);
         let answer: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
-        assert!(!answer["rows"].as_array().unwrap().is_empty(), "{} finds nobody", file.display());
+        assert!(!answer["rows"].as_array().unwrap().is_empty(), "{} returns no row", file.display());
     }
 }
 
@@ -67,7 +67,7 @@ fn query_is_read_only_and_offline() {
 
 /// Why: an analyst needs the result in a file of its own, because the published file accepts no other access.
 #[test]
-fn an_answer_can_be_saved_as_parquet() {
+fn a_result_can_be_saved_as_parquet() {
     let world = World::new(Config { users: 50, groups: 5, ..Config::default() });
     world.ok(&["sync"]);
     let file = world.directory().join("idle.parquet");
@@ -109,7 +109,7 @@ fn status_and_publish_work_without_credentials() {
 }
 
 #[test]
-fn mistakes_are_named_with_their_way_out() {
+fn mistakes_are_named_with_their_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let toml = directory.path().join("boxseat.toml");
     std::fs::write(&toml, "[rate]\ncalls_per_minuet = 5\n").unwrap();

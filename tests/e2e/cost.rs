@@ -15,7 +15,7 @@ const CALM: f64 = 0.5;
 /// Why: Box sells API calls. The cost of a run must follow the changes and be predicted, and every announced change must be exactly
 /// right.
 #[test]
-fn ten_nights_of_ten_thousand_users_cost_what_changed() {
+fn ten_runs_of_ten_thousand_users_cost_only_changes() {
     let world = World::new(Config {
         users: 10_000,
         groups: 500,
@@ -67,7 +67,7 @@ fn ten_nights_of_ten_thousand_users_cost_what_changed() {
         assert_close(run["planned_calls_count"].as_u64().unwrap(), run["calls_count"].as_u64().unwrap());
     }
     let stale = stale_rows(&world, window_to);
-    assert!(stale > 0, "nothing changed silently: the test says nothing");
+    assert!(stale > 0, "nothing changed silently: the test proves nothing");
 }
 
 /// Why: changes without an event must become right, too, within the promised days.
@@ -99,7 +99,7 @@ fn comes_to_rest(users: u32, groups: u32) {
     }
     world.ok(&["publish"]);
     let stale = stale_rows(&world, world.simulator.now() - TimeDelta::minutes(15));
-    assert!(stale > 0, "nothing changed silently: the test says nothing");
+    assert!(stale > 0, "nothing changed silently: the test proves nothing");
     world.simulator.act(&Act::SetChangeScale { scale: 0.0 });
     for _ in 0..30 {
         world.simulator.step_days(1);

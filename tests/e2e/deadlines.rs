@@ -68,7 +68,7 @@ fn whatever_box_does_sigterm_ends_the_run() {
                 let patience = Instant::now();
                 // A request is made, and hangs or waits.
                 while world.simulator.counts().most_at_once == 0 {
-                    assert!(patience.elapsed() < SOON, "nothing was ever asked");
+                    assert!(patience.elapsed() < SOON, "no request was ever made");
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 std::thread::sleep(Duration::from_millis(500));
@@ -93,7 +93,7 @@ fn assert_resumes(world: &World) {
     world.ok(&["sync"]);
     assert_equal_to_truth(world);
     assert_eq!(world.value("SELECT count(*) FROM sync_runs"), 1);
-    assert_eq!(answered(world), 1, "who we are was asked twice");
+    assert_eq!(answered(world), 1, "GET /users/me was requested twice");
     // Interrupted calls are in our ledger and not in the stand-in's, which counts its responses.
     let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();
     let seen = world.simulator.counts().calls;
@@ -103,7 +103,7 @@ fn assert_resumes(world: &World) {
 /// Why: a run that has read everything needs no more calls. If it gave up at the deadline, the snapshot would be missing in the
 /// morning.
 #[test]
-fn a_deadline_behind_the_seal_lets_the_night_finish() {
+fn a_deadline_after_the_seal_lets_the_run_finish() {
     for step in ["sealed", "checked"] {
         let world = World::new(small());
         let mut child = world.hold(&["sync", "--deadline", "3s"], step);
@@ -118,7 +118,7 @@ fn a_deadline_behind_the_seal_lets_the_night_finish() {
 /// Why: SIGTERM during the load was ignored. The run ends at the next step; a second SIGTERM ends it at once. In both cases no
 /// request is repeated, and it does not count as a failed attempt: two of those would give the run up.
 #[test]
-fn a_signal_behind_the_seal_ends_at_the_next_step_and_the_second_at_once() {
+fn a_signal_after_the_seal_ends_at_the_next_step_and_the_second_at_once() {
     for (step, signals) in [("after users", 1), ("loaded", 1), ("before user_changes", 1), ("after users", 2)]
     {
         let world = World::new(small());
@@ -138,7 +138,7 @@ fn a_signal_behind_the_seal_ends_at_the_next_step_and_the_second_at_once() {
         assert!(!world.store().join("boxseat.duckdb").exists());
         let calls = world.simulator.counts().calls;
         world.ok(&["sync"]);
-        assert_eq!(world.simulator.counts().calls, calls, "{step}: what was read is asked again");
+        assert_eq!(world.simulator.counts().calls, calls, "{step}: what was read is requested again");
         assert_equal_to_truth(&world);
     }
 }
@@ -153,7 +153,7 @@ fn finish_held(mut child: std::process::Child) -> Done {
 
 /// Why: once the snapshot is visible, only a rename is missing until readers see it.
 #[test]
-fn a_signal_behind_the_visible_moment_still_publishes() {
+fn a_signal_after_the_commit_still_publishes() {
     let world = World::new(small());
     let mut child = world.hold(&["sync"], "visible");
     terminate(&child);

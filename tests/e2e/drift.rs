@@ -7,7 +7,7 @@ use crate::truth::assert_equal_to_truth;
 
 /// Why: a new field, status or event type comes without notice; it must neither stop a run nor be dropped, and must be reported.
 #[test]
-fn what_nobody_documented_is_kept_counted_and_no_reason_to_stop() {
+fn undocumented_values_are_kept_and_counted_and_do_not_stop_a_run() {
     let world =
         World::new(Config { users: 150, groups: 12, logins: Some(2_000), seed: 37, ..Config::default() });
     world.ok(&["sync"]);
@@ -47,7 +47,7 @@ fn what_nobody_documented_is_kept_counted_and_no_reason_to_stop() {
     let events = format!("SELECT count(*) FROM admin_events WHERE event_type = '{UNHEARD_EVENT_TYPE}'");
     assert!(world.value(&events).as_u64().unwrap() > 5);
     let covered = format!("SELECT count(*) FROM event_coverage WHERE event_type = '{UNHEARD_EVENT_TYPE}'");
-    assert_eq!(world.value(&covered), 0, "what was not asked for is not covered");
+    assert_eq!(world.value(&covered), 0, "what was not requested is not covered");
 
     let versions = "SELECT count(*) FROM users_history WHERE NOT is_current";
     world.simulator.act(&Act::SetChangeScale { scale: 0.0 });

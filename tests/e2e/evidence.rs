@@ -45,7 +45,7 @@ fn counted(world: &World) -> BTreeMap<String, u64> {
 
 /// Why: a user of an application that stays signed in produces no LOGIN, and would look idle.
 #[test]
-fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
+fn activity_is_counted_by_day_however_often_a_day_is_read() {
     let world = World::new(small());
     with_activity(&world);
     for _ in 0..3 {
@@ -62,7 +62,7 @@ fn what_people_did_is_counted_by_day_however_often_a_day_is_read() {
     let in_use = format!(
         "{told} AND inactivity_band = '0-30' AND seat_state = 'used' AND last_activity_source <> 'LOGIN'"
     );
-    assert!(world.value(told).as_u64() > Some(0), "nobody worked without signing in");
+    assert!(world.value(told).as_u64() > Some(0), "no user worked without a sign-in");
     assert_eq!(
         world.value(&format!("{told} AND consumes_seat AND account_status = 'active'")),
         world.value(&format!("{in_use} AND consumes_seat AND account_status = 'active'"))
@@ -97,7 +97,7 @@ fn a_refused_type_is_uncovered_and_costs_nothing_else() {
 }
 
 #[test]
-fn types_that_tell_of_somebody_else_are_no_activity() {
+fn event_types_about_another_user_are_no_activity() {
     let world = World::new(small());
     for name in ["ADMIN_LOGIN", "LOGIN", "EDIT_USER", "downloads"] {
         std::fs::write(
@@ -114,7 +114,7 @@ fn types_that_tell_of_somebody_else_are_no_activity() {
 /// Why: only this report shows sign-ins from before the admin log begins. If it is read twice, or has an unknown user, it must not
 /// prove more.
 #[test]
-fn an_imported_report_counts_once_from_the_next_night_on() {
+fn an_imported_report_counts_once_from_the_next_snapshot_on() {
     let world = World::new(small());
     world.ok(&["sync"]);
     let truth = world.simulator.truth();
@@ -154,7 +154,7 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
         "SELECT last_activity_source FROM accounts WHERE user_id = '{}' AND last_activity_at >= '2026-02-20T15:00:00Z'",
         first.user_id
     );
-    assert_eq!(world.rows(&newest).len(), 1, "a report only ever moves a person towards used");
+    assert_eq!(world.rows(&newest).len(), 1, "a report only ever moves a user towards used");
     assert!(world.ok(&import).stderr.contains("was imported before"));
     let waiting = std::fs::read_dir(world.store().join("state/imports")).unwrap().count();
     assert_eq!(waiting, 0, "what is in the lake need not wait");
@@ -171,7 +171,7 @@ fn an_imported_report_counts_once_from_the_next_night_on() {
 /// Why: a leave list decides about seats. An unreadable list must stop the run, and every list ever read is stored, because lists
 /// drop leaves that have ended.
 #[test]
-fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
+fn leave_lists_are_kept_and_a_broken_one_stops_the_run() {
     let world = World::new(small());
     let user = world.simulator.truth().users[2].user_id.clone();
     let list = world.directory().join("leave.csv");
@@ -181,7 +181,7 @@ fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
     let done = world.run(&["sync"]);
     assert_eq!(done.code, 2, "{}", done.stderr);
     assert!(done.stderr.contains("line 2: \"tomorrow\" is not a date"), "{}", done.stderr);
-    assert_eq!(world.simulator.counts().calls, 0, "nothing is asked before the list is good");
+    assert_eq!(world.simulator.counts().calls, 0, "no request is made before the list is valid");
 
     let night = |world: &World| {
         world.ok(&["sync"]);
@@ -202,7 +202,6 @@ fn leave_lists_are_remembered_and_a_broken_one_stops_the_night() {
     world.simulator.add_fault(Fault::once("/2.0/users", 1, boxseat_simulator::Effect::MalformedJson));
     let done = world.ok(&["sync"]);
     assert!(done.stderr.contains("the leave list is no longer configured"), "{}", done.stderr);
-    let history =
-        "SELECT string_agg(coalesce(user_id, 'nobody'), ',' ORDER BY imported_at) FROM leave_periods";
-    assert_eq!(world.value(history), format!("{user},nobody,{user},nobody"));
+    let history = "SELECT string_agg(coalesce(user_id, 'none'), ',' ORDER BY imported_at) FROM leave_periods";
+    assert_eq!(world.value(history), format!("{user},none,{user},none"));
 }

@@ -43,7 +43,7 @@ currency = "EUR"
 
 /// Why: the purpose of the tables. A plausible shortcut gets each of these cases wrong.
 #[test]
-fn a_month_of_awkward_nights_equals_what_happened() {
+fn a_month_of_awkward_snapshots_equals_the_truth() {
     let world = World::new(Config {
         users: 800,
         groups: 14,
@@ -85,15 +85,15 @@ fn a_month_of_awkward_nights_equals_what_happened() {
         awkward(&world, day, &truth);
     }
     let told = world.rows(USAGE);
-    assert_eq!(told.len(), usage.len(), "a night that was missed has no row, and one that was only kept has");
+    assert_eq!(told.len(), usage.len(), "a missed snapshot has no row, and one that was only kept has a row");
     for (told, happened) in told.into_iter().zip(usage) {
-        assert_eq!(Value::Object(told), happened, "as it was known that night");
+        assert_eq!(Value::Object(told), happened, "as it was known on that day");
     }
     let told: BTreeSet<String> =
         world.rows(CHANGES).iter().map(|row| row["change"].as_str().unwrap().to_owned()).collect();
     let happened: BTreeSet<String> = changes.into_iter().collect();
     let unlike: Vec<_> = told.symmetric_difference(&happened).collect();
-    assert!(unlike.is_empty(), "told or happened, not both: {unlike:#?}");
+    assert!(unlike.is_empty(), "recorded or happened, not both: {unlike:#?}");
     assert!(happened.len() > 200, "only {} changes", happened.len());
     // The cases that this month must cover did occur.
     assert!(
@@ -107,7 +107,7 @@ fn a_month_of_awkward_nights_equals_what_happened() {
     let late = world.value("SELECT sum(late_events_count)::BIGINT FROM sync_runs").as_i64().unwrap();
     assert!(late > 20, "{late} late events");
     let of_nobody = "SELECT count(*) FROM login_events SEMI JOIN accounts ON accounts.user_id = login_events.user_id AND account_status = 'deprovisioned'";
-    assert!(world.value(of_nobody).as_i64().unwrap() > 0, "no login of somebody who is gone");
+    assert!(world.value(of_nobody).as_i64().unwrap() > 0, "no login of a user who is gone");
     world.ok(&["verify"]);
 
     // The past year is built again from the lake alone.
@@ -239,7 +239,7 @@ impl Expected {
         let night = &self.usage["night"];
         assert_eq!(told.keys().collect::<Vec<_>>(), self.accounts.keys().collect::<Vec<_>>(), "{night}");
         for (id, happened) in &self.accounts {
-            assert_eq!(&told[id], happened, "{id} in the night of {night}");
+            assert_eq!(&told[id], happened, "{id} in the snapshot of {night}");
         }
     }
 }

@@ -141,7 +141,7 @@ fn two_nights(case: Case) -> Row {
     assert_equal_to_truth(&world);
     assert_ledger(&world);
     let counts = world.simulator.counts();
-    assert!(counts.faulted > 0 || is_calm, "nothing ever struck");
+    assert!(counts.faulted > 0 || is_calm, "no fault ever had an effect");
     Row::of(case.name, &world, begun)
 }
 
@@ -183,13 +183,13 @@ fn verdict(name: &str) -> (i32, &'static str) {
         "partial_groups" => (3, "groups shrank from"),
         "silent_feed" => (3, "the admin log is silent"),
         "clock_skew" => (3, "set the clock (NTP)"),
-        other => panic!("nobody has said what {other} comes to"),
+        other => panic!("the expected result of {other} is not defined"),
     }
 }
 
 /// Why: a lasting fault must be reported with a remedy, and cost neither the old snapshot nor the next good one.
 #[test]
-fn every_unhealable_fault_keeps_the_old_night() {
+fn every_unhealable_fault_keeps_the_old_snapshot() {
     // A few kinds share a world, with one bad and one good run each.
     let (clock, others): (Vec<_>, Vec<_>) =
         Fault::unhealable().into_iter().partition(|(name, _)| *name == "clock_skew");
@@ -218,13 +218,13 @@ fn bad_and_good_nights(config: Config, kinds: Vec<(&'static str, Fault)>) {
         assert_eq!(done.code, code, "{name}: {}", done.stderr);
         assert!(done.stderr.contains(words), "{name}: no {words:?} in {}", done.stderr);
         assert!(done.stderr.contains("hint:") || code == 75, "{name}: {}", done.stderr);
-        assert!(digest(&world) == published, "{name}: the old night was touched");
+        assert!(digest(&world) == published, "{name}: the old snapshot was changed");
         world.simulator.clear_faults();
         world.simulator.step_days(1);
         // All aliases, because some of them change without an event and would only be right days later.
         let mut good = world.command(&["sync"]);
         let good = finish(good.env("BOXSEAT_SYNC_ALIAS_SWEEP_DAYS", "1").output().unwrap());
-        assert_eq!(good.code, 0, "the night after {name}: {}", good.stderr);
+        assert_eq!(good.code, 0, "the snapshot after {name}: {}", good.stderr);
         assert_equal_to_truth(&world);
         assert_ledger(&world);
     }
@@ -247,7 +247,7 @@ fn digest(world: &World) -> Vec<u8> {
 /// Why: a record that disappears between the listing and its read is no error. The snapshot is published, and the next one is
 /// right.
 #[test]
-fn what_vanishes_on_the_way_is_right_the_night_after() {
+fn users_that_vanish_during_a_run_are_right_in_the_next_snapshot() {
     std::thread::scope(|scope| {
         for (name, fault) in Fault::passing() {
             let night = move || {
@@ -256,7 +256,7 @@ fn what_vanishes_on_the_way_is_right_the_night_after() {
                 world.simulator.add_fault(Fault { times: Some(4), ..fault.at(0.2, 35) });
                 let done = world.run(&["sync"]);
                 assert!([0, 4].contains(&done.code), "{}: {}", done.code, done.stderr);
-                assert!(world.simulator.counts().faulted > 0, "nobody vanished");
+                assert!(world.simulator.counts().faulted > 0, "no user vanished");
                 world.simulator.clear_faults();
                 world.simulator.step_days(1);
                 world.ok(&["sync"]);

@@ -8,7 +8,7 @@ use crate::reclaim::stage::{Stage, small};
 use crate::support::World;
 
 /// A user with a unique name, and the texts that identify the user.
-fn somebody(world: &World, is_suitable: impl Fn(&TrueUser) -> bool) -> (TrueUser, Vec<String>) {
+fn some_user(world: &World, is_suitable: impl Fn(&TrueUser) -> bool) -> (TrueUser, Vec<String>) {
     let truth = world.simulator.truth_without_events();
     let is_alone = |user: &&TrueUser| {
         let name = user.name.as_deref().unwrap_or_default();
@@ -47,7 +47,7 @@ fn a_user_is_erased_wherever_a_kill_interrupts() {
     world.ok(&["sync"]);
     world.simulator.step_days(1);
     world.ok(&["sync"]);
-    let (user, texts) = somebody(&world, |_| true);
+    let (user, texts) = some_user(&world, |_| true);
     let login = user.login.clone().unwrap();
     let listed = world.run(&["forget", &login, "--yes"]);
     assert_eq!(listed.code, 3, "{}", listed.stderr);
@@ -107,7 +107,7 @@ fn a_user_is_erased_from_journal_plans_and_imports_and_the_chain_holds() {
     let receiver = stage.intent.receiver.clone().unwrap();
     let idle = stage.idle(60);
     let is_leaver = |user: &TrueUser| user.user_id != receiver && !idle.contains(&user.user_id);
-    let (leaver, texts) = somebody(&stage.world, is_leaver);
+    let (leaver, texts) = some_user(&stage.world, is_leaver);
     stage.give(&leaver.user_id, 5, 0);
     let truth = stage.simulator().truth_without_events();
     let to = truth.users.iter().find(|user| user.user_id == receiver).unwrap().login.clone().unwrap();

@@ -29,11 +29,11 @@ fn told(world: &World, change: &str) -> Pairs {
 
 /// Why: the facts for auditors and licence managers must be those that happened, and no user may disappear from the tables.
 #[test]
-fn what_changed_in_a_night_is_told_as_it_happened() {
+fn changes_between_two_snapshots_are_recorded_as_they_happened() {
     let world =
         World::new(Config { users: 250, groups: 15, logins: Some(3_000), seed: 31, ..Config::default() });
     world.ok(&["sync"]);
-    assert_eq!(world.value("SELECT count(*) FROM user_changes"), 0, "a first night has no joiners");
+    assert_eq!(world.value("SELECT count(*) FROM user_changes"), 0, "a first snapshot has no joiners");
     let before = world.simulator.truth();
 
     let announced = world.simulator.act(&Act::DeleteUsers { count: 2, announced: true });
@@ -81,6 +81,6 @@ fn what_changed_in_a_night_is_told_as_it_happened() {
     let since = format!(
         "SELECT suspended_since < now_at - INTERVAL 20 HOUR FROM accounts, report_settings WHERE user_id = '{suspended}'"
     );
-    assert_eq!(world.value(&since), true, "since the event, not since the night");
+    assert_eq!(world.value(&since), true, "since the event, not since the snapshot");
     world.ok(&["verify"]);
 }

@@ -184,7 +184,7 @@ fn what_is_rejected_is_named_with_line_and_value_in_one_line() {
 
 /// Why: with day and month in the wrong order a user looks idle.
 #[test]
-fn an_order_of_day_and_month_that_nothing_decides_is_said() {
+fn an_ambiguous_order_of_day_and_month_is_reported() {
     let world = world();
     let login = world.value("SELECT login FROM users WHERE status = 'active' ORDER BY user_id LIMIT 1");
     let report = format!("Email,Last Login\n{},2/1/2026\n", login.as_str().unwrap());

@@ -37,7 +37,7 @@ fn members_of(world: &World, group_id: &str) -> Value {
 
 /// Why: `--plan` must not cost its calls twice, and must show what the next sync does.
 #[test]
-fn a_plan_is_printed_and_the_next_sync_goes_on_from_it() {
+fn a_plan_is_printed_and_the_next_sync_continues_from_it() {
     let world = World::new(enterprise());
     world.ok(&["sync"]);
     world.simulator.step_days(1);
@@ -83,7 +83,7 @@ fn full_reads_everything() {
 
 /// Why: the promise. Announced changes of memberships and aliases are right in the next snapshot, silent ones are carried.
 #[test]
-fn what_an_event_names_is_read_and_the_rest_is_carried() {
+fn users_in_events_are_read_and_the_rest_is_carried() {
     let world = World::new(enterprise());
     world.ok(&["sync"]);
     // Not yet due: groups and users outside this run's turns.
@@ -176,7 +176,7 @@ fn a_refused_list_of_event_types_reads_everything() {
 
 /// Why: users that are not listed are read one by one, and only an unambiguous response removes them.
 #[test]
-fn people_who_vanish_are_gone_only_when_box_says_so() {
+fn users_that_vanish_are_gone_only_when_box_confirms_it() {
     let world = World::new(enterprise());
     world.ok(&["sync"]);
     world.simulator.step_days(1);
@@ -205,7 +205,7 @@ fn people_who_vanish_are_gone_only_when_box_says_so() {
 
 /// Why: if Box does not return listed users either, a missing response proves nothing.
 #[test]
-fn a_canary_that_does_not_answer_saves_everybody() {
+fn a_canary_that_does_not_answer_keeps_all_users() {
     let world = World::new(enterprise());
     world.ok(&["sync"]);
     world.simulator.step_days(1);
@@ -227,7 +227,7 @@ fn a_canary_that_does_not_answer_saves_everybody() {
 
 /// Why: after a week without runs everything is caught up, and nothing of it is lost.
 #[test]
-fn missed_nights_are_made_up_for() {
+fn missed_runs_are_made_up_for() {
     let world = World::new(Config { change_scale: 1.0, ..enterprise() });
     world.ok(&["sync"]);
     world.simulator.step_days(9);
@@ -243,7 +243,7 @@ fn missed_nights_are_made_up_for() {
 
 /// Why: a month of snapshots is stored before the first publish, and no file may be published meanwhile.
 #[test]
-fn a_night_without_publishing_is_in_the_lake_and_nowhere_else() {
+fn a_run_without_publishing_is_only_in_the_lake() {
     let world = World::new(enterprise());
     let done = world.ok(&["sync", "--no-publish"]);
     assert!(!done.stderr.contains("published"), "{}", done.stderr);
@@ -259,7 +259,7 @@ fn a_night_without_publishing_is_in_the_lake_and_nowhere_else() {
 
 /// Why: a crash between two reads must not lose the plan.
 #[test]
-fn a_night_that_dies_after_its_plan_asks_only_what_is_missing() {
+fn a_run_that_dies_after_its_plan_requests_only_what_is_missing() {
     let world = World::new(Config { change_scale: 1.0, ..enterprise() });
     world.ok(&["sync"]);
     world.simulator.step_days(3);

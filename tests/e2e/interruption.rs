@@ -40,7 +40,7 @@ fn wait_for_calls(world: &World, calls: u64) {
 
 /// Why: the spool's promise. A page that was counted is never requested again.
 #[test]
-fn a_killed_run_asks_again_only_what_was_in_flight() {
+fn a_killed_run_requests_again_only_calls_in_flight() {
     let untouched = World::new(enterprise());
     untouched.ok(&["sync"]);
     let whole = api_calls(&untouched);
@@ -64,7 +64,7 @@ fn a_killed_run_asks_again_only_what_was_in_flight() {
 
 /// Why: the machine may shut down during a run; SIGTERM must not cost a page.
 #[test]
-fn a_terminated_run_exits_130_and_goes_on_without_asking_anything_twice() {
+fn a_terminated_run_exits_130_and_continues_without_a_repeated_request() {
     let untouched = World::new(enterprise());
     untouched.ok(&["sync"]);
 
@@ -83,7 +83,7 @@ fn a_terminated_run_exits_130_and_goes_on_without_asking_anything_twice() {
 
 /// Why: two cron lines, or an operator at the same time as cron.
 #[test]
-fn a_second_sync_meanwhile_tries_later() {
+fn a_second_sync_at_the_same_time_exits_75() {
     let world = World::new(enterprise());
     let mut first = world.start(&["sync"]);
     wait_for_calls(&world, 50);
@@ -133,7 +133,7 @@ pub(crate) const STEPS: &[&str] = &[
 /// Why: the commit protocol. Wherever a run is killed, readers see the old snapshot or the new one, and the next start completes it
 /// without requesting read pages from Box again.
 #[test]
-fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
+fn a_run_that_dies_at_any_step_is_completed_by_the_next_start() {
     let config = || Config {
         users: 120,
         groups: 10,
@@ -152,7 +152,7 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
         assert!(died.status.code().is_none(), "{step}: {}", String::from_utf8_lossy(&died.stderr));
         let calls = world.simulator.counts().calls;
         let shown = world.value("SELECT run_number FROM report_settings");
-        assert_eq!(shown == first_night, *step != "published", "{step}: readers see night {shown}");
+        assert_eq!(shown == first_night, *step != "published", "{step}: readers see snapshot {shown}");
         world.ok(&["sync"]);
         let again = world.simulator.counts().calls - calls;
         // After a kill at the last step nothing is left to do, so the next start is a new run.
@@ -166,7 +166,7 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
             "published" => assert!(again > 10, "{step}: {again}"),
             // A start that only has to seal requests at most a token.
             "read" => assert!(again <= 1, "{step}: {again} calls"),
-            _ => assert_eq!(again, 0, "{step}: what was read is asked again"),
+            _ => assert_eq!(again, 0, "{step}: what was read is requested again"),
         }
         assert_eq!(
             world.value("SELECT count(*) FROM sync_runs WHERE status = 'complete'"),
@@ -183,7 +183,7 @@ fn a_night_that_dies_at_any_step_is_made_whole_by_the_next_start() {
 
 /// Why: analysts query while cron publishes. A reader sees one snapshot or the next, complete.
 #[test]
-fn a_reader_who_keeps_asking_sees_whole_nights_only() {
+fn a_reader_sees_only_whole_snapshots() {
     let world = World::new(Config {
         users: 300,
         groups: 15,
@@ -212,7 +212,7 @@ fn a_reader_who_keeps_asking_sees_whole_nights_only() {
         }
         assert!(writer.wait().unwrap().success());
     }
-    assert!(seen.len() >= 3, "the reader saw nights {seen:?}");
+    assert!(seen.len() >= 3, "the reader saw snapshots {seen:?}");
 }
 
 /// What a reader of the lake sees that uses only current runs, whatever is being written at the same time.
@@ -237,7 +237,7 @@ fn assert_lake_is_whole(world: &World) {
                     .zip(rows.values().iter().copied()),
             );
         }
-        assert_eq!(accounted.len(), 5, "run {} has no account of its rows", run.run_number);
+        assert_eq!(accounted.len(), 5, "run {} has no record of its rows", run.run_number);
         for table in [&USERS, &GROUPS, &MEMBERSHIPS, &EMAIL_ALIASES, &EVENTS] {
             let batches = lake.scan(table, &[run.run_number], Some(&["run_number"])).unwrap();
             let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
@@ -254,7 +254,7 @@ fn assert_lake_is_whole(world: &World) {
 
 /// Why: a second host writes to the same lake. The slower one must stop and leave the existing snapshot.
 #[test]
-fn a_lake_that_another_host_has_written_is_left_alone() {
+fn a_lake_that_another_host_has_written_is_not_changed() {
     let world =
         World::new(Config { users: 100, groups: 5, logins: Some(1_000), seed: 29, ..Config::default() });
     world.ok(&["sync"]);

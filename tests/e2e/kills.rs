@@ -17,13 +17,13 @@ const CONCURRENCY: u64 = 16;
 /// Why: machines are switched off at any time. No data is lost, no partial snapshot is visible, and only calls in flight are
 /// repeated.
 #[test]
-fn a_dozen_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
+fn a_dozen_kills_at_any_moment_lose_nothing_and_show_no_partial_snapshot() {
     assert_survives(12, 13);
 }
 
 #[test]
 #[ignore = "takes minutes: make soak"]
-fn a_hundred_kills_at_any_moment_lose_nothing_and_show_no_half_night() {
+fn a_hundred_kills_at_any_moment_lose_nothing_and_show_no_partial_snapshot() {
     assert_survives(100, 14);
 }
 
@@ -91,7 +91,7 @@ fn assert_survives(kills: u32, seed: u64) {
                 killed += 1;
                 stages.count(&world, nights, is_shown);
             } else {
-                assert!(ended.success() && is_shown, "a start that was left alone ended with {ended}");
+                assert!(ended.success() && is_shown, "an uninterrupted start ended with {ended}");
             }
             // Until then readers have the old snapshot, byte for byte.
             if is_shown {
@@ -107,7 +107,7 @@ fn assert_survives(kills: u32, seed: u64) {
         asked.iter().map(|(question, count)| count.saturating_sub(*once.get(question).unwrap_or(&0))).sum();
     let allowed = u64::from(stages.reading + stages.before_reading) * CONCURRENCY;
     assert!(twice <= allowed, "{twice} calls were made twice, {allowed} may have been in flight");
-    assert!(once.keys().all(|question| asked.contains_key(question)), "something was never asked");
+    assert!(once.keys().all(|question| asked.contains_key(question)), "a request was never made");
     let tokens = world.simulator.counts().by_endpoint["POST /oauth2/token"].calls;
     assert!(tokens <= starts, "{tokens} tokens for {starts} starts");
     let counted = world.value("SELECT sum(calls_count)::BIGINT FROM run_calls").as_u64().unwrap();

@@ -10,7 +10,7 @@ fn small() -> Config {
 
 /// Why: the overlap of two windows must not double a sign-in, and the second snapshot must replace the first.
 #[test]
-fn a_second_night_adds_what_happened_and_doubles_nothing() {
+fn a_second_snapshot_adds_changes_and_doubles_nothing() {
     let world = World::new(Config { late_events: 0.0, ..small() });
     world.ok(&["sync"]);
     let before = world.value("SELECT count(*) FROM login_events").as_i64().unwrap();
@@ -27,7 +27,7 @@ fn a_second_night_adds_what_happened_and_doubles_nothing() {
 
 /// Why: an incomplete list would make all missing users look deprovisioned.
 #[test]
-fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
+fn a_list_that_shrank_is_refused_until_an_operator_accepts_it() {
     let world = World::new(small());
     world.ok(&["sync"]);
     let published = std::fs::read(world.store().join("boxseat.duckdb")).unwrap();
@@ -39,13 +39,13 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
     assert!(refused.stderr.contains("--accept-shrink"), "{}", refused.stderr);
     assert!(
         published == std::fs::read(world.store().join("boxseat.duckdb")).unwrap(),
-        "the old night must stay"
+        "the old snapshot must stay"
     );
     let too_little = world.run(&["sync", "--accept-shrink", "12%"]);
     assert_eq!(too_little.code, 3, "{}", too_little.stderr);
     let calls = world.simulator.counts().calls;
     let accepted = world.ok(&["sync", "--accept-shrink", "30%"]);
-    assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
+    assert_eq!(world.simulator.counts().calls, calls, "nothing is read again");
     // They were read one by one before the guard refused: Box still has them, so no user is removed.
     assert!(accepted.stderr.contains("the listing was incomplete"), "{}", accepted.stderr);
     assert!(world.value("SELECT count(*) FROM users WHERE listing = 'carried'").as_i64().unwrap() > 40);
@@ -57,7 +57,7 @@ fn a_list_that_shrank_is_refused_until_somebody_accepts_it() {
 
 /// Why: so many users gone at once, without an event in the admin log, count as a broken list until an operator accepts it.
 #[test]
-fn people_gone_without_a_word_are_refused_until_somebody_accepts_it() {
+fn users_gone_without_an_event_are_refused_until_an_operator_accepts_it() {
     let world = World::new(small());
     world.ok(&["sync"]);
     world.simulator.step_days(1);
@@ -67,7 +67,7 @@ fn people_gone_without_a_word_are_refused_until_somebody_accepts_it() {
     assert!(refused.stderr.contains("people are gone without a DELETE_USER event"), "{}", refused.stderr);
     let calls = world.simulator.counts().calls;
     world.ok(&["sync", "--accept-shrink", "6%"]);
-    assert_eq!(world.simulator.counts().calls, calls, "nothing is read anew");
+    assert_eq!(world.simulator.counts().calls, calls, "nothing is read again");
     assert_eq!(
         world.value("SELECT count(*) FROM users"),
         i64::try_from(world.simulator.truth().users.len()).unwrap()
@@ -156,7 +156,7 @@ fn a_run_is_not_resumed_with_another_enterprise_s_credentials() {
 
 /// Why: a resumed run that only had to be finished may be a week old; cron requested a new snapshot.
 #[test]
-fn an_old_sealed_run_is_finished_and_tonight_is_read_too() {
+fn an_old_sealed_run_is_finished_and_a_new_run_is_started() {
     let world = World::new(small());
     let died = world.command(&["sync"]).env("BOXSEAT_FAILPOINT", "sealed").output().unwrap();
     assert!(died.status.code().is_none());
@@ -186,7 +186,7 @@ fn a_damaged_published_file_is_replaced() {
 
 /// Why: a listing that is read again from its first page must count once, and an abandoned run's calls must stay in the ledger.
 #[test]
-fn a_group_listing_that_grew_old_begins_anew_and_every_call_stays_counted() {
+fn a_group_listing_that_grew_old_restarts_and_every_call_stays_counted() {
     let world = World::new(Config {
         users: 60,
         groups: 1_200,

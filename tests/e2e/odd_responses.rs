@@ -114,7 +114,7 @@ fn many_records_that_fail_end_the_run() {
 
 /// A gateway's 404 about one group or user was taken for Box's response that there is nothing.
 #[test]
-fn a_page_of_a_gateway_says_nothing_of_users_and_groups() {
+fn a_page_of_a_gateway_proves_nothing_about_users_and_groups() {
     let world = World::new(small());
     world.ok(&["sync"]);
     let truth = world.simulator.truth();

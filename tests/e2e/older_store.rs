@@ -48,7 +48,7 @@ fn runs(world: &World) -> String {
 
 /// Why: a new version is installed, and the next run finds the state of the old one, an unfinished run included.
 #[test]
-fn a_run_that_an_earlier_program_began_is_finished_and_its_nights_read_on() {
+fn a_run_that_an_earlier_program_began_is_finished_and_its_snapshots_are_read() {
     let world = older();
     assert_old_nights_read(&world);
     world.ok(&["publish"]);
@@ -71,7 +71,7 @@ fn a_run_that_an_earlier_program_began_is_finished_and_its_nights_read_on() {
     assert_equal_to_truth(&world);
     world.ok(&["verify"]);
     let after = world.value("SELECT count(*) FROM user_changes WHERE run_number <= 3");
-    assert_eq!((world.value(versions), after), before, "what was told of the old nights stands");
+    assert_eq!((world.value(versions), after), before, "the records of the old snapshots are unchanged");
     crate::soak::assert_histories_chain(&world);
 }
 

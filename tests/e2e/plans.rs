@@ -71,7 +71,7 @@ fn at(world: &World, hours: i64, args: &[&str]) -> Done {
 
 /// Why: the view for analysts, the count in the lake, and the plan for the approver must agree.
 #[test]
-fn the_night_and_the_plan_say_the_same() {
+fn the_snapshot_and_the_plan_agree() {
     let world = world(POLICY);
     let plan_id = plan(&world);
     let people = people_in(&world, &plan_id);
@@ -105,7 +105,7 @@ fn the_night_and_the_plan_say_the_same() {
 
 /// R7: a plan is a file that only its owner can read, shown in three formats.
 #[test]
-fn r7_a_plan_is_read_before_it_is_agreed_to() {
+fn r7_a_plan_is_shown_before_it_is_approved() {
     let world = world(POLICY);
     let plan_id = plan(&world);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -162,12 +162,12 @@ fn r9_only_the_plan_as_it_was_made_is_approved() {
     assert!(approved["approval"]["approved_by"].as_str().is_some_and(|name| !name.is_empty()), "{approved}");
     assert!(world.ok(&["reclaim", "show", &plan_id]).stdout.contains("open, approved"));
     // It is approved now: a new plan must wait, while a plan without an approval would have been replaced.
-    refused(&world.run(&["reclaim", "plan", "--stage", "suspend"]), 3, "somebody has approved it");
+    refused(&world.run(&["reclaim", "plan", "--stage", "suspend"]), 3, "is open and approved");
 }
 
 /// R8: the next plan replaces a plan without an approval, which cannot be used any more.
 #[test]
-fn r8_a_new_plan_takes_the_place_of_one_that_nobody_approved() {
+fn r8_a_new_plan_replaces_one_without_approval() {
     let world = world(POLICY);
     let first = plan(&world);
     let second = json(&at(&world, 1, &["reclaim", "plan", "--format", "json"]))["plans"][0]["plan"]
@@ -240,14 +240,14 @@ fn r9_the_policy_says_who_may_approve() {
 
 /// R4, R10: a refused plan names the rule and the remedy, and `policy --check` reports all of it before.
 #[test]
-fn what_is_missing_is_said_before_anybody_is_planned() {
+fn missing_input_is_reported_before_a_plan_is_made() {
     let world = world(POLICY);
     let check = world.ok(&["reclaim", "policy", "--check"]).stdout;
     assert!(
-        check.contains("After 90 proven idle days") && check.contains("A plan to suspend would have"),
+        check.contains("After 90 proven idle days") && check.contains("A plan to suspend would contain"),
         "{check}"
     );
-    refused(&at(&world, 41, &["reclaim", "plan"]), 3, "R10: the published night is 40 hours old");
+    refused(&at(&world, 41, &["reclaim", "plan"]), 3, "R10: the published snapshot is 40 hours old");
     let login = world.value("SELECT login FROM reclaimable_seats ORDER BY user_id LIMIT 1");
     let login = login.as_str().unwrap();
     write_policy(
@@ -257,12 +257,16 @@ fn what_is_missing_is_said_before_anybody_is_planned() {
     let check = world.run(&["reclaim", "policy", "--check"]);
     assert_eq!(check.code, 3, "{}", check.stdout);
     assert!(
-        check.stdout.contains(&format!("[protect] login {} protects 1 person", login.to_lowercase())),
+        check.stdout.contains(&format!("[protect] login {} protects 1 user", login.to_lowercase())),
         "{}",
         check.stdout
     );
-    assert!(check.stdout.contains("R4: [protect] login nobody@acme.test matches nobody"), "{}", check.stdout);
-    refused(&world.run(&["reclaim", "plan"]), 3, "R4: [protect] login nobody@acme.test matches nobody");
+    assert!(
+        check.stdout.contains("R4: [protect] login nobody@acme.test matches no user"),
+        "{}",
+        check.stdout
+    );
+    refused(&world.run(&["reclaim", "plan"]), 3, "R4: [protect] login nobody@acme.test matches no user");
     write_policy(&world, &format!("{POLICY}[protect]\nlogins = [\"{login}\"]\n"));
     let protected = world.value(&format!("SELECT user_id FROM accounts WHERE login = '{login}'"));
     let plan_id = plan(&world);
@@ -274,7 +278,7 @@ fn what_is_missing_is_said_before_anybody_is_planned() {
 
 /// Why: the policy is the licence manager's file; an error in it must not cost the operator the snapshot.
 #[test]
-fn a_broken_policy_costs_no_night() {
+fn a_broken_policy_costs_no_snapshot() {
     let world = World::new(small());
     write_policy(&world, "evidence = \"login\"\n");
     let done = world.ok(&["sync"]);

@@ -13,7 +13,7 @@ use crate::truth::{assert_logins_equal_to_truth, assert_users_equal_to_truth};
 
 /// Why: a year of snapshots must not fill the disk, nor cost a user the seat because evidence of use was removed.
 #[test]
-fn old_nights_and_events_go_and_nobody_looks_idle_for_it() {
+fn old_snapshots_and_events_are_removed_and_no_user_looks_idle_by_it() {
     let world = World::new(Config {
         users: 60,
         groups: 5,

@@ -115,11 +115,7 @@ fn an_enterprise_of_one_user_is_read_and_an_application_on_its_own_is_refused() 
         (200, user("9", "AutomationUser_1_aB@boxdevedition.com", "user").to_string()),
         vec![admin],
     );
-    assert_eq!(
-        other.run(&["sync"]).code,
-        0,
-        "a service account that lists somebody else sees the enterprise"
-    );
+    assert_eq!(other.run(&["sync"]).code, 0, "a service account that lists another user sees the enterprise");
 }
 
 /// Why: `check` read `/users/me` more strictly than `sync`, and did not report the other probes after that failure.

@@ -70,7 +70,7 @@ fn live(name: &str, config: Config, schedule: &[Vec<Trouble>]) -> Report {
             let again = format!("make soak SEED={seed} NIGHTS={nights}");
             let kept = life.keep_store(name);
             say(&format!(
-                "night {night} ({troubles:?}) went wrong; live it again with: {again}\nthe store is kept in {kept}\n{}\n",
+                "night {night} ({troubles:?}) failed; repeat it with: {again}\nthe store is kept in {kept}\n{}\n",
                 life.report()
             ));
             resume_unwind(panic);

@@ -11,7 +11,7 @@ fn small() -> Config {
 }
 
 #[test]
-fn a_good_night_can_be_trusted_and_a_bent_one_is_found() {
+fn a_good_snapshot_can_be_trusted_and_a_changed_one_is_found() {
     let world = World::new(small());
     world.ok(&["sync"]);
     let good = world.ok(&["verify", "--live", "5"]);
@@ -85,7 +85,7 @@ fn check_names_what_to_tick() {
 
 /// Why: an error in the normaliser is corrected without a call, and the history stays the same.
 #[test]
-fn a_replay_makes_every_night_again_without_a_call() {
+fn a_replay_makes_every_snapshot_again_without_a_call() {
     let world = World::new(small());
     for _ in 0..3 {
         world.ok(&["sync"]);
@@ -133,7 +133,7 @@ fn a_replay_makes_every_night_again_without_a_call() {
 
 /// Why: users are deleted while a run reads; no row may refer to a user that does not exist.
 #[test]
-fn people_who_vanish_during_a_run_leave_nothing_dangling() {
+fn users_that_vanish_during_a_run_leave_no_dangling_rows() {
     let world = World::new(Config { latency_ms: 2, ..small() });
     let child = world.start(&["sync"]);
     while world.simulator.counts().calls < 60 {
@@ -186,7 +186,7 @@ fn the_dictionary_describes_every_column_of_the_file() {
 
 /// Why: a replay that dies half-way must leave a store that can publish the next snapshot.
 #[test]
-fn a_replay_that_dies_is_given_up_and_the_next_night_goes_on() {
+fn a_replay_that_dies_is_given_up_and_the_next_run_continues() {
     for step in ["after users", "before run_calls", "loaded", "accounted"] {
         let world = World::new(small());
         world.ok(&["sync"]);

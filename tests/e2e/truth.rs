@@ -80,7 +80,7 @@ fn true_accounts(world: &World, truth: &Truth) -> Rows {
     accounts(truth, &last_logins(&logins), window.0, now)
 }
 
-/// Compares the users, whom every run reads completely.
+/// Compares the users, which every run reads completely.
 #[track_caller]
 pub(crate) fn assert_users_equal_to_truth(world: &World) {
     same("users", "user_id", world, USERS, users(&world.simulator.truth()));

@@ -131,7 +131,7 @@ fn policy(global: &Global, settings: &Settings, findings: &mut Findings) {
             Some(why) => findings.warn(
                 "policy",
                 format!("{}, and it makes no plan: {why}", can_be_read()),
-                "`boxseat reclaim policy --check` says more",
+                "`boxseat reclaim policy --check` lists all reasons",
             ),
             None => findings.pass("policy", can_be_read()),
         },

@@ -135,7 +135,8 @@ fn workday(at: DateTime<Utc>) -> NaiveDate {
 }
 
 const SUMMARY: &str = "SELECT seat_state, seats_count, seats_percent, monthly_cost, currency, meaning FROM licence_summary ORDER BY seat_state_order";
-const NIGHTS: &str = "SELECT snapshot_date AS night, calls_count AS calls, planned_calls_count AS planned, drift_count AS drift FROM sync_runs ORDER BY run_number";
+const NIGHTS: &str = "SELECT snapshot_date, calls_count AS calls, planned_calls_count AS planned, drift_count AS drift FROM \
+    sync_runs ORDER BY run_number";
 const FIRST_QUERY: &str =
     "SELECT login, monthly_cost, meaning FROM idle_accounts ORDER BY proven_idle_days DESC LIMIT 10";
 

@@ -39,7 +39,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     let person = find(&ground, &args.login)?;
     let receiver = find(&ground, &args.transfer_to)?;
     if person.user_id == receiver.user_id {
-        return Err(CommandError::usage("whoever leaves cannot receive the own content"));
+        return Err(CommandError::usage("the leaving user and the receiver are the same account"));
     }
     let mut journal = if args.yes { session.desk.journal_to_write()? } else { session.desk.journal()? };
     let gives_way = gives_way(journal.past(), person, &session.by)?;
@@ -68,7 +68,7 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
         summary(printer, &ground, args, &plan, &looked)?;
     }
     if !args.yes {
-        printer.note("Nothing was done. With --yes it is, after the login is repeated.");
+        printer.note("Nothing was done. With --yes the user is offboarded, after the login is repeated.");
         return Ok(0);
     }
     confirm(args, printer)?;
@@ -93,7 +93,9 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     if let Some(day) = args.on.filter(|day| *day > now.date_naive()) {
         session.commit_actions(&journal);
         let id = &file.plan.plan_id;
-        printer.note(format!("Plan {id}: `boxseat reclaim nightly` does it on {day}, after looking again."));
+        printer.note(format!(
+            "Plan {id}: `boxseat reclaim nightly` applies it on {day}, after it has read the account again."
+        ));
         return Ok(0);
     }
     admit(&file, journal.past(), &required, &ground, session.desk.store.id(), now)?;
@@ -149,7 +151,7 @@ fn waits_for_approval(printer: &Printer, file: &PlanFile, required: &Required) -
         printer.note(format!("To sign it: ssh-keygen -Y sign -n {NAMESPACE} -f KEY {path}"));
     }
     printer.note(format!(
-        "Nothing was done. After the approval `boxseat reclaim apply {id} --yes` does it, and so does `boxseat reclaim nightly`."
+        "Nothing was done. After the approval `boxseat reclaim apply {id} --yes` or `boxseat reclaim nightly` applies the plan."
     ));
     Ok(0)
 }
@@ -176,7 +178,7 @@ fn unknown(ground: &Ground, login: &str) -> CommandError {
     let people = || ground.people.values();
     if people().any(|person| person.listing.is_none() && person.login.as_deref().is_some_and(has)) {
         return CommandError::usage(format!(
-            "the account {login} is gone: the snapshot of {snapshot} does not have it any more"
+            "the account {login} is gone: the snapshot of {snapshot} does not have it"
         ))
         .hint("its seat is free, and there is nothing to offboard");
     }
@@ -191,8 +193,9 @@ fn unknown(ground: &Ground, login: &str) -> CommandError {
         return CommandError::usage(format!("{login} is an alias, not a login"))
             .hint("name the login of the account");
     }
-    CommandError::usage(format!("no account of the snapshot of {snapshot} has the login {login}"))
-        .hint("write the whole login; an account made since then is known after the next `boxseat sync`")
+    CommandError::usage(format!("no account of the snapshot of {snapshot} has the login {login}")).hint(
+        "write the whole login; an account that was created later is known after the next `boxseat sync`",
+    )
 }
 
 /// For the ticket: what the user has, and what becomes unavailable.
@@ -237,7 +240,7 @@ fn confirm(args: &OffboardArgs, printer: &Printer) -> Result<(), CommandError> {
     let said = match &args.confirm {
         Some(said) => said.clone(),
         None if std::io::stdin().is_terminal() => {
-            printer.note(format!("Type the login {} to do it:", args.login));
+            printer.note(format!("Type the login {} to confirm:", args.login));
             let mut line = String::new();
             std::io::stdin()
                 .lock()

@@ -127,17 +127,18 @@ impl Required {
     pub(crate) fn check(&self, given: Given<'_>, planned_by: &str, plan: &[u8]) -> Result<Approver, String> {
         if self.is_two_person && given.os_user == planned_by {
             return Err(format!(
-                "{planned_by} made the plan, and the policy wants another user to approve it"
+                "{planned_by} made the plan, and the policy requires another user to approve it"
             ));
         }
         if !self.is_signed {
             return Ok(Approver { principal: None, identity: given.os_user.to_owned() });
         }
         let Some(signature) = given.signature else {
-            return Err("the policy wants a signed approval, and there is no signature".to_owned());
+            return Err("the policy requires a signed approval, and there is no signature".to_owned());
         };
         if self.lists.is_empty() {
-            return Err("the policy that the plan was made with wants a signature, and the configured policy does not say who may sign".to_owned());
+            return Err("the policy that the plan was made with requires a signature, and the configured policy does not say \
+                who may sign".to_owned());
         }
         let mut principal = String::new();
         for list in &self.lists {
@@ -176,7 +177,10 @@ impl Required {
             (0, true) => format!("plan {id} is not approved"),
             (0, false) => format!("plan {id} is not approved: {}", reasons.join("; ")),
             _ => {
-                format!("plan {id} is approved by {found} of {} users that the policy wants", self.approvers)
+                format!(
+                    "plan {id} is approved by {found} of {} users that the policy requires",
+                    self.approvers
+                )
             }
         };
         Err(CommandError::refused(what).hint(remedy))

@@ -195,7 +195,7 @@ impl Csv<'_> {
             .hint(format!("its first line is {}", self.form))
     }
 
-    #[expect(clippy::unused_self, reason = "a verb of the list, told apart from its file for tests")]
+    #[expect(clippy::unused_self, reason = "a method of the list, so that tests need no file")]
     fn parse(&self, bytes: &[u8], columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, String> {
         let place = |row: &[String], names: &[&str]| {
             row.iter().position(|cell| names.iter().any(|name| cell.eq_ignore_ascii_case(name)))
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(
             parse("user_id;reason\n'700101;\"a; b\"\n=\"12\";\n;\n\n").unwrap(),
             [row(2, "700101", "a; b"), row(3, "12", "")],
-            "as spreadsheets and our own CSV write it"
+            "as spreadsheets and the CSV of boxseat write it"
         );
         assert_eq!(
             parse("user_id,reason\n1,\"x\n2,y\n").unwrap_err(),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_receives_by_two_rows() {
+    fn a_user_with_two_receivers_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("receivers.csv");
         std::fs::write(&path, "user,receiver\nA@b.test,1\na@b.test,2\n").unwrap();

@@ -17,7 +17,7 @@ pub(crate) struct Columns<'a> {
 
 /// The result does not have the expected columns: the file is of another version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the night cannot be read: {0}")]
+#[error("the snapshot cannot be read: {0}")]
 pub(crate) struct Unreadable(pub(crate) String);
 
 type Read<T> = Result<T, Unreadable>;

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn r15_as_many_different_operators_confirm_as_the_policy_wants() {
+    fn r15_as_many_different_operators_confirm_as_the_policy_requires() {
         let read = || (60, read(Some(0), 7));
         let twice = of(&[(30, confirm("jo", 2, 7)), (31, confirm("jo", 2, 7)), read()]);
         assert!(matches!(twice, Emptiness::NotEmpty(_)), "{twice:?}");

@@ -158,7 +158,7 @@ impl Desk {
                 ground.store_id,
                 self.store.id()
             ))
-            .hint("`boxseat publish` makes this store's own"));
+            .hint("`boxseat publish` builds the file of this store"));
         }
         Ok(ground)
     }
@@ -257,7 +257,7 @@ impl Desk {
 impl From<Unreadable> for CommandError {
     fn from(unreadable: Unreadable) -> Self {
         Self::usage(unreadable.to_string())
-            .hint("the published file is of another version: `boxseat publish` makes it anew")
+            .hint("the published file is of another version: `boxseat publish` builds it again")
     }
 }
 

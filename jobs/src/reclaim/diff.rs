@@ -36,7 +36,7 @@ pub(crate) fn diff(before: &Plan, after: &Plan) -> Vec<Difference> {
             None => {
                 let no = after.left_out.iter().find(|left_out| left_out.user_id == *id);
                 let why = no.map_or_else(
-                    || "no longer among those whom the policy looks at".to_owned(),
+                    || "the policy no longer applies to the user".to_owned(),
                     |no| format!("{}: {}", no.reason, no.detail),
                 );
                 note(person, "left", why);
@@ -59,7 +59,7 @@ pub(crate) fn diff(before: &Plan, after: &Plan) -> Vec<Difference> {
 }
 
 fn changes(before: &PlannedPerson, after: &PlannedPerson) -> Vec<String> {
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "nobody".to_owned());
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let mut changes = Vec::new();
     if before.login != after.login {
         changes.push(format!("login was {}", before.login));
@@ -74,7 +74,7 @@ fn changes(before: &PlannedPerson, after: &PlannedPerson) -> Vec<String> {
     if before.login == after.login
         && let Some(what) = changed(&before.baseline, &after.baseline, str::to_owned)
     {
-        changes.push(format!("{what} is another"));
+        changes.push(format!("{what} has changed"));
     }
     if before.last_activity_at != after.last_activity_at {
         let day = |person: &PlannedPerson| {
@@ -83,7 +83,7 @@ fn changes(before: &PlannedPerson, after: &PlannedPerson) -> Vec<String> {
         changes.push(format!("last use was {}, is {}", day(before), day(after)));
     }
     if before.monthly_cost != after.monthly_cost {
-        changes.push("the price of the seat is another".to_owned());
+        changes.push("the price of the seat has changed".to_owned());
     }
     changes
 }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_joined_who_left_and_what_is_different() {
+    fn diff_lists_joined_left_and_changed_users() {
         let before = plan(vec![idler("1"), idler("2"), idler("3"), idler("4")]);
         let after = plan(vec![
             idler("1"),
@@ -137,7 +137,7 @@ mod tests {
             told,
             [
                 "changed new@acme.test login was u3@acme.test",
-                "changed u4@acme.test membership of a group is another",
+                "changed u4@acme.test membership of a group has changed",
                 &format!("joined u5@acme.test {}", after.people[3].sentence),
                 "left u2@acme.test admin: the role is coadmin",
             ]

@@ -35,7 +35,7 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
     }
     let items_before = match count_before(person, &transfer.attempt.plan_id, transfer.asked_at) {
         None => {
-            let why = "what the account owned could not be counted before the suspension";
+            let why = "the content could not be counted before the suspension";
             return Emptiness::Unverifiable(why.to_owned());
         }
         Some(Count { items: 0, bytes: bytes @ 1.. }) => {
@@ -213,7 +213,7 @@ mod tests {
 
     /// R15: a method that showed nothing while bytes were there cannot see the content.
     #[test]
-    fn r15_a_blind_method_proves_nothing() {
+    fn r15_a_method_that_shows_no_content_proves_nothing() {
         let empty = &[(2, read(Some(0), 0)), (30, read(Some(0), 0))];
         assert!(matches!(moved(read(Some(0), 900), empty), Emptiness::Unverifiable(_)));
         assert!(matches!(moved(read(None, 900), empty), Emptiness::Unverifiable(_)));

@@ -66,6 +66,6 @@ mod tests {
         assert_eq!(of("no_receiver"), (false, false));
         assert_eq!(of("young"), (true, true));
         assert_eq!(of("protected"), (false, true));
-        assert_eq!(of("a word of another version"), (false, true));
+        assert_eq!(of("a code of another version"), (false, true));
     }
 }

@@ -82,10 +82,10 @@ impl Feed {
         let from_at = self.read_to.unwrap_or(brief.mark.asked_at);
         if now - brief.mark.asked_at > OLDEST_POSITION {
             return Err(CommandError::refused(format!(
-                "the admin log was last read {} days ago, and Box forgets where after 14",
+                "the admin log was last read {} days ago, and Box keeps a position for 14 days",
                 (now - brief.mark.asked_at).num_days()
             ))
-            .hint("run `boxseat sync`, then plan again"));
+            .hint("run `boxseat sync`, then make a new plan"));
         }
         let mut types = event_types::all();
         types.extend(brief.activity.iter().cloned());
@@ -96,11 +96,12 @@ impl Feed {
             && let Some(day) = suspicious_silence(brief.events_by_day, brief.quiet_dates, from_at, now)
         {
             return Err(CommandError::refused(format!(
-                "the admin log says nothing since {}, and a usual {} has {USUAL} events or more",
+                "the admin log has no event since {}, and a usual {} has {USUAL} events or more",
                 from_at.format("%F %H:%M UTC"),
                 day.weekday()
             ))
-            .hint("a feed that is silent hides sign-ins: see Box's status page, then run `boxseat sync`; a holiday belongs into [sync] quiet_dates"));
+            .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`; for a holiday add the date \
+                to [sync] quiet_dates"));
         }
         self.read_to = Some(now);
         let stream_position = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
@@ -213,14 +214,14 @@ fn failed(error: impl Into<FeedError>) -> CommandError {
             e.into()
         }
         FeedError::Box(e) => CommandError::refused(format!("the admin log cannot be read: {e}"))
-            .hint("nobody is touched while sign-ins cannot be seen; the reading application needs \"Manage enterprise properties\""),
+            .hint("no account is changed while sign-ins cannot be read; the reading application needs \"Manage enterprise properties\""),
         FeedError::Unreadable(e) => CommandError::refused("an event of the admin log cannot be understood")
             .because(e)
-            .hint("no account is changed while sign-ins cannot be seen"),
+            .hint("no account is changed while sign-ins cannot be read"),
         FeedError::Unattributed(at) => {
             let at = at.format("%F %H:%M:%S UTC");
-            CommandError::refused(format!("a sign-in at {at} names no user, so it may be anybody's"))
-                .hint("run `boxseat sync`, then plan again: idleness counts again from that sign-in on")
+            CommandError::refused(format!("a sign-in at {at} names no user, so it may be of any user"))
+                .hint("run `boxseat sync`, then make a new plan: idleness counts again from that sign-in on")
         }
     }
 }
@@ -246,8 +247,8 @@ impl From<NotAPage> for FeedError {
 }
 
 fn incomplete(reason: &str) -> CommandError {
-    CommandError::refused(format!("the walk through the admin log came to no end: {reason}"))
-        .hint("nobody is touched while sign-ins cannot be seen; start again")
+    CommandError::refused(format!("the admin log could not be read to its end: {reason}"))
+        .hint("no account is changed while sign-ins cannot be read; run the command again")
 }
 
 /// A day of the span on which there are always events, if the span is long enough.
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn r11_news_finds_its_person_by_id_login_or_actor() {
+    fn r11_an_event_is_matched_to_its_user_by_id_login_or_actor() {
         let mut feed = Feed::default();
         let events = r#"{"next_stream_position":"9","entries":[
             {"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"type":"user","id":"1","login":"a@b.test"}},
@@ -333,7 +334,7 @@ mod tests {
             feed.of("5", "e@b.test").map(|news| news.event_type.as_str()).collect::<Vec<_>>(),
             ["DOWNLOAD"]
         );
-        assert!(feed.take(br#"{"entries":[{"event_id":"z"}]}"#, &[]).is_err(), "it could be anybody's");
+        assert!(feed.take(br#"{"entries":[{"event_id":"z"}]}"#, &[]).is_err(), "it may be of any user");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-/// `1 person`, `3 people`.
+/// `1 user`, `3 users`.
 pub(crate) fn people(count: usize) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+    if count == 1 { "1 user".to_owned() } else { format!("{count} users") }
 }
 
 /// Money with two decimals, or with four where that loses something.

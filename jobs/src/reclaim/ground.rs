@@ -327,7 +327,7 @@ fn night(batches: &[RecordBatch]) -> Result<Ground, Unreadable> {
     let batch = batches.iter().find(|batch| batch.num_rows() == 1);
     let batch = batch.ok_or_else(|| Unreadable("report_settings does not have one row".to_owned()))?;
     let row = Columns::of(batch);
-    let missing = |what: &str| Unreadable(format!("the night does not say {what}"));
+    let missing = |what: &str| Unreadable(format!("the published snapshot does not have {what}"));
     let run_number = u64::try_from(row.number(1, 0)?.unwrap_or(-1)).map_err(|_| missing("its run"))?;
     Ok(Ground {
         store_id: row.text(8, 0)?.parse().map_err(|_| missing("its store"))?,
@@ -335,7 +335,7 @@ fn night(batches: &[RecordBatch]) -> Result<Ground, Unreadable> {
         night: PlanNight {
             run_number: RunNumber(run_number),
             snapshot_date: row.date(0, 0)?.ok_or_else(|| missing("its date"))?,
-            now_at: row.time(3, 0)?.ok_or_else(|| missing("its now"))?,
+            now_at: row.time(3, 0)?.ok_or_else(|| missing("its time"))?,
         },
         first_night_at: row.time(6, 0)?,
         login_coverage: None,

@@ -105,7 +105,8 @@ impl Journal {
         let len = file.metadata().map_err(cannot("measure", &path))?.len();
         if len > read.len {
             file::keep_aside(&path, read.len)?;
-            tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the journal's last entry was torn, so nothing was done on it; it is cut off");
+            tracing::warn!(path = %path.display(), torn_bytes = len - read.len, "the last entry of the journal is incomplete, \
+                so no action followed it; it is removed");
             file.set_len(read.len).and_then(|()| file.sync_all()).map_err(cannot("mend", &path))?;
         }
         let sha256 = Box::new(read.sha256.clone());
@@ -318,7 +319,8 @@ impl ReclaimLock {
             .create(&directory)
             .map_err(cannot("create", &directory))?;
         store::close_to_others(&root.join("state"))?;
-        let lock = store::lock_file(&directory.join("lock"), "another boxseat reclaims from this store")?;
+        let lock =
+            store::lock_file(&directory.join("lock"), "another boxseat process reclaims from this store")?;
         Ok(Self { _lock: lock })
     }
 }
@@ -389,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn r9_what_was_written_is_read_back_and_goes_on() {
+    fn r9_written_entries_are_read_back_and_continued() {
         let (temp, _, _) = three_entries();
         let mut journal = open(temp.path()).unwrap();
         assert_eq!((journal.sequence(), journal.entries().len()), (3, 3));
@@ -404,7 +406,7 @@ mod tests {
 
     /// Why: a kill inside an append, at any byte, must cost only that entry, and the journal must accept further entries.
     #[test]
-    fn r9_a_torn_tail_is_cut_off_wherever_it_is_torn() {
+    fn r9_an_incomplete_last_entry_is_removed_at_any_length() {
         let (temp, bytes, ends) = three_entries();
         for cut in (ends[2]..ends[3]).step_by(7) {
             let mut torn = bytes[..cut].to_vec();
@@ -414,7 +416,7 @@ mod tests {
                 std::fs::write(path(temp.path()), &torn).unwrap();
                 let mut journal =
                     open(temp.path()).unwrap_or_else(|e| panic!("{cut} {zeros}: {:?}", e.lines()));
-                assert_eq!(journal.sequence(), 2, "cut at {cut}, {zeros} noughts");
+                assert_eq!(journal.sequence(), 2, "cut at {cut}, {zeros} zeros");
                 journal.append(DateTime::UNIX_EPOCH, skip(7)).unwrap();
                 assert_eq!(read(temp.path()).unwrap().sequence(), 3);
             }
@@ -423,7 +425,7 @@ mod tests {
 
     /// Why: a full disk left 0 bytes when the journal was created, and reclamation refused the store from then on.
     #[test]
-    fn r9_a_journal_that_was_never_begun_is_begun_again() {
+    fn r9_a_journal_without_entries_is_started_again() {
         let header = FileKind::Journal.encode_header(STORE.as_u64_pair().1);
         for left in [&[][..], &header[..1], &header[..FILE_HEADER_LEN - 1], &[0; 5]] {
             let temp = tempfile::tempdir().unwrap();
@@ -600,7 +602,7 @@ mod tests {
         let (anchored, private) = (std::fs::read(&anchor).unwrap(), std::fs::read(&key).unwrap());
         open(root).unwrap().anchor().unwrap();
         std::fs::write(path(root), &bytes[..ends[2]]).unwrap();
-        refused(root, "ends with entry 2, and lake/_journal/anchor.json knows entry 3");
+        refused(root, "ends with entry 2, and lake/_journal/anchor.json has entry 3");
         std::fs::remove_file(path(root)).unwrap();
         refused(root, "ends with entry 0");
         std::fs::write(path(root), &bytes).unwrap();

@@ -50,10 +50,7 @@ pub(crate) struct Judge<'a> {
 }
 
 /// The result of the evaluation of a user.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is looked at at a time; nobody keeps them by the thousand"
-)]
+#[expect(clippy::large_enum_variant, reason = "one is evaluated at a time and not stored")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The policy does not apply to this user now: in use, no seat, already in the furthest stage, or not among the users it names.
@@ -105,7 +102,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// Whether a list may lack a user whom it should keep: holds, or protected users.
+    /// Whether a list may lack a user that it should exclude: holds, or protected users.
     pub(crate) fn is_about_lists(&self) -> bool {
         self.rule == "R3" || self.sentence.starts_with("[protect]")
     }
@@ -152,22 +149,28 @@ impl<'a> Judge<'a> {
         let mut refuse = |rule, sentence: String| refusals.push(Refusal { rule, sentence });
         let fresh_from = ground.night.now_at - TimeDelta::hours(48);
         if ground.login_coverage.is_none_or(|(_, to)| to < fresh_from) {
-            refuse("R2", "sign-ins are not covered up to the night, so nothing is proved of anybody: the next `boxseat sync` closes the gap".to_owned());
+            refuse("R2", "sign-ins are not covered up to the snapshot, so no idle day is proved: the next `boxseat sync` \
+                closes the gap".to_owned());
         }
         let watched_from = ground.activity_watched_from(&beside.activity_events);
         if policy.evidence == Evidence::Activity && watched_from.is_none() {
             let why = if beside.activity_events.is_empty() {
-                "[sync] activity_events names none"
+                "[sync] activity_events is empty"
             } else {
-                "one of [sync] activity_events is not covered up to the night"
+                "one of [sync] activity_events is not covered up to the snapshot"
             };
-            refuse("R2", format!("evidence = \"activity\" wants activity to be watched, and {why}"));
+            refuse("R2", format!("evidence = \"activity\" needs covered activity events, and {why}"));
         }
         let addresses = Addresses::of(ground);
         let protected = Protected::resolve(&policy.protect, ground, &addresses);
         let held = held(ground, beside, &addresses, now, &mut refuse);
         for entry in protected.idle_entries() {
-            refuse("R4", format!("[protect] {entry} matches nobody: whom it was to protect would not be"));
+            refuse(
+                "R4",
+                format!(
+                    "[protect] {entry} matches no user, so the user that it names would not be protected"
+                ),
+            );
         }
         let (receivers, wrong) = Receivers::resolve(policy, ground, beside, addresses);
         wrong.into_iter().for_each(|sentence| refuse("R4", sentence));
@@ -201,12 +204,13 @@ impl<'a> Judge<'a> {
             _ if !person.consumes_seat || !self.is_about(person) => Verdict::NotAsked,
             ("suspended", None) if self.policy.furthest_stage == Stage::Suspend => Verdict::NotAsked,
             ("suspended", None) => {
-                let detail = "somebody else suspended the account: it may be for legal hold or leave";
+                let detail = "another actor suspended the account: it may be for legal hold or leave";
                 Verdict::LeftOut(Stage::Transfer, No::new("R3", "suspended_by_other", detail))
             }
             ("suspended", Some(ours)) => self.later(person, past.expect("it has an attempt"), ours),
             ("active", Some(ours)) if ours.asked_at > self.ground.night.now_at => {
-                let detail = format!("suspended {} by us, after this night was read", day(ours.asked_at));
+                let detail =
+                    format!("suspended {} by boxseat, after the snapshot was read", day(ours.asked_at));
                 Verdict::LeftOut(Stage::Suspend, No::new("R8", "suspended_since", detail))
             }
             ("active", Some(_)) if past.is_some_and(|past| past.was_in_window(self.ground.night.now_at)) => {
@@ -214,7 +218,7 @@ impl<'a> Judge<'a> {
                 Verdict::LeftOut(Stage::Transfer, No::new("R14", "reactivated", detail))
             }
             ("active", Some(ours)) => {
-                let detail = format!("suspended {} by us, and active again since", day(ours.asked_at));
+                let detail = format!("suspended {} by boxseat, and active again since", day(ours.asked_at));
                 Verdict::LeftOut(Stage::Suspend, No::new("R20", "reverted_by_other", detail))
             }
             ("active", None) => self.first(person, past),

@@ -43,7 +43,9 @@ impl Witness<'_> {
                     self.path.display(),
                     head.sequence
                 ))
-                .hint("the lake was put back to an older state: restore the newest backup. `boxseat restore` tells the witness when the backup is older; for a store that was put back in another way `boxseat reclaim adopt` continues with the older lake, and `boxseat repair` begins the lake anew"),
+                .hint("the lake was put back to an older state: restore the newest backup. `boxseat restore` records in the \
+                    witness that the backup is older; for a store that was put back in another way `boxseat reclaim adopt` \
+                    continues with the older lake, and `boxseat repair` starts the lake again"),
                 None => e.into(),
             })?;
         }

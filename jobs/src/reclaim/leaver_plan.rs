@@ -120,19 +120,21 @@ impl Leaving<'_> {
             actions.push(Action::Delete);
         }
         let folders = if looked.now.user.keeps_folders_open() {
-            "folders that others work in stay open to them while the account is inactive, as Box says now"
+            "shared folders stay open to their collaborators while the account is inactive, as Box says now"
         } else {
-            "folders that others work in are closed for them from the suspension until the content has moved"
+            "shared folders are closed for their collaborators from the suspension until the content has moved"
         };
         let mut warnings = vec![
             folders.to_owned(),
-            "collaborations on single files move along, and go when the account is deleted".to_owned(),
+            "collaborations on single files move with the content, and end when the account is deleted"
+                .to_owned(),
             "workflows move only if the receiver has Box Relay".to_owned(),
-            "remove the assignment at the identity provider first, or it makes the account again".to_owned(),
+            "remove the assignment at the identity provider first, or it creates the account again"
+                .to_owned(),
         ];
         if !deletes {
             warnings.push(
-                "the account is not deleted by this: no policy says who is under legal hold".to_owned(),
+                "the plan does not delete the account: no policy says who is under legal hold".to_owned(),
             );
         }
         let max_age = policy.map(|policy| policy.plan_max_age);
@@ -236,8 +238,8 @@ fn is_still(login: &str, now: Option<&str>) -> Result<(), CommandError> {
         return Ok(());
     }
     let now = now.unwrap_or("none");
-    Err(CommandError::refused(format!("the account that had the login {login} has the login {now} by now"))
-        .hint("run `boxseat sync`, then say whom you mean"))
+    Err(CommandError::refused(format!("the account that had the login {login} has the login {now} now"))
+        .hint("run `boxseat sync`, then name the account by its present login"))
 }
 
 fn named(plan: Plan) -> Plan {
@@ -289,7 +291,7 @@ pub(crate) fn gives_way(past: &Past, person: &Person, by: &Operator) -> Result<V
                     person.called()
                 ))
                 .hint(format!(
-                    "`boxseat reclaim apply {id} --yes` continues it; `boxseat reclaim undo {id} --yes` takes it back"
+                    "`boxseat reclaim apply {id} --yes` continues it; `boxseat reclaim undo {id} --yes` undoes it"
                 )));
             }
             Some(_) if actions(plan.stage).iter().all(done) => {}

@@ -61,10 +61,10 @@ pub(crate) fn next_step(
         }
         "late_login" => user.give_back().unwrap_or_else(|| user.decide()),
         "on_hold" | "protected" | "on_leave" | "receiver" if is_ended => {
-            format!("nothing while that holds; afterwards: {}{}", user.offboard(), user.or_give_back())
+            format!("nothing while this applies; afterwards: {}{}", user.offboard(), user.or_give_back())
         }
         "on_hold" | "protected" | "on_leave" | "receiver" => {
-            format!("nothing while that holds{}", user.or_give_back())
+            format!("nothing while this applies{}", user.or_give_back())
         }
         _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
         _ => user.decide(),

@@ -39,7 +39,7 @@ pub(crate) fn forbids(
     match person.role.as_deref() {
         Some("user") => {}
         Some(role) => {
-            return no("admin", format!("the role is {role}: administrators are offboarded by people"));
+            return no("admin", format!("the role is {role}: an operator must offboard administrators"));
         }
         None => return no("unknown_role", "the role is not known".to_owned()),
     }

@@ -421,7 +421,7 @@ struct Settled {
 /// That the outcome of an attempt is not known, as a sentence.
 pub(crate) fn unfinished(open: &PastAttempt) -> String {
     let action = open.attempt.action.as_str();
-    format!("nobody knows yet what came of {action} asked {}", open.asked_at.format("%F"))
+    format!("the outcome of {action}, requested {}, is not known yet", open.asked_at.format("%F"))
 }
 
 impl Past {
@@ -726,7 +726,7 @@ impl Past {
             .filter(|(_, plan)| plan.approval().is_some() && !plan.closed.as_ref().is_some_and(is_given_up))
     }
 
-    /// The same, if it was approved and ended before its purpose: `expired`, or `applied` with a user whom a rule stopped.
+    /// The same, if it was approved and ended before its purpose: `expired`, or `applied` with a user that a rule stopped.
     pub(crate) fn ended_offboarding(&self, user_id: &str) -> Option<(&str, &PastPlan, &Closed)> {
         let (plan_id, plan) = self.offboarding_in_force(user_id)?;
         let closed = plan.closed.as_ref()?;
@@ -744,7 +744,7 @@ impl Past {
         (!is_done).then_some((plan_id, plan, closed))
     }
 
-    /// R19: users whom an offboarding suspended, or tried to suspend, since a time.
+    /// R19: users that an offboarding suspended, or tried to suspend, since a time.
     pub(crate) fn locked_out_since(&self, since: DateTime<Utc>) -> BTreeSet<&str> {
         let is_lockout = |past: &&PastAttempt| {
             past.attempt.action == Action::Suspend
@@ -903,7 +903,7 @@ pub(crate) mod tests {
         use Outcome::{Done, NotDone, Refused, RevertedByOther, Unknown};
         let ours = |records: &[(i64, Record)]| past(records).people["1"].suspension().is_some();
         let suspend = || (0, intent("p", "1", Action::Suspend, 1));
-        assert!(!ours(&[suspend()]), "nobody knows yet");
+        assert!(!ours(&[suspend()]), "the outcome is not known yet");
         assert!(!ours(&[suspend(), (0, outcome("p", "1", 1, Unknown))]));
         assert!(!ours(&[suspend(), (0, outcome("p", "1", 1, Refused))]));
         let done = || [suspend(), (0, outcome("p", "1", 1, Done))];
@@ -951,7 +951,7 @@ pub(crate) mod tests {
 
     /// R8: the caps count users over all plans, whatever the outcome, except for a plain refusal.
     #[test]
-    fn r8_caps_count_each_person_once_in_the_window() {
+    fn r8_caps_count_each_user_once_in_the_window() {
         let past = past(&[
             (0, intent("p", "1", Action::Suspend, 1)),
             (0, outcome("p", "1", 1, Outcome::Done)),
@@ -969,7 +969,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn r9_an_approval_counts_for_the_digest_it_names() {
+    fn r9_an_approval_counts_only_for_its_digest() {
         let approved = |digest: &str| Record::Approved {
             plan_id: "p".into(),
             digest: digest.into(),

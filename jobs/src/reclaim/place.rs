@@ -53,8 +53,8 @@ pub(crate) fn difference(past: &Past, here: &Place) -> Option<String> {
     let what = match (is_same_host, bound.place.is_same_directory(here)) {
         (true, true) => return None,
         (false, true) => "the host has another id",
-        (true, false) => "its directory is another one: the store was copied, restored or moved",
-        (false, false) => "host and directory are others: the store was copied, restored or moved",
+        (true, false) => "the directory is another one: the store was copied, restored or moved",
+        (false, false) => "the host and the directory are others: the store was copied, restored or moved",
     };
     Some(format!("the journal was kept on {} until {}; {what}", bound.by.host, last_seen(past, bound.at)))
 }

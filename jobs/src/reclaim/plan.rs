@@ -43,7 +43,7 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     let age = ground.age(now);
     if age < -TimeDelta::minutes(5) {
         let sentence = format!(
-            "the published night is of {}, and the clock shows {}: check the clock",
+            "the published snapshot is of {}, and the clock shows {}: check the clock",
             ground.night.now_at.format("%F %H:%M UTC"),
             now.format("%F %H:%M UTC")
         );
@@ -51,7 +51,7 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     }
     if age > NIGHT_MAX_AGE {
         let sentence = format!(
-            "the published night is {} hours old, and 36 at most count: run `boxseat sync` first",
+            "the published snapshot is {} hours old, and the limit is 36 hours: run `boxseat sync` first",
             age.num_hours()
         );
         return Err(Refusal { rule: "R10", sentence });
@@ -59,7 +59,8 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
     let (unknown, percent) = unknown(ground);
     if percent > UNKNOWN_REFUSED_PERCENT {
         let sentence = format!(
-            "of {unknown} seats ({percent} %) the night does not know what they do, and {UNKNOWN_REFUSED_PERCENT} % at most count: `boxseat status` says what is not covered"
+            "the use of {unknown} seats ({percent} %) is not known, and the limit is {UNKNOWN_REFUSED_PERCENT} %: `boxseat \
+                status` says what is not covered"
         );
         return Err(Refusal { rule: "R2", sentence });
     }
@@ -170,13 +171,13 @@ fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>, past: &Past
         Stage::Suspend => format!("Not used for {days} days, all of them proved; {last}."),
         Stage::Transfer if suspended.is_empty() => {
             format!(
-                "Not used for {days} days; {last}. Owns folders that others work in, which move to {} first.",
+                "Not used for {days} days; {last}. Owns shared folders, which move to {} first.",
                 receiver.map_or("the receiver", Person::called)
             )
         }
         Stage::Transfer => {
             format!(
-                "Suspended {suspended} and not missed since; {last}. Everything owned moves to {}.",
+                "Suspended {suspended} and not used since; {last}. All content moves to {}.",
                 receiver.map_or("the receiver", Person::called)
             )
         }
@@ -191,9 +192,9 @@ fn proof(user_id: &str, past: &Past) -> String {
     let known = past.people.get(user_id);
     let transfer = known.and_then(|known| Some((known, known.transfer()?)));
     match transfer.and_then(|(known, transfer)| known.confirmation(&transfer.attempt.action_id)) {
-        None => "twice seen gone".to_owned(),
+        None => "read as empty twice".to_owned(),
         Some(confirmed) => format!(
-            "this confirmed by {} on {} ({:?})",
+            "the move confirmed by {} on {} ({:?})",
             confirmed.by.os_user,
             confirmed.at.format("%F"),
             confirmed.statement
@@ -204,7 +205,7 @@ fn proof(user_id: &str, past: &Past) -> String {
 fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<String> {
     let mut warnings = Vec::new();
     if person.space_used_bytes.is_none() {
-        warnings.push("Nobody knows how many bytes the account owns.".to_owned());
+        warnings.push("It is not known how many bytes the account owns.".to_owned());
     }
     if stage == Stage::Suspend && person.space_used_bytes != Some(0) {
         match (person.keeps_folders_open(), making.policy.shared_content) {
@@ -214,12 +215,12 @@ fn person_warnings(making: &Making<'_>, person: &Person, stage: Stage) -> Vec<St
                 "{KEEPS_FOLDERS_OPEN} The field is read again before the suspension; without it, an owner of shared items is skipped."
             )),
             (false, SharedContent::SuspendAnyway) => warnings
-                .push("Folders that the account owns close for everybody who works in them.".to_owned()),
+                .push("Folders that the account owns close for all collaborators.".to_owned()),
             (false, _) => {}
         }
     }
     if making.policy.evidence != Evidence::Activity && person.last_activity_at.is_none() {
-        warnings.push("No sign-in was ever seen, and other use is not looked at.".to_owned());
+        warnings.push("No sign-in is known, and other use is not evaluated.".to_owned());
     }
     warnings
 }
@@ -233,20 +234,21 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut warn = |text: String| warnings.push(text);
     match &policy.holds {
-        None => {
-            warn("boxseat cannot read legal holds and retention policies; ask whoever keeps them.".to_owned())
-        }
+        None => warn(
+            "boxseat cannot read legal holds and retention policies; ask the team that manages them."
+                .to_owned(),
+        ),
         Some(Holds::NoneStated { by, on }) => {
             warn(format!("boxseat cannot read legal holds. {by} stated on {on} that there are none."))
         }
         Some(Holds::File(_)) => {
             let rows = beside.holds.as_ref().map_or(0, |list| list.rows.len());
-            warn(format!("boxseat cannot read legal holds. The list it was given names {rows} people."));
+            warn(format!("boxseat cannot read legal holds. The list of holds has {rows} rows."));
         }
     }
     match stage {
         Stage::Suspend => {
-            warn("A suspended account still takes its seat; only deleting it frees one.".to_owned());
+            warn("A suspended account still takes its seat. Only its deletion frees the seat.".to_owned());
             if let Some(sentence) = no_receiver(judged) {
                 warn(sentence);
             }
@@ -263,7 +265,9 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
                 };
                 warn(format!("{known}: {then} ([transfer] when_refused)."));
             }
-            warn("Folders that a suspended account owns are closed for everybody, unless the field is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are counted before it is suspended; shares deeper down are not visible.".to_owned());
+            warn("Folders that a suspended account owns are closed for all collaborators, unless the field \
+                is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are \
+                counted before the suspension. Shares in deeper folders are not visible.".to_owned());
         }
         Stage::Transfer => {
             if policy.when_refused == WhenRefused::Stop && moves_inactive.is_none() {
@@ -272,21 +276,25 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
             if policy.when_refused == WhenRefused::Reactivate && moves_inactive != Some(true) {
                 warn("Where Box moves no content of an inactive account, the account is active during its transfer. A sign-in in that time counts as use.".to_owned());
             }
-            warn("A transfer cannot be taken back. Workflows move along only where the receiver has Relay and access to their files.".to_owned());
-            warn("Invitations to single files move along, and end when the account is deleted.".to_owned());
+            warn("A transfer cannot be undone. Workflows move only where the receiver has Relay and access to their files.".to_owned());
             warn(
-                "Box mails the administrators when a transfer has succeeded, and nobody when it has not."
+                "Invitations to single files move with the content, and end when the account is deleted."
+                    .to_owned(),
+            );
+            warn(
+                "Box mails the administrators when a transfer succeeds. It sends no mail when a transfer fails."
                     .to_owned(),
             );
         }
         Stage::Delete => {
-            warn("A deletion cannot be taken back. Invitations to single files that the account owned end with it.".to_owned());
+            warn("A deletion cannot be undone. Invitations to single files that the account owned end with it.".to_owned());
         }
     }
-    warn("Take the assignment away at the identity provider first: else it may switch the account on, or make it, again.".to_owned());
+    warn("Remove the assignment at the identity provider first. Otherwise the identity provider may set the account to \
+        active, or create it again.".to_owned());
     if policy.evidence != Evidence::Activity {
         warn(
-            "Sign-ins alone count as use: installed applications stay signed in for months without one."
+            "Only sign-ins count as use. Installed applications stay signed in for months without a new sign-in."
                 .to_owned(),
         );
     }
@@ -298,21 +306,19 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
             .renewal_date
             .map_or_else(|| "at renewal".to_owned(), |date| format!("at the renewal of {date}"));
         warn(format!(
-            "{bought} seats are bought and {} taken: a seat that comes back saves nothing before fewer are bought {renewal}.",
+            "{bought} seats are bought and {} are assigned. A freed seat saves nothing before fewer seats are bought {renewal}.",
             ground.seats_assigned
         ));
     }
     if beside.leave.is_none() {
-        warn("Nobody keeps a leave list here: people on leave look idle.".to_owned());
+        warn("There is no leave list. Users on leave look idle.".to_owned());
     }
     if policy.notify {
-        warn("Box tells the people concerned.".to_owned());
+        warn("Box notifies the affected users.".to_owned());
     }
     let (unknown, percent) = unknown(ground);
     if percent > UNKNOWN_WARNED_PERCENT {
-        warn(format!(
-            "Of {unknown} seats ({percent} %) the night does not know what they do; they are left out."
-        ));
+        warn(format!("The use of {unknown} seats ({percent} %) is not known. Their users are skipped."));
     }
     for entry in &policy.who.groups {
         if super::protect::groups_named(ground, entry).is_empty() {
@@ -370,7 +376,7 @@ mod tests {
 
     /// R7: a plan carries its inputs, every user in it, and every excluded user.
     #[test]
-    fn r7_a_plan_says_what_it_rests_on() {
+    fn r7_a_plan_has_its_inputs_and_reasons() {
         let mut ground =
             ground([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
         ground.seats_purchased = Some(2_000);
@@ -397,14 +403,14 @@ mod tests {
         assert_eq!(
             (plan.left_out.len(), plan.left_out[0].reason.as_str()),
             (1, "admin"),
-            "who works is not left out of anything"
+            "a user in use is not listed as skipped"
         );
         let warnings = plan.warnings.join("\n");
         for told in [
             "cannot read legal holds",
             "identity provider",
             "saves nothing before",
-            "deeper down",
+            "deeper folders",
             "leave list",
         ] {
             assert!(warnings.contains(told), "{told}: {warnings}");
@@ -416,15 +422,15 @@ mod tests {
 
     /// R6: what a plan says about shared folders is true for each user.
     #[test]
-    fn r6_a_plan_says_whose_folders_stay_open() {
+    fn r6_a_plan_names_the_users_whose_folders_stay_open() {
         let known = |is_available| Person { is_content_available_when_inactive: is_available, ..idler("1") };
         for (policy, is_available, says) in [
             ("", Some(true), Some("without it, an owner of shared items is skipped")),
             ("", Some(false), None),
             ("", None, None),
             ("shared_content = \"suspend_anyway\"\n", Some(true), Some("They close if it no longer says so")),
-            ("shared_content = \"suspend_anyway\"\n", Some(false), Some("close for everybody")),
-            ("shared_content = \"suspend_anyway\"\n", None, Some("close for everybody")),
+            ("shared_content = \"suspend_anyway\"\n", Some(false), Some("close for all collaborators")),
+            ("shared_content = \"suspend_anyway\"\n", None, Some("close for all collaborators")),
         ] {
             let plan = plan_of(
                 &ground([known(is_available), worker("2")]),
@@ -441,7 +447,7 @@ mod tests {
 
     /// R10: no plan is made from a snapshot of last week. R2: nor from one with too many unknown seats.
     #[test]
-    fn r10_a_night_is_fit_or_there_is_no_plan() {
+    fn r10_an_old_or_unknown_snapshot_makes_no_plan() {
         let ground = ground((1..=10).map(|n| worker(&n.to_string())));
         let rule = |ground: &Ground, hours: i64| {
             fit(ground, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)

@@ -41,8 +41,8 @@ impl PlanFile {
         let mut bytes = serde_json::to_vec_pretty(&plan).expect("a plan is plain data");
         bytes.push(b'\n');
         if path.exists() {
-            return Err(CommandError::refused(format!("there is a plan {} already", plan.plan_id))
-                .hint("plans are never written over; make it again in a moment"));
+            return Err(CommandError::refused(format!("there is already a plan {}", plan.plan_id))
+                .hint("plans are never overwritten; run the command again"));
         }
         durable::write_file(&path, &bytes, &owner_alone)?;
         Ok(Self { digest: digest(&bytes), plan, path, bytes })
@@ -57,9 +57,9 @@ impl PlanFile {
         let own = plans(root).join(format!("{id_or_path}.json"));
         let path = if is_name && own.exists() { own } else { PathBuf::from(id_or_path) };
         let bytes = durable::read_regular_file(&path).map_err(|e| {
-            CommandError::usage(format!("there is no plan {id_or_path}")).because(e).hint(
-                "a plan goes by its id, or by the path of its file; `boxseat reclaim status` lists them",
-            )
+            CommandError::usage(format!("there is no plan {id_or_path}"))
+                .because(e)
+                .hint("name a plan by its id or by the path of its file; `boxseat reclaim status` lists them")
         })?;
         Self::parse(path, bytes)
     }
@@ -144,7 +144,7 @@ impl PlanFile {
         let Some(known) = past.plans.get(id) else {
             return refused(
                 format!("the store's journal does not know plan {id}"),
-                "`boxseat reclaim plan` makes plans and writes them down",
+                "`boxseat reclaim plan` makes plans and records them in the journal",
             );
         };
         if known.digest != self.digest {

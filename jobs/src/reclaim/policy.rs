@@ -280,33 +280,37 @@ impl Policy {
             return Err(wrong(
                 "",
                 "shared_content",
-                "\"transfer_first\" moves content on sign-ins alone, and quiet Drive and mobile use leaves none: it needs evidence = \"activity\", or login_only_delete = true",
+                "\"transfer_first\" moves content by the evidence of sign-ins alone, and Drive and mobile applications can be \
+                    used without a sign-in: it needs evidence = \"activity\", or login_only_delete = true",
             ));
         }
         if login_only && self.furthest_stage > Stage::Suspend {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "evidence = \"login_only\" goes no further than \"suspend\", because quiet Drive and mobile use leaves no sign-in; evidence = \"activity\", or login_only_delete = true, lets it",
+                "evidence = \"login_only\" allows no stage after \"suspend\", because Drive and mobile applications can be \
+                    used without a sign-in: set evidence = \"activity\", or login_only_delete = true",
             ));
         }
         if moves && self.holds.is_none() {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "whoever transfers or deletes says who is under legal hold: [holds] file, or none_stated_by and none_stated_on (boxseat cannot read holds)",
+                "a policy that transfers or deletes must say who is under legal hold: [holds] file, or none_stated_by and \
+                    none_stated_on (boxseat cannot read holds)",
             ));
         }
         if moves && self.receiver.is_none() {
             return Err(wrong(
                 "",
                 "furthest_stage",
-                "whoever transfers says to whom: [receiver] account, manager_tracking_code or file",
+                "a policy that transfers must name a receiver: [receiver] account, manager_tracking_code or file",
             ));
         }
         if self.furthest_stage == Stage::Delete && self.delete_after_days <= self.transfer_after_days {
             let reason = format!(
-                "{} days after the suspension is not later than transfer_after_days = {}: content is moved and twice seen gone, 20 hours apart, before an account is deleted",
+                "{} days after the suspension is not later than transfer_after_days = {}: content is moved and the account is \
+                    read as empty twice, 20 hours apart, before it is deleted",
                 self.delete_after_days, self.transfer_after_days
             );
             return Err(wrong("", "delete_after_days", reason));
@@ -361,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_has_the_defaults_of_the_rules() {
+    fn missing_keys_have_the_defaults_of_the_rules() {
         let policy = parse("evidence = \"login_only\"\n").unwrap();
         assert_eq!(policy.furthest_stage, Stage::Suspend);
         assert_eq!((policy.suspend_after_idle_days, policy.delete_after_days), (90, 30));
@@ -372,7 +376,7 @@ mod tests {
 
     /// R2: the evidence has no default, and sign-ins alone only allow suspensions unless the policy says otherwise.
     #[test]
-    fn evidence_is_always_somebodys_answer() {
+    fn evidence_has_no_default() {
         assert!(refusal("furthest_stage = \"suspend\"\n").contains("missing field `evidence`"));
         assert!(refusal("evidence = \"anything\"\n").contains("line 1"));
         let delete = "furthest_stage = \"delete\"\n[holds]\nfile = \"holds.csv\"\n[receiver]\naccount = \"archive@acme.test\"\n";
@@ -388,7 +392,7 @@ mod tests {
 
     /// R3: a policy that transfers or deletes says who is under legal hold.
     #[test]
-    fn nothing_is_moved_or_deleted_without_a_word_on_holds() {
+    fn transfers_and_deletions_need_a_statement_on_holds() {
         let to = "[receiver]\naccount = \"archive@acme.test\"\n";
         let with = |stage: &str, holds: &str| {
             format!("evidence = \"activity\"\nfurthest_stage = \"{stage}\"\n{to}{holds}")
@@ -417,7 +421,7 @@ mod tests {
 
     /// R6: a policy that moves content first is a policy that moves content.
     #[test]
-    fn transfer_first_wants_what_a_transfer_wants() {
+    fn transfer_first_needs_what_a_transfer_needs() {
         let with = |head: &str, tail: &str| format!("{head}shared_content = \"transfer_first\"\n{tail}");
         let tail = "[holds]\nfile = \"h.csv\"\n[receiver]\nmanager_tracking_code = \"Manager\"\n";
         assert!(refusal(&with("evidence = \"login_only\"\n", tail)).contains("line 2: shared_content"));
@@ -426,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_answer_has_its_line() {
+    fn every_error_names_its_line() {
         for (text, told) in [
             ("evidence = \"activity\"\nsuspend_after_idle_dais = 90\n", "line 2"),
             (
@@ -459,7 +463,7 @@ mod tests {
 
     /// R7: the digest covers the values, not the notation.
     #[test]
-    fn comments_and_order_make_no_other_policy() {
+    fn comments_and_order_do_not_change_the_digest() {
         let digest = |text: &str| parse(text).unwrap().digest;
         let one = digest(
             "# ours\nevidence = \"activity\"\nnotify = false\n[protect]\nids = [\"2\", \"1\"]\n[caps]\npeople = 100\n",

@@ -18,7 +18,8 @@ impl Policy {
         }
         let refused = |what: &str| {
             CommandError::usage(format!("--policy: {what}"))
-                .hint("[reclaim] policy of the configuration decides, and --policy can only add restrictions; change the configured policy, or leave --policy out")
+                .hint("[reclaim] policy of the configuration decides, and --policy can only add restrictions; change the \
+                    configured policy, or omit --policy")
         };
         if added.receiver.is_some() && added.receiver != self.receiver {
             return Err(refused("[receiver] differs from the configured policy's"));

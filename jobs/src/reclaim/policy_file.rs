@@ -202,7 +202,7 @@ impl File {
             EvidenceWord::Activity if self.login_only_delete => Err(wrong(
                 "",
                 "login_only_delete",
-                "it is about evidence = \"login_only\", and this is \"activity\"",
+                "it applies to evidence = \"login_only\", and evidence is \"activity\"",
             )),
             EvidenceWord::Activity => Ok(Evidence::Activity),
         }
@@ -214,9 +214,7 @@ impl File {
             return Err(wrong(
                 "who",
                 "roles",
-                format!(
-                    "{role:?}: boxseat acts on nobody but the role \"user\", never on admins and co-admins"
-                ),
+                format!("{role:?}: boxseat acts only on the role \"user\", never on admins and co-admins"),
             ));
         }
         if let Some(state) = who.seat_states.iter().find(|state| !SEAT_STATES.contains(&state.as_str())) {
@@ -262,15 +260,17 @@ impl File {
             (None, Some(by), Some(on)) if !by.trim().is_empty() => {
                 Ok(Some(Holds::NoneStated { by: by.clone(), on: on.0 }))
             }
-            (None, Some(_), Some(_)) => Err(wrong("holds", "none_stated_by", "it names nobody")),
+            (None, Some(_), Some(_)) => Err(wrong("holds", "none_stated_by", "it is empty")),
             (None, Some(_), None) => {
-                Err(wrong("holds", "none_stated_by", "none_stated_on is missing: the day it was said"))
+                Err(wrong("holds", "none_stated_by", "none_stated_on is missing: the day of the statement"))
             }
-            (None, None, Some(_)) => {
-                Err(wrong("holds", "none_stated_on", "none_stated_by is missing: who said so"))
-            }
+            (None, None, Some(_)) => Err(wrong(
+                "holds",
+                "none_stated_on",
+                "none_stated_by is missing: the name of the user who states it",
+            )),
             (Some(_), ..) => {
-                Err(wrong("holds", "file", "a list of holds, or the word that there are none: not both"))
+                Err(wrong("holds", "file", "a list of holds, or the statement that there are none: not both"))
             }
         }
     }
@@ -302,11 +302,7 @@ impl File {
     pub(super) fn caps(&self) -> Result<Caps, Wrong> {
         let CapsSection { people, seats_percent } = self.caps;
         if people == 0 {
-            return Err(wrong(
-                "caps",
-                "people",
-                "0 lets nobody through; a policy that does nothing is no policy",
-            ));
+            return Err(wrong("caps", "people", "0 allows no user, so the policy does nothing"));
         }
         if !(seats_percent > 0.0 && seats_percent <= 100.0) {
             return Err(wrong(
@@ -331,7 +327,7 @@ impl File {
                 ));
             }
             (ApprovalWord::OsUser, Some(_)) => {
-                return Err(wrong("approval", "allowed_signers", "it is read with kind = \"signed\" alone"));
+                return Err(wrong("approval", "allowed_signers", "it is only used with kind = \"signed\""));
             }
         };
         let approvers = match approvers.unwrap_or(1) {

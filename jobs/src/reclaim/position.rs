@@ -50,7 +50,7 @@ impl StreamMark {
                         let mark = Self { position: position.as_str().to_owned(), asked_at: now };
                         mark.write(&path)?;
                     }
-                    None => without("Box's answer names no position"),
+                    None => without("Box's response has no position"),
                 }
             }
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Disk) => return Err(e.into()),
@@ -89,7 +89,7 @@ impl StreamMark {
 
 fn without(reason: &str) {
     tracing::warn!(
-        "the live stream of the admin log names no position ({reason}): nothing can be reclaimed on this night"
+        "the live stream of the admin log has no position ({reason}): no seat can be reclaimed with this snapshot"
     );
 }
 

@@ -68,14 +68,15 @@ impl<'a> Receivers<'a> {
         let receiver = match self.rule {
             None => return Err(none("the policy names no receiver".to_owned())),
             // Without an account no policy is evaluated: `resolve` refuses it.
-            Some(Receiver::Account(account)) => self
-                .everybodys
-                .ok_or_else(|| none(format!("[receiver] account = {account:?} is no single user")))?,
+            Some(Receiver::Account(account)) => self.everybodys.ok_or_else(|| {
+                none(format!("[receiver] account = {account:?} does not name exactly one user"))
+            })?,
             Some(Receiver::File(_)) => match self.listed.get(&source.user_id) {
-                Some(id) => self.ground.person(id).ok_or_else(|| {
-                    none(format!("the latest snapshot has no user {id}, who is to receive"))
-                })?,
-                None => return Err(none("the list of receivers does not name the person".to_owned())),
+                Some(id) => self
+                    .ground
+                    .person(id)
+                    .ok_or_else(|| none(format!("the latest snapshot does not have the receiver {id}")))?,
+                None => return Err(none("the list of receivers does not name the user".to_owned())),
             },
             Some(Receiver::ManagerTrackingCode(name)) => {
                 let values: Vec<&str> = source
@@ -89,8 +90,8 @@ impl<'a> Receivers<'a> {
                         .addresses
                         .the_one(value, self.ground)
                         .map_err(|why| none(format!("the tracking code {name} is {value:?}, which {why}")))?,
-                    [] => return Err(none(format!("the person has no tracking code {name}"))),
-                    _ => return Err(none(format!("the person has the tracking code {name} more than once"))),
+                    [] => return Err(none(format!("the user has no tracking code {name}"))),
+                    _ => return Err(none(format!("the user has the tracking code {name} more than once"))),
                 }
             }
         };
@@ -107,10 +108,10 @@ pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
         return Some("it is the same account".to_owned());
     }
     if receiver.seat_kind != "managed_user" || !receiver.consumes_seat {
-        return Some(format!("it is no managed user ({})", receiver.seat_kind));
+        return Some(format!("it is not a managed user ({})", receiver.seat_kind));
     }
     if receiver.listing.as_deref() != Some("listed") {
-        return Some("the last listing did not have it".to_owned());
+        return Some("the latest listing does not have it".to_owned());
     }
     if receiver.box_status.as_deref() != Some("active") {
         return Some(format!("its status is {}", receiver.box_status.as_deref().unwrap_or("unknown")));
@@ -119,7 +120,7 @@ pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
         return Some(format!("its role is {}", receiver.role.as_deref().unwrap_or("unknown")));
     }
     let Some(bytes) = source.space_used_bytes else {
-        return Some("nobody knows how much there is to move".to_owned());
+        return Some("it is not known how many bytes would move".to_owned());
     };
     room(receiver)
         .is_none_or(|room| room < bytes)

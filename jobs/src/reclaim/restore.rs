@@ -136,11 +136,11 @@ pub(crate) fn moved(transfer: &PastAttempt, ground: &Ground) -> String {
 fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
     if left.outcome == Some(Outcome::RevertedByOther) {
         let why = left.reason.as_deref().unwrap_or("another actor undid it");
-        return Some(format!("nothing is taken back: {why}"));
+        return Some(format!("nothing is undone: {why}"));
     }
     let since =
         person.attempts.iter().rev().take_while(|past| past.attempt.action_id != left.attempt.action_id);
     let by =
         since.filter(|past| past.attempt.action == Action::Suspend && past.may_have_happened()).last()?;
-    Some(format!("plan {} suspended the account once more", by.attempt.plan_id))
+    Some(format!("plan {} suspended the account again", by.attempt.plan_id))
 }

@@ -35,7 +35,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
             .is_some_and(|now| now.account_status == "active" && now.listing.as_deref() == Some("listed"));
         let is_back = is_back && !person.was_in_window(night);
         if let Some(ours) = person.suspension().filter(|ours| is_back && ours.asked_at < night) {
-            records.push(outcome(ours, Outcome::RevertedByOther, "the night shows the account active"));
+            records.push(outcome(ours, Outcome::RevertedByOther, "the snapshot shows the account as active"));
         }
         let gone = gone_by_others(ground, person, user_id)
             .filter(|ours| ours.asked_at < night && past.open_plan_of(user_id).is_none());
@@ -68,7 +68,7 @@ pub(crate) fn noticed(ground: &Ground, past: &Past) -> Vec<Record> {
     records
 }
 
-/// Our suspension of an account that the snapshot no longer has, if no call of ours explains that and no entry tells it yet. A plan
+/// Our suspension of an account that the snapshot no longer has, if no call of boxseat explains that and no entry reports it yet. A plan
 /// that is open reads the account itself.
 fn gone_by_others<'a>(ground: &Ground, known: &'a PastPerson, user_id: &str) -> Option<&'a PastAttempt> {
     let is_gone = ground.person(user_id).is_some_and(|now| now.listing.is_none());
@@ -121,14 +121,14 @@ mod tests {
         assert_eq!(
             outcomes(&ground([idler("1")]), &did(Action::Suspend, 101)),
             [],
-            "the night is older than that"
+            "the snapshot is older than that"
         );
     }
 
-    /// R20: an account that another actor deleted after our suspension is told once; a carried row, an open plan and our own deletion
+    /// R20: an account that another actor deleted after our suspension is reported once; a carried row, an open plan and our own deletion
     /// explain a missing account.
     #[test]
-    fn r20_an_account_that_others_deleted_is_told_once() {
+    fn r20_an_account_that_others_deleted_is_reported_once() {
         let told = |records: &[(i64, Record)], listing: Option<&str>| {
             let person = Person { listing: listing.map(str::to_owned), ..suspended("1") };
             let noticed = noticed(&ground([person]), &past(records));
@@ -155,14 +155,14 @@ mod tests {
         assert!(!told(&ended, Some("listed")));
         assert!(!told(&ended, Some("missing_unconfirmed")), "the listing may have lost it");
         assert!(!told(&[open, did(Action::Suspend, 1)].concat(), None), "the plan reads the account");
-        assert!(!told(&[ended.clone(), vec![(83, gone)]].concat(), None), "told before");
+        assert!(!told(&[ended.clone(), vec![(83, gone)]].concat(), None), "reported before");
         assert!(!told(&[ended, did(Action::Delete, 4)].concat(), None), "boxseat deleted it");
         assert!(!told(&[], None), "boxseat did nothing to it");
     }
 
     /// R20: a login that returns within thirty days of our deletion was no saving; a later return does not count.
     #[test]
-    fn r20_a_login_that_is_back_within_thirty_days_is_re_provisioned() {
+    fn r20_a_login_that_returns_within_thirty_days_is_re_provisioned() {
         let mut back = idler("2");
         back.login = Some("A@B.test".to_owned());
         back.created_at = Some(crate::reclaim::past::tests::day(85));

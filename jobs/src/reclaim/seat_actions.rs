@@ -74,7 +74,7 @@ fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), CommandE
             journal.sequence()
         ))
         .hint("entries were cut off, or an older journal was put back: put the newest one back")
-        .hint("if the newest one is lost, `boxseat reclaim adopt` takes in what the lake knows"));
+        .hint("if the newest one is lost, `boxseat reclaim adopt` takes in the actions of the lake"));
     }
     Ok(())
 }
@@ -193,10 +193,10 @@ fn compare_rows(
 
 fn differs(row_id: &str) -> CommandError {
     CommandError::refused(format!(
-        "the lake knows of action {row_id}, and the journal does not, or tells it otherwise"
+        "the lake has action {row_id}, and the journal does not have it or has other values"
     ))
     .hint("entries were cut off or written again: compare the journal with a backup")
-    .hint("if entries are lost, `boxseat reclaim adopt` takes in what the lake knows")
+    .hint("if entries are lost, `boxseat reclaim adopt` takes in the actions of the lake")
 }
 
 /// Rows of `seat_actions` as they are in the lake.

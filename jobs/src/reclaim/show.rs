@@ -115,7 +115,7 @@ pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
     }
     let left_out = grouped(&plan.left_out);
     if !left_out.is_empty() {
-        line(0, format!("Left out: {}", people(plan.left_out.len())));
+        line(0, format!("Skipped: {}", people(plan.left_out.len())));
         for (reason, count) in left_out {
             line(2, format!("{count} {reason}: {}", meaning(reason)));
         }
@@ -185,8 +185,8 @@ pub(crate) fn markdown(plan: &Plan, standing: &Standing<'_>) -> String {
         line(format!("- {}", escaped(&total)));
     }
     if !plan.left_out.is_empty() {
-        line(format!("\n## Left out: {}\n", people(plan.left_out.len())));
-        line("| people | why | |\n| --: | --- | --- |".to_owned());
+        line(format!("\n## Skipped: {}\n", people(plan.left_out.len())));
+        line("| users | why | |\n| --: | --- | --- |".to_owned());
         for (reason, count) in grouped(&plan.left_out) {
             line(format!("| {count} | {} | {} |", escaped(reason), escaped(meaning(reason))));
         }
@@ -203,14 +203,14 @@ fn facts(plan: &Plan, digest: &str) -> Vec<String> {
             plan.planned_by.host
         ),
         format!(
-            "from the night of {} (run {}), times in UTC",
+            "from the snapshot of {} (run {}), times in UTC",
             plan.night.snapshot_date, plan.night.run_number
         ),
         format!("to be applied until {}", moment(plan.expires_at)),
         match &plan.origin {
             Origin::Policy { policy_digest, .. } => format!("by policy {policy_digest}"),
-            Origin::Offboard { on: Some(day) } => format!("somebody named this person, for {day}"),
-            Origin::Offboard { on: None } => "somebody named this person".to_owned(),
+            Origin::Offboard { on: Some(day) } => format!("an operator named this user, for {day}"),
+            Origin::Offboard { on: None } => "an operator named this user".to_owned(),
         },
         format!("digest {digest}"),
         format!("evidence of use: {}", plan.evidence_sources.join(", ")),
@@ -227,7 +227,7 @@ fn approval(terms: &ApprovalTerms) -> String {
         (false, 1) => "1 user".to_owned(),
         (false, count) => format!("{count} different users"),
     };
-    let other = if terms.is_two_person { ", not the one who planned" } else { "" };
+    let other = if terms.is_two_person { ", not the user who planned" } else { "" };
     format!("approval by {by}{other} ({})", terms.kind())
 }
 
@@ -244,7 +244,7 @@ fn holdings(person: &PlannedPerson) -> String {
 fn owns(person: &PlannedPerson) -> String {
     let bytes = person
         .space_used_bytes
-        .map_or_else(|| "owns nobody knows how much".to_owned(), |bytes| format!("owns {}", size(bytes)));
+        .map_or_else(|| "owns an unknown amount".to_owned(), |bytes| format!("owns {}", size(bytes)));
     match (person.owned_items, person.shared_items) {
         (Some(owned), Some(shared)) => format!("{bytes}, {owned} items, {shared} of them shared"),
         (Some(owned), None) => format!("{bytes}, {owned} items"),
@@ -278,16 +278,12 @@ fn totals(totals: &Totals) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(" and "),
     };
-    let freed =
-        format!("Seats of this plan that are free by now: {} of {}", totals.seats_freed, totals.people);
+    let freed = format!("Seats of this plan that are free now: {} of {}", totals.seats_freed, totals.people);
     if totals.without_cost == totals.people {
-        return vec![
-            freed,
-            "No price is known for these seats: [[licence]] in boxseat.toml says it".to_owned(),
-        ];
+        return vec![freed, "No price is known for these seats: set [[licence]] in boxseat.toml".to_owned()];
     }
     let mut lines = vec![
-        format!("Could save a month, once deleted and renewed: {}", sums(&totals.potential)),
+        format!("Possible savings a month, after deletion and renewal: {}", sums(&totals.potential)),
         format!(
             "{freed} ({} a month); saved since a renewal: {}",
             sums(&totals.freed),
@@ -412,7 +408,7 @@ mod tests {
 
     /// Why: users choose their names, and a name must not mislead the approver.
     #[test]
-    fn no_name_leaves_its_place() {
+    fn a_hostile_name_stays_in_its_cell() {
         let plan = plan(vec![
             Person { name: Some(HOSTILE.to_owned()), ..idler("1") },
             Person { name: Some(HOSTILE.to_owned()), role: Some("admin".to_owned()), ..idler("2") },
@@ -442,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_reads_one_line_and_the_sums() {
+    fn a_plan_shows_one_sentence_per_user_and_the_sums() {
         let groups =
             Person { group_ids: vec!["g1".to_owned()], space_used_bytes: Some(1_234_000_000), ..idler("1") };
         let plan = plan(vec![
@@ -452,12 +448,12 @@ mod tests {
         ]);
         let table = table(&plan, &standing(&plan));
         for told in [
-            "suspend 2 people\n  open, not approved\n",
+            "suspend 2 users\n  open, not approved\n",
             "1. u1@acme.test, Person 1\n     Not used for 120 days",
             "owns 1.2 GB; groups: Board; 35.00 EUR a month",
-            "Could save a month, once deleted and renewed: 35.00 EUR",
-            "Without a price: 1 person",
-            "Left out: 1 person\n  1 young: new, or nobody knows since when here",
+            "Possible savings a month, after deletion and renewal: 35.00 EUR",
+            "Without a price: 1 user",
+            "Skipped: 1 user\n  1 young: new, or the creation or first-seen date is not known",
         ] {
             assert!(table.contains(told), "{told}\n{table}");
         }

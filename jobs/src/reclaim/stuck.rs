@@ -460,7 +460,7 @@ mod tests {
 
     /// Why: a legal hold on a leaver was reported on the day of the deletion, and not before.
     #[test]
-    fn r19_a_hold_on_a_leaver_is_told_the_next_day() {
+    fn r19_a_hold_on_a_leaver_is_reported_the_next_day() {
         let [leaves, approved] = offboarding();
         let records = [
             (2, leaves),
@@ -530,12 +530,12 @@ mod tests {
     }
 
     #[test]
-    fn r16_a_refusal_is_told_with_the_text_of_box() {
+    fn r16_a_refusal_is_reported_with_the_text_of_box() {
         let refused = outcome("p", "1", 2, Outcome::Refused);
         let at = |days| after(&[(days, intent("p", "1", Action::Transfer, 2)), (days, refused.clone())]);
         let stuck = at(80).unwrap();
         assert_eq!((stuck.word.as_str(), stuck.since), ("refused_by_box", day(80)));
         assert!(stuck.next.contains("tries again after"), "{}", stuck.next);
-        assert_eq!(at(4), None, "it is tried again by now");
+        assert_eq!(at(4), None, "it is tried again now");
     }
 }

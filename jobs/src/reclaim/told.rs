@@ -29,33 +29,42 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
     }
     says.push(match policy.furthest_stage {
         Stage::Delete => format!(
-            "{} days after the suspension, and twice seen empty, it is deleted.",
+            "{} days after the suspension, and after two empty readings, it is deleted.",
             policy.delete_after_days
         ),
-        _ => "No account is deleted by it, so no seat comes back by it alone.".to_owned(),
+        _ => "The policy deletes no account, so it frees no seat.".to_owned(),
     });
     says.push(match policy.evidence {
-        Evidence::Activity => "Sign-ins and what people do count as use; only days on which both were watched prove anything.".to_owned(),
-        Evidence::LoginOnly { may_delete: false } => "Sign-ins alone count as use, so it goes no further than suspending.".to_owned(),
-        Evidence::LoginOnly { may_delete: true } => "Sign-ins alone count as use, and it goes further than suspending all the same: whoever works in an application that stays signed in looks idle.".to_owned(),
+        Evidence::Activity => {
+            "Sign-ins and activity events count as use. A day is proven idle only if both are covered."
+                .to_owned()
+        }
+        Evidence::LoginOnly { may_delete: false } => {
+            "Only sign-ins count as use, so accounts are only suspended.".to_owned()
+        }
+        Evidence::LoginOnly { may_delete: true } => {
+            "Only sign-ins count as use, and the policy still allows stages after the \
+            suspension. A user of an application that stays signed in looks idle."
+                .to_owned()
+        }
     });
     says.push(match policy.shared_content {
         SharedContent::LeaveOut => {
-            "Owners of folders that others work in are left out, unless Box keeps the folders open.".to_owned()
+            "Owners of shared folders are skipped, unless Box keeps the folders open.".to_owned()
         }
         SharedContent::TransferFirst => format!(
-            "Owners of folders that others work in are suspended once these have moved to {}, or at once if Box keeps the folders open.",
+            "Owners of shared folders are suspended after the folders have moved to {}, or at once if Box keeps the folders open.",
             receiver(policy)
         ),
         SharedContent::SuspendAnyway => {
-            "Owners of folders that others work in are suspended, and the folders close for everybody unless Box keeps them open."
+            "Owners of shared folders are suspended. The folders close for all collaborators, unless Box keeps them open."
                 .to_owned()
         }
     });
     says.push(match &policy.holds {
-        None => "Of legal holds it says nothing.".to_owned(),
+        None => "The policy says nothing about legal holds.".to_owned(),
         Some(Holds::File(path)) => {
-            format!("Whoever is in {} is under legal hold, and is left alone.", path.display())
+            format!("Users in {} are under legal hold and are skipped.", path.display())
         }
         Some(Holds::NoneStated { by, on }) => {
             format!("{by} stated on {on} that there are no legal holds; that counts for 7 days.")
@@ -74,73 +83,75 @@ pub(crate) fn told(policy: &Policy) -> Vec<String> {
     ];
     let narrowed: Vec<String> = narrowed.into_iter().flatten().collect();
     if !narrowed.is_empty() {
-        says.push(format!("It is about people {} alone.", narrowed.join(" and ")));
+        says.push(format!("The policy applies only to users {}.", narrowed.join(" and ")));
     }
     says.push(format!(
-        "In any 30 days it meets at most {} people and {} % of the seats taken.",
+        "In any 30 days the policy affects at most {} users and {} % of the assigned seats.",
         policy.caps.people, policy.caps.seats_percent
     ));
     says.push(format!("A plan may be applied for {} hours.", policy.plan_max_age.num_hours()));
-    let other = if policy.approval.is_two_person { ", who is not the one who planned" } else { "" };
+    let other = if policy.approval.is_two_person { "; the user who planned it may not" } else { "" };
     if policy.approval.approvers > 1 {
         says.push(format!("A plan needs {} approvals by different users.", policy.approval.approvers));
     }
     says.push(match &policy.approval.allowed_signers {
-        None => format!("Somebody with an account on this machine approves it{other}."),
-        Some(path) => format!("Somebody of {} signs it{other}.", path.display()),
+        None => format!("A user of this machine approves it{other}."),
+        Some(path) => format!("One of the signers in {} signs it{other}.", path.display()),
     });
-    says.push(if policy.notify { "Box tells the people concerned." } else { "Box tells nobody." }.to_owned());
+    says.push(
+        if policy.notify { "Box notifies the affected users." } else { "Box notifies no user." }.to_owned(),
+    );
     says
 }
 
 /// The result on the latest snapshot.
 pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) -> Vec<String> {
-    let mut tonight = vec![format!(
-        "The night is of {} (run {}), with {} seats taken.",
+    let mut lines = vec![format!(
+        "The latest snapshot is of {} (run {}), with {} assigned seats.",
         ground.night.snapshot_date, ground.night.run_number, ground.seats_assigned
     )];
     for entry in &judge.protected.entries {
         let ids: Vec<&str> = entry.user_ids.iter().take(5).map(String::as_str).collect();
         let more = entry.user_ids.len().saturating_sub(ids.len());
         let ids = if more > 0 { format!("{} and {more} more", ids.join(", ")) } else { ids.join(", ") };
-        let whom = if entry.user_ids.is_empty() {
-            "nobody".to_owned()
+        let users = if entry.user_ids.is_empty() {
+            "no user".to_owned()
         } else {
             format!("{}: {ids}", people(entry.user_ids.len()))
         };
-        tonight.push(format!("[protect] {} protects {whom}.", entry.text));
+        lines.push(format!("[protect] {} protects {users}.", entry.text));
     }
     if let Some(receiver) = judge.receivers.everybodys() {
         let room = match room(receiver) {
             Some(i64::MAX) => "has unlimited room".to_owned(),
             Some(bytes) => format!("has room for {}", size(bytes)),
-            None => "has room that is not known".to_owned(),
+            None => "has an unknown amount of room".to_owned(),
         };
-        tonight.push(format!(
-            "{} ({}) receives everybody's content, {room}, and is protected.",
+        lines.push(format!(
+            "{} ({}) receives the content of all users, {room}, and is protected.",
             receiver.called(),
             receiver.user_id
         ));
     }
     if !refusals.is_empty() {
-        return tonight;
+        return lines;
     }
     let judged = judge.everybody();
     for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
         let count = judged.going.get(&stage).map_or(0, Vec::len);
         if count > 0 {
-            tonight.push(format!("A plan to {} would have {} in it.", stage.as_str(), people(count)));
+            lines.push(format!("A plan to {} would contain {}.", stage.as_str(), people(count)));
         }
     }
-    tonight.extend(no_receiver(&judged));
+    lines.extend(no_receiver(&judged));
     if judge.policy.caps.most(ground.seats_assigned) == 0 {
         let (percent, seats) = (judge.policy.caps.seats_percent, ground.seats_assigned);
-        tonight.push(format!(
+        lines.push(format!(
             "[caps] allow no user at all: {percent} % of {seats} seats is less than one. Raise seats_percent."
         ));
     }
     if judged.going.is_empty() {
-        tonight.push("Nobody goes a stage.".to_owned());
+        lines.push("No user enters a stage.".to_owned());
     }
     let mut reasons: Vec<(&str, usize)> = Vec::new();
     for (_, no) in judged.left_out.values() {
@@ -151,17 +162,17 @@ pub(crate) fn found(judge: &Judge<'_>, ground: &Ground, refusals: &[Refusal]) ->
     }
     reasons.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
     let reason =
-        |(word, count): (&str, usize)| format!("{} left out as {word}: {}.", people(count), meaning(word));
-    tonight.extend(reasons.into_iter().map(reason));
-    tonight
+        |(word, count): (&str, usize)| format!("{} skipped as {word}: {}.", people(count), meaning(word));
+    lines.extend(reasons.into_iter().map(reason));
+    lines
 }
 
 fn receiver(policy: &Policy) -> String {
     match &policy.receiver {
-        None => "nobody".to_owned(),
+        None => "no receiver".to_owned(),
         Some(Receiver::Account(account)) => account.clone(),
-        Some(Receiver::ManagerTrackingCode(name)) => format!("whoever the tracking code {name} names"),
-        Some(Receiver::File(path)) => format!("whoever {} names", path.display()),
+        Some(Receiver::ManagerTrackingCode(name)) => format!("the user in the tracking code {name}"),
+        Some(Receiver::File(path)) => format!("the user that {} names", path.display()),
     }
 }
 

@@ -30,7 +30,7 @@ impl Waiting {
     pub(crate) fn sentence(&self, now: DateTime<Utc>) -> String {
         let stage = self.stage.as_str();
         match self.reason {
-            Some(word) => return format!("{stage} is due, and {word} says no for now: {}", meaning(word)),
+            Some(word) => return format!("{stage} is due, and {word} denies it for now: {}", meaning(word)),
             None if self.from <= now => {
                 return format!(
                     "{stage} is due: the next `boxseat reclaim nightly` on a newer snapshot plans it"
@@ -182,6 +182,6 @@ mod tests {
         let expected = [(Stage::Transfer, 2, day(15)), (Stage::Delete, 1, day(31))];
         assert_eq!(of(TO_DELETE, &[]), expected);
         assert_eq!(of(TO_DELETE, &["1", "3"]), [(Stage::Transfer, 1, day(16))]);
-        assert_eq!(of("evidence = \"activity\"\n", &[]), [], "the policy goes no further");
+        assert_eq!(of("evidence = \"activity\"\n", &[]), [], "the policy has no later stage");
     }
 }

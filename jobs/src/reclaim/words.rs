@@ -5,46 +5,46 @@ pub(crate) const WORDS: &[(&str, &str, &str)] = &[
     ("admin", "R1", "admins and co-admins are never acted on"),
     ("unknown_role", "R1", "the role is not known"),
     ("no_person", "R1", "the account looks like a machine"),
-    ("not_listed", "R1", "tonight's listing did not have the account"),
-    ("restricted", "R1", "a restricted status"),
-    ("unknown_status", "R1", "a status that is not known"),
-    ("other_enterprise", "R1", "another enterprise's, or nobody knows whose"),
+    ("not_listed", "R1", "the account is missing in the latest listing"),
+    ("restricted", "R1", "the status is restricted"),
+    ("unknown_status", "R1", "the status is not known"),
+    ("other_enterprise", "R1", "of another enterprise, or the enterprise is not known"),
     ("no_login", "R1", "the account has no login"),
-    ("unproven", "R2", "sign-ins are not covered, so nothing is proved"),
-    ("not_long_enough", "R2", "fewer idle days are proved than the policy wants"),
-    ("activity_not_watched", "R2", "what people do was not watched for long enough"),
+    ("unproven", "R2", "sign-ins are not covered, so no idle day is proved"),
+    ("not_long_enough", "R2", "fewer proven idle days than the policy requires"),
+    ("activity_not_watched", "R2", "activity events do not cover enough days"),
     ("active_since", "R2", "used after the suspension"),
-    ("suspended_by_other", "R3", "somebody else suspended the account"),
+    ("suspended_by_other", "R3", "another actor suspended the account"),
     ("on_hold", "R3", "on the list of holds"),
-    ("changed", "R3", "not as we left it after the suspension"),
-    ("edited_by_other", "R3", "somebody else edited the account since"),
-    ("edits_not_watched", "R3", "edits not watched since the suspension without a gap"),
+    ("changed", "R3", "not as boxseat left it after the suspension"),
+    ("edited_by_other", "R3", "another actor edited the account since the suspension"),
+    ("edits_not_watched", "R3", "edits since the suspension are not covered without a gap"),
     ("protected", "R4", "protected by the policy"),
-    ("aliases_unknown", "R4", "aliases never read, and one may be protected"),
-    ("groups_unknown", "R4", "groups never read, and one may decide"),
-    ("receiver", "R4", "receives content of others, or did lately"),
-    ("no_receiver", "R4", "nobody fit to receive the content"),
-    ("young", "R5", "new, or nobody knows since when here"),
-    ("returned", "R5", "back for too short a time"),
-    ("undone", "R5", "given back by an undo too short a time ago"),
+    ("aliases_unknown", "R4", "aliases were never read, and one may be protected"),
+    ("groups_unknown", "R4", "groups were never read, and one may decide"),
+    ("receiver", "R4", "receives content of other users, or did within 365 days"),
+    ("no_receiver", "R4", "no receiver can take the content"),
+    ("young", "R5", "new, or the creation or first-seen date is not known"),
+    ("returned", "R5", "returned too recently"),
+    ("undone", "R5", "given back by undo too recently"),
     ("on_leave", "R5", "on leave"),
-    ("owns_shared_content", "R6", "owns folders that others work in"),
-    ("in_open_plan", "R8", "in another plan that is open"),
-    ("suspended_since", "R8", "suspended by us after the night was read"),
-    ("waiting", "R8", "the stage before is too short a time ago"),
+    ("owns_shared_content", "R6", "owns shared folders"),
+    ("in_open_plan", "R8", "in another open plan"),
+    ("suspended_since", "R8", "suspended by boxseat after the snapshot was read"),
+    ("waiting", "R8", "the previous stage is too recent"),
     ("over_cap", "R8", "the cap for any 30 days is reached"),
-    ("late_login", "R11", "used before the suspension, which was not known then"),
+    ("late_login", "R11", "used before the suspension; this became known later"),
     ("late_logins_not_watched", "R11", "sign-ins not covered until 48 hours after the suspension"),
-    ("unfinished", "R13", "nobody knows yet what became of the last action"),
+    ("unfinished", "R13", "the outcome of the last action is not known yet"),
     ("transfer_refused", "R14", "Box moves no content of inactive accounts"),
     ("reactivated", "R14", "active for its transfer when the snapshot was read"),
     ("content_unreadable", "R15", "content not counted before the suspension"),
-    ("not_verified", "R15", "not yet seen empty twice"),
+    ("not_verified", "R15", "not yet read as empty twice"),
     ("not_empty", "R15", "content is still there"),
-    ("unverifiable", "R15", "that it is empty cannot be proved"),
+    ("unverifiable", "R15", "it cannot be proved that the account is empty"),
     ("refused_by_box", "R16", "Box refused within the last 30 days"),
-    ("offboarded", "R19", "goes by a plan of its own"),
-    ("reverted_by_other", "R20", "somebody undid our suspension"),
+    ("offboarded", "R19", "offboarded by a plan of its own"),
+    ("reverted_by_other", "R20", "another actor undid the suspension by boxseat"),
 ];
 
 /// The meaning of a reason code; for a code of another version, the code.
@@ -70,7 +70,7 @@ mod tests {
 
     /// Why: a reason code without an explanation in a table does not help a licence manager.
     #[test]
-    fn every_no_has_a_word_that_is_explained() {
+    fn every_reason_code_is_explained() {
         for source in SOURCES {
             let calls = source.split("No::new(").skip(1).chain(source.split("return no(").skip(1));
             for call in calls {
@@ -90,7 +90,7 @@ mod tests {
         for (word, rule, meaning) in WORDS {
             assert!(
                 SOURCES.iter().any(|source| source.contains(&format!("\"{word}\""))),
-                "nobody says {word}"
+                "no source uses {word}"
             );
             assert!(PAGE.contains(&format!("`{word}`")), "docs/reclamation.md lacks {word}");
             assert!(rule.starts_with('R') && meaning.len() <= 58, "{word}: {meaning}");
@@ -118,7 +118,7 @@ mod tests {
 
     /// R22: the scheduled job has neither the type nor the credentials that change accounts.
     #[test]
-    fn r22_sync_knows_nothing_that_writes() {
+    fn r22_sync_has_no_code_that_changes_accounts() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let nightly = sources(&root.join("jobs/src/sync"))
             + &std::fs::read_to_string(root.join("pipeline/src/client/reader.rs")).unwrap();

@@ -209,7 +209,7 @@ impl<'a> Judge<'a> {
             let shared_moved = before.shared_items == 0;
             let stays_open = before.is_collaborated_content_available_when_owner_inactive;
             let may = self.policy(deed).shared_content == "suspend_anyway" || shared_moved || stays_open;
-            self.require(deed, may, "R6: the person owns shared items");
+            self.require(deed, may, "R6: the user owns shared items");
             self.young(deed, before);
         }
     }
@@ -219,7 +219,7 @@ impl<'a> Judge<'a> {
         for deed in self.applied(Verb::BeginTransfer) {
             let first = moved.insert(&deed.user_id, deed.sequence);
             let is_new_content = first.is_none_or(|first| self.is_in_use_between(first, deed));
-            self.require(deed, is_new_content, "R14: a second transfer of one person");
+            self.require(deed, is_new_content, "R14: a second transfer of one user");
             let Some(before) = &deed.before else { continue };
             self.person(deed, before);
             let is_in_window = self.opened_before(deed).is_some();
@@ -254,7 +254,7 @@ impl<'a> Judge<'a> {
 
     fn receiver(&mut self, deed: &Deed) {
         let Some(receiver) = &deed.receiver_before else {
-            return self.require(deed, false, "R4: nobody receives");
+            return self.require(deed, false, "R4: no user receives");
         };
         let is_fit = receiver.is_managed
             && receiver.status == "active"
@@ -395,11 +395,11 @@ impl<'a> Judge<'a> {
         let waited = at(&deed.at) - at(&ours.at);
         self.require(deed, waited >= TimeDelta::days(after_days), "R8: too soon after the suspension");
         let edit = self.edit_by_other(&deed.user_id, ours, Some(deed));
-        self.require(deed, edit.is_none(), "R3: edited by somebody else since the suspension");
+        self.require(deed, edit.is_none(), "R3: edited by another actor since the suspension");
         let sorted = |account: &Account| account.group_ids.iter().cloned().collect::<BTreeSet<_>>();
         let is_same =
             (&before.login, &before.role, sorted(before)) == (&after.login, &after.role, sorted(after));
-        self.require(deed, is_same, "R12: not as the suspension left the person");
+        self.require(deed, is_same, "R12: not as the suspension left the account");
         self.idle(deed, at(&deed.at));
         let threshold = at(&ours.at) - TimeDelta::days(self.policy(ours).suspend_after_idle_days);
         let newest = self.told_login(&deed.user_id, at(&deed.at));
@@ -470,7 +470,7 @@ impl<'a> Judge<'a> {
         for deed in opened {
             let Some(before) = &deed.before else { continue };
             let policy = self.policy(deed);
-            self.require(deed, policy.when_refused == "reactivate", "R14: nobody allowed that");
+            self.require(deed, policy.when_refused == "reactivate", "R14: the policy does not allow that");
             self.person(deed, before);
             if self.leaver(deed).is_none() {
                 self.later_stage(deed, before, policy.transfer_after_days);
@@ -510,10 +510,10 @@ impl<'a> Judge<'a> {
         let is_undo = |deed: &&Deed| deed.reactivates() && !self.is_window_opening(deed);
         for deed in self.applied(Verb::Edit).filter(is_undo).collect::<Vec<_>>() {
             let ours = self.our_suspension(&deed.user_id, deed.sequence);
-            self.require(deed, ours.is_some(), "R18: reactivated somebody whom boxseat had not suspended");
+            self.require(deed, ours.is_some(), "R18: reactivated a user that boxseat had not suspended");
             let Some(ours) = ours else { continue };
             let edit = self.edit_by_other(&deed.user_id, ours, Some(deed));
-            self.require(deed, edit.is_none(), "R18: somebody else has edited the person since");
+            self.require(deed, edit.is_none(), "R18: another actor has edited the user since");
             let (Some(was), Some(is), Some(left), Some(found)) =
                 (&ours.before, &deed.after, &ours.after, &deed.before)
             else {
@@ -543,7 +543,7 @@ impl<'a> Judge<'a> {
             let is_within = people.len() as u64 <= intent.cap_people.min(by_share);
             let before = touched[..place].iter().filter(|other| at(&other.at) > window);
             let is_counted = before.into_iter().any(|other| other.user_id == deed.user_id);
-            self.require(deed, is_within || is_counted, "R8: more people than the caps allow");
+            self.require(deed, is_within || is_counted, "R8: more users than the caps allow");
         }
     }
 }

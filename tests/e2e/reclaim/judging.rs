@@ -220,7 +220,7 @@ fn a_good_reclamation_passes() {
 
 /// Why: a property test is only as good as its checker; each kind of violation is tried on it.
 #[test]
-fn each_rule_is_seen_to_be_broken() {
+fn each_broken_rule_is_found() {
     type Spoil = fn(&mut Story);
     let spoilt: &[(&str, Spoil)] = &[
         ("R1: boxseat never", |s| s.deeds[1].verb = Verb::Create),
@@ -238,7 +238,7 @@ fn each_rule_is_seen_to_be_broken() {
         ("R2: sign-ins are not known", |s| s.known[0].logins = Some((day(-89), day(40)))),
         ("R3: edits are not known", |s| s.known[0].edits = Some((day(1), day(40)))),
         ("R11: sign-ins after the suspension", |s| s.known[0].logins = Some((day(-180), day(1)))),
-        ("R11: nobody knows where", |s| s.known[0].has_position = false),
+        ("R11: no position of the admin log", |s| s.known[0].has_position = false),
         ("R11: the admin log was not read", |s| {
             s.journal.retain(|entry| !matches!(entry.record, Record::FeedRead { .. }));
         }),
@@ -248,7 +248,7 @@ fn each_rule_is_seen_to_be_broken() {
         ("R11: a login came to light", |s| s.logins(&[2])),
         ("R3: under legal hold", |s| _ = s.intent.held.insert(ID.to_owned())),
         ("R3: not suspended by boxseat", |s| s.deeds[0].by = Doer::Person),
-        ("R3: edited by somebody else", |s| {
+        ("R3: edited by another actor", |s| {
             let edit = json!({"edit_user": {"announced": true}});
             s.meanwhile(2, 3, edit, full("inactive"), full("inactive"));
         }),
@@ -278,9 +278,9 @@ fn each_rule_is_seen_to_be_broken() {
             s.deeds.insert(0, deed(-2, Verb::Edit, before.clone(), left.clone()));
             s.deeds.insert(1, deed(-1, Verb::Edit, left, before));
         }),
-        ("R6: the person owns shared", |s| s.deeds[0].before.as_mut().unwrap().shared_items = 1),
+        ("R6: the user owns shared", |s| s.deeds[0].before.as_mut().unwrap().shared_items = 1),
         ("R8: too soon", |s| s.deeds[2].at = text(day(13))),
-        ("R8: more people", |s| s.intent.cap_seats_percent = 49.0),
+        ("R8: more users", |s| s.intent.cap_seats_percent = 49.0),
         ("R12: not as the suspension", |s| {
             s.deeds[3].before.as_mut().unwrap().login = "else@acme.test".to_owned()
         }),
@@ -307,7 +307,7 @@ fn each_rule_is_seen_to_be_broken() {
 
 /// R9, R10: each action is checked against the policy in force at its time.
 #[test]
-fn a_later_policy_says_nothing_of_earlier_deeds() {
+fn a_later_policy_does_not_apply_to_earlier_actions() {
     let mut story = Story::good();
     story.intent.held.insert(ID.to_owned());
     story.earlier.push((day(32), Intent { receiver: story.intent.receiver.clone(), ..Intent::default() }));
@@ -349,7 +349,7 @@ fn a_deletion_with_trash_needs_a_confirmation() {
 }
 
 #[test]
-fn an_undo_must_give_back_whom_it_may_and_nobody_else() {
+fn an_undo_must_give_back_exactly_the_allowed_users() {
     let mut story = Story::good();
     story.deeds.truncate(2);
     story.journal.truncate(8);
@@ -361,11 +361,7 @@ fn an_undo_must_give_back_whom_it_may_and_nobody_else() {
     }];
     assert_eq!(story.case(|case| left_suspended(case, "p")).len(), 1);
     story.end.users[0].login = Some("else@acme.test".to_owned());
-    assert_eq!(
-        story.case(|case| left_suspended(case, "p")),
-        [""; 0],
-        "whoever was renamed stays as they are"
-    );
+    assert_eq!(story.case(|case| left_suspended(case, "p")), [""; 0], "a renamed user stays unchanged");
     let restored = |after: &str| Deed {
         body: json!({"status": after}),
         ..deed(1, Verb::Edit, full("inactive"), full(after))

@@ -11,7 +11,7 @@ use stage::{Stage, small};
 
 /// Why: every scenario begins with a user who is provably idle, and one snapshot must be enough to prove it.
 #[test]
-fn one_night_proves_who_is_idle() {
+fn one_snapshot_proves_which_users_are_idle() {
     let stage = Stage::new(small(7), intent::Intent::default());
     let idle = stage.idle(91);
     assert!((3..12).contains(&idle.len()), "{idle:?}");

@@ -69,7 +69,7 @@ impl Stage {
         self.night();
     }
 
-    /// Ids of ordinary active users without a sign-in for this many days, whom nothing protects.
+    /// Ids of ordinary active users without a sign-in for this many days, that nothing protects.
     pub(crate) fn idle(&self, days: i64) -> Vec<String> {
         let truth = self.simulator().truth_without_events();
         let now = self.simulator().now();
@@ -222,7 +222,7 @@ fn some_receiver(simulator: &Running) -> String {
             && !user.is_platform_access_only
             && is_at_work(&user.user_id)
     });
-    let user_id = receiver.expect("somebody works").user_id.clone();
+    let user_id = receiver.expect("a user works").user_id.clone();
     let body = json!({"space_amount": -1});
     simulator.act(&Act::EditUser { user_id: user_id.clone(), body, announced: true });
     user_id

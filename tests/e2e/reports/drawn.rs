@@ -247,7 +247,7 @@ fn hostile_names_do_nothing_anywhere() {
 
 /// Why: a manager must not act on data of last week, or mistake a gap in the record for idleness.
 #[test]
-fn an_old_night_and_an_unknown_heavy_one_say_so_first() {
+fn an_old_snapshot_and_one_with_many_unknown_seats_warn_first() {
     let world = World::new(Config { users: 60, groups: 4, logins: Some(800), seed: 3, ..Config::default() });
     std::fs::write(world.directory().join("boxseat.toml"), "[sync]\nlogin_window_days = 20\n").unwrap();
     world.ok(&["sync"]);
@@ -264,7 +264,7 @@ fn an_old_night_and_an_unknown_heavy_one_say_so_first() {
 
 /// Why: the complete output. The numbers are the stand-in's; a changed line is a changed contract.
 #[test]
-fn two_reports_as_they_are_seen() {
+fn two_reports_as_they_are_printed() {
     let world = World::new(Config {
         users: 24,
         groups: 3,

@@ -352,7 +352,7 @@ pub(super) fn assert_split(world: &World, chronicle: &Chronicle) {
             .collect();
         assert_eq!(found, wanted, "--by {by}");
         if by != "role" {
-            assert!(found.contains_key("(none)"), "nobody without a {by}");
+            assert!(found.contains_key("(none)"), "no user without a {by}");
         }
         assert!(told.json.to_string().contains(note), "--by {by}: {note}");
     }

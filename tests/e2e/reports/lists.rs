@@ -33,7 +33,7 @@ fn by_user(told: &Told, section: &str, columns: &[&str]) -> BTreeMap<String, Vec
         (id, columns.iter().map(|column| row[*column].clone()).collect())
     };
     let found: BTreeMap<_, _> = rows.into_iter().map(row).collect();
-    assert_eq!(found.len(), count, "somebody is twice in {section}");
+    assert_eq!(found.len(), count, "a user is twice in {section}");
     found
 }
 
@@ -105,7 +105,7 @@ fn assert_suspended(world: &World, chronicle: &Chronicle) {
     assert_eq!(found, wanted);
     assert_eq!(told.figures()["cost_since"], eur(total));
     assert_eq!(told.figures()["suspended_seats"], json!(wanted.len()));
-    assert!(wanted.values().any(|row| !row[2].is_null()), "nobody was suspended by anybody: {wanted:?}");
+    assert!(wanted.values().any(|row| !row[2].is_null()), "no suspension has an actor: {wanted:?}");
     assert!(wanted.values().any(|row| row[2].is_null() && row[3] == json!(false)), "no silent suspension");
     let long = Told::of(world, &["suspended", "--days", "20"]).rows("people").len();
     assert_eq!(long, wanted.values().filter(|row| row[0].as_i64() >= Some(20)).count());

@@ -51,7 +51,7 @@ console_seen_at = 2027-02-10
 /// Why: a customer who cancels a contract because of these numbers must be able to trust each of them. The second computation uses
 /// only what happened, and nothing that boxseat wrote.
 #[test]
-fn every_figure_of_a_month_equals_what_happened() {
+fn every_figure_of_a_month_equals_the_truth() {
     let world = World::new(Config {
         users: 320,
         groups: 16,
@@ -107,7 +107,7 @@ fn every_figure_of_a_month_equals_what_happened() {
             .read_dir()
             .unwrap()
             .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with("boxseat-") }),
-        "what was built aside is gone"
+        "the temporary build is removed"
     );
 }
 

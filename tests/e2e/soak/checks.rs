@@ -64,10 +64,7 @@ pub(super) fn assert_whole_life(world: &World, lost: u64) -> u64 {
             "SELECT count(*) FROM (SELECT run_id, any_value(s.calls_count) AS said, coalesce(sum(c.calls_count), 0) AS noted \
                 FROM sync_runs s LEFT JOIN run_calls c USING (run_id) WHERE kind = 'sync' GROUP BY run_id HAVING said <> noted)",
         ),
-        (
-            "changes of people whom nobody knows",
-            "SELECT count(*) FROM user_changes ANTI JOIN accounts USING (user_id)",
-        ),
+        ("changes of unknown users", "SELECT count(*) FROM user_changes ANTI JOIN accounts USING (user_id)"),
         (
             "changes that a run tells twice",
             "SELECT count(*) FROM (SELECT user_id, run_number, change, attribute, object_id, new_value FROM user_changes \

@@ -347,7 +347,7 @@ impl Life {
         let from = read[read.len() - back].to_string();
         let calls = self.world.simulator.counts().calls;
         self.good(&["replay", "--from", &from]);
-        assert_eq!(self.world.simulator.counts().calls, calls, "a replay calls nobody");
+        assert_eq!(self.world.simulator.counts().calls, calls, "a replay makes no call");
         self.assert_truth(Extent::ButForSilence);
         count(&mut self.report.notes, "runs replayed", u32::try_from(back).unwrap());
     }

@@ -90,7 +90,7 @@ impl Deck {
 
 /// Why: a schedule that cannot be repeated does not help to find a bug.
 #[test]
-fn a_seed_deals_the_same_nights_and_every_trouble() {
+fn a_seed_gives_the_same_runs_and_every_trouble() {
     let deal = |seed| {
         let mut deck = Deck::new(ChaCha8Rng::seed_from_u64(seed));
         (0..20).map(|_| deck.deal()).collect::<Vec<_>>()

@@ -18,7 +18,7 @@ use crate::truth::assert_equal_to_truth;
 /// Why: a program that runs daily for years must not need a larger machine every year.
 #[test]
 #[ignore = "a year of two thousand users takes many minutes: `make soak YEAR_NIGHTS=…`"]
-fn a_year_of_two_thousand_users_grows_by_what_happened_and_a_night_a_month() {
+fn a_year_of_two_thousand_users_grows_by_changes_and_one_snapshot_a_month() {
     let nights = argument("BOXSEAT_SOAK_YEAR_NIGHTS", 365);
     let world = World::new(Config {
         users: 2_000,

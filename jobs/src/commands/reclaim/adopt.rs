@@ -26,7 +26,9 @@ pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Resul
     let found = Found::of(&desk, &journal)?;
     found.show(&desk, &journal, printer)?;
     if !found.is_needed {
-        printer.note("The journal belongs to this place and knows every action of the lake: there is nothing to adopt.");
+        printer.note(
+            "The journal belongs to this place and has every action of the lake. There is nothing to adopt.",
+        );
         if args.yes {
             desk.anchor(&journal)?;
         }
@@ -34,13 +36,14 @@ pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Resul
     }
     if !args.yes {
         printer.note(
-            "Nothing was changed. With --yes the journal continues here, with what the lake knows taken in.",
+            "Nothing was changed. With --yes the journal takes in the actions of the lake and continues here.",
         );
         return Ok(0);
     }
     adopt(&desk, &mut journal, found)?;
     printer.note(format!("The journal continues here. {}", head(&journal)));
-    printer.note("Use only this store: remove the other one, or its jobs. What was done by the other store and is not in the lake is not known here.");
+    printer.note("Use only this store: remove the other one, or its jobs. Actions of the other store that are not in the lake \
+        are not known here.");
     Ok(0)
 }
 
@@ -95,7 +98,7 @@ impl Found {
             ],
         )?;
         if !self.lost.is_empty() && printer.format() != crate::cli::Format::Json {
-            printer.note("The lake knows of these actions, and the journal does not:");
+            printer.note("The lake has these actions, and the journal does not:");
             let columns = ["user_id", "login", "action", "outcome", "requested_at", "plan_id"]
                 .map(str::to_owned)
                 .to_vec();

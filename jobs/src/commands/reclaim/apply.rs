@@ -111,7 +111,7 @@ fn rehearse(printer: &Printer, file: &PlanFile, journal: &Journal) -> Result<u8,
     let count = rows.len();
     printer.grid("apply", &Grid { columns, rows })?;
     printer.note(format!(
-        "Nothing was done. With --yes each of these {count} people is looked at again, and whoever still qualifies is acted on."
+        "Nothing was done. With --yes each of these {count} users is read again, and the users that still qualify are changed."
     ));
     Ok(0)
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(
     let known = file.owned(desk.store.id(), desk.store.enterprise_id(), journal.past())?;
     if let Some(closed) = &known.closed {
         return Err(CommandError::refused(format!("plan {} is closed: {}", plan.plan_id, closed.because))
-            .hint("a plan is used once; `boxseat reclaim plan` makes another"));
+            .hint("a plan is used once; `boxseat reclaim plan` makes another plan"));
     }
     if desk.now < plan.created_at - TimeDelta::minutes(5) {
         return Err(CommandError::refused(format!(
@@ -48,7 +48,7 @@ pub(crate) fn run(
             plan.plan_id,
             plan.expires_at.format("%F %H:%M UTC")
         ))
-        .hint("people have changed since; `boxseat reclaim plan` makes another"));
+        .hint("users may have changed since; `boxseat reclaim plan` makes another plan"));
     }
     let policy = desk.policy_if_any(policy)?;
     let (required, by) = (desk.required(plan, policy.as_ref())?, operator());
@@ -113,17 +113,17 @@ fn signature(
     match (path, required.is_signed()) {
         (None, false) => Ok(None),
         (Some(_), false) => {
-            Err(CommandError::usage("the policy wants no signature, so nobody could say whose this may be")
-                .hint("[approval] kind = \"signed\" and allowed_signers say who may sign"))
+            Err(CommandError::usage("the policy requires no signature, so this signature cannot be verified")
+                .hint("[approval] kind = \"signed\" and allowed_signers state who may sign"))
         }
-        (None, true) => Err(CommandError::usage(
-            "the policy wants a signed approval, and there is no --signature",
-        )
-        .hint(format!(
-            "ssh-keygen -Y sign -n {NAMESPACE} -f KEY {} makes {}.sig",
-            file.path.display(),
-            file.path.display()
-        ))),
+        (None, true) => {
+            Err(CommandError::usage("the policy requires a signed approval, and there is no --signature")
+                .hint(format!(
+                    "ssh-keygen -Y sign -n {NAMESPACE} -f KEY {} makes {}.sig",
+                    file.path.display(),
+                    file.path.display()
+                )))
+        }
         (Some(path), true) => std::fs::read_to_string(path)
             .map(Some)
             .map_err(|e| CommandError::usage(format!("cannot read {}", path.display())).because(e)),

@@ -28,8 +28,8 @@ pub(crate) fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     if !args.i_have_checked.contains(char::is_alphanumeric) {
-        return Err(CommandError::usage("--i-have-checked says nothing")
-            .hint("say what was checked in Box, for example where the content is now"));
+        return Err(CommandError::usage("--i-have-checked is empty")
+            .hint("state what was checked in Box, for example where the content is now"));
     }
     on_runtime(confirm(global, policy, args, printer))
 }
@@ -108,8 +108,9 @@ async fn confirm(
             (now + APART).format("%F %H:%M UTC")
         ));
     } else {
-        printer
-            .note(format!("The policy wants {needed} different operators: another one must confirm, too."));
+        printer.note(format!(
+            "The policy requires {needed} different operators: another operator must confirm, too."
+        ));
     }
     printer.note(head(&journal));
     Ok(0)
@@ -127,7 +128,7 @@ fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError
     });
     match (found.next(), found.next()) {
         (Some(person), None) if past.people.contains_key(&person.user_id) => Ok(person.user_id.clone()),
-        (Some(_), None) => Err(CommandError::usage(format!("boxseat has done nothing to {user}"))),
+        (Some(_), None) => Err(CommandError::usage(format!("boxseat has not changed {user}"))),
         (Some(_), Some(_)) => Err(CommandError::refused(format!("two accounts have the login {user}"))
             .hint("name the account by its Box id; `boxseat reclaim status` shows it")),
         (None, _) => Err(CommandError::usage(format!("no account has the login or the id {user}"))

@@ -33,7 +33,7 @@ pub(crate) fn run(
             "{} and {} are not of one store and stage",
             before.plan_id, after.plan_id
         ))
-        .hint("people go from stage to stage; only plans of the same stage can be compared"));
+        .hint("users go from stage to stage; only plans of the same stage can be compared"));
     }
     let differences = diff(&before, &after);
     let rows = differences
@@ -42,11 +42,11 @@ pub(crate) fn run(
     let columns = ["change", "user_id", "login", "detail"].map(str::to_owned).to_vec();
     printer.grid("differences", &Grid { columns, rows: rows.collect() })?;
     printer.note(format!(
-        "{} people in {}, {} in {}; {} differ.",
+        "{} users in {}, {} in {}; {} differ.",
         before.people.len(),
         before.plan_id,
         after.people.len(),
-        if args.other.is_some() { after.plan_id.as_str() } else { "what tonight's plan would be" },
+        if args.other.is_some() { after.plan_id.as_str() } else { "a new plan of the latest snapshot" },
         differences.len()
     ));
     Ok(0)

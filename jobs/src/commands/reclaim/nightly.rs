@@ -97,12 +97,12 @@ pub(crate) async fn run(
             if found < required.approvers() && reasons.is_empty() {
                 if is_expired {
                     close_expired(&mut journal, id, now)?;
-                    report.say(id, "expired", "nobody approved it in time", 0);
+                    report.say(id, "expired", "it was not approved in time", 0);
                 } else {
                     let wants = required.approvers();
                     let count = file.plan.people.len();
                     let detail = format!(
-                        "{count} people wait for an approval ({found} of {wants}): boxseat reclaim show {id}, then {}",
+                        "{count} users wait for an approval ({found} of {wants}): boxseat reclaim show {id}, then {}",
                         required.command(id)
                     );
                     report.say(id, "not_approved", detail, 0);
@@ -134,7 +134,7 @@ pub(crate) async fn run(
                 applied => applied?,
             };
             let done = applied.count("done");
-            let mut said = format!("{done} of {} people done", file.plan.people.len());
+            let mut said = format!("{done} of {} users done", file.plan.people.len());
             let freed = |planned: &PlannedPerson| {
                 journal.past().people.get(&planned.user_id).is_some_and(|known| known.freed().is_some())
             };
@@ -195,14 +195,14 @@ fn plan_next(session: &Session, report: &mut Report) {
                     id,
                     "planned",
                     format!(
-                        "{} people; read it: boxseat reclaim show {id}; to agree: boxseat reclaim approve {id}",
+                        "{} users; read it: boxseat reclaim show {id}; to agree: boxseat reclaim approve {id}",
                         file.plan.people.len()
                     ),
                     0,
                 );
             }
             for (id, because) in &planned.closed {
-                report.say(id, because, "a new one takes its place", 0);
+                report.say(id, because, "a new plan replaces it", 0);
             }
         }
         // What stops every plan comes before the results of single ones.

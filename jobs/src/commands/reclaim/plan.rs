@@ -40,10 +40,10 @@ pub(crate) fn run(
     let planned = plan_stages(&planning, &mut journal)?;
     desk.anchor(&journal)?;
     if let (Some(_), Some((_, plan_id))) = (args.stage, planned.standing.first()) {
-        return Err(CommandError::refused(format!(
-            "plan {plan_id} of this stage is open, and somebody has approved it"
-        ))
-        .hint(format!("`boxseat reclaim apply {plan_id} --yes` ends it, and so does its last day")));
+        return Err(CommandError::refused(format!("plan {plan_id} of this stage is open and approved"))
+            .hint(format!(
+                "`boxseat reclaim apply {plan_id} --yes` applies it; else it ends on its last day"
+            )));
     }
     if let (Some(copy), Some(file)) = (&args.output, planned.made.first()) {
         durable::write_file(copy, &file.bytes, &Access::from(0o600))?;
@@ -55,7 +55,7 @@ pub(crate) fn run(
 
 fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
     for (plan_id, because) in &planned.closed {
-        printer.note(format!("Plan {plan_id} gives way to a new one ({because})."));
+        printer.note(format!("A new plan replaces plan {plan_id} ({because})."));
     }
     for (stage, plan_id) in &planned.standing {
         printer.note(format!("No new plan to {}: {plan_id} is approved and open.", stage.as_str()));
@@ -74,20 +74,24 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
     printer.grid("plans", &Grid { columns, rows: planned.made.iter().map(row).collect() })?;
     match planned.made.first() {
         None if !planned.standing.is_empty() => {}
-        None => printer
-            .note(format!("No plan is made: no user qualifies for a stage. {} are left out; `boxseat query \"FROM reclaim_candidates\"` lists them with the reason of the latest run.", people(planned.left_out))),
+        None => printer.note(format!(
+            "No plan is made: no user qualifies for a stage. {} are skipped; `boxseat query \"FROM \
+                reclaim_candidates\"` lists them with the reason of the latest run.",
+            people(planned.left_out)
+        )),
         Some(file) => {
             let id = &file.plan.plan_id;
             printer.note(format!("Nothing is done yet. Read it: boxseat reclaim show {id}; then, if you agree: boxseat reclaim approve {id}"));
             let listed: usize = planned.made.iter().map(|file| file.plan.left_out.len()).sum();
             if planned.left_out > listed {
                 printer.note(format!(
-                    "Left out of the other stages: {}. With a reason code, by the policy of the last run: boxseat query \"FROM reclaim_candidates\"",
+                    "Skipped in the other stages: {}. With a reason code, by the policy of the last run: boxseat query \"FROM \
+                        reclaim_candidates\"",
                     people(planned.left_out - listed)
                 ));
             }
             if !file.plan.left_out.is_empty() {
-                printer.note(format!("Who is left out, and why: boxseat reclaim show {id} --left-out"));
+                printer.note(format!("Skipped users and reasons: boxseat reclaim show {id} --left-out"));
             }
         }
     }

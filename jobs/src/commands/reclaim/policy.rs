@@ -28,10 +28,10 @@ pub(crate) fn run(
     let expired = desk.expired_plans(past);
     let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
     let (judge, refusals) = Judge::look(&policy, &ground, past, &beside, desk.now, set_aside);
-    let tonight = found(&judge, &ground, &refusals);
+    let latest = found(&judge, &ground, &refusals);
     let missing: Vec<String> =
         refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
-    print(printer, &policy.digest, &says, &tonight, &missing)?;
+    print(printer, &policy.digest, &says, &latest, &missing)?;
     Ok(if missing.is_empty() { 0 } else { REFUSED })
 }
 
@@ -39,18 +39,20 @@ fn print(
     printer: &Printer,
     digest: &str,
     says: &[String],
-    tonight: &[String],
+    latest: &[String],
     missing: &[String],
 ) -> Result<(), CommandError> {
     if printer.format() == Format::Json {
         let body =
-            json!({ "policy": { "digest": digest, "says": says, "tonight": tonight, "missing": missing } });
+            json!({ "policy": { "digest": digest, "says": says, "tonight": latest, "missing": missing } });
         return printer.json(body);
     }
     let mut text = format!("policy {digest}\n");
-    for (head, sentences) in
-        [("It says:", says), ("Tonight:", tonight), ("Missing, so that nobody is planned:", missing)]
-    {
+    for (head, sentences) in [
+        ("The policy:", says),
+        ("The latest snapshot:", latest),
+        ("Missing, so no user is in a plan:", missing),
+    ] {
         if !sentences.is_empty() {
             text.push_str(&format!("\n{head}\n"));
             for sentence in sentences {

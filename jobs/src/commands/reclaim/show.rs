@@ -23,7 +23,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
     let standing = Standing {
         state: match &known {
             Ok(known) => state(known, file.plan.expires_at, desk.now),
-            Err(e) => format!("of no use: {}", e.lines().join(": ")),
+            Err(e) => format!("not usable: {}", e.lines().join(": ")),
         },
         totals: Totals::of(&file.plan, past, &renewals, desk.now),
         digest: &file.digest,
@@ -33,8 +33,9 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
         Format::Json => printer.json(show::json(&file.plan, &standing))?,
         Format::Markdown => printer.out(&markdown(&file.plan, &standing))?,
         Format::Csv => {
-            return Err(CommandError::usage("a plan is no table of one kind").hint(
-                "--format table, json or markdown; `boxseat report reclaimable --format csv` lists users, and `--left-out --format csv` those that the plan leaves out",
+            return Err(CommandError::usage("a plan is not a single table").hint(
+                "--format table, json or markdown; `boxseat report reclaimable --format csv` lists users, and `--left-out \
+                    --format csv` the users that the plan skips",
             ));
         }
         _ => printer.out(&table(&file.plan, &standing))?,
@@ -50,7 +51,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
     }
 }
 
-/// Users whom the plan excludes, by reason code and login.
+/// Users that the plan excludes, by reason code and login.
 fn left_out(printer: &Printer, plan: &Plan) -> Result<(), CommandError> {
     let columns = ["user_id", "login", "name", "reason_code", "reason"].map(str::to_owned).to_vec();
     let mut users: Vec<_> = plan.left_out.iter().collect();

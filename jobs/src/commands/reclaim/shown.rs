@@ -38,7 +38,7 @@ fn summary(verb: &str, plan: &Plan, applied: &Applied, journal: &Journal) -> Str
         _ => format!(", {unchanged} with nothing to undo"),
     };
     format!(
-        "{verb} {}: {done} of {people} people done, {} left alone or waiting{unchanged}; the plan is {state}. {}",
+        "{verb} {}: {done} of {people} users done, {} skipped or waiting{unchanged}; the plan is {state}. {}",
         plan.plan_id,
         people - done - applied.count(NOTHING_TO_UNDO),
         head(journal),
@@ -67,7 +67,8 @@ pub(crate) fn note_imports_waiting(printer: &Printer, store: &Store) -> Result<(
     match store.imports_waiting()?.len() {
         0 => {}
         count => printer.note(format!(
-            "Imported reports that wait for their run: {count}. Nothing is planned or applied by a policy before `boxseat sync` took them in."
+            "Imported reports that wait for their run: {count}. Nothing is planned or applied by a policy before `boxseat \
+                sync` has loaded them."
         )),
     }
     Ok(())

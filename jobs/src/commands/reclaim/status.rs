@@ -214,7 +214,7 @@ fn row(
         (Some(closed), _) => (closed.because.clone(), String::new()),
         (None, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
         (None, Some(file)) if desk.now >= file.plan.expires_at => {
-            ("expired".to_owned(), "plan again".to_owned())
+            ("expired".to_owned(), "make a new plan".to_owned())
         }
         (None, Some(_)) if count("waiting") + count("unknown") == 0 => {
             ("nothing left to do".to_owned(), String::new())
@@ -246,7 +246,7 @@ fn next(
         .and_then(|policy| desk.required(&file.plan, policy).map_err(|e| e.lines().join(": ")));
     let required = match required {
         Ok(required) => required,
-        Err(why) => return ("open".to_owned(), format!("mend the policy: {why}")),
+        Err(why) => return ("open".to_owned(), format!("correct the policy: {why}")),
     };
     let (found, reasons) = required.count(known, file);
     let needed = required.approvers();

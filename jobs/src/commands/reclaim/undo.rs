@@ -38,7 +38,7 @@ pub(crate) async fn run(
             })
         };
         if known.is_undone() && !file.plan.people.iter().any(is_left) {
-            return Err(CommandError::refused(format!("plan {plan_id} is undone already")));
+            return Err(CommandError::refused(format!("plan {plan_id} is already undone")));
         }
         Ok(())
     };
@@ -162,11 +162,11 @@ fn rehearse(printer: &Printer, plan: &Plan, ground: &Ground, journal: &Journal) 
     let is_untouched = rows.is_empty();
     printer.grid("undo", &Grid { columns, rows })?;
     if is_untouched {
-        printer.note("The plan changed no account that could be given back. With --yes it does nothing more: that cancels it.");
+        printer.note("The plan changed no account that could be given back. With --yes the plan is cancelled and does nothing more.");
         return Ok(0);
     }
     printer.note(
-        "Nothing was done. This is by the latest snapshot; with --yes each account is read again before it is changed.",
+        "Nothing was done. This is the result by the latest snapshot. With --yes each account is read again before it is changed.",
     );
     Ok(0)
 }

@@ -45,7 +45,8 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     printer.note("The chain and the seals hold from the first entry to the last, and every row of seat_actions is in the journal. The head in an earlier summary line must be found in it, too.");
     for adoption in &journal.past().adoptions {
         printer.note(format!(
-            "The store was adopted here {}: the journal had {} entries, and the lake knew {}. Actions of the store that neither had are not in the journal.",
+            "The store was adopted here {}: the journal had {} entries, and the lake had {}. Actions of the store that \
+                neither had are not in the journal.",
             adoption.at.format("%F %H:%M UTC"),
             adoption.adoption.kept_entries,
             adoption.adoption.lake_entries
@@ -53,7 +54,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     }
     if journal.unsealed() > 0 {
         printer.note(format!(
-            "Entries 1 to {} were written by a version without seals; the chain alone vouches for them.",
+            "Entries 1 to {} were written by a version without seals. Only the chain proves them.",
             journal.unsealed()
         ));
     }

@@ -39,7 +39,7 @@ pub(crate) fn admit(
     required.admit(known, file)?;
     if plan.created_at > now + TimeDelta::minutes(5) {
         return Err(CommandError::refused(format!(
-            "plan {id} was made {}, which is yet to come",
+            "plan {id} was made {}, which is in the future",
             plan.created_at.format("%F %H:%M UTC")
         ))
         .hint("it was made in a rehearsal, or by a clock that was wrong: make a new plan"));
@@ -52,7 +52,7 @@ pub(crate) fn admit(
     }
     if ground.age(now) > NIGHT_MAX_AGE {
         return Err(CommandError::refused(format!(
-            "the newest night is {} hours old, and people are judged on one of at most {}",
+            "the latest snapshot is {} hours old, and the limit is {} hours",
             ground.age(now).num_hours(),
             NIGHT_MAX_AGE.num_hours()
         ))
@@ -60,7 +60,7 @@ pub(crate) fn admit(
     }
     if ground.night.run_number < plan.night.run_number {
         return Err(CommandError::refused(format!(
-            "the plan was made from run {}, and the published night is run {}",
+            "the plan was made from run {}, and the published snapshot is run {}",
             plan.night.run_number, ground.night.run_number
         )));
     }
@@ -91,7 +91,7 @@ pub(crate) fn ours<'p>(
     }
     let Some(known) = past.plans.get(id) else {
         return Err(CommandError::refused(format!("the store's journal does not know plan {id}"))
-            .hint("`boxseat reclaim plan` makes plans and writes them down"));
+            .hint("`boxseat reclaim plan` makes plans and records them in the journal"));
     };
     if known.digest != digest {
         return Err(CommandError::refused(format!("the file of plan {id} is not the one that was made"))
@@ -119,9 +119,9 @@ pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String,
         // R10: ages, coverage and the 20 hours between two readings all depend on this clock.
         if hands.actor.skew_secs().is_none() {
             return Err(CommandError::refused(
-                "Box's answer has no Date, so nobody can tell whether our clock is right",
+                "Box's response has no Date header, so the clock cannot be checked",
             )
-            .hint("something between boxseat and Box takes the header away"));
+            .hint("a program between boxseat and Box removes the header"));
         }
         guard::clock(hands.actor.skew_secs())
             .map_err(|refusal| CommandError::refused(refusal.to_string()).hint(refusal.hint().to_owned()))?;
@@ -217,7 +217,7 @@ mod tests {
 
     /// R7, R9, R10: every precondition alone is enough to refuse the plan.
     #[test]
-    fn r7_r9_r10_a_plan_is_admitted_only_whole_approved_and_on_a_fresh_night() {
+    fn r7_r9_r10_only_an_unchanged_approved_plan_on_a_recent_snapshot_is_admitted() {
         let plain = &ApprovalTerms::os_user();
         let made = || (99, created("p", Stage::Suspend, &["1"], &[]));
         let good = past(&[made(), (100, approved(operator("boss")))]);
@@ -240,7 +240,7 @@ mod tests {
 
     /// R9: another user, and as many approvers as the stricter of plan and policy requires.
     #[test]
-    fn r9_the_approvals_must_be_what_plan_and_policy_want() {
+    fn r9_the_approvals_must_satisfy_plan_and_policy() {
         let by = |names: &[&str]| {
             let made = [(99, created("p", Stage::Suspend, &["1"], &[]))];
             let approvals = names.iter().map(|name| (100, approved(operator(name))));

@@ -12,7 +12,10 @@ use crate::error::CommandError;
 impl Run<'_> {
     /// R16: our application may no longer see all users, so no further user is changed.
     pub(super) fn lost_reach(&self, why: impl Into<String>) {
-        self.halt(CommandError::refused(why).hint("our application sees only a part of the enterprise: see its access and its authorisation in Box's console; the same command goes on"));
+        self.halt(CommandError::refused(why).hint(
+            "the acting application sees only a part of the enterprise: check its \
+            access and its authorisation in the Box console; then the same command continues",
+        ));
     }
 
     /// Whether a 404 about a user is reliable. When Box does not show an ordinary account either, our application has lost its
@@ -20,7 +23,7 @@ impl Run<'_> {
     pub(super) async fn believes_that_gone(&self) -> Result<bool, CommandError> {
         let believes = self.canaries.one_answers(self.hands.actor).await?;
         if !believes {
-            let why = "Box answers 404 about a person, and does not show an ordinary account either";
+            let why = "Box answers 404 for a user, and does not show an ordinary account either";
             self.lost_reach(why);
         }
         Ok(believes)
@@ -100,10 +103,10 @@ impl Canaries {
         };
         Ok(match found {
             Found::Is(_) => Presence::There,
-            Found::Closed(refusal) => Presence::Unclear(format!("the person cannot be read: {refusal}")),
+            Found::Closed(refusal) => Presence::Unclear(format!("the account cannot be read: {refusal}")),
             Found::Gone if self.answer(actor, CANARIES).await? => Presence::Gone,
             Found::Gone => Presence::Unclear(
-                "Box answers 404, but it does not show three people either who are there".to_owned(),
+                "Box answers 404, but it does not show three existing accounts either".to_owned(),
             ),
         })
     }

@@ -95,7 +95,7 @@ impl Run<'_> {
             Wrote::Done(()) => match self.canaries.presence(self.hands.actor, &planned.user_id).await? {
                 Presence::Gone => (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done),
                 Presence::There => {
-                    let reason = "Box took the deletion and still shows the person".to_owned();
+                    let reason = "Box accepted the deletion and still shows the account".to_owned();
                     (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
                 }
                 Presence::Unclear(reason) => {
@@ -135,7 +135,7 @@ impl Run<'_> {
             past.people.get(&planned.user_id).and_then(|person| person.suspension()).map(|ours| ours.asked_at)
         });
         let Some(suspended_at) = suspended_at else {
-            return Some(Skip::finally("not_suspended", "the account is not suspended by us"));
+            return Some(Skip::finally("not_suspended", "the account is not suspended by boxseat"));
         };
         let watched_to = suspended_at + WATCHED;
         let is_covered = self
@@ -147,7 +147,7 @@ impl Run<'_> {
             let until = watched_to.format("%F %H:%M UTC");
             return Some(Skip::for_now(
                 "late_logins_not_watched",
-                format!("sign-ins must be watched from the suspension to {until}, and up to this moment"),
+                format!("sign-ins must be covered from the suspension to {until}, and up to now"),
             ));
         }
         None
@@ -175,13 +175,13 @@ impl Run<'_> {
         let skip = |word, why: String| Skip { is_final: !self.is_offboarding(), ..Skip::finally(word, why) };
         match proved {
             Some(Emptiness::Empty(_)) => None,
-            None => Some(skip("not_verified", "nothing was transferred by us".to_owned())),
+            None => Some(skip("not_verified", "boxseat has transferred nothing".to_owned())),
             Some(Emptiness::NotEmpty(why)) => Some(skip("not_empty", why)),
             Some(Emptiness::Unverifiable(why)) => Some(skip("unverifiable", why)),
             Some(Emptiness::NotYet(at)) => Some(Skip::for_now(
                 "not_verified",
                 format!(
-                    "two readings at least 20 hours apart must see nothing; one from {} on can be the second",
+                    "two empty readings at least 20 hours apart are required; a reading from {} on can be the second",
                     at.format("%F %H:%M UTC")
                 ),
             )),

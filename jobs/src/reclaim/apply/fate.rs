@@ -54,7 +54,7 @@ impl Fate {
             | Self::NotDue(detail)
             | Self::Unknown(detail)
             | Self::Refused(detail) => detail,
-            Self::NotAttempted => "the run stopped before",
+            Self::NotAttempted => "the run stopped before this user",
         }
     }
 }
@@ -148,7 +148,7 @@ mod tests {
             people: fates.iter().map(|(user_id, fate)| ((*user_id).to_owned(), fate.clone())).collect(),
             ..Applied::default()
         };
-        let unknown = Fate::Unknown("no answer".to_owned());
+        let unknown = Fate::Unknown("no response".to_owned());
         let mut applied = step(&[("1", Fate::Done), ("2", unknown.clone())]);
         applied.then(step(&[("1", Fate::NotAttempted), ("2", Fate::Done), ("3", Fate::Done)]));
         assert_eq!(

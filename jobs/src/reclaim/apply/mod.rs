@@ -138,7 +138,7 @@ pub(crate) async fn apply(
         run.terminate_waiting(&mut applied).await?;
         let mut step = Applied::default();
         for planned in task.plan.people.iter().filter(|planned| !run.is_done(planned)) {
-            step.set(planned, Fate::Waiting("expired", "the plan is too old to act on: plan again".into()));
+            step.set(planned, Fate::Waiting("expired", "the plan has expired: make a new plan".into()));
         }
         applied.then(step);
         if !task.plan.people.iter().any(|planned| run.is_half_done(planned)) {
@@ -277,10 +277,10 @@ impl<'a> Run<'a> {
     async fn walk_feed(&self) -> Result<(), CommandError> {
         let Some(mark) = self.task.mark else {
             return Err(CommandError::refused(format!(
-                "the night of {} does not say where the admin log stood before it",
+                "the snapshot of {} has no position of the admin log",
                 self.task.ground.night.snapshot_date
             ))
-            .hint("run `boxseat sync`; its log says why the last one could not ask"));
+            .hint("run `boxseat sync`; its log says why the last run could not read the position"));
         };
         let brief = FeedBrief {
             mark,
@@ -294,7 +294,7 @@ impl<'a> Run<'a> {
         let record = feed.walk(self.hands.reader, &brief, self.now()).await.map_err(|e| match e {
             e if e.exit_code() == TRY_LATER && !e.is_external_failure() => {
                 CommandError::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
-                    .hint("Box is away or asks to wait: the same command goes on later")
+                    .hint("Box is not available or asks to wait: run the same command later to continue")
             }
             e => e,
         })?;
@@ -413,7 +413,7 @@ impl<'a> Run<'a> {
         .map(|past| {
             Skip::finally(
                 "reverted_by_other",
-                past.reason.unwrap_or_else(|| "somebody else undid it".to_owned()),
+                past.reason.unwrap_or_else(|| "another actor undid it".to_owned()),
             )
         })
     }
@@ -444,7 +444,8 @@ impl<'a> Run<'a> {
                 let users = past.locked_out_since(since);
                 users.contains(user_id) || users.len() < most
             });
-        let detail = format!("[offboard] people_per_day = {most} is reached; the next day goes on");
+        let detail =
+            format!("[offboard] people_per_day = {most} is reached; the user is offboarded on the next day");
         (!has_room).then(|| Skip::for_now("over_cap", detail))
     }
 
@@ -457,7 +458,7 @@ impl<'a> Run<'a> {
             let touched = past.touched_since(since);
             touched.contains(user_id) || (touched.len() as u64) < most
         });
-        (!has_room).then(|| Skip::for_now("over_cap", "the cap on people in any 30 days is reached"))
+        (!has_room).then(|| Skip::for_now("over_cap", "the cap on users in any 30 days is reached"))
     }
 }
 

@@ -63,14 +63,14 @@ async fn came(
     let attempt = &past.attempt;
     let age = now - past.asked_at;
     let unknown = |reason: &str| past.outcome.is_none().then(|| Came::unknown(None, reason.to_owned()));
-    let not_yet = "the run ended while the call was on its way, or before";
+    let not_yet = "the run ended before or during the call";
     Ok(match attempt.action {
         Action::Transfer => None,
         // The window is closed before other calls are reconciled, and its steps are settled then.
         Action::Reactivate | Action::SuspendAgain => None,
         Action::TerminateSessions => {
             // Box has no read that shows it, and ending sessions twice does no harm: the plan makes the call again.
-            Some(Came::new(Outcome::NotDone).because("whether it was done cannot be asked; it is done again"))
+            Some(Came::new(Outcome::NotDone).because("whether it was done cannot be read; it is done again"))
         }
         Action::Suspend | Action::Restore => {
             let (done, undone) = match attempt.action {
@@ -97,28 +97,28 @@ async fn came(
                     let since = past.asked_at - CLOCKS;
                     let is_untouched = found.user.modified_at.is_some_and(|at| at < since);
                     Some(if is_untouched || attempt.action == Action::Restore {
-                        Came::new(Outcome::NotDone).because("the status is still what it was")
+                        Came::new(Outcome::NotDone).because("the status is unchanged")
                     } else {
                         Came::new(Outcome::RevertedByOther)
-                            .because("the status is what it was, and the account was edited since: it may have been taken back")
+                            .because("the status is unchanged, and the account was edited since: the change may have been undone")
                     })
                 }
                 Found::Is(_) if age < ON_ITS_WAY => unknown(not_yet),
                 // Neither the earlier status nor the requested one. It is unknown whether our call came before the other actor's
                 // (R20).
                 Found::Is(found) => Some(Came::new(Outcome::RevertedByOther).because(format!(
-                    "the status is {} by now, by somebody else",
+                    "the status is {}: another actor has changed it",
                     found.standing.status.as_deref().unwrap_or("none")
                 ))),
                 Found::Gone if canaries.one_answers(hands.actor).await? => {
                     Some(Came::new(Outcome::RevertedByOther).because("the account is gone"))
                 }
-                Found::Gone | Found::Closed(_) => unknown("the person cannot be read"),
+                Found::Gone | Found::Closed(_) => unknown("the account cannot be read"),
             }
         }
         Action::Delete => match canaries.presence(hands.actor, &attempt.user_id).await? {
             Presence::Gone => {
-                Some(Came::new(Outcome::Done).because("read back: gone, while others are there"))
+                Some(Came::new(Outcome::Done).because("read back: gone, and other accounts are there"))
             }
             Presence::There if age >= IN_THE_WORKS => {
                 Some(Came::new(Outcome::NotDone).because("read back: the account is there"))

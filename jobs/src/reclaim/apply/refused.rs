@@ -60,7 +60,10 @@ impl Run<'_> {
 
     fn lost_rights(&self, refusal: &Refusal) {
         let lost = format!("Box refused ({refusal}), and does not show an ordinary account either");
-        self.halt(CommandError::refused(lost).hint("our application has lost rights: see its scopes and its authorisation in Box's console; no other account was touched, and the same command continues"));
+        self.halt(CommandError::refused(lost).hint(
+            "the acting application has lost rights: check its scopes and its \
+            authorisation in the Box console; no other account was changed, and the same command continues",
+        ));
     }
 }
 

@@ -159,12 +159,14 @@ impl Run<'_> {
         }
         // R10, R17: a run may last for hours.
         if self.now() >= self.task.plan.expires_at {
-            let skip = Skip::for_now("expired", "the plan became too old to act on: plan again");
+            let skip = Skip::for_now("expired", "the plan expired during the run: make a new plan");
             return Ok(Looked::Left(skip));
         }
         if self.task.ground.age(self.now()) > NIGHT_MAX_AGE {
-            let skip =
-                Skip::for_now("night_too_old", "the night became too old to judge by: run `boxseat sync`");
+            let skip = Skip::for_now(
+                "night_too_old",
+                "the snapshot became too old during the run: run `boxseat sync`",
+            );
             return Ok(Looked::Left(skip));
         }
         if let Some(skip) = self.reverted_before(planned) {
@@ -180,7 +182,7 @@ impl Run<'_> {
                 None => {
                     return Ok(Looked::Left(Skip::finally(
                         "gone",
-                        "tonight's list does not have the person",
+                        "the latest listing does not have the account",
                     )));
                 }
                 Some(person) => {
@@ -194,7 +196,7 @@ impl Run<'_> {
         let to_lock_out = known.filter(|_| self.is_lockout(planned));
         let found = match reread_to_lock_out(actor, &planned.user_id, &code_names, to_lock_out).await {
             Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
-                let left = Skip::for_now("closed", format!("the person cannot be read: {e}"));
+                let left = Skip::for_now("closed", format!("the account cannot be read: {e}"));
                 return Ok(Looked::Left(left));
             }
             found => found?,
@@ -205,12 +207,12 @@ impl Run<'_> {
             Found::Gone => {
                 return Ok(Looked::Left(Skip::finally(
                     "gone",
-                    "Box answers 404: somebody else deleted the account or took it out",
+                    "Box answers 404: another actor deleted the account or took it out of the enterprise",
                 )));
             }
             Found::Closed(refusal) => {
                 self.denied(&refusal).await?;
-                let left = Skip::for_now("closed", format!("the person cannot be read: {refusal}"));
+                let left = Skip::for_now("closed", format!("the account cannot be read: {refusal}"));
                 return Ok(if self.is_halted() { Looked::Halted } else { Looked::Left(left) });
             }
         };
@@ -254,7 +256,8 @@ impl Run<'_> {
         }
         // R19: the content of a leaver moves, no matter who has set the account to inactive.
         if was != Some("inactive") && is == Some("inactive") && !self.is_offboarding() {
-            let detail = "the account is suspended already, and not by us: it may be for legal hold or leave";
+            let detail =
+                "the account is suspended already, and not by boxseat: it may be for legal hold or leave";
             return Ok(Some(Skip::finally("done_by_others", detail)));
         }
         let mut expected = expected;
@@ -266,7 +269,7 @@ impl Run<'_> {
             }
         }
         Ok(differs(&expected, now, self.task.ground).map(|what| {
-            let mut detail = format!("{what} is no longer as it was when the plan was made");
+            let mut detail = format!("{what} has changed since the plan was made");
             if self.is_offboarding() {
                 let login = now.login.as_deref().unwrap_or(&planned.user_id);
                 detail += &format!(": if it is the same user, run `boxseat offboard {login}` again");
@@ -301,22 +304,25 @@ impl Run<'_> {
             Verdict::Goes(goes)
                 if goes.stage == stage && goes.receiver_user_id != planned.receiver_user_id =>
             {
-                Some(Skip::finally("receiver_changed", "the policy names another receiver now: plan again"))
+                Some(Skip::finally(
+                    "receiver_changed",
+                    "the policy names another receiver now: make a new plan",
+                ))
             }
             Verdict::Goes(goes) if goes.stage == stage => None,
             Verdict::Goes(goes) => Some(Skip::finally(
                 "other_stage",
-                format!("the rules would {} now, not {}", goes.stage.as_str(), stage.as_str()),
+                format!("the rules now lead to {}, not to {}", goes.stage.as_str(), stage.as_str()),
             )),
             Verdict::LeftOut(_, no) => Some(Skip {
                 is_final: Ending::of(no.word).is_final_for_plan(),
                 ..Skip::finally(no.word, no.detail)
             }),
             Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => {
-                Some(Skip::finally("logged_in", "there is a later use than the one that the plan rests on"))
+                Some(Skip::finally("logged_in", "the account was used after the last use in the plan"))
             }
             Verdict::NotAsked => {
-                Some(Skip::finally("not_asked", "the policy is no longer about this person"))
+                Some(Skip::finally("not_asked", "the policy no longer applies to this user"))
             }
         }
     }
@@ -342,7 +348,8 @@ impl Run<'_> {
                     Some((suspended_at, plan_id)) if news.at <= *suspended_at => Skip::finally(
                         "late_login",
                         format!(
-                            "used {when}, before the suspension, which was not known then: `boxseat reclaim undo {plan_id}` brings the person back"
+                            "used {when}, before the suspension; this became known later: `boxseat reclaim undo {plan_id}` \
+                                gives the account back"
                         ),
                     ),
                     _ => Skip::finally(
@@ -369,7 +376,7 @@ impl Run<'_> {
             if is_edit && !by_us && is_since {
                 return Some(Skip::finally(
                     "edited_by_other",
-                    format!("somebody else edited the account {when}, after our suspension"),
+                    format!("another actor edited the account {when}, after the suspension by boxseat"),
                 ));
             }
         }
@@ -424,7 +431,7 @@ impl Run<'_> {
         if let Some(action_id) = ours {
             self.conclude(&action_id, Came::new(Outcome::RevertedByOther).because("found active again"))?;
         }
-        let detail = "somebody else made the account active again since we suspended it";
+        let detail = "another actor set the account active after the suspension by boxseat";
         Ok(Skip::finally("reverted_by_other", detail))
     }
 }

@@ -107,7 +107,7 @@ impl Run<'_> {
             }
             Wrote::Done(user) => {
                 let status = user.status.as_deref().unwrap_or("none");
-                let reason = format!("Box took the change and shows the status {status}");
+                let reason = format!("Box accepted the change and shows the status {status}");
                 self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
                 Ok(Some(Fate::Unknown(reason)))
             }
@@ -143,7 +143,7 @@ impl Run<'_> {
             (SharedContent::SuspendAnyway, _) | (_, Some(0)) => None,
             (_, None) => Some(Skip::finally(
                 "content_unreadable",
-                "the folders could not be looked into, and others may work in them",
+                "the folders could not be read, and they may be shared",
             )),
             (rule, Some(shared)) => {
                 let first = match rule {
@@ -153,7 +153,7 @@ impl Run<'_> {
                 Some(Skip::finally(
                     "owns_shared_content",
                     format!(
-                        "shared items in the root folder: {shared}; they close for everybody when the owner is suspended{first}"
+                        "shared items in the root folder: {shared}; they close for all collaborators when the owner is suspended{first}"
                     ),
                 ))
             }
@@ -236,7 +236,7 @@ impl Run<'_> {
     }
 
     /// Reads the account just before its sessions are ended. The call names the login that the account has now: the login in the
-    /// journal may belong to another user by now. `Err`: the call is not made.
+    /// journal may belong to another user now. `Err`: the call is not made.
     ///
     /// R12, R20: an account that is active again is not signed out.
     async fn login_now(
@@ -291,10 +291,10 @@ impl Run<'_> {
             Ok(Found::Is(ids)) => ids,
             Ok(Found::Gone) => Vec::new(),
             Ok(Found::Closed(refusal)) => {
-                return Ok(Some(format!("whose login {login} is cannot be read: {refusal}")));
+                return Ok(Some(format!("the owner of the login {login} cannot be read: {refusal}")));
             }
             Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
-                return Ok(Some(format!("whose login {login} is cannot be read: {e}")));
+                return Ok(Some(format!("the owner of the login {login} cannot be read: {e}")));
             }
             Err(e) => return Err(e.into()),
         };

@@ -113,7 +113,8 @@ impl Run<'_> {
             return self.skip(planned, Skip::finally("transfer_refused", STAYS_FULL)).map(Some);
         }
         if self.count(planned).is_none() && !self.is_offboarding() {
-            let detail = "what the account owns was not counted before the suspension, and Box does not show it now: nothing could prove later that it has moved";
+            let detail = "the content was not counted before the suspension, and Box does not show it now: nothing could \
+                prove later that it has moved";
             return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
         }
         let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id, read_at).await?;
@@ -168,7 +169,8 @@ impl Run<'_> {
                 (came, Fate::Done, None)
             }
             Wrote::Done(folder) => {
-                let reason = "Box answered after ten minutes, as it does when it is still at work".to_owned();
+                let reason =
+                    "Box answered after ten minutes, as it does while the transfer still runs".to_owned();
                 let came =
                     Came { destination_folder_id: Some(folder), ..Came::unknown(Some(200), reason.clone()) };
                 (came, Fate::Unknown(reason), None)
@@ -246,8 +248,8 @@ impl Run<'_> {
         self.with_past(|past| {
             let transfer = past.people.get(&planned.user_id)?.transfer()?;
             Some(format!(
-                "a transfer to {} was begun {}; reads will tell whether it is done",
-                transfer.attempt.receiver_user_id.as_deref().unwrap_or("somebody"),
+                "a transfer to {} was begun {}; later reads show whether it is done",
+                transfer.attempt.receiver_user_id.as_deref().unwrap_or("an unknown user"),
                 transfer.asked_at.format("%F %H:%M UTC")
             ))
         })
@@ -263,8 +265,12 @@ impl Run<'_> {
                 .cloned()
         })?;
         let is_fresh = self.now() - last.asked_at < APART && last.http_status.is_some();
-        (last.outcome == Some(Outcome::NotDone) && is_fresh)
-            .then(|| format!("Box was asked {}, and it waits a night", last.asked_at.format("%F %H:%M UTC")))
+        (last.outcome == Some(Outcome::NotDone) && is_fresh).then(|| {
+            format!(
+                "the last request was {}, and the next one is made 20 hours later at the earliest",
+                last.asked_at.format("%F %H:%M UTC")
+            )
+        })
     }
 
     /// R4: why the receiver, read just now, cannot receive so much.
@@ -284,11 +290,11 @@ impl Run<'_> {
             (source_in.map(str::to_owned), busy)
         });
         if let Some(plan_id) = open_plan {
-            return Ok(Some(format!("the receiver {receiver_id} is to lose the seat by plan {plan_id}")));
+            return Ok(Some(format!("the receiver {receiver_id} loses the seat by plan {plan_id}")));
         }
         if busy {
             return Ok(Some(format!(
-                "another transfer to {receiver_id} is not known to be done, and there is one at a time"
+                "another transfer to {receiver_id} is not known to be done, and a receiver gets one at a time"
             )));
         }
         let found = match self.hands.actor.user(receiver_id).await {
@@ -308,7 +314,7 @@ impl Run<'_> {
         let login = user.login.as_deref().map(str::to_lowercase);
         if login != planned.receiver_login.as_deref().map(str::to_lowercase) {
             return Ok(Some(format!(
-                "the receiver {receiver_id} has the login {} by now, and the plan names {}",
+                "the receiver {receiver_id} has the login {} now, and the plan names {}",
                 user.login.as_deref().unwrap_or("none"),
                 planned.receiver_login.as_deref().unwrap_or("none")
             )));
@@ -344,7 +350,7 @@ pub(crate) fn unfit(user: &User, enterprise_id: &str, bytes: Option<i64>) -> Opt
     match (room, bytes) {
         (Some(room), Some(bytes)) if bytes <= room => None,
         (Some(room), Some(bytes)) => {
-            Some(format!("has room for {}, and {} are to come", size(room), size(bytes)))
+            Some(format!("has room for {}, and {} are to move", size(room), size(bytes)))
         }
         _ => Some("has a quota that is not known".to_owned()),
     }

@@ -167,7 +167,7 @@ impl Run<'_> {
                 Ok(None)
             }
             Wrote::Done(_) => {
-                let reason = "Box took the change and shows another status".to_owned();
+                let reason = "Box accepted the change and shows another status".to_owned();
                 self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
                 Ok(Some(Fate::Unknown(reason)))
             }

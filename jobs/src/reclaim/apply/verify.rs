@@ -92,7 +92,7 @@ pub(super) async fn look_at(
         Found::Is(user) => user,
         Found::Gone if transfer.is_unfinished() && canaries.one_answers(hands.actor).await? => {
             let came = Came::new(Outcome::Done).because(
-                "the account is gone, and nobody can tell what was moved before; it is taken for done",
+                "the account is gone, and it is not known what was moved before; the transfer counts as done",
             );
             return journal.append(now(), came.record(&attempt.action_id)).map(drop);
         }
@@ -144,7 +144,7 @@ pub(super) async fn look_at(
         let (outcome, why) = after_two_days(before.as_ref(), &content, trace);
         Came { destination_folder_id: destination, ..Came::new(outcome) }.because(why)
     } else if transfer.outcome.is_none() {
-        Came::unknown(None, "the run ended while Box was at it, or before".to_owned())
+        Came::unknown(None, "the run ended before or during the transfer".to_owned())
     } else {
         return Ok(());
     };
@@ -192,11 +192,11 @@ fn after_two_days(before: Option<&Reading>, content: &Content, trace: Trace) -> 
         ),
         (Some(false), Some(false)) if trace == Trace::Seen => (
             Outcome::Done,
-            "a folder for it came into being at the receiver; what is at the source may be new".to_owned(),
+            "the receiver has a folder for the content; what is at the source may be new".to_owned(),
         ),
         _ => (
             Outcome::Done,
-            "nobody can tell: a root folder could not be read before and after; it is not made again"
+            "the outcome is not known: a root folder could not be read before and after; the transfer is not made again"
                 .to_owned(),
         ),
     }
@@ -283,7 +283,7 @@ mod tests {
 
     /// R13, R14: every intent gets a final outcome in the end, and only a transfer that certainly moved nothing may be made again.
     #[test]
-    fn r14_after_two_days_a_transfer_is_settled() {
+    fn r14_an_unknown_transfer_is_settled_after_two_days() {
         let outcome = |before: (Option<u64>, i64), after: (Option<u64>, i64)| {
             let reading = Reading {
                 at: day(0),
@@ -300,12 +300,16 @@ mod tests {
         use Outcome::{Done, NotDone};
         assert_eq!(outcome((Some(3), 30), (Some(3), 30)), [NotDone, Done, Done]);
         // Why: seven items moved and 140 new ones arrived before the next reading, and the transfer was recorded as not done.
-        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), [NotDone, Done, Done], "more came in");
+        assert_eq!(outcome((Some(3), 30), (Some(5), 50)), [NotDone, Done, Done], "more content was added");
         assert_eq!(outcome((Some(3), 30), (Some(1), 10)), [Done; 3]);
         assert_eq!(outcome((Some(3), 30), (Some(3), 10)), [Done; 3]);
-        assert_eq!(outcome((Some(3), 30), (None, 0)), [Done; 3], "blind by now, and the bytes are gone");
+        assert_eq!(
+            outcome((Some(3), 30), (None, 0)),
+            [Done; 3],
+            "the items are not visible, and the bytes are gone"
+        );
         assert_eq!(outcome((None, 30), (None, 30)), [NotDone, Done, Done], "closed to As-User");
-        assert_eq!(outcome((Some(3), 30), (None, 31)), [Done; 3], "nobody can tell");
-        assert_eq!(outcome((Some(3), 0), (None, 0)), [Done; 3], "nobody can tell");
+        assert_eq!(outcome((Some(3), 30), (None, 31)), [Done; 3], "the outcome is not known");
+        assert_eq!(outcome((Some(3), 0), (None, 0)), [Done; 3], "the outcome is not known");
     }
 }

@@ -44,7 +44,7 @@ impl Run<'_> {
             }
             Wrote::Done(user) => {
                 let status = user.status.as_deref().unwrap_or("none");
-                let reason = format!("Box took the change and shows the status {status}");
+                let reason = format!("Box accepted the change and shows the status {status}");
                 self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
                 Fate::Unknown(reason)
             }

@@ -103,7 +103,8 @@ fn whole<'a>(
 ) -> Result<(Contents, Vec<Frame<'a>>), CommandError> {
     let damaged = |offset: usize, what: String| {
         CommandError::refused(format!("the journal {} is damaged at byte {offset}: {what}", path.display()))
-            .hint("nothing is done to anybody until this is cleared up: compare it with a backup; `boxseat reclaim verify` says how far it can be trusted")
+            .hint("no account is changed until the journal is repaired: compare it with a backup; `boxseat reclaim verify` \
+                says how far it can be trusted")
     };
     let Some((header, _)) = bytes.split_first_chunk::<FILE_HEADER_LEN>() else {
         return Err(damaged(0, Damage::NotAJournal.to_string()));

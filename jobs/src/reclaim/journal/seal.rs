@@ -67,7 +67,7 @@ impl Anchor {
         };
         let refused = |what: &str| {
             CommandError::refused(format!("{} {what}", path.display())).hint(
-                "put the file back from the newest backup of the lake: it says which key seals the journal",
+                "put the file back from the newest backup of the lake: it has the key that seals the journal",
             )
         };
         let anchor: Self = serde_json::from_slice(&bytes).map_err(|e| refused("is damaged").because(e))?;
@@ -172,7 +172,7 @@ fn load(path: PathBuf, IsGuarded(is_guarded): IsGuarded) -> Result<(PathBuf, Pri
             path.display(),
             mode & 0o7777
         ))
-        .hint("set its mode to 0600; a user who has read it can write entries that look like ours"));
+        .hint("set its mode to 0600; a user who has read it can write entries that look like entries of boxseat"));
     }
     let refused = |what: &str| {
         CommandError::refused(format!("the journal's key {} {what}", path.display()))
@@ -331,7 +331,10 @@ pub(super) fn check(
     let unsealed = frames.iter().take_while(|frame| frame.seal.is_empty()).count();
     let refused = |what: String| CommandError::refused(format!("the journal {}: {what}", path.display()));
     let forged = |number: usize, why: &str| {
-        refused(format!("entry {number} {why}")).hint("boxseat did not write it, and nothing is done by this journal: put state/reclaim and lake/_journal back from the backup, and find out who can write into the store")
+        refused(format!("entry {number} {why}")).hint(
+            "boxseat did not write it, and no action uses this journal: put \
+            state/reclaim and lake/_journal back from the backup, and find out who can write into the store",
+        )
     };
     if let Some(gap) = frames[unsealed..].iter().position(|frame| frame.seal.is_empty()) {
         return Err(forged(unsealed + gap + 1, "has no seal"));
@@ -352,7 +355,7 @@ pub(super) fn check(
             .hint("put the file back from the newest backup of the lake"));
         }
         return match pinned {
-            Some(_) if unsealed > 0 => Err(forged(1, "has no seal, and [reclaim] journal_key wants one")),
+            Some(_) if unsealed > 0 => Err(forged(1, "has no seal, and [reclaim] journal_key requires one")),
             _ => Ok(unsealed as u64),
         };
     };
@@ -363,7 +366,7 @@ pub(super) fn check(
             "lake/_journal/anchor.json names another key than [reclaim] journal_key".to_owned(),
         )
         .hint(
-            "put state/reclaim and lake/_journal back from the backup; somebody wrote a journal of their own",
+            "put state/reclaim and lake/_journal back from the backup; another program wrote a journal of its own",
         ));
     }
     let hash = |sequence| hash_of(&contents.entries, &contents.head, sequence);
@@ -374,13 +377,15 @@ pub(super) fn check(
         }
         if hash(entries).is_none_or(|hash| hash != head) {
             let what = if count < entries {
-                format!("it ends with entry {count}, and lake/_journal/anchor.json knows entry {entries}")
+                format!("it ends with entry {count}, and lake/_journal/anchor.json has entry {entries}")
             } else {
-                format!("entry {entries} is not the one that lake/_journal/anchor.json knows")
+                format!("entry {entries} is not the one in lake/_journal/anchor.json")
             };
             return Err(refused(what)
                 .hint("entries were cut off, or an older journal was put back: put the newest one back")
-                .hint("if the newest one is lost, `boxseat reclaim adopt` takes in what the lake knows"));
+                .hint(
+                    "if the newest one is lost, `boxseat reclaim adopt` takes in the actions of the lake",
+                ));
         }
     }
     if unsealed as u64 > anchor.unsealed_entries {
@@ -397,8 +402,9 @@ pub(super) fn check(
     };
     // Only a sealed entry proves that an older version wrote the ones before it: the anchor has no seal.
     if pinned.is_some() && unsealed > 0 && begins.is_none() {
-        return Err(forged(1, "has no seal, and [reclaim] journal_key wants one")
-            .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which notes where the seals begin"));
+        return Err(forged(1, "has no seal, and [reclaim] journal_key requires one")
+            .hint("if an older version of boxseat wrote it: run `boxseat reclaim plan` once without journal_key, which \
+                records where the seals begin"));
     }
     if !is_begun || (unsealed as u64) < anchor.unsealed_entries.min(count) {
         return Err(forged(unsealed + 1, "does not say where the seals begin"));

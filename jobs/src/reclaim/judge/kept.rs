@@ -29,7 +29,7 @@ impl Judge<'_> {
             return Err(No::new(
                 "R4",
                 "aliases_unknown",
-                "the person's aliases were never read, and one may be protected",
+                "the user's aliases were never read, and one may be protected",
             ));
         }
         let by_group = !protect.groups.is_empty() || self.who_groups.is_some();
@@ -37,13 +37,13 @@ impl Judge<'_> {
             return Err(No::new(
                 "R4",
                 "groups_unknown",
-                "the person's groups were never read, and one may be protected",
+                "the user's groups were never read, and one may be protected",
             ));
         }
         let mut protected_groups = protect.groups.iter().flat_map(|entry| groups_named(self.ground, entry));
         if let Some(group) = protected_groups.find(|group| self.ground.unread_groups.contains(*group)) {
             let detail =
-                format!("the members of group {group} were never read, and the user may be a protected one");
+                format!("the members of group {group} were never read, and the user may be a member");
             return Err(No::new("R4", "groups_unknown", detail));
         }
         if let Some(reason) = self.held.get(id) {
@@ -116,7 +116,10 @@ impl Judge<'_> {
             return Err(No::new("R13", "unfinished", unfinished(open)));
         }
         if let Some(at) = past.reverted_at().filter(|at| *at > self.now - REVERTED_REST) {
-            let detail = format!("somebody undid our action {}: left alone for 90 days", day(at));
+            let detail = format!(
+                "another actor undid an action of boxseat on {}: the user is skipped for 90 days",
+                day(at)
+            );
             return Err(No::new("R20", "reverted_by_other", detail));
         }
         let refused = past.attempts.iter().rev().find(|attempt| {
@@ -138,7 +141,7 @@ impl Judge<'_> {
         };
         let refused = refused.filter(|refused| !is_answered(refused));
         if let Some(refused) = refused.filter(|refused| refused.asked_at > self.now - REFUSAL_HOLDS) {
-            let why = refused.reason.as_deref().unwrap_or("it did not say why");
+            let why = refused.reason.as_deref().unwrap_or("Box gave no reason");
             let detail =
                 format!("Box refused {} {}: {why}", refused.attempt.action.as_str(), day(refused.asked_at));
             return Err(No::new("R16", "refused_by_box", detail));
@@ -155,7 +158,7 @@ impl Judge<'_> {
     pub(super) fn young(&self, person: &Person) -> Result<(), No> {
         let night = self.ground.night.now_at;
         let unknown =
-            |what: &str| No::new("R5", "young", format!("nobody knows when the account was {what}"));
+            |what: &str| No::new("R5", "young", format!("it is not known when the account was {what}"));
         let created = person.created_at.ok_or_else(|| unknown("created"))?;
         let seen = person.first_seen_at.ok_or_else(|| unknown("first seen"))?;
         let is_later = self.ground.first_night_at.is_none_or(|first| seen > first);
@@ -164,14 +167,14 @@ impl Judge<'_> {
             return Err(No::new(
                 "R5",
                 "young",
-                format!("created {}, less than {grace} days before the night", day(created)),
+                format!("created {}, less than {grace} days before the snapshot", day(created)),
             ));
         }
         if is_later && (night - seen).num_days() < grace {
             return Err(No::new(
                 "R5",
                 "young",
-                format!("first seen {}, less than {grace} days before the night", day(seen)),
+                format!("first seen {}, less than {grace} days before the snapshot", day(seen)),
             ));
         }
         let grace = self.ground.returned_grace_days;
@@ -187,7 +190,7 @@ impl Judge<'_> {
             Some(at) => Err(No::new(
                 "R5",
                 "returned",
-                format!("back since {}, less than {grace} days before the night", day(at)),
+                format!("back since {}, less than {grace} days before the snapshot", day(at)),
             )),
             None => Ok(()),
         }
@@ -210,7 +213,7 @@ pub(crate) fn never(person: &Person, enterprise_id: &str) -> Result<(), No> {
     }
     if person.listing.as_deref() != Some("listed") {
         let how = person.listing.as_deref().unwrap_or("gone");
-        return no("not_listed", format!("the night's listing did not have the account ({how})"));
+        return no("not_listed", format!("the latest listing does not have the account ({how})"));
     }
     match person.box_status.as_deref() {
         Some("active" | "inactive") => {}
@@ -220,7 +223,7 @@ pub(crate) fn never(person: &Person, enterprise_id: &str) -> Result<(), No> {
         status => return no("unknown_status", format!("the status is {}", status.unwrap_or("not known"))),
     }
     if person.enterprise_id.as_deref() != Some(enterprise_id) {
-        let other = person.enterprise_id.as_deref().unwrap_or("none that is known");
+        let other = person.enterprise_id.as_deref().unwrap_or("not known");
         return no("other_enterprise", format!("the account's enterprise is {other}"));
     }
     if person.login.as_deref().is_none_or(str::is_empty) {

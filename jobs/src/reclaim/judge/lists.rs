@@ -40,8 +40,8 @@ pub(super) fn held(
         refuse(
             "R3",
             format!(
-                "[holds] has not counted since {}, because it counts for 7 days: check who came under legal \
-                 hold since, then write the list again, or a new none_stated_on",
+                "[holds] expired {}, because a list counts for 7 days: check which users came under \
+                 legal hold since, then write the list again, or a new none_stated_on",
                 counted_until(list.age, now)
             ),
         );
@@ -56,7 +56,7 @@ pub(super) fn held(
             refuse(
                 "R3",
                 format!(
-                    "the list of holds names {} in line {}, which is no user that the store has seen",
+                    "the list of holds names {} in line {}, which matches no user of the store",
                     hold.who, hold.line
                 ),
             );
@@ -78,8 +78,8 @@ pub(super) fn leaves(
         refuse(
             "R5",
             format!(
-                "the leave list has not counted since {}, because it counts for 7 days: check who went on \
-                 leave since, then write it again",
+                "the leave list expired {}, because a list counts for 7 days: check which users went \
+                 on leave since, then write it again",
                 counted_until(list.age, now)
             ),
         );
@@ -92,7 +92,7 @@ pub(super) fn leaves(
             refuse(
                 "R5",
                 format!(
-                    "the leave list names {} in line {}, which is no user that the store has seen",
+                    "the leave list names {} in line {}, which matches no user of the store",
                     row.user_id, row.line
                 ),
             );

@@ -15,13 +15,13 @@ impl Judge<'_> {
     pub(super) fn proven(&self, person: &Person) -> Result<(), No> {
         let wanted = self.policy.suspend_after_idle_days;
         let proven = person.proven_idle_days.ok_or_else(|| {
-            No::new("R2", "unproven", "nothing is proved of the person's days: sign-ins are not covered")
+            No::new("R2", "unproven", "no idle day of the user is proved: sign-ins are not covered")
         })?;
         if proven < wanted {
             return Err(No::new(
                 "R2",
                 "not_long_enough",
-                format!("{proven} idle days are proved, {wanted} are wanted"),
+                format!("{proven} idle days are proved, {wanted} are required"),
             ));
         }
         let since = |at: DateTime<Utc>| (self.ground.night.now_at - at).num_days();
@@ -31,7 +31,7 @@ impl Judge<'_> {
                 "R11",
                 "not_long_enough",
                 format!(
-                    "used {at}, as the admin log showed to an earlier plan; {wanted} idle days are wanted"
+                    "used {at}, as an earlier plan read in the admin log; {wanted} idle days are required"
                 ),
             ));
         }
@@ -41,7 +41,7 @@ impl Judge<'_> {
                 return Err(No::new(
                     "R2",
                     "activity_not_watched",
-                    format!("what people do is watched for {watched} days, {wanted} are wanted"),
+                    format!("activity events are covered for {watched} days, {wanted} are required"),
                 ));
             }
         }
@@ -55,7 +55,7 @@ impl Judge<'_> {
             Some(days) => Err(No::new(
                 "R5",
                 "not_long_enough",
-                format!("back from leave for {days} days, {wanted} are wanted"),
+                format!("back from leave for {days} days, {wanted} are required"),
             )),
             None => Ok(()),
         }
@@ -74,14 +74,14 @@ impl Judge<'_> {
                 let last = past.and_then(|past| past.readings.last());
                 let items = last.and_then(|reading| reading.shared_items);
                 let what = items.map_or_else(
-                    || "the folders could not be looked into".to_owned(),
+                    || "the folders could not be read".to_owned(),
                     |items| format!("shared items in the root folder: {items}"),
                 );
                 let at = last.map_or_else(String::new, |reading| format!(", counted {}", day(reading.at)));
                 Err(No::new(
                     "R6",
                     "owns_shared_content",
-                    format!("{what}{at}: suspending the owner closes them for everybody"),
+                    format!("{what}{at}: a suspension of the owner closes them for all collaborators"),
                 ))
             }
             (SharedContent::LeaveOut, _) => Ok(()),
@@ -94,21 +94,21 @@ impl Judge<'_> {
             return Err(No::new(
                 "R19",
                 "offboarded",
-                format!("goes by plan {}, which named the person", ours.attempt.plan_id),
+                format!("offboarded by plan {}, which names the user", ours.attempt.plan_id),
             ));
         }
         let after = ours.after.as_ref().ok_or_else(|| {
-            No::new("R3", "changed", "what the account looked like after the suspension was never read")
+            No::new("R3", "changed", "the state of the account after the suspension was never read")
         })?;
         let name_of = |id: &str| self.ground.group_name(id);
         if let Some(what) = changed(after, &person.standing(&self.code_names), name_of) {
-            return Err(No::new("R3", "changed", format!("{what} is not what it was after the suspension")));
+            return Err(No::new("R3", "changed", format!("{what} has changed since the suspension")));
         }
         if !self.ground.knows_edits_since(ours.asked_at) {
             return Err(No::new(
                 "R3",
                 "edits_not_watched",
-                format!("who edited the account since {} is not known without a gap", day(ours.asked_at)),
+                format!("the edits of the account since {} are not known without a gap", day(ours.asked_at)),
             ));
         }
         if let Some(edit) = edited_by_other(self.past, &person.user_id, Some(person), ours) {
@@ -123,7 +123,7 @@ impl Judge<'_> {
                 "R11",
                 "late_login",
                 format!(
-                    "used {}, before the suspension, which was not known then: `boxseat reclaim undo {}` brings the person back",
+                    "used {}, before the suspension; this became known later: `boxseat reclaim undo {}` gives the account back",
                     at.format("%F %H:%M UTC"),
                     ours.attempt.plan_id
                 ),
@@ -137,7 +137,7 @@ impl Judge<'_> {
         let days = (self.ground.night.now_at - ours.asked_at).num_days();
         if days < wanted {
             let at = day(ours.asked_at);
-            let detail = format!("suspended {at}, {} comes {wanted} days later", stage.as_str());
+            let detail = format!("suspended {at}, {} is due {wanted} days later", stage.as_str());
             return Err(No::new("R8", "waiting", detail));
         }
         Ok(())
@@ -153,8 +153,7 @@ impl Judge<'_> {
         if can_be_counted || count_before(past, "", self.now).is_some() {
             return Ok(());
         }
-        let detail =
-            "what the account owns was not counted before the suspension, and this Box does not show it now";
+        let detail = "the content was not counted before the suspension, and this Box does not show it now";
         Err(No::new("R15", "content_unreadable", detail))
     }
 
@@ -204,7 +203,7 @@ impl Judge<'_> {
                 "R15",
                 "not_verified",
                 format!(
-                    "two readings at least 20 hours apart must see nothing; one from {} on can be the second",
+                    "two empty readings at least 20 hours apart are required; a reading from {} on can be the second",
                     at.format("%F %H:%M UTC")
                 ),
             )),

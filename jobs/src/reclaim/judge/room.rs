@@ -23,7 +23,11 @@ impl<'a> Judge<'a> {
         going.retain(|(person, goes)| match receiving.get(&person.user_id) {
             None => true,
             Some(source) => {
-                let no = No::new("R4", "receiver", format!("receives the content of {source} tonight"));
+                let no = No::new(
+                    "R4",
+                    "receiver",
+                    format!("receives the content of {source} by the latest snapshot"),
+                );
                 judged.left_out.insert(person.user_id.clone(), (goes.stage, no));
                 false
             }
@@ -45,7 +49,7 @@ impl<'a> Judge<'a> {
             return Err(No::new(
                 "R4",
                 "no_receiver",
-                format!("the quota of {} has no room after those before", receiver.called()),
+                format!("the quota of {} has no room after the earlier transfers", receiver.called()),
             ));
         }
         *taken = taken.saturating_add(bytes);
@@ -104,7 +108,7 @@ impl<'a> Judge<'a> {
             taken: counted.len() as u64,
             counted,
             caps: format!(
-                "{} people, {} % of {} seats",
+                "{} users, {} % of {} seats",
                 caps.people, caps.seats_percent, self.ground.seats_assigned
             ),
         }
@@ -128,7 +132,7 @@ impl Room<'_> {
         if self.taken >= self.most {
             let detail = match self.most {
                 0 => format!("the caps allow no user at all ({}): raise [caps] seats_percent", self.caps),
-                most => format!("{most} in any 30 days is the cap ({})", self.caps),
+                most => format!("the cap is {most} in any 30 days ({})", self.caps),
             };
             return Err(No::new("R8", "over_cap", detail));
         }

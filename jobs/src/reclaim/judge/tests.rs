@@ -68,9 +68,9 @@ fn text(word: &str) -> Option<String> {
 }
 
 #[test]
-fn whom_every_rule_lets_through_is_suspended() {
+fn a_user_that_no_rule_denies_is_suspended() {
     assert_eq!(after(SUSPEND, |_| {}), "suspend");
-    assert_eq!(World::of(SUSPEND, []).says("9"), "not asked", "who works is not even looked at");
+    assert_eq!(World::of(SUSPEND, []).says("9"), "not asked", "a user in use is not evaluated");
 }
 
 /// R1: admins, machines, restricted and unknown accounts, and users missing in the latest listing.
@@ -103,7 +103,7 @@ fn r1_nothing_is_ever_done_to_them() {
 
 /// R2: only proven days count.
 #[test]
-fn r2_a_gap_is_no_idleness() {
+fn r2_a_gap_proves_no_idle_day() {
     let of = |change: fn(&mut Person)| after(SUSPEND, change);
     assert_eq!(of(|p| p.proven_idle_days = None), "R2 unproven");
     assert_eq!(of(|p| p.proven_idle_days = Some(89)), "R2 not_long_enough");
@@ -119,7 +119,7 @@ fn r2_a_gap_is_no_idleness() {
 
 /// R2: a policy that counts activity needs activity to be watched for as long.
 #[test]
-fn r2_activity_counts_as_far_as_it_was_watched() {
+fn r2_activity_counts_only_where_it_is_covered() {
     let mut world = World::of(SUSPEND, [idler("1")]);
     world.ground.activity_coverage.insert("DOWNLOAD".to_owned(), (day(11), night_at()));
     assert_eq!(world.says("1"), "R2 activity_not_watched");
@@ -135,7 +135,7 @@ fn r2_activity_counts_as_far_as_it_was_watched() {
 
 /// R3: only users whose present suspension is ours may be transferred or deleted.
 #[test]
-fn r3_a_suspension_of_somebody_elses_is_left_alone() {
+fn r3_a_suspension_by_another_actor_is_skipped() {
     assert_eq!(World::of(TO_DELETE, [suspended("1")]).says("1"), "R3 suspended_by_other");
     assert_eq!(World::of(SUSPEND, [suspended("1")]).says("1"), "not asked");
     assert_eq!(ours(20).says("1"), "transfer");
@@ -143,7 +143,7 @@ fn r3_a_suspension_of_somebody_elses_is_left_alone() {
 
 /// R3: a user that was edited since is skipped.
 #[test]
-fn r3_the_person_must_be_as_we_left_them() {
+fn r3_the_account_must_be_as_the_suspension_left_it() {
     let of = |change: fn(&mut Person)| {
         let mut world = ours(20);
         change(world.ground.people.get_mut("1").unwrap());
@@ -160,7 +160,7 @@ fn r3_the_person_must_be_as_we_left_them() {
         world.ground.people.get_mut("1").unwrap().edits.push(edit);
         world.says("1")
     };
-    assert_eq!(edited(edit(Some("5000"), 81)), "transfer", "it was us");
+    assert_eq!(edited(edit(Some("5000"), 81)), "transfer", "boxseat made the edit");
     assert_eq!(edited(edit(Some("77"), 81)), "R3 edited_by_other");
     assert_eq!(edited(edit(None, 81)), "R3 edited_by_other");
     assert_eq!(edited(edit(Some("77"), 79)), "transfer", "before the suspension");
@@ -173,12 +173,12 @@ fn r3_the_person_must_be_as_we_left_them() {
     assert_eq!(world.says("1"), "R3 edits_not_watched");
     let mut world = ours(20);
     world.past.people.get_mut("1").unwrap().attempts[0].after = None;
-    assert_eq!(world.says("1"), "R3 changed", "nobody knows how we left them");
+    assert_eq!(world.says("1"), "R3 changed", "the state after the suspension is not known");
 }
 
 /// R3: the list of holds is at most seven days old, and every row matches a user.
 #[test]
-fn r3_a_stale_or_puzzling_list_of_holds_stops_everything() {
+fn r3_an_old_list_of_holds_or_one_with_an_unknown_user_stops_everything() {
     let held = |who: &str, age: i64| {
         let mut world = World::of(
             TO_DELETE,
@@ -230,7 +230,11 @@ fn r4_protected_is_protected_under_every_name() {
         "groups = [\"board\"]",
         "tracking_codes = [\"Kind=vip\"]",
     ] {
-        assert_eq!(of(entry).refusals(), ["R4"], "{entry} protects nobody, and somebody thinks it does");
+        assert_eq!(
+            of(entry).refusals(),
+            ["R4"],
+            "{entry} protects no user, and the policy expects that it does"
+        );
     }
     let unread = |change: fn(&mut Person), entry: &str| {
         let mut world = of(entry);
@@ -252,7 +256,7 @@ fn r4_protected_is_protected_under_every_name() {
 
 /// R4: a receiver is managed, active, unrestricted, of role `user`, with room, and enters no stage itself.
 #[test]
-fn r4_who_cannot_receive_does_not() {
+fn r4_an_unfit_receiver_receives_nothing() {
     let of = |change: fn(&mut Person)| {
         let mut world = ours(20);
         change(world.ground.people.get_mut("9").unwrap());
@@ -272,7 +276,7 @@ fn r4_who_cannot_receive_does_not() {
     assert_eq!(of(full), "R4 no_receiver");
     let mut world = ours(20);
     world.ground.people.get_mut("1").unwrap().space_used_bytes = None;
-    assert_eq!(world.says("1"), "R4 no_receiver", "nobody knows how much it is");
+    assert_eq!(world.says("1"), "R4 no_receiver", "the number of bytes is not known");
     world.ground.people.remove("9");
     assert_eq!(world.refusals(), ["R4"]);
 }
@@ -296,7 +300,7 @@ fn r4_receivers_keep_their_seats() {
 
 /// R4: users who are to be suspended share the room of their receiver with users whose transfer comes first.
 #[test]
-fn r4_a_receiver_without_room_is_told_before_the_suspension() {
+fn r4_a_receiver_without_room_is_reported_before_the_suspension() {
     let without = |room: i64, policy: &str| {
         let receiver = Person { space_amount_bytes: Some(1_000 + room), ..worker("9") };
         let mut world = World::of(policy, [idler("1"), idler("2")]);
@@ -377,7 +381,7 @@ fn r4_the_quota_is_counted_over_the_whole_plan() {
 
 /// R5: new, newly seen and returned users, and users on leave.
 #[test]
-fn r5_nobody_is_judged_too_early() {
+fn r5_new_returned_and_absent_users_are_not_evaluated() {
     let of = |change: fn(&mut Person)| after(SUSPEND, change);
     assert_eq!(of(|p| p.created_at = Some(day(56))), "R5 young");
     assert_eq!(of(|p| p.created_at = None), "R5 young");
@@ -396,7 +400,7 @@ fn r5_nobody_is_judged_too_early() {
 
 /// R5: the present leave list counts, too, and an old or invalid one stops everything.
 #[test]
-fn r5_the_leave_list_is_of_this_week_and_of_people() {
+fn r5_an_old_leave_list_or_one_with_an_unknown_user_is_refused() {
     let row = |id: &str, from: i64, to: Option<i64>| LeaveRow {
         line: 2,
         user_id: id.to_owned(),
@@ -413,7 +417,7 @@ fn r5_the_leave_list_is_of_this_week_and_of_people() {
     assert_eq!(
         world(vec![row("1", 90, Some(99))], 0).says("1"),
         "R5 not_long_enough",
-        "the clock stood still"
+        "the clock did not move"
     );
     assert_eq!(world(vec![row("1", -30, Some(5))], 0).says("1"), "suspend");
     assert_eq!(world(vec![row("1", 101, None)], 7).says("1"), "suspend");
@@ -520,7 +524,7 @@ fn r6_owners_of_shared_content() {
 
 /// R8: the stages have a distance, and a user is in at most one open plan.
 #[test]
-fn r8_each_stage_has_its_day() {
+fn r8_each_stage_waits_for_its_day() {
     assert_eq!(ours(13).says("1"), "R8 waiting");
     assert_eq!(ours(14).says("1"), "transfer");
     let planned = |done: bool| {
@@ -619,9 +623,9 @@ fn r8_caps_count_over_all_plans() {
     assert_eq!(judged.left_out["3"].1.word, "over_cap");
 }
 
-/// R11: a sign-in from before the suspension that became known after it is use, however long ago it is by now.
+/// R11: a sign-in from before the suspension that became known after it counts as use, however old it is.
 #[test]
-fn r11_a_late_login_found_by_a_night_keeps_the_account() {
+fn r11_a_late_login_in_a_snapshot_keeps_the_account() {
     let mut world = ours(20);
     world.ground.people.get_mut("1").unwrap().last_activity_at = Some(day(79));
     assert_eq!(world.says("1"), "R11 late_login");
@@ -630,7 +634,7 @@ fn r11_a_late_login_found_by_a_night_keeps_the_account() {
 
 /// R11: use that the admin log showed while a plan was applied counts, although no snapshot has it: it arrived too late for that.
 #[test]
-fn r11_a_login_that_only_the_admin_log_told_is_not_forgotten() {
+fn r11_a_login_that_only_the_admin_log_has_is_not_forgotten() {
     let told = |mut world: World, at: i64, reason: &str| {
         let skipped = Record::Skipped {
             plan_id: "p".into(),
@@ -671,7 +675,7 @@ fn r15_only_the_empty_are_deleted() {
         ]
         .concat(),
     );
-    assert_eq!(world.says("1"), "R15 unverifiable", "nobody had looked before");
+    assert_eq!(world.says("1"), "R15 unverifiable", "the content was not read before");
     assert_eq!(emptied().says("1"), "delete");
     let mut early = emptied();
     early.policy = policy(&TO_DELETE.replace("furthest", "delete_after_days = 41\nfurthest"));
@@ -683,7 +687,7 @@ fn r15_only_the_empty_are_deleted() {
 
 /// R13, R16, R20: a user with an action in progress, refused, or undone by another actor is skipped.
 #[test]
-fn r20_whom_somebody_brought_back_rests_for_90_days() {
+fn r20_a_user_reactivated_by_another_actor_is_skipped_for_90_days() {
     let suspended_at = |at: i64, last: Outcome, known: i64| {
         let records = [(at, intent("p", "1", Action::Suspend, 1)), (known, outcome("p", "1", 1, last))];
         World::of(SUSPEND, [idler("1")]).with(&records).says("1")
@@ -693,7 +697,7 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
     assert_eq!(
         suspended_at(50, Outcome::Done, 50),
         "R20 reverted_by_other",
-        "the night tells before the journal does"
+        "the snapshot shows it before the journal does"
     );
     assert_eq!(suspended_at(99, Outcome::Unknown, 99), "R13 unfinished");
     assert_eq!(suspended_at(90, Outcome::Refused, 90), "R16 refused_by_box");
@@ -713,7 +717,7 @@ fn r20_whom_somebody_brought_back_rests_for_90_days() {
 
 /// R5: a user that an undo gave back is excluded for a time, although no snapshot showed the account suspended.
 #[test]
-fn r5_whom_an_undo_gave_back_rests() {
+fn r5_a_user_that_undo_gave_back_is_skipped() {
     let restored_at = |at: i64| {
         let records = [
             (at, intent("p", "1", Action::Suspend, 1)),
@@ -728,7 +732,7 @@ fn r5_whom_an_undo_gave_back_rests() {
 }
 
 #[test]
-fn a_policy_of_some_people_is_about_them_alone() {
+fn a_policy_of_some_users_applies_only_to_them() {
     let who = |entry: &str| {
         World::of(
             &format!("{SUSPEND}[who]\n{entry}\n"),
@@ -756,7 +760,7 @@ fn a_policy_of_some_people_is_about_them_alone() {
 
 /// Why: the evaluation must not dominate the time of a run. `--nocapture` shows how long it took; no test asserts it.
 #[test]
-fn a_hundred_thousand_people_are_judged_at_once() {
+fn a_hundred_thousand_users_are_evaluated_at_once() {
     let people =
         (0..100_000).map(|n| if n % 3 == 0 { idler(&n.to_string()) } else { worker(&n.to_string()) });
     let mut world = World::of(&format!("{TO_DELETE}[caps]\npeople = 1000\n"), people);
@@ -765,7 +769,7 @@ fn a_hundred_thousand_people_are_judged_at_once() {
     let judged = world.judge().unwrap().everybody();
     let took = begun.elapsed();
     assert_eq!(judged.going[&Stage::Suspend].len(), 1000);
-    println!("100,000 people judged in {took:?}");
+    println!("100,000 users evaluated in {took:?}");
 }
 
 /// A user that we suspended this many days before the snapshot.
@@ -830,7 +834,7 @@ fn emptied() -> World {
     World::of(TO_DELETE, [suspended("1")]).with(&[of_ours("1", 60), moved].concat())
 }
 
-/// R12: a changed membership is told with the names of the groups.
+/// R12: a changed membership is reported with the names of the groups.
 #[test]
 fn r12_a_changed_membership_names_the_groups() {
     let of = |ids: &[&str]| Standing {

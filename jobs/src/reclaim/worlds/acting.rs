@@ -28,7 +28,7 @@ impl World {
             signed_by: None,
             signature: None,
         };
-        self.journal.append((self.clock)(), record).expect("memory is patient");
+        self.journal.append((self.clock)(), record).expect("a journal in memory accepts entries");
     }
 
     /// Applies a plan until it ends: the process dies at a random step, or a response is lost, and the next start continues.
@@ -197,7 +197,7 @@ mod tests {
                 }
                 Ok(())
             };
-            let (ground, mark) = world.ground.as_ref().expect("a night was read");
+            let (ground, mark) = world.ground.as_ref().expect("a snapshot was read");
             let by = operator(BY);
             let (policy, beside) = (Some(&world.policy), &world.beside);
             let plan = &world.plans[index].plan;
@@ -216,7 +216,7 @@ mod tests {
 
     /// R11: a sign-in while a plan is applied is found by the walk of the admin log every five minutes, and not before.
     #[tokio::test]
-    async fn r11_the_log_is_walked_again_every_five_minutes() {
+    async fn r11_the_admin_log_is_read_again_every_five_minutes() {
         for (secs, is_heard) in [(1, false), (301, true)] {
             let (mut world, index) = with_plan().await;
             let plan = &world.plans[index].plan;
@@ -229,7 +229,7 @@ mod tests {
                 }
                 Ok(())
             };
-            let (ground, mark) = world.ground.as_ref().expect("a night was read");
+            let (ground, mark) = world.ground.as_ref().expect("a snapshot was read");
             let by = operator(BY);
             let (policy, beside) = (Some(&world.policy), &world.beside);
             let task =

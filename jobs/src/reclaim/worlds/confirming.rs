@@ -46,7 +46,7 @@ impl World {
                 owned_items: content.owned_items,
                 space_used_bytes,
             };
-            self.journal.append(self.now(), record).expect("memory is patient");
+            self.journal.append(self.now(), record).expect("a journal in memory accepts entries");
             self.told.confirmations += 1;
         }
     }
@@ -73,9 +73,9 @@ impl World {
                 continue;
             }
             match stuck.iter().find(|stuck| stuck.user_id == *user_id) {
-                None => found.push(format!("R15: nobody is told of {user_id}, which holds bytes still")),
+                None => found.push(format!("R15: no command reports {user_id}, which still holds bytes")),
                 Some(stuck) if UNPROVEN.contains(&&*stuck.word) && !stuck.reason.contains("trash") => {
-                    found.push(format!("R15: of {user_id} is told without the trash: {}", stuck.reason));
+                    found.push(format!("R15: {user_id} is reported without the trash: {}", stuck.reason));
                 }
                 Some(_) => told += 1,
             }

@@ -41,7 +41,7 @@ impl World {
         self.told.adoptions += 1;
         self.told.taken_in += lost.len();
         for record in std::iter::once(bound).chain(lost.into_iter().map(|one| one.record())) {
-            self.journal.append(self.now(), record).expect("memory is patient");
+            self.journal.append(self.now(), record).expect("a journal in memory accepts entries");
         }
         self.commit();
         if let Err(e) = self.lake.agree(&self.journal) {

@@ -59,8 +59,9 @@ pub(super) async fn live_calmly(seed: u64) -> Result<Told, String> {
         let reason = told.get(&user.user_id).map_or("no reason", String::as_str);
         if !reasons.contains(&reason) {
             let id = &user.user_id;
-            found
-                .push(format!("{id} is not free; true reasons are {reasons:?}, and boxseat tells: {reason}"));
+            found.push(format!(
+                "{id} is not free; true reasons are {reasons:?}, and boxseat reports: {reason}"
+            ));
         }
     }
     found.extend(suspended_in_vain(&world));

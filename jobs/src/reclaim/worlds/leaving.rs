@@ -69,7 +69,7 @@ impl World {
             at: now,
         });
         for record in gives_way.into_iter().chain([file.record()]) {
-            self.journal.append(now, record).expect("memory is patient");
+            self.journal.append(now, record).expect("a journal in memory accepts entries");
         }
         self.plans.push(file);
         let index = self.plans.len() - 1;

@@ -60,8 +60,8 @@ pub(super) fn intent(rng: &mut ChaCha8Rng, simulator: &Running) -> Intent {
     let truth = simulator.truth_without_events();
     let people = ordinary(simulator);
     let active: Vec<&TrueUser> = people.iter().filter(|user| user.status == "active").collect();
-    let somebody = |rng: &mut ChaCha8Rng| active[rng.random_range(0..active.len())];
-    let receiver = somebody(rng).user_id.clone();
+    let some_user = |rng: &mut ChaCha8Rng| active[rng.random_range(0..active.len())];
+    let receiver = some_user(rng).user_id.clone();
     let body = json!({"space_amount": if rng.random_bool(0.8) { -1 } else { 100_000_000_000i64 }});
     simulator.act(&Act::EditUser { user_id: receiver.clone(), body, announced: true });
     let transfer_after_days = rng.random_range(0..6);
@@ -82,10 +82,10 @@ pub(super) fn intent(rng: &mut ChaCha8Rng, simulator: &Running) -> Intent {
         intent.cap_people = rng.random_range(1..4);
     }
     if rng.random_bool(0.4) {
-        intent.protected_ids.insert(somebody(rng).user_id.clone());
+        intent.protected_ids.insert(some_user(rng).user_id.clone());
     }
     if rng.random_bool(0.6) {
-        intent.protected_logins.extend(somebody(rng).login.as_deref().map(str::to_lowercase));
+        intent.protected_logins.extend(some_user(rng).login.as_deref().map(str::to_lowercase));
     }
     if rng.random_bool(0.3) {
         let alias =
@@ -97,11 +97,11 @@ pub(super) fn intent(rng: &mut ChaCha8Rng, simulator: &Running) -> Intent {
         intent.protected_groups.extend(used.cloned());
     }
     if rng.random_bool(0.4) {
-        intent.held.insert(somebody(rng).user_id.clone());
+        intent.held.insert(some_user(rng).user_id.clone());
     }
     if rng.random_bool(0.4) {
         let to = ["2026-03-05", "2026-03-20", "2026-12-31"][rng.random_range(0..3)];
-        intent.leaves.push((somebody(rng).user_id.clone(), "2026-02-01".to_owned(), to.to_owned()));
+        intent.leaves.push((some_user(rng).user_id.clone(), "2026-02-01".to_owned(), to.to_owned()));
     }
     intent
 }

@@ -61,7 +61,7 @@ const CALM_WORLDS: u64 = 200;
 
 /// R1-R18: whatever happens meanwhile and wherever the process dies, the record shows nothing that a rule forbids.
 #[test]
-fn no_world_shows_a_rule_broken() {
+fn no_world_breaks_a_rule() {
     let (first, worlds) = asked(WORLDS);
     let known = if first == 1 { ONCE_BROKEN.as_slice() } else { &[] };
     let told = live_all(known.iter().copied().chain(first..first + worlds), live);
@@ -75,7 +75,7 @@ fn no_world_shows_a_rule_broken() {
 /// Where nothing else happens, every seat that the rules allow to be freed is free in the end, or its user is reported with a true
 /// reason.
 #[test]
-fn every_seat_that_may_be_freed_is_free_or_its_reason_is_told() {
+fn every_seat_that_may_be_freed_is_free_or_its_reason_is_reported() {
     let (first, worlds) = asked(CALM_WORLDS);
     let told = live_all(first..first + worlds, live_calmly);
     println!("{worlds} calm worlds from seed {first}: {told:?}");

@@ -219,7 +219,7 @@ impl World {
         let plans: Vec<&Plan> = self.plans.iter().map(|file| &file.plan).collect();
         let canaries = Canaries::of(ground, &plans);
         for record in noticed(ground, self.journal.past()) {
-            self.journal.append((self.clock)(), record).expect("memory is patient");
+            self.journal.append((self.clock)(), record).expect("a journal in memory accepts entries");
         }
         let by = operator(BY);
         let never = |_: &str| Ok(());
@@ -298,7 +298,7 @@ impl World {
             for plan_id in gives_way.iter().filter(|plan_id| past.plans[**plan_id].stage == stage) {
                 let (plan_id, because) = ((*plan_id).to_owned(), "withdrawn".to_owned());
                 let record = Record::PlanClosed { plan_id, because, by: Some(by.clone()) };
-                self.journal.append(now, record).expect("memory is patient");
+                self.journal.append(now, record).expect("a journal in memory accepts entries");
             }
             let (policy, beside) = (&self.policy, &self.beside);
             let approval = &ApprovalTerms::os_user();
@@ -316,7 +316,7 @@ impl World {
             let plan = make(making, &judged);
             let bytes = serde_json::to_vec(&plan).expect("plain data");
             let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
-            self.journal.append(now, file.record()).expect("memory is patient");
+            self.journal.append(now, file.record()).expect("a journal in memory accepts entries");
             made.push(file);
         }
         let first = self.plans.len();

@@ -96,11 +96,11 @@ impl Told {
         assert!(least(self.crashes, 50), "too few crashes");
         assert!(least(self.offboarded, 20), "too few leavers");
         assert!(least(self.edits, 20), "too few changes of a policy");
-        assert!(least(self.kept_by_edit, 5), "too few users whom a changed policy kept");
+        assert!(least(self.kept_by_edit, 5), "too few users that a changed policy kept");
         assert!(least(self.nights_with_gaps, 50), "too few snapshots that lack events");
         assert!(least(self.nights_without_position, 5), "too few snapshots without a position");
         for word in OF_GAPS {
-            assert!(self.kept_by_gap.contains_key(word), "a gap kept nobody: {word}");
+            assert!(self.kept_by_gap.contains_key(word), "a gap kept no user: {word}");
         }
         assert!(least(self.refused_by_gap, 5), "too few snapshots without fresh sign-ins");
         assert!(least(self.adoptions, 5), "too few journals from a backup");

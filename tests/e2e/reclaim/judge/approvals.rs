@@ -103,9 +103,8 @@ impl<'a> Judge<'a> {
             });
             if times > told && !is_out_of_sight {
                 let what = action.as_str();
-                self.broken.push(format!(
-                    "R13: {what} of {user_id} happened {times} times, the journal tells of {told}"
-                ));
+                self.broken
+                    .push(format!("R13: {what} of {user_id} happened {times} times, the journal has {told}"));
             }
         }
     }

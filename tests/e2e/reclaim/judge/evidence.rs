@@ -24,7 +24,7 @@ impl<'a> Judge<'a> {
             if deed.suspends() && (window.is_some() || is_leaver) {
                 continue;
             }
-            self.require(deed, known.has_position, "R11: nobody knows where the admin log stood");
+            self.require(deed, known.has_position, "R11: no position of the admin log is known");
             let ours = self.our_suspension(&deed.user_id, deed.sequence);
             let is_undo = deed.reactivates() && !self.is_window_opening(deed);
             if is_undo {

@@ -125,7 +125,7 @@ fn r9_a_later_policy_demands_more_of_an_earlier_approval() {
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     for (more, told) in [
-        ("[approval]\ntwo_person = true\n", "wants another user to approve it"),
+        ("[approval]\ntwo_person = true\n", "requires another user to approve it"),
         ("[approval]\napprovers = 2\n", "is approved by 1 of 2 users"),
         (SIGNED, "there is no signature"),
     ] {
@@ -217,9 +217,9 @@ fn r19_an_offboarding_waits_for_the_signature_and_then_always_locks_out() {
     }
 }
 
-/// R19: a leaver whom an administrator has suspended since the plan is signed out, and the content still moves.
+/// R19: a leaver that an administrator has suspended since the plan is signed out, and the content still moves.
 #[test]
-fn r19_a_leaver_whom_another_suspended_is_signed_out_and_moved() {
+fn r19_a_leaver_that_another_actor_suspended_is_signed_out_and_moved() {
     let chief = key(1);
     let (stage, _) = signed_stage(&[("chief", &chief)]);
     let leaver = worker(&stage);

@@ -7,7 +7,7 @@ use super::*;
 
 /// R7, R13: suspended, signed out, recorded; a plan is used once, and not before its approval.
 #[test]
-fn r13_whoever_still_qualifies_is_suspended_and_signed_out_and_a_plan_is_used_once() {
+fn r13_users_that_still_qualify_are_suspended_and_signed_out_and_a_plan_is_used_once() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
@@ -49,7 +49,7 @@ fn r11_a_login_after_the_plan_cancels_the_person() {
 
 /// R11: a feed that is silent or fails hides sign-ins, so no user is changed.
 #[test]
-fn r11_without_the_admin_log_nobody_is_touched() {
+fn r11_without_the_admin_log_no_account_is_changed() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
@@ -62,14 +62,14 @@ fn r11_without_the_admin_log_nobody_is_touched() {
     let positions = stage.world.store().join("state/positions");
     std::fs::remove_dir_all(positions).unwrap();
     let refused = stage.expect(&[3], &["reclaim", "apply", &plan, "--yes"]);
-    assert!(refused.stderr.contains("does not say where the admin log stood"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no position of the admin log"), "{}", refused.stderr);
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
     stage.judge();
 }
 
 /// R5: the leave list counts on the day of the apply; for a user back from leave the idle days start again.
 #[test]
-fn r5_leave_counts_when_it_is_applied_and_its_end_begins_the_clock_anew() {
+fn r5_leave_counts_at_apply_and_idle_days_start_again_after_it() {
     let (mut stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     let day = |days: i64| (stage.simulator().now() + TimeDelta::days(days)).date_naive().to_string();
@@ -115,7 +115,7 @@ fn r4_a_protected_login_that_is_renamed_stays_protected() {
 
 /// R12: a suspension by another actor meanwhile is not ours; an update by the identity provider alone is no change.
 #[test]
-fn r12_what_others_did_is_theirs_and_a_push_is_no_change() {
+fn r12_changes_by_others_are_skipped_and_a_push_is_no_change() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     let act = Act::SetStatus { user_id: idle[0].clone(), status: "inactive".to_owned(), announced: true };
@@ -129,7 +129,7 @@ fn r12_what_others_did_is_theirs_and_a_push_is_no_change() {
 
 /// R6: suspending an owner hides shared folders from collaborators, so owners of shared content are excluded.
 #[test]
-fn r6_owners_of_shared_content_are_counted_and_left_out() {
+fn r6_owners_of_shared_content_are_counted_and_skipped() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     stage.give(&idle[0], 4, 2);
@@ -161,7 +161,7 @@ fn r7_a_plan_that_was_edited_or_copied_to_another_store_is_refused() {
 
 /// R10: an old snapshot, and a clock that is off, prove nothing.
 #[test]
-fn r10_a_stale_night_and_a_list_shrunk_by_a_lost_scope_stop_everything() {
+fn r10_an_old_snapshot_and_a_list_shrunk_by_a_lost_scope_stop_everything() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
@@ -195,7 +195,7 @@ fn r10_a_clock_five_minutes_off_stops_everything() {
 
 /// R16: rights lost during the run stop it, and the same command continues when they are back.
 #[test]
-fn r16_rights_lost_mid_run_stop_it_and_it_goes_on_later() {
+fn r16_rights_lost_during_a_run_stop_it_and_it_continues_later() {
     let (stage, idle) = staged(Intent::default());
     let plan = plan_of(&stage, "suspend");
     let code = Some("insufficient_scope".to_owned());

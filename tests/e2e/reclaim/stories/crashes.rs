@@ -36,7 +36,7 @@ fn r17_a_second_operator_is_told_to_try_later() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let mut first = stage.world.hold(&["reclaim", "apply", &plan, "--yes"], "intended suspend");
     let second = stage.expect(&[75], &["reclaim", "apply", &plan, "--yes"]);
-    assert!(second.stderr.contains("another boxseat reclaims from this store"), "{}", second.stderr);
+    assert!(second.stderr.contains("another boxseat process reclaims from this store"), "{}", second.stderr);
     drop(first.stdin.take());
     let first = first.wait_with_output().unwrap();
     assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
@@ -65,11 +65,11 @@ fn r9_a_journal_that_was_cut_is_found_by_the_lake() {
     assert!(entries.len() > 4);
     std::fs::write(&journal, &bytes[..behind(&bytes, 2)]).unwrap();
     let refused = stage.expect(&[3], &["reclaim", "verify"]);
-    assert!(refused.stderr.contains("anchor.json knows entry"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("anchor.json has entry"), "{}", refused.stderr);
     let refused = stage.expect(&[3], &["reclaim", "nightly"]);
-    assert!(refused.stderr.contains("anchor.json knows entry"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("anchor.json has entry"), "{}", refused.stderr);
     let found = stage.expect(&[3], &["verify", "--deep", "--format", "json"]);
-    assert!(found.stdout.contains("anchor.json knows entry"), "{}", found.stdout);
+    assert!(found.stdout.contains("anchor.json has entry"), "{}", found.stdout);
 }
 
 /// R9, R14: a changed length looks like a torn end, and calls were made for the entries after it: nothing is cut off.

@@ -129,7 +129,7 @@ fn r9_a_journal_whose_seals_were_taken_off_is_refused() {
     std::fs::remove_file(anchor_of(&stage)).unwrap();
     refused(&stage, &plan, "anchor.json", "back from the newest backup");
     std::fs::remove_file(stage.state().join("journal_key")).unwrap();
-    refused(&stage, &plan, "[reclaim] journal_key wants one", "back from the backup");
+    refused(&stage, &plan, "[reclaim] journal_key requires one", "back from the backup");
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
 }
 
@@ -163,7 +163,7 @@ fn r9_an_older_journal_put_back_is_refused() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let later = std::fs::read(journal_of(&stage)).unwrap();
     std::fs::write(journal_of(&stage), &journal).unwrap();
-    refused(&stage, &plan, "anchor.json knows entry 3", "put the newest one back");
+    refused(&stage, &plan, "anchor.json has entry 3", "put the newest one back");
     std::fs::write(anchor_of(&stage), anchor).unwrap();
     for args in [&["reclaim", "verify"][..], &["reclaim", "apply", &plan, "--yes"], &["reclaim", "plan"]] {
         let done = stage.expect(&[3], args);

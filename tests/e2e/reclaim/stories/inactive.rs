@@ -67,7 +67,7 @@ fn r15_a_partial_transfer_from_a_closed_account_is_not_deleted() {
 
 /// R14: with "stop" the content and the seat stay, the refusal is reported at once, and users without content are freed.
 #[test]
-fn r14_a_refused_transfer_stops_and_says_so() {
+fn r14_a_refused_transfer_stops_and_is_reported() {
     for code in [400, 403] {
         let (mut stage, idle) = staged_with(refusing(code), Intent::default());
         stage.give(&idle[0], 0, 0);

@@ -62,7 +62,7 @@ fn r4_a_receiver_who_is_full_suspended_or_gone_receives_nothing() {
 
 /// R14: a gateway times out while the transfer continues: no call is repeated, and reads determine when it is done.
 #[test]
-fn r14_a_transfer_that_goes_on_after_504_is_never_repeated() {
+fn r14_a_transfer_that_continues_after_504_is_never_repeated() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     stage.simulator().act(&Act::SetTransfers { days: 1, share: 1.0 });
@@ -101,7 +101,7 @@ fn r15_content_added_before_the_deletion_keeps_the_account() {
 
 /// R16: retention and legal hold refuse, and the refusal is reported.
 #[test]
-fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
+fn r16_a_legal_hold_refuses_the_deletion_and_is_reported() {
     let config = Config { holds_refuse_unforced: true, ..small(7) };
     let (mut stage, idle) = moved(config);
     stage.later(16);
@@ -120,7 +120,7 @@ fn r16_a_legal_hold_refuses_the_deletion_and_is_said() {
 
 /// R3, R20: a user that another actor set active again is skipped.
 #[test]
-fn r20_whoever_was_brought_back_by_others_is_left_alone() {
+fn r20_a_user_reactivated_by_others_is_skipped() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     let act = |status: &str| Act::SetStatus {
@@ -149,7 +149,7 @@ fn r20_whoever_was_brought_back_by_others_is_left_alone() {
 
 /// R20: a login that returns within thirty days was no saving, and the new account is another user's.
 #[test]
-fn r20_a_re_hire_with_the_same_login_is_somebody_new() {
+fn r20_a_re_hire_with_the_same_login_is_a_new_user() {
     let (mut stage, idle) = moved(small(7));
     stage.later(16);
     let plan = plan_of(&stage, "delete");
@@ -199,7 +199,7 @@ fn r6_transfer_first_moves_shared_content_before_it_suspends() {
     stage.judge();
 }
 
-/// R4, R10: no content goes to a user whom the policy no longer names.
+/// R4, R10: no content goes to a user that the policy no longer names.
 #[test]
 fn r4_another_receiver_in_the_policy_stops_an_approved_transfer() {
     let (mut stage, idle, _) = suspended(small(7), Intent::default());
@@ -238,7 +238,7 @@ fn r11_a_sign_in_heard_while_applying_is_not_forgotten_by_the_next_plan() {
         "SELECT count(*) FROM login_events WHERE user_id = '{}' AND created_at > TIMESTAMPTZ '2026-03-01'",
         idle[0]
     );
-    assert_eq!(stage.world.value(&known), 0, "a night has read it, and the story tells nothing");
+    assert_eq!(stage.world.value(&known), 0, "a snapshot has the event, so the test proves nothing");
     assert_eq!(status(&stage, &idle[0]), "active");
     let candidate = format!("SELECT count(*) FROM reclaimable_seats WHERE user_id = '{}'", idle[0]);
     assert_eq!(stage.world.value(&candidate), 0);

@@ -87,10 +87,10 @@ fn r19_edits_of_the_identity_provider_stop_neither_lockout_nor_transfer() {
     until_gone(&mut stage, &leaver);
 }
 
-/// R15, R19: on a Box that closes inactive accounts, the items of a leaver whom the identity provider has suspended cannot be
+/// R15, R19: on a Box that closes inactive accounts, the items of a leaver that the identity provider has suspended cannot be
 /// counted. The content moves. The seat stays, and every run reports why.
 #[test]
-fn r19_content_that_nobody_could_count_moves_and_the_reason_is_shown() {
+fn r19_content_that_could_not_be_counted_moves_and_the_reason_is_shown() {
     let (mut stage, leaver, _) = scheduled();
     let off = Act::SetStatus { user_id: leaver.clone(), status: "inactive".to_owned(), announced: true };
     stage.simulator().act(&off);
@@ -127,7 +127,7 @@ fn r19_a_renamed_leaver_is_locked_out_and_offboarded_again_by_the_new_login() {
 
 /// Why: 48 hours after the suspension the delete step closed the plan of a leaver whose content still waited.
 #[test]
-fn r19_content_that_waits_for_room_is_moved_on_any_night_of_the_plan() {
+fn r19_content_that_waits_for_room_is_moved_by_a_later_run_of_the_plan() {
     let (mut stage, leaver, receiver) = scheduled();
     edit(&stage, &receiver, json!({"space_amount": 1}));
     for _ in 0..4 {

@@ -24,13 +24,13 @@ pub(super) fn worker(stage: &Stage) -> String {
         user.role == "user" && user.status == "active" && !user.is_platform_access_only
     };
     let mut workers = truth.users.iter().filter(is_plain).map(|user| user.user_id.clone());
-    workers.find(|id| !idle.contains(id) && Some(id) != receiver.as_ref()).expect("somebody works")
+    workers.find(|id| !idle.contains(id) && Some(id) != receiver.as_ref()).expect("a user works")
 }
 
 /// R19: idleness is waived, the login is repeated, suspension and sign-out come first, and nothing is deleted before it is proved
 /// empty.
 #[test]
-fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty() {
+fn r19_a_leaver_is_suspended_signed_out_moved_and_deleted_when_empty() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     stage.give(&leaver, 5, 2);
@@ -42,7 +42,7 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
     assert_eq!(status(&stage, &leaver), "active");
     let unsure = stage.expect(&[2], &[&offboard[..], &["--yes"]].concat());
     assert!(unsure.stderr.contains("must be repeated"), "{}", unsure.stderr);
-    stage.expect(&[2], &[&offboard[..], &["--yes", "--confirm", "somebody@acme.test"]].concat());
+    stage.expect(&[2], &[&offboard[..], &["--yes", "--confirm", "other@acme.test"]].concat());
     assert_eq!(status(&stage, &leaver), "active");
     // Everything that is due is done; the deletion is due on a later day.
     let done = stage.expect(&[0], &[&offboard[..], &["--yes", "--confirm", &login]].concat());
@@ -65,9 +65,9 @@ fn r19_somebody_who_leaves_is_suspended_signed_out_moved_and_deleted_when_empty(
     assert_eq!(stage.world.value(&tickets), 4);
 }
 
-/// R1, R4: administrators and protected users are not offboarded, whoever the operator is.
+/// R1, R4: administrators and protected users are not offboarded by any operator.
 #[test]
-fn r1_administrators_and_protected_people_are_never_offboarded() {
+fn r1_administrators_and_protected_users_are_never_offboarded() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     stage.intent.protected_ids.insert(leaver.clone());
@@ -98,7 +98,7 @@ fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
     );
     stage.later(1);
     stage.expect(&[0, 4], &["reclaim", "nightly"]);
-    assert_eq!(status(&stage, &leaver), "active", "its day has not come");
+    assert_eq!(status(&stage, &leaver), "active", "its day is later");
     let body = json!({"space_amount": 1});
     stage.simulator().act(&Act::EditUser { user_id: receiver.clone(), body, announced: true });
     stage.later(1);
@@ -109,7 +109,7 @@ fn r19_on_its_day_the_suspension_does_not_wait_for_the_receiver() {
 
 /// R12, R20: a user that was set active again while the content waited keeps the content.
 #[test]
-fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
+fn r20_a_leaver_that_was_set_active_again_is_not_moved() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     stage.give(&leaver, 5, 0);
@@ -132,7 +132,7 @@ fn r20_a_leaver_who_was_switched_on_again_is_not_moved() {
 
 /// R19: a login names only the account that has it now.
 #[test]
-fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
+fn r19_a_login_that_was_reassigned_since_the_snapshot_is_refused() {
     let stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     let receiver = stage.intent.receiver.clone().unwrap();
@@ -147,7 +147,7 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
     };
     reassign(&receiver);
     let refused = offboard(&stage, &login, &to, 3);
-    assert!(refused.stderr.contains("by now"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("that had the login"), "{}", refused.stderr);
     reassign(&leaver);
     let refused = offboard(&stage, &login, &to, 3);
     assert!(
@@ -160,7 +160,7 @@ fn r19_a_login_that_was_reassigned_since_the_night_is_refused() {
 
 /// R3, R4: receivers stay, and a list of holds with an unknown user proves nothing about any user.
 #[test]
-fn r4_receivers_stay_and_lists_with_a_slip_stop_an_offboarding() {
+fn r4_receivers_stay_and_lists_with_an_error_stop_an_offboarding() {
     let mut stage = Stage::new(small(7), Intent::default());
     let leaver = worker(&stage);
     let receiver = stage.intent.receiver.clone().unwrap();

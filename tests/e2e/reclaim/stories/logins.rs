@@ -44,7 +44,7 @@ fn r13_sessions_are_ended_for_the_login_that_the_account_has_now() {
 
 /// R13: a response of Box that still shows the old login does not sign out the login's new owner.
 #[test]
-fn r13_no_sessions_are_ended_while_the_login_is_another_accounts() {
+fn r13_no_sessions_are_ended_while_the_login_belongs_to_another_account() {
     let (mut stage, idle) = staged(Intent::default());
     let (plan, suspended, login, other) = renamed_before_sign_out(&stage, &idle);
     stage.night();

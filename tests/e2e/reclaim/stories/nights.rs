@@ -4,7 +4,7 @@ use super::*;
 
 /// R9: a run does nothing without an approval, and continues what an operator approved.
 #[test]
-fn r9_nightly_plans_and_does_only_what_was_approved() {
+fn r9_nightly_plans_and_applies_only_approved_plans() {
     let (mut stage, idle) = staged(Intent::default());
     // No group or profile changes on the day between: every planned user stays as planned.
     stage.simulator().act(&Act::SetChangeScale { scale: 0.0 });
@@ -67,7 +67,7 @@ fn r22_sync_never_signs_in_to_act() {
     let mut sync = command(&stage, 0, &["sync"]);
     let done = finish(sync.env("BOXSEAT_ACTIONS_CLIENT_SECRET", "wrong").output().unwrap());
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!(stage.simulator().deeds().len(), deeds, "sync changes nobody");
+    assert_eq!(stage.simulator().deeds().len(), deeds, "sync changes no user");
     let plan = plan_of(&stage, "suspend");
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     let mut apply = command(&stage, 1, &["reclaim", "apply", &plan, "--yes"]);

@@ -41,7 +41,7 @@ fn r8_an_expired_plan_is_not_called_open() {
     stage.expect(&[0], &["reclaim", "approve", &plan]);
     stage.later(8);
     let before = status_json(&stage)["plans"][0].clone();
-    assert_eq!((&before["state"], &before["next"]), (&json!("expired"), &json!("plan again")));
+    assert_eq!((&before["state"], &before["next"]), (&json!("expired"), &json!("make a new plan")));
     let done = stage.expect(&[3, 4], &["reclaim", "apply", &plan, "--yes"]);
     assert!(done.stderr.contains("the plan is closed (expired)"), "{}", done.stderr);
 }

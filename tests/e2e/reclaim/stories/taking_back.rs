@@ -8,7 +8,7 @@ use super::*;
 
 /// R18: every suspension still in force is undone exactly, and the plan is closed.
 #[test]
-fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
+fn r18_undo_gives_back_suspended_accounts_and_closes_the_plan() {
     let (stage, idle) = staged(Intent::default());
     let plan = stage.go().remove(0);
     let shown = stage.expect(&[0], &["reclaim", "undo", &plan]);
@@ -18,13 +18,13 @@ fn r18_undo_gives_back_what_still_holds_and_closes_the_plan() {
     assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
     stage.judge_undo(&plan);
     let again = stage.expect(&[3], &["reclaim", "undo", &plan, "--yes"]);
-    assert!(again.stderr.contains("undone already"), "{}", again.stderr);
+    assert!(again.stderr.contains("is already undone"), "{}", again.stderr);
 }
 
 /// R7, R18: an undo that cannot read the admin log gives no user back and reports it; the plan is closed in any case, and the same
 /// command continues.
 #[test]
-fn r18_an_undo_that_stopped_is_gone_on_with() {
+fn r18_an_undo_that_stopped_is_continued() {
     let (stage, idle) = staged(Intent::default());
     let plan = stage.go().remove(0);
     stage.simulator().add_fault(Fault::status("/2.0/events", 50, 403));
@@ -40,7 +40,7 @@ fn r18_an_undo_that_stopped_is_gone_on_with() {
 
 /// R18: a login that now belongs to another account, and an account that others have edited, are not given back.
 #[test]
-fn r18_a_reassigned_login_and_an_edited_account_are_left_as_they_are() {
+fn r18_a_reassigned_login_and_an_edited_account_stay_unchanged() {
     let (stage, idle) = staged(Intent::default());
     let plan = stage.go().remove(0);
     let edit = |user_id: &str, body| {
@@ -68,7 +68,7 @@ fn r18_a_reassigned_login_and_an_edited_account_are_left_as_they_are() {
 
 /// R18: moved content stays at its destination, which is named.
 #[test]
-fn r18_undo_of_a_transfer_moves_nothing_and_says_where_it_is() {
+fn r18_undo_of_a_transfer_moves_nothing_and_names_the_destination() {
     let (stage, idle, _) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     apply(&stage, &plan, &[0]);
@@ -81,7 +81,7 @@ fn r18_undo_of_a_transfer_moves_nothing_and_says_where_it_is() {
 
 /// R18: a suspension is undone after a later plan has moved the content, and the destination is reported.
 #[test]
-fn r18_undo_of_a_suspension_says_where_the_content_went() {
+fn r18_undo_of_a_suspension_names_the_destination_of_the_content() {
     let (stage, idle, first) = suspended(small(7), Intent::default());
     let plan = plan_of(&stage, "transfer");
     apply(&stage, &plan, &[0]);
@@ -93,7 +93,7 @@ fn r18_undo_of_a_suspension_says_where_the_content_went() {
     stage.judge_undo(&first);
 }
 
-/// R18: one user is given back and the others stay as they are; the rehearsal names the users for whom an undo can do nothing. A
+/// R18: one user is given back and the others stay as they are; the rehearsal names the users that an undo cannot restore. A
 /// list that cannot be read stops no undo.
 #[test]
 fn r18_an_undo_of_one_user_changes_no_other() {
