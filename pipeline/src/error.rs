@@ -196,7 +196,7 @@ impl Error {
         }
     }
 
-    /// Whether there is no token, because Box refused the credentials or the token endpoint did not respond. Then every other call fails, too.
+    /// Whether there is no token, because Box refused the credentials or the token endpoint did not respond. Then every call fails.
     pub fn is_about_sign_in(&self) -> bool {
         match self {
             Error::SignIn { .. } => true,
