@@ -149,7 +149,7 @@ fn a_torn_last_page_is_asked_for_again() {
     let bytes = std::fs::read(&spool).unwrap();
     std::fs::write(&spool, &bytes[..bytes.len() - 7]).unwrap();
     let done = world.ok(&["sync"]);
-    assert!(done.stderr.contains("the spool's last frame was torn"), "{}", done.stderr);
+    assert!(done.stderr.contains("the last frame of the spool is torn"), "{}", done.stderr);
     assert_equal_to_truth(&world);
 }
 
