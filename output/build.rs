@@ -1,5 +1,5 @@
-//! Stops the build with advice when DuckDB's library is not there, and lets this package's tests find it.
-#![expect(clippy::disallowed_methods, reason = "a build script is told everything through its environment")]
+//! Stops the build with instructions if DuckDB's library is missing, and lets this package's tests find the library.
+#![expect(clippy::disallowed_methods, reason = "a build script gets its input from the environment")]
 
 use std::env;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn library_name() -> &'static str {
 fn refuse(what: &str) {
     println!(
         "cargo::error=DuckDB's library is missing: {what}. `make build` fetches DuckDB's own prebuilt one with npm; \
-         `make DUCKDB=system build` takes the one in DUCKDB_LIB_DIR; `make DUCKDB=bundled build` compiles DuckDB in \
+         `make DUCKDB=system build` uses the one in DUCKDB_LIB_DIR; `make DUCKDB=bundled build` compiles DuckDB in \
          (over an hour on two cores)."
     );
 }

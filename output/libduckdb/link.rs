@@ -1,8 +1,8 @@
-//! What the build scripts of `output` and `jobs` share: where DuckDB's library lies, and how executables find it.
+//! Shared by the build scripts of `output` and `jobs`: the directory of DuckDB's library, and how executables find it.
 //!
-//! `libduckdb-sys` names the library to the linker; it does not tell the finished executable where the library lies,
-//! and without that every `cargo test` would need `LD_LIBRARY_PATH`. Cargo gives a build script's linker arguments to
-//! that package's own executables only, never to those of the packages above it, so both packages say them.
+//! `libduckdb-sys` passes the library to the linker, but the executable does not get its directory. Without it, every `cargo test`
+//! would need `LD_LIBRARY_PATH`. Cargo applies the linker arguments of a build script only to the executables of its own package,
+//! not to those of dependent packages, so both packages set them.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) fn bundled() -> bool {
     env::var_os("CARGO_FEATURE_BUNDLED").is_some()
 }
 
-/// Whether the target is one of Apple's, where the loader's words and the library's ending differ.
+/// Whether the target is an Apple platform, which has another library extension and other loader variables.
 pub(crate) fn for_apple() -> bool {
     env::var("CARGO_CFG_TARGET_VENDOR").as_deref() == Ok("apple")
 }

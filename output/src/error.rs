@@ -40,14 +40,14 @@ pub enum ErrorKind {
 /// An error of this crate. Its text states what failed and where. Causes are in `source()` and are never repeated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "fields say what the message says")]
+#[expect(missing_docs, reason = "the messages describe the fields")]
 pub enum Error {
     /// The number's file exists.
     #[error("run {0} is already reserved")]
     Taken(RunNumber),
 
     /// The table contains a later run.
-    #[error("run {run} cannot write {table}: run {by} has written it since")]
+    #[error("run {run} cannot write {table}: the later run {by} has written it")]
     Passed { table: String, run: RunNumber, by: i64 },
 
     /// A data check found rows that must not exist.
@@ -63,7 +63,7 @@ pub enum Error {
     NoNight,
 
     /// There is no snapshot of the requested date.
-    #[error("there is no night of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
+    #[error("there is no snapshot of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
     NoSuchNight { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
 
     /// The requested part of a report does not exist, or the report does not have it.
@@ -111,7 +111,9 @@ pub enum Error {
     Foreign { file: PathBuf, reason: String },
 
     /// A file was written by a newer version.
-    #[error("{what} has format {found}, this version reads {known}: use the boxseat that wrote it")]
+    #[error(
+        "{what} has format {found}, this version reads {known}: use the version of boxseat that wrote it"
+    )]
     Newer { what: String, found: u32, known: u32 },
 
     /// A line of the lake's record could not be sealed.
@@ -123,7 +125,7 @@ pub enum Error {
     Rows { table: String, source: Box<dyn std::error::Error + Send + Sync> },
 
     /// A bug in boxseat.
-    #[error("this is a mistake in boxseat, please report it: {0}")]
+    #[error("this is a bug in boxseat, please report it: {0}")]
     Bug(String),
 }
 

@@ -134,7 +134,7 @@ fn check_digits(batch: &RecordBatch) -> Result<()> {
         if decimals.validate_decimal_precision(decimals.precision()).is_err() {
             return Err(Error::Ask {
                 what: format!(
-                    "the column {:?} has a number of more than 38 digits, which Parquet cannot hold",
+                    "the column {:?} has a number of more than 38 digits, which Parquet does not support",
                     field.name()
                 ),
                 hint: Some("cast it to VARCHAR".to_owned()),

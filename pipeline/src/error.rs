@@ -1,4 +1,4 @@
-//! What can go wrong between Box and the batches, and what the caller should do about it.
+//! The failures between Box and the batches, and what the caller should do about them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use boxseat_schemas::spool::{Damage, TOKEN_ENDPOINT};
 /// What the caller should do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Mend the configuration: address, credentials, scopes.
+    /// Fix the configuration: address, credentials, scopes.
     Configure,
-    /// Wait and start again: Box is down or throttles, or the network is away.
+    /// Wait and start again: Box is down or throttles, or the network is down.
     TryLater,
-    /// A guard refused what Box sent; the old night stays.
+    /// A guard refused what Box sent; the old snapshot stays published.
     Refused,
     /// Stopped on request; the run can be resumed.
     Interrupted,
     /// The disk failed: space, permissions, hardware.
     Disk,
-    /// What lies on disk is not what was written.
+    /// The files on disk differ from what was written.
     Damaged,
-    /// Box answered what its documents do not allow.
+    /// Box responded with something that its documentation does not allow.
     Protocol,
 }
 
-/// Every failure of this room.
+/// The failures of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The token endpoint refused the credentials.
     #[error("Box refused to sign in ({reason})")]
     SignIn {
-        /// Box's own words.
+        /// Box's own text.
         reason: String,
     },
-    /// A call was refused although the token was fresh.
-    #[error("{endpoint}: Box answered {status} {code} (request id {request_id})")]
+    /// A call was refused although the token was new.
+    #[error("{endpoint}: Box responded with {status} {code} (request id {request_id})")]
     Denied {
         /// The call.
         endpoint: &'static str,
@@ -44,21 +44,21 @@ pub enum Error {
         status: u16,
         /// Box's error code.
         code: String,
-        /// What Box's support asks for.
+        /// The id that Box's support requires.
         request_id: String,
     },
     /// A call failed with a status that repeating does not change.
-    #[error("{endpoint}: Box answered {status} {code}: {message} (request id {request_id})")]
+    #[error("{endpoint}: Box responded with {status} {code}: {message} (request id {request_id})")]
     Rejected {
         /// The call.
         endpoint: &'static str,
         /// The status.
         status: u16,
-        /// Box's error code, or the content type when the body was none of Box's.
+        /// Box's error code, or the content type if the body is not from Box.
         code: String,
-        /// Box's sentence.
+        /// Box's message.
         message: String,
-        /// What Box's support asks for.
+        /// The id that Box's support requires.
         request_id: String,
     },
     /// The retry budget is spent.
@@ -68,15 +68,15 @@ pub enum Error {
         endpoint: &'static str,
         /// Calls made for it.
         attempts: u32,
-        /// Time they and the waits between them took.
+        /// Time of the attempts and of the waits between them.
         waited: Duration,
         /// How the last one failed.
         last: String,
-        /// Whether what came back was unreadable, which waiting will hardly mend.
+        /// Whether the responses could not be read. Waiting hardly repairs that.
         garbled: bool,
     },
-    /// Box asks for a longer silence than one call may keep a run waiting, or has refused the same call too often.
-    #[error("{endpoint}: refused {attempts} times ({last}), and Box asks to wait another {} s, longer than a run waits", wait.as_secs())]
+    /// Box requires a longer pause than one call may wait, or has refused the same call too often.
+    #[error("{endpoint}: refused {attempts} times ({last}), and Box requires a wait of another {} s, longer than a run waits", wait.as_secs())]
     Throttled {
         /// The call.
         endpoint: &'static str,
@@ -84,7 +84,7 @@ pub enum Error {
         attempts: u32,
         /// How the last one was refused.
         last: String,
-        /// What Box asks for.
+        /// The pause that Box requires.
         wait: Duration,
     },
     /// A fault of the configuration or of the way to Box that no retry repairs.
@@ -92,20 +92,20 @@ pub enum Error {
     Connection {
         /// The call.
         endpoint: &'static str,
-        /// What has to be repaired.
+        /// The fault to repair.
         fault: crate::client::ConnectionFault,
         /// What failed.
         reason: String,
     },
     /// The HTTP client could not be built, or the address is not usable.
-    #[error("cannot talk to {url}: {reason}")]
+    #[error("cannot connect to {url}: {reason}")]
     Address {
         /// The address.
         url: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// Box answers, but not about so many single users or groups that something larger must be broken.
+    /// Box responds, but so many records of single users or groups fail that the cause must be larger.
     #[error("{endpoint}: {failed} of {requested} records could not be read; the last one: {last}")]
     Unread {
         /// The call.
@@ -114,65 +114,65 @@ pub enum Error {
         failed: u64,
         /// Records that were requested.
         requested: u64,
-        /// Which record it was at last, and why.
+        /// The last of these records, and the reason.
         last: String,
     },
-    /// A listing did not reach its end mark.
+    /// A listing did not reach its end.
     #[error("{walk}: the walk is incomplete: {reason}")]
     IncompleteWalk {
         /// Which listing.
         walk: String,
-        /// What happened instead of an end.
+        /// The event that ended the listing.
         reason: String,
     },
     /// A guard refused the run.
     #[error(transparent)]
     Guard(#[from] crate::guard::Refusal),
-    /// The person or cron asked to stop.
+    /// A user or a signal asked to stop.
     #[error("stopped on request; the next start continues from here")]
     Interrupted,
     /// A file operation failed.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A spool is not what was written.
+    /// A spool differs from what was written.
     #[error("the spool {path} is damaged at byte {offset}: {damage}")]
     Spool {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// Position in the file.
         offset: u64,
-        /// What is wrong.
+        /// The damage.
         damage: Damage,
     },
-    /// The mark of a sealed spool is not what was written.
+    /// The mark of a sealed spool differs from what was written.
     #[error("the seal {path} is damaged at byte {offset}: {damage}")]
     Seal {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// Position in the file.
         offset: usize,
-        /// What is wrong.
+        /// The damage.
         damage: Damage,
     },
     /// The base run's rows cannot be read.
-    #[error("the night to carry forward from cannot be read")]
+    #[error("the base run cannot be read")]
     Base {
-        /// The lake's reason.
+        /// The error of the lake.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A page that was good when it was spooled cannot be read any more.
+    /// A page that was readable when it was spooled cannot be read any more.
     #[error("a page of {walk} in the spool cannot be read")]
     Page {
         /// Which listing.
         walk: String,
-        /// The parser's reason.
+        /// The error of the parser.
         source: NotAPage,
     },
 }
@@ -196,7 +196,7 @@ impl Error {
         }
     }
 
-    /// Whether there is no token, because Box refused the credentials or the token endpoint did not answer: every other call fails then.
+    /// Whether there is no token, because Box refused the credentials or the token endpoint did not respond. Then every call fails.
     pub fn is_about_sign_in(&self) -> bool {
         match self {
             Error::SignIn { .. } => true,
@@ -207,12 +207,12 @@ impl Error {
         }
     }
 
-    /// Every user that was requested was refused: a scope is missing.
+    /// Every requested user was refused: a scope is missing.
     pub(crate) fn closed(endpoint: &'static str) -> Self {
         Error::Denied {
             endpoint,
             status: 403,
-            code: "on every one asked about".to_owned(),
+            code: "on every requested user".to_owned(),
             request_id: "none".to_owned(),
         }
     }
@@ -227,7 +227,7 @@ impl From<boxseat_storage::Error> for Error {
     fn from(error: boxseat_storage::Error) -> Self {
         match error {
             boxseat_storage::Error::Io { action, path, source } => Self::Io { action, path, source },
-            // The pipeline sets no group of its files.
+            // The pipeline sets no group for its files.
             boxseat_storage::Error::NoGroup(group) => {
                 let source = std::io::Error::new(std::io::ErrorKind::NotFound, format!("no group {group:?}"));
                 Self::Io { action: "look up the group of", path: PathBuf::new(), source }

@@ -1,29 +1,29 @@
-//! Guards: what a run must look like before it may replace the old night.
+//! Guards: the conditions that a run must meet before it may replace the old snapshot.
 //!
-//! The vendor's own sample report lists all users as inactive when the feed is empty, and that file feeds its delete script.
-//! A refused run leaves the old night published and says what to do.
+//! Box's own sample report lists all users as inactive if the feed is empty, and its delete script uses that list. If boxseat refuses a
+//! run, the old snapshot stays published, and the message states what to do.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a run was refused. Display is the sentence the operator needs.
+/// Why a run was refused. Display is the message for the operator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "guard", rename_all = "snake_case")]
 pub enum Refusal {
     /// No user at all.
     #[error("Box listed no user at all")]
     EmptyList,
-    /// Only the caller itself.
-    #[error("Box listed only the caller itself ({login}): the app sees its own users alone")]
+    /// Only the caller.
+    #[error("Box listed only the caller itself ({login}): the app can see only its own users")]
     SelfOnly {
-        /// The caller.
+        /// Login of the caller.
         login: String,
     },
-    /// Another enterprise than the store's.
+    /// Another enterprise than that of the store.
     #[error("these credentials belong to enterprise {found}, this store to enterprise {bound}")]
     OtherEnterprise {
-        /// What Box says.
+        /// The enterprise of the credentials.
         found: String,
-        /// What the store is bound to.
+        /// The enterprise of the store.
         bound: String,
     },
     /// The caller belongs to no enterprise.
@@ -31,10 +31,10 @@ pub enum Refusal {
     NoEnterprise,
     /// A table shrank by more than is plausible.
     #[error(
-        "{table} shrank from {before} to {now} rows: {percent:.1} % are gone and no event says so (limit {limit_percent} %)"
+        "{table} shrank from {before} to {now} rows: {percent:.1} % are gone without an event (limit {limit_percent} %)"
     )]
     Shrunk {
-        /// Which table.
+        /// The table.
         table: String,
         /// Rows in the base run.
         before: u64,
@@ -42,91 +42,92 @@ pub enum Refusal {
         now: u64,
         /// The loss that no event announces, in percent.
         percent: f64,
-        /// What is allowed.
+        /// The limit.
         limit_percent: f64,
     },
-    /// More people gone than the admin log tells of.
-    #[error("{gone} people are gone without a DELETE_USER event (limit {limit})")]
+    /// More users are gone than the admin log announces.
+    #[error("{gone} users are gone without a DELETE_USER event (limit {limit})")]
     Gone {
-        /// Listed by the base run, not listed now, named by no DELETE_USER.
+        /// Users that the base run listed, that are not listed now, and that no DELETE_USER event names.
         gone: u64,
-        /// What is allowed.
+        /// The limit.
         limit: u64,
     },
-    /// The admin log says nothing where it must.
+    /// The admin log has no event where it must have some.
     #[error("the admin log is silent: no event between {from} and {to}, {reason}")]
     SilentFeed {
         /// Start of the window.
         from: String,
         /// End of the window.
         to: String,
-        /// Why that cannot be.
+        /// Why this is not plausible.
         reason: String,
     },
-    /// This machine's clock is off.
+    /// This machine's clock is wrong.
     #[error("this machine's clock is {} seconds {} Box's", skew_secs.unsigned_abs(), if *skew_secs > 0 { "behind" } else { "ahead of" })]
     Clock {
-        /// Box's clock minus ours.
+        /// Box's clock minus our clock.
         skew_secs: i64,
     },
     /// More groups than offset paging can list.
-    #[error("there are more than 10,000 groups, and Box lists no further")]
+    #[error("there are more than 10,000 groups, and Box lists only 10,000")]
     TooManyGroups,
 }
 
 impl Refusal {
-    /// The way out.
+    /// The solution.
     pub fn hint(&self) -> &'static str {
         match self {
             Refusal::EmptyList | Refusal::SelfOnly { .. } => {
-                "in the Box developer console set the app's access to \"App + Enterprise Access\" and tick \"Manage users\"; then have an admin authorise the app again"
+                "in the Box developer console set the app's access to \"App + Enterprise Access\" and tick \"Manage users\"; then ask an admin to authorise the app again"
             }
             Refusal::OtherEnterprise { .. } => {
-                "use the store of that enterprise (--store), or the credentials of this one; a store is never rebound"
+                "use the store of that enterprise (--store), or the credentials of this one; a store belongs to one enterprise"
             }
             Refusal::NoEnterprise => {
                 "sign in with client credentials of the enterprise, or with an admin's developer token"
             }
             Refusal::Shrunk { .. } => {
-                "check in the admin console whether so many are really gone; if they are, start again with --accept-shrink PERCENT, which reads nothing again"
+                "check in the admin console whether so many are really gone; if they are, start again with --accept-shrink PERCENT, which uses the pages that were read"
             }
             Refusal::Gone { .. } => {
-                "check in the admin console whether they are really gone: rolled out, merged, or deleted by a directory; if they are, start again with --accept-shrink PERCENT, which reads nothing again"
+                "check in the admin console whether they are really gone: rolled out, merged, or deleted by a directory; if they are, start again with --accept-shrink PERCENT, which uses the pages that were read"
             }
             Refusal::SilentFeed { .. } => {
-                "nothing is claimed about anybody on such a night; check that the app may read admin events (\"Manage enterprise properties\"), look at status.box.com, then start again; a holiday belongs into [sync] quiet_dates"
+                "without events the state of all users is unknown; check that the app may read admin events (\"Manage enterprise properties\"), look at status.box.com, then start again; for a holiday, add the date to [sync] quiet_dates"
             }
             Refusal::Clock { .. } => "set the clock (NTP), then start again",
             Refusal::TooManyGroups => {
-                "nothing is truncated silently: please report it, reading groups by name prefix is not built yet"
+                "boxseat does not truncate the list: please report this, because reading groups by name prefix is not implemented yet"
             }
         }
     }
 
-    /// Whether the run itself is no good; else it is the credentials or the clock, and the run can be resumed with better ones.
+    /// Whether the data of the run is unusable. Otherwise the cause is the credentials or the clock, and the run can be resumed after a
+    /// fix.
     pub fn is_about_the_run(&self) -> bool {
         !matches!(self, Refusal::OtherEnterprise { .. } | Refusal::NoEnterprise | Refusal::Clock { .. })
     }
 
-    /// Whether `--accept-shrink` can overrule it.
+    /// Whether `--accept-shrink` can override it.
     pub fn is_shrink(&self) -> bool {
         matches!(self, Refusal::Shrunk { .. } | Refusal::Gone { .. })
     }
 }
 
-/// Rows a run found, or its base run had.
+/// Numbers of rows of a run or of its base run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Users listed.
+    /// Listed users.
     pub users: u64,
-    /// Groups listed.
+    /// Listed groups.
     pub groups: u64,
     /// Memberships.
     pub memberships: u64,
 }
 
-/// Refuses a run whose users, groups or memberships shrank by more than `limit_percent` against its base. What events announce as
-/// gone does not count.
+/// Refuses a run whose users, groups or memberships shrank by more than `limit_percent` compared with its base. Losses that events
+/// announce do not count.
 ///
 /// # Errors
 /// [`Refusal::Shrunk`].
@@ -137,7 +138,7 @@ pub fn shrink(before: Sizes, now: Sizes, announced: Sizes, limit_percent: f64) -
         ("memberships", before.memberships, now.memberships, announced.memberships),
     ] {
         let lost = before.saturating_sub(now).saturating_sub(announced);
-        #[expect(clippy::cast_precision_loss, reason = "row counts lie far below 2^52")]
+        #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
         let percent = if before == 0 { 0.0 } else { lost as f64 * 100.0 / before as f64 };
         if percent > limit_percent {
             return Err(Refusal::Shrunk { table: table.into(), before, now, percent, limit_percent });
@@ -146,8 +147,8 @@ pub fn shrink(before: Sizes, now: Sizes, announced: Sizes, limit_percent: f64) -
     Ok(())
 }
 
-/// Refuses a run from which over max(5, 0.5 %) of the `listed` people are `gone` without a DELETE_USER event; `accepted` is what
-/// a person accepted instead, in percent.
+/// Refuses a run if more than max(5, 0.5 %) of the `listed` users are `gone` without a DELETE_USER event. `accepted` is a limit in
+/// percent that an operator has accepted instead.
 ///
 /// # Errors
 /// [`Refusal::Gone`].
@@ -156,7 +157,7 @@ pub fn gone(gone: u64, listed: u64, accepted: Option<f64>) -> Result<(), Refusal
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "people of one enterprise, a share of 0 to 100 %"
+        reason = "users of one enterprise, a share of 0 to 100 %"
     )]
     let limit = match accepted {
         Some(percent) => (listed as f64 * percent / 100.0).floor() as u64,
@@ -165,7 +166,7 @@ pub fn gone(gone: u64, listed: u64, accepted: Option<f64>) -> Result<(), Refusal
     if gone > limit { Err(Refusal::Gone { gone, limit }) } else { Ok(()) }
 }
 
-/// Refuses a machine whose clock is more than five minutes from Box's.
+/// Refuses a run if this machine's clock differs from Box's by more than five minutes.
 ///
 /// # Errors
 /// [`Refusal::Clock`].
@@ -176,7 +177,7 @@ pub fn clock(skew_secs: Option<i64>) -> Result<(), Refusal> {
     }
 }
 
-/// Beyond this, windows and ages would be wrong by more than the settle time forgives.
+/// With a larger difference, windows and ages would be wrong by more than the settle time tolerates.
 const MAX_SKEW_SECS: i64 = 5 * 60;
 
 #[cfg(test)]
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_percent_may_go_and_not_one_row_more() {
+    fn loss_of_ten_percent_passes_and_one_row_more_is_refused() {
         let before = Sizes { users: 1000, groups: 10, memberships: 0 };
         let shrink = |now, announced| shrink(before, now, announced, 10.0);
         let nothing = Sizes::default();
@@ -193,7 +194,7 @@ mod tests {
         let refusal = shrink(Sizes { users: 899, groups: 10, memberships: 0 }, nothing).unwrap_err();
         assert_eq!(
             refusal.to_string(),
-            "users shrank from 1000 to 899 rows: 10.1 % are gone and no event says so (limit 10 %)"
+            "users shrank from 1000 to 899 rows: 10.1 % are gone without an event (limit 10 %)"
         );
         assert!(refusal.is_shrink());
         assert!(shrink(Sizes { users: 1000, groups: 8, memberships: 0 }, nothing).is_err());
@@ -201,7 +202,7 @@ mod tests {
 
     /// The deletion of one large group refused the run, although the admin log had its event.
     #[test]
-    fn an_announced_loss_is_no_shrinking() {
+    fn announced_loss_does_not_count_as_shrinking() {
         let before = Sizes { users: 100, groups: 10, memberships: 72 };
         let now = Sizes { users: 100, groups: 9, memberships: 50 };
         let shrink = |announced| shrink(before, now, announced, 10.0);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handful_may_leave_unannounced() {
+    fn few_unannounced_leavers_are_accepted() {
         assert!(gone(5, 100, None).is_ok() && gone(6, 100, None).is_err());
         assert!(gone(50, 10_000, None).is_ok() && gone(51, 10_000, None).is_err());
         assert!(gone(900, 10_000, Some(9.0)).is_ok() && gone(901, 10_000, Some(9.0)).is_err());

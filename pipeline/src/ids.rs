@@ -1,11 +1,11 @@
-//! Sets of Box ids that stay small: a decimal id takes eight bytes, anything else its text.
+//! Sets of Box ids that stay small: a decimal id takes eight bytes, any other id takes its text.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-/// A set of ids, exact for decimal and for other ids alike.
+/// A set of ids, exact for decimal ids and for all others.
 #[derive(Debug, Default)]
 pub struct IdSet {
     numbers: HashSet<u64>,
@@ -13,7 +13,7 @@ pub struct IdSet {
 }
 
 impl IdSet {
-    /// Adds an id; false when it was there already.
+    /// Adds an id. Returns false if it was there already.
     pub fn insert(&mut self, id: &str) -> bool {
         match decimal(id) {
             Some(number) => self.numbers.insert(number),
@@ -29,12 +29,12 @@ impl IdSet {
         }
     }
 
-    /// How many ids there are.
+    /// Number of ids.
     pub fn len(&self) -> usize {
         self.numbers.len() + self.texts.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -54,7 +54,7 @@ impl<V> Default for IdMap<V> {
 }
 
 impl<V> IdMap<V> {
-    /// Sets the value of an id and gives the one it had.
+    /// Sets the value of an id, and returns its previous value.
     pub fn insert(&mut self, id: &str, value: V) -> Option<V> {
         match decimal(id) {
             Some(number) => self.numbers.insert(number, value),
@@ -70,7 +70,7 @@ impl<V> IdMap<V> {
         }
     }
 
-    /// The value of an id, the default made where there was none.
+    /// The value of an id. A missing value is created with its default.
     pub fn entry(&mut self, id: &str) -> &mut V
     where
         V: Default,
@@ -81,7 +81,7 @@ impl<V> IdMap<V> {
         }
     }
 
-    /// How many ids have a value.
+    /// Number of ids with a value.
     pub fn len(&self) -> usize {
         self.numbers.len() + self.texts.len()
     }
@@ -91,25 +91,26 @@ impl<V> IdMap<V> {
         self.len() == 0
     }
 
-    /// All ids with their values, in no order.
+    /// All ids with their values, in no defined order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &V)> {
         let numbers = self.numbers.iter().map(|(id, value)| (Cow::Owned(id.to_string()), value));
         numbers.chain(self.texts.iter().map(|(id, value)| (Cow::Borrowed(&**id), value)))
     }
 
-    /// All values, in no order.
+    /// All values, in no defined order.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.numbers.values().chain(self.texts.values())
     }
 }
 
-/// Sixteen bytes that stand for a text of any length: half a SHA-256, so that two texts never share one by accident or intent.
+/// Sixteen bytes that identify a text of any length: half a SHA-256, so that two texts never have the same bytes by accident or by
+/// intent.
 pub fn fingerprint(text: &str) -> u128 {
     let digest = Sha256::digest(text.as_bytes());
     u128::from_le_bytes(digest[..16].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
-/// The number whose only decimal spelling is `id`.
+/// The number whose only decimal form is `id`.
 fn decimal(id: &str) -> Option<u64> {
     let plain = !id.starts_with('+') && (id == "0" || !id.starts_with('0'));
     plain.then(|| id.parse().ok()).flatten()

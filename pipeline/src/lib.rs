@@ -16,5 +16,5 @@ pub mod spool;
 pub use error::{Error, ErrorKind};
 pub use privacy::Privacy;
 
-/// The data clock: what "now" means for windows, ages and `read_at`. Tokens, waits and timeouts use the system's own.
+/// The data clock: the "now" of windows, ages and `read_at`. Tokens, waits and timeouts use the system's clock.
 pub type Clock = std::sync::Arc<dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync>;

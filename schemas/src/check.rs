@@ -128,7 +128,8 @@ fn strangers(table: &str) -> String {
     )
 }
 
-const ANY_USER: &str = "SELECT 'the night lists nobody' AS problem WHERE NOT EXISTS (SELECT 1 FROM users)";
+const ANY_USER: &str =
+    "SELECT 'the snapshot lists no user' AS problem WHERE NOT EXISTS (SELECT 1 FROM users)";
 
 /// Columns whose value must be a row of another table. A user or group of an event may be deleted long ago; these must exist.
 const REFERENCES: [(&str, &str, &str); 4] = [
@@ -254,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_check_is_of_a_table_and_has_a_name_of_its_own() {
+    fn every_check_has_a_table_and_a_unique_name() {
         let tables: HashSet<&str> = WAREHOUSE.iter().map(|table| table.name).collect();
         let mut seen = HashSet::new();
         for check in all() {

@@ -57,13 +57,13 @@ mod tests {
     /// Why: a query that worked yesterday must work today. Otherwise the analyst who needs a column finds out that it is removed, renamed
     /// or of another type.
     #[test]
-    fn nothing_is_taken_back_within_a_version() {
+    fn no_promised_column_is_removed_or_changed() {
         assert_eq!(CONTRACT_VERSION, 1, "a new version has a file of its own, and this test names it");
         let now = lines();
         let broken = broken(PROMISED, &now);
         assert!(
             broken.is_empty(),
-            "{broken:#?}\nkeep the column, or begin version 2 of the contract and say so in CHANGELOG.md"
+            "{broken:#?}\nkeep the column, or start version 2 of the contract and add it to CHANGELOG.md"
         );
     }
 
@@ -71,9 +71,9 @@ mod tests {
     #[test]
     #[expect(
         clippy::disallowed_methods,
-        reason = "`make contract` has no other way to say what it wants of this test"
+        reason = "`make contract` selects the mode of this test with a variable"
     )]
-    fn what_is_new_is_written_down() {
+    fn every_new_column_is_in_the_contract_file() {
         let now = lines();
         let promised = by_name(PROMISED.lines());
         let new: Vec<&str> = by_name(now.iter().map(String::as_str))
@@ -90,7 +90,7 @@ mod tests {
             std::fs::write(FILE, head + &now.join("\n") + "\n").unwrap();
             return;
         }
-        assert!(new.is_empty(), "`make contract` writes down what was added: {new:#?}");
+        assert!(new.is_empty(), "run `make contract` to add these columns: {new:#?}");
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl FromStr for MatchRule {
             _ => None,
         };
         rule.ok_or_else(|| {
-            format!("{text:?} is no rule: it can be \"all\", \"tracking_code:NAME=VALUE\" or \"group:ID\"")
+            format!("{text:?} is not a match rule: use \"all\", \"tracking_code:NAME=VALUE\" or \"group:ID\"")
         })
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_of_the_validity_are_in() {
+    fn first_and_last_day_of_the_terms_are_included() {
         let year = terms(Some("2026-01-01"), Some("2026-12-31"));
         let holds = |day: &str| year.holds_on(day.parse().unwrap());
         assert_eq!(
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_read_as_they_are_written() {
+    fn written_rules_parse_to_the_same_rule() {
         for text in ["all", "tracking_code:Cost Centre=A=7", "group:4711"] {
             assert_eq!(text.parse::<MatchRule>().unwrap().to_string(), text);
         }
@@ -177,7 +177,7 @@ mod tests {
             "tracking_code:x=",
             "role:admin",
         ] {
-            assert!(text.parse::<MatchRule>().unwrap_err().contains("is no rule"), "{text}");
+            assert!(text.parse::<MatchRule>().unwrap_err().contains("is not a match rule"), "{text}");
         }
     }
 }

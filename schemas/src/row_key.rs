@@ -46,11 +46,11 @@ pub fn of(subject: Subject, id: &str) -> Option<String> {
 /// What is wrong with the key, as text.
 pub fn read(key: &str) -> Result<(Subject, &str), String> {
     let trimmed = key.trim();
-    let wrong = |why: &str| format!("{key:?} is no row key: {why}");
+    let wrong = |why: &str| format!("{key:?} is not a row key: {why}");
     let subject = match trimmed.chars().next() {
         Some('U' | 'u') => Subject::User,
         Some('G' | 'g') => Subject::Group,
-        _ => return Err(wrong("it begins with neither U nor G")),
+        _ => return Err(wrong("it does not start with U or G")),
     };
     let (body, check) = match trimmed.char_indices().next_back() {
         Some((at, check)) if at > 1 => (&trimmed[..at], check),
@@ -58,7 +58,7 @@ pub fn read(key: &str) -> Result<(Subject, &str), String> {
     };
     let id = &body[1..];
     if !is_digits(id) {
-        return Err(wrong("between its first and last character there are digits alone"));
+        return Err(wrong("the characters between the first and the last must be digits"));
     }
     if check_character(&body.to_ascii_uppercase()) != Some(check.to_ascii_uppercase()) {
         return Err(wrong("its last character does not fit the others, so one of them was changed"));
@@ -93,7 +93,7 @@ mod tests {
 
     /// Why: a mistyped key must not name another user.
     #[test]
-    fn no_wrong_character_goes_unnoticed() {
+    fn every_single_wrong_character_is_detected() {
         for id in ["0", "7", "33290876054", "12345678901234567890"] {
             let key = of(Subject::User, id).unwrap();
             assert_eq!(read(&key), Ok((Subject::User, id)));
@@ -112,7 +112,7 @@ mod tests {
 
     /// Why: the standard detects nearly all swaps, but not all. A higher rate of undetected swaps would be an error in this code.
     #[test]
-    fn of_a_hundred_swaps_of_neighbours_one_goes_unnoticed_at_most() {
+    fn at_most_one_percent_of_adjacent_swaps_is_undetected() {
         let (mut swaps, mut unnoticed) = (0, 0);
         for id in 33_290_870_000_u64..33_290_872_000 {
             let key = of(Subject::User, &id.to_string()).unwrap();
@@ -128,16 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_says_why() {
+    fn rejected_key_states_the_reason() {
         assert_eq!(of(Subject::User, "box_support"), None);
         assert_eq!(of(Subject::Group, ""), None);
         for (key, why) in [
-            ("", "neither U nor G"),
-            ("33290876054", "neither U nor G"),
-            ("3.33E+10", "neither U nor G"),
+            ("", "does not start with U or G"),
+            ("33290876054", "does not start with U or G"),
+            ("3.33E+10", "does not start with U or G"),
             ("U", "too short"),
             ("U1", "too short"),
-            ("U12x4Z", "digits alone"),
+            ("U12x4Z", "must be digits"),
         ] {
             assert!(read(key).unwrap_err().contains(why), "{key}");
         }

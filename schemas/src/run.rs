@@ -99,10 +99,7 @@ impl Reservation {
             return Err("its event window ends before it begins".to_owned());
         }
         if self.event_slices > MAX_EVENT_SLICES {
-            return Err(format!(
-                "{} event slices: {MAX_EVENT_SLICES} at most are possible",
-                self.event_slices
-            ));
+            return Err(format!("{} event slices: the maximum is {MAX_EVENT_SLICES}", self.event_slices));
         }
         Ok(())
     }
@@ -450,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_follows_bases_and_nothing_else() {
+    fn chain_follows_only_base_runs() {
         let on = |number: u64, base: u64| {
             let base_run_number = Some(base).filter(|base| *base > 0).map(RunNumber);
             SyncRun { base_run_number, ..run(number, RunStatus::Complete, None) }

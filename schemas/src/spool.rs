@@ -132,7 +132,7 @@ pub enum Frame {
     },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -297,25 +297,25 @@ impl Fixed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Another kind of file.
-    #[error("it does not begin with the mark of a boxseat spool")]
+    #[error("it does not start with the header of a boxseat spool")]
     NotASpool,
     /// Another kind of file.
-    #[error("it does not begin with the mark of a boxseat journal")]
+    #[error("it does not start with the header of a boxseat journal")]
     NotAJournal,
     /// Another kind of file.
-    #[error("it does not begin with the mark of a boxseat call ledger")]
+    #[error("it does not start with the header of a boxseat call ledger")]
     NotACallLedger,
     /// Another kind of file.
-    #[error("it does not begin with the mark of a boxseat seal")]
+    #[error("it does not start with the header of a boxseat seal")]
     NotASeal,
     /// The number in the header is not the number that the file's path requires.
     #[error("it belongs to another run, command or store")]
     OtherOwner,
     /// A seal has one frame.
-    #[error("it does not hold exactly one record")]
+    #[error("it does not contain exactly one record")]
     NotOneFrame,
     /// The file is missing.
-    #[error("the file is missing, although the pages are there")]
+    #[error("the file is missing, but its pages exist")]
     Missing,
     /// Entries are missing, repeated or out of order.
     #[error("an entry is missing, repeated or out of order")]
@@ -324,10 +324,10 @@ pub enum Damage {
     #[error("it has format version {0}, this boxseat reads version {VERSION}")]
     OtherVersion(u16),
     /// Shorter or longer than when it was sealed.
-    #[error("it is not as long as when it was sealed")]
+    #[error("its length differs from its length when it was sealed")]
     NotAsSealed,
     /// An impossible length.
-    #[error("a frame announces an impossible length")]
+    #[error("a frame has an impossible length")]
     Length,
     /// The bytes are not those that were written.
     #[error("a frame's checksum does not match")]
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_and_versions_are_named() {
+    fn error_names_the_other_file_kind_or_version() {
         let good = FileKind::Spool.encode_header(12);
         assert_eq!(FileKind::Spool.decode_header(&good), Ok(12));
         assert_eq!(FileKind::Journal.decode_header(&good), Err(Damage::NotAJournal));

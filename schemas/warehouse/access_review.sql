@@ -1,4 +1,4 @@
--- Question: who has access through which group, and do they still use their account?
+-- Question: which users have access through which group, and do they still use their account?
 -- Grain:    one row per membership.
 -- Columns:  snapshot_date, membership_id, group_id, group_name, role_in_group, user_id, login, name, role,
 --           account_status, seat_kind, seat_state, proven_idle_days, last_login_at, last_activity_at, member_since_at,

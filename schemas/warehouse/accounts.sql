@@ -1,24 +1,26 @@
--- Question: who has an account, does it take a seat, and is it used?
--- Grain:    one row per user ever seen: those in `users`, and those whose newest version in users_history says they are gone.
+-- Question: which accounts exist, does each take a seat, and is it used?
+-- Grain:    one row per user that any snapshot listed: the users in `users`, and users whose newest version in users_history is_deleted.
 -- Columns:  those of the table `accounts`, in its order.
 --
 -- Reads report_settings, users, memberships, email_aliases, login_events, activity_daily, imported_evidence, leave_periods,
--- event_coverage, users_history, user_changes, sync_runs, and three relations that the build puts next to the file:
--- service_accounts (id_or_login), the configured accounts that are services; and licence_rules (rule_order, rule_kind,
--- rule_name, rule_value, plan_id, cost_per_seat_monthly, currency), the terms that hold on the night; and thinned_logins
--- (thinned_to_us), one row: before that moment sign-ins were removed by [privacy] login_events, so a count over it is not known.
+-- event_coverage, users_history, user_changes, sync_runs, and three scratch tables of the build:
+-- service_accounts (id_or_login): the configured service accounts.
+-- licence_rules (rule_order, rule_kind, rule_name, rule_value, plan_id, cost_per_seat_monthly, currency): the terms that are
+-- in force on the date of the snapshot.
+-- thinned_logins (thinned_to_us): one row. [privacy] login_events removed sign-ins before that time, so counts that include
+-- earlier time are unknown.
 --
--- Nothing is claimed that proven_idle_days does not carry: who has not been watched for long enough (new, back, from leave,
--- come from elsewhere, behind a gap) is too_new or unknown, whatever the band says.
+-- A seat is idle only if proven_idle_days proves it. A user who was not observed for long enough (new, returned, back from
+-- leave, moved in from another enterprise, or after a gap in coverage) is too_new or unknown, whatever the band is.
 --
--- A leave list forgets leaves that have ended, so every list ever read is kept. The newest one says who is on leave; a
--- leave that only an older one has ended with its last day, or when a list was read that no longer had it, if that came
--- first; one that was taken off before it began never was.
+-- A leave list does not have past leaves, so every list that was read is kept. The newest list has the users on leave. A leave
+-- that only an older list has ended on its last day, or when the first list without it was read, whichever is earlier. A leave
+-- that was removed before it began is ignored.
 --
--- Activity is counted by UTC day: the last moment of the day stands for it, or now.
+-- Activity is counted by UTC day. Its time is the last moment of that day, at most now_at.
 --
--- Days are whole 24 h back from report_settings.now_at, by epoch arithmetic: the session's time zone has no say.
--- A moment after now (clocks differ) is 0 days ago.
+-- Days are whole 24 h back from report_settings.now_at, by epoch arithmetic, so the session's time zone has no effect.
+-- A time after now_at (clocks differ) counts as 0 days ago.
 
 WITH night AS (
     SELECT
@@ -29,13 +31,13 @@ WITH night AS (
         returned_grace_days,
         snapshot_date,
         CAST(86400000000 AS BIGINT) AS day_us,
-        -- Coverage may end this long before the night: the settle time, and one night missed.
+        -- Coverage may end this long before the snapshot: the settle time and one missed run.
         CAST(172800000000 AS BIGINT) AS stale_after_us
     FROM report_settings
 ),
 
--- Of a time that several current runs read, the newest reading says whether sign-ins are proved: an event that arrived late and could
--- not be read, or that names no user, was not there when the earlier run read that time.
+-- If several current runs read the same time, the newest of them decides whether sign-ins are proved. An event that arrived late and
+-- could not be parsed, or that names no user, was not there when the earlier run read that time.
 readings AS (
     SELECT
         run_number,
@@ -106,7 +108,7 @@ logins AS (
     GROUP BY user_id
 ),
 
--- Imported evidence of accounts that existed. An address that was given to a new account names the old one in older reports.
+-- Imported evidence that is not older than the account. In older reports, an address that a new account now has means the old account.
 reports AS (
     SELECT imported_evidence.user_id, imported_evidence.evidence_at, imported_evidence.source
     FROM imported_evidence
@@ -114,7 +116,7 @@ reports AS (
     WHERE coalesce(imported_evidence.evidence_at >= latest.created_at, TRUE)
 ),
 
--- Everything that tells of use. Reports tell what the feed does not, so they only ever move a user towards used.
+-- All evidence of use. Reports add evidence that the feed does not have, so they can only move a user towards used.
 uses AS (
     SELECT user_id, epoch_us(last_login_at) AS at_us, 'LOGIN' AS source FROM logins
     UNION ALL
@@ -131,7 +133,8 @@ last_uses AS (
     SELECT user_id, max(struct_pack(at_us := at_us, source := source)) AS newest FROM uses GROUP BY user_id
 ),
 
--- Tokens are made, and nobody signs in. Content that was touched is no token: quiet renewals leave no LOGIN either.
+-- Accounts that create tokens without any sign-in. Only token events count here: a user of an installed app also has activity without a
+-- LOGIN event, because the app renews its token without one.
 machines AS (
     SELECT DISTINCT activity_daily.user_id
     FROM activity_daily
@@ -148,14 +151,14 @@ leave_lists AS (
     FROM (SELECT DISTINCT imported_at FROM leave_periods) AS readings
 ),
 
--- Leaves that have begun, with the moment they ended; a leave that holds ends now, or later.
+-- Leaves that have begun, with the time when they ended. For a current leave it is now_at.
 leaves AS (
     SELECT
         leave_periods.user_id,
         leave_periods.to_date,
         leave_lists.replaced_at IS NULL
             AND coalesce(leave_periods.to_date >= snapshot_date, TRUE) AS is_on_leave,
-        -- least() passes over NULL.
+        -- least() ignores NULL.
         least(
             (leave_periods.to_date - DATE '1970-01-01' + 1) * day_us,
             epoch_us(leave_lists.replaced_at),
@@ -183,7 +186,7 @@ last_leaves AS (
     GROUP BY user_id
 ),
 
--- Of the terms that match, the first in the configuration.
+-- The first matching terms in the order of the configuration.
 plans AS (
     SELECT user_id, min(rule_order) AS rule_order
     FROM (
@@ -209,7 +212,7 @@ alias_counts AS (
     SELECT user_id, count(*) AS alias_count FROM email_aliases GROUP BY user_id
 ),
 
--- Everybody ever seen; of who is gone, what was last known.
+-- All users that any snapshot listed. A user who is gone has the last known values.
 people AS (
     SELECT
         user_id,
@@ -252,7 +255,7 @@ people AS (
     WHERE gone.is_current AND gone.is_deleted
 ),
 
--- When the run started that was compared with when somebody was found gone: the last night that had them.
+-- For each run, when its base run started. For the run that found a user gone, this is the last snapshot that listed the user.
 last_nights AS (
     SELECT runs.run_number, bases.started_at
     FROM sync_runs AS runs
@@ -263,14 +266,14 @@ first_seen AS (
     SELECT
         user_id,
         min(valid_from) AS first_seen_at,
-        -- Who was there in the store's first night may have been there for years.
+        -- A user of the store's first snapshot may have existed for years.
         min(valid_from) > (SELECT min(valid_from) FROM users_history) AS is_later
     FROM users_history
     GROUP BY user_id
 ),
 
--- An account is made once. Of dates that contradict each other the latest counts, and none from before Box (2005) or from the future:
--- an old account is idle sooner.
+-- An account is created once. If its dates differ, the latest counts, because an older account becomes idle sooner. Dates before Box
+-- existed (2005) and dates in the future are ignored.
 creations AS (
     SELECT user_id, max(created_at) AS created_at
     FROM users_history CROSS JOIN night
@@ -278,7 +281,8 @@ creations AS (
     GROUP BY user_id
 ),
 
--- The version with which the present status began: the one after the last that had another. Its event says when, if one does.
+-- The version with which the current status began: the one after the last version with another status. If an event announced the
+-- change, the event has the time.
 status_versions AS (
     SELECT
         latest.user_id,
@@ -305,7 +309,7 @@ statuses AS (
         AND (changes.attribute = 'status' OR changes.change = 'left')
 ),
 
--- Nobody is idle for a time in which the account was closed.
+-- The time in which an account was closed does not count as idle.
 returns AS (
     SELECT user_id, max(coalesce(event_at, observed_at)) AS last_return_at
     FROM user_changes
@@ -335,7 +339,7 @@ kinds AS (
     FROM people
 ),
 
--- What is known of each user, in microseconds since 1970; NULL when it is not known.
+-- The known facts of each user, in microseconds since 1970; NULL = unknown.
 evidence AS (
     SELECT
         people.user_id,
@@ -344,18 +348,20 @@ evidence AS (
         epoch_us(logins.last_login_at) AS login_us,
         last_uses.newest.at_us AS use_us,
         last_uses.newest.source AS use_source,
-        -- As late as a use could have been without being seen: when it falls into another band, a later one may be missing.
+        -- The latest time of a use that could have been missed. If it is in another band than the last known use, a later use may be
+        -- missing.
         CASE WHEN last_uses.newest.at_us IS NOT NULL THEN
             greatest(last_uses.newest.at_us, coverage_from_us)
         END AS unseen_use_us,
         epoch_us(creations.created_at) AS created_us,
-        -- Since when somebody is here, as far as that is later than the account: come from elsewhere.
+        -- First appearance after the store's first snapshot. It is later than the creation if, for example, the user came from another
+        -- enterprise.
         CASE WHEN first_seen.is_later THEN epoch_us(first_seen.first_seen_at) END AS arrived_us,
         epoch_us(returns.last_return_at) AS returned_us,
         coalesce(last_leaves.is_on_leave, FALSE) AS is_on_leave,
         CASE WHEN last_leaves.is_on_leave THEN last_leaves.until_date END AS on_leave_until,
-        -- greatest() passes over NULL: whatever is known counts, and coverage always is.
-        -- An account of which neither a use nor the creation is known may be of yesterday.
+        -- greatest() ignores NULL, so all known facts count. coverage_from_us is always known here.
+        -- An account without a known use and without a known creation may have been created yesterday.
         CASE WHEN is_fresh AND NOT people.is_gone AND coalesce(last_uses.newest.at_us, epoch_us(creations.created_at)) IS NOT NULL THEN
             greatest(
                 last_uses.newest.at_us,
@@ -380,7 +386,7 @@ evidence AS (
     LEFT JOIN last_leaves ON last_leaves.user_id = people.user_id
 ),
 
--- Whole days, each NULL when its moment is.
+-- Whole days; NULL when the time is NULL.
 ages AS (
     SELECT
         evidence.*,
@@ -516,7 +522,7 @@ LEFT JOIN statuses ON statuses.user_id = people.user_id
 LEFT JOIN group_counts ON group_counts.user_id = people.user_id
 LEFT JOIN alias_counts ON alias_counts.user_id = people.user_id
 LEFT JOIN plans ON plans.user_id = people.user_id
--- Only a seat has a plan. As conditions of the join above, DuckDB 1.5 compares every pair of rows.
+-- Only a seat has a plan. With these conditions in the join above, DuckDB 1.5 compares every pair of rows.
 LEFT JOIN licence_rules AS terms
     ON terms.rule_order
     = CASE WHEN kinds.seat_kind IN ('managed_user', 'likely_machine') AND NOT people.is_gone THEN plans.rule_order END

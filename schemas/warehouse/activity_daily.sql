@@ -1,12 +1,13 @@
--- Question: what did each user do on each day?
+-- Question: how many events of each type did each user cause on each day?
 -- Grain:    one row per user, UTC day and event type.
 -- Columns:  those of the table `activity_daily`, in its order.
 --
 -- Reads activity_daily_rows (the rows of current runs as the lake has them, with run_number) and event_coverage.
 --
--- A run that walks a type from the midnight on counts the day anew, whole or as far as it has come; so a day and type is
--- taken from the newest run that covered its beginning, also when it found less than an older one. Rows of a day whose
--- beginning no run covered, as when the type was configured in the middle of it, are taken from the newest run that has any.
+-- A run that reads a type from midnight counts that day again, completely or up to the end of its window. Therefore the rows of a
+-- day and type come from the newest run that covers the start of the day, even if it found fewer events than an older run. If no
+-- run covers the start of the day, for example because the type was configured during that day, they come from the newest run
+-- that has rows.
 
 WITH covered AS (
     SELECT days.activity_date, days.event_type, max(event_coverage.run_number) AS run_number

@@ -1,13 +1,13 @@
--- Question: how many API calls does a month cost, and will the allowance last?
+-- Question: how many API calls does a month use, and is the allowance sufficient?
 -- Grain:    one row per UTC month with calls.
 -- Columns:  month_date, calls_count, retries_count, throttled_count, errors_count, runs_count, days_with_calls_count,
 --           monthly_calls_count, forecast_calls_count, forecast_percent, full_read_calls_count.
 --
 -- Reads run_calls, report_settings, users, groups, memberships, login_events and admin_events.
 --
--- The forecast of the night's month is its calls so far, spread over its days up to and with the night's, times the days
--- of the whole month; any other month is over, and its forecast is what it cost. The allowance is today's setting, and a
--- full read is what it would cost tonight: both stand on every row.
+-- Forecast for the month of the snapshot: calls so far divided by days so far (including the day of the snapshot), times the days
+-- of the month. Any other month is over, and its forecast is its number of calls. The allowance is the current setting, and the
+-- full read is that of the latest snapshot. Both are the same on every row.
 
 SELECT
     months.month_date,
@@ -37,8 +37,8 @@ FROM (
 ) AS months
 CROSS JOIN report_settings AS settings
 CROSS JOIN (
-    -- Pages of 1,000 users, groups and members of a group and of 500 events; the aliases of each user; an empty list is a
-    -- page too, and the feed's last page is always empty.
+    -- Pages of 1,000 users, of 1,000 groups, of 1,000 members per group and of 500 events, and one call per user for the aliases.
+    -- An empty list is one page. The last page of the feed is always empty.
     SELECT CAST(
         greatest(1, ceil(users.rows_count / 1000.0))
         + greatest(1, ceil(groups.rows_count / 1000.0))

@@ -1,4 +1,4 @@
--- Question: who has an administrator's rights and provably does not use the account?
+-- Question: which administrators provably do not use their account?
 -- Grain:    one row per admin or coadmin whose seat is suspended, idle, never_since_created or no_login_seen.
 -- Columns:  snapshot_date, user_id, login, name, role, account_status, seat_state, proven_idle_days, last_login_at,
 --           last_activity_at, created_at, status_since, groups_administered_count.

@@ -1,4 +1,4 @@
--- Question: which groups are empty, without an admin, or full of people who no longer work?
+-- Question: which groups are empty, have no admin, or have only inactive members?
 -- Grain:    one row per group.
 -- Columns:  snapshot_date, group_id, name, group_type, members_count, admins_count, suspended_count, used_count,
 --           not_used_count, other_count, not_used_percent, last_activity_at, memberships_read_at, memberships_age_days,
@@ -6,8 +6,8 @@
 --
 -- Reads groups, memberships, accounts and report_settings.
 --
--- The group of everybody is never walked, and a group may not have been read yet: nobody known is not nobody there, so
--- their counts are NULL. Somebody who is in a group twice counts once, and as its admin if one of the two says so.
+-- The members of all_users_group are never read, and other groups may not have been read yet. A group without known members is not
+-- an empty group, so its counts are NULL. A user with two memberships of one group counts once, and as admin if one of them is admin.
 
 SELECT
     settings.snapshot_date,
@@ -25,7 +25,7 @@ SELECT
     ) AS not_used_percent,
     found.last_activity_at,
     groups.memberships_read_at,
-    -- greatest() passes over NULL.
+    -- greatest() ignores NULL.
     CASE WHEN groups.memberships_read_at IS NOT NULL THEN
         CAST(
             greatest(0, (epoch_us(settings.now_at) - epoch_us(groups.memberships_read_at)) // 86400000000) AS INTEGER
@@ -58,7 +58,7 @@ LEFT JOIN (
     JOIN accounts ON accounts.user_id = members.user_id
     GROUP BY members.group_id
 ) AS found ON found.group_id = groups.group_id
--- One row: the counts found; noughts where a group was read and has nobody; else NULLs.
+-- One row: the counts found; zeros if the group was read and has no members; otherwise NULLs.
 CROSS JOIN LATERAL (
     SELECT
         CASE WHEN nobody.is_proved THEN 0 ELSE found.members_count END AS members_count,

@@ -1,4 +1,4 @@
--- Question: who has a seat and provably does not use it?
+-- Question: which users have a seat and provably do not use it?
 -- Grain:    one row per seat in state idle, never_since_created or no_login_seen.
 -- Columns:  snapshot_date, user_id, login, name, role, seat_state, proven_idle_days, inactivity_band, last_login_at,
 --           last_activity_at, last_activity_source, created_at, idle_since_date, group_count, space_used_bytes,
@@ -6,8 +6,8 @@
 --
 -- Reads accounts and report_settings.
 --
--- Dates are UTC days by epoch arithmetic: the session's time zone has no say. A sentence names the day since which nothing
--- was seen and never says never, because the record does not reach back for ever.
+-- Dates are UTC days by epoch arithmetic, so the session's time zone has no effect. A sentence states the day since which no use
+-- was seen. It does not say "never", because the record has a beginning.
 
 SELECT
     settings.snapshot_date,

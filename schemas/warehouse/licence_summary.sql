@@ -1,5 +1,5 @@
 -- Question: how are our seats used, and what does it cost?
--- Grain:    one row per seat state, also those no seat is in; seats_count adds up to seats_assigned_count.
+-- Grain:    one row per seat state, including states without seats; the sum of seats_count is seats_assigned_count.
 -- Columns:  snapshot_date, seat_state, seat_state_order, seats_count, seats_percent, seats_assigned_count, meaning,
 --           monthly_cost, currency, is_waste.
 --

@@ -1,5 +1,5 @@
--- Question: whose seat would the reclamation policy take back tonight, and what does it save?
--- Grain:    one row per candidate that nothing leaves out.
+-- Question: which seats would the reclamation policy reclaim, and what does it save?
+-- Grain:    one row per candidate without a left_out_reason.
 -- Columns:  snapshot_date, user_id, login, name, role, stage, seat_state, proven_idle_days, last_activity_at,
 --           space_used_bytes, licence_plan, monthly_cost, currency.
 --

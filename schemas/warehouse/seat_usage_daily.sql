@@ -1,18 +1,18 @@
--- Question: how were our seats used that night, and what did they cost?
--- Grain:    one row: the night of this file.
+-- Question: how were our seats used at the time of the snapshot, and what did they cost?
+-- Grain:    one row: the snapshot of this file.
 -- Columns:  those of the table `seat_usage_daily`, in its order.
 --
--- Reads report_settings, licence_terms, accounts, user_changes, reclaim_candidates, and a relation that the build puts beside the
--- file: reclaim_policy (policy_digest, refusal), no row without a policy; with a refusal nobody was judged.
+-- Reads report_settings, licence_terms, accounts, user_changes, reclaim_candidates, and a scratch table of the build:
+-- reclaim_policy (policy_digest, refusal). It has no row without a policy. With a refusal, no user was evaluated.
 --
--- It is worked out once, while its night is built, and kept in the lake: later thresholds and terms change nothing.
+-- The row is computed once, when its snapshot is built, and kept in the lake. Later thresholds and terms do not change it.
 
 WITH ground AS (
     SELECT
         settings.*,
         epoch_us(settings.now_at) AS now_us,
         CAST(86400000000 AS BIGINT) AS day_us,
-        -- As for accounts.logins_30d: a count over a span that is not covered would be too small.
+        -- As for accounts.logins_30d: a count over a span without full coverage would be too small.
         CASE WHEN epoch_us(spans.to_at) >= epoch_us(settings.now_at) - 172800000000 THEN
             (epoch_us(settings.now_at) - epoch_us(spans.from_at)) // 86400000000
         END AS covered_days
@@ -45,7 +45,7 @@ seats AS (
         count(*) FILTER (WHERE seat_state = 'no_login_seen') AS no_login_seen_count,
         count(*) FILTER (WHERE seat_state = 'unknown') AS unknown_count,
         sum(monthly_cost) AS monthly_cost,
-        -- With terms and nobody to pay for in vain it is nought, and not unknown.
+        -- With terms and without unused seats the waste is zero, not unknown.
         CASE WHEN count(monthly_cost) > 0 THEN
             coalesce(
                 sum(monthly_cost) FILTER (
@@ -66,7 +66,7 @@ moves AS (
     FROM user_changes JOIN report_settings ON report_settings.run_number = user_changes.run_number
 ),
 
--- One row, of NULLs without a policy.
+-- One row; without a policy all its values are NULL.
 policy AS (
     SELECT
         max(policy_digest) AS policy_digest,

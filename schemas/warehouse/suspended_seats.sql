@@ -1,4 +1,4 @@
--- Question: who is suspended and still takes a seat?
+-- Question: which suspended users still take a seat?
 -- Grain:    one row per suspended account with a seat.
 -- Columns:  snapshot_date, user_id, login, name, role, suspended_since, suspended_days, is_at_least, last_login_at,
 --           last_activity_at, group_count, space_used_bytes, licence_plan, monthly_cost, currency.
@@ -12,13 +12,13 @@ SELECT
     accounts.name,
     accounts.role,
     accounts.suspended_since,
-    -- greatest() passes over NULL.
+    -- greatest() ignores NULL.
     CASE WHEN accounts.suspended_since IS NOT NULL THEN
         CAST(
             greatest(0, (epoch_us(settings.now_at) - epoch_us(accounts.suspended_since)) // 86400000000) AS INTEGER
         )
     END AS suspended_days,
-    -- Who was suspended in the store's first night had been so for nobody knows how long.
+    -- A user who was already suspended in the store's first snapshot may have been suspended much earlier.
     coalesce(accounts.suspended_since <= beginning.first_night_at, TRUE) AS is_at_least,
     accounts.last_login_at,
     accounts.last_activity_at,

@@ -1,11 +1,11 @@
--- Question: how did each person's record look at any moment?
+-- Question: which values did each user's record have at a given time?
 -- Grain:    one row per version of a user.
 -- Columns:  those of the table `users_history`, in its order.
 --
--- Reads versions: the rows of the night's chain of runs as the lake has them, with the columns' names in the file.
+-- Reads versions: the rows of the snapshot's chain of runs as in the lake, with the column names of the file.
 --
--- A chain's runs have rising numbers. Should a clock have been set back between two of them, the later version is shown
--- from the moment the one before it is, so that no two versions of a user overlap.
+-- The runs of a chain have increasing numbers. If the clock was set back between two of them, the later version starts at
+-- valid_from of the version before it, so that no two versions of a user overlap.
 
 WITH spans AS (
     SELECT

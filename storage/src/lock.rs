@@ -1,4 +1,4 @@
-//! Lock files. The lock is the system's (`flock`): it ends with the process, whatever ends the process. The text in the file is for people.
+//! Lock files. The lock is the system's (`flock`): it ends with the process, however the process ends. The text is for operators.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -67,13 +67,13 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(LockError::Lock(e)),
             }
         }
-        // The text is for people only, so a failure to write it changes nothing.
+        // The text is only for operators, so a failure to write it changes nothing.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}"));
         Ok(Self { _file: file })
     }
 }
 
-/// How often a lock is tried again that another process only looks at.
+/// How often a lock is tried again if another process only checks it.
 const RETRIES: u32 = 1000;
 
 /// What the holder of a lock file wrote into it. `None`: no process holds the file.

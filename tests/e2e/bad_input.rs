@@ -118,7 +118,11 @@ fn a_box_that_goes_down_means_try_later_and_nothing_is_read_twice() {
 fn a_throttle_beyond_the_retry_budget_means_try_later_at_once() {
     let world = World::new(small());
     world.simulator.add_fault(Fault::throttle("/2.0/users", 1, 3600));
-    assert_refused(&world.run(&["sync"]), 75, "Box asks to wait another 3600 s, longer than a run waits");
+    assert_refused(
+        &world.run(&["sync"]),
+        75,
+        "Box requires a wait of another 3600 s, longer than a run waits",
+    );
 }
 
 /// Why: a wrong clock makes the snapshot wrong by the same amount.
@@ -145,7 +149,7 @@ fn a_torn_last_page_is_requested_again() {
     let bytes = std::fs::read(&spool).unwrap();
     std::fs::write(&spool, &bytes[..bytes.len() - 7]).unwrap();
     let done = world.ok(&["sync"]);
-    assert!(done.stderr.contains("the spool's last frame was torn"), "{}", done.stderr);
+    assert!(done.stderr.contains("the last frame of the spool is torn"), "{}", done.stderr);
     assert_equal_to_truth(&world);
 }
 
@@ -260,7 +264,7 @@ fn one_closed_user_is_reported_and_all_closed_users_mean_a_missing_scope() {
     world.simulator.add_fault(Fault::status(&path, 9, 403));
     let done = world.run(&["sync"]);
     assert_refused(&done, 4, "1 records could not be understood");
-    let reason = format!("the aliases of user {user} could not be read: Box answered 403");
+    let reason = format!("the aliases of user {user} could not be read: Box responded with 403");
     assert_eq!(world.value("SELECT reason FROM rejects"), reason);
     assert_eq!(
         world.value(&format!(

@@ -143,7 +143,7 @@ fn a_month_stays_inside(allowed_calls: u64, users: u32, groups: u32) {
         done
     };
     let first = sync(&["sync", "--no-publish"]);
-    assert!(first.stderr.contains("users due are left for later runs"), "{}", first.stderr);
+    assert!(first.stderr.contains("due users are postponed to later runs"), "{}", first.stderr);
     for day in 2..=30 {
         world.simulator.step_days(1);
         if !(10..17).contains(&day) {

@@ -177,7 +177,7 @@ fn verdict(name: &str) -> (i32, &'static str) {
         "unavailable_for_good" => (75, "the deadline has passed"),
         // The response may not be from Box, and waiting rarely helps: an operator must check it.
         "malformed_for_good" => (1, "a proxy or gateway may have answered in place of Box"),
-        "same_marker" => (3, "Box sent a marker again"),
+        "same_marker" => (3, "Box repeated a marker"),
         "no_users" => (3, "Box listed no user at all"),
         "partial_users" => (3, "users shrank from"),
         "partial_groups" => (3, "groups shrank from"),

@@ -64,7 +64,7 @@ fn users_gone_without_an_event_are_refused_until_an_operator_accepts_it() {
     world.simulator.act(&boxseat_simulator::Act::DeleteUsers { count: 12, announced: false });
     let refused = world.run(&["sync"]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
-    assert!(refused.stderr.contains("people are gone without a DELETE_USER event"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("users are gone without a DELETE_USER event"), "{}", refused.stderr);
     let calls = world.simulator.counts().calls;
     world.ok(&["sync", "--accept-shrink", "6%"]);
     assert_eq!(world.simulator.counts().calls, calls, "nothing is read again");

@@ -168,5 +168,5 @@ fn a_group_that_an_event_announces_as_deleted_is_no_shrinking() {
     let group_id = world.value(largest).as_str().unwrap().to_owned();
     world.simulator.step_days(1);
     world.simulator.act(&Act::DeleteGroup { group_id, announced: false });
-    assert_done(&world.run(&["sync"]), 3, &["memberships shrank", "no event says so"]);
+    assert_done(&world.run(&["sync"]), 3, &["memberships shrank", "gone without an event"]);
 }

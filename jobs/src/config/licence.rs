@@ -209,7 +209,7 @@ mod tests {
                 licence(&["plan_id = \"p\"", "valid_from = 2026-02-01", "valid_to = 2026-01-31"]),
                 "valid_to = 2026-01-31 is before valid_from",
             ),
-            (with("match_rule = \"role:admin\""), "\"role:admin\" is no rule"),
+            (with("match_rule = \"role:admin\""), "\"role:admin\" is not a match rule"),
             (licence(&["plan_id = \"p\"", "cost_per_seat_monthly = 35"]), "has no currency; add currency"),
             (licence(&["plan_id = \"p\"", "currency = \"euro\""]), "three capital letters"),
             (

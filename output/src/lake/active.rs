@@ -42,7 +42,7 @@ struct List {
 impl ActiveFile {
     /// Its location, below the table's root.
     pub(super) fn location(&self, root: &Url) -> Result<Url> {
-        root.join(&self.path).map_err(|e| Error::Bug(format!("{:?} is no path: {e}", self.path)))
+        root.join(&self.path).map_err(|e| Error::Bug(format!("{:?} is not a path: {e}", self.path)))
     }
 }
 

@@ -126,7 +126,7 @@ impl Lake {
         record: Arc<Record>,
         runtime: Runtime,
     ) -> Result<Self> {
-        let root = Url::parse(ROOT).map_err(|e| Error::Bug(format!("{ROOT} is no URL: {e}")))?;
+        let root = Url::parse(ROOT).map_err(|e| Error::Bug(format!("{ROOT} is not a URL: {e}")))?;
         let executor = Arc::new(TokioMultiThreadExecutor::new(runtime.handle()));
         let engine = DefaultEngineBuilder::new(Arc::clone(&store))
             .with_task_executor(Arc::clone(&executor))
@@ -233,7 +233,7 @@ impl Lake {
             .and_then(|name| name.strip_suffix(".json"))
             .and_then(|number| number.parse().ok());
         if named != Some(reservation.run_number.0) {
-            let reason = format!("it says run {}", reservation.run_number);
+            let reason = format!("it has run {}", reservation.run_number);
             return Err(Error::Corrupt { what: what(), reason });
         }
         Ok(reservation)
@@ -256,14 +256,14 @@ impl Inner {
 
     /// The location in the store of a path below the lake's root.
     fn path(&self, below: &str) -> Result<StorePath> {
-        let url = self.root.join(below).map_err(|e| Error::Bug(format!("{below:?} is no path: {e}")))?;
+        let url = self.root.join(below).map_err(|e| Error::Bug(format!("{below:?} is not a path: {e}")))?;
         store_path(&url)
     }
 
     fn table_root(&self, table: &Table) -> Result<Url> {
         self.root
             .join(&format!("{}/", table.name))
-            .map_err(|e| Error::Bug(format!("{:?} is no path: {e}", table.name)))
+            .map_err(|e| Error::Bug(format!("{:?} is not a path: {e}", table.name)))
     }
 
     /// The table as it is now, or `None` when nothing was ever committed to it. All recorded files of the table must exist.
@@ -277,7 +277,7 @@ impl Inner {
 }
 
 fn store_path(url: &Url) -> Result<StorePath> {
-    StorePath::from_url_path(url.path()).map_err(|e| Error::Bug(format!("{url} is no path: {e}")))
+    StorePath::from_url_path(url.path()).map_err(|e| Error::Bug(format!("{url} is not a path: {e}")))
 }
 
 /// Two threads for the kernel's reads and writes, separate from the caller's threads, because the kernel blocks on them.

@@ -61,14 +61,14 @@ impl Lake {
         batches: &mut dyn Iterator<Item = Result<RecordBatch>>,
     ) -> Result<u64> {
         if self.inner.snapshot(table)?.is_some() {
-            return Err(Error::Bug(format!("{} is there and is rebuilt", table.name)));
+            return Err(Error::Bug(format!("{} exists, so it cannot be rebuilt", table.name)));
         }
         let snapshot = self.inner.writable(table)?;
         let written = self.inner.write(table, Author::Merger, &snapshot, batches)?;
         let transaction = (APP_ID, version_of(last));
         match self.inner.try_commit_as(table, transaction, snapshot, &written) {
             Ok(CommitResult::Committed(_)) => Ok(written.rows),
-            Ok(other) => Err(Error::Bug(format!("{} was written by something else: {other:?}", table.name))),
+            Ok(other) => Err(Error::Bug(format!("{} was written by another writer: {other:?}", table.name))),
             Err(error) => Err(Error::table("commit to", table.name)(error)),
         }
     }

@@ -510,7 +510,9 @@ impl Record {
         let held = self.locked()?;
         self.read_on(&mut state)?;
         if state.head != from {
-            return Err(RecordError::Io(io::Error::other("another process wrote to the lake meanwhile")));
+            return Err(RecordError::Io(io::Error::other(
+                "another process wrote to the lake at the same time",
+            )));
         }
         let mut head = from.clone();
         let text = self.lines(&mut head, events)?;
@@ -755,7 +757,7 @@ fn chained(previous: &str, json: &str) -> String {
 
 /// The message for a file that the record does not contain. If the record was replaced by an older one, this is the first symptom.
 pub const NOT_ON_RECORD: &str =
-    "is not on the record lake/_runs/files.log: boxseat did not write it, or the record was put back";
+    "is not on the record lake/_runs/files.log: boxseat did not write it, or an older record was restored";
 
 /// With fewer lines, a rewrite costs more time than reading the record.
 const LINES_BEFORE_SUMMING_UP: usize = 2_000;

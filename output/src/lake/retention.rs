@@ -64,7 +64,7 @@ impl Lake {
             .with_transaction_id(KEPT_FROM.to_owned(), i64::from(first));
         match transaction.commit(self.inner.engine()).map_err(failed())? {
             CommitResult::Committed(_) => Ok(()),
-            other => Err(Error::Bug(format!("{} was written by something else: {other:?}", EVENTS.name))),
+            other => Err(Error::Bug(format!("{} was written by another writer: {other:?}", EVENTS.name))),
         }
     }
 
@@ -145,7 +145,7 @@ impl Inner {
         let written = self.merge(table, &snapshot, day, &files)?;
         let rows: u64 = files.iter().map(|file| file.rows).sum();
         if written.rows != rows {
-            let reason = format!("its log counts {rows} rows in files that hold {}", written.rows);
+            let reason = format!("its log counts {rows} rows in files that have {}", written.rows);
             return Err(Error::Corrupt { what: format!("the lake's table {}", table.name), reason });
         }
         let merged: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();

@@ -190,7 +190,7 @@ fn same_rows(table: &Table, file: &ActiveFile, new: &Written) -> Result<()> {
     if new.rows == file.rows {
         return Ok(());
     }
-    let reason = format!("its log counts {} rows in {}, which holds {}", file.rows, file.path, new.rows);
+    let reason = format!("its log counts {} rows in {}, which has {}", file.rows, file.path, new.rows);
     Err(Error::Corrupt { what: format!("the lake's table {}", table.name), reason })
 }
 

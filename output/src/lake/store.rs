@@ -105,7 +105,7 @@ impl DurableStore {
         }
         let GetResult { payload, meta, range, attributes } = opened;
         let GetResultPayload::File(file, path) = payload else {
-            return Err(not_implemented("reading what is no file"));
+            return Err(not_implemented("reading an object that is not a file"));
         };
         let kept = self.compared_bytes().get(location);
         let bytes = match kept {
@@ -147,7 +147,7 @@ impl DurableStore {
                 other => other?,
             };
             let GetResultPayload::File(file, _) = &opened.payload else {
-                return Err(not_implemented("reading what is no file"));
+                return Err(not_implemented("reading an object that is not a file"));
             };
             // Another boxseat process may have replaced the file in the meantime.
             if self.record.is_compared(location.as_ref(), file).map_err(unrecorded)? {
@@ -213,7 +213,7 @@ impl ObjectStore for DurableStore {
         let ranges = ranges.to_vec();
         on_disk(move || match opened.payload {
             GetResultPayload::File(file, path) => read_ranges(&file, &path, &ranges),
-            GetResultPayload::Stream(_) => Err(not_implemented("reading what is no file")),
+            GetResultPayload::Stream(_) => Err(not_implemented("reading an object that is not a file")),
         })
         .await
     }

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_of_one_name_are_told_apart() {
+    fn columns_with_equal_names_get_distinct_names() {
         let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         for (found, given) in [
             ("a b", "a b"),
@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_taken_without_what_ends_it() {
+    fn bodies_omit_a_trailing_semicolon_and_comment() {
         let first = |sql: &'static str| bodies(sql).collect::<Vec<_>>();
         assert_eq!(first("SELECT 1 ;\n "), ["SELECT 1"]);
         assert_eq!(first("SELECT '--' ; -- why"), ["SELECT '--' ; -- why", "SELECT '--'", "SELECT '"]);
     }
 
     #[test]
-    fn parquet_has_text_for_types_it_does_not_have() {
+    fn types_that_parquet_lacks_become_text() {
         for (kind, is_text) in [
             ("INTEGER", false),
             ("HUGEINT", false),

@@ -43,7 +43,7 @@ pub(super) fn check(connection: &Connection, sql: &str) -> Result<()> {
     }
     match tree.table_functions.iter().find(|name| !TABLE_FUNCTIONS.contains(&name.as_str())) {
         Some(name) => Err(ask(
-            format!("the table function {name} is not accepted: a query reads the published file alone"),
+            format!("the table function {name} is not accepted: a query can only read the published file"),
             "the tables are listed by `boxseat schema`; `duckdb -readonly` opens the file with every function",
         )),
         None => Ok(()),
@@ -97,7 +97,7 @@ fn refused(sql: &str) -> Error {
     let what = match keyword(sql).0.as_str() {
         "PIVOT" => {
             return ask(
-                "PIVOT is not accepted if it reads its values from the data: it is several statements then",
+                "PIVOT without named values is not accepted, because it becomes several statements",
                 "name the values: PIVOT t ON column IN ('a', 'b') USING count(*)",
             );
         }

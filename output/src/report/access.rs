@@ -26,7 +26,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "accounts",
             "Accounts",
             rows(&people),
-            "Accounts that Box still has, those of applications among them.",
+            "Accounts that exist at Box, including accounts of applications.",
         ),
         headline(
             "admins",
@@ -44,25 +44,26 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "groups_without_active_member",
             "Groups without an active member",
             rows(&empty),
-            "Empty groups, and groups of people who are suspended or provably do not use their account.",
+            "Empty groups, and groups whose members are all suspended or provably do not use their account.",
         ),
         headline(
             "synced_groups",
             "Synced groups",
             rows(&synced),
-            "Groups that somebody else's directory keeps: change them there, not in Box.",
+            "Groups that another directory manages. Change them there, not in Box.",
         ),
     ];
     let mut notices = vec![note(
-        "What it does not cover: collaborations and shared links, external collaborators, content nested in folders. Who has no group may still have access through them.",
+        "Not covered: collaborations and shared links, external collaborators, content nested in folders. A user without a group may still have access through them.",
     )];
     if !scope.is_everybody {
-        notices.push(note("Groups are shown whole, whoever was asked for."));
+        notices
+            .push(note("The tables about groups include all groups and members, whatever the filters are."));
     }
     Ok(Report {
         name: "access",
         title: "Access".to_owned(),
-        question: "Who has which role, through which groups, and still signs in?".to_owned(),
+        question: "Which role and groups does each user have, and does the user still sign in?".to_owned(),
         night: source.night().clone(),
         notices,
         filters: Vec::new(),
@@ -87,7 +88,7 @@ fn people(source: &Source) -> Result<Section> {
         column("seat_kind", "Kind", ValueKind::Text),
         column("seat_state", "State", ValueKind::Text),
         column("group_names", "In groups", ValueKind::Text),
-        column("groups_administered_count", "Groups led", ValueKind::Count),
+        column("groups_administered_count", "Admin of groups", ValueKind::Count),
         column("alias_count", "Aliases", ValueKind::Count),
         column("aliases", "Alias addresses", ValueKind::Text),
         column("memberships_read_at", "Groups read", ValueKind::Time),
@@ -138,7 +139,7 @@ fn dormant_admins(source: &Source) -> Result<Section> {
         column("seat_state", "State", ValueKind::Text),
         column("proven_idle_days", "Idle days", ValueKind::Days),
         column("last_activity_at", "Last use", ValueKind::Time),
-        column("groups_administered_count", "Groups led", ValueKind::Count),
+        column("groups_administered_count", "Admin of groups", ValueKind::Count),
         column("name", "Name", ValueKind::Text),
         column("user_id", "User id", ValueKind::Text),
         column("row_key", "Row key", ValueKind::Text),
@@ -168,7 +169,7 @@ fn groups_without_members(source: &Source) -> Result<Section> {
         &columns,
         "SELECT * FROM group_health WHERE concern IN ('empty', 'nobody_active', 'nobody_uses_it') ORDER BY name, group_id",
     )?;
-    let note = "empty: nobody is in it. nobody_active: everybody in it is suspended. nobody_uses_it: everybody in it is suspended or provably idle.";
+    let note = "empty: the group has no members. nobody_active: all members are suspended. nobody_uses_it: all members are suspended or provably idle.";
     let table = Table { columns, rows, chart: None, names_people: false };
     Ok(section(
         "groups_without_active_member",
@@ -181,9 +182,9 @@ fn groups_without_members(source: &Source) -> Result<Section> {
 fn synced_groups(source: &Source) -> Result<Section> {
     let columns = vec![
         column("name", "Group", ValueKind::Text),
-        column("provenance", "Kept by", ValueKind::Text),
+        column("provenance", "Managed by", ValueKind::Text),
         column("members_count", "Members", ValueKind::Count),
-        column("external_sync_identifier", "Its id there", ValueKind::Text),
+        column("external_sync_identifier", "External id", ValueKind::Text),
         column("group_id", "Group id", ValueKind::Text),
     ];
     let rows = source.rows(
@@ -194,5 +195,5 @@ fn synced_groups(source: &Source) -> Result<Section> {
         ORDER BY groups.name, groups.group_id",
     )?;
     let table = Table { columns, rows, chart: None, names_people: false };
-    Ok(section("synced_groups", "Groups kept by another directory", None, Body::Table(table)))
+    Ok(section("synced_groups", "Groups managed by another directory", None, Body::Table(table)))
 }

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// A report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is the module that says what it is")]
+#[expect(missing_docs, reason = "each variant is described in its module")]
 pub enum Name {
     Licences,
     Idle,
@@ -143,7 +143,7 @@ impl Scope {
         }
         let (until, of) = match scope.until {
             Some(until) => (until, "--until"),
-            None => (source.date(), "the night"),
+            None => (source.date(), "the snapshot"),
         };
         if let Some(since) = scope.since.filter(|since| *since > until) {
             return Err(Error::Ask { what: format!("--since {since} is after {of} {until}"), hint: None });
@@ -201,7 +201,7 @@ impl Scope {
                 if asked == "inactive" {
                     return Err(Error::Ask {
                         what: "there is no status inactive".to_owned(),
-                        hint: Some("what Box calls inactive is `suspended` here; for people who do not use their seat: boxseat report idle".to_owned()),
+                        hint: Some("Box's status inactive is `suspended` here; for users who do not use their seat: boxseat report idle".to_owned()),
                     });
                 }
                 one_of("status", asked, &STATUSES.map(str::to_owned))?;
@@ -305,8 +305,8 @@ fn group(source: &Source, asked: &str) -> Result<(String, String)> {
         [id, ..] if id == asked => id.clone(),
         several => {
             return Err(Error::Ask {
-                what: format!("{} groups are called {asked:?}", several.len()),
-                hint: Some(format!("name one by its id: {}", several.join(", "))),
+                what: format!("{} groups have the name {asked:?}", several.len()),
+                hint: Some(format!("select one by its id: {}", several.join(", "))),
             });
         }
     };
@@ -316,8 +316,8 @@ fn group(source: &Source, asked: &str) -> Result<(String, String)> {
     );
     if source.count(&of_everybody)? == Some(1) {
         return Err(Error::Ask {
-            what: format!("{asked:?} is the group of everybody, whose members are not read"),
-            hint: Some("leave --group out".to_owned()),
+            what: format!("{asked:?} is the group of all users, whose members are not read"),
+            hint: Some("omit --group".to_owned()),
         });
     }
     let name = source
@@ -360,9 +360,7 @@ fn by(source: &Source, asked: &str) -> Result<By> {
     }
     code_name(source, asked).map_err(|e| match e {
         Error::Ask { hint, .. } => Error::Ask {
-            what: format!(
-                "there is no {asked:?} to split by: it can be group, role or the name of a tracking code"
-            ),
+            what: format!("cannot split by {asked:?}: use group, role or the name of a tracking code"),
             hint,
         },
         other => other,
@@ -396,12 +394,12 @@ fn nothing(what: &str, asked: &str, known: &[String]) -> Error {
     let hint = if !near.is_empty() {
         Some(format!("is it {}?", quoted(near.into_iter().take(3).map(|(_, word)| word).collect())))
     } else if known.is_empty() {
-        Some(format!("this night has no {what} at all"))
+        Some(format!("this snapshot has no {what}"))
     } else if known.len() <= FEW {
         Some(format!("there is {}", quoted(known.iter().map(String::as_str).collect())))
     } else {
         Some(format!(
-            "there are {}, such as {}",
+            "there are {}, for example {}",
             known.len(),
             quoted(known.iter().take(3).map(String::as_str).collect())
         ))

@@ -19,12 +19,12 @@ pub(super) fn notices(source: &Source, scope: &Scope, now: DateTime<Utc>) -> Res
     let age_hours = (now - night.now_at).num_hours();
     if night.is_as_of {
         notices.push(note(format!(
-            "Looked back on: the night of {}, from what was known then, with today's thresholds, licence terms and policy.",
+            "Past snapshot of {}, with the data of that time and the current thresholds, licence terms and policy.",
             night.snapshot_date
         )));
     } else if now - night.now_at > chrono::TimeDelta::hours(STALE_AFTER_HOURS) {
         notices.push(warning(format!(
-            "This night is {age_hours} hours old, and no later one is published: what has happened since is missing."
+            "This snapshot is {age_hours} hours old, and no later one is published. Later changes are missing."
         )));
     }
     let seats = source.count("SELECT count(*) FROM accounts WHERE consumes_seat")?.unwrap_or(0);
@@ -33,13 +33,13 @@ pub(super) fn notices(source: &Source, scope: &Scope, now: DateTime<Utc>) -> Res
         .unwrap_or(0);
     if unknown * 100 > seats * MUCH_UNKNOWN_PERCENT {
         notices.push(warning(format!(
-            "Of {unknown} of {seats} seats nothing is claimed: the record of sign-ins is too short or has a gap. \
-             What is idle may be more than it says here."
+            "The state of {unknown} of {seats} seats is unknown, because the record of sign-ins is too short or has a gap. \
+             More seats may be idle than this report shows."
         )));
     }
     if !scope.left_out.is_empty() {
         notices.push(warning(format!(
-            "This report has no {}: it is about everybody and all nights.",
+            "This report ignores {} and covers all users and all snapshots.",
             scope.left_out.join(", ")
         )));
     }

@@ -22,10 +22,10 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "Idle seats",
             idle,
             format!(
-                "Seats, suspended ones left out, with proven_idle_days of {days} or more. Nothing else is compared."
+                "Seats with proven_idle_days of {days} or more, without suspended seats. There is no other condition."
             ),
         ),
-        headline("monthly_idle", "Money idle, a month", cost, "What they cost a month."),
+        headline("monthly_idle", "Monthly cost", cost, "Their cost per month."),
     ];
     let younger = source
         .count(&format!(
@@ -35,13 +35,13 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     let note = match younger {
         0 => None,
         younger => Some(format!(
-            "Not among them, because proven for fewer than {days} days, and idle all the same in `licences`: {younger}. A smaller --days shows them."
+            "Idle seats in `licences` that are not included here, because they are proved idle for fewer than {days} days: {younger}. A smaller --days shows them."
         )),
     };
     Ok(Report {
         name: "idle",
         title: "Idle seats".to_owned(),
-        question: "Who has a seat and provably does not use it?".to_owned(),
+        question: "Which users have a seat and provably do not use it?".to_owned(),
         night: source.night().clone(),
         notices: Vec::new(),
         filters: Vec::new(),
@@ -54,7 +54,7 @@ fn people(source: &Source, seats: &str) -> Result<Section> {
         column("login", "Login", ValueKind::Text),
         column("name", "Name", ValueKind::Text),
         column("proven_idle_days", "Idle days", ValueKind::Days),
-        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
         column("seat_state", "State", ValueKind::Text),
         column("role", "Role", ValueKind::Text),
         column("last_activity_at", "Last use", ValueKind::Time),
@@ -93,7 +93,7 @@ fn people(source: &Source, seats: &str) -> Result<Section> {
         ),
     )?;
     let rows = row_keys(rows, &columns);
-    let note = "Longest first. Idle days are whole days of 24 hours since the latest of everything that could excuse somebody.";
+    let note = "Longest first. Idle days are whole days of 24 hours since the latest fact that explains missing use, such as the last use, the creation or the end of a leave.";
     let table = Table { columns, rows, chart: None, names_people: true };
     Ok(section("people", "Idle seats", Some(note.to_owned()), Body::Table(table)))
 }

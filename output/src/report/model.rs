@@ -169,7 +169,7 @@ pub enum Value {
 
 /// Type of a column's values. Every column may contain [`Value::Unknown`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of `Value`, which says what they are")]
+#[expect(missing_docs, reason = "the variants of `Value` have the same names and are described there")]
 pub enum ValueKind {
     Text,
     Count,

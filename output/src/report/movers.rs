@@ -36,12 +36,12 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     ));
     let mut notices = vec![compared(source, since, until)?];
     if scope.misses_leavers() {
-        notices.push(note("Chosen by what people are now: who left has no group, tracking code or status any more and is left out."));
+        notices.push(note("The filters use current values. A user who left has no current group, tracking code or status and is excluded."));
     }
     Ok(Report {
         name: "movers",
         title: "Movers".to_owned(),
-        question: "Who came, went and changed, and when?".to_owned(),
+        question: "Which users joined, left or changed, and when?".to_owned(),
         night: source.night().clone(),
         notices,
         filters: Vec::new(),
@@ -66,22 +66,22 @@ fn compared(source: &Source, since: NaiveDate, until: NaiveDate) -> Result<super
     ))?;
     let text = match (base, first, last) {
         (Some(base), _, Some(last)) => {
-            format!("What the nights after {base} saw, up to and with that of {last}.")
+            format!("Changes in the snapshots after {base}, up to and including {last}.")
         }
         (None, Some(first), Some(last)) => format!(
-            "What was seen up to and with the night of {last}; the store's first night is {first}, and of {since} nothing is known."
+            "Changes up to and including the snapshot of {last}. The store's first snapshot is {first}, so the state on {since} is unknown."
         ),
         (_, Some(first), None) => {
-            format!("Nothing is known up to {until}: the store's first night is {first}.")
+            format!("There is no snapshot up to {until}: the store's first snapshot is {first}.")
         }
-        (_, None, _) => "No night is known.".to_owned(),
+        (_, None, _) => "There is no snapshot.".to_owned(),
     };
     Ok(note(text))
 }
 
 fn changes(source: &Source, period: &str) -> Result<Section> {
     let columns = vec![
-        column("snapshot_date", "Night", ValueKind::Date),
+        column("snapshot_date", "Snapshot", ValueKind::Date),
         column("change", "Change", ValueKind::Text),
         column("login", "Login", ValueKind::Text),
         column("group_name", "Group", ValueKind::Text),
@@ -113,7 +113,7 @@ fn changes(source: &Source, period: &str) -> Result<Section> {
         ),
     )?;
     let rows = row_keys(rows, &columns);
-    let note = "Newest night first. Before and After: a role, a status; of somebody who left, why the account is gone. A row stays when its change is taken back later.";
+    let note = "Newest snapshot first. Before and After are a role or a status. For a user who left, After is why the account is gone. A row stays if its change is reversed later.";
     let table = Table { columns, rows, chart: None, names_people: true };
     Ok(section("changes", "Changes", Some(note.to_owned()), Body::Table(table)))
 }
@@ -129,18 +129,23 @@ fn words() -> String {
 }
 
 const CHANGES: [(&str, &str, &str, &str); 9] = [
-    ("joined", "joined", "Joined", "People Box had never listed before."),
-    ("returned", "returned", "Returned", "People who had been gone."),
-    ("left", "left_count", "Left", "People Box no longer lists, deleted or moved to another enterprise."),
+    ("joined", "joined", "Joined", "Users that Box had never listed before."),
+    ("returned", "returned", "Returned", "Users who were gone before."),
+    (
+        "left",
+        "left_count",
+        "Left",
+        "Users that Box no longer lists: deleted, or moved to another enterprise.",
+    ),
     ("suspended", "suspended", "Suspended", "Accounts made inactive in Box."),
     ("reactivated", "reactivated", "Reactivated", "Suspended accounts made active again."),
     ("role_changed", "role_changed", "Role changes", "Changes of the role in the enterprise."),
-    ("group_added", "group_added", "Into a group", "Memberships that are new."),
-    ("group_removed", "group_removed", "Out of a group", "Memberships that are gone."),
+    ("group_added", "group_added", "Added to a group", "New memberships."),
+    ("group_removed", "group_removed", "Removed from a group", "Removed memberships."),
     (
         "role_in_group_changed",
         "role_in_group_changed",
         "Role in a group",
-        "Members who became a group's admin, or no longer are.",
+        "Members who became or stopped being an admin of a group.",
     ),
 ];

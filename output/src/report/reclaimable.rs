@@ -33,7 +33,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         column("name", "Name", ValueKind::Text),
         column("stage", "Stage", ValueKind::Text),
         column("proven_idle_days", "Idle days", ValueKind::Days),
-        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
         column("seat_state", "State", ValueKind::Text),
         column("role", "Role", ValueKind::Text),
         column("last_activity_at", "Last use", ValueKind::Time),
@@ -67,30 +67,29 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "seats_reclaimable",
             "Reclaimable seats",
             seats,
-            "Seats that the policy would take back, by this snapshot. Actions since then are in `boxseat reclaim status`.",
+            "Seats that the policy would reclaim, by this snapshot. `boxseat reclaim status` has later actions.",
         ),
         headline(
             "monthly_reclaimable",
-            "Money a month",
+            "Monthly cost",
             cost,
-            "What they cost a month; saved only when fewer seats are bought, at the renewal.",
+            "Their cost per month. It is saved only if fewer seats are bought at the renewal.",
         ),
     ];
     let notices = match (policy_refusal(source)?, has_policy) {
         (Some(why), _) => vec![note(format!(
-            "The policy could not be evaluated when this snapshot was published, so no seat is reclaimable: {why}. Correct that, then run `boxseat publish`."
+            "The policy could not be evaluated when this snapshot was published, so no seat is reclaimable: {why}. Fix the cause, then run `boxseat publish`."
         ))],
         (None, true) => Vec::new(),
         (None, false) => vec![note(
-            "No policy configured: [reclaim] policy in boxseat.toml names the file that says whose seat may be taken back. Without one nobody's is; `boxseat report idle` shows who does not use theirs.",
+            "No policy configured: [reclaim] policy in boxseat.toml names the file with the rules. Without a policy no seat is reclaimable. `boxseat report idle` lists idle seats.",
         )],
     };
     let table = Table { columns, rows, chart: None, names_people: true };
     Ok(Report {
         name: "reclaimable",
         title: "Reclaimable seats".to_owned(),
-        question: "Whose seat would the reclamation policy take back tonight, and what does it save?"
-            .to_owned(),
+        question: "Which seats would the reclamation policy reclaim, and what does it save?".to_owned(),
         night: source.night().clone(),
         notices,
         filters: Vec::new(),

@@ -21,25 +21,25 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "runs_complete",
             "Complete runs",
             of("count(*) FILTER (WHERE status = 'complete')")?,
-            format!("Runs from {since} to {until} that ended well, replays among them."),
+            format!("Runs from {since} to {until} that completed, including replays."),
         ),
         headline(
             "runs_not_complete",
-            "Others",
+            "Other runs",
             of("count(*) FILTER (WHERE status <> 'complete')")?,
             "Runs that were abandoned or failed.",
         ),
         headline(
             "nights_missed",
-            "Nights missed",
+            "Missed days",
             nights_missed(source, &period)?,
-            "Days between the first night and the last of this time without a complete run.",
+            "Days without a complete run, between the first and the last snapshot of this period.",
         ),
         figure(
             "calls_count",
             "Calls",
             of("CAST(coalesce(sum(calls_count), 0) AS BIGINT)")?,
-            "API calls of these runs: token requests, retries and errors included, as Box counts them.",
+            "API calls of these runs, including token requests, retries and errors, as Box counts them.",
         ),
         figure(
             "retries_count",
@@ -49,7 +49,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         ),
         figure(
             "drift_count",
-            "Surprises",
+            "Drift",
             of("CAST(coalesce(sum(drift_count), 0) AS BIGINT)")?,
             "Differences that no event announced.",
         ),
@@ -57,7 +57,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "rejects_count",
             "Rejects",
             of("CAST(coalesce(sum(rejects_count), 0) AS BIGINT)")?,
-            "Records that could not be understood.",
+            "Records that could not be parsed.",
         ),
     ];
     figures.extend(month(source)?);
@@ -65,7 +65,7 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     Ok(Report {
         name: "runs",
         title: "Runs".to_owned(),
-        question: "How did the nights go, and will the month's calls last?".to_owned(),
+        question: "How did the runs end, and are the API calls of the month sufficient?".to_owned(),
         night: source.night().clone(),
         notices: Vec::new(),
         filters: Vec::new(),
@@ -104,13 +104,13 @@ fn month(source: &Source) -> Result<Vec<Figure>> {
             "month_calls",
             "Calls this month",
             next(),
-            "API calls in the night's UTC month, up to the night; other commands count once a night has taken them in.",
+            "API calls in the snapshot's UTC month, up to the snapshot. Calls of other commands count after a run has recorded them.",
         ),
         figure(
             "month_allowance",
             "Allowance",
             next(),
-            "What the contract allows a month: [rate] monthly_calls.",
+            "API calls that the contract allows per month: [rate] monthly_calls.",
         ),
         headline(
             "month_forecast",
@@ -119,12 +119,7 @@ fn month(source: &Source) -> Result<Vec<Figure>> {
             "Calls by the end of the month: calls so far / days so far x days of the month, rounded up.",
         ),
         figure("month_forecast_percent", "Of the allowance", next(), "Forecast / allowance."),
-        figure(
-            "full_read_calls",
-            "Reading everything",
-            next(),
-            "What one night would cost that reads everything.",
-        ),
+        figure("full_read_calls", "Full read", next(), "API calls of a run that reads everything."),
     ])
 }
 
@@ -139,22 +134,22 @@ fn coverage(source: &Source) -> Result<Vec<Figure>> {
             "login_coverage_from",
             "Sign-ins known from",
             next(),
-            "Start of the newest time without a gap in the record of sign-ins; idleness is claimed only inside it.",
+            "Start of the newest period without a gap in the record of sign-ins. A user can be idle only within this period.",
         ),
-        figure("login_coverage_to", "to", next(), "Its end."),
+        figure("login_coverage_to", "Sign-ins known to", next(), "End of this period."),
     ])
 }
 
 fn runs(source: &Source, period: &str) -> Result<Section> {
     let columns = vec![
         column("run_number", "Run", ValueKind::Count),
-        column("snapshot_date", "Night", ValueKind::Date),
+        column("snapshot_date", "Snapshot", ValueKind::Date),
         column("status", "Status", ValueKind::Text),
         column("duration_seconds", "Seconds", ValueKind::Count),
         column("calls_count", "Calls", ValueKind::Count),
         column("planned_calls_count", "Planned", ValueKind::Count),
         column("retries_count", "Retries", ValueKind::Count),
-        column("drift_count", "Surprises", ValueKind::Count),
+        column("drift_count", "Drift", ValueKind::Count),
         column("rejects_count", "Rejects", ValueKind::Count),
         column("covered_percent", "Covered", ValueKind::Percent),
         column("waited_seconds", "Waited", ValueKind::Count),
@@ -184,7 +179,7 @@ fn runs(source: &Source, period: &str) -> Result<Section> {
             ORDER BY runs.run_number DESC"
         ),
     )?;
-    let note = "Newest first. Covered: of the time whose events the run read, the share proved to be without a gap in sign-ins; less than 100 is a day that said nothing where it must, or what retention has removed since. Of a replaced run none is left.";
+    let note = "Newest first. Covered is the share of the run's event window in which sign-ins are proved to have no gap. It is below 100 if a day had no events although it must have some, or if retention removed coverage later. A replaced run has no coverage.";
     let chart = Some(Chart::Lines { x: "snapshot_date", series: vec!["calls_count", "planned_calls_count"] });
     let table = Table { columns, rows, chart, names_people: false };
     Ok(section("runs", "Runs", Some(note.to_owned()), Body::Table(table)))

@@ -24,20 +24,20 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
             "suspended_seats",
             "Suspended seats",
             Value::Count(seats),
-            "Seats of suspended accounts: suspending frees none, deleting does.",
+            "Seats of suspended accounts. A suspension frees no seat; only deletion does.",
         ),
         headline(
             "monthly_suspended",
-            "Money a month",
+            "Monthly cost",
             sum("monthly_cost").unwrap_or(Value::Unknown),
-            "What they cost a month.",
+            "Their cost per month.",
         ),
-        headline("cost_since", "Money since suspended", sum("cost_since").unwrap_or(Value::Unknown), FORMULA),
+        headline("cost_since", "Cost since suspended", sum("cost_since").unwrap_or(Value::Unknown), FORMULA),
     ];
     Ok(Report {
         name: "suspended",
         title: "Suspended seats".to_owned(),
-        question: "Who is suspended and still takes a seat, since when, by whom, and what has it cost?"
+        question: "Which users are suspended and still take a seat, since when, who suspended them, and what did it cost?"
             .to_owned(),
         night: source.night().clone(),
         notices: Vec::new(),
@@ -46,18 +46,18 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     })
 }
 
-const FORMULA: &str = "Months since suspended x tonight's price a month, each seat by itself; a month is 365 / 12 days. At least so much where the suspension is older than the store.";
+const FORMULA: &str = "Months since the suspension x current price per month, for each seat. A month is 365 / 12 days. It is a minimum if the suspension is older than the store.";
 
 fn people(source: &Source, scope: &Scope) -> Result<Section> {
     let columns: Vec<Column> = vec![
         column("login", "Login", ValueKind::Text),
         column("name", "Name", ValueKind::Text),
         column("suspended_days", "Days", ValueKind::Days),
-        column("cost_since", "Money since", ValueKind::Money),
+        column("cost_since", "Cost since", ValueKind::Money),
         column("suspended_by", "By", ValueKind::Text),
         column("suspended_since", "Since", ValueKind::Time),
         column("is_at_least", "At least", ValueKind::Flag),
-        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
         column("role", "Role", ValueKind::Text),
         column("last_login_at", "Last sign-in", ValueKind::Time),
         column("licence_plan", "Plan", ValueKind::Text),
@@ -75,7 +75,7 @@ fn people(source: &Source, scope: &Scope) -> Result<Section> {
         row[3] = cost_since(&row[2], &row[7]);
     }
     let rows = row_keys(rows, &columns);
-    let note = "Longest first. By: who edited the account when it was suspended, as the admin log or boxseat's own record has it; nothing where nobody knows. At least: it was so in the store's first night already.";
+    let note = "Longest first. By is the actor who suspended the account, from the admin log or from boxseat's own record; empty if unknown. At least means that the store's first snapshot already showed the suspension.";
     let table = Table { columns, rows, chart: None, names_people: true };
     Ok(section("people", "Suspended seats", Some(note.to_owned()), Body::Table(table)))
 }
@@ -115,7 +115,7 @@ LEFT JOIN (
     GROUP BY user_changes.user_id
 ) AS told ON told.user_id = seats.user_id
 LEFT JOIN (
-    -- Within a day of it: Box's clock and ours, and the night that saw it without an event.
+    -- Within a day of the suspension: the clocks of Box and boxseat differ, and without an event only the time of the snapshot is known.
     SELECT seat_actions.user_id, arg_max(applied_by, requested_at) AS applied_by, arg_max(actor_user_id, requested_at) AS actor_user_id
     FROM seat_actions
     JOIN suspended_seats ON suspended_seats.user_id = seat_actions.user_id

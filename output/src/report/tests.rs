@@ -37,7 +37,7 @@ fn people(rows: Vec<Vec<Value>>) -> Section {
         column("login", "Login", ValueKind::Text),
         column("name", "Name", ValueKind::Text),
         column("proven_idle_days", "Idle days", ValueKind::Days),
-        column("monthly_cost", "Money a month", ValueKind::Money),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
         column("meaning", "Meaning", ValueKind::Text),
         column("user_id", "User id", ValueKind::Text),
     ];
@@ -45,8 +45,8 @@ fn people(rows: Vec<Vec<Value>>) -> Section {
     section("people", "People", Some("A note.".to_owned()), Body::Table(table))
 }
 
-fn somebody(name: &str) -> Vec<Value> {
-    let login = text("somebody.with.a.long.login@a-long-domain.example");
+fn user_row(name: &str) -> Vec<Value> {
+    let login = text("username.with.a.long.login@a-long-domain.example");
     let meaning = text("Last seen in use on 2025-10-01; nothing seen since 2025-10-01.");
     vec![login, text(name), Value::Days(123_456), eur(123_456_789_012_345), meaning, text("33290876054")]
 }
@@ -60,7 +60,7 @@ fn assert_fits(drawn: &str, width: usize) {
 
 /// Why: a name in wide characters took two columns each and broke every line after it. A cut number is a wrong number.
 #[test]
-fn lines_fit_and_numbers_are_whole_at_any_width() {
+fn lines_fit_and_numbers_are_complete_at_any_width() {
     let names = [
         "Ada",
         "王小明王小明王小明王小明王小明王小明",
@@ -68,7 +68,7 @@ fn lines_fit_and_numbers_are_whole_at_any_width() {
         "e\u{301}e\u{301}",
         "a\u{202e}b\nc\u{1b}[2J",
     ];
-    let report = report("idle", vec![people(names.map(somebody).to_vec())]);
+    let report = report("idle", vec![people(names.map(user_row).to_vec())]);
     for width in [40, 60, 80, 120, 200] {
         let drawn = format::terminal(&report, width);
         assert_fits(&drawn, width);
@@ -80,14 +80,14 @@ fn lines_fit_and_numbers_are_whole_at_any_width() {
         assert!(!drawn.contains(['\u{202e}', '\u{1b}']), "{drawn}");
         // A table names the columns that do not fit. A list has all columns.
         let has_all = drawn.contains("33290876054");
-        assert_eq!(drawn.contains("Columns left out for width"), !has_all, "{width}: {drawn}");
+        assert_eq!(drawn.contains("Columns omitted for width"), !has_all, "{width}: {drawn}");
     }
-    assert!(format::terminal(&report, 80).contains("somebody.with"), "{}", format::terminal(&report, 80));
+    assert!(format::terminal(&report, 80).contains("username.with"), "{}", format::terminal(&report, 80));
 }
 
 /// Why: on a narrow terminal, a table of one and a half columns has no information.
 #[test]
-fn what_does_not_fit_as_a_table_is_a_list() {
+fn table_that_does_not_fit_is_drawn_as_a_list() {
     let columns = vec![
         column("one", "One", ValueKind::Money),
         column("two", "Two", ValueKind::Money),
@@ -108,27 +108,29 @@ fn what_does_not_fit_as_a_table_is_a_list() {
 
 /// Why: the snapshots of a year would fill the screen.
 #[test]
-fn a_long_series_shows_its_last_nights_and_says_so() {
+fn long_series_shows_the_last_snapshots_and_counts_the_omitted_rows() {
     let first: NaiveDate = "2025-01-01".parse().unwrap();
-    let columns =
-        vec![column("snapshot_date", "Night", ValueKind::Date), column("seats", "Seats", ValueKind::Count)];
+    let columns = vec![
+        column("snapshot_date", "Snapshot", ValueKind::Date),
+        column("seats", "Seats", ValueKind::Count),
+    ];
     let rows = (0..100).map(|n| vec![Value::Date(first + Days::new(n)), Value::Count(1)]).collect();
     let chart = Some(Chart::Lines { x: "snapshot_date", series: vec!["seats"] });
     let table = Table { columns, rows, chart, names_people: false };
-    let report = report("runs", vec![section("nights", "Nights", None, Body::Table(table))]);
+    let report = report("runs", vec![section("nights", "Snapshots", None, Body::Table(table))]);
     let drawn = format::terminal(&report, 80);
     assert!(drawn.contains("2025-04-10") && !drawn.contains("2025-03-10"), "{drawn}");
-    assert!(drawn.contains("69 earlier rows are left out here"), "{drawn}");
+    assert!(drawn.contains("69 earlier rows are omitted here"), "{drawn}");
     assert_eq!(format::csv(&report).text.lines().count(), 101, "other formats have them all");
 }
 
 /// Why: money has a currency in every format, and an unknown value is empty and never 0.
 #[test]
-fn money_and_the_unknown_in_csv_and_json() {
+fn money_has_a_currency_and_unknown_is_empty_in_csv_and_json() {
     let report = report(
         "idle",
-        vec![people(vec![somebody("=1+1"), {
-            let mut unknown = somebody("Ada");
+        vec![people(vec![user_row("=1+1"), {
+            let mut unknown = user_row("Ada");
             unknown[2] = Value::Unknown;
             unknown[3] = Value::Unknown;
             unknown
@@ -143,7 +145,7 @@ fn money_and_the_unknown_in_csv_and_json() {
     );
     assert!(lines[2].contains(",Ada,,,") && lines[2].ends_with(",'33290876054,"), "{csv}");
     let json = format::json(&report);
-    assert!(json.starts_with("{\n  \"schema_version\": 1,"), "the version is on top");
+    assert!(json.starts_with("{\n  \"schema_version\": 1,"), "the version is first");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["schema_version"], format::JSON_SCHEMA_VERSION);
     let rows = &json["sections"][0]["table"]["rows"];

@@ -49,7 +49,7 @@ impl<'a> NightRows<'a> {
     /// # Errors
     /// [`crate::ErrorKind::Bug`] for wrong SQL.
     pub fn ask(&self, sql: &str) -> Result<Vec<RecordBatch>> {
-        let failed = || Error::duckdb("read the night for the policy");
+        let failed = || Error::duckdb("read the snapshot for the policy");
         let mut statement = self.connection.prepare(sql).map_err(failed())?;
         statement.execute([]).map_err(failed())?;
         // The steps are taken one by one, because the iterator of `query_arrow` panics when a step fails.

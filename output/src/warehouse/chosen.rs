@@ -35,7 +35,7 @@ pub(super) fn night(build: &Build<'_>, runs: &[SyncRun]) -> Result<Chosen> {
     match (build.as_of, build.pending, build.purpose) {
         (Some(date), None, Purpose::Private) => as_of(build.lake, runs, date),
         (Some(date), ..) => Err(Error::Bug(format!(
-            "the night of {date} was asked for to be published, or with a run pending"
+            "the snapshot of {date} was requested for publishing, or with a pending run"
         ))),
         (None, Some(pending), Purpose::Private) => {
             let own = runs.iter().find(|run| run.run_number == pending.run_number);

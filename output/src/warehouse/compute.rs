@@ -118,7 +118,7 @@ impl Loader<'_> {
         let mut statement = self.connection.prepare(&select_kept(table, TONIGHTS_SEATS)).map_err(failed())?;
         statement.execute([]).map_err(failed())?;
         let rows = statement.step().map_err(failed())?;
-        let rows = rows.ok_or_else(|| Error::Bug("a night has no row of seats".to_owned()))?;
+        let rows = rows.ok_or_else(|| Error::Bug("the snapshot has no row of seats".to_owned()))?;
         let row = in_lake_schema(table, &RecordBatch::from(rows), self.build.enterprise_id)?;
         drop(statement);
         beside.clear()?;

@@ -49,7 +49,7 @@ pub(super) fn create(file: &File, path: &Path, spill: &Path, resources: &Resourc
         .map_err(failed())?;
     let objects: i64 = connection.query_row(OBJECTS, [CATALOG], |row| row.get(0)).map_err(failed())?;
     if handles()? <= before || objects > 0 {
-        let reason = "another program put a file of its own in its place while it was built".to_owned();
+        let reason = "another program replaced it while it was built".to_owned();
         return Err(Error::Foreign { file: path.to_owned(), reason });
     }
     connection.execute_batch(&format!("USE {CATALOG};")).map_err(failed())?;
@@ -108,7 +108,7 @@ pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
         .execute_batch(&format!("CHECKPOINT {CATALOG}; USE memory; DETACH {CATALOG};"))
         .map_err(failed())?;
     match wals_of(file).into_iter().find(|log| log.exists()) {
-        Some(log) => Err(Error::Bug(format!("{} is still there after the checkpoint", log.display()))),
+        Some(log) => Err(Error::Bug(format!("{} still exists after the checkpoint", log.display()))),
         None => Ok(()),
     }
 }
@@ -130,7 +130,7 @@ pub(super) fn wals_of(database: &Path) -> [PathBuf; 3] {
 pub(super) fn abandon(connection: &Connection) -> Result<()> {
     connection
         .execute_batch("PRAGMA disable_checkpoint_on_shutdown;")
-        .map_err(Error::duckdb("let go of a file that was only checked"))
+        .map_err(Error::duckdb("release a file that was only checked"))
 }
 
 /// Opens an existing database file to read, as the catalog [`PUBLISHED`]. `path` is its name in messages. Its SQL can reach nothing else on
@@ -202,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_file_is_what_duckdb_writes() {
+    fn empty_db_equals_the_file_that_duckdb_writes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("made");
         database(&path, "SELECT 1");
-        assert!(fs::read(&path).unwrap() == EMPTY, "write empty.db again with the linked version of DuckDB");
+        assert!(fs::read(&path).unwrap() == EMPTY, "create empty.db again with the linked version of DuckDB");
         let ours = directory.path().join("ours");
         let file = write(&ours, EMPTY);
         let connection = try_create(&file, &ours).unwrap();

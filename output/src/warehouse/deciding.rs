@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_counts_and_the_order_of_rows_does_not() {
+    fn digest_depends_on_every_value_and_not_on_row_order() {
         let one = batch(&["1", "2"], &[Some(3), None]);
         let same = of(&[std::slice::from_ref(&one)]);
         assert_eq!(of(&[&[batch(&["2", "1"], &[None, Some(3)])]]), same);

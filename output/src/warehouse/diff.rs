@@ -76,7 +76,7 @@ impl Diff<'_> {
         for select in DIFFERENCES.iter().filter(|_| base.is_some()) {
             self.connection
                 .execute_batch(&format!("INSERT INTO differences {select}"))
-                .map_err(Error::duckdb("compare the night with its base"))?;
+                .map_err(Error::duckdb("compare the snapshot with its base"))?;
         }
         beside.table(RUN_CHANGES, CHANGES)?;
         beside.keep(RUN_VERSIONS);

@@ -36,7 +36,7 @@ impl Handover {
             name if name == SEAT_USAGE_DAILY.name => return self.commit_batch(lake, table, &self.seat_usage),
             name if name == USERS_HISTORY.name => RUN_VERSIONS,
             name if name == USER_CHANGES.name => RUN_CHANGES,
-            name => return Err(Error::Bug(format!("a build works out no rows of {name}"))),
+            name => return Err(Error::Bug(format!("a build computes no rows of {name}"))),
         };
         let failed = || Error::duckdb(format!("read {relation}"));
         let mut statement = connection.prepare(&select_kept(table, relation)).map_err(failed())?;
@@ -65,7 +65,7 @@ pub(super) fn in_lake_schema(table: &Table, rows: &RecordBatch, enterprise_id: &
     };
     let columns = schema.fields().iter().map(|field| {
         let array = column(field.name())
-            .ok_or_else(|| Error::Bug(format!("{} was worked out without {}", table.name, field.name())))?;
+            .ok_or_else(|| Error::Bug(format!("{} was computed without {}", table.name, field.name())))?;
         as_type(&array, field.data_type())
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;

@@ -218,7 +218,7 @@ impl<'a> Loader<'a> {
             "DELETE FROM event_coverage WHERE epoch_us(covered_to_at) <= {from};
              UPDATE event_coverage SET covered_from_at = make_timestamptz({from}) WHERE epoch_us(covered_from_at) < {from};"
         );
-        self.connection.execute_batch(&sql).map_err(Error::duckdb("cut event_coverage"))
+        self.connection.execute_batch(&sql).map_err(Error::duckdb("trim event_coverage"))
     }
 
     fn history(&self) -> Result<Option<Drift>> {

@@ -388,7 +388,7 @@ mod tests {
         let in_place = store.join(FILE_NAME);
         fs::rename(&in_place, store.join("kept")).unwrap();
         fs::rename(&forged, &in_place).unwrap();
-        assert_eq!(run(), Ok(1), "the file that was checked is read, whatever has its name");
+        assert_eq!(run(), Ok(1), "the checked file is read, even if another file has its name");
         fs::rename(store.join("kept"), &in_place).unwrap();
         assert_eq!(run(), Ok(1));
         fs::write(&in_place, "written to").unwrap();

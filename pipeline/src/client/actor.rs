@@ -1,8 +1,8 @@
-//! The calls of reclamation: what is read just before and after acting on a user, and the four actions.
+//! The calls of reclamation: the reads directly before and after an action on a user, and the four actions.
 //!
-//! This is the only type with writing methods (R22). It signs in with credentials of its own, waits in the same queue as the
-//! reader beside it, and writes every call into the ledger. What of a write may be repeated is decided in `retry`: setting a
-//! status and ending sessions may, a transfer and a deletion never are once Box may have seen them.
+//! This is the only type with writing methods (R22). It signs in with its own credentials, waits in the same queue as the reader, and
+//! writes every call into the ledger. `retry` decides which writes may be repeated: setting a status and ending sessions may be. A
+//! transfer or a deletion is never repeated once Box may have received it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,27 +28,27 @@ use super::{BoxReader, CallNote, PAGE_LIMIT};
 use crate::Error;
 use crate::paginate::{MarkerWalk, Next, OffsetNext, Summary, next_offset};
 
-/// Acts on people's accounts. Cheap to clone.
+/// Acts on users' accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct BoxActor {
     door: Arc<Door>,
-    /// For transfers alone: Box answers them after up to ten minutes.
+    /// For transfers only: Box responds to them after up to ten minutes.
     slow: Transport,
 }
 
-/// What a read of one person found.
+/// The result of reading one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {
-    /// This.
+    /// The user or the data of the user.
     Is(T),
-    /// 404: no such user, or none of the enterprise.
+    /// 404: the user does not exist, or is not in the enterprise.
     Gone,
-    /// 403, or a token that Box takes no more: not ours to read.
+    /// 403, or Box no longer accepts the token: the user cannot be read.
     Closed(Refusal),
 }
 
 impl<T> Found<T> {
-    /// What was found, if anything.
+    /// The data, if it was found.
     pub fn is(self) -> Option<T> {
         match self {
             Self::Is(found) => Some(found),
@@ -57,18 +57,18 @@ impl<T> Found<T> {
     }
 }
 
-/// What came of a write.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrote<T> {
-    /// Box did it.
+    /// Box made the change.
     Done(T),
-    /// Box refused; nothing happened.
+    /// Box refused, and changed nothing.
     Refused(Refusal),
-    /// Not known.
+    /// The result is unknown.
     Unknown {
-        /// Box's or a gateway's answer, if there was one.
+        /// Status of the response of Box or a gateway, if there was one.
         status: Option<u16>,
-        /// How it failed, as a sentence.
+        /// How the call failed, as a sentence.
         reason: String,
     },
 }
@@ -80,25 +80,25 @@ pub struct Item {
     pub id: String,
     /// Whether it is a folder.
     pub is_folder: bool,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Who owns it; `None`: Box did not say.
+    /// The owner; `None`: Box did not send it.
     pub owner_id: Option<String>,
-    /// Whether others were invited to it; `None`: Box did not say.
+    /// Whether other users are collaborators; `None`: Box did not send it.
     pub has_collaborations: Option<bool>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// How long Box may take over a transfer: it answers after ten minutes at the latest (R14).
+/// Maximum duration of a transfer: Box responds after ten minutes at the latest (R14).
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(11 * 60);
-/// How long one person's call may be tried again: the plan has others, and `apply` comes again.
+/// Maximum time for the attempts of one user's call. The plan has other users, and a later `apply` tries again.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Most people whose sessions are ended by one call: the limit is not documented (API facts 7.3).
+/// Maximum number of users whose sessions are ended by one call. Box does not document a limit (API facts 7.3).
 pub const TERMINATE_AT_ONCE: usize = 100;
 
 impl BoxActor {
-    /// An actor that shares address, pace, ledger, clock and stop with a reader, and signs in by itself.
+    /// An actor that shares address, pace, ledger, clock and stop with a reader, but has its own token.
     ///
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
@@ -121,12 +121,12 @@ impl BoxActor {
         Ok(Self { door: Arc::new(door), slow })
     }
 
-    /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
+    /// Seconds by which Box's clock is ahead of this machine's clock; `None` before the first response with a date.
     pub fn skew_secs(&self) -> Option<i64> {
         self.door.skew_secs()
     }
 
-    /// Calls made, token requests left out.
+    /// Number of calls, without token requests.
     pub fn calls(&self) -> u64 {
         self.door.calls()
     }
@@ -134,7 +134,7 @@ impl BoxActor {
     /// The account that acts.
     ///
     /// # Errors
-    /// By [`Error::kind`]; there is no person who could be closed to us here.
+    /// By [`Error::kind`]. The caller can always read its own account, so [`Found::Closed`] is an error here.
     pub async fn me(&self) -> Result<User, Error> {
         let endpoint = "GET /users/me";
         match self.read_user(endpoint, "me", None).await? {
@@ -149,7 +149,7 @@ impl BoxActor {
         }
     }
 
-    /// A person, with all fields.
+    /// A user, with all fields.
     ///
     /// # Errors
     /// By [`Error::kind`].
@@ -157,10 +157,10 @@ impl BoxActor {
         self.read_user("GET /users/{id}", user_id, Some(user_id)).await
     }
 
-    /// The ids of a person's groups, without the group of all users; all pages.
+    /// The ids of a user's groups, without the group of all users; all pages.
     ///
     /// # Errors
-    /// By [`Error::kind`]; an incomplete walk when there are more than Box lists.
+    /// By [`Error::kind`]; an incomplete walk if the user has more groups than Box lists.
     pub async fn group_ids(&self, user_id: &str) -> Result<Found<Vec<String>>, Error> {
         let endpoint = "GET /users/{id}/memberships";
         let mut groups = Vec::new();
@@ -191,8 +191,8 @@ impl BoxActor {
         Ok(Found::Is(groups))
     }
 
-    /// Ids of the managed users who have a login. Box answers with every user whose name or login begins like it; only equal logins
-    /// count, without regard to case.
+    /// The ids of the managed users who have a login. Box returns every user whose name or login starts with it. Only equal logins
+    /// count; case does not matter.
     ///
     /// # Errors
     /// By [`Error::kind`].
@@ -205,7 +205,7 @@ impl BoxActor {
         self.read("GET /users", url, None, |body| ids_of_login(body, login)).await
     }
 
-    /// A person's other addresses.
+    /// The email aliases of a user.
     ///
     /// # Errors
     /// By [`Error::kind`].
@@ -214,10 +214,10 @@ impl BoxActor {
         self.read("GET /users/{id}/email_aliases", url, None, aliases).await
     }
 
-    /// What lies in a folder as a person sees it (`As-User`); all pages. `0` is the person's root.
+    /// The content of a folder as a user sees it (`As-User`); all pages. `0` is the root folder of the user.
     ///
     /// # Errors
-    /// By [`Error::kind`]; an incomplete walk when the listing does not end.
+    /// By [`Error::kind`]; an incomplete walk if the listing does not end.
     pub async fn items(&self, as_user: &str, folder_id: &str) -> Result<Found<Vec<Item>>, Error> {
         let endpoint = "GET /folders/{id}/items";
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
@@ -252,10 +252,10 @@ impl BoxActor {
         }
     }
 
-    /// Sets a person's status; gives the person as Box shows it then. Setting it twice is as good as once.
+    /// Sets the status of a user, and returns the user as Box shows it afterwards. Setting it twice has the same effect as once.
     ///
     /// # Errors
-    /// [`Error::Interrupted`], [`Error::SignIn`], the ledger's; whatever Box answers is a [`Wrote`].
+    /// [`Error::Interrupted`], [`Error::SignIn`], the error of the ledger. Every response of Box is a [`Wrote`].
     pub async fn set_status(&self, user_id: &str, status: &str, notify: bool) -> Result<Wrote<User>, Error> {
         let url = self.user_url(user_id, USER_FIELDS);
         let body = json!({ "status": status, "notify": notify }).to_string();
@@ -266,7 +266,7 @@ impl BoxActor {
         self.write("PUT /users/{id}", &self.door.transport, Repeat::Freely, &build, read).await
     }
 
-    /// Ends all sessions of up to [`TERMINATE_AT_ONCE`] people, by id and login: Box wants both.
+    /// Ends all sessions of up to [`TERMINATE_AT_ONCE`] users, by id and login: Box requires both.
     ///
     /// # Errors
     /// As [`BoxActor::set_status`].
@@ -280,8 +280,8 @@ impl BoxActor {
         self.write(endpoint, transport, Repeat::Freely, &build, acknowledged).await
     }
 
-    /// Moves everything a person owns to another; gives the id of the folder it goes into. Never sent twice. Done means that Box
-    /// said so, which after about ten minutes it says in any case.
+    /// Moves all content of a user to another user, and returns the id of the destination folder. Never sent twice. `Done` means that
+    /// Box responded with success. After about ten minutes Box does so in any case.
     ///
     /// # Errors
     /// As [`BoxActor::set_status`].
@@ -296,7 +296,7 @@ impl BoxActor {
         self.write("PUT /users/{id}/folders/0", &self.slow, Repeat::Never, &build, folder).await
     }
 
-    /// Deletes an account that owns nothing: never by force. Never sent twice.
+    /// Deletes an account that owns nothing, never by force. Never sent twice.
     ///
     /// # Errors
     /// As [`BoxActor::set_status`].
@@ -315,7 +315,7 @@ impl BoxActor {
         url
     }
 
-    /// The user of `/users/{segment}`; with this id, where one is given.
+    /// The user of `/users/{segment}`; if an id is given, it must be the user with this id.
     async fn read_user(
         &self,
         endpoint: &'static str,
@@ -364,7 +364,7 @@ impl BoxActor {
                 self.note(endpoint)?;
                 Ok(found)
             }
-            // Box accepts the token nowhere any more: the application has lost its rights.
+            // Box accepts the token for no call any more: the application has lost its rights.
             Err(Exchange::Reply(reply)) if reply.status == 401 => Ok(Found::Closed(Refusal::of(&reply))),
             Err(exchange) => Err(failure(endpoint, &exchange)),
         }
@@ -385,7 +385,7 @@ impl BoxActor {
                 Ok(answer) => Wrote::Done(answer),
                 Err(e) => Wrote::Unknown {
                     status: Some(reply.status),
-                    reason: format!("Box's answer ({}) cannot be read: {e}", reply.content_type),
+                    reason: format!("Box's response ({}) cannot be read: {e}", reply.content_type),
                 },
             }),
             _ => Judged::Failed,
@@ -410,10 +410,10 @@ impl BoxActor {
                 };
                 Ok(Wrote::Unknown {
                     status,
-                    reason: format!("no answer that says what was done: {exchange}"),
+                    reason: format!("no response that shows whether the change was made: {exchange}"),
                 })
             }
-            // Some try of it may have been taken.
+            // One of the attempts may have taken effect.
             Err(e @ (Error::GaveUp { .. } | Error::Throttled { .. })) => {
                 Ok(Wrote::Unknown { status: None, reason: e.to_string() })
             }
@@ -421,13 +421,13 @@ impl BoxActor {
         }
     }
 
-    /// No spool counts these calls.
+    /// The spool does not count these calls, so they are recorded here.
     fn note(&self, endpoint: &'static str) -> Result<(), Error> {
         self.door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })
     }
 }
 
-/// What a response to a read is.
+/// The meaning of a response to a read.
 fn judge<T>(reply: &Reply, read: impl Fn(&[u8]) -> Result<T, NotAPage>) -> Judged<Found<T>> {
     match reply.status {
         200..300 => match read(&reply.body) {
@@ -441,7 +441,7 @@ fn judge<T>(reply: &Reply, read: impl Fn(&[u8]) -> Result<T, NotAPage>) -> Judge
     }
 }
 
-/// A user; the one with this id, where one was requested.
+/// A user; if an id is given, it must be the user with this id.
 fn user(body: &[u8], user_id: Option<&str>) -> Result<User, NotAPage> {
     let user: User = read_record(text(body)?)?.record;
     match user_id {
@@ -452,8 +452,8 @@ fn user(body: &[u8], user_id: Option<&str>) -> Result<User, NotAPage> {
     }
 }
 
-/// Takes the response to a write that has nothing to say: no body, or an object that is no error. A gateway's page under a good
-/// status does not say that anything was done.
+/// Accepts the response to a write without a result: no body, or an object that is not an error. The page of a gateway with a success
+/// status is not accepted: it does not prove that anything was done.
 fn acknowledged(body: &[u8]) -> Result<(), NotAPage> {
     if body.trim_ascii().is_empty() {
         return Ok(());
@@ -489,7 +489,7 @@ impl GroupPage {
         }
         let mut group_ids = Vec::new();
         for entry in &page.entries {
-            // One that cannot be read is a reason to stop: a protected group may be the one that is missing.
+            // A membership that cannot be read is a reason to stop: it may be the membership of a protected group.
             let membership: Membership = read_record(entry.get())?.record;
             let group = membership.group.ok_or_else(|| serde_json::Error::missing_field("group"))?;
             let id = group.id.ok_or_else(|| serde_json::Error::missing_field("id"))?;
@@ -560,7 +560,7 @@ impl ItemPage {
             created_at: Option<chrono::DateTime<chrono::Utc>>,
         }
         let page = Page::parse(body)?;
-        // Null is a list without entries (box/box-python-sdk#76); an answer without the key is no list.
+        // Null is a list without entries (box/box-python-sdk#76). A response without the key is not a list.
         #[derive(Deserialize)]
         struct List {
             #[serde(rename = "entries")]
@@ -587,7 +587,7 @@ impl ItemPage {
 mod tests {
     use super::*;
 
-    /// A page of a gateway under status 200 counted as a deletion, or as sessions that were ended.
+    /// The page of a gateway with status 200 counted as a deletion, or as ended sessions.
     #[test]
     fn only_box_acknowledges_a_write() {
         for (body, is_acknowledged) in [
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_must_be_the_one_that_was_requested() {
+    fn returned_user_must_be_the_requested_user() {
         let body = br#"{"type":"user","id":7,"status":"active","phone":{}}"#;
         assert_eq!(user(body, Some("7")).unwrap().status.as_deref(), Some("active"));
         assert!(user(body, None).is_ok());

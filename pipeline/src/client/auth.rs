@@ -1,7 +1,7 @@
-//! Signing in: which credentials there are, and one cached token for all tasks.
+//! Sign-in: the kinds of credentials, and one cached token for all tasks.
 //!
-//! Server tokens live about an hour and have no refresh token (<https://developer.box.com/guides/authentication/tokens/>);
-//! `expires_in` is trusted, not a constant, and the token is renewed a fraction of its life early.
+//! Server tokens are valid for about an hour and have no refresh token (<https://developer.box.com/guides/authentication/tokens/>).
+//! The lifetime is `expires_in`, not a constant. The token is renewed a fraction of its lifetime before the end.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,53 +26,53 @@ use super::{CallJournal, CallNote};
 use crate::Error;
 use crate::ids::fingerprint;
 
-/// How to sign in. Secrets are masked in every print.
+/// How to sign in. Debug output masks the secrets.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// A token from the developer console: one hour, cannot be renewed.
+    /// A token from the developer console: valid for one hour, cannot be renewed.
     DeveloperToken(SecretString),
     /// Client credentials grant, acting as the app's service account.
     /// <https://developer.box.com/guides/authentication/client-credentials/>
     ClientCredentials {
-        /// The app's client id.
+        /// Client id of the app.
         client_id: String,
-        /// The app's client secret.
+        /// Client secret of the app.
         client_secret: SecretString,
         /// The enterprise to sign in to.
         enterprise_id: String,
     },
 }
 
-/// Hands out the current token and renews it once for all callers.
+/// Returns the current token, and renews it once for all callers.
 pub(super) struct Authenticator {
     credentials: Credentials,
     token_url: Url,
     patience: Duration,
     current: Mutex<Option<Token>>,
-    /// The generation after the newest that Box is known to have taken; 0: none yet.
+    /// The generation after the newest token that Box has accepted; 0: none yet.
     taken: AtomicU64,
 }
 
-/// A token, and the number that tells a stale one from its successor.
+/// A token, and the number that distinguishes it from its successor.
 #[derive(Clone)]
 pub(super) struct Token {
     pub secret: SecretString,
     pub generation: u64,
-    /// `None`: the token is used until Box answers 401.
+    /// `None`: the token is used until Box responds with 401.
     renew_at: Option<Instant>,
-    /// How often it was handed out.
+    /// How often the token was used.
     uses: u32,
 }
 
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
-    /// As written: a number may be larger than any type.
+    /// As received: the number may be larger than any type.
     expires_in: Option<Box<RawValue>>,
 }
 
 impl Credentials {
-    /// Tells these credentials from others without saying them: who signed in read the spool so far.
+    /// Identifies these credentials without revealing them, to know which credentials read the spool so far.
     pub fn fingerprint(&self) -> String {
         let text = match self {
             Self::DeveloperToken(token) => format!("token {}", token.expose_secret()),
@@ -85,7 +85,7 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// Adds the secret among them to those that no message shows.
+    /// Registers the secret of the credentials, so that no message shows it.
     pub(super) fn hold(&self, secrets: &Secrets) {
         match self {
             Self::DeveloperToken(secret) | Self::ClientCredentials { client_secret: secret, .. } => {
@@ -100,20 +100,20 @@ impl Authenticator {
         Self { credentials, token_url, patience, current: Mutex::new(None), taken: AtomicU64::new(0) }
     }
 
-    /// Box took this token for some call.
+    /// Records that Box accepted this token for a call.
     pub(super) fn was_taken(&self, token: &Token) {
         self.taken.fetch_max(token.generation + 1, Ordering::Relaxed);
     }
 
-    /// Whether Box ever took this token: then a 401 says that it has expired, and else that it was never any good.
+    /// Whether Box ever accepted this token. Then a 401 means that it has expired; otherwise it was never valid.
     pub(super) fn was_good(&self, token: &Token) -> bool {
         self.taken.load(Ordering::Relaxed) > token.generation
     }
 
-    /// The token to use; `stale` names a generation Box just refused with 401.
+    /// Returns the token to use. `stale` is a generation that Box has refused with 401.
     ///
     /// # Errors
-    /// [`Error::SignIn`] when Box refuses the credentials, [`Error::GaveUp`] when it does not answer.
+    /// [`Error::SignIn`] if Box refuses the credentials, [`Error::GaveUp`] if it does not respond.
     pub(super) async fn token(
         &self,
         stale: Option<u64>,
@@ -134,7 +134,7 @@ impl Authenticator {
         let token = match &self.credentials {
             Credentials::DeveloperToken(_) if generation > 0 => {
                 return Err(Error::SignIn {
-                    reason: "the developer token is expired or revoked; a new one is in the Box developer console, and lives one hour".into(),
+                    reason: "the developer token is expired or revoked; create a new one in the Box developer console (it is valid for one hour)".into(),
                 });
             }
             Credentials::DeveloperToken(secret) => {
@@ -186,7 +186,7 @@ impl Authenticator {
             match tries.failed(exchange, asked_at).await? {
                 Step::Again => {}
                 Step::Fail(exchange) => return Err(Error::SignIn { reason: refusal(&exchange) }),
-                // There is no token to renew here: a 401 says that the client itself is unknown.
+                // There is no token to renew here: a 401 means that Box does not know the client.
                 Step::Renew => {
                     return Err(Error::SignIn {
                         reason: "status 401: the client id or secret is unknown to Box".into(),
@@ -197,16 +197,16 @@ impl Authenticator {
     }
 }
 
-/// Calls that a token serves before it is renewed ahead of its end. A 401 costs less than a token request for every call.
+/// Number of calls for which a token is used before it is renewed early. A 401 costs less than a token request for every call.
 const LEAST_USES: u32 = 10;
 
-/// `expires_in` as whole seconds. Anything that is not a positive whole number leaves the lifetime unknown.
+/// `expires_in` as whole seconds. For anything that is not a positive whole number, the lifetime is unknown.
 fn lifetime_secs(expires_in: Option<&RawValue>) -> Option<u64> {
     expires_in?.get().trim_matches('"').trim().parse().ok().filter(|secs| *secs > 0)
 }
 
-/// The use made of a life of `secs` seconds: all but a tenth, and never more than a minute early, so that a token of five
-/// seconds works as well as one of an hour.
+/// How long a token with a lifetime of `secs` seconds is used. It is renewed a tenth of the lifetime early, at most a minute. So a token
+/// of five seconds works as well as one of an hour.
 fn lifetime(secs: u64) -> Duration {
     let life = Duration::from_secs(secs);
     life - (life / 10).min(Duration::from_secs(60))
@@ -216,19 +216,19 @@ fn read_token(exchange: Exchange) -> Result<TokenAnswer, Exchange> {
     match exchange {
         Exchange::Reply(reply) if (200..300).contains(&reply.status) => {
             let answer: TokenAnswer = serde_json::from_slice(&reply.body)
-                .map_err(|e| Exchange::Garbled(format!("no token in the answer: {e}")))?;
+                .map_err(|e| Exchange::Garbled(format!("no token in the response: {e}")))?;
             // The token becomes a header of every call.
             let is_usable =
                 HeaderValue::from_str(answer.access_token.expose_secret()).is_ok_and(|v| !v.is_empty());
             is_usable.then_some(answer).ok_or_else(|| {
-                Exchange::Garbled("the token in the answer is empty or holds control characters".into())
+                Exchange::Garbled("the token in the response is empty or contains control characters".into())
             })
         }
         other => Err(other),
     }
 }
 
-/// Box's own words for a refusal; every wrong setting collapses into `invalid_grant`, so the likely causes follow.
+/// Box's own text for a refusal. Box sends `invalid_grant` for every wrong setting, so the likely causes are appended.
 fn refusal(exchange: &Exchange) -> String {
     let Exchange::Reply(reply) = exchange else { return exchange.to_string() };
     let body: OAuthError = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -244,9 +244,9 @@ mod tests {
     use super::*;
     use crate::client::transport::Reply;
 
-    /// Why: a lifetime beyond i64 was a panic, and a lifetime of 0 cost a token request per call.
+    /// Why: a lifetime beyond i64 caused a panic, and a lifetime of 0 caused a token request per call.
     #[test]
-    fn odd_lifetimes_are_unknown() {
+    fn implausible_lifetimes_are_unknown() {
         for (expires_in, secs) in [
             ("3600", Some(3600)),
             ("\"3600\"", Some(3600)),
@@ -271,11 +271,14 @@ mod tests {
             let answer = read_token(Exchange::Reply(reply)).unwrap_or_else(|e| panic!("{expires_in}: {e}"));
             assert_eq!(lifetime_secs(answer.expires_in.as_deref()), secs, "{expires_in}");
         }
-        assert!(Instant::now().checked_add(lifetime(u64::MAX)).is_none(), "unknown, and no panic");
+        assert!(
+            Instant::now().checked_add(lifetime(u64::MAX)).is_none(),
+            "the lifetime is unknown and causes no panic"
+        );
     }
 
     #[test]
-    fn a_token_that_cannot_be_a_header_is_no_token() {
+    fn token_that_cannot_be_a_header_is_rejected() {
         for token in ["", "a\\nb"] {
             let body = format!("{{\"access_token\":\"{token}\"}}");
             let reply = Reply { status: 200, body: body.into(), ..Reply::default() };

@@ -1,7 +1,7 @@
-//! How connections are made: proxies, certificate authorities, and the faults that no retry repairs.
+//! Connection setup: proxies, certificate authorities, and the faults that no retry repairs.
 //!
-//! Proxies come from `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as reqwest reads them. Authorities are the system's (or those of
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR`) and [`Authorities`] on top.
+//! Proxies come from `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as reqwest reads them. Authorities are those of the system (or of
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR`), and [`Authorities`] in addition.
 
 use std::error::Error as StdError;
 
@@ -16,16 +16,16 @@ use super::transport::chain;
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
 impl Authorities {
-    /// Reads PEM text; other sections than certificates are skipped.
+    /// Reads PEM text. Sections other than certificates are skipped.
     ///
     /// # Errors
-    /// Why the text is not a list of certificates.
+    /// The reason why the text is not a list of certificates.
     pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
         let certificates = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| format!("the PEM text cannot be read: {e}"))?;
         if certificates.is_empty() {
-            return Err("it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned());
+            return Err("it contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned());
         }
         let mut roots = rustls::RootCertStore::empty();
         for certificate in &certificates {
@@ -34,7 +34,7 @@ impl Authorities {
         Ok(Self(certificates))
     }
 
-    /// As reqwest takes them.
+    /// The certificates in reqwest's type.
     pub(super) fn certificates(&self) -> reqwest::Result<Vec<reqwest::Certificate>> {
         self.0.iter().map(|der| reqwest::Certificate::from_der(der)).collect()
     }
@@ -50,18 +50,18 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A fault of the configuration or of the way to Box: the same call fails again until an operator changes something.
+/// A fault of the configuration or of the connection to Box: the same call fails again until an operator changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionFault {
-    /// The certificate that the other side shows is not trusted: unknown authority, wrong host name, expired.
+    /// The server's certificate is not trusted: unknown authority, wrong host name, expired.
     Certificate,
     /// The proxy requires a user name and a password (407).
     ProxyAuthentication,
-    /// The request cannot be built, for example because a header would hold control characters.
+    /// The request cannot be built, for example because a header would contain control characters.
     Request,
 }
 
-/// The fault behind a failed exchange, with a sentence about it; `None`: another try may work.
+/// The fault behind a failed exchange, with a sentence about it; `None`: another attempt may succeed.
 pub(super) fn fault(error: &reqwest::Error) -> Option<(ConnectionFault, String)> {
     let host = error.url().and_then(Url::host_str).unwrap_or("the server").to_owned();
     if let Some(refused) = find::<rustls::Error>(error).filter(|error| is_about_certificates(error)) {
@@ -71,13 +71,13 @@ pub(super) fn fault(error: &reqwest::Error) -> Option<(ConnectionFault, String)>
     if is_tunnel_failure(error) && chain(error).contains("proxy authorization required") {
         return Some((ConnectionFault::ProxyAuthentication, PROXY_AUTHENTICATION.to_owned()));
     }
-    // The reason is about the form of a value and does not repeat the value.
+    // The reason describes the form of a value and does not contain the value.
     error
         .is_builder()
         .then(|| (ConnectionFault::Request, format!("the request cannot be built: {}", chain(error))))
 }
 
-/// What status 407 means.
+/// The meaning of status 407.
 pub(super) const PROXY_AUTHENTICATION: &str = "the proxy requires a user name and a password (status 407)";
 
 /// Whether the connection failed at the proxy and not at Box.
@@ -90,8 +90,8 @@ fn is_about_certificates(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
 }
 
-/// The first error of a type among an error and its causes. An [`std::io::Error`] leaves the error that it wraps out of its
-/// causes, so it is looked into.
+/// The first error of a type among an error and its causes. An [`std::io::Error`] does not list the error that it wraps among its
+/// causes, so the wrapped error is checked separately.
 fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -139,7 +139,7 @@ mod tests {
         assert!(Authorities::from_pem(b"-----BEGIN CERTIFICATE-----\n!\n").is_err());
     }
 
-    /// Why: an error inside an I/O error is not among its causes, and an unknown authority would count as a network fault.
+    /// Why: an error inside an I/O error is not among its causes. An unknown authority would count as a network fault.
     #[test]
     fn an_error_inside_io_errors_is_found() {
         let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);

@@ -1,4 +1,4 @@
-//! What reading and acting share: pace, token, exchange, retries, the ledger, and how far Box's clock is from ours.
+//! Shared by reading and acting: pace, token, exchange, retries, the ledger, and the difference between Box's clock and ours.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use super::transport::{ClientSettings, Exchange, Reply, Transport, system_second
 use super::user_fields::UserFields;
 use crate::{Clock, Error};
 
-/// One account's way to Box.
+/// The connection of one account to Box.
 pub(super) struct Door {
     pub(super) transport: Transport,
     pub(super) limiter: Arc<Limiter>,
@@ -26,42 +26,43 @@ pub(super) struct Door {
     pub(super) journal: Arc<dyn CallJournal>,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
-    /// Shared by the doors of a process.
+    /// Shared by all doors of a process.
     pub(super) user_fields: Arc<UserFields>,
     auth: Authenticator,
     calls: AtomicU64,
     opened_at: Instant,
-    /// When Box last answered with what was requested, in milliseconds after `opened_at`; [`NEVER`] before the first answer.
+    /// When Box last returned the requested data, in milliseconds after `opened_at`; [`NEVER`] before the first response.
     answered_at: AtomicU64,
-    /// Box's `Date` minus ours in seconds, [`i64::MIN`] before the first answer.
+    /// Box's `Date` minus our time in seconds, [`i64::MIN`] before the first response.
     skew_secs: AtomicI64,
 }
 
-/// How one call may be made.
+/// The options of a call.
 #[derive(Clone, Copy)]
 pub(super) struct Manner {
-    /// As the ledger names it.
+    /// Name of the endpoint in the ledger.
     pub(super) endpoint: &'static str,
-    /// How long it may take over all its tries.
+    /// Time limit over all attempts.
     pub(super) patience: Patience,
-    /// What happens when it is not known whether it was done.
+    /// What happens if it is unknown whether the call took effect.
     pub(super) repeat: Repeat,
 }
 
-/// What an answer is to the caller.
+/// The meaning of a response for the caller.
 pub(super) enum Judged<T> {
-    /// What was asked for.
+    /// The requested data.
     Good(T),
-    /// A good status over something that cannot be read; the text says why.
+    /// A success status with a body that cannot be read. The text has the reason.
     Garbled(String),
-    /// A response that is not Box's, or an error under a good status: a fault on the way, as if none had come; the text says why.
+    /// A response that is not from Box, or an error with a success status. It is a fault of the connection and counts as no response.
+    /// The text has the reason.
     NoAnswer(String),
     /// A failure, for [`Tries`] to decide about.
     Failed,
 }
 
 impl<T> Judged<T> {
-    /// What came under a good status and is not what was requested.
+    /// A body with a success status that is not the requested data.
     pub(super) fn unusable(reply: &Reply, why: &NotAPage) -> Self {
         let content_type = &reply.content_type;
         match why {
@@ -75,7 +76,7 @@ impl<T> Judged<T> {
         }
     }
 
-    /// A refusal that Box itself did not write: a gateway on the way knows nothing of users and groups.
+    /// A refusal that Box itself did not write: a gateway knows nothing about users and groups.
     pub(super) fn not_of_box(reply: &Reply) -> Self {
         let Reply { status, content_type, .. } = reply;
         Self::NoAnswer(format!("status {status}, but the body ({content_type}) is not an error of Box"))
@@ -83,7 +84,7 @@ impl<T> Judged<T> {
 }
 
 impl Door {
-    /// A way in; nothing is sent yet.
+    /// A connection; nothing is sent yet.
     pub(super) fn new(
         settings: &ClientSettings,
         credentials: Credentials,
@@ -110,17 +111,17 @@ impl Door {
         })
     }
 
-    /// An address below the API's.
+    /// An address below the address of the API.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.settings.api_url.clone();
-        url.path_segments_mut().expect("the settings hold an http address").pop_if_empty().extend(segments);
+        url.path_segments_mut().expect("the settings have an http address").pop_if_empty().extend(segments);
         url
     }
 
-    /// Makes a call, with as many tries as its manner allows; `Err` inside is the failure that no further try could mend.
+    /// Makes a call, with as many attempts as its options allow. An inner `Err` is a failure that no further attempt can repair.
     ///
     /// # Errors
-    /// As [`Tries::failed`], and what signing in reports.
+    /// As [`Tries::failed`], and the errors of signing in.
     pub(super) async fn call<T>(
         &self,
         manner: Manner,
@@ -134,7 +135,7 @@ impl Door {
         tries = tries.redacting(self.transport.secrets());
         let mut stale = None;
         loop {
-            // First the pace, then the token: a short-lived one must not expire in the queue.
+            // The pace comes first, then the token: a short-lived token must not expire in the queue.
             tries.admit().await?;
             let token =
                 self.auth.token(stale, &self.transport, &self.limiter, &*self.journal, &self.stop).await?;
@@ -145,7 +146,7 @@ impl Door {
                 self.skew_secs.store(date.saturating_sub(system_seconds()), Ordering::Relaxed);
             }
             match &exchange {
-                // Many calls may meet the same expiry, and the next one before they have repeated themselves.
+                // Many calls may see the same expired token, and more calls may start before they have repeated theirs.
                 Exchange::Reply(reply) if reply.status == 401 && self.auth.was_good(&token) => {
                     tries.token_was_good();
                 }
@@ -172,18 +173,18 @@ impl Door {
         }
     }
 
-    /// Calls made, token requests left out.
+    /// Number of calls, without token requests.
     pub(super) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// How long ago Box answered a call with what was requested; `None`: never.
+    /// How long ago Box last returned the requested data; `None`: never.
     pub(super) fn since_last_answer(&self) -> Option<Duration> {
         let at = Some(self.answered_at.load(Ordering::Relaxed)).filter(|at| *at != NEVER)?;
         Some(self.opened_at.elapsed().saturating_sub(Duration::from_millis(at)))
     }
 
-    /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
+    /// Seconds by which Box's clock is ahead of this machine's clock; `None` before the first response with a date.
     pub(super) fn skew_secs(&self) -> Option<i64> {
         Some(self.skew_secs.load(Ordering::Relaxed)).filter(|skew| *skew != i64::MIN)
     }

@@ -1,9 +1,9 @@
 //! One pace for all callers.
 //!
 //! Box allows 1,000 calls a minute per user (<https://developer.box.com/guides/api-calls/permissions-and-errors/rate-limits/>).
-//! The quota lets a small burst through and then one call per interval: a plain per-minute quota would let almost twice the
-//! allowance through in its first minute. A 429 pauses all tasks for its `Retry-After` and slows the pace down: a slower pace is
-//! more cells of the same quota per call, not another limiter.
+//! The quota allows a small burst and then one call per interval. A plain quota per minute would allow almost twice as many calls in
+//! its first minute. A 429 pauses all tasks for its `Retry-After`, and reduces the pace. A reduced pace is not another limiter: each
+//! call takes more cells of the same quota.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,27 +18,27 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::pace::Pace;
 
-/// Calls that may go out at once before the pace applies.
+/// Calls that may be sent at once before the pace applies.
 const BURST: NonZeroU32 = NonZeroU32::new(25).expect("25 is not zero");
 
-/// Cells of the quota that a call takes at full pace: a slower pace takes more.
+/// Cells of the quota that a call takes at full pace. At a reduced pace a call takes more.
 const CELLS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 
 /// The shared limiter.
 pub struct Limiter {
-    /// Held while waiting, so that calls go out one by one and in order.
+    /// Held while waiting, so that calls are sent one by one and in order.
     turnstile: Mutex<()>,
     pace: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
     clock: TokioClock,
     share: std::sync::Mutex<Pace>,
     paused_until: std::sync::Mutex<Option<Instant>>,
     waited_millis: AtomicU64,
-    /// Whether another process on this machine calls Box as the same application, and takes the other half of the pace.
+    /// Whether another process on this machine calls Box as the same application, and uses the other half of the pace.
     halved: AtomicBool,
 }
 
 impl Limiter {
-    /// A limiter of so many calls a minute.
+    /// A limiter with a number of calls per minute.
     pub fn new(calls_per_minute: NonZeroU32) -> Self {
         let clock = TokioClock { start: Instant::now() };
         Self {
@@ -56,12 +56,12 @@ impl Limiter {
         }
     }
 
-    /// Leaves half of the pace to another process, or takes it all again.
+    /// Leaves half of the pace to another process, or uses all of it again.
     pub fn halve(&self, halved: bool) {
         self.halved.store(halved, Ordering::Relaxed);
     }
 
-    /// Waits until one more call may go out.
+    /// Waits until one more call may be sent.
     pub async fn admit(&self) {
         let _turn = self.turnstile.lock().await;
         loop {
@@ -76,20 +76,20 @@ impl Limiter {
         }
     }
 
-    /// Box refused a call with 429: stops all callers for `duration`, and slows down. Gives the seconds the pause adds.
+    /// Box refused a call with 429: stops all callers for `duration`, and reduces the pace. Returns the seconds that the pause adds.
     pub fn throttled(&self, duration: Duration) -> u64 {
         self.share.lock().expect("no holder panics").refused(Instant::now(), duration);
         self.pause_for(duration)
     }
 
-    /// Stops all callers for `duration` from now; a longer pause already running stays. Gives the seconds this adds.
+    /// Stops all callers for `duration` from now. A longer pause that is already running stays. Returns the seconds that this adds.
     pub fn pause_for(&self, duration: Duration) -> u64 {
         let now = Instant::now();
         let mut paused = self.paused_until.lock().expect("no holder panics");
         let running = paused.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let added = duration.saturating_sub(running);
         if !added.is_zero() {
-            // A wait of centuries is as good as none that ends.
+            // A pause of centuries overflows and is ignored, because it would never end.
             *paused = now.checked_add(duration).or(*paused);
             self.waited_millis
                 .fetch_add(u64::try_from(added.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -97,12 +97,12 @@ impl Limiter {
         added.as_secs_f64().round() as u64
     }
 
-    /// Seconds all tasks have stood still so far.
+    /// Seconds for which all tasks have waited so far.
     pub fn waited_seconds(&self) -> u64 {
         self.waited_millis.load(Ordering::Relaxed) / 1000
     }
 
-    /// What a call takes of the quota at the present pace.
+    /// Cells of the quota that a call takes at the current pace.
     fn cells(&self) -> NonZeroU32 {
         let share = self.share.lock().expect("no holder panics").share(Instant::now());
         let share = if self.halved.load(Ordering::Relaxed) { share / 2.0 } else { share };
@@ -124,7 +124,7 @@ impl Limiter {
     }
 }
 
-/// governor's clock over tokio's, so that tests move time instead of sleeping.
+/// governor's clock based on tokio's, so that tests move the time and do not sleep.
 #[derive(Clone, Copy)]
 struct TokioClock {
     start: Instant,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_minute_sees_more_than_box_allows_and_few_less() {
+    async fn every_minute_stays_below_the_limit_and_near_it() {
         let (limiter, start) = (limiter(950), Instant::now());
         let mut admitted = Vec::new();
         while start.elapsed() < Duration::from_secs(180) {
@@ -187,9 +187,9 @@ mod tests {
         assert!(admitted >= 920, "{admitted}");
     }
 
-    /// A bucket of tokens as Box's own throttling may be: refills evenly, refuses with `Retry-After: 1`.
+    /// A token bucket like Box's own throttling may be: it refills evenly, and refuses with `Retry-After: 1`.
     #[tokio::test(start_paused = true)]
-    async fn throttling_at_sixty_per_cent_is_met_just_under_it() {
+    async fn pace_settles_just_below_a_throttle_of_sixty_per_cent() {
         const ALLOWED: f64 = 950.0 * 0.6;
         const BUCKET: f64 = 20.0;
         let (limiter, start) = (limiter(950), Instant::now());
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_everybody_and_the_longer_one_wins() {
+    async fn pause_holds_all_callers_and_the_longer_one_wins() {
         let (limiter, start) = (limiter(60_000), Instant::now());
         assert_eq!(limiter.pause_for(Duration::from_secs(30)), 30);
         assert_eq!(limiter.pause_for(Duration::from_secs(10)), 0);

@@ -1,16 +1,15 @@
-//! The only door to Box.
+//! The only code that calls Box.
 //!
 //! ```text
 //! BoxReader ── retry ──▶ limiter ──▶ token ──▶ one HTTP exchange
 //!     ▲                     ▲ a 429 pauses all callers
-//!     └── every call, answered or not, is told to the CallJournal
+//!     └── every call, with or without a response, is recorded in the CallJournal
 //! ```
 //!
-//! [`BoxReader`] has reading calls only: the type `sync` uses cannot write. [`BoxActor`] alone has writing ones, with credentials
-//! of its own; `sync` never makes one.
+//! [`BoxReader`] has only reading calls: the type that `sync` uses cannot write. Only [`BoxActor`] has writing calls. It has its own
+//! credentials, and `sync` never creates one.
 //!
-//! Nothing here waits without a bound: an exchange ends by its [`Timeouts`], a call by its patience, and both end early once the
-//! run is asked to stop.
+//! Every wait has a limit: an exchange ends by its [`Timeouts`], a call by its patience. Both end early if the run is asked to stop.
 
 mod actor;
 mod auth;
@@ -39,22 +38,22 @@ pub use transport::{ClientSettings, Timeouts};
 
 use boxseat_schemas::spool::CallOutcome;
 
-/// A call that leaves no page: what the ledger must know besides the pages themselves.
+/// A call without a page: the data that the ledger needs in addition to the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallNote {
-    /// Endpoint as the ledger names it.
+    /// Name of the endpoint in the ledger.
     pub endpoint: &'static str,
-    /// What became of the call.
+    /// The outcome of the call.
     pub outcome: CallOutcome,
     /// Seconds for which all callers paused.
     pub waited_seconds: u64,
 }
 
-/// Where calls that leave no page are written down before the next one is made.
+/// Stores calls without a page before the next call is made.
 pub trait CallJournal: Send + Sync {
     /// Records one call.
     ///
     /// # Errors
-    /// The journal cannot be written; the run must stop, for an uncounted call is a lie in the ledger.
+    /// The journal cannot be written. The run must stop, because a call that is not counted makes the ledger wrong.
     fn record(&self, note: CallNote) -> Result<(), crate::Error>;
 }

@@ -1,9 +1,9 @@
-//! How much of the configured pace Box lets through: drops after a 429, climbs back slowly.
+//! The part of the configured pace that Box accepts: it drops after a 429 and recovers slowly.
 //!
 //! Box may throttle below its published limit at its own discretion
-//! (<https://developer.box.com/guides/api-calls/permissions-and-errors/rate-limits/>). Then the pace settles just under what is
-//! let through: each 429 takes seven per cent off, each second without one gives a tenth of a per cent back, so that a settled
-//! pace meets a 429 about once in 70 seconds and loses three or four per cent on average.
+//! (<https://developer.box.com/guides/api-calls/permissions-and-errors/rate-limits/>). Then the pace settles just below the accepted
+//! rate: each 429 reduces it by seven per cent, and each second without one adds a tenth of a per cent. So a settled pace meets a
+//! 429 about once in 70 seconds, and loses three or four per cent on average.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// The share of the configured pace in use.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// The share after the last drop, and when it may begin to climb. `None`: nothing was refused yet.
+    /// The share after the last drop, and when it may start to rise. `None`: no call was refused yet.
     dropped: Option<(f64, Instant)>,
 }
 
@@ -24,7 +24,7 @@ impl Pace {
         climbed.min(1.0)
     }
 
-    /// A call was refused, and all callers stop for `pause`. Calls that had been sent before tell nothing new.
+    /// A call was refused, and all callers stop for `pause`. Refusals of calls that were sent before change nothing.
     pub(super) fn refused(&mut self, now: Instant, pause: Duration) {
         if self.dropped.is_some_and(|(_, until)| now < until) {
             return;
@@ -34,11 +34,11 @@ impl Pace {
     }
 }
 
-/// What a refusal leaves of the share.
+/// The factor of the share after a refusal.
 const DROP: f64 = 0.93;
-/// What a second without one makes of it: 0.93 becomes 1 again in 73 seconds.
+/// The growth factor of the share per second without a refusal: 0.93 becomes 1 again in 73 seconds.
 const CLIMB_A_SECOND: f64 = 1.001;
-/// However often Box refuses, one call in twenty-five is tried: a call then takes the quota's whole burst.
+/// The minimum share: even if Box refuses every call, one in twenty-five is tried. A call then takes the whole burst of the quota.
 const LEAST: f64 = 0.04;
 
 #[cfg(test)]
@@ -46,11 +46,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_costs_seven_per_cent_for_a_minute() {
+    async fn refusal_reduces_the_pace_by_seven_per_cent_for_a_minute() {
         let (mut pace, start) = (Pace::default(), Instant::now());
         assert_eq!(pace.share(start), 1.0);
         pace.refused(start, Duration::from_secs(1));
-        // Those that were in flight say the same.
+        // Calls that were in flight get the same refusal.
         pace.refused(start + Duration::from_millis(400), Duration::from_secs(1));
         assert!((pace.share(start) - 0.93).abs() < 1e-9);
         assert!(pace.share(start + Duration::from_secs(60)) < 1.0);

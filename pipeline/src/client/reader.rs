@@ -26,49 +26,49 @@ use crate::paginate::Summary;
 
 /// Page size of users, groups and memberships: the maximum of the spec.
 pub const PAGE_LIMIT: u64 = 1000;
-/// Page size of events: the maximum of the spec; leaving it out costs five times the calls.
+/// Page size of events: the maximum of the spec. Without it, five times as many calls are needed.
 const EVENT_LIMIT: u64 = 500;
-/// How long the record of one user or group may keep a run waiting, over all its attempts. Without a response it keeps the state
-/// that the base run knew.
+/// Maximum time for the record of one user or group, over all its attempts. Without a response the record keeps the state of the base
+/// run.
 const PATIENCE_FOR_ONE: Duration = Duration::from_secs(25);
-/// How long one attempt of it may take. Box answers such a read within a second.
+/// Maximum time for one attempt of it. Box responds to such a read within a second.
 const TIMEOUT_FOR_ONE: Duration = Duration::from_secs(12);
-/// A Box that answered so recently is not down.
+/// If Box has responded within this time, it is not down.
 const RECENTLY: Duration = Duration::from_secs(5);
 /// The longest wait between two of its attempts.
 const WAIT_FOR_ONE: Duration = Duration::from_secs(4);
-/// Attempts of it whose response cannot be read.
+/// Maximum number of attempts with a response that cannot be read.
 const GARBLED_FOR_ONE: u32 = 3;
 
-/// Reads a Box enterprise. Cheap to clone; all clones share token, pace and ledger.
+/// Reads a Box enterprise. Cheap to clone: all clones share token, pace and ledger.
 #[derive(Clone)]
 pub struct BoxReader {
     pub(super) door: Arc<Door>,
 }
 
-/// Which part of the admin log to read.
+/// The part of the admin log to read.
 #[derive(Debug, Clone)]
 pub struct EventQuery {
-    /// Oldest moment asked for.
+    /// Oldest requested time.
     pub created_after: DateTime<Utc>,
-    /// Newest moment asked for.
+    /// Newest requested time.
     pub created_before: DateTime<Utc>,
-    /// Event types asked for.
+    /// Requested event types.
     pub event_types: Vec<String>,
 }
 
-/// An answer worth keeping.
+/// A response to store.
 #[derive(Debug)]
 pub struct Answer {
     /// The body as Box sent it, decompressed.
     pub body: Bytes,
-    /// 200; where one user or group is asked about, also 404 (vanished since it was listed) and 403 (not ours to read).
+    /// 200; for one user or group also 404 (removed since it was listed) and 403 (not readable for us).
     pub status: u16,
-    /// When the answer was complete, by the data clock.
+    /// When the response was complete, by the data clock.
     pub received_at: DateTime<Utc>,
-    /// Characters of the body that were damaged, and replaced.
+    /// Number of damaged characters in the body that were replaced.
     pub damaged_characters: u64,
-    /// What paging needs to know of the body.
+    /// The data of the body that paging needs.
     pub summary: Summary,
 }
 
@@ -84,7 +84,7 @@ impl BoxReader {
         clock: Clock,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        // Its own token, so that a run that fails can end what is in flight without being asked to stop.
+        // The reader has its own token, so that a failing run can end the exchanges in flight without a stop of the process.
         let stop = stop.child_token();
         let limiter = Arc::new(Limiter::new(settings.calls_per_minute));
         Ok(Self {
@@ -100,28 +100,29 @@ impl BoxReader {
         })
     }
 
-    /// Nothing more is wanted: waits end at once, exchanges in flight within their grace, and nothing new is asked.
+    /// Ends all reading: waits end at once, exchanges in flight end within their grace period, and no new request is made.
     pub fn wind_down(&self) {
         self.door.stop.cancel();
     }
 
-    /// Asks one question, retries included. `events` belongs to [`Request::Events`] and is ignored elsewhere.
+    /// Sends one request, including retries. `events` belongs to [`Request::Events`] and is ignored for other requests.
     ///
-    /// A 404 is an answer where the user or group may have vanished since it was listed, a 403 where it alone may be closed to us.
+    /// A 404 is a valid response if the user or group may have been removed since it was listed. A 403 is valid if only that user or
+    /// group may be closed to us.
     ///
     /// # Errors
-    /// By [`Error::kind`]: `Configure` for credentials and scopes, `TryLater` when the retry budget is spent, `Protocol` for
-    /// an answer nothing can be done about, `Disk` when the journal cannot be written.
+    /// By [`Error::kind`]: `Configure` for credentials and scopes, `TryLater` if the retry budget is spent, `Protocol` for a response
+    /// that violates the protocol, `Disk` if the journal cannot be written.
     pub async fn ask(&self, request: &Request, events: Option<&EventQuery>) -> Result<Answer, Error> {
         let url = |user_fields: &str| self.url(request, events, user_fields);
         self.get(request, &url).await
     }
 
-    /// The same, and tells a record that Box cannot give from a Box that is down: when the record of one user or group fails,
-    /// another call must be answered. If that takes its time, Box was down, and the record is requested once more.
+    /// The same, and distinguishes a record that Box cannot return from a Box that is down: if the record of one user or group fails,
+    /// another call must succeed. If that takes long, Box was down, and the record is requested once more.
     ///
     /// # Errors
-    /// As [`BoxReader::ask`]; a failure of one record is that record's own.
+    /// As [`BoxReader::ask`]. The failure of one record is reported as a failure of that record.
     pub async fn ask_patiently(
         &self,
         request: &Request,
@@ -140,22 +141,22 @@ impl BoxReader {
         if is_own_fault(Some(probed_at.elapsed())) { answer } else { self.ask(request, events).await }
     }
 
-    /// Calls made by this process, token requests left out.
+    /// Number of calls of this process, without token requests.
     pub fn calls(&self) -> u64 {
         self.door.calls()
     }
 
-    /// Leaves half of the pace to another process of the same application, or takes it all again (R17).
+    /// Leaves half of the pace to another process of the same application, or uses all of it again (R17).
     pub fn halve_pace(&self, halved: bool) {
         self.door.limiter.halve(halved);
     }
 
-    /// Seconds all tasks stood still because Box asked for it.
+    /// Seconds for which all tasks waited because Box required it.
     pub fn waited_seconds(&self) -> u64 {
         self.door.limiter.waited_seconds()
     }
 
-    /// Seconds Box's clock is ahead of this machine's; `None` before the first answer with a date.
+    /// Seconds by which Box's clock is ahead of this machine's clock; `None` before the first response with a date.
     pub fn skew_secs(&self) -> Option<i64> {
         self.door.skew_secs()
     }
@@ -199,7 +200,7 @@ impl BoxReader {
             }
             Request::EmailAliases { .. } => {}
             Request::Events { position, .. } => {
-                let asked = events.expect("an event question comes with its query");
+                let asked = events.expect("a request for events has its query");
                 query
                     .append_pair("stream_type", "admin_logs")
                     .append_pair("event_type", &asked.event_types.join(","))
@@ -251,7 +252,7 @@ impl BoxReader {
         called.map_err(|exchange| failure(request.endpoint(), &exchange))
     }
 
-    /// The same for a question whose page no spool keeps: the call is noted in the ledger.
+    /// The same for a request whose page is not stored in a spool: the call is recorded in the ledger.
     ///
     /// # Errors
     /// As [`BoxReader::ask`].
@@ -266,9 +267,9 @@ impl BoxReader {
         Ok(answer)
     }
 
-    /// One page of the live stream of the admin log from `from`, such as the position of the page before, or `now`.
+    /// One page of the live stream of the admin log from `from`, such as the position of the previous page, or `now`.
     ///
-    /// It takes no window: what it gives begins where the position is.
+    /// It has no time window: the events start at the position.
     ///
     /// # Errors
     /// As [`BoxReader::ask`].
@@ -295,13 +296,13 @@ impl BoxReader {
         let manner = Manner { endpoint, patience, repeat: Repeat::Freely };
         let body = door.call(manner, &door.transport, &|http| http.get(url.clone()), &judge).await?;
         let body = body.map_err(|exchange| failure(endpoint, &exchange))?;
-        // No spool counts this page.
+        // This page is not in a spool, so it is recorded here.
         door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })?;
         Ok(body)
     }
 }
 
-/// What a response is to the request it answers.
+/// The meaning of a response to the request.
 fn judge(request: &Request, reply: &Reply, received_at: DateTime<Utc>) -> Judged<Answer> {
     let about_one = request.is_about_one();
     let answer = |status, summary| {
@@ -326,7 +327,7 @@ fn judge(request: &Request, reply: &Reply, received_at: DateTime<Utc>) -> Judged
     }
 }
 
-/// What one response comes to; `None`: the request is sent again.
+/// The result of one response; `None`: the request is sent again.
 #[cfg(test)]
 pub(crate) fn outcome_of(
     request: &Request,
@@ -346,20 +347,20 @@ pub(crate) fn outcome_of(
     }
 }
 
-/// Whether a refusal is Box's own.
+/// Whether a refusal is from Box.
 pub(super) fn is_of_box(reply: &Reply) -> bool {
     ApiError::of(&reply.body).is_some_and(|error| error.agrees_with(reply.status))
 }
 
-/// Statuses that are about the token or the pace, for every user.
+/// Statuses that are about the token or the pace, and so about every user.
 pub(super) fn is_sign_in_or_pace(status: u16) -> bool {
     matches!(status, 401 | 407 | 408 | 425 | 429)
 }
 
-/// What to tell about a call that repeating cannot save.
+/// The error of a call that a repetition cannot repair.
 pub(super) fn failure(endpoint: &'static str, exchange: &Exchange) -> Error {
     let Exchange::Reply(reply) = exchange else {
-        // A read is repeated until its budget is spent, so only a call that may not be repeated comes here.
+        // A read is repeated until its budget is spent, so only calls that may not be repeated come here.
         let last = exchange.to_string();
         return Error::GaveUp { endpoint, attempts: 1, waited: Duration::ZERO, last, garbled: false };
     };
@@ -374,7 +375,7 @@ pub(super) fn failure(endpoint: &'static str, exchange: &Exchange) -> Error {
     }
 }
 
-/// Events are asked for in whole seconds with a numeric offset, as the vendor's own clients do.
+/// Events are requested in whole seconds with a numeric offset, as Box's own clients do.
 fn whole_seconds(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }

@@ -1,7 +1,7 @@
-//! No text from outside shows a secret of ours.
+//! Removes boxseat's secrets from text that comes from outside.
 //!
-//! A token endpoint that repeats the request in its error, or a gateway that prints the headers it got, would put a secret into
-//! messages, logs, the journal and the lake. Every failed exchange goes through here before a message is made of it.
+//! A token endpoint may repeat the request in its error, and a gateway may print the received headers. That would put a secret into
+//! messages, logs, the journal and the lake. Every failed exchange passes through here before it becomes a message.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use super::transport::{Exchange, Reply};
 
-/// The secrets that are held: credentials and tokens. Clones share them.
+/// The secrets in use: credentials and tokens. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Secrets {
     held: Arc<RwLock<Vec<SecretString>>>,
 }
 
 impl Secrets {
-    /// Adds a secret. One of a few characters is in every text, and is not looked for.
+    /// Adds a secret. A secret of a few characters occurs in any text, so it is not searched.
     pub(super) fn hold(&self, secret: &SecretString) {
         let secret = secret.expose_secret();
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -30,7 +30,7 @@ impl Secrets {
         }
     }
 
-    /// The exchange without secrets. The body of an answer is changed only if the answer is an error.
+    /// The exchange without secrets. The body of a response changes only if the response is an error.
     pub(super) fn redact(&self, exchange: Exchange) -> Exchange {
         match exchange {
             Exchange::Reply(reply) if reply.status < 300 => Exchange::Reply(reply),
@@ -46,7 +46,7 @@ impl Secrets {
         }
     }
 
-    /// JSON can write a character in several ways, so its texts are looked at after they are read.
+    /// JSON has several spellings of a character, so its strings are checked after parsing.
     fn body(&self, body: &Bytes) -> Bytes {
         let text = String::from_utf8_lossy(body);
         let Ok(value) = serde_json::from_str::<Value>(&text) else {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_no_secret_however_it_is_written() {
+    fn error_shows_no_secret_in_any_spelling() {
         for body in [
             r#"{"error":"invalid_grant","error_description":"got client_secret=s3cr%26t%2F%2B%22x&grant_type"}"#,
             r#"{"error":"s3cr&t/+\"x"}"#,
@@ -136,6 +136,10 @@ mod tests {
         let reply = Reply { status: 403, body: body.into(), ..Reply::default() };
         assert_eq!(redacted(Exchange::Reply(reply)), format!("{body} "));
         let reply = Reply { status: 200, body: "token-of-32-characters".into(), ..Reply::default() };
-        assert_eq!(redacted(Exchange::Reply(reply)), "token-of-32-characters ", "what was asked for");
+        assert_eq!(
+            redacted(Exchange::Reply(reply)),
+            "token-of-32-characters ",
+            "the requested data is unchanged"
+        );
     }
 }

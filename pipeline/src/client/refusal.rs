@@ -1,45 +1,45 @@
-//! Why Box refused to act, as far as its error says so.
+//! The reason for which Box refused to act, as far as its error states it.
 //!
-//! Codes are open text and several refusals share one, so the sentence is looked at, too. Whatever is not recognised stays
-//! [`RefusalKind::Other`]: a refusal all the same.
+//! Codes are open text, and several refusals share one code, so the message is checked, too. Every other refusal is
+//! [`RefusalKind::Other`].
 
 use boxseat_schemas::box_api::ApiError;
 
 use super::transport::Reply;
 
-/// A refusal: nothing happened.
+/// A refusal: Box changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The status, 400 to 499.
     pub status: u16,
-    /// Box's error code, or the content type of a body that is none of Box's.
+    /// Box's error code, or the content type of a body that is not from Box.
     pub code: String,
-    /// Box's sentence.
+    /// Box's message.
     pub message: String,
-    /// What Box's support asks for.
+    /// The id that Box's support requires.
     pub request_id: Option<String>,
-    /// What it means.
+    /// The meaning.
     pub kind: RefusalKind,
 }
 
-/// What a refusal means.
+/// The meaning of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// A retention policy or a legal hold keeps the account or its content.
+    /// A retention policy or a legal hold protects the account or its content.
     Retention,
-    /// The other account ranks too high for ours.
+    /// The other account has a higher rank than ours.
     Privileged,
-    /// An information barrier or another policy of the enterprise forbids it.
+    /// An information barrier or another policy of the enterprise forbids the action.
     Policy,
-    /// Another operation holds the account; later it may be free.
+    /// Another operation has locked the account; later it may be free.
     Locked,
-    /// The user was active or joined a short time ago; later Box may agree.
+    /// The user was active or joined a short time ago; later Box may accept the action.
     RecentlyActive,
-    /// The application lacks a scope, or its authorisation is gone.
+    /// The application lacks a scope, or its authorisation was removed.
     Scope,
-    /// There is no such account, or it is not ours.
+    /// The account does not exist, or is not in the enterprise.
     NotFound,
-    /// The receiver has no room.
+    /// The receiver has not enough storage.
     Quota,
     /// Something else.
     Other,
@@ -54,7 +54,7 @@ impl Refusal {
         Self { status: reply.status, code, message, request_id: body.request_id, kind }
     }
 
-    /// Whether it says that we may do nothing at all, and not only not this.
+    /// Whether the refusal applies to every action, and not only to this one.
     pub fn is_about_us(&self) -> bool {
         self.status == 401 || self.kind == RefusalKind::Scope
     }
@@ -63,17 +63,17 @@ impl Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let why = match self.kind {
-            RefusalKind::Retention => "a retention policy or legal hold keeps it: ",
-            RefusalKind::Privileged => "the account ranks too high for ours: ",
+            RefusalKind::Retention => "a retention policy or legal hold protects it: ",
+            RefusalKind::Privileged => "the account has a higher rank than ours: ",
             RefusalKind::Policy => "a policy of the enterprise forbids it: ",
-            RefusalKind::Locked => "another operation holds the account: ",
+            RefusalKind::Locked => "another operation has locked the account: ",
             RefusalKind::RecentlyActive => "the user was active or joined a short time ago: ",
-            RefusalKind::Scope => "our application may not: ",
-            RefusalKind::NotFound => "there is no such account: ",
-            RefusalKind::Quota => "there is no room for it: ",
+            RefusalKind::Scope => "the application lacks the permission: ",
+            RefusalKind::NotFound => "the account does not exist: ",
+            RefusalKind::Quota => "the receiver has not enough storage: ",
             RefusalKind::Other => "",
         };
-        write!(f, "{why}Box answered {} {}", self.status, self.code)?;
+        write!(f, "{why}Box responded with {} {}", self.status, self.code)?;
         if !self.message.is_empty() {
             write!(f, " ({})", self.message)?;
         }
@@ -106,7 +106,7 @@ fn kind(status: u16, code: &str, message: &str) -> RefusalKind {
 mod tests {
     use super::*;
 
-    /// R16: refusals that need a person are told apart from those that need a night.
+    /// R16: refusals that need an operator are distinguished from those that only need time.
     #[test]
     fn r16_refusals_are_recognised() {
         use RefusalKind::{

@@ -1,11 +1,11 @@
-//! Whether a failed call is repeated, decided in one place from what came back.
+//! Decides in one place whether a failed call is repeated.
 //!
-//! `Retry-After` outranks our own backoff, and one budget of time covers all tries of a call, those that hang included: a Box that
-//! is down for ten minutes must not cost a night, one that is down for an hour must not hang cron. The vendor's SDKs give up
-//! after five attempts, which is half a minute; that bound is kept for answers that cannot be read, which waiting hardly mends.
+//! `Retry-After` outranks our own backoff. One time budget covers all attempts of a call, including attempts that hang: if Box is down
+//! for ten minutes, the run must not fail; if it is down for an hour, cron must not hang. Box's SDKs give up after five attempts, which
+//! is half a minute. That limit applies here to responses that cannot be read, because waiting hardly repairs them.
 //!
-//! A pause that Box asks for holds for all callers: it begins for all before this call looks at its own budget, because a call that
-//! gives up is no reason for the others to go on asking.
+//! A pause that Box requires applies to all callers. It starts for all of them before this call checks its own budget: other callers
+//! must pause even if this call gives up.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use super::transport::{Exchange, Reply};
 use super::{CallJournal, CallNote};
 use crate::Error;
 
-/// Times one call may be refused by the rate limit; Box's own limit never comes near it.
+/// How often the rate limit may refuse one call. Box's own limit never comes close to it.
 const MAX_THROTTLES: u32 = 100;
-/// Tokens in a row that one call sees refused before any call is known to have been taken with them: some may die early, with
-/// sixteen calls in flight for each that dies, and so many are no good.
+/// Refused tokens in a row that one call accepts before any token was accepted: with sixteen calls in flight, several calls can see the
+/// same early expiry. After so many, the tokens are invalid.
 const MAX_STILLBORN: u32 = 5;
-/// Tokens one call sees refused altogether. Tokens live an hour and calls minutes; an endpoint that answers 401 for ever while the
-/// others take the same token must be told apart some day.
+/// Refused tokens that one call accepts in total. A token is valid for an hour, and a call takes minutes. An endpoint that always
+/// responds with 401 while others accept the same token must be detected at some time.
 const MAX_REFUSED_TOKENS: u32 = 16;
 
-/// The tries of one call.
+/// The attempts of one call.
 pub(super) struct Tries<'a> {
     endpoint: &'static str,
     limiter: &'a Limiter,
@@ -39,27 +39,27 @@ pub(super) struct Tries<'a> {
     repeat: Repeat,
     secrets: Secrets,
     history: History,
-    /// Time spent on failures of its own.
+    /// Time spent on failures of this call.
     failing: Duration,
-    /// The same, and the pauses that all callers kept.
+    /// The same, plus the pauses of all callers.
     waited: Duration,
 }
 
-/// How long one call may keep a run.
+/// Time limits of one call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// Over its own failures: attempts that came to nothing, and the waits between them.
+    /// For the failures of this call: failed attempts, and the waits between them.
     pub(super) own: Duration,
-    /// Over these and the pauses that Box asks of all callers, which one call more does not prolong.
+    /// For these plus the pauses that Box requires of all callers. One call more does not prolong those.
     pub(super) overall: Duration,
-    /// Attempts whose response cannot be read.
+    /// Attempts with a response that cannot be read.
     pub(super) garbled: u32,
     /// The longest of our own waits between two attempts.
     pub(super) longest_wait: Duration,
 }
 
 impl Patience {
-    /// Of a call that nothing is said about but the times.
+    /// A call without limits other than time.
     pub(super) const ONE_CALL: Self = Self {
         own: Duration::MAX,
         overall: Duration::MAX,
@@ -74,24 +74,24 @@ impl From<Duration> for Patience {
     }
 }
 
-/// Whether a call may be made again when it is not known whether it took effect.
+/// Whether a call may be repeated if it is unknown whether it took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// Reads, token requests, and writes that set what they say: twice is as good as once.
+    /// Reads, token requests, and writes that set a state: twice has the same effect as once.
     Freely,
-    /// Transfers and deletions: a 503 may still have been applied, and a transfer continues after a 504
-    /// (<https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>). Only what Box refused before it
-    /// took it (401, 429), or never saw, is sent again; reads must tell about everything else.
+    /// Transfers and deletions: a call with a 503 may still have been applied, and a transfer continues after a 504
+    /// (<https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>). They are sent again only if Box refused
+    /// them before it accepted them (401, 429), or never received them. Reads must find out the result of all others.
     Never,
 }
 
-/// How to go on after a failed try.
+/// How to continue after a failed attempt.
 pub(super) enum Step {
-    /// Ask again; all waiting is done.
+    /// Send the request again; all waiting is done.
     Again,
-    /// Ask again with a new token.
+    /// Send the request again with a new token.
     Renew,
-    /// Repeating cannot help.
+    /// A repetition cannot help.
     Fail(Exchange),
 }
 
@@ -117,19 +117,19 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// What may be done about a try of which it is not known whether it took effect.
+    /// How to treat an attempt if it is unknown whether it took effect.
     pub(super) fn repeating(mut self, repeat: Repeat) -> Self {
         self.repeat = repeat;
         self
     }
 
-    /// What no text about a failed try shows.
+    /// The secrets that no text about a failed attempt shows.
     pub(super) fn redacting(mut self, secrets: &Secrets) -> Self {
         self.secrets = secrets.clone();
         self
     }
 
-    /// Waits for the pace, or learns that the run is to stop.
+    /// Waits for the pace, or returns early if the run is to stop.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; no call was made.
@@ -141,18 +141,18 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// The token that Box refuses next had been good for some call: an expiry, and not a token that was never any good.
+    /// Records that the next refused token was accepted before: it has expired, and was not invalid from the start.
     pub(super) fn token_was_good(&mut self) {
         self.history.stillborn_tokens = 0;
     }
 
-    /// Writes the failed try that began at `asked_at` into the journal, waits as long as it takes, and says how to go on.
+    /// Writes the failed attempt that began at `asked_at` into the journal, waits as long as necessary, and returns how to continue.
     ///
     /// # Errors
-    /// [`Error::Connection`] for a fault that an operator has to repair;
-    /// [`Error::GaveUp`] or [`Error::Throttled`] when the budget is spent; [`Error::Interrupted`]; what the journal reports.
+    /// [`Error::Connection`] for a fault that an operator must repair; [`Error::GaveUp`] or [`Error::Throttled`] if the budget is spent;
+    /// [`Error::Interrupted`]; the error of the journal.
     pub(super) async fn failed(&mut self, exchange: Exchange, asked_at: Instant) -> Result<Step, Error> {
-        // A reason that was found in an answer under a good status may show a part of it.
+        // A reason that was found in a response with a success status may contain a part of the response.
         let exchange = self.secrets.redact(exchange);
         let note = |outcome, waited_seconds| {
             self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
@@ -193,7 +193,7 @@ impl<'a> Tries<'a> {
             if self.waited.saturating_add(wait) > self.patience.overall
                 || self.history.throttles >= MAX_THROTTLES
             {
-                // No caller waits for this pause to end.
+                // No caller waits for the end of this pause.
                 note(CallOutcome::Failed, 0)?;
                 return Err(Error::Throttled {
                     endpoint: self.endpoint,
@@ -234,28 +234,28 @@ impl<'a> Tries<'a> {
 /// What to do with a failed exchange.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
-    /// All callers wait so long, then the call is repeated.
+    /// All callers wait this long, then the call is repeated.
     Pause(Duration),
-    /// This call waits so long, then is repeated.
+    /// This call waits this long, then it is repeated.
     Backoff(Duration),
-    /// Get a new token, then repeat at once.
+    /// Get a new token, then repeat the call at once.
     RenewToken,
-    /// Repeating cannot help.
+    /// A repetition cannot help.
     Fail,
 }
 
-/// What has happened to the call so far.
+/// The history of the call so far.
 #[derive(Debug, Default, Clone, Copy)]
 struct History {
-    /// Exchanges that failed otherwise than by the rate limit.
+    /// Exchanges that failed for other reasons than the rate limit.
     failures: u32,
-    /// Of these, answers that could not be read.
+    /// Of these, responses that could not be read.
     garbled: u32,
     /// Exchanges refused by the rate limit.
     throttles: u32,
-    /// Tokens refused one after the other that no call is known to have been taken with.
+    /// Tokens refused in a row, none of which was ever accepted.
     stillborn_tokens: u32,
-    /// Tokens refused altogether.
+    /// Tokens refused in total.
     refused_tokens: u32,
 }
 
@@ -276,7 +276,7 @@ fn misconfigured(exchange: &Exchange) -> Option<(ConnectionFault, String)> {
     }
 }
 
-/// Decides about everything but what is [`misconfigured`].
+/// Decides about everything except what [`misconfigured`] returns.
 fn classify(exchange: &Exchange, history: History, repeat: Repeat) -> Decision {
     let reply = match exchange {
         Exchange::NotSent(_) => return Decision::Backoff(backoff(history.failures)),
@@ -292,9 +292,9 @@ fn classify(exchange: &Exchange, history: History, repeat: Repeat) -> Decision {
             Decision::RenewToken
         }
         429 => Decision::Pause(retry_after(reply, history.throttles)),
-        // 507 is "out of space" and permanent (vendor's Node SDK).
+        // 507 means "out of space" and is permanent (Box's Node SDK).
         507 => Decision::Fail,
-        // 425 is "too early" (RFC 8470): a gateway would not pass the request on yet.
+        // 425 means "too early" (RFC 8470): a gateway did not forward the request yet.
         408 | 425 | 500..=599 if repeat == Repeat::Never => Decision::Fail,
         408 | 425 | 500..=599 if reply.retry_after_secs.is_some() => {
             Decision::Pause(retry_after(reply, history.failures))
@@ -309,7 +309,7 @@ fn backoff(earlier: u32) -> Duration {
     Duration::from_secs(1 << earlier.min(6)).min(Duration::from_secs(60))
 }
 
-/// The server's wish; without one, or where it says 0 and would have us burn the allowance, our own backoff.
+/// The wait that the server requires. Without one, or if it is 0, which would waste the allowance: our own backoff.
 fn retry_after(reply: &Reply, earlier: u32) -> Duration {
     match reply.retry_after_secs {
         Some(secs) if secs > 0 => Duration::from_secs(secs),
@@ -356,9 +356,9 @@ mod tests {
         }
     }
 
-    /// R14: a transfer or a deletion of which it is not known whether it took effect is never sent again.
+    /// R14: a transfer or a deletion is never sent again if it is unknown whether it took effect.
     #[test]
-    fn r14_what_may_not_be_done_twice_is_repeated_only_when_box_never_took_it() {
+    fn r14_non_idempotent_call_is_repeated_only_if_box_did_not_accept_it() {
         let secs = Duration::from_secs;
         for (exchange, decision) in [
             (reply(429, Some(17)), Decision::Pause(secs(17))),
@@ -377,9 +377,9 @@ mod tests {
         }
     }
 
-    /// Why: an unknown authority, a proxy's 407 and a header that cannot be built were tried again for 15 minutes.
+    /// Why: an unknown authority, a proxy's 407 and a header that cannot be built were retried for 15 minutes.
     #[tokio::test(start_paused = true)]
-    async fn a_fault_of_the_configuration_is_not_tried_again() {
+    async fn configuration_fault_is_not_retried() {
         let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());
         let stop = CancellationToken::new();
         let began = Instant::now();
@@ -409,9 +409,9 @@ mod tests {
         }
     }
 
-    /// Why: thirty seconds for one vanished person must not turn a throttle, which holds all callers, into "unconfirmed".
+    /// Why: thirty seconds for one missing user must not turn a throttle, which pauses all callers, into "unconfirmed".
     #[tokio::test(start_paused = true)]
-    async fn a_pause_for_everybody_is_not_charged_to_the_one() {
+    async fn pause_of_all_callers_does_not_use_the_budget_of_one_record() {
         let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());
         let stop = CancellationToken::new();
         let secs = Duration::from_secs;
@@ -422,7 +422,7 @@ mod tests {
         let paused_at = Instant::now();
         tries.admit().await.unwrap();
         assert!(paused_at.elapsed() >= secs(60));
-        // 1 + 2 + 4 + 8 seconds, and sixteen more would be too many.
+        // 1 + 2 + 4 + 8 seconds; another sixteen would exceed the limit.
         for _ in 0..4 {
             assert!(matches!(tries.failed(reply(500, None), Instant::now()).await, Ok(Step::Again)));
         }

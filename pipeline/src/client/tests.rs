@@ -1,4 +1,4 @@
-//! Servers that hang, and a client that must not.
+//! Servers that hang, and a client that must not hang.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,23 +17,24 @@ use url::Url;
 use super::{Authorities, BoxReader, CallJournal, CallNote, ClientSettings, Credentials, Timeouts};
 use crate::Error;
 
-/// How a server keeps its client waiting.
+/// How a server delays its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hang {
-    /// It takes the request and says nothing.
+    /// It accepts the request and sends nothing.
     Mute,
-    /// The head of an answer comes, and nothing of its body.
+    /// It sends the head of a response, but not the body.
     HeadOnly,
-    /// A byte now and then, for ever: never silent for long.
+    /// It sends one byte at a time without end, so it is never silent for long.
     Trickle,
-    /// It answers.
+    /// It responds.
     Not,
 }
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
 const ME: &str = r#"{"type":"user","id":"7","access_token":"t","expires_in":3600}"#;
 
-/// A server on loopback that hangs as told for its first `times` requests and answers the others; and how many it has seen.
+/// A server on loopback that hangs in the given way for its first `times` requests and responds to the others; and the number of
+/// requests it received.
 async fn serve(hang: Hang, times: usize) -> (Url, Arc<AtomicUsize>) {
     let answer = format!("{HEAD}{}\r\n\r\n{ME}", ME.len());
     serve_with(hang, times, answer).await
@@ -57,7 +58,7 @@ async fn connection(mut stream: TcpStream, hang: Hang, times: usize, answer: Str
     let mut request = [0; 4096];
     while let Ok(1..) = stream.read(&mut request).await {
         let hang = if seen.fetch_add(1, Ordering::SeqCst) < times { hang } else { Hang::Not };
-        // A client that hung up is none of the server's business.
+        // A client that closed the connection is not an error of the server.
         let head = format!("{HEAD}100000\r\n\r\n");
         _ = match hang {
             Hang::Not => stream.write_all(answer.as_bytes()).await,
@@ -80,7 +81,7 @@ async fn connection(mut stream: TcpStream, hang: Hang, times: usize, answer: Str
 pub(super) struct Notes(Mutex<Vec<(&'static str, CallOutcome)>>);
 
 impl Notes {
-    /// How many calls came to this.
+    /// How many calls had this outcome.
     pub(super) fn of(&self, outcome: CallOutcome) -> usize {
         self.0.lock().unwrap().iter().filter(|(_, noted)| *noted == outcome).count()
     }
@@ -99,7 +100,7 @@ pub(super) struct Client {
     stop: CancellationToken,
 }
 
-/// Short, and long enough for a server that is merely on a busy machine.
+/// Short, but long enough for a server on a busy machine.
 const SHORT: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     silence: Duration::from_millis(500),
@@ -107,7 +108,7 @@ const SHORT: Timeouts = Timeouts {
     grace: Duration::from_millis(100),
 };
 
-/// A client of a server that answers at once.
+/// A client of a server that responds at once.
 pub(super) fn quick_client(api: &Url) -> Client {
     client(api, api, Duration::from_secs(60), SHORT)
 }
@@ -141,9 +142,9 @@ fn client(api: &Url, token: &Url, patience: Duration, timeouts: Timeouts) -> Cli
 
 const HANGS: [Hang; 3] = [Hang::Mute, Hang::HeadOnly, Hang::Trickle];
 
-/// Why: a connection that hangs must cost its timeout and a second try, at the API as at the token endpoint, and be counted.
+/// Why: a connection that hangs must cost its timeout and a second attempt, at the API and at the token endpoint, and must be counted.
 #[tokio::test]
-async fn whatever_hangs_is_given_up_and_asked_again() {
+async fn hanging_exchange_times_out_and_is_repeated() {
     let one = async |hang: Hang, at_the_token: bool| {
         let (hanging, seen) = serve(hang, 1).await;
         let (good, _) = serve(Hang::Not, 0).await;
@@ -154,7 +155,7 @@ async fn whatever_hangs_is_given_up_and_asked_again() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{hang:?}: {:?}", begun.elapsed());
         let seen = seen.load(Ordering::SeqCst);
         assert!(seen >= 2, "{hang:?}");
-        // The page that came in the end is the spool's to count; a token is noted here.
+        // The spool counts the page of the last attempt. A token request is recorded here.
         let endpoint = if at_the_token { TOKEN_ENDPOINT } else { Request::Me.endpoint() };
         let notes = client.notes.0.lock().unwrap();
         let noted = notes.iter().filter(|(noted, _)| *noted == endpoint).count();
@@ -170,11 +171,11 @@ async fn whatever_hangs_is_given_up_and_asked_again() {
     );
 }
 
-/// Why: only the waits between the tries used to count, so that a Box that hangs held a night for an hour and a half.
+/// Why: only the waits between the attempts counted, so that a hanging Box blocked a run for an hour and a half.
 #[tokio::test]
-async fn time_in_hung_exchanges_uses_up_the_patience() {
+async fn time_in_hanging_exchanges_counts_for_the_limit_of_the_call() {
     let (hanging, seen) = serve(Hang::Trickle, usize::MAX).await;
-    // A second of trickle and one of backoff, and the same again with two would be five.
+    // Two seconds of trickle and one second of backoff. A second round with two seconds of backoff would make it five.
     let patience = Duration::from_millis(4_500);
     let client = client(&hanging, &serve(Hang::Not, 0).await.0, patience, SHORT);
     let gave_up = client.reader.ask(&Request::Me, None).await.unwrap_err();
@@ -182,10 +183,9 @@ async fn time_in_hung_exchanges_uses_up_the_patience() {
     assert_eq!(seen.load(Ordering::SeqCst), 2);
 }
 
-/// Why: SIGTERM and `--deadline` while connections hang must end the run within the grace, with every call that was sent in
-/// the ledger.
+/// Why: SIGTERM and `--deadline` while connections hang must end the run within the grace period, with every sent call in the ledger.
 #[tokio::test]
-async fn a_stop_ends_what_hangs_within_the_grace_and_counts_it() {
+async fn stop_ends_hanging_exchanges_within_the_grace_and_counts_them() {
     for at_the_token in [false, true] {
         let (hanging, seen) = serve(Hang::Trickle, usize::MAX).await;
         let (good, _) = serve(Hang::Not, 0).await;
@@ -194,7 +194,7 @@ async fn a_stop_ends_what_hangs_within_the_grace_and_counts_it() {
         let timeouts = Timeouts { silence: for_ever, total: for_ever, ..SHORT };
         let client = client(api, token, for_ever, timeouts);
         let me = Request::Me;
-        // The second waits for the token that the first one asks for, where that is what hangs.
+        // The second call waits for the token that the first one requests, if the token endpoint hangs.
         let both = async { tokio::join!(client.reader.ask(&me, None), client.reader.ask(&me, None)) };
         let stop = async {
             while seen.load(Ordering::SeqCst) == 0 {
@@ -211,20 +211,20 @@ async fn a_stop_ends_what_hangs_within_the_grace_and_counts_it() {
     }
 }
 
-/// Why: a call whose patience was shorter than Box's `Retry-After` used to give up without a word to the others, who went on.
+/// Why: a call with a shorter limit than Box's `Retry-After` gave up without pausing the other callers.
 #[tokio::test]
-async fn a_call_that_gives_up_on_a_pause_leaves_everybody_paused() {
+async fn call_that_gives_up_still_pauses_all_callers() {
     let refusal = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n".to_owned();
     let (throttling, seen) = serve_with(Hang::Not, 0, refusal).await;
     let client = client(&throttling, &serve(Hang::Not, 0).await.0, Duration::from_secs(30), SHORT);
     let refused = client.reader.ask(&Request::Me, None).await.unwrap_err();
     assert!(matches!(refused, Error::Throttled { attempts: 1, .. }), "{refused}");
     let another = tokio::time::timeout(Duration::from_millis(300), client.reader.ask(&Request::Me, None));
-    assert!(another.await.is_err(), "it was not told to wait");
+    assert!(another.await.is_err(), "it did not wait");
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
 
-/// Why: a lifetime of 0 cost a token request for every call, and one beyond i64 was a panic.
+/// Why: a lifetime of 0 caused a token request for every call, and a lifetime beyond i64 caused a panic.
 #[tokio::test]
 async fn a_token_without_a_usable_lifetime_is_shared() {
     for expires_in in ["0", "-1", "0.001", "3599.5", "1e22", "99999999999999999999", "\"soon\"", "null", "[]"]

@@ -1,5 +1,5 @@
-//! One HTTP exchange: connection reuse, gzip, timeouts, a limit on what is read, and redirects that are never followed, because
-//! a followed redirect would carry the token to wherever it points.
+//! One HTTP exchange: connection reuse, gzip, timeouts, and a limit on the size of a response. Redirects are never followed, because
+//! they would send the token to another address.
 
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,43 +16,43 @@ use super::connection::{self, Authorities, ConnectionFault, is_loopback};
 use super::redact::Secrets;
 use crate::Error;
 
-/// Largest answer that is read, decompressed: 1,000 users with long fields take about 2 MB.
+/// Largest response that is read, decompressed: 1,000 users with long fields take about 2 MB.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// Where Box is and how fast it may be asked.
+/// The address of Box, and the limits of calls.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
-    /// The API, `https://api.box.com/2.0` unless told otherwise.
+    /// The API; the default is `https://api.box.com/2.0`.
     pub api_url: Url,
-    /// The token endpoint, `https://api.box.com/oauth2/token` unless told otherwise.
+    /// The token endpoint; the default is `https://api.box.com/oauth2/token`.
     pub token_url: Url,
-    /// Calls a minute; 950 of Box's 1,000 unless told otherwise.
+    /// Calls per minute; the default is 950 of Box's 1,000.
     pub calls_per_minute: std::num::NonZeroU32,
-    /// Longest time one call may keep a run over all its attempts, its waits and the attempts that came to nothing together;
-    /// see [`ClientSettings::PATIENCE`].
+    /// Time limit of one call over all its attempts, for its waits and its failed attempts together; see [`ClientSettings::PATIENCE`].
     pub patience: Duration,
-    /// Bounds of a single attempt.
+    /// Timeouts of a single attempt.
     pub timeouts: Timeouts,
-    /// Certificate authorities beside the system's.
+    /// Certificate authorities in addition to the system's.
     pub authorities: Authorities,
 }
 
-/// How long one exchange may take. Whatever hangs is given up and asked again within these.
+/// Timeouts of one exchange. An exchange that hangs is abandoned and repeated within these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To get a connection.
+    /// Time to get a connection.
     pub connect: Duration,
-    /// Silence on a connection, before the first byte of the answer or between two.
+    /// Silence on a connection, before the first byte of the response or between two bytes.
     pub silence: Duration,
-    /// The exchange altogether, however steadily its bytes come in.
+    /// Time of the whole exchange, even if its bytes arrive steadily.
     pub total: Duration,
-    /// What an exchange in flight still gets once the run was asked to stop.
+    /// Time that an exchange in flight still gets after the run was asked to stop.
     pub grace: Duration,
 }
 
 impl Default for Timeouts {
-    /// Box's largest pages take it some seconds. A page of 2 MB comes in within `total` over 60 kbit/s. `grace` lets in what an
-    /// ordinary night has in flight, and leaves half of the ten seconds that the hastiest service managers give before they kill.
+    /// Box needs some seconds for its largest pages. A page of 2 MB arrives within `total` at 60 kbit/s. Within `grace`, the exchanges
+    /// that an ordinary run has in flight complete. It is half of the ten seconds that the shortest timeout of common service managers
+    /// allows before a kill.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
@@ -64,10 +64,10 @@ impl Default for Timeouts {
 }
 
 impl ClientSettings {
-    /// A nightly run's patience: Box may be down for a quarter of an hour without costing the night, and not hang cron longer.
+    /// For a scheduled run: Box may be down for a quarter of an hour without a failed run, and cron does not hang longer.
     pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-    /// For commands a person waits for.
+    /// For commands that a user waits for.
     pub fn impatient(mut self) -> Self {
         self.patience = Duration::from_secs(20);
         let secs = Duration::from_secs;
@@ -76,18 +76,18 @@ impl ClientSettings {
     }
 }
 
-/// What came of one exchange.
+/// The result of one exchange.
 #[derive(Debug)]
 pub(super) enum Exchange {
-    /// Box, or something on the way, answered.
+    /// Box or a system between us and Box responded.
     Reply(Reply),
-    /// There was no connection, so Box has seen nothing of it; the text says why.
+    /// There was no connection, so Box received nothing. The text has the reason.
     NotSent(String),
-    /// Nothing whole came back; the text says how.
+    /// No complete response arrived. The text has the reason.
     NoAnswer(String),
-    /// A good status with a body that cannot be read; the text says why.
+    /// A success status with a body that cannot be read. The text has the reason.
     Garbled(String),
-    /// Box has seen nothing of it, and every further try fails the same way; the text says why.
+    /// Box received nothing, and every further attempt fails in the same way. The text has the reason.
     Misconfigured(ConnectionFault, String),
 }
 
@@ -103,16 +103,16 @@ impl std::fmt::Display for Exchange {
     }
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Reply {
     pub status: u16,
-    /// Decompressed; damaged characters are replaced ([`boxseat_schemas::box_api::json`]).
+    /// Decompressed, with damaged characters replaced ([`boxseat_schemas::box_api::json`]).
     pub body: Bytes,
-    /// How many were.
+    /// Number of damaged characters.
     pub damaged_characters: u64,
     pub retry_after_secs: Option<u64>,
-    /// Box's own time, Unix seconds.
+    /// Box's own time in Unix seconds.
     pub date: Option<i64>,
     pub content_type: String,
 }
@@ -127,12 +127,12 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Builds the client; no connection is made yet. Once `stop` fires, what is in flight has its grace and no more. Plain http
-    /// needs no certificate authorities, so the system's are not read: that costs 15 ms per client. An address on this machine
-    /// is not reached through a proxy: the proxy is another machine, and its own loopback is not ours.
+    /// Builds the client; no connection is made yet. After `stop` fires, exchanges in flight only get their grace period. Plain http
+    /// needs no certificate authorities, so the system's are not read: that saves 15 ms per client. An address on this machine is not
+    /// reached through a proxy: for a proxy on another machine, loopback is that machine.
     ///
     /// # Errors
-    /// [`Error::Address`] when TLS cannot be set up.
+    /// [`Error::Address`] if TLS cannot be set up.
     pub(super) fn new(
         settings: &ClientSettings,
         timeouts: Timeouts,
@@ -155,8 +155,8 @@ impl Transport {
             .connect_timeout(connect)
             .read_timeout(silence)
             .timeout(total)
-            // Calls share one HTTP/2 connection. One that died without a word would be used again by every retry, for a call
-            // that times out closes its stream and not the connection; an unanswered ping does.
+            // Calls share one HTTP/2 connection. If it is dead without an error, every retry would use it again, because a call that
+            // times out closes its stream and not the connection. A ping without a response closes the connection.
             .http2_keep_alive_interval(silence / 3)
             .http2_keep_alive_timeout(silence / 3)
             .build()
@@ -173,12 +173,12 @@ impl Transport {
         self.send(build(&self.http).bearer_auth(token.expose_secret())).await
     }
 
-    /// A form POST without a token: the token endpoint.
+    /// A form POST without a token: for the token endpoint.
     pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Exchange {
         self.send(self.http.post(url).form(form)).await
     }
 
-    /// The exchange, or what is left of it when the run has to stop: a call that was sent is a call, whatever became of it.
+    /// The exchange. If the run must stop, the result is `NoAnswer`: a call that was sent counts, whatever its outcome is.
     async fn send(&self, request: reqwest::RequestBuilder) -> Exchange {
         let out_of_grace = async {
             self.stop.cancelled().await;
@@ -187,7 +187,7 @@ impl Transport {
         let exchange = tokio::select! {
             biased;
             exchange = Self::exchange(request) => exchange,
-            () = out_of_grace => Exchange::NoAnswer("the run had to stop before the answer came".to_owned()),
+            () = out_of_grace => Exchange::NoAnswer("the run stopped before the response arrived".to_owned()),
         };
         self.secrets.redact(exchange)
     }
@@ -217,14 +217,17 @@ impl Transport {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY_BYTES => {
                     return Exchange::Garbled(format!(
-                        "the answer is longer than {} MiB",
+                        "the response is longer than {} MiB",
                         MAX_BODY_BYTES >> 20
                     ));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
                 Err(e) => {
-                    return Exchange::NoAnswer(format!("the answer broke off: {}", chain(&e.without_url())));
+                    return Exchange::NoAnswer(format!(
+                        "the response ended early: {}",
+                        chain(&e.without_url())
+                    ));
                 }
             }
         }
@@ -237,8 +240,8 @@ impl Transport {
         Exchange::Reply(reply)
     }
 
-    /// What an exchange without a response is. Without a connection nothing was sent, which matters to calls that must not be made
-    /// twice.
+    /// The result of an exchange without a response. Without a connection nothing was sent, which matters for calls that must not be
+    /// made twice.
     fn unanswered(error: reqwest::Error) -> Exchange {
         if let Some((fault, reason)) = connection::fault(&error) {
             return Exchange::Misconfigured(fault, reason);
@@ -257,7 +260,7 @@ fn header<'h>(headers: &'h HeaderMap, name: &reqwest::header::HeaderName) -> Opt
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Seconds to wait from `now`: a number, rounded up, or a date. Anything else, a past date included, counts as absent, and our own
+/// Seconds to wait from `now`: a number, rounded up, or a date. Anything else, including a past date, counts as absent, and our own
 /// backoff applies. <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>
 fn retry_after(text: &str, now: i64) -> Option<u64> {
     whole_seconds(text)
@@ -277,7 +280,7 @@ fn whole_seconds(text: &str) -> Option<u64> {
         .map(|secs| secs.ceil() as u64)
 }
 
-/// Unix seconds of a date in one of the three forms of HTTP, or as e-mail writes it.
+/// Unix seconds of a date in one of the three formats of HTTP, or in the format of e-mail.
 fn http_date(text: &str) -> Option<i64> {
     let text = text.trim();
     let http = httpdate::parse_http_date(text).ok().and_then(|date| date.duration_since(UNIX_EPOCH).ok());
@@ -285,13 +288,16 @@ fn http_date(text: &str) -> Option<i64> {
         .or_else(|| chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.timestamp()))
 }
 
-/// This machine's own time, to compare with Box's; the data clock may be a rehearsal's.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock beside Box's")]
+/// The time of this machine, to compare it with Box's time. The data clock may be the one of a rehearsal.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only place that reads the system clock, to compare it with Box's"
+)]
 pub(super) fn system_seconds() -> i64 {
     chrono::Utc::now().timestamp()
 }
 
-/// An error with its causes on one line; reqwest puts the telling part last.
+/// An error with its causes on one line: reqwest puts the most specific part last.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -310,7 +316,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    /// Why: gateways write `Retry-After` as a date, and it was ignored.
+    /// Why: gateways write `Retry-After` as a date, which was ignored.
     #[test]
     fn retry_after_is_a_number_or_a_date() {
         let now = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT

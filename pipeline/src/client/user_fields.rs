@@ -1,8 +1,8 @@
-//! The fields that are requested of a user, and whether this Box knows the newest of them.
+//! The requested fields of a user, and whether this Box knows the newest of them.
 //!
-//! Box added `is_collaborated_content_available_when_owner_inactive` in August 2026 (box/box-openapi#613). An older Box may answer 400
-//! to it. The first 400 of a process is therefore repeated without the field. If that call is answered, the field is not requested
-//! again; else the second response is the one that counts.
+//! Box added `is_collaborated_content_available_when_owner_inactive` in August 2026 (box/box-openapi#613). An older Box may respond to
+//! it with 400. The first 400 of a process is therefore repeated without the field. If that call succeeds, the field is not requested
+//! again. Otherwise the second response counts.
 
 use std::sync::OnceLock;
 
@@ -13,7 +13,7 @@ use super::door::{Door, Judged, Manner};
 use super::transport::{Exchange, Reply};
 use crate::Error;
 
-/// What is known of this Box; shared by the reader and the actor of a process.
+/// The known facts about this Box; shared by the reader and the actor of a process.
 #[derive(Debug, Default)]
 pub(super) struct UserFields {
     /// Whether Box accepts [`CONTENT_AVAILABLE_FIELD`]; empty before the first response.
@@ -29,14 +29,14 @@ impl UserFields {
         }
     }
 
-    /// The first response decides for the process.
+    /// The first response decides for the whole process.
     fn learn(&self, is_accepted: bool) {
         self.is_accepted.get_or_init(|| is_accepted);
     }
 }
 
 impl Door {
-    /// As [`Door::call`], for a read of users: `url` takes the value of `fields`.
+    /// As [`Door::call`], for a read of users: `url` receives the value of `fields`.
     pub(super) async fn call_for_users<T>(
         &self,
         manner: Manner,
@@ -49,7 +49,7 @@ impl Door {
         let whole = url(&known.list());
         let judge_first = |reply: &Reply| {
             let judged = judge(reply);
-            // A 404 proves nothing: Box may look for the user before it reads `fields`.
+            // A 404 proves nothing: Box may look for the user before it checks `fields`.
             if is_unknown && matches!((&judged, reply.status), (Judged::Good(_), 200..300)) {
                 known.learn(true);
             }
@@ -87,10 +87,10 @@ mod tests {
     use super::super::tests::{Client, quick_client};
     use super::*;
 
-    /// Which requests the server refuses with 400, by the request line.
+    /// The requests that the server refuses with 400, by their request line.
     type Refuses = fn(&str) -> bool;
 
-    /// A server on loopback, and the request lines that it saw. User 404 does not exist.
+    /// A server on loopback, and the request lines that it received. User 404 does not exist.
     async fn serve(refuses: Refuses) -> (Url, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/2.0", listener.local_addr().unwrap()).parse().unwrap();
@@ -126,7 +126,7 @@ mod tests {
         (url, seen)
     }
 
-    /// Reads `/users/me` and users by id; what each call came to, and whether each request named the field.
+    /// Reads `/users/me` and users by id; returns the result of each call, and whether each request had the field.
     async fn read(refuses: Refuses, ids: &[&str]) -> (Vec<String>, Vec<bool>, usize) {
         let (url, seen) = serve(refuses).await;
         let Client { reader, notes, .. } = quick_client(&url);
@@ -148,16 +148,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_older_box_is_asked_once_more_and_never_again_for_the_field() {
+    async fn older_box_gets_one_repeated_request_and_no_further_one_for_the_field() {
         let names_field: Refuses = |line| line.contains(CONTENT_AVAILABLE_FIELD);
         for (refuses, ids, came, named, failed) in [
             // A Box that knows the field.
             ((|_| false) as Refuses, &["me", "8"][..], &["200", "200"][..], &[true, true][..], 0),
-            // An older Box: one call more, which the ledger counts.
+            // An older Box: one more call, which the ledger counts.
             (names_field, &["me", "8", "8"], &["200", "200", "200"], &[true, false, false, false], 1),
-            // A 400 of another cause is reported as it is.
+            // A 400 with another cause is reported unchanged.
             (|_| true, &["me"], &["400 no"], &[true, false], 2),
-            // Once the field was accepted, a 400 has another cause.
+            // After the field was accepted, a 400 has another cause.
             (
                 |line| line.contains("/users/8?"),
                 &["me", "8", "8"],
@@ -165,7 +165,7 @@ mod tests {
                 &[true, true, true],
                 2,
             ),
-            // A user that does not exist proves nothing of the field.
+            // A user that does not exist proves nothing about the field.
             (names_field, &["404", "me"], &["404", "200"], &[true, true, false], 1),
         ] {
             let case = format!("{ids:?} {came:?}");

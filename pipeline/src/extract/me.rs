@@ -1,15 +1,15 @@
-//! What `GET /users/me` says of the caller.
+//! The caller according to `GET /users/me`.
 
 use boxseat_schemas::box_api::{Enterprise, lenient};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Whose credentials are in use.
+/// The account whose credentials are in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Box user id.
     pub id: String,
-    /// Login, or the id where there is none.
+    /// Login, or the id if there is none.
     pub login: String,
     /// The enterprise.
     pub enterprise_id: String,
@@ -17,7 +17,7 @@ pub struct Caller {
     pub may_be_alone: bool,
 }
 
-/// What matters of the body. Its other fields may be as odd as they like.
+/// The required parts of the body. Other fields may have any value.
 #[derive(Deserialize)]
 pub struct Me {
     #[serde(deserialize_with = "lenient::id")]
@@ -36,7 +36,7 @@ impl Me {
     /// Reads the body.
     ///
     /// # Errors
-    /// No JSON object with an id. No other field matters enough to fail for it.
+    /// The body is not a JSON object with an id. No other field is required.
     pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(body)
     }
@@ -46,7 +46,7 @@ impl Me {
         &self.id
     }
 
-    /// Login, or the id where there is none.
+    /// Login, or the id if there is none.
     pub fn login(&self) -> &str {
         self.login.as_deref().unwrap_or(&self.id)
     }
@@ -56,14 +56,13 @@ impl Me {
         self.enterprise.as_ref()?.id.as_deref()
     }
 
-    /// Whether a listing of the caller alone may be all of the enterprise: the caller is its primary admin, as with a
-    /// developer token in a developer enterprise of one user.
+    /// Whether a listing with only the caller may be the whole enterprise: the caller is its primary admin, for example with a developer
+    /// token in a developer enterprise of one user.
     ///
-    /// An application with "App Access Only" lists only its own users, and its service account is none of an admin's roles. An
-    /// enterprise always has a primary admin, so a co-admin is never alone.
-    /// <https://developer.box.com/platform/user-types/>
+    /// An application with "App Access Only" lists only its own users, and its service account has no admin role. An enterprise
+    /// always has a primary admin, so a co-admin is never the only user. <https://developer.box.com/platform/user-types/>
     pub fn may_be_alone(&self) -> bool {
-        // Anything but a plain "no" may be an app user.
+        // Any value except a plain "no" may be an app user.
         let is_app = self.is_platform_access_only.as_ref().is_some_and(|flag| flag.get() != "false")
             || self.login().to_lowercase().ends_with("@boxdevedition.com");
         self.role.as_deref() == Some("admin") && !is_app
@@ -83,7 +82,7 @@ mod tests {
         Me::parse(me.to_string().as_bytes()).unwrap()
     }
 
-    /// Why: an application that lists only its own users must be refused, and an enterprise of one user must not be.
+    /// Why: an application that lists only its own users must be refused. An enterprise with one user must not be refused.
     #[test]
     fn only_the_primary_admin_may_be_alone() {
         for (patch, may_be_alone) in [
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_fields_do_not_matter() {
+    fn unexpected_fields_are_ignored() {
         let odd = me(
             &json!({ "id": 9001, "login": null, "phone": {}, "tracking_codes": [null], "created_at": "-0001-11-30" }),
         );

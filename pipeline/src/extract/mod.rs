@@ -1,13 +1,13 @@
-//! One run's questions to Box, asked until there are none left.
+//! The requests of one run, until none is left.
 //!
 //! ```text
-//!            ┌────────── follow-up questions ──────────┐
+//!            ┌────────── follow-up requests ───────────┐
 //!            ▼                                         │
-//! [`Walks`] ──next question──▶ Box ──page──▶ spool ──▶ [`Walks::absorb`]
+//! [`Walks`] ──next request──▶ Box ──page───▶ spool ──▶ [`Walks::absorb`]
 //! ```
 //!
-//! [`Walks`] is pure: it knows which pages are in and says what to ask next. A live page and a page replayed from the spool of
-//! a killed run go through the same `absorb`, so a resumed run asks exactly what is missing.
+//! [`Walks`] is pure: it knows which pages were read, and returns the next request. A live page and a page that is replayed from the
+//! spool of a killed run use the same `absorb`, so a resumed run requests exactly the missing pages.
 
 mod me;
 mod run;

@@ -1,4 +1,4 @@
-//! Asking, bounded in flight, until nothing is left; every page is in the spool before it counts.
+//! Sends requests with a limit of calls in flight, until none is left. Every page is in the spool before it counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,18 +14,18 @@ use crate::client::{Answer, BoxReader, CallJournal, CallNote};
 use crate::spool::SpoolWriter;
 use crate::{Clock, Error, Privacy, guard};
 
-/// How a run may behave.
+/// The options of a run.
 #[derive(Debug, Clone)]
 pub struct ExtractSettings {
-    /// Questions in flight at once; 16 unless told otherwise.
+    /// Requests in flight at once; the default is 16.
     pub concurrency: usize,
-    /// Whether the machine's clock must agree with Box's: not in a rehearsal with `--now`.
+    /// Whether the machine's clock must agree with Box's. It need not in a rehearsal with `--now`.
     pub check_clock: bool,
-    /// What of a page is stored.
+    /// The parts of a page that are stored.
     pub privacy: Privacy,
 }
 
-/// How far a run is, for the progress display. All figures but `left` only grow.
+/// The progress of a run, for the display. All numbers except `left` only grow.
 #[derive(Debug, Default)]
 pub struct Meter {
     /// The user listing.
@@ -40,29 +40,29 @@ pub struct Meter {
     pub events: StreamMeter,
 }
 
-/// One stream's figures.
+/// The progress of one stream.
 #[derive(Debug, Default)]
 pub struct StreamMeter {
-    /// Pages read, those of an earlier process of the same run included.
+    /// Pages read, including those of an earlier process of the same run.
     pub calls: AtomicU64,
     /// Records read.
     pub rows: AtomicU64,
-    /// Questions still to ask, as far as is known.
+    /// Requests that are left, as far as they are known.
     pub left: AtomicU64,
 }
 
-/// The reader ends within its own grace once it is wound down; this is for the bug that makes it not.
+/// The reader ends within its own grace period after it is wound down. This limit covers a bug in it.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the spool is synced.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reads everything the walks ask for.
+/// Reads everything that the walks request.
 ///
-/// What a crash leaves: pages in the spool were counted, pages in flight were not and are asked again; nothing else exists.
-/// When `stop` fires, pages in flight are let in, the spool is synced, and [`Error::Interrupted`] is returned.
+/// A crash leaves pages in the spool, which were counted. Pages in flight were not counted and are requested again. There is no other
+/// state. When `stop` fires, pages in flight are read, the spool is synced, and [`Error::Interrupted`] is returned.
 ///
 /// # Errors
-/// Whatever ended the run first; pages that came in meanwhile are kept.
+/// The error that ended the run first. Pages that arrived in the meantime are kept.
 pub async fn extract(
     reader: &BoxReader,
     spool: &SpoolWriter,
@@ -96,11 +96,11 @@ pub async fn extract(
             joined = in_flight.join_next() => match joined {
                 None => break None,
                 Some(joined) => {
-                    let (request, answer) = joined.expect("asking does not panic and is not aborted here");
+                    let (request, answer) = joined.expect("the request task does not panic and is not aborted here");
                     if let Err(e) = take_in(spool, walks, meter, settings.privacy, &request, answer) {
                         break Some(e);
                     }
-                    // Once in every process, whatever it happens to ask first.
+                    // Once in every process, whatever its first request is.
                     if std::mem::take(&mut check_clock)
                         && let Err(refusal) = guard::clock(reader.skew_secs())
                     {
@@ -111,19 +111,20 @@ pub async fn extract(
         }
     };
     if failure.is_some() {
-        // No walk may continue while the run ends, least of all when Box has just asked for a pause.
+        // No request may start while the run ends, in particular not if Box has just required a pause.
         reader.wind_down();
         let drained = timeout(DRAIN_PATIENCE, async {
             while let Some(joined) = in_flight.join_next().await {
-                let (request, answer) = joined.expect("asking does not panic and is not aborted here");
-                // A second failure adds nothing to the first; pages are what matters here.
+                let (request, answer) =
+                    joined.expect("the request task does not panic and is not aborted here");
+                // A second failure is not reported. Only the pages matter here.
                 let _ = take_in(spool, walks, meter, settings.privacy, &request, answer);
             }
         });
         if drained.await.is_err() {
             tracing::warn!(
                 pages = in_flight.len(),
-                "pages in flight did not come in in time; they will be asked for again"
+                "pages in flight did not arrive in time; they will be requested again"
             );
             in_flight.shutdown().await;
         }
@@ -138,7 +139,8 @@ pub async fn extract(
     }
 }
 
-/// Spools a page without what `privacy` does not store, then lets the walks know. A question refused with 400 may have another way.
+/// Spools a page without the data that `privacy` does not store, then passes it to the walks. A request that was refused with 400 may
+/// have an alternative.
 pub(crate) fn take_in(
     spool: &SpoolWriter,
     walks: &mut Walks,
@@ -155,11 +157,11 @@ pub(crate) fn take_in(
         }
         Err(e) => return Err(e),
     };
-    // The walks say whether the page is the last of its walk, which the frame records; a page they refuse is kept too.
+    // The walks report whether the page is the last one of its walk, and the frame records it. A page that they refuse is stored, too.
     let walk = walks.walk_number(request);
     let absorbed = walks.absorb(request, &answer.summary, &answer.body, answer.received_at);
     if let (Request::Me, Err(Error::Guard(_))) = (request, &absorbed) {
-        // A user of another enterprise must not be in this spool; only the call is noted.
+        // A user of another enterprise must not be in this spool. Only the call is recorded.
         let (endpoint, at) = (request.endpoint().to_owned(), answer.received_at);
         spool.append(&Frame::Call { endpoint, at, outcome: CallOutcome::Done, waited_seconds: 0 }, b"")?;
         return absorbed.map(drop);
@@ -187,13 +189,13 @@ pub(crate) fn take_in(
 
 /// Records that one user's or group's record could not be read, and continues with the others.
 fn pass_over(spool: &SpoolWriter, walks: &mut Walks, request: &Request, error: &Error) -> Result<(), Error> {
-    // A user who is not listed any more and cannot be read by id stays unconfirmed; nothing else was lost.
+    // A user who is not listed any more and cannot be read by id stays unconfirmed. No other data is lost.
     if matches!(request, Request::User { .. }) {
         tracing::warn!("{} is not listed and could not be read by id: {error}", request.subject());
         return Ok(());
     }
     let reason = format!("{} could not be read: {error}", request.subject());
-    tracing::warn!("{reason}; the state of the last run stands for it, and the next run requests it again");
+    tracing::warn!("{reason}; the state of the base run is used, and the next run requests it again");
     spool.append(&Frame::Unread { request: request.clone(), reason: reason.clone() }, b"")?;
     walks.give_up(request, reason)
 }

@@ -1,4 +1,4 @@
-//! Which pages are in, and what to ask next.
+//! Which pages were read, and what to request next.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -15,39 +15,39 @@ use crate::guard::Refusal;
 use crate::ids::{IdMap, IdSet};
 use crate::paginate::{MarkerWalk, Next, OffsetNext, StreamWalk, Summary, hides_more, next_offset};
 
-/// What a run is told before it asks anything.
+/// The input of a run before its first request.
 #[derive(Debug, Clone)]
 pub struct Brief {
     /// The event window's slices, oldest first: `from` inclusive, `to` exclusive.
     pub slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
-    /// Event types asked for.
+    /// Requested event types.
     pub event_types: Vec<String>,
-    /// What else is read as evidence of use, from when on, in a walk of its own after the slices.
+    /// Other evidence of use to read, and its start time. It has its own walk after the slices.
     pub activity: Option<ActivityWindow>,
-    /// The enterprise the store is bound to; `None` before its first sync.
+    /// The enterprise of the store; `None` before its first sync.
     pub bound_enterprise: Option<String>,
 }
 
 /// The state of all walks of a run.
 ///
-/// First the survey: who calls, users, groups and events, whole. Then, once [`Walks::follow`] has been told what is worth its
-/// calls, the rest.
+/// First the survey: the caller, users, groups and events, completely. Then, after [`Walks::follow`] has received the plan, everything
+/// else.
 pub struct Walks {
     brief: Brief,
     is_ended: bool,
-    /// The plan that is followed, once there is one.
+    /// The plan, once there is one.
     plan: Option<NightPlan>,
     queue: VecDeque<Request>,
     caller: Option<Caller>,
-    /// Credentials of the process that reads, or read the frames being replayed.
+    /// Credentials of the reading process, or of the process that read the replayed frames.
     session: Option<String>,
     /// Credentials that [`Walks::caller`] belongs to.
     caller_session: Option<String>,
-    /// Whether the credentials in use have said whose they are: nothing else is asked before.
+    /// Whether the owner of the current credentials is known. No other request is sent before.
     identified: bool,
-    /// Requests that were sent twice, because their page announced records and held none.
+    /// Requests that were sent twice, because their page announced records and had none.
     asked_twice: HashSet<Request>,
-    /// Per endpoint that asks about one user or group.
+    /// Per endpoint for single users or groups.
     records: HashMap<&'static str, Records>,
     users: UserListing,
     /// Users whose aliases the plan names; `None` requests those of all users.
@@ -58,7 +58,7 @@ pub struct Walks {
     slices: Vec<StreamWalk>,
     slices_open: usize,
     membership_walks_open: usize,
-    /// Whether the plan asks for the members of every group.
+    /// Whether the plan requests the members of every group.
     asked_all_groups: bool,
     /// Users whose memberships the plan reads per user; `None` reads those of all users that capped groups do not show.
     user_side_of: Option<Vec<Box<str>>>,
@@ -66,15 +66,15 @@ pub struct Walks {
     user_side_cursor: usize,
 }
 
-/// What became of the requests for single records at one endpoint.
+/// Results of the requests for single records at one endpoint.
 #[derive(Default)]
 struct Records {
     answered: u64,
     /// Refused with 403.
     refused: u64,
-    /// Not readable at all.
+    /// Not readable.
     failed: u64,
-    /// The last of these, and why.
+    /// The last of these, and the reason.
     last_failure: String,
 }
 
@@ -99,12 +99,12 @@ struct UserListing {
 #[derive(Default)]
 struct GroupListing {
     walks: IdMap<GroupWalk>,
-    /// Groups whose members can be walked, as listed.
+    /// Groups whose members can be read, in listing order.
     walkable: Vec<Box<str>>,
     number: u32,
     done: bool,
     last_page_at: Option<DateTime<Utc>>,
-    /// For each group beyond the offset cap, the users its readable pages showed.
+    /// For each group beyond the offset cap, the users of its readable pages.
     capped: Vec<IdSet>,
 }
 
@@ -112,35 +112,36 @@ struct GroupListing {
 #[derive(Default)]
 struct GroupWalk {
     number: u32,
-    /// Pages of this walk still to come.
+    /// Pages of this walk that are left.
     open: bool,
     listed: bool,
-    /// Whether a plan asked for its members.
+    /// Whether a plan requested its members.
     wanted: bool,
     last_page_at: Option<DateTime<Utc>>,
-    /// Members seen so far, kept while the group may turn out to be capped.
+    /// Members seen so far, kept while the group may still exceed the offset cap.
     seen: IdSet,
 }
 
-/// How old the last page of a listing may be for the next one to be asked by its marker or offset: markers are not meant to be
-/// stored for long (<https://developer.box.com/guides/api-calls/pagination/marker-based/>), and offsets drift.
+/// Maximum age of the last page of a listing for a request with its marker or offset: markers are not meant to be stored for long
+/// (<https://developer.box.com/guides/api-calls/pagination/marker-based/>), and offsets drift.
 const MAX_LISTING_PAUSE: TimeDelta = TimeDelta::minutes(10);
-/// Endpoints whose refusals are told from a missing scope.
+/// Endpoints at which a refusal of one record is distinguished from a missing scope.
 const ALIASES: &str = "GET /users/{id}/email_aliases";
 const MEMBERS: &str = "GET /groups/{id}/memberships";
-/// So many refusals without a single answer mean that a scope is missing.
+/// After this number of refusals without a success, a scope is missing.
 const ALL_CLOSED: u64 = 5;
-/// So many records may fail without a word about the others.
+/// This number of records may fail, whatever the result of the others is.
 const A_FEW_FAIL: u64 = 5;
-/// Beyond that, one in so many may: each costs half a minute, and a Box that fails more often is not fit to be read.
+/// Beyond that, at most one in this number may fail: each failure costs half a minute, and a Box that fails more often cannot be read
+/// reliably.
 const FAILING_SHARE: u64 = 5;
-/// How often a listing may begin again because Box refused its marker.
+/// How often a listing may start again because Box refused its marker.
 const MAX_RESTARTS: u32 = 3;
-/// Slices ask a second beyond their edges, because Box does not say whether its bounds are inclusive.
+/// Slices are requested with a second more on both sides, because Box does not document whether its bounds are inclusive.
 const EDGE: TimeDelta = TimeDelta::seconds(1);
 
 impl Walks {
-    /// Nothing read yet: the first question is who we are.
+    /// Nothing is read yet. The first request is for the caller.
     pub fn new(brief: Brief) -> Self {
         let walks = brief.slices.len() + usize::from(brief.activity.is_some());
         let slices: Vec<_> = (0..walks).map(|_| StreamWalk::default()).collect();
@@ -170,10 +171,10 @@ impl Walks {
         }
     }
 
-    /// Takes in a frame of the spool, written by this process or by one that was killed.
+    /// Accepts a frame of the spool, written by this process or by one that was killed.
     ///
     /// # Errors
-    /// What [`Walks::absorb`] reports; [`Error::Page`] when a stored page cannot be read.
+    /// The errors of [`Walks::absorb`]; [`Error::Page`] if a stored page cannot be read.
     pub fn replay(&mut self, frame: &Frame, body: &[u8]) -> Result<(), Error> {
         let (request, received_at, status, walk) = match frame {
             Frame::Session { credentials } => {
@@ -187,7 +188,7 @@ impl Walks {
                 return Ok(());
             }
             Frame::Call { .. } => return Ok(()),
-            // What was refused or failed then is requested again: the scope may have been granted since.
+            // A record that was refused or failed then is requested again: the scope may have been granted since.
             Frame::Page { status: 403, .. } | Frame::Unread { .. } if !self.is_ended => return Ok(()),
             Frame::Unread { request, reason } => {
                 self.begin_replay(request, 0);
@@ -201,16 +202,16 @@ impl Walks {
             _ => Summary::default(),
         };
         self.begin_replay(request, *walk);
-        // A refusal that is asked again is judged by the answers before it.
+        // A refusal that is requested again is evaluated with the responses before it.
         self.may_be_closed(request, *status);
         match self.absorb(request, &summary, body, *received_at) {
-            // The frame after it says that this one record was passed over.
+            // The next frame records that this one record was skipped.
             Err(Error::IncompleteWalk { .. }) if request.is_about_one() => Ok(()),
             absorbed => absorbed.map(drop),
         }
     }
 
-    /// The request of a stored frame was made: it does not wait any more.
+    /// The request of a stored frame was made, so it is removed from the queue.
     fn begin_replay(&mut self, request: &Request, walk: u32) {
         self.open_walk(request, walk);
         if let Some(place) = self.queue.iter().position(|asked| asked == request) {
@@ -223,8 +224,8 @@ impl Walks {
         }
     }
 
-    /// Continues with what is worth its calls, once the survey is complete. A later plan takes an earlier one's place: what has
-    /// been asked is not asked again.
+    /// Continues with the plan, after the survey is complete. A later plan replaces an earlier one; requests that were made are not
+    /// repeated.
     pub fn follow(&mut self, plan: NightPlan) {
         let reads = &plan.reads;
         for user_id in reads.canaries.iter().chain(&reads.confirm) {
@@ -241,7 +242,7 @@ impl Walks {
         let missing = reads.confirm_groups.iter().map(|id| (id.as_str().into(), true));
         for (group_id, is_missing) in listed.chain(missing) {
             let walk = self.groups.walks.entry(&group_id);
-            // One that another plan had walked, or that was never listed.
+            // A group that another plan has read, or that was never listed.
             if (walk.listed || is_missing) && !std::mem::replace(&mut walk.wanted, true) {
                 walk.open = true;
                 self.membership_walks_open += 1;
@@ -255,12 +256,12 @@ impl Walks {
         self.plan = Some(plan);
     }
 
-    /// Nothing more will be asked: what is replayed is all there is, refusals among it.
+    /// No more requests are made: the replayed frames are all there is, including refusals.
     pub fn end(&mut self) {
         self.is_ended = true;
     }
 
-    /// A process begins to read: credentials that the pages so far were not read with must say whose they are first.
+    /// A process starts to read. If the pages so far were read with other credentials, the new ones must be identified first.
     pub fn begin_session(&mut self, credentials: &str) {
         self.session = Some(credentials.to_owned());
         if self.caller.is_some() && self.caller_session.as_deref() != Some(credentials) {
@@ -269,7 +270,7 @@ impl Walks {
         }
     }
 
-    /// After a replay: listings whose last page is too old to be continued begin again.
+    /// After a replay: listings whose last page is too old to be continued start again.
     pub fn forget_old_markers(&mut self, now: DateTime<Utc>) {
         let old = |at: Option<DateTime<Utc>>| at.is_some_and(|at| now - at > MAX_LISTING_PAUSE);
         if !self.users.done && old(self.users.last_page_at) {
@@ -292,10 +293,10 @@ impl Walks {
         }
     }
 
-    /// Takes in a page; follow-up questions join the queue. Gives whether it was the last of its walk.
+    /// Accepts a page. Follow-up requests are added to the queue. Returns whether the page was the last of its walk.
     ///
     /// # Errors
-    /// [`Error::Guard`] when the caller is not who the store belongs to, [`Error::IncompleteWalk`] when a listing went wrong.
+    /// [`Error::Guard`] if the caller does not belong to the store, [`Error::IncompleteWalk`] if a listing failed.
     pub fn absorb(
         &mut self,
         request: &Request,
@@ -303,8 +304,8 @@ impl Walks {
         body: &[u8],
         received_at: DateTime<Utc>,
     ) -> Result<bool, Error> {
-        // Box may announce more than it lists, so an empty page can be an end; but once may be a slip. The members of a group that
-        // end in such a page may not be all of them.
+        // Box may announce more records than it lists, so an empty page can be the end. A single empty page may also be an error, so
+        // it is requested twice. If the members of a group end with such a page, they may be incomplete.
         if let Some(offset) = offset_of(request).filter(|offset| page.is_short_at(*offset)) {
             if self.asked_twice.insert(request.clone()) {
                 self.queue.push_front(request.clone());
@@ -312,7 +313,8 @@ impl Walks {
             }
             if matches!(request, Request::GroupMemberships { .. } | Request::UserMemberships { .. }) {
                 let announced = page.total_count.unwrap_or_default();
-                let reason = format!("Box announces {announced} and shows none from {offset} on");
+                let reason =
+                    format!("Box announces {announced} records and lists none from offset {offset} on");
                 return Err(Error::IncompleteWalk { walk: request.subject(), reason });
             }
         }
@@ -369,7 +371,7 @@ impl Walks {
                 OffsetNext::End => Ok(true),
                 OffsetNext::Capped => Err(Error::IncompleteWalk {
                     walk: format!("memberships of user {user_id}"),
-                    reason: "the user is in more than 10,000 groups, and Box lists no further".into(),
+                    reason: "the user is in more than 10,000 groups, and Box lists only 10,000".into(),
                 }),
             },
             Request::EmailAliases { .. } | Request::User { .. } => Ok(true),
@@ -377,7 +379,7 @@ impl Walks {
                 let Some(walk) = self.slices.get_mut(*slice as usize) else {
                     return Err(Error::IncompleteWalk {
                         walk: format!("part {slice} of the events"),
-                        reason: "the raw pages are of a run with another window".into(),
+                        reason: "the raw pages are from a run with another window".into(),
                     });
                 };
                 match walk.next(position.as_ref(), page) {
@@ -402,18 +404,18 @@ impl Walks {
         }
     }
 
-    /// What to do about a question Box refused with 400: a marker that aged begins its listing again, a list of event types
-    /// that Box does not know shrinks to LOGIN. False: nothing can be done.
+    /// Handles a request that Box refused with 400: a listing with an old marker starts again, and a list of event types that Box does
+    /// not know is reduced to LOGIN. False: no alternative exists.
     pub fn refused(&mut self, request: &Request) -> bool {
         match request {
             Request::Users { marker: Some(_) } if self.users.number < MAX_RESTARTS => {
-                tracing::warn!("Box refused the marker of the user listing; it begins again");
+                tracing::warn!("Box refused the marker of the user listing; the listing starts again");
                 self.restart_users();
                 true
             }
             Request::Events { slice, login_only: false, position: None } => {
                 tracing::warn!(
-                    "Box refused the list of event types; this window is read for LOGIN alone, the rest stays uncovered"
+                    "Box refused the list of event types; this window is read for LOGIN only, and the other types have no coverage"
                 );
                 self.queue.push_front(Request::Events { slice: *slice, login_only: true, position: None });
                 true
@@ -422,10 +424,10 @@ impl Walks {
         }
     }
 
-    /// Whether a question about one user or group that Box answered with 403 may be passed over: one person may be closed to us
-    /// (a co-admin's aliases, say); all users are a missing scope.
+    /// Whether a request about one user or group that Box refused with 403 may be skipped: a single user may be closed to us (for
+    /// example the aliases of a co-admin). If all users are closed, a scope is missing.
     pub fn may_be_closed(&mut self, request: &Request, status: u16) -> bool {
-        // A user that is missing may be in another enterprise by now.
+        // A missing user may be in another enterprise by now.
         if matches!(request, Request::User { .. }) {
             return true;
         }
@@ -433,16 +435,16 @@ impl Walks {
         match status {
             403 => records.refused += 1,
             200 => records.answered += 1,
-            // Who vanished says nothing about scopes.
+            // A user who is gone proves nothing about scopes.
             _ => {}
         }
         records.answered > 0 || records.refused < ALL_CLOSED
     }
 
-    /// The record of one user or group could not be read: its walk ends, and what the base run knew stands.
+    /// The record of one user or group could not be read: its walk ends, and the data of the base run stays.
     ///
     /// # Errors
-    /// [`Error::Unread`] when so many fail that it is no longer about single records.
+    /// [`Error::Unread`] if so many fail that the cause is not single records.
     pub fn give_up(&mut self, request: &Request, reason: String) -> Result<(), Error> {
         if let Request::GroupMemberships { group_id, .. } = request {
             self.close_members(group_id);
@@ -457,7 +459,7 @@ impl Walks {
         Ok(())
     }
 
-    /// The next question; `None` while nothing can be asked before an answer comes in, or when all is read.
+    /// The next request; `None` if none can be made before the next response, or if everything was read.
     pub fn next_request(&mut self) -> Option<Request> {
         if !self.identified {
             return if self.queue.front() == Some(&Request::Me) { self.queue.pop_front() } else { None };
@@ -472,7 +474,7 @@ impl Walks {
                 return Some(Request::EmailAliases { user_id: user_id.to_string() });
             }
         }
-        // Which users the capped groups do not show is known once their readable pages are in.
+        // The users that capped groups do not show are known after their readable pages were read.
         if self.user_side_of.is_none() && self.membership_walks_open > 0 {
             return None;
         }
@@ -488,7 +490,7 @@ impl Walks {
         None
     }
 
-    /// Which walk a page of this request belongs to.
+    /// The walk of a page of this request.
     pub fn walk_number(&mut self, request: &Request) -> u32 {
         match request {
             Request::Users { .. } => self.users.number,
@@ -498,7 +500,7 @@ impl Walks {
         }
     }
 
-    /// The part of the admin log a question is about.
+    /// The part of the admin log that a request is about.
     pub fn event_query(&self, request: &Request) -> Option<EventQuery> {
         let Request::Events { slice, login_only, .. } = request else { return None };
         let slices = &self.brief.slices;
@@ -519,32 +521,32 @@ impl Walks {
         })
     }
 
-    /// Whose credentials these are, once Box has said so.
+    /// The owner of the credentials, once Box has returned it.
     pub fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
     }
 
-    /// The plan that is followed; before there is one, only the survey is read.
+    /// The plan. Before there is one, only the survey is read.
     pub fn plan(&self) -> Option<&NightPlan> {
         self.plan.as_ref()
     }
 
-    /// Aliases still to be asked for, as far as the plan goes.
+    /// Aliases that are left to request, as far as the plan is known.
     pub fn aliases_left(&self) -> u64 {
         (self.aliases_of.as_ref().unwrap_or(&self.users.ids).len() - self.aliases_cursor) as u64
     }
 
-    /// Group memberships still to be walked, as far as the listing goes.
+    /// Group memberships that are left to read, as far as they are listed.
     pub fn membership_walks_left(&self) -> u64 {
         self.membership_walks_open as u64
     }
 
-    /// Walks of the event window not yet at their end.
+    /// Walks of the event window that have not reached their end.
     pub fn slices_left(&self) -> u64 {
         self.slices_open as u64
     }
 
-    /// Whether what has been begun came to its end. Of the survey: at least one user besides the caller is listed.
+    /// Whether everything that was started has ended. For the survey: at least one user besides the caller is listed.
     ///
     /// # Errors
     /// [`Error::IncompleteWalk`] or [`Error::Guard`].
@@ -558,13 +560,13 @@ impl Walks {
         if let Some((walk, _)) = open.into_iter().find(|(_, open)| *open) {
             return Err(Error::IncompleteWalk {
                 walk: walk.into(),
-                reason: "there is nothing left to ask, but no end mark came".into(),
+                reason: "no request is left, but the listing did not reach its end".into(),
             });
         }
         if self.users.ids.is_empty() {
             return Err(Refusal::EmptyList.into());
         }
-        // A plan may name only the one user who is closed to us; where all were requested and none was given, all are.
+        // A plan may name only the one user who is closed to us. If all users were requested and none was returned, all are closed.
         for (endpoint, records) in self.records.iter().filter(|(_, records)| records.answered == 0) {
             let requested_all = match *endpoint {
                 ALIASES => self.aliases_of.is_none(),
@@ -624,7 +626,7 @@ impl Walks {
                 self.queue.push_front(Request::Groups { offset });
                 Ok(false)
             }
-            // A total_count that promises more than there is must not stop the night: the last readable page tells.
+            // A total_count that is larger than the real count must not stop the run: the last readable page decides.
             OffsetNext::Capped if hides_more(offset, page, self.groups.walks.len()) => {
                 Err(Refusal::TooManyGroups.into())
             }
@@ -660,7 +662,7 @@ impl Walks {
         true
     }
 
-    /// Ends the walk of a group; gives the members it has seen.
+    /// Ends the walk of a group, and returns the members that it has seen.
     fn close_members(&mut self, group_id: &str) -> IdSet {
         let walk = self.groups.walks.entry(group_id);
         if std::mem::replace(&mut walk.open, false) {
@@ -675,7 +677,7 @@ impl Walks {
         self.queue.push_front(Request::Users { marker: None });
     }
 
-    /// A replayed page of a later walk says that its listing had begun again.
+    /// A replayed page of a later walk means that its listing was started again.
     fn open_walk(&mut self, request: &Request, walk: u32) {
         match request {
             Request::Users { .. } if walk > self.users.number => {
@@ -705,7 +707,7 @@ impl Walks {
     }
 }
 
-/// Where the page of a request begins, in a listing that announces how many records it has.
+/// The start of the page of a request, in a listing that announces its number of records.
 fn offset_of(request: &Request) -> Option<u64> {
     match request {
         Request::Groups { offset }

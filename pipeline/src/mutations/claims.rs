@@ -1,4 +1,4 @@
-//! What a run claims, held against what is true.
+//! Compares the claims of a run with the truth.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::crawl::{Store, Tables};
 use super::world::{World, alias_id};
 
-/// How a run came out.
+/// The outcome of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing was published.
@@ -18,10 +18,10 @@ pub(super) enum Verdict {
     Equal,
 }
 
-/// Coverage that ends longer ago than this proves nothing (DESIGN 6).
+/// Coverage that ended longer ago than this proves nothing (DESIGN 6).
 const STALE: TimeDelta = TimeDelta::hours(48);
 
-/// Compares. `hides_members`: a page may hold fewer members than the group has, which Box allows and no client can notice.
+/// Compares. `hides_members`: a page may have fewer members than the group has. Box allows it, and no client can notice it.
 ///
 /// # Errors
 /// The first false claim.
@@ -49,10 +49,10 @@ pub(super) fn check(
     Ok(if tables.named > 0 { Verdict::Named } else { Verdict::Equal })
 }
 
-/// Whether everything that is true is there, and nothing else.
+/// Whether everything that is true is present, and nothing else.
 ///
 /// # Errors
-/// What differs.
+/// The difference.
 pub(super) fn check_whole(world: &World, tables: &Tables) -> Result<(), String> {
     let truth = Truth::of(world);
     let users: BTreeSet<_> = tables.users.keys().cloned().collect();
@@ -101,7 +101,7 @@ impl Truth {
 fn users(truth: &Truth, first: &Tables, tables: &Tables) -> Result<(), String> {
     for id in first.users.keys().filter(|id| truth.users.contains(*id)) {
         if tables.departures.contains(id) || !tables.users.contains_key(id) {
-            return Err(format!("user {id} is called a leaver"));
+            return Err(format!("user {id} is reported as a leaver"));
         }
     }
     for (id, (listing, status)) in &tables.users {
@@ -109,12 +109,12 @@ fn users(truth: &Truth, first: &Tables, tables: &Tables) -> Result<(), String> {
             return Err(format!("there is no user {id}"));
         }
         if !truth.users.contains(id) && listing == "listed" {
-            return Err(format!("user {id} is called listed"));
+            return Err(format!("user {id} is reported as listed"));
         }
         let Some(status) = status.as_deref().filter(|status| !status.contains('\u{fffd}')) else { continue };
         let is_inactive = status == "inactive";
         if listing == "listed" && is_inactive != truth.inactive.contains(id) {
-            return Err(format!("user {id} is called {status}"));
+            return Err(format!("user {id} is reported as {status}"));
         }
     }
     Ok(())
@@ -123,7 +123,7 @@ fn users(truth: &Truth, first: &Tables, tables: &Tables) -> Result<(), String> {
 fn groups(truth: &Truth, first: &Tables, tables: &Tables) -> Result<(), String> {
     for id in first.groups.iter().filter(|id| truth.groups.contains(*id)) {
         if !tables.groups.contains(id) {
-            return Err(format!("group {id} is called gone"));
+            return Err(format!("group {id} is reported as gone"));
         }
     }
     match tables.groups.iter().find(|id| !truth.groups.contains(*id) && !first.groups.contains(*id)) {
@@ -132,7 +132,7 @@ fn groups(truth: &Truth, first: &Tables, tables: &Tables) -> Result<(), String> 
     }
 }
 
-/// What was there and is called gone must be gone; what is called new must be there.
+/// An object that is reported as removed must be gone. An object that is reported as added must exist.
 fn pairs(
     what: &str,
     truth: &BTreeSet<(String, String)>,
@@ -142,19 +142,19 @@ fn pairs(
 ) -> Result<(), String> {
     for pair in first.difference(now).filter(|pair| is_comparable(pair)) {
         if truth.contains(pair) {
-            return Err(format!("{what} {pair:?} is called removed"));
+            return Err(format!("{what} {pair:?} is reported as removed"));
         }
     }
     for pair in now.difference(first) {
         if !truth.contains(pair) {
-            return Err(format!("{what} {pair:?} is called added"));
+            return Err(format!("{what} {pair:?} is reported as added"));
         }
     }
     Ok(())
 }
 
-/// A user is proved idle since the latest of the last known sign-in and the start of the newest proved span: no sign-in within that
-/// span may be later.
+/// A user is proved idle since the later of the last known sign-in and the start of the newest proved span. There must be no later
+/// sign-in in that span.
 fn idleness(world: &World, store: &Store, tables: &Tables) -> Result<(), String> {
     let Some((from, to)) = newest_span(store, tables) else { return Ok(()) };
     if world.now - to > STALE {

@@ -1,4 +1,4 @@
-//! A run over the world's responses: the crawl, the plan, the guards and the tables, without HTTP and without a warehouse.
+//! A run over the responses of the world: the crawl, the plan, the guards and the tables, without HTTP and without a warehouse.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,11 +22,11 @@ use crate::plan::{self, BaseNight, Inputs, PlanSettings, Survey};
 use crate::spool::{SpoolDir, SpoolWriter};
 use crate::{Clock, Error, Privacy};
 
-/// Attempts of one request before the run gives it up.
+/// Attempts of one request before the run gives up.
 const ATTEMPTS: u32 = 3;
 const OVERLAP: TimeDelta = TimeDelta::hours(48);
 
-/// What a run claims.
+/// The claims of a run.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     /// User id, listing, status.
@@ -58,7 +58,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Lives the first day, without a mutation.
+    /// Runs the first day, without a mutation.
     pub(super) fn after_a_healthy_run(world: &World) -> Self {
         let reservation = reservation(1, world.now, world.now - TimeDelta::days(120));
         let known = KnownEvents::default();
@@ -78,7 +78,7 @@ impl Store {
         Self { base: MemoryBase::of(batches), known, first: tables, read_again_from }
     }
 
-    /// Lives the second day.
+    /// Runs the second day.
     pub(super) fn run(&self, world: &World, source: Source) -> Result<Tables, String> {
         let reservation = Reservation {
             base_run_number: Some(RunNumber(1)),

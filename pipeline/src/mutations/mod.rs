@@ -1,11 +1,11 @@
 //! Random mutations of legal responses, fed to a whole crawl: two runs of a small enterprise, the second one over damaged pages.
 //!
 //! ```text
-//! world (what is true) ─▶ legal response ─▶ mutation ─▶ judge ─▶ spool ─▶ plan ─▶ normalise ─▶ claims, compared with what is true
+//! world (the truth) ─▶ legal response ─▶ mutation ─▶ judge ─▶ spool ─▶ plan ─▶ normalise ─▶ claims, compared with the truth
 //! ```
 //!
-//! Whatever comes, the run is refused, or it names the records that it could not read, or its tables equal the truth. It never calls
-//! a user idle who is not, and never reports a leaver or a change that is none.
+//! For every mutation, one of three results is allowed: the run is refused, it names the records that it could not read, or its tables
+//! equal the truth. It never reports an active user as idle, and never reports a false leaver or a false change.
 //!
 //! `BOXSEAT_MUTATIONS` is the number of cases, `BOXSEAT_MUTATION_SEED` the first seed; `make soak` sets both.
 
@@ -25,10 +25,7 @@ use world::World;
 /// Cases in an ordinary test run.
 const CASES: u64 = 1_000;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a test lives is said where it is started, and nowhere else"
-)]
+#[expect(clippy::disallowed_methods, reason = "the duration of a test is set where it is started")]
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -64,7 +61,7 @@ fn no_mutation_of_a_response_makes_a_false_claim() {
     for ((kind, outcome), count) in &outcomes {
         println!("{kind:12} {outcome:8} {count:7}");
     }
-    // The mutations are real: of each kind some are noticed.
+    // The mutations are effective: some of each kind are noticed.
     if cases >= CASES {
         for kind in Mutation::KINDS {
             let noticed: u64 =
@@ -76,7 +73,7 @@ fn no_mutation_of_a_response_makes_a_false_claim() {
 
 /// A sign-in of an unknown user was stored without one, and the silence of all others proved them idle.
 #[test]
-fn nobody_is_proved_idle_across_a_sign_in_that_names_no_user() {
+fn no_user_is_proved_idle_across_a_sign_in_without_a_user() {
     let healthy = Store::after_a_healthy_run(&World::first());
     let mut world = World::second();
     let at = world.now - TimeDelta::hours(20);
@@ -86,7 +83,7 @@ fn nobody_is_proved_idle_across_a_sign_in_that_names_no_user() {
     let newest = claims::newest_span(&healthy, &tables).unwrap();
     assert_eq!(newest.0, at + TimeDelta::seconds(1));
     assert_eq!(tables.unattributed, 1);
-    // The same at the edge that both runs read: the earlier run had proved it without that sign-in.
+    // The same at the boundary that both runs read: the earlier run had proved that time without the sign-in.
     let mut world = World::second();
     let at = healthy.read_again_from + TimeDelta::hours(2);
     world.events.push(world::Event { at, kind: "LOGIN", user: None, group: None });
@@ -95,7 +92,7 @@ fn nobody_is_proved_idle_across_a_sign_in_that_names_no_user() {
     assert_eq!(claims::newest_span(&healthy, &tables).unwrap().0, at + TimeDelta::seconds(1));
 }
 
-/// A member who was deleted is listed without a user, on every run.
+/// A member who was deleted is listed without a user, in every run.
 #[test]
 fn a_membership_of_no_user_is_dropped_and_counted() {
     let healthy = Store::after_a_healthy_run(&World::first());

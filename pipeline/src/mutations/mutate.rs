@@ -1,29 +1,29 @@
-//! One mutation of a legal response, wherever it falls.
+//! One mutation of a legal response, at any place.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use boxseat_schemas::spool::Request;
 use serde_json::{Value, json};
 
-/// How the responses of a run come.
+/// How the responses of a run are produced.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// As they are.
+    /// Unchanged.
     Healthy,
     /// With mutations.
     Mutated(Mutation),
 }
 
-/// Which responses are mutated, and how. Everything follows from the seed.
+/// Which responses are mutated, and how. Everything is derived from the seed.
 #[derive(Debug, Clone)]
 pub(super) struct Mutation {
     seed: u64,
     kind: &'static str,
-    /// One response in so many.
+    /// One response in this number is mutated.
     share: u64,
-    /// Whether the same request gets the same mutation when it is sent again.
+    /// Whether a repeated request gets the same mutation.
     is_permanent: bool,
-    /// At which endpoint; everywhere without one.
+    /// The endpoint; `None`: all endpoints.
     endpoint: Option<&'static str>,
 }
 
@@ -39,7 +39,7 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 impl Mutation {
-    /// What can happen to a response.
+    /// The kinds of mutation.
     pub(super) const KINDS: &'static [&'static str] = &[
         "drop_field",
         "drop_record",
@@ -72,17 +72,17 @@ impl Mutation {
         self.kind
     }
 
-    /// Whether Box may send what comes out: what it does not list and does not announce cannot be missed.
+    /// Whether the result is a legal response of Box. Records that Box neither lists nor announces cannot be missed.
     pub(super) fn is_legal(&self) -> bool {
         matches!(self.kind, "drop_field" | "drop_record" | "retype" | "null")
     }
 
-    /// Whether a page may hold fewer records than there are. Box announces more than it lists, so they cannot be missed.
+    /// Whether a page may have fewer records than exist. Box announces more than it lists, so they cannot be missed.
     pub(super) fn hides_records(&self) -> bool {
         matches!(self.kind, "drop_field" | "drop_record")
     }
 
-    /// The response to the `attempt`-th try of a request.
+    /// The response to an attempt of a request.
     pub(super) fn apply(&self, request: &Request, attempt: u32, legal: (u16, Value)) -> (u16, Vec<u8>) {
         let (status, mut body) = legal;
         let attempt = if self.is_permanent { 0 } else { attempt };
@@ -128,7 +128,7 @@ impl Mutation {
     }
 }
 
-/// Random numbers that follow from a seed.
+/// Random numbers, derived from a seed.
 struct Draws {
     seed: u64,
     count: u64,
@@ -160,7 +160,7 @@ impl Draws {
         (status, bodies[self.below(3)].as_bytes().to_vec())
     }
 
-    /// Changes one value of a tree: of the envelope, of a record, or deeper.
+    /// Changes one value of a tree: in the envelope, in a record, or deeper.
     fn change(&mut self, body: &mut Value, kind: &str) {
         let mut paths = Vec::new();
         collect(body, &mut Vec::new(), &mut paths);
@@ -191,7 +191,7 @@ impl Draws {
         }
     }
 
-    /// The value in another type: as a number or a text if it has such a form, or as something that means nothing.
+    /// The value with another type: as a number or a text if it has such a form, otherwise a value without a meaning.
     fn other_type(&mut self, value: &Value) -> Value {
         let same = match value {
             Value::String(text) => text.parse::<i64>().ok().map(Value::from),
@@ -207,11 +207,11 @@ impl Draws {
         }
     }
 
-    /// Puts bytes between two characters of a random string.
+    /// Inserts bytes between two characters of a random string.
     fn insert_in_string(&mut self, body: &mut Vec<u8>, bytes: &[u8]) {
         let text = String::from_utf8_lossy(body).into_owned();
         let quotes: Vec<usize> = text.match_indices('"').map(|(at, _)| at).collect();
-        // Our bodies have no escaped quotes: every other quote begins a string, and a colon follows a name.
+        // Our bodies have no escaped quotes: every second quote starts a string, and a name is followed by a colon.
         let is_value = |ends: &&[usize]| text.as_bytes().get(ends[1] + 1) != Some(&b':');
         let values: Vec<&[usize]> = quotes.chunks_exact(2).filter(is_value).collect();
         if let Some(ends) = values.get(self.below(values.len())) {

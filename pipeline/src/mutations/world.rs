@@ -1,4 +1,4 @@
-//! What is true: a small enterprise on two days, and its legal responses.
+//! The truth: a small enterprise on two days, and its legal responses.
 
 use boxseat_schemas::spool::Request;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::client::EventQuery;
 
-/// Users of a page, groups or memberships of a page, events of a page: small, so that every listing has several pages.
+/// Page sizes of users, of groups and memberships, and of events. They are small, so that every listing has several pages.
 const USERS_A_PAGE: usize = 5;
 const ROWS_A_PAGE: usize = 4;
 const EVENTS_A_PAGE: usize = 12;
 /// The enterprise.
 pub(super) const ENTERPRISE: &str = "900";
-/// The account that reads.
+/// The reading account.
 const READER: &str = "9001";
 
 /// An enterprise on one day.
@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) nameless_members: Vec<u32>,
     /// User and number of the alias.
     pub(super) aliases: Vec<(u32, u32)>,
-    /// Time, type, user, group; in the order of time.
+    /// Time, type, user, group; sorted by time.
     pub(super) events: Vec<Event>,
 }
 
@@ -68,8 +68,8 @@ impl World {
         Self { nameless_members, now: start(), users, groups: (500..505).collect(), members, aliases, events }
     }
 
-    /// The next day: a user was deleted, one was suspended, one is new; a group was deleted, one is new; members and aliases
-    /// came and went; some signed in, among them one for the first time.
+    /// The next day. A user was deleted, one was suspended, one is new. A group was deleted, one is new. Members and aliases were added
+    /// and removed. Some users signed in, one of them for the first time.
     pub(super) fn second() -> Self {
         let mut world = Self::first();
         world.now += TimeDelta::days(1);

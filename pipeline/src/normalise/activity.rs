@@ -1,4 +1,4 @@
-//! What people did themselves, by day: evidence of use for those whose applications stay signed in.
+//! The users' own activity by day: evidence of use for users whose applications stay signed in.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,11 +16,11 @@ use crate::Error;
 use crate::ids::fingerprint;
 use crate::plan::Pages;
 
-/// Events per user, UTC day and type. Memory follows users times the days of the walk, which are a few.
+/// Events per user, UTC day and type. Memory depends on users times the days of the walk, which are few.
 #[derive(Debug, Default)]
 pub struct Activity {
     counts: BTreeMap<(NaiveDate, String, String), u64>,
-    /// Where the events went. Rows are counted as they are kept: one for many events.
+    /// Where the events went. Rows are counted as they are stored: one for many events.
     pub tally: Tally,
     /// Events that could not be read.
     pub unread: Vec<UnreadEvent>,
@@ -107,7 +107,7 @@ mod tests {
 
     /// A numeric or missing id of the other actor counted as the user's own use.
     #[test]
-    fn what_another_actor_does_is_not_the_users_use() {
+    fn activity_of_another_actor_is_not_the_users_use() {
         for (action_by, is_own) in [
             ("", true),
             (r#","action_by":null"#, true),

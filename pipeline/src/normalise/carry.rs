@@ -1,4 +1,4 @@
-//! Rows of the base night that were not read again: carried into this one with the time they were last truly read.
+//! Rows of the base run that were not read again. They are carried into this snapshot with the time of their last read.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::plan::BaseNight;
 
 /// Rows of one of the base run's tables, in the table's whole lake schema.
 pub type BaseRows<'a> = Box<dyn Iterator<Item = Result<RecordBatch, BaseError>> + 'a>;
-/// Whatever kept the base night from being read.
+/// The error of a base run that cannot be read.
 pub type BaseError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The night that this one carries forward from.
+/// The base run: its rows are carried forward.
 pub trait Base {
-    /// When what was read.
+    /// When its data was last read.
     fn night(&self) -> &BaseNight;
-    /// The rows of a night table.
+    /// The rows of a snapshot table.
     fn rows(&self, table: &'static boxseat_schemas::table::Table) -> Result<BaseRows<'_>, BaseError>;
 }
 
@@ -48,7 +48,7 @@ pub(super) fn carried(
 /// Replaces a column of rows in their table's whole lake schema.
 ///
 /// # Panics
-/// The table has no such column, or one of another type or length: a mistake in our own code.
+/// The table has no such column, or one of another type or length. That is a bug in boxseat.
 pub fn with_column(batch: RecordBatch, name: &str, values: ArrayRef) -> RecordBatch {
     let schema = batch.schema();
     let index = schema.index_of(name).expect("a column of the contract");

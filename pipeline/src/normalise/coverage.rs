@@ -1,7 +1,7 @@
-//! Which spans of the event feed are proved gap-free.
+//! The spans of the event feed that are proved to have no gap.
 //!
-//! A walk that reached its end proves its window, with one exception: a feed has been known to return nothing for days without
-//! any error (box/box-java-sdk#849). A UTC day without a single event, where the same weekday usually has many, is a hole.
+//! A walk that reached its end proves its window, with one exception: the feed is known to return nothing for days without any error
+//! (box/box-java-sdk#849). A UTC day without any event, on a weekday that usually has many, is a hole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,19 +15,19 @@ pub type DayCounts = BTreeMap<NaiveDate, u64>;
 /// An interval of one event type: `from` inclusive, `to` exclusive.
 pub(super) type Interval = (String, DateTime<Utc>, DateTime<Utc>);
 
-/// From this median on, a weekday without events is a hole and not a quiet day.
+/// From this median on, a weekday without events is a hole. Below, it is a quiet day.
 const USUAL_EVENTS: u64 = 50;
-/// How many weeks the median looks back.
+/// Number of weeks of the median.
 const WEEKS: u64 = 4;
-/// What a sign-in that names no user takes from the proved span: idleness is claimed only after the latest such moment, so its
+/// The length that a sign-in without a user removes from the proved span. A user can be idle only after the latest such sign-in, so the
 /// length does not matter.
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
-/// Such sign-ins that are closer to each other share one hole.
+/// Such sign-ins share one hole if they are closer to each other than this.
 const ONE_DAY: TimeDelta = TimeDelta::days(1);
 
-/// What a run walked to its end.
+/// What a run read completely.
 pub(super) struct Coverage<'a> {
-    /// The run, whose window and types these are.
+    /// The run, with its window and types.
     pub reservation: &'a Reservation,
     /// Per slice, whether Box refused the list of types and only LOGIN was read.
     pub login_only: &'a [bool],
@@ -35,22 +35,22 @@ pub(super) struct Coverage<'a> {
     pub activity_refused: bool,
     /// Events that could not be read.
     pub unread: &'a [UnreadEvent],
-    /// Sign-ins that name no user: each may be anybody's, so the silence of all others proves nothing at that moment.
+    /// Sign-ins without a user. Each may be of any user, so at that time the missing sign-ins of all users prove nothing.
     pub unattributed: &'a BTreeSet<DateTime<Utc>>,
 }
 
-/// An event that could not be read: somewhere in its slice a login may be missing.
+/// An event that could not be read: its slice may have a login that is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadEvent {
-    /// The slice that brought it.
+    /// The slice of the event.
     pub slice: u32,
-    /// Its type, where at least that could be read; `None` may be any.
+    /// Its type, if the type could be read; `None` may be any type.
     pub event_type: Option<String>,
 }
 
 impl Coverage<'_> {
-    /// The proved intervals, per type, oldest first. `counts` are the window's events per day, `earlier` those of days before
-    /// it; a day in neither had none that anybody read.
+    /// The proved intervals per type, oldest first. `counts` are the window's events per day, `earlier` those of days before it. For a
+    /// day in neither, no run has read an event.
     pub(super) fn intervals(
         &self,
         counts: &DayCounts,
@@ -90,12 +90,12 @@ impl Coverage<'_> {
         intervals
     }
 
-    /// The holes, and the moments of sign-ins that name no user, oldest first.
+    /// The holes, and the times of sign-ins without a user, oldest first.
     fn login_holes(&self, holes: &[(DateTime<Utc>, DateTime<Utc>)]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let mut moments: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
         for at in self.unattributed {
             match moments.last_mut() {
-                // Thousands of them must not make thousands of intervals.
+                // Thousands of such sign-ins must not create thousands of intervals.
                 Some((_, end)) if *at <= *end + ONE_DAY => *end = *at + MOMENT,
                 _ => moments.push((*at, *at + MOMENT)),
             }
@@ -105,15 +105,15 @@ impl Coverage<'_> {
         moments
     }
 
-    /// Whether an event of this type may be among those of the slice that could not be read.
+    /// Whether an event of this type may be among the events of the slice that could not be read.
     fn has_unread(&self, slice: usize, event_type: &str) -> bool {
         let may_be = |unread: &UnreadEvent| unread.event_type.as_ref().is_none_or(|kind| kind == event_type);
         self.unread.iter().any(|unread| unread.slice as usize == slice && may_be(unread))
     }
 }
 
-/// Days without any event that ended in the window, where there usually are many. The day in which the window begins is one of
-/// them: its first hours were another run's, which could not judge it yet, and whose verdict the next window must not lose.
+/// Days without any event that ended in the window, on weekdays that usually have many. This includes the day in which the window
+/// starts: an earlier run read its first hours and could not evaluate the day yet, and the next window must not lose the result.
 pub fn holes(
     reservation: &Reservation,
     counts: &DayCounts,
@@ -156,7 +156,7 @@ fn median(mut values: Vec<u64>) -> Option<u64> {
     }
 }
 
-/// What remains of a span when the holes are cut out.
+/// The remaining spans after the holes are removed.
 fn without(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     holes: &[(DateTime<Utc>, DateTime<Utc>)],
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_to_its_end_proves_its_window_weekends_included() {
+    fn complete_walk_proves_its_window_including_weekends() {
         let whole = [("2026-02-01T12:00:00+00:00".to_owned(), "2026-03-30T01:45:00+00:00".to_owned())];
         assert_eq!(logins(&[false; 3], &working_days(), &[]), whole);
     }
@@ -259,10 +259,10 @@ mod tests {
         assert_eq!(logins(&[false; 3], &counts, &[tuesday]).len(), 1);
     }
 
-    /// Why: three nights after a lost day the overlap begins inside it; its rest was called covered, which closed the gap, and
-    /// people were idle on the strength of a day that was never read.
+    /// Why: three days after a lost day the overlap starts in that day. The rest of the day was reported as covered, which closed the
+    /// gap, so users were idle because of a day that was never read.
     #[test]
-    fn a_hole_stays_one_for_the_window_that_begins_in_it() {
+    fn hole_remains_for_the_window_that_starts_in_it() {
         let mut earlier = working_days();
         let tuesday = at("2026-03-17T00:00:00Z").date_naive();
         let counts = earlier.split_off(&tuesday);
@@ -281,13 +281,13 @@ mod tests {
         };
         assert_eq!(from(&lost, &earlier), "2026-03-18T00:00:00+00:00");
         assert_eq!(from(&counts, &earlier), "2026-03-17T05:45:00+00:00");
-        // What there was of the day came before the window.
+        // The events of that day came before the window.
         earlier.insert(tuesday, 60);
         assert_eq!(from(&lost, &earlier), "2026-03-17T05:45:00+00:00");
     }
 
     #[test]
-    fn types_that_box_refused_stay_uncovered_where_it_did() {
+    fn refused_types_have_no_coverage_in_that_slice() {
         let reservation = reservation(3);
         let coverage = Coverage {
             reservation: &reservation,
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_nobody_could_read_may_have_been_a_login() {
+    fn unreadable_event_may_have_been_a_login() {
         let reservation = reservation(3);
         let count = |event_type: Option<&str>, wanted: &str| {
             let unread = [UnreadEvent { slice: 1, event_type: event_type.map(str::to_owned) }];
@@ -320,9 +320,9 @@ mod tests {
         assert_eq!((count(Some("NEW_USER"), "LOGIN"), count(Some("NEW_USER"), "NEW_USER")), (1, 2));
     }
 
-    /// A sign-in of an unknown user was stored without a user, and the silence of all others around it proved them idle.
+    /// A sign-in of an unknown user was stored without a user. The missing sign-ins of all others around it proved them idle.
     #[test]
-    fn a_sign_in_that_names_no_user_ends_the_proved_span() {
+    fn sign_in_without_a_user_ends_the_proved_span() {
         let reservation = reservation(3);
         let unattributed =
             ["2026-03-03T09:00:00Z", "2026-03-03T21:00:00Z", "2026-03-20T09:00:00Z"].map(at).into();

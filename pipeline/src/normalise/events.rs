@@ -1,4 +1,4 @@
-//! Admin-log events: each once, attributed to the person they happened to.
+//! Admin-log events: each once, attributed to the affected user.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,23 +15,23 @@ use crate::ids::fingerprint;
 
 /// Events of the window, slice by slice.
 ///
-/// Slices overlap by a second on both sides, because Box does not say whether its bounds are inclusive; an event belongs to the
-/// slice whose half-open span holds its time. So only the ids of one slice stay in memory.
+/// Slices overlap by a second on both sides, because Box does not document whether its bounds are inclusive. An event belongs to the
+/// slice whose half-open span has its time, so only the ids of one slice stay in memory.
 pub struct Events<'a> {
     night: &'a Normaliser<'a>,
     known: &'a KnownEvents,
     slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     slice: Option<u32>,
-    /// Ids of the slice's events, with a hash of what each says.
+    /// Ids of the slice's events, with a hash of the content of each.
     seen: HashMap<u128, u64>,
     user_by_login: Option<HashMap<u128, Box<str>>>,
-    /// Events per UTC day of the window, known ones included: what coverage is judged by.
+    /// Events per UTC day of the window, including known events: the input of the coverage.
     pub day_counts: DayCounts,
     /// New events older than the previous window's end.
     pub late_events: u64,
-    /// Events that could not be read: where they lie, nothing is proved.
+    /// Events that could not be read: their slices prove nothing.
     pub unread: Vec<UnreadEvent>,
-    /// When sign-ins happened that name no user: each may be anybody's.
+    /// Times of sign-ins without a user. Each may be of any user.
     pub unattributed: BTreeSet<DateTime<Utc>>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Whether the event is this slice's to keep; counts it where it goes otherwise.
+    /// Whether the event belongs to this slice. Otherwise it is counted elsewhere.
     fn is_ours(&mut self, slice: u32, event: &Event<'_>, source: &Source, tally: &mut Tally) -> bool {
         if self.slice.replace(slice) != Some(slice) {
             self.seen.clear();
@@ -60,12 +60,12 @@ impl<'a> Events<'a> {
         let (from, to) = self.slices[slice as usize];
         let (window_from, window_to) = (self.slices[0].0, self.slices[self.slices.len() - 1].1);
         if at < window_from || at >= window_to {
-            // Not asked for: older than the window, or too fresh to be settled; the next run brings the latter.
+            // Not requested: older than the window, or not settled yet. The next run reads the latter.
             tally.dropped += 1;
             return false;
         }
         if at < from || at >= to {
-            // The neighbour's, whose own walk brings it.
+            // The event belongs to the adjacent slice, whose own walk returns it.
             tally.duplicate += 1;
             return false;
         }
@@ -75,7 +75,7 @@ impl<'a> Events<'a> {
             if earlier == content {
                 tally.duplicate += 1;
             } else {
-                // One id, two events: one of them is not what it says.
+                // One id with two events: one of them is wrong.
                 tally.rejected += 1;
                 self.unread.push(UnreadEvent { slice, event_type: None });
             }
@@ -132,7 +132,7 @@ impl<'a> Events<'a> {
             .end();
     }
 
-    /// The id behind a login, from this run's listing; read once, when the first event names no user by id.
+    /// The id of a login, from this run's listing. The listing is read once, for the first event that names no user by id.
     fn user_id_of(&mut self, login: &str) -> Option<Box<str>> {
         if self.user_by_login.is_none() {
             self.user_by_login = Some(self.logins());
@@ -142,7 +142,7 @@ impl<'a> Events<'a> {
 
     fn logins(&self) -> HashMap<u128, Box<str>> {
         let mut logins = HashMap::new();
-        // The pages were read a moment ago for the users table, which reported any damage.
+        // The same pages were just read for the users table, which reported any damage.
         let Ok(mut frames) = self.night.spool.frames() else { return logins };
         for offset in self.night.index.users() {
             let Ok((Frame::Page { .. }, body)) = frames.frame_at(*offset) else { continue };
@@ -166,7 +166,7 @@ impl Stage for Events<'_> {
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         let Request::Events { slice, .. } = page.request else {
-            unreachable!("the index holds event pages alone")
+            unreachable!("the index has only event pages")
         };
         for raw in &page.entries {
             match tally.take(read(raw.get())) {
@@ -181,14 +181,14 @@ impl Stage for Events<'_> {
     }
 }
 
-/// Tells two events of one id apart.
+/// Distinguishes two events with one id.
 fn content_hash(event: &Event<'_>, source: &Source) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&event.event_type, event.created_at, event.affected_user(source), event.actor_id()).hash(&mut hasher);
     hasher.finish()
 }
 
-/// The type of an event of which nothing else need be readable.
+/// The type of an event whose other fields may be unreadable.
 pub(super) fn type_alone(raw: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct TypeAlone {
@@ -200,7 +200,7 @@ pub(super) fn type_alone(raw: &str) -> Option<String> {
         .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'))
 }
 
-/// In a LOGIN the actor is the user itself: a LOGIN whose login no user has any more still has its actor.
+/// In a LOGIN the actor is the user. A LOGIN with a login that no user has any more still has its actor.
 fn self_acting(event: &Event<'_>) -> Option<Box<str>> {
     event.actor_id().filter(|_| event.event_type == LOGIN).map(Into::into)
 }

@@ -1,4 +1,4 @@
-//! Where each table's pages lie in a sealed spool, and what the frames say without their bodies: call counts, reading times.
+//! The positions of each table's pages in a sealed spool, and the data of the frames without their bodies: call counts, reading times.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::Error;
 use crate::ids::{IdMap, IdSet};
 use crate::spool::SpoolReader;
 
-/// The index of one spool. Pages of a listing that began again later are left out.
+/// The index of one spool. Pages of a listing that was started again later are excluded.
 #[derive(Debug, Default)]
 pub struct Index {
     users: Walk,
@@ -29,18 +29,18 @@ pub struct Index {
     activity_refused: bool,
     all: Vec<u64>,
     groups_read_at: Option<DateTime<Utc>>,
-    /// Answers about single people, the last one each.
+    /// The last response about each single user.
     asked: IdMap<u64>,
     planned_calls: Option<u64>,
-    /// Where the last plan lies.
+    /// Position of the last plan.
     plan: Option<u64>,
     calls: BTreeMap<(NaiveDate, String), EndpointCalls>,
     waited_seconds: u64,
     damaged_characters: u64,
     frames: u64,
-    /// Refusals of one user or group that nothing later answered, by endpoint and id.
+    /// Refusals of one user or group that no later response replaced, by endpoint and id.
     closed: BTreeMap<(&'static str, String), u64>,
-    /// Of these, the groups and users whose memberships were asked for.
+    /// Of these, the groups and users whose memberships were requested.
     half_closed_groups: IdSet,
     half_closed_users: IdSet,
 }
@@ -50,7 +50,7 @@ pub struct Index {
 struct Walk {
     number: u32,
     pages: Vec<u64>,
-    /// When its first page came: what the listing is at least as old as.
+    /// When its first page arrived: the minimum age of the listing.
     read_at: Option<DateTime<Utc>>,
 }
 
@@ -61,14 +61,14 @@ pub struct EndpointCalls {
     pub calls: u64,
     /// Repeats of a failed call.
     pub retries: u64,
-    /// Answered with 429.
+    /// Calls with a 429 response.
     pub throttled: u64,
-    /// Failed otherwise.
+    /// Calls that failed in another way.
     pub errors: u64,
 }
 
 impl EndpointCalls {
-    /// Counts a call that left no page.
+    /// Counts a call without a page.
     pub fn count(&mut self, outcome: CallOutcome) {
         self.calls += 1;
         match outcome {
@@ -76,7 +76,7 @@ impl EndpointCalls {
             CallOutcome::Throttled => self.throttled += 1,
             CallOutcome::Retried | CallOutcome::Failed => self.errors += 1,
         }
-        // The call that follows a refused or failed one repeats it.
+        // The call after a refused or failed one repeats it.
         self.retries += u64::from(matches!(outcome, CallOutcome::Throttled | CallOutcome::Retried));
     }
 }
@@ -180,7 +180,7 @@ impl Index {
         }
     }
 
-    /// Notes that the record of one user or group could not be read; false for what is asked of no single one.
+    /// Records that the record of one user or group could not be read. False for a request that is not about a single one.
     fn take_closed(&mut self, request: &Request, offset: u64) -> bool {
         let Some(id) = asked_of(request) else { return false };
         self.closed.insert((request.endpoint(), id.to_owned()), offset);
@@ -224,7 +224,7 @@ impl Index {
         &self.groups.pages
     }
 
-    /// Group side first, so that a membership seen from both sides counts as read from the group.
+    /// Group side first, so that a membership of both sides counts as read from the group.
     pub(super) fn memberships(&self) -> &[u64] {
         &self.memberships
     }
@@ -238,12 +238,12 @@ impl Index {
         &self.events
     }
 
-    /// What else was read as evidence of use.
+    /// The other evidence of use.
     pub(super) fn activity(&self) -> &[u64] {
         &self.activity
     }
 
-    /// Whether Box refused those types, so that the pages hold something else.
+    /// Whether Box refused the types of that evidence, so that the pages have other events.
     pub(super) fn is_activity_refused(&self) -> bool {
         self.activity_refused
     }
@@ -264,13 +264,13 @@ impl Index {
         self.group_walks.get(group_id)?.read_at.filter(|_| !self.half_closed_groups.contains(group_id))
     }
 
-    /// Whether Box said of a group that there is none: its members were requested, and the response was 404.
+    /// Whether Box responded that a group does not exist: its members were requested, and the response was 404.
     pub(super) fn is_group_gone(&self, group_id: &str) -> bool {
         let walk = self.group_walks.get(group_id);
         walk.is_some_and(|walk| walk.read_at.is_none()) && !self.half_closed_groups.contains(group_id)
     }
 
-    /// Groups walked to the end of what Box shows, with the places of their pages.
+    /// Groups that were read to the end of what Box shows, with the positions of their pages.
     pub(super) fn group_walks(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u64])> {
         let answered = self.group_walks.iter().filter(|(_, walk)| walk.read_at.is_some());
         let whole = answered.filter(|(id, _)| !self.half_closed_groups.contains(id));
@@ -285,17 +285,17 @@ impl Index {
         self.groups_read_at
     }
 
-    /// Answers about single people: where they lie.
+    /// Positions of the responses about single users.
     pub(super) fn asked(&self) -> &IdMap<u64> {
         &self.asked
     }
 
-    /// Where the plan that was followed lies.
+    /// Position of the plan that was followed.
     pub(super) fn plan(&self) -> Option<u64> {
         self.plan
     }
 
-    /// Calls the plan foresaw for the whole night; `None` for a run without one.
+    /// Calls that the plan predicted for the whole run; `None` for a run without a plan.
     pub fn planned_calls(&self) -> Option<u64> {
         self.planned_calls
     }
@@ -305,7 +305,7 @@ impl Index {
         &self.calls
     }
 
-    /// All calls, retries among them.
+    /// All calls, including retries.
     pub fn calls_total(&self) -> EndpointCalls {
         self.calls.values().fold(EndpointCalls::default(), |sum, calls| EndpointCalls {
             calls: sum.calls + calls.calls,
@@ -320,18 +320,18 @@ impl Index {
         self.frames
     }
 
-    /// Characters that Box sent damaged, and that were replaced.
+    /// Damaged characters from Box that were replaced.
     pub fn damaged_characters(&self) -> u64 {
         self.damaged_characters
     }
 
-    /// Seconds all tasks stood still because Box asked for it.
+    /// Seconds for which all tasks waited because Box required it.
     pub fn waited_seconds(&self) -> u64 {
         self.waited_seconds
     }
 }
 
-/// The user or group whose memberships or aliases a request asks for. A user read by id is another matter: see [`Index::asked`].
+/// The user or group whose memberships or aliases a request reads. For a user read by id see [`Index::asked`].
 fn asked_of(request: &Request) -> Option<&str> {
     request.subject_id().filter(|_| !matches!(request, Request::User { .. }))
 }

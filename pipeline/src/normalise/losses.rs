@@ -1,4 +1,4 @@
-//! How much of the base run is gone because events say so.
+//! The part of the base run whose loss events announce.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ impl Normaliser<'_> {
     /// Users, groups and memberships of the base run whose loss an event announces. Needs users and groups first.
     ///
     /// # Errors
-    /// `Damaged` when the base run cannot be read.
+    /// `Damaged` if the base run cannot be read.
     pub fn announced_losses(&self) -> Result<Sizes, Error> {
         let Some(base) = self.base else { return Ok(Sizes::default()) };
         let ids = |ids: &[String], still_there: &IdSet| {

@@ -1,12 +1,12 @@
-//! Raw pages become rows.
+//! Conversion of raw pages to rows.
 //!
 //! ```text
 //! spool ─▶ [`Index`] ─▶ users ─▶ groups ─▶ memberships ─▶ email_aliases ─▶ events ─▶ event_coverage, run_calls, rejects
 //! ```
 //!
-//! Every table is an iterator of Arrow batches over the frames that hold it, so memory does not follow the enterprise's size:
-//! what stays in memory are ids of what this night lists, and the event ids of one slice of the window. Each record is either
-//! a row, a duplicate, rejected or dropped, and [`Tally`] says how many went which way.
+//! Every table is an iterator of Arrow batches over its frames, so memory does not depend on the size of the enterprise. Only the ids of
+//! this snapshot and the event ids of one slice of the window stay in memory. Each record is a row, a duplicate, rejected or dropped,
+//! and [`Tally`] has the count of each.
 
 mod activity;
 mod carry;
@@ -44,7 +44,7 @@ use crate::ids::IdSet;
 use crate::spool::{SpoolDir, SpoolReader};
 use crate::{Error, Privacy};
 
-/// Turns one sealed run into batches, table by table, in the order of the public methods.
+/// Converts one sealed run to batches, table by table, in the order of the public methods.
 pub struct Normaliser<'a> {
     spool: SpoolReader,
     index: Index,
@@ -52,33 +52,33 @@ pub struct Normaliser<'a> {
     enterprise_id: String,
     privacy: Privacy,
     base: Option<&'a dyn Base>,
-    /// Users who are listed and had to answer when others were asked about.
+    /// Listed users that had to be returned when missing users were requested.
     canaries: Vec<String>,
-    /// What the admin log announces as gone.
+    /// Losses that the admin log announces.
     announced: Announced,
     deleted_groups: IdSet,
-    /// What this night knows; filled by users and groups, asked by what refers to them.
+    /// The ids of this snapshot; filled by users and groups, used by the tables that refer to them.
     users: IdSet,
     unlisted: IdSet,
     groups: IdSet,
 }
 
-/// What earlier runs know about events, so that the overlap is not stored twice.
+/// Facts about events that earlier runs know, so that the overlap is not stored twice.
 #[derive(Debug, Default)]
 pub struct KnownEvents {
-    /// Fingerprints ([`crate::ids::fingerprint`]) of event ids that current runs hold inside the window.
+    /// Fingerprints ([`crate::ids::fingerprint`]) of the event ids that current runs have inside the window.
     pub ids: HashSet<u128>,
-    /// Of these, sign-ins that name no user.
+    /// Of these, sign-ins without a user.
     pub unattributed: HashSet<u128>,
-    /// End of the base run's window: a new event older than this arrived late.
+    /// End of the base run's window. A new event that is older arrived late.
     pub previous_window_to: Option<DateTime<Utc>>,
     /// Events per UTC day before the window, for the weekday's median.
     pub earlier_days: DayCounts,
 }
 
 impl<'a> Normaliser<'a> {
-    /// Opens the spool that was read as run `read_as` and indexes its frames; `reservation` is the run it becomes, the same or
-    /// its replay, and `base` the night whose rows stand where this one did not read.
+    /// Opens the spool that run `read_as` has read, and indexes its frames. `reservation` is the run that it becomes: the same run, or
+    /// its replay. `base` is the run whose rows are used for data that this run did not read.
     ///
     /// # Errors
     /// `Disk` or `Damaged`.
@@ -92,7 +92,7 @@ impl<'a> Normaliser<'a> {
     ) -> Result<Self, Error> {
         let spool = SpoolReader::open(dir, read_as.0)?;
         let index = Index::read(&spool, reservation.event_slices)?;
-        // Before the guards have passed there is no seal; after it, every byte must be there.
+        // Before the guards have passed there is no seal. After that, every byte must be there.
         if let Some(seal) = dir.seal_record()? {
             spool.check_seal(&seal, index.frames())?;
         }
@@ -122,17 +122,17 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    /// The open file of raw pages, to be compared.
+    /// The open file of raw pages, for a comparison.
     pub fn pages(&self) -> &File {
         self.spool.file()
     }
 
-    /// What the frames say about calls and reading times.
+    /// Call counts and reading times from the frames.
     pub fn index(&self) -> &Index {
         &self.index
     }
 
-    /// Users, one row each however often Box listed them, and those of the base night who are not known to be gone.
+    /// Users, one row each even if Box listed them more than once, and users of the base run who are not known to be gone.
     ///
     /// # Errors
     /// `Disk` or `Damaged`, here and from the iterator.
@@ -163,7 +163,7 @@ impl<'a> Normaliser<'a> {
         Ok(Batches::new(spool, index.groups(), stage)?.carrying(*base, &GROUPS))
     }
 
-    /// Memberships of the night's users in its groups; needs users and groups first.
+    /// Memberships of the snapshot's users in its groups; requires users and groups first.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
@@ -181,7 +181,7 @@ impl<'a> Normaliser<'a> {
         Ok(batches.carrying(self.base, &MEMBERSHIPS))
     }
 
-    /// Email aliases of the night's users; needs users first.
+    /// Email aliases of the snapshot's users; requires users first.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
@@ -191,7 +191,7 @@ impl<'a> Normaliser<'a> {
         Ok(batches.carrying(self.base, &EMAIL_ALIASES))
     }
 
-    /// Events of the window that no current run holds yet; needs users first.
+    /// Events of the window that no current run has yet; requires users first.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
@@ -200,7 +200,7 @@ impl<'a> Normaliser<'a> {
         Batches::new(&self.spool, self.index.events(), stage)
     }
 
-    /// What the night's users did, by day; needs users first.
+    /// Activity of the snapshot's users by day; requires users first.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
@@ -208,8 +208,8 @@ impl<'a> Normaliser<'a> {
         Activity::read(self)
     }
 
-    /// The spans of the window proved gap-free, from the events just read; where an event could not be read or attributed,
-    /// nothing is proved.
+    /// The spans of the window that are proved to have no gap, from the events that were just read. Where an event could not be read or
+    /// attributed, nothing is proved.
     pub fn coverage(
         &self,
         counts: &DayCounts,
@@ -256,7 +256,7 @@ impl<'a> Normaliser<'a> {
         rows.take_batch()
     }
 
-    /// Records that could not be understood, in a pass of its own that is worth making only when a tally counted some.
+    /// Records that could not be parsed. This is a separate pass, which is only useful if a tally counted some.
     ///
     /// # Errors
     /// As [`Normaliser::users`].

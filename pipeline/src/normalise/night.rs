@@ -1,4 +1,4 @@
-//! Users, groups, memberships and aliases: the tables kept whole every night.
+//! Users, groups, memberships and aliases: the tables of which every snapshot has a whole copy.
 
 use boxseat_schemas::box_api::{ALL_USERS_GROUP, EmailAlias, Group, Membership, Mini, Read, User};
 use boxseat_schemas::run::Reservation;
@@ -18,7 +18,7 @@ use super::vanished::{Verdict, Verdicts};
 use crate::ids::{IdSet, fingerprint};
 use crate::plan::{FROM_GROUP, FROM_USER, LISTED, text};
 
-/// What every row of a night ends with: the store's own columns.
+/// The last columns of every row of a snapshot: the store's own columns.
 #[derive(Clone, Copy)]
 struct Stamp<'a> {
     reservation: &'a Reservation,
@@ -38,21 +38,21 @@ fn rows_of(table: &Table) -> Rows {
     Rows::new(table.lake_schema())
 }
 
-/// Users as Box listed them, and those of the base night who are not known to be gone.
+/// Users as Box listed them, and users of the base run who are not known to be gone.
 pub struct Users<'a> {
-    /// Users that this run knows, and those of them that were not listed; filled on the way.
+    /// Users that this run knows, and those of them that were not listed; filled during the pass.
     known: &'a mut IdSet,
     unlisted: &'a mut IdSet,
     readings: Readings<'a>,
     verdicts: Verdicts,
-    /// Whether those who are listed answered when the others were asked about; known after the last page.
+    /// Whether the listed users were returned when the missing users were requested; known after the last page.
     is_trusted: bool,
     stamp: Stamp<'a>,
     /// Records of the listing that cannot be read: each may be a user who seems to be missing.
     lost: u64,
-    /// People of the base night who are gone, and why.
+    /// Users of the base run who are gone, and the reason.
     pub departures: Vec<Departure>,
-    /// How many Box did not list although they are its.
+    /// Number of users that Box did not list although they belong to the enterprise.
     pub ours: u64,
     /// Number of users that could not be requested.
     pub unconfirmed: u64,
@@ -183,7 +183,7 @@ impl Stage for Users<'_> {
     }
 }
 
-/// Groups as Box listed them; then those of the base run that are not listed and not known to be gone.
+/// Groups as Box listed them, then the groups of the base run that are not listed and not known to be gone.
 pub struct Groups<'a> {
     listed: &'a mut IdSet,
     readings: Readings<'a>,
@@ -217,7 +217,7 @@ impl Stage for Groups<'_> {
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         for group in page.records::<Group>() {
             let Some(Read { record: group, extra }) = tally.take(group) else { continue };
-            // Known so far: groups of all users are listed, but nothing refers to them.
+            // Groups of all users are listed, but no table refers to them.
             if !self.listed.insert(&group.id) {
                 tally.duplicate += 1;
                 continue;
@@ -256,7 +256,7 @@ impl Stage for Groups<'_> {
     }
 }
 
-/// Memberships, from both sides, each once; then those whose group and user were not read.
+/// Memberships from both sides, each once, then those whose group and user were not read.
 pub struct Memberships<'a> {
     users: &'a IdSet,
     unlisted: &'a IdSet,
@@ -265,9 +265,9 @@ pub struct Memberships<'a> {
     seen: IdSet,
     /// Users seen in groups that do not show all their members.
     seen_in_part: HashSet<u128>,
-    /// Memberships whose user or group Box did not name.
+    /// Memberships without a user or without a group.
     nameless: IdSet,
-    /// Groups and users with a record that cannot be read: what is not seen of them may still be there.
+    /// Groups and users with a record that cannot be read: memberships that are not seen may still exist.
     doubtful_groups: IdSet,
     doubtful_users: IdSet,
     stamp: Stamp<'a>,
@@ -320,7 +320,7 @@ impl Stage for Memberships<'_> {
         let read_from = match page.request {
             Request::GroupMemberships { .. } => FROM_GROUP,
             Request::UserMemberships { .. } => FROM_USER,
-            other => unreachable!("the index holds membership pages alone, not {other:?}"),
+            other => unreachable!("the index has only membership pages, not {other:?}"),
         };
         for membership in page.records::<Membership>() {
             let Some(read) = tally.take(membership) else {
@@ -396,7 +396,7 @@ impl Stage for Memberships<'_> {
                 && !(is_partial && self.seen_in_part.contains(&pair(user_id, group_id)))
                 && self.seen.insert(id);
             if stands {
-                // A user that a group no longer shows is one of those it hides, and is read by id in turn.
+                // A user that a group no longer shows may be hidden by it. Each hidden user is read by id in turn.
                 read_from.push(if is_partial { FROM_USER } else { sides.value(row) });
             }
             stands
@@ -405,7 +405,7 @@ impl Stage for Memberships<'_> {
     }
 }
 
-/// Stands for a user in a group.
+/// Represents a user in a group.
 pub(super) fn pair(user_id: &str, group_id: &str) -> u128 {
     fingerprint(&format!("{group_id} {user_id}"))
 }
@@ -413,16 +413,16 @@ pub(super) fn pair(user_id: &str, group_id: &str) -> u128 {
 /// User and group of a membership.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parties<'m> {
-    /// Both are known: that of the side that was read even when the record omits it.
+    /// Both are known. The id of the side that was read is known even if the record omits it.
     Both {
         /// The user.
         user_id: &'m str,
         /// The group.
         group_id: &'m str,
     },
-    /// The record names no user or no group, as of a user who was deleted: it is no membership of an account.
+    /// The record has no user or no group, for example because the user was deleted. It is not a membership of an account.
     Incomplete,
-    /// The record names one in a way that cannot be read.
+    /// The record has one that cannot be read.
     Unreadable(&'static str),
 }
 
@@ -445,7 +445,7 @@ impl<'m> Parties<'m> {
         let user_id = named(record.user.as_ref()).or(user_side);
         let group_id = named(record.group.as_ref()).or(group_side);
         match (user_id, group_id) {
-            // A record about another user or group than the one that was requested.
+            // A record about another user or group than the requested one.
             (Some(id), _) if user_side.is_some_and(|side| side != id) => Self::Unreadable("user"),
             (_, Some(id)) if group_side.is_some_and(|side| side != id) => Self::Unreadable("group"),
             (Some(user_id), Some(group_id)) => Self::Both { user_id, group_id },
@@ -454,12 +454,13 @@ impl<'m> Parties<'m> {
     }
 }
 
-/// Aliases of the night's users; then those of users who were not asked.
+/// Aliases of the snapshot's users, then those of users whose aliases were not requested.
 pub struct EmailAliases<'a> {
     users: &'a IdSet,
     index: &'a Index,
     seen: IdSet,
-    /// Users with an alias that cannot be read, or with fewer than their page announces: one that is not seen may still be there.
+    /// Users with an alias that cannot be read, or with fewer aliases than their page announces: an alias that is not seen may still
+    /// exist.
     doubtful: IdSet,
     stamp: Stamp<'a>,
 }
@@ -483,7 +484,7 @@ impl Stage for EmailAliases<'_> {
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         let Request::EmailAliases { user_id } = page.request else {
-            unreachable!("the index holds alias pages alone")
+            unreachable!("the index has only alias pages")
         };
         if page.total_count.is_some_and(|announced| announced > page.entries.len() as u64) {
             self.doubtful.insert(user_id);

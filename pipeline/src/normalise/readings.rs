@@ -1,4 +1,4 @@
-//! When what was last truly read: in this run, or in an earlier one whose rows are carried.
+//! When data was last read: in this run, or in an earlier run whose rows are carried.
 
 use boxseat_schemas::box_api::{ALL_USERS_GROUP, Group, read};
 use boxseat_schemas::spool::Request;
@@ -18,7 +18,7 @@ use crate::spool::SpoolReader;
 pub(super) struct Readings<'a> {
     index: &'a Index,
     pub(super) base: Option<&'a dyn Base>,
-    /// Among groups that were ever walked.
+    /// Among groups that were ever read.
     oldest_members_read_at: Option<DateTime<Utc>>,
 }
 
@@ -27,8 +27,8 @@ impl<'a> Readings<'a> {
         Self { index, base, oldest_members_read_at: None }
     }
 
-    /// Looks through the group listing for the group whose members were read longest ago, which users need. Without any group
-    /// to walk, the listing itself showed that there is no membership.
+    /// Searches the group listing for the group whose members were read longest ago; users need it. Without any group to read, the
+    /// listing itself shows that there is no membership.
     pub(super) fn with_oldest_walk(mut self, spool: &SpoolReader) -> Result<Self, Error> {
         let index = self.index;
         let (mut oldest, mut any): (Option<DateTime<Utc>>, bool) = (None, false);
@@ -61,8 +61,8 @@ impl<'a> Readings<'a> {
         self.index.members_read_at(group_id).or_else(then)
     }
 
-    /// The newer of the user-side walk and the oldest group-side walk. A group that was read before the user was listed says
-    /// nothing of the user: then every group must have been read in this run, which began at `started_at`.
+    /// The newer of the user-side walk and the oldest group-side walk. A group that was read before the user was listed proves nothing
+    /// about the user. Then every group must have been read in this run, which began at `started_at`.
     pub(super) fn memberships_read_at(
         &self,
         user_id: &str,
@@ -74,10 +74,10 @@ impl<'a> Readings<'a> {
     }
 }
 
-/// Whose memberships this run read to the end.
+/// The users and groups whose memberships this run read completely.
 pub(super) struct Members<'a> {
     index: &'a Index,
-    /// Groups whose every member Box showed.
+    /// Groups of which Box showed every member.
     whole: IdSet,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Members<'a> {
         for (group_id, offsets) in index.group_walks() {
             let mut hides = false;
             let mut seen = IdSet::default();
-            // Only a walk of many pages can have met the cap.
+            // Only a walk of many pages can have reached the cap.
             for offset in offsets.iter().filter(|_| offsets.len() > 1) {
                 pages.each_body(std::slice::from_ref(offset), |request, body| {
                     let Request::GroupMemberships { offset, .. } = request else { return Ok(()) };
@@ -106,17 +106,17 @@ impl<'a> Members<'a> {
         Ok(Self { index, whole })
     }
 
-    /// Whether the group was walked and does not show all its members.
+    /// Whether the group was read and does not show all its members.
     pub(super) fn is_partial(&self, group_id: &str) -> bool {
         !self.whole.contains(group_id) && self.index.members_read_at(group_id).is_some()
     }
 
-    /// Whether the group was walked and no member is beyond the offset cap.
+    /// Whether the group was read and no member is beyond the offset cap.
     pub(super) fn group_shows_all(&self, group_id: &str) -> bool {
         self.whole.contains(group_id)
     }
 
-    /// Whether the user's memberships were walked.
+    /// Whether the user's memberships were read.
     pub(super) fn user_shows_all(&self, user_id: &str) -> bool {
         self.index.user_side_read_at(user_id).is_some()
     }

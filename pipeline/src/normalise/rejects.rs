@@ -1,4 +1,4 @@
-//! Records that could not be understood, with the reason and their raw text; and users or groups that were closed to us.
+//! Records that could not be parsed, with the reason and their raw text; and users or groups that could not be read.
 
 use boxseat_schemas::box_api::{EmailAlias, Event, Group, Membership, Record, User, read};
 use boxseat_schemas::run::Reservation;
@@ -60,7 +60,7 @@ fn stream(request: &Request) -> &'static str {
     }
 }
 
-/// Why a record makes no row, if it makes none because it cannot be understood.
+/// Why a record has no row because it cannot be parsed; `None` otherwise.
 fn refusal(request: &Request, raw: &str) -> Option<String> {
     fn unreadable<'de, T: Record<'de>>(raw: &'de str) -> Option<String> {
         read::<T>(raw).err().map(|reason| reason.to_string())

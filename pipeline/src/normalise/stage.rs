@@ -1,4 +1,4 @@
-//! The loop all tables share: frames in, batches out.
+//! The loop that all tables share: frames in, batches out.
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::box_api::{Page, Read, Record, read};
@@ -11,7 +11,7 @@ use super::carry::{Base, BaseError, BaseRows, base_error};
 use crate::Error;
 use crate::spool::{Frames, SpoolReader};
 
-/// Rows after which a batch is handed on.
+/// Number of rows after which a batch is returned.
 const BATCH_ROWS: usize = 8_192;
 
 /// Where the records of one table went.
@@ -19,13 +19,13 @@ const BATCH_ROWS: usize = 8_192;
 pub struct Tally {
     /// Records Box sent.
     pub from_box: u64,
-    /// Rows of the base night that were not read again.
+    /// Rows of the base run that were not read again.
     pub carried: u64,
-    /// Sent more than once, or held by an earlier run.
+    /// Sent more than once, or known from an earlier run.
     pub duplicate: u64,
-    /// Not understood.
+    /// Not parsed.
     pub rejected: u64,
-    /// Belonging to nothing this night lists.
+    /// Without a user or group of this snapshot.
     pub dropped: u64,
     /// Fields without a column, over all records.
     pub unknown_fields: u64,
@@ -45,38 +45,38 @@ impl Tally {
     }
 }
 
-/// One table's way from page to rows.
+/// The conversion of one table from pages to rows.
 pub trait Stage {
     /// The empty rows of the table.
     fn rows(&self) -> Rows;
-    /// Takes in one page.
+    /// Accepts one page.
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally);
-    /// Takes in that the record of one user or group could not be read: something is missing that should be here.
+    /// Accepts that the record of one user or group could not be read, so some rows are missing.
     fn closed(&mut self, request: &Request, reason: &str, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
         let _ = (request, reason, body, rows);
         tally.from_box += 1;
         tally.rejected += 1;
     }
-    /// Whether anything of the base night may be carried; asked after the last page.
+    /// Whether rows of the base run may be carried; called after the last page.
     fn carries(&mut self) -> bool {
         false
     }
-    /// The rows of a batch of the base night that belong to this one, as its rows.
+    /// The rows of a batch of the base run that belong to this snapshot, as rows of this run.
     fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
         let _ = batch;
         None
     }
 }
 
-/// A page with what was asked for it.
+/// A page with its request.
 pub struct PageOf<'p> {
-    /// The question.
+    /// The request.
     pub request: &'p Request,
-    /// When it was answered.
+    /// When the response arrived.
     pub received_at: DateTime<Utc>,
     /// The records, as raw text.
     pub entries: Vec<&'p RawValue>,
-    /// How many records the whole listing has, as this page announces.
+    /// Number of records of the whole listing, as this page announces it.
     pub total_count: Option<u64>,
 }
 
@@ -87,13 +87,13 @@ impl<'p> PageOf<'p> {
     }
 }
 
-/// An iterator of batches; [`Batches::tally`] is complete once it is exhausted.
+/// An iterator of batches. [`Batches::tally`] is complete after the iterator is exhausted.
 pub struct Batches<'a, S> {
     frames: Frames,
     offsets: std::slice::Iter<'a, u64>,
     base: Option<(&'a dyn Base, &'static Table)>,
     carrying: Option<BaseRows<'a>>,
-    /// The stage, with what it learned on the way.
+    /// The stage, with the facts it collected.
     pub stage: S,
     rows: Rows,
     tally: Tally,
@@ -112,7 +112,7 @@ impl<'a, S: Stage> Batches<'a, S> {
         })
     }
 
-    /// After the pages come the rows that the base night's `table` lends.
+    /// After the pages come the rows of the base run's `table`.
     pub(super) fn carrying(mut self, base: Option<&'a dyn Base>, table: &'static Table) -> Self {
         self.base = base.map(|base| (base, table));
         self
@@ -123,7 +123,7 @@ impl<'a, S: Stage> Batches<'a, S> {
         self.tally
     }
 
-    /// Walks to the end for the tally alone.
+    /// Runs to the end for the tally only.
     ///
     /// # Errors
     /// As the iterator.
@@ -139,7 +139,7 @@ impl<'a, S: Stage> Batches<'a, S> {
         let (request, received_at) = match &frame {
             Frame::Page { request, received_at, status: 200, .. } => (request, received_at),
             Frame::Page { request, status: 403, .. } => {
-                let reason = format!("{} could not be read: Box answered 403", request.subject());
+                let reason = format!("{} could not be read: Box responded with 403", request.subject());
                 self.stage.closed(request, &reason, &body, &mut self.rows, &mut self.tally);
                 return Ok(());
             }

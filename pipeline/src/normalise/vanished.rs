@@ -1,4 +1,4 @@
-//! What became of people of the base night who are not listed any more.
+//! The outcome of users of the base run who are not listed any more.
 
 use boxseat_schemas::DepartureReason;
 use boxseat_schemas::box_api::Enterprise;
@@ -11,23 +11,23 @@ use crate::Error;
 use crate::ids::IdMap;
 use crate::spool::SpoolReader;
 
-/// What Box says of a user that is not listed.
+/// Box's response for a user that is not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// He is gone: deleted, or a free account outside the enterprise.
+    /// The user is gone: deleted, or a free account outside the enterprise.
     Gone(DepartureReason),
-    /// He is ours: the listing was incomplete.
+    /// The user belongs to the enterprise: the listing was incomplete.
     Ours,
-    /// Not known.
+    /// Unknown.
     Unconfirmed,
 }
 
-/// Box's answers about single people.
+/// Box's responses about single users.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts {
-    /// Whether Box answered 200, and what that means.
+    /// Whether Box responded with 200, and the meaning of the response.
     answers: IdMap<(bool, Verdict)>,
-    /// People who are listed and had to answer, too.
+    /// Listed users who had to be returned, too.
     canaries: Vec<String>,
 }
 
@@ -49,8 +49,7 @@ impl Verdicts {
         Ok(verdicts)
     }
 
-    /// Whether all who were asked although they are listed answered; if not, or if none was asked, nobody's absence means
-    /// anything.
+    /// Whether all listed users that were requested were returned. If not, or if none was requested, no absence proves anything.
     pub(super) fn can_be_trusted(&self) -> bool {
         let answers = |id: &String| {
             self.answers
@@ -65,7 +64,8 @@ impl Verdicts {
     }
 }
 
-/// Why an account is gone, by Box's answer to `GET /users/{id}`; `None` where it is ours, or the answer does not say.
+/// Why an account is gone, by Box's response to `GET /users/{id}`; `None` if it belongs to the enterprise, or if the response does not
+/// tell.
 pub fn departure(status: u16, body: &[u8], enterprise_id: &str) -> Option<DepartureReason> {
     match judge(status, body, enterprise_id) {
         Verdict::Gone(reason) => Some(reason),
@@ -73,19 +73,19 @@ pub fn departure(status: u16, body: &[u8], enterprise_id: &str) -> Option<Depart
     }
 }
 
-/// `enterprise` was requested, so a response without it says nothing about where the user belongs.
+/// `enterprise` was requested, so a response without it proves nothing about the user's enterprise.
 fn judge(status: u16, body: &[u8], enterprise_id: &str) -> Verdict {
     #[derive(Deserialize)]
     struct User<'a> {
         #[serde(borrow, default, deserialize_with = "present")]
         enterprise: Option<&'a RawValue>,
     }
-    /// Tells null from missing.
+    /// Distinguishes null from missing.
     fn present<'de, D: Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
         <&RawValue>::deserialize(d).map(Some)
     }
     match status {
-        // A response that is not Box's own is never stored as 404.
+        // A response that is not from Box is never stored as 404.
         404 => return Verdict::Gone(DepartureReason::Deleted),
         200 => {}
         _ => return Verdict::Unconfirmed,
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_plain_answer_takes_somebody_off_the_books() {
+    fn only_a_clear_response_reports_a_user_as_gone() {
         use DepartureReason::{Deleted, LeftEnterprise};
         for (status, body, verdict) in [
             (404, r#"{"type":"error"}"#, Verdict::Gone(Deleted)),
@@ -117,7 +117,7 @@ mod tests {
             (200, r#"{"id":"7","enterprise":{"id":"901"}}"#, Verdict::Gone(LeftEnterprise)),
             (200, r#"{"id":"7","enterprise":{"id":"900"}}"#, Verdict::Ours),
             (200, r#"{"id":"7","enterprise":{"id":900}}"#, Verdict::Ours),
-            // What proves nothing.
+            // Responses that prove nothing.
             (200, r#"{"id":"7"}"#, Verdict::Unconfirmed),
             (200, r#"{"id":"7","enterprise":{}}"#, Verdict::Unconfirmed),
             (200, r#"{"id":"7","enterprise":[]}"#, Verdict::Unconfirmed),

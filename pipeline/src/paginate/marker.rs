@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{MAX_EMPTY_PAGES, Next, Summary};
 use crate::ids::fingerprint;
 
-/// Follows `next_marker` until it is null, empty or absent; nothing else ends the walk.
+/// Follows `next_marker` until it is null, empty or absent. Nothing else ends the walk.
 #[derive(Debug, Default)]
 pub struct MarkerWalk {
     seen: HashSet<u128>,
@@ -13,12 +13,12 @@ pub struct MarkerWalk {
 }
 
 impl MarkerWalk {
-    /// Takes a page in.
+    /// Accepts a page.
     pub fn next(&mut self, page: &Summary) -> Next<String> {
         self.empty_in_a_row = if page.count == 0 { self.empty_in_a_row + 1 } else { 0 };
         let Some(marker) = &page.next_marker else { return Next::End };
         if !self.seen.insert(fingerprint(marker)) {
-            return Next::Incomplete("Box sent a marker again that it had sent before".into());
+            return Next::Incomplete("Box repeated a marker".into());
         }
         if self.empty_in_a_row >= MAX_EMPTY_PAGES {
             return Next::Incomplete(format!("{MAX_EMPTY_PAGES} empty pages in a row"));

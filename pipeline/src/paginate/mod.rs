@@ -1,7 +1,6 @@
-//! Box's three paginations as pure functions: a page in, the next question out.
+//! Box's three paginations as pure functions: a page in, the next request out.
 //!
-//! What ends a walk is decided here and nowhere else; each rule names the trap it avoids. None of them stops at an empty or
-//! short page.
+//! Only this module decides what ends a walk. Each rule states the problem that it avoids. No rule stops at an empty or short page.
 
 mod marker;
 mod offset;
@@ -13,17 +12,17 @@ pub use offset::{OffsetNext, REACH, hides_more, next_offset};
 pub use stream::StreamWalk;
 pub use summary::{Listed, Summary};
 
-/// What follows a page.
+/// The step after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next<P> {
-    /// Ask for this page.
+    /// Request this page.
     Page(P),
-    /// The walk reached its end mark.
+    /// The walk reached its end.
     End,
-    /// The walk went wrong: neither a next page nor an end.
+    /// The walk failed: there is neither a next page nor an end.
     Incomplete(String),
 }
 
-/// Empty pages in a row after which a walk counts as incomplete. Empty pages are legal and seen (vendor's Python SDK), an
-/// endless run of them is not; three would have lost 12,078 logins against a stand-in that sent 20 % empty pages.
+/// Number of empty pages in a row after which a walk is incomplete. Empty pages are legal and occur (Box's Python SDK), but not without
+/// end. With a limit of three, 12,078 logins were lost in a test with 20 % empty pages.
 pub const MAX_EMPTY_PAGES: u32 = 50;

@@ -2,26 +2,26 @@
 
 use super::Summary;
 
-/// Rows that offset paging can reach. The spec refuses offsets above 10,000, the guide says the highest is 9,999: a page whose
-/// rows would lie beyond is not asked for, so pages of 1,000 stay at or below offset 9,000.
+/// Rows that offset paging can reach. The spec refuses offsets above 10,000, and the guide states 9,999 as the highest. A page with rows
+/// beyond that is not requested, so pages of 1,000 stay at or below offset 9,000.
 pub const REACH: u64 = 10_000;
 
-/// What follows an offset page.
+/// The step after an offset page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetNext {
-    /// Ask for the page at this offset.
+    /// Request the page at this offset.
     Page(u64),
-    /// The walk is done.
+    /// The walk is complete.
     End,
-    /// More may follow, but Box does not answer beyond its offset cap.
+    /// More may follow, but Box does not return rows beyond its offset cap.
     Capped,
 }
 
-/// The page after the one asked for at `offset` with `limit`.
+/// The page after the one that was requested at `offset` with `limit`.
 ///
-/// The step is the limit Box *applied*, never the rows received: filtered rows leave short pages. Where Box does not say which limit
-/// it applied, the rows received are the only step that passes over none. `total_count` may exceed the real count, and was plainly
-/// wrong in places, so it can only prolong a walk: a full page always asks for one more.
+/// The step is the limit that Box *applied*, never the number of rows: filtered rows make pages short. If Box does not state the applied
+/// limit, the number of rows is the only step that skips none. `total_count` may be larger than the real count, and was wrong in some
+/// cases, so it can only prolong a walk: after a full page, one more page is always requested.
 pub fn next_offset(offset: u64, limit: u64, page: &Summary) -> OffsetNext {
     let step = match page.limit {
         Some(applied) if (1..=limit).contains(&applied) => applied,
@@ -40,8 +40,8 @@ pub fn next_offset(offset: u64, limit: u64, page: &Summary) -> OffsetNext {
     }
 }
 
-/// Whether a `total_count` that promises more than Box will list can be true: rows came on the last readable page, or on most
-/// pages before it. One that promises thousands where a handful came is wrong.
+/// Whether a `total_count` that is larger than the number of rows Box lists can be true: there were rows on the last readable page, or
+/// on most pages before it. If it announces thousands and only a few rows arrived, it is wrong.
 pub fn hides_more(offset: u64, page: &Summary, seen: usize) -> bool {
     page.count > 0 || seen as u64 > offset / 2
 }
@@ -56,12 +56,12 @@ mod tests {
         // (offset, rows, applied limit, total_count) → next
         for (offset, count, limit, total_count, next) in [
             (0, 1000, Some(1000), Some(2500), Page(1000)),
-            // rows filtered out: the step stays the limit (a real case: 306 of 361 at limit 1000)
+            // filtered rows: the step stays the limit (a real case: 306 of 361 at limit 1000)
             (0, 306, Some(1000), Some(2500), Page(1000)),
             (2000, 500, Some(1000), Some(2500), End),
-            // Box applied a smaller limit than asked for
+            // Box applied a smaller limit than requested
             (0, 100, Some(100), Some(250), Page(100)),
-            // total_count exceeds the real count: empty pages until it is reached
+            // total_count is larger than the real count: empty pages until it is reached
             (1000, 0, Some(1000), Some(2500), Page(2000)),
             (2000, 0, Some(1000), Some(2500), End),
             // total_count too low: a full page proves there may be more
@@ -72,10 +72,10 @@ mod tests {
             (0, 7, Some(1000), None, Page(1000)),
             (1000, 0, None, None, End),
             (0, 0, None, Some(0), End),
-            // which limit was applied is not known: 4 of 5 rows came, so the fifth follows
+            // the applied limit is unknown: 4 of 5 rows arrived, so the fifth follows
             (0, 4, None, Some(5), Page(4)),
             (4, 1, None, Some(5), End),
-            // nonsense limits are not believed
+            // implausible limits are ignored
             (0, 1000, Some(0), Some(2500), Page(1000)),
             (0, 1000, Some(5000), Some(2500), Page(1000)),
             // the cap

@@ -1,7 +1,7 @@
 //! Stream-position paging: events in history mode, bounded by `created_before`.
 //!
-//! Shipped clients disagree on what ends the stream (some stop at a short page and lose data); these rules stop only where no
-//! client would go on.
+//! Public clients disagree on what ends the stream (some stop at a short page and lose data). These rules stop only where every client
+//! stops.
 
 use std::collections::HashSet;
 
@@ -18,11 +18,11 @@ pub struct StreamWalk {
 }
 
 impl StreamWalk {
-    /// Takes in the page that answered a question at `sent` (`None`: from the window's beginning).
+    /// Accepts the page of the request at `sent` (`None`: from the start of the window).
     ///
-    /// The end is a next position equal to the one sent, or an empty page whose next position is missing or `0`: adopting that
-    /// 0 would restart a year of history. An empty page with a moving position is followed. A page with events and no next
-    /// position, and a position that returns, are no ends.
+    /// The end is a next position equal to the one sent, or an empty page whose next position is missing or `0`: using that 0 would
+    /// restart a year of history. An empty page with another position is followed. A page with events and without a next position, and a
+    /// position that repeats, are not ends.
     pub fn next(&mut self, sent: Option<&StreamPosition>, page: &Summary) -> Next<StreamPosition> {
         let next = page.next_stream_position.as_ref();
         if next.is_some() && next == sent {
@@ -32,9 +32,9 @@ impl StreamWalk {
         self.empty_in_a_row = if empty { self.empty_in_a_row + 1 } else { 0 };
         match next.filter(|position| !position.is_zero()) {
             None if empty => Next::End,
-            None => Next::Incomplete("a page with events names no next stream position".into()),
+            None => Next::Incomplete("a page with events has no next stream position".into()),
             Some(position) if !self.seen.insert(fingerprint(position.as_str())) => {
-                Next::Incomplete(format!("stream position {} came a second time", position.as_str()))
+                Next::Incomplete(format!("stream position {} was repeated", position.as_str()))
             }
             Some(_) if self.empty_in_a_row >= MAX_EMPTY_PAGES => {
                 Next::Incomplete(format!("{MAX_EMPTY_PAGES} empty pages in a row"))
@@ -56,19 +56,19 @@ mod tests {
     fn every_trap_of_the_event_stream() {
         use Next::{End, Incomplete, Page};
         let incomplete = || Incomplete(String::new());
-        // pages in order; the next position of each is sent with the next
+        // pages in order; the next position of each is sent for the next one
         let big = "1152922986252290886";
         for (name, pages, last) in [
             ("next equals sent", vec![page(500, Some(big)), page(0, Some(big))], End),
             ("next equals sent on a page with events", vec![page(500, Some(big)), page(3, Some(big))], End),
-            ("a short page is no end", vec![page(3, Some(big))], Page(big.into())),
+            ("a short page is not the end", vec![page(3, Some(big))], Page(big.into())),
             (
                 "an empty page with a moving position is followed",
                 vec![page(5, Some("7")), page(0, Some("8"))],
                 Page("8".into()),
             ),
             (
-                "0 after an empty page is the end, not a place",
+                "0 after an empty page is the end, not a position",
                 vec![page(5, Some("7")), page(0, Some("0"))],
                 End,
             ),

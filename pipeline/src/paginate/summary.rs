@@ -1,4 +1,4 @@
-//! What paging and planning need to know of a page; the records themselves stay in the spool.
+//! The data of a page that paging and planning need. The records stay in the spool.
 
 use boxseat_schemas::box_api::{ALL_USERS_GROUP, NotAPage, Page, StreamPosition, lenient};
 use boxseat_schemas::spool::Request;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// A page without its records.
 #[derive(Debug, Default, Clone)]
 pub struct Summary {
-    /// Records on the page, bad ones included.
+    /// Records on the page, including unreadable ones.
     pub count: u64,
     /// See [`Page::next_marker`].
     pub next_marker: Option<String>,
@@ -17,7 +17,7 @@ pub struct Summary {
     pub total_count: Option<u64>,
     /// See [`Page::next_stream_position`].
     pub next_stream_position: Option<StreamPosition>,
-    /// What the page lists: users, groups, or the users of memberships. Records without an id are skipped; the normaliser rejects
+    /// The listed ids: of users, of groups, or of the users of memberships. Records without an id are skipped; the normaliser rejects
     /// them with the reason.
     pub listed: Vec<Listed>,
 }
@@ -27,15 +27,15 @@ pub struct Summary {
 pub struct Listed {
     /// The id.
     pub id: Box<str>,
-    /// Whether it is the group of all users, whose members are never walked.
+    /// Whether it is the group of all users, whose members are never read.
     pub is_all_users_group: bool,
 }
 
 impl Summary {
-    /// Reads what the walk needs, and makes sure that the body is what was requested.
+    /// Reads the data for the walk, and checks that the body is what was requested.
     ///
     /// # Errors
-    /// It is not.
+    /// The body is something else.
     pub fn of(request: &Request, body: &[u8]) -> Result<Self, NotAPage> {
         if let Request::Me | Request::User { .. } = request {
             return about_user(request, body).map(|()| Self::default());
@@ -56,7 +56,7 @@ impl Summary {
         Ok(Self { listed, ..summary })
     }
 
-    /// What a page says of its listing, without the listed ids.
+    /// What a page states about its listing, without the listed ids.
     pub fn of_page(page: &Page<'_>) -> Self {
         let whole = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
         Self {
@@ -69,12 +69,12 @@ impl Summary {
         }
     }
 
-    /// Whether a page at `offset` announces records and holds none.
+    /// Whether a page at `offset` announces records and has none.
     pub fn is_short_at(&self, offset: u64) -> bool {
         self.count == 0 && self.total_count.is_some_and(|total| total > offset)
     }
 
-    /// Refuses the first page of a listing that announces records and holds none: it is no end.
+    /// Refuses the first page of a listing if it announces records and has none: it is not the end.
     ///
     /// # Errors
     /// [`NotAPage::Unreadable`].
@@ -82,12 +82,12 @@ impl Summary {
         if !self.is_short_at(0) {
             return Ok(());
         }
-        let message = format!("it holds no record, and announces {}", self.total_count.unwrap_or_default());
+        let message = format!("it has no record, but announces {}", self.total_count.unwrap_or_default());
         Err(<serde_json::Error as serde::de::Error>::custom(message).into())
     }
 }
 
-/// Whether a body is the user that was requested.
+/// Checks that a body is the requested user.
 fn about_user(request: &Request, body: &[u8]) -> Result<(), NotAPage> {
     #[derive(Deserialize)]
     struct User {
@@ -95,7 +95,7 @@ fn about_user(request: &Request, body: &[u8]) -> Result<(), NotAPage> {
         id: Option<String>,
     }
     let User { id } = serde_json::from_slice(body)?;
-    let id = id.ok_or_else(|| NotAPage::OtherObject("it is no user".to_owned()))?;
+    let id = id.ok_or_else(|| NotAPage::OtherObject("it is not a user".to_owned()))?;
     match request {
         Request::User { user_id } if *user_id != id => {
             Err(NotAPage::OtherObject(format!("it is about user {id}, not {user_id}")))

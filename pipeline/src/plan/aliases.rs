@@ -1,4 +1,4 @@
-//! Whose aliases are read: one call per user, the whole cost problem.
+//! Whose aliases are read: one call per user, which is most of the cost.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
@@ -7,14 +7,14 @@ use super::budget::Purse;
 use super::survey::ListedUser;
 use super::{BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
 
-/// What would be read if calls cost nothing.
+/// The reads without a limit of calls.
 pub(super) struct Wishes {
     users: u64,
-    /// New or changed: never cut.
+    /// New or changed: always read.
     needed: Vec<Box<str>>,
-    /// Read long ago, longest first.
+    /// Read longest ago, oldest first.
     due: Vec<Box<str>>,
-    /// Of `due`, those never read at all.
+    /// Of `due`, users whose aliases were never read.
     never_read: u64,
     full: Option<String>,
 }
@@ -30,8 +30,8 @@ impl Wishes {
             full: None,
         };
         let full = match inputs {
-            Inputs { base: None, .. } => Some("the first run reads those of all users".to_owned()),
-            Inputs { settings, .. } if settings.everything => Some("asked for with --full".to_owned()),
+            Inputs { base: None, .. } => Some("the first run reads the aliases of all users".to_owned()),
+            Inputs { settings, .. } if settings.everything => Some("requested with --full".to_owned()),
             Inputs { feed_failure: Some(reason), .. } => Some((*reason).to_owned()),
             _ => None,
         };
@@ -59,14 +59,14 @@ impl Wishes {
         let sweep = inputs.settings.alias_sweep;
         let never = rest.iter().filter(|(read_at, _)| read_at.is_none()).count();
         let overdue = rest.iter().filter(|(read_at, _)| is_overdue(*read_at, inputs, sweep)).count();
-        // What changed is set aside first: it is never cut, not even from a full read that is.
+        // Changed users are taken first: they are always read, even if a full read is cut.
         let swept = match wishes.full {
             Some(_) => rest.len(),
             None => usize::try_from(share(wishes.users, inputs.since_base, sweep)).unwrap_or(usize::MAX),
         };
         if inputs.survey.feed.unresolved_users > 0 {
             notes.push(format!(
-                "{} events about users name no listed user; if an alias changed with one of them, the sweep finds it",
+                "{} events about users name no listed user; if one of them changed an alias, the sweep finds it",
                 inputs.survey.feed.unresolved_users
             ));
         }
@@ -79,7 +79,7 @@ impl Wishes {
         self.needed.len() as u64
     }
 
-    /// Takes as many of those due as this run affords, after memberships have taken theirs.
+    /// Takes as many of the due users as this run can afford, after the memberships.
     pub(super) fn plan(mut self, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
         let wanted = self.due.len() as u64;
         while !purse.affords(self.due.len() as u64) {
@@ -90,7 +90,7 @@ impl Wishes {
         let named = self.needed.len() as u64;
         if due < wanted {
             plan.notes.push(format!(
-                "aliases: {} of {wanted} users due are left for later runs, because this run's share of the monthly calls is spent",
+                "aliases: {} of {wanted} due users are postponed to later runs, because this run's share of the monthly calls is spent",
                 wanted - due
             ));
         }
@@ -98,7 +98,9 @@ impl Wishes {
         let is_full = self.full.is_some() && due == wanted;
         let reason = match (&self.full, due < wanted) {
             (Some(reason), false) => reason.clone(),
-            (Some(reason), true) => format!("{reason}, spread over several nights by the monthly calls"),
+            (Some(reason), true) => {
+                format!("{reason}, spread over several runs because of the monthly calls")
+            }
             (None, _) => {
                 let never = self.never_read.min(due);
                 let first_time =
@@ -120,9 +122,9 @@ impl Wishes {
     }
 }
 
-/// Which signs of a change are worth a call.
+/// The signs of a change that are worth a call.
 struct Signals {
-    /// `modified_at` and EDIT_USER mean something: not when they move for all users.
+    /// `modified_at` and EDIT_USER indicate a change, unless they change for all users.
     edits: bool,
 }
 
@@ -142,7 +144,7 @@ impl Signals {
         let edits = edited.max(moved) <= limit;
         if !edits {
             notes.push(format!(
-                "an identity provider seems to have pushed: modified_at moved for {moved} users and EDIT_USER named {edited}, of {}; neither is taken for a change of aliases in this run, the sweep continues",
+                "an identity provider seems to have updated all users: modified_at changed for {moved} users and EDIT_USER named {edited}, of {}; neither counts as a change of aliases in this run, and the sweep continues",
                 survey.users.len()
             ));
         }
@@ -168,14 +170,14 @@ fn has_moved(now: Option<DateTime<Utc>>, then: Option<DateTime<Utc>>) -> bool {
     micros(now) != micros(then)
 }
 
-/// The `count` users read longest ago, never first, ties by hash.
+/// The `count` users read longest ago, never read first, equal ones by hash.
 fn oldest_first(mut users: Vec<(Option<DateTime<Utc>>, &str)>, count: usize) -> Vec<Box<str>> {
     users.sort_by_cached_key(|(read_at, id)| (*read_at, tie(id)));
     users.truncate(count);
     users.into_iter().map(|(_, id)| id.into()).collect()
 }
 
-/// More than this share of users edited in a night is an identity provider's push.
+/// If a larger share of the users was edited since the last run, an identity provider has updated them all.
 const PUSH_PERCENT: u64 = 2;
-/// In a small enterprise a handful of edits is a busy day.
+/// In a small enterprise, this number of edits is a busy day.
 const PUSH_FLOOR: u64 = 5;

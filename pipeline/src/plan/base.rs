@@ -1,4 +1,4 @@
-//! The base night, as far as planning and carrying forward need it: when things were last truly read.
+//! The base run, as far as planning and carrying forward need it: when its data was last read.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -9,20 +9,20 @@ use crate::guard::Sizes;
 use crate::ids::{IdMap, IdSet};
 use crate::paginate::REACH;
 
-/// What the base run knew. Filled batch by batch from its night tables in the lake.
+/// The known data of the base run. It is filled batch by batch from its snapshot tables in the lake.
 #[derive(Debug, Default)]
 pub struct BaseNight {
     pub(crate) users: IdMap<BaseUser>,
     pub(crate) groups: IdMap<BaseGroup>,
-    /// For each group beyond the offset cap, the users its readable pages showed.
+    /// For each group beyond the offset cap, the users of its readable pages.
     pub(crate) capped: IdMap<IdSet>,
     sizes: Sizes,
 }
 
-/// A user of the base night.
+/// A user of the base run.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct BaseUser {
-    /// In that night's listing; otherwise carried into it.
+    /// Listed in the base run; otherwise carried into it.
     pub(crate) is_listed: bool,
     pub(crate) login_hash: u64,
     pub(crate) modified_at: Option<DateTime<Utc>>,
@@ -30,20 +30,20 @@ pub(crate) struct BaseUser {
     pub(crate) memberships_read_at: Option<DateTime<Utc>>,
 }
 
-/// A group of the base night.
+/// A group of the base run.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct BaseGroup {
     pub(crate) memberships_read_at: Option<DateTime<Utc>>,
-    /// Memberships known from its own side.
+    /// Memberships known from the group's side.
     pub(crate) group_side: u64,
-    /// Memberships known from its members' side: those its own side hides.
+    /// Memberships known from the users' side: those that the group's side hides.
     pub(crate) user_side: u64,
 }
 
 impl BaseGroup {
     /// Whether offset paging cannot reach all of its members.
     pub(crate) fn is_capped(self) -> bool {
-        // Walking a user's side shows the small groups, too.
+        // A walk from the user's side shows the small groups, too.
         self.group_side + self.user_side >= REACH
     }
 }
@@ -57,7 +57,7 @@ pub const GROUP_COLUMNS: &[&str] = &["group_id", "memberships_read_at"];
 pub const MEMBERSHIP_COLUMNS: &[&str] = &["user_id", "group_id", "read_from"];
 
 impl BaseNight {
-    /// Takes in rows of `users`, with [`USER_COLUMNS`].
+    /// Accepts rows of `users`, with [`USER_COLUMNS`].
     pub fn take_users(&mut self, batch: &RecordBatch) {
         let (ids, listings, logins) = (text(batch, "user_id"), text(batch, "listing"), text(batch, "login"));
         let (modified, aliases) = (times(batch, "modified_at"), times(batch, "aliases_read_at"));
@@ -76,7 +76,7 @@ impl BaseNight {
         }
     }
 
-    /// Takes in rows of `groups`, with [`GROUP_COLUMNS`].
+    /// Accepts rows of `groups`, with [`GROUP_COLUMNS`].
     pub fn take_groups(&mut self, batch: &RecordBatch) {
         let (ids, read) = (text(batch, "group_id"), times(batch, "memberships_read_at"));
         for row in 0..batch.num_rows() {
@@ -98,12 +98,12 @@ impl BaseNight {
         }
     }
 
-    /// Whether a second pass over `memberships` with [`BaseNight::take_capped`] is worth its while.
+    /// Whether a second pass over `memberships` with [`BaseNight::take_capped`] is useful.
     pub fn has_capped_groups(&self) -> bool {
         self.groups.values().any(|group| group.is_capped())
     }
 
-    /// Notes the users that the readable pages of capped groups showed; comes after all of [`BaseNight::take_memberships`].
+    /// Records the users of the readable pages of capped groups. It must follow all calls of [`BaseNight::take_memberships`].
     pub fn take_capped(&mut self, batch: &RecordBatch) {
         let (users, groups, sides) =
             (text(batch, "user_id"), text(batch, "group_id"), text(batch, "read_from"));
@@ -115,7 +115,7 @@ impl BaseNight {
         }
     }
 
-    /// How big the night was: users as listed, everything else as kept.
+    /// The size of the snapshot: listed users, and all rows of the other tables.
     pub fn sizes(&self) -> Sizes {
         self.sizes
     }
@@ -139,7 +139,7 @@ fn times<'a>(batch: &'a RecordBatch, name: &str) -> &'a TimestampMicrosecondArra
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
-    batch.column_by_name(name).expect("a scan gives the columns it was asked for, in the contract's types")
+    batch.column_by_name(name).expect("a scan returns the requested columns, in the contract's types")
 }
 
 fn time(array: &TimestampMicrosecondArray, row: usize) -> Option<DateTime<Utc>> {

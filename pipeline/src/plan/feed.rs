@@ -1,4 +1,4 @@
-//! Whether the admin log of this window can say what changed.
+//! Whether the admin log of this window is sufficient to find changes.
 
 use boxseat_schemas::run::Reservation;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -7,9 +7,9 @@ use super::Survey;
 use crate::guard::Refusal;
 use crate::normalise::{KnownEvents, holes};
 
-/// Refuses a feed without any event, where the overlap holds known ones or the weekday usually has many.
+/// Refuses a feed without any event if the overlap has known events, or if the weekday usually has many.
 ///
-/// A feed has been known to return nothing for days without any error (box/box-java-sdk#849).
+/// The feed is known to return nothing for days without any error (box/box-java-sdk#849).
 ///
 /// # Errors
 /// [`Refusal::SilentFeed`].
@@ -26,7 +26,7 @@ pub fn silence(
     let reason = match (known.ids.len(), silent_days.first()) {
         (0, None) => return Ok(()),
         (0, Some((day, _))) => format!("and a {} usually has many", day.format("%A")),
-        (count, _) => format!("although {count} were read there before"),
+        (count, _) => format!("although earlier runs read {count} there"),
     };
     let time = |at: DateTime<Utc>| at.format("%F %H:%M UTC").to_string();
     Err(Refusal::SilentFeed {
@@ -36,7 +36,7 @@ pub fn silence(
     })
 }
 
-/// Why the feed cannot be relied on for what changed, if it cannot: then everything is read.
+/// Why the feed is not reliable for changes; then everything is read. `None` if it is reliable.
 pub fn failure(
     survey: &Survey,
     reservation: &Reservation,
@@ -45,18 +45,18 @@ pub fn failure(
     quiet_dates: &[NaiveDate],
 ) -> Option<String> {
     if survey.feed.login_only {
-        return Some("Box refused the list of event types, so nothing says what changed".to_owned());
+        return Some("Box refused the list of event types, so changes are unknown".to_owned());
     }
     let overlapping = known.previous_window_to.map(|to| to - reservation.window_from_at);
     if let Some(overlapping) = overlapping.filter(|hours| *hours < overlap) {
         return Some(format!(
-            "the admin log overlaps the last night by {} h and not by {} h",
+            "the admin log overlaps the last run by {} h instead of {} h",
             overlapping.num_hours(),
             overlap.num_hours()
         ));
     }
-    // A day that the last night knew to be silent was made good then.
+    // If the last run already knew that the day was silent, it read everything.
     let silent = holes(reservation, survey.day_counts(), &known.earlier_days, quiet_dates);
     let (day, _) = silent.iter().find(|(_, end)| known.previous_window_to.is_none_or(|to| *end > to))?;
-    Some(format!("the admin log says nothing about {}", day.format("%F")))
+    Some(format!("the admin log has no event on {}", day.format("%F")))
 }

@@ -1,5 +1,5 @@
-//! Which groups' members are read: from the group's side, a page of a thousand members per call; from the members' side only
-//! for those that a group past the offset cap does not show.
+//! Which groups' members are read. From the group's side, a call returns a page of a thousand members. The users' side is read only for
+//! users that a group beyond the offset cap does not show.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
@@ -10,18 +10,18 @@ use crate::client::PAGE_LIMIT;
 use crate::ids::IdSet;
 use crate::paginate::REACH;
 
-/// What would be read if calls cost nothing.
+/// The reads without a limit of calls.
 pub(super) struct Wishes {
     /// Everything, because it is cheap or because nothing less is safe.
     full: Option<String>,
-    /// Named by events, or new: never cut.
+    /// Named by events, or new: always read.
     needed: Vec<Walk>,
-    /// Read longest ago, longest first.
+    /// Read longest ago, oldest first.
     due: Vec<Walk>,
     groups: u64,
 }
 
-/// One walk to make.
+/// One walk.
 #[derive(Debug, Clone)]
 struct Walk {
     of: Of,
@@ -40,11 +40,11 @@ impl Wishes {
         let groups = &inputs.survey.groups;
         let count = groups.len() as u64;
         let Some(base) = inputs.base else {
-            // Sizes are not known yet: a call each, and more for the few big ones.
+            // The sizes are not known yet. Each group costs one call, and the few large ones cost more.
             let due =
                 groups.iter().map(|id| Walk { of: Of::Group(id.clone()), read_at: None, calls: 1 }).collect();
             let full = Some(
-                "the first run reads every group; users that a group of over 10,000 members does not show cost one call each on top"
+                "the first run reads every group; users that a group of over 10,000 members does not show cost one more call each"
                     .to_owned(),
             );
             return Self { full, needed: Vec::new(), due, groups: count };
@@ -65,9 +65,9 @@ impl Wishes {
                 .get(id)
                 .is_none_or(|known| !known.is_capped() && feed.groups.get(id).is_some_and(is_news))
         };
-        // What changed is set aside first: it is never cut, not even from a full read that is.
+        // Changed groups are taken first: they are always read, even if a full read is cut.
         let (mut needed, rest): (Vec<Walk>, Vec<Walk>) = every_group().partition(is_needed);
-        // In a group that its own side cannot show, the people the events name are asked themselves.
+        // In a group that does not show all its members, the users that events name are read themselves.
         let mut asked = IdSet::default();
         for (group_id, user_id) in &feed.members {
             let is_capped = base.groups.get(group_id).is_some_and(|known| known.is_capped());
@@ -97,7 +97,7 @@ impl Wishes {
         cost(&self.needed)
     }
 
-    /// Takes as many of those due as this run affords.
+    /// Takes as many of the due groups and users as this run can afford.
     pub(super) fn plan(mut self, inputs: &Inputs<'_>, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
         let wanted = self.due.len();
         let mut calls = cost(&self.due);
@@ -109,13 +109,13 @@ impl Wishes {
         purse.spend(calls);
         if left_out > 0 {
             plan.notes.push(format!(
-                "memberships: {left_out} of {wanted} groups and users due are left for later runs, because this run's share of the monthly calls is spent"
+                "memberships: {left_out} of {wanted} due groups and users are postponed to later runs, because this run's share of the monthly calls is spent"
             ));
         }
         let is_full = self.full.is_some() && left_out == 0;
         let reason = match &self.full {
             Some(reason) if left_out == 0 => reason.clone(),
-            Some(reason) => format!("{reason}, spread over several nights by the monthly calls"),
+            Some(reason) => format!("{reason}, spread over several runs because of the monthly calls"),
             None => format!(
                 "{} named by events or new, {} read longest ago, of {} groups",
                 people_and_groups(&self.needed),
@@ -139,7 +139,7 @@ impl Wishes {
             Of::Group(_) => None,
         });
         plan.reads.groups = if is_full { Which::All } else { Which::Only(groups.collect()) };
-        // Before the first run it is not known which users a capped group does not show; it may be all.
+        // Before the first run, the users that a capped group does not show are unknown; it may be all.
         let everybody_is_affordable =
             inputs.base.is_some() || purse.affords(inputs.survey.users.len() as u64);
         plan.reads.user_side =
@@ -148,27 +148,27 @@ impl Wishes {
     }
 }
 
-/// Why everything is read, if it is.
+/// Why everything is read; `None` if not.
 fn why_full(inputs: &Inputs<'_>, calls: u64) -> Option<String> {
     let feed = &inputs.survey.feed;
     if inputs.settings.everything {
-        return Some("asked for with --full".to_owned());
+        return Some("requested with --full".to_owned());
     }
     if let Some(reason) = inputs.feed_failure {
         return Some(reason.to_owned());
     }
     let unsure = feed.unresolved_memberships + feed.unread;
     if unsure > 0 {
-        return Some(format!("{unsure} events do not say which group they change"));
+        return Some(format!("{unsure} events do not name the group that they change"));
     }
     if calls <= ALWAYS_AFFORDABLE {
         return Some(format!(
-            "every group costs {calls} calls, and up to {ALWAYS_AFFORDABLE} are always spent"
+            "all groups cost {calls} calls, and up to {ALWAYS_AFFORDABLE} are always spent"
         ));
     }
     let share = inputs.budget?.of_this_run();
     (calls <= share / BUDGET_PART)
-        .then(|| format!("every group costs {calls} calls, at most 5 % of this run's {share}"))
+        .then(|| format!("all groups cost {calls} calls, at most 5 % of this run's {share}"))
 }
 
 /// Users that the readable pages of a capped group do not show.
@@ -187,8 +187,8 @@ fn hidden(inputs: &Inputs<'_>, base: &BaseNight) -> Vec<Walk> {
         .collect()
 }
 
-/// Users whose memberships were never read, such as those who are new: a group that is not read now cannot show them, and each
-/// costs a call once.
+/// Users whose memberships were never read, such as new users. A group that is not read in this run cannot show them. Each costs one
+/// call, once.
 fn unread_users(inputs: &Inputs<'_>, base: &BaseNight, asked: &mut IdSet) -> Vec<Walk> {
     let is_unread = |id: &str| base.users.get(id).is_none_or(|known| known.memberships_read_at.is_none());
     let users = inputs.survey.users.iter().filter(|user| is_unread(&user.id));
@@ -198,7 +198,7 @@ fn unread_users(inputs: &Inputs<'_>, base: &BaseNight, asked: &mut IdSet) -> Vec
         .collect()
 }
 
-/// The groups it is time for: a share every night, never read and overdue ones in any case.
+/// The groups that are due: a share in every run, and in any case those that were never read or are overdue.
 fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
     let within = inputs.settings.membership_resync;
     oldest_first(&mut walks);
@@ -211,8 +211,9 @@ fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk
     walks
 }
 
-/// The hidden people it is time for. A call each, as for aliases, so they take turns as aliases do: within a week they would cost
-/// more than all else. `memberships_read_at` is the newer of both sides and no key to sweep by, so each has a day of his own.
+/// The hidden users that are due. Each costs a call, as aliases do, so they have the same period as aliases: within a week they would
+/// cost more than everything else. `memberships_read_at` is the newer of both sides and cannot order the sweep, so each user has a fixed
+/// day.
 fn due_people(walks: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
     let days = inputs.settings.alias_sweep.num_days().max(1);
     let day = |at: DateTime<Utc>| at.timestamp().div_euclid(86_400);
@@ -232,7 +233,7 @@ fn oldest_first(walks: &mut [Walk]) {
     });
 }
 
-/// Calls to walk a group from its side: a full last page asks for one more.
+/// Calls to read a group from its side: after a full last page, one more page is requested.
 fn pages(group: BaseGroup) -> u64 {
     match group.group_side {
         members if members >= REACH => REACH / PAGE_LIMIT,
@@ -247,10 +248,10 @@ fn cost(walks: &[Walk]) -> u64 {
 fn people_and_groups(walks: &[Walk]) -> String {
     let users = walks.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
     let groups = walks.len() - users;
-    if users == 0 { groups.to_string() } else { format!("{groups} groups and {users} users on their own") }
+    if users == 0 { groups.to_string() } else { format!("{groups} groups and {users} single users") }
 }
 
-/// So many calls for all groups are spent every night.
+/// This number of calls for all groups is acceptable in every run.
 const ALWAYS_AFFORDABLE: u64 = 100;
-/// Reading all groups may take a twentieth of a night's share of the monthly calls.
+/// Reading all groups may use a twentieth of a run's share of the monthly calls.
 const BUDGET_PART: u64 = 20;

@@ -1,18 +1,18 @@
-//! What a night is worth: which memberships and aliases are read, and which are carried forward from the base run.
+//! The plan of a run: which memberships and aliases are read, and which are carried forward from the base run.
 //!
 //! ```text
-//! survey (listings, admin log) ┐
-//! base night (when what was read) ├─▶ plan() ─▶ NightPlan ─▶ Walks::follow
-//! settings, budget, now        ┘
+//! survey (listings, admin log)  ┐
+//! base run (when data was read) ├─▶ plan() ─▶ NightPlan ─▶ Walks::follow
+//! settings, budget, now         ┘
 //! ```
 //!
-//! The promise: whatever Box emits an event for is right the next morning; whatever it does not is right within
-//! `alias_sweep_days` and `membership_resync_days` (users that a group past the offset cap does not show: `alias_sweep_days`, for they
-//! cost a call each); every row says when it was last truly read. Users, groups and the admin log
-//! are read whole every night, so the promise is about memberships and aliases.
+//! The guarantee: a change for which Box emits an event is correct the next morning. Any other change is correct within
+//! `alias_sweep_days` and `membership_resync_days` (for users that a group beyond the offset cap does not show: `alias_sweep_days`,
+//! because they cost one call each). Every row states when it was last read. Users, groups and the admin log are read completely in
+//! every run, so the guarantee is about memberships and aliases.
 //!
-//! Box's own answer to "can events drive an incremental run?" is an accelerator, not a source of truth (API facts 5.8): an event
-//! names what to read again and is never applied as a change itself.
+//! Events only speed up an incremental run. They are not a source of truth, according to Box itself (API facts 5.8): an event names
+//! what to read again, and is never applied as a change.
 
 mod aliases;
 mod base;
@@ -37,51 +37,51 @@ pub use feed::{failure, silence};
 pub(crate) use survey::Pages;
 pub use survey::Survey;
 
-/// Everything a plan follows from.
+/// The input of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
-    /// What this night's listings and admin log say.
+    /// The listings and the admin log of this run.
     pub survey: &'a Survey,
-    /// What the base run knew; `None` before the first complete night.
+    /// The known data of the base run; `None` before the first complete run.
     pub base: Option<&'a BaseNight>,
     /// How long ago the base run started.
     pub since_base: TimeDelta,
-    /// Why the admin log cannot say what changed, if it cannot.
+    /// Why the admin log is not reliable for changes; `None` if it is.
     pub feed_failure: Option<&'a str>,
-    /// The night's now.
+    /// The start of the run.
     pub now: DateTime<Utc>,
-    /// The calls left; `None` without `monthly_calls`.
+    /// The calls that are left; `None` without `monthly_calls`.
     pub budget: Option<Budget>,
-    /// How often things are looked at again.
+    /// How often data is read again.
     pub settings: &'a PlanSettings,
 }
 
-/// `[sync]` as far as planning goes.
+/// `[sync]`, as far as planning needs it.
 #[derive(Debug, Clone)]
 pub struct PlanSettings {
-    /// Within how long every user's aliases are read again.
+    /// The period in which every user's aliases are read again.
     pub alias_sweep: TimeDelta,
-    /// Within how long every group's members are read again.
+    /// The period in which every group's members are read again.
     pub membership_resync: TimeDelta,
     /// `--full`.
     pub everything: bool,
 }
 
-/// Decides what to read. Pure: the same inputs give the same plan.
+/// Decides what to read. Pure: the same input gives the same plan.
 pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
     let mut plan = NightPlan { announced: inputs.survey.feed.announced.clone(), ..NightPlan::default() };
     let surveyed = surveyed(inputs.survey);
     let made: u64 = surveyed.iter().map(|stream| stream.calls).sum();
     plan.streams.extend(surveyed);
     let vanished = vanished::plan(inputs, &mut plan) + vanished::groups(inputs, &mut plan);
-    // `--full` has decided what it may cost.
+    // With `--full` the user has accepted the cost.
     let limit = inputs.budget.filter(|_| !inputs.settings.everything);
     let mut purse = budget::Purse::new(limit, made + vanished);
     if let Some(budget) = inputs.budget {
         plan.calls_left = Some(budget.left);
         plan.calls_tonight = Some(budget.of_this_run());
     }
-    // What changed is never cut, so both streams say what they must have before either says what it would like.
+    // Changes are always read, so both streams first take what they must read. Then each takes what it would like to read.
     let members = memberships::Wishes::of(inputs);
     let aliases = aliases::Wishes::of(inputs, &mut plan.notes);
     purse.spend(members.needed_calls() + aliases.needed_calls());
@@ -91,7 +91,7 @@ pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
     plan
 }
 
-/// What the survey has cost: read whole every night, never cut.
+/// The cost of the survey: it is complete in every run, and never cut.
 fn surveyed(survey: &Survey) -> Vec<StreamPlan> {
     let calls = |endpoints: &[&str]| -> u64 {
         let of =
@@ -106,14 +106,14 @@ fn surveyed(survey: &Survey) -> Vec<StreamPlan> {
         calls: calls(endpoints),
     };
     vec![
-        row(Stream::SignIn, &[TOKEN_ENDPOINT, me], "who we are"),
-        row(Stream::Users, &["GET /users"], "whole every night: joiners, leavers, status, role"),
-        row(Stream::Groups, &["GET /groups"], "whole every night"),
-        row(Stream::Events, &["GET /events"], "the window since the last night, and its overlap"),
+        row(Stream::SignIn, &[TOKEN_ENDPOINT, me], "the account that reads"),
+        row(Stream::Users, &["GET /users"], "complete in every run: joiners, leavers, status, role"),
+        row(Stream::Groups, &["GET /groups"], "complete in every run"),
+        row(Stream::Events, &["GET /events"], "the window since the last run, and its overlap"),
     ]
 }
 
-/// How many of `count` are due when all of them are to be looked at within `within`, after a pause of `since`.
+/// How many of `count` are due if all of them are to be read within `within`, and the last run was `since` ago.
 fn share(count: u64, since: TimeDelta, within: TimeDelta) -> u64 {
     let (since, within) =
         (since.num_seconds().max(0).unsigned_abs(), within.num_seconds().max(1).unsigned_abs());
@@ -121,28 +121,28 @@ fn share(count: u64, since: TimeDelta, within: TimeDelta) -> u64 {
     u64::try_from(due).unwrap_or(u64::MAX).min(count)
 }
 
-/// Whether something would be older than it may be by the time of the next night.
+/// Whether data would be older than allowed at the time of the next run.
 fn is_overdue(read_at: Option<DateTime<Utc>>, inputs: &Inputs<'_>, within: TimeDelta) -> bool {
     let pause = inputs.since_base.max(TimeDelta::days(1));
     read_at.is_some_and(|at| inputs.now - at + pause > within + TimeDelta::hours(1))
 }
 
-/// Whether something was last read before, or just about when, an event says it changed.
+/// Whether data was last read before, or about at the time, when an event reports a change of it.
 fn is_unread_since(read_at: Option<DateTime<Utc>>, event_at: Option<DateTime<Utc>>) -> bool {
     event_at.is_some_and(|event| read_at.is_none_or(|read| event + CLOCKS_DIFFER > read))
 }
 
-/// The case of a login does not matter to Box.
+/// Logins are compared without case, as Box does.
 fn login_hash(login: Option<&str>) -> u64 {
     tie(&login.unwrap_or_default().to_lowercase())
 }
 
-/// Orders ids that are equally old, the same way every night.
+/// Orders ids of the same age, in the same way in every run.
 fn tie(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()
 }
 
-/// As far as the clock guard lets our clock be from Box's.
+/// The maximum difference between our clock and Box's that the clock guard accepts.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);

@@ -1,4 +1,4 @@
-//! What the survey of a night found: who is listed, and what the admin log says has changed.
+//! The result of the survey of a run: the listed users and groups, and the changes in the admin log.
 
 use std::collections::HashSet;
 
@@ -15,13 +15,13 @@ use crate::ids::{IdMap, IdSet, fingerprint};
 use crate::normalise::{DayCounts, Index, KnownEvents};
 use crate::spool::{Frames, SpoolDir, SpoolReader};
 
-/// The listings and the admin log of one night.
+/// The listings and the admin log of one run.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// Users in listing order, each once.
     pub(crate) users: Vec<ListedUser>,
     pub(crate) listed: IdSet,
-    /// Groups whose members can be walked, in listing order, each once.
+    /// Groups whose members can be read, in listing order, each once.
     pub(crate) groups: Vec<Box<str>>,
     /// Groups of all users, whose members are never read.
     pub(crate) all_users_groups: Vec<Box<str>>,
@@ -38,26 +38,26 @@ pub(crate) struct ListedUser {
     pub(crate) modified_at: Option<DateTime<Utc>>,
 }
 
-/// What the admin log says.
+/// The content of the admin log.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     /// Events in the window, duplicates included.
     pub(crate) events: u64,
     /// Per UTC day, duplicates included.
     pub(crate) day_counts: DayCounts,
-    /// Whether Box refused the list of types somewhere in the window.
+    /// Whether Box refused the list of event types in some part of the window.
     pub(crate) login_only: bool,
-    /// Events that could not be read: any change may hide in them.
+    /// Events that could not be read: any change may be among them.
     pub(crate) unread: u64,
     pub(crate) users: IdMap<UserNews>,
     pub(crate) groups: IdMap<News>,
     /// Membership changes as (group, user).
     pub(crate) members: Vec<(Box<str>, Box<str>)>,
-    /// Users that a DELETE_USER names.
+    /// Users that a DELETE_USER event names.
     pub(crate) deleted: IdSet,
-    /// Everything that events announce as gone.
+    /// All losses that events announce.
     pub(crate) announced: Announced,
-    /// New changes of memberships that name no group, and of users that name no listed user.
+    /// New changes of memberships without a group, and of users without a listed user.
     pub(crate) unresolved_memberships: u64,
     pub(crate) unresolved_users: u64,
 }
@@ -65,18 +65,18 @@ pub(crate) struct Feed {
 /// What happened to a user.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct UserNews {
-    /// A new EDIT_USER, which an identity provider may have caused for all users.
+    /// A new EDIT_USER event, which an identity provider may have caused for all users.
     pub(crate) edited: bool,
-    /// Anything else that may concern aliases.
+    /// Any other event that may change aliases.
     pub(crate) other: News,
 }
 
-/// Something that happened, perhaps told before.
+/// A change, possibly known already.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct News {
-    /// No current run had read an event about it yet.
+    /// No current run had read an event about it before.
     pub(crate) is_new: bool,
-    /// When the latest such event happened.
+    /// When the latest such event occurred.
     pub(crate) at: Option<DateTime<Utc>>,
 }
 
@@ -88,7 +88,7 @@ impl News {
 }
 
 impl Survey {
-    /// Counts these users as announced, as if a DELETE_USER event named each.
+    /// Counts these users as announced, as if each had a DELETE_USER event.
     pub fn announce_deleted(&mut self, user_ids: impl IntoIterator<Item = String>) {
         let feed = &mut self.feed;
         for user_id in user_ids {
@@ -98,8 +98,8 @@ impl Survey {
         }
     }
 
-    /// Reads the survey back from the spool of an unsealed run. `events` says whether the admin log matters: a first night reads
-    /// everything anyway.
+    /// Reads the survey from the spool of an unsealed run. `events` states whether the admin log is needed: a first run reads everything
+    /// anyway.
     ///
     /// # Errors
     /// `Disk` or `Damaged`.
@@ -227,14 +227,14 @@ impl Survey {
         }
     }
 
-    /// Rarely needed, so the listing is searched and not indexed.
+    // Rarely needed, so the listing is searched and not indexed.
     fn id_of(&self, login: &str) -> Option<Box<str>> {
         let wanted = login_hash(Some(login));
         self.users.iter().find(|user| user.login_hash == wanted).map(|user| user.id.clone())
     }
 }
 
-/// What matters of a listed user or group; the rest may be as odd as it likes.
+/// The required fields of a listed user or group. Other fields may have any value.
 #[derive(Deserialize)]
 struct Listing {
     #[serde(deserialize_with = "lenient::id")]
@@ -247,13 +247,13 @@ struct Listing {
     group_type: Option<String>,
 }
 
-/// Pages read back one by one.
+/// Pages that are read back one by one.
 pub(crate) struct Pages {
     pub(crate) frames: Frames,
 }
 
 impl Pages {
-    /// Hands on every good page at these offsets.
+    /// Passes on every good page at these offsets.
     pub(crate) fn each(
         &mut self,
         offsets: &[u64],
@@ -262,7 +262,7 @@ impl Pages {
         self.each_body(offsets, |request, body| Page::parse(body).map(|page| take(request, &page)))
     }
 
-    /// Hands on the body of every good page at these offsets.
+    /// Passes on the body of every good page at these offsets.
     pub(crate) fn each_body(
         &mut self,
         offsets: &[u64],

@@ -1,4 +1,4 @@
-//! The planner's decisions, one night at a time.
+//! The planner's decisions, run by run.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,7 +7,7 @@ use super::base::{BaseGroup, BaseUser};
 use super::survey::{ListedUser, News, UserNews};
 use super::*;
 
-/// An enterprise at rest: everything was read a night ago.
+/// An enterprise without changes: everything was read one run ago.
 struct Night {
     survey: Survey,
     base: BaseNight,
@@ -106,7 +106,7 @@ fn ids(which: &Which) -> Vec<&str> {
 }
 
 #[test]
-fn the_first_night_reads_everything() {
+fn first_run_reads_everything() {
     let plan = Night::of(40, 3).plan_from(None);
     assert_eq!((plan.reads.aliases.clone(), plan.reads.groups.clone()), (Which::All, Which::All));
     assert_eq!(plan.reads.user_side, Which::All);
@@ -114,18 +114,18 @@ fn the_first_night_reads_everything() {
 }
 
 #[test]
-fn a_quiet_night_sweeps_a_thirtieth_and_a_seventh() {
+fn run_without_changes_sweeps_a_thirtieth_and_a_seventh() {
     let plan = Night::of(3_000, 700).plan();
     assert_eq!(stream(&plan, Stream::EmailAliases).calls, 100);
     assert_eq!(stream(&plan, Stream::Memberships).calls, 100);
     assert_eq!(stream(&plan, Stream::Memberships).choice, Choice::ChangedOnly);
-    // Up to a hundred calls, groups are simply read.
+    // Up to a hundred calls, all groups are read.
     let plan = Night::of(3_000, 100).plan();
     assert_eq!(plan.reads.groups, Which::All);
 }
 
 #[test]
-fn a_week_without_a_run_is_made_up_for() {
+fn week_without_a_run_is_caught_up() {
     let mut night = Night::of(3_000, 700);
     night.since_base = TimeDelta::days(7);
     let plan = night.plan();
@@ -134,7 +134,7 @@ fn a_week_without_a_run_is_made_up_for() {
 }
 
 #[test]
-fn events_new_people_and_moved_logins_are_read_at_once() {
+fn events_new_users_and_changed_logins_are_read_at_once() {
     let mut night = Night::of(300, 700);
     night.settings.alias_sweep = TimeDelta::days(100_000);
     night.settings.membership_resync = TimeDelta::days(100_000);
@@ -148,13 +148,13 @@ fn events_new_people_and_moved_logins_are_read_at_once() {
         .feed
         .users
         .insert("8", UserNews { edited: false, other: News { is_new: true, at: read_before } });
-    // Told before, and read since.
+    // Known before, and read since.
     night
         .survey
         .feed
         .users
         .insert("9", UserNews { edited: false, other: News { is_new: false, at: read_before } });
-    // Told before, and not read since: that night could not.
+    // Known before, but not read since: that run could not.
     night
         .survey
         .feed
@@ -164,7 +164,7 @@ fn events_new_people_and_moved_logins_are_read_at_once() {
     night.survey.groups.push("fresh".into());
     let plan = night.plan();
     let mut wanted = vec!["10", "5", "6", "7", "8", "new"];
-    // One more is swept, for a share is rounded up.
+    // One more is swept, because a share is rounded up.
     let read = ids(&plan.reads.aliases);
     wanted.extend(read.iter().filter(|id| !["10", "5", "6", "7", "8", "new"].contains(id)));
     wanted.sort_unstable();
@@ -174,7 +174,7 @@ fn events_new_people_and_moved_logins_are_read_at_once() {
 }
 
 #[test]
-fn an_identity_provider_s_push_is_no_signal() {
+fn update_of_all_users_by_an_identity_provider_is_ignored() {
     let mut night = Night::of(3_000, 10);
     for user in 0..61 {
         night.survey.feed.users.insert(&user.to_string(), UserNews { edited: true, other: News::default() });
@@ -196,9 +196,9 @@ fn an_identity_provider_s_push_is_no_signal() {
 }
 
 #[test]
-fn a_feed_that_cannot_be_relied_on_reads_everything() {
+fn unreliable_feed_reads_everything() {
     let mut night = Night::of(300, 700);
-    night.feed_failure = Some("the admin log overlaps the last night by 3 h and not by 48 h");
+    night.feed_failure = Some("the admin log overlaps the last run by 3 h instead of 48 h");
     let plan = night.plan();
     assert_eq!((plan.reads.aliases, plan.reads.groups), (Which::All, Which::All));
     let mut night = Night::of(300, 700);
@@ -209,37 +209,37 @@ fn a_feed_that_cannot_be_relied_on_reads_everything() {
 }
 
 #[test]
-fn the_allowance_cuts_the_sweep_first_then_groups_and_never_what_changed() {
+fn allowance_cuts_the_sweep_first_then_groups_and_never_changes() {
     let mut night = Night::of(3_000, 700);
     night.survey.feed.users.insert("7", UserNews { edited: true, other: News::default() });
-    // A night's share of 154, less two for retries, less three made, less one needed: 148 for what is due.
+    // A run's share of 154, minus two for retries, minus three made, minus one needed: 148 for due reads.
     night.budget = Some(Budget { left: 1_540, nights: 10 });
     let plan = night.plan();
     assert_eq!(stream(&plan, Stream::Memberships).calls, 100);
     assert_eq!(stream(&plan, Stream::EmailAliases).calls, 1 + 47);
-    assert!(plan.notes[0].contains("of 100 users due are left for later runs"), "{:?}", plan.notes);
+    assert!(plan.notes[0].contains("of 100 due users are postponed to later runs"), "{:?}", plan.notes);
     assert_eq!(plan.calls(), plan.calls_tonight.unwrap());
     night.budget = Some(Budget { left: 0, nights: 1 });
     let plan = night.plan();
     assert_eq!(plan.calls(), 3 + 1);
     assert_eq!(plan.notes.len(), 2);
-    // Nor from a full read that is cut.
-    night.feed_failure = Some("the admin log says nothing about 2026-03-09");
+    // The same for a full read that is cut.
+    night.feed_failure = Some("the admin log has no event on 2026-03-09");
     assert_eq!(ids(&night.plan().reads.aliases), ["7"]);
     night.feed_failure = None;
-    // A twentieth of a rich night's share reads every group.
+    // With a large share, a twentieth of it reads every group.
     night.budget = Some(Budget { left: 200_000, nights: 10 });
     assert_eq!(night.plan().reads.groups, Which::All);
 }
 
 #[test]
-fn a_short_first_night_is_spread_and_the_oldest_come_first() {
+fn limited_first_run_is_spread_and_the_oldest_come_first() {
     let mut night = Night::of(3_000, 10);
     night.budget = Some(Budget { left: 30_000, nights: 30 });
     let plan = night.plan_from(None);
     assert_eq!(plan.reads.groups, Which::All);
     assert!(plan.calls() <= 1_000 && plan.calls() > 970, "{}", plan.calls());
-    // The next run continues with those never read, before the sweep.
+    // The next run continues with users that were never read, before the sweep.
     for user in 0..2_500 {
         night.base.users.entry(&user.to_string()).aliases_read_at = None;
     }
@@ -249,7 +249,7 @@ fn a_short_first_night_is_spread_and_the_oldest_come_first() {
 }
 
 #[test]
-fn nobody_grows_older_than_promised() {
+fn no_data_gets_older_than_guaranteed() {
     let mut night = Night::of(3_000, 10);
     for user in 0..400 {
         night.base.users.entry(&user.to_string()).aliases_read_at =
@@ -259,7 +259,7 @@ fn nobody_grows_older_than_promised() {
 }
 
 #[test]
-fn groups_past_the_offset_cap_are_asked_from_the_member_s_side() {
+fn groups_beyond_the_offset_cap_are_read_from_the_users_side() {
     let mut night = Night::of(12_000, 700);
     night.base.groups.insert(
         "g0",
@@ -277,13 +277,13 @@ fn groups_past_the_offset_cap_are_asked_from_the_member_s_side() {
     let plan = night.plan();
     assert!(
         !ids(&plan.reads.groups).contains(&"g0"),
-        "a group that hides its members is not walked for one of them"
+        "a group that hides its members is not read for one of them"
     );
     let users = ids(&plan.reads.user_side);
     assert!(users.contains(&"3"));
-    // About a thirtieth of the 2,000 hidden ones, and the one the event names.
+    // About a thirtieth of the 2,000 hidden users, and the one that the event names.
     assert!((40..100).contains(&users.len()), "{}", users.len());
-    // Each user has a day: after a month each was read once.
+    // Each user has a day: after a month, each was read once.
     let mut asked = std::collections::HashMap::<String, u32>::new();
     for day in 0..30 {
         let plan = night.plan_at(now() + TimeDelta::days(day));
@@ -295,7 +295,7 @@ fn groups_past_the_offset_cap_are_asked_from_the_member_s_side() {
 }
 
 #[test]
-fn people_who_vanished_are_asked_about_beside_people_who_did_not() {
+fn missing_users_are_requested_together_with_listed_users() {
     let mut night = Night::of(300, 10);
     let gone = night.survey.users.split_off(295);
     night.survey.listed = Default::default();
@@ -315,7 +315,7 @@ fn people_who_vanished_are_asked_about_beside_people_who_did_not() {
     night.survey.listed = Default::default();
     night.survey.users.iter().for_each(|user| _ = night.survey.listed.insert(&user.id));
     assert_eq!(night.plan().reads.confirm.len(), 200);
-    // Half of the enterprise gone is a broken listing.
+    // Half of the enterprise missing is a broken listing.
     let mut night = Night::of(300, 10);
     night.survey.users.truncate(100);
     night.survey.listed = Default::default();
@@ -325,7 +325,7 @@ fn people_who_vanished_are_asked_about_beside_people_who_did_not() {
 }
 
 #[test]
-fn the_same_night_has_the_same_plan() {
+fn same_input_gives_the_same_plan() {
     let night = Night::of(3_000, 700);
     assert_eq!(night.plan(), night.plan());
 }
@@ -342,17 +342,17 @@ fn memberships_of_users_who_are_new_or_were_never_read_are_read_by_user() {
     let surveyed = without.calls()
         - stream(&without, Stream::Memberships).calls
         - stream(&without, Stream::EmailAliases).calls;
-    // The aliases of the new user come first, because they are never cut.
+    // The aliases of the new user come first, because they are always read.
     night.budget = Some(Budget { left: surveyed + 2, nights: 1 });
     let plan = night.plan();
     assert_eq!((ids(&plan.reads.aliases), ids(&plan.reads.user_side).len()), (vec!["new"], 1));
-    // Where every group is read, they show all users.
+    // If every group is read, the groups show all users.
     night.budget = None;
     night.settings.everything = true;
     assert_eq!(night.plan().reads.user_side, Which::All);
 }
 
-/// A group that a damaged listing does not show was gone, and all its members were reported as removed from it.
+/// A group that a damaged listing does not show counted as gone, and all its members were reported as removed from it.
 #[test]
 fn a_group_that_is_not_listed_any_more_is_read_by_id() {
     let mut night = Night::of(100, 30);
@@ -360,7 +360,7 @@ fn a_group_that_is_not_listed_any_more_is_read_by_id() {
     night.survey.feed.announced.groups.push("g4".to_owned());
     let plan = night.plan();
     assert_eq!(plan.reads.confirm_groups, ["g3"]);
-    // Too many to be true: the guard refuses such a run.
+    // Too many to be plausible: the guard refuses such a run.
     night.survey.groups.truncate(5);
     assert!(night.plan().reads.confirm_groups.is_empty());
 }

@@ -1,14 +1,14 @@
-//! People of the base night who are no longer listed: each is asked about by id, while a few who are still listed must answer.
+//! Users of the base run who are no longer listed: each is requested by id, and a few listed users must be returned.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan};
 
 use super::{BaseNight, Inputs, Survey, tie};
 use crate::ids::IdSet;
 
-/// Decides which missing users to request; gives the calls that this costs.
+/// Decides which missing users to request. Returns the calls that this costs.
 pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     let Some(base) = inputs.base else { return 0 };
-    // Without the change events nothing could have been announced.
+    // Without change events, nothing could have been announced.
     if !inputs.survey.feed.login_only {
         plan.unannounced_departures = unannounced(base, inputs.survey);
     }
@@ -18,11 +18,11 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     }
     let listed_then = base.sizes().users;
     let newly = gone.len() as u64;
-    // Users that were missing before are requested again, whatever has become of the listing since.
+    // Users that were missing before are requested again, whatever the listing shows now.
     let is_broken = newly > A_FEW && newly * BROKEN_LISTING > listed_then;
     if is_broken {
         plan.notes.push(format!(
-            "{newly} of {listed_then} users are not listed any more: too many to be true, so they are not requested in this run"
+            "{newly} of {listed_then} users are not listed any more: too many to be plausible, so they are not requested in this run"
         ));
         gone.clear();
     }
@@ -33,7 +33,7 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     gone.sort_unstable();
     let count = gone.len();
     let (choice, reason) = {
-        // The same few every time would say little; the hash of the date chooses them.
+        // The same few users every time would prove little. The hash of the date selects them.
         let mut listed: Vec<_> = inputs.survey.users.iter().map(|user| &user.id).collect();
         let date = inputs.now.date_naive().to_string();
         listed.sort_by_cached_key(|id| tie(&format!("{date}{id}")));
@@ -41,7 +41,9 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
         let canaries = plan.reads.canaries.len();
         (
             Choice::ChangedOnly,
-            format!("{count} people are not listed any more; {canaries} who are must answer too"),
+            format!(
+                "{count} users are not listed any more; {canaries} listed users are requested as a check"
+            ),
         )
     };
     plan.reads.confirm = gone;
@@ -50,8 +52,8 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     calls
 }
 
-/// Groups of the base run that are not listed any more and that no event announces as deleted. The members of each are requested:
-/// only a 404 says that the group is gone.
+/// Groups of the base run that are not listed any more and that no event announces as deleted. The members of each are requested: only a
+/// 404 proves that the group is gone.
 pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     let Some(base) = inputs.base else { return 0 };
     let survey = inputs.survey;
@@ -63,7 +65,7 @@ pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     let count = missing.len() as u64;
     if count > A_FEW && count * BROKEN_LISTING > base.groups.len() as u64 {
         plan.notes.push(format!(
-            "{count} of {} groups are not listed any more: too many to be true, so none is read by id",
+            "{count} of {} groups are not listed any more: too many to be plausible, so none is read by id",
             base.groups.len()
         ));
         return 0;
@@ -73,21 +75,21 @@ pub(super) fn groups(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     count
 }
 
-/// How many people the base night listed are gone without a DELETE_USER event.
+/// Number of users that the base run listed and that are gone without a DELETE_USER event.
 fn unannounced(base: &BaseNight, survey: &Survey) -> u64 {
     let deleted = &survey.feed.deleted;
     vanished(base, survey).filter(|(id, was_listed)| *was_listed && !deleted.contains(id)).count() as u64
 }
 
-/// People of the base night who are not listed, and whether they were then.
+/// Users of the base run who are not listed, and whether the base run listed them.
 fn vanished<'a>(base: &'a BaseNight, survey: &'a Survey) -> impl Iterator<Item = (String, bool)> + 'a {
     let gone = base.users.iter().filter(|(id, _)| !survey.listed.contains(id));
     gone.map(|(id, user)| (id.into_owned(), user.is_listed))
 }
 
-/// One in so many gone in a night is no departure but a broken listing, which the shrink guard refuses anyway.
+/// If a larger share (one in this number) is gone since the last run, the listing is broken, and the shrink guard refuses it anyway.
 const BROKEN_LISTING: u64 = 3;
-/// So many can always be asked about.
+/// This number can always be requested.
 const A_FEW: u64 = 20;
-/// A Box that answers three times in a row is not down.
+/// If Box returns three listed users, it is not down.
 const CANARIES: usize = 3;

@@ -1,4 +1,4 @@
-//! What of an event is stored: IP addresses and session ids are removed from every page before it reaches the spool, unless
+//! The parts of an event that are stored: IP addresses and session ids are removed from every page before it reaches the spool, unless
 //! `[privacy]` keeps them. The normaliser removes them again, from pages that an earlier version spooled.
 
 mod scrub;
@@ -26,7 +26,7 @@ pub struct Privacy {
     pub login_events: LoginEvents,
 }
 
-/// What becomes of sign-ins older than five weeks.
+/// How sign-ins older than five weeks are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginEvents {
@@ -39,20 +39,20 @@ pub enum LoginEvents {
     LastOnly,
 }
 
-/// What becomes of IP addresses.
+/// How IP addresses are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IpPrivacy {
     /// Not kept.
     #[default]
     Drop,
-    /// The network alone: /24 of IPv4, /48 of IPv6.
+    /// Only the network: /24 of IPv4, /48 of IPv6.
     Truncate,
     /// Kept as sent.
     Keep,
 }
 
-/// What becomes of session ids.
+/// How session ids are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionPrivacy {
@@ -78,7 +78,7 @@ impl Privacy {
             (IpPrivacy::Truncate, Ok(IpAddr::V6(v6))) => {
                 Some(Ipv6Addr::from(u128::from(v6) & (!0 << 80)).to_string())
             }
-            // "Unknown IP" and the like are no address; nothing to truncate is nothing to keep.
+            // "Unknown IP" and similar texts are not addresses, so there is nothing to keep.
             (IpPrivacy::Truncate, Err(_)) => None,
         }
     }
@@ -130,7 +130,7 @@ impl Privacy {
     }
 }
 
-/// Only the admin log holds addresses under any name.
+/// Only the admin log has addresses under arbitrary names.
 fn texts_of(request: &Request) -> Texts {
     if matches!(request, Request::Events { .. }) { Texts::All } else { Texts::Named }
 }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn rejects_do_not_leak_what_is_dropped_elsewhere() {
+    fn rejects_do_not_leak_dropped_data() {
         let events = Request::Events { slice: 0, login_only: false, position: None };
         let raw = r#"{"event_id":null,"ip_address":"203.0.113.9","session_id":"s","more":[{"ip_address":"203.0.113.9"}]}"#;
         let scrubbed = Privacy::default().scrub_record(&events, raw);

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{IpPrivacy, Privacy, SessionPrivacy};
 
-/// JSON text without what is not stored; `None` when `raw` is not JSON.
+/// JSON text without the data that is not stored; `None` if `raw` is not JSON.
 pub(super) fn scrub(privacy: Privacy, raw: &str, texts: Texts) -> Option<String> {
     let value: &RawValue = serde_json::from_str(raw).ok()?;
     let mut scrubber = Scrubber { privacy, texts, out: String::with_capacity(raw.len()) };
@@ -22,9 +22,9 @@ pub(super) fn scrub(privacy: Privacy, raw: &str, texts: Texts) -> Option<String>
 /// Which texts are searched for addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
-    /// Those of fields named after an address.
+    /// Text of fields that are named after an address.
     Named,
-    /// Every text: of an event.
+    /// Every text; for events.
     All,
 }
 
@@ -37,12 +37,12 @@ struct Scrubber {
 /// Where a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// In a field whose name says that it holds an address.
+    /// In a field whose name indicates an address.
     Address,
     Anywhere,
 }
 
-/// What a field's name says about its value.
+/// What a field's name indicates about its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
     Address,
@@ -68,7 +68,7 @@ impl Scrubber {
                 Err(_) => self.not_stored(raw),
             },
             Some(b'"') => self.text(raw, place, depth),
-            // A number is no address as Box writes it, but a field of that name may hold one.
+            // A number is not an address as Box writes it, but a field with such a name may have one.
             Some(b'-' | b'0'..=b'9') if place == Place::Address => self.out.push_str("null"),
             _ => self.out.push_str(raw),
         }
@@ -126,13 +126,13 @@ impl Scrubber {
         self.out.push_str(&serde_json::Value::from(inner.out).to_string());
     }
 
-    /// What cannot be searched is not stored.
+    /// Values that cannot be searched are not stored.
     fn not_stored(&mut self, raw: &str) {
         self.out.push_str(&serde_json::Value::from(super::not_stored(raw)).to_string());
     }
 }
 
-/// The address that a text consists of, with or without a port or the length of a network.
+/// The address, if the text is only an address, with or without a port or the length of a network.
 fn address_in(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let network = || text.split_once('/').filter(|(_, length)| length.parse::<u8>().is_ok());
@@ -142,7 +142,7 @@ fn address_in(text: &str) -> Option<IpAddr> {
         .or_else(|| network().and_then(|(address, _)| address.parse().ok()))
 }
 
-/// Names are split into words: `membership` and `zip` are no addresses.
+/// Names are split into words: `membership` and `zip` do not match `ip`.
 fn named(name: &str) -> Named {
     let mut words: Vec<String> = vec![String::new()];
     let mut was_lower = false;
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_sessions_go_wherever_they_are() {
+    fn addresses_and_sessions_are_removed_everywhere() {
         for (raw, expected) in [
             (r#"{"ip_address":"203.0.113.9","session_id":null,"a":1}"#, r#"{"a":1}"#),
             (

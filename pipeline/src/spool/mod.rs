@@ -1,4 +1,4 @@
-//! The journal of raw pages on disk. The byte format is `boxseat_schemas::spool`; this is the I/O.
+//! The journal of raw pages on disk. `boxseat_schemas::spool` defines the byte format; this module does the I/O.
 //!
 //! ```text
 //! <store>/spool/<run number>/pages.spool    frames, appended, synced once a second or per 4 MiB
@@ -6,8 +6,8 @@
 //!                            REFUSED        written instead when a guard refused the run
 //! ```
 //!
-//! A frame reaches the kernel before its page counts as done, so a killed process loses nothing it had counted; a power cut
-//! loses at most the last second. A torn last frame is cut off on the next open.
+//! A frame is passed to the kernel before its page counts as read, so a killed process loses nothing that it had counted. A power cut
+//! loses at most the last second. A torn last frame is cut off at the next open.
 
 mod reader;
 mod rewrite;
@@ -29,7 +29,7 @@ pub struct SpoolDir {
 }
 
 impl SpoolDir {
-    /// The spool of a run under `<store>/spool`.
+    /// The spool directory of a run under `<store>/spool`.
     pub fn of(spools: &Path, run_number: u64) -> Self {
         Self { path: spools.join(run_number.to_string()), run_number }
     }
@@ -44,12 +44,12 @@ impl SpoolDir {
         self.path.join("pages.spool")
     }
 
-    /// The mark that the run is whole and may be loaded.
+    /// The mark of a complete run that may be loaded.
     pub fn sealed(&self) -> PathBuf {
         self.path.join("SEALED")
     }
 
-    /// The mark that a guard refused the run.
+    /// The mark of a run that a guard refused.
     pub fn refused(&self) -> PathBuf {
         self.path.join("REFUSED")
     }

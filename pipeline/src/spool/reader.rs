@@ -1,4 +1,4 @@
-//! Reading frames back: all of them to resume, or chosen ones to normalise.
+//! Reads frames: all of them to resume a run, or selected ones to normalise them.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind,
 use super::{SealRecord, SpoolDir};
 use crate::Error;
 
-/// A spool open for reading. Whatever takes the file's name later, this is the file that is read.
+/// A spool that is open for reading. Even if another file takes its name later, this file is read.
 #[derive(Debug)]
 pub struct SpoolReader {
     path: PathBuf,
@@ -19,7 +19,7 @@ pub struct SpoolReader {
     len: u64,
 }
 
-/// How far the whole frames of a spool reach.
+/// The extent of the whole frames of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whole {
     /// Bytes up to the end of the last whole frame.
@@ -32,7 +32,7 @@ impl SpoolReader {
     /// Opens the spool of a run.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Spool`] when the file is no spool, of another format version, or of another run.
+    /// [`Error::Io`]; [`Error::Spool`] if the file is not a spool, has another format version, or belongs to another run.
     pub fn open(dir: &SpoolDir, run_number: u64) -> Result<Self, Error> {
         let path = dir.pages();
         let file = File::open(&path).map_err(Error::io("open", &path))?;
@@ -51,15 +51,15 @@ impl SpoolReader {
         }
     }
 
-    /// The open file, to be compared.
+    /// The open file, for a comparison.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Checks every frame and hands it to `seen`, body decompressed; stops at a torn tail.
+    /// Checks every frame and passes it to `seen`, with the body decompressed. Stops at a torn tail.
     ///
     /// # Errors
-    /// [`Error::Spool`] for damage before the tail, [`Error::Io`], or what `seen` reports.
+    /// [`Error::Spool`] for damage before the tail, [`Error::Io`], or the error of `seen`.
     pub fn replay(&self, mut seen: impl FnMut(&Frame, &[u8]) -> Result<(), Error>) -> Result<Whole, Error> {
         let mut frames = Frames::open(self)?;
         let mut count = 0;
@@ -70,7 +70,7 @@ impl SpoolReader {
         Ok(Whole { bytes: frames.offset, frames: count })
     }
 
-    /// Refuses a spool that is not as long as it was when it was sealed.
+    /// Refuses a spool whose length differs from its length when it was sealed.
     ///
     /// # Errors
     /// [`Error::Spool`].
@@ -90,7 +90,7 @@ impl SpoolReader {
     }
 }
 
-/// A place in a spool.
+/// A position in a spool.
 pub struct Frames {
     path: PathBuf,
     file: BufReader<Cursor>,
@@ -114,7 +114,7 @@ impl Frames {
         })
     }
 
-    /// Where the next frame begins.
+    /// Position of the next frame.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -132,8 +132,8 @@ impl Frames {
         let mut fixed = [0; FRAME_FIXED_LEN];
         self.read(&mut fixed)?;
         let damage = |this: &Self, damage| Error::Spool { path: this.path.clone(), offset: start, damage };
-        // A write that the crash cut short, or that the disk never finished, is the last one: what is wrong with the bytes at
-        // the very end is a torn frame, anywhere else it is damage.
+        // A write that a crash cut short, or that the disk never finished, is the last one. So wrong bytes at the very end are a
+        // torn frame. Anywhere else they are damage.
         let fixed = match Fixed::decode(&fixed) {
             Ok(fixed) => fixed,
             Err(_) if self.only_zeros_from(start)? => return Ok(None),
@@ -164,7 +164,7 @@ impl Frames {
         Ok(Some((frame, body)))
     }
 
-    /// The next frame's header, its body passed over unread and unchecked: for an index of a sealed spool.
+    /// The header of the next frame. Its body is skipped without a check: for the index of a sealed spool.
     ///
     /// # Errors
     /// [`Error::Spool`] for damage, [`Error::Io`].
@@ -193,10 +193,10 @@ impl Frames {
         Ok(Some(frame))
     }
 
-    /// The frame at an offset known from an earlier pass.
+    /// The frame at an offset that an earlier pass has found.
     ///
     /// # Errors
-    /// [`Error::Spool`] when no whole frame is there any more, [`Error::Io`].
+    /// [`Error::Spool`] if there is no whole frame any more, [`Error::Io`].
     pub fn frame_at(&mut self, offset: u64) -> Result<(Frame, Vec<u8>), Error> {
         let step = i64::try_from(offset)
             .and_then(|to| i64::try_from(self.offset).map(|from| to - from))
@@ -214,7 +214,7 @@ impl Frames {
         self.file.read_exact(buffer).map_err(Error::io("read", &self.path))
     }
 
-    /// A file system may extend a file before it writes the data; after a power cut the tail reads as zeros.
+    /// A file system may extend a file before it writes the data. After a power cut the tail reads as zeros.
     fn only_zeros_from(&mut self, start: u64) -> Result<bool, Error> {
         let io = |e| Error::io("read", &self.path)(e);
         let mut file = Cursor { file: Arc::clone(&self.file.get_ref().file), offset: start };
@@ -229,7 +229,7 @@ impl Frames {
     }
 }
 
-/// A place in an open file that others read as well.
+/// A position in an open file that other readers use as well.
 struct Cursor {
     file: Arc<File>,
     offset: u64,
@@ -401,7 +401,7 @@ mod tests {
         let seal = SealRecord { bytes: original.len() as u64, frames: whole.frames, sealed_at };
         boxseat_fuzz::run_over("spool", vec![original.clone()], |input| {
             let Ok((frames, reader, whole)) = read_file(&dir, input.mutated) else { return Ok(()) };
-            // The header alone is read of a sealed spool's pages until they are needed.
+            // Of a sealed spool, only the headers are read until the pages are needed.
             if let Ok(mut headers) = reader.frames() {
                 while headers.next_header().is_ok_and(|header| header.is_some()) {}
             }

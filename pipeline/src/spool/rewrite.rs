@@ -1,8 +1,8 @@
-//! A spool written again with other contents: for an erasure.
+//! Rewrites spools with other content: for an erasure.
 //!
-//! The new spool is complete in a directory of its own before it takes the place of the old one. **Killed** before: the old spool is
-//! there, and what was written of the new one is removed by the next [`Rewriter::open`]. Killed between the two renames: the new one is
-//! put in place by the next [`Rewriter::open`].
+//! The new spool is complete in a separate directory before it replaces the old one. **Killed** before: the old spool is there, and the
+//! next [`Rewriter::open`] removes the unfinished new one. Killed between the two renames: the next [`Rewriter::open`] puts the new one
+//! in place.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct Rewriter {
     work: PathBuf,
 }
 
-/// What becomes of a frame or a text; `None` leaves it as it is.
+/// The result for a frame or a text; `None` keeps it unchanged.
 pub trait Change {
     /// A frame and its body.
     fn frame(&self, frame: &Frame, body: &[u8]) -> Option<(Frame, Vec<u8>)>;
@@ -29,7 +29,7 @@ pub trait Change {
 }
 
 impl Rewriter {
-    /// Begins, or continues after a kill; `work` is a directory of the same file system that nothing else uses.
+    /// Starts, or continues after a kill. `work` is a directory on the same file system that nothing else uses.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -63,11 +63,11 @@ impl Rewriter {
         dir.pages().exists().then(|| SpoolReader::open(&dir, number)).transpose()
     }
 
-    /// Writes the new spool of a run next to the old one, and gives it; `None` when `change` changes nothing of it. `pages` are those
-    /// of [`Rewriter::read`].
+    /// Writes the new spool of a run next to the old one, and returns it; `None` if `change` changes nothing. `pages` are those of
+    /// [`Rewriter::read`].
     ///
     /// # Errors
-    /// [`Error::Spool`] for a damaged spool, which is left as it is; [`Error::Io`].
+    /// [`Error::Spool`] for a damaged spool, which stays unchanged; [`Error::Io`].
     pub fn prepare(
         &self,
         number: u64,
@@ -110,7 +110,7 @@ impl Rewriter {
         Ok(Some(new))
     }
 
-    /// Puts the new spool of a run in the place of the old one.
+    /// Replaces the old spool of a run by the new one.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -120,7 +120,7 @@ impl Rewriter {
         remove(&self.old(number))
     }
 
-    /// Removes the directory of the work.
+    /// Removes the working directory.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -159,7 +159,7 @@ fn numbers_in(directory: &Path) -> Result<Vec<u64>, Error> {
     Ok(numbers)
 }
 
-/// Everything in a spool's directory but the pages and their seal.
+/// All files in a spool's directory except the pages and their seal.
 fn marks(dir: &SpoolDir) -> Result<Vec<(String, String)>, Error> {
     let mut marks = Vec::new();
     for entry in std::fs::read_dir(dir.path()).map_err(Error::io("list", dir.path()))? {

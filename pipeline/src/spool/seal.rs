@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::SpoolDir;
 use crate::Error;
 
-/// What `SEALED` says: the spool as it was when the guards had passed.
+/// The content of `SEALED`: the state of the spool when the guards had passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealRecord {
@@ -24,17 +24,17 @@ pub struct SealRecord {
 }
 
 impl SealRecord {
-    /// The file's bytes.
+    /// The content of the file.
     pub fn encode(&self, run_number: u64) -> Vec<u8> {
         framed::encode_record(FileKind::Seal, run_number, self)
     }
 
-    /// Reads the file's bytes.
+    /// Reads the content of the file.
     ///
     /// # Errors
-    /// [`DamagedAt`] for everything but one whole frame, or the JSON of an older version.
+    /// [`DamagedAt`] for anything except one whole frame, or the JSON of an older version.
     pub fn decode(run_number: u64, bytes: &[u8]) -> Result<Self, DamagedAt> {
-        // Older versions indented their JSON; a frame holds compact JSON, so a frame without its beginning is not taken for it.
+        // Older versions indented their JSON. A frame has compact JSON, so a frame without its beginning is not mistaken for it.
         if bytes.starts_with(b"{\n") {
             let damaged = |_| DamagedAt { offset: 0, damage: Damage::Header };
             return serde_json::from_slice(bytes).map_err(damaged);
@@ -44,10 +44,10 @@ impl SealRecord {
 }
 
 impl SpoolDir {
-    /// What `SEALED` says; `None` when there is no such file.
+    /// The content of `SEALED`; `None` if there is no such file.
     ///
     /// # Errors
-    /// [`Error::Seal`] for a file that is not what was written, [`Error::Io`].
+    /// [`Error::Seal`] if the file differs from what was written, [`Error::Io`].
     pub fn seal_record(&self) -> Result<Option<SealRecord>, Error> {
         let path = self.sealed();
         match std::fs::read(&path) {
@@ -59,7 +59,7 @@ impl SpoolDir {
         }
     }
 
-    /// Fails when the raw pages of a complete run are there although its seal is not.
+    /// Fails if the raw pages of a complete run exist but its seal does not.
     ///
     /// # Errors
     /// [`Error::Seal`], [`Error::Io`].
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(SealRecord::decode(4, &text), Ok(record()));
     }
 
-    /// Why: 295 of 297 mutations of a seal passed as "no longer kept".
+    /// Why: 295 of 297 mutations of a seal counted as "no longer kept".
     #[test]
     fn every_changed_byte_and_every_truncation_of_a_seal_is_refused() {
         let whole = record().encode(4);

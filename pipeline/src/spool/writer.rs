@@ -1,4 +1,4 @@
-//! Appending frames.
+//! Appends frames.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::Error;
 
 /// Unsynced bytes after which an append syncs at once.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
-/// Fast and small enough: pages of JSON shrink about tenfold.
+/// Fast and small enough: JSON pages shrink about tenfold.
 const ZSTD_LEVEL: i32 = 1;
 
 /// An open spool. Cheap to clone; appends are serialised.
@@ -35,7 +35,7 @@ struct Inner {
 }
 
 impl SpoolWriter {
-    /// Starts the spool of a new run; files are readable by their owner alone, for they hold raw answers.
+    /// Starts the spool of a new run. Only the owner may read its files, because they contain raw responses.
     ///
     /// # Errors
     /// [`Error::Io`]; an existing spool is never overwritten.
@@ -61,10 +61,10 @@ impl SpoolWriter {
         Self::over(dir, file, FILE_HEADER_LEN as u64, 0)
     }
 
-    /// Opens an unsealed spool to go on: every frame is checked and handed to `seen`, a torn tail is cut off.
+    /// Opens an unsealed spool to continue it. Every frame is checked and passed to `seen`. A torn tail is cut off.
     ///
     /// # Errors
-    /// [`Error::Spool`] for damage before the tail or another format version, [`Error::Io`], or what `seen` reports.
+    /// [`Error::Spool`] for damage before the tail or another format version, [`Error::Io`], or the error of `seen`.
     pub fn resume(
         dir: SpoolDir,
         run_number: u64,
@@ -76,7 +76,7 @@ impl SpoolWriter {
         let file = OpenOptions::new().append(true).open(&path).map_err(Error::io("open", &path))?;
         let len = file.metadata().map_err(Error::io("measure", &path))?.len();
         if len > whole.bytes {
-            tracing::warn!(path = %path.display(), torn_bytes = len - whole.bytes, "the spool's last frame was torn; it is cut off and asked for again");
+            tracing::warn!(path = %path.display(), torn_bytes = len - whole.bytes, "the last frame of the spool is torn; it is cut off and requested again");
             file.set_len(whole.bytes).map_err(Error::io("cut the torn end off", &path))?;
             file.sync_all().map_err(Error::io("sync", &path))?;
         }
@@ -90,10 +90,10 @@ impl SpoolWriter {
         Ok(Self { dir, inner: Arc::new(Mutex::new(inner)) })
     }
 
-    /// Appends one frame; when this returns, the frame survives the process.
+    /// Appends one frame. When this returns, the frame survives a kill of the process.
     ///
     /// # Errors
-    /// [`Error::Io`]: a partly written frame has been taken back, or will be cut off as torn on the next open.
+    /// [`Error::Io`]: a partly written frame is removed, or will be cut off as torn at the next open.
     pub fn append(&self, frame: &Frame, body: &[u8]) -> Result<(), Error> {
         let path = self.dir.pages();
         let header = serde_json::to_vec(frame).expect("a frame is plain data");
@@ -105,7 +105,7 @@ impl SpoolWriter {
         buffer.extend_from_slice(&header);
         buffer.extend_from_slice(&stored);
         if let Err(source) = file.write_all(buffer) {
-            // Best effort: if the cut fails too, the next open finds the torn frame and cuts it.
+            // Best effort: if the cut also fails, the next open finds the torn frame and cuts it off.
             let _ = file.set_len(*len);
             return Err(Error::Io { action: "append to", path, source });
         }
@@ -133,11 +133,11 @@ impl SpoolWriter {
             inner.unsynced = 0;
             inner.file.try_clone().map_err(Error::io("open", &path))?
         };
-        // Outside the lock: appends go on while the disk works.
+        // Outside the lock: other appends continue while the disk works.
         handle.sync_data().map_err(Error::io("sync", &path))
     }
 
-    /// Marks the run as whole, frames synced first.
+    /// Marks the run as complete, after all frames are synced.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -151,7 +151,7 @@ impl SpoolWriter {
         Ok(record)
     }
 
-    /// Remembers that a guard refused the run, and why.
+    /// Records that a guard refused the run, and why.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -162,7 +162,7 @@ impl SpoolWriter {
 }
 
 impl SpoolDir {
-    /// Remembers that nothing can be continued from this spool: a listing went wrong, or a page of it cannot be read any more.
+    /// Records that nothing can be continued from this spool: a listing failed, or one of its pages cannot be read any more.
     ///
     /// # Errors
     /// [`Error::Io`].

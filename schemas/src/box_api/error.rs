@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_error_body_of_box_is_one() {
+    fn only_a_box_error_body_is_an_error() {
         for (body, code) in [
             (
                 r#"{"type":"error","status":404,"code":"not_found","message":"Not Found","request_id":"r1"}"#,

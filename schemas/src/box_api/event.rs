@@ -150,7 +150,7 @@ fn type_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error>
     let name = lenient::id(d)?;
     match name.contains(|c: char| c.is_ascii_alphabetic()) {
         true => Ok(name),
-        false => Err(serde::de::Error::custom(format!("{name:?} is no event type"))),
+        false => Err(serde::de::Error::custom(format!("{name:?} is not an event type"))),
     }
 }
 
@@ -276,7 +276,7 @@ mod tests {
     ];
 
     #[test]
-    fn who_did_what_to_whom() {
+    fn user_actor_and_group_of_each_event_sample() {
         for (json, user_id, user_login, actor_id, group_id) in CASES {
             let json = json.replacen('{', r#"{"event_id":"e","created_at":"2026-03-02T08:14:05-08:00","#, 1);
             let event: Event<'_> = crate::box_api::read(&json).unwrap().record;

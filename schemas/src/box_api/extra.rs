@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_one_record_is_limited() {
+    fn kept_size_of_one_record_is_limited() {
         let mut extra = Extra::default();
         let long = format!("[{}0]", "0,".repeat(1_000_000));
         let long = raw(&long);

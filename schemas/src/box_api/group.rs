@@ -7,10 +7,7 @@ use super::{Record, lenient};
 
 /// A group. <https://developer.box.com/reference/resources/group--full/>
 #[derive(Debug, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "fields are Box's own; their meaning stands once, in the `groups` table contract"
-)]
+#[expect(missing_docs, reason = "the table contract `groups` describes the fields")]
 pub struct Group {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
@@ -46,10 +43,7 @@ pub const ALL_USERS_GROUP: &str = "all_users_group";
 /// A membership. The group side and the user side return the same object with the same id.
 /// <https://developer.box.com/reference/resources/group-membership/>
 #[derive(Debug, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "fields are Box's own; their meaning stands once, in the `memberships` table contract"
-)]
+#[expect(missing_docs, reason = "the table contract `memberships` describes the fields")]
 pub struct Membership {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
@@ -83,10 +77,7 @@ pub struct Mini {
 
 /// A further address of a user; the primary login is not among them. <https://developer.box.com/reference/resources/email-alias/>
 #[derive(Debug, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "fields are Box's own; their meaning stands once, in the `email_aliases` table contract"
-)]
+#[expect(missing_docs, reason = "the table contract `email_aliases` describes the fields")]
 pub struct EmailAlias {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn one_damaged_character_costs_one_character() {
+    fn one_damaged_character_replaces_one_character() {
         for (body, text, count) in [
             (&b"{\"name\":\"Ren\xe9\"}"[..], "{\"name\":\"Ren\u{fffd}\"}", 1),
             (b"{\"name\":\"\xe6\x97\"}", "{\"name\":\"\u{fffd}\"}", 1),

@@ -246,7 +246,7 @@ where
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
             match seq.next_element::<IgnoredAny>()? {
                 None => Ok(None),
-                Some(_) => Err(de::Error::custom("an array with entries stands where an object belongs")),
+                Some(_) => Err(de::Error::custom("an array with entries instead of an object")),
             }
         }
         fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

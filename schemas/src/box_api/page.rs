@@ -113,7 +113,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
         if let Some(size) =
             chunk_size.filter(|size| i64::try_from(page.entries.len()).is_ok_and(|n| n < *size))
         {
-            let message = format!("it holds {} events and announces {size}", page.entries.len());
+            let message = format!("it has {} events, but chunk_size is {size}", page.entries.len());
             return Err(de::Error::custom(message));
         }
         Ok(Envelope { page, is_page, error })
@@ -209,7 +209,7 @@ impl<'de> Visitor<'de> for Entries {
 
 fn push<'de, E: de::Error>(records: &mut Vec<&'de RawValue>, record: &'de RawValue) -> Result<(), E> {
     if records.len() >= MAX_ENTRIES {
-        return Err(E::custom(format!("it holds over {MAX_ENTRIES} records")));
+        return Err(E::custom(format!("it has more than {MAX_ENTRIES} records")));
     }
     records.push(record);
     Ok(())
@@ -241,7 +241,7 @@ mod tests {
 
     /// An error object with status 200 was read as the last page: 20 of 40 users were lost.
     #[test]
-    fn an_object_that_is_no_page_is_not_the_last_page() {
+    fn object_without_page_fields_is_not_the_last_page() {
         for body in [
             "{}",
             r#"{"type":"error","status":503,"code":"unavailable","message":"down"}"#,
@@ -259,13 +259,13 @@ mod tests {
 
     /// Without this check, a page that lost an event would leave its span proved.
     #[test]
-    fn fewer_events_than_announced_are_no_page() {
+    fn page_with_fewer_events_than_chunk_size_is_rejected() {
         assert!(Page::parse(br#"{"chunk_size":2,"entries":[{}],"next_stream_position":"7"}"#).is_err());
         assert!(Page::parse(br#"{"chunk_size":1,"entries":[{},{}],"next_stream_position":"7"}"#).is_ok());
     }
 
     #[test]
-    fn a_list_without_end_is_no_page() {
+    fn list_with_too_many_records_is_not_a_page() {
         let body = format!(r#"{{"entries":[{}0]}}"#, "0,".repeat(MAX_ENTRIES));
         assert!(Page::parse(body.as_bytes()).is_err());
     }
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_object_is_refused() {
+    fn body_that_is_not_an_object_is_refused() {
         for body in ["<html>502</html>", "[]", "\"ok\"", "", r#"{"entries":[{"id":"1"}"#, r#"{"entries":7}"#]
         {
             assert!(matches!(Page::parse(body.as_bytes()), Err(NotAPage::Unreadable(_))), "{body}");

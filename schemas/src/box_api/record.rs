@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn one_odd_field_does_not_cost_the_record() {
+    fn one_unexpected_field_does_not_lose_the_record() {
         let Read { record, extra } =
             user(r#"{"id":"7","login":"a@b.c","tracking_codes":{},"created_at":"yesterday"}"#).unwrap();
         assert_eq!((record.id.as_str(), record.login.as_deref()), ("7", Some("a@b.c")));
@@ -187,7 +187,7 @@ mod tests {
 
     /// A field that was nested more deeply than the limit of a parser made the whole record unreadable.
     #[test]
-    fn an_unknown_field_may_be_nested_without_end() {
+    fn unknown_field_may_be_nested_to_any_depth() {
         let raw = format!(r#"{{"id":"7","deep":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
         let Read { record, extra } = user(&raw).unwrap();
         assert_eq!((record.id.as_str(), extra.len()), ("7", 1));

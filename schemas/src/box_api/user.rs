@@ -7,10 +7,7 @@ use super::{Record, lenient};
 
 /// A Box user with every field of the spec except `my_tags`.
 #[derive(Debug, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "fields are Box's own; their meaning stands once, in the `users` table contract"
-)]
+#[expect(missing_docs, reason = "the table contract `users` describes the fields")]
 pub struct User {
     #[serde(deserialize_with = "lenient::id")]
     pub id: String,
@@ -175,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_means_nothing_is_refused_with_its_reason() {
+    fn unusable_record_is_refused_with_the_reason() {
         for (body, reason) in [
             (r#"{"id":null}"#, "an id is missing or empty"),
             (r#"{"login":"a@b.c"}"#, "missing field `id`"),

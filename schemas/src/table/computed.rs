@@ -7,15 +7,15 @@ pub static REPORT_SETTINGS: Table = Table {
     name: "report_settings",
     layout: Layout::Given,
     key: &[],
-    comment: "One row: the night's now and the thresholds the views use; no view asks the clock.",
+    comment: "One row: the time of the snapshot and the thresholds of the views. No view reads the clock.",
     columns: &[
-        column("snapshot_date", Kind::Date, "The night published.").required(),
-        column("run_number", Kind::BigInt, "The run of that night.").required(),
+        column("snapshot_date", Kind::Date, "Date of the published snapshot.").required(),
+        column("run_number", Kind::BigInt, "The run of that snapshot.").required(),
         column("enterprise_id", Kind::Text, "The Box enterprise.").required(),
         column(
             "now_at",
             Kind::Timestamp,
-            "The night's now: when its run started. Days count whole 24 h back from here.",
+            "When the snapshot's run started. Views use it as the current time and count days as whole 24 h back from it.",
         )
         .required(),
         column(
@@ -24,25 +24,25 @@ pub static REPORT_SETTINGS: Table = Table {
             "Days without evidence of use after which an account is idle.",
         )
         .required(),
-        column("new_user_grace_days", Kind::Integer, "Days after creation in which nobody is judged.")
+        column("new_user_grace_days", Kind::Integer, "Days after creation in which an account is not evaluated (too_new).")
             .required(),
-        column("login_window_days", Kind::Integer, "Days of logins the first run read back.").required(),
-        column("time_zone", Kind::Text, "Zone in which _date columns are days.").required(),
+        column("login_window_days", Kind::Integer, "Days of logins that the first run read.").required(),
+        column("time_zone", Kind::Text, "Time zone of the days in _date columns.").required(),
         column(
             "monthly_calls_count",
             Kind::BigInt,
-            "API calls a month that the contract allows; NULL when it is not configured.",
+            "API calls that the contract allows per month; NULL when it is not configured.",
         ),
         column(
             "returned_grace_days",
             Kind::Integer,
-            "Days after a return or reactivation in which nobody is judged.",
+            "Days after a return or reactivation in which an account is not evaluated (too_new).",
         )
         .required(),
         column(
             "contract_version",
             Kind::Integer,
-            "Version of the contract of these tables: within one, columns and tables are only ever added.",
+            "Version of the contract of these tables. Within one version, columns and tables are only added.",
         )
         .required(),
     ],
@@ -53,7 +53,7 @@ pub static ACCOUNTS: Table = Table {
     name: "accounts",
     layout: Layout::Computed,
     key: &["user_id"],
-    comment: "One row per user ever seen, listed or gone (account_status deprovisioned), with status, seat and evidence of use. An idle person is claimed only inside proved login coverage; a gap says unknown.",
+    comment: "One row per user that any snapshot listed, including users who are gone (account_status deprovisioned), with status, seat and evidence of use. A user is idle only within proved login coverage. With a gap in coverage the state is unknown.",
     columns: &[
         column("user_id", Kind::Text, "Box user id.").required(),
         column("login", Kind::Text, "Primary email address."),
@@ -61,29 +61,29 @@ pub static ACCOUNTS: Table = Table {
         column("role", Kind::Text, "admin, coadmin or user."),
         column("account_status", Kind::Text, "active, suspended (Box: inactive), deprovisioned or unknown.")
             .required(),
-        column("box_status", Kind::Text, "Box's own status, as sent; of who is gone, the last known."),
+        column("box_status", Kind::Text, "Box's own status, as sent; for a user who is gone, the last known one."),
         column("is_restricted", Kind::Bool, "Whether Box's status forbids deleting, editing or uploading.")
             .required(),
-        column("deprovision_reason", Kind::Text, "Why an account is gone: deleted or left_enterprise; NULL when not known, and for listed users."),
-        column("seat_kind", Kind::Text, "managed_user, app_user, service_account, system, or likely_machine (a managed user that makes tokens and never signs in; only where [sync] activity_events reads such events).").required(),
+        column("deprovision_reason", Kind::Text, "Why the account is gone: deleted or left_enterprise; NULL when the reason is unknown, and for listed users."),
+        column("seat_kind", Kind::Text, "managed_user, app_user, service_account, system, or likely_machine (a managed user that creates tokens and never signs in; only if [sync] activity_events reads such events).").required(),
         column(
             "consumes_seat",
             Kind::Bool,
-            "Whether a licence is taken: by every listed managed user, suspended ones too; by nobody who is gone.",
+            "Whether the account takes a licence. Every listed managed user does, also when suspended. A user who is gone does not.",
         )
         .required(),
         column(
             "seat_state",
             Kind::Text,
-            "What the seat does: suspended, paused, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
+            "State of the seat: suspended, paused, used, too_new, idle, never_since_created, no_login_seen, unknown; NULL without a seat.",
         ),
         column("created_at", Kind::Timestamp, "When Box created the account."),
-        column("first_seen_at", Kind::Timestamp, "First night it was listed; in the store's first night, everybody."),
-        column("last_seen_at", Kind::Timestamp, "Last night it was listed; of a row carried or missing, when it was last read."),
-        column("status_since", Kind::Timestamp, "Since when it has box_status, or is gone: as an event told, else since the first night that showed it. The store's first night means at least since."),
-        column("suspended_since", Kind::Timestamp, "status_since of a suspended account; NULL for others."),
-        column("deprovisioned_at", Kind::Timestamp, "status_since of an account that is gone; NULL for others."),
-        column("last_login_at", Kind::Timestamp, "Newest LOGIN kept; NULL is none seen, which is not never."),
+        column("first_seen_at", Kind::Timestamp, "Start of the first run that listed the user. For all users of the store's first snapshot it is the start of that run."),
+        column("last_seen_at", Kind::Timestamp, "Start of the last run that listed the user; for a carried or missing row, when the row was last read."),
+        column("status_since", Kind::Timestamp, "Since when the account has box_status or is gone: the time of the event, else of the first snapshot that showed it. If that is the store's first snapshot, the status may be older."),
+        column("suspended_since", Kind::Timestamp, "status_since of a suspended account; NULL for all others."),
+        column("deprovisioned_at", Kind::Timestamp, "status_since of an account that is gone; NULL for all others."),
+        column("last_login_at", Kind::Timestamp, "Newest LOGIN in the store. NULL means that none was seen, not that the user never signed in."),
         column(
             "logins_30d",
             Kind::BigInt,
@@ -99,21 +99,21 @@ pub static ACCOUNTS: Table = Table {
             Kind::BigInt,
             "LOGIN events in the last 183 x 24 h; NULL when that span is not covered.",
         ),
-        column("days_since_login", Kind::Integer, "Whole 24 h since last_login_at; NULL without one."),
+        column("days_since_login", Kind::Integer, "Whole 24 h since last_login_at; NULL when that is NULL."),
         column(
             "last_activity_at",
             Kind::Timestamp,
-            "Newest evidence of any source: LOGIN, activity_daily (the end of the day, or now), imported_evidence; NULL is none seen, which is not never.",
+            "Newest evidence of use from any source: LOGIN, activity_daily (end of the day, at most now_at), imported_evidence. NULL means that none was seen, not that the account was never used.",
         ),
         column(
             "last_activity_source",
             Kind::Text,
-            "Which source that was: LOGIN or another event type, or the imported report (user_details, user_engagement).",
+            "Source of last_activity_at: LOGIN, another event type, or the imported report (user_details, user_engagement).",
         ),
         column(
             "proven_idle_days",
             Kind::Integer,
-            "Whole days without evidence that coverage proves, from the latest of last evidence, start of coverage, creation, first sight after the store's first night, return, reactivation and end of leave; NULL when it proves nothing, and for who is gone. The only column to judge by.",
+            "Whole days without use that coverage proves. They count from the latest of: last evidence, start of coverage, creation, first appearance after the store's first snapshot, return, reactivation, end of leave. NULL when coverage proves nothing, and for a user who is gone. Use only this column for decisions about a seat.",
         ),
         column(
             "login_coverage_from",
@@ -128,18 +128,18 @@ pub static ACCOUNTS: Table = Table {
         )
         .required(),
         column("inactivity_band_order", Kind::Integer, "Sort order of the band.").required(),
-        column("on_leave_until", Kind::Date, "Last day of the leave that holds on the night; NULL for who is not on leave, and when no end is known."),
+        column("on_leave_until", Kind::Date, "Last day of the leave on the date of the snapshot; NULL when the user is not on leave, and when the end is unknown."),
         column("group_count", Kind::BigInt, "Groups the user is in.").required(),
         column("alias_count", Kind::BigInt, "Email aliases the user has.").required(),
         column("space_used_bytes", Kind::BigInt, "Storage used in bytes."),
-        column("aliases_read_at", Kind::Timestamp, "When aliases were last truly read; NULL = never."),
+        column("aliases_read_at", Kind::Timestamp, "When aliases were last read from Box (not carried forward); NULL = never."),
         column(
             "memberships_read_at",
             Kind::Timestamp,
-            "When memberships were last truly read; NULL = never.",
+            "When memberships were last read from Box (not carried forward); NULL = never.",
         ),
-        column("licence_plan", Kind::Text, "Plan of the first licence terms in force that match; NULL without a seat or terms."),
-        column("monthly_cost", Kind::Money, "What the seat costs a month by those terms; NULL without."),
+        column("licence_plan", Kind::Text, "Plan of the first licence terms in force that match the user; NULL without a seat or terms."),
+        column("monthly_cost", Kind::Money, "Monthly cost of the seat by those terms; NULL without terms or price."),
         column("currency", Kind::Text, "Currency of monthly_cost."),
     ],
 };
@@ -149,9 +149,9 @@ pub static LICENCE_SUMMARY: Table = Table {
     name: "licence_summary",
     layout: Layout::View,
     key: &["seat_state"],
-    comment: "How are our seats used? One row per seat state; seats_count adds up to seats_assigned_count.",
+    comment: "How are our seats used? One row per seat state. The sum of seats_count is seats_assigned_count.",
     columns: &[
-        column("snapshot_date", Kind::Date, "The night.").required(),
+        column("snapshot_date", Kind::Date, "Date of the snapshot.").required(),
         column(
             "seat_state",
             Kind::Text,
@@ -161,18 +161,18 @@ pub static LICENCE_SUMMARY: Table = Table {
         column("seat_state_order", Kind::Integer, "Sort order.").required(),
         column("seats_count", Kind::BigInt, "Seats in this state.").required(),
         column("seats_percent", Kind::Percent, "Share of all assigned seats, in percent."),
-        column("seats_assigned_count", Kind::BigInt, "All assigned seats, repeated on every row.").required(),
-        column("meaning", Kind::Text, "The state in a sentence.").required(),
+        column("seats_assigned_count", Kind::BigInt, "All assigned seats; the same on every row.").required(),
+        column("meaning", Kind::Text, "The meaning of the state, as a sentence.").required(),
         column(
             "monthly_cost",
             Kind::Money,
-            "What the seats in this state cost a month; NULL when none of them has licence terms.",
+            "Monthly cost of the seats in this state; NULL when none of them has licence terms.",
         ),
         column("currency", Kind::Text, "Currency of monthly_cost; NULL without terms."),
         column(
             "is_waste",
             Kind::Bool,
-            "Whether that cost counts as waste: suspended, idle, never_since_created and no_login_seen.",
+            "Whether the cost counts as waste: true for suspended, idle, never_since_created and no_login_seen.",
         )
         .required(),
     ],
@@ -183,36 +183,36 @@ pub static API_USAGE_MONTHLY: Table = Table {
     name: "api_usage_monthly",
     layout: Layout::View,
     key: &["month_date"],
-    comment: "How many API calls does a month cost, and will the allowance last? One row per UTC month with calls.",
+    comment: "How many API calls does a month use, and is the allowance sufficient? One row per UTC month with calls.",
     columns: &[
         column("month_date", Kind::Date, "First day of the UTC month.").required(),
-        column("calls_count", Kind::BigInt, "Calls made, retries and errors included: what Box counts.")
+        column("calls_count", Kind::BigInt, "Calls made, including retries and errors, as Box counts them.")
             .required(),
         column("retries_count", Kind::BigInt, "Of these, repeats of a failed call.").required(),
-        column("throttled_count", Kind::BigInt, "Of these, answered with 429.").required(),
-        column("errors_count", Kind::BigInt, "Of these, failed otherwise.").required(),
-        column("runs_count", Kind::BigInt, "Runs and commands that called.").required(),
+        column("throttled_count", Kind::BigInt, "Of these, calls with a 429 response.").required(),
+        column("errors_count", Kind::BigInt, "Of these, calls that failed in another way.").required(),
+        column("runs_count", Kind::BigInt, "Runs and commands that made calls.").required(),
         column("days_with_calls_count", Kind::BigInt, "UTC days with calls.").required(),
         column(
             "monthly_calls_count",
             Kind::BigInt,
-            "The allowance as configured today, on every row; NULL when it is not.",
+            "The currently configured allowance; the same on every row; NULL when it is not configured.",
         ),
         column(
             "forecast_calls_count",
             Kind::BigInt,
-            "Night's month: the calls so far by the days so far (the night's own counted) times the days of the month. Other months: their calls.",
+            "Month of the snapshot: calls so far divided by days so far (including the day of the snapshot), times the days of the month. Other months: calls_count.",
         )
         .required(),
         column(
             "forecast_percent",
             Kind::Percent,
-            "Share of the allowance that is, in percent; NULL without an allowance.",
+            "forecast_calls_count as a share of the allowance, in percent; NULL without an allowance.",
         ),
         column(
             "full_read_calls_count",
             Kind::BigInt,
-            "Calls that reading everything anew would cost tonight, on every row.",
+            "Calls that a full read of the latest snapshot would use; the same on every row.",
         )
         .required(),
     ],

@@ -7,29 +7,38 @@ const EVENT_ID: Column =
 const USER_ID: Column = column(
     "user_id",
     Kind::Text,
-    "The user the event is about (never merely the actor); NULL when Box names nobody.",
+    "The user that the event is about, which is not always the actor; NULL when the event names no user.",
 );
-const USER_LOGIN: Column = column("user_login", Kind::Text, "That user's login as the event told it.");
+const USER_LOGIN: Column = column("user_login", Kind::Text, "That user's login as the event has it.");
 const CREATED_AT: Column = column("created_at", Kind::Timestamp, "When it happened.").required();
-const RECORDED_AT: Column = column("recorded_at", Kind::Timestamp, "When Box stored it; mostly not told.");
+const RECORDED_AT: Column = column(
+    "recorded_at",
+    Kind::Timestamp,
+    "When Box stored the event; usually NULL, because Box does not send it.",
+);
 const IP_ADDRESS: Column =
-    column("ip_address", Kind::Text, "Where it came from; NULL unless [privacy] ip keeps it.").personal();
+    column("ip_address", Kind::Text, "IP address of the request; NULL unless [privacy] ip keeps it.")
+        .personal();
 const SESSION_ID: Column =
-    column("session_id", Kind::Text, "Session; NULL unless [privacy] session_id keeps it.").personal();
-const ACTOR_ID: Column =
-    column("actor_id", Kind::Text, "Who did it (Box's created_by); NULL for Box's unknown user.");
+    column("session_id", Kind::Text, "Session id; NULL unless [privacy] session_id keeps it.").personal();
+const ACTOR_ID: Column = column(
+    "actor_id",
+    Kind::Text,
+    "The user who caused the event (Box's created_by); NULL for Box's unknown user.",
+);
 const EVENT_TYPE: Column = column("event_type", Kind::Text, "Box's event type, open text.").required();
 const SOURCE_TYPE: Column =
-    column("source_type", Kind::Text, "Type of what it happened to; NULL for group-level events.");
+    column("source_type", Kind::Text, "Type of the object of the event; NULL for group-level events.");
 const SOURCE_ID: Column =
-    column("source_id", Kind::Text, "Id of what it happened to; NULL for group-level events.");
-const GROUP_ID: Column = column("group_id", Kind::Text, "The group it is about, if any.");
+    column("source_id", Kind::Text, "Id of the object of the event; NULL for group-level events.");
+const GROUP_ID: Column =
+    column("group_id", Kind::Text, "The group that the event is about; NULL if there is none.");
 const DETAILS: Column =
-    column("details", Kind::Text, "Box's additional_details as JSON; NULL when it sent none.");
+    column("details", Kind::Text, "Box's additional_details as JSON; NULL when Box sent none.");
 const EXTRA: Column = column(
     "extra",
     Kind::Text,
-    "JSON object of fields Box sent that have no column; NULL when there were none.",
+    "JSON object of the fields that Box sent and that have no column; NULL when there were none.",
 );
 
 /// Every admin-log event that was read, in the lake.
@@ -37,7 +46,7 @@ pub static EVENTS: Table = Table {
     name: "events",
     layout: Layout::Events,
     key: &["event_id"],
-    comment: "One row per admin-log event; grows by what happens, kept for [retention] events_days.",
+    comment: "One row per admin-log event, kept for [retention] events_days. Grows with the activity in the enterprise.",
     columns: &[
         EVENT_ID,
         EVENT_TYPE,
@@ -61,7 +70,7 @@ pub static LOGIN_EVENTS: Table = Table {
     name: "login_events",
     layout: Layout::EventSlice { logins: true },
     key: &["event_id"],
-    comment: "One row per LOGIN event. Quiet token renewals of installed apps leave none: no row is not proof of no use.",
+    comment: "One row per LOGIN event. Installed apps renew tokens without a LOGIN event, so a missing row does not prove that an account is unused.",
     columns: &[
         EVENT_ID,
         USER_ID,
@@ -104,11 +113,11 @@ pub static EVENT_COVERAGE: Table = Table {
     name: "event_coverage",
     layout: Layout::Append,
     key: &["event_type", "covered_from_at", "run_number"],
-    comment: "One row per event type and interval that a run walked to its end; idleness is claimed only inside it.",
+    comment: "One row per event type and interval that a run read completely. A user can be idle only within these intervals.",
     columns: &[
         column("event_type", Kind::Text, "The event type.").required(),
         column("covered_from_at", Kind::Timestamp, "Start of the interval, inclusive.").required(),
         column("covered_to_at", Kind::Timestamp, "End of the interval, exclusive.").required(),
-        column("run_number", Kind::BigInt, "The run that proved it.").required(),
+        column("run_number", Kind::BigInt, "The run that read the interval.").required(),
     ],
 };

@@ -7,10 +7,10 @@ pub static ACTIVITY_DAILY: Table = Table {
     name: "activity_daily",
     layout: Layout::Recounted,
     key: &["user_id", "activity_date", "event_type"],
-    comment: "One row per user, UTC day and event type of [sync] activity_events with something the user did itself; empty while none is configured. A day whose end was read later is counted anew, whole; grows by users x days with activity.",
+    comment: "One row per user, UTC day and event type of [sync] activity_events with actions of the user itself; empty while no type is configured. If a later run reads the rest of a day, it counts the whole day again. Grows by users x days with activity.",
     columns: &[
-        column("user_id", Kind::Text, "Who did it, and to whose account it counts.").required(),
-        column("activity_date", Kind::Date, "The UTC day it was done on.").required(),
+        column("user_id", Kind::Text, "The user who acted. The activity counts for this account.").required(),
+        column("activity_date", Kind::Date, "The UTC day of the activity.").required(),
         column("event_type", Kind::Text, "Box's event type, open text.").required(),
         column("events_count", Kind::BigInt, "Events of that type on that day, each event_id once.")
             .required(),
@@ -22,14 +22,14 @@ pub static IMPORTED_EVIDENCE: Table = Table {
     name: "imported_evidence",
     layout: Layout::Append,
     key: &["user_id", "source", "file_digest"],
-    comment: "One row per user and imported report: the newest use that the report tells of. A file is taken in once, however often it is imported; older reports stay. It only ever moves a user towards used; evidence older than the account's creation does not count.",
+    comment: "One row per user and imported report: the newest use in that report. Importing the same file again adds no rows. Older reports stay. Evidence can only move a user towards used. Evidence older than the account's creation does not count.",
     columns: &[
-        column("user_id", Kind::Text, "The user the report's row was matched with.").required(),
+        column("user_id", Kind::Text, "The user that matches the row of the report.").required(),
         column("source", Kind::Text, "Which report: user_details or user_engagement.").required(),
         column(
             "evidence_at",
             Kind::Timestamp,
-            "Newest use the report tells of; of a report that tells days, the day's end in UTC.",
+            "Newest use in the report; if the report states days, the end of the day in UTC.",
         )
         .required(),
         column("imported_at", Kind::Timestamp, "When the file was imported.").required(),
@@ -42,15 +42,15 @@ pub static LEAVE_PERIODS: Table = Table {
     name: "leave_periods",
     layout: Layout::Append,
     key: &[],
-    comment: "One row per leave of every leave list ever read, because a list forgets leaves that have ended. The rows with the newest imported_at are the list in force; a list without any leave left one row that names nobody. A leave that a later list no longer has ended when that list was read, if not before.",
+    comment: "One row per leave of every leave list that was read. Older lists stay, because a new list does not have past leaves. The rows with the newest imported_at are the current list. An empty list has one row without a user. If a later list no longer has a leave, the leave ended at the latest when that list was read.",
     columns: &[
-        column("user_id", Kind::Text, "Who is on leave; NULL in the only row of an empty list."),
+        column("user_id", Kind::Text, "The user on leave; NULL in the only row of an empty list."),
         column(
             "from_date",
             Kind::Date,
             "First day of the leave (UTC); NULL in the only row of an empty list.",
         ),
-        column("to_date", Kind::Date, "Last day of the leave (UTC); NULL = no end is known."),
+        column("to_date", Kind::Date, "Last day of the leave (UTC); NULL = the end is unknown."),
         column("imported_at", Kind::Timestamp, "When the list was read; the same in all its rows.")
             .required(),
         column("file_digest", Kind::Text, "SHA-256 of the list, in hexadecimal.").required(),

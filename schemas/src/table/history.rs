@@ -11,7 +11,7 @@ pub static USERS_HISTORY: Table = Table {
     name: "users_history",
     layout: Layout::Chain,
     key: &["user_id", "version_no"],
-    comment: "One row per version of a user (SCD2): the first night it was listed, each night a tracked column differed from the night before, and a last row (is_deleted) once it is gone. As of a moment: valid_from <= moment and (valid_to IS NULL or moment < valid_to).",
+    comment: "One row per version of a user (SCD2): one for the first snapshot that lists the user, one for each snapshot in which a tracked column differs from the base, and one (is_deleted) when the user is gone. To select the versions at a time: valid_from <= time and (valid_to IS NULL or time < valid_to).",
     columns: &COLUMNS,
 };
 
@@ -20,19 +20,19 @@ pub static USER_CHANGES: Table = Table {
     name: "user_changes",
     layout: Layout::Chain,
     key: &["change_id"],
-    comment: "One row per difference between a night and the one it was compared with. The store's first night has no joiners; what is read of somebody for the first time is newly known, not new.",
+    comment: "One row per difference between a snapshot and its base. The store's first snapshot has no joiners. Groups and aliases of a user that are read for the first time are not reported as changes.",
     columns: &[
-        column("change_id", Kind::Text, "Run number and a number within the run.").required(),
-        column("observed_at", Kind::Timestamp, "When it was seen: when the run started.").required(),
-        column("event_at", Kind::Timestamp, "When it happened, as the admin log tells; NULL when no event announced it."),
-        column("event_id", Kind::Text, "The newest event that announced it; NULL when none did."),
-        column("run_number", Kind::BigInt, "The run that saw it; its base_run_number is the night it was compared with.").required(),
-        column("user_id", Kind::Text, "The user it is about.").required(),
+        column("change_id", Kind::Text, "Run number and a sequence number within the run.").required(),
+        column("observed_at", Kind::Timestamp, "When the change was seen: the start of the run.").required(),
+        column("event_at", Kind::Timestamp, "When the change happened according to the admin log; NULL when no event announced it."),
+        column("event_id", Kind::Text, "The newest event that announced the change; NULL when none did."),
+        column("run_number", Kind::BigInt, "The run that saw the change. Its base_run_number is the run it was compared with.").required(),
+        column("user_id", Kind::Text, "The user that changed.").required(),
         column("change", Kind::Text, "joined, left, returned, suspended, reactivated, role_changed, attribute_changed, group_added, group_removed, role_in_group_changed, alias_added or alias_removed.").required(),
-        column("attribute", Kind::Text, "The column of users that changed; NULL where the change is of none."),
-        column("object_id", Kind::Text, "The group_id or alias_id of a change of groups or aliases."),
-        column("old_value", Kind::Text, "Before: the column's value, the role in the group, the alias's address, a leaver's last status.").personal(),
-        column("new_value", Kind::Text, "After, likewise; of a joiner the status, of a leaver why the account is gone (deleted, left_enterprise; NULL when not known).").personal(),
+        column("attribute", Kind::Text, "The column of users that changed; NULL when the change is not about a column."),
+        column("object_id", Kind::Text, "The group_id or alias_id when the change is about a group or an alias."),
+        column("old_value", Kind::Text, "Value before the change: of the column, the role in the group, the address of the alias, or the last status of a leaver.").personal(),
+        column("new_value", Kind::Text, "Value after the change, of the same kind. For a joiner: the status. For a leaver: why the account is gone (deleted, left_enterprise; NULL when unknown).").personal(),
     ],
 };
 
@@ -44,12 +44,12 @@ pub const fn tracked() -> &'static [Column] {
 const HEAD: [Column; 8] = [
     column("user_id", Kind::Text, "Box user id.").required(),
     column("version_no", Kind::Integer, "1, 2, 3, … per user.").required().derived(),
-    column("valid_from", Kind::Timestamp, "When it was first seen (observed, not when it happened): when the run started; never before the version it follows.").required(),
-    column("valid_to", Kind::Timestamp, "valid_from of the version that followed, exclusive; NULL = current.").derived(),
-    column("is_current", Kind::Bool, "Whether no version followed.").required().derived(),
-    column("is_deleted", Kind::Bool, "Whether Box no longer lists the user: status is NULL then, the other tracked columns are as last known.").required(),
-    column("deprovision_reason", Kind::Text, "Why it is gone: deleted or left_enterprise; NULL when not known, and for who is not gone."),
-    column("run_number", Kind::BigInt, "The run that saw it.").required(),
+    column("valid_from", Kind::Timestamp, "When the version was first seen: the start of the run, not the time of the change. Never before valid_from of the previous version.").required(),
+    column("valid_to", Kind::Timestamp, "valid_from of the next version, exclusive; NULL = current.").derived(),
+    column("is_current", Kind::Bool, "Whether there is no later version.").required().derived(),
+    column("is_deleted", Kind::Bool, "Whether Box no longer lists the user. Then status is NULL and the other tracked columns have the last known values.").required(),
+    column("deprovision_reason", Kind::Text, "Why the user is gone: deleted or left_enterprise; NULL when the reason is unknown, and when the user is not gone."),
+    column("run_number", Kind::BigInt, "The run that saw the version.").required(),
 ];
 
 /// Columns that change by themselves, that describe how the row was read, or whose history has no use. The availability of content is one
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_column_of_users_is_tracked_or_named_as_not() {
+    fn every_column_of_users_is_tracked_or_listed_as_untracked() {
         let names: Vec<&str> = tracked().iter().map(|column| column.name).collect();
         let expected: Vec<&str> = USERS
             .columns
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lake_holds_nothing_that_a_later_row_would_change() {
+    fn lake_has_no_column_that_depends_on_later_rows() {
         let schema = USERS_HISTORY.lake_schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(

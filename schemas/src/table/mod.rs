@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn column_names_say_their_type() {
+    fn column_name_suffix_matches_the_type() {
         for table in LAKE.iter().chain(WAREHOUSE) {
             let mut seen = HashSet::new();
             for column in table.columns {
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn every_lake_row_names_its_store_and_run() {
+    fn every_lake_row_has_enterprise_and_run() {
         for table in LAKE {
             let schema = table.lake_schema();
             for name in ["enterprise_id", "run_number"].into_iter().chain(table.partition()) {

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn name_values_tell_null_from_none() {
+    fn name_values_distinguish_null_from_empty() {
         let field = USERS.lake_schema().field_with_name("tracking_codes").unwrap().clone();
         let mut rows = Rows::new(Arc::new(arrow::datatypes::Schema::new(vec![field])));
         type Pairs<'a> = Option<std::vec::IntoIter<(Option<&'a str>, Option<&'a str>)>>;

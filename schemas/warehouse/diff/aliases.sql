@@ -1,10 +1,10 @@
--- Question: who got an email alias, and who lost one since the base?
--- Grain:    one row per user and alias that differs, of users whom the night still has.
+-- Question: which users got or lost an email alias since the base?
+-- Grain:    one row per user and alias that differs, for users that this snapshot lists.
 -- Columns:  those of people.sql.
 --
 -- Reads this_run, night_users, night_email_aliases, base_users and base_email_aliases.
 --
--- The aliases of a user that the base had never read are newly known, unless the user joined or returned tonight.
+-- If the base had never read the aliases of a user, they are not reported as added, unless the user joined or returned in this run.
 
 WITH differing AS (
     SELECT

@@ -4,9 +4,9 @@
 --
 -- Reads this_run, differences (what people.sql, memberships.sql and aliases.sql found) and admin_events.
 --
--- An event announces a difference when it is of a type that does, about the same user (and group), and later than the last
--- look that did not show it. Events from the end of the run's window on are left to the run that reads them, so that a
--- replay, which has later events beside it, finds what the run found.
+-- An event announces a difference if it has a matching type, is about the same user (and group), and is later than the last reading
+-- that did not show the difference. Events after the end of the run's window are ignored. A replay can see later events, and must
+-- find the same result as the run.
 
 WITH numbered AS (
     SELECT
@@ -54,7 +54,7 @@ announced AS (
             OR admin_events.group_id = numbered.object_id
         )
     UNION ALL
-    -- The end of a group takes everybody out of it, and names nobody.
+    -- The deletion of a group removes all members. Its event names no user.
     SELECT numbered.number, admin_events.created_at, admin_events.event_id
     FROM numbered
     CROSS JOIN this_run
@@ -83,7 +83,7 @@ SELECT
     numbered.object_id,
     numbered.old_value,
     numbered.new_value,
-    -- What happened after the window is announced by events that are still to be read.
+    -- A change after the window is announced by an event that a later run reads.
     newest.event IS NULL AND NOT coalesce(numbered.happened_at >= this_run.window_to_at, FALSE) AS is_drift
 FROM numbered
 CROSS JOIN this_run

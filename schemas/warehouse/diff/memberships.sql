@@ -1,14 +1,14 @@
--- Question: who came into a group, who left one, and whose role in one changed since the base?
--- Grain:    one row per user and group that differs, of users whom the night still has.
+-- Question: which users joined a group, left a group, or have another role in a group since the base?
+-- Grain:    one row per user and group that differs, for users that this snapshot lists.
 -- Columns:  those of people.sql.
 --
 -- Reads this_run, night_users, night_memberships, base_users, base_groups and base_memberships.
 --
--- A group whose members the base had never read says nothing of who came since: its members are newly known. Who joined or
--- returned tonight came since in any case, and so did everybody in a group that is new tonight.
+-- If the base had never read the members of a group, they are not reported as added. Exceptions: a user who joined or returned in
+-- this run, and all members of a group that is new in this run.
 
 WITH night_pairs AS (
-    -- Box has one membership per user and group; should it send two, they count as one.
+    -- Box has one membership per user and group. If it sends two, they count as one.
     SELECT user_id, group_id, min(role) AS role, max(created_at) AS created_at
     FROM night_memberships
     GROUP BY user_id, group_id

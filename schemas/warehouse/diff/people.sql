@@ -1,20 +1,20 @@
--- Question: who came, who went, and what of whom changed since the base?
--- Grain:    one row per user who came or went, and one per user and column that differs.
--- Columns:  user_id, change, attribute, object_id, old_value, new_value, since_at (it did not happen before), happened_at
---           (when it happened as the object's own dates tell; NULL when they do not).
+-- Question: which users joined or left since the base, and which of their columns changed?
+-- Grain:    one row per user who joined or left, and one per user and column that differs.
+-- Columns:  user_id, change, attribute, object_id, old_value, new_value, since_at (the change is not earlier), happened_at
+--           (time of the change from the object's own dates; NULL if they do not have it).
 --
--- Reads this_run, night_users and base_users (of the run's night and of its base), texts and base_texts (user_id and the
--- tracked columns as text, without `listing`, which is our word and no change of the user), seen_versions and
+-- Reads this_run, night_users and base_users (of the run's snapshot and of its base), texts and base_texts (user_id and the
+-- tracked columns as text, without `listing`, which boxseat sets and which is not a change of the user), seen_versions and
 -- departures.
 --
--- A field that could not be read says nothing of a change, in the run that could not read it and in the next one: a value with a
--- damaged character (U+FFFD), a field that `extra` has as `<field>_unreadable`, and a missing value of a field that no user is without.
+-- A field that could not be parsed is not compared in that run and in the next one. Such fields are: a value with a damaged character
+-- (U+FFFD), a field that `extra` has as `<field>_unreadable`, and a missing value of a field that every user has.
 
 WITH moved AS (
     SELECT user_id FROM texts JOIN base_texts USING (user_id) WHERE texts IS DISTINCT FROM base_texts
 ),
 
--- NULLs are left out, and come back where the other side has a value.
+-- UNPIVOT drops NULLs. They reappear in the join if the other side has a value.
 new_values AS (
     SELECT user_id, attribute, new_value
     FROM (
@@ -31,7 +31,7 @@ old_values AS (
     )
 ),
 
--- A column is named after its field: space_amount_bytes after space_amount, enterprise_name after enterprise.
+-- The name of a column starts with the name of its field: space_amount_bytes for space_amount, enterprise_name for enterprise.
 unreadable AS (
     SELECT user_id, replace(field, '_unreadable', '') AS field
     FROM (

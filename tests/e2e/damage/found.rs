@@ -27,7 +27,7 @@ fn refused(world: &World, args: &[&str], named: &str) {
     assert!(done.stderr.contains(named) && done.stderr.contains("hint: "), "{named}\n{}", done.stderr);
 }
 
-/// `verify` ended with exit 1 and "the night to carry forward from cannot be read", without the table and without a hint.
+/// `verify` ended with exit 1 and "the base run cannot be read", without the table and without a hint.
 #[test]
 fn damaged_rows_to_carry_forward_are_named_by_table() {
     let world = world();

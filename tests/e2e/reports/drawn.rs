@@ -252,14 +252,14 @@ fn an_old_snapshot_and_one_with_many_unknown_seats_warn_first() {
     std::fs::write(world.directory().join("boxseat.toml"), "[sync]\nlogin_window_days = 20\n").unwrap();
     world.ok(&["sync"]);
     let told = Told::of(&world, &["licences"]);
-    assert!(told.notices().contains("nothing is claimed"), "{}", told.notices());
+    assert!(told.notices().contains("seats is unknown"), "{}", told.notices());
     assert!(!told.notices().contains("hours old"), "{}", told.notices());
     let later = world.simulator.now() + TimeDelta::minutes(37 * 60 + 5);
     let done =
         finish(world.command(&["report", "idle"]).env("BOXSEAT_NOW", later.to_rfc3339()).output().unwrap());
     let warnings: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("Warning: ")).collect();
     assert_eq!(warnings.len(), 2, "{}", done.stdout);
-    assert!(warnings[0].contains("This night is 37 hours old"), "{warnings:?}");
+    assert!(warnings[0].contains("This snapshot is 37 hours old"), "{warnings:?}");
 }
 
 /// Why: the complete output. The numbers are the stand-in's; a changed line is a changed contract.
@@ -286,133 +286,134 @@ fn two_reports_as_they_are_printed() {
 }
 
 const IDLE: &str = "\
-Idle seats: Who has a seat and provably does not use it?
-Night of 2026-03-02 (run 1, 2026-03-02 06:00 UTC), enterprise 900000001. Days
+Idle seats: Which users have a seat and provably do not use it?
+Snapshot of 2026-03-02 (run 1, 2026-03-02 06:00 UTC), enterprise 900000001. Days
 and weeks are UTC.
 
 In short
 ────────
-Idle seats                   2  Seats, suspended ones left out, with
-                                proven_idle_days of 90 or more. Nothing else is
-                                compared.
-Money idle, a month  70.00 EUR  What they cost a month.
-Not among them, because proven for fewer than 90 days, and idle all the same in
-`licences`: 1. A smaller --days shows them.
+Idle seats            2  Seats with proven_idle_days of 90 or more, without
+                         suspended seats. There is no other condition.
+Monthly cost  70.00 EUR  Their cost per month.
+Idle seats in `licences` that are not included here, because they are proved
+idle for fewer than 90 days: 1. A smaller --days shows them.
 
 Idle seats
 ──────────
-Login               Name           Idle days  Money a month  State          Role
-thora.dangelo@acm…  Þóra D’Angelo        183      35.00 EUR  no_login_seen  user
-ada.fischer@acme.…  Ada Fischer          134      35.00 EUR  idle           user
-Columns left out for width: last_activity_at, last_login_at, created_at,
+Login                Name           Idle days  Monthly cost  State          Role
+thora.dangelo@acme…  Þóra D’Angelo        183     35.00 EUR  no_login_seen  user
+ada.fischer@acme.t…  Ada Fischer          134     35.00 EUR  idle           user
+Columns omitted for width: last_activity_at, last_login_at, created_at,
 licence_plan, group_count, space_used_bytes, meaning, user_id, row_key.
-Longest first. Idle days are whole days of 24 hours since the latest of
-everything that could excuse somebody.
+Longest first. Idle days are whole days of 24 hours since the latest fact that
+explains missing use, such as the last use, the creation or the end of a leave.
 ";
 const LICENCES: &str = "\
 Licences: How are our seats used, what do they cost, and how many do we need?
-Night of 2026-03-02 (run 1, 2026-03-02 06:00 UTC), enterprise 900000001. Days
+Snapshot of 2026-03-02 (run 1, 2026-03-02 06:00 UTC), enterprise 900000001. Days
 and weeks are UTC.
 
 Seats
 ─────
-Bought                              30  Seats bought by the terms in force, all
-                                        plans together.
-Assigned                            24  Seats taken: managed users that Box
-                                        lists, suspended ones too.
-Free                                 6  Bought less assigned; below 0 when more
-                                        are taken than were bought.
-Used                                18  Seats in the state used: see below.
-Used in 30 days                     16  Assigned seats with evidence of use in
-                                        the last 30 x 24 hours; not claimed
-                                        where sign-ins are known for less.
-Used in 60 days                     17  Assigned seats with evidence of use in
-                                        the last 60 x 24 hours; not claimed
-                                        where sign-ins are known for less.
-Used in 90 days                     20  Assigned seats with evidence of use in
-                                        the last 90 x 24 hours; not claimed
-                                        where sign-ins are known for less.
-Money idle, a month         210.00 EUR  What seats cost a month that are
-                                        suspended, idle, never_since_created or
-                                        no_login_seen.
-Money not judged, a month     0.00 EUR  What seats cost a month of which nothing
-                                        is claimed: too_new, paused, unknown.
-Assigned money, a month     840.00 EUR  What all assigned seats cost a month:
-                                        used, idle and not judged together.
-Cost of a used seat        58.3333 EUR  What is bought a month (seats bought x
-                                        price, plan by plan) / seats used.
-Reclaimable                          -  No policy configured.
+Bought                        30  Seats bought by the terms in force, over all
+                                  plans.
+Assigned                      24  Managed users that Box lists, including
+                                  suspended users.
+Free                           6  Bought minus assigned; negative if more seats
+                                  are assigned than bought.
+Used                          18  Seats in the state used: see below.
+Used in 30 days               16  Assigned seats with evidence of use in the
+                                  last 30 x 24 hours; unknown if sign-ins are
+                                  known for a shorter time.
+Used in 60 days               17  Assigned seats with evidence of use in the
+                                  last 60 x 24 hours; unknown if sign-ins are
+                                  known for a shorter time.
+Used in 90 days               20  Assigned seats with evidence of use in the
+                                  last 90 x 24 hours; unknown if sign-ins are
+                                  known for a shorter time.
+Monthly waste         210.00 EUR  Cost per month of seats that are suspended,
+                                  idle, never_since_created or no_login_seen.
+Monthly cost, other     0.00 EUR  Cost per month of seats that are too_new,
+                                  paused or unknown.
+Monthly cost, all     840.00 EUR  Cost per month of all assigned seats: used,
+                                  waste and other.
+Cost of a used seat  58.3333 EUR  Cost per month of the seats bought (seats x
+                                  price, for each plan) / seats used.
+Reclaimable                    -  No policy configured.
 
 Contract
 ────────
-Notice by                  2026-09-30  Last day to give notice: the next one of
-                                       the plans in force that is not over.
-Days to notice                    212  UTC days from the night to that day.
+Notice by                  2026-09-30  Last day to give notice: the next notice
+                                       date of the plans in force that is not
+                                       past.
+Days to notice                    212  UTC days from the snapshot to that day.
 Renews on                  2026-12-31  The next renewal of the plans in force.
-Most assigned in the term          24  Most seats assigned in any night of the
-                                       term, tonight included. When the term
-                                       began is not configured (term_start);
-                                       nights are known from 2026-03-02 on.
-On                         2026-03-02  The first night with so many.
-Over what was bought                0  Most assigned in the term less what is
-                                       bought now, and nothing below 0.
-Months left                        10  From the night to the renewal; a month
-                                       that has begun counts.
-True-up exposure             0.00 EUR  Seats over what was bought x price of a
-                                       seat (of the dearest plan) x months left.
-Nights of the trend                 1  Nights known of the last 90 days: what
-                                       trend and forecast stand on.
-Growth in 30 days                   -  Not claimed: a trend takes 14 nights of
-                                       the last 90 days; known: 1.
-Seats run out on                    -  Not claimed: it takes 14 nights; known:
-                                       1.
+Most assigned in the term          24  Most seats assigned in any snapshot of
+                                       the term, including this one. The start
+                                       of the term is not configured
+                                       (term_start); there are snapshots from
+                                       2026-03-02 on.
+On                         2026-03-02  The first snapshot with this number.
+Assigned over bought                0  Most assigned in the term minus seats
+                                       bought now; 0 if negative.
+Months left                        10  From the snapshot to the renewal; a
+                                       started month counts as one.
+True-up exposure             0.00 EUR  Assigned over bought x price of a seat
+                                       (of the most expensive plan) x months
+                                       left.
+Snapshots of the trend              1  Snapshots of the last 90 days. Trend and
+                                       forecast use them.
+Growth in 30 days                   -  Unknown: a trend requires 14 snapshots in
+                                       the last 90 days; available: 1.
+Seats run out on                    -  Unknown: a forecast requires 14
+                                       snapshots; available: 1.
 To buy at the renewal              18  used 18 + too new 0 + paused 0 + unknown
-                                       0 + growth, of which nothing is claimed
-                                       yet (nights known: 1). It takes for
-                                       granted that idle and suspended seats are
-                                       freed before.
-Fewer than now                     12  Bought now less to buy at the renewal;
-                                       below 0 when more are needed.
-Freed by leavers                    0  Seats of people who left in the nights
-                                       known of the term.
-Reused by joiners                   0  Of these, taken by people who joined or
-                                       returned in the same night or later.
-Seats are bought for the term: freeing one saves nothing before the renewal,
-unless more are assigned than were bought.
+                                       0 + growth, which is not known yet
+                                       (snapshots available: 1). Idle and
+                                       suspended seats are assumed to be freed
+                                       before.
+Fewer than now                     12  Bought now minus to buy at the renewal;
+                                       negative if more are needed.
+Freed by leavers                    0  Seats of users who left in the available
+                                       snapshots of the term.
+Reused by joiners                   0  Of these, taken by users who joined or
+                                       returned in the same snapshot or later.
+Seats are bought for the term. Freeing a seat saves nothing before the renewal,
+unless more seats are assigned than bought.
 
-What every seat does
-────────────────────
-State                Seats   Share  Money a month  Idle money
-used                    18  75.0 %     630.00 EUR          no
-too_new                  0   0.0 %       0.00 EUR          no
-idle                     1   4.2 %      35.00 EUR         yes
-never_since_created      1   4.2 %      35.00 EUR         yes
-no_login_seen            1   4.2 %      35.00 EUR         yes
-suspended                3  12.5 %     105.00 EUR         yes
-paused                   0   0.0 %       0.00 EUR          no
-unknown                  0   0.0 %       0.00 EUR          no
-Columns left out for width: meaning.
-Every assigned seat is in one state, the first that fits: together 24.
+Seats by state
+──────────────
+State                Seats   Share  Monthly cost  Is waste
+used                    18  75.0 %    630.00 EUR        no
+too_new                  0   0.0 %      0.00 EUR        no
+idle                     1   4.2 %     35.00 EUR       yes
+never_since_created      1   4.2 %     35.00 EUR       yes
+no_login_seen            1   4.2 %     35.00 EUR       yes
+suspended                3  12.5 %    105.00 EUR       yes
+paused                   0   0.0 %      0.00 EUR        no
+unknown                  0   0.0 %      0.00 EUR        no
+Columns omitted for width: meaning.
+Every assigned seat has one state, the first that applies; 24 in total.
 
 Plans in force
 ──────────────
-Plan        Bought  Assigned  Free      Price  Idle money a month
-enterprise      30        24     6  35.00 EUR          210.00 EUR
-Columns left out for width: monthly_cost, renewal_date, notice_by_date,
-box_plan, match_rule, external_seats, console_seats_used.
-A seat belongs to the first plan whose rule matches; (none) is what no plan in
-force is for.
+Plan        Bought  Assigned  Free      Price  Monthly waste  Monthly cost
+enterprise      30        24     6  35.00 EUR     210.00 EUR    840.00 EUR
+Columns omitted for width: renewal_date, notice_by_date, box_plan, match_rule,
+external_seats, console_seats_used.
+A seat belongs to the first plan whose rule matches. (none) has the seats that
+match no plan in force.
 
 Assigned against bought
 ───────────────────────
-     Night  Bought  Assigned  Free  Used  Idle  Suspended  Idle money a month
-2026-03-02      30        24     6    18     3          3          210.00 EUR
-Columns left out for width: monthly_cost, active_30d.
-As each night was known then, with the thresholds and terms of then; a night
-that was missed has no row.
+  Snapshot  Bought  Assigned  Free  Used  Idle  Suspended  Monthly waste
+2026-03-02      30        24     6    18     3          3     210.00 EUR
+Columns omitted for width: monthly_cost, active_30d.
+Each row shows the data, thresholds and terms of its time. A missed snapshot has
+no row.
 
-How long seats have not been used
-─────────────────────────────────
+Seats by time since last use
+────────────────────────────
 Days since last use  Seats   Share
 0-30                    16  66.7 %
 31-60                    1   4.2 %
@@ -423,11 +424,11 @@ too_new                  0   0.0 %
 never_since_created      1   4.2 %
 no_login_seen            1   4.2 %
 unknown                  0   0.0 %
-By the newest evidence of use; suspended seats and people on leave are in it
-too. unknown: the record does not decide the band.
+By the newest evidence of use, including suspended seats and users on leave.
+unknown: the record does not determine the band.
 
-When people last signed in
-──────────────────────────
+Seats by last sign-in
+─────────────────────
 Days since last sign-in  From  Seats
 0-6                         0      8
 7-13                        7      3
@@ -457,23 +458,23 @@ Days since last sign-in  From  Seats
 175-181                   175      0
 182 and more              182      0
 none on record              -      2
-Whole days of 24 hours since the newest LOGIN on record, week by week; none on
-record is not never.
+Whole days of 24 hours since the newest LOGIN on record, by week. A user without
+a LOGIN on record may have signed in before.
 
 Joiners and leavers
 ───────────────────
    Week of  Joined  Left  Net
 2026-03-02       0     0    0
-People with a seat who joined or returned, and who left, in the week of the
-night that saw it; weeks begin on Monday. The store's first night has no
-joiners.
+Users with a seat who joined or returned, and users who left, by the week of the
+snapshot that showed it. Weeks begin on Monday. The store's first snapshot has
+no joiners.
 
 Groups with the most idle seats
 ───────────────────────────────
-Group              Idle  Seats  Share idle  Idle money a month  Group id
-Ops;Night Tunis 2     3     20      15.0 %          105.00 EUR  77000023
-Headquarters          2      8      25.0 %           70.00 EUR  77000012
+Group              Idle  Seats  Share idle  Monthly idle cost  Group id
+Ops;Night Tunis 2     3     20      15.0 %         105.00 EUR  77000023
+Headquarters          2      8      25.0 %          70.00 EUR  77000012
 The 20 groups with the most seats that are idle, never_since_created or
-no_login_seen. Somebody in several groups is counted in each; groups under 5
-members are one line, in which everybody is counted once.
+no_login_seen. A user in several groups counts in each. Groups under 5 members
+are one row, in which each user counts once.
 ";

@@ -89,11 +89,11 @@ pub(super) fn assert_equal(world: &World, chronicle: &Chronicle, index: usize, m
         idle_groups(night)
     );
     assert!(
-        told.notices().contains("Seats are at least so many: on Box's plan Business"),
+        told.notices().contains("The number of seats is a minimum: on Box's plan Business"),
         "{}",
         told.notices()
     );
-    assert_eq!(told.notices().contains("Looked back on"), !more.is_empty(), "{}", told.notices());
+    assert_eq!(told.notices().contains("Past snapshot of"), !more.is_empty(), "{}", told.notices());
 }
 
 fn figures(nights: &[Night]) -> Map<String, Value> {
@@ -374,5 +374,5 @@ pub(super) fn assert_filtered(world: &World, chronicle: &Chronicle) {
         !figures.contains_key("seats_purchased") && !figures.contains_key("peak_assigned"),
         "{figures:?}"
     );
-    assert!(told.notices().contains("left out with a filter"), "{}", told.notices());
+    assert!(told.notices().contains("omitted with a filter"), "{}", told.notices());
 }

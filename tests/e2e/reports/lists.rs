@@ -179,7 +179,7 @@ fn assert_access(world: &World, night: &Night) {
     ] {
         assert_eq!(figures[id], json!(count), "{id}");
     }
-    assert!(synced > 0 && told.notices().contains("does not cover"), "{}", told.notices());
+    assert!(synced > 0 && told.notices().contains("Not covered:"), "{}", told.notices());
 }
 
 fn assert_movers(world: &World, chronicle: &Chronicle) {
@@ -291,7 +291,7 @@ fn assert_refused(world: &World) {
         (vec!["idle", "--tracking-code", "Departmnt=Sales"], "is it \"Department\""),
         (vec!["idle", "--tracking-code", "Department"], "write it as NAME=VALUE"),
         (vec!["access", "--role", "boss"], "there is \"admin\", \"coadmin\", \"user\""),
-        (vec!["access", "--status", "inactive"], "what Box calls inactive is `suspended` here"),
+        (vec!["access", "--status", "inactive"], "Box's status inactive is `suspended` here"),
         (vec!["licences", "--by", "Departement"], "is it \"Department\""),
         (vec!["movers", "--since", "2027-02-10", "--until", "2027-02-01"], "is after --until"),
         (vec!["all"], "boxseat report all -o DIR"),

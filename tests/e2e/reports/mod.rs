@@ -97,7 +97,7 @@ fn every_figure_of_a_month_equals_the_truth() {
     let removed = world.run(&["report", "idle", "--as-of", "2027-02-11"]);
     assert_eq!(removed.code, 2, "{}", removed.stderr);
     assert!(
-        removed.stderr.contains("there is no night of 2027-02-11; the nearest one is 2027-02-1"),
+        removed.stderr.contains("there is no snapshot of 2027-02-11; the nearest one is 2027-02-1"),
         "{}",
         removed.stderr
     );

@@ -21,7 +21,7 @@ fn a_run_commits_once_in_order_and_never_after_a_later_one() {
 
     // The same run again: the input rows are not read.
     let mut poisoned =
-        std::iter::from_fn(|| -> Option<Result<RecordBatch, &str>> { panic!("nobody may ask for rows") });
+        std::iter::from_fn(|| -> Option<Result<RecordBatch, &str>> { panic!("no rows may be requested") });
     assert_eq!(
         lake.commit(&EMAIL_ALIASES, RunNumber(3), &mut poisoned).unwrap(),
         Committed { rows: 1, already: true }
@@ -29,7 +29,7 @@ fn a_run_commits_once_in_order_and_never_after_a_later_one() {
 
     let passed = commit(2, &["d"]).unwrap_err();
     assert_eq!(passed.kind(), ErrorKind::Passed);
-    assert_eq!(passed.to_string(), "run 2 cannot write email_aliases: run 3 has written it since");
+    assert_eq!(passed.to_string(), "run 2 cannot write email_aliases: the later run 3 has written it");
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2, 3]), ["a", "b", "c"]);
 }
 
@@ -49,7 +49,7 @@ fn a_commit_without_rows_still_counts() {
 }
 
 #[test]
-fn rows_that_fail_half_way_show_nothing() {
+fn failed_rows_commit_nothing() {
     let (directory, lake) = lake();
     let mut failing = [Ok(aliases(1, &["a"])), Err("page 7 is damaged")].into_iter();
     let error = lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut failing).unwrap_err();
@@ -63,7 +63,7 @@ fn rows_that_fail_half_way_show_nothing() {
 }
 
 #[test]
-fn a_kill_between_data_file_and_commit_leaves_a_file_nobody_reads() {
+fn kill_between_data_file_and_commit_leaves_an_unreferenced_file() {
     let (directory, lake) = lake();
     let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
     lake.inner
@@ -137,12 +137,12 @@ fn two_writers_at_once_leave_each_run_once() {
 }
 
 #[test]
-fn a_lost_answer_is_not_a_second_commit() {
+fn lost_response_does_not_cause_a_second_commit() {
     let directory = tempfile::tempdir().unwrap();
     let (lake, store) =
         flaky_lake(directory.path(), Fault::LosesAnswerOf("_delta_log/00000000000000000001.json"));
     let committed = lake.commit(&EMAIL_ALIASES, RunNumber(1), &mut once(aliases(1, &["a"]))).unwrap();
-    assert!(store.happened(), "the commit's answer was lost");
+    assert!(store.happened(), "the response of the commit was lost");
     assert_eq!(committed, Committed { rows: 1, already: true });
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1]), ["a"]);
 }
@@ -150,7 +150,7 @@ fn a_lost_answer_is_not_a_second_commit() {
 /// A process dies at any put, before or after it. The next process finds each run once.
 
 #[test]
-fn a_death_at_any_put_loses_and_doubles_nothing() {
+fn kill_at_any_put_loses_and_duplicates_no_row() {
     for commits_before in [0, 19] {
         for put in 0.. {
             let directory = tempfile::tempdir().unwrap();
@@ -174,7 +174,7 @@ fn a_death_at_any_put_loses_and_doubles_nothing() {
             // A death while the checkpoint is written does not make the commit fail.
             let shown = ids(&healthy(), &EMAIL_ALIASES, &[run]);
             assert!(shown.is_empty() || shown == ["a", "b"], "put {put}: half a commit: {shown:?}");
-            assert!(outcome.is_err() || !shown.is_empty(), "put {put}: said to be committed and is not");
+            assert!(outcome.is_err() || !shown.is_empty(), "put {put}: reported as committed and is not");
             let again = healthy().commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows())).unwrap();
             assert_eq!(again, Committed { rows: 2, already: !shown.is_empty() }, "put {put}");
             assert_eq!(ids(&healthy(), &EMAIL_ALIASES, &[run]), ["a", "b"], "put {put}");
@@ -208,7 +208,7 @@ fn rows_of_another_run_are_refused() {
 }
 
 #[test]
-fn forty_commits_and_two_checkpoints_later_everything_is_there() {
+fn all_rows_remain_after_forty_commits_and_two_checkpoints() {
     let (directory, lake) = lake();
     for number in 1..=41 {
         let id = format!("{number:02}");
@@ -241,8 +241,8 @@ fn actions_are_committed_once_by_the_journal_s_sequence() {
         })
     };
     assert_eq!(commit(3, &["a"]).unwrap(), 1);
-    assert_eq!(commit(3, &["a"]).unwrap(), 0, "nothing is asked for again");
-    assert_eq!(commit(5, &[]).unwrap(), 0, "nothing that became final");
+    assert_eq!(commit(3, &["a"]).unwrap(), 0, "no rows are requested again");
+    assert_eq!(commit(5, &[]).unwrap(), 0, "there are no new final rows");
     assert_eq!(commit(9, &["b", "c"]).unwrap(), 2);
     assert_eq!(*asked.borrow(), [0, 3, 3]);
     assert_eq!(commit(4, &["d"]).unwrap_err().kind(), ErrorKind::Passed);

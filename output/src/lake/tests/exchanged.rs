@@ -88,7 +88,7 @@ fn nothing_is_committed_after_a_file_was_written_to_and_put_back() {
 
 /// Retention and other processes replace and remove files, with a line in the record.
 #[test]
-fn files_that_boxseat_itself_replaced_or_removed_are_no_change() {
+fn files_replaced_or_removed_by_boxseat_are_not_changes() {
     let (directory, lake, _) = recorded();
     assert_eq!(ids(&lake, &EMAIL_ALIASES, &[1, 2]), ["a", "b", "c"]);
     let other = Lake::open(&directory.path().join("lake"), 0o640).unwrap();

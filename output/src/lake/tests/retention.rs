@@ -24,7 +24,7 @@ fn kinds(unneeded: &[Unneeded]) -> Vec<UnneededKind> {
 }
 
 #[test]
-fn a_removed_night_is_gone_for_new_readers_and_on_the_disk_for_old_ones() {
+fn removed_snapshot_is_hidden_from_new_readers_and_stays_on_disk_for_old_ones() {
     let (directory, lake) = lake();
     for number in 1..=3 {
         lake.commit(&EMAIL_ALIASES, RunNumber(number), &mut once(aliases(number, &[&format!("a{number}")])))
@@ -55,7 +55,7 @@ fn a_removed_night_is_gone_for_new_readers_and_on_the_disk_for_old_ones() {
 
 /// Why: rows are moved, while runs, readers and the commit rule rely on the run that wrote them.
 #[test]
-fn merged_files_hold_the_same_rows_of_the_same_runs() {
+fn merged_files_have_the_same_rows_of_the_same_runs() {
     let (directory, lake) = lake();
     let nights = FILES_PER_MERGE as u64;
     for number in 1..nights {
@@ -101,14 +101,14 @@ fn merged_files_hold_the_same_rows_of_the_same_runs() {
 
 /// Why: removed events must not be counted as "no login", so readers must get the first day that is kept.
 #[test]
-fn months_of_events_go_whole_and_the_lake_says_since_when_it_has_them() {
+fn events_are_removed_by_month_and_the_first_kept_day_is_recorded() {
     let (_directory, lake) = lake();
     let march = [("m", "2026-03-31"), ("n", "2026-03-01")];
     lake.commit(&EVENTS, RunNumber(1), &mut once(events(1, &[("f", "2026-02-28"), march[0]]))).unwrap();
     lake.commit(&EVENTS, RunNumber(2), &mut once(events(2, &[march[1], ("a", "2026-04-01")]))).unwrap();
     assert_eq!(lake.events_kept_from().unwrap(), None);
     assert_eq!(lake.remove_events_before(day("2026-02-01")).unwrap(), 0);
-    assert_eq!(lake.events_kept_from().unwrap(), None, "nothing was removed, so nothing is missing");
+    assert_eq!(lake.events_kept_from().unwrap(), None, "no event was removed, so none is missing");
     assert_eq!(lake.remove_events_before(day("2026-03-01")).unwrap(), 1);
     assert_eq!(ids(&lake, &EVENTS, &[1, 2]), ["a", "m", "n"]);
     assert_eq!(lake.events_kept_from().unwrap(), Some(day("2026-03-01")));
@@ -125,7 +125,7 @@ fn months_of_events_go_whole_and_the_lake_says_since_when_it_has_them() {
 }
 
 #[test]
-fn what_killed_writers_left_and_what_checkpoints_sum_up_is_unneeded() {
+fn files_of_killed_writers_and_checkpointed_logs_are_unneeded() {
     let (directory, lake) = lake();
     let there = lake.inner.writable(&EMAIL_ALIASES).unwrap();
     lake.inner

@@ -10,7 +10,7 @@ use crate::ErrorKind;
 use crate::testing::{at, once, reservation};
 
 #[test]
-fn nights_lie_side_by_side() {
+fn snapshots_are_stored_in_separate_partitions() {
     let (directory, lake) = lake();
     for (number, date, names) in [(1, "2026-03-01", ["ann", "bob"]), (2, "2026-03-02", ["ann", "cy"])] {
         let objects = names.map(|name| json!({ "user_id": name, "tracking_codes": { "cost": "7" } }));
@@ -35,12 +35,12 @@ fn nights_lie_side_by_side() {
         &run(1, "2026-03-01", RunStatus::Complete),
         &["ann", "bob"].map(|name| json!({ "user_id": name, "tracking_codes": { "cost": "7" } })),
     );
-    assert_eq!(whole[0], written, "what is read is what was written, lists and times too");
+    assert_eq!(whole[0], written, "rows are read as written, including lists and times");
     assert_eq!(lake.scan(&USERS, &[RunNumber(1)], Some(&["nonsense"])).unwrap_err().kind(), ErrorKind::Bug);
 }
 
 #[test]
-fn events_lie_by_month_and_old_months_are_not_opened() {
+fn events_are_partitioned_by_month_and_old_months_are_not_opened() {
     let (directory, lake) = lake();
     let event = |id: &str, time: &str| json!({ "event_id": id, "event_type": "LOGIN", "created_at": time });
     let first = [
@@ -102,9 +102,9 @@ fn a_number_is_reserved_once() {
     let error = lake.reservations().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Newer);
     assert!(
-        error
-            .to_string()
-            .ends_with("_runs/2.json has format 2, this version reads 1: use the boxseat that wrote it"),
+        error.to_string().ends_with(
+            "_runs/2.json has format 2, this version reads 1: use the version of boxseat that wrote it"
+        ),
         "{error}"
     );
     std::fs::write(&file, "{").unwrap();
@@ -112,7 +112,7 @@ fn a_number_is_reserved_once() {
 }
 
 #[test]
-fn runs_come_back_as_they_were_written() {
+fn runs_are_read_as_written() {
     let (_directory, lake) = lake();
     assert_eq!(lake.sync_runs().unwrap(), []);
     let runs = [run(1, "2026-03-01", RunStatus::Abandoned), run(2, DATE, RunStatus::Complete)];
@@ -166,7 +166,7 @@ const GROUPS_HEAD: Table = Table {
 };
 
 #[test]
-fn files_are_readable_for_whom_they_should_and_paths_may_be_odd() {
+fn files_get_the_configured_access_and_unusual_paths_work() {
     let directory = tempfile::tempdir().unwrap();
     let odd = directory.path().join("Büro 100% #1/lake");
     let lake = Lake::open(&odd, 0o640).unwrap();
@@ -179,9 +179,9 @@ fn files_are_readable_for_whom_they_should_and_paths_may_be_odd() {
     }
     assert_eq!(mode(&odd.join("email_aliases/_delta_log")), 0o750);
 
-    let nobody = Access { mode: 0o640, group: Some("no such group".into()) };
+    let unknown_group = Access { mode: 0o640, group: Some("no such group".into()) };
     assert_eq!(
-        Lake::open(&odd, nobody).unwrap_err().to_string(),
+        Lake::open(&odd, unknown_group).unwrap_err().to_string(),
         "the system has no group named \"no such group\""
     );
 }

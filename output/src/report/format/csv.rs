@@ -72,7 +72,7 @@ impl Csv {
     pub fn notice(&self) -> Option<String> {
         (self.cut_cells > 0).then(|| {
             format!(
-                "{} cells of the CSV are cut: spreadsheets keep 32,767 characters of a cell. Each says so at its end. JSON and Parquet have them whole.",
+                "{} cells of the CSV are cut, because spreadsheets keep 32,767 characters per cell. Each of them ends with a mark. JSON and Parquet have the whole text.",
                 self.cut_cells
             )
         })
@@ -234,7 +234,11 @@ mod tests {
             assert_eq!(cell(text, Numbers::Stay), text);
         }
         assert_eq!(cell("1E5", Numbers::AreText), "'1E5");
-        assert_eq!(cell("+4915112345", Numbers::Stay), "'+4915112345", "a phone number is no plain number");
+        assert_eq!(
+            cell("+4915112345", Numbers::Stay),
+            "'+4915112345",
+            "a phone number is not a plain number"
+        );
     }
 
     /// Why: Excel cuts a cell after 32,767 characters without a warning.

@@ -31,7 +31,7 @@ pub fn terminal(report: &Report, width: usize) -> String {
     page.wrapped(
         "",
         &format!(
-            "Night of {} (run {}, {} UTC), enterprise {}. Days and weeks are UTC.",
+            "Snapshot of {} (run {}, {} UTC), enterprise {}. Days and weeks are UTC.",
             night.snapshot_date,
             night.run_number,
             night.now_at.format("%F %H:%M"),
@@ -141,11 +141,11 @@ impl Page {
             self.line(&line);
         }
         if cut > 0 {
-            self.wrapped("", &format!("{cut} earlier rows are left out here; other formats have them."));
+            self.wrapped("", &format!("{cut} earlier rows are omitted here; other formats have them."));
         }
         let left_out: Vec<&str> = table.columns[drawn.len()..].iter().map(|column| column.id).collect();
         if !left_out.is_empty() {
-            self.wrapped("", &format!("Columns left out for width: {}.", left_out.join(", ")));
+            self.wrapped("", &format!("Columns omitted for width: {}.", left_out.join(", ")));
         }
     }
 

@@ -32,7 +32,7 @@ impl Escaped {
     /// A number, which needs no escaping. A table has ten thousand of them.
     pub(super) fn number(number: i64) -> Self {
         let mut text = String::new();
-        write!(text, "{number}").expect("a String takes all");
+        write!(text, "{number}").expect("writing to a String cannot fail");
         Self(text)
     }
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_leaves_its_quotes_or_hides() {
+    fn escaped_value_never_leaves_its_quotes_or_hides() {
         assert_eq!(
             Escaped::of("\"'><script>&\u{202e}\u{0}\n").as_str(),
             "&quot;&#39;&gt;&lt;script&gt;&amp;\\u{202e}\\u{0}\\n"

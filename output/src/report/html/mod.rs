@@ -80,7 +80,7 @@ pub fn page(reports: &[Report], people: People) -> Result<String> {
                     p {
                         "Made by boxseat " (env!("CARGO_PKG_VERSION")) " from run " (Escaped::number(first.night.run_number.as_i64()))
                         " of enterprise " (Escaped::of(&first.night.enterprise_id)) ". "
-                        "Days and times are UTC. This page loads nothing from anywhere."
+                        "Days and times are UTC. This page loads no other files."
                     }
                 }
                 script { (PreEscaped(SCRIPT)) }
@@ -122,12 +122,12 @@ fn hash(text: &str) -> String {
 fn night(night: &ReportNight) -> Markup {
     html! {
         p.night {
-            "Night of "
+            "Snapshot of "
             time datetime=(value::day(night.snapshot_date)) {
                 (night.snapshot_date.format("%A, %-d %B %Y").to_string())
             }
             ", as of " (night.now_at.format("%H:%M").to_string()) " UTC"
-            @if night.is_as_of { ", looked back on" }
+            @if night.is_as_of { ", past snapshot" }
             " · enterprise " (Escaped::of(&night.enterprise_id))
         }
     }
@@ -162,7 +162,7 @@ fn notices(reports: &[Report], people: People) -> Markup {
     html! {
         @for notice in notices { (drawn(notice)) }
         @if people == People::Named {
-            p.notice role="status" { strong { "Note: " } "This page names people. Forward it only to who may know." }
+            p.notice role="status" { strong { "Note: " } "This page names users. Forward it only to recipients who may see these names." }
         }
     }
 }

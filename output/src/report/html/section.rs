@@ -36,7 +36,7 @@ fn one(report: &Report, section: &Section, width: Width, place: Place) -> Result
     let body = match &section.body {
         Body::Figures(figures) => list(figures),
         Body::Table(table) if is_left_out(table, place.people) => html! {
-            p.left-out { "This list names people and is left out of this page; " code { "--people" } " shows it." }
+            p.left-out { "This list names users and is omitted from this page; " code { "--people" } " shows it." }
         },
         Body::Table(table) if table.rows.is_empty() => html! { p.left-out { "Nothing to list." } },
         Body::Table(table) => match chart::figure(&id, &section.title, table, width)? {

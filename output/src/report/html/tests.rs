@@ -34,7 +34,7 @@ fn report(sections: Vec<Section>) -> Report {
     Report {
         name: "licences",
         title: "Licences".to_owned(),
-        question: "What have we bought, and what do the seats do?".to_owned(),
+        question: "How many seats have we bought, and how are they used?".to_owned(),
         night: ReportNight {
             enterprise_id: "900".to_owned(),
             snapshot_date: date(),
@@ -65,7 +65,7 @@ fn licences() -> Report {
         .collect();
     let lines = Table {
         columns: vec![
-            column("snapshot_date", "Night", ValueKind::Date),
+            column("snapshot_date", "Snapshot", ValueKind::Date),
             column("seats_assigned", "Assigned", ValueKind::Count),
             column("seats_purchased", "Bought", ValueKind::Count),
             column("active_90d", "Used in 90 days", ValueKind::Count),
@@ -146,19 +146,19 @@ fn licences() -> Report {
                     "seats_purchased",
                     "Seats bought",
                     Value::Count(12_525),
-                    "As the licence terms in force say.",
+                    "By the licence terms in force.",
                     true,
                 ),
                 figure(
                     "seats_assigned",
                     "Seats assigned",
                     Value::Count(11_507),
-                    "Everybody Box lists who takes a seat, suspended people too.",
+                    "Managed users that Box lists, including suspended users.",
                     true,
                 ),
                 figure(
                     "waste",
-                    "Money idle a month",
+                    "Idle cost per month",
                     usd("4270"),
                     "Seats that are suspended, idle or were never used, at their price.",
                     true,
@@ -175,24 +175,24 @@ fn licences() -> Report {
                     "notice",
                     "Give notice by",
                     Value::Date(date()),
-                    "The terms' last day to say so.",
+                    "Last day to give notice by the terms.",
                     false,
                 ),
             ]),
         ),
         section("trend", "Assigned against bought", Body::Table(lines)),
-        section("bands", "How long seats have been idle", Body::Table(bands)),
+        section("bands", "Seats by time since last use", Body::Table(bands)),
         section("groups", "Groups with the most idle seats", Body::Table(groups)),
         section("weeks", "Joiners and leavers a week", Body::Table(weeks)),
-        section("logins", "When people last signed in", Body::Table(logins)),
-        section("people", "Who can lose a seat", Body::Table(people(60))),
+        section("logins", "Seats by last sign-in", Body::Table(logins)),
+        section("people", "Users who can lose a seat", Body::Table(people(60))),
     ]);
     report.notices = vec![
         Notice { level: Level::Note, text: "A note with <b>markup</b>.".to_owned() },
-        Notice { level: Level::Warning, text: "This night is 61 hours old.".to_owned() },
+        Notice { level: Level::Warning, text: "This snapshot is 61 hours old.".to_owned() },
     ];
     report.sections[1].note =
-        Some("Seats as each night knew them; a night without a line was not read.".to_owned());
+        Some("Seats as each snapshot recorded them. A missed snapshot has no row.".to_owned());
     report
 }
 
@@ -233,18 +233,18 @@ fn people(count: i64) -> Table {
 
 /// A name with markup must not become markup: Box lets users choose any name.
 #[test]
-fn nothing_from_box_becomes_markup() {
+fn values_from_box_never_become_markup() {
     let page = page(&[licences()], People::Named).unwrap();
     assert!(!page.contains("<script>alert"));
     assert!(!page.contains("<b>markup"));
     assert_eq!(page.matches("<script").count(), 1);
-    assert!(!page.contains('\u{202e}'), "a character that turns the line is a code");
+    assert!(!page.contains('\u{202e}'), "a direction override is escaped");
     assert!(page.contains("\\u{202e}gnp.exe"));
 }
 
 /// A browser that follows the policy runs and fetches nothing else, whatever the page contains.
 #[test]
-fn the_policy_names_what_is_in_the_page() {
+fn content_security_policy_has_the_hashes_of_the_page() {
     let page = page(&[licences()], People::Named).unwrap();
     let between = |from: &str, to: &str| {
         let (_, rest) = page.split_once(from).unwrap();
@@ -263,28 +263,28 @@ fn the_policy_names_what_is_in_the_page() {
 
 /// A page without `--people` is forwarded: it must name no user, not even in a chart or its description.
 #[test]
-fn nobody_is_named_unless_asked_for() {
+fn page_names_no_user_unless_requested() {
     let mut report = licences();
     let Body::Table(people) = &mut report.sections[6].body else { panic!() };
     people.chart = Some(Chart::Ranking { label: "login", series: "proven_idle_days" });
     let page = page(std::slice::from_ref(&report), People::LeftOut).unwrap();
     assert!(!page.contains("someone.number"));
     assert!(!page.contains("Someone"));
-    assert!(page.contains("names people and is left out"));
+    assert!(page.contains("names users and is omitted"));
     assert!(super::page(&[report], People::Named).unwrap().contains("someone.number"));
 }
 
 #[test]
-fn what_matters_most_stands_first_and_once() {
+fn warnings_come_first_and_each_notice_occurs_once() {
     let page = page(&[licences(), licences()], People::LeftOut).unwrap();
-    assert_eq!(page.matches("This night is 61 hours old").count(), 1);
+    assert_eq!(page.matches("This snapshot is 61 hours old").count(), 1);
     assert!(page.find("Warning: ").unwrap() < page.find("Note: ").unwrap());
     assert_eq!(page.matches("<h1").count(), 1);
 }
 
 /// The size limit of the page: under 2 MiB with 10,000 listed users, in the columns of `idle`.
 #[test]
-fn ten_thousand_people_are_under_two_mebibytes() {
+fn page_with_ten_thousand_users_is_under_two_mebibytes() {
     let columns = [
         ("login", ValueKind::Text),
         ("name", ValueKind::Text),
@@ -340,7 +340,7 @@ fn ten_thousand_people_are_under_two_mebibytes() {
 
 /// Charts with too few values: one snapshot, only unknown values, no rows.
 #[test]
-fn little_is_drawn_without_trouble() {
+fn charts_accept_one_row_unknown_values_and_no_rows() {
     let mut report = licences();
     for section in &mut report.sections {
         if let Body::Table(table) = &mut section.body {
@@ -366,9 +366,9 @@ fn little_is_drawn_without_trouble() {
 
 /// Writes the page for a manual check: `BOXSEAT_PAGE=/tmp/page.html cargo test html::`.
 #[test]
-#[ignore = "writes a file for a person to look at"]
-#[expect(clippy::disallowed_methods, reason = "a person's wish, in a test")]
-fn a_page_to_look_at() {
+#[ignore = "writes a file for manual inspection"]
+#[expect(clippy::disallowed_methods, reason = "an option of the user, in a test")]
+fn write_page_for_a_manual_check() {
     if let Some(path) = std::env::var_os("BOXSEAT_PAGE") {
         std::fs::write(path, page(&[licences()], People::Named).unwrap()).unwrap();
     }

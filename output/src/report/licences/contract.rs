@@ -57,7 +57,7 @@ pub(super) fn section(
         contract.console(),
     ]
     .concat();
-    let note = "Seats are bought for the term: freeing one saves nothing before the renewal, unless more are assigned than were bought.";
+    let note = "Seats are bought for the term. Freeing a seat saves nothing before the renewal, unless more seats are assigned than bought.";
     Ok(section_of("contract", "Contract", Some(note.to_owned()), Body::Figures(figures)))
 }
 
@@ -77,13 +77,13 @@ impl Contract<'_> {
                 "notice_by_date",
                 "Notice by",
                 day(notice_by),
-                "Last day to give notice: the next one of the plans in force that is not over.",
+                "Last day to give notice: the next notice date of the plans in force that is not past.",
             ),
             figure(
                 "notice_days_left",
                 "Days to notice",
                 days.map_or(Value::Unknown, Value::Days),
-                "UTC days from the night to that day.",
+                "UTC days from the snapshot to that day.",
             ),
             headline(
                 "renewal_date",
@@ -110,13 +110,13 @@ impl Contract<'_> {
             .unwrap_or(tonight);
         let known = match (first, self.term_start) {
             (Some(first), Some(start)) if first > start => {
-                format!("The term began on {start}, and nights are known from {first} on.")
+                format!("The term began on {start}; there are snapshots from {first} on.")
             }
-            (Some(first), Some(_)) => format!("Nights of the whole term are known, from {first} on."),
+            (Some(first), Some(_)) => format!("There are snapshots of the whole term, from {first} on."),
             (Some(first), None) => format!(
-                "When the term began is not configured (term_start); nights are known from {first} on."
+                "The start of the term is not configured (term_start); there are snapshots from {first} on."
             ),
-            (None, _) => "No earlier night is known.".to_owned(),
+            (None, _) => "There is no earlier snapshot.".to_owned(),
         };
         let months = self.renewal.map(|renewal| months_left(self.tonight, renewal));
         let over = self.terms.purchased().map(|purchased| (peak - purchased).max(0));
@@ -130,26 +130,26 @@ impl Contract<'_> {
                 "peak_assigned",
                 "Most assigned in the term",
                 Value::Count(peak),
-                format!("Most seats assigned in any night of the term, tonight included. {known}"),
+                format!("Most seats assigned in any snapshot of the term, including this one. {known}"),
             ),
-            figure("peak_date", "On", Value::Date(peak_date), "The first night with so many."),
+            figure("peak_date", "On", Value::Date(peak_date), "The first snapshot with this number."),
             figure(
                 "true_up_seats",
-                "Over what was bought",
+                "Assigned over bought",
                 count(over),
-                "Most assigned in the term less what is bought now, and nothing below 0.",
+                "Most assigned in the term minus seats bought now; 0 if negative.",
             ),
             figure(
                 "months_left",
                 "Months left",
                 count(months),
-                "From the night to the renewal; a month that has begun counts.",
+                "From the snapshot to the renewal; a started month counts as one.",
             ),
             headline(
                 "true_up_exposure",
                 "True-up exposure",
                 exposure().unwrap_or(Value::Unknown),
-                "Seats over what was bought x price of a seat (of the dearest plan) x months left.",
+                "Assigned over bought x price of a seat (of the most expensive plan) x months left.",
             ),
         ]
     }
@@ -161,31 +161,35 @@ impl Contract<'_> {
         let monthly = self.slope.map(|slope| (slope * 30.0).round() as i64);
         let trend = match self.slope {
             Some(_) => format!(
-                "Straight line through the assigned seats of the {nights} nights known of the last {TREND_DAYS} days, per 30 days, rounded."
+                "Linear trend of the assigned seats in the {nights} snapshots of the last {TREND_DAYS} days, per 30 days, rounded."
             ),
             None => format!(
-                "Not claimed: a trend takes {LEAST_NIGHTS} nights of the last {TREND_DAYS} days; known: {nights}."
+                "Unknown: a trend requires {LEAST_NIGHTS} snapshots in the last {TREND_DAYS} days; available: {nights}."
             ),
         };
         let out = self.slope.zip(free).and_then(|(slope, free)| runs_out(self.tonight, free, slope));
         let when = match (self.slope, free) {
-            (None, _) => format!("Not claimed: it takes {LEAST_NIGHTS} nights; known: {nights}."),
-            (_, None) => "Not claimed: how many seats were bought is not configured.".to_owned(),
+            (None, _) => {
+                format!("Unknown: a forecast requires {LEAST_NIGHTS} snapshots; available: {nights}.")
+            }
+            (_, None) => "Unknown: the number of seats bought is not configured.".to_owned(),
             (_, Some(free)) if free <= 0 => "No seat is free.".to_owned(),
             (Some(slope), _) if slope <= 0.0 => {
-                format!("Never at this pace: over {nights} nights the assigned seats did not grow.")
+                format!("Never at this rate: the assigned seats did not grow over {nights} snapshots.")
             }
             (_, Some(free)) if out.is_some() => {
-                format!("Night + {free} free seats / growth a day, rounded up; linear, over {nights} nights.")
+                format!(
+                    "Snapshot date + {free} free seats / growth per day, rounded up; linear, over {nights} snapshots."
+                )
             }
-            _ => format!("Not within ten years at this pace; linear, over {nights} nights."),
+            _ => format!("Not within ten years at this rate; linear, over {nights} snapshots."),
         };
         vec![
             figure(
                 "trend_nights",
-                "Nights of the trend",
+                "Snapshots of the trend",
                 Value::Count(i64::try_from(nights).unwrap_or(i64::MAX)),
-                format!("Nights known of the last {TREND_DAYS} days: what trend and forecast stand on."),
+                format!("Snapshots of the last {TREND_DAYS} days. Trend and forecast use them."),
             ),
             figure("trend_monthly", "Growth in 30 days", count(monthly), trend),
             headline("runs_out_date", "Seats run out on", out.map_or(Value::Unknown, Value::Date), when),
@@ -199,15 +203,15 @@ impl Contract<'_> {
         let needed = used + too_new + paused + unknown + growth.unwrap_or(0);
         let more = match growth {
             Some(growth) => {
-                format!("+ growth until the renewal {growth} (trend x days left, rounded up, never below 0)")
+                format!("+ growth until the renewal {growth} (trend x days left, rounded up, 0 if negative)")
             }
             None if self.slope.is_none() => {
-                format!("+ growth, of which nothing is claimed yet (nights known: {})", self.trend_nights)
+                format!("+ growth, which is not known yet (snapshots available: {})", self.trend_nights)
             }
-            None => "+ growth, of which nothing is claimed without a renewal ahead".to_owned(),
+            None => "+ growth, which is unknown without a future renewal".to_owned(),
         };
         let meaning = format!(
-            "used {used} + too new {too_new} + paused {paused} + unknown {unknown} {more}. It takes for granted that idle and suspended seats are freed before."
+            "used {used} + too new {too_new} + paused {paused} + unknown {unknown} {more}. Idle and suspended seats are assumed to be freed before."
         );
         let less = self.terms.purchased().map(|purchased| purchased - needed);
         vec![
@@ -216,7 +220,7 @@ impl Contract<'_> {
                 "seats_to_drop",
                 "Fewer than now",
                 count(less),
-                "Bought now less to buy at the renewal; below 0 when more are needed.",
+                "Bought now minus to buy at the renewal; negative if more are needed.",
             ),
         ]
     }
@@ -228,13 +232,13 @@ impl Contract<'_> {
                 "seats_freed",
                 "Freed by leavers",
                 Value::Count(freed),
-                "Seats of people who left in the nights known of the term.",
+                "Seats of users who left in the available snapshots of the term.",
             ),
             figure(
                 "seats_reused",
                 "Reused by joiners",
                 Value::Count(reused),
-                "Of these, taken by people who joined or returned in the same night or later.",
+                "Of these, taken by users who joined or returned in the same snapshot or later.",
             ),
         ]
     }
@@ -247,7 +251,7 @@ impl Contract<'_> {
                 "external_seats",
                 "External seats",
                 Value::Count(seats),
-                "Seats bought for collaborators of other enterprises; they are not in what was bought above.",
+                "Seats bought for collaborators of other enterprises; not included in the seats bought above.",
             ));
         }
         let said: Vec<i64> = self.terms.plans.iter().filter_map(|plan| plan.console_seats_used).collect();
@@ -261,25 +265,24 @@ impl Contract<'_> {
             self.nights.iter().filter(|night| night.date <= seen).max_by_key(|night| night.date)
         });
         let (assigned, of) = match then {
-            Some(night) => (night.assigned, format!("assigned in the night of {}", night.date)),
-            None => {
-                (self.seats.assigned, format!("assigned in the night of {}, the nearest known", self.tonight))
-            }
+            Some(night) => (night.assigned, format!("assigned in the snapshot of {}", night.date)),
+            None => (
+                self.seats.assigned,
+                format!("assigned in the snapshot of {}, the nearest one", self.tonight),
+            ),
         };
         let on = seen.map_or_else(String::new, |date| format!(" on {date}"));
         figures.push(figure(
             "console_seats_used",
-            "The console said",
+            "Console seats",
             Value::Count(said),
-            format!("Seats in use as somebody read them off Box's admin console{on}."),
+            format!("Seats in use according to Box's admin console{on}."),
         ));
         figures.push(figure(
             "console_difference",
-            "Console less ours",
+            "Console difference",
             Value::Count(said - assigned),
-            format!(
-                "What the console said less the {assigned} seats {of}; external collaborators may explain it."
-            ),
+            format!("Console seats minus the {assigned} seats {of}. External collaborators may explain it."),
         ));
         figures
     }

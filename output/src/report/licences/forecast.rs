@@ -17,7 +17,7 @@ pub(super) fn slope(nights: &[(NaiveDate, i64)]) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "days and seats are far below 2^52")]
     let points: Vec<(f64, f64)> =
         nights.iter().map(|(date, seats)| (f64::from(date.num_days_from_ce()), *seats as f64)).collect();
-    #[expect(clippy::cast_precision_loss, reason = "a count of nights")]
+    #[expect(clippy::cast_precision_loss, reason = "a count of snapshots")]
     let number = points.len() as f64;
     let (mean_x, mean_y) =
         points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / number, y + point.1 / number));
@@ -100,7 +100,7 @@ mod tests {
 
     /// Why: a trend over a week of snapshots has led to bad contracts. With fewer than fourteen there is no forecast.
     #[test]
-    fn a_trend_stands_on_fourteen_nights() {
+    fn trend_requires_fourteen_snapshots() {
         assert_eq!(slope(&nights(13, |n| 100 + n)), None);
         let close = |found: Option<f64>, wanted: f64| (found.unwrap() - wanted).abs() < 1e-9;
         assert!(close(slope(&nights(14, |n| 100 + n)), 1.0));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn seats_run_out_when_the_line_says_so() {
+    fn seats_run_out_when_the_trend_uses_the_free_seats() {
         let night = day("2026-03-30");
         for (free, slope, out) in [
             (10, 1.0, Some("2026-04-09")),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn months_that_have_begun_count() {
+    fn started_months_count() {
         for (from, to, months) in [
             ("2026-03-02", "2026-03-02", 0),
             ("2026-03-02", "2026-03-01", 0),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn true_up_costs_what_is_over_at_the_peak_until_the_renewal() {
+    fn true_up_costs_the_excess_at_the_peak_until_the_renewal() {
         for (peak, purchased, price, months, cost) in [
             (520, 500, 350_000, 4, 28_000_000),
             (500, 500, 350_000, 4, 0),
@@ -158,7 +158,7 @@ mod tests {
         ] {
             assert_eq!(true_up(peak, purchased, price, months), Some(cost), "{peak} over {purchased}");
         }
-        assert_eq!(true_up(i64::MAX, 0, 350_000, 2), None, "what cannot be said is not said wrong");
+        assert_eq!(true_up(i64::MAX, 0, 350_000, 2), None, "an unknown value is not guessed");
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
 
     /// Why: a joiner who arrives before any user has left takes a new seat, not a freed one.
     #[test]
-    fn only_what_was_freed_before_is_reused() {
+    fn only_seats_freed_before_are_reused() {
         for (nights, counted) in [
             (vec![(0, 5), (3, 0)], (3, 0)),
             (vec![(3, 0), (0, 2), (0, 2)], (3, 3)),

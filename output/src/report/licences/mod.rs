@@ -24,18 +24,18 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
         sections.push(contract::section(source, &terms, &seats, &nights)?);
     } else {
         notices.push(note(
-            "What was bought, and everything that follows from it, is for the whole enterprise: it is left out with a filter.",
+            "Seats bought, and the figures that depend on them, are for the whole enterprise. They are omitted with a filter.",
         ));
     }
     if terms.plans.is_empty() {
         notices.push(note(
-            "Nothing is configured about what was bought: [[licence]] in boxseat.toml gives seats, prices and dates.",
+            "No licence terms are configured: [[licence]] in boxseat.toml has seats, prices and dates.",
         ));
     }
     let at_least = terms.plans_with_external_seats();
     if !at_least.is_empty() {
         notices.push(warning(format!(
-            "Seats are at least so many: on Box's plan {} external collaborators take seats too, and Box lets nobody list them.",
+            "The number of seats is a minimum: on Box's plan {} external collaborators also take seats, and Box does not list them.",
             at_least.join(" and ")
         )));
     }

@@ -57,15 +57,15 @@ pub(super) fn nights_known(source: &Source) -> Result<Vec<KnownNight>> {
 /// Assigned seats compared with bought seats, one row per snapshot.
 pub(super) fn nights(source: &Source, scope: &Scope) -> Result<Section> {
     let columns = vec![
-        column("snapshot_date", "Night", ValueKind::Date),
+        column("snapshot_date", "Snapshot", ValueKind::Date),
         column("seats_purchased", "Bought", ValueKind::Count),
         column("seats_assigned", "Assigned", ValueKind::Count),
         column("seats_free", "Free", ValueKind::Count),
         column("used_count", "Used", ValueKind::Count),
         column("not_used_count", "Idle", ValueKind::Count),
         column("suspended_count", "Suspended", ValueKind::Count),
-        column("monthly_waste", "Idle money a month", ValueKind::Money),
-        column("monthly_cost", "Assigned money a month", ValueKind::Money),
+        column("monthly_waste", "Monthly waste", ValueKind::Money),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
         column("active_30d", "Used in 30 days", ValueKind::Count),
     ];
     let rows = source.rows(
@@ -76,7 +76,7 @@ pub(super) fn nights(source: &Source, scope: &Scope) -> Result<Section> {
             scope.dates("snapshot_date", a_year_before(source))
         ),
     )?;
-    let note = "As each night was known then, with the thresholds and terms of then; a night that was missed has no row.";
+    let note = "Each row shows the data, thresholds and terms of its time. A missed snapshot has no row.";
     let chart = Some(Chart::Lines { x: "snapshot_date", series: vec!["seats_purchased", "seats_assigned"] });
     let table = Table { columns, rows, chart, names_people: false };
     Ok(section("nights", "Assigned against bought", Some(note.to_owned()), Body::Table(table)))
@@ -119,7 +119,7 @@ pub(super) fn weeks(source: &Source, scope: &Scope) -> Result<Section> {
             scope.dates("sync_runs.snapshot_date", a_year_before(source))
         ),
     )?;
-    let note = "People with a seat who joined or returned, and who left, in the week of the night that saw it; weeks begin on Monday. The store's first night has no joiners.";
+    let note = "Users with a seat who joined or returned, and users who left, by the week of the snapshot that showed it. Weeks begin on Monday. The store's first snapshot has no joiners.";
     let chart = Some(Chart::Bars { label: "week_date", series: vec!["joined_count", "left_count"] });
     let table = Table { columns, rows, chart, names_people: false };
     Ok(section("weeks", "Joiners and leavers", Some(note.to_owned()), Body::Table(table)))

@@ -106,7 +106,7 @@ impl Seats {
                 "seats_purchased",
                 "Bought",
                 count(purchased),
-                "Seats bought by the terms in force, all plans together.",
+                "Seats bought by the terms in force, over all plans.",
             ));
         }
         let assigned = match terms.plans_with_external_seats().is_empty() {
@@ -114,13 +114,13 @@ impl Seats {
                 "seats_assigned",
                 "Assigned",
                 Value::Count(self.assigned),
-                "Seats taken: managed users that Box lists, suspended ones too.",
+                "Managed users that Box lists, including suspended users.",
             ),
             false => headline(
                 "seats_assigned",
                 "Assigned, at least",
                 Value::Count(self.assigned),
-                "Managed users that Box lists, suspended ones too; external collaborators take seats as well and cannot be listed.",
+                "Managed users that Box lists, including suspended users. External collaborators also take seats and cannot be listed.",
             ),
         };
         figures.push(assigned);
@@ -130,7 +130,7 @@ impl Seats {
                 "seats_free",
                 "Free",
                 count(free),
-                "Bought less assigned; below 0 when more are taken than were bought.",
+                "Bought minus assigned; negative if more seats are assigned than bought.",
             ));
         }
         figures.push(headline(
@@ -144,25 +144,25 @@ impl Seats {
             ("used_60d", "Used in 60 days", self.used_60d, 60),
             ("used_90d", "Used in 90 days", self.used_90d, 90),
         ] {
-            figures.push(figure(id, label, count(value), format!("Assigned seats with evidence of use in the last {days} x 24 hours; not claimed where sign-ins are known for less.")));
+            figures.push(figure(id, label, count(value), format!("Assigned seats with evidence of use in the last {days} x 24 hours; unknown if sign-ins are known for a shorter time.")));
         }
         figures.push(headline(
             "monthly_waste",
-            "Money idle, a month",
+            "Monthly waste",
             self.monthly_waste.clone(),
-            "What seats cost a month that are suspended, idle, never_since_created or no_login_seen.",
+            "Cost per month of seats that are suspended, idle, never_since_created or no_login_seen.",
         ));
         figures.push(figure(
             "monthly_not_judged",
-            "Money not judged, a month",
+            "Monthly cost, other",
             self.monthly_not_judged.clone(),
-            "What seats cost a month of which nothing is claimed: too_new, paused, unknown.",
+            "Cost per month of seats that are too_new, paused or unknown.",
         ));
         figures.push(figure(
             "monthly_cost",
-            "Assigned money, a month",
+            "Monthly cost, all",
             self.monthly_cost.clone(),
-            "What all assigned seats cost a month: used, idle and not judged together.",
+            "Cost per month of all assigned seats: used, waste and other.",
         ));
         figures.push(self.cost_per_used_seat(terms, scope));
         figures.extend(self.reclaimable_figures());
@@ -173,10 +173,11 @@ impl Seats {
     fn cost_per_used_seat(&self, terms: &Terms, scope: &Scope) -> Figure {
         let bill = terms.bill().filter(|_| scope.is_everybody);
         let (cost, meaning) = match bill {
-            Some(bill) => {
-                (Some(bill), "What is bought a month (seats bought x price, plan by plan) / seats used.")
-            }
-            None => (self.monthly_cost.clone().money(), "What assigned seats cost a month / seats used."),
+            Some(bill) => (
+                Some(bill),
+                "Cost per month of the seats bought (seats x price, for each plan) / seats used.",
+            ),
+            None => (self.monthly_cost.clone().money(), "Cost per month of the assigned seats / seats used."),
         };
         let value = match cost {
             Some((cost, currency)) if self.used > 0 => {
@@ -191,19 +192,19 @@ impl Seats {
     fn reclaimable_figures(&self) -> Vec<Figure> {
         let meaning = match self.reclaimable {
             None if self.is_policy_refused => {
-                "The policy could not be evaluated: `boxseat report reclaimable` says why."
+                "The policy could not be evaluated: `boxseat report reclaimable` shows the reason."
             }
             None => "No policy configured.",
-            Some(_) => "Seats that the reclamation policy would take back, by this snapshot.",
+            Some(_) => "Seats that the reclamation policy would reclaim, by this snapshot.",
         };
         let mut figures =
             vec![headline("seats_reclaimable", "Reclaimable", count(self.reclaimable), meaning)];
         if self.reclaimable.is_some() {
             figures.push(figure(
                 "monthly_reclaimable",
-                "Reclaimable money, a month",
+                "Monthly cost, reclaimable",
                 self.reclaimable_cost.clone(),
-                "What they cost a month; saved only when fewer seats are bought, at the renewal.",
+                "Their cost per month. It is saved only if fewer seats are bought at the renewal.",
             ));
         }
         figures
@@ -229,8 +230,8 @@ pub(super) fn states(source: &Source) -> Result<Section> {
         column("seat_state", "State", ValueKind::Text),
         column("seats_count", "Seats", ValueKind::Count),
         column("seats_percent", "Share", ValueKind::Percent),
-        column("monthly_cost", "Money a month", ValueKind::Money),
-        column("is_waste", "Idle money", ValueKind::Flag),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
+        column("is_waste", "Is waste", ValueKind::Flag),
         column("meaning", "Meaning", ValueKind::Text),
     ];
     let rows = source.rows(
@@ -254,10 +255,10 @@ pub(super) fn states(source: &Source) -> Result<Section> {
         ORDER BY states.seat_state_order",
     )?;
     let total: i64 = rows.iter().filter_map(|row| row[1].whole()).sum();
-    let note = format!("Every assigned seat is in one state, the first that fits: together {total}.");
+    let note = format!("Every assigned seat has one state, the first that applies; {total} in total.");
     let chart = Some(Chart::Ranking { label: "seat_state", series: "seats_count" });
     let table = Table { columns, rows, chart, names_people: false };
-    Ok(section("seat_states", "What every seat does", Some(note), Body::Table(table)))
+    Ok(section("seat_states", "Seats by state", Some(note), Body::Table(table)))
 }
 
 /// Seats by the time since their last use.
@@ -281,15 +282,10 @@ pub(super) fn bands(source: &Source) -> Result<Section> {
         GROUP BY bands.band, bands.place
         ORDER BY bands.place",
     )?;
-    let note = "By the newest evidence of use; suspended seats and people on leave are in it too. unknown: the record does not decide the band.";
+    let note = "By the newest evidence of use, including suspended seats and users on leave. unknown: the record does not determine the band.";
     let chart = Some(Chart::Bars { label: "inactivity_band", series: vec!["seats_count"] });
     let table = Table { columns, rows, chart, names_people: false };
-    Ok(section(
-        "inactivity_bands",
-        "How long seats have not been used",
-        Some(note.to_owned()),
-        Body::Table(table),
-    ))
+    Ok(section("inactivity_bands", "Seats by time since last use", Some(note.to_owned()), Body::Table(table)))
 }
 
 /// Seats by the week of their last sign-in.
@@ -311,15 +307,14 @@ pub(super) fn last_logins(source: &Source) -> Result<Section> {
             count(seats.user_id) AS seats_count
         FROM generate_series(0, 27) AS weeks (week)
         LEFT JOIN (
-            SELECT user_id, -- least() passes over NULL.
+            SELECT user_id, -- least() ignores NULL.
                 CASE WHEN days_since_login IS NULL THEN 27 ELSE least(days_since_login // 7, 26) END AS week FROM report_seats
         ) AS seats ON seats.week = weeks.week
         GROUP BY weeks.week
         ORDER BY weeks.week",
     )?;
-    let note =
-        "Whole days of 24 hours since the newest LOGIN on record, week by week; none on record is not never.";
+    let note = "Whole days of 24 hours since the newest LOGIN on record, by week. A user without a LOGIN on record may have signed in before.";
     let chart = Some(Chart::Bars { label: "days_since_login", series: vec!["seats_count"] });
     let table = Table { columns, rows, chart, names_people: false };
-    Ok(section("last_logins", "When people last signed in", Some(note.to_owned()), Body::Table(table)))
+    Ok(section("last_logins", "Seats by last sign-in", Some(note.to_owned()), Body::Table(table)))
 }

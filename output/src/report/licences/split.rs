@@ -52,10 +52,10 @@ pub(super) fn by(source: &Source, by: &By) -> Result<Section> {
     let assigned = source.count("SELECT count(*) FROM report_seats")?.unwrap_or(0);
     let together: i64 = rows.iter().filter_map(|row| row[1].whole()).sum();
     let note = if together == assigned {
-        format!("The lines add up to the {assigned} assigned seats.")
+        format!("The rows add up to the {assigned} assigned seats.")
     } else {
         format!(
-            "Somebody with several is counted in each: the lines come to {together} and do not add up to the {assigned} assigned seats."
+            "A user with several values counts in each row. The total is {together}, so the rows do not add up to the {assigned} assigned seats."
         )
     };
     let chart = Some(Chart::Ranking { label: "part", series: "idle_count" });
@@ -70,7 +70,7 @@ pub(super) fn idle_groups(source: &Source) -> Result<Section> {
         column("idle_count", "Idle", ValueKind::Count),
         column("seats_count", "Seats", ValueKind::Count),
         column("idle_percent", "Share idle", ValueKind::Percent),
-        column("monthly_idle", "Idle money a month", ValueKind::Money),
+        column("monthly_idle", "Monthly idle cost", ValueKind::Money),
         column("group_id", "Group id", ValueKind::Text),
     ];
     let sql = format!(
@@ -103,7 +103,7 @@ pub(super) fn idle_groups(source: &Source) -> Result<Section> {
     );
     let rows = source.rows(&columns, &sql)?;
     let note = format!(
-        "The {TOP_GROUPS} groups with the most seats that are idle, never_since_created or no_login_seen. Somebody in several groups is counted in each; groups under {SMALL_GROUP} members are one line, in which everybody is counted once."
+        "The {TOP_GROUPS} groups with the most seats that are idle, never_since_created or no_login_seen. A user in several groups counts in each. Groups under {SMALL_GROUP} members are one row, in which each user counts once."
     );
     let chart = Some(Chart::Ranking { label: "group_name", series: "idle_count" });
     let table = Table { columns, rows, chart, names_people: false };
@@ -116,9 +116,9 @@ fn counted() -> [Column; 8] {
         column("used_count", "Used", ValueKind::Count),
         column("idle_count", "Idle", ValueKind::Count),
         column("suspended_count", "Suspended", ValueKind::Count),
-        column("not_judged_count", "Not judged", ValueKind::Count),
-        column("monthly_waste", "Idle money a month", ValueKind::Money),
-        column("monthly_cost", "Assigned money a month", ValueKind::Money),
+        column("not_judged_count", "Not evaluated", ValueKind::Count),
+        column("monthly_waste", "Monthly waste", ValueKind::Money),
+        column("monthly_cost", "Monthly cost", ValueKind::Money),
         column("idle_percent", "Share idle", ValueKind::Percent),
     ]
 }

@@ -114,14 +114,14 @@ impl Terms {
             column("seats_assigned", "Assigned", ValueKind::Count),
             column("seats_free", "Free", ValueKind::Count),
             column("cost_per_seat_monthly", "Price", ValueKind::Money),
-            column("monthly_waste", "Idle money a month", ValueKind::Money),
-            column("monthly_cost", "Assigned money a month", ValueKind::Money),
+            column("monthly_waste", "Monthly waste", ValueKind::Money),
+            column("monthly_cost", "Monthly cost", ValueKind::Money),
             column("renewal_date", "Renews", ValueKind::Date),
             column("notice_by_date", "Notice by", ValueKind::Date),
             column("box_plan", "Box's plan", ValueKind::Text),
-            column("match_rule", "Whose seats", ValueKind::Text),
+            column("match_rule", "Match rule", ValueKind::Text),
             column("external_seats", "External seats", ValueKind::Count),
-            column("console_seats_used", "Console said", ValueKind::Count),
+            column("console_seats_used", "Console seats", ValueKind::Count),
         ];
         let sql = format!(
             "WITH assigned AS (
@@ -141,8 +141,7 @@ impl Terms {
             SELECT '(none)' AS plan_id, seats_assigned, 1 AS place FROM assigned WHERE plan_id IS NULL
             ORDER BY place, plan_id"
         );
-        let note =
-            "A seat belongs to the first plan whose rule matches; (none) is what no plan in force is for.";
+        let note = "A seat belongs to the first plan whose rule matches. (none) has the seats that match no plan in force.";
         let rows = source.rows(&columns, &sql)?;
         let table = Table { columns, rows, chart: None, names_people: false };
         Ok(section("plans", "Plans in force", Some(note.to_owned()), Body::Table(table)))

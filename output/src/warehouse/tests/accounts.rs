@@ -53,7 +53,7 @@ fn check_with(coverage: &[(&str, &str)], cases: &[Case], settings: impl Fn(&mut 
     // A login of no user.
     night
         .events
-        .push(json!({ "event_id": "nobody", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
+        .push(json!({ "event_id": "no_user", "event_type": "LOGIN", "created_at": "2026-03-01T00:00:00Z" }));
 
     let mut store = Store::new();
     settings(&mut store);
@@ -238,7 +238,7 @@ fn intervals_that_touch_or_overlap_are_one() {
 }
 
 #[test]
-fn stale_or_missing_coverage_claims_nothing() {
+fn stale_or_missing_coverage_gives_unknown() {
     let cases = || {
         [
             case("used", json!({}), &["2026-02-20T00:00:00Z"], ["unknown", "used", "10", "-"]),
@@ -425,7 +425,7 @@ fn three_nights() -> Store {
 }
 
 #[test]
-fn everybody_ever_seen_has_an_account() {
+fn every_user_ever_listed_has_an_account() {
     let store = three_nights();
     assert_eq!(
         store.lines("SELECT user_id, account_status, box_status, first_seen_at, last_seen_at, status_since, suspended_since, deprovisioned_at FROM accounts"),
@@ -456,7 +456,7 @@ fn everybody_ever_seen_has_an_account() {
 }
 
 #[test]
-fn nobody_is_idle_before_being_seen_or_back() {
+fn idle_days_start_at_first_appearance_or_return() {
     let store = three_nights();
     assert_eq!(
         store.lines("SELECT user_id, proven_idle_days, seat_state FROM accounts WHERE consumes_seat AND account_status = 'active'"),
@@ -477,7 +477,7 @@ fn nobody_is_idle_before_being_seen_or_back() {
 
 /// Why: retention must not cost a seat. A user whose logins were removed has unknown use, which is not "never".
 #[test]
-fn removed_events_take_their_coverage_with_them() {
+fn removed_events_shorten_the_coverage() {
     let person = json!({ "created_at": "2025-10-01T00:00:00Z" });
     let logins = &["2025-10-05T00:00:00Z"];
     let store = check(&[FULL], &[case("early", person, logins, ["91-180", "idle", "148", "148"])]);
@@ -490,7 +490,7 @@ fn removed_events_take_their_coverage_with_them() {
 
 /// An event that arrived late and could not be read left the span proved, because the earlier run had read it without that event.
 #[test]
-fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
+fn newer_reading_decides_about_time_that_two_runs_read() {
     let user = json!({ "user_id": "ann", "status": "active", "created_at": "2020-01-01T00:00:00Z" });
     let covered =
         |from: &str, to: &str| json!({ "event_type": "LOGIN", "covered_from_at": from, "covered_to_at": to });
@@ -516,7 +516,7 @@ fn of_a_time_that_two_runs_read_the_newer_reading_proves() {
 
 /// A creation time that moved into the past made an account of five days look idle for months.
 #[test]
-fn an_account_is_made_once() {
+fn creation_time_that_moves_into_the_past_is_ignored() {
     let mut store = Store::new();
     for (number, date, created_at) in
         [(1, "2026-03-01", json!("2026-02-25T00:00:00Z")), (2, "2026-03-02", json!("1970-01-01T00:00:00Z"))]

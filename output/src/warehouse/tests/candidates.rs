@@ -34,7 +34,7 @@ const CHECK: &str = "SELECT failing_rows_count, example FROM data_checks WHERE c
 
 /// Why: the view was empty whatever the policy returned. The count of a snapshot must also be in the lake.
 #[test]
-fn candidates_are_judged_while_the_night_is_built() {
+fn candidates_are_evaluated_during_the_build() {
     let candidate =
         |id: &str, left_out_reason| Candidate { user_id: id.to_owned(), stage: "suspend", left_out_reason };
     let mut store = Store::new();
@@ -51,7 +51,7 @@ fn candidates_are_judged_while_the_night_is_built() {
         store.lines("SELECT user_id, left_out_reason FROM reclaim_candidates ORDER BY 1"),
         ["1|-", "2|protected"]
     );
-    assert_eq!(store.lines(USAGE), ["-|-", "1|sha256:7"], "the night before stays as it was known");
+    assert_eq!(store.lines(USAGE), ["-|-", "1|sha256:7"], "the earlier snapshot is unchanged");
 
     // A snapshot that is kept and not published has the same count.
     store.candidates = of(Ok(vec![candidate("1", None), candidate("3", None)]));
@@ -63,13 +63,13 @@ fn candidates_are_judged_while_the_night_is_built() {
 
 /// Why: the policy is the licence manager's file. An error in it must not cost the operator the snapshot.
 #[test]
-fn a_policy_that_cannot_be_used_costs_no_night() {
+fn unusable_policy_does_not_stop_the_snapshot() {
     let mut store = Store::new();
-    store.candidates = of(Err("[protect] login jo@acme.test matches nobody".to_owned()));
+    store.candidates = of(Err("[protect] login jo@acme.test matches no user".to_owned()));
     let pending = store.commit(1, DATE, &Rows::users(&["1"]));
     store.finish(&pending);
     assert_eq!(store.lines("SELECT count(*) FROM reclaim_candidates"), ["0"]);
-    assert_eq!(store.lines(USAGE), ["-|sha256:7"], "unknown is not nought");
+    assert_eq!(store.lines(USAGE), ["-|sha256:7"], "unknown is not zero");
     let said = store.lines(CHECK).remove(0);
     assert!(said.starts_with("1|") && said.contains("jo@acme.test"), "{said}");
 }

@@ -292,12 +292,12 @@ impl Told {
         let mut told = Self::default();
         // Versions by user: first moment, run, whether the user is missing, and the other columns as they are shown.
         let mut versions: BTreeMap<u8, Vec<(i64, bool, String)>> = BTreeMap::new();
-        let nobody = Content::default();
+        let empty = Content::default();
         let mut before: Option<&SyncRun> = None;
         let mut last_night_of: BTreeMap<u8, i64> = BTreeMap::new();
         for run in &nights {
             let (old, new) =
-                (before.map_or(&nobody, |run| &contents[&run.run_number]), &contents[&run.run_number]);
+                (before.map_or(&empty, |run| &contents[&run.run_number]), &contents[&run.run_number]);
             let moment = run.started_at.timestamp_micros();
             let is_seen = |id: &u8| versions.contains_key(id);
             if before.is_some() {

@@ -40,7 +40,7 @@ fn published(night: &Rows) -> Store {
 const TOKEN: &str = "USER_AUTHENTICATE_OAUTH2_ACCESS_TOKEN_CREATE";
 
 #[test]
-fn the_newest_evidence_of_any_source_counts_and_says_where_it_is_from() {
+fn newest_evidence_of_any_source_counts_with_its_source() {
     let mut night = people(&["drive", "today", "reported", "signed_in", "nothing"]);
     night.events = vec![login("drive", "2025-10-01T00:00:00Z"), login("signed_in", "2026-02-01T02:00:00Z")];
     night.activity = vec![
@@ -91,7 +91,7 @@ fn imported_evidence_older_than_the_account_does_not_count() {
 }
 
 #[test]
-fn who_makes_tokens_and_never_signs_in_is_likely_a_machine_and_takes_a_seat() {
+fn account_with_tokens_and_no_sign_in_is_a_likely_machine_with_a_seat() {
     let ids = ["machine", "signed_in", "reported", "touches_files"];
     let mut night = people(&ids);
     night.events = vec![login("signed_in", "2025-09-01T00:00:00Z")];
@@ -116,7 +116,7 @@ fn who_makes_tokens_and_never_signs_in_is_likely_a_machine_and_takes_a_seat() {
 /// Why: every run that covers part of a day reads it from its midnight. The day would count twice, or would keep rows that a better count
 /// no longer has.
 #[test]
-fn a_day_is_taken_whole_from_the_newest_run_that_covered_it() {
+fn each_day_comes_from_the_newest_run_that_covered_it() {
     let mut first = people(&["1", "2"]);
     first.coverage.push(coverage("UPLOAD", "2026-02-28T00:00:00Z", "2026-03-01T01:45:00Z"));
     first.activity = vec![
@@ -149,7 +149,7 @@ fn leave(user: &str, from: &str, to: Value, read: &str) -> Value {
 }
 
 #[test]
-fn leave_pauses_the_clock_and_a_list_forgets_what_has_ended() {
+fn leave_pauses_idle_days_and_past_leave_stays_known() {
     let ids = [
         "cancelled",
         "ended",

@@ -39,7 +39,7 @@ const CHANGES: &str = "SELECT user_id, change, attribute, object_id, old_value, 
      length(change_id), change_id";
 
 #[test]
-fn the_first_night_has_versions_and_no_joiners() {
+fn first_snapshot_has_versions_and_no_joiners() {
     let mut store = Store::new();
     let night = people(&[("1", json!({ "name": "Ada" })), ("2", json!({}))]);
     let pending = store.commit(1, DATE, &night);
@@ -49,11 +49,11 @@ fn the_first_night_has_versions_and_no_joiners() {
         ["1|1|2026-03-02T02:00:00Z|-|true|false|1|Ada", "2|1|2026-03-02T02:00:00Z|-|true|false|1|-"]
     );
     assert_eq!(store.lines(CHANGES), [""; 0]);
-    assert_eq!(store.lines("SELECT drift_count FROM sync_runs"), ["-"], "nothing to drift from");
+    assert_eq!(store.lines("SELECT drift_count FROM sync_runs"), ["-"], "no base to compare with");
 }
 
 #[test]
-fn every_kind_of_change_of_people() {
+fn every_kind_of_user_change_is_reported() {
     let first = people(&[
         (
             "attribute",
@@ -147,7 +147,7 @@ fn every_kind_of_change_of_people() {
 }
 
 #[test]
-fn what_happened_after_the_window_is_no_drift() {
+fn change_after_the_window_is_not_drift() {
     let first = people(&[("1", json!({})), ("2", json!({})), ("3", json!({}))]);
     let late = "2026-03-02T01:45:00Z";
     let second = people(&[
@@ -167,7 +167,7 @@ fn what_happened_after_the_window_is_no_drift() {
     drop(checked);
     store.finish(&pending);
     assert_eq!(store.lines("SELECT drift_count FROM sync_runs WHERE run_number = 2"), ["2"]);
-    assert_eq!(store.lake.sync_runs().unwrap()[1].drift_count, Some(2), "the lake's row says the same");
+    assert_eq!(store.lake.sync_runs().unwrap()[1].drift_count, Some(2), "the lake has the same row");
 }
 
 fn member(user: &str, group: &str, role: &str) -> Value {
@@ -238,7 +238,7 @@ fn groups_are_compared_member_by_member() {
 }
 
 #[test]
-fn aliases_are_compared_where_they_were_known() {
+fn aliases_are_compared_only_if_they_were_read() {
     let alias = |id: &str, user: &str| json!({ "alias_id": id, "user_id": user, "email": format!("{id}@example.com") });
     let unread = || json!({ "aliases_read_at": null });
     let mut first = people(&[("1", json!({})), ("2", json!({})), ("3", unread())]);
@@ -263,7 +263,7 @@ fn aliases_are_compared_where_they_were_known() {
 }
 
 #[test]
-fn who_comes_back_has_returned() {
+fn relisted_user_is_reported_as_returned() {
     let mut store = two_nights(
         &people(&[("1", json!({})), ("2", json!({ "name": "Ada" }))]),
         &people(&[("1", json!({}))]),
@@ -285,7 +285,7 @@ fn who_comes_back_has_returned() {
 
 /// Why: after a kill between the commit of the history and the run's row, the next attempt computes the rows again.
 #[test]
-fn a_second_attempt_shows_what_the_first_one_committed_once() {
+fn second_attempt_does_not_duplicate_committed_rows() {
     let mut store = Store::new();
     let pending = store.commit(1, YESTERDAY, &people(&[("1", json!({})), ("2", json!({}))]));
     store.finish(&pending);
@@ -306,13 +306,13 @@ fn a_second_attempt_shows_what_the_first_one_committed_once() {
     assert_eq!([before[0].len(), before[1].len(), before[2].len()], [4, 3, 2]);
     std::fs::remove_file(store.path().join(FILE_NAME)).unwrap();
     store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
-    assert_eq!(picture(&store), before, "from the lake alone it is the same");
+    assert_eq!(picture(&store), before, "a build from the lake alone gives the same result");
 }
 
 /// Why: a replay of an older snapshot is compared with the base of that snapshot. The file shows the newest snapshot, which has another
 /// base.
 #[test]
-fn a_replay_that_stops_half_way_leaves_the_history_as_it_was() {
+fn interrupted_replay_leaves_the_history_unchanged() {
     let mut store =
         two_nights(&people(&[("1", json!({}))]), &people(&[("1", json!({ "name": "b" }))]), Vec::new());
     let pending = store.commit_after(3, "2026-03-03", &people(&[("1", json!({ "name": "c" }))]));
@@ -347,7 +347,7 @@ fn a_replay_that_stops_half_way_leaves_the_history_as_it_was() {
 
 /// Why: a clock that was set back must neither make two versions valid at one moment nor prevent a snapshot from being published.
 #[test]
-fn versions_never_overlap_whatever_the_clock_does() {
+fn versions_never_overlap_when_the_clock_is_set_back() {
     let mut store = Store::new();
     for (number, hour, name) in [(1, 9, "a"), (2, 4, "b"), (3, 12, "c")] {
         let started_at = at(&format!("2026-03-02T{hour:02}:00:00Z"));
@@ -368,7 +368,7 @@ fn versions_never_overlap_whatever_the_clock_does() {
 
 /// Why: snapshots that were written before the history existed must stay readable.
 #[test]
-fn a_store_from_before_there_was_a_history_gets_one() {
+fn older_store_without_a_history_gets_one() {
     let mut store = Store::new();
     let old = people(&[("1", json!({})), ("2", json!({})), ("3", json!({}))]);
     let pending = store.commit(1, YESTERDAY, &old);
@@ -394,7 +394,7 @@ fn a_store_from_before_there_was_a_history_gets_one() {
 
 /// Why: a comparison with an empty base would report every user as a joiner.
 #[test]
-fn a_base_whose_users_are_gone_from_the_lake_is_refused() {
+fn base_without_users_in_the_lake_is_refused() {
     let mut store = Store::new();
     let run = SyncRun { base_run_number: Some(RunNumber(1)), ..run(2, DATE, RunStatus::Complete) };
     store.runs.push(super::run(1, YESTERDAY, RunStatus::Complete));
@@ -408,7 +408,7 @@ fn a_base_whose_users_are_gone_from_the_lake_is_refused() {
 }
 
 #[test]
-fn a_history_that_does_not_fit_its_night_is_not_published() {
+fn history_that_contradicts_the_snapshot_is_not_published() {
     let ghost = json!({ "user_id": "9", "listing": "listed", "valid_from": "2026-03-01T02:00:00Z" });
     let rumour = json!({ "change_id": "1-1", "user_id": "8", "change": "joined" });
     for (table, row, check) in
@@ -430,7 +430,7 @@ fn a_history_that_does_not_fit_its_night_is_not_published() {
 
 /// A field that could not be read was reported as changed, and as changed back on the next day.
 #[test]
-fn a_field_that_could_not_be_read_is_no_change() {
+fn unreadable_field_is_not_a_change() {
     let good = json!({ "user_id": "ann", "login": "ann@acme.test", "name": "Ann", "status": "active", "role": "user", "job_title": "Buyer", "space_amount_bytes": 7 });
     let damaged = json!({
         "user_id": "ann", "login": null, "name": "An\u{fffd}", "status": null, "role": null, "job_title": null,

@@ -20,12 +20,12 @@ fn odd_night() -> Rows {
         login("c", json!("1")),
         login("d", Value::Null),
     ];
-    night.leave = vec![json!({ "user_id": "nobody", "from_date": "2026-03-01" })];
+    night.leave = vec![json!({ "user_id": "unlisted", "from_date": "2026-03-01" })];
     night
 }
 
 #[test]
-fn what_is_odd_is_published_and_said() {
+fn implausible_data_is_published_with_warnings() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &odd_night());
     let checked = store.check(Some(&pending)).unwrap();
@@ -42,7 +42,7 @@ fn what_is_odd_is_published_and_said() {
             "status_known users 1 {'user_id': 1, 'status': frozen}",
             "role_known users 1 {'user_id': 2, 'role': owner}",
             "user_ever_seen login_events 1 {'user_id': gone, 'times': 2}",
-            "user_ever_seen leave_periods 1 {'user_id': nobody, 'times': 1}",
+            "user_ever_seen leave_periods 1 {'user_id': unlisted, 'times': 1}",
         ]
     );
     drop(checked);
@@ -67,7 +67,7 @@ fn what_is_odd_is_published_and_said() {
 }
 
 #[test]
-fn seats_that_no_terms_match_are_said_where_others_have_some() {
+fn seats_without_matching_terms_give_a_warning() {
     let mut night = Rows::users(&["1", "2"]);
     night.users[0]["tracking_codes"] = json!({ "Department": "Sales" });
     let mut store = Store::new();
@@ -98,7 +98,7 @@ fn seats_that_no_terms_match_are_said_where_others_have_some() {
 
 /// Why: a snapshot that is only kept has no readers, and its warnings could not be looked up.
 #[test]
-fn a_night_that_is_only_kept_is_checked_for_errors_alone() {
+fn unpublished_snapshot_is_checked_for_errors_only() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &odd_night());
     let checked = store.build(Some(&pending), Purpose::Private).unwrap().check().unwrap();

@@ -36,13 +36,13 @@ fn refused(store: &Store, pending: &Pending) -> FailedCheck {
 }
 
 #[test]
-fn a_night_is_published_whole() {
+fn snapshot_is_published_completely() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &night());
     store.finish(&pending);
     assert_eq!(store.files(), ["boxseat.duckdb"]);
     let mode = std::fs::metadata(store.path().join(FILE_NAME)).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o440, "nobody writes into a published file");
+    assert_eq!(mode & 0o777, 0o440, "a published file is read-only");
     let shown =
         Night { run_number: RunNumber(1), snapshot_date: day(DATE), now_at: at("2026-03-02T02:00:00Z") };
     assert_eq!(published(store.path()).unwrap(), Some(shown));
@@ -72,7 +72,7 @@ fn a_night_is_published_whole() {
 }
 
 #[test]
-fn the_file_is_what_the_contracts_say() {
+fn file_matches_the_table_contracts() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &night());
     store.finish(&pending);
@@ -116,7 +116,7 @@ fn the_file_is_what_the_contracts_say() {
 }
 
 #[test]
-fn answers_do_not_depend_on_the_sessions_zone() {
+fn results_do_not_depend_on_the_session_time_zone() {
     let mut store = Store::new();
     let mut rows = night();
     rows.users[0]["created_at"] = json!("2025-12-31T23:30:00Z");
@@ -153,7 +153,7 @@ fn answers_do_not_depend_on_the_sessions_zone() {
 }
 
 #[test]
-fn the_latest_night_replaces_the_old_one_and_events_add_up() {
+fn latest_snapshot_replaces_the_old_one_and_events_accumulate() {
     let mut store = Store::new();
     let pending = store.commit(1, "2026-03-01", &night());
     store.finish(&pending);
@@ -175,11 +175,11 @@ fn the_latest_night_replaces_the_old_one_and_events_add_up() {
     assert_eq!(published(store.path()).unwrap().unwrap().run_number, RunNumber(2));
     let kept: u64 =
         reader.query_row("SELECT count(*) FROM users WHERE user_id = '1'", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 1, "who has the file open keeps the night it opened");
+    assert_eq!(kept, 1, "an open connection keeps its snapshot");
 }
 
 #[test]
-fn rows_of_runs_that_are_not_current_stay_out() {
+fn rows_of_runs_that_are_not_current_are_excluded() {
     let mut store = Store::new();
     let first = store.commit(1, "2026-03-01", &night());
     store.finish(&first);
@@ -208,7 +208,7 @@ fn rows_of_runs_that_are_not_current_stay_out() {
 }
 
 #[test]
-fn a_failed_check_leaves_the_published_file_alone() {
+fn failed_check_leaves_the_published_file_unchanged() {
     let mut store = Store::new();
     let pending = store.commit(1, "2026-03-01", &night());
     store.finish(&pending);
@@ -226,14 +226,14 @@ fn a_failed_check_leaves_the_published_file_alone() {
     assert_eq!(failed.example, "{'user_id': 2, 'times': 2}");
     assert_eq!(store.check(Some(&pending)).unwrap_err().kind(), ErrorKind::CheckFailed);
     assert_eq!(std::fs::read(store.path().join(FILE_NAME)).unwrap(), before);
-    assert_eq!(store.files(), ["boxseat.duckdb"], "nothing is left aside");
+    assert_eq!(store.files(), ["boxseat.duckdb"], "no scratch file remains");
 }
 
 #[test]
-fn every_check_finds_what_it_is_for() {
+fn every_check_finds_its_error() {
     type Spoil = fn(&mut Rows);
     let cases: [(&str, Spoil, (&str, &str)); 6] = [
-        ("nobody", |night| night.users.clear(), ("any_user", "users")),
+        ("no_user", |night| night.users.clear(), ("any_user", "users")),
         (
             "no such user",
             |night| night.memberships[0]["user_id"] = json!("9"),
@@ -286,7 +286,7 @@ fn a_lost_row_is_found() {
     assert_eq!(
         refused(&store, &pending).check,
         "no_row_lost",
-        "the lake holds another number than was counted"
+        "the lake has another number of rows than counted"
     );
 }
 
@@ -309,7 +309,7 @@ fn an_attempt_after_run_rows_were_committed_counts_them_once() {
 }
 
 #[test]
-fn a_private_build_is_read_and_thrown_away() {
+fn private_build_is_read_and_removed() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &night());
     let checked = store.build(Some(&pending), Purpose::Private).unwrap().check().unwrap();
@@ -324,7 +324,7 @@ fn a_private_build_is_read_and_thrown_away() {
 }
 
 #[test]
-fn leftovers_and_a_foreign_log_are_swept() {
+fn leftovers_and_a_foreign_log_are_removed() {
     let mut store = Store::new();
     let first = store.commit(1, "2026-03-01", &night());
     store.finish(&first);
@@ -346,7 +346,7 @@ fn leftovers_and_a_foreign_log_are_swept() {
 }
 
 #[test]
-fn the_log_of_a_killed_session_does_not_reach_the_new_night() {
+fn log_of_a_killed_session_is_not_applied_to_the_new_file() {
     let mut store = Store::new();
     let first = store.commit(1, "2026-03-01", &night());
     store.finish(&first);

@@ -51,7 +51,7 @@ const USAGE: &str = "SELECT snapshot_date, run_number, seats_assigned, used_coun
      joined_count, left_count FROM seat_usage_daily ORDER BY 1";
 
 #[test]
-fn a_seat_costs_what_the_first_terms_that_match_and_hold_say() {
+fn seat_cost_is_from_the_first_matching_terms_in_force() {
     let recent = "2026-02-20T00:00:00Z";
     let people = [
         ("both", "active", recent),
@@ -128,7 +128,7 @@ fn a_seat_costs_what_the_first_terms_that_match_and_hold_say() {
 }
 
 #[test]
-fn without_terms_nothing_is_said_of_money_and_without_coverage_nothing_of_use() {
+fn cost_is_null_without_terms_and_use_is_null_without_coverage() {
     let mut rows = night(DATE, &[("1", "active", "2026-02-20T00:00:00Z"), ("2", "inactive", "")]);
     rows.coverage[0]["covered_from_at"] = json!("2026-01-15T00:00:00Z");
     let mut store = Store::new();
@@ -164,7 +164,7 @@ fn nights() -> Store {
 }
 
 #[test]
-fn every_night_has_the_row_that_was_known_then() {
+fn each_snapshot_keeps_the_row_of_its_time() {
     let mut store = nights();
     let rows = [
         // 83 days since the last login of 1.
@@ -187,7 +187,7 @@ fn every_night_has_the_row_that_was_known_then() {
 
 /// Why: a replay of an older snapshot is computed while a later one is shown, and must count its own users.
 #[test]
-fn a_replay_takes_the_row_of_the_run_it_replaces() {
+fn replay_replaces_the_row_of_its_run() {
     let mut store = nights();
     let replay = SyncRun {
         kind: RunKind::Replay,
@@ -198,20 +198,20 @@ fn a_replay_takes_the_row_of_the_run_it_replaces() {
     let people = [("1", "active", ""), ("2", "active", ""), ("3", "active", ""), ("4", "inactive", "")];
     let pending = store.commit_run(replay, &night("2026-02-02", &people));
     let checked = store.keep(&pending);
-    assert_eq!(checked.night().run_number, RunNumber(5), "the latest night is shown");
+    assert_eq!(checked.night().run_number, RunNumber(5), "the latest snapshot is shown");
     checked.publish(&store.lake, &Access::from(0o640)).unwrap();
     let rows = store.lines(USAGE);
     assert_eq!(rows[1], "2026-02-02|6|4|1|0|1|2|0");
     assert_eq!((rows.len(), rows[3].as_str()), (4, "2026-03-02|5|3|1|0|0|1|0"));
     std::fs::remove_file(store.path().join(FILE_NAME)).unwrap();
     store.check(None).unwrap().publish(&store.lake, &Access::from(0o640)).unwrap();
-    assert_eq!(store.lines(USAGE), rows, "from the lake alone it is the same");
-    assert_eq!(store.files(), ["boxseat.duckdb"], "nothing is left of the night built aside");
+    assert_eq!(store.lines(USAGE), rows, "a build from the lake alone gives the same result");
+    assert_eq!(store.files(), ["boxseat.duckdb"], "no file of the unpublished build remains");
 }
 
 /// Why: a snapshot that is only kept has its row like any other, and a second attempt adds it only once.
 #[test]
-fn a_night_that_is_only_kept_has_its_row() {
+fn unpublished_snapshot_has_its_row() {
     let mut store = nights();
     let pending = store.commit_after(6, "2026-03-03", &night("2026-03-03", &[("1", "active", "")]));
     for _ in 0..2 {
@@ -224,7 +224,7 @@ fn a_night_that_is_only_kept_has_its_row() {
 }
 
 #[test]
-fn an_older_night_is_built_from_what_was_known_then() {
+fn older_snapshot_is_built_from_the_data_of_its_time() {
     let mut store = nights();
     store.settings.idle_after_days = 7;
     let file = std::fs::read(store.path().join(FILE_NAME)).unwrap();
@@ -246,12 +246,12 @@ fn an_older_night_is_built_from_what_was_known_then() {
     assert_eq!(lines_of(&checked, "SELECT count(*) FROM seat_usage_daily"), ["3"]);
     drop(checked);
     assert_eq!(store.files(), ["boxseat.duckdb"]);
-    assert!(std::fs::read(store.path().join(FILE_NAME)).unwrap() == file, "what is published stays as it is");
+    assert!(std::fs::read(store.path().join(FILE_NAME)).unwrap() == file, "the published file is unchanged");
     assert_eq!(store.as_of(DATE).unwrap().night().run_number, RunNumber(5));
 }
 
 #[test]
-fn a_night_that_is_not_there_names_the_nearest() {
+fn missing_snapshot_error_names_the_nearest() {
     let mut store = nights();
     let refused = |store: &Store, date: &str| {
         let error = store.as_of(date).unwrap_err();
@@ -260,25 +260,25 @@ fn a_night_that_is_not_there_names_the_nearest() {
     };
     assert_eq!(
         refused(&store, "2026-02-10"),
-        "there is no night of 2026-02-10; the nearest one is 2026-02-02"
+        "there is no snapshot of 2026-02-10; the nearest one is 2026-02-02"
     );
     assert_eq!(
         refused(&store, "2030-01-01"),
-        "there is no night of 2030-01-01; the nearest one is 2026-03-02"
+        "there is no snapshot of 2030-01-01; the nearest one is 2026-03-02"
     );
     // After retention, the lake has the row of a run and no users.
     store.runs.push(run(7, "2026-02-15", RunStatus::Complete));
     assert_eq!(
         refused(&store, "2026-02-15"),
-        "there is no night of 2026-02-15 any more: retention removed it; the nearest one is 2026-02-02"
+        "there is no snapshot of 2026-02-15 any more: retention removed it; the nearest one is 2026-02-02"
     );
     store.runs.clear();
-    assert_eq!(refused(&store, DATE), "there is no night of 2026-03-02");
+    assert_eq!(refused(&store, DATE), "there is no snapshot of 2026-03-02");
 }
 
 /// Why: every state has a column. Otherwise the sum of the columns would differ from the number of seats.
 #[test]
-fn the_states_of_the_summary_are_the_columns_of_the_usage() {
+fn seat_states_equal_the_columns_of_seat_usage_daily() {
     let mut store = Store::new();
     let pending = store.commit(1, DATE, &night(DATE, &[("1", "active", "")]));
     store.finish(&pending);

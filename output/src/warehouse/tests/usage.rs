@@ -41,7 +41,7 @@ fn night() -> Rows {
 }
 
 #[test]
-fn months_add_up_and_the_night_s_month_is_extended() {
+fn months_add_up_and_the_snapshots_month_is_forecast() {
     let mut store = Store::new();
     store.settings.monthly_calls = Some(50_000);
     let pending = store.commit(1, "2026-03-10", &night());
@@ -61,7 +61,7 @@ fn months_add_up_and_the_night_s_month_is_extended() {
 }
 
 #[test]
-fn without_an_allowance_there_is_no_share_of_it() {
+fn forecast_percent_is_null_without_an_allowance() {
     let mut store = Store::new();
     // The first of a month: one day of it has started.
     let mut first = Rows::users(&["1"]);

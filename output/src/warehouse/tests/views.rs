@@ -74,7 +74,7 @@ fn enterprise() -> Store {
 }
 
 #[test]
-fn idle_accounts_say_since_when_and_never_never() {
+fn idle_accounts_state_a_date_and_never_say_never() {
     let store = enterprise();
     assert_eq!(
         store.lines("SELECT user_id, seat_state, proven_idle_days, inactivity_band, idle_since_date, space_used_bytes, meaning FROM idle_accounts"),
@@ -87,7 +87,7 @@ fn idle_accounts_say_since_when_and_never_never() {
 }
 
 #[test]
-fn suspended_seats_say_since_when_at_least() {
+fn suspended_seats_have_the_start_or_a_minimum() {
     let store = enterprise();
     assert_eq!(
         store.lines("SELECT user_id, role, suspended_since, suspended_days, is_at_least, last_login_at FROM suspended_seats"),
@@ -99,7 +99,7 @@ fn suspended_seats_say_since_when_at_least() {
 }
 
 #[test]
-fn dormant_admins_are_people() {
+fn dormant_admins_exclude_service_accounts() {
     let store = enterprise();
     assert_eq!(
         store.lines("SELECT user_id, role, seat_state, proven_idle_days, groups_administered_count FROM dormant_admins"),
@@ -108,7 +108,7 @@ fn dormant_admins_are_people() {
 }
 
 #[test]
-fn access_is_reviewed_membership_by_membership() {
+fn access_review_has_one_row_per_membership() {
     let store = enterprise();
     assert_eq!(
         store.lines("SELECT group_name, login, role_in_group, account_status, seat_kind, seat_state, is_external_collab_restricted FROM access_review WHERE group_id IN ('led', 'loose')"),
@@ -124,7 +124,7 @@ fn access_is_reviewed_membership_by_membership() {
 }
 
 #[test]
-fn groups_are_counted_where_they_were_read() {
+fn group_counts_are_null_when_members_were_not_read() {
     let store = enterprise();
     assert_eq!(
         store.lines("SELECT group_id, members_count, admins_count, suspended_count, used_count, not_used_count, other_count, not_used_percent, last_activity_at, memberships_age_days, concern FROM group_health"),
@@ -151,7 +151,7 @@ fn tracking_codes_are_rows() {
 
 /// Why: there is no policy yet, so its result is inserted by hand.
 #[test]
-fn reclaimable_seats_are_those_that_nothing_leaves_out() {
+fn reclaimable_seats_exclude_candidates_with_a_reason() {
     let store = enterprise();
     let seats = "SELECT user_id, stage, seat_state, proven_idle_days, login FROM reclaimable_seats";
     assert_eq!(store.lines(seats), [""; 0]);

@@ -132,7 +132,7 @@ pub(super) fn starts_above_zero(low: f64, high: f64) -> bool {
 
 /// A value on the drawing: whole numbers are unchanged, other numbers get the digits that distinguish them.
 pub(super) fn number(number: f64, kind: ValueKind) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "beyond 2^63 nothing is drawn")]
+    #[expect(clippy::cast_possible_truncation, reason = "numbers beyond 2^63 are not drawn")]
     let whole = value::grouped(number.round() as i64);
     match kind {
         ValueKind::Percent => format!("{number:.1} %"),
