@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use boxseat_pipeline::client::{Authorities, BoxReader, ClientSettings, Credentials, Timeouts};
-use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract, journal_to};
+use boxseat_pipeline::extract::{Brief, Crawl, ExtractSettings, Meter, extract, journal_to};
 use boxseat_pipeline::spool::{SpoolDir, SpoolWriter};
 use boxseat_pipeline::{Clock, Privacy};
 use boxseat_schemas::plan::{NightPlan, Reads, Which};
@@ -83,7 +83,7 @@ async fn read(bench: &Bench, stand: &Stand) -> Result<f64> {
     };
     let now = config.now;
     let clock: Clock = Arc::new(move || now);
-    let mut walks = Walks::new(Brief {
+    let mut walks = Crawl::new(Brief {
         slices: Vec::new(),
         event_types: Vec::new(),
         activity: None,

@@ -22,10 +22,10 @@ use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
 use crate::printer::Printer;
-use crate::reclaim::beside::Beside;
-use crate::reclaim::desk::Desk;
-use crate::reclaim::judge::Judge;
+use crate::reclaim::context::ReclaimContext;
+use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::policy::Policy;
+use crate::reclaim::policy_inputs::PolicyInputs;
 use crate::reclaim::probe::{Pair, Probed, learn, probe};
 use crate::store::{Lock, Store};
 
@@ -93,7 +93,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         Ok(None) => {}
                         Ok(Some(_)) if probes.is_signed_out => {}
                         Ok(Some(acting)) => {
-                            let actor = BoxActor::beside(&reader, acting)?;
+                            let actor = BoxActor::inputs(&reader, acting)?;
                             inactive(&actor, probes.pair, store, &settings, clock(), &mut findings).await?;
                         }
                     }
@@ -118,7 +118,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
 fn policy(global: &Global, settings: &Settings, findings: &mut Findings) {
     let Some(path) = &settings.policy_file else { return };
     let read = Policy::load(path).and_then(|policy| {
-        Beside::read(
+        PolicyInputs::read(
             &policy,
             settings.leave_file.as_deref(),
             &settings.activity_events,
@@ -142,10 +142,10 @@ fn policy(global: &Global, settings: &Settings, findings: &mut Findings) {
 /// What stops every plan of the configured policy. `None` without a published snapshot that can be read: `verify` checks that.
 fn refused_by_snapshot(global: &Global) -> Option<String> {
     let evaluate = || {
-        let desk = Desk::open(global)?;
-        let policy = desk.policy(None)?;
-        let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
-        let (_, refusals) = Judge::look(&policy, &ground, journal.past(), &beside, desk.now, []);
+        let context = ReclaimContext::open(global)?;
+        let policy = context.policy(None)?;
+        let (inputs, snapshot, journal) = (context.inputs(&policy)?, context.snapshot()?, context.journal()?);
+        let (_, refusals) = Evaluator::look(&policy, &snapshot, journal.past(), &inputs, context.now, []);
         Ok::<_, CommandError>(refusals)
     };
     let refusals = evaluate().ok()?;

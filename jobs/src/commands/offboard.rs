@@ -12,60 +12,60 @@ use std::io::{BufRead, IsTerminal};
 use boxseat_schemas::reclaim::{Action, ApprovalTerms, Plan, Record};
 use serde_json::{Value, json};
 
-use super::reclaim::{hands, show_applied, task};
+use super::reclaim::{env, show_applied, task};
 use crate::cli::{Format, Global, OffboardArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
-use crate::reclaim::Ground;
+use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{admit, apply};
+use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::approval::{Required, terms};
-use crate::reclaim::ground::Person;
-use crate::reclaim::leaver_plan::{Leaving, Looked, gives_way, group_names};
+use crate::reclaim::journal_state::JournalState;
+use crate::reclaim::leaver_plan::{Leaving, Recheck, gives_way, group_names};
 use crate::reclaim::offboarding::of_plan;
-use crate::reclaim::past::Past;
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim::session::Session;
 use crate::reclaim::signature::NAMESPACE;
+use crate::reclaim::snapshot::Person;
 use crate::stop::Stop;
 
 pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
-    let session = Session::open(global, args.policy.as_deref())?;
-    let now = (session.clock)();
+    let acting = ApplyContext::open(global, args.policy.as_deref())?;
+    let now = (acting.clock)();
     if args.on.is_some_and(|day| day < now.date_naive()) {
         return Err(CommandError::usage(format!("--on {} is over", args.on.unwrap_or_default())));
     }
-    let ground = session.desk.ground()?;
-    let person = find(&ground, &args.login)?;
-    let receiver = find(&ground, &args.transfer_to)?;
+    let snapshot = acting.context.snapshot()?;
+    let person = find(&snapshot, &args.login)?;
+    let receiver = find(&snapshot, &args.transfer_to)?;
     if person.user_id == receiver.user_id {
         return Err(CommandError::usage("the leaving user and the receiver are the same account"));
     }
-    let mut journal = if args.yes { session.desk.journal_to_write()? } else { session.desk.journal()? };
-    let gives_way = gives_way(journal.past(), person, &session.by)?;
-    let connection = session.connect(&stop)?;
+    let mut journal = if args.yes { acting.context.journal_to_write()? } else { acting.context.journal()? };
+    let gives_way = gives_way(journal.past(), person, &acting.by)?;
+    let connection = acting.connect(&stop)?;
     let leaving = Leaving {
-        policy: session.policy.as_ref(),
-        ground: &ground,
+        policy: acting.policy.as_ref(),
+        snapshot: &snapshot,
         past: &journal.past().clone(),
-        beside: &session.beside,
+        inputs: &acting.inputs,
         person,
         receiver,
         login: &args.login,
         transfer_to: &args.transfer_to,
         on: args.on,
         ticket: args.ticket.as_deref(),
-        by: &session.by,
+        by: &acting.by,
         now,
     };
     let looked = leaving.look(&connection.actor).await?;
-    within_cap(&session, journal.past(), args, person)?;
-    let approval = session.policy.as_ref().map(|policy| terms(&policy.approval)).transpose()?;
+    within_cap(&acting, journal.past(), args, person)?;
+    let approval = acting.policy.as_ref().map(|policy| terms(&policy.approval)).transpose()?;
     let approval = approval.unwrap_or_else(ApprovalTerms::os_user);
     let plan = Plan { approval: Some(approval), ..leaving.plan(&looked) };
     // A program that requests JSON gets one document: with --yes, the result.
     if !args.yes || printer.format() != Format::Json {
-        summary(printer, &ground, args, &plan, &looked)?;
+        summary(printer, &snapshot, args, &plan, &looked)?;
     }
     if !args.yes {
         printer.note("Nothing was done. With --yes the user is offboarded, after the login is repeated.");
@@ -75,38 +75,37 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     for record in gives_way {
         journal.append(now, record)?;
     }
-    let file = PlanFile::create(session.desk.store.root(), plan)?;
+    let file = PlanFile::create(acting.context.store.root(), plan)?;
     journal.append(now, file.record())?;
-    let required = session.required(&file.plan)?;
+    let required = acting.required(&file.plan)?;
     if !required.is_given_by_planner() {
-        session.commit_actions(&journal);
+        acting.commit_actions(&journal);
         return waits_for_approval(printer, &file, &required);
     }
     let approved = Record::Approved {
         plan_id: file.plan.plan_id.clone(),
         digest: file.digest.clone(),
-        by: session.by.clone(),
+        by: acting.by.clone(),
         signed_by: None,
         signature: None,
     };
     journal.append(now, approved)?;
     if let Some(day) = args.on.filter(|day| *day > now.date_naive()) {
-        session.commit_actions(&journal);
+        acting.commit_actions(&journal);
         let id = &file.plan.plan_id;
         printer.note(format!(
             "Plan {id}: `boxseat reclaim nightly` applies it on {day}, after it has read the account again."
         ));
         return Ok(0);
     }
-    admit(&file, journal.past(), &required, &ground, session.desk.store.id(), now)?;
-    let mark = session.mark(&ground)?;
+    admit(&file, journal.past(), &required, &snapshot, acting.context.store.id(), now)?;
+    let mark = acting.mark(&snapshot)?;
     let applied =
-        apply(task(&session, &file, &ground, mark.as_ref()), hands(&session, &connection), &mut journal)
-            .await;
-    session.commit_actions(&journal);
+        apply(task(&acting, &file, &snapshot, mark.as_ref()), env(&acting, &connection), &mut journal).await;
+    acting.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "offboard", &file.plan, &applied, &journal)?;
-    for progress in of_plan(journal.past(), &file.plan, &[], (session.clock)()) {
+    for progress in of_plan(journal.past(), &file.plan, &[], (acting.clock)()) {
         printer.note(format!("{}: {}", progress.login, progress.steps()));
     }
     if let Some(e) = &applied.stopped {
@@ -117,13 +116,13 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
 
 /// R19: how many users may be offboarded on one day (UTC), open plans included.
 fn within_cap(
-    session: &Session,
-    past: &Past,
+    acting: &ApplyContext,
+    past: &JournalState,
     args: &OffboardArgs,
     person: &Person,
 ) -> Result<(), CommandError> {
-    let day = args.on.unwrap_or_else(|| (session.clock)().date_naive());
-    let (users, most) = (past.offboarded_on(day), session.desk.settings.leavers_per_day);
+    let day = args.on.unwrap_or_else(|| (acting.clock)().date_naive());
+    let (users, most) = (past.offboarded_on(day), acting.context.settings.leavers_per_day);
     if users.contains(person.user_id.as_str()) || users.len() < most {
         return Ok(());
     }
@@ -157,25 +156,25 @@ fn waits_for_approval(printer: &Printer, file: &PlanFile, required: &Required) -
 }
 
 /// The user that has the login in the latest snapshot; no other user is meant.
-fn find<'a>(ground: &'a Ground, login: &str) -> Result<&'a Person, CommandError> {
-    let mut found = ground.people.values().filter(|person| {
+fn find<'a>(snapshot: &'a Snapshot, login: &str) -> Result<&'a Person, CommandError> {
+    let mut found = snapshot.people.values().filter(|person| {
         person.listing.is_some()
             && person.login.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(login))
     });
     match (found.next(), found.next()) {
         (Some(person), None) => Ok(person),
-        (None, _) => Err(unknown(ground, login)),
+        (None, _) => Err(unknown(snapshot, login)),
         (Some(_), Some(_)) => Err(CommandError::refused(format!("two accounts have the login {login}"))),
     }
 }
 
 /// No account of the latest snapshot has the login.
-fn unknown(ground: &Ground, login: &str) -> CommandError {
-    let snapshot = ground.night.snapshot_date;
+fn unknown(snapshot: &Snapshot, login: &str) -> CommandError {
+    let snapshot = snapshot.night.snapshot_date;
     let has = |known: &str| known.eq_ignore_ascii_case(login);
     let had = |person: &&Person| person.former_addresses.iter().any(|address| has(address));
     let listed = |person: &&Person| person.listing.is_some();
-    let people = || ground.people.values();
+    let people = || snapshot.people.values();
     if people().any(|person| person.listing.is_none() && person.login.as_deref().is_some_and(has)) {
         return CommandError::usage(format!(
             "the account {login} is gone: the snapshot of {snapshot} does not have it"
@@ -201,10 +200,10 @@ fn unknown(ground: &Ground, login: &str) -> CommandError {
 /// For the ticket: what the user has, and what becomes unavailable.
 fn summary(
     printer: &Printer,
-    ground: &Ground,
+    snapshot: &Snapshot,
     args: &OffboardArgs,
     plan: &Plan,
-    looked: &Looked,
+    looked: &Recheck,
 ) -> Result<(), CommandError> {
     let planned = &plan.people[0];
     let list = |values: &[String]| if values.is_empty() { Value::Null } else { json!(values.join(", ")) };
@@ -220,7 +219,7 @@ fn summary(
             ("receiver", json!(planned.receiver_login)),
             ("on", json!(args.on.map_or_else(|| "at once".to_owned(), |day| day.to_string()))),
             ("does", json!(actions.join(", "))),
-            ("groups", list(&group_names(ground, &looked.now.standing.group_ids))),
+            ("groups", list(&group_names(snapshot, &looked.now.standing.group_ids))),
             ("aliases", list(&looked.now.standing.aliases)),
             ("owned_items", json!(looked.content.owned_items)),
             ("shared_items", json!(looked.content.shared_items)),

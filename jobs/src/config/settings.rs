@@ -19,7 +19,7 @@ use super::{licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
-use crate::reclaim::PolicyAtNight;
+use crate::reclaim::PublishCandidates;
 use crate::reclaim::policy::Policy;
 use crate::store::check_path;
 
@@ -77,7 +77,7 @@ pub(crate) struct Settings {
     /// Maximum number of users that are offboarded per day.
     pub(crate) leavers_per_day: usize,
     /// The policy, for the reclaim candidates of a published file.
-    pub(crate) policy_at_night: Option<PolicyAtNight>,
+    pub(crate) publish_candidates: Option<PublishCandidates>,
     /// Thresholds that are stored in the published file.
     pub(crate) report: ReportSettings,
     /// Which data of an event may be stored.
@@ -235,7 +235,7 @@ impl Settings {
             nights_daily: days(file.retention.nights_daily_days),
             retention: Retention::of(&file.retention)?,
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
-            policy_at_night: policy_file.as_ref().map(|policy_file| PolicyAtNight {
+            publish_candidates: policy_file.as_ref().map(|policy_file| PublishCandidates {
                 policy_file: policy_file.clone(),
                 leave_file: file.idle.leave_file.clone(),
                 activity_events: activity_events.clone(),

@@ -9,7 +9,7 @@ use boxseat_schemas::reclaim::plan::Origin;
 use boxseat_schemas::reclaim::{ApprovalTerms, Plan};
 use chrono::{DateTime, Utc};
 
-use super::past::{self, PastPlan};
+use super::journal_state::{self, PlanState};
 use super::plans::PlanFile;
 use super::policy::Approval;
 use super::signature::{key_of, signer};
@@ -148,7 +148,7 @@ impl Required {
     }
 
     /// How many different approvers a plan has, and why the other approvals do not count.
-    pub(crate) fn count(&self, known: &PastPlan, file: &PlanFile) -> (usize, Vec<String>) {
+    pub(crate) fn count(&self, known: &PlanState, file: &PlanFile) -> (usize, Vec<String>) {
         let mut approvers = BTreeSet::new();
         let mut reasons = Vec::new();
         for approval in known.approvals() {
@@ -166,7 +166,7 @@ impl Required {
     ///
     /// # Errors
     /// Exit 3 with the reason and the remedy.
-    pub(crate) fn admit(&self, known: &PastPlan, file: &PlanFile) -> Result<(), CommandError> {
+    pub(crate) fn admit(&self, known: &PlanState, file: &PlanFile) -> Result<(), CommandError> {
         let id = &file.plan.plan_id;
         let remedy = format!("read it with `boxseat reclaim show {id}`, then `{}`", self.command(id));
         let (found, reasons) = self.count(known, file);
@@ -193,8 +193,8 @@ impl Required {
     }
 }
 
-impl<'a> From<&'a past::Approval> for Given<'a> {
-    fn from(approval: &'a past::Approval) -> Self {
+impl<'a> From<&'a journal_state::Approval> for Given<'a> {
+    fn from(approval: &'a journal_state::Approval) -> Self {
         Self {
             os_user: &approval.by.os_user,
             signature: approval.signature.as_deref().map(str::as_bytes),
@@ -207,7 +207,7 @@ impl<'a> From<&'a past::Approval> for Given<'a> {
 mod tests {
     use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 
-    use super::super::past::tests::day;
+    use super::super::journal_state::tests::day;
     use super::super::signature::NAMESPACE;
     use super::*;
 

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::emptiness::{APART, Emptiness, emptiness};
-use super::past::{Confirmation, Past, PastAttempt, PastPerson, Reading};
+use super::journal_state::{ActionState, Confirmation, JournalState, Reading, UserState};
 use crate::error::CommandError;
 
-impl PastPerson {
+impl UserState {
     /// The last confirmation of a transfer, once enough different operators have confirmed it.
     pub(crate) fn confirmation(&self, action_id: &str) -> Option<&Confirmation> {
         let of_transfer = || self.confirmations.iter().filter(move |one| one.action_id == action_id);
@@ -32,11 +32,11 @@ pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation
 /// # Errors
 /// Exit 3 with the reason. `user` is how the operator named the account.
 pub(crate) fn to_confirm(
-    past: &Past,
+    past: &JournalState,
     user_id: &str,
     user: &str,
     now: DateTime<Utc>,
-) -> Result<PastAttempt, CommandError> {
+) -> Result<ActionState, CommandError> {
     let refused =
         |what: &str| CommandError::refused(format!("{user}: {what}, so there is nothing to confirm"));
     let known = &past.people[user_id];
@@ -63,7 +63,7 @@ pub(crate) fn to_confirm(
 }
 
 /// What a confirmation and the readings after it prove; `None`: there is none, or the account holds more since.
-pub(crate) fn confirmed(person: &PastPerson, transfer: &PastAttempt) -> Option<Emptiness> {
+pub(crate) fn confirmed(person: &UserState, transfer: &ActionState) -> Option<Emptiness> {
     let confirmation = person.confirmation(&transfer.attempt.action_id)?;
     let since = || person.readings.iter().filter(|reading| reading.at > confirmation.at);
     if since().next_back().is_some_and(|last| holds_more(last, confirmation)) {
@@ -91,7 +91,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::reclaim::past::tests::{day, intent, operator, outcome};
+    use crate::reclaim::journal_state::tests::{day, intent, operator, outcome};
 
     fn read(items: Option<u64>, bytes: i64) -> Record {
         let (plan_id, user_id) = ("p".into(), "1".into());
@@ -132,7 +132,7 @@ mod tests {
                 Entry::new(0, at, String::new(), record.clone())
             })
             .collect();
-        let past = Past::of(&entries);
+        let past = JournalState::of(&entries);
         let person = &past.people["1"];
         emptiness(person, person.transfer().unwrap(), day(9))
     }

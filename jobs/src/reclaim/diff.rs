@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use boxseat_schemas::reclaim::plan::{Plan, PlannedPerson};
 
-use super::judge::changed;
+use super::evaluator::changed;
 
 /// One user that differs between two plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +91,18 @@ fn changes(before: &PlannedPerson, after: &PlannedPerson) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::ground::Person;
-    use crate::reclaim::judge::Judge;
-    use crate::reclaim::past::Past;
-    use crate::reclaim::past::tests::operator;
+    use crate::reclaim::evaluator::Evaluator;
+    use crate::reclaim::journal_state::JournalState;
+    use crate::reclaim::journal_state::tests::operator;
     use crate::reclaim::plan::{Making, make};
-    use crate::reclaim::testing::{beside, ground, idler, night_at, policy};
+    use crate::reclaim::snapshot::Person;
+    use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot};
     use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
-        let (policy, beside, past, ground) =
-            (policy("evidence = \"activity\"\n"), beside(), Past::default(), ground(people));
-        let judged = Judge::new(&policy, &ground, &past, &beside, night_at(), []).unwrap().everybody();
+        let (policy, inputs, past, snapshot) =
+            (policy("evidence = \"activity\"\n"), inputs(), JournalState::default(), snapshot(people));
+        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, night_at(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,
@@ -111,8 +111,8 @@ mod tests {
                 now: night_at(),
                 policy: &policy,
                 approval: &ApprovalTerms::os_user(),
-                ground: &ground,
-                beside: &beside,
+                snapshot: &snapshot,
+                inputs: &inputs,
                 past: &past,
             },
             &judged,

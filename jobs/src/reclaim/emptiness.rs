@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::confirmation::confirmed;
 use super::figures::size;
-use super::past::{PastAttempt, PastPerson, Reading};
+use super::journal_state::{ActionState, Reading, UserState};
 
 /// What the readings prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum Emptiness {
 pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
 
 /// What is proved about a user whose content was transferred by `transfer`.
-pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTime<Utc>) -> Emptiness {
+pub(crate) fn emptiness(person: &UserState, transfer: &ActionState, now: DateTime<Utc>) -> Emptiness {
     if let Some(confirmed) = confirmed(person, transfer) {
         return confirmed;
     }
@@ -85,8 +85,8 @@ pub(crate) fn emptiness(person: &PastPerson, transfer: &PastAttempt, now: DateTi
 
 /// The earliest time at which the proof can be complete; `None`: time alone does not complete it.
 pub(crate) fn proof_from(
-    person: &PastPerson,
-    transfer: &PastAttempt,
+    person: &UserState,
+    transfer: &ActionState,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let is_read = person.readings.iter().any(|reading| reading.at > transfer.asked_at);
@@ -109,8 +109,8 @@ pub(crate) struct Count {
 }
 
 /// The last count before a time, by the plan that moves the content or by the plan that suspended the account.
-pub(crate) fn count_before(person: &PastPerson, plan_id: &str, before: DateTime<Utc>) -> Option<Count> {
-    let is_suspension = |past: &&PastAttempt| {
+pub(crate) fn count_before(person: &UserState, plan_id: &str, before: DateTime<Utc>) -> Option<Count> {
+    let is_suspension = |past: &&ActionState| {
         past.attempt.action == Action::Suspend && past.was_done && past.asked_at <= before
     };
     let suspended_by = person.attempts.iter().rfind(is_suspension).map(|ours| ours.attempt.plan_id.as_str());
@@ -134,8 +134,8 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Outcome, Record};
 
     use super::*;
-    use crate::reclaim::past::Past;
-    use crate::reclaim::past::tests::{day, intent, outcome};
+    use crate::reclaim::journal_state::JournalState;
+    use crate::reclaim::journal_state::tests::{day, intent, outcome};
 
     /// Hours since the first day.
     fn of(records: &[(i64, Record)]) -> Emptiness {
@@ -146,7 +146,7 @@ mod tests {
                 boxseat_schemas::reclaim::Entry::new(0, at, String::new(), record.clone())
             })
             .collect();
-        let past = Past::of(&entries);
+        let past = JournalState::of(&entries);
         let person = &past.people["1"];
         emptiness(person, person.transfer().unwrap(), day(9))
     }

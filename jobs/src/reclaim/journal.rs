@@ -29,7 +29,7 @@ pub(crate) use self::file::Seals;
 pub(crate) use self::seal::ANCHOR_FILE;
 use self::seal::Anchor;
 pub(crate) use self::seal::{StoreKey, anchored_key, store_key};
-use super::past::Past;
+use super::journal_state::JournalState;
 use crate::error::CommandError;
 use crate::evidence::digest;
 use crate::forget::ErasureKey;
@@ -44,7 +44,7 @@ pub(crate) struct Journal {
     /// How many entries at the beginning have no seal.
     unsealed: u64,
     anchor: Option<Anchor>,
-    past: Past,
+    past: JournalState,
     /// Written before the next entry: the place of a journal that is not bound yet.
     before_next: Option<Record>,
 }
@@ -143,7 +143,7 @@ impl Journal {
     }
 
     fn over(read: Contents) -> Self {
-        let past = Past::of(&read.entries);
+        let past = JournalState::of(&read.entries);
         let Contents { entries, head, unsealed, anchor, len: _, sha256: _ } = read;
         Self { disk: Disk::Read, entries, head, unsealed, anchor, past, before_next: None }
     }
@@ -266,7 +266,7 @@ impl Journal {
     }
 
     /// The state that follows from the entries.
-    pub(crate) fn past(&self) -> &Past {
+    pub(crate) fn past(&self) -> &JournalState {
         &self.past
     }
 

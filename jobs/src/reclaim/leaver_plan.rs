@@ -6,22 +6,22 @@ use boxseat_schemas::reclaim::{Ability, Action, Plan, Record, Stage};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::apply::{Canaries, Content, Now, fresh, reread_to_lock_out, unfit};
-use super::beside::Beside;
-use super::ground::{Ground, Person};
+use super::journal_state::JournalState;
 use super::offboarding::{UNSURE, forbids, is_locked_out};
-use super::past::Past;
 use super::plan::{actions, name};
 use super::policy::{Policy, WhenRefused};
+use super::policy_inputs::PolicyInputs;
 use super::restore::moved;
+use super::snapshot::{Person, Snapshot};
 use crate::error::CommandError;
 
 /// The leaver, the receiver, and the policy.
 #[derive(Clone, Copy)]
 pub(crate) struct Leaving<'a> {
     pub(crate) policy: Option<&'a Policy>,
-    pub(crate) ground: &'a Ground,
-    pub(crate) past: &'a Past,
-    pub(crate) beside: &'a Beside,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) past: &'a JournalState,
+    pub(crate) inputs: &'a PolicyInputs,
     pub(crate) person: &'a Person,
     pub(crate) receiver: &'a Person,
     /// The logins that name both.
@@ -35,7 +35,7 @@ pub(crate) struct Leaving<'a> {
 }
 
 /// What Box says now.
-pub(crate) struct Looked {
+pub(crate) struct Recheck {
     pub(crate) now: Now,
     pub(crate) content: Content,
     /// Whether an earlier plan has suspended the account and ended its sessions.
@@ -51,8 +51,8 @@ impl Leaving<'_> {
     ///
     /// # Errors
     /// Exit 3 for an account that is gone, has another login, or may not be offboarded; what ends the run.
-    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Looked, CommandError> {
-        let Self { policy, ground, past, person, receiver, now: at, .. } = self;
+    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Recheck, CommandError> {
+        let Self { policy, snapshot, past, person, receiver, now: at, .. } = self;
         let code_names = policy.map(Policy::code_names).unwrap_or_default();
         let now = match reread_to_lock_out(actor, &person.user_id, &code_names, Some(person)).await? {
             Found::Is(now) => now,
@@ -62,7 +62,7 @@ impl Leaving<'_> {
             }
         };
         is_still(self.login, now.standing.login.as_deref())?;
-        forbids(&fresh(Some(person), &now), policy, ground, past, self.beside, at)
+        forbids(&fresh(Some(person), &now), policy, snapshot, past, self.inputs, at)
             .map_err(|no| {
                 let refused = CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail));
                 match no.word {
@@ -76,7 +76,7 @@ impl Leaving<'_> {
                 is_still(self.transfer_to, user.login.as_deref())?;
                 unfit(
                     &user,
-                    &ground.enterprise_id,
+                    &snapshot.enterprise_id,
                     now.user.space_used.map(|bytes| bytes + self.bytes_of_others()),
                 )
             }
@@ -86,7 +86,7 @@ impl Leaving<'_> {
         };
         let space_used_bytes = now.user.space_used;
         let allows = past.allows(Ability::ReadInactive, at);
-        let content = match Content::of(actor, &now.user, allows, &Canaries::of(ground, &[])).await {
+        let content = match Content::of(actor, &now.user, allows, &Canaries::of(snapshot, &[])).await {
             Ok(reading) => reading.content,
             Err(e) => {
                 tracing::warn!("the content cannot be counted: {}", passing(e)?);
@@ -94,21 +94,21 @@ impl Leaving<'_> {
             }
         };
         let known = past.people.get(&person.user_id);
-        let moved = known.and_then(|known| known.transfer()).map(|transfer| moved(transfer, ground));
+        let moved = known.and_then(|known| known.transfer()).map(|transfer| moved(transfer, snapshot));
         let is_locked_out_by_us = known.is_some_and(is_locked_out);
-        Ok(Looked { now, content, is_locked_out_by_us, moved, receiver_waits })
+        Ok(Recheck { now, content, is_locked_out_by_us, moved, receiver_waits })
     }
 
     /// Bytes that other leavers still have to move to the same receiver, by the snapshot.
     fn bytes_of_others(&self) -> i64 {
         let others = self.past.leavers_to_move_to(&self.receiver.user_id);
         let others = others.filter(|user_id| *user_id != self.person.user_id);
-        others.filter_map(|user_id| self.ground.person(user_id)?.space_used_bytes).sum()
+        others.filter_map(|user_id| self.snapshot.person(user_id)?.space_used_bytes).sum()
     }
 
     /// The plan.
-    pub(crate) fn plan(self, looked: &Looked) -> Plan {
-        let Self { policy, ground, person, receiver, now, .. } = self;
+    pub(crate) fn plan(self, looked: &Recheck) -> Plan {
+        let Self { policy, snapshot, person, receiver, now, .. } = self;
         let standing = &looked.now.standing;
         let deletes = policy.is_some_and(|policy| policy.holds.is_some());
         // An account that an earlier plan has locked out is given back by `undo` of that plan.
@@ -181,9 +181,9 @@ impl Leaving<'_> {
         named(Plan {
             format: PLAN_FORMAT,
             plan_id: String::new(),
-            store_id: ground.store_id,
-            enterprise_id: ground.enterprise_id.clone(),
-            night: ground.night.clone(),
+            store_id: snapshot.store_id,
+            enterprise_id: snapshot.enterprise_id.clone(),
+            night: snapshot.night.clone(),
             created_at: now,
             expires_at: begins_at + policy.map_or(TimeDelta::hours(168), |policy| policy.plan_max_age),
             planned_by: self.by.clone(),
@@ -209,7 +209,7 @@ impl Leaving<'_> {
                 last_activity_source: person.last_activity_source.clone(),
                 proven_idle_days: person.proven_idle_days,
                 suspended_at: None,
-                groups: group_names(ground, &standing.group_ids),
+                groups: group_names(snapshot, &standing.group_ids),
                 space_used_bytes: looked.content.space_used_bytes,
                 owned_items: looked.content.owned_items,
                 shared_items: looked.content.shared_items,
@@ -246,15 +246,19 @@ fn named(plan: Plan) -> Plan {
     Plan { plan_id: name(&plan).replacen(plan.stage.as_str(), "offboard", 1), ..plan }
 }
 
-pub(crate) fn group_names(ground: &Ground, ids: &[String]) -> Vec<String> {
-    ids.iter().map(|id| ground.group_name(id)).collect()
+pub(crate) fn group_names(snapshot: &Snapshot, ids: &[String]) -> Vec<String> {
+    ids.iter().map(|id| snapshot.group_name(id)).collect()
 }
 
 /// R8, R19: open plans do not delay the lock-out. A plan of the policy does nothing more for the user. An earlier offboarding is
 /// withdrawn if the user is locked out and the content has not begun to move: the new one may name another receiver.
 ///
 /// *Killed* before the new plan: the user is in no open plan, and the same command makes one.
-pub(crate) fn gives_way(past: &Past, person: &Person, by: &Operator) -> Result<Vec<Record>, CommandError> {
+pub(crate) fn gives_way(
+    past: &JournalState,
+    person: &Person,
+    by: &Operator,
+) -> Result<Vec<Record>, CommandError> {
     let user_id = &person.user_id;
     let mut records = Vec::new();
     for (id, plan) in past.open_plans().filter(|(_, plan)| plan.user_ids.contains(user_id)) {

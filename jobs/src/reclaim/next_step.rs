@@ -1,22 +1,22 @@
 //! What an operator can do for one stuck user: commands that act on this user alone and can work.
 
-use super::ground::{Ground, Person};
-use super::judge::never;
+use super::evaluator::never;
+use super::journal_state::{JournalState, REFUSAL_HOLDS, UserState};
 use super::offboarding::UNSURE;
-use super::past::{Past, PastPerson, REFUSAL_HOLDS};
 use super::restore::{Preview, moved};
+use super::snapshot::{Person, Snapshot};
 use super::stuck::{ENDED_EARLY, TRANSFER_REFUSED};
 
 /// The next step for a reason code, as a sentence with its command.
 pub(crate) fn next_step(
     word: &str,
-    past: &Past,
-    ground: &Ground,
-    known: &PastPerson,
+    past: &JournalState,
+    snapshot: &Snapshot,
+    known: &UserState,
     person: &Person,
 ) -> String {
     let login = person.called();
-    let user = User { past, ground, known, person };
+    let user = User { past, snapshot, known, person };
     let offboarding = past.offboarding_in_force(&person.user_id).map(|(_, plan)| plan);
     let is_offboarding = offboarding.is_some();
     let is_ended = offboarding.is_some_and(|plan| !plan.is_open());
@@ -72,9 +72,9 @@ pub(crate) fn next_step(
 }
 
 struct User<'a> {
-    past: &'a Past,
-    ground: &'a Ground,
-    known: &'a PastPerson,
+    past: &'a JournalState,
+    snapshot: &'a Snapshot,
+    known: &'a UserState,
     person: &'a Person,
 }
 
@@ -82,14 +82,14 @@ impl User<'_> {
     /// The command that moves the content, if it has not moved, and deletes the account. It does not depend on the policy.
     fn offboard(&self) -> String {
         let receiver = self.known.last_transfer().and_then(|past| past.attempt.receiver_user_id.as_deref());
-        let receiver = receiver.and_then(|id| self.ground.person(id)).map_or("RECEIVER", Person::called);
+        let receiver = receiver.and_then(|id| self.snapshot.person(id)).map_or("RECEIVER", Person::called);
         format!("boxseat offboard {} --transfer-to {receiver}", self.person.called())
     }
 
     /// Gives the account back, if `undo` will do that by the latest snapshot.
     fn give_back(&self) -> Option<String> {
         let plan_id = &self.known.suspension()?.attempt.plan_id;
-        let preview = Preview::of(self.past, self.ground, plan_id, &self.person.user_id);
+        let preview = Preview::of(self.past, self.snapshot, plan_id, &self.person.user_id);
         let Preview::Restored { remains, .. } = preview else { return None };
         let without = remains.map_or_else(String::new, |what| format!(" without its content ({what})"));
         let login = self.person.called();
@@ -108,12 +108,12 @@ impl User<'_> {
 
     /// No plan of the policy continues with the user. The operator chooses between giving back and offboarding.
     fn decide(&self) -> String {
-        let moved = self.known.transfer().map(|transfer| moved(transfer, self.ground));
+        let moved = self.known.transfer().map(|transfer| moved(transfer, self.snapshot));
         let keep = self.give_back().unwrap_or_else(|| {
             let without = moved.map_or_else(String::new, |what| format!(" ({what})"));
             format!("to give the account back, set it to active in the Box console{without}")
         });
-        if never(self.person, &self.ground.enterprise_id).is_err() {
+        if never(self.person, &self.snapshot.enterprise_id).is_err() {
             return keep;
         }
         format!("decide: {keep}; to free the seat: {}", self.offboard())
@@ -123,7 +123,7 @@ impl User<'_> {
     fn where_it_went(&self) -> String {
         self.known
             .transfer()
-            .map_or_else(String::new, |transfer| format!(" ({})", moved(transfer, self.ground)))
+            .map_or_else(String::new, |transfer| format!(" ({})", moved(transfer, self.snapshot)))
     }
 
     fn tries_again(&self, is_offboarding: bool) -> String {

@@ -11,13 +11,13 @@ use boxseat_schemas::reclaim::{Action, Outcome, Plan};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness, proof_from};
-use super::ground::{Ground, Person};
-use super::judge::{Judge, No};
-use super::past::{GONE, Past, PastAttempt, PastPerson, PastPlan};
+use super::evaluator::{Denial, Evaluator};
+use super::journal_state::{ActionState, GONE, JournalState, PlanState, UserState};
 use super::plans::PlanFile;
 use super::policy::Policy;
+use super::policy_inputs::PolicyInputs;
+use super::snapshot::{Person, Snapshot};
 use super::stuck::Stuck;
 
 /// The reason code for lists that may lack the user: they can be corrected, and the same plan continues.
@@ -30,12 +30,12 @@ pub(crate) const UNSURE: &str = "lists_unsure";
 pub(crate) fn forbids(
     person: &Person,
     policy: Option<&Policy>,
-    ground: &Ground,
-    past: &Past,
-    beside: &Beside,
+    snapshot: &Snapshot,
+    past: &JournalState,
+    inputs: &PolicyInputs,
     now: DateTime<Utc>,
-) -> Result<(), No> {
-    let no = |word, detail: String| Err(No { rule: "R1", word, detail });
+) -> Result<(), Denial> {
+    let no = |word, detail: String| Err(Denial { rule: "R1", word, detail });
     match person.role.as_deref() {
         Some("user") => {}
         Some(role) => {
@@ -46,7 +46,7 @@ pub(crate) fn forbids(
     if person.is_platform_access_only == Some(true) || person.seat_kind == "app_user" {
         return no("no_person", "it is an app user's account".to_owned());
     }
-    if person.enterprise_id.as_deref() != Some(ground.enterprise_id.as_str()) {
+    if person.enterprise_id.as_deref() != Some(snapshot.enterprise_id.as_str()) {
         return no("other_enterprise", "the account is not of this enterprise".to_owned());
     }
     if person.login.as_deref().is_none_or(str::is_empty) {
@@ -54,14 +54,14 @@ pub(crate) fn forbids(
     }
     if past.receivers(&HashSet::new(), now).contains(person.user_id.as_str()) {
         let detail = "receives content of others, or did within 365 days".to_owned();
-        return Err(No { rule: "R4", word: "receiver", detail });
+        return Err(Denial { rule: "R4", word: "receiver", detail });
     }
     let Some(policy) = policy else { return Ok(()) };
-    let (judge, refusals) = Judge::look(policy, ground, past, beside, now, []);
-    judge.keeps_even_if_named(person)?;
+    let (evaluator, refusals) = Evaluator::look(policy, snapshot, past, inputs, now, []);
+    evaluator.keeps_even_if_named(person)?;
     // R3, R4: a list with an error, or an old one, may lack this very user. The receiver is named in the command.
     match refusals.into_iter().find(|refusal| refusal.is_about_lists()) {
-        Some(refusal) => Err(No { rule: refusal.rule, word: UNSURE, detail: refusal.sentence }),
+        Some(refusal) => Err(Denial { rule: refusal.rule, word: UNSURE, detail: refusal.sentence }),
         None => Ok(()),
     }
 }
@@ -107,7 +107,7 @@ pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 impl Progress {
     /// From the journal.
-    pub(crate) fn of(past: &Past, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of(past: &JournalState, plan: &Plan, planned: &PlannedPerson, now: DateTime<Utc>) -> Self {
         let deletes = planned.actions.contains(&Action::Delete);
         let on = match plan.origin {
             Origin::Offboard { on } => on,
@@ -119,7 +119,7 @@ impl Progress {
         let done = |action| person.last(action).filter(|past| past.outcome == Some(Outcome::Done));
         progress.suspended_at = done(Action::Suspend).map(|past| past.asked_at);
         // A window for the transfer ends sessions again; the user has been locked out since the first time.
-        let is_lockout = |past: &&PastAttempt| {
+        let is_lockout = |past: &&ActionState| {
             past.attempt.action == Action::TerminateSessions
                 && past.outcome == Some(Outcome::Done)
                 && progress.suspended_at.is_some_and(|at| at <= past.asked_at)
@@ -193,7 +193,7 @@ impl Progress {
 }
 
 /// Whether an account is suspended by us and its sessions were ended since.
-pub(crate) fn is_locked_out(person: &PastPerson) -> bool {
+pub(crate) fn is_locked_out(person: &UserState) -> bool {
     let ended = person.last(Action::TerminateSessions).filter(|past| past.was_done);
     person.suspension().zip(ended).is_some_and(|(ours, ended)| ended.asked_at >= ours.asked_at)
 }
@@ -207,12 +207,12 @@ pub(crate) fn is_offboarding(plan: &Plan) -> bool {
 /// the step that waits.
 pub(crate) fn leavers(
     store: &Path,
-    past: &Past,
+    past: &JournalState,
     stuck: &[Stuck],
     ended_since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Vec<Progress> {
-    let is_shown = |id: &str, known: &PastPlan| {
+    let is_shown = |id: &str, known: &PlanState| {
         let is_ended = |user: &String| past.ended_offboarding(user).is_some_and(|(ended, ..)| ended == id);
         match &known.closed {
             None => true,
@@ -227,7 +227,12 @@ pub(crate) fn leavers(
 }
 
 /// The leavers of one plan.
-pub(crate) fn of_plan(past: &Past, plan: &Plan, stuck: &[Stuck], now: DateTime<Utc>) -> Vec<Progress> {
+pub(crate) fn of_plan(
+    past: &JournalState,
+    plan: &Plan,
+    stuck: &[Stuck],
+    now: DateTime<Utc>,
+) -> Vec<Progress> {
     let progress = |planned: &PlannedPerson| {
         let mut progress = Progress::of(past, plan, planned, now);
         if let Some(stuck) = stuck.iter().find(|stuck| stuck.user_id == planned.user_id) {
@@ -239,7 +244,7 @@ pub(crate) fn of_plan(past: &Past, plan: &Plan, stuck: &[Stuck], now: DateTime<U
 }
 
 /// The plan's last reason about the user, unless an action has been done since.
-fn waits(person: &PastPerson, plan_id: &str) -> Option<String> {
+fn waits(person: &UserState, plan_id: &str) -> Option<String> {
     let attempt = person.by_plan(plan_id).next_back();
     let skip = person.skips.iter().rfind(|skip| skip.plan_id == plan_id);
     match (skip, attempt) {
@@ -254,7 +259,7 @@ mod tests {
     use boxseat_schemas::reclaim::Record;
 
     use super::*;
-    use crate::reclaim::past::tests::{day, intent, outcome, past};
+    use crate::reclaim::journal_state::tests::{day, intent, outcome, past};
 
     fn leaver(actions: Vec<Action>) -> (Plan, PlannedPerson) {
         let planned: PlannedPerson = serde_json::from_value(serde_json::json!({
@@ -265,7 +270,7 @@ mod tests {
             "receiver_login": null, "monthly_cost": null, "currency": null, "warnings": [],
         }))
         .unwrap();
-        let night = crate::reclaim::past::tests::night(0);
+        let night = crate::reclaim::journal_state::tests::night(0);
         let plan = serde_json::from_value(serde_json::json!({
             "format": 2, "plan_id": "p", "store_id": uuid::Uuid::from_u128(7), "enterprise_id": "42", "night": night,
             "created_at": day(0), "expires_at": day(7), "planned_by": {"os_user": "a", "host": "b"},

@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::journal::directory;
-use super::past::Past;
+use super::journal_state::JournalState;
 use crate::error::CommandError;
 use crate::evidence::digest;
 
@@ -47,7 +47,7 @@ fn machine(store_id: Uuid) -> Option<String> {
 }
 
 /// How this place differs from the one that the journal is bound to; `None`: it does not, or the journal is not bound yet.
-pub(crate) fn difference(past: &Past, here: &Place) -> Option<String> {
+pub(crate) fn difference(past: &JournalState, here: &Place) -> Option<String> {
     let bound = past.bound.as_ref()?;
     let is_same_host = bound.place.host == here.host;
     let what = match (is_same_host, bound.place.is_same_directory(here)) {
@@ -59,7 +59,7 @@ pub(crate) fn difference(past: &Past, here: &Place) -> Option<String> {
     Some(format!("the journal was kept on {} until {}; {what}", bound.by.host, last_seen(past, bound.at)))
 }
 
-fn last_seen(past: &Past, bound_at: DateTime<Utc>) -> String {
+fn last_seen(past: &JournalState, bound_at: DateTime<Utc>) -> String {
     let last = past.people.values().flat_map(|person| &person.attempts).map(|attempt| attempt.asked_at).max();
     last.map_or(bound_at, |last| last.max(bound_at)).format("%F %H:%M UTC").to_string()
 }
@@ -68,7 +68,7 @@ fn last_seen(past: &Past, bound_at: DateTime<Utc>) -> String {
 ///
 /// # Errors
 /// Exit 3 with the remedy.
-pub(crate) fn check(past: &Past, here: &Place) -> Result<(), CommandError> {
+pub(crate) fn check(past: &JournalState, here: &Place) -> Result<(), CommandError> {
     if past.actions_to_take_in > 0 {
         return Err(CommandError::refused(format!(
             "`boxseat reclaim adopt` was interrupted: {} actions are missing in the journal",
@@ -94,7 +94,7 @@ mod tests {
     use boxseat_schemas::reclaim::Record;
 
     use super::*;
-    use crate::reclaim::past::tests::{day, operator, past};
+    use crate::reclaim::journal_state::tests::{day, operator, past};
 
     fn at(host: Option<&str>, inode: u64, created: Option<i64>) -> Place {
         Place { host: host.map(str::to_owned), inode, created_at: created.map(day) }

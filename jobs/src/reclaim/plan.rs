@@ -4,12 +4,12 @@ use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Pla
 use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::beside::Beside;
+use super::evaluator::{Goes, Judged, Refusal};
 use super::figures::people;
-use super::ground::{Ground, Person};
-use super::judge::{Goes, Judged, Refusal};
-use super::past::Past;
+use super::journal_state::JournalState;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
+use super::policy_inputs::PolicyInputs;
+use super::snapshot::{Person, Snapshot};
 use crate::evidence::digest;
 
 /// The inputs of a plan other than the verdicts.
@@ -27,11 +27,11 @@ pub(crate) struct Making<'a> {
     /// The policy's terms of approval, with its signers.
     pub(crate) approval: &'a ApprovalTerms,
     /// The snapshot.
-    pub(crate) ground: &'a Ground,
+    pub(crate) snapshot: &'a Snapshot,
     /// The lists next to the policy.
-    pub(crate) beside: &'a Beside,
+    pub(crate) inputs: &'a PolicyInputs,
     /// The journal's state.
-    pub(crate) past: &'a Past,
+    pub(crate) past: &'a JournalState,
 }
 
 /// Whether a plan may be made from a snapshot.
@@ -39,12 +39,12 @@ pub(crate) struct Making<'a> {
 /// # Errors
 /// R10: the snapshot is too old. R2: too much of it is unknown. If 20 % of the seats are unknown, evidence was lost, and the values
 /// of the other users are not reliable either. From 5 % on, the plan carries a warning, as reports do.
-pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let age = ground.age(now);
+pub(crate) fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let age = snapshot.age(now);
     if age < -TimeDelta::minutes(5) {
         let sentence = format!(
             "the published snapshot is of {}, and the clock shows {}: check the clock",
-            ground.night.now_at.format("%F %H:%M UTC"),
+            snapshot.night.now_at.format("%F %H:%M UTC"),
             now.format("%F %H:%M UTC")
         );
         return Err(Refusal { rule: "R10", sentence });
@@ -56,7 +56,7 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
         );
         return Err(Refusal { rule: "R10", sentence });
     }
-    let (unknown, percent) = unknown(ground);
+    let (unknown, percent) = unknown(snapshot);
     if percent > UNKNOWN_REFUSED_PERCENT {
         let sentence = format!(
             "the use of {unknown} seats ({percent} %) is not known, and the limit is {UNKNOWN_REFUSED_PERCENT} %: `boxseat \
@@ -69,17 +69,17 @@ pub(crate) fn fit(ground: &Ground, now: DateTime<Utc>) -> Result<(), Refusal> {
 
 /// Makes the plan of a stage. It may have no users; callers do not store empty plans.
 pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
-    let Making { stage, ticket, by, now, policy, ground, .. } = &making;
+    let Making { stage, ticket, by, now, policy, snapshot, .. } = &making;
     let going = judged.going.get(stage).map(Vec::as_slice).unwrap_or_default();
     let people = going.iter().filter_map(|(id, goes)| {
-        let mut planned = planned(&making, ground.person(id)?, goes);
+        let mut planned = planned(&making, snapshot.person(id)?, goes);
         let why = judged.without_receiver.get(id).filter(|_| *stage == Stage::Suspend);
         planned.warnings.extend(why.map(|why| format!("The content cannot move as of now: {why}.")));
         Some(planned)
     });
     let people: Vec<PlannedPerson> = people.collect();
     let left_out = judged.left_out.iter().filter(|(_, (of, _))| of == stage).map(|(id, (_, no))| {
-        let person = ground.person(id);
+        let person = snapshot.person(id);
         LeftOut {
             user_id: id.clone(),
             login: person.and_then(|person| person.login.clone()),
@@ -91,9 +91,9 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
     let mut plan = Plan {
         format: PLAN_FORMAT,
         plan_id: String::new(),
-        store_id: ground.store_id,
-        enterprise_id: ground.enterprise_id.clone(),
-        night: ground.night.clone(),
+        store_id: snapshot.store_id,
+        enterprise_id: snapshot.enterprise_id.clone(),
+        night: snapshot.night.clone(),
         created_at: *now,
         expires_at: *now + policy.plan_max_age,
         planned_by: by.clone(),
@@ -105,7 +105,7 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
         stage: *stage,
         approval: Some(making.approval.clone()),
         ticket: ticket.clone(),
-        evidence_sources: ground.evidence_sources.clone(),
+        evidence_sources: snapshot.evidence_sources.clone(),
         warnings: warnings(&making, judged),
         people,
         left_out: left_out.collect(),
@@ -132,8 +132,8 @@ pub(crate) fn actions(stage: Stage) -> Vec<Action> {
 }
 
 fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
-    let receiver = goes.receiver_user_id.as_deref().and_then(|id| making.ground.person(id));
-    let groups = person.group_ids.iter().map(|id| making.ground.groups.get(id).unwrap_or(id).clone());
+    let receiver = goes.receiver_user_id.as_deref().and_then(|id| making.snapshot.person(id));
+    let groups = person.group_ids.iter().map(|id| making.snapshot.groups.get(id).unwrap_or(id).clone());
     PlannedPerson {
         user_id: person.user_id.clone(),
         login: person.login.clone().unwrap_or_default(),
@@ -159,7 +159,7 @@ fn planned(making: &Making<'_>, person: &Person, goes: &Goes) -> PlannedPerson {
 }
 
 /// The reason, as a sentence for a licence manager.
-fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>, past: &Past) -> String {
+fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>, past: &JournalState) -> String {
     let days = person.proven_idle_days.unwrap_or(0);
     let last = match (person.last_activity_at, person.last_activity_source.as_deref()) {
         (Some(at), Some(source)) => format!("last used {} ({source})", at.format("%F")),
@@ -188,7 +188,7 @@ fn sentence(person: &Person, goes: &Goes, receiver: Option<&Person>, past: &Past
 }
 
 /// What proves that the account is empty (R15).
-fn proof(user_id: &str, past: &Past) -> String {
+fn proof(user_id: &str, past: &JournalState) -> String {
     let known = past.people.get(user_id);
     let transfer = known.and_then(|known| Some((known, known.transfer()?)));
     match transfer.and_then(|(known, transfer)| known.confirmation(&transfer.attempt.action_id)) {
@@ -229,7 +229,7 @@ const KEEPS_FOLDERS_OPEN: &str = "Folders that the account owns stay open to the
 
 /// What the approver must know (R3, R6, R7, R20).
 fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
-    let Making { stage, policy, ground, beside, .. } = making;
+    let Making { stage, policy, snapshot, inputs, .. } = making;
     let moves_inactive = making.past.allows(Ability::TransferFromInactive, making.now);
     let mut warnings = Vec::new();
     let mut warn = |text: String| warnings.push(text);
@@ -242,7 +242,7 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
             warn(format!("boxseat cannot read legal holds. {by} stated on {on} that there are none."))
         }
         Some(Holds::File(_)) => {
-            let rows = beside.holds.as_ref().map_or(0, |list| list.rows.len());
+            let rows = inputs.holds.as_ref().map_or(0, |list| list.rows.len());
             warn(format!("boxseat cannot read legal holds. The list of holds has {rows} rows."));
         }
     }
@@ -298,30 +298,30 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if let Some(bought) = ground
+    if let Some(bought) = snapshot
         .seats_purchased
-        .filter(|bought| u64::try_from(*bought).is_ok_and(|bought| bought > ground.seats_assigned))
+        .filter(|bought| u64::try_from(*bought).is_ok_and(|bought| bought > snapshot.seats_assigned))
     {
-        let renewal = ground
+        let renewal = snapshot
             .renewal_date
             .map_or_else(|| "at renewal".to_owned(), |date| format!("at the renewal of {date}"));
         warn(format!(
             "{bought} seats are bought and {} are assigned. A freed seat saves nothing before fewer seats are bought {renewal}.",
-            ground.seats_assigned
+            snapshot.seats_assigned
         ));
     }
-    if beside.leave.is_none() {
+    if inputs.leave.is_none() {
         warn("There is no leave list. Users on leave look idle.".to_owned());
     }
     if policy.notify {
         warn("Box notifies the affected users.".to_owned());
     }
-    let (unknown, percent) = unknown(ground);
+    let (unknown, percent) = unknown(snapshot);
     if percent > UNKNOWN_WARNED_PERCENT {
         warn(format!("The use of {unknown} seats ({percent} %) is not known. Their users are skipped."));
     }
     for entry in &policy.who.groups {
-        if super::protect::groups_named(ground, entry).is_empty() {
+        if super::protect::groups_named(snapshot, entry).is_empty() {
             warn(format!("[who] groups: there is no group {entry:?}."));
         }
     }
@@ -338,11 +338,11 @@ pub(crate) fn no_receiver(judged: &Judged) -> Option<String> {
 }
 
 /// Seats of which nothing is known, and their share in percent.
-fn unknown(ground: &Ground) -> (u64, u64) {
+fn unknown(snapshot: &Snapshot) -> (u64, u64) {
     let is_unknown =
         |person: &&Person| person.consumes_seat && person.seat_state.as_deref() == Some("unknown");
-    let unknown = ground.people.values().filter(is_unknown).count() as u64;
-    (unknown, (unknown * 100).checked_div(ground.seats_assigned).unwrap_or(0))
+    let unknown = snapshot.people.values().filter(is_unknown).count() as u64;
+    (unknown, (unknown * 100).checked_div(snapshot.seats_assigned).unwrap_or(0))
 }
 
 /// Maximum age of a snapshot from which a plan is made (R10).
@@ -353,13 +353,13 @@ const UNKNOWN_REFUSED_PERCENT: u64 = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::judge::Judge;
-    use crate::reclaim::past::tests::{day, operator};
-    use crate::reclaim::testing::{beside, ground, idler, night_at, policy, worker};
+    use crate::reclaim::evaluator::Evaluator;
+    use crate::reclaim::journal_state::tests::{day, operator};
+    use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot, worker};
 
-    fn plan_of(ground: &Ground, text: &str, now: DateTime<Utc>) -> Plan {
-        let (policy, beside, past) = (policy(text), beside(), Past::default());
-        let judged = Judge::new(&policy, ground, &past, &beside, now, []).unwrap().everybody();
+    fn plan_of(snapshot: &Snapshot, text: &str, now: DateTime<Utc>) -> Plan {
+        let (policy, inputs, past) = (policy(text), inputs(), JournalState::default());
+        let judged = Evaluator::new(&policy, snapshot, &past, &inputs, now, []).unwrap().everybody();
         let making = Making {
             stage: Stage::Suspend,
             ticket: Some("CHG-7".to_owned()),
@@ -367,8 +367,8 @@ mod tests {
             now,
             policy: &policy,
             approval: &ApprovalTerms::os_user(),
-            ground,
-            beside: &beside,
+            snapshot,
+            inputs: &inputs,
             past: &past,
         };
         make(making, &judged)
@@ -377,13 +377,13 @@ mod tests {
     /// R7: a plan carries its inputs, every user in it, and every excluded user.
     #[test]
     fn r7_a_plan_has_its_inputs_and_reasons() {
-        let mut ground =
-            ground([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
-        ground.seats_purchased = Some(2_000);
-        let plan = plan_of(&ground, "evidence = \"activity\"\n", night_at());
+        let mut snapshot =
+            snapshot([idler("1"), Person { role: Some("coadmin".to_owned()), ..idler("2") }, worker("3")]);
+        snapshot.seats_purchased = Some(2_000);
+        let plan = plan_of(&snapshot, "evidence = \"activity\"\n", night_at());
         assert_eq!(
             (plan.store_id, plan.enterprise_id.as_str(), plan.night.run_number.0),
-            (ground.store_id, "42", 9)
+            (snapshot.store_id, "42", 9)
         );
         assert_eq!(plan.expires_at - plan.created_at, TimeDelta::hours(168));
         assert!(
@@ -416,7 +416,7 @@ mod tests {
             assert!(warnings.contains(told), "{told}: {warnings}");
         }
         assert!(plan.plan_id.contains("-suspend-") && plan.plan_id == name(&plan));
-        let later = plan_of(&ground, "evidence = \"activity\"\n", night_at() + TimeDelta::minutes(1));
+        let later = plan_of(&snapshot, "evidence = \"activity\"\n", night_at() + TimeDelta::minutes(1));
         assert_ne!(later.plan_id, plan.plan_id);
     }
 
@@ -433,7 +433,7 @@ mod tests {
             ("shared_content = \"suspend_anyway\"\n", None, Some("close for all collaborators")),
         ] {
             let plan = plan_of(
-                &ground([known(is_available), worker("2")]),
+                &snapshot([known(is_available), worker("2")]),
                 &format!("evidence = \"activity\"\n{policy}"),
                 night_at(),
             );
@@ -448,15 +448,15 @@ mod tests {
     /// R10: no plan is made from a snapshot of last week. R2: nor from one with too many unknown seats.
     #[test]
     fn r10_an_old_or_unknown_snapshot_makes_no_plan() {
-        let ground = ground((1..=10).map(|n| worker(&n.to_string())));
-        let rule = |ground: &Ground, hours: i64| {
-            fit(ground, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)
+        let snapshot = snapshot((1..=10).map(|n| worker(&n.to_string())));
+        let rule = |snapshot: &Snapshot, hours: i64| {
+            fit(snapshot, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)
         };
         assert_eq!(
-            (rule(&ground, 36), rule(&ground, 37), rule(&ground, -1)),
+            (rule(&snapshot, 36), rule(&snapshot, 37), rule(&snapshot, -1)),
             (None, Some("R10"), Some("R10"))
         );
-        let mut dark = ground.clone();
+        let mut dark = snapshot.clone();
         dark.seats_assigned = 10;
         for id in ["1", "2"] {
             dark.people.get_mut(id).unwrap().seat_state = Some("unknown".to_owned());

@@ -7,10 +7,10 @@ use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::Operator;
 
 use super::approval::terms;
-use super::desk::{Desk, refused};
+use super::context::{ReclaimContext, refused};
+use super::evaluator::Evaluator;
 use super::journal::Journal;
-use super::judge::Judge;
-use super::past::PastPlan;
+use super::journal_state::PlanState;
 use super::plan::{Making, fit, make};
 use super::plans::PlanFile;
 use super::policy::Policy;
@@ -20,7 +20,7 @@ use crate::sync::refuse_evidence_that_waits;
 /// The inputs of the planning.
 pub(crate) struct Planning<'a> {
     /// Store, configuration and time.
-    pub(crate) desk: &'a Desk,
+    pub(crate) context: &'a ReclaimContext,
     /// The policy.
     pub(crate) policy: &'a Policy,
     /// Who plans.
@@ -60,13 +60,13 @@ pub(crate) struct Planned {
 /// # Errors
 /// Exit 3 with every rule for which no plan may be made; the journal's and the disk's.
 pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
-    let Planning { desk, policy, by, .. } = *planning;
-    let (beside, ground, now) = (&desk.beside(policy)?, &desk.ground()?, desk.now);
-    refuse_evidence_that_waits(&desk.store, ground.night.run_number)?;
-    fit(ground, now).map_err(|refusal| refused(&[refusal]))?;
+    let Planning { context, policy, by, .. } = *planning;
+    let (inputs, snapshot, now) = (&context.inputs(policy)?, &context.snapshot()?, context.now);
+    refuse_evidence_that_waits(&context.store, snapshot.night.run_number)?;
+    fit(snapshot, now).map_err(|refusal| refused(&[refusal]))?;
     let approval = &terms(&policy.approval)?;
     let past = journal.past().clone();
-    let expired = desk.expired_plans(&past);
+    let expired = context.expired_plans(&past);
     let is_expired = |plan_id: &str| expired.iter().any(|id| id == plan_id);
     let gives_way = |plan_id: &str| match planning.waiting {
         Waiting::GivesWay => past.replaceable_plans().any(|id| id == plan_id),
@@ -83,13 +83,13 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
         }
     }
     // Users in a plan of another stage stay excluded.
-    let is_of_these = |(plan_id, plan): &(&str, &PastPlan)| {
+    let is_of_these = |(plan_id, plan): &(&str, &PlanState)| {
         is_expired(plan_id) || (stages.contains(&plan.stage) && gives_way(plan_id))
     };
     let set_aside: Vec<&str> = past.open_plans().filter(is_of_these).map(|(plan_id, _)| plan_id).collect();
-    let judge = Judge::new(policy, ground, &past, beside, now, set_aside.iter().copied())
+    let evaluator = Evaluator::new(policy, snapshot, &past, inputs, now, set_aside.iter().copied())
         .map_err(|refusals| refused(&refusals))?;
-    let judged = judge.everybody();
+    let judged = evaluator.everybody();
     planned.left_out = judged.left_out.len();
     for stage in stages {
         if judged.going.get(&stage).is_none_or(Vec::is_empty) {
@@ -102,7 +102,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             if old.stage == stage && is_untouched {
                 let because = if is_expired(plan_id) { "expired" } else { "withdrawn" };
 
-                desk.close(journal, plan_id, because)?;
+                context.close(journal, plan_id, because)?;
                 planned.closed.push(((*plan_id).to_owned(), because));
             }
         }
@@ -113,11 +113,11 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             now,
             policy,
             approval,
-            ground,
-            beside,
+            snapshot,
+            inputs,
             past: &past,
         };
-        let file = PlanFile::create(desk.store.root(), make(making, &judged))?;
+        let file = PlanFile::create(context.store.root(), make(making, &judged))?;
         journal.append(now, file.record())?;
         planned.made.push(file);
     }

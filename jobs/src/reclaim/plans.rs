@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::journal::directory;
-use super::past::{Past, PastPlan};
+use super::journal_state::{JournalState, PlanState};
 use crate::error::CommandError;
 use crate::evidence::digest;
 
@@ -122,8 +122,8 @@ impl PlanFile {
         &self,
         store_id: Uuid,
         enterprise_id: Option<&str>,
-        past: &'p Past,
-    ) -> Result<&'p PastPlan, CommandError> {
+        past: &'p JournalState,
+    ) -> Result<&'p PlanState, CommandError> {
         let id = &self.plan.plan_id;
         let refused = |what: String, hint: &str| Err(CommandError::refused(what).hint(hint));
         if self.plan.store_id != store_id {
@@ -158,12 +158,12 @@ impl PlanFile {
 }
 
 /// When a plan may no longer be applied. A plan whose file is gone can never be applied.
-pub(crate) fn expires_at(root: &Path, plan_id: &str, known: &PastPlan) -> DateTime<Utc> {
+pub(crate) fn expires_at(root: &Path, plan_id: &str, known: &PlanState) -> DateTime<Utc> {
     PlanFile::open(root, plan_id).map_or(known.created_at, |file| file.plan.expires_at)
 }
 
 /// Open plans that have expired.
-pub(crate) fn expired_plans(root: &Path, past: &Past, now: DateTime<Utc>) -> Vec<String> {
+pub(crate) fn expired_plans(root: &Path, past: &JournalState, now: DateTime<Utc>) -> Vec<String> {
     let open = past.open_plans().filter(|(plan_id, plan)| now >= expires_at(root, plan_id, plan));
     open.map(|(plan_id, _)| plan_id.to_owned()).collect()
 }
@@ -231,7 +231,7 @@ impl PlanTexts {
     ///
     /// # Errors
     /// Exit 3 naming the file.
-    pub(crate) fn refuse_edited(&self, past: &Past) -> Result<(), CommandError> {
+    pub(crate) fn refuse_edited(&self, past: &JournalState) -> Result<(), CommandError> {
         for plan in self.0.iter().filter(|plan| plan.is_changed) {
             let Some(known) = past.plans.get(&plan.plan_id) else { continue };
             if ![&plan.read_digest, &digest(plan.text.as_bytes())].contains(&&known.digest) {

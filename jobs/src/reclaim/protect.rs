@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::ground::{Ground, Person};
 use super::policy::{Code, Protect};
+use super::snapshot::{Person, Snapshot};
 
 /// All protected users, by id, with the matching entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,24 +25,24 @@ pub(crate) struct Entry {
 
 impl Protected {
     /// Resolves every entry against all users the store has ever seen.
-    pub(crate) fn resolve(protect: &Protect, ground: &Ground, addresses: &Addresses<'_>) -> Self {
+    pub(crate) fn resolve(protect: &Protect, snapshot: &Snapshot, addresses: &Addresses<'_>) -> Self {
         let mut protected = Self::default();
         for id in &protect.ids {
-            let found = ground.people.get(id).map(|person| person.user_id.clone());
+            let found = snapshot.people.get(id).map(|person| person.user_id.clone());
             protected.add(format!("id {id}"), found.into_iter().collect());
         }
         for login in &protect.logins {
             protected.add(format!("login {login}"), addresses.who(login));
         }
         for group in &protect.groups {
-            let ids = groups_named(ground, group);
+            let ids = groups_named(snapshot, group);
             let is_in = |person: &&Person| person.group_ids.iter().any(|id| ids.contains(&id.as_str()));
-            protected.add(format!("group {group}"), ids_of(ground.people.values().filter(is_in)));
+            protected.add(format!("group {group}"), ids_of(snapshot.people.values().filter(is_in)));
         }
         for code in &protect.tracking_codes {
             let has = |person: &&Person| has_code(person, code);
             let text = format!("tracking code {}={}", code.name, code.value);
-            protected.add(text, ids_of(ground.people.values().filter(has)));
+            protected.add(text, ids_of(snapshot.people.values().filter(has)));
         }
         protected
     }
@@ -73,9 +73,9 @@ pub(crate) struct Addresses<'a> {
 }
 
 impl<'a> Addresses<'a> {
-    pub(crate) fn of(ground: &'a Ground) -> Self {
+    pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
         let mut addresses = Self::default();
-        for person in ground.people.values() {
+        for person in snapshot.people.values() {
             let id = person.user_id.as_str();
             let login = person.login.iter().map(|login| login.to_lowercase());
             let today: Vec<String> = login.chain(person.aliases.iter().cloned()).collect();
@@ -104,8 +104,8 @@ impl<'a> Addresses<'a> {
     ///
     /// # Errors
     /// Why no single user is meant, to follow "which": a receiver must be beyond doubt.
-    pub(crate) fn the_one(&self, id_or_address: &str, ground: &'a Ground) -> Result<&'a Person, String> {
-        if let Some(person) = ground.people.get(id_or_address) {
+    pub(crate) fn the_one(&self, id_or_address: &str, snapshot: &'a Snapshot) -> Result<&'a Person, String> {
+        if let Some(person) = snapshot.people.get(id_or_address) {
             return Ok(person);
         }
         let none = || {
@@ -113,11 +113,11 @@ impl<'a> Addresses<'a> {
                 [] => String::new(),
                 ids => format!("; in an earlier snapshot it was of {}", ids.join(", ")),
             };
-            let date = ground.night.snapshot_date;
+            let date = snapshot.night.snapshot_date;
             format!("is the id, login or alias of no user in the snapshot of {date}{earlier}")
         };
         match self.now.get(&id_or_address.to_lowercase()).map(Vec::as_slice) {
-            Some([id]) => ground.people.get(*id).ok_or_else(none),
+            Some([id]) => snapshot.people.get(*id).ok_or_else(none),
             Some(ids @ [_, _, ..]) => {
                 Err(format!("is an address of {} users: {}", ids.len(), ids.join(", ")))
             }
@@ -127,9 +127,9 @@ impl<'a> Addresses<'a> {
 }
 
 /// Ids of the groups that an entry matches: by id, or by name as it is written.
-pub(crate) fn groups_named<'a>(ground: &'a Ground, entry: &str) -> Vec<&'a str> {
+pub(crate) fn groups_named<'a>(snapshot: &'a Snapshot, entry: &str) -> Vec<&'a str> {
     let is_meant = |(id, name): &(&'a String, &'a String)| *id == entry || *name == entry;
-    ground.groups.iter().filter(is_meant).map(|(id, _)| id.as_str()).collect()
+    snapshot.groups.iter().filter(is_meant).map(|(id, _)| id.as_str()).collect()
 }
 
 pub(crate) fn has_code(person: &Person, code: &Code) -> bool {

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::beside::Beside;
+use super::evaluator::Denial;
 use super::figures::size;
-use super::ground::{Ground, Person};
-use super::judge::No;
 use super::policy::{Policy, Receiver};
+use super::policy_inputs::PolicyInputs;
 use super::protect::Addresses;
+use super::snapshot::{Person, Snapshot};
 
 /// How receivers are found.
 pub(crate) struct Receivers<'a> {
-    ground: &'a Ground,
+    snapshot: &'a Snapshot,
     rule: Option<&'a Receiver>,
     addresses: Addresses<'a>,
     everybodys: Option<&'a Person>,
@@ -26,13 +26,13 @@ impl<'a> Receivers<'a> {
     /// One sentence per entry that matches no user, and per pair that would receive from each other.
     pub(crate) fn resolve(
         policy: &'a Policy,
-        ground: &'a Ground,
-        beside: &Beside,
+        snapshot: &'a Snapshot,
+        inputs: &PolicyInputs,
         addresses: Addresses<'a>,
     ) -> (Self, Vec<String>) {
         let (mut listed, mut wrong) = (HashMap::new(), Vec::new());
-        for (source, receiver) in &beside.receivers {
-            match (addresses.the_one(source, ground), addresses.the_one(receiver, ground)) {
+        for (source, receiver) in &inputs.receivers {
+            match (addresses.the_one(source, snapshot), addresses.the_one(receiver, snapshot)) {
                 (Ok(from), Ok(to)) if listed.get(&to.user_id) == Some(&from.user_id) => {
                     wrong.push(format!(
                         "the list of receivers has {} and {} receive from each other",
@@ -49,12 +49,12 @@ impl<'a> Receivers<'a> {
         }
         let everybodys = match &policy.receiver {
             Some(Receiver::Account(account)) => {
-                let found = addresses.the_one(account, ground);
+                let found = addresses.the_one(account, snapshot);
                 found.map_err(|why| wrong.push(format!("[receiver] account = {account:?} {why}"))).ok()
             }
             _ => None,
         };
-        (Self { ground, rule: policy.receiver.as_ref(), addresses, everybodys, listed }, wrong)
+        (Self { snapshot, rule: policy.receiver.as_ref(), addresses, everybodys, listed }, wrong)
     }
 
     /// The account that receives the content of all users, if there is one.
@@ -63,8 +63,8 @@ impl<'a> Receivers<'a> {
     }
 
     /// The receiver of a user's content.
-    pub(crate) fn of(&self, source: &Person) -> Result<&'a Person, No> {
-        let none = |detail: String| No::new("R4", "no_receiver", detail);
+    pub(crate) fn of(&self, source: &Person) -> Result<&'a Person, Denial> {
+        let none = |detail: String| Denial::new("R4", "no_receiver", detail);
         let receiver = match self.rule {
             None => return Err(none("the policy names no receiver".to_owned())),
             // Without an account no policy is evaluated: `resolve` refuses it.
@@ -73,7 +73,7 @@ impl<'a> Receivers<'a> {
             })?,
             Some(Receiver::File(_)) => match self.listed.get(&source.user_id) {
                 Some(id) => self
-                    .ground
+                    .snapshot
                     .person(id)
                     .ok_or_else(|| none(format!("the latest snapshot does not have the receiver {id}")))?,
                 None => return Err(none("the list of receivers does not name the user".to_owned())),
@@ -88,7 +88,7 @@ impl<'a> Receivers<'a> {
                 match values.as_slice() {
                     [value] => self
                         .addresses
-                        .the_one(value, self.ground)
+                        .the_one(value, self.snapshot)
                         .map_err(|why| none(format!("the tracking code {name} is {value:?}, which {why}")))?,
                     [] => return Err(none(format!("the user has no tracking code {name}"))),
                     _ => return Err(none(format!("the user has the tracking code {name} more than once"))),

@@ -4,9 +4,9 @@
 use boxseat_schemas::reclaim::{Action, Outcome};
 use chrono::{DateTime, Utc};
 
-use super::ground::Ground;
-use super::judge::edited_by_other;
-use super::past::{Past, PastAttempt, PastPerson, unfinished};
+use super::evaluator::edited_by_other;
+use super::journal_state::{ActionState, JournalState, UserState, unfinished};
+use super::snapshot::Snapshot;
 
 /// What is known of an account that `undo` is to restore.
 pub(crate) struct Account<'a> {
@@ -19,7 +19,7 @@ pub(crate) struct Account<'a> {
 }
 
 /// Why a suspension is not undone: reason code and sentence. `None`: it may be undone.
-pub(crate) fn obstacle(ours: &PastAttempt, account: &Account<'_>) -> Option<(&'static str, String)> {
+pub(crate) fn obstacle(ours: &ActionState, account: &Account<'_>) -> Option<(&'static str, String)> {
     let before = ours.attempt.before.status.as_deref();
     if before == Some("inactive") {
         return Some(("stays", "the account was suspended before this plan".to_owned()));
@@ -62,7 +62,7 @@ pub(crate) enum Preview {
 
 impl Preview {
     /// By the journal and the latest snapshot. Box may show something else when `undo` runs.
-    pub(crate) fn of(past: &Past, ground: &Ground, plan_id: &str, user_id: &str) -> Self {
+    pub(crate) fn of(past: &JournalState, snapshot: &Snapshot, plan_id: &str, user_id: &str) -> Self {
         let Some(known) = past.people.get(user_id) else { return Self::Nothing };
         if !past.has_touched(plan_id, user_id) {
             return Self::Nothing;
@@ -74,13 +74,13 @@ impl Preview {
         if suspended.is_some_and(|ours| known.restored_at().is_some_and(|at| at >= ours.asked_at)) {
             return Self::Unchanged("the account was given back already".to_owned());
         }
-        let remains = remains(known, plan_id, ground);
+        let remains = remains(known, plan_id, snapshot);
         let Some(ours) = known.suspension_by(plan_id) else {
             return remains.map_or(Self::Nothing, Self::Unchanged);
         };
-        let person = ground.person(user_id);
+        let person = snapshot.person(user_id);
         // A snapshot that was read before the suspension does not show it.
-        let is_newer = ours.asked_at > ground.night.now_at;
+        let is_newer = ours.asked_at > snapshot.night.now_at;
         let after = ours.after.as_ref().filter(|_| is_newer);
         let account = Account {
             status: after
@@ -89,7 +89,7 @@ impl Preview {
                 || person.and_then(|person| person.login.as_deref()),
                 |after| after.login.as_deref(),
             ),
-            are_edits_known: is_newer || ground.knows_edits_since(ours.asked_at),
+            are_edits_known: is_newer || snapshot.knows_edits_since(ours.asked_at),
             edited_by_other_at: edited_by_other(past, user_id, person, ours).map(|edit| edit.at),
         };
         match obstacle(ours, &account) {
@@ -104,13 +104,13 @@ impl Preview {
 
 /// What an undo of the plan does not bring back: a deleted account, content that has moved, a suspension that is no longer the
 /// plan's.
-pub(crate) fn remains(known: &PastPerson, plan_id: &str, ground: &Ground) -> Option<String> {
+pub(crate) fn remains(known: &UserState, plan_id: &str, snapshot: &Snapshot) -> Option<String> {
     if known.deletion().is_some() {
         return Some("the account was deleted, and cannot be brought back".to_owned());
     }
     // Content that another plan has moved does not come back either.
     if let Some(transfer) = known.last_transfer() {
-        return Some(moved(transfer, ground));
+        return Some(moved(transfer, snapshot));
     }
     if known.suspension_by(plan_id).is_some() {
         return None;
@@ -121,9 +121,9 @@ pub(crate) fn remains(known: &PastPerson, plan_id: &str, ground: &Ground) -> Opt
 }
 
 /// The destination of content that does not come back.
-pub(crate) fn moved(transfer: &PastAttempt, ground: &Ground) -> String {
+pub(crate) fn moved(transfer: &ActionState, snapshot: &Snapshot) -> String {
     let receiver = transfer.attempt.receiver_user_id.as_deref();
-    let name = receiver.and_then(|id| ground.person(id));
+    let name = receiver.and_then(|id| snapshot.person(id));
     let name = name.map_or_else(String::new, |person| format!("{}, ", person.called()));
     let receiver = format!("{name}user {}", receiver.unwrap_or("unknown"));
     match &transfer.destination_folder_id {
@@ -133,7 +133,7 @@ pub(crate) fn moved(transfer: &PastAttempt, ground: &Ground) -> String {
 }
 
 /// Why this plan cannot undo a suspension that it made, unless it is already undone.
-fn left_suspended(person: &PastPerson, left: &PastAttempt) -> Option<String> {
+fn left_suspended(person: &UserState, left: &ActionState) -> Option<String> {
     if left.outcome == Some(Outcome::RevertedByOther) {
         let why = left.reason.as_deref().unwrap_or("another actor undid it");
         return Some(format!("nothing is undone: {why}"));

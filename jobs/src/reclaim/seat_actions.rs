@@ -492,7 +492,7 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Stage};
 
     use super::*;
-    use crate::reclaim::past::tests::{created, day, intent, outcome};
+    use crate::reclaim::journal_state::tests::{created, day, intent, outcome};
 
     /// Why: a backup from the time between an unknown outcome and its reading could not be adopted. The error was that the lake and
     /// the journal differ about the action.

@@ -13,8 +13,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use super::figures::{amount, moment, people, size};
-use super::past::{Past, PastPlan};
-use super::words::meaning;
+use super::journal_state::{JournalState, PlanState};
+use super::reason_codes::meaning;
 use boxseat_output::visible;
 
 /// What is shown about a plan in addition to its content.
@@ -46,7 +46,7 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Adds up what the journal says about a plan's users.
-    pub(crate) fn of(plan: &Plan, past: &Past, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
+    pub(crate) fn of(plan: &Plan, past: &JournalState, renewals: &[NaiveDate], now: DateTime<Utc>) -> Self {
         let mut totals = Self { people: plan.people.len(), ..Self::default() };
         for person in &plan.people {
             let deletion = past.people.get(&person.user_id).and_then(|past| past.freed());
@@ -71,7 +71,7 @@ impl Totals {
 }
 
 /// The state of a plan, in a few words.
-pub(crate) fn state(known: &PastPlan, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+pub(crate) fn state(known: &PlanState, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if let Some(closed) = &known.closed {
         return format!("closed {}: {}", moment(closed.at), closed.because);
     }
@@ -368,21 +368,21 @@ const WIDTH: usize = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::ground::Person;
-    use crate::reclaim::judge::Judge;
-    use crate::reclaim::past::tests::{intent, operator, outcome, past};
+    use crate::reclaim::evaluator::Evaluator;
+    use crate::reclaim::journal_state::tests::{intent, operator, outcome, past};
     use crate::reclaim::plan::{Making, make};
-    use crate::reclaim::testing::{beside, ground, idler, night_at, policy};
+    use crate::reclaim::snapshot::Person;
+    use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot};
     use boxseat_schemas::reclaim::{Action, Outcome, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
-        let (policy, beside, past, ground) = (
+        let (policy, inputs, past, snapshot) = (
             policy("evidence = \"activity\"\n[caps]\nseats_percent = 100.0\n"),
-            beside(),
-            Past::default(),
-            ground(people),
+            inputs(),
+            JournalState::default(),
+            snapshot(people),
         );
-        let judged = Judge::new(&policy, &ground, &past, &beside, night_at(), []).unwrap().everybody();
+        let judged = Evaluator::new(&policy, &snapshot, &past, &inputs, night_at(), []).unwrap().everybody();
         make(
             Making {
                 stage: Stage::Suspend,
@@ -391,8 +391,8 @@ mod tests {
                 now: night_at(),
                 policy: &policy,
                 approval: &ApprovalTerms::os_user(),
-                ground: &ground,
-                beside: &beside,
+                snapshot: &snapshot,
+                inputs: &inputs,
                 past: &past,
             },
             &judged,
@@ -400,7 +400,7 @@ mod tests {
     }
 
     fn standing(plan: &Plan) -> Standing<'static> {
-        let totals = Totals::of(plan, &Past::default(), &[], night_at());
+        let totals = Totals::of(plan, &JournalState::default(), &[], night_at());
         Standing { state: "open, not approved".to_owned(), totals, digest: "0123" }
     }
 

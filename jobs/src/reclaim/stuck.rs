@@ -7,15 +7,17 @@ use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::apply::MAYBE_TRANSFERRED;
-use super::beside::Beside;
 use super::emptiness::{Emptiness, emptiness};
 use super::ending::Ending;
-use super::ground::{Ground, Person};
-use super::judge::{Judge, No, Verdict, edited_by_other};
+use super::evaluator::{Denial, Evaluator, Verdict, edited_by_other};
+use super::journal_state::{
+    ActionState, Closed, JournalState, PlanState, REFUSAL_HOLDS, Skip, UserState, unfinished,
+};
 use super::next_step::next_step;
 use super::offboarding::forbids;
-use super::past::{Closed, Past, PastAttempt, PastPerson, PastPlan, REFUSAL_HOLDS, Skip, unfinished};
 use super::policy::{Policy, WhenRefused};
+use super::policy_inputs::PolicyInputs;
+use super::snapshot::{Person, Snapshot};
 use super::waiting::next_stage;
 
 /// A user who cannot continue.
@@ -63,26 +65,26 @@ const SETTLED_AFTER: TimeDelta = TimeDelta::hours(48);
 
 /// Every stuck user, late sign-ins first, then the longest wait.
 pub(crate) fn stuck(
-    past: &Past,
-    ground: &Ground,
+    past: &JournalState,
+    snapshot: &Snapshot,
     policy: Option<&Policy>,
-    beside: &Beside,
+    inputs: &PolicyInputs,
     now: DateTime<Utc>,
 ) -> Vec<Stuck> {
     // A list that is too old stops every plan and hides no user here.
-    let judge =
-        policy.map(|policy| Judge::look(policy, ground, past, beside, now, past.replaceable_plans()).0);
-    let denied = |person: &Person| match judge.as_ref()?.verdict(person) {
+    let evaluator =
+        policy.map(|policy| Evaluator::look(policy, snapshot, past, inputs, now, past.replaceable_plans()).0);
+    let denied = |person: &Person| match evaluator.as_ref()?.verdict(person) {
         Verdict::LeftOut(_, no) => Some(no),
         Verdict::NotAsked | Verdict::Goes(_) => None,
     };
-    let forbids = |person: &Person| forbids(person, policy, ground, past, beside, now).err();
+    let forbids = |person: &Person| forbids(person, policy, snapshot, past, inputs, now).err();
     let mut stuck: Vec<Stuck> = past
         .people
         .iter()
         .filter(|(_, known)| known.deletion().is_none())
         .filter_map(|(user_id, known)| {
-            let person = ground.person(user_id).filter(|now| now.listing.as_deref() == Some("listed"))?;
+            let person = snapshot.person(user_id).filter(|now| now.listing.as_deref() == Some("listed"))?;
             let cause = cause(past, known, person, denied, forbids, policy, now)?;
             let login = person.login.clone().or_else(|| Some(known.attempts.last()?.attempt.login.clone()));
             Some(Stuck {
@@ -90,7 +92,7 @@ pub(crate) fn stuck(
                 login: login.unwrap_or_else(|| user_id.clone()),
                 name: person.name.clone(),
                 since: cause.since,
-                next: next_step(&cause.word, past, ground, known, person),
+                next: next_step(&cause.word, past, snapshot, known, person),
                 word: cause.word,
                 reason: cause.reason,
             })
@@ -109,11 +111,11 @@ struct Cause {
 }
 
 fn cause(
-    past: &Past,
-    known: &PastPerson,
+    past: &JournalState,
+    known: &UserState,
     person: &Person,
-    denied: impl Fn(&Person) -> Option<No>,
-    forbids: impl Fn(&Person) -> Option<No>,
+    denied: impl Fn(&Person) -> Option<Denial>,
+    forbids: impl Fn(&Person) -> Option<Denial>,
     policy: Option<&Policy>,
     now: DateTime<Utc>,
 ) -> Option<Cause> {
@@ -129,7 +131,7 @@ fn cause(
         let reason = unfinished(open);
         return Some(Cause { since: open.asked_at, word: "unfinished".to_owned(), reason });
     }
-    let is_held_against = |last: &&PastAttempt| {
+    let is_held_against = |last: &&ActionState| {
         last.outcome == Some(Outcome::Refused)
             && (offboarding.is_some() || now - last.asked_at < REFUSAL_HOLDS)
     };
@@ -179,7 +181,12 @@ fn cause(
 }
 
 /// R14, R16: what Box refused. A transfer that this Box refuses for every inactive account is not about the user.
-fn refused(past: &Past, last: &PastAttempt, policy: Option<&Policy>, now: DateTime<Utc>) -> Option<Cause> {
+fn refused(
+    past: &JournalState,
+    last: &ActionState,
+    policy: Option<&Policy>,
+    now: DateTime<Utc>,
+) -> Option<Cause> {
     let why = last.reason.as_deref().unwrap_or("Box gave no reason");
     let is_of_every_user = last.attempt.action == Action::Transfer
         && past.allows(Ability::TransferFromInactive, now) == Some(false);
@@ -199,7 +206,7 @@ fn refused(past: &Past, last: &PastAttempt, policy: Option<&Policy>, now: DateTi
 }
 
 /// R11: a use from before the suspension that was not known when boxseat suspended the user.
-fn late_login(past: &Past, known: &PastPerson, person: &Person, ours: &PastAttempt) -> Option<Cause> {
+fn late_login(past: &JournalState, known: &UserState, person: &Person, ours: &ActionState) -> Option<Cause> {
     let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.reason == LATE_LOGIN);
     let used_at = person.last_activity_at.max(past.heard_use(&person.user_id));
     let late = used_at.filter(|at| *at <= ours.asked_at && Some(*at) > ours.attempt.last_activity_at);
@@ -218,8 +225,8 @@ fn late_login(past: &Past, known: &PastPerson, person: &Person, ours: &PastAttem
 }
 
 /// Why an open plan has skipped the user again and again for two days.
-fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<Utc>) -> Option<Cause> {
-    let is_open = |skip: &&Skip| past.plans.get(&skip.plan_id).is_some_and(PastPlan::is_open);
+fn repeated(past: &JournalState, known: &UserState, ours: &ActionState, now: DateTime<Utc>) -> Option<Cause> {
+    let is_open = |skip: &&Skip| past.plans.get(&skip.plan_id).is_some_and(PlanState::is_open);
     let last = known.skips.last().filter(|skip| !skip.is_final && skip.at > ours.asked_at).filter(is_open)?;
     if Ending::of(&last.reason) == Ending::Passes {
         return None;
@@ -230,10 +237,10 @@ fn repeated(past: &Past, known: &PastPerson, ours: &PastAttempt, now: DateTime<U
 
 /// R19: why an open offboarding does not continue. A rule that forbids the next step now is reported before `apply` meets it.
 fn open_offboarding(
-    known: &PastPerson,
+    known: &UserState,
     plan_id: &str,
-    plan: &PastPlan,
-    forbids: Option<No>,
+    plan: &PlanState,
+    forbids: Option<Denial>,
     now: DateTime<Utc>,
 ) -> Option<Cause> {
     let has_begun = plan.is_open() && known.by_plan(plan_id).next().is_some();
@@ -253,7 +260,7 @@ fn open_offboarding(
 }
 
 /// R19: an approved offboarding that ended before its purpose. Nothing more happens to the user by itself.
-fn ended_offboarding(known: &PastPerson, plan_id: &str, closed: &Closed, forbids: Option<No>) -> Cause {
+fn ended_offboarding(known: &UserState, plan_id: &str, closed: &Closed, forbids: Option<Denial>) -> Cause {
     let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id);
     let account = if known.suspension().is_some() { "locked out" } else { "not locked out by boxseat" };
     let content = if known.transfer().is_some() { "has moved" } else { "has not moved" };
@@ -278,7 +285,7 @@ fn skipped(skip: &Skip) -> Cause {
 }
 
 /// Bytes without items: Box counts the trash of an account in `space_used`, and a listing of folders does not show it.
-fn with_trash(known: &PastPerson, why: String) -> String {
+fn with_trash(known: &UserState, why: String) -> String {
     let last = known.readings.last().filter(|last| last.space_used_bytes.is_some_and(|bytes| bytes > 0));
     match last.map(|last| last.owned_items) {
         Some(Some(0)) => {
@@ -300,9 +307,9 @@ mod tests {
     use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 
     use super::*;
-    use crate::reclaim::beside::Hold;
-    use crate::reclaim::past::tests::{created, day, intent, night, operator, outcome, past};
-    use crate::reclaim::testing::{TO_DELETE, beside, ground, idler, night_at, policy, suspended};
+    use crate::reclaim::journal_state::tests::{created, day, intent, night, operator, outcome, past};
+    use crate::reclaim::policy_inputs::Hold;
+    use crate::reclaim::testing::{TO_DELETE, idler, inputs, night_at, policy, snapshot, suspended};
 
     fn read(items: Option<u64>, bytes: i64) -> Record {
         Record::ContentRead {
@@ -365,8 +372,8 @@ mod tests {
             ),
         ];
         all.extend_from_slice(records);
-        let ground = ground([one, idler("77"), idler("9")]);
-        let mut stuck = stuck(&past(&all), &ground, Some(&policy(TO_DELETE)), &beside(), night_at());
+        let snapshot = snapshot([one, idler("77"), idler("9")]);
+        let mut stuck = stuck(&past(&all), &snapshot, Some(&policy(TO_DELETE)), &inputs(), night_at());
         assert!(stuck.len() <= 1);
         stuck.pop()
     }
@@ -374,7 +381,7 @@ mod tests {
     /// Why: `undo` of the whole plan gave three other accounts back, and left the stuck one as it was.
     #[test]
     fn r18_every_next_step_names_the_one_user() {
-        let edit = crate::reclaim::ground::Edit { actor_id: Some("99".to_owned()), at: day(5) };
+        let edit = crate::reclaim::snapshot::Edit { actor_id: Some("99".to_owned()), at: day(5) };
         let edited = || Person { edits: vec![edit.clone()], ..suspended("1") };
         let stuck = of(edited(), &[]).unwrap();
         assert_eq!(stuck.word, "edited_by_other");
@@ -470,10 +477,10 @@ mod tests {
         ];
         let said = |held: &[&str]| {
             let hold = |id: &&str| Hold { who: (*id).to_owned(), reason: "litigation".to_owned(), line: 2 };
-            let mut lists = beside();
+            let mut lists = inputs();
             lists.holds.as_mut().unwrap().rows = held.iter().map(hold).collect();
-            let ground = ground([suspended("1"), idler("77"), idler("9")]);
-            stuck(&past(&records), &ground, Some(&policy(TO_DELETE)), &lists, night_at())
+            let snapshot = snapshot([suspended("1"), idler("77"), idler("9")]);
+            stuck(&past(&records), &snapshot, Some(&policy(TO_DELETE)), &lists, night_at())
         };
         assert_eq!(said(&[]), []);
         let held = said(&["1"]);
@@ -485,7 +492,7 @@ mod tests {
     #[test]
     fn r3_an_old_list_of_holds_hides_no_stuck_user() {
         let refused = [(4, intent("p", "1", Action::Transfer, 2)), (4, outcome("p", "1", 2, Outcome::Done))];
-        let mut old = beside();
+        let mut old = inputs();
         old.holds.as_mut().unwrap().age = TimeDelta::days(8);
         let past = past(
             &[
@@ -495,12 +502,12 @@ mod tests {
             ]
             .concat(),
         );
-        let ground = ground([Person { role: Some("coadmin".to_owned()), ..suspended("1") }, idler("77")]);
-        let words = |beside: &Beside| -> Vec<String> {
-            let stuck = stuck(&past, &ground, Some(&policy(TO_DELETE)), beside, night_at());
+        let snapshot = snapshot([Person { role: Some("coadmin".to_owned()), ..suspended("1") }, idler("77")]);
+        let words = |inputs: &PolicyInputs| -> Vec<String> {
+            let stuck = stuck(&past, &snapshot, Some(&policy(TO_DELETE)), inputs, night_at());
             stuck.into_iter().map(|stuck| stuck.word).collect()
         };
-        assert_eq!(words(&beside()), words(&old));
+        assert_eq!(words(&inputs()), words(&old));
         assert_eq!(words(&old).len(), 1);
     }
 

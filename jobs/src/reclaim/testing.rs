@@ -7,10 +7,10 @@ use boxseat_schemas::reclaim::plan::PlanNight;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::beside::{Beside, List};
-use super::ground::{Ground, Person};
-use super::past::tests::day;
+use super::journal_state::tests::day;
 use super::policy::Policy;
+use super::policy_inputs::{List, PolicyInputs};
+use super::snapshot::{Person, Snapshot};
 
 /// The time of the snapshot in these tests: the hundredth day of [`day`].
 pub(crate) fn night_at() -> DateTime<Utc> {
@@ -68,11 +68,11 @@ pub(crate) fn worker(user_id: &str) -> Person {
 }
 
 /// A snapshot with these users, everything watched for 200 days.
-pub(crate) fn ground(people: impl IntoIterator<Item = Person>) -> Ground {
+pub(crate) fn snapshot(people: impl IntoIterator<Item = Person>) -> Snapshot {
     let people: std::collections::BTreeMap<String, Person> =
         people.into_iter().map(|person| (person.user_id.clone(), person)).collect();
     let watched = (day(-100), night_at());
-    Ground {
+    Snapshot {
         store_id: Uuid::from_u128(7),
         enterprise_id: "42".to_owned(),
         night: PlanNight {
@@ -106,7 +106,7 @@ pub(crate) const TO_DELETE: &str = "evidence = \"activity\"\nfurthest_stage = \"
     [holds]\nfile = \"holds.csv\"\n[receiver]\naccount = \"u9@acme.test\"\n";
 
 /// Activity is watched, and the list of holds is of today and empty.
-pub(crate) fn beside() -> Beside {
+pub(crate) fn inputs() -> PolicyInputs {
     let holds = Some(List { rows: Vec::new(), age: TimeDelta::zero() });
-    Beside { holds, activity_events: vec!["DOWNLOAD".to_owned()], ..Beside::default() }
+    PolicyInputs { holds, activity_events: vec!["DOWNLOAD".to_owned()], ..PolicyInputs::default() }
 }

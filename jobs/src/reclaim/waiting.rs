@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxseat_schemas::reclaim::Stage;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::beside::Beside;
 use super::emptiness::proof_from;
-use super::ground::Ground;
-use super::judge::{Judge, No};
+use super::evaluator::{Denial, Evaluator};
+use super::journal_state::{ActionState, CAPS_WINDOW, JournalState, UserState};
 use super::offboarding::{WATCHED, first_snapshot};
-use super::past::{CAPS_WINDOW, Past, PastAttempt, PastPerson};
 use super::policy::Policy;
-use super::words::meaning;
+use super::policy_inputs::PolicyInputs;
+use super::reason_codes::meaning;
+use super::snapshot::Snapshot;
 
 /// Users who wait for the same stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,32 +49,33 @@ impl Waiting {
 
 /// Users that wait for a later day, and users that wait for the caps. The policy is evaluated once for both.
 pub(crate) fn waiting(
-    past: &Past,
-    ground: &Ground,
+    past: &JournalState,
+    snapshot: &Snapshot,
     policy: &Policy,
-    beside: &Beside,
+    inputs: &PolicyInputs,
     stuck: &BTreeSet<&str>,
     now: DateTime<Utc>,
 ) -> (Vec<Waiting>, Option<OverCap>) {
-    let (judge, refusals) = Judge::look(policy, ground, past, beside, now, past.replaceable_plans());
-    let left_out = judge.everybody().left_out;
+    let (evaluator, refusals) =
+        Evaluator::look(policy, snapshot, past, inputs, now, past.replaceable_plans());
+    let left_out = evaluator.everybody().left_out;
     // A policy that cannot be evaluated makes no plan, whatever the caps allow.
     let over_cap = if refusals.is_empty() { over_cap(past, &left_out, now) } else { None };
-    (next_stages(past, ground, policy, &left_out, stuck, now), over_cap)
+    (next_stages(past, snapshot, policy, &left_out, stuck, now), over_cap)
 }
 
 /// Suspended users that a plan of the policy continues later, by stage. Users in an open plan and `stuck` ones are not counted.
 fn next_stages(
-    past: &Past,
-    ground: &Ground,
+    past: &JournalState,
+    snapshot: &Snapshot,
     policy: &Policy,
-    left_out: &BTreeMap<String, (Stage, No)>,
+    left_out: &BTreeMap<String, (Stage, Denial)>,
     stuck: &BTreeSet<&str>,
     now: DateTime<Utc>,
 ) -> Vec<Waiting> {
     let mut stages: BTreeMap<(Stage, Option<&'static str>), Waiting> = BTreeMap::new();
     for (user_id, known) in &past.people {
-        let is_listed = ground.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
+        let is_listed = snapshot.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
         let is_planned = past.open_plans().any(|(plan_id, plan)| {
             plan.user_ids.iter().any(|planned| planned == user_id)
                 && !past.has_finished(plan_id, plan, user_id)
@@ -86,7 +87,7 @@ fn next_stages(
             continue;
         }
         let Some((stage, from)) = next_stage(known, ours, policy, now) else { continue };
-        let from = first_snapshot(from, ground.night.now_at);
+        let from = first_snapshot(from, snapshot.night.now_at);
         // For a user whose day has come, the rule that denies for now is reported.
         let reason = left_out.get(user_id).map(|(_, no)| no.word).filter(|_| from <= now);
         if reason == Some("over_cap") {
@@ -118,7 +119,11 @@ impl OverCap {
 }
 
 /// How many users qualify and are over the caps.
-fn over_cap(past: &Past, left_out: &BTreeMap<String, (Stage, No)>, now: DateTime<Utc>) -> Option<OverCap> {
+fn over_cap(
+    past: &JournalState,
+    left_out: &BTreeMap<String, (Stage, Denial)>,
+    now: DateTime<Utc>,
+) -> Option<OverCap> {
     let users = left_out.values().filter(|(_, no)| no.word == "over_cap").count();
     let until = past.first_touched_since(now - CAPS_WINDOW).map(|at| at + CAPS_WINDOW);
     (users > 0).then_some(OverCap { users, until })
@@ -126,8 +131,8 @@ fn over_cap(past: &Past, left_out: &BTreeMap<String, (Stage, No)>, now: DateTime
 
 /// The next stage of a suspended user and its first time; `None`: the policy has no further stage.
 pub(super) fn next_stage(
-    known: &PastPerson,
-    ours: &PastAttempt,
+    known: &UserState,
+    ours: &ActionState,
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Option<(Stage, DateTime<Utc>)> {
@@ -149,8 +154,8 @@ mod tests {
     use boxseat_schemas::reclaim::{Action, Outcome};
 
     use super::*;
-    use crate::reclaim::past::tests::{created, day, intent, outcome, past};
-    use crate::reclaim::testing::{TO_DELETE, beside, ground, idler, policy, suspended};
+    use crate::reclaim::journal_state::tests::{created, day, intent, outcome, past};
+    use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, suspended};
 
     #[test]
     fn each_suspended_user_waits_for_one_stage() {
@@ -173,10 +178,10 @@ mod tests {
             ]
             .concat(),
         );
-        let ground = ground([suspended("1"), suspended("2"), suspended("3"), idler("9")]);
+        let snapshot = snapshot([suspended("1"), suspended("2"), suspended("3"), idler("9")]);
         let of = |text: &str, stuck: &[&str]| {
             let stuck = stuck.iter().copied().collect();
-            let (waiting, _) = waiting(&past, &ground, &policy(text), &beside(), &stuck, day(21));
+            let (waiting, _) = waiting(&past, &snapshot, &policy(text), &inputs(), &stuck, day(21));
             waiting.into_iter().map(|one| (one.stage, one.users, one.from)).collect::<Vec<_>>()
         };
         let expected = [(Stage::Transfer, 2, day(15)), (Stage::Delete, 1, day(31))];

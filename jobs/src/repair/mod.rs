@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
 use crate::reclaim::journal::{ReclaimLock, Seals};
-use crate::reclaim::{Ground, Journal};
+use crate::reclaim::{Journal, Snapshot};
 use crate::store::{Store, host};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
@@ -165,7 +165,7 @@ impl Work<'_> {
     fn proved_file(&self) -> Result<Option<(CheckedReader, PlanNight)>, CommandError> {
         let proved = self.store.published_to_act().and_then(|file| {
             let reader = CheckedReader::open(&file, &self.settings.resources)?;
-            let snapshot = Ground::read(&reader, self.store)?.night;
+            let snapshot = Snapshot::read(&reader, self.store)?.night;
             Ok((reader, snapshot))
         });
         match proved {

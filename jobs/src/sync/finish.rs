@@ -17,8 +17,8 @@ use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::reclaim::ground::deciding;
 use crate::reclaim::seat_actions;
+use crate::reclaim::snapshot::deciding;
 use crate::stop::Stop;
 use crate::store::Store;
 
@@ -174,7 +174,7 @@ fn build_of<'a>(
         as_of: None,
         enterprise_id,
         settings: &settings.report,
-        candidates: settings.policy_at_night.as_ref().map(|policy| policy as &dyn Candidates),
+        candidates: settings.publish_candidates.as_ref().map(|policy| policy as &dyn Candidates),
         deciding: Some(deciding()),
         resources: &settings.resources,
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use boxseat_pipeline::Error;
 use boxseat_pipeline::client::BoxReader;
-use boxseat_pipeline::extract::{Brief, ExtractSettings, Meter, Walks, extract};
+use boxseat_pipeline::extract::{Brief, Crawl, ExtractSettings, Meter, extract};
 use boxseat_pipeline::guard::{self, Refusal, Sizes};
 use boxseat_pipeline::normalise::Normaliser;
 use boxseat_pipeline::plan::{self, Inputs, PlanSettings, Survey};
@@ -35,7 +35,7 @@ impl SyncJob<'_> {
         store: &mut Store,
         reservation: &Reservation,
     ) -> Result<Option<NightPlan>, CommandError> {
-        let mut walks = Walks::new(brief(reservation, store.enterprise_id()));
+        let mut walks = Crawl::new(brief(reservation, store.enterprise_id()));
         let spool = open_spool(store, reservation, &mut walks, &self.meter, (self.clock)())?;
         let credentials = self.credentials.fingerprint();
         walks.begin_session(&credentials);
@@ -92,7 +92,7 @@ impl SyncJob<'_> {
         reservation: &Reservation,
         reader: &BoxReader,
         spool: &SpoolWriter,
-        walks: &mut Walks,
+        walks: &mut Crawl,
     ) -> Result<(), CommandError> {
         let how = ExtractSettings {
             concurrency: self.settings.concurrency,
@@ -185,7 +185,7 @@ fn brief(reservation: &Reservation, bound_enterprise: Option<&str>) -> Brief {
 fn open_spool(
     store: &Store,
     reservation: &Reservation,
-    walks: &mut Walks,
+    walks: &mut Crawl,
     meter: &Meter,
     now: DateTime<Utc>,
 ) -> Result<SpoolWriter, CommandError> {
@@ -233,7 +233,7 @@ pub(super) fn accept_shrink(
     percent: f64,
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
-    let mut walks = Walks::new(brief(reservation, store.enterprise_id()));
+    let mut walks = Crawl::new(brief(reservation, store.enterprise_id()));
     walks.end();
     let dir = store.spool(reservation.run_number);
     let spool = SpoolWriter::resume(dir, reservation.run_number.0, |frame, body| walks.replay(frame, body))?;

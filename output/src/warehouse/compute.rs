@@ -7,12 +7,12 @@ use boxseat_schemas::table::{CONTRACT_VERSION, Column, REPORT_SETTINGS, RUN_NUMB
 use chrono::NaiveTime;
 use duckdb::params;
 
-use super::beside::{Beside, Source};
 use super::connection::use_threads;
 use super::ddl::{self, identifier};
-use super::handover::in_lake_schema;
+use super::derived_rows::in_lake_schema;
 use super::history::select_kept;
 use super::load::Loader;
+use super::scratch_tables::{ScratchTables, Source};
 use crate::lake::Thinning;
 use crate::{Error, Result};
 
@@ -47,15 +47,15 @@ impl Loader<'_> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
         use_threads(self.connection, self.build.resources)?;
         // Next to the file, not in it: lists of the configuration that only the computation needs.
-        let mut beside = Beside::new(self.connection, self.build.lake);
-        beside.empty("service_accounts", "id_or_login VARCHAR")?;
+        let mut scratch = ScratchTables::new(self.connection, self.build.lake);
+        scratch.empty("service_accounts", "id_or_login VARCHAR")?;
         let mut insert =
             self.connection.prepare("INSERT INTO service_accounts VALUES (?)").map_err(failed())?;
         for account in &self.build.settings.service_accounts {
             insert.execute(params![account]).map_err(failed())?;
         }
         drop(insert);
-        self.licence_rules(&mut beside)?;
+        self.licence_rules(&mut scratch)?;
         let lake = self.build.lake;
         let thinned = [Thinning::Daily, Thinning::LastOnly].map(|thinning| lake.logins_thinned_to(thinning));
         let thinned = thinned.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().max();
@@ -63,18 +63,18 @@ impl Loader<'_> {
             || "NULL".to_owned(),
             |day| day.and_time(NaiveTime::MIN).and_utc().timestamp_micros().to_string(),
         );
-        beside
+        scratch
             .table("thinned_logins", &format!("SELECT CAST({thinned_to_us} AS BIGINT) AS thinned_to_us"))?;
         self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
-        beside.clear()
+        scratch.clear()
     }
 
     /// The terms that are valid on the date of the snapshot, in the order in which they are tried.
-    fn licence_rules(&self, beside: &mut Beside<'_>) -> Result<()> {
+    fn licence_rules(&self, scratch: &mut ScratchTables<'_>) -> Result<()> {
         let failed = || Error::duckdb("fill licence_rules");
         let columns = "rule_order INTEGER, rule_kind VARCHAR, rule_name VARCHAR, rule_value VARCHAR, plan_id VARCHAR, \
              cost_per_seat_monthly DECIMAL(18, 4), currency VARCHAR";
-        beside.empty("licence_rules", columns)?;
+        scratch.empty("licence_rules", columns)?;
         // Money is passed as text: a number would be converted to a double.
         let insert = "INSERT INTO licence_rules VALUES (?, ?, ?, ?, ?, CAST(? AS DECIMAL(18, 4)), ?)";
         let mut insert = self.connection.prepare(insert).map_err(failed())?;
@@ -96,10 +96,10 @@ impl Loader<'_> {
 
     /// Loads every row of current runs next to the file. SQL then selects the rows that count.
     pub(super) fn recounted(&mut self, table: &'static Table, current: &[RunNumber]) -> Result<()> {
-        let mut beside = Beside::new(self.connection, self.build.lake);
+        let mut scratch = ScratchTables::new(self.connection, self.build.lake);
         let mut columns: Vec<&'static Column> = table.kept().collect();
         columns.push(&RUN_NUMBER);
-        beside.provide(RECOUNTED, table, &columns, Source::Lake(current))?;
+        scratch.provide(RECOUNTED, table, &columns, Source::Lake(current))?;
         let is_empty = format!("SELECT count(*) = 0 FROM {RECOUNTED}");
         let is_empty: bool = self
             .connection
@@ -108,20 +108,20 @@ impl Loader<'_> {
         if !is_empty {
             self.run(&format!("INSERT INTO {} {};", identifier(table.name), ddl::select(table)?), table)?;
         }
-        beside.clear()
+        scratch.clear()
     }
 
     pub(super) fn tonights_seat_usage(&self, table: &'static Table) -> Result<RecordBatch> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
-        let mut beside = Beside::new(self.connection, self.build.lake);
-        beside.table(TONIGHTS_SEATS, ddl::select(table)?)?;
+        let mut scratch = ScratchTables::new(self.connection, self.build.lake);
+        scratch.table(TONIGHTS_SEATS, ddl::select(table)?)?;
         let mut statement = self.connection.prepare(&select_kept(table, TONIGHTS_SEATS)).map_err(failed())?;
         statement.execute([]).map_err(failed())?;
         let rows = statement.step().map_err(failed())?;
         let rows = rows.ok_or_else(|| Error::Bug("the snapshot has no row of seats".to_owned()))?;
         let row = in_lake_schema(table, &RecordBatch::from(rows), self.build.enterprise_id)?;
         drop(statement);
-        beside.clear()?;
+        scratch.clear()?;
         Ok(row)
     }
 

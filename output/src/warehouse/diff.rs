@@ -17,8 +17,8 @@ use boxseat_schemas::warehouse::diff::{CHANGES, DIFFERENCES, VERSIONS};
 use duckdb::{Connection, params};
 
 use super::Pending;
-use super::beside::{Beside, Source};
 use super::ddl::identifier;
+use super::scratch_tables::{ScratchTables, Source};
 use crate::lake::Lake;
 use crate::{Error, Result};
 
@@ -57,37 +57,42 @@ impl Diff<'_> {
         if let (Some(number), None) = (run.base_run_number, base) {
             return Err(self.no_base(run, &format!("run {number} has no row in sync_runs")));
         }
-        let mut beside = Beside::new(self.connection, self.lake);
-        self.provide_run(&mut beside, run, base)?;
-        self.provide_night(&mut beside, run)?;
-        self.provide_base(&mut beside, run, base)?;
+        let mut scratch = ScratchTables::new(self.connection, self.lake);
+        self.provide_run(&mut scratch, run, base)?;
+        self.provide_night(&mut scratch, run)?;
+        self.provide_base(&mut scratch, run, base)?;
         for (tracked_view, texts_view, users) in
             [("tracked", "texts", "night_users"), ("base_tracked", "base_texts", "base_users")]
         {
-            beside.view(tracked_view, &format!("SELECT {} FROM {users}", tracked_columns()))?;
-            beside.view(texts_view, &format!("SELECT {} FROM {users}", tracked_texts()))?;
+            scratch.view(tracked_view, &format!("SELECT {} FROM {users}", tracked_columns()))?;
+            scratch.view(texts_view, &format!("SELECT {} FROM {users}", tracked_texts()))?;
         }
-        beside.empty("departures", "user_id VARCHAR, reason VARCHAR")?;
-        beside.append("departures", std::iter::once(departures(&self.pending.departures)))?;
+        scratch.empty("departures", "user_id VARCHAR, reason VARCHAR")?;
+        scratch.append("departures", std::iter::once(departures(&self.pending.departures)))?;
 
-        beside.table(RUN_VERSIONS, VERSIONS)?;
-        beside.empty("differences", DIFFERENCE_COLUMNS)?;
+        scratch.table(RUN_VERSIONS, VERSIONS)?;
+        scratch.empty("differences", DIFFERENCE_COLUMNS)?;
         // The first snapshot of a store has no joiners.
         for select in DIFFERENCES.iter().filter(|_| base.is_some()) {
             self.connection
                 .execute_batch(&format!("INSERT INTO differences {select}"))
                 .map_err(Error::duckdb("compare the snapshot with its base"))?;
         }
-        beside.table(RUN_CHANGES, CHANGES)?;
-        beside.keep(RUN_VERSIONS);
-        beside.keep(RUN_CHANGES);
-        beside.clear()?;
+        scratch.table(RUN_CHANGES, CHANGES)?;
+        scratch.keep(RUN_VERSIONS);
+        scratch.keep(RUN_CHANGES);
+        scratch.clear()?;
         base.map(|_| self.drift()).transpose()
     }
 
-    fn provide_run(&self, beside: &mut Beside<'_>, run: &SyncRun, base: Option<&SyncRun>) -> Result<()> {
+    fn provide_run(
+        &self,
+        scratch: &mut ScratchTables<'_>,
+        run: &SyncRun,
+        base: Option<&SyncRun>,
+    ) -> Result<()> {
         let columns = "run_number BIGINT, started_at TIMESTAMPTZ, window_to_at TIMESTAMPTZ, base_window_to_at TIMESTAMPTZ";
-        beside.empty("this_run", columns)?;
+        scratch.empty("this_run", columns)?;
         self.connection
             .execute(
                 "INSERT INTO this_run VALUES (?, make_timestamptz(?), make_timestamptz(?), make_timestamptz(?))",
@@ -102,21 +107,26 @@ impl Diff<'_> {
             .map_err(Error::duckdb("fill this_run"))
     }
 
-    fn provide_night(&self, beside: &mut Beside<'_>, run: &SyncRun) -> Result<()> {
+    fn provide_night(&self, scratch: &mut ScratchTables<'_>, run: &SyncRun) -> Result<()> {
         let own = [run.run_number];
         let source = |relation| if self.is_shown { Source::In(relation) } else { Source::Lake(&own) };
-        beside.provide("night_users", &USERS, &user_columns(&["modified_at", "extra"])?, source("users"))?;
+        scratch.provide("night_users", &USERS, &user_columns(&["modified_at", "extra"])?, source("users"))?;
         let columns = named(&MEMBERSHIPS, &["user_id", "group_id", "role", "created_at"])?;
-        beside.provide("night_memberships", &MEMBERSHIPS, &columns, source("memberships"))?;
+        scratch.provide("night_memberships", &MEMBERSHIPS, &columns, source("memberships"))?;
         let columns = named(&EMAIL_ALIASES, &["alias_id", "user_id", "email"])?;
-        beside.provide("night_email_aliases", &EMAIL_ALIASES, &columns, source("email_aliases"))
+        scratch.provide("night_email_aliases", &EMAIL_ALIASES, &columns, source("email_aliases"))
     }
 
     /// Without a base its relations are empty.
-    fn provide_base(&self, beside: &mut Beside<'_>, run: &SyncRun, base: Option<&SyncRun>) -> Result<()> {
+    fn provide_base(
+        &self,
+        scratch: &mut ScratchTables<'_>,
+        run: &SyncRun,
+        base: Option<&SyncRun>,
+    ) -> Result<()> {
         let number: Vec<_> = base.map(|base| base.run_number).into_iter().collect();
         let source = Source::Lake(&number);
-        beside.provide(
+        scratch.provide(
             "base_users",
             &USERS,
             &user_columns(&["read_at", "aliases_read_at", "extra"])?,
@@ -127,15 +137,15 @@ impl Diff<'_> {
             return Err(self.no_base(run, "the lake has none of its users"));
         }
         let columns = named(&MEMBERSHIPS, &["user_id", "group_id", "role"])?;
-        beside.provide("base_memberships", &MEMBERSHIPS, &columns, source)?;
+        scratch.provide("base_memberships", &MEMBERSHIPS, &columns, source)?;
         let columns = named(&GROUPS, &["group_id", "memberships_read_at"])?;
-        beside.provide("base_groups", &GROUPS, &columns, source)?;
+        scratch.provide("base_groups", &GROUPS, &columns, source)?;
         let columns = named(&EMAIL_ALIASES, &["alias_id", "user_id", "email"])?;
-        beside.provide("base_email_aliases", &EMAIL_ALIASES, &columns, source)?;
+        scratch.provide("base_email_aliases", &EMAIL_ALIASES, &columns, source)?;
         let seen = base.map(|base| chain(self.runs, base.run_number)).unwrap_or_default();
         let source = if self.is_shown { Source::In(OLDER_VERSIONS) } else { Source::Lake(&seen) };
         let columns = named(&USERS_HISTORY, &["user_id", "run_number", "is_deleted"])?;
-        beside.provide("seen_versions", &USERS_HISTORY, &columns, source)
+        scratch.provide("seen_versions", &USERS_HISTORY, &columns, source)
     }
 
     fn drift(&self) -> Result<Drift> {

@@ -8,10 +8,10 @@ use boxseat_schemas::run::{SyncRun, chain};
 use boxseat_schemas::table::{Column, Table, USER_CHANGES, USERS_HISTORY};
 use duckdb::Connection;
 
-use super::beside::{Beside, Source};
 use super::ddl::{self, identifier};
 use super::diff::{Diff, Drift, OLDER_VERSIONS, RUN_CHANGES, RUN_VERSIONS};
 use super::load::Target;
+use super::scratch_tables::{ScratchTables, Source};
 use super::{Build, Night};
 use crate::{Error, Result};
 
@@ -33,9 +33,9 @@ impl History<'_> {
         let mut older = chain(self.runs, self.night.run_number);
         older.retain(|run| Some(*run) != number);
 
-        let mut beside = Beside::new(self.connection, lake);
+        let mut scratch = ScratchTables::new(self.connection, lake);
         let kept: Vec<&'static Column> = USERS_HISTORY.kept().collect();
-        beside.provide(OLDER_VERSIONS, &USERS_HISTORY, &kept, Source::Lake(&older))?;
+        scratch.provide(OLDER_VERSIONS, &USERS_HISTORY, &kept, Source::Lake(&older))?;
         let drift = match pending {
             Some(pending) => {
                 let connection = self.connection;
@@ -44,9 +44,9 @@ impl History<'_> {
             None => None,
         };
         let own = if is_shown { format!(" UNION ALL FROM {RUN_VERSIONS}") } else { String::new() };
-        beside.view("versions", &format!("FROM {OLDER_VERSIONS}{own}"))?;
+        scratch.view("versions", &format!("FROM {OLDER_VERSIONS}{own}"))?;
         self.insert(&USERS_HISTORY, ddl::select(&USERS_HISTORY)?)?;
-        beside.clear()?;
+        scratch.clear()?;
 
         self.load_changes(&older)?;
         if is_shown {

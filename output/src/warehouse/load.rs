@@ -20,8 +20,8 @@ use duckdb::{Appender, Connection};
 
 use super::connection::use_threads;
 use super::ddl::{self, identifier};
+use super::derived_rows::DerivedRows;
 use super::diff::Drift;
-use super::handover::Handover;
 use super::history::History;
 use super::{Build, LoadedRows, Night, Purpose};
 use crate::lake::{Batches, Thinning};
@@ -50,7 +50,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Creates everything of [`WAREHOUSE`] and fills it in its order. Returns the rows of the pending run for the lake.
-    pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<Handover>> {
+    pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<DerivedRows>> {
         let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
         self.create()?;
         let (mut run_rows, mut drift, mut seat_usage) = (None, None, None);
@@ -101,7 +101,7 @@ impl<'a> Loader<'a> {
             }
         }
         let worked_out = run_rows.zip(seat_usage);
-        Ok(self.build.pending.zip(worked_out).map(|(pending, (run_rows, seat_usage))| Handover {
+        Ok(self.build.pending.zip(worked_out).map(|(pending, (run_rows, seat_usage))| DerivedRows {
             run_number: pending.run_number,
             enterprise_id: self.build.enterprise_id.to_owned(),
             run_rows,

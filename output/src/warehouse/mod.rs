@@ -5,21 +5,21 @@
 //! ```
 //! Dropping `Built` or `Checked` removes the new file. Only `publish` changes what readers see.
 
-mod beside;
 mod candidates;
 mod checks;
-mod chosen;
 mod compute;
 mod connection;
 mod ddl;
 mod deciding;
+mod derived_rows;
 mod diff;
-mod handover;
 mod history;
 mod load;
 mod publish;
 mod record;
 mod salvage;
+mod scratch_tables;
+mod snapshot_selection;
 #[cfg(test)]
 mod tests;
 
@@ -50,7 +50,7 @@ pub use salvage::Salvage;
 
 use crate::lake::{FileDigest, Lake};
 use crate::{Error, Result};
-use handover::Handover;
+use derived_rows::DerivedRows;
 use load::Loader;
 
 /// Everything a build needs.
@@ -143,7 +143,7 @@ pub struct Built {
     connection: Connection,
     aside: Aside,
     night: Night,
-    handover: Option<Handover>,
+    derived_rows: Option<DerivedRows>,
     /// A file that only checks a run. No program opens it, so it need not be completed into one file.
     is_for_nobody: bool,
     /// Digest of the rows that decide about accounts, with its name in the record.
@@ -159,17 +159,18 @@ pub struct Built {
 pub fn build(build: &Build<'_>) -> Result<Built> {
     sweep(build.store)?;
     let runs = with_pending_complete(build)?;
-    let shown = chosen::night(build, &runs)?;
+    let shown = snapshot_selection::night(build, &runs)?;
     let Some(pending) = build.pending.filter(|pending| pending.run_number != shown.run_number) else {
-        let runs = if shown.is_alone { chosen::up_to(&runs, shown.run_number) } else { runs };
+        let runs = if shown.is_alone { snapshot_selection::up_to(&runs, shown.run_number) } else { runs };
         return assemble(build, &runs, shown.night(), None);
     };
     // The file shows a later snapshot than that of the run that is being finished, because the run started late or a clock was set back.
     // The seat usage of the run's own snapshot depends on that snapshot alone.
     let own = Build { purpose: Purpose::Private, ..build.clone() };
-    let before = chosen::up_to(&runs, pending.run_number);
-    let night = chosen::night(&own, &runs)?.night();
-    let seat_usage = assemble(&own, &before, night, None)?.handover.map(|handover| handover.seat_usage);
+    let before = snapshot_selection::up_to(&runs, pending.run_number);
+    let night = snapshot_selection::night(&own, &runs)?.night();
+    let seat_usage =
+        assemble(&own, &before, night, None)?.derived_rows.map(|derived_rows| derived_rows.seat_usage);
     assemble(build, &runs, shown.night(), seat_usage)
 }
 
@@ -182,11 +183,11 @@ fn assemble(
     let aside = Aside::create(build.store, night.run_number)?;
     let spill = aside.path.with_extension("spill");
     let connection = connection::create(&aside.file, &aside.path, &spill, build.resources)?;
-    let handover = Loader::new(&connection, build, runs, night, seat_usage).fill(&current(runs))?;
+    let derived_rows = Loader::new(&connection, build, runs, night, seat_usage).fill(&current(runs))?;
     let is_for_nobody = build.purpose == Purpose::Private && build.pending.is_some();
     let deciding = build.deciding.filter(|_| build.purpose == Purpose::Publish);
     let deciding = deciding.map(|deciding| deciding.digest(&connection)).transpose()?;
-    Ok(Built { connection, aside, night, handover, is_for_nobody, deciding })
+    Ok(Built { connection, aside, night, derived_rows, is_for_nobody, deciding })
 }
 
 impl Built {
@@ -196,17 +197,17 @@ impl Built {
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example. The file is removed then.
     pub fn check(self) -> Result<Checked> {
-        let Self { connection, aside, night, handover, is_for_nobody, deciding } = self;
+        let Self { connection, aside, night, derived_rows, is_for_nobody, deciding } = self;
         // The warnings of a file without readers are not needed.
         let least = if is_for_nobody { Severity::Error } else { Severity::Warn };
-        let pending = handover.as_ref().map(|handover| handover.run_number);
+        let pending = derived_rows.as_ref().map(|derived_rows| derived_rows.run_number);
         let warnings = checks::run(&connection, pending, least)?;
         if is_for_nobody {
             connection::abandon(&connection)?;
         } else {
             connection::let_go(&connection, &aside.path)?;
         }
-        Ok(Checked { connection, aside, night, handover, warnings, deciding })
+        Ok(Checked { connection, aside, night, derived_rows, warnings, deciding })
     }
 
     /// The snapshot that it shows.

@@ -10,8 +10,8 @@ use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
 
 use super::connection::{Resources, wals_of};
+use super::derived_rows::DerivedRows;
 use super::diff::Drift;
-use super::handover::Handover;
 use super::{Aside, FILE_NAME, Night, record};
 use crate::error::FailedCheck;
 use crate::lake::{Committed, FileDigest, Lake};
@@ -24,7 +24,7 @@ pub struct Checked {
     pub(super) connection: Connection,
     pub(super) aside: Aside,
     pub(super) night: Night,
-    pub(super) handover: Option<Handover>,
+    pub(super) derived_rows: Option<DerivedRows>,
     pub(super) warnings: Vec<FailedCheck>,
     pub(super) deciding: Option<(String, FileDigest)>,
 }
@@ -36,20 +36,20 @@ impl Checked {
     /// # Errors
     /// As [`Lake::commit`]; [`crate::ErrorKind::Bug`] when no run was pending, or for another table.
     pub fn commit(&self, lake: &Lake, table: &'static Table) -> Result<Committed> {
-        let handover = self.handover.as_ref();
-        let handover = handover.ok_or_else(|| Error::Bug("no run was pending".to_owned()))?;
-        handover.commit(&self.connection, lake, table)
+        let derived_rows = self.derived_rows.as_ref();
+        let derived_rows = derived_rows.ok_or_else(|| Error::Bug("no run was pending".to_owned()))?;
+        derived_rows.commit(&self.connection, lake, table)
     }
 
     /// The differences of the pending run that no event announced, for its `drift_count`. `None` without a base for the comparison, or when
     /// no run was pending.
     pub fn drift(&self) -> Option<&Drift> {
-        self.handover.as_ref()?.drift.as_ref()
+        self.derived_rows.as_ref()?.drift.as_ref()
     }
 
     /// The pending run's rows for the lake's `run_rows`; `None` when no run was pending.
     pub fn run_rows(&self) -> Option<&RecordBatch> {
-        self.handover.as_ref().map(|handover| &handover.run_rows)
+        self.derived_rows.as_ref().map(|derived_rows| &derived_rows.run_rows)
     }
 
     /// Findings that are odd but do not prevent the publish: the warnings in its `data_checks`.

@@ -18,11 +18,11 @@ use boxseat_schemas::box_api::{
 };
 use boxseat_schemas::spool::CallOutcome;
 
+use super::api_client::{ApiClient, CallOptions, Judged};
 use super::auth::Credentials;
-use super::door::{Door, Judged, Manner};
 use super::reader::{failure, is_of_box};
 use super::refusal::Refusal;
-use super::retry::{Patience, Repeat};
+use super::retry::{Repeat, RetryBudget};
 use super::transport::{Exchange, Reply, Timeouts, Transport};
 use super::{BoxReader, CallNote, PAGE_LIMIT};
 use crate::Error;
@@ -31,7 +31,7 @@ use crate::paginate::{MarkerWalk, Next, OffsetNext, Summary, next_offset};
 /// Acts on users' accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct BoxActor {
-    door: Arc<Door>,
+    api_client: Arc<ApiClient>,
     /// For transfers only: Box responds to them after up to ten minutes.
     slow: Transport,
 }
@@ -103,8 +103,8 @@ impl BoxActor {
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
     pub fn beside(reader: &BoxReader, credentials: Credentials) -> Result<Self, Error> {
-        let beside = &reader.door;
-        let mut door = Door::new(
+        let beside = &reader.api_client;
+        let mut api_client = ApiClient::new(
             &beside.settings,
             credentials,
             Arc::clone(&beside.limiter),
@@ -113,22 +113,26 @@ impl BoxActor {
             beside.stop.clone(),
             beside.transport.secrets().clone(),
         )?;
-        door.user_fields = Arc::clone(&beside.user_fields);
+        api_client.user_fields = Arc::clone(&beside.user_fields);
         let timeouts =
-            Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..door.settings.timeouts };
-        let slow =
-            Transport::new(&door.settings, timeouts, door.stop.clone(), door.transport.secrets().clone())?;
-        Ok(Self { door: Arc::new(door), slow })
+            Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..api_client.settings.timeouts };
+        let slow = Transport::new(
+            &api_client.settings,
+            timeouts,
+            api_client.stop.clone(),
+            api_client.transport.secrets().clone(),
+        )?;
+        Ok(Self { api_client: Arc::new(api_client), slow })
     }
 
     /// Seconds by which Box's clock is ahead of this machine's clock; `None` before the first response with a date.
     pub fn skew_secs(&self) -> Option<i64> {
-        self.door.skew_secs()
+        self.api_client.skew_secs()
     }
 
     /// Number of calls, without token requests.
     pub fn calls(&self) -> u64 {
-        self.door.calls()
+        self.api_client.calls()
     }
 
     /// The account that acts.
@@ -166,7 +170,7 @@ impl BoxActor {
         let mut groups = Vec::new();
         let mut offset = 0;
         loop {
-            let mut url = self.door.url(&["users", user_id, "memberships"]);
+            let mut url = self.api_client.url(&["users", user_id, "memberships"]);
             url.query_pairs_mut()
                 .append_pair("limit", &PAGE_LIMIT.to_string())
                 .append_pair("offset", &offset.to_string());
@@ -197,7 +201,7 @@ impl BoxActor {
     /// # Errors
     /// By [`Error::kind`].
     pub async fn ids_of_login(&self, login: &str) -> Result<Found<Vec<String>>, Error> {
-        let mut url = self.door.url(&["users"]);
+        let mut url = self.api_client.url(&["users"]);
         url.query_pairs_mut()
             .append_pair("filter_term", login)
             .append_pair("fields", "id,login")
@@ -210,7 +214,7 @@ impl BoxActor {
     /// # Errors
     /// By [`Error::kind`].
     pub async fn aliases(&self, user_id: &str) -> Result<Found<Vec<String>>, Error> {
-        let url = self.door.url(&["users", user_id, "email_aliases"]);
+        let url = self.api_client.url(&["users", user_id, "email_aliases"]);
         self.read("GET /users/{id}/email_aliases", url, None, aliases).await
     }
 
@@ -224,7 +228,7 @@ impl BoxActor {
         let mut walk = MarkerWalk::default();
         let mut marker: Option<String> = None;
         loop {
-            let mut url = self.door.url(&["folders", folder_id, "items"]);
+            let mut url = self.api_client.url(&["folders", folder_id, "items"]);
             url.query_pairs_mut()
                 .append_pair("usemarker", "true")
                 .append_pair("limit", &PAGE_LIMIT.to_string())
@@ -263,7 +267,7 @@ impl BoxActor {
             http.put(url.clone()).header("content-type", "application/json").body(body.clone())
         };
         let read = |body: &[u8]| user(body, Some(user_id));
-        self.write("PUT /users/{id}", &self.door.transport, Repeat::Freely, &build, read).await
+        self.write("PUT /users/{id}", &self.api_client.transport, Repeat::Freely, &build, read).await
     }
 
     /// Ends all sessions of up to [`TERMINATE_AT_ONCE`] users, by id and login: Box requires both.
@@ -271,12 +275,12 @@ impl BoxActor {
     /// # Errors
     /// As [`BoxActor::set_status`].
     pub async fn terminate_sessions(&self, ids: &[&str], logins: &[&str]) -> Result<Wrote<()>, Error> {
-        let url = self.door.url(&["users", "terminate_sessions"]);
+        let url = self.api_client.url(&["users", "terminate_sessions"]);
         let body = json!({ "user_ids": ids, "user_logins": logins }).to_string();
         let build = move |http: &reqwest::Client| {
             http.post(url.clone()).header("content-type", "application/json").body(body.clone())
         };
-        let (endpoint, transport) = ("POST /users/terminate_sessions", &self.door.transport);
+        let (endpoint, transport) = ("POST /users/terminate_sessions", &self.api_client.transport);
         self.write(endpoint, transport, Repeat::Freely, &build, acknowledged).await
     }
 
@@ -286,7 +290,7 @@ impl BoxActor {
     /// # Errors
     /// As [`BoxActor::set_status`].
     pub async fn transfer(&self, from: &str, to: &str, notify: bool) -> Result<Wrote<String>, Error> {
-        let mut url = self.door.url(&["users", from, "folders", "0"]);
+        let mut url = self.api_client.url(&["users", from, "folders", "0"]);
         url.query_pairs_mut().append_pair("notify", if notify { "true" } else { "false" });
         let body = json!({ "owned_by": { "id": to } }).to_string();
         let build = move |http: &reqwest::Client| {
@@ -301,16 +305,17 @@ impl BoxActor {
     /// # Errors
     /// As [`BoxActor::set_status`].
     pub async fn delete(&self, user_id: &str, notify: bool) -> Result<Wrote<()>, Error> {
-        let mut url = self.door.url(&["users", user_id]);
+        let mut url = self.api_client.url(&["users", user_id]);
         url.query_pairs_mut()
             .append_pair("force", "false")
             .append_pair("notify", if notify { "true" } else { "false" });
         let build = move |http: &reqwest::Client| http.delete(url.clone());
-        self.write("DELETE /users/{id}", &self.door.transport, Repeat::Never, &build, acknowledged).await
+        self.write("DELETE /users/{id}", &self.api_client.transport, Repeat::Never, &build, acknowledged)
+            .await
     }
 
     fn user_url(&self, user_id: &str, fields: &str) -> Url {
-        let mut url = self.door.url(&["users", user_id]);
+        let mut url = self.api_client.url(&["users", user_id]);
         url.query_pairs_mut().append_pair("fields", fields);
         url
     }
@@ -325,7 +330,7 @@ impl BoxActor {
         let url = |fields: &str| self.user_url(segment, fields);
         let judge = |reply: &Reply| judge(reply, |body| user(body, user_id));
         let build = |http: &reqwest::Client, url: Url| http.get(url);
-        let called = self.door.call_for_users(self.reading(endpoint), &url, &build, &judge).await?;
+        let called = self.api_client.call_for_users(self.reading(endpoint), &url, &build, &judge).await?;
         self.found(endpoint, called)
     }
 
@@ -344,14 +349,15 @@ impl BoxActor {
             }
         };
         let judge = |reply: &Reply| judge(reply, &read);
-        let called = self.door.call(self.reading(endpoint), &self.door.transport, &build, &judge).await?;
+        let called =
+            self.api_client.call(self.reading(endpoint), &self.api_client.transport, &build, &judge).await?;
         self.found(endpoint, called)
     }
 
-    fn reading(&self, endpoint: &'static str) -> Manner {
-        let overall = self.door.settings.patience;
-        let patience = Patience { own: overall.min(PATIENCE), overall, ..Patience::ONE_CALL };
-        Manner { endpoint, patience, repeat: Repeat::Freely }
+    fn reading(&self, endpoint: &'static str) -> CallOptions {
+        let overall = self.api_client.settings.patience;
+        let patience = RetryBudget { own: overall.min(PATIENCE), overall, ..RetryBudget::ONE_CALL };
+        CallOptions { endpoint, patience, repeat: Repeat::Freely }
     }
 
     fn found<T>(
@@ -378,8 +384,8 @@ impl BoxActor {
         build: &(dyn Fn(&reqwest::Client) -> reqwest::RequestBuilder + Sync),
         read: impl Fn(&[u8]) -> Result<T, NotAPage> + Sync,
     ) -> Result<Wrote<T>, Error> {
-        let overall = self.door.settings.patience;
-        let patience = Patience { own: overall.min(PATIENCE), overall, ..Patience::ONE_CALL };
+        let overall = self.api_client.settings.patience;
+        let patience = RetryBudget { own: overall.min(PATIENCE), overall, ..RetryBudget::ONE_CALL };
         let judge = |reply: &Reply| match reply.status {
             200..300 => Judged::Good(match read(&reply.body) {
                 Ok(answer) => Wrote::Done(answer),
@@ -390,8 +396,8 @@ impl BoxActor {
             }),
             _ => Judged::Failed,
         };
-        let manner = Manner { endpoint, patience, repeat };
-        match self.door.call(manner, transport, build, &judge).await {
+        let options = CallOptions { endpoint, patience, repeat };
+        match self.api_client.call(options, transport, build, &judge).await {
             Ok(Ok(wrote)) => {
                 self.note(endpoint)?;
                 Ok(wrote)
@@ -423,7 +429,7 @@ impl BoxActor {
 
     /// The spool does not count these calls, so they are recorded here.
     fn note(&self, endpoint: &'static str) -> Result<(), Error> {
-        self.door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })
+        self.api_client.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })
     }
 }
 

@@ -12,9 +12,9 @@
 //! Every wait has a limit: an exchange ends by its [`Timeouts`], a call by its patience. Both end early if the run is asked to stop.
 
 mod actor;
+mod api_client;
 mod auth;
 mod connection;
-mod door;
 mod limiter;
 mod pace;
 mod reader;

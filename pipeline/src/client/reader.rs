@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use boxseat_schemas::box_api::{ApiError, GROUP_FIELDS};
 use boxseat_schemas::spool::{CallOutcome, Request};
 
+use super::api_client::{ApiClient, CallOptions, Judged};
 use super::auth::Credentials;
-use super::door::{Door, Judged, Manner};
 use super::limiter::Limiter;
 use super::redact::Secrets;
-use super::retry::{Patience, Repeat};
+use super::retry::{Repeat, RetryBudget};
 use super::transport::{ClientSettings, Exchange, Reply};
 use super::{CallJournal, CallNote};
 use crate::{Clock, Error};
@@ -43,7 +43,7 @@ const GARBLED_FOR_ONE: u32 = 3;
 /// Reads a Box enterprise. Cheap to clone: all clones share token, pace and ledger.
 #[derive(Clone)]
 pub struct BoxReader {
-    pub(super) door: Arc<Door>,
+    pub(super) api_client: Arc<ApiClient>,
 }
 
 /// The part of the admin log to read.
@@ -88,7 +88,7 @@ impl BoxReader {
         let stop = stop.child_token();
         let limiter = Arc::new(Limiter::new(settings.calls_per_minute));
         Ok(Self {
-            door: Arc::new(Door::new(
+            api_client: Arc::new(ApiClient::new(
                 settings,
                 credentials,
                 limiter,
@@ -102,7 +102,7 @@ impl BoxReader {
 
     /// Ends all reading: waits end at once, exchanges in flight end within their grace period, and no new request is made.
     pub fn wind_down(&self) {
-        self.door.stop.cancel();
+        self.api_client.stop.cancel();
     }
 
     /// Sends one request, including retries. `events` belongs to [`Request::Events`] and is ignored for other requests.
@@ -132,7 +132,7 @@ impl BoxReader {
         let is_own_fault = |since: Option<Duration>| since.is_some_and(|since| since < RECENTLY);
         if !request.is_about_one()
             || !matches!(answer, Err(Error::GaveUp { .. }))
-            || is_own_fault(self.door.since_last_answer())
+            || is_own_fault(self.api_client.since_last_answer())
         {
             return answer;
         }
@@ -143,22 +143,22 @@ impl BoxReader {
 
     /// Number of calls of this process, without token requests.
     pub fn calls(&self) -> u64 {
-        self.door.calls()
+        self.api_client.calls()
     }
 
     /// Leaves half of the pace to another process of the same application, or uses all of it again (R17).
     pub fn halve_pace(&self, halved: bool) {
-        self.door.limiter.halve(halved);
+        self.api_client.limiter.halve(halved);
     }
 
     /// Seconds for which all tasks waited because Box required it.
     pub fn waited_seconds(&self) -> u64 {
-        self.door.limiter.waited_seconds()
+        self.api_client.limiter.waited_seconds()
     }
 
     /// Seconds by which Box's clock is ahead of this machine's clock; `None` before the first response with a date.
     pub fn skew_secs(&self) -> Option<i64> {
-        self.door.skew_secs()
+        self.api_client.skew_secs()
     }
 
     fn url(&self, request: &Request, events: Option<&EventQuery>, user_fields: &str) -> Url {
@@ -172,7 +172,7 @@ impl BoxReader {
             Request::EmailAliases { user_id } => &["users", user_id, "email_aliases"],
             Request::Events { .. } => &["events"],
         };
-        let mut url = self.door.url(segments);
+        let mut url = self.api_client.url(segments);
         let limit = PAGE_LIMIT.to_string();
         let mut query = url.query_pairs_mut();
         match request {
@@ -220,11 +220,11 @@ impl BoxReader {
     }
 
     async fn get(&self, request: &Request, url: &(dyn Fn(&str) -> Url + Sync)) -> Result<Answer, Error> {
-        let door = &*self.door;
-        let whole = door.settings.patience;
+        let api_client = &*self.api_client;
+        let whole = api_client.settings.patience;
         let about_one = request.is_about_one();
         let patience = if about_one {
-            Patience {
+            RetryBudget {
                 own: whole.min(PATIENCE_FOR_ONE),
                 overall: whole,
                 garbled: GARBLED_FOR_ONE,
@@ -233,20 +233,22 @@ impl BoxReader {
         } else {
             whole.into()
         };
-        let timeout = door.settings.timeouts.total.min(TIMEOUT_FOR_ONE);
-        let manner = Manner { endpoint: request.endpoint(), patience, repeat: Repeat::Freely };
-        let judge = |reply: &Reply| judge(request, reply, (door.clock)());
+        let timeout = api_client.settings.timeouts.total.min(TIMEOUT_FOR_ONE);
+        let options = CallOptions { endpoint: request.endpoint(), patience, repeat: Repeat::Freely };
+        let judge = |reply: &Reply| judge(request, reply, (api_client.clock)());
         let build = |http: &reqwest::Client, url: Url| match about_one {
             true => http.get(url).timeout(timeout),
             false => http.get(url),
         };
         let called = match request {
             Request::Me | Request::User { .. } | Request::Users { .. } => {
-                door.call_for_users(manner, url, &build, &judge).await?
+                api_client.call_for_users(options, url, &build, &judge).await?
             }
             _ => {
                 let url = url("");
-                door.call(manner, &door.transport, &|http| build(http, url.clone()), &judge).await?
+                api_client
+                    .call(options, &api_client.transport, &|http| build(http, url.clone()), &judge)
+                    .await?
             }
         };
         called.map_err(|exchange| failure(request.endpoint(), &exchange))
@@ -263,7 +265,7 @@ impl BoxReader {
     ) -> Result<Answer, Error> {
         let answer = self.ask(request, events).await?;
         let note = CallNote { endpoint: request.endpoint(), outcome: CallOutcome::Done, waited_seconds: 0 };
-        self.door.journal.record(note)?;
+        self.api_client.journal.record(note)?;
         Ok(answer)
     }
 
@@ -274,8 +276,8 @@ impl BoxReader {
     /// # Errors
     /// As [`BoxReader::ask`].
     pub async fn stream(&self, from: &str, event_types: &[String]) -> Result<Bytes, Error> {
-        let door = &*self.door;
-        let mut url = door.url(&["events"]);
+        let api_client = &*self.api_client;
+        let mut url = api_client.url(&["events"]);
         url.query_pairs_mut()
             .append_pair("stream_type", "admin_logs_streaming")
             .append_pair("stream_position", from)
@@ -283,8 +285,8 @@ impl BoxReader {
         if !event_types.is_empty() {
             url.query_pairs_mut().append_pair("event_type", &event_types.join(","));
         }
-        let own = door.settings.patience.min(PATIENCE_FOR_ONE);
-        let patience = Patience { own, overall: door.settings.patience, ..Patience::ONE_CALL };
+        let own = api_client.settings.patience.min(PATIENCE_FOR_ONE);
+        let patience = RetryBudget { own, overall: api_client.settings.patience, ..RetryBudget::ONE_CALL };
         let endpoint = Request::Events { slice: 0, login_only: false, position: None }.endpoint();
         let judge = |reply: &Reply| match reply.status {
             200..300 => match boxseat_schemas::box_api::Page::parse(&reply.body) {
@@ -293,11 +295,12 @@ impl BoxReader {
             },
             _ => Judged::Failed,
         };
-        let manner = Manner { endpoint, patience, repeat: Repeat::Freely };
-        let body = door.call(manner, &door.transport, &|http| http.get(url.clone()), &judge).await?;
+        let options = CallOptions { endpoint, patience, repeat: Repeat::Freely };
+        let body =
+            api_client.call(options, &api_client.transport, &|http| http.get(url.clone()), &judge).await?;
         let body = body.map_err(|exchange| failure(endpoint, &exchange))?;
         // This page is not in a spool, so it is recorded here.
-        door.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })?;
+        api_client.journal.record(CallNote { endpoint, outcome: CallOutcome::Done, waited_seconds: 0 })?;
         Ok(body)
     }
 }

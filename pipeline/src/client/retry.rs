@@ -35,7 +35,7 @@ pub(super) struct Tries<'a> {
     limiter: &'a Limiter,
     journal: &'a dyn CallJournal,
     stop: &'a CancellationToken,
-    patience: Patience,
+    patience: RetryBudget,
     repeat: Repeat,
     secrets: Secrets,
     history: History,
@@ -47,7 +47,7 @@ pub(super) struct Tries<'a> {
 
 /// Time limits of one call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct RetryBudget {
     /// For the failures of this call: failed attempts, and the waits between them.
     pub(super) own: Duration,
     /// For these plus the pauses that Box requires of all callers. One call more does not prolong those.
@@ -58,7 +58,7 @@ pub(super) struct Patience {
     pub(super) longest_wait: Duration,
 }
 
-impl Patience {
+impl RetryBudget {
     /// A call without limits other than time.
     pub(super) const ONE_CALL: Self = Self {
         own: Duration::MAX,
@@ -68,7 +68,7 @@ impl Patience {
     };
 }
 
-impl From<Duration> for Patience {
+impl From<Duration> for RetryBudget {
     fn from(patience: Duration) -> Self {
         Self { own: patience, overall: patience, ..Self::ONE_CALL }
     }
@@ -101,7 +101,7 @@ impl<'a> Tries<'a> {
         limiter: &'a Limiter,
         journal: &'a dyn CallJournal,
         stop: &'a CancellationToken,
-        patience: impl Into<Patience>,
+        patience: impl Into<RetryBudget>,
     ) -> Self {
         Self {
             endpoint,
@@ -415,7 +415,7 @@ mod tests {
         let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());
         let stop = CancellationToken::new();
         let secs = Duration::from_secs;
-        let patience = Patience { own: secs(30), overall: secs(900), ..Patience::ONE_CALL };
+        let patience = RetryBudget { own: secs(30), overall: secs(900), ..RetryBudget::ONE_CALL };
         let mut tries = Tries::new("GET /users/{id}", &limiter, &NoJournal, &stop, patience);
         let step = tries.failed(reply(429, Some(60)), Instant::now()).await;
         assert!(matches!(step, Ok(Step::Again)));

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use boxseat_schemas::box_api::{CONTENT_AVAILABLE_FIELD, USER_FIELDS};
 use url::Url;
 
-use super::door::{Door, Judged, Manner};
+use super::api_client::{ApiClient, CallOptions, Judged};
 use super::transport::{Exchange, Reply};
 use crate::Error;
 
@@ -35,11 +35,11 @@ impl UserFields {
     }
 }
 
-impl Door {
-    /// As [`Door::call`], for a read of users: `url` receives the value of `fields`.
+impl ApiClient {
+    /// As [`ApiClient::call`], for a read of users: `url` receives the value of `fields`.
     pub(super) async fn call_for_users<T>(
         &self,
-        manner: Manner,
+        options: CallOptions,
         url: &(dyn Fn(&str) -> Url + Sync),
         build: &(dyn Fn(&reqwest::Client, Url) -> reqwest::RequestBuilder + Sync),
         judge: &(dyn Fn(&Reply) -> Judged<T> + Sync),
@@ -56,12 +56,12 @@ impl Door {
             judged
         };
         let first =
-            self.call(manner, &self.transport, &|http| build(http, whole.clone()), &judge_first).await?;
+            self.call(options, &self.transport, &|http| build(http, whole.clone()), &judge_first).await?;
         match first {
             Err(Exchange::Reply(reply)) if is_unknown && reply.status == 400 => {
                 let older = url(USER_FIELDS);
                 let again =
-                    self.call(manner, &self.transport, &|http| build(http, older.clone()), judge).await?;
+                    self.call(options, &self.transport, &|http| build(http, older.clone()), judge).await?;
                 if again.is_ok() {
                     tracing::info!(
                         "Box does not know the user field {CONTENT_AVAILABLE_FIELD}; it is not requested"

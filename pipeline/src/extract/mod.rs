@@ -3,18 +3,18 @@
 //! ```text
 //!            ┌────────── follow-up requests ───────────┐
 //!            ▼                                         │
-//! [`Walks`] ──next request──▶ Box ──page───▶ spool ──▶ [`Walks::absorb`]
+//! [`Crawl`] ──next request──▶ Box ──page───▶ spool ──▶ [`Crawl::absorb`]
 //! ```
 //!
-//! [`Walks`] is pure: it knows which pages were read, and returns the next request. A live page and a page that is replayed from the
+//! [`Crawl`] is pure: it knows which pages were read, and returns the next request. A live page and a page that is replayed from the
 //! spool of a killed run use the same `absorb`, so a resumed run requests exactly the missing pages.
 
+mod crawl;
 mod me;
 mod run;
-mod walks;
 
+pub use crawl::{Brief, Crawl};
 pub use me::{Caller, Me};
 #[cfg(test)]
 pub(crate) use run::take_in;
 pub use run::{ExtractSettings, Meter, StreamMeter, extract, journal_to};
-pub use walks::{Brief, Walks};

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Walks;
+use super::Crawl;
 use crate::client::{Answer, BoxReader, CallJournal, CallNote};
 use crate::spool::SpoolWriter;
 use crate::{Clock, Error, Privacy, guard};
@@ -66,7 +66,7 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub async fn extract(
     reader: &BoxReader,
     spool: &SpoolWriter,
-    walks: &mut Walks,
+    crawl: &mut Crawl,
     settings: &ExtractSettings,
     meter: &Meter,
     stop: &CancellationToken,
@@ -77,8 +77,8 @@ pub async fn extract(
     sync_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let failure = loop {
         while in_flight.len() < settings.concurrency {
-            let Some(request) = walks.next_request() else { break };
-            let (reader, query) = (reader.clone(), walks.event_query(&request));
+            let Some(request) = crawl.next_request() else { break };
+            let (reader, query) = (reader.clone(), crawl.event_query(&request));
             in_flight.spawn(async move {
                 let answer = reader.ask_patiently(&request, query.as_ref()).await;
                 (request, answer)
@@ -97,7 +97,7 @@ pub async fn extract(
                 None => break None,
                 Some(joined) => {
                     let (request, answer) = joined.expect("the request task does not panic and is not aborted here");
-                    if let Err(e) = take_in(spool, walks, meter, settings.privacy, &request, answer) {
+                    if let Err(e) = take_in(spool, crawl, meter, settings.privacy, &request, answer) {
                         break Some(e);
                     }
                     // Once in every process, whatever its first request is.
@@ -118,7 +118,7 @@ pub async fn extract(
                 let (request, answer) =
                     joined.expect("the request task does not panic and is not aborted here");
                 // A second failure is not reported. Only the pages matter here.
-                let _ = take_in(spool, walks, meter, settings.privacy, &request, answer);
+                let _ = take_in(spool, crawl, meter, settings.privacy, &request, answer);
             }
         });
         if drained.await.is_err() {
@@ -135,7 +135,7 @@ pub async fn extract(
     };
     match failure {
         Some(e) => Err(e),
-        None => last_sync.and_then(|()| walks.check_complete()),
+        None => last_sync.and_then(|()| crawl.check_complete()),
     }
 }
 
@@ -143,7 +143,7 @@ pub async fn extract(
 /// have an alternative.
 pub(crate) fn take_in(
     spool: &SpoolWriter,
-    walks: &mut Walks,
+    crawl: &mut Crawl,
     meter: &Meter,
     privacy: Privacy,
     request: &Request,
@@ -151,15 +151,15 @@ pub(crate) fn take_in(
 ) -> Result<(), Error> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(Error::Rejected { status: 400, .. }) if walks.refused(request) => return Ok(()),
+        Err(Error::Rejected { status: 400, .. }) if crawl.refused(request) => return Ok(()),
         Err(e @ (Error::Rejected { .. } | Error::GaveUp { .. })) if request.is_about_one() => {
-            return pass_over(spool, walks, request, &e);
+            return pass_over(spool, crawl, request, &e);
         }
         Err(e) => return Err(e),
     };
     // The walks report whether the page is the last one of its walk, and the frame records it. A page that they refuse is stored, too.
-    let walk = walks.walk_number(request);
-    let absorbed = walks.absorb(request, &answer.summary, &answer.body, answer.received_at);
+    let walk = crawl.walk_number(request);
+    let absorbed = crawl.absorb(request, &answer.summary, &answer.body, answer.received_at);
     if let (Request::Me, Err(Error::Guard(_))) = (request, &absorbed) {
         // A user of another enterprise must not be in this spool. Only the call is recorded.
         let (endpoint, at) = (request.endpoint().to_owned(), answer.received_at);
@@ -175,20 +175,20 @@ pub(crate) fn take_in(
         damaged_characters: answer.damaged_characters,
     };
     spool.append(&frame, &privacy.scrub_page(request, &answer.body))?;
-    if !walks.may_be_closed(request, answer.status) {
+    if !crawl.may_be_closed(request, answer.status) {
         return Err(Error::closed(request.endpoint()));
     }
-    meter.count(request, answer.summary.count, walks);
+    meter.count(request, answer.summary.count, crawl);
     match absorbed {
         Err(e @ Error::IncompleteWalk { .. }) if request.is_about_one() => {
-            pass_over(spool, walks, request, &e)
+            pass_over(spool, crawl, request, &e)
         }
         absorbed => absorbed.map(drop),
     }
 }
 
 /// Records that one user's or group's record could not be read, and continues with the others.
-fn pass_over(spool: &SpoolWriter, walks: &mut Walks, request: &Request, error: &Error) -> Result<(), Error> {
+fn pass_over(spool: &SpoolWriter, crawl: &mut Crawl, request: &Request, error: &Error) -> Result<(), Error> {
     // A user who is not listed any more and cannot be read by id stays unconfirmed. No other data is lost.
     if matches!(request, Request::User { .. }) {
         tracing::warn!("{} is not listed and could not be read by id: {error}", request.subject());
@@ -197,12 +197,12 @@ fn pass_over(spool: &SpoolWriter, walks: &mut Walks, request: &Request, error: &
     let reason = format!("{} could not be read: {error}", request.subject());
     tracing::warn!("{reason}; the state of the base run is used, and the next run requests it again");
     spool.append(&Frame::Unread { request: request.clone(), reason: reason.clone() }, b"")?;
-    walks.give_up(request, reason)
+    crawl.give_up(request, reason)
 }
 
 impl Meter {
     /// Counts a page.
-    pub fn count(&self, request: &Request, rows: u64, walks: &Walks) {
+    pub fn count(&self, request: &Request, rows: u64, crawl: &Crawl) {
         let stream = match request {
             Request::Me | Request::User { .. } => return,
             Request::Users { .. } => &self.users,
@@ -213,9 +213,9 @@ impl Meter {
         };
         stream.calls.fetch_add(1, Ordering::Relaxed);
         stream.rows.fetch_add(rows, Ordering::Relaxed);
-        self.aliases.left.store(walks.aliases_left(), Ordering::Relaxed);
-        self.memberships.left.store(walks.membership_walks_left(), Ordering::Relaxed);
-        self.events.left.store(walks.slices_left(), Ordering::Relaxed);
+        self.aliases.left.store(crawl.aliases_left(), Ordering::Relaxed);
+        self.memberships.left.store(crawl.membership_walks_left(), Ordering::Relaxed);
+        self.events.left.store(crawl.slices_left(), Ordering::Relaxed);
     }
 }
 

@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::mutate::Source;
 use super::world::{ENTERPRISE, World};
 use crate::client::outcome_of;
-use crate::extract::{Brief, Meter, Walks, take_in};
+use crate::extract::{Brief, Crawl, Meter, take_in};
 use crate::guard::{self, Sizes};
 use crate::ids::fingerprint;
 use crate::normalise::{Base, BaseError, BaseRows, Batches, KnownEvents, Normaliser, Stage};
@@ -128,7 +128,7 @@ fn crawl(
     let temp = tempfile::tempdir().expect("a directory");
     let dir = SpoolDir::of(temp.path(), reservation.run_number.0);
     let spool = SpoolWriter::create(dir.clone(), reservation.run_number.0).expect("a spool");
-    let mut walks = Walks::new(Brief {
+    let mut crawl = Crawl::new(Brief {
         slices: reservation.slices(),
         event_types: reservation.event_types.clone(),
         activity: None,
@@ -139,7 +139,7 @@ fn crawl(
         let now = world.now;
         std::sync::Arc::new(move || now)
     };
-    read_all(world, source, &spool, &mut walks, &clock).map_err(text)?;
+    read_all(world, source, &spool, &mut crawl, &clock).map_err(text)?;
     let survey = Survey::read(&dir, reservation, known, base.is_some()).map_err(text)?;
     if base.is_some() {
         plan::silence(&survey, reservation, known, &[]).map_err(|refusal| refusal.to_string())?;
@@ -162,8 +162,8 @@ fn crawl(
     spool
         .append(&Frame::Plan { calls: plan.calls() }, &serde_json::to_vec(&plan).expect("plain data"))
         .map_err(text)?;
-    walks.follow(plan);
-    read_all(world, source, &spool, &mut walks, &clock).map_err(text)?;
+    crawl.follow(plan);
+    read_all(world, source, &spool, &mut crawl, &clock).map_err(text)?;
     tables(&dir, reservation, base, known, unannounced)
 }
 
@@ -171,12 +171,12 @@ fn read_all(
     world: &World,
     source: &Source,
     spool: &SpoolWriter,
-    walks: &mut Walks,
+    crawl: &mut Crawl,
     clock: &Clock,
 ) -> Result<(), Error> {
     let meter = Meter::default();
-    while let Some(request) = walks.next_request() {
-        let query = walks.event_query(&request);
+    while let Some(request) = crawl.next_request() {
+        let query = crawl.event_query(&request);
         let mut answer = None;
         for attempt in 0..ATTEMPTS {
             let legal = world.respond(&request, query.as_ref());
@@ -190,9 +190,9 @@ fn read_all(
             }
         }
         let answer = answer.unwrap_or_else(|| Err(gave_up(&request)));
-        take_in(spool, walks, &meter, Privacy::default(), &request, answer)?;
+        take_in(spool, crawl, &meter, Privacy::default(), &request, answer)?;
     }
-    walks.check_complete()
+    crawl.check_complete()
 }
 
 fn gave_up(request: &Request) -> Error {

@@ -3,12 +3,12 @@
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
 
-use super::budget::Purse;
+use super::budget::CallBudget;
 use super::survey::ListedUser;
 use super::{BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
 
 /// The reads without a limit of calls.
-pub(super) struct Wishes {
+pub(super) struct ReadCandidates {
     users: u64,
     /// New or changed: always read.
     needed: Vec<Box<str>>,
@@ -19,10 +19,10 @@ pub(super) struct Wishes {
     full: Option<String>,
 }
 
-impl Wishes {
+impl ReadCandidates {
     pub(super) fn of(inputs: &Inputs<'_>, notes: &mut Vec<String>) -> Self {
         let users = &inputs.survey.users;
-        let mut wishes = Self {
+        let mut candidates = Self {
             users: users.len() as u64,
             needed: Vec::new(),
             due: Vec::new(),
@@ -35,11 +35,11 @@ impl Wishes {
             Inputs { feed_failure: Some(reason), .. } => Some((*reason).to_owned()),
             _ => None,
         };
-        wishes.full = full;
+        candidates.full = full;
         let Some(base) = inputs.base else {
-            wishes.due = oldest_first(users.iter().map(|user| (None, &*user.id)).collect(), users.len());
-            wishes.never_read = wishes.users;
-            return wishes;
+            candidates.due = oldest_first(users.iter().map(|user| (None, &*user.id)).collect(), users.len());
+            candidates.never_read = candidates.users;
+            return candidates;
         };
         let believed = Signals::of(inputs, base, notes);
         let mut rest = Vec::new();
@@ -51,7 +51,7 @@ impl Wishes {
                     || believed.names(inputs, user, known.modified_at, read_at)
             });
             if is_needed {
-                wishes.needed.push(user.id.clone());
+                candidates.needed.push(user.id.clone());
             } else {
                 rest.push((read_at, &*user.id));
             }
@@ -60,9 +60,9 @@ impl Wishes {
         let never = rest.iter().filter(|(read_at, _)| read_at.is_none()).count();
         let overdue = rest.iter().filter(|(read_at, _)| is_overdue(*read_at, inputs, sweep)).count();
         // Changed users are taken first: they are always read, even if a full read is cut.
-        let swept = match wishes.full {
+        let swept = match candidates.full {
             Some(_) => rest.len(),
-            None => usize::try_from(share(wishes.users, inputs.since_base, sweep)).unwrap_or(usize::MAX),
+            None => usize::try_from(share(candidates.users, inputs.since_base, sweep)).unwrap_or(usize::MAX),
         };
         if inputs.survey.feed.unresolved_users > 0 {
             notes.push(format!(
@@ -70,9 +70,9 @@ impl Wishes {
                 inputs.survey.feed.unresolved_users
             ));
         }
-        wishes.never_read = never as u64;
-        wishes.due = oldest_first(rest, swept.max(never + overdue));
-        wishes
+        candidates.never_read = never as u64;
+        candidates.due = oldest_first(rest, swept.max(never + overdue));
+        candidates
     }
 
     pub(super) fn needed_calls(&self) -> u64 {
@@ -80,13 +80,13 @@ impl Wishes {
     }
 
     /// Takes as many of the due users as this run can afford, after the memberships.
-    pub(super) fn plan(mut self, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
+    pub(super) fn plan(mut self, call_budget: &mut CallBudget, plan: &mut NightPlan) -> StreamPlan {
         let wanted = self.due.len() as u64;
-        while !purse.affords(self.due.len() as u64) {
+        while !call_budget.affords(self.due.len() as u64) {
             self.due.pop();
         }
         let due = self.due.len() as u64;
-        purse.spend(due);
+        call_budget.spend(due);
         let named = self.needed.len() as u64;
         if due < wanted {
             plan.notes.push(format!(

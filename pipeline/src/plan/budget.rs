@@ -22,11 +22,11 @@ const RETRIES: u64 = 50;
 
 /// The rest of this run's share.
 #[derive(Debug)]
-pub(super) struct Purse {
+pub(super) struct CallBudget {
     left: Option<u64>,
 }
 
-impl Purse {
+impl CallBudget {
     /// `made` calls were made already.
     pub(super) fn new(budget: Option<Budget>, made: u64) -> Self {
         Self { left: budget.map(|budget| budget.of_this_run().saturating_sub(made)) }

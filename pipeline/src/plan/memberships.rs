@@ -4,14 +4,14 @@
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
 
-use super::budget::Purse;
+use super::budget::CallBudget;
 use super::{BaseGroup, BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
 use crate::client::PAGE_LIMIT;
 use crate::ids::IdSet;
 use crate::paginate::REACH;
 
 /// The reads without a limit of calls.
-pub(super) struct Wishes {
+pub(super) struct ReadCandidates {
     /// Everything, because it is cheap or because nothing less is safe.
     full: Option<String>,
     /// Named by events, or new: always read.
@@ -35,7 +35,7 @@ enum Of {
     User(Box<str>),
 }
 
-impl Wishes {
+impl ReadCandidates {
     pub(super) fn of(inputs: &Inputs<'_>) -> Self {
         let groups = &inputs.survey.groups;
         let count = groups.len() as u64;
@@ -98,15 +98,20 @@ impl Wishes {
     }
 
     /// Takes as many of the due groups and users as this run can afford.
-    pub(super) fn plan(mut self, inputs: &Inputs<'_>, purse: &mut Purse, plan: &mut NightPlan) -> StreamPlan {
+    pub(super) fn plan(
+        mut self,
+        inputs: &Inputs<'_>,
+        call_budget: &mut CallBudget,
+        plan: &mut NightPlan,
+    ) -> StreamPlan {
         let wanted = self.due.len();
         let mut calls = cost(&self.due);
-        while let (false, Some(last)) = (purse.affords(calls), self.due.last()) {
+        while let (false, Some(last)) = (call_budget.affords(calls), self.due.last()) {
             calls -= last.calls;
             self.due.pop();
         }
         let left_out = wanted - self.due.len();
-        purse.spend(calls);
+        call_budget.spend(calls);
         if left_out > 0 {
             plan.notes.push(format!(
                 "memberships: {left_out} of {wanted} due groups and users are postponed to later runs, because this run's share of the monthly calls is spent"
@@ -129,19 +134,19 @@ impl Wishes {
             0 => Choice::CarryForward,
             _ => Choice::ChangedOnly,
         };
-        let walks = || self.needed.iter().chain(&self.due);
-        let groups = walks().filter_map(|walk| match &walk.of {
+        let crawl = || self.needed.iter().chain(&self.due);
+        let groups = crawl().filter_map(|walk| match &walk.of {
             Of::Group(id) => Some(id.to_string()),
             Of::User(_) => None,
         });
-        let users = walks().filter_map(|walk| match &walk.of {
+        let users = crawl().filter_map(|walk| match &walk.of {
             Of::User(id) => Some(id.to_string()),
             Of::Group(_) => None,
         });
         plan.reads.groups = if is_full { Which::All } else { Which::Only(groups.collect()) };
         // Before the first run, the users that a capped group does not show are unknown; it may be all.
         let everybody_is_affordable =
-            inputs.base.is_some() || purse.affords(inputs.survey.users.len() as u64);
+            inputs.base.is_some() || call_budget.affords(inputs.survey.users.len() as u64);
         plan.reads.user_side =
             if is_full && everybody_is_affordable { Which::All } else { Which::Only(users.collect()) };
         StreamPlan { stream: Stream::Memberships, choice, reason, calls }
@@ -199,22 +204,22 @@ fn unread_users(inputs: &Inputs<'_>, base: &BaseNight, asked: &mut IdSet) -> Vec
 }
 
 /// The groups that are due: a share in every run, and in any case those that were never read or are overdue.
-fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
+fn due_groups(mut crawl: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
     let within = inputs.settings.membership_resync;
-    oldest_first(&mut walks);
-    let at_once = walks
+    oldest_first(&mut crawl);
+    let at_once = crawl
         .iter()
         .filter(|walk| walk.read_at.is_none() || is_overdue(walk.read_at, inputs, within))
         .count();
     let shared = usize::try_from(share(count, inputs.since_base, within)).unwrap_or(usize::MAX);
-    walks.truncate(shared.max(at_once));
-    walks
+    crawl.truncate(shared.max(at_once));
+    crawl
 }
 
 /// The hidden users that are due. Each costs a call, as aliases do, so they have the same period as aliases: within a week they would
 /// cost more than everything else. `memberships_read_at` is the newer of both sides and cannot order the sweep, so each user has a fixed
 /// day.
-fn due_people(walks: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
+fn due_people(crawl: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
     let days = inputs.settings.alias_sweep.num_days().max(1);
     let day = |at: DateTime<Utc>| at.timestamp().div_euclid(86_400);
     let (last, today) = (day(inputs.now - inputs.since_base), day(inputs.now));
@@ -223,11 +228,11 @@ fn due_people(walks: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
         let own = i64::try_from(tie(id) % days.unsigned_abs()).unwrap_or(0);
         walk.read_at.is_none() || (last + 1..=today.min(last + days)).any(|day| day.rem_euclid(days) == own)
     };
-    walks.into_iter().filter(is_due).collect()
+    crawl.into_iter().filter(is_due).collect()
 }
 
-fn oldest_first(walks: &mut [Walk]) {
-    walks.sort_by_cached_key(|walk| {
+fn oldest_first(crawl: &mut [Walk]) {
+    crawl.sort_by_cached_key(|walk| {
         let (Of::Group(id) | Of::User(id)) = &walk.of;
         (walk.read_at, tie(id))
     });
@@ -241,13 +246,13 @@ fn pages(group: BaseGroup) -> u64 {
     }
 }
 
-fn cost(walks: &[Walk]) -> u64 {
-    walks.iter().map(|walk| walk.calls).sum()
+fn cost(crawl: &[Walk]) -> u64 {
+    crawl.iter().map(|walk| walk.calls).sum()
 }
 
-fn people_and_groups(walks: &[Walk]) -> String {
-    let users = walks.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
-    let groups = walks.len() - users;
+fn people_and_groups(crawl: &[Walk]) -> String {
+    let users = crawl.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
+    let groups = crawl.len() - users;
     if users == 0 { groups.to_string() } else { format!("{groups} groups and {users} single users") }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! survey (listings, admin log)  ┐
-//! base run (when data was read) ├─▶ plan() ─▶ NightPlan ─▶ Walks::follow
+//! base run (when data was read) ├─▶ plan() ─▶ NightPlan ─▶ Crawl::follow
 //! settings, budget, now         ┘
 //! ```
 //!
@@ -76,17 +76,17 @@ pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
     let vanished = vanished::plan(inputs, &mut plan) + vanished::groups(inputs, &mut plan);
     // With `--full` the user has accepted the cost.
     let limit = inputs.budget.filter(|_| !inputs.settings.everything);
-    let mut purse = budget::Purse::new(limit, made + vanished);
+    let mut call_budget = budget::CallBudget::new(limit, made + vanished);
     if let Some(budget) = inputs.budget {
         plan.calls_left = Some(budget.left);
         plan.calls_tonight = Some(budget.of_this_run());
     }
     // Changes are always read, so both streams first take what they must read. Then each takes what it would like to read.
-    let members = memberships::Wishes::of(inputs);
-    let aliases = aliases::Wishes::of(inputs, &mut plan.notes);
-    purse.spend(members.needed_calls() + aliases.needed_calls());
-    let members = members.plan(inputs, &mut purse, &mut plan);
-    let aliases = aliases.plan(&mut purse, &mut plan);
+    let members = memberships::ReadCandidates::of(inputs);
+    let aliases = aliases::ReadCandidates::of(inputs, &mut plan.notes);
+    call_budget.spend(members.needed_calls() + aliases.needed_calls());
+    let members = members.plan(inputs, &mut call_budget, &mut plan);
+    let aliases = aliases.plan(&mut call_budget, &mut plan);
     plan.streams.extend([members, aliases]);
     plan
 }

@@ -12,7 +12,7 @@ use super::head;
 use crate::cli::{AdoptArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::desk::Desk;
+use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::operator::operator;
 use crate::reclaim::place;
 use crate::reclaim::seat_actions::{self, LostAction, compare};
@@ -20,17 +20,17 @@ use crate::reclaim::{Journal, LakeLine};
 use crate::sync::failpoint::reach;
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let desk = Desk::open_to_adopt(global)?;
-    desk.settings.refuse_rehearsal_against_box()?;
-    let mut journal = desk.journal_to_adopt()?;
-    let found = Found::of(&desk, &journal)?;
-    found.show(&desk, &journal, printer)?;
+    let context = ReclaimContext::open_to_adopt(global)?;
+    context.settings.refuse_rehearsal_against_box()?;
+    let mut journal = context.journal_to_adopt()?;
+    let found = Found::of(&context, &journal)?;
+    found.show(&context, &journal, printer)?;
     if !found.is_needed {
         printer.note(
             "The journal belongs to this place and has every action of the lake. There is nothing to adopt.",
         );
         if args.yes {
-            desk.anchor(&journal)?;
+            context.anchor(&journal)?;
         }
         return Ok(0);
     }
@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Resul
         );
         return Ok(0);
     }
-    adopt(&desk, &mut journal, found)?;
+    adopt(&context, &mut journal, found)?;
     printer.note(format!("The journal continues here. {}", head(&journal)));
     printer.note("Use only this store: remove the other one, or its jobs. Actions of the other store that are not in the lake \
         are not known here.");
@@ -62,14 +62,14 @@ struct Found {
 }
 
 impl Found {
-    fn of(desk: &Desk, journal: &Journal) -> Result<Self, CommandError> {
+    fn of(context: &ReclaimContext, journal: &Journal) -> Result<Self, CommandError> {
         let past = journal.past();
-        let difference = place::difference(past, &desk.place()?);
-        let lake_entries = desk.store.lake().actions_sequence(&SEAT_ACTIONS)?;
-        let (_, lost) = compare(desk.store.lake(), journal)?;
+        let difference = place::difference(past, &context.place()?);
+        let lake_entries = context.store.lake().actions_sequence(&SEAT_ACTIONS)?;
+        let (_, lost) = compare(context.store.lake(), journal)?;
         let said = |e: CommandError| e.lines().join(": ");
-        let older_lake = desk.witness().and_then(|witness| witness.check_lake(desk.store.lake()).err());
-        let witness = desk.witness().and_then(|witness| witness.check(journal).err()).map(said);
+        let older_lake = context.witness().and_then(|witness| witness.check_lake(context.store.lake()).err());
+        let witness = context.witness().and_then(|witness| witness.check(journal).err()).map(said);
         let is_lake_older = older_lake.is_some();
         let witness = witness.or(older_lake.map(said));
         let is_older = lake_entries > past.lake_number(journal.sequence())
@@ -79,14 +79,19 @@ impl Found {
         Ok(Self { difference, lake_entries, lost, witness, is_lake_older, is_needed })
     }
 
-    fn show(&self, desk: &Desk, journal: &Journal, printer: &Printer) -> Result<(), CommandError> {
+    fn show(
+        &self,
+        context: &ReclaimContext,
+        journal: &Journal,
+        printer: &Printer,
+    ) -> Result<(), CommandError> {
         let past = journal.past();
         let plans: Vec<&str> = past.open_plans().map(|(plan_id, _)| plan_id).collect();
         printer.facts(
             "adopt",
             &[
-                ("store", json!(desk.store.root())),
-                ("store_id", json!(desk.store.id())),
+                ("store", json!(context.store.root())),
+                ("store_id", json!(context.store.id())),
                 ("journal_entries", json!(journal.sequence())),
                 ("last_entry_at", json!(journal.entries().last().map(|entry| entry.at))),
                 ("kept_on", json!(past.bound.as_ref().map(|bound| &bound.by.host))),
@@ -109,23 +114,23 @@ impl Found {
     }
 }
 
-fn adopt(desk: &Desk, journal: &mut Journal, found: Found) -> Result<(), CommandError> {
+fn adopt(context: &ReclaimContext, journal: &mut Journal, found: Found) -> Result<(), CommandError> {
     journal.anchor()?;
     let adoption = Adoption {
         kept_entries: journal.sequence(),
         lake_entries: found.lake_entries,
         actions: found.lost.len() as u64,
     };
-    let bound = Record::Bound { place: desk.place()?, by: operator(), adoption: Some(adoption) };
-    journal.append(desk.now, bound)?;
+    let bound = Record::Bound { place: context.place()?, by: operator(), adoption: Some(adoption) };
+    journal.append(context.now, bound)?;
     reach("adopt: bound");
     for lost in found.lost {
-        journal.append(desk.now, lost.record())?;
+        journal.append(context.now, lost.record())?;
     }
-    desk.anchor(journal)?;
-    let enterprise_id = desk.store.enterprise_id().unwrap_or_default();
-    seat_actions::commit(desk.store.root(), desk.store.lake(), journal, enterprise_id)?;
+    context.anchor(journal)?;
+    let enterprise_id = context.store.enterprise_id().unwrap_or_default();
+    seat_actions::commit(context.store.root(), context.store.lake(), journal, enterprise_id)?;
     // Killed before: the lake is refused as before, and this command continues.
     let line = if found.is_lake_older { LakeLine::Begun } else { LakeLine::Reached };
-    desk.store.anchor_record_as(line, &desk.settings)
+    context.store.anchor_record_as(line, &context.settings)
 }

@@ -9,10 +9,10 @@ use super::show_applied;
 use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::apply::{Hands, Task, admit, apply, is_done};
+use crate::reclaim::apply::{ApplyEnv, Task, admit, apply, is_done};
+use crate::reclaim::apply_context::{ApplyContext, Connection, crash};
 use crate::reclaim::figures::people;
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim::session::{Connection, Session, crash};
 use crate::reclaim::stuck::stuck;
 use crate::reclaim::waiting::waiting;
 use crate::reclaim::{Journal, StreamMark};
@@ -25,34 +25,34 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
-    let session = Session::open(global, policy)?;
-    let file = PlanFile::open(session.desk.store.root(), &args.plan)?;
-    let required = session.required(&file.plan)?;
-    let ground = session.desk.ground()?;
-    session.refuse_evidence_that_waits(&file.plan, &ground)?;
+    let acting = ApplyContext::open(global, policy)?;
+    let file = PlanFile::open(acting.context.store.root(), &args.plan)?;
+    let required = acting.required(&file.plan)?;
+    let snapshot = acting.context.snapshot()?;
+    acting.refuse_evidence_that_waits(&file.plan, &snapshot)?;
     let admit = |file: &PlanFile, journal: &Journal| {
-        admit(file, journal.past(), &required, &ground, session.desk.store.id(), (session.clock)())
+        admit(file, journal.past(), &required, &snapshot, acting.context.store.id(), (acting.clock)())
     };
     if !args.yes {
-        let journal = session.desk.journal()?;
+        let journal = acting.context.journal()?;
         admit(&file, &journal)?;
         return rehearse(printer, &file, &journal);
     }
-    let mut journal = session.desk.journal_to_write()?;
+    let mut journal = acting.context.journal_to_write()?;
     admit(&file, &journal)?;
     let file = file.without_bytes();
-    let mark = session.mark(&ground)?;
-    let connection = session.connect(&stop)?;
-    let task = task(&session, &file, &ground, mark.as_ref());
-    let applied = apply(task, hands(&session, &connection), &mut journal).await;
-    session.commit_actions(&journal);
+    let mark = acting.mark(&snapshot)?;
+    let connection = acting.connect(&stop)?;
+    let task = task(&acting, &file, &snapshot, mark.as_ref());
+    let applied = apply(task, env(&acting, &connection), &mut journal).await;
+    acting.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "apply", &file.plan, &applied, &journal)?;
-    if let Some(policy) = session.policy.as_ref().filter(|_| applied.stopped.is_none()) {
-        let now = (session.clock)();
-        let stuck = stuck(journal.past(), &ground, Some(policy), &session.beside, now);
+    if let Some(policy) = acting.policy.as_ref().filter(|_| applied.stopped.is_none()) {
+        let now = (acting.clock)();
+        let stuck = stuck(journal.past(), &snapshot, Some(policy), &acting.inputs, now);
         let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-        let (waiting, _) = waiting(journal.past(), &ground, policy, &session.beside, &ids, now);
+        let (waiting, _) = waiting(journal.past(), &snapshot, policy, &acting.inputs, &ids, now);
         for waiting in waiting {
             printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(now)));
         }
@@ -66,31 +66,31 @@ pub(crate) async fn run(
 
 /// The task of one plan on one snapshot.
 pub(crate) fn task<'a>(
-    session: &'a Session,
+    acting: &'a ApplyContext,
     file: &'a PlanFile,
-    ground: &'a crate::reclaim::Ground,
+    snapshot: &'a crate::reclaim::Snapshot,
     mark: Option<&'a StreamMark>,
 ) -> Task<'a> {
     Task {
         plan: &file.plan,
-        policy: session.policy.as_ref(),
-        ground,
-        beside: &session.beside,
+        policy: acting.policy.as_ref(),
+        snapshot,
+        inputs: &acting.inputs,
         mark,
-        leavers_per_day: session.desk.settings.leavers_per_day,
+        leavers_per_day: acting.context.settings.leavers_per_day,
     }
 }
 
 /// The environment in which a session acts.
-pub(crate) fn hands<'a>(session: &'a Session, connection: &'a Connection) -> Hands<'a> {
-    Hands {
+pub(crate) fn env<'a>(acting: &'a ApplyContext, connection: &'a Connection) -> ApplyEnv<'a> {
+    ApplyEnv {
         reader: &connection.reader,
         actor: &connection.actor,
-        clock: &session.clock,
-        by: &session.by,
-        concurrency: session.desk.settings.concurrency,
-        check_clock: session.desk.settings.rehearsed_now.is_none(),
-        anchors: &session.desk,
+        clock: &acting.clock,
+        by: &acting.by,
+        concurrency: acting.context.settings.concurrency,
+        check_clock: acting.context.settings.rehearsed_now.is_none(),
+        anchors: &acting.context,
         crash: &crash,
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::approval::{Given, Required};
-use crate::reclaim::desk::Desk;
+use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::operator::operator;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::signature::NAMESPACE;
@@ -22,27 +22,27 @@ pub(crate) fn run(
     args: &ReclaimApproveArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
+    let context = ReclaimContext::open(global)?;
     // A signature is valid at a time, which is the time in the journal.
-    desk.settings.refuse_rehearsal_against_box()?;
-    let file = PlanFile::open(desk.store.root(), &args.plan)?;
+    context.settings.refuse_rehearsal_against_box()?;
+    let file = PlanFile::open(context.store.root(), &args.plan)?;
     let plan = &file.plan;
-    let mut journal = desk.journal_to_write()?;
-    let known = file.owned(desk.store.id(), desk.store.enterprise_id(), journal.past())?;
+    let mut journal = context.journal_to_write()?;
+    let known = file.owned(context.store.id(), context.store.enterprise_id(), journal.past())?;
     if let Some(closed) = &known.closed {
         return Err(CommandError::refused(format!("plan {} is closed: {}", plan.plan_id, closed.because))
             .hint("a plan is used once; `boxseat reclaim plan` makes another plan"));
     }
-    if desk.now < plan.created_at - TimeDelta::minutes(5) {
+    if context.now < plan.created_at - TimeDelta::minutes(5) {
         return Err(CommandError::refused(format!(
             "plan {} was made {}, and the clock shows {}",
             plan.plan_id,
             plan.created_at.format("%F %H:%M UTC"),
-            desk.now.format("%F %H:%M UTC")
+            context.now.format("%F %H:%M UTC")
         ))
         .hint("check the clock; in a rehearsal with a simulator, give --now"));
     }
-    if desk.now >= plan.expires_at {
+    if context.now >= plan.expires_at {
         return Err(CommandError::refused(format!(
             "plan {} expired {}",
             plan.plan_id,
@@ -50,11 +50,11 @@ pub(crate) fn run(
         ))
         .hint("users may have changed since; `boxseat reclaim plan` makes another plan"));
     }
-    let policy = desk.policy_if_any(policy)?;
-    let (required, by) = (desk.required(plan, policy.as_ref())?, operator());
+    let policy = context.policy_if_any(policy)?;
+    let (required, by) = (context.required(plan, policy.as_ref())?, operator());
     let signature = signature(args.signature.as_deref(), &required, &file)?;
     let given =
-        Given { os_user: &by.os_user, signature: signature.as_deref().map(str::as_bytes), at: desk.now };
+        Given { os_user: &by.os_user, signature: signature.as_deref().map(str::as_bytes), at: context.now };
     let approver = required.check(given, &known.by.os_user, &file.bytes).map_err(|reason| {
         CommandError::refused(format!("this approval of plan {} does not count: {reason}", plan.plan_id))
             .hint("[approval] of the policy says who may approve, and so does the plan (`boxseat reclaim show`)")
@@ -75,10 +75,10 @@ pub(crate) fn run(
             signed_by: signed_by.clone(),
             signature,
         };
-        journal.append(desk.now, record)?;
-        desk.anchor(&journal)?;
+        journal.append(context.now, record)?;
+        context.anchor(&journal)?;
     }
-    let known = file.owned(desk.store.id(), desk.store.enterprise_id(), journal.past())?;
+    let known = file.owned(context.store.id(), context.store.enterprise_id(), journal.past())?;
     let (found, _) = required.count(known, &file);
     let facts = [
         ("plan", json!(plan.plan_id)),

@@ -11,14 +11,14 @@ use crate::cli::{ConfirmArgs, Global};
 use crate::error::CommandError;
 use crate::on_runtime;
 use crate::printer::Printer;
-use crate::reclaim::Ground;
+use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{Canaries, Content};
+use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::approval::{operators_needed, terms};
 use crate::reclaim::confirmation::{operators, to_confirm};
 use crate::reclaim::emptiness::APART;
-use crate::reclaim::past::{Past, PastAttempt};
+use crate::reclaim::journal_state::{ActionState, JournalState};
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim::session::Session;
 use crate::stop::Stop;
 
 pub(crate) fn run(
@@ -41,20 +41,20 @@ async fn confirm(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
-    let session = Session::open(global, policy)?;
-    let ground = session.desk.ground()?;
-    let mut journal = session.desk.journal_to_write()?;
-    let user_id = find(&ground, journal.past(), &args.user)?;
-    let transfer = to_confirm(journal.past(), &user_id, &args.user, (session.clock)())?;
-    let connection = session.connect(&stop)?;
+    let acting = ApplyContext::open(global, policy)?;
+    let snapshot = acting.context.snapshot()?;
+    let mut journal = acting.context.journal_to_write()?;
+    let user_id = find(&snapshot, journal.past(), &args.user)?;
+    let transfer = to_confirm(journal.past(), &user_id, &args.user, (acting.clock)())?;
+    let connection = acting.connect(&stop)?;
     let refused = |what: String| CommandError::refused(format!("{}: {what}", args.user));
     let user = match connection.actor.user(&user_id).await? {
         Found::Is(user) => user,
         Found::Gone => return Err(refused("Box answers 404: the account is gone".to_owned())),
         Found::Closed(refusal) => return Err(refused(format!("the account cannot be read: {refusal}"))),
     };
-    let allows = journal.past().allows(Ability::ReadInactive, (session.clock)());
-    let canaries = Canaries::of(&ground, &[]);
+    let allows = journal.past().allows(Ability::ReadInactive, (acting.clock)());
+    let canaries = Canaries::of(&snapshot, &[]);
     let content = Content::of(&connection.actor, &user, allows, &canaries).await?.content;
     if let Some(items) = content.owned_items.filter(|items| *items > 0) {
         return Err(refused(format!("{items} items are still in the account"))
@@ -63,25 +63,25 @@ async fn confirm(
     let Some(space_used_bytes) = content.space_used_bytes else {
         return Err(refused("Box does not say how many bytes the account holds".to_owned()));
     };
-    let needed = needed(&session, &transfer)?;
-    let now = (session.clock)();
+    let needed = needed(&acting, &transfer)?;
+    let now = (acting.clock)();
     journal.append(
         now,
         Record::ContentConfirmed {
             user_id: user_id.clone(),
             action_id: transfer.attempt.action_id.clone(),
             statement: args.i_have_checked.trim().to_owned(),
-            by: session.by.clone(),
+            by: acting.by.clone(),
             operators_needed: needed,
             owned_items: content.owned_items,
             space_used_bytes,
         },
     )?;
-    session.commit_actions(&journal);
+    acting.commit_actions(&journal);
     let known = &journal.past().people[&user_id];
     let action_id = transfer.attempt.action_id.as_str();
     let confirmed_by = operators(known.confirmations.iter().filter(|one| one.action_id == action_id));
-    let person = ground.person(&user_id);
+    let person = snapshot.person(&user_id);
     printer.facts(
         "confirm",
         &[
@@ -118,11 +118,11 @@ async fn confirm(
 
 /// The user that the argument names: an id, or a login as the latest snapshot has it. A login that an account had earlier is not
 /// used, because it may belong to another account now.
-fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError> {
+fn find(snapshot: &Snapshot, past: &JournalState, user: &str) -> Result<String, CommandError> {
     if past.people.contains_key(user) {
         return Ok(user.to_owned());
     }
-    let mut found = ground.people.values().filter(|person| {
+    let mut found = snapshot.people.values().filter(|person| {
         person.listing.is_some()
             && person.login.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(user))
     });
@@ -137,10 +137,10 @@ fn find(ground: &Ground, past: &Past, user: &str) -> Result<String, CommandError
 }
 
 /// How many operators the plan of the transfer and the configured policy require.
-fn needed(session: &Session, transfer: &PastAttempt) -> Result<u32, CommandError> {
-    let policy = session.policy.as_ref();
+fn needed(acting: &ApplyContext, transfer: &ActionState) -> Result<u32, CommandError> {
+    let policy = acting.policy.as_ref();
     let configured = policy.map(|policy| terms(&policy.approval)).transpose()?;
-    let pinned = PlanFile::open(session.desk.store.root(), &transfer.attempt.plan_id)
+    let pinned = PlanFile::open(acting.context.store.root(), &transfer.attempt.plan_id)
         .ok()
         .and_then(|file| file.plan.approval);
     Ok([configured, pinned].iter().flatten().map(operators_needed).max().unwrap_or(1))

@@ -9,9 +9,9 @@ use crate::cli::{Global, ReclaimDiffArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::approval::terms;
-use crate::reclaim::desk::{Desk, refused};
+use crate::reclaim::context::{ReclaimContext, refused};
 use crate::reclaim::diff::diff;
-use crate::reclaim::judge::Judge;
+use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::operator::operator;
 use crate::reclaim::plan::{Making, make};
 use crate::reclaim::plans::PlanFile;
@@ -22,11 +22,11 @@ pub(crate) fn run(
     args: &ReclaimDiffArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
-    let before = PlanFile::open(desk.store.root(), &args.plan)?.plan;
+    let context = ReclaimContext::open(global)?;
+    let before = PlanFile::open(context.store.root(), &args.plan)?.plan;
     let after = match &args.other {
-        Some(other) => PlanFile::open(desk.store.root(), other)?.plan,
-        None => tonights(&desk, policy, &before)?,
+        Some(other) => PlanFile::open(context.store.root(), other)?.plan,
+        None => tonights(&context, policy, &before)?,
     };
     if before.stage != after.stage || before.store_id != after.store_id {
         return Err(CommandError::usage(format!(
@@ -52,26 +52,26 @@ pub(crate) fn run(
     Ok(0)
 }
 
-fn tonights(desk: &Desk, policy: Option<&Path>, before: &Plan) -> Result<Plan, CommandError> {
-    let policy = desk.policy(policy)?;
-    let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
+fn tonights(context: &ReclaimContext, policy: Option<&Path>, before: &Plan) -> Result<Plan, CommandError> {
+    let policy = context.policy(policy)?;
+    let (inputs, snapshot, journal) = (context.inputs(&policy)?, context.snapshot()?, context.journal()?);
     let past = journal.past();
-    let expired = desk.expired_plans(past);
+    let expired = context.expired_plans(past);
     // As if neither the plan itself existed, nor the plans that a new one would replace.
     let set_aside =
         past.replaceable_plans().chain(expired.iter().map(String::as_str)).chain([before.plan_id.as_str()]);
-    let judge = Judge::new(&policy, &ground, past, &beside, desk.now, set_aside)
+    let evaluator = Evaluator::new(&policy, &snapshot, past, &inputs, context.now, set_aside)
         .map_err(|refusals| refused(&refusals))?;
     let making = Making {
         stage: before.stage,
         ticket: None,
         by: operator(),
-        now: desk.now,
+        now: context.now,
         policy: &policy,
         approval: &terms(&policy.approval)?,
-        ground: &ground,
-        beside: &beside,
+        snapshot: &snapshot,
+        inputs: &inputs,
         past,
     };
-    Ok(make(making, &judge.everybody()))
+    Ok(make(making, &evaluator.everybody()))
 }

@@ -14,7 +14,7 @@ mod status;
 mod undo;
 mod verify;
 
-pub(crate) use apply::{hands, task};
+pub(crate) use apply::{env, task};
 pub(crate) use shown::{head, note_imports_waiting, show_applied};
 pub(crate) use status::stuck_users;
 

@@ -11,21 +11,21 @@ use boxseat_schemas::reclaim::{Outcome, Record};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::apply::{hands, task};
+use super::apply::{env, task};
 use super::head;
 use crate::cli::{Format, Global};
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::Ground;
+use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
+use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::figures::people;
+use crate::reclaim::journal_state::{GONE, JournalState, UserState, unfinished};
 use crate::reclaim::offboarding::{is_offboarding, leavers};
-use crate::reclaim::past::{GONE, Past, PastPerson, unfinished};
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
-use crate::reclaim::returns;
-use crate::reclaim::session::Session;
+use crate::reclaim::reversals;
 use crate::reclaim::stuck::stuck;
 use crate::reclaim::waiting::waiting;
 use crate::stop::Stop;
@@ -36,13 +36,13 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
-    let session = Session::open(global, policy)?;
-    let ground = session.desk.ground()?;
-    let mut journal = session.desk.journal_to_write()?;
-    let mark = session.mark(&ground)?;
-    let now = (session.clock)();
+    let acting = ApplyContext::open(global, policy)?;
+    let snapshot = acting.context.snapshot()?;
+    let mut journal = acting.context.journal_to_write()?;
+    let mark = acting.mark(&snapshot)?;
+    let now = (acting.clock)();
     let mut report = Report::default();
-    for record in returns::noticed(&ground, journal.past()) {
+    for record in reversals::noticed(&snapshot, journal.past()) {
         report.say_noticed(&record, journal.past());
         journal.append(now, record)?;
     }
@@ -50,25 +50,25 @@ pub(crate) async fn run(
     let mut open: Vec<_> = journal.past().open_plans().collect();
     open.sort_by_key(|(_, plan)| plan.policy_digest.is_some());
     let open: Vec<String> = open.into_iter().map(|(id, _)| id.to_owned()).collect();
-    let is_moving = |person: &PastPerson| {
+    let is_moving = |person: &UserState| {
         person.transfer().is_some() && person.deletion().is_none() || person.open_window().is_some()
     };
     let has_work = !open.is_empty() || journal.past().people.values().any(is_moving);
     if !has_work && journal.past().unfinished().next().is_none() {
-        session.commit_actions(&journal);
+        acting.commit_actions(&journal);
         drop(journal);
-        plan_next(&session, &mut report);
-        report.list_users(&session, &ground, now)?;
+        plan_next(&acting, &mut report);
+        report.list_users(&acting, &snapshot, now)?;
         report.print(printer)?;
         return Ok(report.code);
     }
-    let connection = session.connect(&stop)?;
-    let hands = hands(&session, &connection);
+    let connection = acting.connect(&stop)?;
+    let env = env(&acting, &connection);
     let worked = async {
-        let code_names = session.policy.as_ref().map(Policy::code_names).unwrap_or_default();
-        let canaries = Canaries::of(&ground, &[]);
-        close_windows(hands, &mut journal, &canaries).await?;
-        match reconcile(hands, &mut journal, &canaries, &code_names, |_| true).await {
+        let code_names = acting.policy.as_ref().map(Policy::code_names).unwrap_or_default();
+        let canaries = Canaries::of(&snapshot, &[]);
+        close_windows(env, &mut journal, &canaries).await?;
+        match reconcile(env, &mut journal, &canaries, &code_names, |_| true).await {
             // One account that Box returns no data for does not delay the lock-out of a leaver (R19).
             Err(e) if !e.is_external_failure() => report.refuse("journal", &e),
             settled => _ = settled?,
@@ -77,14 +77,14 @@ pub(crate) async fn run(
             report.say(&open.attempt.login, "unknown", unfinished(open), REJECTS);
         }
         for id in &open {
-            let file = match PlanFile::open(session.desk.store.root(), id) {
+            let file = match PlanFile::open(acting.context.store.root(), id) {
                 Ok(file) => file,
                 Err(e) => {
                     report.refuse(id, &e);
                     continue;
                 }
             };
-            let required = match session.required(&file.plan) {
+            let required = match acting.required(&file.plan) {
                 Ok(required) => required,
                 Err(e) => {
                     report.refuse(id, &e);
@@ -115,17 +115,17 @@ pub(crate) async fn run(
                 report.say(id, "not_due", format!("{} on {day}", logins.join(", ")), 0);
                 continue;
             }
-            let store_id = session.desk.store.id();
-            let admitted = session
-                .refuse_evidence_that_waits(&file.plan, &ground)
-                .and_then(|()| admit(&file, journal.past(), &required, &ground, store_id, now));
+            let store_id = acting.context.store.id();
+            let admitted = acting
+                .refuse_evidence_that_waits(&file.plan, &snapshot)
+                .and_then(|()| admit(&file, journal.past(), &required, &snapshot, store_id, now));
             if let Err(e) = admitted {
                 report.refuse(id, &e);
                 continue;
             }
             let file = file.without_bytes();
-            let task = task(&session, &file, &ground, mark.as_ref());
-            let applied = match apply(task, hands, &mut journal).await {
+            let task = task(&acting, &file, &snapshot, mark.as_ref());
+            let applied = match apply(task, env, &mut journal).await {
                 // The other leavers follow (R19).
                 Err(e) if is_offboarding(&file.plan) && !e.is_external_failure() => {
                     report.refuse(id, &e);
@@ -155,36 +155,36 @@ pub(crate) async fn run(
                 return Ok(());
             }
         }
-        verify_transfers(hands, &mut journal, &canaries, &ground).await?;
+        verify_transfers(env, &mut journal, &canaries, &snapshot).await?;
         Ok::<_, CommandError>(())
     }
     .await;
-    session.commit_actions(&journal);
+    acting.commit_actions(&journal);
     worked?;
     drop(journal);
-    plan_next(&session, &mut report);
-    report.list_users(&session, &ground, now)?;
+    plan_next(&acting, &mut report);
+    report.list_users(&acting, &snapshot, now)?;
     report.print(printer)?;
-    let journal = session.desk.journal()?;
+    let journal = acting.context.journal()?;
     printer.note(head(&journal));
     Ok(report.code)
 }
 
 /// Plans every stage that has users and no plan yet. A plan that waits for an approval stays, because an operator may be reading
 /// it. No plan is applied before its approval.
-fn plan_next(session: &Session, report: &mut Report) {
-    let Some(policy) = &session.policy else { return };
+fn plan_next(acting: &ApplyContext, report: &mut Report) {
+    let Some(policy) = &acting.policy else { return };
     let planning = Planning {
-        desk: &session.desk,
+        context: &acting.context,
         policy,
-        by: &session.by,
+        by: &acting.by,
         ticket: None,
         stages: &ALL_STAGES,
         waiting: Waiting::Stays,
     };
-    let planned = session.desk.journal_to_write().and_then(|mut journal| {
+    let planned = acting.context.journal_to_write().and_then(|mut journal| {
         let planned = plan_stages(&planning, &mut journal)?;
-        session.desk.anchor(&journal)?;
+        acting.context.anchor(&journal)?;
         Ok(planned)
     });
     match planned {
@@ -246,7 +246,7 @@ impl Report {
     }
 
     /// What other actors did to accounts after us (R20).
-    fn say_noticed(&mut self, record: &Record, past: &Past) {
+    fn say_noticed(&mut self, record: &Record, past: &JournalState) {
         if let Record::Skipped { user_id, detail, .. } = record {
             let login = past.people.get(user_id).and_then(|known| known.attempts.last());
             let login = login.map_or(user_id.as_str(), |last| last.attempt.login.as_str());
@@ -269,13 +269,13 @@ impl Report {
     /// sign-ins are the first lines: these users may be at work.
     fn list_users(
         &mut self,
-        session: &Session,
-        ground: &Ground,
+        acting: &ApplyContext,
+        snapshot: &Snapshot,
         began_at: DateTime<Utc>,
     ) -> Result<(), CommandError> {
-        let journal = session.desk.journal()?;
-        let now = (session.clock)();
-        let stuck = stuck(journal.past(), ground, session.policy.as_ref(), &session.beside, now);
+        let journal = acting.context.journal()?;
+        let now = (acting.clock)();
+        let stuck = stuck(journal.past(), snapshot, acting.policy.as_ref(), &acting.inputs, now);
         let first = self.rows.len();
         for user in &stuck {
             let detail = format!("since {}: {}; next: {}", user.since.format("%F"), user.reason, user.next);
@@ -283,19 +283,19 @@ impl Report {
         }
         let late = stuck.iter().take_while(|user| user.is_late_login()).count();
         self.rows[..first + late].rotate_right(late);
-        for leaver in leavers(session.desk.store.root(), journal.past(), &stuck, began_at, now) {
+        for leaver in leavers(acting.context.store.root(), journal.past(), &stuck, began_at, now) {
             self.say(&leaver.login, "leaver", leaver.steps(), 0);
         }
-        if let Some(policy) = &session.policy {
+        if let Some(policy) = &acting.policy {
             let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-            let (waiting, over_cap) = waiting(journal.past(), ground, policy, &session.beside, &ids, now);
+            let (waiting, over_cap) = waiting(journal.past(), snapshot, policy, &acting.inputs, &ids, now);
             for waiting in waiting {
                 self.say(&people(waiting.users), "waiting", waiting.sentence(now), 0);
             }
             if let Some(over) = over_cap {
                 self.say(&people(over.users), "over_cap", over.sentence(), 0);
             }
-            if let Some(until) = session.beside.holds_count_until(now) {
+            if let Some(until) = acting.inputs.holds_count_until(now) {
                 let detail = format!("[holds] counts until {until}: write it again before that");
                 self.say("[holds]", "ends_soon", detail, 0);
             }

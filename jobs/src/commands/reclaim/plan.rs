@@ -11,7 +11,7 @@ use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
 use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::desk::Desk;
+use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::figures::people;
 use crate::reclaim::operator::operator;
 use crate::reclaim::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
@@ -22,15 +22,15 @@ pub(crate) fn run(
     args: &ReclaimPlanArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
+    let context = ReclaimContext::open(global)?;
     if let Some(copy) = &args.output {
-        check_output(copy, &desk.settings)?;
+        check_output(copy, &context.settings)?;
     }
-    let policy = desk.policy(policy)?;
-    let mut journal = desk.journal_to_write()?;
+    let policy = context.policy(policy)?;
+    let mut journal = context.journal_to_write()?;
     let stages = args.stage.map_or_else(|| ALL_STAGES.to_vec(), |stage| vec![stage.into()]);
     let planning = Planning {
-        desk: &desk,
+        context: &context,
         policy: &policy,
         by: &operator(),
         ticket: args.ticket.as_deref(),
@@ -38,7 +38,7 @@ pub(crate) fn run(
         waiting: Waiting::GivesWay,
     };
     let planned = plan_stages(&planning, &mut journal)?;
-    desk.anchor(&journal)?;
+    context.anchor(&journal)?;
     if let (Some(_), Some((_, plan_id))) = (args.stage, planned.standing.first()) {
         return Err(CommandError::refused(format!("plan {plan_id} of this stage is open and approved"))
             .hint(format!(

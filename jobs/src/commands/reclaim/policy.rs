@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::cli::{Format, Global, ReclaimPolicyArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
-use crate::reclaim::desk::Desk;
-use crate::reclaim::judge::Judge;
-use crate::reclaim::told::{found, told};
+use crate::reclaim::context::ReclaimContext;
+use crate::reclaim::describe::{found, told};
+use crate::reclaim::evaluator::Evaluator;
 
 pub(crate) fn run(
     global: &Global,
@@ -17,18 +17,18 @@ pub(crate) fn run(
     args: &ReclaimPolicyArgs,
     printer: &Printer,
 ) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
-    let policy = desk.draft(policy)?;
+    let context = ReclaimContext::open(global)?;
+    let policy = context.draft(policy)?;
     let says = told(&policy);
     if !args.check {
         return print(printer, &policy.digest, &says, &[], &[]).map(|()| 0);
     }
-    let (beside, ground, journal) = (desk.beside(&policy)?, desk.ground()?, desk.journal()?);
+    let (inputs, snapshot, journal) = (context.inputs(&policy)?, context.snapshot()?, context.journal()?);
     let past = journal.past();
-    let expired = desk.expired_plans(past);
+    let expired = context.expired_plans(past);
     let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
-    let (judge, refusals) = Judge::look(&policy, &ground, past, &beside, desk.now, set_aside);
-    let latest = found(&judge, &ground, &refusals);
+    let (evaluator, refusals) = Evaluator::look(&policy, &snapshot, past, &inputs, context.now, set_aside);
+    let latest = found(&evaluator, &snapshot, &refusals);
     let missing: Vec<String> =
         refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
     print(printer, &policy.digest, &says, &latest, &missing)?;

@@ -8,24 +8,24 @@ use super::note_imports_waiting;
 use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::desk::Desk;
+use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::show::{self, Standing, Totals, markdown, state, table};
 
 pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
-    let file = PlanFile::open(desk.store.root(), &args.plan)?;
-    let journal = desk.journal()?;
+    let context = ReclaimContext::open(global)?;
+    let file = PlanFile::open(context.store.root(), &args.plan)?;
+    let journal = context.journal()?;
     let past = journal.past();
     let renewals: Vec<_> =
-        desk.settings.report.licence.iter().filter_map(|terms| terms.renewal_date).collect();
-    let known = file.owned(desk.store.id(), desk.store.enterprise_id(), past);
+        context.settings.report.licence.iter().filter_map(|terms| terms.renewal_date).collect();
+    let known = file.owned(context.store.id(), context.store.enterprise_id(), past);
     let standing = Standing {
         state: match &known {
-            Ok(known) => state(known, file.plan.expires_at, desk.now),
+            Ok(known) => state(known, file.plan.expires_at, context.now),
             Err(e) => format!("not usable: {}", e.lines().join(": ")),
         },
-        totals: Totals::of(&file.plan, past, &renewals, desk.now),
+        totals: Totals::of(&file.plan, past, &renewals, context.now),
         digest: &file.digest,
     };
     match printer.format() {
@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
         }
         _ => printer.out(&table(&file.plan, &standing))?,
     }
-    note_imports_waiting(printer, &desk.store)?;
+    note_imports_waiting(printer, &context.store)?;
     // A file that only looks like a plan is shown, with the note that it is none.
     match known {
         Ok(_) => Ok(0),

@@ -11,33 +11,34 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
-use crate::reclaim::beside::Beside;
-use crate::reclaim::desk::Desk;
+use crate::reclaim::context::ReclaimContext;
+use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::figures::people;
-use crate::reclaim::judge::Judge;
+use crate::reclaim::journal_state::{CAPS_WINDOW, JournalState, PlanState};
 use crate::reclaim::offboarding::leavers;
-use crate::reclaim::past::{CAPS_WINDOW, Past, PastPlan};
 use crate::reclaim::place;
 use crate::reclaim::plan::fit;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::policy::Policy;
+use crate::reclaim::policy_inputs::PolicyInputs;
 use crate::reclaim::stuck::{Stuck, stuck};
 use crate::reclaim::waiting::{Waiting, waiting};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
-    let journal = desk.journal()?;
+    let context = ReclaimContext::open(global)?;
+    let journal = context.journal()?;
     let past = journal.past();
     let columns = ["plan_id", "stage", "state", "people", "done", "undone", "left_alone", "unknown", "next"]
         .map(str::to_owned);
     // A policy that cannot be read stops every plan, and is named where a plan waits for it.
-    let policy = desk.policy_if_any(None).map_err(|e| e.lines().join(": "));
+    let policy = context.policy_if_any(None).map_err(|e| e.lines().join(": "));
     let rows: Vec<Vec<Value>> = past
         .plans
         .iter()
         .map(|(id, plan)| {
-            let file = PlanFile::open(desk.store.root(), id).ok().filter(|file| file.digest == plan.digest);
-            row(&desk, past, policy.as_ref().map(Option::as_ref), id, plan, file.as_ref())
+            let file =
+                PlanFile::open(context.store.root(), id).ok().filter(|file| file.digest == plan.digest);
+            row(&context, past, policy.as_ref().map(Option::as_ref), id, plan, file.as_ref())
         })
         .collect();
     let unknown: Vec<Vec<Value>> = past
@@ -54,8 +55,8 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         .collect();
     let unknown_columns = ["plan_id", "login", "action", "asked_at", "reason"].map(str::to_owned);
     let usable = policy.as_ref().ok().and_then(Option::as_ref);
-    let (refusals, stuck, waiting) = needs_operator(&desk, &journal, usable, printer);
-    let leavers = leavers(desk.store.root(), past, &stuck, desk.now - CAPS_WINDOW, desk.now);
+    let (refusals, stuck, waiting) = needs_operator(&context, &journal, usable, printer);
+    let leavers = leavers(context.store.root(), past, &stuck, context.now - CAPS_WINDOW, context.now);
     let refusals: Vec<String> = policy.as_ref().err().cloned().into_iter().chain(refusals).collect();
     let stuck_columns =
         ["user_id", "login", "name", "since", "reason_code", "reason", "next"].map(str::to_owned);
@@ -101,7 +102,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         printer.note(format!("{}: {}", leaver.login, leaver.steps()));
     }
     for waiting in &waiting {
-        printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(desk.now)));
+        printer.note(format!("Next, for {}: {}.", people(waiting.users), waiting.sentence(context.now)));
     }
     if !stuck.is_empty() {
         printer.note("These users need an operator:");
@@ -112,11 +113,11 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         printer.grid("unknown", &Grid { columns: unknown_columns.to_vec(), rows: unknown })?;
     }
     if past.bound.is_some()
-        && let Err(e) = desk.place().and_then(|here| place::check(past, &here))
+        && let Err(e) = context.place().and_then(|here| place::check(past, &here))
     {
         printer.note(e.lines().into_iter().chain(e.hints().iter().cloned()).collect::<Vec<_>>().join(". "));
     }
-    note_imports_waiting(printer, &desk.store)?;
+    note_imports_waiting(printer, &context.store)?;
     printer.note(head(&journal));
     Ok(0)
 }
@@ -124,15 +125,15 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
 /// How many users need an operator; `None`: no plan was ever made, or the state of reclamation cannot be read, which a note says.
 pub(crate) fn stuck_users(global: &Global, printer: &Printer) -> Option<usize> {
     let read = || {
-        let desk = Desk::open(global)?;
-        let journal = desk.journal()?;
-        let policy = desk.policy_if_any(None)?;
-        Ok::<_, CommandError>((desk, journal, policy))
+        let context = ReclaimContext::open(global)?;
+        let journal = context.journal()?;
+        let policy = context.policy_if_any(None)?;
+        Ok::<_, CommandError>((context, journal, policy))
     };
     match read() {
         Ok((_, journal, _)) if journal.past().plans.is_empty() => None,
-        Ok((desk, journal, policy)) => {
-            let (_, stuck, _) = needs_operator(&desk, &journal, policy.as_ref(), printer);
+        Ok((context, journal, policy)) => {
+            let (_, stuck, _) = needs_operator(&context, &journal, policy.as_ref(), printer);
             Some(stuck.iter().filter(|user| !user.is_intended()).count())
         }
         Err(e) => {
@@ -145,7 +146,7 @@ pub(crate) fn stuck_users(global: &Global, printer: &Printer) -> Option<usize> {
 /// What stops every plan of the policy, stuck users, and users who wait for a later day, by the published snapshot. Without a
 /// readable snapshot there is a note.
 fn needs_operator(
-    desk: &Desk,
+    context: &ReclaimContext,
     journal: &Journal,
     policy: Option<&Policy>,
     printer: &Printer,
@@ -153,35 +154,40 @@ fn needs_operator(
     if journal.past().plans.is_empty() {
         return Default::default();
     }
-    let ground = match desk.ground() {
-        Ok(ground) => ground,
+    let snapshot = match context.snapshot() {
+        Ok(snapshot) => snapshot,
         Err(e) => {
             printer.note(format!("Stuck users cannot be listed: {}", e.lines().join(": ")));
             return Default::default();
         }
     };
     let Some(policy) = policy else {
-        return (Vec::new(), stuck(journal.past(), &ground, None, &Beside::default(), desk.now), Vec::new());
+        return (
+            Vec::new(),
+            stuck(journal.past(), &snapshot, None, &PolicyInputs::default(), context.now),
+            Vec::new(),
+        );
     };
-    let (beside, past) = (desk.readable_beside(policy), journal.past());
-    let (_, mut refusals) = Judge::look(policy, &ground, past, &beside, desk.now, past.replaceable_plans());
-    refusals.extend(fit(&ground, desk.now).err());
+    let (inputs, past) = (context.readable_inputs(policy), journal.past());
+    let (_, mut refusals) =
+        Evaluator::look(policy, &snapshot, past, &inputs, context.now, past.replaceable_plans());
+    refusals.extend(fit(&snapshot, context.now).err());
     let refusals = refusals.iter().map(|no| format!("{}: {}", no.rule, no.sentence)).collect();
-    let stuck = stuck(past, &ground, Some(policy), &beside, desk.now);
-    if let Some(until) = beside.holds_count_until(desk.now) {
+    let stuck = stuck(past, &snapshot, Some(policy), &inputs, context.now);
+    if let Some(until) = inputs.holds_count_until(context.now) {
         printer.note(format!("[holds] counts until {until}: write it again before that."));
     }
     let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-    let (waiting, _) = waiting(past, &ground, policy, &beside, &ids, desk.now);
+    let (waiting, _) = waiting(past, &snapshot, policy, &inputs, &ids, context.now);
     (refusals, stuck, waiting)
 }
 
 fn row(
-    desk: &Desk,
-    past: &Past,
+    context: &ReclaimContext,
+    past: &JournalState,
     policy: Result<Option<&Policy>, &String>,
     id: &str,
-    known: &PastPlan,
+    known: &PlanState,
     file: Option<&PlanFile>,
 ) -> Vec<Value> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -213,13 +219,13 @@ fn row(
         }
         (Some(closed), _) => (closed.because.clone(), String::new()),
         (None, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
-        (None, Some(file)) if desk.now >= file.plan.expires_at => {
+        (None, Some(file)) if context.now >= file.plan.expires_at => {
             ("expired".to_owned(), "make a new plan".to_owned())
         }
         (None, Some(_)) if count("waiting") + count("unknown") == 0 => {
             ("nothing left to do".to_owned(), String::new())
         }
-        (None, Some(file)) => next(desk, policy, known, file),
+        (None, Some(file)) => next(context, policy, known, file),
     };
     vec![
         json!(id),
@@ -236,14 +242,14 @@ fn row(
 
 /// State and next step of a plan that is valid. A step is named only if it can work.
 fn next(
-    desk: &Desk,
+    context: &ReclaimContext,
     policy: Result<Option<&Policy>, &String>,
-    known: &PastPlan,
+    known: &PlanState,
     file: &PlanFile,
 ) -> (String, String) {
     let required = policy
         .map_err(Clone::clone)
-        .and_then(|policy| desk.required(&file.plan, policy).map_err(|e| e.lines().join(": ")));
+        .and_then(|policy| context.required(&file.plan, policy).map_err(|e| e.lines().join(": ")));
     let required = match required {
         Ok(required) => required,
         Err(why) => return ("open".to_owned(), format!("correct the policy: {why}")),
@@ -261,11 +267,11 @@ fn next(
         return (state, format!("approve{by}{reasons}"));
     }
     let approved = "approved".to_owned();
-    if !is_due(&file.plan.origin, desk.now.date_naive()) {
+    if !is_due(&file.plan.origin, context.now.date_naive()) {
         return (approved, "waits for its day".to_owned());
     }
-    let is_fresh = warehouse::published(desk.store.root()).ok().flatten().is_some_and(|night| {
-        desk.now - night.now_at <= NIGHT_MAX_AGE && night.run_number >= file.plan.night.run_number
+    let is_fresh = warehouse::published(context.store.root()).ok().flatten().is_some_and(|night| {
+        context.now - night.now_at <= NIGHT_MAX_AGE && night.run_number >= file.plan.night.run_number
     });
     (approved, if is_fresh { "apply" } else { "sync, then apply" }.to_owned())
 }

@@ -6,16 +6,16 @@ use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use serde_json::json;
 
-use super::apply::{hands, task};
+use super::apply::{env, task};
 use super::{head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::apply::{Fate, NOTHING_TO_UNDO, Scope, ours, take_out, undo};
+use crate::reclaim::apply::{NOTHING_TO_UNDO, Scope, UserOutcome, ours, take_out, undo};
+use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::restore::Preview;
-use crate::reclaim::session::Session;
-use crate::reclaim::{Ground, Journal};
+use crate::reclaim::{Journal, Snapshot};
 use crate::stop::Stop;
 
 pub(crate) async fn run(
@@ -25,12 +25,12 @@ pub(crate) async fn run(
     printer: &Printer,
 ) -> Result<u8, CommandError> {
     let stop = Stop::on_signals()?;
-    let session = Session::open(global, policy)?;
-    let file = PlanFile::open(session.desk.store.root(), &args.plan)?.without_bytes();
-    let ground = session.desk.ground()?;
-    let (file, scope) = narrowed(file, &ground, &args.users)?;
+    let acting = ApplyContext::open(global, policy)?;
+    let file = PlanFile::open(acting.context.store.root(), &args.plan)?.without_bytes();
+    let snapshot = acting.context.snapshot()?;
+    let (file, scope) = narrowed(file, &snapshot, &args.users)?;
     let admit = |journal: &Journal| -> Result<(), CommandError> {
-        let known = ours(&file.plan, &file.digest, journal.past(), &ground, session.desk.store.id())?;
+        let known = ours(&file.plan, &file.digest, journal.past(), &snapshot, acting.context.store.id())?;
         let plan_id = &file.plan.plan_id;
         let is_left = |planned: &PlannedPerson| {
             journal.past().people.get(&planned.user_id).is_some_and(|person| {
@@ -43,36 +43,40 @@ pub(crate) async fn run(
         Ok(())
     };
     if !args.yes {
-        let journal = session.desk.journal()?;
+        let journal = acting.context.journal()?;
         admit(&journal)?;
-        return rehearse(printer, &file.plan, &ground, &journal);
+        return rehearse(printer, &file.plan, &snapshot, &journal);
     }
-    let mut journal = session.desk.journal_to_write()?;
+    let mut journal = acting.context.journal_to_write()?;
     admit(&journal)?;
     if !file.plan.people.iter().any(|one| journal.past().has_touched(&file.plan.plan_id, &one.user_id)) {
-        return close_untouched(printer, &session, &file.plan, scope, &mut journal);
+        return close_untouched(printer, &acting, &file.plan, scope, &mut journal);
     }
-    let mark = session.mark(&ground)?;
-    let connection = session.connect(&stop)?;
-    let task = task(&session, &file, &ground, mark.as_ref());
-    let undone = undo(task, scope, hands(&session, &connection), &mut journal).await;
-    session.commit_actions(&journal);
+    let mark = acting.mark(&snapshot)?;
+    let connection = acting.connect(&stop)?;
+    let task = task(&acting, &file, &snapshot, mark.as_ref());
+    let undone = undo(task, scope, env(&acting, &connection), &mut journal).await;
+    acting.commit_actions(&journal);
     let undone = undone?;
     show_applied(printer, "undo", &file.plan, &undone, &journal)?;
     if let Some(e) = &undone.stopped {
         printer.error(e);
     }
-    let is_open = |fate: &Fate| *fate != Fate::Done && fate.word() != NOTHING_TO_UNDO;
+    let is_open = |fate: &UserOutcome| *fate != UserOutcome::Done && fate.word() != NOTHING_TO_UNDO;
     let has_open = undone.people.values().any(is_open);
     Ok(if undone.stopped.is_some() || has_open { undone.exit_code() } else { 0 })
 }
 
 /// The plan with only the users of `--user`.
-fn narrowed(file: PlanFile, ground: &Ground, users: &[String]) -> Result<(PlanFile, Scope), CommandError> {
+fn narrowed(
+    file: PlanFile,
+    snapshot: &Snapshot,
+    users: &[String],
+) -> Result<(PlanFile, Scope), CommandError> {
     let mut chosen = Vec::new();
     for user in users {
         let is_meant = |planned: &&PlannedPerson| {
-            let now = ground.person(&planned.user_id).and_then(|person| person.login.as_deref());
+            let now = snapshot.person(&planned.user_id).and_then(|person| person.login.as_deref());
             planned.user_id == *user
                 || [Some(planned.login.as_str()), now]
                     .iter()
@@ -104,7 +108,7 @@ fn narrowed(file: PlanFile, ground: &Ground, users: &[String]) -> Result<(PlanFi
 /// Ends a plan, or its part for some users, that changed no account. No call to Box is needed.
 fn close_untouched(
     printer: &Printer,
-    session: &Session,
+    acting: &ApplyContext,
     plan: &Plan,
     scope: Scope,
     journal: &mut Journal,
@@ -112,7 +116,7 @@ fn close_untouched(
     let plan_id = &plan.plan_id;
     let result = match scope {
         Scope::WholePlan => {
-            session.desk.close(journal, plan_id, "undone")?;
+            acting.context.close(journal, plan_id, "undone")?;
             "The plan is closed."
         }
         Scope::SomeUsers => {
@@ -122,12 +126,12 @@ fn close_untouched(
                 .filter_map(|one| take_out(journal.past(), plan_id, &one.user_id))
                 .collect();
             for record in records {
-                journal.append((session.clock)(), record)?;
+                journal.append((acting.clock)(), record)?;
             }
             "It does nothing more for these users."
         }
     };
-    session.commit_actions(journal);
+    acting.commit_actions(journal);
     let columns = ["user_id", "login", "outcome", "detail"].map(str::to_owned).to_vec();
     let row = |planned: &PlannedPerson| {
         let detail = "the plan changed nothing in this account";
@@ -141,13 +145,18 @@ fn close_untouched(
     Ok(0)
 }
 
-fn rehearse(printer: &Printer, plan: &Plan, ground: &Ground, journal: &Journal) -> Result<u8, CommandError> {
+fn rehearse(
+    printer: &Printer,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    journal: &Journal,
+) -> Result<u8, CommandError> {
     let columns = ["user_id", "login", "would"].map(str::to_owned).to_vec();
     let rows: Vec<_> = plan
         .people
         .iter()
         .filter_map(|planned| {
-            let would = match Preview::of(journal.past(), ground, &plan.plan_id, &planned.user_id) {
+            let would = match Preview::of(journal.past(), snapshot, &plan.plan_id, &planned.user_id) {
                 Preview::Nothing => return None,
                 Preview::Restored { status, remains: None } => format!("be {status} again"),
                 Preview::Restored { status, remains: Some(remains) } => {

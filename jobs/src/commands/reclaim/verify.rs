@@ -5,13 +5,13 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
-use crate::reclaim::desk::Desk;
+use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::journal::{ANCHOR_FILE, Seals};
 use crate::reclaim::{Journal, place, seat_actions};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
-    let desk = Desk::open(global)?;
-    let (store, settings) = (&desk.store, &desk.settings);
+    let context = ReclaimContext::open(global)?;
+    let (store, settings) = (&context.store, &context.settings);
     let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each)?;
     // The first `sync` makes the anchor with the key.
     if settings.journal_key.is_some() && journal.public_key().is_none() {
@@ -21,10 +21,10 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
         ))
         .hint("restore the store from a backup: the file names the key of the journal and its last entry"));
     }
-    let heads = desk.witness().map(|witness| witness.check(&journal)).transpose()?;
+    let heads = context.witness().map(|witness| witness.check(&journal)).transpose()?;
     let rows = seat_actions::agree(store.lake(), &journal)?;
     if journal.past().bound.is_some() {
-        place::check(journal.past(), &desk.place()?)?;
+        place::check(journal.past(), &context.place()?)?;
     }
     let last = journal.entries().last();
     printer.facts(

@@ -3,7 +3,7 @@
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 
 use super::super::figures::size;
-use super::super::past::Reading;
+use super::super::journal_state::Reading;
 use super::{Run, Skip};
 
 /// The reason code of a user whose content may have been moved before the journal was adopted.

@@ -7,11 +7,11 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::super::approval::Required;
-use super::super::ground::Ground;
 use super::super::journal::Journal;
-use super::super::past::{Past, PastPlan};
+use super::super::journal_state::{JournalState, PlanState};
 use super::super::plans::PlanFile;
-use super::{Hands, Task};
+use super::super::snapshot::Snapshot;
+use super::{ApplyEnv, Task};
 use crate::error::CommandError;
 
 /// Maximum age of the snapshot on which the policy is evaluated again (R10).
@@ -23,14 +23,14 @@ pub(crate) const NIGHT_MAX_AGE: TimeDelta = TimeDelta::hours(36);
 /// Exit 3 with the rule that forbids it.
 pub(crate) fn admit(
     file: &PlanFile,
-    past: &Past,
+    past: &JournalState,
     required: &Required,
-    ground: &Ground,
+    snapshot: &Snapshot,
     store_id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
     let plan = &file.plan;
-    let known = ours(plan, &file.digest, past, ground, store_id)?;
+    let known = ours(plan, &file.digest, past, snapshot, store_id)?;
     let id = &plan.plan_id;
     if let Some(closed) = &known.closed {
         return Err(CommandError::refused(format!("plan {id} is closed: {}", closed.because))
@@ -50,18 +50,18 @@ pub(crate) fn admit(
         return Err(CommandError::refused(format!("plan {id} is for {day}"))
             .hint("`boxseat reclaim nightly` applies it on that day"));
     }
-    if ground.age(now) > NIGHT_MAX_AGE {
+    if snapshot.age(now) > NIGHT_MAX_AGE {
         return Err(CommandError::refused(format!(
             "the latest snapshot is {} hours old, and the limit is {} hours",
-            ground.age(now).num_hours(),
+            snapshot.age(now).num_hours(),
             NIGHT_MAX_AGE.num_hours()
         ))
         .hint("run `boxseat sync` first"));
     }
-    if ground.night.run_number < plan.night.run_number {
+    if snapshot.night.run_number < plan.night.run_number {
         return Err(CommandError::refused(format!(
             "the plan was made from run {}, and the published snapshot is run {}",
-            plan.night.run_number, ground.night.run_number
+            plan.night.run_number, snapshot.night.run_number
         )));
     }
     Ok(())
@@ -74,10 +74,10 @@ pub(crate) fn admit(
 pub(crate) fn ours<'p>(
     plan: &Plan,
     digest: &str,
-    past: &'p Past,
-    ground: &Ground,
+    past: &'p JournalState,
+    snapshot: &Snapshot,
     store_id: Uuid,
-) -> Result<&'p PastPlan, CommandError> {
+) -> Result<&'p PlanState, CommandError> {
     let id = &plan.plan_id;
     if plan.store_id != store_id {
         return Err(CommandError::refused(format!(
@@ -86,7 +86,7 @@ pub(crate) fn ours<'p>(
         ))
         .hint("a plan is applied where it was made: --store names that store"));
     }
-    if plan.enterprise_id != ground.enterprise_id {
+    if plan.enterprise_id != snapshot.enterprise_id {
         return Err(CommandError::refused(format!("plan {id} is for enterprise {}", plan.enterprise_id)));
     }
     let Some(known) = past.plans.get(id) else {
@@ -104,8 +104,8 @@ pub(crate) fn ours<'p>(
 ///
 /// # Errors
 /// Exit 3 for another enterprise or a clock that is off; the error of the sign-in.
-pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String, CommandError> {
-    let me = hands.actor.me().await?;
+pub(super) async fn who_acts(task: Task<'_>, env: ApplyEnv<'_>) -> Result<String, CommandError> {
+    let me = env.actor.me().await?;
     let enterprise = me.enterprise.as_ref().and_then(|enterprise| enterprise.id.as_deref());
     if enterprise != Some(task.plan.enterprise_id.as_str()) {
         return Err(CommandError::refused(format!(
@@ -115,15 +115,15 @@ pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String,
         ))
         .hint("BOXSEAT_ACTIONS_CLIENT_ID and _SECRET must be of an app of this enterprise"));
     }
-    if hands.check_clock {
+    if env.check_clock {
         // R10: ages, coverage and the 20 hours between two readings all depend on this clock.
-        if hands.actor.skew_secs().is_none() {
+        if env.actor.skew_secs().is_none() {
             return Err(CommandError::refused(
                 "Box's response has no Date header, so the clock cannot be checked",
             )
             .hint("a program between boxseat and Box removes the header"));
         }
-        guard::clock(hands.actor.skew_secs())
+        guard::clock(env.actor.skew_secs())
             .map_err(|refusal| CommandError::refused(refusal.to_string()).hint(refusal.hint().to_owned()))?;
     }
     Ok(me.id)
@@ -132,19 +132,19 @@ pub(super) async fn who_acts(task: Task<'_>, hands: Hands<'_>) -> Result<String,
 /// Records that the apply began, who started it, and on which snapshot the policy is evaluated again.
 pub(super) fn note(
     task: Task<'_>,
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &mut Journal,
     actor_user_id: &str,
 ) -> Result<(), CommandError> {
     let record = Record::ApplyStarted {
         plan_id: task.plan.plan_id.clone(),
-        by: hands.by.clone(),
+        by: env.by.clone(),
         actor_user_id: actor_user_id.to_owned(),
-        night: task.ground.night.clone(),
+        night: task.snapshot.night.clone(),
     };
-    journal.append((hands.clock)(), record)?;
+    journal.append((env.clock)(), record)?;
     // If the command is killed later, only the journal has its entries. The anchor proves that it began.
-    hands.anchors.anchor(journal)
+    env.anchors.anchor(journal)
 }
 
 /// Whether the day of an offboarding has come.
@@ -163,17 +163,17 @@ mod tests {
     use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
 
     use super::*;
-    use crate::reclaim::past::tests::{created, day, operator, past};
-    use crate::reclaim::testing::{ground, idler, night_at};
+    use crate::reclaim::journal_state::tests::{created, day, operator, past};
+    use crate::reclaim::testing::{idler, night_at, snapshot};
 
     fn plan() -> Plan {
-        let ground = ground([idler("1")]);
+        let snapshot = snapshot([idler("1")]);
         Plan {
             format: PLAN_FORMAT,
             plan_id: "p".to_owned(),
-            store_id: ground.store_id,
-            enterprise_id: ground.enterprise_id,
-            night: ground.night,
+            store_id: snapshot.store_id,
+            enterprise_id: snapshot.enterprise_id,
+            night: snapshot.night,
             created_at: night_at(),
             expires_at: night_at() + TimeDelta::days(7),
             planned_by: operator("planner"),
@@ -197,8 +197,8 @@ mod tests {
         Record::Approved { plan_id: "p".into(), digest: "d1".into(), by, signed_by, signature }
     }
 
-    fn why(plan: &Plan, digest: &str, past: &Past, configured: &ApprovalTerms, hours: i64) -> String {
-        let ground = ground([idler("1")]);
+    fn why(plan: &Plan, digest: &str, past: &JournalState, configured: &ApprovalTerms, hours: i64) -> String {
+        let snapshot = snapshot([idler("1")]);
         let now = night_at() + TimeDelta::hours(hours);
         let file = PlanFile {
             plan: plan.clone(),
@@ -206,7 +206,7 @@ mod tests {
             path: PathBuf::new(),
             bytes: Vec::new(),
         };
-        match admit(&file, past, &Required::of(plan, Some(configured)), &ground, ground.store_id, now) {
+        match admit(&file, past, &Required::of(plan, Some(configured)), &snapshot, snapshot.store_id, now) {
             Ok(()) => String::new(),
             Err(e) => {
                 assert_eq!(e.exit_code(), 3);

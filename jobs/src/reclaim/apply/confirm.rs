@@ -3,10 +3,10 @@
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::reclaim::Plan;
 
-use super::super::ground::Ground;
+use super::super::snapshot::Snapshot;
 use super::Run;
 use super::content::items;
-use super::reread::fails_for_one;
+use super::recheck::fails_for_one;
 use crate::error::CommandError;
 
 impl Run<'_> {
@@ -21,7 +21,7 @@ impl Run<'_> {
     /// Whether a 404 about a user is reliable. When Box does not show an ordinary account either, our application has lost its
     /// reach, and a user who is not shown may be unchanged. Then the run stops, and nothing is concluded about any user.
     pub(super) async fn believes_that_gone(&self) -> Result<bool, CommandError> {
-        let believes = self.canaries.one_answers(self.hands.actor).await?;
+        let believes = self.canaries.one_answers(self.env.actor).await?;
         if !believes {
             let why = "Box answers 404 for a user, and does not show an ordinary account either";
             self.lost_reach(why);
@@ -50,10 +50,10 @@ pub(super) enum Presence {
 impl Canaries {
     /// Three listed, active managed users that are in no such plan, the same ones every time. App users do not count: an
     /// application that lost "App + Enterprise" access still sees its own, and gets 404 for every other account.
-    pub(crate) fn of(ground: &Ground, plans: &[&Plan]) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot, plans: &[&Plan]) -> Self {
         let is_planned =
             |id: &str| plans.iter().flat_map(|plan| &plan.people).any(|planned| planned.user_id == id);
-        let canaries = ground.people.values().filter(|person| {
+        let canaries = snapshot.people.values().filter(|person| {
             person.listing.as_deref() == Some("listed")
                 && person.seat_kind == "managed_user"
                 && person.is_platform_access_only != Some(true)

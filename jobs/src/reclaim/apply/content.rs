@@ -9,9 +9,9 @@ use boxseat_schemas::reclaim::{Ability, Record};
 
 use super::Run;
 use super::confirm::Canaries;
-use super::reread::{fails_for_one, is_about_one};
+use super::recheck::{fails_for_one, is_about_one};
 use crate::error::CommandError;
-use crate::reclaim::past::Past;
+use crate::reclaim::journal_state::JournalState;
 
 /// The items in an account's root folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +121,8 @@ pub(super) async fn items(
 impl Run<'_> {
     /// Reads, and records the reading.
     pub(super) async fn count_content(&self, user: &User) -> Result<Content, CommandError> {
-        let allows = self.with_past(|past: &Past| past.allows(Ability::ReadInactive, self.now()));
-        let reading = Content::of(self.hands.actor, user, allows, &self.canaries).await?;
+        let allows = self.with_past(|past: &JournalState| past.allows(Ability::ReadInactive, self.now()));
+        let reading = Content::of(self.env.actor, user, allows, &self.canaries).await?;
         if let Some(learned) = reading.learned {
             self.write(learned)?;
         }

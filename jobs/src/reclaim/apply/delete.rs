@@ -6,11 +6,11 @@ use boxseat_schemas::reclaim::{Action, Outcome};
 use chrono::TimeDelta;
 
 use super::super::emptiness::{Emptiness, emptiness};
-use super::super::judge::Judge;
+use super::super::evaluator::Evaluator;
 use super::super::offboarding::{Progress, WATCHED};
 use super::confirm::Presence;
-use super::reread::Looked;
-use super::{Applied, Came, Fate, Run, Skip};
+use super::recheck::Recheck;
+use super::{Applied, CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
 
 /// Users deleted between two readings of the admin log (R11).
@@ -20,7 +20,7 @@ impl Run<'_> {
     /// One after the other; the admin log is read up to the present before each batch.
     pub(super) async fn delete_everybody(
         &self,
-        judge: Option<&Judge<'_>>,
+        evaluator: Option<&Evaluator<'_>>,
         applied: &mut Applied,
     ) -> Result<(), CommandError> {
         let work: Vec<&PlannedPerson> = self
@@ -47,7 +47,7 @@ impl Run<'_> {
                 if self.is_halted() {
                     return Ok(());
                 }
-                if let Some(fate) = self.delete(judge, planned).await? {
+                if let Some(fate) = self.delete(evaluator, planned).await? {
                     applied.set(planned, fate);
                 }
             }
@@ -57,19 +57,19 @@ impl Run<'_> {
 
     async fn delete(
         &self,
-        judge: Option<&Judge<'_>>,
+        evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Option<Fate>, CommandError> {
+    ) -> Result<Option<UserOutcome>, CommandError> {
         if let Some(steps) = self.deletion_is_not_due(planned) {
-            return Ok(Some(Fate::NotDue(steps)));
+            return Ok(Some(UserOutcome::NotDue(steps)));
         }
         let read_at = self.now();
-        let now = match self.look(judge, planned).await? {
-            Looked::Same(now) => now,
-            Looked::Left(skip) => return self.skip(planned, skip).map(Some),
-            Looked::Halted => return Ok(None),
+        let now = match self.look(evaluator, planned).await? {
+            Recheck::Same(now) => now,
+            Recheck::Left(skip) => return self.skip(planned, skip).map(Some),
+            Recheck::Halted => return Ok(None),
         };
-        if judge.is_none()
+        if evaluator.is_none()
             && let Some(skip) = self
                 .is_unverifiable(planned)
                 .or_else(|| self.is_not_watched(planned))
@@ -91,24 +91,27 @@ impl Run<'_> {
         if let Some(fate) = self.gives_up_if_outdated(planned, &action_id, read_at)? {
             return Ok(Some(fate));
         }
-        let (came, fate) = match self.hands.actor.delete(&planned.user_id, notify).await? {
-            Wrote::Done(()) => match self.canaries.presence(self.hands.actor, &planned.user_id).await? {
-                Presence::Gone => (Came { http_status: Some(204), ..Came::new(Outcome::Done) }, Fate::Done),
+        let (came, fate) = match self.env.actor.delete(&planned.user_id, notify).await? {
+            Wrote::Done(()) => match self.canaries.presence(self.env.actor, &planned.user_id).await? {
+                Presence::Gone => (
+                    CallResult { http_status: Some(204), ..CallResult::new(Outcome::Done) },
+                    UserOutcome::Done,
+                ),
                 Presence::There => {
                     let reason = "Box accepted the deletion and still shows the account".to_owned();
-                    (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
+                    (CallResult::unknown(Some(204), reason.clone()), UserOutcome::Unknown(reason))
                 }
                 Presence::Unclear(reason) => {
                     // R16: it is unknown whether our application still sees the users, so no further user is deleted.
                     self.lost_reach(format!("after a deletion: {reason}"));
-                    (Came::unknown(Some(204), reason.clone()), Fate::Unknown(reason))
+                    (CallResult::unknown(Some(204), reason.clone()), UserOutcome::Unknown(reason))
                 }
             },
             Wrote::Refused(refusal) => {
                 return self.refused(planned, Action::Delete, &action_id, &refusal).await.map(Some);
             }
             Wrote::Unknown { status, reason } => {
-                (Came::unknown(status, reason.clone()), Fate::Unknown(reason))
+                (CallResult::unknown(status, reason.clone()), UserOutcome::Unknown(reason))
             }
         };
         self.conclude(&action_id, came)?;
@@ -124,8 +127,8 @@ impl Run<'_> {
         let progress = self.with_past(|past| Progress::of(past, self.task.plan, planned, now));
         let from = progress.deletion_from?;
         let watched_to = progress.suspended_at? + WATCHED;
-        let is_covered = self.task.ground.login_coverage.is_some_and(|(_, to)| to >= watched_to);
-        let is_night_due = self.task.ground.night.now_at >= watched_to + TimeDelta::days(1);
+        let is_covered = self.task.snapshot.login_coverage.is_some_and(|(_, to)| to >= watched_to);
+        let is_night_due = self.task.snapshot.night.now_at >= watched_to + TimeDelta::days(1);
         (now < from || !is_covered && !is_night_due).then(|| progress.steps())
     }
 
@@ -140,7 +143,7 @@ impl Run<'_> {
         let watched_to = suspended_at + WATCHED;
         let is_covered = self
             .task
-            .ground
+            .snapshot
             .login_coverage
             .is_some_and(|(from, to)| from <= suspended_at && to >= watched_to);
         if !is_covered || self.is_feed_stale() {

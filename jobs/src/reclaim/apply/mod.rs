@@ -15,10 +15,10 @@ mod begin;
 mod confirm;
 mod content;
 mod delete;
-mod fate;
+mod outcome;
+mod recheck;
 mod reconcile;
 mod refused;
-mod reread;
 mod steps;
 mod suspend;
 mod transfer;
@@ -34,16 +34,16 @@ use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Standing};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::beside::Beside;
-use super::desk::refused;
+use super::context::refused;
+use super::evaluator::Evaluator;
 use super::feed::{Feed, FeedBrief};
-use super::ground::Ground;
 use super::journal::Journal;
-use super::judge::Judge;
+use super::journal_state::{ActionState, CAPS_WINDOW, JournalState};
 use super::offboarding;
-use super::past::{CAPS_WINDOW, Past, PastAttempt};
 use super::policy::Policy;
+use super::policy_inputs::PolicyInputs;
 use super::position::StreamMark;
+use super::snapshot::Snapshot;
 use crate::error::{CommandError, TRY_LATER};
 use steps::Steps;
 
@@ -51,9 +51,9 @@ pub(crate) use adopted::MAYBE_TRANSFERRED;
 pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
 pub(crate) use confirm::Canaries;
 pub(crate) use content::Content;
-pub(crate) use fate::{Applied, Fate};
+pub(crate) use outcome::{Applied, UserOutcome};
+pub(crate) use recheck::{Now, fresh, reread_to_lock_out};
 pub(crate) use reconcile::reconcile;
-pub(crate) use reread::{Now, fresh, reread_to_lock_out};
 pub(crate) use transfer::unfit;
 pub(crate) use undo::{NOTHING_TO_UNDO, Scope, take_out, undo};
 pub(crate) use verify::verify_transfers;
@@ -67,9 +67,9 @@ pub(crate) struct Task<'a> {
     /// The present policy; `None` for an offboarding without one.
     pub(crate) policy: Option<&'a Policy>,
     /// The latest snapshot.
-    pub(crate) ground: &'a Ground,
+    pub(crate) snapshot: &'a Snapshot,
     /// The lists next to the policy.
-    pub(crate) beside: &'a Beside,
+    pub(crate) inputs: &'a PolicyInputs,
     /// The live stream position before that snapshot; `None`: unknown.
     pub(crate) mark: Option<&'a StreamMark>,
     /// `[offboard] people_per_day`.
@@ -78,7 +78,7 @@ pub(crate) struct Task<'a> {
 
 /// The environment in which an apply acts.
 #[derive(Clone, Copy)]
-pub(crate) struct Hands<'a> {
+pub(crate) struct ApplyEnv<'a> {
     /// Reads the admin log.
     pub(crate) reader: &'a BoxReader,
     /// Reads and changes users.
@@ -109,7 +109,7 @@ pub(crate) trait Anchors: Sync {
 /// One apply in progress.
 pub(crate) struct Run<'a> {
     task: Task<'a>,
-    hands: Hands<'a>,
+    env: ApplyEnv<'a>,
     journal: Mutex<&'a mut Journal>,
     feed: Mutex<Feed>,
     walking: tokio::sync::Mutex<()>,
@@ -127,10 +127,10 @@ pub(crate) struct Run<'a> {
 /// What ends the process: the disk, a stop, a crash made by a test. A guard that stopped the run is in [`Applied::stopped`].
 pub(crate) async fn apply(
     task: Task<'_>,
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &mut Journal,
 ) -> Result<Applied, CommandError> {
-    let run = Run::begin(task, hands, journal).await?;
+    let run = Run::begin(task, env, journal).await?;
     let now = run.now();
     let mut applied = Applied::default();
     if now >= task.plan.expires_at {
@@ -138,7 +138,10 @@ pub(crate) async fn apply(
         run.terminate_waiting(&mut applied).await?;
         let mut step = Applied::default();
         for planned in task.plan.people.iter().filter(|planned| !run.is_done(planned)) {
-            step.set(planned, Fate::Waiting("expired", "the plan has expired: make a new plan".into()));
+            step.set(
+                planned,
+                UserOutcome::Waiting("expired", "the plan has expired: make a new plan".into()),
+            );
         }
         applied.then(step);
         if !task.plan.people.iter().any(|planned| run.is_half_done(planned)) {
@@ -157,28 +160,28 @@ pub(crate) async fn apply(
         }
     }
     let past = run.past();
-    let judge = match run.judge(&past) {
-        Ok(judge) => judge,
+    let evaluator = match run.evaluator(&past) {
+        Ok(evaluator) => evaluator,
         Err(e) => {
             applied.stopped = Some(e);
             return run.end(applied);
         }
     };
-    let judge = judge.as_ref();
+    let evaluator = evaluator.as_ref();
     let has = |action| task.plan.people.iter().any(|planned| planned.actions.contains(&action));
     if has(Action::Suspend) {
         let mut step = Applied::default();
-        run.suspend_everybody(judge, &mut step).await?;
+        run.suspend_everybody(evaluator, &mut step).await?;
         applied.then(step);
     }
     if has(Action::Transfer) {
         let mut step = Applied::default();
-        run.transfer_everybody(judge, &mut step).await?;
+        run.transfer_everybody(evaluator, &mut step).await?;
         applied.then(step);
     }
     if has(Action::Delete) {
         let mut step = Applied::default();
-        run.delete_everybody(judge, &mut step).await?;
+        run.delete_everybody(evaluator, &mut step).await?;
         applied.then(step);
     }
     if task.plan.people.iter().all(|planned| run.is_done(planned)) {
@@ -191,17 +194,21 @@ pub(crate) async fn apply(
 
 impl<'a> Run<'a> {
     /// The acting account, the clock, and everything that an earlier run of the plan has left open.
-    async fn begin(task: Task<'a>, hands: Hands<'a>, journal: &'a mut Journal) -> Result<Self, CommandError> {
-        let actor_user_id = begin::who_acts(task, hands).await?;
-        begin::note(task, hands, journal, &actor_user_id)?;
-        let canaries = Canaries::of(task.ground, &[task.plan]);
+    async fn begin(
+        task: Task<'a>,
+        env: ApplyEnv<'a>,
+        journal: &'a mut Journal,
+    ) -> Result<Self, CommandError> {
+        let actor_user_id = begin::who_acts(task, env).await?;
+        begin::note(task, env, journal, &actor_user_id)?;
+        let canaries = Canaries::of(task.snapshot, &[task.plan]);
         let code_names = task.policy.map(Policy::code_names).unwrap_or_default();
-        let is_ours = |past: &PastAttempt| past.attempt.plan_id == task.plan.plan_id;
-        close_windows(hands, journal, &canaries).await?;
-        reconcile(hands, journal, &canaries, &code_names, is_ours).await?;
+        let is_ours = |past: &ActionState| past.attempt.plan_id == task.plan.plan_id;
+        close_windows(env, journal, &canaries).await?;
+        reconcile(env, journal, &canaries, &code_names, is_ours).await?;
         Ok(Self {
             task,
-            hands,
+            env,
             journal: Mutex::new(journal),
             feed: Mutex::new(Feed::default()),
             walking: tokio::sync::Mutex::new(()),
@@ -212,13 +219,13 @@ impl<'a> Run<'a> {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        (self.hands.clock)()
+        (self.env.clock)()
     }
 
     /// A time of ours by Box's clock, as its events are dated. It is slightly early, because Box's `Date` has whole seconds.
     fn at_box(&self, ours: DateTime<Utc>) -> DateTime<Utc> {
-        let skew = self.hands.actor.skew_secs().filter(|_| self.hands.check_clock).unwrap_or(0);
-        ours + TimeDelta::seconds(skew - if self.hands.check_clock { 2 } else { 0 })
+        let skew = self.env.actor.skew_secs().filter(|_| self.env.check_clock).unwrap_or(0);
+        ours + TimeDelta::seconds(skew - if self.env.check_clock { 2 } else { 0 })
     }
 
     /// Whether an event of Box may have come after a time of ours: Box dates events by the second.
@@ -226,16 +233,16 @@ impl<'a> Run<'a> {
         event_at >= self.at_box(ours).trunc_subsecs(0)
     }
 
-    fn past(&self) -> Past {
-        self.with_past(Past::clone)
+    fn past(&self) -> JournalState {
+        self.with_past(JournalState::clone)
     }
 
     fn steps(&self) -> Steps<'_, 'a> {
-        Steps { hands: self.hands, journal: &self.journal }
+        Steps { env: self.env, journal: &self.journal }
     }
 
     /// Reads the present journal state.
-    fn with_past<T>(&self, look: impl FnOnce(&Past) -> T) -> T {
+    fn with_past<T>(&self, look: impl FnOnce(&JournalState) -> T) -> T {
         self.steps().with_past(look)
     }
 
@@ -260,7 +267,7 @@ impl<'a> Run<'a> {
     }
 
     /// The policy on the latest snapshot; `None` for an offboarding, which waives most of the rules (R19).
-    fn judge<'b>(&'b self, past: &'b Past) -> Result<Option<Judge<'b>>, CommandError> {
+    fn evaluator<'b>(&'b self, past: &'b JournalState) -> Result<Option<Evaluator<'b>>, CommandError> {
         if self.is_offboarding() {
             return Ok(None);
         }
@@ -269,7 +276,7 @@ impl<'a> Run<'a> {
                 .hint("[reclaim] policy or --policy names it")
         })?;
         let set_aside = [self.task.plan.plan_id.as_str()];
-        Judge::new(policy, self.task.ground, past, self.task.beside, self.now(), set_aside)
+        Evaluator::new(policy, self.task.snapshot, past, self.task.inputs, self.now(), set_aside)
             .map(Some)
             .map_err(|refusals| refused(&refusals))
     }
@@ -278,20 +285,20 @@ impl<'a> Run<'a> {
         let Some(mark) = self.task.mark else {
             return Err(CommandError::refused(format!(
                 "the snapshot of {} has no position of the admin log",
-                self.task.ground.night.snapshot_date
+                self.task.snapshot.night.snapshot_date
             ))
             .hint("run `boxseat sync`; its log says why the last run could not read the position"));
         };
         let brief = FeedBrief {
             mark,
-            night_at: self.task.ground.night.now_at,
-            activity: &self.task.beside.activity_events,
-            events_by_day: &self.task.ground.events_by_day,
-            quiet_dates: &self.task.beside.quiet_dates,
+            night_at: self.task.snapshot.night.now_at,
+            activity: &self.task.inputs.activity_events,
+            events_by_day: &self.task.snapshot.events_by_day,
+            quiet_dates: &self.task.inputs.quiet_dates,
         };
         let mut feed = self.feed.lock().expect("no holder panics").clone();
         // R11: an admin log that cannot be read stops the run, however long Box is unavailable.
-        let record = feed.walk(self.hands.reader, &brief, self.now()).await.map_err(|e| match e {
+        let record = feed.walk(self.env.reader, &brief, self.now()).await.map_err(|e| match e {
             e if e.exit_code() == TRY_LATER && !e.is_external_failure() => {
                 CommandError::refused(format!("the admin log cannot be read: {}", e.lines().join(": ")))
                     .hint("Box is not available or asks to wait: run the same command later to continue")
@@ -342,7 +349,7 @@ impl<'a> Run<'a> {
         receiver_user_id: Option<&str>,
     ) -> Result<String, CommandError> {
         let plan = self.task.plan;
-        let of_snapshot = self.task.ground.person(&planned.user_id).and_then(|now| now.last_activity_at);
+        let of_snapshot = self.task.snapshot.person(&planned.user_id).and_then(|now| now.last_activity_at);
         self.steps().intend(action, |past| Attempt {
             action_id: String::new(),
             plan_id: plan.plan_id.clone(),
@@ -357,12 +364,12 @@ impl<'a> Run<'a> {
     }
 
     /// Writes the outcome.
-    fn conclude(&self, action_id: &str, came: Came) -> Result<(), CommandError> {
+    fn conclude(&self, action_id: &str, came: CallResult) -> Result<(), CommandError> {
         self.steps().conclude(action_id, came)
     }
 
     /// Skips a user, and records why.
-    fn skip(&self, planned: &PlannedPerson, no: Skip) -> Result<Fate, CommandError> {
+    fn skip(&self, planned: &PlannedPerson, no: Skip) -> Result<UserOutcome, CommandError> {
         self.write(Record::Skipped {
             plan_id: self.task.plan.plan_id.clone(),
             user_id: planned.user_id.clone(),
@@ -371,7 +378,11 @@ impl<'a> Run<'a> {
             is_final: no.is_final,
             used_at: no.used_at,
         })?;
-        Ok(if no.is_final { Fate::Skipped(no.word, no.detail) } else { Fate::Waiting(no.word, no.detail) })
+        Ok(if no.is_final {
+            UserOutcome::Skipped(no.word, no.detail)
+        } else {
+            UserOutcome::Waiting(no.word, no.detail)
+        })
     }
 
     /// Whether the plan has nothing more to do for a user.
@@ -384,7 +395,7 @@ impl<'a> Run<'a> {
         let is_unfinished = self.with_past(|past| {
             let person = past.people.get(&planned.user_id);
             person
-                .is_some_and(|person| person.by_plan(&self.task.plan.plan_id).any(PastAttempt::is_unfinished))
+                .is_some_and(|person| person.by_plan(&self.task.plan.plan_id).any(ActionState::is_unfinished))
         });
         is_unfinished
             || planned.actions.contains(&Action::TerminateSessions)
@@ -403,7 +414,7 @@ impl<'a> Run<'a> {
 
     /// R20: another actor has undone what this plan has done.
     fn reverted_before(&self, planned: &PlannedPerson) -> Option<Skip> {
-        let is_reverted = |past: &PastAttempt| {
+        let is_reverted = |past: &ActionState| {
             past.attempt.action == Action::Suspend && past.outcome == Some(Outcome::RevertedByOther)
         };
         let plan_id = &self.task.plan.plan_id;
@@ -429,7 +440,7 @@ impl<'a> Run<'a> {
         }
         for planned in &self.task.plan.people {
             applied.people.entry(planned.user_id.clone()).or_insert_with(|| {
-                fate::of(self.journal.lock().expect("no holder panics").past(), self.task.plan, planned)
+                outcome::of(self.journal.lock().expect("no holder panics").past(), self.task.plan, planned)
             });
         }
         Ok(applied)
@@ -452,7 +463,7 @@ impl<'a> Run<'a> {
     /// R8: why this user may not be changed in these thirty days, counted over all plans.
     fn over_cap(&self, user_id: &str) -> Option<Skip> {
         let policy = self.task.policy.filter(|_| !self.is_offboarding())?;
-        let most = policy.caps.most(self.task.ground.seats_assigned);
+        let most = policy.caps.most(self.task.snapshot.seats_assigned);
         let since = self.now() - CAPS_WINDOW;
         let has_room = self.with_past(|past| {
             let touched = past.touched_since(since);
@@ -485,7 +496,7 @@ impl Skip {
 }
 
 /// The result of a call, before it is written to the journal.
-struct Came {
+struct CallResult {
     outcome: Outcome,
     http_status: Option<u16>,
     request_id: Option<String>,
@@ -494,7 +505,7 @@ struct Came {
     reason: Option<String>,
 }
 
-impl Came {
+impl CallResult {
     fn new(outcome: Outcome) -> Self {
         Self {
             outcome,
@@ -536,12 +547,12 @@ impl Came {
 }
 
 /// Whether a plan has nothing more to do for a user.
-pub(crate) fn is_done(past: &Past, plan: &Plan, planned: &PlannedPerson) -> bool {
+pub(crate) fn is_done(past: &JournalState, plan: &Plan, planned: &PlannedPerson) -> bool {
     past.people.get(&planned.user_id).is_some_and(|person| person.final_skip(&plan.plan_id).is_some())
         || planned.actions.iter().all(|action| has_done(past, &plan.plan_id, &planned.user_id, *action))
 }
 
-fn has_done(past: &Past, plan_id: &str, user_id: &str, action: Action) -> bool {
+fn has_done(past: &JournalState, plan_id: &str, user_id: &str, action: Action) -> bool {
     past.people.get(user_id).is_some_and(|person| {
         // R14: content is moved once, whichever plan does it.
         let is_moved = || action == Action::Transfer && person.transfer().is_some_and(|past| past.was_done);

@@ -7,13 +7,13 @@ use boxseat_pipeline::client::{Refusal, RefusalKind};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome};
 
-use super::{Came, Fate, Run, Skip};
+use super::{CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
 
 impl Run<'_> {
     /// A read was refused: stops the run if the canary is refused, too.
     pub(super) async fn denied(&self, refusal: &Refusal) -> Result<(), CommandError> {
-        if !self.canaries.one_answers(self.hands.actor).await? {
+        if !self.canaries.one_answers(self.env.actor).await? {
             self.lost_rights(refusal);
         }
         Ok(())
@@ -26,14 +26,17 @@ impl Run<'_> {
         action: Action,
         action_id: &str,
         refusal: &Refusal,
-    ) -> Result<Fate, CommandError> {
+    ) -> Result<UserOutcome, CommandError> {
         let waits = |word| {
             // Nothing happened, and the user is not the reason: the same plan tries again.
-            self.conclude(action_id, Came { outcome: Outcome::NotDone, ..Came::refused(refusal) })?;
-            Ok(Fate::Waiting(word, refusal.to_string()))
+            self.conclude(
+                action_id,
+                CallResult { outcome: Outcome::NotDone, ..CallResult::refused(refusal) },
+            )?;
+            Ok(UserOutcome::Waiting(word, refusal.to_string()))
         };
         if matches!(refusal.status, 401 | 403 | 404) {
-            match self.canaries.one_answers(self.hands.actor).await {
+            match self.canaries.one_answers(self.env.actor).await {
                 Ok(true) => {}
                 Ok(false) => {
                     self.lost_rights(refusal);
@@ -48,14 +51,14 @@ impl Run<'_> {
         if let Some(word) = waiting_word(refusal.kind) {
             return waits(word);
         }
-        self.conclude(action_id, Came::refused(refusal))?;
+        self.conclude(action_id, CallResult::refused(refusal))?;
         // A leaver's plan tries again until its last day (R19). Ending sessions and `undo` are never given up.
         let is_final = matches!(action, Action::Suspend | Action::Transfer | Action::Delete);
         if is_final && !self.is_offboarding() {
             let detail = format!("Box refused {}: {refusal}", action.as_str());
             self.skip(planned, Skip::finally("refused_by_box", detail))?;
         }
-        Ok(Fate::Refused(refusal.to_string()))
+        Ok(UserOutcome::Refused(refusal.to_string()))
     }
 
     fn lost_rights(&self, refusal: &Refusal) {

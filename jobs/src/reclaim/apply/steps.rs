@@ -5,20 +5,20 @@ use std::sync::Mutex;
 use boxseat_schemas::reclaim::{Action, Attempt, Record};
 
 use super::super::journal::Journal;
-use super::super::past::Past;
-use super::{Came, Hands};
+use super::super::journal_state::JournalState;
+use super::{ApplyEnv, CallResult};
 use crate::error::CommandError;
 
 /// The journal as one apply writes to it.
 #[derive(Clone, Copy)]
 pub(super) struct Steps<'a, 'j> {
-    pub(super) hands: Hands<'a>,
+    pub(super) env: ApplyEnv<'a>,
     pub(super) journal: &'a Mutex<&'j mut Journal>,
 }
 
 impl Steps<'_, '_> {
     /// Reads the present journal state.
-    pub(super) fn with_past<T>(self, read: impl FnOnce(&Past) -> T) -> T {
+    pub(super) fn with_past<T>(self, read: impl FnOnce(&JournalState) -> T) -> T {
         read(self.journal.lock().expect("no holder panics").past())
     }
 
@@ -27,7 +27,7 @@ impl Steps<'_, '_> {
     /// # Errors
     /// The journal's.
     pub(super) fn append(self, record: Record) -> Result<(), CommandError> {
-        let now = (self.hands.clock)();
+        let now = (self.env.clock)();
         self.journal.lock().expect("no holder panics").append(now, record).map(drop)
     }
 
@@ -38,11 +38,11 @@ impl Steps<'_, '_> {
     pub(super) fn intend(
         self,
         action: Action,
-        attempt: impl FnOnce(&Past) -> Attempt,
+        attempt: impl FnOnce(&JournalState) -> Attempt,
     ) -> Result<String, CommandError> {
-        (self.hands.crash)(&format!("before {}", action.as_str()))?;
+        (self.env.crash)(&format!("before {}", action.as_str()))?;
         let action_id = {
-            let now = (self.hands.clock)();
+            let now = (self.env.clock)();
             let mut journal = self.journal.lock().expect("no holder panics");
             let attempt = attempt(journal.past());
             let action_id = journal.past().next_action_id(&attempt.plan_id, &attempt.user_id);
@@ -50,7 +50,7 @@ impl Steps<'_, '_> {
             journal.append(now, intent)?;
             action_id
         };
-        (self.hands.crash)(&format!("intended {}", action.as_str()))?;
+        (self.env.crash)(&format!("intended {}", action.as_str()))?;
         Ok(action_id)
     }
 
@@ -58,9 +58,9 @@ impl Steps<'_, '_> {
     ///
     /// # Errors
     /// The journal's.
-    pub(super) fn conclude(self, action_id: &str, came: Came) -> Result<(), CommandError> {
-        (self.hands.crash)("answered")?;
+    pub(super) fn conclude(self, action_id: &str, came: CallResult) -> Result<(), CommandError> {
+        (self.env.crash)("answered")?;
         self.append(came.record(action_id))?;
-        (self.hands.crash)("concluded")
+        (self.env.crash)("concluded")
     }
 }

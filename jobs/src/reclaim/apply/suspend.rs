@@ -6,17 +6,17 @@ use boxseat_schemas::reclaim::{Action, Outcome, Standing};
 use futures::StreamExt;
 use futures::stream;
 
-use super::super::judge::Judge;
+use super::super::evaluator::Evaluator;
 use super::super::policy::SharedContent;
-use super::reread::{Looked, Now, fails_for_one, standing};
-use super::{Applied, Came, Fate, Run, Skip};
+use super::recheck::{Now, Recheck, fails_for_one, standing};
+use super::{Applied, CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
 
 impl Run<'_> {
     /// Suspends the users that still qualify, a hundred at a time, several at once. After each hundred their sessions are ended.
     pub(super) async fn suspend_everybody(
         &self,
-        judge: Option<&Judge<'_>>,
+        evaluator: Option<&Evaluator<'_>>,
         applied: &mut Applied,
     ) -> Result<(), CommandError> {
         for people in self.task.plan.people.chunks(TERMINATE_AT_ONCE) {
@@ -29,8 +29,8 @@ impl Run<'_> {
                     && !self.has_done(planned, Action::Suspend)
             });
             let mut fates = stream::iter(work)
-                .map(|planned| async move { (planned, self.suspend(judge, planned).await) })
-                .buffer_unordered(self.hands.concurrency.max(1));
+                .map(|planned| async move { (planned, self.suspend(evaluator, planned).await) })
+                .buffer_unordered(self.env.concurrency.max(1));
             let mut failed = None;
             while let Some((planned, fate)) = fates.next().await {
                 match fate {
@@ -67,17 +67,17 @@ impl Run<'_> {
     /// One user; `None` if the run halts before.
     async fn suspend(
         &self,
-        judge: Option<&Judge<'_>>,
+        evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Option<Fate>, CommandError> {
+    ) -> Result<Option<UserOutcome>, CommandError> {
         if self.is_halted() {
             return Ok(None);
         }
         let read_at = self.now();
-        let now = match self.look(judge, planned).await? {
-            Looked::Same(now) => now,
-            Looked::Left(skip) => return self.skip(planned, skip).map(Some),
-            Looked::Halted => return Ok(None),
+        let now = match self.look(evaluator, planned).await? {
+            Recheck::Same(now) => now,
+            Recheck::Left(skip) => return self.skip(planned, skip).map(Some),
+            Recheck::Halted => return Ok(None),
         };
         if let Some(skip) = self.shares(&now).await? {
             return self.skip(planned, skip).map(Some);
@@ -95,12 +95,16 @@ impl Run<'_> {
             return Ok(Some(fate));
         }
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
-        let wrote = self.hands.actor.set_status(&planned.user_id, "inactive", notify).await?;
+        let wrote = self.env.actor.set_status(&planned.user_id, "inactive", notify).await?;
         match wrote {
             Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
                 let Standing { group_ids, aliases, .. } = now.standing.clone();
                 let after = standing(&user, group_ids, aliases, &self.code_names());
-                let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
+                let came = CallResult {
+                    after: Some(after),
+                    http_status: Some(200),
+                    ..CallResult::new(Outcome::Done)
+                };
                 self.conclude(&action_id, came)?;
                 // Sessions are still to be ended.
                 Ok(None)
@@ -108,15 +112,15 @@ impl Run<'_> {
             Wrote::Done(user) => {
                 let status = user.status.as_deref().unwrap_or("none");
                 let reason = format!("Box accepted the change and shows the status {status}");
-                self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
-                Ok(Some(Fate::Unknown(reason)))
+                self.conclude(&action_id, CallResult::unknown(Some(200), reason.clone()))?;
+                Ok(Some(UserOutcome::Unknown(reason)))
             }
             Wrote::Refused(refusal) => {
                 self.refused(planned, Action::Suspend, &action_id, &refusal).await.map(Some)
             }
             Wrote::Unknown { status, reason } => {
-                self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
-                Ok(Some(Fate::Unknown(reason)))
+                self.conclude(&action_id, CallResult::unknown(status, reason.clone()))?;
+                Ok(Some(UserOutcome::Unknown(reason)))
             }
         }
     }
@@ -205,12 +209,13 @@ impl Run<'_> {
         }
         let ids: Vec<&str> = named.iter().map(|(planned, ..)| planned.user_id.as_str()).collect();
         let logins: Vec<&str> = named.iter().map(|(_, login, _)| login.as_str()).collect();
-        let wrote = self.hands.actor.terminate_sessions(&ids, &logins).await?;
+        let wrote = self.env.actor.terminate_sessions(&ids, &logins).await?;
         for (planned, _, action_id) in &named {
             let (came, fate) = match &wrote {
-                Wrote::Done(()) => {
-                    (Came { http_status: Some(202), ..Came::new(Outcome::Done) }, Some(Fate::Done))
-                }
+                Wrote::Done(()) => (
+                    CallResult { http_status: Some(202), ..CallResult::new(Outcome::Done) },
+                    Some(UserOutcome::Done),
+                ),
                 Wrote::Refused(refusal) if named.len() == 1 => {
                     let fate = self.refused(planned, Action::TerminateSessions, action_id, refusal).await?;
                     applied.set(planned, fate);
@@ -218,16 +223,16 @@ impl Run<'_> {
                 }
                 Wrote::Refused(refusal) => {
                     // The single calls that follow show which user the refusal is about.
-                    let came = Came { outcome: Outcome::NotDone, ..Came::refused(refusal) };
-                    (came, Some(Fate::Refused(refusal.to_string())))
+                    let came = CallResult { outcome: Outcome::NotDone, ..CallResult::refused(refusal) };
+                    (came, Some(UserOutcome::Refused(refusal.to_string())))
                 }
                 Wrote::Unknown { status, reason } => {
-                    (Came::unknown(*status, reason.clone()), Some(Fate::Unknown(reason.clone())))
+                    (CallResult::unknown(*status, reason.clone()), Some(UserOutcome::Unknown(reason.clone())))
                 }
             };
             self.conclude(action_id, came)?;
             let goes_on = planned.actions.contains(&Action::Transfer);
-            if let Some(fate) = fate.filter(|fate| *fate != Fate::Done || !goes_on) {
+            if let Some(fate) = fate.filter(|fate| *fate != UserOutcome::Done || !goes_on) {
                 applied.set(planned, fate);
             }
         }
@@ -242,16 +247,16 @@ impl Run<'_> {
     async fn login_now(
         &self,
         planned: &PlannedPerson,
-    ) -> Result<Result<(String, Standing), Fate>, CommandError> {
+    ) -> Result<Result<(String, Standing), UserOutcome>, CommandError> {
         if let Some(skip) = self.reverted_before(planned) {
             return self.skip(planned, skip).map(Err);
         }
-        let waits = |detail: String| Ok(Err(Fate::Waiting("closed", detail)));
-        let user = match self.hands.actor.user(&planned.user_id).await {
+        let waits = |detail: String| Ok(Err(UserOutcome::Waiting("closed", detail)));
+        let user = match self.env.actor.user(&planned.user_id).await {
             Ok(Found::Is(user)) => user,
             Ok(Found::Gone) => return waits("the account cannot be read: Box answered 404".to_owned()),
             Ok(Found::Closed(refusal)) => return waits(format!("the account cannot be read: {refusal}")),
-            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
+            Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {
                 return waits(format!("the account cannot be read: {e}"));
             }
             Err(e) => return Err(e.into()),
@@ -266,7 +271,7 @@ impl Run<'_> {
         let left = self.with_past(|past| past.people.get(&planned.user_id)?.suspension()?.after.clone());
         let left = left.unwrap_or_else(|| planned.baseline.clone());
         if let Some(detail) = self.is_login_of_other(planned, &login, &left).await? {
-            return Ok(Err(Fate::Waiting("login_of_other", detail)));
+            return Ok(Err(UserOutcome::Waiting("login_of_other", detail)));
         }
         let before = Standing { login: Some(login.clone()), status: user.status, ..left };
         Ok(Ok((login, before)))
@@ -283,17 +288,17 @@ impl Run<'_> {
         let is_same =
             |other: &Option<String>| other.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(login));
         let is_other = |user_id: &str| user_id != planned.user_id;
-        let mut people = self.task.ground.people.values();
+        let mut people = self.task.snapshot.people.values();
         if is_same(&left.login) && !people.any(|person| is_other(&person.user_id) && is_same(&person.login)) {
             return Ok(None);
         }
-        let ids = match self.hands.actor.ids_of_login(login).await {
+        let ids = match self.env.actor.ids_of_login(login).await {
             Ok(Found::Is(ids)) => ids,
             Ok(Found::Gone) => Vec::new(),
             Ok(Found::Closed(refusal)) => {
                 return Ok(Some(format!("the owner of the login {login} cannot be read: {refusal}")));
             }
-            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
+            Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {
                 return Ok(Some(format!("the owner of the login {login} cannot be read: {e}")));
             }
             Err(e) => return Err(e.into()),

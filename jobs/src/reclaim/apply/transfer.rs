@@ -10,11 +10,11 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::super::emptiness::{APART, Count, count_before};
+use super::super::evaluator::Evaluator;
 use super::super::figures::size;
-use super::super::judge::Judge;
 use super::super::policy::WhenRefused;
-use super::reread::{Looked, fails_for_one};
-use super::{Applied, Came, Fate, Run, Skip};
+use super::recheck::{Recheck, fails_for_one};
+use super::{Applied, CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
 
 /// R14: what follows from a refusal under `when_refused = "stop"`.
@@ -27,7 +27,7 @@ impl Run<'_> {
     /// One after the other: a receiver never gets two transfers at once, and each receiver is read again just before.
     pub(super) async fn transfer_everybody(
         &self,
-        judge: Option<&Judge<'_>>,
+        evaluator: Option<&Evaluator<'_>>,
         applied: &mut Applied,
     ) -> Result<(), CommandError> {
         for planned in &self.task.plan.people {
@@ -40,7 +40,7 @@ impl Run<'_> {
             if self.is_halted() {
                 break;
             }
-            if let Some(fate) = self.transfer(judge, planned).await? {
+            if let Some(fate) = self.transfer(evaluator, planned).await? {
                 applied.set(planned, fate);
             }
         }
@@ -49,18 +49,18 @@ impl Run<'_> {
 
     async fn transfer(
         &self,
-        judge: Option<&Judge<'_>>,
+        evaluator: Option<&Evaluator<'_>>,
         planned: &PlannedPerson,
-    ) -> Result<Option<Fate>, CommandError> {
+    ) -> Result<Option<UserOutcome>, CommandError> {
         if planned.actions.contains(&Action::Suspend) && !self.has_done(planned, Action::Suspend) {
             // Without the suspension the content is not moved either; the outcome says why.
             return Ok(None);
         }
         if let Some(reason) = self.begun_before(planned) {
-            return Ok(Some(Fate::Unknown(reason)));
+            return Ok(Some(UserOutcome::Unknown(reason)));
         }
         if let Some(reason) = self.waits_a_night(planned) {
-            return Ok(Some(Fate::Waiting("locked", reason)));
+            return Ok(Some(UserOutcome::Waiting("locked", reason)));
         }
         if self.is_offboarding()
             && self.is_feed_stale()
@@ -74,10 +74,10 @@ impl Run<'_> {
             return self.skip(planned, skip).map(Some);
         }
         let read_at = self.now();
-        let now = match self.look(judge, planned).await? {
-            Looked::Same(now) => now,
-            Looked::Left(skip) => return self.skip(planned, skip).map(Some),
-            Looked::Halted => return Ok(None),
+        let now = match self.look(evaluator, planned).await? {
+            Recheck::Same(now) => now,
+            Recheck::Left(skip) => return self.skip(planned, skip).map(Some),
+            Recheck::Halted => return Ok(None),
         };
         let Some(receiver_id) = planned.receiver_user_id.clone() else {
             return self.skip(planned, Skip::finally("no_receiver", "the plan names no receiver")).map(Some);
@@ -119,7 +119,7 @@ impl Run<'_> {
         }
         let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id, read_at).await?;
         let Some(refusal) = refusal else {
-            if fate == Fate::Done {
+            if fate == UserOutcome::Done {
                 if is_inactive {
                     self.learn_transfer(planned, None)?;
                 }
@@ -146,7 +146,7 @@ impl Run<'_> {
         before: &Standing,
         receiver_id: &str,
         read_at: DateTime<Utc>,
-    ) -> Result<(Fate, Option<Refusal>), CommandError> {
+    ) -> Result<(UserOutcome, Option<Refusal>), CommandError> {
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
         let login = before.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;
@@ -154,38 +154,40 @@ impl Run<'_> {
             return Ok((fate, None));
         }
         let asked_at = Instant::now();
-        let wrote = self.hands.actor.transfer(&planned.user_id, receiver_id, notify).await?;
+        let wrote = self.env.actor.transfer(&planned.user_id, receiver_id, notify).await?;
         let is_inactive = before.status.as_deref() == Some("inactive");
         // R16: if Box does not show an ordinary account, the refusal is about our application.
         let wants_active = matches!(&wrote, Wrote::Refused(refusal) if is_inactive && needs_active(refusal))
-            && matches!(self.canaries.one_answers(self.hands.actor).await, Ok(true));
+            && matches!(self.canaries.one_answers(self.env.actor).await, Ok(true));
         let (came, fate, refusal) = match wrote {
             Wrote::Done(folder) if asked_at.elapsed() < ANSWERED_TOO_LATE => {
-                let came = Came {
+                let came = CallResult {
                     http_status: Some(200),
                     destination_folder_id: Some(folder),
-                    ..Came::new(Outcome::Done)
+                    ..CallResult::new(Outcome::Done)
                 };
-                (came, Fate::Done, None)
+                (came, UserOutcome::Done, None)
             }
             Wrote::Done(folder) => {
                 let reason =
                     "Box answered after ten minutes, as it does while the transfer still runs".to_owned();
-                let came =
-                    Came { destination_folder_id: Some(folder), ..Came::unknown(Some(200), reason.clone()) };
-                (came, Fate::Unknown(reason), None)
+                let came = CallResult {
+                    destination_folder_id: Some(folder),
+                    ..CallResult::unknown(Some(200), reason.clone())
+                };
+                (came, UserOutcome::Unknown(reason), None)
             }
             Wrote::Refused(refusal) if wants_active => {
                 let outcome = if self.reactivates() { Outcome::NotDone } else { Outcome::Refused };
-                let came = Came { outcome, ..Came::refused(&refusal) };
-                (came, Fate::Refused(format!("{refusal}; {STAYS_FULL}")), Some(refusal))
+                let came = CallResult { outcome, ..CallResult::refused(&refusal) };
+                (came, UserOutcome::Refused(format!("{refusal}; {STAYS_FULL}")), Some(refusal))
             }
             Wrote::Refused(refusal) => {
                 let fate = self.refused(planned, Action::Transfer, &action_id, &refusal).await?;
                 return Ok((fate, None));
             }
             Wrote::Unknown { status, reason } => {
-                (Came::unknown(status, reason.clone()), Fate::Unknown(reason), None)
+                (CallResult::unknown(status, reason.clone()), UserOutcome::Unknown(reason), None)
             }
         };
         self.conclude(&action_id, came)?;
@@ -203,12 +205,12 @@ impl Run<'_> {
         planned: &PlannedPerson,
         before: &Standing,
         receiver_id: &str,
-    ) -> Result<Fate, CommandError> {
+    ) -> Result<UserOutcome, CommandError> {
         let login = before.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;
         let why = "nothing to transfer: 0 items were counted and no bytes are in use; no call was made";
-        self.conclude(&action_id, Came::new(Outcome::Done).because(why))?;
-        Ok(Fate::Done)
+        self.conclude(&action_id, CallResult::new(Outcome::Done).because(why))?;
+        Ok(UserOutcome::Done)
     }
 
     /// R14: whether the policy lets an account be active for its transfer.
@@ -297,8 +299,8 @@ impl Run<'_> {
                 "another transfer to {receiver_id} is not known to be done, and a receiver gets one at a time"
             )));
         }
-        let found = match self.hands.actor.user(receiver_id).await {
-            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
+        let found = match self.env.actor.user(receiver_id).await {
+            Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {
                 return Ok(Some(format!("the receiver {receiver_id} cannot be read: {e}")));
             }
             found => found?,

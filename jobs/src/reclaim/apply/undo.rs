@@ -11,10 +11,10 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::super::journal::Journal;
-use super::super::past::{Past, PastAttempt, PastPlan, unfinished};
+use super::super::journal_state::{ActionState, JournalState, PlanState, unfinished};
 use super::super::restore::{Account, obstacle, remains};
-use super::reread::{fails_for_one, reread, standing};
-use super::{Applied, Came, Fate, Hands, Run, Task};
+use super::recheck::{fails_for_one, reread, standing};
+use super::{Applied, ApplyEnv, CallResult, Run, Task, UserOutcome};
 use crate::error::CommandError;
 
 /// The outcome of a user that the plan did not change.
@@ -37,16 +37,16 @@ pub(crate) enum Scope {
 pub(crate) async fn undo(
     task: Task<'_>,
     scope: Scope,
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &mut Journal,
 ) -> Result<Applied, CommandError> {
-    let run = Run::begin(task, hands, journal).await?;
+    let run = Run::begin(task, env, journal).await?;
     let plan_id = &task.plan.plan_id;
     match scope {
         Scope::WholePlan => {
-            if !run.with_past(|past| past.plans.get(plan_id).is_some_and(PastPlan::is_undone)) {
+            if !run.with_past(|past| past.plans.get(plan_id).is_some_and(PlanState::is_undone)) {
                 let (plan_id, because) = (plan_id.clone(), "undone".to_owned());
-                run.write(Record::PlanClosed { plan_id, because, by: Some(hands.by.clone()) })?;
+                run.write(Record::PlanClosed { plan_id, because, by: Some(env.by.clone()) })?;
             }
         }
         Scope::SomeUsers => {
@@ -64,7 +64,7 @@ pub(crate) async fn undo(
         Err(e) => applied.stopped = Some(e),
     }
     for planned in &task.plan.people {
-        applied.people.entry(planned.user_id.clone()).or_insert(Fate::NotAttempted);
+        applied.people.entry(planned.user_id.clone()).or_insert(UserOutcome::NotAttempted);
     }
     run.end(applied)
 }
@@ -73,7 +73,7 @@ impl Run<'_> {
     async fn undo_everybody(&self, applied: &mut Applied) -> Result<(), CommandError> {
         let mut fates = stream::iter(&self.task.plan.people)
             .map(|planned| async move { (planned, self.undo_one(planned).await) })
-            .buffer_unordered(self.hands.concurrency.max(1));
+            .buffer_unordered(self.env.concurrency.max(1));
         while let Some((planned, fate)) = fates.next().await {
             if let Some(fate) = fate? {
                 applied.set(planned, fate);
@@ -83,22 +83,22 @@ impl Run<'_> {
     }
 
     /// One user; `None` if the run halts before.
-    async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<Fate>, CommandError> {
+    async fn undo_one(&self, planned: &PlannedPerson) -> Result<Option<UserOutcome>, CommandError> {
         if self.is_halted() || !self.keep_feed_fresh().await? {
             return Ok(None);
         }
         let plan_id = &self.task.plan.plan_id;
         if !self.with_past(|past| past.has_touched(plan_id, &planned.user_id)) {
             let detail = "the plan changed nothing in this account".to_owned();
-            return Ok(Some(Fate::SkippedBefore(NOTHING_TO_UNDO.to_owned(), detail)));
+            return Ok(Some(UserOutcome::SkippedBefore(NOTHING_TO_UNDO.to_owned(), detail)));
         }
         let (ours, open, remains) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
             let ours = person.suspension_by(plan_id).cloned();
-            (ours, person.unfinished_status(plan_id).cloned(), remains(person, plan_id, self.task.ground))
+            (ours, person.unfinished_status(plan_id).cloned(), remains(person, plan_id, self.task.snapshot))
         });
         if let Some(open) = open {
-            return Ok(Some(Fate::Unknown(unfinished(&open))));
+            return Ok(Some(UserOutcome::Unknown(unfinished(&open))));
         }
         let is_given_back = ours.is_some();
         let fate = match ours {
@@ -108,10 +108,10 @@ impl Run<'_> {
         Ok(Some(match (fate, remains) {
             (Some(fate), _) => fate,
             (None, Some(remains)) if is_given_back => {
-                Fate::DoneInPart(format!("active again, without the content: {remains}"))
+                UserOutcome::DoneInPart(format!("active again, without the content: {remains}"))
             }
-            (None, Some(remains)) => Fate::Skipped("stays", remains),
-            (None, None) => Fate::Done,
+            (None, Some(remains)) => UserOutcome::Skipped("stays", remains),
+            (None, None) => UserOutcome::Done,
         }))
     }
 
@@ -119,12 +119,12 @@ impl Run<'_> {
     async fn restore(
         &self,
         planned: &PlannedPerson,
-        ours: &PastAttempt,
-    ) -> Result<Option<Fate>, CommandError> {
-        let left = |word, detail: String| Ok(Some(Fate::Skipped(word, detail)));
-        let found = match reread(self.hands.actor, &planned.user_id, &self.code_names()).await {
-            Err(e) if fails_for_one(&e, self.hands.actor, &self.canaries).await? => {
-                return Ok(Some(Fate::Waiting("closed", format!("the account cannot be read: {e}"))));
+        ours: &ActionState,
+    ) -> Result<Option<UserOutcome>, CommandError> {
+        let left = |word, detail: String| Ok(Some(UserOutcome::Skipped(word, detail)));
+        let found = match reread(self.env.actor, &planned.user_id, &self.code_names()).await {
+            Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {
+                return Ok(Some(UserOutcome::Waiting("closed", format!("the account cannot be read: {e}"))));
             }
             found => found?,
         };
@@ -132,23 +132,23 @@ impl Run<'_> {
             Found::Is(now) => now,
             Found::Gone if !self.believes_that_gone().await? => {
                 let detail = "Box shows neither this account nor an ordinary one".to_owned();
-                return Ok(Some(Fate::Waiting("closed", detail)));
+                return Ok(Some(UserOutcome::Waiting("closed", detail)));
             }
             Found::Gone => return left("gone", "the account is gone".to_owned()),
             Found::Closed(refusal) => {
                 self.denied(&refusal).await?;
-                return Ok(Some(Fate::Waiting("closed", refusal.to_string())));
+                return Ok(Some(UserOutcome::Waiting("closed", refusal.to_string())));
             }
         };
         let account = Account {
             status: now.standing.status.as_deref(),
             login: now.standing.login.as_deref(),
-            are_edits_known: self.task.ground.knows_edits_since(ours.asked_at),
+            are_edits_known: self.task.snapshot.knows_edits_since(ours.asked_at),
             edited_by_other_at: self.edited_by_other(planned, ours),
         };
         if let Some((word, detail)) = obstacle(ours, &account) {
             if word == "reverted_by_other" {
-                let came = Came::new(Outcome::RevertedByOther).because("found active again");
+                let came = CallResult::new(Outcome::RevertedByOther).because("found active again");
                 self.conclude(&ours.attempt.action_id, came)?;
             }
             return left(word, detail);
@@ -158,37 +158,41 @@ impl Run<'_> {
         };
         let name = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &name, Action::Restore, &now.standing, None)?;
-        match self.hands.actor.set_status(&planned.user_id, &status, false).await? {
+        match self.env.actor.set_status(&planned.user_id, &status, false).await? {
             Wrote::Done(user) if user.status.as_deref() == Some(status.as_str()) => {
                 let Standing { group_ids, aliases, .. } = now.standing.clone();
                 let after = standing(&user, group_ids, aliases, &self.code_names());
-                let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
+                let came = CallResult {
+                    after: Some(after),
+                    http_status: Some(200),
+                    ..CallResult::new(Outcome::Done)
+                };
                 self.conclude(&action_id, came)?;
                 Ok(None)
             }
             Wrote::Done(_) => {
                 let reason = "Box accepted the change and shows another status".to_owned();
-                self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
-                Ok(Some(Fate::Unknown(reason)))
+                self.conclude(&action_id, CallResult::unknown(Some(200), reason.clone()))?;
+                Ok(Some(UserOutcome::Unknown(reason)))
             }
             Wrote::Refused(refusal) => {
                 self.refused(planned, Action::Restore, &action_id, &refusal).await.map(Some)
             }
             Wrote::Unknown { status, reason } => {
-                self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
-                Ok(Some(Fate::Unknown(reason)))
+                self.conclude(&action_id, CallResult::unknown(status, reason.clone()))?;
+                Ok(Some(UserOutcome::Unknown(reason)))
             }
         }
     }
 
     /// When another actor has edited the account since, by the snapshot or by the admin log after it.
-    fn edited_by_other(&self, planned: &PlannedPerson, ours: &PastAttempt) -> Option<DateTime<Utc>> {
+    fn edited_by_other(&self, planned: &PlannedPerson, ours: &ActionState) -> Option<DateTime<Utc>> {
         let is_ours = |actor: Option<&str>| {
             actor.is_some_and(|actor| {
                 actor == self.actor_user_id || self.with_past(|past| past.actor_user_ids.contains(actor))
             })
         };
-        let known = self.task.ground.person(&planned.user_id).into_iter().flat_map(|person| &person.edits);
+        let known = self.task.snapshot.person(&planned.user_id).into_iter().flat_map(|person| &person.edits);
         let of_snapshot = known
             .filter(|edit| self.is_since(edit.at, ours.asked_at) && !is_ours(edit.actor_id.as_deref()))
             .map(|edit| edit.at)
@@ -204,8 +208,8 @@ impl Run<'_> {
 }
 
 /// The entry that ends a plan for one user; `None` if it has ended already, or the plan is closed.
-pub(crate) fn take_out(past: &Past, plan_id: &str, user_id: &str) -> Option<Record> {
-    let is_open = past.plans.get(plan_id).is_some_and(PastPlan::is_open);
+pub(crate) fn take_out(past: &JournalState, plan_id: &str, user_id: &str) -> Option<Record> {
+    let is_open = past.plans.get(plan_id).is_some_and(PlanState::is_open);
     let is_done = past.people.get(user_id).is_some_and(|known| known.final_skip(plan_id).is_some());
     (is_open && !is_done).then(|| Record::Skipped {
         plan_id: plan_id.to_owned(),

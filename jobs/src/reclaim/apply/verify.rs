@@ -9,13 +9,13 @@ use boxseat_schemas::reclaim::{Ability, Outcome, Record};
 use chrono::TimeDelta;
 
 use super::super::emptiness::{APART, Emptiness, emptiness};
-use super::super::ground::Ground;
 use super::super::journal::Journal;
-use super::super::past::{Past, PastAttempt, Reading};
+use super::super::journal_state::{ActionState, JournalState, Reading};
+use super::super::snapshot::Snapshot;
 use super::confirm::Canaries;
 use super::content::{Content, items};
-use super::reread::fails_for_one;
-use super::{Came, Hands, Run};
+use super::recheck::fails_for_one;
+use super::{ApplyEnv, CallResult, Run};
 use crate::error::CommandError;
 
 /// A transfer that has moved nothing after this time never began: Box answers within ten minutes, and the slowest reported
@@ -28,14 +28,14 @@ const NEVER_BEGUN_AFTER: TimeDelta = TimeDelta::hours(48);
 /// # Errors
 /// The journal's, and what ends the run.
 pub(crate) async fn verify_transfers(
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,
-    ground: &Ground,
+    snapshot: &Snapshot,
 ) -> Result<Vec<(String, &'static str, String)>, CommandError> {
-    let now = (hands.clock)();
+    let now = (env.clock)();
     let mut stuck = Vec::new();
-    let waiting: Vec<PastAttempt> = journal
+    let waiting: Vec<ActionState> = journal
         .past()
         .people
         .values()
@@ -47,7 +47,7 @@ pub(crate) async fn verify_transfers(
                 Emptiness::NotYet(at) => at <= now,
                 Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => true,
             };
-            let is_listed = ground
+            let is_listed = snapshot
                 .person(&transfer.attempt.user_id)
                 .is_some_and(|now| now.listing.as_deref() == Some("listed"));
             transfer.is_unfinished() || is_listed && is_due(emptiness(person, transfer, now))
@@ -55,7 +55,7 @@ pub(crate) async fn verify_transfers(
         .map(|(_, transfer)| transfer.clone())
         .collect();
     for transfer in waiting {
-        look_at(hands, journal, canaries, &transfer).await?;
+        look_at(env, journal, canaries, &transfer).await?;
         let user_id = &transfer.attempt.user_id;
         let person = &journal.past().people[user_id];
         let login = || transfer.attempt.login.clone();
@@ -73,16 +73,16 @@ pub(crate) async fn verify_transfers(
 
 /// One reading of source and destination, and what it says about an unknown outcome.
 pub(super) async fn look_at(
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,
-    transfer: &PastAttempt,
+    transfer: &ActionState,
 ) -> Result<(), CommandError> {
     let attempt = &transfer.attempt;
-    let now = || (hands.clock)();
-    let found = match hands.actor.user(&attempt.user_id).await {
+    let now = || (env.clock)();
+    let found = match env.actor.user(&attempt.user_id).await {
         // The next run reads again, and this run continues with the others.
-        Err(e) if fails_for_one(&e, hands.actor, canaries).await? => {
+        Err(e) if fails_for_one(&e, env.actor, canaries).await? => {
             tracing::warn!("{}: {e}", attempt.login);
             return Ok(());
         }
@@ -90,8 +90,8 @@ pub(super) async fn look_at(
     };
     let user = match found {
         Found::Is(user) => user,
-        Found::Gone if transfer.is_unfinished() && canaries.one_answers(hands.actor).await? => {
-            let came = Came::new(Outcome::Done).because(
+        Found::Gone if transfer.is_unfinished() && canaries.one_answers(env.actor).await? => {
+            let came = CallResult::new(Outcome::Done).because(
                 "the account is gone, and it is not known what was moved before; the transfer counts as done",
             );
             return journal.append(now(), came.record(&attempt.action_id)).map(drop);
@@ -99,7 +99,7 @@ pub(super) async fn look_at(
         Found::Gone | Found::Closed(_) => return Ok(()),
     };
     let allows = journal.past().allows(Ability::ReadInactive, now());
-    let reading = Content::of(hands.actor, &user, allows, canaries).await?;
+    let reading = Content::of(env.actor, &user, allows, canaries).await?;
     if let Some(learned) = reading.learned {
         journal.append(now(), learned)?;
     }
@@ -110,12 +110,12 @@ pub(super) async fn look_at(
     let mut trace = Trace::Seen;
     if destination.is_none() && (content.shows_nothing() || is_settled_now) {
         // The response with the folder's id was lost. Exactly one folder was created since then with the source's name.
-        let root = items(hands.actor, receiver, "0").await?;
+        let root = items(env.actor, receiver, "0").await?;
         trace = root.as_ref().map_or(Trace::Unknown, |root| trace_of(root, transfer, journal.past()));
         destination = candidate(&root.unwrap_or_default(), transfer, user.name.as_deref(), journal.past());
     }
     if let Some(folder) = &destination {
-        let found = items(hands.actor, receiver, folder).await?;
+        let found = items(env.actor, receiver, folder).await?;
         journal.append(
             now(),
             Record::DestinationRead {
@@ -138,13 +138,13 @@ pub(super) async fn look_at(
         .find(|reading| reading.at <= transfer.asked_at)
         .cloned();
     let came = if content.shows_nothing() && has_moved(before.as_ref(), &content) {
-        Came { destination_folder_id: destination, ..Came::new(Outcome::Done) }
+        CallResult { destination_folder_id: destination, ..CallResult::new(Outcome::Done) }
             .because("nothing is left at the source")
     } else if is_settled_now {
         let (outcome, why) = after_two_days(before.as_ref(), &content, trace);
-        Came { destination_folder_id: destination, ..Came::new(outcome) }.because(why)
+        CallResult { destination_folder_id: destination, ..CallResult::new(outcome) }.because(why)
     } else if transfer.outcome.is_none() {
-        Came::unknown(None, "the run ended before or during the transfer".to_owned())
+        CallResult::unknown(None, "the run ended before or during the transfer".to_owned())
     } else {
         return Ok(());
     };
@@ -215,7 +215,7 @@ enum Trace {
 
 /// Any folder of the form that transfers create counts, whatever the name of the source is now. Of the folders created since, those
 /// of other transfers are excluded.
-fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
+fn trace_of(root: &[Item], transfer: &ActionState, past: &JournalState) -> Trace {
     let since = transfer.asked_at - TimeDelta::minutes(5);
     let of_others = of_others(past);
     let is_trace = |item: &Item| {
@@ -228,14 +228,19 @@ fn trace_of(root: &[Item], transfer: &PastAttempt, past: &Past) -> Trace {
 }
 
 /// Folders that transfers are known to have created.
-fn of_others(past: &Past) -> HashSet<&str> {
+fn of_others(past: &JournalState) -> HashSet<&str> {
     let attempts = past.people.values().flat_map(|person| &person.attempts);
     attempts.filter_map(|attempt| attempt.destination_folder_id.as_deref()).collect()
 }
 
 /// R15: the destination folder when its id was lost with the response: the only one that was created since and has the source's
 /// name or login.
-fn candidate(root: &[Item], transfer: &PastAttempt, name: Option<&str>, past: &Past) -> Option<String> {
+fn candidate(
+    root: &[Item],
+    transfer: &ActionState,
+    name: Option<&str>,
+    past: &JournalState,
+) -> Option<String> {
     let since = transfer.asked_at - TimeDelta::minutes(5);
     let of_others = of_others(past);
     let mut fitting = root.iter().filter(|item| {
@@ -255,11 +260,11 @@ impl Run<'_> {
         let transfer =
             self.with_past(|past| past.people.get(user_id).and_then(|person| person.transfer()).cloned());
         let Some(transfer) = transfer else { return Ok(()) };
-        if let Found::Is(user) = self.hands.actor.user(user_id).await? {
+        if let Found::Is(user) = self.env.actor.user(user_id).await? {
             if let (Some(folder), Some(receiver)) =
                 (&transfer.destination_folder_id, &transfer.attempt.receiver_user_id)
             {
-                let found = items(self.hands.actor, receiver, folder).await?;
+                let found = items(self.env.actor, receiver, folder).await?;
                 self.write(Record::DestinationRead {
                     plan_id: transfer.attempt.plan_id.clone(),
                     user_id: user_id.to_owned(),
@@ -279,7 +284,7 @@ const _: () = assert!(APART.num_hours() == 20, "R15");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reclaim::past::tests::day;
+    use crate::reclaim::journal_state::tests::day;
 
     /// R13, R14: every intent gets a final outcome in the end, and only a transfer that certainly moved nothing may be made again.
     #[test]

@@ -15,11 +15,11 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Standing};
 
 use super::super::journal::Journal;
-use super::super::past::PastAttempt;
+use super::super::journal_state::ActionState;
 use super::confirm::Canaries;
-use super::reread::{Now, standing};
+use super::recheck::{Now, standing};
 use super::steps::Steps;
-use super::{Came, Fate, Hands, Run};
+use super::{ApplyEnv, CallResult, Run, UserOutcome};
 use crate::error::CommandError;
 
 impl Run<'_> {
@@ -29,15 +29,18 @@ impl Run<'_> {
         planned: &PlannedPerson,
         now: &Now,
         receiver_id: &str,
-    ) -> Result<Option<Fate>, CommandError> {
+    ) -> Result<Option<UserOutcome>, CommandError> {
         let login = now.standing.login.clone().unwrap_or_default();
         let read_at = self.now();
         let action_id = self.intend(planned, &login, Action::Reactivate, &now.standing, None)?;
-        let fate = match self.hands.actor.set_status(&planned.user_id, "active", false).await? {
+        let fate = match self.env.actor.set_status(&planned.user_id, "active", false).await? {
             Wrote::Done(user) if user.status.as_deref() == Some("active") => {
                 let after = Standing { status: user.status.clone(), ..now.standing.clone() };
-                let came =
-                    Came { after: Some(after.clone()), http_status: Some(200), ..Came::new(Outcome::Done) };
+                let came = CallResult {
+                    after: Some(after.clone()),
+                    http_status: Some(200),
+                    ..CallResult::new(Outcome::Done)
+                };
                 self.conclude(&action_id, came)?;
                 self.count_content(&user).await?;
                 self.request_transfer(planned, &after, receiver_id, read_at).await?.0
@@ -45,19 +48,19 @@ impl Run<'_> {
             Wrote::Done(user) => {
                 let status = user.status.as_deref().unwrap_or("none");
                 let reason = format!("Box accepted the change and shows the status {status}");
-                self.conclude(&action_id, Came::unknown(Some(200), reason.clone()))?;
-                Fate::Unknown(reason)
+                self.conclude(&action_id, CallResult::unknown(Some(200), reason.clone()))?;
+                UserOutcome::Unknown(reason)
             }
             Wrote::Refused(refusal) => {
                 return self.refused(planned, Action::Reactivate, &action_id, &refusal).await.map(Some);
             }
             Wrote::Unknown { status, reason } => {
-                self.conclude(&action_id, Came::unknown(status, reason.clone()))?;
-                Fate::Unknown(reason)
+                self.conclude(&action_id, CallResult::unknown(status, reason.clone()))?;
+                UserOutcome::Unknown(reason)
             }
         };
-        close(self.hands, &self.journal, &self.canaries, &planned.user_id).await?;
-        if fate == Fate::Done {
+        close(self.env, &self.journal, &self.canaries, &planned.user_id).await?;
+        if fate == UserOutcome::Done {
             self.read_moved(&planned.user_id).await?;
         }
         Ok(Some(fate))
@@ -69,7 +72,7 @@ impl Run<'_> {
 /// # Errors
 /// Exit 3 naming the account that could not be suspended again; the journal's, and what ends the run.
 pub(crate) async fn close_windows(
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &mut Journal,
     canaries: &Canaries,
 ) -> Result<(), CommandError> {
@@ -78,7 +81,7 @@ pub(crate) async fn close_windows(
     let journal = Mutex::new(journal);
     let mut failed = Ok(());
     for user_id in open {
-        let closed = close(hands, &journal, canaries, &user_id).await;
+        let closed = close(env, &journal, canaries, &user_id).await;
         failed = failed.and(closed);
     }
     failed
@@ -86,12 +89,12 @@ pub(crate) async fn close_windows(
 
 /// Suspends the account again and ends its sessions.
 async fn close(
-    hands: Hands<'_>,
+    env: ApplyEnv<'_>,
     journal: &Mutex<&mut Journal>,
     canaries: &Canaries,
     user_id: &str,
 ) -> Result<(), CommandError> {
-    let closing = Steps { hands, journal };
+    let closing = Steps { env, journal };
     let Some(opened) = closing.opened(user_id) else { return Ok(()) };
     let login = &opened.attempt.login;
     let stays_active = |why: String| {
@@ -100,10 +103,10 @@ async fn close(
         ))
         .hint("the same command tries again; or set the account to inactive in Box's admin console")
     };
-    let user = match hands.actor.user(user_id).await? {
+    let user = match env.actor.user(user_id).await? {
         Found::Is(user) => user,
-        Found::Gone if canaries.one_answers(hands.actor).await? => {
-            let came = Came::new(Outcome::RevertedByOther).because("the account is gone");
+        Found::Gone if canaries.one_answers(env.actor).await? => {
+            let came = CallResult::new(Outcome::RevertedByOther).because("the account is gone");
             return closing.append(came.record(&opened.attempt.action_id));
         }
         Found::Gone => return Err(stays_active("Box shows no account".to_owned())),
@@ -120,20 +123,21 @@ async fn close(
     let before =
         Standing { status: user.status.clone(), login: user.login.clone(), ..opened.attempt.before.clone() };
     let action_id = closing.intend_in_window(&opened, &user, Action::SuspendAgain, &before)?;
-    match hands.actor.set_status(user_id, "inactive", false).await? {
+    match env.actor.set_status(user_id, "inactive", false).await? {
         Wrote::Done(user) if user.status.as_deref() == Some("inactive") => {
             let Standing { group_ids, aliases, .. } = before.clone();
             let after = standing(&user, group_ids, aliases, &[]);
-            let came = Came { after: Some(after), http_status: Some(200), ..Came::new(Outcome::Done) };
+            let came =
+                CallResult { after: Some(after), http_status: Some(200), ..CallResult::new(Outcome::Done) };
             closing.conclude(&action_id, came)?;
         }
         Wrote::Done(user) => {
             let why = format!("Box shows the status {}", user.status.as_deref().unwrap_or("none"));
-            closing.conclude(&action_id, Came::unknown(Some(200), why.clone()))?;
+            closing.conclude(&action_id, CallResult::unknown(Some(200), why.clone()))?;
             return Err(stays_active(why));
         }
         Wrote::Refused(refusal) => {
-            closing.conclude(&action_id, Came::refused(&refusal))?;
+            closing.conclude(&action_id, CallResult::refused(&refusal))?;
             // Box lets only the primary admin suspend an administrator: the actor that gave the role has decided about the account.
             if let Some(role) = user.role.as_deref().filter(|role| *role != "user") {
                 let why = format!(
@@ -145,23 +149,22 @@ async fn close(
             return Err(stays_active(refusal.to_string()));
         }
         Wrote::Unknown { status, reason } => {
-            closing.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+            closing.conclude(&action_id, CallResult::unknown(status, reason.clone()))?;
             return Err(stays_active(reason));
         }
     }
     let login = user.login.clone().unwrap_or_default();
     let before = Standing { status: Some("inactive".to_owned()), ..before };
     let action_id = closing.intend_in_window(&opened, &user, Action::TerminateSessions, &before)?;
-    match hands.actor.terminate_sessions(&[user_id], &[&login]).await? {
-        Wrote::Done(()) => {
-            closing.conclude(&action_id, Came { http_status: Some(202), ..Came::new(Outcome::Done) })
-        }
+    match env.actor.terminate_sessions(&[user_id], &[&login]).await? {
+        Wrote::Done(()) => closing
+            .conclude(&action_id, CallResult { http_status: Some(202), ..CallResult::new(Outcome::Done) }),
         Wrote::Refused(refusal) => {
             tracing::warn!("sessions of {login} could not be ended after the transfer: {refusal}");
-            closing.conclude(&action_id, Came::refused(&refusal))
+            closing.conclude(&action_id, CallResult::refused(&refusal))
         }
         Wrote::Unknown { status, reason } => {
-            closing.conclude(&action_id, Came::unknown(status, reason.clone()))?;
+            closing.conclude(&action_id, CallResult::unknown(status, reason.clone()))?;
             Err(CommandError::refused(format!(
                 "whether the sessions of {login} were ended is not known: {reason}"
             ))
@@ -171,12 +174,12 @@ async fn close(
 }
 
 impl Steps<'_, '_> {
-    fn opened(self, user_id: &str) -> Option<PastAttempt> {
+    fn opened(self, user_id: &str) -> Option<ActionState> {
         self.with_past(|past| past.people.get(user_id)?.open_window().cloned())
     }
 
     /// Whether the window's account was already suspended again.
-    fn was_suspended_again(self, opened: &PastAttempt) -> bool {
+    fn was_suspended_again(self, opened: &ActionState) -> bool {
         self.with_past(|past| {
             let known = past.people.get(&opened.attempt.user_id);
             let done = known.and_then(|known| known.last(Action::SuspendAgain)).filter(|past| past.was_done);
@@ -185,10 +188,10 @@ impl Steps<'_, '_> {
     }
 
     /// R20: another actor has set the account active, or made it one that boxseat does not suspend. Window and suspension are over.
-    fn taken_over(self, opened: &PastAttempt, why: &str) -> Result<(), CommandError> {
+    fn taken_over(self, opened: &ActionState, why: &str) -> Result<(), CommandError> {
         let ours = self.with_past(|past| past.people.get(&opened.attempt.user_id)?.suspension().cloned());
         for past in ours.iter().chain([opened]) {
-            let came = Came::new(Outcome::RevertedByOther).because(why);
+            let came = CallResult::new(Outcome::RevertedByOther).because(why);
             self.append(came.record(&past.attempt.action_id))?;
         }
         Ok(())
@@ -196,10 +199,10 @@ impl Steps<'_, '_> {
 
     /// Writes the outcomes of the unfinished steps, by the status that Box shows.
     fn settle(self, user_id: &str, status: Option<&str>) -> Result<(), CommandError> {
-        let is_step = |past: &&PastAttempt| {
+        let is_step = |past: &&ActionState| {
             matches!(past.attempt.action, Action::Reactivate | Action::SuspendAgain) && past.is_unfinished()
         };
-        let unfinished: Vec<PastAttempt> = self.with_past(|past| {
+        let unfinished: Vec<ActionState> = self.with_past(|past| {
             let attempts = past.people.get(user_id).into_iter().flat_map(|person| &person.attempts);
             attempts.filter(is_step).cloned().collect()
         });
@@ -210,7 +213,7 @@ impl Steps<'_, '_> {
                 }
                 _ => Outcome::NotDone,
             };
-            self.append(Came::new(outcome).because("read back").record(&step.attempt.action_id))?;
+            self.append(CallResult::new(outcome).because("read back").record(&step.attempt.action_id))?;
         }
         Ok(())
     }
@@ -218,7 +221,7 @@ impl Steps<'_, '_> {
     /// A step of the window that `opened` began.
     fn intend_in_window(
         self,
-        opened: &PastAttempt,
+        opened: &ActionState,
         user: &User,
         action: Action,
         before: &Standing,

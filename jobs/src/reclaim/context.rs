@@ -1,0 +1,279 @@
+//! What every reclamation command opens first: configuration, store, policy, journal, and the published snapshot.
+
+use std::path::Path;
+
+use boxseat_output::query::CheckedReader;
+use boxseat_schemas::reclaim::plan::Origin;
+use boxseat_schemas::reclaim::{Place, Plan, Record};
+use chrono::{DateTime, Utc};
+
+use super::apply::Anchors;
+use super::approval::{Required, terms};
+use super::columns::Unreadable;
+use super::evaluator::Refusal;
+use super::journal::{Journal, ReclaimLock, Seals};
+use super::journal_state::JournalState;
+use super::operator::operator;
+use super::plans::expired_plans;
+use super::policy::Policy;
+use super::policy_inputs::PolicyInputs;
+use super::snapshot::Snapshot;
+use super::witness::Witness;
+use super::{place, seat_actions};
+use crate::cli::Global;
+use crate::clock::data_clock;
+use crate::config::Settings;
+use crate::error::CommandError;
+use crate::store::Store;
+
+/// How often a file that changes during the read is read again.
+const READS: u32 = 5;
+
+/// A store, and the time at which a command began.
+pub(crate) struct ReclaimContext {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl ReclaimContext {
+    /// Opens the store that the flags name.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn open(global: &Global) -> Result<Self, CommandError> {
+        let context = Self::open_to_adopt(global)?;
+        context.store.check_witness(&context.settings)?;
+        Ok(context)
+    }
+
+    /// Like [`ReclaimContext::open`]; the lake may be older than what the witness has of it.
+    ///
+    /// # Errors
+    /// As [`ReclaimContext::open`].
+    pub(crate) fn open_to_adopt(global: &Global) -> Result<Self, CommandError> {
+        let settings = Settings::load(global)?;
+        let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+        store.refuse_foreign_lake()?;
+        let now = data_clock(settings.rehearsed_now)();
+        Ok(Self { settings, store, now })
+    }
+
+    /// The configured policy, restricted by the one that `--policy` names (R9). Without a configured policy, the named one.
+    ///
+    /// # Errors
+    /// Exit 2 if there is none, or if it is invalid.
+    pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
+        match (self.settings.policy_file.as_deref(), named) {
+            (Some(configured), Some(named)) => {
+                Policy::load(configured)?.restricted_by(Policy::load(named)?)
+            }
+            (None, Some(path)) | (Some(path), None) => Policy::load(path),
+            (None, None) => Err(CommandError::usage("there is no reclamation policy")
+                .hint("[reclaim] policy = \"policy.toml\" in boxseat.toml, or --policy FILE; boxseat.example-policy.toml shows every key")),
+        }
+    }
+
+    /// Like [`ReclaimContext::policy`]; `None` if neither the configuration nor `--policy` names one.
+    ///
+    /// # Errors
+    /// Exit 2 if one is invalid.
+    pub(crate) fn policy_if_any(&self, named: Option<&Path>) -> Result<Option<Policy>, CommandError> {
+        let is_any = named.is_some() || self.settings.policy_file.is_some();
+        is_any.then(|| self.policy(named)).transpose()
+    }
+
+    /// The policy that `--policy` names, by itself, to review a draft. Without one, the configured policy.
+    ///
+    /// # Errors
+    /// As [`ReclaimContext::policy`].
+    pub(crate) fn draft(&self, named: Option<&Path>) -> Result<Policy, CommandError> {
+        named.map_or_else(|| self.policy(None), Policy::load)
+    }
+
+    /// R9: what the approvals of a plan must be. A plan that follows a policy is approved and applied by the configured policy.
+    ///
+    /// # Errors
+    /// Exit 2 if such a plan finds no configured policy, or the list of signers cannot be read.
+    pub(crate) fn required(&self, plan: &Plan, policy: Option<&Policy>) -> Result<Required, CommandError> {
+        if matches!(plan.origin, Origin::Policy { .. }) && self.settings.policy_file.is_none() {
+            return Err(CommandError::usage(format!(
+                "plan {} follows a policy, and the configuration names none",
+                plan.plan_id
+            ))
+            .hint("approve and apply use [reclaim] policy of boxseat.toml; --policy can only add restrictions to it"));
+        }
+        let configured = policy.map(|policy| terms(&policy.approval)).transpose()?;
+        Ok(Required::of(plan, configured.as_ref()))
+    }
+
+    /// The lists next to a policy.
+    ///
+    /// # Errors
+    /// Exit 2.
+    pub(crate) fn inputs(&self, policy: &Policy) -> Result<PolicyInputs, CommandError> {
+        let settings = &self.settings;
+        let inputs =
+            PolicyInputs::read(policy, settings.leave_file.as_deref(), &settings.activity_events, self.now)?;
+        Ok(PolicyInputs { quiet_dates: settings.quiet_dates.clone(), ..inputs })
+    }
+
+    /// The same, as far as the lists can be read: each unreadable list is a refusal to evaluate the policy.
+    pub(crate) fn readable_inputs(&self, policy: &Policy) -> PolicyInputs {
+        let settings = &self.settings;
+        let leave_file = settings.leave_file.as_deref();
+        let inputs =
+            PolicyInputs::read_what_can_be_read(policy, leave_file, &settings.activity_events, self.now);
+        PolicyInputs { quiet_dates: settings.quiet_dates.clone(), ..inputs }
+    }
+
+    /// The published snapshot.
+    ///
+    /// # Errors
+    /// Exit 2 if nothing is published; exit 3 if the file is not the one that was published, or another store's.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, CommandError> {
+        self.store.require_record()?;
+        self.store.lake().check_tables()?;
+        let mut tries = 0;
+        let snapshot = loop {
+            let file = self.store.published_to_act()?;
+            let snapshot = CheckedReader::open(&file, &self.settings.resources)
+                .map_err(CommandError::from)
+                .and_then(|reader| Snapshot::read(&reader, &self.store));
+            // If another snapshot was published meanwhile, the file is read again.
+            if file.is_unchanged()? {
+                break snapshot?;
+            }
+            tries += 1;
+            if tries == READS {
+                return Err(CommandError::refused(format!(
+                    "{} was changed {READS} times while it was read",
+                    file.path().display()
+                ))
+                .hint("another program writes to it: stop that program, then run `boxseat publish`"));
+            }
+        };
+        if snapshot.store_id != self.store.id() {
+            return Err(CommandError::refused(format!(
+                "the published file is of store {}, and this is {}",
+                snapshot.store_id,
+                self.store.id()
+            ))
+            .hint("`boxseat publish` builds the file of this store"));
+        }
+        Ok(snapshot)
+    }
+
+    /// The journal, for reading only.
+    ///
+    /// # Errors
+    /// Exit 3 if it is corrupt.
+    pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
+        Journal::read(self.store.root(), self.store.id(), self.settings.journal_key.as_ref(), Seals::Last)
+    }
+
+    /// The journal, for appending.
+    ///
+    /// # Errors
+    /// Exit 75 if another process has it; exit 3 if it is corrupt, or ends before what the lake knows (R9).
+    pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
+        let lock = ReclaimLock::take(self.store.root())?;
+        let key = self.settings.journal_key.as_ref();
+        let mut journal = Journal::open(self.store.root(), self.store.id(), key, lock)?;
+        seat_actions::reaches(self.store.lake(), &journal)?;
+        let here = self.place()?;
+        place::check(journal.past(), &here)?;
+        if let Some(witness) = self.witness() {
+            witness.check(&journal)?;
+            witness.probe()?;
+        }
+        if journal.past().bound.is_none() {
+            journal.bind(here, operator());
+        }
+        Ok(journal)
+    }
+
+    /// The journal, to adopt it: it may be bound to another place, and be older than the lake.
+    ///
+    /// # Errors
+    /// As [`ReclaimContext::journal_to_write`].
+    pub(crate) fn journal_to_adopt(&self) -> Result<Journal, CommandError> {
+        let lock = ReclaimLock::take(self.store.root())?;
+        let key = self.settings.journal_key.as_ref();
+        let journal = Journal::open_as(self.store.root(), self.store.id(), key, Seals::Older, lock)?;
+        seat_actions::refuse_older_lake(self.store.lake(), &journal)?;
+        if let Some(witness) = self.witness() {
+            witness.probe()?;
+        }
+        Ok(journal)
+    }
+
+    /// Where this command runs.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn place(&self) -> Result<Place, CommandError> {
+        place::here(self.store.root(), self.store.id(), self.settings.reclaim_host.as_deref())
+    }
+
+    /// Writes the head of the journal into the lake and, if one is configured, to the witness (R9). A command that wrote entries
+    /// does so at its end; after a kill the next command does it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn anchor(&self, journal: &Journal) -> Result<(), CommandError> {
+        journal.anchor()?;
+        self.witness().map_or(Ok(()), |witness| witness.note(journal, self.now))
+    }
+
+    /// `[reclaim] witness`.
+    pub(crate) fn witness(&self) -> Option<Witness<'_>> {
+        Witness::of(&self.settings, self.store.id())
+    }
+
+    /// Open plans that have expired.
+    pub(crate) fn expired_plans(&self, past: &JournalState) -> Vec<String> {
+        expired_plans(self.store.root(), past, self.now)
+    }
+
+    /// Closes a plan that changed nothing.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub(crate) fn close(
+        &self,
+        journal: &mut Journal,
+        plan_id: &str,
+        because: &str,
+    ) -> Result<(), CommandError> {
+        let record = Record::PlanClosed {
+            plan_id: plan_id.to_owned(),
+            because: because.to_owned(),
+            by: Some(operator()),
+        };
+        journal.append(self.now, record).map(drop)
+    }
+}
+
+impl From<Unreadable> for CommandError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::usage(unreadable.to_string())
+            .hint("the published file is of another version: `boxseat publish` builds it again")
+    }
+}
+
+impl Anchors for ReclaimContext {
+    fn anchor(&self, journal: &Journal) -> Result<(), CommandError> {
+        Self::anchor(self, journal)
+    }
+}
+
+/// All reasons why the policy cannot be evaluated, as one failure.
+pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
+    let mut error =
+        CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
+    for refusal in refusals {
+        error = error.hint(format!("{}: {}", refusal.rule, refusal.sentence));
+    }
+    error
+}

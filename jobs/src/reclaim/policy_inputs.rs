@@ -1,0 +1,309 @@
+//! The inputs next to the policy: lists of users on leave, of users under legal hold, and of receivers, as they are now.
+//!
+//! The age of a list is the age of its file, by the clock of the machine that stores it: `--now` moves the data's clock, and no
+//! file with it.
+
+use std::path::Path;
+
+use boxseat_storage::durable;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+
+use super::evaluator::{LIST_MAX_AGE, Refusal};
+use super::policy::{Holds, Policy, Receiver};
+use crate::error::CommandError;
+use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
+
+/// All inputs other than the policy and the snapshot.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct PolicyInputs {
+    /// Users on leave; `None`: there is no list.
+    pub(crate) leave: Option<List<Leave>>,
+    /// Users under legal hold; `None`: the policy moves nothing and does not mention them.
+    pub(crate) holds: Option<List<Hold>>,
+    /// Receivers, where a file names them: source and receiver, each an id or a login.
+    pub(crate) receivers: Vec<(String, String)>,
+    /// Event types read as evidence of use.
+    pub(crate) activity_events: Vec<String>,
+    /// `[sync] quiet_dates`: UTC days on which few events are expected.
+    pub(crate) quiet_dates: Vec<NaiveDate>,
+    /// Lists that cannot be read, each a refusal to evaluate the policy.
+    pub(crate) unreadable: Vec<Refusal>,
+}
+
+/// A list, and its age.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct List<T> {
+    /// Its rows.
+    pub(crate) rows: Vec<T>,
+    /// Time since it was last written.
+    pub(crate) age: TimeDelta,
+}
+
+/// A user whose account must be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// Id or login, in lower case.
+    pub(crate) who: String,
+    /// The reason in the list.
+    pub(crate) reason: String,
+    /// The line of the list.
+    pub(crate) line: u64,
+}
+
+impl PolicyInputs {
+    /// Reads the files that the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
+    ///
+    /// # Errors
+    /// Exit 2 with file and line: a skipped row could cost a user the account.
+    pub(crate) fn read(
+        policy: &Policy,
+        leave_file: Option<&Path>,
+        activity_events: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<Self, CommandError> {
+        let (inputs, mut failures) = Self::gather(policy, leave_file, activity_events, now);
+        if failures.is_empty() { Ok(inputs) } else { Err(failures.swap_remove(0).1) }
+    }
+
+    /// The same for commands that continue without a list: a leaver is locked out, and an undo is done, whatever the state of a
+    /// list (R18, R19).
+    pub(crate) fn read_what_can_be_read(
+        policy: &Policy,
+        leave_file: Option<&Path>,
+        activity_events: &[String],
+        now: DateTime<Utc>,
+    ) -> Self {
+        let (inputs, failures) = Self::gather(policy, leave_file, activity_events, now);
+        let refusal = |(rule, error): (&'static str, CommandError)| {
+            let sentence = error.lines().iter().chain(error.hints()).cloned().collect::<Vec<_>>().join("; ");
+            Refusal { rule, sentence }
+        };
+        Self { unreadable: failures.into_iter().map(refusal).collect(), ..inputs }
+    }
+
+    /// R3: until which day [holds] counts, if that ends within two days.
+    pub(crate) fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
+        let left = LIST_MAX_AGE - self.holds.as_ref()?.age;
+        (left >= TimeDelta::zero() && left <= TimeDelta::days(3)).then(|| (now + left).date_naive())
+    }
+
+    /// What can be read, and the failures of the rest, each with the rule whose list it is.
+    fn gather(
+        policy: &Policy,
+        leave_file: Option<&Path>,
+        activity_events: &[String],
+        now: DateTime<Utc>,
+    ) -> (Self, Vec<(&'static str, CommandError)>) {
+        let mut failures = Vec::new();
+        let leave_file = policy.leave_file.as_deref().or(leave_file);
+        let leave = leave_file.map(|path| {
+            let rows = LeaveList::read(path)?.leaves().to_vec();
+            Ok::<_, CommandError>(List { rows, age: age_of(path)? })
+        });
+        let holds = policy.holds.as_ref().map(|holds| match holds {
+            Holds::File(path) => Ok(List { rows: holds_in(path)?, age: age_of(path)? }),
+            // A statement has an age, too: from its day on.
+            Holds::NoneStated { on, .. } => {
+                Ok(List { rows: Vec::new(), age: now - on.and_time(NaiveTime::MIN).and_utc() })
+            }
+        });
+        let receivers = match &policy.receiver {
+            Some(Receiver::File(path)) => receivers_in(path),
+            _ => Ok(Vec::new()),
+        };
+        let mut inputs = Self { activity_events: activity_events.to_vec(), ..Self::default() };
+        match leave.transpose() {
+            Ok(leave) => inputs.leave = leave,
+            Err(e) => failures.push(("R5", e)),
+        }
+        match holds.transpose() {
+            Ok(holds) => inputs.holds = holds,
+            Err(e) => failures.push(("R3", e)),
+        }
+        match receivers {
+            Ok(receivers) => inputs.receivers = receivers,
+            Err(e) => failures.push(("R4", e)),
+        }
+        if let Some(added) = &policy.added {
+            let (added, failed) = Self::gather(added, None, &[], now);
+            inputs.leave = List::both(inputs.leave, added.leave);
+            inputs.holds = List::both(inputs.holds, added.holds);
+            failures.extend(failed);
+        }
+        (inputs, failures)
+    }
+}
+
+impl<T> List<T> {
+    /// The rows of two lists, as old as the older.
+    fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.rows.extend(other.rows);
+                Some(Self { rows: one.rows, age: one.age.max(other.age) })
+            }
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+fn holds_in(path: &Path) -> Result<Vec<Hold>, CommandError> {
+    let list =
+        Csv { path, what: "list of holds", key: "[holds] file", form: "user_id,reason (or login,reason)" };
+    let rows = list.rows(&[&["user_id", "login"], &["reason"]])?;
+    Ok(rows.into_iter().map(|(line, [who, reason])| Hold { who: who.to_lowercase(), reason, line }).collect())
+}
+
+fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
+    let list = Csv {
+        path,
+        what: "list of receivers",
+        key: "[receiver] file",
+        form: "user,receiver, each an id or a login",
+    };
+    let rows = list.rows(&[&["user", "user_id", "login"], &["receiver", "receiver_id", "receiver_login"]])?;
+    for (index, (line, [user, receiver])) in rows.iter().enumerate() {
+        let is_named_before = rows[..index].iter().any(|(_, [other, _])| other.eq_ignore_ascii_case(user));
+        if receiver.is_empty() || is_named_before {
+            return Err(list.wrong(format!("line {line}: {user} has no receiver, or two")));
+        }
+    }
+    Ok(rows.into_iter().map(|(_, [user, receiver])| (user.to_lowercase(), receiver.to_lowercase())).collect())
+}
+
+/// A CSV file of two columns.
+struct Csv<'a> {
+    path: &'a Path,
+    what: &'static str,
+    key: &'static str,
+    form: &'static str,
+}
+
+impl Csv<'_> {
+    /// Its rows with their lines; each column has one of several names, and the first must not be empty.
+    fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, CommandError> {
+        let bytes = durable::read_regular_file(self.path).map_err(|e| {
+            CommandError::usage(format!("cannot read the {} {}", self.what, self.path.display()))
+                .because(e)
+                .hint(format!("{} names it", self.key))
+        })?;
+        self.parse(&bytes, columns).map_err(|reason| self.wrong(reason))
+    }
+
+    fn wrong(&self, reason: String) -> CommandError {
+        CommandError::usage(format!("the {} {}: {reason}", self.what, self.path.display()))
+            .hint(format!("its first line is {}", self.form))
+    }
+
+    #[expect(clippy::unused_self, reason = "a method of the list, so that tests need no file")]
+    fn parse(&self, bytes: &[u8], columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, String> {
+        let place = |row: &[String], names: &[&str]| {
+            row.iter().position(|cell| names.iter().any(|name| cell.eq_ignore_ascii_case(name)))
+        };
+        let is_heading = |row: &[String]| columns.iter().all(|names| place(row, names).is_some());
+        let sheet = Sheet::read(bytes, Accepts::List, is_heading).map_err(|e| match e {
+            Unreadable::NoHeading(found) => {
+                let missing = columns.iter().find(|names| place(&found, names).is_none());
+                format!("it has no column {}", missing.expect("else it were the heading")[0])
+            }
+            other => other.to_string(),
+        })?;
+        let [first, second] = columns.map(|names| place(&sheet.heading, names).expect("it is the heading"));
+        let mut rows = Vec::new();
+        for row in &sheet.rows {
+            if row.cell(first).is_empty() {
+                return Err(format!("line {} names no user", row.line));
+            }
+            if row.cell(first).contains(char::is_control) {
+                return Err(format!("line {}: {:?} is no id and no login", row.line, row.cell(first)));
+            }
+            rows.push((row.line, [identifier(row.cell(first)), identifier(row.cell(second))]));
+        }
+        Ok(rows)
+    }
+}
+
+/// How long ago a file was written.
+fn age_of(path: &Path) -> Result<TimeDelta, CommandError> {
+    let failed = |e| CommandError::usage(format!("cannot tell how old {} is", path.display())).because(e);
+    let written = std::fs::metadata(path).and_then(|file| file.modified()).map_err(failed)?;
+    match written.elapsed() {
+        Ok(age) => Ok(TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX)),
+        // Clocks of two machines differ by less than this.
+        Err(ahead) if ahead.duration().as_secs() < 300 => Ok(TimeDelta::zero()),
+        Err(_) => Err(CommandError::usage(format!("{} was written in the future", path.display()))
+            .hint("its date says how old the list is; touch it when it is up to date")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_whole_or_not_at_all() {
+        let list = Csv { path: Path::new("holds.csv"), what: "list of holds", key: "", form: "" };
+        let parse = |text: &str| list.parse(text.as_bytes(), &[&["user_id", "login"], &["reason"]]);
+        let row = |line: u64, who: &str, why: &str| (line, [who.to_owned(), why.to_owned()]);
+        assert_eq!(
+            parse("\u{feff}Login,Reason\nJo@acme.test ,\"suit, 7\"\n12,\n").unwrap(),
+            [row(2, "Jo@acme.test", "suit, 7"), row(3, "12", "")]
+        );
+        assert!(parse("user_id,reason\n").unwrap().is_empty());
+        assert_eq!(parse("who,reason\n1,x\n").unwrap_err(), "it has no column user_id");
+        assert_eq!(parse("user_id,reason\n1,x\n,y\n").unwrap_err(), "line 3 names no user");
+        assert!(parse("user_id,reason\n1,x,y\n").is_err());
+        assert_eq!(
+            parse("user_id;reason\n'700101;\"a; b\"\n=\"12\";\n;\n\n").unwrap(),
+            [row(2, "700101", "a; b"), row(3, "12", "")],
+            "as spreadsheets and the CSV of boxseat write it"
+        );
+        assert_eq!(
+            parse("user_id,reason\n1,\"x\n2,y\n").unwrap_err(),
+            "line 2: a quotation mark is opened and never closed",
+            "user 2 must not vanish in the reason of user 1"
+        );
+        assert_eq!(
+            parse("user_id,reason\n\"1\n2\",x\n").unwrap_err(),
+            "line 2: \"1\\n2\" is no id and no login"
+        );
+    }
+
+    #[test]
+    fn a_user_with_two_receivers_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("receivers.csv");
+        std::fs::write(&path, "user,receiver\nA@b.test,1\na@b.test,2\n").unwrap();
+        assert_eq!(receivers_in(&path).unwrap_err().exit_code(), 2);
+        std::fs::write(&path, "user,receiver\nA@b.test,C@b.test\n").unwrap();
+        assert_eq!(receivers_in(&path).unwrap(), [("a@b.test".to_owned(), "c@b.test".to_owned())]);
+        let written = std::fs::File::options().write(true).open(&path).unwrap();
+        let days_ago = std::time::Duration::from_secs(9 * 86_400);
+        written.set_modified(written.metadata().unwrap().modified().unwrap() - days_ago).unwrap();
+        assert_eq!(age_of(&path).unwrap().num_days(), 9);
+    }
+
+    #[test]
+    fn fuzz_hold_list() {
+        let list = Csv { path: Path::new("holds.csv"), what: "list of holds", key: "", form: "" };
+        boxseat_fuzz::run("hold_list", |input| {
+            _ = list.parse(input.mutated, &[&["user_id", "login"], &["reason"]]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn fuzz_receiver_list() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let path = temp.path().join("receivers.csv");
+        boxseat_fuzz::run("receiver_list", |input| {
+            std::fs::write(&path, input.mutated).expect("a disk with space");
+            match receivers_in(&path) {
+                Ok(rows) if rows.iter().any(|(_, receiver)| receiver.is_empty()) => {
+                    Err("a user without a receiver was accepted".to_owned())
+                }
+                _ => Ok(()),
+            }
+        });
+    }
+}

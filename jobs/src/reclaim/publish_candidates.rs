@@ -1,0 +1,95 @@
+//! The policy while a snapshot is published: `reclaim_candidates`, and with it `reclaimable_seats` and the snapshot's count.
+//!
+//! Everything is as of the snapshot. The journal is read up to its time, so a replay counts what was reclaimable then. The policy
+//! and its lists are the present ones, like thresholds and licence terms of a replay; `policy_digest` says which policy it was.
+//!
+//! The policy is read here, late, and not with the configuration: it is the licence manager's file, and an error in it must not
+//! cost the operator the snapshot. The leave list differs: its rows are stored in the lake, so an invalid list stops the run.
+
+use std::path::PathBuf;
+
+use boxseat_output::warehouse::{Candidate, Candidates, NightRows};
+use boxseat_schemas::reclaim::Entry;
+use ssh_key::PublicKey;
+
+use super::columns::Unreadable;
+use super::evaluator::Evaluator;
+use super::journal::{Journal, Seals};
+use super::journal_state::JournalState;
+use super::plans::expired_plans;
+use super::policy::Policy;
+use super::policy_inputs::PolicyInputs;
+use super::snapshot::Snapshot;
+use crate::error::CommandError;
+
+/// The inputs with which a snapshot is evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublishCandidates {
+    /// The policy.
+    pub(crate) policy_file: PathBuf,
+    /// `[idle] leave_file`.
+    pub(crate) leave_file: Option<PathBuf>,
+    /// `[sync] activity_events`.
+    pub(crate) activity_events: Vec<String>,
+    /// The store, for its journal.
+    pub(crate) store: PathBuf,
+    /// `[reclaim] journal_key`.
+    pub(crate) journal_key: Option<PublicKey>,
+}
+
+impl Candidates for PublishCandidates {
+    fn policy_digest(&self) -> Option<String> {
+        Policy::load(&self.policy_file).ok().map(|policy| policy.digest)
+    }
+
+    fn evaluator(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
+        let told = |e: CommandError| e.lines().join(": ");
+        let policy = Policy::load(&self.policy_file).map_err(told)?;
+        let snapshot = Snapshot::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {
+            Asked::Refused(e) => told(CommandError::from(e)),
+            Asked::Unreadable(e) => e.to_string(),
+        })?;
+        let now = snapshot.night.now_at;
+        let journal = Journal::read(&self.store, snapshot.store_id, self.journal_key.as_ref(), Seals::Last)
+            .map_err(told)?;
+        let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
+        let past = JournalState::of(&known);
+        let inputs = PolicyInputs::read(&policy, self.leave_file.as_deref(), &self.activity_events, now)
+            .map_err(told)?;
+        // A plan without an approval would be made again, and an expired one is not open.
+        let expired = expired_plans(&self.store, &past, now);
+        let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
+        let evaluator =
+            Evaluator::new(&policy, &snapshot, &past, &inputs, now, set_aside).map_err(|refusals| {
+                refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>().join("; ")
+            })?;
+        let judged = evaluator.everybody();
+        let going = judged.going.iter().flat_map(|(stage, people)| {
+            people.iter().map(|(id, _)| Candidate {
+                user_id: id.clone(),
+                stage: stage.as_str(),
+                left_out_reason: None,
+            })
+        });
+        let left_out = judged.left_out.iter().map(|(id, (stage, no))| Candidate {
+            user_id: id.clone(),
+            stage: stage.as_str(),
+            left_out_reason: Some(no.word),
+        });
+        let mut candidates: Vec<Candidate> = going.chain(left_out).collect();
+        candidates.sort_by(|one, other| one.user_id.cmp(&other.user_id));
+        Ok(candidates)
+    }
+}
+
+/// Why a snapshot could not be evaluated.
+enum Asked {
+    Refused(boxseat_output::Error),
+    Unreadable(Unreadable),
+}
+
+impl From<Unreadable> for Asked {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
