@@ -137,7 +137,7 @@ mod tests {
             told,
             [
                 "changed new@acme.test login was u3@acme.test",
-                "changed u4@acme.test membership of a group has changed",
+                "changed u4@acme.test membership of groups (joined: g1) has changed",
                 &format!("joined u5@acme.test {}", after.people[3].sentence),
                 "left u2@acme.test admin: the role is coadmin",
             ]
