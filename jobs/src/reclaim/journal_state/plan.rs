@@ -1,0 +1,80 @@
+//! What happened to one plan, by the journal: approvals and its end.
+
+use boxseat_schemas::reclaim::Stage;
+use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use chrono::{DateTime, NaiveDate, Utc};
+
+/// What happened to a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct PlanState {
+    /// The digest that its file must have.
+    pub(crate) digest: String,
+    /// Its stage.
+    pub(crate) stage: Stage,
+    /// `None`: an offboarding.
+    pub(crate) policy_digest: Option<String>,
+    /// The snapshot it was made from.
+    pub(crate) night: PlanNight,
+    /// When it was made.
+    pub(crate) created_at: DateTime<Utc>,
+    /// Who made it.
+    pub(crate) by: Operator,
+    /// The users in it.
+    pub(crate) user_ids: Vec<String>,
+    /// The receivers of content in it.
+    pub(crate) receiver_user_ids: Vec<String>,
+    /// The day of the plan.
+    pub(crate) due_on: NaiveDate,
+    /// Approvals, oldest first.
+    pub(crate) approvals: Vec<Approval>,
+    /// How often `apply` began.
+    pub(crate) applies: usize,
+    /// Set when the plan does nothing more.
+    pub(crate) closed: Option<Closed>,
+}
+
+/// An approval of a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Approval {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// The digest that was approved.
+    pub(crate) digest: String,
+    /// Who.
+    pub(crate) by: Operator,
+    /// Whose signature was verified.
+    pub(crate) signed_by: Option<String>,
+    /// That signature, to be verified again.
+    pub(crate) signature: Option<String>,
+}
+
+/// A plan's end.
+#[derive(Debug, Clone)]
+pub(crate) struct Closed {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// `applied`, `expired`, `undone` or `withdrawn`.
+    pub(crate) because: String,
+}
+
+impl PlanState {
+    /// Whether the plan may still act.
+    pub(crate) fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Whether it was undone, or its undo has begun.
+    pub(crate) fn is_undone(&self) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.because == "undone")
+    }
+
+    /// Approvals of the digest the plan was made with, oldest first.
+    pub(crate) fn approvals(&self) -> impl DoubleEndedIterator<Item = &Approval> {
+        self.approvals.iter().filter(|approval| approval.digest == self.digest)
+    }
+
+    /// The last of [`PlanState::approvals`].
+    pub(crate) fn approval(&self) -> Option<&Approval> {
+        self.approvals().next_back()
+    }
+}

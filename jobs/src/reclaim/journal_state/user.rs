@@ -1,0 +1,263 @@
+//! What happened to one user, by the journal: actions, readings of the content, confirmations and skips.
+
+use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Standing};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// What happened to a user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UserState {
+    /// All actions tried, oldest first.
+    pub(crate) attempts: Vec<ActionState>,
+    /// All readings of the user's content, oldest first.
+    pub(crate) readings: Vec<Reading>,
+    /// All readings of the content's destination, oldest first.
+    pub(crate) destinations: Vec<DestinationReading>,
+    /// Times a plan skipped the user, oldest first.
+    pub(crate) skips: Vec<Skip>,
+    /// What operators confirmed about the content, oldest first.
+    pub(crate) confirmations: Vec<Confirmation>,
+    /// The latest use that the admin log showed while a plan was applied: no snapshot may ever have it (R11).
+    pub(crate) used_at: Option<DateTime<Utc>>,
+}
+
+/// One action that was tried.
+#[derive(Debug, Clone)]
+pub(crate) struct ActionState {
+    /// The intent.
+    pub(crate) attempt: Attempt,
+    /// When the intent was written, just before the call.
+    pub(crate) asked_at: DateTime<Utc>,
+    /// `None`: it is unknown whether the call was made at all.
+    pub(crate) outcome: Option<Outcome>,
+    /// When the outcome was known.
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    /// Whether Box ever confirmed or showed the action, whatever another actor did about it later.
+    pub(crate) was_done: bool,
+    /// The post-image.
+    pub(crate) after: Option<Standing>,
+    /// Where the content went.
+    pub(crate) destination_folder_id: Option<String>,
+    /// The status of Box's response.
+    pub(crate) http_status: Option<u16>,
+    /// Why, as a sentence.
+    pub(crate) reason: Option<String>,
+}
+
+/// The content of a user at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// The plan for which it was read.
+    pub(crate) plan_id: String,
+    /// Items of the root folder; `None`: it could not be read.
+    pub(crate) owned_items: Option<u64>,
+    /// Of these, the shared ones.
+    pub(crate) shared_items: Option<u64>,
+    /// Bytes by the user object.
+    pub(crate) space_used_bytes: Option<i64>,
+}
+
+/// The content of a destination folder at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DestinationReading {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// The folder.
+    pub(crate) folder_id: String,
+    /// Items in it.
+    pub(crate) items: Option<u64>,
+}
+
+/// An operator has checked where the content of a user is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Confirmation {
+    pub(crate) at: DateTime<Utc>,
+    /// The transfer that was checked.
+    pub(crate) action_id: String,
+    pub(crate) statement: String,
+    pub(crate) by: Operator,
+    /// How many different operators must confirm.
+    pub(crate) operators_needed: u32,
+    /// Items at the source at that time.
+    pub(crate) owned_items: Option<u64>,
+    pub(crate) space_used_bytes: i64,
+}
+
+/// A user that was skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Skip {
+    /// When.
+    pub(crate) at: DateTime<Utc>,
+    /// The plan.
+    pub(crate) plan_id: String,
+    /// The reason code.
+    pub(crate) reason: String,
+    /// The reason as a sentence.
+    pub(crate) detail: String,
+    /// Whether the plan does nothing more for the user.
+    pub(crate) is_final: bool,
+    /// How many actions on the user the journal had before. Two entries can have the same time, and clocks can be set back.
+    pub(crate) attempts_before: usize,
+}
+
+impl ActionState {
+    /// Whether a read must still determine the outcome.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.outcome.is_none_or(|outcome| !outcome.is_final())
+    }
+
+    /// R8: whether the caps count it, from a time on.
+    pub(super) fn counts_since(&self, since: DateTime<Utc>) -> bool {
+        self.asked_at >= since
+            && self.may_have_happened()
+            && matches!(self.attempt.action, Action::Suspend | Action::Transfer | Action::Delete)
+    }
+
+    /// Whether the action may have taken effect.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        self.is_unfinished() || self.was_done
+    }
+}
+
+impl UserState {
+    /// The suspension that is ours and in force, by the journal (R3): done, and neither restored nor reverted since.
+    pub(crate) fn suspension(&self) -> Option<&ActionState> {
+        let last = self.attempts.iter().rev().find(|past| {
+            matches!(past.attempt.action, Action::Suspend | Action::Restore | Action::Delete)
+                && !matches!(past.outcome, Some(Outcome::Refused | Outcome::NotDone | Outcome::NotAttempted))
+                && (past.attempt.action == Action::Suspend || past.was_done)
+        })?;
+        (last.attempt.action == Action::Suspend && last.outcome == Some(Outcome::Done)).then_some(last)
+    }
+
+    /// The same, if this plan made it.
+    pub(crate) fn suspension_by(&self, plan_id: &str) -> Option<&ActionState> {
+        self.suspension().filter(|ours| ours.attempt.plan_id == plan_id)
+    }
+
+    /// A change of the status by a plan whose outcome is unknown.
+    pub(crate) fn unfinished_status(&self, plan_id: &str) -> Option<&ActionState> {
+        let is_status =
+            |past: &&ActionState| matches!(past.attempt.action, Action::Suspend | Action::Restore);
+        self.attempts
+            .iter()
+            .filter(|past| past.attempt.plan_id == plan_id && past.is_unfinished())
+            .find(is_status)
+    }
+
+    /// The reactivation for a transfer after which the account is not known to be suspended and signed out again (R14).
+    pub(crate) fn open_window(&self) -> Option<&ActionState> {
+        let is_open =
+            |past: &ActionState| past.may_have_happened() && past.outcome != Some(Outcome::RevertedByOther);
+        let opened = self.attempts.iter().rposition(|past| past.attempt.action == Action::Reactivate)?;
+        let later = &self.attempts[opened + 1..];
+        let suspended =
+            later.iter().position(|past| past.attempt.action == Action::SuspendAgain && past.was_done);
+        let is_signed_out = |past: &ActionState| {
+            past.attempt.action == Action::TerminateSessions
+                && matches!(past.outcome, Some(Outcome::Done | Outcome::Refused))
+        };
+        let is_closed = suspended.is_some_and(|suspended| later[suspended..].iter().any(is_signed_out))
+            || later.iter().any(|past| past.attempt.action == Action::Restore && past.was_done);
+        // A suspension without an outcome is settled as a part of its window, also when the reactivation before it was never done.
+        let is_suspending =
+            later.iter().any(|past| past.attempt.action == Action::SuspendAgain && past.is_unfinished());
+        Some(&self.attempts[opened]).filter(|opened| (is_open(opened) || is_suspending) && !is_closed)
+    }
+
+    /// Whether the account was active for a transfer of ours at a time (R14).
+    pub(crate) fn was_in_window(&self, at: DateTime<Utc>) -> bool {
+        let opened = self.attempts.iter().rfind(|past| {
+            past.attempt.action == Action::Reactivate && past.may_have_happened() && past.asked_at <= at
+        });
+        opened.is_some_and(|opened| {
+            let closed = self.attempts.iter().find(|past| {
+                past.attempt.action == Action::SuspendAgain
+                    && past.was_done
+                    && past.asked_at >= opened.asked_at
+            });
+            closed.and_then(|closed| closed.finished_at).is_none_or(|closed_at| closed_at >= at)
+        })
+    }
+
+    /// The transfer that was made or may have been made, of the present content of the account: it is never made a second time
+    /// (R14). An account that was active again after its transfer may own new content, which no transfer has moved.
+    pub(crate) fn transfer(&self) -> Option<&ActionState> {
+        let is_of_present_content = |transfer: &&ActionState| {
+            transfer.is_unfinished() || self.in_use_since().is_none_or(|at| at < transfer.asked_at)
+        };
+        self.last_transfer().filter(is_of_present_content)
+    }
+
+    /// The last transfer that was made or may have been made, also of content from before the account was active again.
+    pub(crate) fn last_transfer(&self) -> Option<&ActionState> {
+        self.last(Action::Transfer).filter(|past| past.may_have_happened())
+    }
+
+    /// When an undo or another actor last set the account active after an action of ours.
+    pub(super) fn in_use_since(&self) -> Option<DateTime<Utc>> {
+        self.restored_at().max(self.reverted_at())
+    }
+
+    /// The deletion that freed a seat: confirmed, and the login has no new account (R20).
+    pub(crate) fn freed(&self) -> Option<&ActionState> {
+        self.deletion().filter(|past| past.outcome == Some(Outcome::Done))
+    }
+
+    /// The deletion, once it is confirmed.
+    pub(crate) fn deletion(&self) -> Option<&ActionState> {
+        self.last(Action::Delete).filter(|past| past.was_done)
+    }
+
+    /// When it was last found that another actor had undone what we did (R20).
+    pub(crate) fn reverted_at(&self) -> Option<DateTime<Utc>> {
+        let reverted = |past: &&ActionState| past.outcome == Some(Outcome::RevertedByOther);
+        self.attempts.iter().filter(reverted).filter_map(|past| past.finished_at).max()
+    }
+
+    /// When `undo` last gave the account back: no snapshot may ever have shown it suspended (R5).
+    pub(crate) fn restored_at(&self) -> Option<DateTime<Utc>> {
+        let restored = |past: &&ActionState| past.attempt.action == Action::Restore && past.was_done;
+        self.attempts.iter().filter(restored).filter_map(|past| past.finished_at).max()
+    }
+
+    /// Whether an `undo` gave the account back after an action of a plan.
+    pub(crate) fn was_restored_after(&self, plan_id: &str) -> bool {
+        let acted_at = self.by_plan(plan_id).filter(|past| past.attempt.action != Action::Restore);
+        acted_at.map(|past| past.asked_at).max().is_some_and(|at| self.restored_at() > Some(at))
+    }
+
+    /// The last attempt of an action.
+    pub(crate) fn last(&self, action: Action) -> Option<&ActionState> {
+        self.attempts.iter().rev().find(|past| past.attempt.action == action)
+    }
+
+    /// Whether the reason of a skip is over: the plan tried an action since, or an operator confirmed what no reading proved.
+    pub(crate) fn is_over(&self, skip: &Skip) -> bool {
+        let is_confirmed = matches!(skip.reason.as_str(), "not_empty" | "unverifiable")
+            && self.confirmations.iter().any(|one| one.at > skip.at);
+        is_confirmed
+            || self.attempts[skip.attempts_before..].iter().any(|past| past.attempt.plan_id == skip.plan_id)
+    }
+
+    /// What a plan tried on the user.
+    pub(crate) fn by_plan<'a>(
+        &'a self,
+        plan_id: &'a str,
+    ) -> impl DoubleEndedIterator<Item = &'a ActionState> {
+        self.attempts.iter().filter(move |past| past.attempt.plan_id == plan_id)
+    }
+
+    /// Why a plan does nothing more for the user, if a rule said so.
+    pub(crate) fn final_skip(&self, plan_id: &str) -> Option<&Skip> {
+        self.skips.iter().rev().find(|skip| skip.plan_id == plan_id && skip.is_final)
+    }
+}
+
+/// That the outcome of an attempt is not known, as a sentence.
+pub(crate) fn unfinished(open: &ActionState) -> String {
+    let action = open.attempt.action.as_str();
+    format!("the outcome of {action}, requested {}, is not known yet", open.asked_at.format("%F"))
+}
