@@ -2,7 +2,7 @@
 
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Standing};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 /// What happened to a user.
 #[derive(Debug, Clone, Default)]

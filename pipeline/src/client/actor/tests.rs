@@ -1,0 +1,32 @@
+use super::*;
+
+/// The page of a gateway with status 200 counted as a deletion, or as ended sessions.
+#[test]
+fn only_box_acknowledges_a_write() {
+    for (body, is_acknowledged) in [
+        ("", true),
+        ("\r\n", true),
+        (r#"{"message":"Request is successful, please check admin events for the status of the job"}"#, true),
+        (r#"{"type":"error","status":503,"code":"unavailable"}"#, false),
+        (r#"{"error":"slow_down"}"#, false),
+        ("<html>Please accept the terms</html>", false),
+    ] {
+        assert_eq!(acknowledged(body.as_bytes()).is_ok(), is_acknowledged, "{body}");
+    }
+}
+
+#[test]
+fn only_equal_logins_name_an_account() {
+    let body = br#"{"total_count":3,"entries":[{"id":"1","login":"JO@acme.test"},
+        {"id":"2","login":"jo@acme.test.example"},{"id":"3","name":"jo@acme.test"}]}"#;
+    assert_eq!(ids_of_login(body, "jo@ACME.test").unwrap(), ["1"]);
+    assert!(ids_of_login(b"<html></html>", "jo@acme.test").is_err());
+}
+
+#[test]
+fn returned_user_must_be_the_requested_user() {
+    let body = br#"{"type":"user","id":7,"status":"active","phone":{}}"#;
+    assert_eq!(user(body, Some("7")).unwrap().status.as_deref(), Some("active"));
+    assert!(user(body, None).is_ok());
+    assert!(matches!(user(body, Some("8")), Err(NotAPage::OtherObject(_))));
+}
