@@ -15,6 +15,9 @@ use crate::guard::Refusal;
 use crate::ids::{IdMap, IdSet};
 use crate::paginate::{MarkerWalk, Next, OffsetNext, StreamWalk, Summary, hides_more, next_offset};
 
+mod listings;
+mod next;
+
 /// The input of a run before its first request.
 #[derive(Debug, Clone)]
 pub struct Brief {
@@ -98,7 +101,7 @@ struct UserListing {
 
 #[derive(Default)]
 struct GroupListing {
-    crawl: IdMap<GroupWalk>,
+    walks: IdMap<GroupWalk>,
     /// Groups whose members can be read, in listing order.
     walkable: Vec<Box<str>>,
     number: u32,
@@ -143,8 +146,8 @@ const EDGE: TimeDelta = TimeDelta::seconds(1);
 impl Crawl {
     /// Nothing is read yet. The first request is for the caller.
     pub fn new(brief: Brief) -> Self {
-        let crawl = brief.slices.len() + usize::from(brief.activity.is_some());
-        let slices: Vec<_> = (0..crawl).map(|_| StreamWalk::default()).collect();
+        let walks = brief.slices.len() + usize::from(brief.activity.is_some());
+        let slices: Vec<_> = (0..walks).map(|_| StreamWalk::default()).collect();
         Self {
             queue: VecDeque::from([Request::Me]),
             caller: None,
@@ -241,7 +244,7 @@ impl Crawl {
         let listed = groups.into_iter().map(|id| (id, false));
         let missing = reads.confirm_groups.iter().map(|id| (id.as_str().into(), true));
         for (group_id, is_missing) in listed.chain(missing) {
-            let walk = self.groups.crawl.entry(&group_id);
+            let walk = self.groups.walks.entry(&group_id);
             // A group that another plan has read, or that was never listed.
             if (walk.listed || is_missing) && !std::mem::replace(&mut walk.wanted, true) {
                 walk.open = true;
@@ -284,7 +287,7 @@ impl Crawl {
         }
         for request in &mut self.queue {
             let Request::GroupMemberships { group_id, offset } = request else { continue };
-            let walk = self.groups.crawl.entry(group_id);
+            let walk = self.groups.walks.entry(group_id);
             if *offset > 0 && old(walk.last_page_at) {
                 *offset = 0;
                 walk.number += 1;
@@ -459,68 +462,6 @@ impl Crawl {
         Ok(())
     }
 
-    /// The next request; `None` if none can be made before the next response, or if everything was read.
-    pub fn next_request(&mut self) -> Option<Request> {
-        if !self.identified {
-            return if self.queue.front() == Some(&Request::Me) { self.queue.pop_front() } else { None };
-        }
-        if let Some(request) = self.queue.pop_front() {
-            return Some(request);
-        }
-        let aliases_of = self.aliases_of.as_ref().unwrap_or(&self.users.ids);
-        while let Some(user_id) = aliases_of.get(self.aliases_cursor) {
-            self.aliases_cursor += 1;
-            if self.aliases_asked.insert(user_id) {
-                return Some(Request::EmailAliases { user_id: user_id.to_string() });
-            }
-        }
-        // The users that capped groups do not show are known after their readable pages were read.
-        if self.user_side_of.is_none() && self.membership_walks_open > 0 {
-            return None;
-        }
-        let user_side_of = self.user_side_of.as_ref().unwrap_or(&self.users.ids);
-        while let Some(user_id) = user_side_of.get(self.user_side_cursor) {
-            self.user_side_cursor += 1;
-            let hides = |seen: &IdSet| !seen.contains(user_id);
-            let is_wanted = self.user_side_of.is_some() || self.groups.capped.iter().any(hides);
-            if is_wanted && self.user_side_asked.insert(user_id) {
-                return Some(Request::UserMemberships { user_id: user_id.to_string(), offset: 0 });
-            }
-        }
-        None
-    }
-
-    /// The walk of a page of this request.
-    pub fn walk_number(&mut self, request: &Request) -> u32 {
-        match request {
-            Request::Users { .. } => self.users.number,
-            Request::Groups { .. } => self.groups.number,
-            Request::GroupMemberships { group_id, .. } => self.groups.crawl.entry(group_id).number,
-            _ => 0,
-        }
-    }
-
-    /// The part of the admin log that a request is about.
-    pub fn event_query(&self, request: &Request) -> Option<EventQuery> {
-        let Request::Events { slice, login_only, .. } = request else { return None };
-        let slices = &self.brief.slices;
-        let last = slices.last().expect("a window has a slice");
-        let (from, to, wanted) = match (slices.get(*slice as usize), &self.brief.activity) {
-            (Some(slice), _) => (slice.0, slice.1, &self.brief.event_types),
-            (None, Some(activity)) => (activity.from_at, last.1, &activity.event_types),
-            (None, None) => return None,
-        };
-        let event_types = match login_only {
-            true => vec![boxseat_schemas::event_types::LOGIN.to_owned()],
-            false => wanted.clone(),
-        };
-        Some(EventQuery {
-            created_after: from - EDGE,
-            created_before: if to == last.1 { to } else { to + EDGE },
-            event_types,
-        })
-    }
-
     /// The owner of the credentials, once Box has returned it.
     pub fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
@@ -605,104 +546,6 @@ impl Crawl {
                 enterprise_id: found,
                 may_be_alone: me.may_be_alone(),
             }),
-        }
-    }
-
-    fn absorb_groups(
-        &mut self,
-        offset: u64,
-        page: &Summary,
-        received_at: DateTime<Utc>,
-    ) -> Result<bool, Error> {
-        for group in &page.listed {
-            let walk = self.groups.crawl.entry(&group.id);
-            if !std::mem::replace(&mut walk.listed, true) && !group.is_all_users_group {
-                self.groups.walkable.push(group.id.clone());
-            }
-        }
-        self.groups.last_page_at = Some(received_at);
-        match next_offset(offset, PAGE_LIMIT, page) {
-            OffsetNext::Page(offset) => {
-                self.queue.push_front(Request::Groups { offset });
-                Ok(false)
-            }
-            // A total_count that is larger than the real count must not stop the run: the last readable page decides.
-            OffsetNext::Capped if hides_more(offset, page, self.groups.crawl.len()) => {
-                Err(Refusal::TooManyGroups.into())
-            }
-            OffsetNext::End | OffsetNext::Capped => {
-                self.groups.done = true;
-                Ok(true)
-            }
-        }
-    }
-
-    fn absorb_members(
-        &mut self,
-        group_id: &str,
-        offset: u64,
-        page: &Summary,
-        received_at: DateTime<Utc>,
-    ) -> bool {
-        let walk = self.groups.crawl.entry(group_id);
-        walk.last_page_at = Some(received_at);
-        for member in &page.listed {
-            walk.seen.insert(&member.id);
-        }
-        let next = next_offset(offset, PAGE_LIMIT, page);
-        if let OffsetNext::Page(offset) = next {
-            self.queue.push_front(Request::GroupMemberships { group_id: group_id.to_owned(), offset });
-            return false;
-        }
-        let is_capped = next == OffsetNext::Capped && hides_more(offset, page, walk.seen.len());
-        let seen = self.close_members(group_id);
-        if is_capped {
-            self.groups.capped.push(seen);
-        }
-        true
-    }
-
-    /// Ends the walk of a group, and returns the members that it has seen.
-    fn close_members(&mut self, group_id: &str) -> IdSet {
-        let walk = self.groups.crawl.entry(group_id);
-        if std::mem::replace(&mut walk.open, false) {
-            self.membership_walks_open -= 1;
-        }
-        std::mem::take(&mut walk.seen)
-    }
-
-    fn restart_users(&mut self) {
-        self.queue.retain(|request| !matches!(request, Request::Users { .. }));
-        self.users = UserListing { number: self.users.number + 1, ..UserListing::default() };
-        self.queue.push_front(Request::Users { marker: None });
-    }
-
-    /// A replayed page of a later walk means that its listing was started again.
-    fn open_walk(&mut self, request: &Request, walk: u32) {
-        match request {
-            Request::Users { .. } if walk > self.users.number => {
-                self.users = UserListing { number: walk, ..UserListing::default() };
-                self.queue.retain(|request| !matches!(request, Request::Users { .. }));
-            }
-            Request::Groups { .. } if walk > self.groups.number => {
-                self.groups.number = walk;
-                self.queue.retain(|request| !matches!(request, Request::Groups { .. }));
-            }
-            Request::GroupMemberships { group_id, .. } => {
-                let known = self.groups.crawl.entry(group_id);
-                if walk > known.number {
-                    known.number = walk;
-                    known.seen = IdSet::default();
-                    self.queue.retain(
-                        |r| !matches!(r, Request::GroupMemberships { group_id: id, .. } if id == group_id),
-                    );
-                }
-            }
-            Request::Events { slice, login_only: true, position: None } => {
-                let first = Request::Events { slice: *slice, login_only: false, position: None };
-                self.queue.retain(|request| *request != first);
-            }
-            _ => {}
         }
     }
 }

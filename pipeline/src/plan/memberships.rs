@@ -134,12 +134,12 @@ impl ReadCandidates {
             0 => Choice::CarryForward,
             _ => Choice::ChangedOnly,
         };
-        let crawl = || self.needed.iter().chain(&self.due);
-        let groups = crawl().filter_map(|walk| match &walk.of {
+        let walks = || self.needed.iter().chain(&self.due);
+        let groups = walks().filter_map(|walk| match &walk.of {
             Of::Group(id) => Some(id.to_string()),
             Of::User(_) => None,
         });
-        let users = crawl().filter_map(|walk| match &walk.of {
+        let users = walks().filter_map(|walk| match &walk.of {
             Of::User(id) => Some(id.to_string()),
             Of::Group(_) => None,
         });
@@ -204,22 +204,22 @@ fn unread_users(inputs: &Inputs<'_>, base: &BaseNight, asked: &mut IdSet) -> Vec
 }
 
 /// The groups that are due: a share in every run, and in any case those that were never read or are overdue.
-fn due_groups(mut crawl: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
+fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk> {
     let within = inputs.settings.membership_resync;
-    oldest_first(&mut crawl);
-    let at_once = crawl
+    oldest_first(&mut walks);
+    let at_once = walks
         .iter()
         .filter(|walk| walk.read_at.is_none() || is_overdue(walk.read_at, inputs, within))
         .count();
     let shared = usize::try_from(share(count, inputs.since_base, within)).unwrap_or(usize::MAX);
-    crawl.truncate(shared.max(at_once));
-    crawl
+    walks.truncate(shared.max(at_once));
+    walks
 }
 
 /// The hidden users that are due. Each costs a call, as aliases do, so they have the same period as aliases: within a week they would
 /// cost more than everything else. `memberships_read_at` is the newer of both sides and cannot order the sweep, so each user has a fixed
 /// day.
-fn due_people(crawl: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
+fn due_people(walks: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
     let days = inputs.settings.alias_sweep.num_days().max(1);
     let day = |at: DateTime<Utc>| at.timestamp().div_euclid(86_400);
     let (last, today) = (day(inputs.now - inputs.since_base), day(inputs.now));
@@ -228,11 +228,11 @@ fn due_people(crawl: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
         let own = i64::try_from(tie(id) % days.unsigned_abs()).unwrap_or(0);
         walk.read_at.is_none() || (last + 1..=today.min(last + days)).any(|day| day.rem_euclid(days) == own)
     };
-    crawl.into_iter().filter(is_due).collect()
+    walks.into_iter().filter(is_due).collect()
 }
 
-fn oldest_first(crawl: &mut [Walk]) {
-    crawl.sort_by_cached_key(|walk| {
+fn oldest_first(walks: &mut [Walk]) {
+    walks.sort_by_cached_key(|walk| {
         let (Of::Group(id) | Of::User(id)) = &walk.of;
         (walk.read_at, tie(id))
     });
@@ -246,13 +246,13 @@ fn pages(group: BaseGroup) -> u64 {
     }
 }
 
-fn cost(crawl: &[Walk]) -> u64 {
-    crawl.iter().map(|walk| walk.calls).sum()
+fn cost(walks: &[Walk]) -> u64 {
+    walks.iter().map(|walk| walk.calls).sum()
 }
 
-fn people_and_groups(crawl: &[Walk]) -> String {
-    let users = crawl.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
-    let groups = crawl.len() - users;
+fn people_and_groups(walks: &[Walk]) -> String {
+    let users = walks.iter().filter(|walk| matches!(walk.of, Of::User(_))).count();
+    let groups = walks.len() - users;
     if users == 0 { groups.to_string() } else { format!("{groups} groups and {users} single users") }
 }
 
