@@ -93,7 +93,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         Ok(None) => {}
                         Ok(Some(_)) if probes.is_signed_out => {}
                         Ok(Some(acting)) => {
-                            let actor = BoxActor::inputs(&reader, acting)?;
+                            let actor = BoxActor::sharing_pace(&reader, acting)?;
                             inactive(&actor, probes.pair, store, &settings, clock(), &mut findings).await?;
                         }
                     }

@@ -73,7 +73,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         },
     };
     let identity = &pending.identity;
-    let snapshot = evidence_of_departure(&store, &settings, identity, latest, now).await?;
+    let ground = evidence_of_departure(&store, &settings, identity, latest, now).await?;
     refuse_if_a_plan_needs(&store, &journal, identity)?;
     if !args.yes {
         show(printer, identity)?;
@@ -88,7 +88,7 @@ pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -
         begun_at: pending.begun_at,
         finished_at: now,
         by: pending.by.clone(),
-        snapshot,
+        ground,
     };
     report(printer, &erased, &record)?;
     finish(store.root(), &key, record)?;
@@ -254,7 +254,7 @@ fn report(printer: &Printer, erased: &Erased, record: &ErasureRecord) -> Result<
         "forget",
         &[
             ("pseudonym", json!(record.pseudonym)),
-            ("ground", json!(record.snapshot)),
+            ("ground", json!(record.ground)),
             ("lake_files_rewritten", json!(erased.lake_files)),
             ("old_lake_files_removed", json!(erased.old_lake_files)),
             ("spools_rewritten", json!(erased.spools)),

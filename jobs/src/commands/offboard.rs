@@ -170,14 +170,14 @@ fn find<'a>(snapshot: &'a Snapshot, login: &str) -> Result<&'a Person, CommandEr
 
 /// No account of the latest snapshot has the login.
 fn unknown(snapshot: &Snapshot, login: &str) -> CommandError {
-    let snapshot = snapshot.night.snapshot_date;
+    let date = snapshot.night.snapshot_date;
     let has = |known: &str| known.eq_ignore_ascii_case(login);
     let had = |person: &&Person| person.former_addresses.iter().any(|address| has(address));
     let listed = |person: &&Person| person.listing.is_some();
     let people = || snapshot.people.values();
     if people().any(|person| person.listing.is_none() && person.login.as_deref().is_some_and(has)) {
         return CommandError::usage(format!(
-            "the account {login} is gone: the snapshot of {snapshot} does not have it"
+            "the account {login} is gone: the snapshot of {date} does not have it"
         ))
         .hint("its seat is free, and there is nothing to offboard");
     }
@@ -192,7 +192,7 @@ fn unknown(snapshot: &Snapshot, login: &str) -> CommandError {
         return CommandError::usage(format!("{login} is an alias, not a login"))
             .hint("name the login of the account");
     }
-    CommandError::usage(format!("no account of the snapshot of {snapshot} has the login {login}")).hint(
+    CommandError::usage(format!("no account of the snapshot of {date} has the login {login}")).hint(
         "write the whole login; an account that was created later is known after the next `boxseat sync`",
     )
 }

@@ -118,8 +118,8 @@ impl ApplyContext {
             Arc::clone(&self.clock),
             stop.reading().clone(),
         )?;
-        let actor = BoxActor::inputs(&reader, acting)?;
-        let pace = SharedPace::inputs(reader.clone(), self.context.store.root().join("state/lock"));
+        let actor = BoxActor::sharing_pace(&reader, acting)?;
+        let pace = SharedPace::for_reader(reader.clone(), self.context.store.root().join("state/lock"));
         Ok(Connection { reader, actor, _pace: pace })
     }
 
@@ -157,7 +157,7 @@ pub(crate) struct SharedPace {
 
 impl SharedPace {
     /// Watches the lock of the other process.
-    pub(crate) fn inputs(reader: BoxReader, other: PathBuf) -> Self {
+    pub(crate) fn for_reader(reader: BoxReader, other: PathBuf) -> Self {
         let watching = tokio::spawn(async move {
             let mut tick = tokio::time::interval(WATCH_EVERY);
             loop {

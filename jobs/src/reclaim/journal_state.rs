@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{
     Ability, Action, Adoption, Attempt, Entry, Outcome, Place, Record, Stage, Standing,
 };

@@ -42,7 +42,7 @@ impl Candidates for PublishCandidates {
         Policy::load(&self.policy_file).ok().map(|policy| policy.digest)
     }
 
-    fn evaluator(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
+    fn evaluate(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
         let told = |e: CommandError| e.lines().join(": ");
         let policy = Policy::load(&self.policy_file).map_err(told)?;
         let snapshot = Snapshot::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {

@@ -49,7 +49,7 @@ impl SyncJob<'_> {
             self.stop.reading().clone(),
         )?;
         // R17: while reclamation runs at the same time, each uses half of the request rate.
-        let _pace = SharedPace::beside(reader.clone(), SharedPace::lock_of_reclaim(store.root()));
+        let _pace = SharedPace::for_reader(reader.clone(), SharedPace::lock_of_reclaim(store.root()));
         let base = tokio::task::block_in_place(|| LakeBase::of(store, reservation))?;
         let is_full = |plan: &NightPlan| plan.reads.aliases == Which::All && plan.reads.groups == Which::All;
         let planned = walks.plan().is_some_and(|plan| !self.full || is_full(plan));

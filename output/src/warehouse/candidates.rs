@@ -22,7 +22,7 @@ pub trait Candidates: fmt::Debug {
     ///
     /// # Errors
     /// A sentence, when the policy cannot be evaluated.
-    fn judge(&self, night: &NightRows<'_>) -> std::result::Result<Vec<Candidate>, String>;
+    fn evaluate(&self, night: &NightRows<'_>) -> std::result::Result<Vec<Candidate>, String>;
 }
 
 /// One row of `reclaim_candidates`.
@@ -69,7 +69,7 @@ impl Loader<'_> {
             )
             .map_err(failed())?;
         let Some(policy) = self.build.candidates else { return Ok(()) };
-        let refusal = match policy.judge(&NightRows::of(self.connection)) {
+        let refusal = match policy.evaluate(&NightRows::of(self.connection)) {
             Ok(candidates) => {
                 self.append(&RECLAIM_CANDIDATES, batch(&candidates))?;
                 None

@@ -102,7 +102,7 @@ impl BoxActor {
     ///
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
-    pub fn beside(reader: &BoxReader, credentials: Credentials) -> Result<Self, Error> {
+    pub fn sharing_pace(reader: &BoxReader, credentials: Credentials) -> Result<Self, Error> {
         let beside = &reader.api_client;
         let mut api_client = ApiClient::new(
             &beside.settings,

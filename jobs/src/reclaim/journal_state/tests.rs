@@ -1,4 +1,5 @@
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::reclaim::plan::PlanNight;
 
 use super::*;
 

@@ -10,9 +10,9 @@ use chrono::TimeDelta;
 use super::super::evaluator::Evaluator;
 use super::super::stuck::stuck;
 use super::areas::Areas;
-use super::describe::Told;
 use super::night::at;
 use super::story::World;
+use super::told::Told;
 
 /// Rounds of two simulated days: enough for a suspension, a transfer, two readings and a deletion after a new plan for each. After
 /// 30 days a refusal of Box and a count of shares have expired, and the user is planned again.

@@ -21,7 +21,6 @@ mod areas;
 mod confirming;
 mod copies;
 mod describe;
-mod describe;
 mod edits;
 #[path = "../../../../tests/e2e/reclaim/judge.rs"]
 mod evaluator;
@@ -34,6 +33,7 @@ mod leaving;
 mod life;
 mod night;
 mod story;
+mod told;
 
 use std::sync::Mutex;
 

@@ -32,9 +32,9 @@ use super::super::seat_actions::RowsInMemory;
 use super::super::snapshot::Snapshot;
 use super::acting::env;
 use super::areas::Areas;
-use super::describe::Told;
 use super::evaluator::{Known, Leaver, broken};
 use super::intent::Intent;
+use super::told::Told;
 use super::{life, night};
 use crate::evidence::{Leave, digest};
 
@@ -413,6 +413,6 @@ fn clients(simulator: &Running, clock: &Clock) -> (BoxReader, BoxActor) {
     )
     .expect("plain http");
     let acting = credentials(&config.actions_client_id, &config.actions_client_secret);
-    let actor = BoxActor::inputs(&reader, acting).expect("plain http");
+    let actor = BoxActor::sharing_pace(&reader, acting).expect("plain http");
     (reader, actor)
 }
