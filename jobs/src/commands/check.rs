@@ -261,6 +261,11 @@ async fn inactive(
             "tick \"Make API calls using the as-user header\" for the application of reclamation, and authorise it again in the Admin Console",
         ),
         Ok(Probed::Unclear(why)) => findings.skip(NAME, why),
+        Err(e) if e.exit_code() == USAGE => findings.fail(
+            "acting credentials",
+            e.lines().join(": "),
+            "check BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET and the authorisation of this application in the Admin Console",
+        ),
         Err(e) => findings.warn(NAME, e.lines().join(": "), &e.hints().join("; ")),
     }
     Ok(())

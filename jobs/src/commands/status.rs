@@ -6,7 +6,7 @@ use boxseat_output::warehouse::{self, Check, PublishedFile};
 use boxseat_schemas::run::latest_night;
 use serde_json::{Value, json};
 
-use super::reclaim::stuck_users;
+use super::reclaim::Attention;
 use crate::cli::{Global, StatusArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
@@ -79,12 +79,11 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
     facts.push(("held_by", json!(Store::holder(store.root()))));
     let log = warehouse::foreign_wal(store.root());
     facts.push(("foreign_wal", json!(log)));
-    let stuck_users = stuck_users(global, printer);
-    facts.push(("stuck_users", json!(stuck_users)));
+    let attention = Attention::of(global, printer);
+    facts.push(("stuck_users", json!(attention.stuck_users)));
     printer.facts("status", &facts)?;
-    if let Some(count @ 1..) = stuck_users {
-        let who = if count == 1 { "1 user needs" } else { &format!("{count} users need") };
-        printer.note(format!("{who} an operator: `boxseat reclaim status` says why, and what to do"));
+    for note in attention.notes {
+        printer.note(note);
     }
     if let Some(latest) = latest_night(&runs)
         .filter(|latest| published.is_none_or(|shown| shown.run_number != latest.run_number))

@@ -12,7 +12,7 @@ use super::approval::{Required, terms};
 use super::columns::Unreadable;
 use super::evaluator::Refusal;
 use super::journal::{Journal, ReclaimLock, Seals};
-use super::journal_state::JournalState;
+use super::journal_state::{JournalState, UserState};
 use super::operator::operator;
 use super::plans::expired_plans;
 use super::policy::Policy;
@@ -269,6 +269,29 @@ impl Anchors for ReclaimContext {
 }
 
 /// All reasons why the policy cannot be evaluated, as one failure.
+/// What is wrong where no policy is configured, although plans of a policy wait or have suspended users. Most often the configuration file
+/// was not found. `None`: a policy has nothing to continue.
+pub(crate) fn missing_policy(past: &JournalState) -> Option<CommandError> {
+    let is_of_policy =
+        |plan_id: &str| past.plans.get(plan_id).is_some_and(|plan| plan.policy_digest.is_some());
+    let is_waiting = |known: &&UserState| {
+        let ours = known.suspension().filter(|_| known.deletion().is_none());
+        ours.is_some_and(|ours| is_of_policy(&ours.attempt.plan_id))
+    };
+    let users = past.people.values().filter(is_waiting).count();
+    let plans = past.open_plans().filter(|(_, plan)| plan.policy_digest.is_some()).count();
+    if users + plans == 0 {
+        return None;
+    }
+    let what = format!(
+        "no policy is configured, but {} suspended by plans of a policy and {plans} of its plans are open: nothing continues for them",
+        if users == 1 { "1 user is".to_owned() } else { format!("{users} users are") }
+    );
+    Some(CommandError::usage(what).hint(
+        "[reclaim] policy in boxseat.toml names the policy; boxseat reads boxseat.toml of the working directory, or the file of --config",
+    ))
+}
+
 pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
     let mut error =
         CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");

@@ -384,7 +384,7 @@ impl JournalState {
     }
 
     /// R19: the last offboarding of a user.
-    fn last_offboarding(&self, user_id: &str) -> Option<(&str, &PlanState)> {
+    pub(crate) fn last_offboarding(&self, user_id: &str) -> Option<(&str, &PlanState)> {
         let is_of = |plan: &PlanState| {
             plan.policy_digest.is_none() && plan.user_ids.iter().any(|planned| planned == user_id)
         };

@@ -63,8 +63,15 @@ pub(crate) fn next_step(
         "on_hold" | "protected" | "on_leave" | "receiver" if is_ended => {
             format!("nothing while this applies; afterwards: {}{}", user.offboard(), user.or_give_back())
         }
+        "on_hold" | "protected" | "on_leave" | "receiver" if is_offboarding => format!(
+            "nothing while this applies; `boxseat reclaim nightly` then continues until the plan expires{}",
+            user.or_give_back()
+        ),
         "on_hold" | "protected" | "on_leave" | "receiver" => {
             format!("nothing while this applies{}", user.or_give_back())
+        }
+        "changed" if !is_offboarding => {
+            format!("undo that change in Box, and the next plan takes the user again; or {}", user.decide())
         }
         _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
         _ => user.decide(),

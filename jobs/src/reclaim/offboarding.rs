@@ -223,7 +223,22 @@ pub(crate) fn leavers(
     let plans = past.plans.iter().filter(|(id, known)| known.policy_digest.is_none() && is_shown(id, known));
     let files = plans
         .filter_map(|(id, known)| PlanFile::open(store, id).ok().filter(|file| file.digest == known.digest));
-    files.flat_map(|file| of_plan(past, &file.plan, stuck, now)).collect()
+    let leavers = files.flat_map(|file| {
+        let PlanFile { plan, .. } = file;
+        let progress = of_plan(past, &plan, stuck, now);
+        progress
+            .into_iter()
+            .zip(plan.people)
+            .map(move |(progress, planned)| (plan.plan_id.clone(), planned, progress))
+    });
+    // A user that was offboarded again is shown once, by the last plan.
+    let is_last = |plan_id: &str, user_id: &str| {
+        past.last_offboarding(user_id).is_some_and(|(last, _)| last == plan_id)
+    };
+    leavers
+        .filter(|(plan_id, planned, _)| is_last(plan_id, &planned.user_id))
+        .map(|(_, _, progress)| progress)
+        .collect()
 }
 
 /// The leavers of one plan.

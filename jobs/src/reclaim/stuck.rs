@@ -42,7 +42,7 @@ impl Stuck {
 
     /// Whether a list or the policy excludes the user on purpose.
     pub(crate) fn is_intended(&self) -> bool {
-        INTENDED.contains(&self.word.as_str())
+        is_intended(&self.word)
     }
 
     /// `NAME <LOGIN>`, or the login.
@@ -60,6 +60,12 @@ pub(super) const TRANSFER_REFUSED: &str = "transfer_refused";
 const NO_RECEIVER: &str = "no_receiver";
 /// Reason codes that an operator has set.
 const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
+
+/// Whether an operator has set a reason code.
+pub(super) fn is_intended(word: &str) -> bool {
+    INTENDED.contains(&word)
+}
+
 /// Calls are settled by reads within this time (R14).
 const SETTLED_AFTER: TimeDelta = TimeDelta::hours(48);
 

@@ -98,7 +98,10 @@ pub(crate) fn run(
             .note(format!("It needs {} approvals by different users, until {until}.", required.approvers()));
     } else {
         printer
-            .note(format!("It may be applied until {until}: boxseat reclaim apply {} --yes", plan.plan_id));
+            .note(format!(
+                "`boxseat reclaim nightly` applies it in its next run. To apply it now: boxseat reclaim apply {} --yes. It may be applied until {until}.",
+                plan.plan_id
+            ));
     }
     printer.note(head(&journal));
     Ok(0)

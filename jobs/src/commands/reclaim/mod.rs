@@ -16,7 +16,7 @@ mod verify;
 
 pub(crate) use apply::{env, task};
 pub(crate) use shown::{head, note_imports_waiting, show_applied};
-pub(crate) use status::stuck_users;
+pub(crate) use status::Attention;
 
 use crate::cli::{Global, ReclaimArgs, ReclaimCommand};
 use crate::error::CommandError;

@@ -42,6 +42,9 @@ pub(crate) async fn run(
     let mark = acting.mark(&snapshot)?;
     let now = (acting.clock)();
     let mut report = Report::default();
+    if let Some(e) = acting.missing_policy(journal.past()) {
+        report.refuse("policy", &e);
+    }
     for record in reversals::noticed(&snapshot, journal.past()) {
         report.say_noticed(&record, journal.past());
         journal.append(now, record)?;
@@ -102,7 +105,8 @@ pub(crate) async fn run(
                     let wants = required.approvers();
                     let count = file.plan.people.len();
                     let detail = format!(
-                        "{count} users wait for an approval ({found} of {wants}): boxseat reclaim show {id}, then {}",
+                        "{} wait for an approval ({found} of {wants}): boxseat reclaim show {id}, then {}",
+                        people(count),
                         required.command(id)
                     );
                     report.say(id, "not_approved", detail, 0);
@@ -110,7 +114,8 @@ pub(crate) async fn run(
                 continue;
             }
             if !is_due(&file.plan.origin, now.date_naive()) {
-                let logins: Vec<&str> = file.plan.people.iter().map(|planned| planned.login.as_str()).collect();
+                let logins: Vec<&str> =
+                    file.plan.people.iter().map(|planned| planned.login.as_str()).collect();
                 let day = known.map_or_else(String::new, |known| known.due_on.to_string());
                 report.say(id, "not_due", format!("{} on {day}", logins.join(", ")), 0);
                 continue;
@@ -256,7 +261,10 @@ impl Report {
         let Some(known) = past.attempt(action_id) else { return };
         let reason = reason.as_deref().unwrap_or_default();
         let (word, then) = match outcome {
-            Outcome::RevertedByOther => ("reverted_by_other", "no plan takes the user for 90 days"),
+            Outcome::RevertedByOther => (
+                "reverted_by_other",
+                "no plan takes the user for 90 days; `boxseat offboard` frees the seat before",
+            ),
             Outcome::ReProvisioned => {
                 ("re_provisioned", "the seat is taken again; remove the assignment at the identity provider")
             }

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
-use crate::reclaim::context::ReclaimContext;
+use crate::reclaim::context::{ReclaimContext, missing_policy};
 use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::figures::people;
 use crate::reclaim::journal_state::{CAPS_WINDOW, JournalState, PlanState};
@@ -122,24 +122,50 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     Ok(0)
 }
 
-/// How many users need an operator; `None`: no plan was ever made, or the state of reclamation cannot be read, which a note says.
-pub(crate) fn stuck_users(global: &Global, printer: &Printer) -> Option<usize> {
-    let read = || {
-        let context = ReclaimContext::open(global)?;
-        let journal = context.journal()?;
-        let policy = context.policy_if_any(None)?;
-        Ok::<_, CommandError>((context, journal, policy))
-    };
-    match read() {
-        Ok((_, journal, _)) if journal.past().plans.is_empty() => None,
-        Ok((context, journal, policy)) => {
-            let (_, stuck, _) = needs_operator(&context, &journal, policy.as_ref(), printer);
-            Some(stuck.iter().filter(|user| !user.is_intended()).count())
+/// What `boxseat status` says about reclamation.
+#[derive(Default)]
+pub(crate) struct Attention {
+    /// How many users are stuck; `None`: no plan was ever made, or the state of reclamation cannot be read.
+    pub(crate) stuck_users: Option<usize>,
+    /// What an operator must know or do, as sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Attention {
+    /// Reads journal, policy and published snapshot.
+    pub(crate) fn of(global: &Global, printer: &Printer) -> Self {
+        let read = || {
+            let context = ReclaimContext::open(global)?;
+            let journal = context.journal()?;
+            let policy = context.policy_if_any(None)?;
+            Ok::<_, CommandError>((context, journal, policy))
+        };
+        let (context, journal, policy) = match read() {
+            Ok(read) => read,
+            Err(e) => {
+                let note = format!("the state of reclamation cannot be read: {}", e.lines().join(": "));
+                return Self { stuck_users: None, notes: vec![note] };
+            }
+        };
+        let past = journal.past();
+        if past.plans.is_empty() {
+            return Self::default();
         }
-        Err(e) => {
-            printer.note(format!("The state of reclamation cannot be read: {}", e.lines().join(": ")));
-            None
+        let (refusals, stuck, _) = needs_operator(&context, &journal, policy.as_ref(), printer);
+        let mut notes: Vec<String> = refusals
+            .iter()
+            .map(|refusal| format!("no plan of the policy is made or applied: {refusal}"))
+            .collect();
+        let unapproved = past.open_plans().filter(|(_, plan)| plan.approval().is_none()).count();
+        if unapproved > 0 {
+            let plans = if unapproved == 1 { "1 plan waits" } else { &format!("{unapproved} plans wait") };
+            notes.push(format!("{plans} for approval: see `boxseat reclaim status`"));
         }
+        if !stuck.is_empty() {
+            let who = if stuck.len() == 1 { "1 user is" } else { &format!("{} users are", stuck.len()) };
+            notes.push(format!("{who} stuck: `boxseat reclaim status` says why, and what to do"));
+        }
+        Self { stuck_users: Some(stuck.len()), notes }
     }
 }
 
@@ -162,11 +188,10 @@ fn needs_operator(
         }
     };
     let Some(policy) = policy else {
-        return (
-            Vec::new(),
-            stuck(journal.past(), &snapshot, None, &PolicyInputs::default(), context.now),
-            Vec::new(),
-        );
+        let missing =
+            missing_policy(journal.past()).map(|e| [e.lines(), e.hints().to_vec()].concat().join(". "));
+        let stuck = stuck(journal.past(), &snapshot, None, &PolicyInputs::default(), context.now);
+        return (missing.into_iter().collect(), stuck, Vec::new());
     };
     let (inputs, past) = (context.readable_inputs(policy), journal.past());
     let (_, mut refusals) =

@@ -6,6 +6,7 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Outcome, Plan};
 
 use super::super::journal_state::JournalState;
+use super::super::stuck::is_intended;
 use crate::error::{CommandError, REJECTS};
 
 /// The outcome of a user.
@@ -42,6 +43,15 @@ impl UserOutcome {
             Self::Unknown(_) => "unknown",
             Self::Refused(_) => "refused",
             Self::NotAttempted => "not_attempted",
+        }
+    }
+
+    /// Whether everything that was due and allowed was done. A leaver under hold waits on purpose.
+    fn is_as_planned(&self) -> bool {
+        match self {
+            Self::Done | Self::NotDue(_) => true,
+            Self::Waiting(word, _) => is_intended(word),
+            _ => false,
         }
     }
 
@@ -113,13 +123,7 @@ impl Applied {
     pub(crate) fn exit_code(&self) -> u8 {
         match &self.stopped {
             Some(e) => e.exit_code(),
-            None if self
-                .people
-                .values()
-                .all(|fate| matches!(fate, UserOutcome::Done | UserOutcome::NotDue(_))) =>
-            {
-                0
-            }
+            None if self.people.values().all(UserOutcome::is_as_planned) => 0,
             None => REJECTS,
         }
     }

@@ -12,6 +12,7 @@ use super::super::evaluator::{Evaluator, Verdict, changed, never};
 use super::super::feed::News;
 use super::super::offboarding;
 use super::super::snapshot::{Person, Snapshot};
+use super::super::stuck::is_intended;
 use super::begin::NIGHT_MAX_AGE;
 use super::confirm::Canaries;
 use super::{CallResult, Run, Skip, Task, UserOutcome};
@@ -185,6 +186,8 @@ impl Run<'_> {
                         "the latest listing does not have the account",
                     )));
                 }
+                // The reading below decides whether the account is gone.
+                Some(person) if person.listing.is_none() => {}
                 Some(person) => {
                     if let Some(skip) = self.judged(evaluator, person, planned) {
                         return Ok(Recheck::Left(skip));
@@ -222,9 +225,6 @@ impl Run<'_> {
         {
             return Ok(Recheck::Left(skip));
         }
-        if let Some(skip) = self.named_address(&now.standing) {
-            return Ok(Recheck::Left(skip));
-        }
         let fresh = fresh(known, &now);
         let never = if self.is_offboarding() {
             self.forbids_offboarding(&fresh, self.is_lockout(planned))
@@ -232,6 +232,9 @@ impl Run<'_> {
             never(&fresh, &snapshot.enterprise_id).map_err(|no| Skip::finally(no.word, no.detail))
         };
         if let Err(skip) = never {
+            return Ok(Recheck::Left(skip));
+        }
+        if let Some(skip) = self.named_address(&now.standing) {
             return Ok(Recheck::Left(skip));
         }
         if let Some(skip) = evaluator.and_then(|evaluator| self.judged(evaluator, &fresh, planned)) {
@@ -391,9 +394,11 @@ impl Run<'_> {
         let no = self.with_past(|past| offboarding::forbids(person, policy, snapshot, past, inputs, now));
         match no {
             Err(no) if is_lockout && no.word == offboarding::UNSURE => Ok(()),
-            Err(no) => {
-                Err(Skip { is_final: no.word != offboarding::UNSURE, ..Skip::finally(no.word, no.detail) })
+            // A list can be corrected, and a hold can end, before the plan expires.
+            Err(no) if no.word == offboarding::UNSURE || is_intended(no.word) => {
+                Err(Skip::for_now(no.word, no.detail))
             }
+            Err(no) => Err(Skip::finally(no.word, no.detail)),
             Ok(()) => Ok(()),
         }
     }
@@ -411,14 +416,14 @@ impl Run<'_> {
         addresses.find_map(|address| {
             if protected.is_some_and(|protected| protected.contains(&address)) {
                 let detail = format!("the account has the protected address {address} now");
-                return Some(Skip::finally("protected", detail));
+                return Some(Skip { is_final: !self.is_offboarding(), ..Skip::finally("protected", detail) });
             }
             let hold = holds.clone().find(|hold| hold.who == address)?;
             let detail = format!(
                 "the account has the address {address} now, which is on the list of holds in line {}",
                 hold.line
             );
-            Some(Skip::finally("on_hold", detail))
+            Some(Skip { is_final: !self.is_offboarding(), ..Skip::finally("on_hold", detail) })
         })
     }
 
