@@ -144,7 +144,7 @@ impl Signals {
         let edits = edited.max(moved) <= limit;
         if !edits {
             notes.push(format!(
-                "an identity provider seems to have updated all users: modified_at changed for {moved} users and EDIT_USER named {edited}, of {}; neither counts as a change of aliases in this run, and the sweep continues",
+                "many accounts changed at once, as after an update by an identity provider or a plan of boxseat: modified_at changed for {moved} users and EDIT_USER named {edited}, of {}; neither counts as a change of aliases in this run, and the sweep continues",
                 survey.users.len()
             ));
         }
