@@ -12,7 +12,7 @@ use super::approval::{Required, terms};
 use super::columns::Unreadable;
 use super::evaluator::Refusal;
 use super::journal::{Journal, ReclaimLock, Seals};
-use super::journal_state::{JournalState, UserState};
+use super::journal_state::{GONE, JournalState, UserState};
 use super::operator::operator;
 use super::plans::expired_plans;
 use super::policy::Policy;
@@ -275,7 +275,8 @@ pub(crate) fn missing_policy(past: &JournalState) -> Option<CommandError> {
     let is_of_policy =
         |plan_id: &str| past.plans.get(plan_id).is_some_and(|plan| plan.policy_digest.is_some());
     let is_waiting = |known: &&UserState| {
-        let ours = known.suspension().filter(|_| known.deletion().is_none());
+        let is_gone = known.deletion().is_some() || known.skips.iter().any(|skip| skip.reason == GONE);
+        let ours = known.suspension().filter(|_| !is_gone);
         ours.is_some_and(|ours| is_of_policy(&ours.attempt.plan_id))
     };
     let users = past.people.values().filter(is_waiting).count();
@@ -299,4 +300,34 @@ pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
         error = error.hint(format!("{}: {}", refusal.rule, refusal.sentence));
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use boxseat_schemas::reclaim::{Action, Outcome, Stage};
+
+    use super::*;
+    use crate::reclaim::journal_state::tests::{created, intent, outcome, past};
+
+    /// Why: a cron line that lost its configuration file reported that nothing was open.
+    #[test]
+    fn missing_policy_is_an_error_while_its_plans_have_work() {
+        let records = |action, last| {
+            let closed = Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None };
+            vec![
+                (0, created("p", Stage::Suspend, &["1"], &[])),
+                (1, intent("p", "1", action, 1)),
+                (1, outcome("p", "1", 1, last)),
+                (2, closed),
+            ]
+        };
+        let says = |records: &[(i64, Record)]| missing_policy(&past(records)).map(|e| e.lines().join(" "));
+        assert_eq!(says(&[]), None);
+        let open = says(&records(Action::Suspend, Outcome::Done)[..1]).unwrap();
+        assert!(open.contains("1 of its plans"), "{open}");
+        let suspended = says(&records(Action::Suspend, Outcome::Done)).unwrap();
+        assert!(suspended.contains("1 user is suspended"), "{suspended}");
+        assert_eq!(says(&records(Action::Suspend, Outcome::Refused)), None, "nothing was done");
+        assert_eq!(says(&records(Action::Delete, Outcome::Done)), None, "the seat is free");
+    }
 }

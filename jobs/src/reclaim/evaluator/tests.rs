@@ -691,6 +691,24 @@ fn r15_only_the_empty_are_deleted() {
     assert_eq!(far.says("1"), "not asked", "this policy ends before");
 }
 
+/// R1: a plan found the account gone after the snapshot was read.
+#[test]
+fn r1_an_account_that_is_gone_since_the_snapshot_is_not_planned() {
+    let gone_at = |at: i64| {
+        let gone = Record::Skipped {
+            plan_id: "q".into(),
+            user_id: "1".into(),
+            reason: "gone".into(),
+            detail: String::new(),
+            is_final: true,
+            used_at: None,
+        };
+        World::of(SUSPEND, [idler("1")]).with(&[(at, gone)]).says("1")
+    };
+    assert_eq!(gone_at(101), "R1 not_listed");
+    assert_eq!(gone_at(99), "suspend", "a later listing has the account");
+}
+
 /// R13, R16, R20: a user with an action in progress, refused, or undone by another actor is skipped.
 #[test]
 fn r20_a_user_reactivated_by_another_actor_is_skipped_for_90_days() {
