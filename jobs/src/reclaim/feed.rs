@@ -48,6 +48,8 @@ pub(crate) struct Feed {
     by_id: BTreeMap<String, Vec<News>>,
     by_login: HashMap<String, Vec<News>>,
     known: HashSet<String>,
+    /// Different events on each UTC day.
+    by_day: BTreeMap<NaiveDate, u64>,
     /// Where the next walk continues; `None` before the first.
     position: Option<String>,
     /// How far the last walk reached.
@@ -92,6 +94,9 @@ impl Feed {
         let heard = self.stream(reader, brief, &types).await?;
         let since = self.read_to.map_or(brief.night_at - LATE, |read_to| read_to - AGAIN);
         self.history(reader, &types, since, now).await?;
+        if self.read_to.is_none() {
+            self.refuse_missing_events(brief)?;
+        }
         if heard == 0
             && let Some(day) = suspicious_silence(brief.events_by_day, brief.quiet_dates, from_at, now)
         {
@@ -106,6 +111,21 @@ impl Feed {
         self.read_to = Some(now);
         let stream_position = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
         Ok(Record::FeedRead { stream_position, from_at, to_at: now })
+    }
+
+    /// The history reaches over the whole day before the snapshot's, and the snapshot has events of it. A log that returns fewer now has
+    /// lost some, and may have lost sign-ins.
+    fn refuse_missing_events(&self, brief: &FeedBrief<'_>) -> Result<(), CommandError> {
+        let day = brief.night_at.date_naive().pred_opt().unwrap_or_default();
+        let known = brief.events_by_day.get(&day).copied().unwrap_or(0);
+        let read = self.by_day.get(&day).copied().unwrap_or(0);
+        if read >= known {
+            return Ok(());
+        }
+        Err(CommandError::refused(format!(
+            "the admin log returns {read} events of {day} now, and the snapshot has {known}"
+        ))
+        .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`"))
     }
 
     /// Whether the last walk is too old to act on.
@@ -169,12 +189,13 @@ impl Feed {
 
     /// Takes a page in; an event that cannot be read could be about any user.
     fn take(&mut self, body: &[u8], activity: &[String]) -> Result<(u64, Option<StreamPosition>), FeedError> {
-        let page = Page::parse(body)?;
+        let page = Page::parse_events(body)?;
         for raw in &page.entries {
             let event = read::<Event<'_>>(raw.get()).map_err(NotAPage::from)?.record;
             if !self.known.insert(event.event_id.clone()) {
                 continue;
             }
+            *self.by_day.entry(event.created_at.date_naive()).or_default() += 1;
             let source = event.source();
             let news = News {
                 event_type: event.event_type.clone(),

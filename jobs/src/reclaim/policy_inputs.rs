@@ -151,7 +151,11 @@ fn holds_in(path: &Path) -> Result<Vec<Hold>, CommandError> {
     let list =
         Csv { path, what: "list of holds", key: "[holds] file", form: "user_id,reason (or login,reason)" };
     let rows = list.rows(&[&["user_id", "login"], &["reason"]])?;
-    Ok(rows.into_iter().map(|(line, [who, reason])| Hold { who: who.to_lowercase(), reason, line }).collect())
+    // A row with an id and a login holds both: after an account was made again, its id names an account that is gone.
+    let holds = rows.into_iter().flat_map(|Row { line, users, value }| {
+        users.into_iter().map(move |who| Hold { who: who.to_lowercase(), reason: value.clone(), line })
+    });
+    Ok(holds.collect())
 }
 
 fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
@@ -162,16 +166,33 @@ fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
         form: "user,receiver, each an id or a login",
     };
     let rows = list.rows(&[&["user", "user_id", "login"], &["receiver", "receiver_id", "receiver_login"]])?;
-    for (index, (line, [user, receiver])) in rows.iter().enumerate() {
-        let is_named_before = rows[..index].iter().any(|(_, [other, _])| other.eq_ignore_ascii_case(user));
-        if receiver.is_empty() || is_named_before {
+    let mut receivers: Vec<(String, String)> = Vec::new();
+    for Row { line, users, value: receiver } in rows {
+        let [user] = users.as_slice() else {
+            let names = users.join(" and ");
+            return Err(
+                list.wrong(format!("line {line} names the user twice, as {names}: keep one column of them"))
+            );
+        };
+        let user = user.to_lowercase();
+        if receiver.is_empty() || receivers.iter().any(|(other, _)| *other == user) {
             return Err(list.wrong(format!("line {line}: {user} has no receiver, or two")));
         }
+        receivers.push((user, receiver.to_lowercase()));
     }
-    Ok(rows.into_iter().map(|(_, [user, receiver])| (user.to_lowercase(), receiver.to_lowercase())).collect())
+    Ok(receivers)
 }
 
-/// A CSV file of two columns.
+/// A row of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    line: u64,
+    /// What names the user: an id, a login, or both.
+    users: Vec<String>,
+    value: String,
+}
+
+/// A CSV file about users, with a value each.
 struct Csv<'a> {
     path: &'a Path,
     what: &'static str,
@@ -180,8 +201,8 @@ struct Csv<'a> {
 }
 
 impl Csv<'_> {
-    /// Its rows with their lines; each column has one of several names, and the first must not be empty.
-    fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, CommandError> {
+    /// Its rows. Each column has one of several names. Every column that names the user counts, and one must not be empty.
+    fn rows(&self, columns: &[&[&str]; 2]) -> Result<Vec<Row>, CommandError> {
         let bytes = durable::read_regular_file(self.path).map_err(|e| {
             CommandError::usage(format!("cannot read the {} {}", self.what, self.path.display()))
                 .because(e)
@@ -196,10 +217,12 @@ impl Csv<'_> {
     }
 
     #[expect(clippy::unused_self, reason = "a method of the list, so that tests need no file")]
-    fn parse(&self, bytes: &[u8], columns: &[&[&str]; 2]) -> Result<Vec<(u64, [String; 2])>, String> {
-        let place = |row: &[String], names: &[&str]| {
-            row.iter().position(|cell| names.iter().any(|name| cell.eq_ignore_ascii_case(name)))
+    fn parse(&self, bytes: &[u8], columns: &[&[&str]; 2]) -> Result<Vec<Row>, String> {
+        let places = |row: &[String], names: &[&str]| -> Vec<usize> {
+            let is_named = |cell: &String| names.iter().any(|name| cell.eq_ignore_ascii_case(name));
+            row.iter().enumerate().filter(|(_, cell)| is_named(cell)).map(|(place, _)| place).collect()
         };
+        let place = |row: &[String], names: &[&str]| places(row, names).first().copied();
         let is_heading = |row: &[String]| columns.iter().all(|names| place(row, names).is_some());
         let sheet = Sheet::read(bytes, Accepts::List, is_heading).map_err(|e| match e {
             Unreadable::NoHeading(found) => {
@@ -208,16 +231,20 @@ impl Csv<'_> {
             }
             other => other.to_string(),
         })?;
-        let [first, second] = columns.map(|names| place(&sheet.heading, names).expect("it is the heading"));
+        let users = places(&sheet.heading, columns[0]);
+        let value = place(&sheet.heading, columns[1]).expect("it is the heading");
         let mut rows = Vec::new();
         for row in &sheet.rows {
-            if row.cell(first).is_empty() {
+            let cells: Vec<&str> =
+                users.iter().map(|place| row.cell(*place)).filter(|cell| !cell.is_empty()).collect();
+            if cells.is_empty() {
                 return Err(format!("line {} names no user", row.line));
             }
-            if row.cell(first).contains(char::is_control) {
-                return Err(format!("line {}: {:?} is no id and no login", row.line, row.cell(first)));
+            if let Some(cell) = cells.iter().find(|cell| cell.contains(char::is_control)) {
+                return Err(format!("line {}: {cell:?} is no id and no login", row.line));
             }
-            rows.push((row.line, [identifier(row.cell(first)), identifier(row.cell(second))]));
+            let users = cells.into_iter().map(identifier).collect();
+            rows.push(Row { line: row.line, users, value: identifier(row.cell(value)) });
         }
         Ok(rows)
     }
@@ -244,7 +271,10 @@ mod tests {
     fn a_list_is_read_whole_or_not_at_all() {
         let list = Csv { path: Path::new("holds.csv"), what: "list of holds", key: "", form: "" };
         let parse = |text: &str| list.parse(text.as_bytes(), &[&["user_id", "login"], &["reason"]]);
-        let row = |line: u64, who: &str, why: &str| (line, [who.to_owned(), why.to_owned()]);
+        let row = |line: u64, who: &str, why: &str| {
+            let users = who.split(' ').map(str::to_owned).collect();
+            Row { line, users, value: why.to_owned() }
+        };
         assert_eq!(
             parse("\u{feff}Login,Reason\nJo@acme.test ,\"suit, 7\"\n12,\n").unwrap(),
             [row(2, "Jo@acme.test", "suit, 7"), row(3, "12", "")]
@@ -267,6 +297,12 @@ mod tests {
             parse("user_id,reason\n\"1\n2\",x\n").unwrap_err(),
             "line 2: \"1\\n2\" is no id and no login"
         );
+        // The login of a row with an id was not read: a held user whose account was made again lost the seat.
+        assert_eq!(
+            parse("user_id,login,reason\n12,jo@acme.test,suit\n,ann@acme.test,\n13,,\n").unwrap(),
+            [row(2, "12 jo@acme.test", "suit"), row(3, "ann@acme.test", ""), row(4, "13", "")]
+        );
+        assert_eq!(parse("login,user_id,reason\n,,x\n").unwrap_err(), "line 2 names no user");
     }
 
     #[test]
@@ -274,6 +310,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("receivers.csv");
         std::fs::write(&path, "user,receiver\nA@b.test,1\na@b.test,2\n").unwrap();
+        assert_eq!(receivers_in(&path).unwrap_err().exit_code(), 2);
+        std::fs::write(&path, "user_id,login,receiver\n7,a@b.test,2\n").unwrap();
         assert_eq!(receivers_in(&path).unwrap_err().exit_code(), 2);
         std::fs::write(&path, "user,receiver\nA@b.test,C@b.test\n").unwrap();
         assert_eq!(receivers_in(&path).unwrap(), [("a@b.test".to_owned(), "c@b.test".to_owned())]);

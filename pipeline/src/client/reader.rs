@@ -289,7 +289,7 @@ impl BoxReader {
         let patience = RetryBudget { own, overall: api_client.settings.patience, ..RetryBudget::ONE_CALL };
         let endpoint = Request::Events { slice: 0, login_only: false, position: None }.endpoint();
         let judge = |reply: &Reply| match reply.status {
-            200..300 => match boxseat_schemas::box_api::Page::parse(&reply.body) {
+            200..300 => match boxseat_schemas::box_api::Page::parse_events(&reply.body) {
                 Ok(_) => Judged::Good(reply.body.clone()),
                 Err(why) => Judged::unusable(reply, &why),
             },

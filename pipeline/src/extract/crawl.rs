@@ -141,7 +141,7 @@ const FAILING_SHARE: u64 = 5;
 /// How often a listing may start again because Box refused its marker.
 const MAX_RESTARTS: u32 = 3;
 /// Slices are requested with a second more on both sides, because Box does not document whether its bounds are inclusive.
-const EDGE: TimeDelta = TimeDelta::seconds(1);
+pub(crate) const EDGE: TimeDelta = TimeDelta::seconds(1);
 
 impl Crawl {
     /// Nothing is read yet. The first request is for the caller.

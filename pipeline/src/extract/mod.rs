@@ -13,6 +13,7 @@ mod crawl;
 mod me;
 mod run;
 
+pub(crate) use crawl::EDGE;
 pub use crawl::{Brief, Crawl};
 pub use me::{Caller, Me};
 #[cfg(test)]

@@ -112,6 +112,9 @@ impl Coverage<'_> {
     }
 }
 
+/// An admin log without a single event of any type for this time proves nothing: an enterprise that is in use has some.
+const SILENT_START: TimeDelta = TimeDelta::days(7);
+
 /// Days without any event that ended in the window, on weekdays that usually have many. This includes the day in which the window
 /// starts: an earlier run read its first hours and could not evaluate the day yet, and the next window must not lose the result.
 pub fn holes(
@@ -121,6 +124,10 @@ pub fn holes(
     quiet_dates: &[NaiveDate],
 ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
     let (from, to) = (reservation.window_from_at, reservation.window_to_at);
+    // The first run has no earlier day to compare with.
+    if counts.is_empty() && earlier.is_empty() && to - from >= SILENT_START {
+        return vec![(from, to)];
+    }
     let first_known = earlier.keys().next().copied().unwrap_or(from.date_naive()).min(from.date_naive());
     let count = |day: NaiveDate| [counts, earlier].into_iter().filter_map(|days| days.get(&day)).sum::<u64>();
     let mut holes = Vec::new();
@@ -243,6 +250,15 @@ mod tests {
     fn complete_walk_proves_its_window_including_weekends() {
         let whole = [("2026-02-01T12:00:00+00:00".to_owned(), "2026-03-30T01:45:00+00:00".to_owned())];
         assert_eq!(logins(&[false; 3], &working_days(), &[]), whole);
+    }
+
+    /// An empty log made every user of a first run idle for the whole window.
+    #[test]
+    fn log_without_any_event_on_the_first_run_proves_nothing() {
+        let nothing: [(String, String); 0] = [];
+        assert_eq!(logins(&[false; 3], &DayCounts::new(), &[]), nothing);
+        let one_event = DayCounts::from([(at("2026-02-03T00:00:00Z").date_naive(), 1)]);
+        assert_eq!(logins(&[false; 3], &one_event, &[]).len(), 1, "a small enterprise has few events");
     }
 
     #[test]

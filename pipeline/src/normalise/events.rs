@@ -11,6 +11,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::stage::{PageOf, Stage, Tally};
 use super::{DayCounts, KnownEvents, Normaliser, UnreadEvent};
+use crate::extract::EDGE;
 use crate::ids::fingerprint;
 
 /// Events of the window, slice by slice.
@@ -59,8 +60,14 @@ impl<'a> Events<'a> {
         let at = event.created_at;
         let (from, to) = self.slices[slice as usize];
         let (window_from, window_to) = (self.slices[0].0, self.slices[self.slices.len() - 1].1);
+        if at < from - EDGE || at > to + EDGE {
+            // Not requested, so its date is wrong or the response is: the real event may be one of this slice.
+            tally.rejected += 1;
+            self.unread.push(UnreadEvent { slice, event_type: Some(event.event_type.clone()) });
+            return false;
+        }
         if at < window_from || at >= window_to {
-            // Not requested: older than the window, or not settled yet. The next run reads the latter.
+            // Requested with a second more on each side. The next run reads the later one.
             tally.dropped += 1;
             return false;
         }

@@ -40,7 +40,10 @@ impl Summary {
         if let Request::Me | Request::User { .. } = request {
             return about_user(request, body).map(|()| Self::default());
         }
-        let page = Page::parse(body)?;
+        let page = match request {
+            Request::Events { .. } => Page::parse_events(body)?,
+            _ => Page::parse(body)?,
+        };
         let summary = Self::of_page(&page);
         let listed = match request {
             Request::Users { .. } | Request::Groups { .. } => ids(&page, |record: Record| Some(record)),

@@ -47,22 +47,45 @@ impl<'a> Page<'a> {
     /// # Errors
     /// Any other body.
     pub fn parse(body: &'a [u8]) -> Result<Self, NotAPage> {
+        Self::parse_envelope(body).map(|envelope| envelope.page)
+    }
+
+    /// Reads a page of events. It must have `entries` and a second field of the envelope: an empty page is proof that there are no events,
+    /// so an object that lost its list, or everything but its list, is not one. Box sends `chunk_size`, `next_stream_position` and
+    /// `entries` (<https://developer.box.com/reference/get-events/>).
+    ///
+    /// # Errors
+    /// Any other body.
+    pub fn parse_events(body: &'a [u8]) -> Result<Self, NotAPage> {
+        let Envelope { page, has_entries, has_stream_field, .. } = Self::parse_envelope(body)?;
+        let missing = match (has_entries, has_stream_field) {
+            (true, true) => return Ok(page),
+            (false, _) => "entries",
+            (true, false) => "chunk_size and next_stream_position",
+        };
+        Err(NotAPage::OtherObject(format!("it is no page of events: it has no {missing}")))
+    }
+
+    fn parse_envelope(body: &'a [u8]) -> Result<Envelope<'a>, NotAPage> {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let Envelope { page, is_page, error } = deserializer.deserialize_map(EnvelopeVisitor)?;
+        let envelope = deserializer.deserialize_map(EnvelopeVisitor)?;
         deserializer.end()?;
-        if let Some(error) = error {
+        if let Some(error) = &envelope.error {
             return Err(NotAPage::OtherObject(format!("it is an error object: {error}")));
         }
-        if !is_page {
+        if !envelope.is_page {
             return Err(NotAPage::OtherObject("it has neither entries nor a paging field".to_owned()));
         }
-        Ok(page)
+        Ok(envelope)
     }
 }
 
 struct Envelope<'a> {
     page: Page<'a>,
     is_page: bool,
+    has_entries: bool,
+    /// Whether it has `chunk_size` or `next_stream_position`, which only pages of events have.
+    has_stream_field: bool,
     error: Option<String>,
 }
 
@@ -77,7 +100,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut page, mut is_page, mut error) = (Page::default(), false, None);
-        let (mut has_entries, mut chunk_size) = (false, None);
+        let (mut has_entries, mut has_stream_field, mut chunk_size) = (false, false, None);
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "entries" if has_entries => return Err(de::Error::duplicate_field("entries")),
@@ -88,8 +111,14 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
                 "next_marker" => page.next_marker = map.next_value_seed(With(lenient::text))?,
                 "limit" => page.limit = map.next_value_seed(With(lenient::whole))?,
                 "total_count" => page.total_count = map.next_value_seed(With(lenient::whole))?,
-                "next_stream_position" => page.next_stream_position = map.next_value_seed(With(position))?,
-                "chunk_size" => chunk_size = map.next_value_seed(With(lenient::whole))?,
+                "next_stream_position" => {
+                    page.next_stream_position = map.next_value_seed(With(position))?;
+                    has_stream_field = true;
+                }
+                "chunk_size" => {
+                    chunk_size = map.next_value_seed(With(lenient::whole))?;
+                    has_stream_field = true;
+                }
                 "offset" | "order" => _ = map.next_value::<IgnoredAny>()?,
                 "type" => {
                     let kind = map.next_value_seed(With(lenient::text_or_nothing))?;
@@ -116,7 +145,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
             let message = format!("it has {} events, but chunk_size is {size}", page.entries.len());
             return Err(de::Error::custom(message));
         }
-        Ok(Envelope { page, is_page, error })
+        Ok(Envelope { page, is_page, has_entries, has_stream_field, error })
     }
 }
 
@@ -262,6 +291,28 @@ mod tests {
     fn page_with_fewer_events_than_chunk_size_is_rejected() {
         assert!(Page::parse(br#"{"chunk_size":2,"entries":[{}],"next_stream_position":"7"}"#).is_err());
         assert!(Page::parse(br#"{"chunk_size":1,"entries":[{},{}],"next_stream_position":"7"}"#).is_ok());
+    }
+
+    /// Without this check, a page that lost its list of events proved that nobody had signed in.
+    #[test]
+    fn page_of_events_without_its_list_is_rejected() {
+        for body in [
+            r#"{"next_stream_position":null}"#,
+            r#"{"next_stream_position":"1"}"#,
+            r#"{"chunk_size":0}"#,
+            r#"{"chunk_size":0,"next_stream_position":"7"}"#,
+            r#"{"entries":[]}"#,
+            r#"{"entries":[],"limit":100,"total_count":0}"#,
+        ] {
+            assert!(matches!(Page::parse_events(body.as_bytes()), Err(NotAPage::OtherObject(_))), "{body}");
+        }
+        for body in [
+            r#"{"chunk_size":0,"next_stream_position":"7","entries":[]}"#,
+            r#"{"entries":[],"next_stream_position":0}"#,
+            r#"{"entries":null,"chunk_size":0}"#,
+        ] {
+            assert_eq!(Page::parse_events(body.as_bytes()).unwrap().entries.len(), 0, "{body}");
+        }
     }
 
     #[test]
