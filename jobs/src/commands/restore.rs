@@ -95,8 +95,9 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
 
 fn copy(backup: &Path, store: &Path, file: &BackupFile, access: &Access) -> Result<(), CommandError> {
     let from = backup.join(&file.path);
-    let mode = file.mode().expect("the manifest was checked");
     let is_shared = !file.path.starts_with("state/") && !file.path.starts_with("spool/");
+    // The manifest has no seal. It opens no state, and lets no other user write.
+    let mode = file.mode().expect("the manifest was checked") & if is_shared { 0o664 } else { 0o600 };
     // The group is taken from the configuration: its number may differ on this machine.
     let group = access.group.clone().filter(|_| is_shared);
     match copy_file(backup, store, &file.path, access, |_| Access { mode, group })? {

@@ -139,8 +139,8 @@ pub(super) fn abandon(connection: &Connection) -> Result<()> {
 /// DuckDB opens the file through `file`, by a name of this process (proc_pid_fd(5)): it reads this file even if another one has the name now,
 /// and it finds no write-ahead log next to it.
 pub(crate) fn open_to_read(file: &File, path: &Path, resources: &Resources) -> duckdb::Result<Connection> {
-    // A name of this process. The directory is created only when a query exceeds the memory.
-    let spill = format!("{}.{}.spill", text_of(path)?, std::process::id());
+    // A name that no other process knows. The directory is created only when a query exceeds the memory.
+    let spill = format!("{}.{}.spill", text_of(path)?, uuid::Uuid::new_v4());
     let is_large = file.metadata().is_ok_and(|file| file.len() > LARGE_FILE);
     let threads = if is_large { resources.threads } else { 1 };
     let config = offline(Config::default(), Path::new(&spill), resources, threads)?;
