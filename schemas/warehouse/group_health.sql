@@ -61,16 +61,16 @@ LEFT JOIN (
 -- One row: the counts found; zeros if the group was read and has no members; otherwise NULLs.
 CROSS JOIN LATERAL (
     SELECT
-        CASE WHEN nobody.is_proved THEN 0 ELSE found.members_count END AS members_count,
-        CASE WHEN nobody.is_proved THEN 0 ELSE found.admins_count END AS admins_count,
-        CASE WHEN nobody.is_proved THEN 0 ELSE found.suspended_count END AS suspended_count,
-        CASE WHEN nobody.is_proved THEN 0 ELSE found.used_count END AS used_count,
-        CASE WHEN nobody.is_proved THEN 0 ELSE found.not_used_count END AS not_used_count
+        CASE WHEN no_members.is_proved THEN 0 ELSE found.members_count END AS members_count,
+        CASE WHEN no_members.is_proved THEN 0 ELSE found.admins_count END AS admins_count,
+        CASE WHEN no_members.is_proved THEN 0 ELSE found.suspended_count END AS suspended_count,
+        CASE WHEN no_members.is_proved THEN 0 ELSE found.used_count END AS used_count,
+        CASE WHEN no_members.is_proved THEN 0 ELSE found.not_used_count END AS not_used_count
     FROM (
         SELECT
             found.group_id IS NULL
             AND groups.memberships_read_at IS NOT NULL
             AND groups.group_type IS DISTINCT FROM 'all_users_group' AS is_proved
-    ) AS nobody
+    ) AS no_members
 ) AS counted
 ORDER BY groups.name, groups.group_id

@@ -109,7 +109,7 @@ fn policy(people: u32) -> String {
 
 fn only_plan(directory: &Path) -> Result<String> {
     let mut files = std::fs::read_dir(directory)?;
-    let file = files.next().ok_or("nobody is planned")??;
+    let file = files.next().ok_or("no user is planned")??;
     let name = file.file_name().into_string().map_err(|name| format!("{} is no plan", name.display()))?;
     Ok(name.trim_end_matches(".json").to_owned())
 }

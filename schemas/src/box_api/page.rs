@@ -293,7 +293,7 @@ mod tests {
         assert!(Page::parse(br#"{"chunk_size":1,"entries":[{},{}],"next_stream_position":"7"}"#).is_ok());
     }
 
-    /// Without this check, a page that lost its list of events proved that nobody had signed in.
+    /// Without this check, a page that lost its list of events proved that there were no sign-ins.
     #[test]
     fn page_of_events_without_its_list_is_rejected() {
         for body in [

@@ -247,7 +247,7 @@ mod tests {
             world.create(new(ada.clone()), BY_APP).expect("a free login");
         });
         assert_eq!(told, ["NEW_USER"]);
-        let made = world.people.last().expect("somebody");
+        let made = world.people.last().expect("the new user");
         assert_eq!((&*made.status, made.space_used, made.created_at), ("inactive", 0, world.now));
         assert_eq!(world.create(new(ada), BY_APP), Err(login_used()));
         let app = json!({"name": "App", "is_platform_access_only": true, "external_app_user_id": "x-1"});

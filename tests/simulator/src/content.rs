@@ -629,7 +629,7 @@ mod tests {
             all.map(|viewer| world.shared_folders(viewer).len()).collect::<Vec<_>>()
         };
         let before = sharing(&world);
-        let viewer = before.iter().position(|count| *count > 0).expect("somebody works with others");
+        let viewer = before.iter().position(|count| *count > 0).expect("a user works with others");
         let Caller::Person(owner) = world.shared_folders(Caller::Person(viewer as u32))[0].owner else {
             panic!("people share")
         };

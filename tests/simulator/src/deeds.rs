@@ -72,7 +72,7 @@ pub enum Doer {
     /// A user with a token, or a user named by `As-User`.
     Person,
     /// A call without a valid token.
-    Nobody,
+    Unauthenticated,
     /// No caller: an [`Act`].
     #[default]
     Stage,

@@ -16,14 +16,14 @@ pub(crate) struct Event {
     pub(crate) at: u32,
     pub(crate) kind: Kind,
     pub(crate) form: Form,
-    /// Slot of the user that the event is about; [`NOBODY`] for group-level events.
+    /// Slot of the user that the event is about; [`NO_SUBJECT`] for group-level events.
     pub(crate) subject: u32,
     pub(crate) actor: Actor,
     /// Index of the group, or [`NO_GROUP`].
     pub(crate) group: u32,
 }
 
-pub(crate) const NOBODY: u32 = u32::MAX;
+pub(crate) const NO_SUBJECT: u32 = u32::MAX;
 pub(crate) const NO_GROUP: u32 = u32::MAX;
 
 /// The account that caused the event.
@@ -142,7 +142,7 @@ impl Log {
             event.at = event.at.max(newest);
         }
         batch.sort_by_key(|event| event.at);
-        for event in batch.iter().filter(|event| event.kind == Kind::Login && event.subject != NOBODY) {
+        for event in batch.iter().filter(|event| event.kind == Kind::Login && event.subject != NO_SUBJECT) {
             let slot = event.subject as usize;
             self.last_logins.resize(self.last_logins.len().max(slot + 1), 0);
             self.last_logins[slot] = self.last_logins[slot].max(event.at);

@@ -139,7 +139,7 @@ fn turned_away(
         let world = &mut shared.world_mut();
         let deed = match caller {
             Some(caller) => world.deed(caller, deed.verb, &deed.user_id),
-            None => Deed { by: Doer::Nobody, before: world.account(&deed.user_id), ..deed },
+            None => Deed { by: Doer::Unauthenticated, before: world.account(&deed.user_id), ..deed },
         };
         world.note_deed(deed, Err(&refusal));
     }

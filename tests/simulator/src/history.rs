@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::chance::{self, About};
 use crate::config::Config;
-use crate::events::{Actor, Event, Form, Kind, NO_GROUP, NOBODY};
+use crate::events::{Actor, Event, Form, Kind, NO_GROUP, NO_SUBJECT};
 use crate::people::{DAY_SECS, Habit, INACTIVE, Person, Role, Standing};
 use crate::world::World;
 
@@ -125,7 +125,7 @@ fn past(rng: &mut ChaCha8Rng, config: &Config, slot: usize, person: &Person) -> 
         Habit::Sometimes => days(rng, 0, 25),
         Habit::Seldom => days(rng, 3, 30),
         Habit::Stopped { from_days, to_days } => days(rng, from_days.into(), to_days.into()),
-        Habit::Never | Habit::Quiet | Habit::Machine | Habit::Nobody => return None,
+        Habit::Never | Habit::Quiet | Habit::Machine | Habit::Unattended => return None,
     };
     let last = until - since;
     if last <= from {
@@ -186,7 +186,8 @@ fn changes(world: &World, admins: &[u32], events: &mut Vec<Event>) {
             events.push(Event { at: at as u32, kind, form, subject, actor, group });
         }
     };
-    for (slot, person) in world.people.iter().enumerate().filter(|(_, person)| person.habit != Habit::Nobody)
+    for (slot, person) in
+        world.people.iter().enumerate().filter(|(_, person)| person.habit != Habit::Unattended)
     {
         let slot = slot as u32;
         push(person.created_at, Kind::NewUser, Form::Full, slot, an_admin(rng, admins), NO_GROUP);
@@ -206,9 +207,16 @@ fn changes(world: &World, admins: &[u32], events: &mut Vec<Event>) {
         }
     }
     for (index, group) in world.groups.iter().enumerate() {
-        push(group.created_at, Kind::GroupCreation, Form::Full, NOBODY, an_admin(rng, admins), index as u32);
+        push(
+            group.created_at,
+            Kind::GroupCreation,
+            Form::Full,
+            NO_SUBJECT,
+            an_admin(rng, admins),
+            index as u32,
+        );
         let last = if group.is_deleted { Kind::GroupDeletion } else { Kind::GroupEdited };
-        push(group.modified_at, last, Form::Full, NOBODY, an_admin(rng, admins), index as u32);
+        push(group.modified_at, last, Form::Full, NO_SUBJECT, an_admin(rng, admins), index as u32);
     }
     for membership in &world.memberships {
         let at = membership.created_at.into();
@@ -250,7 +258,7 @@ mod tests {
     #[test]
     fn nothing_happens_before_the_account_or_after_its_end() {
         let world = World::new(Config { users: 2_000, ..Config::default() });
-        for event in world.log.all().iter().filter(|event| event.subject != NOBODY) {
+        for event in world.log.all().iter().filter(|event| event.subject != NO_SUBJECT) {
             let person = &world.people[event.subject as usize];
             assert!(i64::from(event.at) <= world.now);
             assert!(i64::from(event.at) >= person.created_at, "{event:?} {person:?}");

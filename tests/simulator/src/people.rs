@@ -120,7 +120,7 @@ pub(crate) enum Habit {
     /// A program, such as an app user: tokens only.
     Machine,
     /// No user works with this account.
-    Nobody,
+    Unattended,
 }
 
 impl Habit {
@@ -131,7 +131,7 @@ impl Habit {
             Habit::Sometimes => 0.10,
             Habit::Seldom => 0.03,
             Habit::Stopped { .. } => 0.05,
-            Habit::Never | Habit::Quiet | Habit::Machine | Habit::Nobody => 0.0,
+            Habit::Never | Habit::Quiet | Habit::Machine | Habit::Unattended => 0.0,
         }
     }
 }
@@ -167,7 +167,9 @@ impl Person {
 
     /// A user that the stepped days may change: not the primary admin, an app user or a pseudo user.
     pub(crate) fn is_ordinary(&self) -> bool {
-        self.is_managed() && self.role != Role::Admin && !matches!(self.habit, Habit::Machine | Habit::Nobody)
+        self.is_managed()
+            && self.role != Role::Admin
+            && !matches!(self.habit, Habit::Machine | Habit::Unattended)
     }
 
     /// An account with only id, name and login set.
@@ -179,7 +181,7 @@ impl Person {
             standing: Standing::Managed,
             status: ACTIVE.into(),
             role: Role::User,
-            habit: Habit::Nobody,
+            habit: Habit::Unattended,
             language: "en".into(),
             timezone: "America/Los_Angeles".into(),
             job_title: "".into(),

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Caller;
-use crate::events::{Actor, Kind, NO_GROUP, NOBODY, event_id};
+use crate::events::{Actor, Kind, NO_GROUP, NO_SUBJECT, event_id};
 use crate::groups::{GroupKind, group_id_of, membership_id_of, rank};
 use crate::people::Person;
 use crate::wire::groups::unknown_field as unknown_group_field;
@@ -315,7 +315,7 @@ fn events(world: &World, truth: &mut Truth) {
     for (index, event) in world.log.all().iter().enumerate().filter(|(index, _)| feed.has_arrived(*index)) {
         let event_id = event_id(world.config.seed, index);
         let created_at = utc(event.at.into());
-        let person = (event.subject != NOBODY).then(|| &world.people[event.subject as usize]);
+        let person = (event.subject != NO_SUBJECT).then(|| &world.people[event.subject as usize]);
         if let (Kind::Login, Some(person)) = (event.kind, person) {
             let (login, _) = world.names_at(event.subject as usize, event.at.into());
             let (user_id, user_login) = (person.id.to_string(), login.to_owned());

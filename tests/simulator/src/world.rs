@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::content::Content;
 use crate::deeds::Deed;
 use crate::drift::Drift;
-use crate::events::{Actor, Event, Form, Kind, Log, NOBODY};
+use crate::events::{Actor, Event, Form, Kind, Log, NO_SUBJECT};
 use crate::feed::Feed;
 use crate::groups::{self, Group, GroupKind, Membership};
 use crate::history;
@@ -110,7 +110,7 @@ impl World {
             config,
         };
         for slot in 0..world.people.len() {
-            if world.people[slot].is_managed() && world.people[slot].habit != people::Habit::Nobody {
+            if world.people[slot].is_managed() && world.people[slot].habit != people::Habit::Unattended {
                 let joined =
                     groups::first_memberships(&world.config, &world.groups, &world.people[slot], slot);
                 joined.into_iter().for_each(|membership| _ = world.link(membership));
@@ -244,7 +244,7 @@ impl World {
         let News::By(actor) = news else { return Told::NOTHING };
         let told = Told::pending(self.pending.len());
         let (at, group) = (at as u32, index as u32);
-        self.pending.push(Event { at, kind, form: Form::Full, subject: NOBODY, actor, group });
+        self.pending.push(Event { at, kind, form: Form::Full, subject: NO_SUBJECT, actor, group });
         told
     }
 }

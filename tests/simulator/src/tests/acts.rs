@@ -179,7 +179,7 @@ async fn gone_and_back() {
     assert!(kinds(&changes).starts_with("returned!"));
     let (_, changes, told) = play(&running, &back(&free, false));
     assert!(kinds(&changes).starts_with("returned") && told.is_empty());
-    assert!(play(&running, &back(&free, false)).0.is_empty(), "nobody returns who is there");
+    assert!(play(&running, &back(&free, false)).0.is_empty(), "a listed user does not return");
     let user = client.get(&format!("/users/{free}?fields=enterprise")).await;
     assert_eq!(user["enterprise"]["id"], "900000001");
     assert_true(&client, &running.truth()).await;

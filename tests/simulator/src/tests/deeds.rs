@@ -106,7 +106,7 @@ async fn calls_that_never_reach_a_route_are_refused_deeds() {
     assert_eq!(client.send("PUT", &path, json!({"status": "active"})).await.0, 401);
     let deeds = running.deeds();
     assert!(deeds[0].suspends(), "a gateway's error may hide a change that took place");
-    assert_eq!((deeds[1].by, deeds[1].http_status, deeds[1].is_applied), (Doer::Nobody, 401, false));
+    assert_eq!((deeds[1].by, deeds[1].http_status, deeds[1].is_applied), (Doer::Unauthenticated, 401, false));
     assert_eq!(deeds[1].after.as_ref().unwrap().status, "inactive");
 }
 
@@ -158,7 +158,7 @@ async fn events_name_the_account_that_acted() {
             "{stream}"
         );
     }
-    assert_eq!(running.deeds().last().unwrap().user_id, third, "whoever is suspended did not sign in");
+    assert_eq!(running.deeds().last().unwrap().user_id, third, "a suspended user does not sign in");
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn names_and_accounts_that_come_back() {
     };
     let login = login_of(&gone).unwrap();
     let recreate = || running.act(&Act::Recreate { user_id: gone.clone(), announced: true });
-    assert!(recreate().is_empty(), "whoever is here is not made again");
+    assert!(recreate().is_empty(), "a listed user is not made again");
     running.act(&Act::SetContent { user_id: gone.clone(), items: 0, bytes: 0, shared: 0 });
     assert_eq!(client.send("DELETE", &format!("/users/{gone}"), Value::Null).await.0, 204);
     running.act(&Act::SetChangeScale { scale: 0.0 });
@@ -232,5 +232,5 @@ async fn a_suspended_owner_takes_the_shared_folders_along() {
         assert!(sees(&viewer.user_id).await.iter().any(|item| item["owned_by"]["id"] == *owner));
         return;
     }
-    panic!("nobody works in a folder of others");
+    panic!("no user works in a folder of others");
 }

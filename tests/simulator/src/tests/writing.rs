@@ -53,7 +53,7 @@ pub(super) fn plain() -> Config {
 }
 
 pub(super) fn user(users: &[TrueUser], test: impl Fn(&TrueUser) -> bool) -> &TrueUser {
-    users.iter().find(|user| test(user)).expect("somebody like that")
+    users.iter().find(|user| test(user)).expect("a user like that")
 }
 
 pub(super) fn is_ordinary(user: &TrueUser) -> bool {
@@ -305,7 +305,7 @@ async fn folders_as_their_owners_see_them() {
     assert_eq!(entries(&page).len(), 1);
     assert_eq!(client.send("GET", "/users/me", Value::Null).await.1["id"], "7700000001");
     assert_eq!(get("/users/me").await.1["id"], *person);
-    assert_eq!(get("/users").await.0, 403, "an ordinary user lists nobody");
+    assert_eq!(get("/users").await.0, 403, "an ordinary user lists no user");
     let mut folder = Value::Null;
     for user in running.truth_without_events().users.iter().filter(|user| is_ordinary(user)) {
         let items = client.send_as(Some(&user.user_id), "GET", "/folders/0/items", Value::Null).await.1;
@@ -318,7 +318,7 @@ async fn folders_as_their_owners_see_them() {
             break;
         }
     }
-    assert!(!folder.is_null(), "somebody has a folder");
+    assert!(!folder.is_null(), "one user has a folder");
     let unknown = client.send_as(Some("7700000001"), "GET", "/folders/0", Value::Null).await;
     assert_eq!(unknown.0, 403);
 }

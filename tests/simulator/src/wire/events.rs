@@ -2,7 +2,7 @@
 
 use super::{Object, time};
 use crate::chance::{self, About};
-use crate::events::{Actor, Event, Form, Kind, NO_GROUP, NOBODY, event_id};
+use crate::events::{Actor, Event, Form, Kind, NO_GROUP, NO_SUBJECT, event_id};
 use crate::groups::group_id_of;
 use crate::world::World;
 
@@ -53,7 +53,7 @@ fn write_action_by(object: &mut Object<'_>, event: &Event) {
 
 fn write_details(object: &mut Object<'_>, world: &World, event: &Event, odds: u64) {
     const KEY: &str = "additional_details";
-    let is_about_member = event.group != NO_GROUP && event.subject != NOBODY;
+    let is_about_member = event.group != NO_GROUP && event.subject != NO_SUBJECT;
     if is_about_member {
         let mut details = object.object(KEY);
         write_group_name(&mut details, world, event);
@@ -95,7 +95,7 @@ fn write_actor(mut object: Object<'_>, world: &World, event: &Event) {
 
 fn write_source(object: &mut Object<'_>, world: &World, event: &Event, n: u64) {
     const KEY: &str = "source";
-    if event.subject == NOBODY {
+    if event.subject == NO_SUBJECT {
         // A group-level event has neither type nor id.
         let mut source = object.object(KEY);
         write_group_name(&mut source, world, event);
