@@ -355,14 +355,40 @@ mod tests {
             feed.of("5", "e@b.test").map(|news| news.event_type.as_str()).collect::<Vec<_>>(),
             ["DOWNLOAD"]
         );
-        assert!(feed.take(br#"{"entries":[{"event_id":"z"}]}"#, &[]).is_err(), "it may be of any user");
+        assert!(
+            feed.take(br#"{"chunk_size":1,"entries":[{"event_id":"z"}]}"#, &[]).is_err(),
+            "it may be of any user"
+        );
+    }
+
+    /// Why: a log that returned nothing hid the sign-ins since the plan.
+    #[test]
+    fn r11_a_log_with_fewer_events_than_the_snapshot_stops_everything() {
+        let at = |text: &str| -> DateTime<Utc> { text.parse().unwrap() };
+        let night_at = at("2026-03-03T02:00:00Z");
+        let mark = StreamMark { position: "7".to_owned(), asked_at: night_at };
+        let known = BTreeMap::from([(at("2026-03-02T00:00:00Z").date_naive(), 2)]);
+        let brief =
+            FeedBrief { mark: &mark, night_at, activity: &[], events_by_day: &known, quiet_dates: &[] };
+        let mut feed = Feed::default();
+        let mut has_all = |id: &str| {
+            let page = format!(
+                r#"{{"chunk_size":1,"entries":[{{"event_id":"{id}","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{{"id":"1"}}}}]}}"#
+            );
+            feed.take(page.as_bytes(), &[]).unwrap();
+            feed.refuse_missing_events(&brief).is_ok()
+        };
+        assert!(!has_all("a"));
+        assert!(!has_all("a"), "the same event twice is one");
+        assert!(has_all("b"));
+        assert!(feed.take(br#"{"chunk_size":0}"#, &[]).is_err());
     }
 
     #[test]
     fn r11_a_sign_in_that_names_no_user_stops_everything() {
         let login = |parties: &str| {
             format!(
-                r#"{{"entries":[{{"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z"{parties}}}]}}"#
+                r#"{{"chunk_size":1,"entries":[{{"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z"{parties}}}]}}"#
             )
         };
         let take = |parties: &str| Feed::default().take(login(parties).as_bytes(), &[]);
