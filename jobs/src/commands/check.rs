@@ -149,8 +149,7 @@ fn refused_by_snapshot(global: &Global) -> Option<String> {
         Ok::<_, CommandError>(refusals)
     };
     let refusals = evaluate().ok()?;
-    let sentences: Vec<String> =
-        refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
+    let sentences: Vec<String> = refusals.iter().map(ToString::to_string).collect();
     (!sentences.is_empty()).then(|| sentences.join("; "))
 }
 

@@ -21,7 +21,7 @@ use crate::reclaim::apply::{admit, apply};
 use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::journal_state::JournalState;
-use crate::reclaim::leaver_plan::{Leaving, Recheck, gives_way, group_names};
+use crate::reclaim::leaver_plan::{Accounts, Leaving, gives_way, group_names};
 use crate::reclaim::offboarding::of_plan;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::signature::NAMESPACE;
@@ -203,7 +203,7 @@ fn summary(
     snapshot: &Snapshot,
     args: &OffboardArgs,
     plan: &Plan,
-    looked: &Recheck,
+    looked: &Accounts,
 ) -> Result<(), CommandError> {
     let planned = &plan.people[0];
     let list = |values: &[String]| if values.is_empty() { Value::Null } else { json!(values.join(", ")) };

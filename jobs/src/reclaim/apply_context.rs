@@ -10,9 +10,8 @@ use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::{Operator, Origin};
 
 use super::approval::Required;
-use super::context::{ReclaimContext, missing_policy};
+use super::context::ReclaimContext;
 use super::journal::{Journal, directory};
-use super::journal_state::JournalState;
 use super::operator::operator;
 use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
@@ -76,11 +75,6 @@ impl ApplyContext {
             .find(|run| run.run_number == snapshot.night.run_number)
             .map_or(snapshot.night.run_number, |run| root(&runs, run));
         StreamMark::of(self.context.store.root(), number)
-    }
-
-    /// The error where a policy is missing, as [`missing_policy`].
-    pub(crate) fn missing_policy(&self, past: &JournalState) -> Option<CommandError> {
-        if self.policy.is_some() { None } else { missing_policy(past) }
     }
 
     /// Refuses to act by a policy as long as imported evidence of use is not in the published snapshot. An offboarding does not

@@ -12,7 +12,7 @@ use super::approval::{Required, terms};
 use super::columns::Unreadable;
 use super::evaluator::Refusal;
 use super::journal::{Journal, ReclaimLock, Seals};
-use super::journal_state::{GONE, JournalState, UserState};
+use super::journal_state::{JournalState, UserState};
 use super::operator::operator;
 use super::plans::expired_plans;
 use super::policy::Policy;
@@ -268,14 +268,13 @@ impl Anchors for ReclaimContext {
     }
 }
 
-/// All reasons why the policy cannot be evaluated, as one failure.
 /// What is wrong where no policy is configured, although plans of a policy wait or have suspended users. Most often the configuration file
 /// was not found. `None`: a policy has nothing to continue.
 pub(crate) fn missing_policy(past: &JournalState) -> Option<CommandError> {
     let is_of_policy =
         |plan_id: &str| past.plans.get(plan_id).is_some_and(|plan| plan.policy_digest.is_some());
     let is_waiting = |known: &&UserState| {
-        let is_gone = known.deletion().is_some() || known.skips.iter().any(|skip| skip.reason == GONE);
+        let is_gone = known.deletion().is_some() || known.seen_gone_at().next().is_some();
         let ours = known.suspension().filter(|_| !is_gone);
         ours.is_some_and(|ours| is_of_policy(&ours.attempt.plan_id))
     };
@@ -293,11 +292,12 @@ pub(crate) fn missing_policy(past: &JournalState) -> Option<CommandError> {
     ))
 }
 
+/// All reasons why the policy cannot be evaluated, as one failure.
 pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
     let mut error =
         CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
     for refusal in refusals {
-        error = error.hint(format!("{}: {}", refusal.rule, refusal.sentence));
+        error = error.hint(refusal.to_string());
     }
     error
 }

@@ -5,6 +5,7 @@
 //! sentence with the figure or name that decided.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::Stage;
@@ -99,6 +100,13 @@ pub(crate) struct Refusal {
     pub(crate) rule: &'static str,
     /// What is wrong, and what to do.
     pub(crate) sentence: String,
+}
+
+/// `R3: SENTENCE`.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.sentence)
+    }
 }
 
 impl Refusal {

@@ -412,8 +412,7 @@ impl JournalState {
                 known.deletion().or(known.transfer()).is_some() || known.by_plan(plan_id).any(has_transferred)
             }
         });
-        let is_done =
-            is_done || known.is_some_and(|known| known.skips.iter().any(|skip| skip.reason == GONE));
+        let is_done = is_done || known.is_some_and(|known| known.seen_gone_at().next().is_some());
         (!is_done).then_some((plan_id, plan, closed))
     }
 

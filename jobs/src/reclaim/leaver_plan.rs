@@ -34,8 +34,8 @@ pub(crate) struct Leaving<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// What Box says now.
-pub(crate) struct Recheck {
+/// What Box says now about the leaver and the receiver.
+pub(crate) struct Accounts {
     pub(crate) now: Now,
     pub(crate) content: Content,
     /// Whether an earlier plan has suspended the account and ended its sessions.
@@ -51,7 +51,7 @@ impl Leaving<'_> {
     ///
     /// # Errors
     /// Exit 3 for an account that is gone, has another login, or may not be offboarded; what ends the run.
-    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Recheck, CommandError> {
+    pub(crate) async fn look(self, actor: &BoxActor) -> Result<Accounts, CommandError> {
         let Self { policy, snapshot, past, person, receiver, now: at, .. } = self;
         let code_names = policy.map(Policy::code_names).unwrap_or_default();
         let now = match reread_to_lock_out(actor, &person.user_id, &code_names, Some(person)).await? {
@@ -96,7 +96,7 @@ impl Leaving<'_> {
         let known = past.people.get(&person.user_id);
         let moved = known.and_then(|known| known.transfer()).map(|transfer| moved(transfer, snapshot));
         let is_locked_out_by_us = known.is_some_and(is_locked_out);
-        Ok(Recheck { now, content, is_locked_out_by_us, moved, receiver_waits })
+        Ok(Accounts { now, content, is_locked_out_by_us, moved, receiver_waits })
     }
 
     /// Bytes that other leavers still have to move to the same receiver, by the snapshot.
@@ -107,7 +107,7 @@ impl Leaving<'_> {
     }
 
     /// The plan.
-    pub(crate) fn plan(self, looked: &Recheck) -> Plan {
+    pub(crate) fn plan(self, looked: &Accounts) -> Plan {
         let Self { policy, snapshot, person, receiver, now, .. } = self;
         let standing = &looked.now.standing;
         let deletes = policy.is_some_and(|policy| policy.holds.is_some());

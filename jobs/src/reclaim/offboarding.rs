@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::emptiness::{Emptiness, emptiness, proof_from};
 use super::evaluator::{Denial, Evaluator};
-use super::journal_state::{ActionState, GONE, JournalState, PlanState, UserState};
+use super::journal_state::{ActionState, JournalState, PlanState, UserState};
 use super::plans::PlanFile;
 use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
@@ -143,7 +143,7 @@ impl Progress {
             progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
             progress.confirmed_at = person.confirmation(&transfer.attempt.action_id).map(|one| one.at);
         }
-        progress.gone_at = person.skips.iter().find(|skip| skip.reason == GONE).map(|skip| skip.at);
+        progress.gone_at = person.seen_gone_at().next();
         let ended = past
             .ended_offboarding(&planned.user_id)
             .map(|(_, _, closed)| format!("the plan ended {} ({})", closed.at.format("%F"), closed.because));

@@ -75,7 +75,7 @@ fn gone_by_others<'a>(snapshot: &Snapshot, known: &'a UserState, user_id: &str) 
     let ours = known.suspension().filter(|_| is_gone)?;
     let is_explained = known.attempts.iter().any(ActionState::is_unfinished)
         || known.deletion().is_some()
-        || known.skips.iter().any(|skip| skip.reason == GONE && skip.at > ours.asked_at);
+        || known.seen_gone_at().any(|at| at > ours.asked_at);
     (!is_explained).then_some(ours)
 }
 

@@ -103,17 +103,17 @@ impl BoxActor {
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
     pub fn sharing_pace(reader: &BoxReader, credentials: Credentials) -> Result<Self, Error> {
-        let beside = &reader.api_client;
+        let shared = &reader.api_client;
         let mut api_client = ApiClient::new(
-            &beside.settings,
+            &shared.settings,
             credentials,
-            Arc::clone(&beside.limiter),
-            Arc::clone(&beside.journal),
-            Arc::clone(&beside.clock),
-            beside.stop.clone(),
-            beside.transport.secrets().clone(),
+            Arc::clone(&shared.limiter),
+            Arc::clone(&shared.journal),
+            Arc::clone(&shared.clock),
+            shared.stop.clone(),
+            shared.transport.secrets().clone(),
         )?;
-        api_client.user_fields = Arc::clone(&beside.user_fields);
+        api_client.user_fields = Arc::clone(&shared.user_fields);
         let timeouts =
             Timeouts { silence: TRANSFER_TIMEOUT, total: TRANSFER_TIMEOUT, ..api_client.settings.timeouts };
         let slow = Transport::new(

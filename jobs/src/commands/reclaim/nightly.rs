@@ -19,6 +19,7 @@ use crate::printer::{Grid, Printer};
 use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
 use crate::reclaim::apply_context::ApplyContext;
+use crate::reclaim::context::missing_policy;
 use crate::reclaim::figures::people;
 use crate::reclaim::journal_state::{GONE, JournalState, UserState, unfinished};
 use crate::reclaim::offboarding::{is_offboarding, leavers};
@@ -42,7 +43,9 @@ pub(crate) async fn run(
     let mark = acting.mark(&snapshot)?;
     let now = (acting.clock)();
     let mut report = Report::default();
-    if let Some(e) = acting.missing_policy(journal.past()) {
+    if acting.policy.is_none()
+        && let Some(e) = missing_policy(journal.past())
+    {
         report.refuse("policy", &e);
     }
     for record in reversals::noticed(&snapshot, journal.past()) {

@@ -29,8 +29,7 @@ pub(crate) fn run(
     let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
     let (evaluator, refusals) = Evaluator::look(&policy, &snapshot, past, &inputs, context.now, set_aside);
     let latest = found(&evaluator, &snapshot, &refusals);
-    let missing: Vec<String> =
-        refusals.iter().map(|refusal| format!("{}: {}", refusal.rule, refusal.sentence)).collect();
+    let missing: Vec<String> = refusals.iter().map(ToString::to_string).collect();
     print(printer, &policy.digest, &says, &latest, &missing)?;
     Ok(if missing.is_empty() { 0 } else { REFUSED })
 }

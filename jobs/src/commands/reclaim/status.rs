@@ -197,7 +197,7 @@ fn needs_operator(
     let (_, mut refusals) =
         Evaluator::look(policy, &snapshot, past, &inputs, context.now, past.replaceable_plans());
     refusals.extend(fit(&snapshot, context.now).err());
-    let refusals = refusals.iter().map(|no| format!("{}: {}", no.rule, no.sentence)).collect();
+    let refusals = refusals.iter().map(ToString::to_string).collect();
     let stuck = stuck(past, &snapshot, Some(policy), &inputs, context.now);
     if let Some(until) = inputs.holds_count_until(context.now) {
         printer.note(format!("[holds] counts until {until}: write it again before that."));

@@ -3,7 +3,7 @@
 use boxseat_schemas::reclaim::{Ability, Action, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::journal_state::{ActionState, GONE, REFUSAL_HOLDS, UserState, unfinished};
+use super::super::journal_state::{ActionState, REFUSAL_HOLDS, UserState, unfinished};
 use super::super::policy::WhenRefused;
 use super::super::protect::{groups_named, has_code};
 use super::super::snapshot::Person;
@@ -112,10 +112,9 @@ impl Evaluator<'_> {
             return Err(Denial::new("R8", "in_open_plan", format!("in plan {plan_id}, which is open")));
         }
         let Some(past) = self.past.people.get(id) else { return Ok(()) };
-        let gone =
-            past.skips.iter().rfind(|skip| skip.reason == GONE && skip.at > self.snapshot.night.now_at);
-        if let Some(gone) = gone {
-            let detail = format!("Box no longer had the account on {}, after the snapshot", day(gone.at));
+        let gone_at = past.seen_gone_at().rfind(|at| *at > self.snapshot.night.now_at);
+        if let Some(gone_at) = gone_at {
+            let detail = format!("Box no longer had the account on {}, after the snapshot", day(gone_at));
             return Err(Denial::new("R1", "not_listed", detail));
         }
         if let Some(open) = past.attempts.iter().find(|attempt| attempt.is_unfinished()) {

@@ -4,6 +4,8 @@ use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Standing};
 use chrono::{DateTime, Utc};
 
+use super::GONE;
+
 /// What happened to a user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UserState {
@@ -221,6 +223,11 @@ impl UserState {
     pub(crate) fn restored_at(&self) -> Option<DateTime<Utc>> {
         let restored = |past: &&ActionState| past.attempt.action == Action::Restore && past.was_done;
         self.attempts.iter().filter(restored).filter_map(|past| past.finished_at).max()
+    }
+
+    /// When it was found that another actor had deleted the account or had taken it out of the enterprise, oldest first.
+    pub(crate) fn seen_gone_at(&self) -> impl DoubleEndedIterator<Item = DateTime<Utc>> {
+        self.skips.iter().filter(|skip| skip.reason == GONE).map(|skip| skip.at)
     }
 
     /// Whether an `undo` gave the account back after an action of a plan.
