@@ -86,6 +86,24 @@ impl Printer {
         }
     }
 
+    /// Prints rows as paragraphs where a table would break long sentences and commands into narrow cells: the first `heads` values
+    /// on one line, then each further value on a line of its own. Formats for programs get the rows.
+    pub(crate) fn paragraphs(&self, name: &str, heads: usize, grid: &Grid) -> Result<(), CommandError> {
+        if self.format != Format::Table {
+            return self.grid(name, grid);
+        }
+        let paragraph = |row: &Vec<Value>| {
+            let values: Vec<String> =
+                row.iter().map(|value| visible(&plain(value)).replace('\n', "\\u{a}")).collect();
+            let (head, rest) = values.split_at(heads.min(values.len()));
+            let shown = head.iter().filter(|value| !value.is_empty()).cloned().collect::<Vec<_>>();
+            let rest = grid.columns.iter().skip(head.len()).zip(rest).filter(|(_, value)| !value.is_empty());
+            let lines = rest.map(|(column, value)| format!("    {}: {value}\n", column.replace('_', " ")));
+            format!("{}\n{}", shown.join("  "), lines.collect::<String>())
+        };
+        self.out(&grid.rows.iter().map(paragraph).collect::<String>())
+    }
+
     /// Prints one object with named values.
     pub(crate) fn facts(&self, name: &str, facts: &[(&str, Value)]) -> Result<(), CommandError> {
         if self.format == Format::Json {

@@ -22,6 +22,8 @@ pub struct Check {
     pub sql: String,
     /// How many rows each of them counts for: an expression over `row`.
     pub weight: &'static str,
+    /// The example of them: an aggregate over `row`.
+    pub example: &'static str,
 }
 
 /// The consequence of a failed check.
@@ -65,6 +67,11 @@ pub fn all() -> Vec<Check> {
     checks.extend(
         WARNINGS.map(|(name, table, sql)| Check { severity: Severity::Warn, ..error(name, table, sql) }),
     );
+    checks.push(Check {
+        severity: Severity::Warn,
+        example: "min(row.refusal)",
+        ..error("policy_usable", "reclaim_candidates", POLICY_USABLE)
+    });
     checks.extend(EVER_SEEN.map(|table| Check {
         severity: Severity::Warn,
         ..error("user_ever_seen", table, &strangers(table))
@@ -81,6 +88,7 @@ fn error(name: &str, table: &'static str, sql: &str) -> Check {
         shortcut: None,
         sql: sql.to_owned(),
         weight: "1",
+        example: "min(row)",
     }
 }
 
@@ -209,7 +217,7 @@ const MOMENTS: [(&str, &str); 6] = [
     ("admin_events", "created_at"),
 ];
 
-const WARNINGS: [(&str, &str, &str); 5] = [
+const WARNINGS: [(&str, &str, &str); 4] = [
     // R21: actions of boxseat's Box account that the action journal does not contain. Clocks differ by minutes. An action by another
     // program with the same credentials has the account's name. Events before the account's first action belong to other users.
     (
@@ -241,9 +249,10 @@ const WARNINGS: [(&str, &str, &str); 5] = [
         "SELECT user_id FROM accounts WHERE consumes_seat AND licence_plan IS NULL \
          AND EXISTS (SELECT 1 FROM accounts WHERE licence_plan IS NOT NULL)",
     ),
-    // An unusable policy does not stop the snapshot. An empty list must not be read as "no candidates".
-    ("policy_usable", "reclaim_candidates", "SELECT refusal FROM reclaim_policy WHERE refusal IS NOT NULL"),
 ];
+
+/// An unusable policy does not stop the snapshot. An empty list must not be read as "no candidates".
+const POLICY_USABLE: &str = "SELECT refusal FROM reclaim_policy WHERE refusal IS NOT NULL";
 
 /// Tables that name users who need not be listed.
 const EVER_SEEN: [&str; 4] = ["login_events", "activity_daily", "imported_evidence", "leave_periods"];

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, EventQuery};
+use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, EventQuery, Found};
 use boxseat_pipeline::extract::Me;
 use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::event_types::LOGIN;
@@ -84,6 +84,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         bound: store.enterprise_id().map(str::to_owned),
                         is_signed_out: false,
                         pair: None,
+                        first_user: None,
                     };
                     probes.run(&mut findings).await?;
                     match acting.transpose() {
@@ -94,7 +95,10 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         Ok(Some(_)) if probes.is_signed_out => {}
                         Ok(Some(acting)) => {
                             let actor = BoxActor::sharing_pace(&reader, acting)?;
-                            inactive(&actor, probes.pair, store, &settings, clock(), &mut findings).await?;
+                            if acts(&actor, probes.first_user.as_deref(), &mut findings).await? {
+                                let pair = probes.pair;
+                                inactive(&actor, pair, store, &settings, clock(), &mut findings).await?;
+                            }
                         }
                     }
                 }
@@ -227,6 +231,59 @@ fn quota(
     Ok(())
 }
 
+/// Signs in as the acting application and makes the reads that precede every action. Whether it may change users cannot be tried
+/// without a change. Returns whether it is signed in.
+async fn acts(
+    actor: &BoxActor,
+    user_id: Option<&str>,
+    findings: &mut Findings,
+) -> Result<bool, CommandError> {
+    const NAME: &str = "acting credentials";
+    match actor.me().await {
+        Ok(me) => findings.pass(
+            NAME,
+            format!(
+                "signed in as {}; docs/try-on-box.md tries on a test account whether it may change users",
+                me.login.as_deref().unwrap_or("an account without a login")
+            ),
+        ),
+        Err(e) => {
+            let error = CommandError::from(e);
+            findings.fail(
+                NAME,
+                error.lines().join(": "),
+                "check BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET and the authorisation of this application in the Admin Console",
+            );
+            return Ok(false);
+        }
+    }
+    let Some(user_id) = user_id else { return Ok(true) };
+    let user = readable(actor.user(user_id).await);
+    let groups = readable(actor.group_ids(user_id).await);
+    for (scope, read) in [("Manage users", user), ("Manage groups", groups)] {
+        let name = format!("acting scope: {scope} (read)");
+        match read {
+            Ok(()) => findings.pass(&name, format!("read of user {user_id}")),
+            Err(why) => findings.fail(
+                &name,
+                why,
+                &format!("tick \"{scope}\" and the access level \"App + Enterprise Access\" for the acting application, and authorise it again in the Admin Console"),
+            ),
+        }
+    }
+    Ok(true)
+}
+
+/// Why a user that the reading application lists cannot be read.
+fn readable<T>(found: Result<Found<T>, Error>) -> Result<(), String> {
+    match found {
+        Ok(Found::Is(_)) => Ok(()),
+        Ok(Found::Gone) => Err("Box says 404 for a user that the reading application lists".to_owned()),
+        Ok(Found::Closed(refusal)) => Err(refusal.to_string()),
+        Err(e) => Err(CommandError::from(e).lines().join(": ")),
+    }
+}
+
 /// Whether Box allows As-User reads of inactive accounts. Which reads can prove that an account is empty depends on it (R15).
 async fn inactive(
     actor: &BoxActor,
@@ -260,11 +317,6 @@ async fn inactive(
             "tick \"Make API calls using the as-user header\" for the application of reclamation, and authorise it again in the Admin Console",
         ),
         Ok(Probed::Unclear(why)) => findings.skip(NAME, why),
-        Err(e) if e.exit_code() == USAGE => findings.fail(
-            "acting credentials",
-            e.lines().join(": "),
-            "check BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET and the authorisation of this application in the Admin Console",
-        ),
         Err(e) => findings.warn(NAME, e.lines().join(": "), &e.hints().join("; ")),
     }
     Ok(())
@@ -280,6 +332,8 @@ struct Probes {
     is_signed_out: bool,
     /// The users for the As-User probe.
     pair: Option<Pair>,
+    /// The first user of the listing.
+    first_user: Option<String>,
 }
 
 impl Probes {
@@ -310,6 +364,7 @@ impl Probes {
                 }
                 _ => findings.pass("application access", format!("{} users on the first page", listed.len())),
             }
+            self.first_user = listed.first().map(|user| user.id.to_string());
             if let Some(user) = listed.first() {
                 self.ask(
                     "scope: Manage users (aliases)",

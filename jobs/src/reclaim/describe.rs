@@ -7,7 +7,7 @@ use super::figures::{people, size};
 use super::plan::no_receiver;
 use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent, WhenRefused};
 use super::reason_codes::meaning;
-use super::receivers::room;
+use super::receivers::{room, unfit_account};
 use super::snapshot::Snapshot;
 
 /// What a policy does, independent of the snapshot.
@@ -122,13 +122,14 @@ pub(crate) fn found(evaluator: &Evaluator<'_>, snapshot: &Snapshot, refusals: &[
         lines.push(format!("[protect] {} protects {users}.", entry.text));
     }
     if let Some(receiver) = evaluator.receivers.everybodys() {
-        let room = match room(receiver) {
-            Some(i64::MAX) => "has unlimited room".to_owned(),
-            Some(bytes) => format!("has room for {}", size(bytes)),
-            None => "has an unknown amount of room".to_owned(),
+        let can = match (unfit_account(receiver), room(receiver)) {
+            (Some(why), _) => format!("cannot receive now, because {why}"),
+            (None, Some(i64::MAX)) => "has unlimited room".to_owned(),
+            (None, Some(bytes)) => format!("has room for {}", size(bytes)),
+            (None, None) => "has an unknown amount of room".to_owned(),
         };
         lines.push(format!(
-            "{} ({}) receives the content of all users, {room}, and is protected.",
+            "{} ({}) is to receive the content of all users, {can}, and is protected.",
             receiver.called(),
             receiver.user_id
         ));

@@ -70,6 +70,10 @@ pub(crate) fn next_step(
         "on_hold" | "protected" | "on_leave" | "receiver" => {
             format!("nothing while this applies{}", user.or_give_back())
         }
+        "edited_by_other" if !is_offboarding => format!(
+            "look at the account in Box: if it is active again, `boxseat sync` ends this; if it is still inactive, {}",
+            user.decide()
+        ),
         "changed" if !is_offboarding => {
             format!("undo that change in Box, and the next plan takes the user again; or {}", user.decide())
         }

@@ -268,6 +268,10 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
             warn("Folders that a suspended account owns are closed for all collaborators, unless the field \
                 is_collaborated_content_available_when_owner_inactive of the account is true. Items in its root folder are \
                 counted before the suspension. Shares in deeper folders are not visible.".to_owned());
+            if policy.shared_content == SharedContent::LeaveOut {
+                warn("An owner of shared items in the root folder is skipped (owns_shared_content). Which users own any is \
+                    only known when the plan is applied, so that fewer users may be suspended than it has.".to_owned());
+            }
         }
         Stage::Transfer => {
             if policy.when_refused == WhenRefused::Stop && moves_inactive.is_none() {
@@ -411,6 +415,7 @@ mod tests {
             "identity provider",
             "saves nothing before",
             "deeper folders",
+            "fewer users may be suspended",
             "leave list",
         ] {
             assert!(warnings.contains(told), "{told}: {warnings}");

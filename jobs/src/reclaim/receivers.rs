@@ -107,6 +107,19 @@ pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
     if receiver.user_id == source.user_id {
         return Some("it is the same account".to_owned());
     }
+    if let Some(why) = unfit_account(receiver) {
+        return Some(why);
+    }
+    let Some(bytes) = source.space_used_bytes else {
+        return Some("it is not known how many bytes would move".to_owned());
+    };
+    room(receiver)
+        .is_none_or(|room| room < bytes)
+        .then(|| format!("its quota has no room for {}", size(bytes)))
+}
+
+/// Why an account cannot receive any user's content, if there is a reason.
+pub(crate) fn unfit_account(receiver: &Person) -> Option<String> {
     if receiver.seat_kind != "managed_user" || !receiver.consumes_seat {
         return Some(format!("it is not a managed user ({})", receiver.seat_kind));
     }
@@ -119,12 +132,7 @@ pub(crate) fn unfit(receiver: &Person, source: &Person) -> Option<String> {
     if receiver.role.as_deref() != Some("user") {
         return Some(format!("its role is {}", receiver.role.as_deref().unwrap_or("unknown")));
     }
-    let Some(bytes) = source.space_used_bytes else {
-        return Some("it is not known how many bytes would move".to_owned());
-    };
-    room(receiver)
-        .is_none_or(|room| room < bytes)
-        .then(|| format!("its quota has no room for {}", size(bytes)))
+    None
 }
 
 /// How many bytes still fit; `None`: unknown.

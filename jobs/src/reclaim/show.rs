@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use boxseat_schemas::Money;
-use boxseat_schemas::reclaim::ApprovalTerms;
 use boxseat_schemas::reclaim::plan::{LeftOut, Origin, Plan, PlannedPerson};
+use boxseat_schemas::reclaim::{ApprovalTerms, Outcome};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
@@ -23,6 +23,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) state: String,
     /// Its costs.
     pub(crate) totals: Totals,
+    /// What the plan did so far, one sentence by user id; users for whom it did nothing yet are absent.
+    pub(crate) results: BTreeMap<String, String>,
     /// The digest of its file.
     pub(crate) digest: &'a str,
 }
@@ -70,6 +72,25 @@ impl Totals {
     }
 }
 
+/// What a plan did for each user, by the journal: its actions, and why it skipped the user.
+pub(crate) fn results(plan: &Plan, past: &JournalState) -> BTreeMap<String, String> {
+    let of = |planned: &PlannedPerson| {
+        let known = past.people.get(&planned.user_id)?;
+        let actions = known.by_plan(&plan.plan_id).map(|action| {
+            let outcome = action.outcome.map_or("unknown", Outcome::as_str);
+            let at = moment(action.finished_at.unwrap_or(action.asked_at));
+            let why = action.reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            format!("{} {outcome} {at}{why}", action.attempt.action.as_str())
+        });
+        let skip = known.skips.iter().rfind(|skip| skip.plan_id == plan.plan_id);
+        let skip = skip.filter(|skip| !known.is_over(skip));
+        let skipped = skip.map(|skip| format!("{} {}: {}", skip.reason, moment(skip.at), skip.detail));
+        let all: Vec<String> = actions.chain(skipped).collect();
+        (!all.is_empty()).then(|| (planned.user_id.clone(), all.join("; ")))
+    };
+    plan.people.iter().filter_map(of).collect()
+}
+
 /// The state of a plan, in a few words.
 pub(crate) fn state(known: &PlanState, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if let Some(closed) = &known.closed {
@@ -106,6 +127,9 @@ pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
         line(0, format!("{}. {}{}", index + 1, person.login, named(person)));
         line(5, person.sentence.clone());
         line(5, holdings(person));
+        if let Some(result) = standing.results.get(&person.user_id) {
+            line(5, format!("Result: {result}"));
+        }
         for warning in &person.warnings {
             line(5, format!("! {warning}"));
         }
@@ -135,6 +159,7 @@ pub(crate) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
         "plan": plan,
         "digest": standing.digest,
         "state": standing.state,
+        "results": standing.results,
         "left_out_counts": left_out,
         "monthly": {
             "potential": sums(&totals.potential),
@@ -171,8 +196,10 @@ pub(crate) fn markdown(plan: &Plan, standing: &Standing<'_>) -> String {
         let who = format!("{}{}", escaped(&person.login), escaped(&named(person)));
         let warnings: String =
             person.warnings.iter().map(|warning| format!("<br>**!** {}", escaped(warning))).collect();
+        let result = standing.results.get(&person.user_id);
+        let result = result.map_or_else(String::new, |result| format!("<br>Result: {}", escaped(result)));
         line(format!(
-            "| {} | {who} | {}{warnings} | {} | {} | {} |",
+            "| {} | {who} | {}{warnings}{result} | {} | {} | {} |",
             index + 1,
             escaped(&person.sentence),
             escaped(&groups(person)),
@@ -373,7 +400,7 @@ mod tests {
     use crate::reclaim::plan::{Making, make};
     use crate::reclaim::snapshot::Person;
     use crate::reclaim::testing::{idler, inputs, night_at, policy, snapshot};
-    use boxseat_schemas::reclaim::{Action, Outcome, Stage};
+    use boxseat_schemas::reclaim::{Action, Stage};
 
     fn plan(people: Vec<Person>) -> Plan {
         let (policy, inputs, past, snapshot) = (
@@ -401,7 +428,7 @@ mod tests {
 
     fn standing(plan: &Plan) -> Standing<'static> {
         let totals = Totals::of(plan, &JournalState::default(), &[], night_at());
-        Standing { state: "open, not approved".to_owned(), totals, digest: "0123" }
+        Standing { state: "open, not approved".to_owned(), totals, results: BTreeMap::new(), digest: "0123" }
     }
 
     const HOSTILE: &str = "<script>alert(1)</script> | [x](http://evil.test) \u{202e}gnp\u{1b}[2J\n# `rm` **a** @all 日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語日本語";
@@ -457,6 +484,33 @@ mod tests {
         ] {
             assert!(table.contains(told), "{told}\n{table}");
         }
+    }
+
+    /// Why: a plan that was applied was shown as if nothing had happened.
+    #[test]
+    fn an_applied_plan_shows_what_happened_to_each_user() {
+        let plan = plan(vec![idler("1"), idler("2"), idler("3")]);
+        let id = plan.plan_id.as_str();
+        let skip = boxseat_schemas::reclaim::Record::Skipped {
+            plan_id: id.to_owned(),
+            user_id: "2".to_owned(),
+            reason: "owns_shared_content".to_owned(),
+            detail: "owns 2 shared items".to_owned(),
+            is_final: true,
+            used_at: None,
+        };
+        let past = past(&[
+            (90, intent(id, "1", Action::Suspend, 1)),
+            (90, outcome(id, "1", 1, Outcome::Done)),
+            (90, skip),
+        ]);
+        let standing = Standing { results: results(&plan, &past), ..standing(&plan) };
+        let (table, page) = (table(&plan, &standing), markdown(&plan, &standing));
+        for text in [&table, &page] {
+            assert!(text.contains("Result: suspend done") && text.contains("owns 2 shared items"), "{text}");
+            assert_eq!(text.matches("Result: ").count(), 2, "{text}");
+        }
+        assert_eq!(json(&plan, &standing)["results"].as_object().map(serde_json::Map::len), Some(2));
     }
 
     /// R20: potential savings, freed seats and realised savings are three sums.

@@ -78,7 +78,8 @@ pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
     ];
     let notices = match (policy_refusal(source)?, has_policy) {
         (Some(why), _) => vec![note(format!(
-            "The policy could not be evaluated when this snapshot was published, so no seat is reclaimable: {why}. Fix the cause, then run `boxseat publish`."
+            "The policy could not be evaluated when the snapshot of {} was published, so no seat is shown as reclaimable: {why}. Fix the cause, then run `boxseat publish`.",
+            source.night().snapshot_date
         ))],
         (None, true) => Vec::new(),
         (None, false) => vec![note(

@@ -52,8 +52,9 @@ fn find(connection: &Connection, check: &Check, pending: Option<RunNumber>) -> R
     }
     let run = pending.map(|run| run.to_string()).unwrap_or_default();
     let summary = format!(
-        "SELECT CAST(coalesce(sum({}), 0) AS UBIGINT), coalesce(CAST(min(row) AS VARCHAR), '') FROM ({}) AS row",
+        "SELECT CAST(coalesce(sum({}), 0) AS UBIGINT), coalesce(CAST({} AS VARCHAR), '') FROM ({}) AS row",
         check.weight,
+        check.example,
         check.sql.replace("$run", &run)
     );
     let (failing_rows, example): (u64, String) =

@@ -44,6 +44,8 @@ pub(crate) struct Leaver {
     pub(crate) user_id: String,
     pub(crate) receiver_user_id: String,
     pub(crate) at: DateTime<Utc>,
+    /// When the plan was lost with its journal. What the plan did to the account stays.
+    pub(crate) lost_at: Option<DateTime<Utc>>,
 }
 
 /// What a snapshot knows about the admin log.
@@ -302,7 +304,11 @@ impl<'a> Judge<'a> {
 
     /// The last offboarding of a user before an action.
     fn leaver(&self, deed: &Deed) -> Option<&'a Leaver> {
-        let is_of = |leaver: &&Leaver| leaver.user_id == deed.user_id && leaver.at <= at(&deed.at);
+        let is_active = deed.before.as_ref().is_some_and(|before| before.status == "active");
+        let is_of = |leaver: &&Leaver| {
+            let is_lost = is_active && leaver.lost_at.is_some_and(|lost_at| lost_at <= at(&deed.at));
+            leaver.user_id == deed.user_id && leaver.at <= at(&deed.at) && !is_lost
+        };
         self.case.leavers.iter().rfind(is_of)
     }
 

@@ -328,6 +328,6 @@ impl Report {
         if self.rows.is_empty() && printer.format() != Format::Json {
             return Ok(());
         }
-        printer.grid("nightly", &Grid { columns, rows: self.rows.clone() })
+        printer.paragraphs("nightly", 2, &Grid { columns, rows: self.rows.clone() })
     }
 }

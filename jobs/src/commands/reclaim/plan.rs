@@ -58,7 +58,10 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
         printer.note(format!("A new plan replaces plan {plan_id} ({because})."));
     }
     for (stage, plan_id) in &planned.standing {
-        printer.note(format!("No new plan to {}: {plan_id} is approved and open.", stage.as_str()));
+        printer.note(format!(
+            "No new plan to {}: {plan_id} is approved and open. `boxseat reclaim apply {plan_id} --yes` applies it; else it ends on its last day.",
+            stage.as_str()
+        ));
     }
     let row = |file: &crate::reclaim::plans::PlanFile| {
         let plan = &file.plan;

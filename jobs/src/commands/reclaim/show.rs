@@ -10,7 +10,7 @@ use crate::error::{CommandError, REFUSED};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim::show::{self, Standing, Totals, markdown, state, table};
+use crate::reclaim::show::{self, Standing, Totals, markdown, results, state, table};
 
 pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open(global)?;
@@ -26,6 +26,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
             Err(e) => format!("not usable: {}", e.lines().join(": ")),
         },
         totals: Totals::of(&file.plan, past, &renewals, context.now),
+        results: results(&file.plan, past),
         digest: &file.digest,
     };
     match printer.format() {
@@ -39,6 +40,15 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
             ));
         }
         _ => printer.out(&table(&file.plan, &standing))?,
+    }
+    let is_ours = |user_id: &String| {
+        past.people.get(user_id).is_some_and(|known| known.suspension_by(&file.plan.plan_id).is_some())
+    };
+    if file.plan.people.iter().any(|planned| is_ours(&planned.user_id)) {
+        let id = &file.plan.plan_id;
+        printer.note(format!(
+            "To see what can be given back: boxseat reclaim undo {id}; one user: boxseat reclaim undo {id} --user LOGIN"
+        ));
     }
     note_imports_waiting(printer, &context.store)?;
     // A file that only looks like a plan is shown, with the note that it is none.

@@ -106,7 +106,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
     }
     if !stuck.is_empty() {
         printer.note("These users need an operator:");
-        printer.grid("stuck", &Grid { columns: stuck_columns.to_vec(), rows: stuck })?;
+        printer.paragraphs("stuck", 5, &Grid { columns: stuck_columns.to_vec(), rows: stuck })?;
     }
     if !unknown.is_empty() {
         printer.note("The outcome of these calls is unknown; `boxseat reclaim nightly` settles it by reads:");
