@@ -46,7 +46,8 @@ pub(crate) fn emptiness(person: &UserState, transfer: &ActionState, now: DateTim
         }
         Some(Count { items, .. }) => items,
     };
-    let after = || person.readings.iter().filter(|reading| reading.at > transfer.asked_at);
+    let since = counts_from(person, transfer);
+    let after = || person.readings.iter().filter(|reading| reading.at > since);
     let Some(last) = after().next_back() else { return Emptiness::NotYet(now) };
     match (last.owned_items, last.space_used_bytes) {
         (_, None) => return Emptiness::Unverifiable("Box does not say how many bytes are in use".to_owned()),
@@ -83,13 +84,19 @@ pub(crate) fn emptiness(person: &UserState, transfer: &ActionState, now: DateTim
     }
 }
 
+/// From when on readings count: the user of an active account may add content after the transfer, so a later suspension counts.
+fn counts_from(person: &UserState, transfer: &ActionState) -> DateTime<Utc> {
+    let suspended_at = person.suspension().map(|ours| ours.asked_at);
+    suspended_at.map_or(transfer.asked_at, |at| at.max(transfer.asked_at))
+}
+
 /// The earliest time at which the proof can be complete; `None`: time alone does not complete it.
 pub(crate) fn proof_from(
     person: &UserState,
     transfer: &ActionState,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let is_read = person.readings.iter().any(|reading| reading.at > transfer.asked_at);
+    let is_read = person.readings.iter().any(|reading| reading.at > counts_from(person, transfer));
     match emptiness(person, transfer, now) {
         Emptiness::Empty(at) => Some(at),
         // The first of two readings is still missing.
@@ -197,6 +204,15 @@ mod tests {
         assert_eq!(again, Emptiness::NotYet(hour(42)));
         let late = moved(full(), &[there(), (2, nothing()), (22, nothing()), (23, read(Some(1), 5))]);
         assert!(matches!(late, Emptiness::NotEmpty(_)));
+        // The account was active after its transfer: only readings from its suspension on count.
+        let suspended =
+            [(24, intent("q", "1", Action::Suspend, 1)), (24, outcome("q", "1", 1, Outcome::Done))];
+        let first = [&[there(), (2, nothing()), (22, nothing())][..], &suspended].concat();
+        assert!(matches!(moved(full(), &first), Emptiness::NotYet(_)));
+        let second = [&first[..], &[(25, nothing()), (30, nothing())]].concat();
+        assert_eq!(moved(full(), &second), Emptiness::NotYet(hour(45)));
+        let third = [&second[..], &[(45, nothing())]].concat();
+        assert_eq!(moved(full(), &third), Emptiness::Empty(hour(45)));
         // Bytes without items are content, too.
         assert!(matches!(moved(full(), &[there(), (22, read(Some(0), 5))]), Emptiness::NotEmpty(_)));
     }

@@ -48,10 +48,11 @@ const WORLDS: u64 = 1_000;
 /// or an undo that missed it (R18). Then: a role that another actor gave inside a window, after which no start closed it (R14); app
 /// users as canaries, which an application without reach still sees, so that accounts counted as gone (R16, R18); and an account
 /// that another actor set active after a window, which was suspended once more (R20). Last: an account that another actor set to a
-/// restricted status before the window had opened, which the next start suspended (R1).
-const ONCE_BROKEN: [u64; 12] = [
+/// restricted status before the window had opened, which the next start suspended (R1); and an account that was read as empty once before
+/// its suspension and once after it (R15). 3,001,796 shows an offboarding that a restored journal no longer has.
+const ONCE_BROKEN: [u64; 14] = [
     2_001_872, 6_905, 10_044, 10_807, 103_438, 205_010, 410_228, 630_308, 650_505, 1_001_978, 1_006_877,
-    1_013_544,
+    1_013_544, 3_000_382, 3_001_796,
 ];
 /// Worlds that run at the same time on one thread: while one waits to repeat a call, the others continue.
 const AT_ONCE: usize = 4;
