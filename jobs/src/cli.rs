@@ -174,7 +174,11 @@ pub(crate) struct ForgetArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct StatusArgs {}
+pub(crate) struct StatusArgs {
+    /// How old the published snapshot may be before it counts as stale
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "36h")]
+    pub(crate) max_age: Duration,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {

@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod forget;
 mod integrity;
+mod last_sync;
 mod ledger;
 mod output_target;
 mod printer;

@@ -177,7 +177,7 @@ fn a_lock_that_is_a_link_or_a_pipe_is_not_used() {
             assert!(refused.stderr.contains("state/lock"), "{}", refused.stderr);
             assert!(refused.stderr.contains("symbolic link"), "{}", refused.stderr);
         }
-        world.ok(&["status"]);
+        assert_eq!(world.run(&["status"]).code, 1, "the last sync failed");
         fs::remove_file(&lock).unwrap();
     }
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");

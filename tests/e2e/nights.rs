@@ -2,7 +2,7 @@
 
 use boxseat_simulator::{Config, Effect, Fault};
 
-use crate::support::World;
+use crate::support::{World, finish};
 
 fn small() -> Config {
     Config { users: 300, groups: 20, logins: Some(4_000), seed: 5, ..Config::default() }
@@ -174,7 +174,8 @@ fn a_damaged_published_file_is_replaced() {
     let file = world.store().join("boxseat.duckdb");
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, "not a database").unwrap();
-    assert!(world.ok(&["status"]).stderr.contains("cannot be read"));
+    let status = world.run(&["status"]);
+    assert!(status.code == 1 && status.stderr.contains("cannot be read"), "{}", status.stderr);
     world.simulator.step_days(1);
     world.ok(&["sync"]);
     world.ok(&["sync"]);
@@ -237,4 +238,29 @@ fn a_group_listing_that_grew_old_restarts_and_every_call_stays_counted() {
     {
         assert_eq!(world.value(counted).as_u64().unwrap(), world.simulator.counts().calls, "{counted}");
     }
+}
+
+/// Why: `status` could not say why there was no newer snapshot, and ended with 0.
+#[test]
+fn status_says_why_the_last_sync_failed() {
+    let world = World::new(small());
+    world.ok(&["sync"]);
+    let status = world.ok(&["status"]).stdout;
+    let verdict: Vec<_> = status.lines().next().into_iter().flat_map(str::split_whitespace).collect();
+    assert_eq!(verdict, ["verdict", "healthy"], "{status}");
+    world.simulator.step_days(1);
+    let wrong = finish(world.command(&["sync"]).env("BOXSEAT_CLIENT_SECRET", "wrong").output().unwrap());
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    let status = world.run(&["status"]);
+    assert_eq!(status.code, 1, "{}", status.stdout);
+    for said in ["failing", "the last `sync` failed", "BOXSEAT_CLIENT_SECRET", "2026-03-02"] {
+        assert!(status.stdout.contains(said), "{said}: {}", status.stdout);
+    }
+    world.ok(&["sync"]);
+    world.ok(&["status"]);
+    world.simulator.step_days(1);
+    world.ok(&["status"]);
+    assert_eq!(world.run(&["status", "--max-age", "20h"]).code, 1);
+    std::fs::write(world.store().join("state/last_sync.json"), "{").unwrap();
+    assert!(world.ok(&["status"]).stderr.contains("last_sync.json cannot be read"));
 }

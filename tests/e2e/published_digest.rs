@@ -125,7 +125,8 @@ fn no_command_uses_a_file_that_another_program_changed_and_publish_mends_it() {
         for args in prepared.readers().iter().chain(&prepared.actors()) {
             assert_refused(&prepared.stage.run(args), args, named);
         }
-        let status = world.ok(&["status"]);
+        let status = world.run(&["status"]);
+        assert_eq!(status.code, 1, "{}", status.stdout);
         assert!(status.stdout.contains("changed") && status.stderr.contains(named), "{}", status.stderr);
         let verify = world.run(&["verify"]);
         assert_eq!(verify.code, 1, "{}", verify.stdout);

@@ -1,22 +1,27 @@
-//! `boxseat status`: the published snapshot, open runs and the holder of the store. Makes no API call and takes no lock.
+//! `boxseat status`: whether the nightly job is healthy, the published snapshot, open runs and the holder of the store. Makes no API
+//! call and takes no lock. The exit code is the verdict, so that a monitor can use it.
+
+use std::time::Duration;
 
 use boxseat_output::ErrorKind;
 use boxseat_output::query::query;
 use boxseat_output::warehouse::{self, Check, PublishedFile};
 use boxseat_schemas::run::latest_night;
+use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 
 use super::reclaim::Attention;
 use crate::cli::{Global, StatusArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
-use crate::error::CommandError;
+use crate::error::{CommandError, FAILED, REFUSED};
+use crate::last_sync::LastSync;
 use crate::ledger::Month;
 use crate::printer::{Grid, Printer};
 use crate::store::Store;
 use crate::sync::open_runs;
 
-pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Result<u8, CommandError> {
+pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
     let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
     let runs = store.lake().sync_runs()?;
@@ -25,7 +30,21 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         None
     });
     let now = data_clock(settings.rehearsed_now)();
+    let changed = match PublishedFile::check(store.root(), Check::Stamp) {
+        Ok(file) => Ok(file.recorded().is_some()),
+        Err(e) => Err(e),
+    };
+    let is_changed = changed.as_ref().is_err_and(|e| e.kind() == ErrorKind::Foreign);
+    let last_sync = LastSync::read(store.root());
+    let shown = published.map(|shown| (shown.snapshot_date, now - shown.now_at));
+    let verdict = Verdict::of(shown, is_changed, last_sync.as_ref(), args.max_age);
     let mut facts: Vec<(&str, Value)> = vec![
+        ("verdict", json!(verdict.word)),
+        ("because", json!(verdict.because)),
+        ("next_step", json!(verdict.next_step)),
+        ("last_sync_ended_at", json!(last_sync.as_ref().map(|last| last.ended_at))),
+        ("last_sync_result", json!(last_sync.as_ref().map(LastSync::result))),
+        ("failures_in_a_row", json!(last_sync.as_ref().map(|last| last.failures))),
         ("store", json!(store.root())),
         ("store_id", json!(store.id())),
         ("enterprise_id", json!(store.enterprise_id())),
@@ -44,17 +63,17 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
         facts.push(("last_run_planned_calls", json!(last.planned_calls_count)));
         facts.push(("last_run_rejects", json!(last.rejects_count)));
     }
-    let file = match PublishedFile::check(store.root(), Check::Stamp) {
-        Ok(file) if file.recorded().is_some() => json!("as published"),
-        Ok(_) => json!("not recorded"),
-        Err(e) if e.kind() == ErrorKind::Foreign => {
+    let file = match changed {
+        Ok(true) => json!("as published"),
+        Ok(false) => json!("not recorded"),
+        Err(e) if is_changed => {
             printer.note(format!("{e}; `boxseat publish` builds the file again from the lake"));
             json!("changed")
         }
         // Nothing is published, or the file cannot be read: noted above.
         Err(_) => Value::Null,
     };
-    let freshness = published.filter(|_| file != "changed").and_then(|_| freshness(&store, &settings));
+    let freshness = published.filter(|_| !is_changed).and_then(|_| freshness(&store, &settings));
     facts.push(("published_file", file));
     if let Some(grid) = &freshness {
         let values = grid.rows.iter().flatten().cloned();
@@ -103,7 +122,63 @@ pub(crate) fn run(global: &Global, _args: &StatusArgs, printer: &Printer) -> Res
             log.display()
         ));
     }
-    Ok(0)
+    Ok(verdict.exit_code)
+}
+
+/// Whether the nightly job needs an operator.
+#[derive(Debug, PartialEq, Eq)]
+struct Verdict {
+    /// `healthy`, `stale`, `failing`, `refused` by a guard, or `changed` by another program.
+    word: &'static str,
+    /// The reason as a sentence.
+    because: String,
+    /// What to do, if something must be done.
+    next_step: Option<String>,
+    exit_code: u8,
+}
+
+impl Verdict {
+    /// By the published snapshot (its date and age, and whether another program changed the file) and by how the last `sync` ended.
+    fn of(
+        shown: Option<(NaiveDate, TimeDelta)>,
+        is_changed: bool,
+        last: Option<&LastSync>,
+        max_age: Duration,
+    ) -> Self {
+        let snapshot = shown.map_or_else(
+            || "no snapshot is published yet".to_owned(),
+            |(date, age)| format!("the snapshot of {date} is {} hours old", age.num_hours().max(0)),
+        );
+        if let Some(last) = last.filter(|last| last.failures > 0) {
+            let since = last.failing_since.unwrap_or(last.ended_at).format("%F %H:%M UTC");
+            let count = match last.failures {
+                1 => format!("the last `sync` failed ({since})"),
+                more => format!("the last {more} starts of `sync` failed, since {since}"),
+            };
+            let (word, exit_code) =
+                if last.is_refused() { ("refused", REFUSED) } else { ("failing", FAILED) };
+            return Self {
+                word,
+                because: format!("{count}: {}; {snapshot}", last.result()),
+                next_step: Some(last.hints.join("; ")).filter(|hints| !hints.is_empty()),
+                exit_code,
+            };
+        }
+        if is_changed {
+            return Self {
+                word: "changed",
+                because: "another program changed the published file, so boxseat does not use it".to_owned(),
+                next_step: Some("`boxseat publish` builds the file again from the lake".to_owned()),
+                exit_code: FAILED,
+            };
+        }
+        let is_fresh = shown.is_some_and(|(_, age)| age.to_std().map_or(true, |age| age <= max_age));
+        if is_fresh {
+            return Self { word: "healthy", because: snapshot, next_step: None, exit_code: 0 };
+        }
+        let next_step = "check that the scheduled job runs: `boxseat sync` makes a newer snapshot";
+        Self { word: "stale", because: snapshot, next_step: Some(next_step.to_owned()), exit_code: FAILED }
+    }
 }
 
 /// The age of the published memberships and aliases, the changes without an event, the calls of a full read and the warnings of
@@ -137,5 +212,41 @@ fn freshness(store: &Store, settings: &Settings) -> Option<Grid> {
             );
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last(exit_code: u8, failures: u32) -> LastSync {
+        LastSync {
+            ended_at: "2026-03-02T06:00:00Z".parse().unwrap(),
+            exit_code,
+            lines: if failures > 0 { vec!["Box refused the sign-in".to_owned()] } else { Vec::new() },
+            hints: vec!["check the secret".to_owned()],
+            failures,
+            failing_since: None,
+        }
+    }
+
+    /// Why: `status` ended with 0 whatever was wrong, so no monitor could use it.
+    #[test]
+    fn the_exit_code_is_the_verdict() {
+        let shown = |hours| Some(("2026-03-01".parse().unwrap(), TimeDelta::hours(hours)));
+        let of = |shown, is_changed, last: Option<LastSync>| {
+            let verdict = Verdict::of(shown, is_changed, last.as_ref(), Duration::from_secs(36 * 3_600));
+            (verdict.word, verdict.exit_code)
+        };
+        assert_eq!(of(shown(36), false, Some(last(0, 0))), ("healthy", 0));
+        assert_eq!(of(shown(-1), false, None), ("healthy", 0), "an older version wrote no note");
+        assert_eq!(of(shown(37), false, Some(last(4, 0))), ("stale", 1));
+        assert_eq!(of(None, false, None), ("stale", 1));
+        assert_eq!(of(shown(5), false, Some(last(75, 1))), ("failing", 1));
+        assert_eq!(of(shown(5), false, Some(last(3, 2))), ("refused", 3));
+        assert_eq!(of(shown(5), true, Some(last(0, 0))), ("changed", 1));
+        let failing = Verdict::of(shown(5), false, Some(&last(2, 3)), Duration::MAX);
+        assert!(failing.because.contains("the last 3 starts") && failing.because.contains("sign-in"));
+        assert_eq!(failing.next_step.as_deref(), Some("check the secret"));
     }
 }

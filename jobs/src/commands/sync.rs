@@ -12,6 +12,7 @@ use crate::cli::{Format, Global, SyncArgs};
 use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
 use crate::error::{CommandError, REJECTS};
+use crate::last_sync;
 use crate::printer::Printer;
 use crate::stop::Stop;
 use crate::store::Store;
@@ -19,8 +20,25 @@ use crate::sync::{Ended, Outcome, SyncJob};
 use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?.with_leave_list()?;
+    let settings = Settings::load(global)?;
     settings.refuse_rehearsal_against_box()?;
+    let clock = data_clock(settings.rehearsed_now);
+    let root = settings.store.clone();
+    let ended = start(global, settings, args, printer).await;
+    // A start that only plans completes nothing.
+    if !args.plan || ended.is_err() {
+        last_sync::note(&root, clock(), &ended);
+    }
+    ended
+}
+
+async fn start(
+    global: &Global,
+    settings: Settings,
+    args: &SyncArgs,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    let settings = settings.with_leave_list()?;
     match run_once(global, &settings, credentials()?, args).await? {
         Ended::Complete(outcome) => {
             report(printer, &outcome)?;
