@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// An open warehouse file for reports.
 ///
 /// Figures read it through two views of this connection: `report_accounts` has all selected users, and `report_seats` has those of them who
-/// take a seat.
+/// take a seat. A relation that several sections read may be a temporary table of this connection.
 #[derive(Debug)]
 pub struct Source {
     connection: Connection,
