@@ -68,7 +68,8 @@ impl Diff<'_> {
         scratch.table("moved", MOVED)?;
         for (texts_view, users) in [("texts", "night_users"), ("base_texts", "base_users")] {
             let texts = tracked_texts();
-            scratch.view(texts_view, &format!("SELECT {texts} FROM {users} SEMI JOIN moved USING (user_id)"))?;
+            scratch
+                .view(texts_view, &format!("SELECT {texts} FROM {users} SEMI JOIN moved USING (user_id)"))?;
         }
         scratch.empty("departures", "user_id VARCHAR, reason VARCHAR")?;
         scratch.append("departures", std::iter::once(departures(&self.pending.departures)))?;
@@ -218,8 +219,7 @@ fn departures(departures: &[Departure]) -> Result<RecordBatch> {
 }
 
 /// Users of both snapshots whose tracked columns differ, `listing` included.
-pub(super) const MOVED: &str =
-    "SELECT user_id FROM tracked JOIN base_tracked USING (user_id) WHERE tracked IS DISTINCT FROM base_tracked";
+pub(super) const MOVED: &str = "SELECT user_id FROM tracked JOIN base_tracked USING (user_id) WHERE tracked IS DISTINCT FROM base_tracked";
 
 /// The columns of every SELECT of [`DIFFERENCES`].
 pub(super) const DIFFERENCE_COLUMNS: &str = "user_id VARCHAR, change VARCHAR, attribute VARCHAR, object_id VARCHAR, old_value VARCHAR, \
