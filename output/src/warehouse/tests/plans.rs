@@ -138,7 +138,9 @@ impl Plans<'_> {
         self.pairwise.extend(found.iter().map(|found| format!("{name}: {found}: {statement}")));
     }
 
-    /// The comparison of the snapshot with a base from which each hundredth user differs.
+    /// The comparison of the snapshot with a base from which each hundredth user differs. One user joined 1,880 groups since.
+    ///
+    /// Why: all changes of a user were compared with all events of the user.
     fn add_differences(&mut self) {
         run(self.connection, BASE);
         for (tracked, texts, users) in
@@ -206,7 +208,8 @@ const BASE: &str = "
     UNION ALL
     SELECT * REPLACE (concat('gone', user_id) AS user_id) FROM users WHERE hash(user_id) % 100 = 2;
     CREATE TEMP TABLE night_memberships AS FROM memberships;
-    CREATE TEMP TABLE base_memberships AS FROM memberships WHERE hash(membership_id) % 100 > 0;
+    CREATE TEMP TABLE base_memberships AS FROM memberships
+    WHERE hash(membership_id) % 100 > 0 AND NOT starts_with(membership_id, 'joined');
     CREATE TEMP TABLE base_groups AS FROM groups;
     CREATE TEMP TABLE night_email_aliases AS FROM email_aliases;
     CREATE TEMP TABLE base_email_aliases AS FROM email_aliases WHERE hash(alias_id) % 100 > 0;

@@ -53,6 +53,19 @@ SELECT
     days_ago(number % 1000) AS created_at, 'group' AS read_from, days_ago(0) AS read_at
 FROM range(50000) AS numbers (number);
 
+-- One user joined most groups since the base.
+INSERT INTO memberships BY NAME
+SELECT
+    concat('joined', number) AS membership_id, user_number(4) AS user_id, group_number(number) AS group_id, 'member' AS role,
+    days_ago(0) AS created_at, 'group' AS read_from, days_ago(0) AS read_at
+FROM range(20, 1900) AS numbers (number);
+
+INSERT INTO admin_events BY NAME
+SELECT
+    concat('joined', number) AS event_id, user_number(4) AS user_id, days_ago(0) - INTERVAL 1 HOUR AS created_at,
+    group_number(number) AS group_id, 'GROUP_ADD_USER' AS event_type
+FROM range(20, 1900) AS numbers (number);
+
 INSERT INTO email_aliases BY NAME
 SELECT
     concat('a', number) AS alias_id, user_number(mixed(number, 10000)) AS user_id, concat('alias', number, '@example.com') AS email,
