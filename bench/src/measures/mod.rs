@@ -1,6 +1,7 @@
 //! The measures, one file each.
 
 mod client;
+mod daily;
 mod lake;
 mod limiter;
 mod memory;
@@ -32,6 +33,8 @@ pub(crate) enum Measure {
     Lake,
     /// Duration of `boxseat publish`
     Publish,
+    /// Duration of the runs after the first one, and of a publish, with licence terms
+    Daily,
     /// Duration of each report
     Reports,
     /// Five thousand suspensions at the rate that Box allows (half an hour)
@@ -41,12 +44,13 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Limiter,
         Self::Client,
         Self::Memory,
         Self::Lake,
         Self::Publish,
+        Self::Daily,
         Self::Reports,
         Self::Suspensions,
         Self::Dlt,
@@ -59,6 +63,7 @@ impl Measure {
             Self::Memory => "memory",
             Self::Lake => "lake",
             Self::Publish => "publish",
+            Self::Daily => "daily",
             Self::Reports => "reports",
             Self::Suspensions => "suspensions",
             Self::Dlt => "dlt",
@@ -109,6 +114,7 @@ impl Bench {
             Measure::Memory => memory::measure(self),
             Measure::Lake => lake::measure(self),
             Measure::Publish => publish::measure(self),
+            Measure::Daily => daily::measure(self),
             Measure::Reports => reports::measure(self),
             Measure::Suspensions => suspensions::measure(self),
             Measure::Dlt => rival::measure(self),

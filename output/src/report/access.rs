@@ -7,6 +7,8 @@ use super::{column, headline, note, row_keys, section};
 use crate::Result;
 
 pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
+    // Two sections read it, and it reads all memberships.
+    source.run("CREATE OR REPLACE TEMP TABLE report_groups AS SELECT * FROM group_health")?;
     let people = people(source)?;
     let admins = dormant_admins(source)?;
     let empty = groups_without_members(source)?;
@@ -167,7 +169,7 @@ fn groups_without_members(source: &Source) -> Result<Section> {
     ];
     let rows = source.rows(
         &columns,
-        "SELECT * FROM group_health WHERE concern IN ('empty', 'nobody_active', 'nobody_uses_it') ORDER BY name, group_id",
+        "SELECT * FROM report_groups WHERE concern IN ('empty', 'nobody_active', 'nobody_uses_it') ORDER BY name, group_id",
     )?;
     let note = "empty: the group has no members. nobody_active: all members are suspended. nobody_uses_it: all members are suspended or provably idle.";
     let table = Table { columns, rows, chart: None, names_people: false };
@@ -189,8 +191,8 @@ fn synced_groups(source: &Source) -> Result<Section> {
     ];
     let rows = source.rows(
         &columns,
-        "SELECT groups.*, group_health.members_count
-        FROM groups LEFT JOIN group_health ON group_health.group_id = groups.group_id
+        "SELECT groups.*, report_groups.members_count
+        FROM groups LEFT JOIN report_groups ON report_groups.group_id = groups.group_id
         WHERE groups.provenance IS NOT NULL OR groups.external_sync_identifier IS NOT NULL
         ORDER BY groups.name, groups.group_id",
     )?;

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// An open warehouse file for reports.
 ///
 /// Figures read it through two views of this connection: `report_accounts` has all selected users, and `report_seats` has those of them who
-/// take a seat.
+/// take a seat. A relation that several sections read may be a temporary table of this connection.
 #[derive(Debug)]
 pub struct Source {
     connection: Connection,
@@ -45,7 +45,8 @@ impl Source {
         Self::of(open_file(file, resources)?, file, true)
     }
 
-    fn of(connection: Connection, file: &Path, is_as_of: bool) -> Result<Self> {
+    /// A connection whose default catalog has the tables of a snapshot. `file` is its name in messages.
+    pub(crate) fn of(connection: Connection, file: &Path, is_as_of: bool) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { what: file.display().to_string(), reason };
         let (enterprise_id, run_number, date, now_us, idle_after_days) = connection
             .query_row(

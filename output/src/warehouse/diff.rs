@@ -61,11 +61,15 @@ impl Diff<'_> {
         self.provide_run(&mut scratch, run, base)?;
         self.provide_night(&mut scratch, run)?;
         self.provide_base(&mut scratch, run, base)?;
-        for (tracked_view, texts_view, users) in
-            [("tracked", "texts", "night_users"), ("base_tracked", "base_texts", "base_users")]
-        {
+        for (tracked_view, users) in [("tracked", "night_users"), ("base_tracked", "base_users")] {
             scratch.view(tracked_view, &format!("SELECT {} FROM {users}", tracked_columns()))?;
-            scratch.view(texts_view, &format!("SELECT {} FROM {users}", tracked_texts()))?;
+        }
+        // Few users differ. Values of the others need not be converted to text.
+        scratch.table("moved", MOVED)?;
+        for (texts_view, users) in [("texts", "night_users"), ("base_texts", "base_users")] {
+            let texts = tracked_texts();
+            scratch
+                .view(texts_view, &format!("SELECT {texts} FROM {users} SEMI JOIN moved USING (user_id)"))?;
         }
         scratch.empty("departures", "user_id VARCHAR, reason VARCHAR")?;
         scratch.append("departures", std::iter::once(departures(&self.pending.departures)))?;
@@ -184,13 +188,13 @@ fn named(table: &'static Table, names: &[&str]) -> Result<Vec<&'static Column>> 
     names.iter().map(|name| column(name).ok_or_else(|| missing(name))).collect()
 }
 
-fn tracked_columns() -> String {
+pub(super) fn tracked_columns() -> String {
     let names = tracked().iter().map(|column| identifier(column.name));
     std::iter::once("user_id".to_owned()).chain(names).collect::<Vec<_>>().join(", ")
 }
 
 /// Lists are shown as JSON, because DuckDB's own text for a list cannot be distinguished from text with brackets.
-fn tracked_texts() -> String {
+pub(super) fn tracked_texts() -> String {
     let text = |column: &Column| {
         let name = identifier(column.name);
         match column.kind {
@@ -214,8 +218,11 @@ fn departures(departures: &[Departure]) -> Result<RecordBatch> {
         .map_err(|e| Error::Bug(e.to_string()))
 }
 
+/// Users of both snapshots whose tracked columns differ, `listing` included.
+pub(super) const MOVED: &str = "SELECT user_id FROM tracked JOIN base_tracked USING (user_id) WHERE tracked IS DISTINCT FROM base_tracked";
+
 /// The columns of every SELECT of [`DIFFERENCES`].
-const DIFFERENCE_COLUMNS: &str = "user_id VARCHAR, change VARCHAR, attribute VARCHAR, object_id VARCHAR, old_value VARCHAR, \
+pub(super) const DIFFERENCE_COLUMNS: &str = "user_id VARCHAR, change VARCHAR, attribute VARCHAR, object_id VARCHAR, old_value VARCHAR, \
      new_value VARCHAR, since_at TIMESTAMPTZ, happened_at TIMESTAMPTZ";
 
 /// Rows of `users_history` of the snapshot's chain without the pending run, as they are in the lake.

@@ -111,9 +111,9 @@ impl<'a> Loader<'a> {
     }
 
     /// Creates every table, view and comment in one transaction. There are hundreds of statements, and separate transactions would each
-    /// wait for the disk.
+    /// wait for the disk. None of them has anything to optimise, and DuckDB's optimiser took a quarter of their CPU time (measured: 0.1 s).
     fn create(&self) -> Result<()> {
-        let mut sql = String::from("BEGIN;\n");
+        let mut sql = String::from("PRAGMA disable_optimizer;\nBEGIN;\n");
         let is_for_nobody = self.build.purpose == Purpose::Private && self.build.pending.is_some();
         let checked: HashSet<&str> = check::all().iter().map(|check| check.table).collect();
         for table in WAREHOUSE {
@@ -127,7 +127,7 @@ impl<'a> Loader<'a> {
                 sql.push_str(&ddl::comments(table));
             }
         }
-        sql.push_str("COMMIT;");
+        sql.push_str("COMMIT;\nPRAGMA enable_optimizer;");
         self.connection.execute_batch(&sql).map_err(Error::duckdb("make the tables"))
     }
 

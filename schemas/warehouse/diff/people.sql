@@ -4,31 +4,21 @@
 --           (time of the change from the object's own dates; NULL if they do not have it).
 --
 -- Reads this_run, night_users and base_users (of the run's snapshot and of its base), texts and base_texts (user_id and the
--- tracked columns as text, without `listing`, which boxseat sets and which is not a change of the user), seen_versions and
--- departures.
+-- tracked columns as text, without `listing`, which boxseat sets and which is not a change of the user; only users of both
+-- snapshots with any difference), seen_versions and departures.
 --
 -- A field that could not be parsed is not compared in that run and in the next one. Such fields are: a value with a damaged character
 -- (U+FFFD), a field that `extra` has as `<field>_unreadable`, and a missing value of a field that every user has.
 
-WITH moved AS (
-    SELECT user_id FROM texts JOIN base_texts USING (user_id) WHERE texts IS DISTINCT FROM base_texts
-),
-
 -- UNPIVOT drops NULLs. They reappear in the join if the other side has a value.
-new_values AS (
+WITH new_values AS (
     SELECT user_id, attribute, new_value
-    FROM (
-        UNPIVOT (FROM texts SEMI JOIN moved USING (user_id))
-        ON COLUMNS(* EXCLUDE (user_id)) INTO NAME attribute VALUE new_value
-    )
+    FROM (UNPIVOT texts ON COLUMNS(* EXCLUDE (user_id)) INTO NAME attribute VALUE new_value)
 ),
 
 old_values AS (
     SELECT user_id, attribute, old_value
-    FROM (
-        UNPIVOT (FROM base_texts SEMI JOIN moved USING (user_id))
-        ON COLUMNS(* EXCLUDE (user_id)) INTO NAME attribute VALUE old_value
-    )
+    FROM (UNPIVOT base_texts ON COLUMNS(* EXCLUDE (user_id)) INTO NAME attribute VALUE old_value)
 ),
 
 -- The name of a column starts with the name of its field: space_amount_bytes for space_amount, enterprise_name for enterprise.

@@ -6,6 +6,7 @@ mod chains;
 mod evidence;
 mod history;
 mod odd;
+mod plans;
 mod publishing;
 mod seats;
 mod usage;
