@@ -1,6 +1,6 @@
 //! One table per rule: a user that every rule admits, changed in one place, and the reason code that excludes it.
 
-use boxseat_schemas::reclaim::{Action, Outcome, Record};
+use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, Record};
 
 use super::*;
 use crate::evidence::Leave as LeaveRow;
@@ -54,7 +54,7 @@ impl World {
     }
 
     fn refusals(&self) -> Vec<&'static str> {
-        self.evaluator().err().unwrap_or_default().iter().map(|refusal| refusal.rule).collect()
+        self.evaluator().err().unwrap_or_default().iter().map(|refusal| refusal.subject.rule()).collect()
     }
 }
 
@@ -348,7 +348,7 @@ fn r4_sources_receive_nothing() {
     );
     let judged = both.evaluator().unwrap().everybody();
     assert!(judged.going.is_empty());
-    assert_eq!(judged.left_out["1"].1.word, "receiver");
+    assert_eq!(judged.left_out["1"].1.word, ReasonCode::Receiver);
     let planned = World::of(to_manager, [led_by("1", "2"), worker("2")])
         .with(&[shares("1"), (99, created("p", Stage::Suspend, &["2"], &[]))]);
     assert_eq!(planned.says("1"), "R4 no_receiver");
@@ -381,7 +381,7 @@ fn r4_the_quota_is_counted_over_the_whole_plan() {
         (Some(false), Some(3_500), Some(2_000));
     let judged = world.evaluator().unwrap().everybody();
     assert_eq!(judged.going[&Stage::Transfer].len(), 1);
-    assert_eq!(judged.left_out["2"].1.word, "no_receiver");
+    assert_eq!(judged.left_out["2"].1.word, ReasonCode::NoReceiver);
 }
 
 /// R5: new, newly seen and returned users, and users on leave.
@@ -540,7 +540,7 @@ fn r8_each_stage_waits_for_its_day() {
                 Record::Skipped {
                     plan_id: "p".into(),
                     user_id: "1".into(),
-                    reason: "changed".into(),
+                    reason: ReasonCode::Changed.into(),
                     detail: String::new(),
                     is_final: true,
                     used_at: None,
@@ -573,7 +573,10 @@ fn r8_caps_count_over_all_plans() {
         world.snapshot.seats_assigned = 100;
         let judged = world.evaluator().unwrap().everybody();
         assert!(
-            judged.left_out.values().all(|(_, no)| no.word == "over_cap" || no.word == "in_open_plan"),
+            judged
+                .left_out
+                .values()
+                .all(|(_, no)| matches!(no.word, ReasonCode::OverCap | ReasonCode::InOpenPlan)),
             "{:?}",
             judged.left_out
         );
@@ -594,7 +597,7 @@ fn r8_caps_count_over_all_plans() {
         "4"
     );
     // A user that the last plan could not act on takes no place of another user.
-    let stuck = |reason: &str| {
+    let stuck = |reason: ReasonCode| {
         let skip = Record::Skipped {
             plan_id: "p".into(),
             user_id: "6".into(),
@@ -606,15 +609,15 @@ fn r8_caps_count_over_all_plans() {
         [(99, created("p", Stage::Suspend, &["6"], &[])), (99, skip)]
     };
     let one = "people = 1\nseats_percent = 100.0";
-    assert_eq!(taken(one, &stuck("over_cap")), "");
-    assert_eq!(taken(one, &stuck("receiver_unfit")), "5", "in an open plan");
+    assert_eq!(taken(one, &stuck(ReasonCode::OverCap)), "");
+    assert_eq!(taken(one, &stuck(ReasonCode::ReceiverUnfit)), "5", "in an open plan");
     let closed = |reason| {
-        let closed = Record::PlanClosed { plan_id: "p".into(), because: "expired".into(), by: None };
+        let closed = Record::PlanClosed { plan_id: "p".into(), because: PlanEnd::Expired.into(), by: None };
         [stuck(reason).to_vec(), vec![(100, closed)]].concat()
     };
-    assert_eq!(taken(one, &closed("over_cap")), "6");
-    assert_eq!(taken(one, &closed("receiver_unfit")), "5", "in a new plan");
-    assert_eq!(taken("people = 6\nseats_percent = 100.0", &closed("receiver_unfit")), "543216");
+    assert_eq!(taken(one, &closed(ReasonCode::OverCap)), "6");
+    assert_eq!(taken(one, &closed(ReasonCode::ReceiverUnfit)), "5", "in a new plan");
+    assert_eq!(taken("people = 6\nseats_percent = 100.0", &closed(ReasonCode::ReceiverUnfit)), "543216");
     // A user that was changed within the window is not counted twice.
     let mut records = of_ours("1", 80);
     records.extend(of_ours("2", 80));
@@ -626,7 +629,7 @@ fn r8_caps_count_over_all_plans() {
     world.snapshot.people.get_mut("9").unwrap().has_unlimited_space = Some(true);
     let judged = world.evaluator().unwrap().everybody();
     assert_eq!(judged.going[&Stage::Transfer].len(), 2);
-    assert_eq!(judged.left_out["3"].1.word, "over_cap");
+    assert_eq!(judged.left_out["3"].1.word, ReasonCode::OverCap);
 }
 
 /// R11: a sign-in from before the suspension that became known after it counts as use, however old it is.
@@ -641,24 +644,24 @@ fn r11_a_late_login_in_a_snapshot_keeps_the_account() {
 /// R11: use that the admin log showed while a plan was applied counts, although no snapshot has it: it arrived too late for that.
 #[test]
 fn r11_a_login_that_only_the_admin_log_has_is_not_forgotten() {
-    let told = |mut world: World, at: i64, reason: &str| {
+    let told = |mut world: World, at: i64, reason: ReasonCode| {
         let skipped = Record::Skipped {
             plan_id: "p".into(),
             user_id: "1".into(),
             reason: reason.into(),
             detail: "told".into(),
             is_final: true,
-            used_at: (reason != "edited_by_other").then(|| day(at)),
+            used_at: (reason != ReasonCode::EditedByOther).then(|| day(at)),
         };
         world.past.take(&boxseat_schemas::reclaim::Entry::new(99, day(99), String::new(), skipped));
         world.says("1")
     };
     let idle = || World::of(SUSPEND, [idler("1")]);
-    assert_eq!(told(idle(), 95, "logged_in"), "not asked", "it is in use");
-    assert_eq!(told(ours(20), 79, "late_login"), "R11 late_login");
-    assert_eq!(told(ours(20), 81, "logged_in"), "R2 active_since");
-    assert_eq!(told(ours(20), -30, "logged_in"), "transfer", "known before");
-    assert_eq!(told(ours(20), 0, "edited_by_other"), "R3 edited_by_other");
+    assert_eq!(told(idle(), 95, ReasonCode::LoggedIn), "not asked", "it is in use");
+    assert_eq!(told(ours(20), 79, ReasonCode::LateLogin), "R11 late_login");
+    assert_eq!(told(ours(20), 81, ReasonCode::LoggedIn), "R2 active_since");
+    assert_eq!(told(ours(20), -30, ReasonCode::LoggedIn), "transfer", "known before");
+    assert_eq!(told(ours(20), 0, ReasonCode::EditedByOther), "R3 edited_by_other");
 }
 
 /// R11: a deletion needs sign-ins watched up to 48 hours after the suspension.
@@ -698,7 +701,7 @@ fn r1_an_account_that_is_gone_since_the_snapshot_is_not_planned() {
         let gone = Record::Skipped {
             plan_id: "q".into(),
             user_id: "1".into(),
-            reason: "gone".into(),
+            reason: ReasonCode::Gone.into(),
             detail: String::new(),
             is_final: true,
             used_at: None,
