@@ -528,7 +528,7 @@ mod tests {
             after(&[(3, transfer), (3, outcome("p", "1", 2, Outcome::Done)), (5, last)]).unwrap()
         };
         let partial = moved(read(Some(2), 20));
-        assert_eq!(partial.word, "not_empty");
+        assert_eq!(partial.word, ReasonCode::NotEmpty);
         assert!(partial.next.contains("reclaim confirm") && !partial.reason.contains("trash"), "{partial:?}");
         assert!(partial.next.contains("the content is with u77@acme.test, user 77"), "{partial:?}");
         let bytes = moved(read(Some(0), 7));
