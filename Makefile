@@ -141,9 +141,10 @@ bench: libduckdb ## Measure the release build and dlt, and write bench/report.md
 	PYTHON="$(PYTHON)" bench/run "$(target)/bench" "$(target)/release/boxseat-bench" $(MEASURES)
 
 .PHONY: doc
-doc: libduckdb ## Write docs/dictionary.md (every table and column) and the crates' pages; a broken link fails
+doc: libduckdb ## Write docs/dictionary.md (every table and column), the codes in docs/reclamation.md and the crates' pages; a broken link fails
 	$(CARGO) run -q -p boxseat $(features) -- schema --markdown > docs/dictionary.md.new
 	mv docs/dictionary.md.new docs/dictionary.md
+	BOXSEAT_CODES=record $(CARGO) test --workspace $(features) --lib codes::tests::page_
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(features)
 
 .PHONY: contract

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use boxseat_output::query::CheckedReader;
 use boxseat_schemas::reclaim::plan::Origin;
-use boxseat_schemas::reclaim::{Place, Plan, Record};
+use boxseat_schemas::reclaim::{Place, Plan, PlanEnd, Record};
 use chrono::{DateTime, Utc};
 
 use super::apply::Anchors;
@@ -244,13 +244,10 @@ impl ReclaimContext {
         &self,
         journal: &mut Journal,
         plan_id: &str,
-        because: &str,
+        because: PlanEnd,
     ) -> Result<(), CommandError> {
-        let record = Record::PlanClosed {
-            plan_id: plan_id.to_owned(),
-            because: because.to_owned(),
-            by: Some(operator()),
-        };
+        let record =
+            Record::PlanClosed { plan_id: plan_id.to_owned(), because: because.into(), by: Some(operator()) };
         journal.append(self.now, record).map(drop)
     }
 }
@@ -313,7 +310,8 @@ mod tests {
     #[test]
     fn missing_policy_is_an_error_while_its_plans_have_work() {
         let records = |action, last| {
-            let closed = Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None };
+            let closed =
+                Record::PlanClosed { plan_id: "p".into(), because: PlanEnd::Applied.into(), by: None };
             vec![
                 (0, created("p", Stage::Suspend, &["1"], &[])),
                 (1, intent("p", "1", action, 1)),

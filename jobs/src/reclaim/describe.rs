@@ -1,12 +1,11 @@
 //! A policy in sentences, and its result on a snapshot, for the licence manager.
 
-use boxseat_schemas::reclaim::Stage;
+use boxseat_schemas::reclaim::{ReasonCode, Stage};
 
 use super::evaluator::{Evaluator, Refusal};
 use super::figures::{people, size};
 use super::plan::no_receiver;
 use super::policy::{Evidence, Holds, Policy, Receiver, SharedContent, WhenRefused};
-use super::reason_codes::meaning;
 use super::receivers::{room, unfit_account};
 use super::snapshot::Snapshot;
 
@@ -154,16 +153,17 @@ pub(crate) fn found(evaluator: &Evaluator<'_>, snapshot: &Snapshot, refusals: &[
     if judged.going.is_empty() {
         lines.push("No user enters a stage.".to_owned());
     }
-    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    let mut reasons: Vec<(ReasonCode, usize)> = Vec::new();
     for (_, no) in judged.left_out.values() {
         match reasons.iter_mut().find(|(word, _)| *word == no.word) {
             Some((_, count)) => *count += 1,
             None => reasons.push((no.word, 1)),
         }
     }
-    reasons.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
-    let reason =
-        |(word, count): (&str, usize)| format!("{} skipped as {word}: {}.", people(count), meaning(word));
+    reasons.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), word.as_str()));
+    let reason = |(word, count): (ReasonCode, usize)| {
+        format!("{} skipped as {word}: {}.", people(count), word.meaning())
+    };
     lines.extend(reasons.into_iter().map(reason));
     lines
 }

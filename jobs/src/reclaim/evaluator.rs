@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
-use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::Stage;
+use boxseat_schemas::reclaim::{ReasonCode, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::journal_state::{ActionState, JournalState, PlanState, UserState};
@@ -79,40 +79,66 @@ pub(crate) struct Goes {
 /// The denial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Denial {
-    /// The rule, such as `R4`.
+    /// The rule, such as `R4`. Two rules may have the same reason code.
     pub(crate) rule: &'static str,
-    /// The reason code, such as `protected`.
-    pub(crate) word: &'static str,
+    /// The reason code.
+    pub(crate) word: ReasonCode,
     /// The reason as a sentence, with the figure or name that decided.
     pub(crate) detail: String,
 }
 
 impl Denial {
-    pub(crate) fn new(rule: &'static str, word: &'static str, detail: impl Into<String>) -> Self {
-        Self { rule, word, detail: detail.into() }
+    pub(crate) fn new(word: ReasonCode, detail: impl Into<String>) -> Self {
+        Self { rule: word.rule(), word, detail: detail.into() }
     }
 }
 
-/// Why no user at all is evaluated: the rule, and a sentence with the remedy.
+/// Why no user at all is evaluated: what is wrong, and a sentence with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The rule, such as `R4`.
-    pub(crate) rule: &'static str,
-    /// What is wrong, and what to do.
+    /// What is wrong.
+    pub(crate) subject: Subject,
+    /// What is wrong with it, and what to do.
     pub(crate) sentence: String,
 }
 
 /// `R3: SENTENCE`.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.rule, self.sentence)
+        write!(f, "{}: {}", self.subject.rule(), self.sentence)
     }
 }
 
 impl Refusal {
     /// Whether a list may lack a user that it should exclude: holds, or protected users.
     pub(crate) fn is_about_lists(&self) -> bool {
-        self.rule == "R3" || self.sentence.starts_with("[protect]")
+        matches!(self.subject, Subject::Holds | Subject::Protected)
+    }
+}
+
+/// What a [`Refusal`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    SignIns,
+    Activity,
+    UnknownSeats,
+    Holds,
+    Protected,
+    Receivers,
+    Leave,
+    SnapshotAge,
+}
+
+impl Subject {
+    /// The rule, such as `R4`.
+    pub(crate) fn rule(self) -> &'static str {
+        match self {
+            Self::SignIns | Self::Activity | Self::UnknownSeats => "R2",
+            Self::Holds => "R3",
+            Self::Protected | Self::Receivers => "R4",
+            Self::Leave => "R5",
+            Self::SnapshotAge => "R10",
+        }
     }
 }
 
@@ -154,10 +180,10 @@ impl<'a> Evaluator<'a> {
         set_aside: impl IntoIterator<Item = &'a str>,
     ) -> (Self, Vec<Refusal>) {
         let mut refusals = inputs.unreadable.clone();
-        let mut refuse = |rule, sentence: String| refusals.push(Refusal { rule, sentence });
+        let mut refuse = |subject, sentence: String| refusals.push(Refusal { subject, sentence });
         let fresh_from = snapshot.night.now_at - TimeDelta::hours(48);
         if snapshot.login_coverage.is_none_or(|(_, to)| to < fresh_from) {
-            refuse("R2", "sign-ins are not covered up to the snapshot, so no idle day is proved: the next `boxseat sync` \
+            refuse(Subject::SignIns, "sign-ins are not covered up to the snapshot, so no idle day is proved: the next `boxseat sync` \
                 closes the gap".to_owned());
         }
         let watched_from = snapshot.activity_watched_from(&inputs.activity_events);
@@ -167,21 +193,24 @@ impl<'a> Evaluator<'a> {
             } else {
                 "one of [sync] activity_events is not covered up to the snapshot"
             };
-            refuse("R2", format!("evidence = \"activity\" needs covered activity events, and {why}"));
+            refuse(
+                Subject::Activity,
+                format!("evidence = \"activity\" needs covered activity events, and {why}"),
+            );
         }
         let addresses = Addresses::of(snapshot);
         let protected = Protected::resolve(&policy.protect, snapshot, &addresses);
         let held = held(snapshot, inputs, &addresses, now, &mut refuse);
         for entry in protected.idle_entries() {
             refuse(
-                "R4",
+                Subject::Protected,
                 format!(
                     "[protect] {entry} matches no user, so the user that it names would not be protected"
                 ),
             );
         }
         let (receivers, wrong) = Receivers::resolve(policy, snapshot, inputs, addresses);
-        wrong.into_iter().for_each(|sentence| refuse("R4", sentence));
+        wrong.into_iter().for_each(|sentence| refuse(Subject::Receivers, sentence));
         let leaves = leaves(snapshot, inputs, now, &mut refuse);
         let who_groups = (!policy.who.groups.is_empty())
             .then(|| policy.who.groups.iter().flat_map(|entry| groups_named(snapshot, entry)).collect());
@@ -213,29 +242,29 @@ impl<'a> Evaluator<'a> {
             ("suspended", None) if self.policy.furthest_stage == Stage::Suspend => Verdict::NotAsked,
             ("suspended", None) => {
                 let detail = "another actor suspended the account: it may be for legal hold or leave";
-                Verdict::LeftOut(Stage::Transfer, Denial::new("R3", "suspended_by_other", detail))
+                Verdict::LeftOut(Stage::Transfer, Denial::new(ReasonCode::SuspendedByOther, detail))
             }
             ("suspended", Some(ours)) => self.later(person, past.expect("it has an attempt"), ours),
             ("active", Some(ours)) if ours.asked_at > self.snapshot.night.now_at => {
                 let detail =
                     format!("suspended {} by boxseat, after the snapshot was read", day(ours.asked_at));
-                Verdict::LeftOut(Stage::Suspend, Denial::new("R8", "suspended_since", detail))
+                Verdict::LeftOut(Stage::Suspend, Denial::new(ReasonCode::SuspendedSince, detail))
             }
             ("active", Some(_))
                 if past.is_some_and(|past| past.was_in_window(self.snapshot.night.now_at)) =>
             {
                 let detail = "active for the transfer of its content when the snapshot was read";
-                Verdict::LeftOut(Stage::Transfer, Denial::new("R14", "reactivated", detail))
+                Verdict::LeftOut(Stage::Transfer, Denial::new(ReasonCode::Reactivated, detail))
             }
             ("active", Some(ours)) => {
                 let detail = format!("suspended {} by boxseat, and active again since", day(ours.asked_at));
-                Verdict::LeftOut(Stage::Suspend, Denial::new("R20", "reverted_by_other", detail))
+                Verdict::LeftOut(Stage::Suspend, Denial::new(ReasonCode::RevertedByOther, detail))
             }
             ("active", None) => self.first(person, past),
             (status, _) => {
                 let detail =
                     format!("the account's status is {}", person.box_status.as_deref().unwrap_or(status));
-                Verdict::LeftOut(Stage::Suspend, Denial::new("R1", "unknown_status", detail))
+                Verdict::LeftOut(Stage::Suspend, Denial::new(ReasonCode::UnknownStatus, detail))
             }
         }
     }
@@ -372,8 +401,7 @@ impl<'a> Evaluator<'a> {
             };
             if self.past.open_plans().any(is_source) {
                 return Err(Denial::new(
-                    "R4",
-                    "no_receiver",
+                    ReasonCode::NoReceiver,
                     format!("{} is in an open plan", receiver.called()),
                 ));
             }

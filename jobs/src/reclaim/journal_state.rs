@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{
-    Ability, Action, Adoption, Attempt, Entry, Outcome, Place, Record, Stage, Standing,
+    Ability, Action, Adoption, Attempt, Entry, Outcome, Place, PlanEnd, Record, Stage, Standing,
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
@@ -52,9 +52,6 @@ struct Learned {
 
 /// The window of the caps (R8).
 pub(crate) const CAPS_WINDOW: TimeDelta = TimeDelta::days(30);
-
-/// The reason code of an account that Box no longer has.
-pub(crate) const GONE: &str = "gone";
 
 /// A call that Box refused is tried again after this time (R16).
 pub(crate) const REFUSAL_HOLDS: TimeDelta = TimeDelta::days(30);
@@ -394,7 +391,8 @@ impl JournalState {
 
     /// The same, if it was approved, and neither undone nor withdrawn.
     pub(crate) fn offboarding_in_force(&self, user_id: &str) -> Option<(&str, &PlanState)> {
-        let is_given_up = |closed: &Closed| matches!(closed.because.as_str(), "undone" | "withdrawn");
+        let is_given_up =
+            |closed: &Closed| matches!(closed.because.known(), Some(PlanEnd::Undone | PlanEnd::Withdrawn));
         self.last_offboarding(user_id)
             .filter(|(_, plan)| plan.approval().is_some() && !plan.closed.as_ref().is_some_and(is_given_up))
     }

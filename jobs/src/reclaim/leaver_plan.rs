@@ -2,12 +2,12 @@
 
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::reclaim::plan::{Operator, Origin, PLAN_FORMAT, PlannedPerson};
-use boxseat_schemas::reclaim::{Ability, Action, Plan, Record, Stage};
+use boxseat_schemas::reclaim::{Ability, Action, Plan, PlanEnd, ReasonCode, Record, Stage};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::apply::{Canaries, Content, Now, fresh, reread_to_lock_out, unfit};
 use super::journal_state::JournalState;
-use super::offboarding::{UNSURE, forbids, is_locked_out};
+use super::offboarding::{forbids, is_locked_out};
 use super::plan::{actions, name};
 use super::policy::{Policy, WhenRefused};
 use super::policy_inputs::PolicyInputs;
@@ -66,7 +66,7 @@ impl Leaving<'_> {
             .map_err(|no| {
                 let refused = CommandError::refused(format!("{}: {}: {}", no.rule, no.word, no.detail));
                 match no.word {
-                    UNSURE => refused.hint("correct that first; meanwhile an administrator can set the account to inactive in the Box console, and boxseat moves its content later"),
+                    ReasonCode::ListsUnsure => refused.hint("correct that first; meanwhile an administrator can set the account to inactive in the Box console, and boxseat moves its content later"),
                     _ => refused,
                 }
             })?;
@@ -286,7 +286,7 @@ pub(crate) fn gives_way(
                 .hint("run `boxseat reclaim nightly`, which reads it"));
             }
             None if waits_for_content => {
-                let (because, by) = ("withdrawn".to_owned(), Some(by.clone()));
+                let (because, by) = (PlanEnd::Withdrawn.into(), Some(by.clone()));
                 records.push(Record::PlanClosed { plan_id, because, by });
             }
             None => {
@@ -302,7 +302,7 @@ pub(crate) fn gives_way(
             Some(_) => records.push(Record::Skipped {
                 plan_id,
                 user_id: user_id.clone(),
-                reason: "offboarded".to_owned(),
+                reason: ReasonCode::Offboarded.into(),
                 detail: "the user is offboarded by a plan of its own".to_owned(),
                 is_final: true,
                 used_at: None,

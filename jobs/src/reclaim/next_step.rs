@@ -1,15 +1,15 @@
 //! What an operator can do for one stuck user: commands that act on this user alone and can work.
 
+use boxseat_schemas::reclaim::{ReasonCode, Recorded};
+
 use super::evaluator::never;
 use super::journal_state::{JournalState, REFUSAL_HOLDS, UserState};
-use super::offboarding::UNSURE;
 use super::restore::{Preview, moved};
 use super::snapshot::{Person, Snapshot};
-use super::stuck::{ENDED_EARLY, TRANSFER_REFUSED};
 
 /// The next step for a reason code, as a sentence with its command.
 pub(crate) fn next_step(
-    word: &str,
+    word: &Recorded<ReasonCode>,
     past: &JournalState,
     snapshot: &Snapshot,
     known: &UserState,
@@ -20,38 +20,44 @@ pub(crate) fn next_step(
     let offboarding = past.offboarding_in_force(&person.user_id).map(|(_, plan)| plan);
     let is_offboarding = offboarding.is_some();
     let is_ended = offboarding.is_some_and(|plan| !plan.is_open());
-    match word {
-        "unverifiable" => format!(
+    match word.known() {
+        Some(ReasonCode::Unverifiable) => format!(
             "check in Box that the receiver has all content{}, then: boxseat reclaim confirm {login} --i-have-checked \"...\"",
             user.where_it_went()
         ),
-        "not_empty" => format!(
+        Some(ReasonCode::NotEmpty) => format!(
             "move what is left in the Box console, or empty the trash{}; or, if nothing is left, confirm: boxseat reclaim confirm {login} --i-have-checked \"...\"",
             user.where_it_went()
         ),
-        "unfinished" => "boxseat reclaim nightly".to_owned(),
-        ENDED_EARLY => format!("to continue: {}; to end it: {}", user.offboard(), user.end_offboarding()),
-        UNSURE if !is_ended => {
+        Some(ReasonCode::Unfinished) => "boxseat reclaim nightly".to_owned(),
+        Some(ReasonCode::EndedEarly) => {
+            format!("to continue: {}; to end it: {}", user.offboard(), user.end_offboarding())
+        }
+        Some(ReasonCode::ListsUnsure) if !is_ended => {
             "correct the list, or write the statement again; `boxseat reclaim nightly` then continues"
                 .to_owned()
         }
-        "no_receiver" | "receiver_unfit" | "receiver_changed" if is_offboarding => format!(
-            "correct the receiver in Box (`boxseat reclaim nightly` tries again until the plan expires), or name another: {}",
-            user.offboard()
-        ),
-        "no_receiver" | "receiver_unfit" | "receiver_changed" => {
+        Some(ReasonCode::NoReceiver | ReasonCode::ReceiverUnfit | ReasonCode::ReceiverChanged)
+            if is_offboarding =>
+        {
+            format!(
+                "correct the receiver in Box (`boxseat reclaim nightly` tries again until the plan expires), or name another: {}",
+                user.offboard()
+            )
+        }
+        Some(ReasonCode::NoReceiver | ReasonCode::ReceiverUnfit | ReasonCode::ReceiverChanged) => {
             "correct the receiver in Box, or [receiver] in the policy; `boxseat reclaim nightly` tries again"
                 .to_owned()
         }
-        TRANSFER_REFUSED => format!(
+        Some(ReasonCode::TransferRefused) => format!(
             "set [transfer] when_refused = \"reactivate\" in the policy, then `boxseat reclaim nightly` {}{}",
             if is_offboarding { "tries again" } else { "plans the transfer again" },
             user.or_give_back()
         ),
-        "refused_by_box" if is_offboarding && !is_ended => {
+        Some(ReasonCode::RefusedByBox) if is_offboarding && !is_ended => {
             "remove the cause in Box; `boxseat reclaim nightly` tries again until the plan expires".to_owned()
         }
-        "refused_by_box" => {
+        Some(ReasonCode::RefusedByBox) => {
             format!(
                 "remove the cause in Box; {}, or at once: {}{}",
                 user.tries_again(is_offboarding),
@@ -59,22 +65,22 @@ pub(crate) fn next_step(
                 user.or_give_back()
             )
         }
-        "late_login" => user.give_back().unwrap_or_else(|| user.decide()),
-        "on_hold" | "protected" | "on_leave" | "receiver" if is_ended => {
+        Some(ReasonCode::LateLogin) => user.give_back().unwrap_or_else(|| user.decide()),
+        Some(code) if code.is_intended() && is_ended => {
             format!("nothing while this applies; afterwards: {}{}", user.offboard(), user.or_give_back())
         }
-        "on_hold" | "protected" | "on_leave" | "receiver" if is_offboarding => format!(
+        Some(code) if code.is_intended() && is_offboarding => format!(
             "nothing while this applies; `boxseat reclaim nightly` then continues until the plan expires{}",
             user.or_give_back()
         ),
-        "on_hold" | "protected" | "on_leave" | "receiver" => {
+        Some(code) if code.is_intended() => {
             format!("nothing while this applies{}", user.or_give_back())
         }
-        "edited_by_other" if !is_offboarding => format!(
+        Some(ReasonCode::EditedByOther) if !is_offboarding => format!(
             "look at the account in Box: if it is active again, `boxseat sync` ends this; if it is still inactive, {}",
             user.decide()
         ),
-        "changed" if !is_offboarding => {
+        Some(ReasonCode::Changed) if !is_offboarding => {
             format!("undo that change in Box, and the next plan takes the user again; or {}", user.decide())
         }
         _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use boxseat_schemas::reclaim::plan::{Origin, PlannedPerson};
-use boxseat_schemas::reclaim::{Action, Outcome, Plan};
+use boxseat_schemas::reclaim::{Action, Outcome, Plan, PlanEnd, ReasonCode};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
@@ -19,9 +19,6 @@ use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::{Person, Snapshot};
 use super::stuck::Stuck;
-
-/// The reason code for lists that may lack the user: they can be corrected, and the same plan continues.
-pub(crate) const UNSURE: &str = "lists_unsure";
 
 /// Whether a user may be offboarded at all.
 ///
@@ -35,33 +32,39 @@ pub(crate) fn forbids(
     inputs: &PolicyInputs,
     now: DateTime<Utc>,
 ) -> Result<(), Denial> {
-    let no = |word, detail: String| Err(Denial { rule: "R1", word, detail });
+    let no = |word, detail: String| Err(Denial::new(word, detail));
     match person.role.as_deref() {
         Some("user") => {}
         Some(role) => {
-            return no("admin", format!("the role is {role}: an operator must offboard administrators"));
+            return no(
+                ReasonCode::Admin,
+                format!("the role is {role}: an operator must offboard administrators"),
+            );
         }
-        None => return no("unknown_role", "the role is not known".to_owned()),
+        None => return no(ReasonCode::UnknownRole, "the role is not known".to_owned()),
     }
     if person.is_platform_access_only == Some(true) || person.seat_kind == "app_user" {
-        return no("no_person", "it is an app user's account".to_owned());
+        return no(ReasonCode::NoPerson, "it is an app user's account".to_owned());
     }
     if person.enterprise_id.as_deref() != Some(snapshot.enterprise_id.as_str()) {
-        return no("other_enterprise", "the account is not of this enterprise".to_owned());
+        return no(ReasonCode::OtherEnterprise, "the account is not of this enterprise".to_owned());
     }
     if person.login.as_deref().is_none_or(str::is_empty) {
-        return no("no_login", "the account has no login".to_owned());
+        return no(ReasonCode::NoLogin, "the account has no login".to_owned());
     }
     if past.receivers(&HashSet::new(), now).contains(person.user_id.as_str()) {
-        let detail = "receives content of others, or did within 365 days".to_owned();
-        return Err(Denial { rule: "R4", word: "receiver", detail });
+        return no(ReasonCode::Receiver, "receives content of others, or did within 365 days".to_owned());
     }
     let Some(policy) = policy else { return Ok(()) };
     let (evaluator, refusals) = Evaluator::look(policy, snapshot, past, inputs, now, []);
     evaluator.keeps_even_if_named(person)?;
     // R3, R4: a list with an error, or an old one, may lack this very user. The receiver is named in the command.
     match refusals.into_iter().find(|refusal| refusal.is_about_lists()) {
-        Some(refusal) => Err(Denial { rule: refusal.rule, word: UNSURE, detail: refusal.sentence }),
+        Some(refusal) => Err(Denial {
+            rule: refusal.subject.rule(),
+            word: ReasonCode::ListsUnsure,
+            detail: refusal.sentence,
+        }),
         None => Ok(()),
     }
 }
@@ -216,7 +219,7 @@ pub(crate) fn leavers(
         let is_ended = |user: &String| past.ended_offboarding(user).is_some_and(|(ended, ..)| ended == id);
         match &known.closed {
             None => true,
-            Some(closed) if closed.because == "applied" && closed.at >= ended_since => true,
+            Some(closed) if closed.because == PlanEnd::Applied && closed.at >= ended_since => true,
             Some(_) => known.user_ids.iter().any(is_ended),
         }
     };
@@ -318,7 +321,7 @@ mod tests {
         let waits = Record::Skipped {
             plan_id: "p".into(),
             user_id: "1".into(),
-            reason: "receiver_unfit".into(),
+            reason: ReasonCode::ReceiverUnfit.into(),
             detail: "the receiver has no room".into(),
             is_final: false,
             used_at: None,

@@ -4,7 +4,7 @@ use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Pla
 use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::evaluator::{Goes, Judged, Refusal};
+use super::evaluator::{Goes, Judged, Refusal, Subject};
 use super::figures::people;
 use super::journal_state::JournalState;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
@@ -47,14 +47,14 @@ pub(crate) fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal
             snapshot.night.now_at.format("%F %H:%M UTC"),
             now.format("%F %H:%M UTC")
         );
-        return Err(Refusal { rule: "R10", sentence });
+        return Err(Refusal { subject: Subject::SnapshotAge, sentence });
     }
     if age > NIGHT_MAX_AGE {
         let sentence = format!(
             "the published snapshot is {} hours old, and the limit is 36 hours: run `boxseat sync` first",
             age.num_hours()
         );
-        return Err(Refusal { rule: "R10", sentence });
+        return Err(Refusal { subject: Subject::SnapshotAge, sentence });
     }
     let (unknown, percent) = unknown(snapshot);
     if percent > UNKNOWN_REFUSED_PERCENT {
@@ -62,7 +62,7 @@ pub(crate) fn fit(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<(), Refusal
             "the use of {unknown} seats ({percent} %) is not known, and the limit is {UNKNOWN_REFUSED_PERCENT} %: `boxseat \
                 status` says what is not covered"
         );
-        return Err(Refusal { rule: "R2", sentence });
+        return Err(Refusal { subject: Subject::UnknownSeats, sentence });
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
             user_id: id.clone(),
             login: person.and_then(|person| person.login.clone()),
             name: person.and_then(|person| person.name.clone()),
-            reason: no.word.to_owned(),
+            reason: no.word.into(),
             detail: no.detail.clone(),
         }
     });
@@ -455,7 +455,7 @@ mod tests {
     fn r10_an_old_or_unknown_snapshot_makes_no_plan() {
         let snapshot = snapshot((1..=10).map(|n| worker(&n.to_string())));
         let rule = |snapshot: &Snapshot, hours: i64| {
-            fit(snapshot, night_at() + TimeDelta::hours(hours)).err().map(|no| no.rule)
+            fit(snapshot, night_at() + TimeDelta::hours(hours)).err().map(|no| no.subject.rule())
         };
         assert_eq!(
             (rule(&snapshot, 36), rule(&snapshot, 37), rule(&snapshot, -1)),

@@ -3,8 +3,8 @@
 //! A new plan replaces a plan of its stage without an approval. An approved or begun plan stays, because an operator relies on it.
 //! *Killed* between the two, the old plan is closed and there is no new one: the next planning makes it.
 
-use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_schemas::reclaim::{PlanEnd, Stage};
 
 use super::approval::terms;
 use super::context::{ReclaimContext, refused};
@@ -48,7 +48,7 @@ pub(crate) struct Planned {
     /// The new plans.
     pub(crate) made: Vec<PlanFile>,
     /// Plans that were replaced, and why: `withdrawn`, `expired`.
-    pub(crate) closed: Vec<(String, &'static str)>,
+    pub(crate) closed: Vec<(String, PlanEnd)>,
     /// Stages with an open plan that stays.
     pub(crate) standing: Vec<(Stage, String)>,
     /// Users that were evaluated and enter no stage.
@@ -100,7 +100,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             // The actions that an expired plan has begun are finished by `apply`.
             let is_untouched = old.applies == 0 && old.policy_digest.is_some();
             if old.stage == stage && is_untouched {
-                let because = if is_expired(plan_id) { "expired" } else { "withdrawn" };
+                let because = if is_expired(plan_id) { PlanEnd::Expired } else { PlanEnd::Withdrawn };
 
                 context.close(journal, plan_id, because)?;
                 planned.closed.push(((*plan_id).to_owned(), because));

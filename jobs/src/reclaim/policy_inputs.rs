@@ -8,7 +8,7 @@ use std::path::Path;
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::evaluator::{LIST_MAX_AGE, Refusal};
+use super::evaluator::{LIST_MAX_AGE, Refusal, Subject};
 use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
 use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
@@ -74,9 +74,9 @@ impl PolicyInputs {
         now: DateTime<Utc>,
     ) -> Self {
         let (inputs, failures) = Self::gather(policy, leave_file, activity_events, now);
-        let refusal = |(rule, error): (&'static str, CommandError)| {
+        let refusal = |(subject, error): (Subject, CommandError)| {
             let sentence = error.lines().iter().chain(error.hints()).cloned().collect::<Vec<_>>().join("; ");
-            Refusal { rule, sentence }
+            Refusal { subject, sentence }
         };
         Self { unreadable: failures.into_iter().map(refusal).collect(), ..inputs }
     }
@@ -87,13 +87,13 @@ impl PolicyInputs {
         (left >= TimeDelta::zero() && left <= TimeDelta::days(3)).then(|| (now + left).date_naive())
     }
 
-    /// What can be read, and the failures of the rest, each with the rule whose list it is.
+    /// What can be read, and the failures of the rest, each with what it is about.
     fn gather(
         policy: &Policy,
         leave_file: Option<&Path>,
         activity_events: &[String],
         now: DateTime<Utc>,
-    ) -> (Self, Vec<(&'static str, CommandError)>) {
+    ) -> (Self, Vec<(Subject, CommandError)>) {
         let mut failures = Vec::new();
         let leave_file = policy.leave_file.as_deref().or(leave_file);
         let leave = leave_file.map(|path| {
@@ -114,15 +114,15 @@ impl PolicyInputs {
         let mut inputs = Self { activity_events: activity_events.to_vec(), ..Self::default() };
         match leave.transpose() {
             Ok(leave) => inputs.leave = leave,
-            Err(e) => failures.push(("R5", e)),
+            Err(e) => failures.push((Subject::Leave, e)),
         }
         match holds.transpose() {
             Ok(holds) => inputs.holds = holds,
-            Err(e) => failures.push(("R3", e)),
+            Err(e) => failures.push((Subject::Holds, e)),
         }
         match receivers {
             Ok(receivers) => inputs.receivers = receivers,
-            Err(e) => failures.push(("R4", e)),
+            Err(e) => failures.push((Subject::Receivers, e)),
         }
         if let Some(added) = &policy.added {
             let (added, failed) = Self::gather(added, None, &[], now);

@@ -74,7 +74,7 @@ impl Candidates for PublishCandidates {
         let left_out = judged.left_out.iter().map(|(id, (stage, no))| Candidate {
             user_id: id.clone(),
             stage: stage.as_str(),
-            left_out_reason: Some(no.word),
+            left_out_reason: Some(no.word.as_str()),
         });
         let mut candidates: Vec<Candidate> = going.chain(left_out).collect();
         candidates.sort_by(|one, other| one.user_id.cmp(&other.user_id));

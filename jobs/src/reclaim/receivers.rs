@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use boxseat_schemas::reclaim::ReasonCode;
+
 use super::evaluator::Denial;
 use super::figures::size;
 use super::policy::{Policy, Receiver};
@@ -64,7 +66,7 @@ impl<'a> Receivers<'a> {
 
     /// The receiver of a user's content.
     pub(crate) fn of(&self, source: &Person) -> Result<&'a Person, Denial> {
-        let none = |detail: String| Denial::new("R4", "no_receiver", detail);
+        let none = |detail: String| Denial::new(ReasonCode::NoReceiver, detail);
         let receiver = match self.rule {
             None => return Err(none("the policy names no receiver".to_owned())),
             // Without an account no policy is evaluated: `resolve` refuses it.

@@ -1,7 +1,7 @@
 //! R18: what `reclaim undo` may do with a user. Pure: `apply/undo.rs` calls it with the values that Box shows; the rehearsal and
 //! the list of stuck users call it with the journal and the latest snapshot.
 
-use boxseat_schemas::reclaim::{Action, Outcome};
+use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 use chrono::{DateTime, Utc};
 
 use super::evaluator::edited_by_other;
@@ -19,32 +19,37 @@ pub(crate) struct Account<'a> {
 }
 
 /// Why a suspension is not undone: reason code and sentence. `None`: it may be undone.
-pub(crate) fn obstacle(ours: &ActionState, account: &Account<'_>) -> Option<(&'static str, String)> {
+pub(crate) fn obstacle(ours: &ActionState, account: &Account<'_>) -> Option<(ReasonCode, String)> {
     let before = ours.attempt.before.status.as_deref();
     if before == Some("inactive") {
-        return Some(("stays", "the account was suspended before this plan".to_owned()));
+        return Some((ReasonCode::Stays, "the account was suspended before this plan".to_owned()));
     }
     if account.status != Some("inactive") {
         let status = account.status.unwrap_or("none");
-        return Some(("reverted_by_other", format!("the status is {status}: another actor has changed it")));
+        return Some((
+            ReasonCode::RevertedByOther,
+            format!("the status is {status}: another actor has changed it"),
+        ));
     }
     let lower = |login: Option<&str>| login.map(str::to_lowercase);
     let after = ours.after.as_ref().unwrap_or(&ours.attempt.before);
     if lower(account.login) != lower(after.login.as_deref()) {
         let detail = "the login is not the one that boxseat suspended".to_owned();
-        return Some(("login_changed", detail));
+        return Some((ReasonCode::LoginChanged, detail));
     }
     if !account.are_edits_known {
         let since = ours.asked_at.format("%F");
         let detail = format!("it is not known without a gap who edited the account since {since}");
-        return Some(("edits_not_watched", detail));
+        return Some((ReasonCode::EditsNotWatched, detail));
     }
     if let Some(at) = account.edited_by_other_at {
         let at = at.format("%F %H:%M UTC");
         let detail = format!("another actor edited the account {at}, after the suspension by boxseat");
-        return Some(("edited_by_other", detail));
+        return Some((ReasonCode::EditedByOther, detail));
     }
-    before.is_none().then(|| ("unknown_status", "the status before the suspension is not known".to_owned()))
+    before
+        .is_none()
+        .then(|| (ReasonCode::UnknownStatus, "the status before the suspension is not known".to_owned()))
 }
 
 /// What `undo` would do with one user of a plan.

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 
-use boxseat_schemas::reclaim::{Outcome, Record};
+use boxseat_schemas::reclaim::{Outcome, ReasonCode, Record};
 use chrono::TimeDelta;
 
-use super::journal_state::{ActionState, GONE, JournalState, UserState};
+use super::journal_state::{ActionState, JournalState, UserState};
 use super::snapshot::{Person, Snapshot};
 
 /// A login that returns within this time after a deletion removes the saving.
@@ -43,7 +43,7 @@ pub(crate) fn noticed(snapshot: &Snapshot, past: &JournalState) -> Vec<Record> {
             records.push(Record::Skipped {
                 plan_id: ours.attempt.plan_id.clone(),
                 user_id: user_id.clone(),
-                reason: GONE.to_owned(),
+                reason: ReasonCode::Gone.into(),
                 detail: "another actor deleted the account or took it out of the enterprise: the seat is free, and boxseat does not count it as freed by itself".to_owned(),
                 is_final: true,
                 used_at: None,
@@ -93,7 +93,7 @@ fn outcome(past: &ActionState, outcome: Outcome, reason: &str) -> Record {
 
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::{Action, Stage};
+    use boxseat_schemas::reclaim::{Action, PlanEnd, Stage};
 
     use super::*;
     use crate::reclaim::journal_state::tests::{created, intent, outcome as concluded, past};
@@ -132,7 +132,9 @@ mod tests {
         let told = |records: &[(i64, Record)], listing: Option<&str>| {
             let person = Person { listing: listing.map(str::to_owned), ..suspended("1") };
             let noticed = noticed(&snapshot([person]), &past(records));
-            noticed.iter().any(|record| matches!(record, Record::Skipped { reason, .. } if reason == GONE))
+            noticed
+                .iter()
+                .any(|record| matches!(record, Record::Skipped { reason, .. } if *reason == ReasonCode::Gone))
         };
         let did = |action, n| {
             vec![
@@ -141,11 +143,11 @@ mod tests {
             ]
         };
         let open = vec![(79, created("p", Stage::Suspend, &["1"], &[]))];
-        let closed = Record::PlanClosed { plan_id: "p".into(), because: "applied".into(), by: None };
+        let closed = Record::PlanClosed { plan_id: "p".into(), because: PlanEnd::Applied.into(), by: None };
         let gone = Record::Skipped {
             plan_id: "p".into(),
             user_id: "1".into(),
-            reason: GONE.into(),
+            reason: ReasonCode::Gone.into(),
             detail: String::new(),
             is_final: true,
             used_at: None,

@@ -8,13 +8,12 @@ use std::fmt::Write as _;
 
 use boxseat_schemas::Money;
 use boxseat_schemas::reclaim::plan::{LeftOut, Origin, Plan, PlannedPerson};
-use boxseat_schemas::reclaim::{ApprovalTerms, Outcome};
+use boxseat_schemas::reclaim::{ApprovalTerms, Outcome, ReasonCode, Recorded};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
 use super::figures::{amount, moment, people, size};
 use super::journal_state::{JournalState, PlanState};
-use super::reason_codes::meaning;
 use boxseat_output::visible;
 
 /// What is shown about a plan in addition to its content.
@@ -141,7 +140,7 @@ pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
     if !left_out.is_empty() {
         line(0, format!("Skipped: {}", people(plan.left_out.len())));
         for (reason, count) in left_out {
-            line(2, format!("{count} {reason}: {}", meaning(reason)));
+            line(2, format!("{count} {reason}: {}", reason.meaning()));
         }
         line(2, format!("Each by name: boxseat reclaim show {} --left-out", plan.plan_id));
     }
@@ -150,7 +149,8 @@ pub(crate) fn table(plan: &Plan, standing: &Standing<'_>) -> String {
 
 /// The whole plan, with a version on top.
 pub(crate) fn json(plan: &Plan, standing: &Standing<'_>) -> Value {
-    let left_out: BTreeMap<&str, usize> = grouped(&plan.left_out).into_iter().collect();
+    let left_out = grouped(&plan.left_out).into_iter().map(|(reason, count)| (reason.as_str(), count));
+    let left_out: BTreeMap<&str, usize> = left_out.collect();
     let sums = |sums: &BTreeMap<String, i64>| -> BTreeMap<String, String> {
         sums.iter().map(|(currency, sum)| (currency.clone(), amount(*sum))).collect()
     };
@@ -215,7 +215,7 @@ pub(crate) fn markdown(plan: &Plan, standing: &Standing<'_>) -> String {
         line(format!("\n## Skipped: {}\n", people(plan.left_out.len())));
         line("| users | why | |\n| --: | --- | --- |".to_owned());
         for (reason, count) in grouped(&plan.left_out) {
-            line(format!("| {count} | {} | {} |", escaped(reason), escaped(meaning(reason))));
+            line(format!("| {count} | {} | {} |", escaped(reason.as_str()), escaped(reason.meaning())));
         }
     }
     text
@@ -324,13 +324,13 @@ fn totals(totals: &Totals) -> Vec<String> {
 }
 
 /// Reasons by their number of users.
-fn grouped(left_out: &[LeftOut]) -> Vec<(&str, usize)> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+fn grouped(left_out: &[LeftOut]) -> Vec<(&Recorded<ReasonCode>, usize)> {
+    let mut counts: BTreeMap<&str, (&Recorded<ReasonCode>, usize)> = BTreeMap::new();
     for person in left_out {
-        *counts.entry(person.reason.as_str()).or_default() += 1;
+        counts.entry(person.reason.as_str()).or_insert((&person.reason, 0)).1 += 1;
     }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
+    let mut counts: Vec<_> = counts.into_values().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
 }
 
@@ -494,7 +494,7 @@ mod tests {
         let skip = boxseat_schemas::reclaim::Record::Skipped {
             plan_id: id.to_owned(),
             user_id: "2".to_owned(),
-            reason: "owns_shared_content".to_owned(),
+            reason: ReasonCode::OwnsSharedContent.into(),
             detail: "owns 2 shared items".to_owned(),
             is_final: true,
             used_at: None,

@@ -3,12 +3,10 @@
 //! A user who only waits (for days, for a reading, for an approval) is not stuck. All inputs are values: the journal's state, the
 //! latest snapshot, and the policy's result for a user in it.
 
-use boxseat_schemas::reclaim::{Ability, Action, Outcome};
+use boxseat_schemas::reclaim::{Ability, Action, Ending, Outcome, PlanEnd, ReasonCode, Recorded};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::apply::MAYBE_TRANSFERRED;
 use super::emptiness::{Emptiness, emptiness};
-use super::ending::Ending;
 use super::evaluator::{Denial, Evaluator, Verdict, edited_by_other};
 use super::journal_state::{
     ActionState, Closed, JournalState, PlanState, REFUSAL_HOLDS, Skip, UserState, unfinished,
@@ -28,7 +26,7 @@ pub(crate) struct Stuck {
     pub(crate) name: Option<String>,
     pub(crate) since: DateTime<Utc>,
     /// The reason code.
-    pub(crate) word: String,
+    pub(crate) word: Recorded<ReasonCode>,
     pub(crate) reason: String,
     /// The next command, or what to change before the next run.
     pub(crate) next: String,
@@ -37,12 +35,12 @@ pub(crate) struct Stuck {
 impl Stuck {
     /// Whether a sign-in from before the suspension became known after it (R11): the user may be at work.
     pub(crate) fn is_late_login(&self) -> bool {
-        self.word == LATE_LOGIN
+        self.word == ReasonCode::LateLogin
     }
 
     /// Whether a list or the policy excludes the user on purpose.
     pub(crate) fn is_intended(&self) -> bool {
-        is_intended(&self.word)
+        self.word.known().is_some_and(ReasonCode::is_intended)
     }
 
     /// `NAME <LOGIN>`, or the login.
@@ -52,18 +50,6 @@ impl Stuck {
             _ => self.login.clone(),
         }
     }
-}
-
-const LATE_LOGIN: &str = "late_login";
-pub(super) const ENDED_EARLY: &str = "ended_early";
-pub(super) const TRANSFER_REFUSED: &str = "transfer_refused";
-const NO_RECEIVER: &str = "no_receiver";
-/// Reason codes that an operator has set.
-const INTENDED: [&str; 4] = ["on_hold", "protected", "on_leave", "receiver"];
-
-/// Whether an operator has set a reason code.
-pub(super) fn is_intended(word: &str) -> bool {
-    INTENDED.contains(&word)
 }
 
 /// Calls are settled by reads within this time (R14).
@@ -112,7 +98,7 @@ pub(crate) fn stuck(
 
 struct Cause {
     since: DateTime<Utc>,
-    word: String,
+    word: Recorded<ReasonCode>,
     reason: String,
 }
 
@@ -135,7 +121,7 @@ fn cause(
     let open = known.attempts.iter().find(|past| past.is_unfinished());
     if let Some(open) = open.filter(|open| now - open.asked_at >= SETTLED_AFTER) {
         let reason = unfinished(open);
-        return Some(Cause { since: open.asked_at, word: "unfinished".to_owned(), reason });
+        return Some(Cause { since: open.asked_at, word: ReasonCode::Unfinished.into(), reason });
     }
     let is_held_against = |last: &&ActionState| {
         last.outcome == Some(Outcome::Refused)
@@ -146,13 +132,15 @@ fn cause(
     }
     if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
         let not_proven = match emptiness(known, transfer, now) {
-            Emptiness::Unverifiable(why) => Some(("unverifiable", why)),
-            Emptiness::NotEmpty(why) if now - transfer.asked_at >= SETTLED_AFTER => Some(("not_empty", why)),
+            Emptiness::Unverifiable(why) => Some((ReasonCode::Unverifiable, why)),
+            Emptiness::NotEmpty(why) if now - transfer.asked_at >= SETTLED_AFTER => {
+                Some((ReasonCode::NotEmpty, why))
+            }
             _ => None,
         };
         if let Some((word, why)) = not_proven {
             let reason = with_trash(known, why);
-            return Some(Cause { since: transfer.asked_at, word: word.to_owned(), reason });
+            return Some(Cause { since: transfer.asked_at, word: word.into(), reason });
         }
     }
     if let Some((plan_id, plan)) = offboarding {
@@ -164,7 +152,7 @@ fn cause(
     let ours = ours?;
     let mut skips = known.skips.iter().rev().filter(|skip| skip.at > ours.asked_at);
     if let Some(skip) =
-        skips.find(|skip| skip.reason == MAYBE_TRANSFERRED).filter(|_| known.transfer().is_none())
+        skips.find(|skip| skip.reason == ReasonCode::MaybeTransferred).filter(|_| known.transfer().is_none())
     {
         return Some(skipped(skip));
     }
@@ -172,15 +160,15 @@ fn cause(
         return Some(skip);
     }
     if let Some(policy) = policy {
-        let no = denied(person).filter(|no| !Ending::of(no.word).is_waiting())?;
+        let no = denied(person).filter(|no| !no.word.ending().is_waiting())?;
         let earlier = known.skips.iter().find(|skip| skip.at > ours.asked_at && skip.reason == no.word);
         let edited = edited_by_other(past, &person.user_id, Some(person), ours).map(|edit| edit.at);
-        let edited = edited.filter(|_| no.word == "edited_by_other");
+        let edited = edited.filter(|_| no.word == ReasonCode::EditedByOther);
         // A receiver is needed from the day on which the transfer is due.
         let due = next_stage(known, ours, policy, now).map(|(_, from)| from);
-        let due = due.filter(|from| no.word == NO_RECEIVER && *from <= now);
+        let due = due.filter(|from| no.word == ReasonCode::NoReceiver && *from <= now);
         let since = edited.or(earlier.map(|skip| skip.at)).or(due).unwrap_or(ours.asked_at);
-        return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
+        return Some(Cause { since, word: no.word.into(), reason: no.detail });
     }
     let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.is_final)?;
     Some(skipped(skip))
@@ -200,12 +188,12 @@ fn refused(
         Some(WhenRefused::Reactivate) if is_of_every_user => None,
         Some(WhenRefused::Stop) if is_of_every_user => Some(Cause {
             since: last.asked_at,
-            word: TRANSFER_REFUSED.to_owned(),
+            word: ReasonCode::TransferRefused.into(),
             reason: format!("this Box moves no content of inactive accounts, so the seat stays taken: {why}"),
         }),
         _ => Some(Cause {
             since: last.asked_at,
-            word: "refused_by_box".to_owned(),
+            word: ReasonCode::RefusedByBox.into(),
             reason: format!("Box refused {}: {why}", last.attempt.action.as_str()),
         }),
     }
@@ -213,13 +201,14 @@ fn refused(
 
 /// R11: a use from before the suspension that was not known when boxseat suspended the user.
 fn late_login(past: &JournalState, known: &UserState, person: &Person, ours: &ActionState) -> Option<Cause> {
-    let skip = known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.reason == LATE_LOGIN);
+    let skip =
+        known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.reason == ReasonCode::LateLogin);
     let used_at = person.last_activity_at.max(past.heard_use(&person.user_id));
     let late = used_at.filter(|at| *at <= ours.asked_at && Some(*at) > ours.attempt.last_activity_at);
     match (late, skip) {
         (Some(at), _) => Some(Cause {
             since: skip.map_or(at, |skip| skip.at),
-            word: LATE_LOGIN.to_owned(),
+            word: ReasonCode::LateLogin.into(),
             reason: format!(
                 "the user was active {}, before the suspension of {}; this became known later",
                 at.format("%F %H:%M UTC"),
@@ -234,7 +223,7 @@ fn late_login(past: &JournalState, known: &UserState, person: &Person, ours: &Ac
 fn repeated(past: &JournalState, known: &UserState, ours: &ActionState, now: DateTime<Utc>) -> Option<Cause> {
     let is_open = |skip: &&Skip| past.plans.get(&skip.plan_id).is_some_and(PlanState::is_open);
     let last = known.skips.last().filter(|skip| !skip.is_final && skip.at > ours.asked_at).filter(is_open)?;
-    if Ending::of(&last.reason) == Ending::Passes {
+    if last.reason.ending() == Ending::Passes {
         return None;
     }
     let same = known.skips.iter().find(|skip| skip.plan_id == last.plan_id && skip.reason == last.reason)?;
@@ -254,10 +243,10 @@ fn open_offboarding(
         let earlier = known.skips.iter().find(|skip| skip.plan_id == plan_id && skip.reason == no.word);
         let last = known.by_plan(plan_id).next_back().map(|past| past.asked_at);
         let since = earlier.map(|skip| skip.at).or(last).unwrap_or(now);
-        return Some(Cause { since, word: no.word.to_owned(), reason: no.detail });
+        return Some(Cause { since, word: no.word.into(), reason: no.detail });
     }
     let last = known.skips.iter().rfind(|skip| skip.plan_id == plan_id)?;
-    if known.is_over(last) || Ending::of(&last.reason) == Ending::Passes || !plan.is_open() {
+    if known.is_over(last) || last.reason.ending() == Ending::Passes || !plan.is_open() {
         return None;
     }
     let is_same = |other: &&Skip| other.plan_id == plan_id && other.reason == last.reason;
@@ -271,18 +260,18 @@ fn ended_offboarding(known: &UserState, plan_id: &str, closed: &Closed, forbids:
     let account = if known.suspension().is_some() { "locked out" } else { "not locked out by boxseat" };
     let content = if known.transfer().is_some() { "has moved" } else { "has not moved" };
     let day = closed.at.format("%F");
-    let how = if closed.because == "expired" { "expired" } else { "ended" };
+    let how = if closed.because == PlanEnd::Expired { "expired" } else { "ended" };
     let state = format!("plan {plan_id} {how} {day}: the account is {account}, and its content {content}");
     match (forbids, last) {
         (Some(no), _) => {
-            Cause { since: closed.at, word: no.word.to_owned(), reason: format!("{}; {state}", no.detail) }
+            Cause { since: closed.at, word: no.word.into(), reason: format!("{}; {state}", no.detail) }
         }
         (None, Some(skip)) => Cause {
             since: closed.at,
-            word: ENDED_EARLY.to_owned(),
+            word: ReasonCode::EndedEarly.into(),
             reason: format!("{state}; the last reason was: {}", skip.detail),
         },
-        (None, None) => Cause { since: closed.at, word: ENDED_EARLY.to_owned(), reason: state },
+        (None, None) => Cause { since: closed.at, word: ReasonCode::EndedEarly.into(), reason: state },
     }
 }
 
@@ -337,7 +326,7 @@ mod tests {
         }
     }
 
-    fn skip(reason: &str) -> Record {
+    fn skip(reason: ReasonCode) -> Record {
         Record::Skipped {
             plan_id: "p".into(),
             user_id: "1".into(),
@@ -390,7 +379,7 @@ mod tests {
         let edit = crate::reclaim::snapshot::Edit { actor_id: Some("99".to_owned()), at: day(5) };
         let edited = || Person { edits: vec![edit.clone()], ..suspended("1") };
         let stuck = of(edited(), &[]).unwrap();
-        assert_eq!(stuck.word, "edited_by_other");
+        assert_eq!(stuck.word, ReasonCode::EditedByOther);
         assert!(
             !stuck.next.contains("undo"),
             "undo refuses an account that another actor edited: {}",
@@ -408,14 +397,14 @@ mod tests {
             (17, destination(3)),
         ];
         let stuck = of(edited(), &moved).unwrap();
-        assert_eq!(stuck.word, "edited_by_other");
+        assert_eq!(stuck.word, ReasonCode::EditedByOther);
         for said in ["the content is with u77@acme.test", "offboard u1@acme.test --transfer-to u77@acme.test"]
         {
             assert!(stuck.next.contains(said), "{}", stuck.next);
         }
         let in_group = Person { group_ids: vec!["g1".to_owned()], ..suspended("1") };
         let stuck = of(in_group, &[]).unwrap();
-        assert_eq!(stuck.word, "changed");
+        assert_eq!(stuck.word, ReasonCode::Changed);
         assert!(stuck.next.contains("reclaim undo p --user u1@acme.test"), "{}", stuck.next);
     }
 
@@ -446,7 +435,7 @@ mod tests {
     #[test]
     fn r19_a_leaver_whose_plan_expired_is_in_the_list() {
         let [leaves, approved] = offboarding();
-        let closed = Record::PlanClosed { plan_id: "o".into(), because: "expired".into(), by: None };
+        let closed = Record::PlanClosed { plan_id: "o".into(), because: PlanEnd::Expired.into(), by: None };
         let locked = [
             (2, leaves.clone()),
             (2, approved),
@@ -462,13 +451,17 @@ mod tests {
             "{}",
             stuck.next
         );
-        let again = Record::PlanClosed { plan_id: "o".into(), because: "undone".into(), by: None };
+        let again = Record::PlanClosed { plan_id: "o".into(), because: PlanEnd::Undone.into(), by: None };
         assert_ne!(
             after(&[&locked[..], &[(10, again)]].concat()).map(|stuck| stuck.word),
-            Some("ended_early".into())
+            Some(ReasonCode::EndedEarly.into())
         );
         let never_approved = after(&[(2, leaves), (9, closed)]);
-        assert_ne!(never_approved.map(|stuck| stuck.word), Some("ended_early".into()), "nothing has begun");
+        assert_ne!(
+            never_approved.map(|stuck| stuck.word),
+            Some(ReasonCode::EndedEarly.into()),
+            "nothing has begun"
+        );
     }
 
     /// Why: a legal hold on a leaver was reported on the day of the deletion, and not before.
@@ -491,7 +484,7 @@ mod tests {
         assert_eq!(said(&[]), []);
         let held = said(&["1"]);
         assert_eq!(held.len(), 1);
-        assert!(held[0].word == "on_hold" && held[0].is_intended(), "{held:?}");
+        assert!(held[0].word == ReasonCode::OnHold && held[0].is_intended(), "{held:?}");
     }
 
     /// Why: with a list of holds that was too old, the list of stuck users was empty.
@@ -509,7 +502,7 @@ mod tests {
             .concat(),
         );
         let snapshot = snapshot([Person { role: Some("coadmin".to_owned()), ..suspended("1") }, idler("77")]);
-        let words = |inputs: &PolicyInputs| -> Vec<String> {
+        let words = |inputs: &PolicyInputs| -> Vec<Recorded<ReasonCode>> {
             let stuck = stuck(&past, &snapshot, Some(&policy(TO_DELETE)), inputs, night_at());
             stuck.into_iter().map(|stuck| stuck.word).collect()
         };
@@ -520,7 +513,7 @@ mod tests {
     #[test]
     fn r11_a_late_sign_in_names_the_user_and_the_undo() {
         assert_eq!(after(&[]), None, "a suspended user waits");
-        let late = after(&[(3, skip("late_login"))]).unwrap();
+        let late = after(&[(3, skip(ReasonCode::LateLogin))]).unwrap();
         assert!(late.is_late_login() && !late.is_intended());
         assert_eq!(
             (late.since, late.next.as_str()),
@@ -535,7 +528,7 @@ mod tests {
             after(&[(3, transfer), (3, outcome("p", "1", 2, Outcome::Done)), (5, last)]).unwrap()
         };
         let partial = moved(read(Some(2), 20));
-        assert_eq!(partial.word, "not_empty");
+        assert_eq!(partial.word, ReasonCode::NotEmpty);
         assert!(partial.next.contains("reclaim confirm") && !partial.reason.contains("trash"), "{partial:?}");
         assert!(partial.next.contains("the content is with u77@acme.test, user 77"), "{partial:?}");
         let bytes = moved(read(Some(0), 7));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use boxseat_schemas::reclaim::Stage;
+use boxseat_schemas::reclaim::{ReasonCode, Stage};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::emptiness::proof_from;
@@ -11,7 +11,6 @@ use super::journal_state::{ActionState, CAPS_WINDOW, JournalState, UserState};
 use super::offboarding::{WATCHED, first_snapshot};
 use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
-use super::reason_codes::meaning;
 use super::snapshot::Snapshot;
 
 /// Users who wait for the same stage.
@@ -22,7 +21,7 @@ pub(crate) struct Waiting {
     /// When the first of them can be planned.
     pub(crate) from: DateTime<Utc>,
     /// The reason code of the rule that denies for now, if their day has come.
-    pub(crate) reason: Option<&'static str>,
+    pub(crate) reason: Option<ReasonCode>,
 }
 
 impl Waiting {
@@ -30,7 +29,7 @@ impl Waiting {
     pub(crate) fn sentence(&self, now: DateTime<Utc>) -> String {
         let stage = self.stage.as_str();
         match self.reason {
-            Some(word) => return format!("{stage} is due, and {word} denies it for now: {}", meaning(word)),
+            Some(word) => return format!("{stage} is due, and {word} denies it for now: {}", word.meaning()),
             None if self.from <= now => {
                 return format!(
                     "{stage} is due: the next `boxseat reclaim nightly` on a newer snapshot plans it"
@@ -73,7 +72,7 @@ fn next_stages(
     stuck: &BTreeSet<&str>,
     now: DateTime<Utc>,
 ) -> Vec<Waiting> {
-    let mut stages: BTreeMap<(Stage, Option<&'static str>), Waiting> = BTreeMap::new();
+    let mut stages: BTreeMap<(Stage, Option<&str>), Waiting> = BTreeMap::new();
     for (user_id, known) in &past.people {
         let is_listed = snapshot.person(user_id).is_some_and(|now| now.listing.as_deref() == Some("listed"));
         let is_planned = past.open_plans().any(|(plan_id, plan)| {
@@ -90,10 +89,15 @@ fn next_stages(
         let from = first_snapshot(from, snapshot.night.now_at);
         // For a user whose day has come, the rule that denies for now is reported.
         let reason = left_out.get(user_id).map(|(_, no)| no.word).filter(|_| from <= now);
-        if reason == Some("over_cap") {
+        if reason == Some(ReasonCode::OverCap) {
             continue;
         }
-        let entry = stages.entry((stage, reason)).or_insert(Waiting { stage, users: 0, from, reason });
+        let entry = stages.entry((stage, reason.map(ReasonCode::as_str))).or_insert(Waiting {
+            stage,
+            users: 0,
+            from,
+            reason,
+        });
         entry.users += 1;
         entry.from = entry.from.min(from);
     }
@@ -124,7 +128,7 @@ fn over_cap(
     left_out: &BTreeMap<String, (Stage, Denial)>,
     now: DateTime<Utc>,
 ) -> Option<OverCap> {
-    let users = left_out.values().filter(|(_, no)| no.word == "over_cap").count();
+    let users = left_out.values().filter(|(_, no)| no.word == ReasonCode::OverCap).count();
     let until = past.first_touched_since(now - CAPS_WINDOW).map(|at| at + CAPS_WINDOW);
     (users > 0).then_some(OverCap { users, until })
 }
@@ -164,7 +168,7 @@ mod tests {
         };
         let closed = boxseat_schemas::reclaim::Record::PlanClosed {
             plan_id: "p".into(),
-            because: "applied".into(),
+            because: boxseat_schemas::reclaim::PlanEnd::Applied.into(),
             by: None,
         };
         let past = past(

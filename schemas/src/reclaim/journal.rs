@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::codes::{Outcome, PlanEnd, ReasonCode, Recorded};
 use super::plan::{Operator, PlanNight, Stage};
 
 /// One entry of the journal.
@@ -116,7 +117,7 @@ pub enum Record {
         /// The user.
         user_id: String,
         /// The reason code, such as `changed`, `logged_in`, `done_by_others`.
-        reason: String,
+        reason: Recorded<ReasonCode>,
         /// The reason as a sentence.
         detail: String,
         /// Whether the plan is finished for this user. Otherwise a later `apply` evaluates the user again.
@@ -253,8 +254,8 @@ pub enum Record {
     PlanClosed {
         /// The plan.
         plan_id: String,
-        /// `applied`, `expired`, `undone` or `withdrawn`.
-        because: String,
+        /// Why.
+        because: Recorded<PlanEnd>,
         /// The operator, if an operator closed it.
         by: Option<Operator>,
     },
@@ -362,46 +363,6 @@ pub enum Ability {
     ReadInactive,
     /// Move its content.
     TransferFromInactive,
-}
-
-/// The outcome of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Done, and confirmed by a read where possible.
-    Done,
-    /// Box refused; nothing happened.
-    Refused,
-    /// Not known: no response, a gateway's error, or a response that does not mean done. Reads determine the result.
-    Unknown,
-    /// Reads showed that it did not happen.
-    NotDone,
-    /// The call was never sent: the run stopped between intent and call.
-    NotAttempted,
-    /// It was done, and another actor has reversed it since (R20).
-    RevertedByOther,
-    /// The account was deleted, and a new account has its login since (R20).
-    ReProvisioned,
-}
-
-impl Outcome {
-    /// Whether the outcome cannot change any more.
-    pub fn is_final(self) -> bool {
-        self != Self::Unknown
-    }
-
-    /// The form in tables and in texts for users.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-            Self::NotDone => "not_done",
-            Self::NotAttempted => "not_attempted",
-            Self::RevertedByOther => "reverted_by_other",
-            Self::ReProvisioned => "re_provisioned",
-        }
-    }
 }
 
 /// The state of a user, reduced to the fields whose change stops an action (R12). `modified_at` is not among them.

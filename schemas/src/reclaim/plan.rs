@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::codes::{ReasonCode, Recorded};
 use super::journal::{Action, Standing};
 use crate::RunNumber;
 
@@ -203,7 +204,7 @@ pub struct LeftOut {
     /// The name, for display.
     pub name: Option<String>,
     /// The reason code, such as `protected`, `on_leave`, `owns_shared_content`.
-    pub reason: String,
+    pub reason: Recorded<ReasonCode>,
     /// The reason as a sentence, with the decisive number or name.
     pub detail: String,
 }

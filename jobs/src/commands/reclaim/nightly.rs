@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Outcome, Record};
+use boxseat_schemas::reclaim::{Outcome, PlanEnd, ReasonCode, Record};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -17,11 +17,13 @@ use crate::cli::{Format, Global};
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Snapshot;
-use crate::reclaim::apply::{Canaries, admit, apply, close_windows, is_due, reconcile, verify_transfers};
+use crate::reclaim::apply::{
+    Canaries, UserOutcome, admit, apply, close_windows, is_due, reconcile, verify_transfers,
+};
 use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::context::missing_policy;
 use crate::reclaim::figures::people;
-use crate::reclaim::journal_state::{GONE, JournalState, UserState, unfinished};
+use crate::reclaim::journal_state::{JournalState, UserState, unfinished};
 use crate::reclaim::offboarding::{is_offboarding, leavers};
 use crate::reclaim::planning::{ALL_STAGES, Planning, Waiting, plan_stages};
 use crate::reclaim::plans::PlanFile;
@@ -80,7 +82,7 @@ pub(crate) async fn run(
             settled => _ = settled?,
         }
         for open in journal.past().unfinished() {
-            report.say(&open.attempt.login, "unknown", unfinished(open), REJECTS);
+            report.say(&open.attempt.login, Outcome::Unknown.as_str(), unfinished(open), REJECTS);
         }
         for id in &open {
             let file = match PlanFile::open(acting.context.store.root(), id) {
@@ -103,7 +105,7 @@ pub(crate) async fn run(
             if found < required.approvers() && reasons.is_empty() {
                 if is_expired {
                     close_expired(&mut journal, id, now)?;
-                    report.say(id, "expired", "it was not approved in time", 0);
+                    report.say(id, PlanEnd::Expired.as_str(), "it was not approved in time", 0);
                 } else {
                     let wants = required.approvers();
                     let count = file.plan.people.len();
@@ -120,7 +122,7 @@ pub(crate) async fn run(
                 let logins: Vec<&str> =
                     file.plan.people.iter().map(|planned| planned.login.as_str()).collect();
                 let day = known.map_or_else(String::new, |known| known.due_on.to_string());
-                report.say(id, "not_due", format!("{} on {day}", logins.join(", ")), 0);
+                report.say(id, ReasonCode::NotDue.as_str(), format!("{} on {day}", logins.join(", ")), 0);
                 continue;
             }
             let store_id = acting.context.store.id();
@@ -141,7 +143,7 @@ pub(crate) async fn run(
                 }
                 applied => applied?,
             };
-            let done = applied.count("done");
+            let done = applied.count(UserOutcome::is_done);
             let mut said = format!("{done} of {} users done", file.plan.people.len());
             let freed = |planned: &PlannedPerson| {
                 journal.past().people.get(&planned.user_id).is_some_and(|known| known.freed().is_some())
@@ -210,7 +212,7 @@ fn plan_next(acting: &ApplyContext, report: &mut Report) {
                 );
             }
             for (id, because) in &planned.closed {
-                report.say(id, because, "a new plan replaces it", 0);
+                report.say(id, because.as_str(), "a new plan replaces it", 0);
             }
         }
         // What stops every plan comes before the results of single ones.
@@ -226,7 +228,7 @@ fn close_expired(
     plan_id: &str,
     now: DateTime<Utc>,
 ) -> Result<(), CommandError> {
-    let because = "expired".to_owned();
+    let because = PlanEnd::Expired.into();
     journal.append(now, Record::PlanClosed { plan_id: plan_id.to_owned(), because, by: None }).map(drop)
 }
 
@@ -258,22 +260,21 @@ impl Report {
         if let Record::Skipped { user_id, detail, .. } = record {
             let login = past.people.get(user_id).and_then(|known| known.attempts.last());
             let login = login.map_or(user_id.as_str(), |last| last.attempt.login.as_str());
-            return self.say(login, GONE, detail, 0);
+            return self.say(login, ReasonCode::Gone.as_str(), detail, 0);
         }
         let Record::Outcome { action_id, outcome, reason, .. } = record else { return };
         let Some(known) = past.attempt(action_id) else { return };
         let reason = reason.as_deref().unwrap_or_default();
-        let (word, then) = match outcome {
-            Outcome::RevertedByOther => (
-                "reverted_by_other",
-                "no plan takes the user for 90 days; `boxseat offboard` frees the seat before",
-            ),
+        let then = match outcome {
+            Outcome::RevertedByOther => {
+                "no plan takes the user for 90 days; `boxseat offboard` frees the seat before"
+            }
             Outcome::ReProvisioned => {
-                ("re_provisioned", "the seat is taken again; remove the assignment at the identity provider")
+                "the seat is taken again; remove the assignment at the identity provider"
             }
             _ => return,
         };
-        self.say(&known.attempt.login, word, format!("{reason}: {then}"), 0);
+        self.say(&known.attempt.login, outcome.as_str(), format!("{reason}: {then}"), 0);
     }
 
     /// Every user who cannot continue without an operator, the steps of every leaver, and how many users wait for a later day. Late
@@ -290,7 +291,12 @@ impl Report {
         let first = self.rows.len();
         for user in &stuck {
             let detail = format!("since {}: {}; next: {}", user.since.format("%F"), user.reason, user.next);
-            self.say(&user.called(), &user.word, detail, if user.is_intended() { 0 } else { REJECTS });
+            self.say(
+                &user.called(),
+                user.word.as_str(),
+                detail,
+                if user.is_intended() { 0 } else { REJECTS },
+            );
         }
         let late = stuck.iter().take_while(|user| user.is_late_login()).count();
         self.rows[..first + late].rotate_right(late);
@@ -301,10 +307,10 @@ impl Report {
             let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
             let (waiting, over_cap) = waiting(journal.past(), snapshot, policy, &acting.inputs, &ids, now);
             for waiting in waiting {
-                self.say(&people(waiting.users), "waiting", waiting.sentence(now), 0);
+                self.say(&people(waiting.users), ReasonCode::Waiting.as_str(), waiting.sentence(now), 0);
             }
             if let Some(over) = over_cap {
-                self.say(&people(over.users), "over_cap", over.sentence(), 0);
+                self.say(&people(over.users), ReasonCode::OverCap.as_str(), over.sentence(), 0);
             }
             if let Some(until) = acting.inputs.holds_count_until(now) {
                 let detail = format!("[holds] counts until {until}: write it again before that");
@@ -316,7 +322,7 @@ impl Report {
 
     fn refuse(&mut self, what: &str, error: &CommandError) {
         let detail = error.lines().iter().chain(error.hints()).cloned().collect::<Vec<_>>().join("; ");
-        self.say(what, "refused", detail, error.exit_code());
+        self.say(what, Outcome::Refused.as_str(), detail, error.exit_code());
     }
 
     fn print(&self, printer: &Printer) -> Result<(), CommandError> {

@@ -65,7 +65,7 @@ pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) ->
 fn left_out(printer: &Printer, plan: &Plan) -> Result<(), CommandError> {
     let columns = ["user_id", "login", "name", "reason_code", "reason"].map(str::to_owned).to_vec();
     let mut users: Vec<_> = plan.left_out.iter().collect();
-    users.sort_by_key(|user| (&user.reason, &user.login, &user.user_id));
+    users.sort_by_key(|user| (user.reason.as_str(), &user.login, &user.user_id));
     let row = |user: &LeftOut| {
         vec![json!(user.user_id), json!(user.login), json!(user.name), json!(user.reason), json!(user.detail)]
     };

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
-use crate::reclaim::apply::{Applied, NOTHING_TO_UNDO};
+use crate::reclaim::apply::{Applied, UserOutcome};
 use crate::store::Store;
 
 /// Prints one apply or undo; the caller prints the reason for a stop as an error.
@@ -30,17 +30,17 @@ pub(crate) fn show_applied(
 /// R9: `reclaim verify` compares with the head in this line, also years later by cron's mail.
 fn summary(verb: &str, plan: &Plan, applied: &Applied, journal: &Journal) -> String {
     let people = plan.people.len();
-    let done = applied.count("done");
+    let done = applied.count(UserOutcome::is_done);
     let state = plan_state(plan, journal);
-    let unchanged = applied.count(NOTHING_TO_UNDO);
-    let unchanged = match unchanged {
+    let unchanged = applied.count(UserOutcome::is_untouched);
+    let with_nothing = match unchanged {
         0 => String::new(),
         _ => format!(", {unchanged} with nothing to undo"),
     };
     format!(
-        "{verb} {}: {done} of {people} users done, {} skipped or waiting{unchanged}; the plan is {state}. {}",
+        "{verb} {}: {done} of {people} users done, {} skipped or waiting{with_nothing}; the plan is {state}. {}",
         plan.plan_id,
-        people - done - applied.count(NOTHING_TO_UNDO),
+        people - done - unchanged,
         head(journal),
     )
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxseat_output::warehouse;
+use boxseat_schemas::reclaim::PlanEnd;
 use serde_json::{Value, json};
 
 use super::{head, note_imports_waiting};
@@ -207,6 +208,16 @@ fn needs_operator(
     (refusals, stuck, waiting)
 }
 
+/// How far a plan is with a user.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    Unknown,
+    Undone,
+    LeftAlone,
+    Done,
+    Waiting,
+}
+
 fn row(
     context: &ReclaimContext,
     past: &JournalState,
@@ -215,7 +226,7 @@ fn row(
     known: &PlanState,
     file: Option<&PlanFile>,
 ) -> Vec<Value> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<Progress, usize> = BTreeMap::new();
     for user_id in &known.user_ids {
         let person = past.people.get(user_id);
         let skipped = person.is_some_and(|person| person.final_skip(id).is_some());
@@ -225,29 +236,29 @@ fn row(
             plan.people.iter().any(|planned| planned.user_id == *user_id && is_done(past, plan, planned))
         });
         let undone = person.is_some_and(|person| person.was_restored_after(id));
-        let word = match (unknown, undone, skipped, done) {
-            (true, ..) => "unknown",
-            (_, true, ..) => "undone",
-            (_, _, true, _) => "left_alone",
-            (.., true) => "done",
-            _ => "waiting",
+        let progress = match (unknown, undone, skipped, done) {
+            (true, ..) => Progress::Unknown,
+            (_, true, ..) => Progress::Undone,
+            (_, _, true, _) => Progress::LeftAlone,
+            (.., true) => Progress::Done,
+            _ => Progress::Waiting,
         };
-        *counts.entry(word).or_default() += 1;
+        *counts.entry(progress).or_default() += 1;
     }
-    let count = |word| counts.get(word).copied().unwrap_or(0);
+    let count = |progress| counts.get(&progress).copied().unwrap_or(0);
     let (state, next) = match (&known.closed, file) {
         (Some(closed), _)
-            if closed.because == "applied"
+            if closed.because == PlanEnd::Applied
                 && !known.user_ids.iter().any(|user_id| past.has_touched(id, user_id)) =>
         {
             ("applied: nothing was done".to_owned(), String::new())
         }
-        (Some(closed), _) => (closed.because.clone(), String::new()),
+        (Some(closed), _) => (closed.because.to_string(), String::new()),
         (None, None) => ("file gone or edited".to_owned(), "make a new plan".to_owned()),
         (None, Some(file)) if context.now >= file.plan.expires_at => {
-            ("expired".to_owned(), "make a new plan".to_owned())
+            (PlanEnd::Expired.to_string(), "make a new plan".to_owned())
         }
-        (None, Some(_)) if count("waiting") + count("unknown") == 0 => {
+        (None, Some(_)) if count(Progress::Waiting) + count(Progress::Unknown) == 0 => {
             ("nothing left to do".to_owned(), String::new())
         }
         (None, Some(file)) => next(context, policy, known, file),
@@ -257,10 +268,10 @@ fn row(
         json!(known.stage.as_str()),
         json!(state),
         json!(known.user_ids.len()),
-        json!(count("done")),
-        json!(count("undone")),
-        json!(count("left_alone")),
-        json!(count("unknown")),
+        json!(count(Progress::Done)),
+        json!(count(Progress::Undone)),
+        json!(count(Progress::LeftAlone)),
+        json!(count(Progress::Unknown)),
         json!(next),
     ]
 }

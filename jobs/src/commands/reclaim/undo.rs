@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
+use boxseat_schemas::reclaim::{Plan, PlanEnd, ReasonCode};
 use serde_json::json;
 
 use super::apply::{env, task};
@@ -11,7 +11,7 @@ use super::{head, show_applied};
 use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::apply::{NOTHING_TO_UNDO, Scope, UserOutcome, ours, take_out, undo};
+use crate::reclaim::apply::{Scope, UserOutcome, ours, take_out, undo};
 use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::restore::Preview;
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     if let Some(e) = &undone.stopped {
         printer.error(e);
     }
-    let is_open = |fate: &UserOutcome| *fate != UserOutcome::Done && fate.word() != NOTHING_TO_UNDO;
+    let is_open = |fate: &UserOutcome| *fate != UserOutcome::Done && !fate.is_untouched();
     let has_open = undone.people.values().any(is_open);
     Ok(if undone.stopped.is_some() || has_open { undone.exit_code() } else { 0 })
 }
@@ -116,7 +116,7 @@ fn close_untouched(
     let plan_id = &plan.plan_id;
     let result = match scope {
         Scope::WholePlan => {
-            acting.context.close(journal, plan_id, "undone")?;
+            acting.context.close(journal, plan_id, PlanEnd::Undone)?;
             "The plan is closed."
         }
         Scope::SomeUsers => {
@@ -135,7 +135,7 @@ fn close_untouched(
     let columns = ["user_id", "login", "outcome", "detail"].map(str::to_owned).to_vec();
     let row = |planned: &PlannedPerson| {
         let detail = "the plan changed nothing in this account";
-        vec![json!(planned.user_id), json!(planned.login), json!(NOTHING_TO_UNDO), json!(detail)]
+        vec![json!(planned.user_id), json!(planned.login), json!(ReasonCode::NothingToUndo), json!(detail)]
     };
     printer.grid("undo", &Grid { columns, rows: plan.people.iter().map(row).collect() })?;
     printer.note(format!(

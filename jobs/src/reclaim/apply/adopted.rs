@@ -1,13 +1,11 @@
 //! R14: after `reclaim adopt` another store may have moved content, and this journal does not know of it.
 
+use boxseat_schemas::reclaim::ReasonCode;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 
 use super::super::figures::size;
 use super::super::journal_state::Reading;
 use super::{Run, Skip};
-
-/// The reason code of a user whose content may have been moved before the journal was adopted.
-pub(crate) const MAYBE_TRANSFERRED: &str = "maybe_transferred";
 
 impl Run<'_> {
     /// Whether an account, counted just now, holds less than before the adoption. Then a transfer may have been made that the journal
@@ -29,7 +27,7 @@ impl Run<'_> {
                 adopted_at.format("%F"),
                 held(&now)
             );
-            Skip::finally(MAYBE_TRANSFERRED, detail)
+            Skip::finally(ReasonCode::MaybeTransferred, detail)
         })
     }
 }

@@ -160,7 +160,7 @@ mod tests {
     use std::path::PathBuf;
 
     use boxseat_schemas::reclaim::plan::{Operator, PLAN_FORMAT};
-    use boxseat_schemas::reclaim::{ApprovalTerms, Stage};
+    use boxseat_schemas::reclaim::{ApprovalTerms, PlanEnd, Stage};
 
     use super::*;
     use crate::reclaim::journal_state::tests::{created, day, operator, past};
@@ -233,7 +233,7 @@ mod tests {
         let mut newer = plan();
         newer.night.run_number = boxseat_schemas::RunNumber(10);
         assert!(why(&newer, "d1", &good, plain, 1).contains("run 10"));
-        let closed = Record::PlanClosed { plan_id: "p".into(), because: "undone".into(), by: None };
+        let closed = Record::PlanClosed { plan_id: "p".into(), because: PlanEnd::Undone.into(), by: None };
         let undone = past(&[made(), (100, approved(operator("boss"))), (101, closed)]);
         assert!(why(&plan(), "d1", &undone, plain, 1).contains("is closed: undone"));
     }

@@ -2,7 +2,7 @@
 
 use boxseat_pipeline::client::Wrote;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Outcome};
+use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 use chrono::TimeDelta;
 
 use super::super::emptiness::{Emptiness, emptiness};
@@ -138,7 +138,7 @@ impl Run<'_> {
             past.people.get(&planned.user_id).and_then(|person| person.suspension()).map(|ours| ours.asked_at)
         });
         let Some(suspended_at) = suspended_at else {
-            return Some(Skip::finally("not_suspended", "the account is not suspended by boxseat"));
+            return Some(Skip::finally(ReasonCode::NotSuspended, "the account is not suspended by boxseat"));
         };
         let watched_to = suspended_at + WATCHED;
         let is_covered = self
@@ -149,7 +149,7 @@ impl Run<'_> {
         if !is_covered || self.is_feed_stale() {
             let until = watched_to.format("%F %H:%M UTC");
             return Some(Skip::for_now(
-                "late_logins_not_watched",
+                ReasonCode::LateLoginsNotWatched,
                 format!("sign-ins must be covered from the suspension to {until}, and up to now"),
             ));
         }
@@ -159,12 +159,12 @@ impl Run<'_> {
     /// R3, for a user that no policy evaluates: it must be stated who is under legal hold.
     fn holds_are_unknown(&self) -> Option<Skip> {
         let is_said = self.task.policy.is_some_and(|policy| policy.holds.is_some());
-        (!is_said).then(|| Skip::for_now("holds_unknown", "no policy says who is under legal hold"))
+        (!is_said).then(|| Skip::for_now(ReasonCode::HoldsUnknown, "no policy says who is under legal hold"))
     }
 
     /// R15: no later reading can prove that the account is empty.
     fn is_unverifiable(&self, planned: &PlannedPerson) -> Option<Skip> {
-        self.is_not_empty(planned).filter(|skip| skip.word == "unverifiable")
+        self.is_not_empty(planned).filter(|skip| skip.word == ReasonCode::Unverifiable)
     }
 
     /// R15, including the reading made just now.
@@ -178,11 +178,11 @@ impl Run<'_> {
         let skip = |word, why: String| Skip { is_final: !self.is_offboarding(), ..Skip::finally(word, why) };
         match proved {
             Some(Emptiness::Empty(_)) => None,
-            None => Some(skip("not_verified", "boxseat has transferred nothing".to_owned())),
-            Some(Emptiness::NotEmpty(why)) => Some(skip("not_empty", why)),
-            Some(Emptiness::Unverifiable(why)) => Some(skip("unverifiable", why)),
+            None => Some(skip(ReasonCode::NotVerified, "boxseat has transferred nothing".to_owned())),
+            Some(Emptiness::NotEmpty(why)) => Some(skip(ReasonCode::NotEmpty, why)),
+            Some(Emptiness::Unverifiable(why)) => Some(skip(ReasonCode::Unverifiable, why)),
             Some(Emptiness::NotYet(at)) => Some(Skip::for_now(
-                "not_verified",
+                ReasonCode::NotVerified,
                 format!(
                     "two empty readings at least 20 hours apart are required; a reading from {} on can be the second",
                     at.format("%F %H:%M UTC")

@@ -31,7 +31,7 @@ use std::sync::Mutex;
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader, Refusal};
 use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
-use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, Record, Standing};
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, PlanEnd, ReasonCode, Record, Standing};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::context::refused;
@@ -47,7 +47,6 @@ use super::snapshot::Snapshot;
 use crate::error::{CommandError, TRY_LATER};
 use steps::Steps;
 
-pub(crate) use adopted::MAYBE_TRANSFERRED;
 pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
 pub(crate) use confirm::Canaries;
 pub(crate) use content::Content;
@@ -55,7 +54,7 @@ pub(crate) use outcome::{Applied, UserOutcome};
 pub(crate) use recheck::{Now, fresh, reread_to_lock_out};
 pub(crate) use reconcile::reconcile;
 pub(crate) use transfer::unfit;
-pub(crate) use undo::{NOTHING_TO_UNDO, Scope, take_out, undo};
+pub(crate) use undo::{Scope, take_out, undo};
 pub(crate) use verify::verify_transfers;
 pub(crate) use window::close_windows;
 
@@ -140,13 +139,13 @@ pub(crate) async fn apply(
         for planned in task.plan.people.iter().filter(|planned| !run.is_done(planned)) {
             step.set(
                 planned,
-                UserOutcome::Waiting("expired", "the plan has expired: make a new plan".into()),
+                UserOutcome::Waiting(ReasonCode::Expired, "the plan has expired: make a new plan".into()),
             );
         }
         applied.then(step);
         if !task.plan.people.iter().any(|planned| run.is_half_done(planned)) {
             let plan_id = task.plan.plan_id.clone();
-            run.write(Record::PlanClosed { plan_id, because: "expired".to_owned(), by: None })?;
+            run.write(Record::PlanClosed { plan_id, because: PlanEnd::Expired.into(), by: None })?;
         }
         return run.end(applied);
     }
@@ -186,7 +185,7 @@ pub(crate) async fn apply(
     }
     if task.plan.people.iter().all(|planned| run.is_done(planned)) {
         let plan_id = task.plan.plan_id.clone();
-        run.write(Record::PlanClosed { plan_id, because: "applied".to_owned(), by: None })?;
+        run.write(Record::PlanClosed { plan_id, because: PlanEnd::Applied.into(), by: None })?;
         applied.is_closed = true;
     }
     run.end(applied)
@@ -373,7 +372,7 @@ impl<'a> Run<'a> {
         self.write(Record::Skipped {
             plan_id: self.task.plan.plan_id.clone(),
             user_id: planned.user_id.clone(),
-            reason: no.word.to_owned(),
+            reason: no.word.into(),
             detail: no.detail.clone(),
             is_final: no.is_final,
             used_at: no.used_at,
@@ -423,7 +422,7 @@ impl<'a> Run<'a> {
         })
         .map(|past| {
             Skip::finally(
-                "reverted_by_other",
+                ReasonCode::RevertedByOther,
                 past.reason.unwrap_or_else(|| "another actor undid it".to_owned()),
             )
         })
@@ -457,7 +456,7 @@ impl<'a> Run<'a> {
             });
         let detail =
             format!("[offboard] people_per_day = {most} is reached; the user is offboarded on the next day");
-        (!has_room).then(|| Skip::for_now("over_cap", detail))
+        (!has_room).then(|| Skip::for_now(ReasonCode::OverCap, detail))
     }
 
     /// R8: why this user may not be changed in these thirty days, counted over all plans.
@@ -469,13 +468,13 @@ impl<'a> Run<'a> {
             let touched = past.touched_since(since);
             touched.contains(user_id) || (touched.len() as u64) < most
         });
-        (!has_room).then(|| Skip::for_now("over_cap", "the cap on users in any 30 days is reached"))
+        (!has_room).then(|| Skip::for_now(ReasonCode::OverCap, "the cap on users in any 30 days is reached"))
     }
 }
 
 /// Why a user is skipped.
 struct Skip {
-    word: &'static str,
+    word: ReasonCode,
     detail: String,
     /// Whether the plan does nothing more for the user.
     is_final: bool,
@@ -485,12 +484,12 @@ struct Skip {
 
 impl Skip {
     /// For good.
-    fn finally(word: &'static str, detail: impl Into<String>) -> Self {
+    fn finally(word: ReasonCode, detail: impl Into<String>) -> Self {
         Self { word, detail: detail.into(), is_final: true, used_at: None }
     }
 
     /// A later apply tries again.
-    fn for_now(word: &'static str, detail: impl Into<String>) -> Self {
+    fn for_now(word: ReasonCode, detail: impl Into<String>) -> Self {
         Self { is_final: false, ..Self::finally(word, detail) }
     }
 }

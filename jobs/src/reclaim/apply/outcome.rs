@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Outcome, Plan};
+use boxseat_schemas::reclaim::{Outcome, Plan, ReasonCode, Recorded};
 
 use super::super::journal_state::JournalState;
-use super::super::stuck::is_intended;
 use crate::error::{CommandError, REJECTS};
 
 /// The outcome of a user.
@@ -19,11 +18,11 @@ pub(crate) enum UserOutcome {
     /// Everything that was due was done. The rest of a leaver's plan is due on a later day: the steps (R19).
     NotDue(String),
     /// Skipped for good: the reason code and a sentence.
-    Skipped(&'static str, String),
+    Skipped(ReasonCode, String),
     /// Skipped for good by an earlier apply.
-    SkippedBefore(String, String),
+    SkippedBefore(Recorded<ReasonCode>, String),
     /// Not now; a later apply tries again.
-    Waiting(&'static str, String),
+    Waiting(ReasonCode, String),
     /// The result of a call is unknown; a later apply reads the account.
     Unknown(String),
     /// Box refused.
@@ -36,21 +35,31 @@ impl UserOutcome {
     /// The reason code, for tables.
     pub(crate) fn word(&self) -> &str {
         match self {
-            Self::Done | Self::DoneInPart(_) => "done",
-            Self::NotDue(_) => "not_due",
-            Self::Skipped(word, _) | Self::Waiting(word, _) => word,
-            Self::SkippedBefore(word, _) => word,
-            Self::Unknown(_) => "unknown",
-            Self::Refused(_) => "refused",
-            Self::NotAttempted => "not_attempted",
+            Self::Done | Self::DoneInPart(_) => Outcome::Done.as_str(),
+            Self::NotDue(_) => ReasonCode::NotDue.as_str(),
+            Self::Skipped(word, _) | Self::Waiting(word, _) => word.as_str(),
+            Self::SkippedBefore(word, _) => word.as_str(),
+            Self::Unknown(_) => Outcome::Unknown.as_str(),
+            Self::Refused(_) => Outcome::Refused.as_str(),
+            Self::NotAttempted => Outcome::NotAttempted.as_str(),
         }
+    }
+
+    /// Whether every action was done, now or before.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done | Self::DoneInPart(_))
+    }
+
+    /// Whether there was nothing to undo.
+    pub(crate) fn is_untouched(&self) -> bool {
+        matches!(self, Self::Skipped(ReasonCode::NothingToUndo, _))
     }
 
     /// Whether everything that was due and allowed was done. A leaver under hold waits on purpose.
     fn is_as_planned(&self) -> bool {
         match self {
             Self::Done | Self::NotDue(_) => true,
-            Self::Waiting(word, _) => is_intended(word),
+            Self::Waiting(word, _) => word.is_intended(),
             _ => false,
         }
     }
@@ -96,16 +105,16 @@ impl Applied {
         self.stopped = self.stopped.take().or(step.stopped);
     }
 
-    /// How many users have this reason code.
-    pub(crate) fn count(&self, word: &str) -> usize {
-        self.people.values().filter(|fate| fate.word() == word).count()
+    /// How many users have such an outcome.
+    pub(crate) fn count(&self, is_counted: impl Fn(&UserOutcome) -> bool) -> usize {
+        self.people.values().filter(|fate| is_counted(fate)).count()
     }
 
     /// How many users were not done, by reason code, the most frequent first, with logins if they are few: `57 owns_shared_content,
     /// 1 locked (jo@acme.test)`.
     pub(crate) fn others(&self, plan: &Plan) -> String {
         let mut by_word = BTreeMap::<&str, Vec<&str>>::new();
-        for (user_id, fate) in self.people.iter().filter(|(_, fate)| fate.word() != "done") {
+        for (user_id, fate) in self.people.iter().filter(|(_, fate)| !fate.is_done()) {
             let planned = plan.people.iter().find(|planned| planned.user_id == *user_id);
             let login = planned.map_or(user_id.as_str(), |planned| planned.login.as_str());
             by_word.entry(fate.word()).or_default().push(login);

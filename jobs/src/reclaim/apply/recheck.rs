@@ -4,15 +4,13 @@ use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Outcome, Standing};
+use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode, Standing};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::ending::Ending;
 use super::super::evaluator::{Evaluator, Verdict, changed, never};
 use super::super::feed::News;
 use super::super::offboarding;
 use super::super::snapshot::{Person, Snapshot};
-use super::super::stuck::is_intended;
 use super::begin::NIGHT_MAX_AGE;
 use super::confirm::Canaries;
 use super::{CallResult, Run, Skip, Task, UserOutcome};
@@ -27,9 +25,6 @@ pub(crate) struct Now {
 /// A call may follow within this time after the account was read (R12). A process can be stopped, and a machine can sleep, between
 /// two lines.
 pub(super) const READING_HOLDS: TimeDelta = TimeDelta::minutes(2);
-
-/// The reason code of a reading that is older.
-const OUTDATED: &str = "reading_outdated";
 
 /// Reads user, memberships and aliases.
 pub(crate) async fn reread(
@@ -146,7 +141,7 @@ impl Run<'_> {
             age.num_seconds()
         );
         self.conclude(action_id, CallResult::new(Outcome::NotAttempted).because(reason.clone()))?;
-        Ok(Some(UserOutcome::Waiting(OUTDATED, reason)))
+        Ok(Some(UserOutcome::Waiting(ReasonCode::ReadingOutdated, reason)))
     }
 
     /// All checks before a user is changed: the policy on the latest snapshot, the admin log, and Box.
@@ -160,12 +155,12 @@ impl Run<'_> {
         }
         // R10, R17: a run may last for hours.
         if self.now() >= self.task.plan.expires_at {
-            let skip = Skip::for_now("expired", "the plan expired during the run: make a new plan");
+            let skip = Skip::for_now(ReasonCode::Expired, "the plan expired during the run: make a new plan");
             return Ok(Recheck::Left(skip));
         }
         if self.task.snapshot.age(self.now()) > NIGHT_MAX_AGE {
             let skip = Skip::for_now(
-                "night_too_old",
+                ReasonCode::NightTooOld,
                 "the snapshot became too old during the run: run `boxseat sync`",
             );
             return Ok(Recheck::Left(skip));
@@ -182,7 +177,7 @@ impl Run<'_> {
             match known {
                 None => {
                     return Ok(Recheck::Left(Skip::finally(
-                        "gone",
+                        ReasonCode::Gone,
                         "the latest listing does not have the account",
                     )));
                 }
@@ -199,7 +194,7 @@ impl Run<'_> {
         let to_lock_out = known.filter(|_| self.is_lockout(planned));
         let found = match reread_to_lock_out(actor, &planned.user_id, &code_names, to_lock_out).await {
             Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {
-                let left = Skip::for_now("closed", format!("the account cannot be read: {e}"));
+                let left = Skip::for_now(ReasonCode::Closed, format!("the account cannot be read: {e}"));
                 return Ok(Recheck::Left(left));
             }
             found => found?,
@@ -209,13 +204,14 @@ impl Run<'_> {
             Found::Gone if !self.believes_that_gone().await? => return Ok(Recheck::Halted),
             Found::Gone => {
                 return Ok(Recheck::Left(Skip::finally(
-                    "gone",
+                    ReasonCode::Gone,
                     "Box answers 404: another actor deleted the account or took it out of the enterprise",
                 )));
             }
             Found::Closed(refusal) => {
                 self.denied(&refusal).await?;
-                let left = Skip::for_now("closed", format!("the account cannot be read: {refusal}"));
+                let left =
+                    Skip::for_now(ReasonCode::Closed, format!("the account cannot be read: {refusal}"));
                 return Ok(if self.is_halted() { Recheck::Halted } else { Recheck::Left(left) });
             }
         };
@@ -261,7 +257,7 @@ impl Run<'_> {
         if was != Some("inactive") && is == Some("inactive") && !self.is_offboarding() {
             let detail =
                 "the account is suspended already, and not by boxseat: it may be for legal hold or leave";
-            return Ok(Some(Skip::finally("done_by_others", detail)));
+            return Ok(Some(Skip::finally(ReasonCode::DoneByOthers, detail)));
         }
         let mut expected = expected;
         if self.is_offboarding() {
@@ -279,7 +275,7 @@ impl Run<'_> {
             }
             // A leaver who is still signed in is signed out first.
             let is_final = !self.is_offboarding() || self.has_done(planned, Action::TerminateSessions);
-            Skip { is_final, ..Skip::finally("changed", detail) }
+            Skip { is_final, ..Skip::finally(ReasonCode::Changed, detail) }
         }))
     }
 
@@ -308,24 +304,24 @@ impl Run<'_> {
                 if goes.stage == stage && goes.receiver_user_id != planned.receiver_user_id =>
             {
                 Some(Skip::finally(
-                    "receiver_changed",
+                    ReasonCode::ReceiverChanged,
                     "the policy names another receiver now: make a new plan",
                 ))
             }
             Verdict::Goes(goes) if goes.stage == stage => None,
             Verdict::Goes(goes) => Some(Skip::finally(
-                "other_stage",
+                ReasonCode::OtherStage,
                 format!("the rules now lead to {}, not to {}", goes.stage.as_str(), stage.as_str()),
             )),
-            Verdict::LeftOut(_, no) => Some(Skip {
-                is_final: Ending::of(no.word).is_final_for_plan(),
-                ..Skip::finally(no.word, no.detail)
-            }),
-            Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => {
-                Some(Skip::finally("logged_in", "the account was used after the last use in the plan"))
+            Verdict::LeftOut(_, no) => {
+                Some(Skip { is_final: no.word.is_final(), ..Skip::finally(no.word, no.detail) })
             }
+            Verdict::NotAsked if person.last_activity_at > planned.last_activity_at => Some(Skip::finally(
+                ReasonCode::LoggedIn,
+                "the account was used after the last use in the plan",
+            )),
             Verdict::NotAsked => {
-                Some(Skip::finally("not_asked", "the policy no longer applies to this user"))
+                Some(Skip::finally(ReasonCode::NotAsked, "the policy no longer applies to this user"))
             }
         }
     }
@@ -349,14 +345,14 @@ impl Run<'_> {
             {
                 let skip = match &ours {
                     Some((suspended_at, plan_id)) if news.at <= *suspended_at => Skip::finally(
-                        "late_login",
+                        ReasonCode::LateLogin,
                         format!(
                             "used {when}, before the suspension; this became known later: `boxseat reclaim undo {plan_id}` \
                                 gives the account back"
                         ),
                     ),
                     _ => Skip::finally(
-                        "logged_in",
+                        ReasonCode::LoggedIn,
                         format!(
                             "{} {when}, {}",
                             news.event_type,
@@ -378,7 +374,7 @@ impl Run<'_> {
                 ours.as_ref().is_some_and(|(suspended_at, _)| self.is_since(news.at, *suspended_at));
             if is_edit && !by_us && is_since {
                 return Some(Skip::finally(
-                    "edited_by_other",
+                    ReasonCode::EditedByOther,
                     format!("another actor edited the account {when}, after the suspension by boxseat"),
                 ));
             }
@@ -393,9 +389,9 @@ impl Run<'_> {
         let now = self.now();
         let no = self.with_past(|past| offboarding::forbids(person, policy, snapshot, past, inputs, now));
         match no {
-            Err(no) if is_lockout && no.word == offboarding::UNSURE => Ok(()),
+            Err(no) if is_lockout && no.word == ReasonCode::ListsUnsure => Ok(()),
             // A list can be corrected, and a hold can end, before the plan expires.
-            Err(no) if no.word == offboarding::UNSURE || is_intended(no.word) => {
+            Err(no) if no.word == ReasonCode::ListsUnsure || no.word.is_intended() => {
                 Err(Skip::for_now(no.word, no.detail))
             }
             Err(no) => Err(Skip::finally(no.word, no.detail)),
@@ -416,14 +412,17 @@ impl Run<'_> {
         addresses.find_map(|address| {
             if protected.is_some_and(|protected| protected.contains(&address)) {
                 let detail = format!("the account has the protected address {address} now");
-                return Some(Skip { is_final: !self.is_offboarding(), ..Skip::finally("protected", detail) });
+                return Some(Skip {
+                    is_final: !self.is_offboarding(),
+                    ..Skip::finally(ReasonCode::Protected, detail)
+                });
             }
             let hold = holds.clone().find(|hold| hold.who == address)?;
             let detail = format!(
                 "the account has the address {address} now, which is on the list of holds in line {}",
                 hold.line
             );
-            Some(Skip { is_final: !self.is_offboarding(), ..Skip::finally("on_hold", detail) })
+            Some(Skip { is_final: !self.is_offboarding(), ..Skip::finally(ReasonCode::OnHold, detail) })
         })
     }
 
@@ -440,7 +439,7 @@ impl Run<'_> {
             )?;
         }
         let detail = "another actor set the account active after the suspension by boxseat";
-        Ok(Skip::finally("reverted_by_other", detail))
+        Ok(Skip::finally(ReasonCode::RevertedByOther, detail))
     }
 }
 

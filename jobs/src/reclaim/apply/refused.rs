@@ -5,7 +5,7 @@
 
 use boxseat_pipeline::client::{Refusal, RefusalKind};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Outcome};
+use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 
 use super::{CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
@@ -40,13 +40,13 @@ impl Run<'_> {
                 Ok(true) => {}
                 Ok(false) => {
                     self.lost_rights(refusal);
-                    return waits("not_permitted");
+                    return waits(ReasonCode::NotPermitted);
                 }
-                Err(e) => return waits("not_permitted").and(Err(e)),
+                Err(e) => return waits(ReasonCode::NotPermitted).and(Err(e)),
             }
         }
         if refusal.is_about_us() {
-            return waits("not_permitted");
+            return waits(ReasonCode::NotPermitted);
         }
         if let Some(word) = waiting_word(refusal.kind) {
             return waits(word);
@@ -56,7 +56,7 @@ impl Run<'_> {
         let is_final = matches!(action, Action::Suspend | Action::Transfer | Action::Delete);
         if is_final && !self.is_offboarding() {
             let detail = format!("Box refused {}: {refusal}", action.as_str());
-            self.skip(planned, Skip::finally("refused_by_box", detail))?;
+            self.skip(planned, Skip::finally(ReasonCode::RefusedByBox, detail))?;
         }
         Ok(UserOutcome::Refused(refusal.to_string()))
     }
@@ -71,11 +71,11 @@ impl Run<'_> {
 }
 
 /// The reason code of a refusal that ends by itself.
-fn waiting_word(kind: RefusalKind) -> Option<&'static str> {
+fn waiting_word(kind: RefusalKind) -> Option<ReasonCode> {
     match kind {
-        RefusalKind::Locked => Some("locked"),
-        RefusalKind::RecentlyActive => Some("recently_active"),
-        RefusalKind::Quota => Some("no_room"),
+        RefusalKind::Locked => Some(ReasonCode::Locked),
+        RefusalKind::RecentlyActive => Some(ReasonCode::RecentlyActive),
+        RefusalKind::Quota => Some(ReasonCode::NoRoom),
         RefusalKind::Retention
         | RefusalKind::Privileged
         | RefusalKind::Policy

@@ -2,7 +2,7 @@
 
 use boxseat_pipeline::client::{Found, TERMINATE_AT_ONCE, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Outcome, Standing};
+use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode, Standing};
 use futures::StreamExt;
 use futures::stream;
 
@@ -146,7 +146,7 @@ impl Run<'_> {
             _ if now.user.keeps_folders_open() => None,
             (SharedContent::SuspendAnyway, _) | (_, Some(0)) => None,
             (_, None) => Some(Skip::finally(
-                "content_unreadable",
+                ReasonCode::ContentUnreadable,
                 "the folders could not be read, and they may be shared",
             )),
             (rule, Some(shared)) => {
@@ -155,7 +155,7 @@ impl Run<'_> {
                     _ => "",
                 };
                 Some(Skip::finally(
-                    "owns_shared_content",
+                    ReasonCode::OwnsSharedContent,
                     format!(
                         "shared items in the root folder: {shared}; they close for all collaborators when the owner is suspended{first}"
                     ),
@@ -251,7 +251,7 @@ impl Run<'_> {
         if let Some(skip) = self.reverted_before(planned) {
             return self.skip(planned, skip).map(Err);
         }
-        let waits = |detail: String| Ok(Err(UserOutcome::Waiting("closed", detail)));
+        let waits = |detail: String| Ok(Err(UserOutcome::Waiting(ReasonCode::Closed, detail)));
         let user = match self.env.actor.user(&planned.user_id).await {
             Ok(Found::Is(user)) => user,
             Ok(Found::Gone) => return waits("the account cannot be read: Box answered 404".to_owned()),
@@ -271,7 +271,7 @@ impl Run<'_> {
         let left = self.with_past(|past| past.people.get(&planned.user_id)?.suspension()?.after.clone());
         let left = left.unwrap_or_else(|| planned.baseline.clone());
         if let Some(detail) = self.is_login_of_other(planned, &login, &left).await? {
-            return Ok(Err(UserOutcome::Waiting("login_of_other", detail)));
+            return Ok(Err(UserOutcome::Waiting(ReasonCode::LoginOfOther, detail)));
         }
         let before = Standing { login: Some(login.clone()), status: user.status, ..left };
         Ok(Ok((login, before)))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use boxseat_pipeline::client::{Found, Refusal, RefusalKind, Wrote};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Ability, Action, Outcome, Record, Standing};
+use boxseat_schemas::reclaim::{Ability, Action, Outcome, ReasonCode, Record, Standing};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
@@ -60,7 +60,7 @@ impl Run<'_> {
             return Ok(Some(UserOutcome::Unknown(reason)));
         }
         if let Some(reason) = self.waits_a_night(planned) {
-            return Ok(Some(UserOutcome::Waiting("locked", reason)));
+            return Ok(Some(UserOutcome::Waiting(ReasonCode::Locked, reason)));
         }
         if self.is_offboarding()
             && self.is_feed_stale()
@@ -70,7 +70,7 @@ impl Run<'_> {
                 return Err(e);
             }
             // R19 allows only the suspension of a leaver without the admin log.
-            let skip = Skip::for_now("admin_log_unread", e.lines().join(": "));
+            let skip = Skip::for_now(ReasonCode::AdminLogUnread, e.lines().join(": "));
             return self.skip(planned, skip).map(Some);
         }
         let read_at = self.now();
@@ -80,7 +80,9 @@ impl Run<'_> {
             Recheck::Halted => return Ok(None),
         };
         let Some(receiver_id) = planned.receiver_user_id.clone() else {
-            return self.skip(planned, Skip::finally("no_receiver", "the plan names no receiver")).map(Some);
+            return self
+                .skip(planned, Skip::finally(ReasonCode::NoReceiver, "the plan names no receiver"))
+                .map(Some);
         };
         if let Some(skip) = self.over_cap(&planned.user_id) {
             return self.skip(planned, skip).map(Some);
@@ -89,7 +91,7 @@ impl Run<'_> {
             if self.is_halted() {
                 return Ok(None);
             }
-            return self.skip(planned, Skip::for_now("receiver_unfit", why)).map(Some);
+            return self.skip(planned, Skip::for_now(ReasonCode::ReceiverUnfit, why)).map(Some);
         }
         self.count_content(&now.user).await?;
         if let Some(skip) = self.may_be_transferred(planned) {
@@ -97,7 +99,7 @@ impl Run<'_> {
         }
         if now.user.space_used.is_none() {
             let detail = "Box does not say how many bytes are in use, so nothing could prove later that they have moved";
-            return self.skip(planned, Skip::for_now("content_unreadable", detail)).map(Some);
+            return self.skip(planned, Skip::for_now(ReasonCode::ContentUnreadable, detail)).map(Some);
         }
         if self.owns_nothing(planned) {
             let fate = self.transfer_nothing(planned, &now.standing, &receiver_id)?;
@@ -110,12 +112,12 @@ impl Run<'_> {
             return self.transfer_in_window(planned, &now, &receiver_id).await;
         }
         if is_inactive && !self.is_offboarding() && self.is_known_to_refuse() {
-            return self.skip(planned, Skip::finally("transfer_refused", STAYS_FULL)).map(Some);
+            return self.skip(planned, Skip::finally(ReasonCode::TransferRefused, STAYS_FULL)).map(Some);
         }
         if self.count(planned).is_none() && !self.is_offboarding() {
             let detail = "the content was not counted before the suspension, and Box does not show it now: nothing could \
                 prove later that it has moved";
-            return self.skip(planned, Skip::finally("content_unreadable", detail)).map(Some);
+            return self.skip(planned, Skip::finally(ReasonCode::ContentUnreadable, detail)).map(Some);
         }
         let (fate, refusal) = self.request_transfer(planned, &now.standing, &receiver_id, read_at).await?;
         let Some(refusal) = refusal else {
@@ -134,7 +136,10 @@ impl Run<'_> {
         }
         // A leaver's plan tries again until its last day (R19).
         if !self.is_offboarding() {
-            self.skip(planned, Skip::finally("transfer_refused", format!("{refusal}; {STAYS_FULL}")))?;
+            self.skip(
+                planned,
+                Skip::finally(ReasonCode::TransferRefused, format!("{refusal}; {STAYS_FULL}")),
+            )?;
         }
         Ok(Some(fate))
     }

@@ -5,7 +5,7 @@
 
 use boxseat_pipeline::client::{Found, Wrote};
 use boxseat_schemas::reclaim::plan::PlannedPerson;
-use boxseat_schemas::reclaim::{Action, Outcome, Record, Standing};
+use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, ReasonCode, Record, Standing};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream;
@@ -16,9 +16,6 @@ use super::super::restore::{Account, obstacle, remains};
 use super::recheck::{fails_for_one, reread, standing};
 use super::{Applied, ApplyEnv, CallResult, Run, Task, UserOutcome};
 use crate::error::CommandError;
-
-/// The outcome of a user that the plan did not change.
-pub(crate) const NOTHING_TO_UNDO: &str = "nothing_to_undo";
 
 /// What an undo does with the plan itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +42,7 @@ pub(crate) async fn undo(
     match scope {
         Scope::WholePlan => {
             if !run.with_past(|past| past.plans.get(plan_id).is_some_and(PlanState::is_undone)) {
-                let (plan_id, because) = (plan_id.clone(), "undone".to_owned());
+                let (plan_id, because) = (plan_id.clone(), PlanEnd::Undone.into());
                 run.write(Record::PlanClosed { plan_id, because, by: Some(env.by.clone()) })?;
             }
         }
@@ -90,7 +87,7 @@ impl Run<'_> {
         let plan_id = &self.task.plan.plan_id;
         if !self.with_past(|past| past.has_touched(plan_id, &planned.user_id)) {
             let detail = "the plan changed nothing in this account".to_owned();
-            return Ok(Some(UserOutcome::SkippedBefore(NOTHING_TO_UNDO.to_owned(), detail)));
+            return Ok(Some(UserOutcome::Skipped(ReasonCode::NothingToUndo, detail)));
         }
         let (ours, open, remains) = self.with_past(|past| {
             let Some(person) = past.people.get(&planned.user_id) else { return (None, None, None) };
@@ -110,7 +107,7 @@ impl Run<'_> {
             (None, Some(remains)) if is_given_back => {
                 UserOutcome::DoneInPart(format!("active again, without the content: {remains}"))
             }
-            (None, Some(remains)) => UserOutcome::Skipped("stays", remains),
+            (None, Some(remains)) => UserOutcome::Skipped(ReasonCode::Stays, remains),
             (None, None) => UserOutcome::Done,
         }))
     }
@@ -124,7 +121,10 @@ impl Run<'_> {
         let left = |word, detail: String| Ok(Some(UserOutcome::Skipped(word, detail)));
         let found = match reread(self.env.actor, &planned.user_id, &self.code_names()).await {
             Err(e) if fails_for_one(&e, self.env.actor, &self.canaries).await? => {
-                return Ok(Some(UserOutcome::Waiting("closed", format!("the account cannot be read: {e}"))));
+                return Ok(Some(UserOutcome::Waiting(
+                    ReasonCode::Closed,
+                    format!("the account cannot be read: {e}"),
+                )));
             }
             found => found?,
         };
@@ -132,12 +132,12 @@ impl Run<'_> {
             Found::Is(now) => now,
             Found::Gone if !self.believes_that_gone().await? => {
                 let detail = "Box shows neither this account nor an ordinary one".to_owned();
-                return Ok(Some(UserOutcome::Waiting("closed", detail)));
+                return Ok(Some(UserOutcome::Waiting(ReasonCode::Closed, detail)));
             }
-            Found::Gone => return left("gone", "the account is gone".to_owned()),
+            Found::Gone => return left(ReasonCode::Gone, "the account is gone".to_owned()),
             Found::Closed(refusal) => {
                 self.denied(&refusal).await?;
-                return Ok(Some(UserOutcome::Waiting("closed", refusal.to_string())));
+                return Ok(Some(UserOutcome::Waiting(ReasonCode::Closed, refusal.to_string())));
             }
         };
         let account = Account {
@@ -147,14 +147,14 @@ impl Run<'_> {
             edited_by_other_at: self.edited_by_other(planned, ours),
         };
         if let Some((word, detail)) = obstacle(ours, &account) {
-            if word == "reverted_by_other" {
+            if word == ReasonCode::RevertedByOther {
                 let came = CallResult::new(Outcome::RevertedByOther).because("found active again");
                 self.conclude(&ours.attempt.action_id, came)?;
             }
             return left(word, detail);
         }
         let Some(status) = ours.attempt.before.status.clone() else {
-            return left("unknown_status", "the status before was not known".to_owned());
+            return left(ReasonCode::UnknownStatus, "the status before was not known".to_owned());
         };
         let name = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &name, Action::Restore, &now.standing, None)?;
@@ -214,7 +214,7 @@ pub(crate) fn take_out(past: &JournalState, plan_id: &str, user_id: &str) -> Opt
     (is_open && !is_done).then(|| Record::Skipped {
         plan_id: plan_id.to_owned(),
         user_id: user_id.to_owned(),
-        reason: "undone".to_owned(),
+        reason: ReasonCode::Undone.into(),
         detail: "`reclaim undo --user` took the user out of the plan".to_owned(),
         is_final: true,
         used_at: None,

@@ -2,16 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use boxseat_schemas::reclaim::Stage;
+use boxseat_schemas::reclaim::{ReasonCode, Stage};
 
 use super::super::journal_state::{CAPS_WINDOW, UserState};
 use super::super::receivers::room;
 use super::super::snapshot::Person;
 use super::{Denial, Evaluator, Goes, Judged};
-
-/// Reasons that stay until an operator removes them.
-const STUCK: [&str; 6] =
-    ["closed", "content_unreadable", "not_empty", "receiver_unfit", "refused_by_box", "unverifiable"];
 
 impl<'a> Evaluator<'a> {
     /// R4: a receiver enters no stage, and two users do not receive from each other.
@@ -24,8 +20,7 @@ impl<'a> Evaluator<'a> {
             None => true,
             Some(source) => {
                 let no = Denial::new(
-                    "R4",
-                    "receiver",
+                    ReasonCode::Receiver,
                     format!("receives the content of {source} by the latest snapshot"),
                 );
                 judged.left_out.insert(person.user_id.clone(), (goes.stage, no));
@@ -47,8 +42,7 @@ impl<'a> Evaluator<'a> {
         let room = room(receiver).unwrap_or(0);
         if bytes > room.saturating_sub(*taken) {
             return Err(Denial::new(
-                "R4",
-                "no_receiver",
+                ReasonCode::NoReceiver,
                 format!("the quota of {} has no room after the earlier transfers", receiver.called()),
             ));
         }
@@ -87,8 +81,19 @@ impl<'a> Evaluator<'a> {
     pub(super) fn is_stuck(&self, user_id: &str) -> bool {
         let Some(past) = self.past.people.get(user_id) else { return false };
         let Some(skip) = past.skips.last() else { return false };
-        STUCK.contains(&skip.reason.as_str())
-            && !past.attempts[skip.attempts_before..].iter().any(|attempt| attempt.was_done)
+        // Reasons that stay until an operator removes them.
+        let stays = matches!(
+            skip.reason.known(),
+            Some(
+                ReasonCode::Closed
+                    | ReasonCode::ContentUnreadable
+                    | ReasonCode::NotEmpty
+                    | ReasonCode::ReceiverUnfit
+                    | ReasonCode::RefusedByBox
+                    | ReasonCode::Unverifiable
+            )
+        );
+        stays && !past.attempts[skip.attempts_before..].iter().any(|attempt| attempt.was_done)
     }
 
     /// R8: what the caps leave for this snapshot.
@@ -134,7 +139,7 @@ impl Room<'_> {
                 0 => format!("the caps allow no user at all ({}): raise [caps] seats_percent", self.caps),
                 most => format!("the cap is {most} in any 30 days ({})", self.caps),
             };
-            return Err(Denial::new("R8", "over_cap", detail));
+            return Err(Denial::new(ReasonCode::OverCap, detail));
         }
         self.taken += 1;
         Ok(())

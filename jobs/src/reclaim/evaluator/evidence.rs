@@ -1,7 +1,7 @@
 //! R2, R3, R6, R8, R11, R15: what must be proved about a user before a stage.
 
 use boxseat_schemas::reclaim::plan::Stage;
-use boxseat_schemas::reclaim::{Ability, Standing};
+use boxseat_schemas::reclaim::{Ability, ReasonCode, Standing};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::super::emptiness::{Emptiness, count_before, emptiness};
@@ -15,32 +15,27 @@ impl Evaluator<'_> {
     pub(super) fn proven(&self, person: &Person) -> Result<(), Denial> {
         let wanted = self.policy.suspend_after_idle_days;
         let proven = person.proven_idle_days.ok_or_else(|| {
-            Denial::new("R2", "unproven", "no idle day of the user is proved: sign-ins are not covered")
+            Denial::new(ReasonCode::Unproven, "no idle day of the user is proved: sign-ins are not covered")
         })?;
         if proven < wanted {
             return Err(Denial::new(
-                "R2",
-                "not_long_enough",
+                ReasonCode::NotLongEnough,
                 format!("{proven} idle days are proved, {wanted} are required"),
             ));
         }
         let since = |at: DateTime<Utc>| (self.snapshot.night.now_at - at).num_days();
         if let Some(at) = self.past.heard_use(&person.user_id).filter(|at| since(*at) < wanted) {
             let at = day(at);
-            return Err(Denial::new(
-                "R11",
-                "not_long_enough",
-                format!(
-                    "used {at}, as an earlier plan read in the admin log; {wanted} idle days are required"
-                ),
-            ));
+            let detail = format!(
+                "used {at}, as an earlier plan read in the admin log; {wanted} idle days are required"
+            );
+            return Err(Denial { rule: "R11", ..Denial::new(ReasonCode::NotLongEnough, detail) });
         }
         if self.policy.evidence == Evidence::Activity {
             let watched = self.watched_from.map_or(0, since);
             if watched < wanted {
                 return Err(Denial::new(
-                    "R2",
-                    "activity_not_watched",
+                    ReasonCode::ActivityNotWatched,
                     format!("activity events are covered for {watched} days, {wanted} are required"),
                 ));
             }
@@ -52,11 +47,10 @@ impl Evaluator<'_> {
             .map(since)
             .filter(|days| *days < wanted)
         {
-            Some(days) => Err(Denial::new(
-                "R5",
-                "not_long_enough",
-                format!("back from leave for {days} days, {wanted} are required"),
-            )),
+            Some(days) => {
+                let detail = format!("back from leave for {days} days, {wanted} are required");
+                Err(Denial { rule: "R5", ..Denial::new(ReasonCode::NotLongEnough, detail) })
+            }
             None => Ok(()),
         }
     }
@@ -79,8 +73,7 @@ impl Evaluator<'_> {
                 );
                 let at = last.map_or_else(String::new, |reading| format!(", counted {}", day(reading.at)));
                 Err(Denial::new(
-                    "R6",
-                    "owns_shared_content",
+                    ReasonCode::OwnsSharedContent,
                     format!("{what}{at}: a suspension of the owner closes them for all collaborators"),
                 ))
             }
@@ -92,36 +85,36 @@ impl Evaluator<'_> {
     pub(super) fn unchanged(&self, person: &Person, ours: &ActionState) -> Result<(), Denial> {
         if self.past.plans.get(&ours.attempt.plan_id).is_some_and(|plan| plan.policy_digest.is_none()) {
             return Err(Denial::new(
-                "R19",
-                "offboarded",
+                ReasonCode::Offboarded,
                 format!("offboarded by plan {}, which names the user", ours.attempt.plan_id),
             ));
         }
         let after = ours.after.as_ref().ok_or_else(|| {
-            Denial::new("R3", "changed", "the state of the account after the suspension was never read")
+            Denial::new(ReasonCode::Changed, "the state of the account after the suspension was never read")
         })?;
         let name_of = |id: &str| self.snapshot.group_name(id);
         if let Some(what) = changed(after, &person.standing(&self.code_names), name_of) {
-            return Err(Denial::new("R3", "changed", format!("{what} has changed since the suspension")));
+            return Err(Denial::new(ReasonCode::Changed, format!("{what} has changed since the suspension")));
         }
         if !self.snapshot.knows_edits_since(ours.asked_at) {
             return Err(Denial::new(
-                "R3",
-                "edits_not_watched",
+                ReasonCode::EditsNotWatched,
                 format!("the edits of the account since {} are not known without a gap", day(ours.asked_at)),
             ));
         }
         if let Some(edit) = edited_by_other(self.past, &person.user_id, Some(person), ours) {
-            return Err(Denial::new("R3", "edited_by_other", edit.sentence));
+            return Err(Denial::new(ReasonCode::EditedByOther, edit.sentence));
         }
         let last_use = self.last_use(person);
         if let Some(at) = last_use.filter(|at| *at > ours.asked_at) {
-            return Err(Denial::new("R2", "active_since", format!("used {}, after the suspension", day(at))));
+            return Err(Denial::new(
+                ReasonCode::ActiveSince,
+                format!("used {}, after the suspension", day(at)),
+            ));
         }
         match last_use.filter(|at| Some(*at) > ours.attempt.last_activity_at) {
             Some(at) => Err(Denial::new(
-                "R11",
-                "late_login",
+                ReasonCode::LateLogin,
                 format!(
                     "used {}, before the suspension; this became known later: `boxseat reclaim undo {}` gives the account back",
                     at.format("%F %H:%M UTC"),
@@ -138,7 +131,7 @@ impl Evaluator<'_> {
         if days < wanted {
             let at = day(ours.asked_at);
             let detail = format!("suspended {at}, {} is due {wanted} days later", stage.as_str());
-            return Err(Denial::new("R8", "waiting", detail));
+            return Err(Denial::new(ReasonCode::Waiting, detail));
         }
         Ok(())
     }
@@ -154,7 +147,7 @@ impl Evaluator<'_> {
             return Ok(());
         }
         let detail = "the content was not counted before the suspension, and this Box does not show it now";
-        Err(Denial::new("R15", "content_unreadable", detail))
+        Err(Denial::new(ReasonCode::ContentUnreadable, detail))
     }
 
     /// R14: a policy that includes the deletion suspends no user whose content this Box does not move.
@@ -170,7 +163,7 @@ impl Evaluator<'_> {
             return Ok(());
         }
         let detail = "this Box moves no content of inactive accounts, so the seat cannot be freed; [transfer] when_refused = \"reactivate\" makes the account active for the transfer";
-        Err(Denial::new("R14", "transfer_refused", detail))
+        Err(Denial::new(ReasonCode::TransferRefused, detail))
     }
 
     /// R11, R15: no content is left, and sign-ins were watched long enough after the suspension.
@@ -181,13 +174,12 @@ impl Evaluator<'_> {
         ours: &ActionState,
     ) -> Result<(), Denial> {
         let transfer =
-            transfer.ok_or_else(|| Denial::new("R15", "not_verified", "nothing was transferred"))?;
+            transfer.ok_or_else(|| Denial::new(ReasonCode::NotVerified, "nothing was transferred"))?;
         self.moved(past, transfer)?;
         let watched_to = ours.asked_at + TimeDelta::hours(48);
         if self.snapshot.login_coverage.is_none_or(|(from, to)| from > ours.asked_at || to < watched_to) {
             return Err(Denial::new(
-                "R11",
-                "late_logins_not_watched",
+                ReasonCode::LateLoginsNotWatched,
                 format!(
                     "sign-ins are not covered from the suspension to {}",
                     watched_to.format("%F %H:%M UTC")
@@ -201,15 +193,14 @@ impl Evaluator<'_> {
         match emptiness(past, transfer, self.now) {
             Emptiness::Empty(_) => Ok(()),
             Emptiness::NotYet(at) => Err(Denial::new(
-                "R15",
-                "not_verified",
+                ReasonCode::NotVerified,
                 format!(
                     "two empty readings at least 20 hours apart are required; a reading from {} on can be the second",
                     at.format("%F %H:%M UTC")
                 ),
             )),
-            Emptiness::NotEmpty(why) => Err(Denial::new("R15", "not_empty", why)),
-            Emptiness::Unverifiable(why) => Err(Denial::new("R15", "unverifiable", why)),
+            Emptiness::NotEmpty(why) => Err(Denial::new(ReasonCode::NotEmpty, why)),
+            Emptiness::Unverifiable(why) => Err(Denial::new(ReasonCode::Unverifiable, why)),
         }
     }
 }
@@ -237,7 +228,7 @@ pub(crate) fn edited_by_other(
         let sentence = format!("another actor edited the account {}", day(edit.at));
         return Some(OtherEdit { at: edit.at, sentence });
     }
-    let is_recorded = |skip: &&Skip| skip.reason == "edited_by_other" && skip.at > ours.asked_at;
+    let is_recorded = |skip: &&Skip| skip.reason == ReasonCode::EditedByOther && skip.at > ours.asked_at;
     let recorded = past.people.get(user_id)?.skips.iter().find(is_recorded)?;
     Some(OtherEdit { at: recorded.at, sentence: recorded.detail.clone() })
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use super::super::policy_inputs::PolicyInputs;
 use super::super::protect::Addresses;
 use super::super::snapshot::Snapshot;
+use super::Subject;
 
 /// Lists of leave and holds are valid for this time (R3, R5).
 pub(crate) const LIST_MAX_AGE: TimeDelta = TimeDelta::days(7);
@@ -30,15 +31,15 @@ pub(super) fn held(
     inputs: &PolicyInputs,
     addresses: &Addresses<'_>,
     now: DateTime<Utc>,
-    refuse: &mut impl FnMut(&'static str, String),
+    refuse: &mut impl FnMut(Subject, String),
 ) -> HashMap<String, String> {
     let Some(list) = &inputs.holds else { return HashMap::new() };
     if list.age < -TimeDelta::days(1) {
-        refuse("R3", "[holds] is dated in the future".to_owned());
+        refuse(Subject::Holds, "[holds] is dated in the future".to_owned());
     }
     if list.age > LIST_MAX_AGE {
         refuse(
-            "R3",
+            Subject::Holds,
             format!(
                 "[holds] expired {}, because a list counts for 7 days: check which users came under \
                  legal hold since, then write the list again, or a new none_stated_on",
@@ -54,7 +55,7 @@ pub(super) fn held(
         };
         if ids.is_empty() {
             refuse(
-                "R3",
+                Subject::Holds,
                 format!(
                     "the list of holds names {} in line {}, which matches no user of the store",
                     hold.who, hold.line
@@ -71,12 +72,12 @@ pub(super) fn leaves(
     snapshot: &Snapshot,
     inputs: &PolicyInputs,
     now: DateTime<Utc>,
-    refuse: &mut impl FnMut(&'static str, String),
+    refuse: &mut impl FnMut(Subject, String),
 ) -> HashMap<String, Leave> {
     let Some(list) = &inputs.leave else { return HashMap::new() };
     if list.age > LIST_MAX_AGE {
         refuse(
-            "R5",
+            Subject::Leave,
             format!(
                 "the leave list expired {}, because a list counts for 7 days: check which users went \
                  on leave since, then write it again",
@@ -90,7 +91,7 @@ pub(super) fn leaves(
     for row in &list.rows {
         if snapshot.person(&row.user_id).is_none() {
             refuse(
-                "R5",
+                Subject::Leave,
                 format!(
                     "the leave list names {} in line {}, which matches no user of the store",
                     row.user_id, row.line

@@ -8,7 +8,7 @@ fn skip(user: u64) -> Record {
     Record::Skipped {
         plan_id: "p".into(),
         user_id: user.to_string(),
-        reason: "changed".into(),
+        reason: boxseat_schemas::reclaim::ReasonCode::Changed.into(),
         detail: "the login is another".into(),
         is_final: true,
         used_at: None,

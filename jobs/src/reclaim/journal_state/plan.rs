@@ -1,7 +1,7 @@
 //! What happened to one plan, by the journal: approvals and its end.
 
-use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
+use boxseat_schemas::reclaim::{PlanEnd, Recorded, Stage};
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// What happened to a plan.
@@ -53,8 +53,8 @@ pub(crate) struct Approval {
 pub(crate) struct Closed {
     /// When.
     pub(crate) at: DateTime<Utc>,
-    /// `applied`, `expired`, `undone` or `withdrawn`.
-    pub(crate) because: String,
+    /// Why.
+    pub(crate) because: Recorded<PlanEnd>,
 }
 
 impl PlanState {
@@ -65,7 +65,7 @@ impl PlanState {
 
     /// Whether it was undone, or its undo has begun.
     pub(crate) fn is_undone(&self) -> bool {
-        self.closed.as_ref().is_some_and(|closed| closed.because == "undone")
+        self.closed.as_ref().is_some_and(|closed| closed.because == PlanEnd::Undone)
     }
 
     /// Approvals of the digest the plan was made with, oldest first.

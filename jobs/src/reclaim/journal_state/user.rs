@@ -1,10 +1,8 @@
 //! What happened to one user, by the journal: actions, readings of the content, confirmations and skips.
 
 use boxseat_schemas::reclaim::plan::Operator;
-use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Standing};
+use boxseat_schemas::reclaim::{Action, Attempt, Outcome, ReasonCode, Recorded, Standing};
 use chrono::{DateTime, Utc};
-
-use super::GONE;
 
 /// What happened to a user.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +93,7 @@ pub(crate) struct Skip {
     /// The plan.
     pub(crate) plan_id: String,
     /// The reason code.
-    pub(crate) reason: String,
+    pub(crate) reason: Recorded<ReasonCode>,
     /// The reason as a sentence.
     pub(crate) detail: String,
     /// Whether the plan does nothing more for the user.
@@ -227,7 +225,7 @@ impl UserState {
 
     /// When it was found that another actor had deleted the account or had taken it out of the enterprise, oldest first.
     pub(crate) fn seen_gone_at(&self) -> impl DoubleEndedIterator<Item = DateTime<Utc>> {
-        self.skips.iter().filter(|skip| skip.reason == GONE).map(|skip| skip.at)
+        self.skips.iter().filter(|skip| skip.reason == ReasonCode::Gone).map(|skip| skip.at)
     }
 
     /// Whether an `undo` gave the account back after an action of a plan.
@@ -243,8 +241,9 @@ impl UserState {
 
     /// Whether the reason of a skip is over: the plan tried an action since, or an operator confirmed what no reading proved.
     pub(crate) fn is_over(&self, skip: &Skip) -> bool {
-        let is_confirmed = matches!(skip.reason.as_str(), "not_empty" | "unverifiable")
-            && self.confirmations.iter().any(|one| one.at > skip.at);
+        let is_confirmed =
+            matches!(skip.reason.known(), Some(ReasonCode::NotEmpty | ReasonCode::Unverifiable))
+                && self.confirmations.iter().any(|one| one.at > skip.at);
         is_confirmed
             || self.attempts[skip.attempts_before..].iter().any(|past| past.attempt.plan_id == skip.plan_id)
     }

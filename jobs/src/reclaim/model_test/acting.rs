@@ -168,6 +168,7 @@ impl Anchors for NoAnchor {
 
 #[cfg(test)]
 mod tests {
+    use boxseat_schemas::reclaim::ReasonCode;
     use boxseat_schemas::reclaim::plan::Stage;
     use boxseat_simulator::Act;
 
@@ -212,10 +213,15 @@ mod tests {
             let env = env(&world.reader, &world.actor, &world.clock, &by, &stops);
             let applied = apply(task, env, &mut world.journal).await.expect("nothing dies here");
             let suspended = simulator.deeds().iter().filter(|deed| deed.suspends()).count();
+            let is_outdated =
+                |fate: &UserOutcome| matches!(fate, UserOutcome::Waiting(ReasonCode::ReadingOutdated, _));
             if pause > 120 {
-                assert_eq!((applied.count("reading_outdated"), suspended), (plan.people.len(), 0));
+                assert_eq!((applied.count(is_outdated), suspended), (plan.people.len(), 0));
             } else {
-                assert_eq!((applied.count("done"), suspended), (plan.people.len(), plan.people.len()));
+                assert_eq!(
+                    (applied.count(UserOutcome::is_done), suspended),
+                    (plan.people.len(), plan.people.len())
+                );
             }
         }
     }
@@ -242,8 +248,8 @@ mod tests {
                 Task { plan, policy, snapshot, inputs, mark: mark.as_ref(), leavers_per_day: usize::MAX };
             let env = env(&world.reader, &world.actor, &world.clock, &by, &signs_in);
             let applied = apply(task, env, &mut world.journal).await.expect("nothing dies here");
-            let word = applied.people[&user_id].word();
-            assert_eq!(word == "done", !is_heard, "{secs} seconds later: {word}");
+            let fate = &applied.people[&user_id];
+            assert_eq!(fate.is_done(), !is_heard, "{secs} seconds later: {}", fate.word());
         }
     }
 }

@@ -2,7 +2,7 @@
 //! has really moved.
 
 use boxseat_pipeline::client::Found;
-use boxseat_schemas::reclaim::{Ability, Record};
+use boxseat_schemas::reclaim::{Ability, ReasonCode, Record};
 use chrono::TimeDelta;
 use rand::Rng;
 
@@ -11,8 +11,10 @@ use super::super::confirmation::to_confirm;
 use super::super::stuck::{Stuck, stuck};
 use super::story::{World, operator};
 
-/// Reason codes of accounts that no reading proves empty.
-const UNPROVEN: [&str; 2] = ["not_empty", "unverifiable"];
+/// Whether no reading proves that the account is empty.
+fn is_unproven(stuck: &Stuck) -> bool {
+    matches!(stuck.word.known(), Some(ReasonCode::NotEmpty | ReasonCode::Unverifiable))
+}
 
 impl World {
     /// Like `reclaim confirm`: an operator has checked, and everything but the trash has arrived.
@@ -22,7 +24,7 @@ impl World {
         }
         let operators = ["jo", "kim"];
         let by = operator(operators[self.areas.rng.random_range(0..operators.len())]);
-        for stuck in self.stuck().into_iter().filter(|stuck| UNPROVEN.contains(&&*stuck.word)) {
+        for stuck in self.stuck().into_iter().filter(is_unproven) {
             let is_moved = self.simulator.content(&stuck.user_id).is_some_and(|content| {
                 (content.owned_items, content.owned_bytes, content.is_moving) == (0, 0, false)
             });
@@ -74,7 +76,7 @@ impl World {
             }
             match stuck.iter().find(|stuck| stuck.user_id == *user_id) {
                 None => found.push(format!("R15: no command reports {user_id}, which still holds bytes")),
-                Some(stuck) if UNPROVEN.contains(&&*stuck.word) && !stuck.reason.contains("trash") => {
+                Some(stuck) if is_unproven(stuck) && !stuck.reason.contains("trash") => {
                     found.push(format!("R15: {user_id} is reported without the trash: {}", stuck.reason));
                 }
                 Some(_) => told += 1,

@@ -136,7 +136,7 @@ fn told(world: &World) -> BTreeMap<String, String> {
         Evaluator::new(&world.policy, snapshot, past, &world.inputs, now, past.replaceable_plans());
     let judged = evaluator.unwrap_or_else(|refusals| panic!("{refusals:?}")).everybody();
     let mut told: BTreeMap<String, String> =
-        judged.left_out.into_iter().map(|(user_id, (_, no))| (user_id, no.word.to_owned())).collect();
+        judged.left_out.into_iter().map(|(user_id, (_, no))| (user_id, no.word.to_string())).collect();
     for (stage, going) in judged.going {
         told.extend(
             going.into_iter().map(|(user_id, _)| (user_id, format!("is planned: {}", stage.as_str()))),
@@ -145,7 +145,7 @@ fn told(world: &World) -> BTreeMap<String, String> {
     let stuck = stuck(past, snapshot, Some(&world.policy), &world.inputs, now);
     for stuck in stuck {
         assert!(!stuck.reason.is_empty() && !stuck.next.is_empty(), "{stuck:?}");
-        told.insert(stuck.user_id, stuck.word);
+        told.insert(stuck.user_id, stuck.word.to_string());
     }
     told
 }

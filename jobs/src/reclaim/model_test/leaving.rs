@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use boxseat_schemas::reclaim::ApprovalTerms;
 use boxseat_schemas::reclaim::plan::Plan;
+use boxseat_schemas::reclaim::{ApprovalTerms, ReasonCode};
 use chrono::TimeDelta;
 use rand::Rng;
 
@@ -86,13 +86,20 @@ impl World {
             (Ok(Some(refused)), Some(_)) if !refused.contains(&user_id) => {
                 let plan_id = &self.plans[index].plan.plan_id;
                 let skip = self.journal.past().people.get(&user_id).and_then(|known| known.skips.last());
-                let reason = skip.map_or("none", |skip| skip.reason.as_str());
                 // Only these reasons may keep a leaver signed in.
-                let may =
-                    ["protected", "on_hold", "receiver", "admin", "no_person", "login_of_other", "closed"];
-                if may.contains(&reason) {
+                if let Some(
+                    ReasonCode::Protected
+                    | ReasonCode::OnHold
+                    | ReasonCode::Receiver
+                    | ReasonCode::Admin
+                    | ReasonCode::NoPerson
+                    | ReasonCode::LoginOfOther
+                    | ReasonCode::Closed,
+                ) = skip.and_then(|skip| skip.reason.known())
+                {
                     return Ok(());
                 }
+                let reason = skip.map_or("none", |skip| skip.reason.as_str());
                 Err(self
                     .describe(&[format!("{user_id} is active after the offboarding {plan_id}: {reason}")]))
             }

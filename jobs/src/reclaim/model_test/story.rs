@@ -11,7 +11,7 @@ use boxseat_pipeline::client::{
 use boxseat_pipeline::{Clock, Error};
 use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
-use boxseat_schemas::reclaim::{Action, ApprovalTerms, Entry, Record};
+use boxseat_schemas::reclaim::{Action, ApprovalTerms, Entry, PlanEnd, Record};
 use boxseat_simulator::{Act, App, Config, Running, Scopes, Truth, start};
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
@@ -283,11 +283,12 @@ impl World {
         // A refusal is a valid result, too: a snapshot with too many unknown seats, a receiver who is gone.
         let evaluator =
             Evaluator::new(&self.policy, snapshot, &past, &self.inputs, now, gives_way.iter().copied());
-        let is_of_gap = |refusals: &Vec<Refusal>| refusals.iter().any(|refusal| refusal.rule == "R2");
+        let is_of_gap =
+            |refusals: &Vec<Refusal>| refusals.iter().any(|refusal| refusal.subject.rule() == "R2");
         self.told.refused_by_gap += usize::from(evaluator.as_ref().is_err_and(is_of_gap));
         let (Ok(()), Ok(evaluator)) = (fit(snapshot, now), evaluator) else { return Vec::new() };
         let judged = evaluator.everybody();
-        self.told.count_words(self.lacks_logins(), judged.left_out.values().map(|(_, no)| no.word));
+        self.told.count_words(self.lacks_logins(), judged.left_out.values().map(|(_, no)| no.word.as_str()));
         let mut made = Vec::new();
         for stage in [Stage::Suspend, Stage::Transfer, Stage::Delete] {
             let mut open =
@@ -297,7 +298,7 @@ impl World {
                 continue;
             }
             for plan_id in gives_way.iter().filter(|plan_id| past.plans[**plan_id].stage == stage) {
-                let (plan_id, because) = ((*plan_id).to_owned(), "withdrawn".to_owned());
+                let (plan_id, because) = ((*plan_id).to_owned(), PlanEnd::Withdrawn.into());
                 let record = Record::PlanClosed { plan_id, because, by: Some(by.clone()) };
                 self.journal.append(now, record).expect("a journal in memory accepts entries");
             }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use boxseat_schemas::reclaim::ReasonCode;
+
 /// How much happened, over worlds.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -73,16 +75,17 @@ impl Told {
 
     /// Counts the users that a gap excluded. `has_gap`: whether the snapshot lacks sign-ins.
     pub(super) fn count_words<'w>(&mut self, has_gap: bool, words: impl Iterator<Item = &'w str>) {
-        for word in words.filter(|word| has_gap || *word != TOO_FEW) {
-            if let Some(known) = OF_GAPS.into_iter().find(|known| *known == word) {
-                *self.kept_by_gap.entry(known).or_default() += 1;
+        for word in words.filter(|word| has_gap || *word != TOO_FEW.as_str()) {
+            if let Some(known) = OF_GAPS.into_iter().find(|known| known.as_str() == word) {
+                *self.kept_by_gap.entry(known.as_str()).or_default() += 1;
             }
         }
     }
 
     /// Counts the users of a plan that a policy changed since then excluded.
     pub(super) fn count_kept_by_edit<'w>(&mut self, words: impl Iterator<Item = &'w str>) {
-        self.kept_by_edit += words.filter(|word| OF_POLICY.contains(word)).count();
+        self.kept_by_edit +=
+            words.filter(|word| OF_POLICY.iter().any(|known| known.as_str() == *word)).count();
     }
 
     /// Fails unless enough of everything happened for the worlds to prove anything.
@@ -100,7 +103,7 @@ impl Told {
         assert!(least(self.nights_with_gaps, 50), "too few snapshots that lack events");
         assert!(least(self.nights_without_position, 5), "too few snapshots without a position");
         for word in OF_GAPS {
-            assert!(self.kept_by_gap.contains_key(word), "a gap kept no user: {word}");
+            assert!(self.kept_by_gap.contains_key(word.as_str()), "a gap kept no user: {word}");
         }
         assert!(least(self.refused_by_gap, 5), "too few snapshots without fresh sign-ins");
         assert!(least(self.adoptions, 5), "too few journals from a backup");
@@ -112,17 +115,17 @@ impl Told {
 }
 
 /// Reason codes caused by days of which nothing is known. Too few proven days have other causes, too.
-const OF_GAPS: [&str; 3] = [TOO_FEW, "edits_not_watched", "late_logins_not_watched"];
-const TOO_FEW: &str = "not_long_enough";
+const OF_GAPS: [ReasonCode; 3] = [TOO_FEW, ReasonCode::EditsNotWatched, ReasonCode::LateLoginsNotWatched];
+const TOO_FEW: ReasonCode = ReasonCode::NotLongEnough;
 /// Reason codes caused by a policy or a list.
-const OF_POLICY: [&str; 9] = [
-    "protected",
-    "on_hold",
-    "on_leave",
-    "receiver",
-    "receiver_changed",
-    "other_stage",
-    "not_asked",
-    "owns_shared_content",
-    "over_cap",
+const OF_POLICY: [ReasonCode; 9] = [
+    ReasonCode::Protected,
+    ReasonCode::OnHold,
+    ReasonCode::OnLeave,
+    ReasonCode::Receiver,
+    ReasonCode::ReceiverChanged,
+    ReasonCode::OtherStage,
+    ReasonCode::NotAsked,
+    ReasonCode::OwnsSharedContent,
+    ReasonCode::OverCap,
 ];
