@@ -566,13 +566,6 @@ impl ItemPage {
             created_at: Option<chrono::DateTime<chrono::Utc>>,
         }
         let page = Page::parse(body)?;
-        // Null is a list without entries (box/box-python-sdk#76). A response without the key is not a list.
-        #[derive(Deserialize)]
-        struct List {
-            #[serde(rename = "entries")]
-            _entries: serde::de::IgnoredAny,
-        }
-        serde_json::from_slice::<List>(body)?;
         let mut items = Vec::new();
         for entry in &page.entries {
             let entry: Entry = serde_json::from_str(entry.get())?;

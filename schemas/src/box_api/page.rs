@@ -10,8 +10,7 @@ use super::lenient;
 
 /// One page as Box sent it. Records stay raw text, so that one bad record affects only itself.
 ///
-/// `entries` may be an array, an object keyed by index, null or missing: all of them occur in practice (box/box-python-sdk#76,
-/// box/box-windows-sdk-v2#948).
+/// `entries` may be an array, an object keyed by index, or null: all of them occur in practice (box/box-python-sdk#76).
 #[derive(Debug, Default)]
 pub struct Page<'a> {
     /// The records, in the order Box sent them.
@@ -32,7 +31,7 @@ pub enum NotAPage {
     /// The body is not JSON, or a field of the envelope has a shape without a meaning.
     #[error("it cannot be read")]
     Unreadable(#[from] serde_json::Error),
-    /// The body is a JSON object, but not the requested one: an error object, or an object without any paging field.
+    /// The body is a JSON object, but not the requested one: an error object, or an object without a list of records.
     #[error("{0}")]
     OtherObject(String),
 }
@@ -41,8 +40,10 @@ pub enum NotAPage {
 const MAX_ENTRIES: usize = 20_000;
 
 impl<'a> Page<'a> {
-    /// Reads a page. A body is a page only if it has `entries` or a paging field and is not an error object. Otherwise an error with status
-    /// 200 would be read as the last page, and would end a listing early.
+    /// Reads a page. A body is a page only if it has `entries` and is not an error object. Otherwise an error with status 200 would be read
+    /// as the last page, and would end a listing early; and a page that lost its list would be proof that a user has no alias, no group or
+    /// no content. Box sends the list in every page. The one report of a page without it is about a filter that boxseat does not use
+    /// (box/box-windows-sdk-v2#948).
     ///
     /// # Errors
     /// Any other body.
@@ -50,19 +51,18 @@ impl<'a> Page<'a> {
         Self::parse_envelope(body).map(|envelope| envelope.page)
     }
 
-    /// Reads a page of events. It must have `entries` and a second field of the envelope: an empty page is proof that there are no events,
-    /// so an object that lost its list, or everything but its list, is not one. Box sends `chunk_size`, `next_stream_position` and
-    /// `entries` (<https://developer.box.com/reference/get-events/>).
+    /// Reads a page of events. It must also have a second field of the envelope: an empty page is proof that there are no events, so an
+    /// object that lost everything but its list is not one. Box sends `chunk_size`, `next_stream_position` and `entries`
+    /// (<https://developer.box.com/reference/get-events/>).
     ///
     /// # Errors
     /// Any other body.
     pub fn parse_events(body: &'a [u8]) -> Result<Self, NotAPage> {
-        let Envelope { page, has_entries, has_stream_field, .. } = Self::parse_envelope(body)?;
-        let missing = match (has_entries, has_stream_field) {
-            (true, true) => return Ok(page),
-            (false, _) => "entries",
-            (true, false) => "chunk_size and next_stream_position",
-        };
+        let Envelope { page, has_stream_field, .. } = Self::parse_envelope(body)?;
+        if has_stream_field {
+            return Ok(page);
+        }
+        let missing = "chunk_size and next_stream_position";
         Err(NotAPage::OtherObject(format!("it is no page of events: it has no {missing}")))
     }
 
@@ -73,8 +73,8 @@ impl<'a> Page<'a> {
         if let Some(error) = &envelope.error {
             return Err(NotAPage::OtherObject(format!("it is an error object: {error}")));
         }
-        if !envelope.is_page {
-            return Err(NotAPage::OtherObject("it has neither entries nor a paging field".to_owned()));
+        if !envelope.has_entries {
+            return Err(NotAPage::OtherObject("it is no page: it has no entries".to_owned()));
         }
         Ok(envelope)
     }
@@ -82,7 +82,6 @@ impl<'a> Page<'a> {
 
 struct Envelope<'a> {
     page: Page<'a>,
-    is_page: bool,
     has_entries: bool,
     /// Whether it has `chunk_size` or `next_stream_position`, which only pages of events have.
     has_stream_field: bool,
@@ -99,7 +98,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut page, mut is_page, mut error) = (Page::default(), false, None);
+        let (mut page, mut error) = (Page::default(), None);
         let (mut has_entries, mut has_stream_field, mut chunk_size) = (false, false, None);
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
@@ -119,24 +118,17 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
                     chunk_size = map.next_value_seed(With(lenient::whole))?;
                     has_stream_field = true;
                 }
-                "offset" | "order" => _ = map.next_value::<IgnoredAny>()?,
                 "type" => {
                     let kind = map.next_value_seed(With(lenient::text_or_nothing))?;
                     error = error.or(kind.filter(|kind| kind == "error").map(|_| "of type error".to_owned()));
-                    continue;
                 }
                 "error" => {
                     let value = map.next_value::<&RawValue>()?.get();
                     let is_set = !matches!(value, "null" | "false" | "\"\"" | "{}" | "[]");
                     error = error.or(is_set.then(|| value.chars().take(200).collect()));
-                    continue;
                 }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
+                _ => _ = map.next_value::<IgnoredAny>()?,
             }
-            is_page = true;
         }
         // The spec: "the number of events returned in this response".
         if let Some(size) =
@@ -145,7 +137,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
             let message = format!("it has {} events, but chunk_size is {size}", page.entries.len());
             return Err(de::Error::custom(message));
         }
-        Ok(Envelope { page, is_page, has_entries, has_stream_field, error })
+        Ok(Envelope { page, has_entries, has_stream_field, error })
     }
 }
 
@@ -249,23 +241,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_may_be_array_object_null_or_missing() {
+    fn entries_may_be_array_object_or_null() {
         for (body, count) in [
             (r#"{"entries":[{"id":"1"},{"id":"2"}]}"#, 2),
             (r#"{"entries":{"0":{"id":"1"},"4":{"id":"2"}}}"#, 2),
             (r#"{"entries":null}"#, 0),
-            (r#"{"limit":100}"#, 0),
         ] {
             assert_eq!(Page::parse(body.as_bytes()).unwrap().entries.len(), count, "{body}");
         }
     }
 
+    /// Why: a page of aliases or memberships that lost its list proved that a user has none, so no protected group was seen.
+    #[test]
+    fn page_without_its_list_is_rejected() {
+        for body in [
+            r#"{"total_count":0}"#,
+            r#"{"chunk_size":0}"#,
+            r#"{"limit":100,"offset":0}"#,
+            r#"{"next_marker":null}"#,
+            r#"{"total_count":0,"Entries":[]}"#,
+        ] {
+            assert!(matches!(Page::parse(body.as_bytes()), Err(NotAPage::OtherObject(_))), "{body}");
+        }
+    }
+
     #[test]
     fn the_end_of_a_marker_listing_has_three_spellings() {
-        for body in [r#"{"entries":[],"next_marker":null}"#, r#"{"next_marker":""}"#, r#"{"entries":[]}"#] {
+        for body in
+            [r#"{"entries":[],"next_marker":null}"#, r#"{"entries":[],"next_marker":""}"#, r#"{"entries":[]}"#]
+        {
             assert_eq!(Page::parse(body.as_bytes()).unwrap().next_marker, None, "{body}");
         }
-        assert_eq!(Page::parse(br#"{"next_marker":"JV9"}"#).unwrap().next_marker.as_deref(), Some("JV9"));
+        let page = Page::parse(br#"{"entries":[],"next_marker":"JV9"}"#).unwrap();
+        assert_eq!(page.next_marker.as_deref(), Some("JV9"));
     }
 
     /// An error object with status 200 was read as the last page: 20 of 40 users were lost.
@@ -324,16 +332,15 @@ mod tests {
     #[test]
     fn stream_positions_keep_every_digit() {
         for body in [
-            r#"{"next_stream_position":"1152922986252290886"}"#,
-            r#"{"next_stream_position":1152922986252290886}"#,
-            r#"{"next_stream_position": 1152922986252290886 }"#,
+            r#"{"entries":[],"next_stream_position":"1152922986252290886"}"#,
+            r#"{"entries":[],"next_stream_position":1152922986252290886}"#,
+            r#"{"entries":[],"next_stream_position": 1152922986252290886 }"#,
         ] {
             let position = Page::parse(body.as_bytes()).unwrap().next_stream_position.unwrap();
             assert_eq!(position.as_str(), "1152922986252290886", "{body}");
         }
-        assert!(
-            Page::parse(br#"{"next_stream_position":0}"#).unwrap().next_stream_position.unwrap().is_zero()
-        );
+        let page = Page::parse(br#"{"entries":[],"next_stream_position":0}"#).unwrap();
+        assert!(page.next_stream_position.unwrap().is_zero());
     }
 
     #[test]
