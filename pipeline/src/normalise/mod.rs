@@ -17,14 +17,16 @@ mod losses;
 mod night;
 mod readings;
 mod rejects;
+mod silence;
 mod stage;
 mod vanished;
 
 pub use activity::Activity;
 pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
-pub use coverage::{DayCounts, UnreadEvent, holes};
+pub use coverage::{UnreadEvent, holes};
 pub use index::{EndpointCalls, Index};
+pub use silence::{DayCounts, KnownDays, Silence};
 pub use stage::{Batches, PageOf, Stage, Tally};
 pub use vanished::departure;
 
