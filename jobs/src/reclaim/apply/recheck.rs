@@ -15,7 +15,7 @@ use super::super::snapshot::{Person, Snapshot};
 use super::super::stuck::is_intended;
 use super::begin::NIGHT_MAX_AGE;
 use super::confirm::Canaries;
-use super::{CallResult, Run, Skip, Task, UserOutcome};
+use super::{Applied, CallResult, Run, Skip, Task, UserOutcome};
 use crate::error::CommandError;
 
 /// A user, read just now.
@@ -174,6 +174,9 @@ impl Run<'_> {
             return Ok(Recheck::Left(skip));
         }
         if let Some(skip) = self.heard_of(planned) {
+            if let Some(refusal) = self.refuses_incomplete_snapshot(planned) {
+                self.halt(refusal);
+            }
             return Ok(Recheck::Left(skip));
         }
         let snapshot = self.task.snapshot;
@@ -328,6 +331,50 @@ impl Run<'_> {
                 Some(Skip::finally("not_asked", "the policy no longer applies to this user"))
             }
         }
+    }
+
+    /// R11: stops the plan if the admin log has a use of one of its users that the snapshot covers and does not have: the log did not
+    /// return everything to that run, so the snapshot proves nothing about any user. The user is skipped, and the use is kept for later
+    /// plans. The same snapshot is refused each time.
+    pub(super) fn stop_on_incomplete_snapshot(&self, applied: &mut Applied) -> Result<(), CommandError> {
+        for planned in &self.task.plan.people {
+            let Some(refusal) = self.refuses_incomplete_snapshot(planned) else { continue };
+            if let Some(skip) = self.heard_of(planned).filter(|_| !self.is_done(planned)) {
+                applied.set(planned, self.skip(planned, skip)?);
+            }
+            applied.stopped.get_or_insert(refusal);
+        }
+        Ok(())
+    }
+
+    fn refuses_incomplete_snapshot(&self, planned: &PlannedPerson) -> Option<CommandError> {
+        let snapshot = self.task.snapshot;
+        let person = snapshot.person(&planned.user_id).filter(|_| !self.is_offboarding())?;
+        let activity = &self.task.inputs.activity_events;
+        let feed = self.feed.lock().expect("no holder panics");
+        let is_missing = |news: &&News| {
+            let covered = match news.event_type.as_str() {
+                "LOGIN" => snapshot.login_coverage,
+                other if activity.iter().any(|configured| configured == other) => {
+                    snapshot.activity_coverage.get(other).copied()
+                }
+                _ => None,
+            };
+            covered.is_some_and(|(from, to)| (from..to).contains(&news.at))
+                && person.last_activity_at.is_none_or(|known| news.at > known)
+        };
+        let missing = feed.of(&planned.user_id, &planned.login).find(is_missing)?;
+        Some(
+            CommandError::refused(format!(
+                "the admin log has a {} of {} (user {}) at {}, and the snapshot of {} covers that time without it",
+                missing.event_type,
+                planned.login,
+                planned.user_id,
+                missing.at.format("%F %H:%M:%S UTC"),
+                snapshot.night.snapshot_date
+            ))
+            .hint("the snapshot may lack sign-ins of other users, too: run `boxseat sync`, then make a new plan"),
+        )
     }
 
     /// R11: what the admin log says about the user since the plan's evidence.
