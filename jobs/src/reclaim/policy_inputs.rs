@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use boxseat_output::{excerpt, quoted};
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
@@ -169,14 +170,14 @@ fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
     let mut receivers: Vec<(String, String)> = Vec::new();
     for Row { line, users, value: receiver } in rows {
         let [user] = users.as_slice() else {
-            let names = users.join(" and ");
+            let names = excerpt(&users.join(" and "));
             return Err(
                 list.wrong(format!("line {line} names the user twice, as {names}: keep one column of them"))
             );
         };
         let user = user.to_lowercase();
         if receiver.is_empty() || receivers.iter().any(|(other, _)| *other == user) {
-            return Err(list.wrong(format!("line {line}: {user} has no receiver, or two")));
+            return Err(list.wrong(format!("line {line}: {} has no receiver, or two", excerpt(&user))));
         }
         receivers.push((user, receiver.to_lowercase()));
     }
@@ -241,7 +242,7 @@ impl Csv<'_> {
                 return Err(format!("line {} names no user", row.line));
             }
             if let Some(cell) = cells.iter().find(|cell| cell.contains(char::is_control)) {
-                return Err(format!("line {}: {cell:?} is no id and no login", row.line));
+                return Err(format!("line {}: {} is no id and no login", row.line, quoted(cell)));
             }
             let users = cells.into_iter().map(identifier).collect();
             rows.push(Row { line: row.line, users, value: identifier(row.cell(value)) });

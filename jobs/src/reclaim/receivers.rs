@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use boxseat_output::quoted;
+
 use super::evaluator::Denial;
 use super::figures::size;
 use super::policy::{Policy, Receiver};
@@ -89,7 +91,7 @@ impl<'a> Receivers<'a> {
                     [value] => self
                         .addresses
                         .the_one(value, self.snapshot)
-                        .map_err(|why| none(format!("the tracking code {name} is {value:?}, which {why}")))?,
+                        .map_err(|why| none(format!("the tracking code {name} is {}, which {why}", quoted(value))))?,
                     [] => return Err(none(format!("the user has no tracking code {name}"))),
                     _ => return Err(none(format!("the user has the tracking code {name} more than once"))),
                 }
