@@ -1,5 +1,6 @@
 //! R12: the user as Box shows it now, and whether that is still the user that was approved.
 
+use boxseat_output::excerpt;
 use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
@@ -222,6 +223,9 @@ impl Run<'_> {
                 return Ok(if self.is_halted() { Recheck::Halted } else { Recheck::Left(left) });
             }
         };
+        if let Some(skip) = other_account(known, &now.user, self.is_lockout(planned)) {
+            return Ok(Recheck::Left(skip));
+        }
         // R19: another login, group or status since the plan never keeps a leaver signed in. It stops the later steps.
         if !self.is_lockout(planned)
             && let Some(skip) = self.differs_from_plan(planned, &now.standing)?
@@ -511,6 +515,32 @@ pub(super) fn is_about_one(error: &Error) -> bool {
     )
 }
 
+/// R12: whether the record that Box returned is not the user of the snapshot: it is of another type, or was created at another time, so
+/// another account has the id. A time that is missing stops everything but the lock-out of a leaver (R19).
+pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool) -> Option<Skip> {
+    if let Some(kind) = now.kind.as_deref().filter(|kind| *kind != "user") {
+        return Some(Skip::finally("changed", format!("Box returns an object of the type {}", excerpt(kind))));
+    }
+    let was = known?.created_at?;
+    let day = |at: DateTime<Utc>| at.format("%F %H:%M:%S UTC").to_string();
+    match now.created_at {
+        Some(is) if is == was => None,
+        Some(is) => Some(Skip::finally(
+            "changed",
+            format!(
+                "the account that Box returns was created {}, and that of the snapshot {}: it is another account with the same id",
+                day(is),
+                day(was)
+            ),
+        )),
+        None if is_lockout => None,
+        None => Some(Skip::for_now(
+            "changed",
+            format!("Box does not say when the account was created, and that of the snapshot was created {}", day(was)),
+        )),
+    }
+}
+
 /// Like [`changed`]; Box ignores case in logins.
 fn differs(before: &Standing, now: &Standing, snapshot: &Snapshot) -> Option<String> {
     let lower = |standing: &Standing| Standing {
@@ -554,5 +584,35 @@ pub(crate) fn fresh(known: Option<&Person>, now: &Now) -> Person {
         tracking_codes: codes(user).collect(),
         space_used_bytes: user.space_used,
         ..known.cloned().unwrap_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::testing::idler;
+
+    /// Why: the fresh reading was compared in nothing that an account keeps for life. Another account under the same id was suspended.
+    #[test]
+    fn r12_another_account_under_the_same_id_is_not_acted_on() {
+        let known = idler("1");
+        let created_at = known.created_at.unwrap();
+        let read = |kind: &str, created_at: Option<DateTime<Utc>>| -> User {
+            let created_at = created_at.map(|at| at.to_rfc3339());
+            serde_json::from_value(serde_json::json!({"type": kind, "id": "1", "created_at": created_at})).unwrap()
+        };
+        let detail = |user: &User, is_lockout| {
+            other_account(Some(&known), user, is_lockout).map_or_else(String::new, |skip| skip.detail)
+        };
+        for is_lockout in [false, true] {
+            assert_eq!(detail(&read("user", Some(created_at)), is_lockout), "");
+            assert!(detail(&read("group", Some(created_at)), is_lockout).contains("the type group"));
+            let later = read("user", Some(created_at + TimeDelta::seconds(1)));
+            assert!(detail(&later, is_lockout).contains("another account with the same id"));
+        }
+        let unknown = read("user", None);
+        assert!(detail(&unknown, false).contains("does not say when"));
+        assert_eq!(detail(&unknown, true), "", "R19: a leaver is locked out");
+        assert!(other_account(None, &unknown, false).is_none());
     }
 }
