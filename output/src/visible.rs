@@ -104,13 +104,16 @@ mod tests {
         let long = "é".repeat(2_097_152);
         assert_eq!(quoted(&long), format!("\"{}\"… (2,097,152 characters)", "é".repeat(200)));
         assert_eq!(excerpt(&long), format!("{}… (2,097,152 characters)", "é".repeat(200)));
-        assert_eq!(visible_message(&long).chars().count(), 10_000 + "… (2,097,152 characters)".chars().count());
+        assert_eq!(
+            visible_message(&long).chars().count(),
+            10_000 + "… (2,097,152 characters)".chars().count()
+        );
         let exact = "x".repeat(200);
         assert_eq!((quoted(&exact), excerpt(&exact)), (format!("{exact:?}"), exact.clone()));
-        assert_eq!((quoted("a\n\u{202e}"), excerpt("a\n\u{202e}")), (
-            "\"a\\n\\u{202e}\"".to_owned(),
-            "a\\n\\u{202e}".to_owned()
-        ));
+        assert_eq!(
+            (quoted("a\n\u{202e}"), excerpt("a\n\u{202e}")),
+            ("\"a\\n\\u{202e}\"".to_owned(), "a\\n\\u{202e}".to_owned())
+        );
         assert_eq!(visible_message("a\nb"), "a\nb");
     }
 }

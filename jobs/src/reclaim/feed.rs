@@ -306,7 +306,8 @@ mod tests {
     /// The days of a span of weeks, from a Monday on, with so many events on working days and on weekends.
     fn days(count: usize, working: u64, weekend: u64) -> BTreeMap<NaiveDate, u64> {
         let days = at("2026-02-02T00:00:00Z").date_naive().iter_days().take(count);
-        days.map(|day| (day, if day.weekday().number_from_monday() > 5 { weekend } else { working })).collect()
+        days.map(|day| (day, if day.weekday().number_from_monday() > 5 { weekend } else { working }))
+            .collect()
     }
 
     /// R11: a feed without events for a day, where that weekday always has some, proves nothing.
@@ -329,7 +330,11 @@ mod tests {
     fn r11_silence_of_a_small_enterprise_is_suspicious_after_some_days() {
         let wednesday = at("2026-03-04T06:00:00Z");
         let (few, hours) = (days(28, 20, 0), TimeDelta::hours);
-        assert_eq!(suspicious_silence(&few, &[], wednesday, wednesday + hours(36)).map(|silence| silence.usual_events), Some(80));
+        assert_eq!(
+            suspicious_silence(&few, &[], wednesday, wednesday + hours(36))
+                .map(|silence| silence.usual_events),
+            Some(80)
+        );
         let busy_until_then = days(30, 20, 0);
         assert_eq!(suspicious_silence(&busy_until_then, &[], wednesday, wednesday + hours(36)), None);
     }

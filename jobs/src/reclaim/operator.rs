@@ -71,7 +71,15 @@ mod tests {
     /// R9: a name that differs only for a program does not make a second approver.
     #[test]
     fn r9_names_that_look_the_same_are_one_person() {
-        for name in ["Boss", "boss ", " BOSS", "b\u{200b}oss", "bоss", "ｂｏｓｓ", "bόss".replace('ό', "o\u{301}").as_str()] {
+        for name in [
+            "Boss",
+            "boss ",
+            " BOSS",
+            "b\u{200b}oss",
+            "bоss",
+            "ｂｏｓｓ",
+            "bόss".replace('ό', "o\u{301}").as_str(),
+        ] {
             assert_eq!(identity(name), "boss", "{name:?}");
         }
         assert_eq!(identity("J\u{fc}rgen"), identity("ju\u{308}rgen"));

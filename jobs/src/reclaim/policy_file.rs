@@ -215,7 +215,10 @@ impl File {
             return Err(wrong(
                 "who",
                 "roles",
-                format!("{}: boxseat acts only on the role \"user\", never on admins and co-admins", quoted(role)),
+                format!(
+                    "{}: boxseat acts only on the role \"user\", never on admins and co-admins",
+                    quoted(role)
+                ),
             ));
         }
         if let Some(state) = who.seat_states.iter().find(|state| !SEAT_STATES.contains(&state.as_str())) {

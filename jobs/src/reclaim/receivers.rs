@@ -88,10 +88,9 @@ impl<'a> Receivers<'a> {
                     .map(|(_, value)| value.trim())
                     .collect();
                 match values.as_slice() {
-                    [value] => self
-                        .addresses
-                        .the_one(value, self.snapshot)
-                        .map_err(|why| none(format!("the tracking code {name} is {}, which {why}", quoted(value))))?,
+                    [value] => self.addresses.the_one(value, self.snapshot).map_err(|why| {
+                        none(format!("the tracking code {name} is {}, which {why}", quoted(value)))
+                    })?,
                     [] => return Err(none(format!("the user has no tracking code {name}"))),
                     _ => return Err(none(format!("the user has the tracking code {name} more than once"))),
                 }

@@ -14,13 +14,17 @@ use crate::plan::Pages;
 use crate::spool::SpoolReader;
 
 /// Why such a record has no row.
-pub(super) const REASON: &str = "the user is listed more than once, with another login, status, role or enterprise";
+pub(super) const REASON: &str =
+    "the user is listed more than once, with another login, status, role or enterprise";
 
 /// The users whose records contradict each other.
 pub(super) fn contradictory_users(spool: &SpoolReader, index: &Index) -> Result<IdSet, Error> {
     let mut seen = Seen::default();
     Pages { frames: spool.frames()? }.each(index.users(), |_, page| {
-        page.entries.iter().filter_map(|raw| read::<User>(raw.get()).ok()).for_each(|user| seen.take(&user.record));
+        page.entries
+            .iter()
+            .filter_map(|raw| read::<User>(raw.get()).ok())
+            .for_each(|user| seen.take(&user.record));
     })?;
     Ok(seen.contradictory)
 }
@@ -70,7 +74,9 @@ mod tests {
         assert!(!is_contradictory(user, user));
         let moved = r#","login":"jo@acme.test","status":"active","role":"user","space_used":2"#;
         assert!(!is_contradictory(user, moved), "the bytes in use decide nothing");
-        for (was, is) in [("Jo@", "ann@"), ("active", "inactive"), ("\"user\"", "\"coadmin\""), ("\"user\"", "{}")] {
+        for (was, is) in
+            [("Jo@", "ann@"), ("active", "inactive"), ("\"user\"", "\"coadmin\""), ("\"user\"", "{}")]
+        {
             assert!(is_contradictory(user, &user.replace(was, is)), "{is}");
         }
     }

@@ -250,15 +250,18 @@ mod tests {
     fn lost_slice_of_a_small_enterprise_is_a_hole() {
         let few: DayCounts = working_days().into_keys().map(|day| (day, 5)).collect();
         let (from, to) = (at("2026-03-02T00:00:00Z"), at("2026-03-17T00:00:00Z"));
-        let lost: DayCounts =
-            few.clone().into_iter().filter(|(day, _)| *day < from.date_naive() || *day >= to.date_naive()).collect();
+        let lost: DayCounts = few
+            .clone()
+            .into_iter()
+            .filter(|(day, _)| *day < from.date_naive() || *day >= to.date_naive())
+            .collect();
         assert_eq!(logins(&[false; 3], &few, &[]).len(), 1);
         let intervals = logins(&[false; 3], &lost, &[]);
         assert_eq!(intervals.len(), 2);
-        assert_eq!((intervals[0].1.as_str(), intervals[1].0.as_str()), (
-            from.to_rfc3339().as_str(),
-            to.to_rfc3339().as_str()
-        ));
+        assert_eq!(
+            (intervals[0].1.as_str(), intervals[1].0.as_str()),
+            (from.to_rfc3339().as_str(), to.to_rfc3339().as_str())
+        );
     }
 
     /// Why: three days after a lost day the overlap starts in that day. The rest of the day was reported as covered, which closed the

@@ -68,8 +68,10 @@ impl KnownDays<'_> {
         }
         let silent = start.iter_days().take_while(|day| *day < end);
         let expected = silent.filter(|day| !self.quiet_dates.contains(day));
-        let usual: Vec<(NaiveDate, u64)> =
-            expected.map(|day| (day, self.usual(day, start, end))).filter(|(_, events)| *events > 0).collect();
+        let usual: Vec<(NaiveDate, u64)> = expected
+            .map(|day| (day, self.usual(day, start, end)))
+            .filter(|(_, events)| *events > 0)
+            .collect();
         let usual_events = usual.iter().map(|(_, events)| events).sum();
         let first = usual.iter().map(|(day, _)| *day).find(|day| *day >= from)?;
         let end = next(usual.last()?.0);
@@ -134,12 +136,8 @@ mod tests {
     }
 
     fn silences(counts: &DayCounts, from: &str, quiet_dates: &[NaiveDate]) -> Vec<(String, String, u64)> {
-        let known = KnownDays {
-            counts: &[counts],
-            first: date("2026-02-01"),
-            end: date("2026-04-26"),
-            quiet_dates,
-        };
+        let known =
+            KnownDays { counts: &[counts], first: date("2026-02-01"), end: date("2026-04-26"), quiet_dates };
         let silences = known.improbable_silences(date(from)).into_iter();
         silences.map(|one| (one.first.to_string(), one.end.to_string(), one.usual_events)).collect()
     }
@@ -158,7 +156,11 @@ mod tests {
     fn silence_of_a_small_enterprise_is_a_hole_once_it_is_improbable() {
         for (events, end, days) in [(50, "2026-03-18", 1), (10, "2026-03-24", 5), (3, "2026-04-09", 17)] {
             let lost = without(working_days(events), "2026-03-17", end);
-            assert_eq!(silences(&lost, "2026-02-01", &[]), hole("2026-03-17", end, events * days), "{events}");
+            assert_eq!(
+                silences(&lost, "2026-02-01", &[]),
+                hole("2026-03-17", end, events * days),
+                "{events}"
+            );
             let last = date(end).pred_opt().unwrap().to_string();
             let shorter = without(working_days(events), "2026-03-17", &last);
             assert!(silences(&shorter, "2026-02-01", &[]).is_empty(), "{events}");

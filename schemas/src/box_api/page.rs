@@ -267,9 +267,11 @@ mod tests {
 
     #[test]
     fn the_end_of_a_marker_listing_has_three_spellings() {
-        for body in
-            [r#"{"entries":[],"next_marker":null}"#, r#"{"entries":[],"next_marker":""}"#, r#"{"entries":[]}"#]
-        {
+        for body in [
+            r#"{"entries":[],"next_marker":null}"#,
+            r#"{"entries":[],"next_marker":""}"#,
+            r#"{"entries":[]}"#,
+        ] {
             assert_eq!(Page::parse(body.as_bytes()).unwrap().next_marker, None, "{body}");
         }
         let page = Page::parse(br#"{"entries":[],"next_marker":"JV9"}"#).unwrap();

@@ -519,7 +519,10 @@ pub(super) fn is_about_one(error: &Error) -> bool {
 /// another account has the id. A time that is missing stops everything but the lock-out of a leaver (R19).
 pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool) -> Option<Skip> {
     if let Some(kind) = now.kind.as_deref().filter(|kind| *kind != "user") {
-        return Some(Skip::finally("changed", format!("Box returns an object of the type {}", excerpt(kind))));
+        return Some(Skip::finally(
+            "changed",
+            format!("Box returns an object of the type {}", excerpt(kind)),
+        ));
     }
     let was = known?.created_at?;
     let day = |at: DateTime<Utc>| at.format("%F %H:%M:%S UTC").to_string();
@@ -536,7 +539,10 @@ pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool
         None if is_lockout => None,
         None => Some(Skip::for_now(
             "changed",
-            format!("Box does not say when the account was created, and that of the snapshot was created {}", day(was)),
+            format!(
+                "Box does not say when the account was created, and that of the snapshot was created {}",
+                day(was)
+            ),
         )),
     }
 }
@@ -599,7 +605,8 @@ mod tests {
         let created_at = known.created_at.unwrap();
         let read = |kind: &str, created_at: Option<DateTime<Utc>>| -> User {
             let created_at = created_at.map(|at| at.to_rfc3339());
-            serde_json::from_value(serde_json::json!({"type": kind, "id": "1", "created_at": created_at})).unwrap()
+            serde_json::from_value(serde_json::json!({"type": kind, "id": "1", "created_at": created_at}))
+                .unwrap()
         };
         let detail = |user: &User, is_lockout| {
             other_account(Some(&known), user, is_lockout).map_or_else(String::new, |skip| skip.detail)

@@ -442,11 +442,7 @@ fn r5_a_row_with_an_id_and_a_login_is_about_both_accounts() {
         to: None,
     };
     let world = |login: &str| {
-        let gone = Person {
-            listing: None,
-            account_status: "deprovisioned".to_owned(),
-            ..idler("2")
-        };
+        let gone = Person { listing: None, account_status: "deprovisioned".to_owned(), ..idler("2") };
         let mut world = World::of(SUSPEND, [idler("1"), gone]);
         world.inputs.leave = Some(List { rows: vec![row(login)], age: TimeDelta::zero() });
         world
