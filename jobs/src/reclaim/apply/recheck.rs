@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::ending::Ending;
 use super::super::evaluator::{Evaluator, Verdict, changed, never};
 use super::super::feed::News;
+use super::super::journal_state;
 use super::super::offboarding;
 use super::super::snapshot::{Person, Snapshot};
 use super::super::stuck::is_intended;
@@ -157,6 +158,14 @@ impl Run<'_> {
         planned: &PlannedPerson,
     ) -> Result<Recheck, CommandError> {
         if !self.keep_feed_fresh_unless_offboarding().await? {
+            return Ok(Recheck::Halted);
+        }
+        // R3, R5: a run may last for hours, and a hold or a leave may be added meanwhile. R19: a leaver is locked out in any case.
+        if let Some(path) = self.task.inputs.changed_list().filter(|_| !self.is_lockout(planned)) {
+            self.halt(
+                CommandError::refused(format!("{} was changed after this command read it", path.display()))
+                    .hint("the same command reads the list again and continues"),
+            );
             return Ok(Recheck::Halted);
         }
         // R10, R17: a run may last for hours.
@@ -348,7 +357,28 @@ impl Run<'_> {
             }
             applied.stopped.get_or_insert(refusal);
         }
+        if applied.stopped.is_none() {
+            applied.stopped = self.refuses_snapshot_known_to_be_incomplete();
+        }
         Ok(())
+    }
+
+    /// The same for a use that an earlier apply has read since the snapshot: a new plan on that snapshot does not have the user.
+    fn refuses_snapshot_known_to_be_incomplete(&self) -> Option<CommandError> {
+        let snapshot = self.task.snapshot;
+        let (from, to) = snapshot.login_coverage.filter(|_| !self.is_offboarding())?;
+        let read_since = |skip: &journal_state::Skip| {
+            skip.at >= snapshot.night.now_at && matches!(skip.reason.as_str(), "logged_in" | "late_login")
+        };
+        self.with_past(|past| {
+            past.people.iter().find_map(|(user_id, known)| {
+                let used_at = known.used_at.filter(|at| (from..to).contains(at))?;
+                let person = snapshot.person(user_id)?;
+                let is_missing = person.last_activity_at.is_none_or(|last| used_at > last);
+                let is_new = known.skips.iter().any(read_since);
+                (is_missing && is_new).then(|| incomplete(snapshot, "use", person.called(), user_id, used_at))
+            })
+        })
     }
 
     fn refuses_incomplete_snapshot(&self, planned: &PlannedPerson) -> Option<CommandError> {
@@ -368,17 +398,7 @@ impl Run<'_> {
                 && person.last_activity_at.is_none_or(|known| news.at > known)
         };
         let missing = feed.of(&planned.user_id, &planned.login).find(is_missing)?;
-        Some(
-            CommandError::refused(format!(
-                "the admin log has a {} of {} (user {}) at {}, and the snapshot of {} covers that time without it",
-                missing.event_type,
-                planned.login,
-                planned.user_id,
-                missing.at.format("%F %H:%M:%S UTC"),
-                snapshot.night.snapshot_date
-            ))
-            .hint("the snapshot may lack sign-ins of other users, too: run `boxseat sync`, then make a new plan"),
-        )
+        Some(incomplete(snapshot, &missing.event_type, &planned.login, &planned.user_id, missing.at))
     }
 
     /// R11: what the admin log says about the user since the plan's evidence.
@@ -493,6 +513,21 @@ impl Run<'_> {
         let detail = "another actor set the account active after the suspension by boxseat";
         Ok(Skip::finally("reverted_by_other", detail))
     }
+}
+
+fn incomplete(
+    snapshot: &Snapshot,
+    what: &str,
+    login: &str,
+    user_id: &str,
+    at: DateTime<Utc>,
+) -> CommandError {
+    CommandError::refused(format!(
+        "the admin log has a {what} of {login} (user {user_id}) at {}, and the snapshot of {} covers that time without it",
+        at.format("%F %H:%M:%S UTC"),
+        snapshot.night.snapshot_date
+    ))
+    .hint("the snapshot may lack sign-ins of other users, too: run `boxseat sync`, then apply the plan again or make a new one")
 }
 
 /// Whether a read failed for one user only, so that the run continues with the others: Box answers for an ordinary account.
