@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use boxseat_output::report::format::{Csv, Numbers};
-use boxseat_output::visible;
+use boxseat_output::{visible, visible_message};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -51,7 +51,7 @@ impl Printer {
     /// A sentence on stderr.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{}", visible(text.as_ref()));
+            let _ = writeln!(std::io::stderr(), "{}", visible_message(text.as_ref()));
         }
     }
 
@@ -62,10 +62,10 @@ impl Printer {
             if self.colour { ("\u{1b}[1;31m", "\u{1b}[36m", "\u{1b}[0m") } else { ("", "", "") };
         for (index, line) in error.lines().iter().enumerate() {
             let label = if index == 0 { format!("{red}error:{plain}") } else { "  because:".to_owned() };
-            let _ = writeln!(stderr, "{label} {}", visible(line));
+            let _ = writeln!(stderr, "{label} {}", visible_message(line));
         }
         for hint in error.hints() {
-            let _ = writeln!(stderr, "{cyan}hint:{plain} {}", visible(hint));
+            let _ = writeln!(stderr, "{cyan}hint:{plain} {}", visible_message(hint));
         }
     }
 

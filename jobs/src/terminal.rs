@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use boxseat_output::visible_line;
+use boxseat_output::{visible_line, visible_message};
 use boxseat_pipeline::extract::{Meter, StreamMeter};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
@@ -51,7 +51,7 @@ pub(crate) fn log_to_stderr(global: &Global) {
 /// Formats a message or a field on one line. Text from outside (file names, cells of a report, texts of Box) cannot end the line or
 /// send escape sequences to the terminal.
 fn one_line(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
-    let text = visible_line(&format!("{value:?}"));
+    let text = visible_line(&visible_message(&format!("{value:?}")));
     match field.name() {
         "message" => writer.write_str(&text),
         name => write!(writer, "{name}={text}"),

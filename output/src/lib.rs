@@ -11,4 +11,4 @@ mod visible;
 pub mod warehouse;
 
 pub use error::{Error, ErrorKind, Result};
-pub use visible::{is_hidden, visible, visible_line};
+pub use visible::{excerpt, is_hidden, quoted, visible, visible_line, visible_message};

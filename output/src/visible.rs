@@ -22,6 +22,51 @@ pub fn visible_line(text: &str) -> String {
     if shown.contains('\n') { shown.replace('\n', "\\n") } else { shown }
 }
 
+/// Text from outside in a message, in quotation marks and on one line: control and bidirectional characters are escaped. Of a text of more
+/// than 200 characters the first are shown, with the number of all.
+pub fn quoted(text: &str) -> String {
+    let (shown, cut) = cut(text, QUOTED);
+    format!("{shown:?}{cut}")
+}
+
+/// As [`quoted`], without quotation marks.
+pub fn excerpt(text: &str) -> String {
+    let (shown, cut) = cut(text, QUOTED);
+    format!("{}{cut}", visible_line(shown))
+}
+
+/// A message as [`visible`], cut after ten thousand characters: a cell, a line or a response of some megabytes must not fill a terminal or
+/// a log.
+pub fn visible_message(text: &str) -> String {
+    let (shown, cut) = cut(text, MESSAGE);
+    format!("{}{cut}", visible(shown))
+}
+
+/// Characters of a quoted text, and of a whole message.
+const QUOTED: usize = 200;
+const MESSAGE: usize = 10_000;
+
+/// The beginning of a text, and what follows it in a message.
+fn cut(text: &str, characters: usize) -> (&str, String) {
+    match text.char_indices().nth(characters) {
+        None => (text, String::new()),
+        Some((end, _)) => (&text[..end], format!("… ({} characters)", grouped(text.chars().count()))),
+    }
+}
+
+/// `1234567` is `1,234,567`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The characters of nearly all text.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
@@ -52,5 +97,23 @@ mod tests {
         assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\nd");
         assert_eq!(visible_line("a\r\nb\u{2028}"), "a\\u{d}\\nb\\u{2028}");
         assert_eq!(visible("Zoë 王\u{301} 👩\u{fe0f}"), "Zoë 王\u{301} 👩\u{fe0f}");
+    }
+    /// Why: a cell of 2 MB in a list made a message of 2 MB.
+    #[test]
+    fn long_text_from_outside_is_cut_in_messages() {
+        let long = "é".repeat(2_097_152);
+        assert_eq!(quoted(&long), format!("\"{}\"… (2,097,152 characters)", "é".repeat(200)));
+        assert_eq!(excerpt(&long), format!("{}… (2,097,152 characters)", "é".repeat(200)));
+        assert_eq!(
+            visible_message(&long).chars().count(),
+            10_000 + "… (2,097,152 characters)".chars().count()
+        );
+        let exact = "x".repeat(200);
+        assert_eq!((quoted(&exact), excerpt(&exact)), (format!("{exact:?}"), exact.clone()));
+        assert_eq!(
+            (quoted("a\n\u{202e}"), excerpt("a\n\u{202e}")),
+            ("\"a\\n\\u{202e}\"".to_owned(), "a\\n\\u{202e}".to_owned())
+        );
+        assert_eq!(visible_message("a\nb"), "a\nb");
     }
 }

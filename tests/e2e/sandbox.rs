@@ -146,3 +146,23 @@ fn check_reads_the_caller_as_sync_does_and_every_probe_reports() {
         }
     }
 }
+
+/// Why: of a user with two records the first one won, so an admin on the second page counted as an ordinary user.
+#[test]
+fn a_user_that_is_listed_twice_with_another_role_is_rejected_by_name() {
+    let admin = user("7", "jo@acme.test", "admin");
+    let twice = || user("9", "li@acme.test", "user");
+    let (one, other) = (user("8", "al@acme.test", "user"), user("8", "al@acme.test", "coadmin"));
+    let world = Loopback::new((200, admin.to_string()), vec![admin, one, twice(), other, twice()]);
+    let done = world.run(&["sync"]);
+    assert_eq!(done.code, 4, "{}", done.stderr);
+    let value = |sql: &str| {
+        let done = world.run(&["query", sql]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done.stdout
+    };
+    let ids = value("SELECT string_agg(user_id, ' ' ORDER BY user_id) AS ids FROM users");
+    assert!(ids.contains("7 9"), "{ids}");
+    let rejects = value("SELECT count(*) || ' times: ' || min(reason) AS said FROM rejects");
+    assert!(rejects.contains("2 times: the user is listed more than once"), "{rejects}");
+}

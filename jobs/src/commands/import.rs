@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use boxseat_output::{query, visible_line};
+use boxseat_output::{excerpt, query, visible_line};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::current;
 use chrono::{DateTime, Utc};
@@ -58,7 +58,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
             Err(reason) => {
                 unknown += 1;
                 let user = row.user_id.as_deref().or(row.email.as_deref()).unwrap_or_default();
-                tracing::warn!("{file}, line {}: {} {reason}", row.line, visible_line(user));
+                tracing::warn!("{file}, line {}: {} {reason}", row.line, excerpt(user));
             }
         }
     }
@@ -145,7 +145,8 @@ impl Accounts {
         Ok(Self { names })
     }
 
-    /// The account of a row. If a row has an id, its address is ignored, even if the id is unknown.
+    /// The account of a row. If a row has an id, it decides. An address that only other accounts have or had contradicts it: columns were
+    /// shifted or sorted alone, and evidence that is stored for a wrong account cannot be taken back. The row is refused by its line.
     ///
     /// A use cannot be older than its account, so an old use of a reused address belongs to the earlier account. If a login moved
     /// between accounts, the snapshots name its owner at that time, or the first owner after it.
@@ -155,7 +156,13 @@ impl Accounts {
         email: Option<&str>,
         at: Option<DateTime<Utc>>,
     ) -> Result<&str, &'static str> {
-        let ranks = user_id.or(email).and_then(|name| self.names.get(name)).ok_or(UNKNOWN)?;
+        let owners = |name: &str| self.names.get(name);
+        let ranks = user_id.or(email).and_then(owners).ok_or(UNKNOWN)?;
+        if let (Some(user_id), Some(of_email)) = (user_id, email.and_then(owners))
+            && !of_email.iter().flatten().any(|owner| owner.user_id == user_id)
+        {
+            return Err(CONTRADICTS);
+        }
         let existed =
             |owner: &&Owner| at.is_none_or(|at| owner.created_at.is_none_or(|created_at| created_at <= at));
         let by_snapshot = ranks.iter().flatten().filter(existed).filter_map(|owner| {
@@ -179,6 +186,7 @@ impl Accounts {
 }
 
 const UNKNOWN: &str = "is not a user in the store";
+const CONTRADICTS: &str = "is not the user of the address in the same row: correct the file, or run `boxseat sync` and import it again";
 
 /// Priority of the owners of an address: the account with this login, the account with this alias, accounts that had this login
 /// before. An id belongs to one account.
@@ -230,6 +238,10 @@ mod tests {
             (None, "jo@x", None, Ok("2")),
             (Some("2"), "jo@x", at(10), Err("had no account yet at the time of that use")),
             (Some("9"), "jo@x", at(25), Err(UNKNOWN)),
+            // One column was sorted alone.
+            (Some("2"), "al@x", at(25), Err(CONTRADICTS)),
+            // A login that is newer than the last snapshot.
+            (Some("2"), "no@x", at(25), Ok("2")),
             (None, "al@x", at(25), Err("is an address of several accounts")),
             (None, "no@x", at(25), Err(UNKNOWN)),
             (None, "li@x", at(25), Ok("6")),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use boxseat_output::quoted;
 use boxseat_schemas::table::{LEAVE_PERIODS, Rows};
 use boxseat_storage::durable;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -24,6 +25,8 @@ pub(crate) struct LeaveList {
 pub(crate) struct Leave {
     /// Box's id.
     pub(crate) user_id: String,
+    /// The login in the same row, in lower case. After an account was made again, its id names an account that is gone.
+    pub(crate) login: Option<String>,
     /// The first day.
     pub(crate) from: NaiveDate,
     /// The last day; `None`: no end is known.
@@ -33,7 +36,8 @@ pub(crate) struct Leave {
 }
 
 impl LeaveList {
-    /// Reads the list: CSV with the columns `user_id`, `from` and `to`; an empty `to` is a leave without a known end.
+    /// Reads the list: CSV with the columns `user_id`, `from` and `to`; an empty `to` is a leave without a known end. A column `login` is
+    /// read, too.
     ///
     /// # Errors
     /// Exit 2 with the line. No line is skipped, because the user could lose the seat.
@@ -67,20 +71,27 @@ impl LeaveList {
             other => other.to_string(),
         })?;
         let [id, from, to] = COLUMNS.map(|name| place(&sheet.heading, name).expect("it is the heading"));
+        let login = place(&sheet.heading, "login");
         let mut leaves = Vec::new();
         for row in &sheet.rows {
             let line = row.line;
             let day = |column: usize| {
                 let text = row.cell(column);
-                date(text).ok_or_else(|| format!("line {line}: {text:?} is not a date such as 2026-03-31"))
+                let wrong = || format!("line {line}: {} is not a date such as 2026-03-31", quoted(text));
+                date(text).ok_or_else(wrong)
             };
             let user_id = identifier(row.cell(id));
             if user_id.is_empty() || !user_id.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(format!("line {line}: {user_id:?} is not a Box user id"));
+                return Err(format!("line {line}: {} is not a Box user id", quoted(&user_id)));
+            }
+            let login = login.map(|column| row.cell(column)).filter(|cell| !cell.is_empty());
+            if let Some(login) = login.filter(|login| login.contains(char::is_control)) {
+                return Err(format!("line {line}: {} is no login", quoted(login)));
             }
             let leave = Leave {
                 line,
                 user_id,
+                login: login.map(|login| identifier(login).to_lowercase()),
                 from: day(from)?,
                 to: if row.cell(to).is_empty() { None } else { Some(day(to)?) },
             };
@@ -157,12 +168,24 @@ mod tests {
         }
     }
 
+    /// Why: the login of a row was not read. A user on leave whose account was made again lost the seat.
+    #[test]
+    fn login_of_a_row_counts_next_to_its_id() {
+        let text = "user_id,login,from,to\n12,Jo@Acme.test,2026-03-01,\n13,,2026-03-01,\n";
+        let list = LeaveList::parse(text.as_bytes()).expect("a list");
+        let logins: Vec<_> = list.leaves().iter().map(|leave| leave.login.as_deref()).collect();
+        assert_eq!(logins, [Some("jo@acme.test"), None]);
+        let text = "user_id,login,from,to\n12,\"a\nb\",2026-03-01,\n";
+        assert_eq!(LeaveList::parse(text.as_bytes()).expect_err(text), "line 2: \"a\\nb\" is no login");
+    }
+
     /// Why: a list that a spreadsheet had saved stopped the run, and the leave of a user did not count.
     #[test]
     fn list_from_a_spreadsheet_or_from_boxseat_is_read() {
         let leave = |line: u64, user_id: &str, to: Option<&str>| Leave {
             line,
             user_id: user_id.to_owned(),
+            login: None,
             from: "2026-03-01".parse().expect("a date"),
             to: to.map(|to| to.parse().expect("a date")),
         };

@@ -11,7 +11,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-use boxseat_output::is_hidden;
+use boxseat_output::{is_hidden, quoted};
 
 use super::rules::{Reads, ZoneLetters, words, zone};
 
@@ -51,13 +51,13 @@ enum Zone {
 /// Why a cell cannot be read. Display names the cell.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unread {
-    #[error("{0:?} is not a date or time")]
+    #[error("{} is not a date or time", quoted(.0))]
     NoStamp(String),
-    #[error("{0:?} is not a day of the calendar")]
+    #[error("{} is not a day of the calendar", quoted(.0))]
     NoSuchDay(String),
-    #[error("{cell:?}: {zone:?} is not a known time zone")]
+    #[error("{}: {} is not a known time zone", quoted(.cell), quoted(.zone))]
     UnknownZone { cell: String, zone: String },
-    #[error("{cell:?}: {zone:?} means several time zones")]
+    #[error("{}: {} means several time zones", quoted(.cell), quoted(.zone))]
     AmbiguousZone { cell: String, zone: String },
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use boxseat_output::visible_line;
+use boxseat_output::{excerpt, visible_line};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -195,7 +195,7 @@ fn unreadable(path: &Path, reason: Unreadable) -> CommandError {
         ))
         .hint(format!(
             "it needs a column for the user (User ID or Email) and one for the use (Last Login or Last Activity); it has: {}; [imports.columns] maps translated headings",
-            visible_line(&found.join(", "))
+            excerpt(&found.join(", "))
         )),
         reason => CommandError::usage(format!("{} cannot be read as CSV: {reason}", shown(path)))
             .hint("import the unpacked CSV file of the console; from a spreadsheet, save it as \"CSV UTF-8\""),

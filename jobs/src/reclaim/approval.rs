@@ -10,6 +10,7 @@ use boxseat_schemas::reclaim::{ApprovalTerms, Plan};
 use chrono::{DateTime, Utc};
 
 use super::journal_state::{self, PlanState};
+use super::operator::identity;
 use super::plans::PlanFile;
 use super::policy::Approval;
 use super::signature::{key_of, signer};
@@ -125,13 +126,13 @@ impl Required {
     /// # Errors
     /// A sentence with the reason.
     pub(crate) fn check(&self, given: Given<'_>, planned_by: &str, plan: &[u8]) -> Result<Approver, String> {
-        if self.is_two_person && given.os_user == planned_by {
+        if self.is_two_person && identity(given.os_user) == identity(planned_by) {
             return Err(format!(
                 "{planned_by} made the plan, and the policy requires another user to approve it"
             ));
         }
         if !self.is_signed {
-            return Ok(Approver { principal: None, identity: given.os_user.to_owned() });
+            return Ok(Approver { principal: None, identity: user_of(given.os_user) });
         }
         let Some(signature) = given.signature else {
             return Err("the policy requires a signed approval, and there is no signature".to_owned());
@@ -147,13 +148,26 @@ impl Required {
         Ok(Approver { principal: Some(principal), identity: key_of(signature)? })
     }
 
-    /// How many different approvers a plan has, and why the other approvals do not count.
+    /// How many different approvers a plan has, and why the other approvals do not count. With `two_person`, signatures by one user of the
+    /// operating system are one approver, and so are signatures by one key.
     pub(crate) fn count(&self, known: &PlanState, file: &PlanFile) -> (usize, Vec<String>) {
-        let mut approvers = BTreeSet::new();
+        self.approvers_of(known, &file.bytes)
+    }
+
+    fn approvers_of(&self, known: &PlanState, plan: &[u8]) -> (usize, Vec<String>) {
+        let mut approvers: Vec<BTreeSet<String>> = Vec::new();
         let mut reasons = Vec::new();
         for approval in known.approvals() {
-            match self.check(Given::from(approval), &known.by.os_user, &file.bytes) {
-                Ok(approver) => drop(approvers.insert(approver.identity)),
+            match self.check(Given::from(approval), &known.by.os_user, plan) {
+                Ok(approver) => {
+                    let user = self.is_two_person.then(|| user_of(&approval.by.os_user));
+                    let mut one: BTreeSet<String> = user.into_iter().chain([approver.identity]).collect();
+                    let same = |other: &mut BTreeSet<String>| !other.is_disjoint(&one);
+                    for other in approvers.extract_if(.., same).collect::<Vec<_>>() {
+                        one.extend(other);
+                    }
+                    approvers.push(one);
+                }
                 Err(reason) => {
                     reasons.push(format!("the approval of {} does not count: {reason}", approval.by.os_user))
                 }
@@ -193,6 +207,11 @@ impl Required {
     }
 }
 
+/// Distinguishes a user of the operating system from a key.
+fn user_of(os_user: &str) -> String {
+    format!("user {}", identity(os_user))
+}
+
 impl<'a> From<&'a journal_state::Approval> for Given<'a> {
     fn from(approval: &'a journal_state::Approval) -> Self {
         Self {
@@ -205,9 +224,10 @@ impl<'a> From<&'a journal_state::Approval> for Given<'a> {
 
 #[cfg(test)]
 mod tests {
+    use boxseat_schemas::reclaim::{Record, Stage};
     use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
 
-    use super::super::journal_state::tests::day;
+    use super::super::journal_state::tests::{created, day, operator, past};
     use super::super::signature::NAMESPACE;
     use super::*;
 
@@ -232,6 +252,32 @@ mod tests {
             is_signed: one.is_signed || other.is_signed,
             ..one
         }
+    }
+
+    /// Why: with two_person and signed, one operator signed with two keys, and one key signed under two names.
+    #[test]
+    fn r9_one_user_or_one_key_is_one_approver_where_two_persons_are_required() {
+        let (chief, deputy) = (key(1), key(2));
+        let signers = vec![line("chief", &chief), line("deputy", &deputy), line("other", &chief)];
+        let bytes = b"plan".to_vec();
+        let count = |is_two_person: bool, approvals: &[(&str, &PrivateKey)]| {
+            let terms = ApprovalTerms { signers: signers.clone(), approvers: 2, is_two_person };
+            let made = [(0, created("p", Stage::Suspend, &["1"], &[]))];
+            let given = approvals.iter().map(|(os_user, key)| {
+                let (by, signature) = (operator(os_user), Some(signed(key)));
+                let (plan_id, digest, signed_by) = ("p".into(), "d1".into(), None);
+                (1, Record::Approved { plan_id, digest, by, signed_by, signature })
+            });
+            let past = past(&made.into_iter().chain(given).collect::<Vec<_>>());
+            Required::by(&terms).approvers_of(&past.plans["p"], &bytes).0
+        };
+        let two_keys = [("boss", &chief), ("Boss", &deputy)];
+        assert_eq!((count(false, &two_keys), count(true, &two_keys)), (2, 1));
+        assert_eq!(count(true, &[("boss", &chief), ("jo", &chief)]), 1);
+        assert_eq!(count(true, &[("boss", &chief), ("jo", &deputy)]), 2);
+        // The third approval shows that both are one.
+        assert_eq!(count(true, &[("boss", &chief), ("jo", &deputy), ("jo", &chief)]), 1);
+        assert_eq!(count(true, &[("planner", &chief), ("jo", &deputy)]), 1);
     }
 
     /// R9: a policy of a later day cannot bring signers of its own, and a signer it removed no longer counts.

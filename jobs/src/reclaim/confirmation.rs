@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::emptiness::{APART, Emptiness, emptiness};
 use super::journal_state::{ActionState, Confirmation, JournalState, Reading, UserState};
+use super::operator::identity;
 use crate::error::CommandError;
 
 impl UserState {
@@ -22,9 +23,11 @@ impl UserState {
     }
 }
 
-/// The different operators of some confirmations.
-pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation>) -> BTreeSet<&'a str> {
-    confirmations.map(|one| one.by.os_user.as_str()).collect()
+/// The names of the different operators of some confirmations. Of names with the same [`identity`] the first counts.
+pub(crate) fn operators<'a>(confirmations: impl Iterator<Item = &'a Confirmation>) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    let names = confirmations.map(|one| one.by.os_user.as_str());
+    names.filter(|name| seen.insert(identity(name))).collect()
 }
 
 /// The transfer of a user that readings do not prove.

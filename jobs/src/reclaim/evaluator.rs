@@ -209,9 +209,9 @@ impl<'a> Evaluator<'a> {
                 ),
             );
         }
+        let leaves = leaves(snapshot, inputs, &addresses, now, &mut refuse);
         let (receivers, wrong) = Receivers::resolve(policy, snapshot, inputs, addresses);
         wrong.into_iter().for_each(|sentence| refuse(Subject::Receivers, sentence));
-        let leaves = leaves(snapshot, inputs, now, &mut refuse);
         let who_groups = (!policy.who.groups.is_empty())
             .then(|| policy.who.groups.iter().flat_map(|entry| groups_named(snapshot, entry)).collect());
         let set_aside: HashSet<&str> = set_aside.into_iter().collect();

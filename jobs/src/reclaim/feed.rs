@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use boxseat_pipeline::client::{BoxReader, EventQuery};
+use boxseat_pipeline::normalise::{KnownDays, Silence};
 use boxseat_pipeline::paginate::{Next, StreamWalk, Summary};
 use boxseat_schemas::box_api::{Event, NotAPage, Page, StreamPosition, read};
 use boxseat_schemas::event_types;
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::Request;
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::position::StreamMark;
 use crate::error::CommandError;
@@ -22,8 +23,6 @@ use crate::error::CommandError;
 const OLDEST_POSITION: TimeDelta = TimeDelta::days(13);
 /// How long a span without events must be to be suspicious.
 const SILENCE: TimeDelta = TimeDelta::hours(24);
-/// From this usual number of events per weekday on, a day without any is suspicious.
-const USUAL: u64 = 50;
 /// How far before the snapshot the history is read: events reach it hours late.
 const LATE: TimeDelta = TimeDelta::hours(48);
 /// How far back later walks of one run read the history again.
@@ -98,12 +97,12 @@ impl Feed {
             self.refuse_missing_events(brief)?;
         }
         if heard == 0
-            && let Some(day) = suspicious_silence(brief.events_by_day, brief.quiet_dates, from_at, now)
+            && let Some(silence) = suspicious_silence(brief.events_by_day, brief.quiet_dates, from_at, now)
         {
             return Err(CommandError::refused(format!(
-                "the admin log has no event since {}, and a usual {} has {USUAL} events or more",
+                "the admin log has no event since {}, and {} are usual in that time",
                 from_at.format("%F %H:%M UTC"),
-                day.weekday()
+                silence.usual_events
             ))
             .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`; for a holiday add the date \
                 to [sync] quiet_dates"));
@@ -272,71 +271,86 @@ fn incomplete(reason: &str) -> CommandError {
         .hint("no account is changed while sign-ins cannot be read; run the command again")
 }
 
-/// A day of the span on which there are always events, if the span is long enough.
+/// The silence of a span without events, if it is long enough and improbable ([`KnownDays`], as in `sync`). A day counts if half of it is
+/// in the span.
 fn suspicious_silence(
     events_by_day: &BTreeMap<NaiveDate, u64>,
     quiet_dates: &[NaiveDate],
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Option<NaiveDate> {
+) -> Option<Silence> {
     if to - from < SILENCE {
         return None;
     }
-    let days = from.date_naive().iter_days().take_while(|day| *day <= to.date_naive());
-    days.filter(|day| {
-        let start = day.and_time(chrono::NaiveTime::MIN).and_utc();
-        let heard_of = (start + TimeDelta::days(1)).min(to) - start.max(from);
-        heard_of >= SILENCE / 2 && !quiet_dates.contains(day)
-    })
-    .find(|day| {
-        let mut same: Vec<u64> = (1..=6)
-            .map(|weeks| *day - TimeDelta::weeks(weeks))
-            .filter_map(|before| events_by_day.get(&before).copied())
-            .collect();
-        same.sort_unstable();
-        same.get(same.len() / 2).is_some_and(|median| *median >= USUAL)
-    })
+    let half_a_day = SILENCE / 2;
+    let first_silent = (from + half_a_day).date_naive();
+    let end = (to + half_a_day).date_naive();
+    // The events of the snapshot's own day came before the span.
+    let before: BTreeMap<NaiveDate, u64> =
+        events_by_day.range(..first_silent).map(|(day, count)| (*day, *count)).collect();
+    let first = before.keys().next().copied().unwrap_or(first_silent);
+    let known = KnownDays { counts: &[&before], first, end, quiet_dates };
+    known.improbable_silences(first_silent).pop()
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::Datelike;
+
     use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
     }
 
+    /// The days of a span of weeks, from a Monday on, with so many events on working days and on weekends.
+    fn days(count: usize, working: u64, weekend: u64) -> BTreeMap<NaiveDate, u64> {
+        let days = at("2026-02-02T00:00:00Z").date_naive().iter_days().take(count);
+        days.map(|day| (day, if day.weekday().number_from_monday() > 5 { weekend } else { working }))
+            .collect()
+    }
+
     /// R11: a feed without events for a day, where that weekday always has some, proves nothing.
     #[test]
     fn r11_a_silent_working_day_is_suspicious_and_a_silent_weekend_is_not() {
-        let mut days = BTreeMap::new();
-        for day in at("2026-02-02T00:00:00Z").date_naive().iter_days().take(28) {
-            let is_weekend = day.weekday().number_from_monday() > 5;
-            days.insert(day, if is_weekend { 3 } else { 400 });
-        }
+        let usual = |until: usize, from, to| {
+            suspicious_silence(&days(until, 400, 3), &[], from, to).map(|silence| silence.usual_events)
+        };
         // Monday, 2 March 2026, 06:00.
-        let monday = at("2026-03-02T06:00:00Z");
-        let hours = TimeDelta::hours;
-        let suspicious_silence = |days, from, to| suspicious_silence(days, &[], from, to);
-        assert_eq!(suspicious_silence(&days, monday, monday + hours(23)), None, "too short to say");
-        assert_eq!(suspicious_silence(&days, monday, monday + hours(24)), Some(monday.date_naive()));
+        let (monday, hours) = (at("2026-03-02T06:00:00Z"), TimeDelta::hours);
+        assert_eq!(usual(28, monday, monday + hours(23)), None, "too short to say");
+        assert_eq!(usual(28, monday, monday + hours(24)), Some(400));
         let saturday = at("2026-03-07T06:00:00Z");
-        assert_eq!(suspicious_silence(&days, saturday, saturday + hours(47)), None);
-        let tuesday = suspicious_silence(&days, saturday, saturday + hours(60));
-        assert_eq!(tuesday, Some(at("2026-03-09T00:00:00Z").date_naive()), "Monday had begun long ago");
+        assert_eq!(usual(33, saturday, saturday + hours(47)), None);
+        assert_eq!(usual(33, saturday, saturday + hours(60)), Some(406), "Monday had begun long ago");
+    }
+
+    /// Why: a small enterprise has less than fifty events a day, so no silence of its log was ever found.
+    #[test]
+    fn r11_silence_of_a_small_enterprise_is_suspicious_after_some_days() {
+        let wednesday = at("2026-03-04T06:00:00Z");
+        let (few, hours) = (days(28, 20, 0), TimeDelta::hours);
+        assert_eq!(
+            suspicious_silence(&few, &[], wednesday, wednesday + hours(36))
+                .map(|silence| silence.usual_events),
+            Some(80)
+        );
+        let busy_until_then = days(30, 20, 0);
+        assert_eq!(suspicious_silence(&busy_until_then, &[], wednesday, wednesday + hours(36)), None);
     }
 
     /// Why: `sync` knew the holiday, and `apply` refused to act on it.
     #[test]
     fn r11_silence_on_a_quiet_date_is_expected() {
-        let days: BTreeMap<NaiveDate, u64> =
-            at("2026-01-05T00:00:00Z").date_naive().iter_days().take(56).map(|day| (day, 60)).collect();
+        let days = days(28, 60, 60);
         let monday = at("2026-03-02T06:00:00Z");
         let until = monday + TimeDelta::hours(30);
-        let found = |quiet: &[NaiveDate]| suspicious_silence(&days, quiet, monday, until);
-        assert_eq!(found(&[]), Some(monday.date_naive()));
-        assert_eq!(found(&[monday.date_naive()]), Some(until.date_naive()), "the day after is none");
-        assert_eq!(found(&[monday.date_naive(), until.date_naive()]), None);
+        let first = |quiet: &[NaiveDate]| {
+            suspicious_silence(&days, quiet, monday, until).map(|silence| silence.first)
+        };
+        assert_eq!(first(&[]), Some(monday.date_naive()));
+        assert_eq!(first(&[monday.date_naive()]), Some(until.date_naive()), "the day after is none");
+        assert_eq!(first(&[monday.date_naive(), until.date_naive()]), None);
     }
 
     #[test]

@@ -204,6 +204,9 @@ impl JournalState {
                     let (sequence, adoption) = (entry.sequence, adoption.clone());
                     self.actions_to_take_in = adoption.actions;
                     self.adoptions.push(AdoptionMark { at, sequence, adoption });
+                    // R9: they were given for another store, or before actions that this journal did not know.
+                    let open = self.plans.values_mut().filter(|plan| plan.is_open());
+                    open.for_each(|plan| plan.approvals.clear());
                 }
             }
             Record::ActionTakenIn {

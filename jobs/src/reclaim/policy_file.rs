@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use boxseat_output::quoted;
 use boxseat_schemas::reclaim::Stage;
 use serde::{Deserialize, Serialize};
 
@@ -214,14 +215,17 @@ impl File {
             return Err(wrong(
                 "who",
                 "roles",
-                format!("{role:?}: boxseat acts only on the role \"user\", never on admins and co-admins"),
+                format!(
+                    "{}: boxseat acts only on the role \"user\", never on admins and co-admins",
+                    quoted(role)
+                ),
             ));
         }
         if let Some(state) = who.seat_states.iter().find(|state| !SEAT_STATES.contains(&state.as_str())) {
             return Err(wrong(
                 "who",
                 "seat_states",
-                format!("{state:?} is none of {}", SEAT_STATES.join(", ")),
+                format!("{} is none of {}", quoted(state), SEAT_STATES.join(", ")),
             ));
         }
         Ok(Who {
@@ -238,11 +242,11 @@ impl File {
             return Err(wrong(
                 "protect",
                 "ids",
-                format!("{id:?} is not a Box user id; addresses go into logins"),
+                format!("{} is not a Box user id; addresses go into logins", quoted(id)),
             ));
         }
         if let Some(login) = protect.logins.iter().find(|login| !login.contains('@')) {
-            return Err(wrong("protect", "logins", format!("{login:?} is not an address")));
+            return Err(wrong("protect", "logins", format!("{} is not an address", quoted(login))));
         }
         Ok(Protect {
             ids: protect.ids.clone(),
@@ -373,7 +377,7 @@ fn codes(section: &'static str, texts: &BTreeSet<String>) -> Result<BTreeSet<Cod
             text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty())?;
         Some(Code { name: name.to_owned(), value: value.to_owned() })
     };
-    let refused = |text| wrong(section, "tracking_codes", format!("{text:?} is not NAME=VALUE"));
+    let refused = |text| wrong(section, "tracking_codes", format!("{} is not NAME=VALUE", quoted(text)));
     texts.iter().map(|text| code(text).ok_or_else(|| refused(text))).collect()
 }
 

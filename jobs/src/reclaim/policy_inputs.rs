@@ -3,8 +3,10 @@
 //! The age of a list is the age of its file, by the clock of the machine that stores it: `--now` moves the data's clock, and no
 //! file with it.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
+use boxseat_output::{excerpt, quoted};
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
@@ -28,6 +30,27 @@ pub(crate) struct PolicyInputs {
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Lists that cannot be read, each a refusal to evaluate the policy.
     pub(crate) unreadable: Vec<Refusal>,
+    /// The files that were read.
+    pub(crate) files: Vec<ListFile>,
+}
+
+/// A file, as it was before it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ListFile {
+    path: PathBuf,
+    stamp: Option<Stamp>,
+}
+
+/// What tells a changed file from an unchanged one: device, inode, size, and time of change.
+type Stamp = (u64, u64, u64, i64, i64);
+
+impl ListFile {
+    /// The file as it is now.
+    pub(crate) fn of(path: &Path) -> Self {
+        let stamp = std::fs::metadata(path).ok();
+        let stamp = stamp.map(|of| (of.dev(), of.ino(), of.size(), of.ctime(), of.ctime_nsec()));
+        Self { path: path.to_owned(), stamp }
+    }
 }
 
 /// A list, and its age.
@@ -81,6 +104,12 @@ impl PolicyInputs {
         Self { unreadable: failures.into_iter().map(refusal).collect(), ..inputs }
     }
 
+    /// A list whose file was changed, replaced or removed since it was read: a user may have been added to it.
+    pub(crate) fn changed_list(&self) -> Option<&Path> {
+        let is_changed = |file: &&ListFile| ListFile::of(&file.path) != **file;
+        self.files.iter().find(is_changed).map(|file| file.path.as_path())
+    }
+
     /// R3: until which day [holds] counts, if that ends within two days.
     pub(crate) fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
         let left = LIST_MAX_AGE - self.holds.as_ref()?.age;
@@ -96,6 +125,15 @@ impl PolicyInputs {
     ) -> (Self, Vec<(Subject, CommandError)>) {
         let mut failures = Vec::new();
         let leave_file = policy.leave_file.as_deref().or(leave_file);
+        let held_file = match &policy.holds {
+            Some(Holds::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        let receiver_file = match &policy.receiver {
+            Some(Receiver::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        let files = [leave_file, held_file, receiver_file].into_iter().flatten().map(ListFile::of).collect();
         let leave = leave_file.map(|path| {
             let rows = LeaveList::read(path)?.leaves().to_vec();
             Ok::<_, CommandError>(List { rows, age: age_of(path)? })
@@ -111,7 +149,7 @@ impl PolicyInputs {
             Some(Receiver::File(path)) => receivers_in(path),
             _ => Ok(Vec::new()),
         };
-        let mut inputs = Self { activity_events: activity_events.to_vec(), ..Self::default() };
+        let mut inputs = Self { activity_events: activity_events.to_vec(), files, ..Self::default() };
         match leave.transpose() {
             Ok(leave) => inputs.leave = leave,
             Err(e) => failures.push((Subject::Leave, e)),
@@ -128,6 +166,7 @@ impl PolicyInputs {
             let (added, failed) = Self::gather(added, None, &[], now);
             inputs.leave = List::both(inputs.leave, added.leave);
             inputs.holds = List::both(inputs.holds, added.holds);
+            inputs.files.extend(added.files);
             failures.extend(failed);
         }
         (inputs, failures)
@@ -169,14 +208,14 @@ fn receivers_in(path: &Path) -> Result<Vec<(String, String)>, CommandError> {
     let mut receivers: Vec<(String, String)> = Vec::new();
     for Row { line, users, value: receiver } in rows {
         let [user] = users.as_slice() else {
-            let names = users.join(" and ");
+            let names = excerpt(&users.join(" and "));
             return Err(
                 list.wrong(format!("line {line} names the user twice, as {names}: keep one column of them"))
             );
         };
         let user = user.to_lowercase();
         if receiver.is_empty() || receivers.iter().any(|(other, _)| *other == user) {
-            return Err(list.wrong(format!("line {line}: {user} has no receiver, or two")));
+            return Err(list.wrong(format!("line {line}: {} has no receiver, or two", excerpt(&user))));
         }
         receivers.push((user, receiver.to_lowercase()));
     }
@@ -241,7 +280,7 @@ impl Csv<'_> {
                 return Err(format!("line {} names no user", row.line));
             }
             if let Some(cell) = cells.iter().find(|cell| cell.contains(char::is_control)) {
-                return Err(format!("line {}: {cell:?} is no id and no login", row.line));
+                return Err(format!("line {}: {} is no id and no login", row.line, quoted(cell)));
             }
             let users = cells.into_iter().map(identifier).collect();
             rows.push(Row { line: row.line, users, value: identifier(row.cell(value)) });
@@ -319,6 +358,22 @@ mod tests {
         let days_ago = std::time::Duration::from_secs(9 * 86_400);
         written.set_modified(written.metadata().unwrap().modified().unwrap() - days_ago).unwrap();
         assert_eq!(age_of(&path).unwrap().num_days(), 9);
+    }
+
+    /// Why: a hold that was added while a plan was applied for hours was read by the next command only.
+    #[test]
+    fn a_list_that_was_written_since_is_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("holds.csv");
+        std::fs::write(&path, "user_id,reason\n").unwrap();
+        let inputs = PolicyInputs { files: vec![ListFile::of(&path)], ..PolicyInputs::default() };
+        assert_eq!(inputs.changed_list(), None);
+        std::fs::write(&path, "user_id,reason\n7,suit\n").unwrap();
+        assert_eq!(inputs.changed_list(), Some(path.as_path()));
+        let inputs = PolicyInputs { files: vec![ListFile::of(&path)], ..PolicyInputs::default() };
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(inputs.changed_list(), Some(path.as_path()));
+        assert_eq!(PolicyInputs::default().changed_list(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use boxseat_output::quoted;
 use boxseat_schemas::reclaim::ReasonCode;
 
 use super::evaluator::Denial;
@@ -88,10 +89,9 @@ impl<'a> Receivers<'a> {
                     .map(|(_, value)| value.trim())
                     .collect();
                 match values.as_slice() {
-                    [value] => self
-                        .addresses
-                        .the_one(value, self.snapshot)
-                        .map_err(|why| none(format!("the tracking code {name} is {value:?}, which {why}")))?,
+                    [value] => self.addresses.the_one(value, self.snapshot).map_err(|why| {
+                        none(format!("the tracking code {name} is {}, which {why}", quoted(value)))
+                    })?,
                     [] => return Err(none(format!("the user has no tracking code {name}"))),
                     _ => return Err(none(format!("the user has the tracking code {name} more than once"))),
                 }

@@ -326,5 +326,5 @@ pub(crate) fn known_events(
     Ok(known)
 }
 
-/// The four weeks before the window that show the usual number of events per weekday, and one day.
-const MEDIAN_SPAN: TimeDelta = TimeDelta::days(29);
+/// The six weeks before the window that show the usual number of events per weekday before a silence, and one day.
+const MEDIAN_SPAN: TimeDelta = TimeDelta::days(43);

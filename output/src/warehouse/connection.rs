@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use duckdb::{Config, Connection};
 
 use super::ddl::literal;
+use super::spill;
 use crate::{Error, Result};
 
 /// Resource limits of DuckDB.
@@ -139,8 +140,10 @@ pub(super) fn abandon(connection: &Connection) -> Result<()> {
 /// DuckDB opens the file through `file`, by a name of this process (proc_pid_fd(5)): it reads this file even if another one has the name now,
 /// and it finds no write-ahead log next to it.
 pub(crate) fn open_to_read(file: &File, path: &Path, resources: &Resources) -> duckdb::Result<Connection> {
-    // A name that no other process knows. The directory is created only when a query exceeds the memory.
-    let spill = format!("{}.{}.spill", text_of(path)?, uuid::Uuid::new_v4());
+    let absolute = text_of(path)?;
+    spill::remove_stale(Path::new(&absolute));
+    // The directory is created only when a query exceeds the memory.
+    let spill = spill::name_next_to(&absolute);
     let is_large = file.metadata().is_ok_and(|file| file.len() > LARGE_FILE);
     let threads = if is_large { resources.threads } else { 1 };
     let config = offline(Config::default(), Path::new(&spill), resources, threads)?;

@@ -20,6 +20,7 @@ mod record;
 mod salvage;
 mod scratch_tables;
 mod snapshot_selection;
+mod spill;
 #[cfg(test)]
 mod tests;
 

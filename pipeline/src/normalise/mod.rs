@@ -10,6 +10,7 @@
 
 mod activity;
 mod carry;
+mod contradictions;
 mod coverage;
 mod events;
 mod index;
@@ -17,14 +18,16 @@ mod losses;
 mod night;
 mod readings;
 mod rejects;
+mod silence;
 mod stage;
 mod vanished;
 
 pub use activity::Activity;
 pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
-pub use coverage::{DayCounts, UnreadEvent, holes};
+pub use coverage::{UnreadEvent, holes};
 pub use index::{EndpointCalls, Index};
+pub use silence::{DayCounts, KnownDays, Silence};
 pub use stage::{Batches, PageOf, Stage, Tally};
 pub use vanished::departure;
 
@@ -61,6 +64,8 @@ pub struct Normaliser<'a> {
     users: IdSet,
     unlisted: IdSet,
     groups: IdSet,
+    /// Users that were listed with different values.
+    contradictory: IdSet,
 }
 
 /// Facts about events that earlier runs know, so that the overlap is not stored twice.
@@ -119,6 +124,7 @@ impl<'a> Normaliser<'a> {
             users: IdSet::default(),
             unlisted: IdSet::default(),
             groups: IdSet::default(),
+            contradictory: IdSet::default(),
         })
     }
 
@@ -132,16 +138,18 @@ impl<'a> Normaliser<'a> {
         &self.index
     }
 
-    /// Users, one row each even if Box listed them more than once, and users of the base run who are not known to be gone.
+    /// Users, one row each even if Box listed them more than once, and users of the base run who are not known to be gone. A user that was
+    /// listed with different values is rejected.
     ///
     /// # Errors
     /// `Disk` or `Damaged`, here and from the iterator.
     pub fn users(&mut self) -> Result<Batches<'_, night::Users<'_>>, Error> {
-        let Self { spool, index, users, unlisted, base, .. } = self;
+        let Self { spool, index, users, unlisted, base, contradictory, .. } = self;
+        *contradictory = contradictions::contradictory_users(spool, index)?;
         let readings = Readings::of(index, *base).with_oldest_walk(spool)?;
         let verdicts = Verdicts::read(spool, index, &self.canaries, &self.enterprise_id)?;
-        let stage =
-            night::Users::new(users, unlisted, readings, verdicts, self.reservation, &self.enterprise_id);
+        let known = night::KnownUsers { listed: users, unlisted, contradictory };
+        let stage = night::Users::new(known, readings, verdicts, self.reservation, &self.enterprise_id);
         Ok(Batches::new(spool, index.users(), stage)?.carrying(*base, &USERS))
     }
 
@@ -256,12 +264,14 @@ impl<'a> Normaliser<'a> {
         rows.take_batch()
     }
 
-    /// Records that could not be parsed. This is a separate pass, which is only useful if a tally counted some.
+    /// Records that could not be parsed or contradict each other; requires users first. This is a separate pass, which is only useful if a
+    /// tally counted some.
     ///
     /// # Errors
     /// As [`Normaliser::users`].
     pub fn rejects(&self) -> Result<Batches<'_, rejects::Rejects<'_>>, Error> {
-        let stage = rejects::Rejects::new(self.privacy, self.reservation, &self.enterprise_id);
+        let contradictory = &self.contradictory;
+        let stage = rejects::Rejects::new(self.privacy, self.reservation, &self.enterprise_id, contradictory);
         Batches::new(&self.spool, self.index.all_pages(), stage)
     }
 }

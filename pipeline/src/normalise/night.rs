@@ -38,11 +38,19 @@ fn rows_of(table: &Table) -> Rows {
     Rows::new(table.lake_schema())
 }
 
+/// The ids of users, by how this run knows them.
+pub(super) struct KnownUsers<'a> {
+    /// Users with a row; filled during the pass.
+    pub(super) listed: &'a mut IdSet,
+    /// Those of them that were not listed; filled during the pass.
+    pub(super) unlisted: &'a mut IdSet,
+    /// Users that were listed with different values.
+    pub(super) contradictory: &'a IdSet,
+}
+
 /// Users as Box listed them, and users of the base run who are not known to be gone.
 pub struct Users<'a> {
-    /// Users that this run knows, and those of them that were not listed; filled during the pass.
-    known: &'a mut IdSet,
-    unlisted: &'a mut IdSet,
+    known: KnownUsers<'a>,
     readings: Readings<'a>,
     verdicts: Verdicts,
     /// Whether the listed users were returned when the missing users were requested; known after the last page.
@@ -60,8 +68,7 @@ pub struct Users<'a> {
 
 impl<'a> Users<'a> {
     pub(super) fn new(
-        known: &'a mut IdSet,
-        unlisted: &'a mut IdSet,
+        known: KnownUsers<'a>,
         readings: Readings<'a>,
         verdicts: Verdicts,
         reservation: &'a Reservation,
@@ -69,7 +76,6 @@ impl<'a> Users<'a> {
     ) -> Self {
         Self {
             known,
-            unlisted,
             readings,
             verdicts,
             is_trusted: false,
@@ -93,7 +99,11 @@ impl Stage for Users<'_> {
                 self.lost += 1;
                 continue;
             };
-            if !self.known.insert(&user.id) {
+            if self.known.contradictory.contains(&user.id) {
+                tally.rejected += 1;
+                continue;
+            }
+            if !self.known.listed.insert(&user.id) {
                 tally.duplicate += 1;
                 continue;
             }
@@ -148,7 +158,7 @@ impl Stage for Users<'_> {
     fn carries(&mut self) -> bool {
         self.is_trusted = self.verdicts.can_be_trusted();
         let base = self.readings.base.map(Base::night);
-        base.is_some_and(|base| base.users.iter().any(|(id, _)| !self.known.contains(&id)))
+        base.is_some_and(|base| base.users.iter().any(|(id, _)| !self.known.listed.contains(&id)))
     }
 
     fn carry(&mut self, batch: &RecordBatch) -> Option<RecordBatch> {
@@ -156,7 +166,7 @@ impl Stage for Users<'_> {
         let mut listing = Vec::new();
         let rows = carried(batch, self.stamp.reservation, |row| {
             let id = ids.value(row);
-            if self.known.contains(id) {
+            if self.known.listed.contains(id) {
                 return false;
             }
             match self.verdicts.of(id) {
@@ -175,8 +185,8 @@ impl Stage for Users<'_> {
                     listing.push("missing_unconfirmed");
                 }
             }
-            self.unlisted.insert(id);
-            self.known.insert(id)
+            self.known.unlisted.insert(id);
+            self.known.listed.insert(id)
         })?;
         let listing: ArrayRef = std::sync::Arc::new(StringArray::from(listing));
         Some(with_column(rows, "listing", listing))

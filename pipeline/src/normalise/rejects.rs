@@ -1,24 +1,34 @@
-//! Records that could not be parsed, with the reason and their raw text; and users or groups that could not be read.
+//! Records that could not be parsed or contradict each other, with the reason and their raw text; and users or groups that could not be
+//! read.
 
 use boxseat_schemas::box_api::{EmailAlias, Event, Group, Membership, Record, User, read};
 use boxseat_schemas::run::Reservation;
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{REJECTS, Rows};
 
+use super::contradictions;
 use super::night::Parties;
 use super::stage::{PageOf, Stage, Tally};
 use crate::Privacy;
+use crate::ids::IdSet;
 
 /// The rejects of all streams.
 pub struct Rejects<'a> {
     privacy: Privacy,
     reservation: &'a Reservation,
     enterprise_id: &'a str,
+    /// Users that were listed with different values.
+    contradictory: &'a IdSet,
 }
 
 impl<'a> Rejects<'a> {
-    pub(super) fn new(privacy: Privacy, reservation: &'a Reservation, enterprise_id: &'a str) -> Self {
-        Self { privacy, reservation, enterprise_id }
+    pub(super) fn new(
+        privacy: Privacy,
+        reservation: &'a Reservation,
+        enterprise_id: &'a str,
+        contradictory: &'a IdSet,
+    ) -> Self {
+        Self { privacy, reservation, enterprise_id, contradictory }
     }
 
     fn write(&self, request: &Request, reason: &str, raw: &str, rows: &mut Rows, tally: &mut Tally) {
@@ -39,7 +49,7 @@ impl Stage for Rejects<'_> {
 
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally) {
         for raw in &page.entries {
-            if let Some(reason) = refusal(page.request, raw.get()) {
+            if let Some(reason) = refusal(page.request, raw.get(), self.contradictory) {
                 self.write(page.request, &reason, raw.get(), rows, tally);
             }
         }
@@ -60,14 +70,17 @@ fn stream(request: &Request) -> &'static str {
     }
 }
 
-/// Why a record has no row because it cannot be parsed; `None` otherwise.
-fn refusal(request: &Request, raw: &str) -> Option<String> {
+/// Why a record has no row because it cannot be parsed or another one contradicts it; `None` otherwise.
+fn refusal(request: &Request, raw: &str, contradictory: &IdSet) -> Option<String> {
     fn unreadable<'de, T: Record<'de>>(raw: &'de str) -> Option<String> {
         read::<T>(raw).err().map(|reason| reason.to_string())
     }
     match request {
         Request::Me | Request::User { .. } => None,
-        Request::Users { .. } => unreadable::<User>(raw),
+        Request::Users { .. } => match read::<User>(raw) {
+            Err(reason) => Some(reason.to_string()),
+            Ok(user) => contradictory.contains(&user.record.id).then(|| contradictions::REASON.to_owned()),
+        },
         Request::Groups { .. } => unreadable::<Group>(raw),
         Request::EmailAliases { .. } => unreadable::<EmailAlias>(raw),
         Request::Events { .. } => unreadable::<Event<'_>>(raw),

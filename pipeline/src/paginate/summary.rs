@@ -42,7 +42,8 @@ impl Summary {
         }
         let page = match request {
             Request::Events { .. } => Page::parse_events(body)?,
-            _ => Page::parse(body)?,
+            Request::Users { .. } => Page::parse(body)?,
+            _ => Page::parse_counted(body)?,
         };
         let summary = Self::of_page(&page);
         let listed = match request {

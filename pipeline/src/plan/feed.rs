@@ -7,7 +7,7 @@ use super::Survey;
 use crate::guard::Refusal;
 use crate::normalise::{KnownEvents, holes};
 
-/// Refuses a feed without any event if the overlap has known events, or if the weekday usually has many.
+/// Refuses a feed without any event if the overlap has known events, or if the silence is improbable for this enterprise.
 ///
 /// The feed is known to return nothing for days without any error (box/box-java-sdk#849).
 ///
@@ -25,7 +25,7 @@ pub fn silence(
     let silent_days = holes(reservation, survey.day_counts(), &known.earlier_days, quiet_dates);
     let reason = match (known.ids.len(), silent_days.first()) {
         (0, None) => return Ok(()),
-        (0, Some((day, _))) => format!("and a {} usually has many", day.format("%A")),
+        (0, Some((day, _))) => format!("and many are usual from {} on", day.format("%A, %F")),
         (count, _) => format!("although earlier runs read {count} there"),
     };
     let time = |at: DateTime<Utc>| at.format("%F %H:%M UTC").to_string();

@@ -66,6 +66,19 @@ impl<'a> Page<'a> {
         Err(NotAPage::OtherObject(format!("it is no page of events: it has no {missing}")))
     }
 
+    /// Reads a page of a listing that Box counts: groups, memberships, aliases. It must have `entries`, or say that there are none
+    /// (`total_count` 0). An object that lost its list would be proof that a user is in no protected group.
+    ///
+    /// # Errors
+    /// Any other body.
+    pub fn parse_counted(body: &'a [u8]) -> Result<Self, NotAPage> {
+        let Envelope { page, has_entries, .. } = Self::parse_envelope(body)?;
+        if has_entries || page.total_count == Some(0) {
+            return Ok(page);
+        }
+        Err(NotAPage::OtherObject("it is no page: it has no entries".to_owned()))
+    }
+
     fn parse_envelope(body: &'a [u8]) -> Result<Envelope<'a>, NotAPage> {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let envelope = deserializer.deserialize_map(EnvelopeVisitor)?;
@@ -257,6 +270,22 @@ mod tests {
             (r#"{"limit":100}"#, 0),
         ] {
             assert_eq!(Page::parse(body.as_bytes()).unwrap().entries.len(), count, "{body}");
+        }
+    }
+
+    /// Why: a page of aliases or memberships that lost its list proved that a user has none, so no protected group was seen.
+    #[test]
+    fn a_counted_page_without_its_list_is_rejected() {
+        for body in [
+            r#"{"chunk_size":0}"#,
+            r#"{"limit":100,"offset":0}"#,
+            r#"{"next_marker":null}"#,
+            r#"{"total_count":2,"Entries":[]}"#,
+        ] {
+            assert!(matches!(Page::parse_counted(body.as_bytes()), Err(NotAPage::OtherObject(_))), "{body}");
+        }
+        for body in [r#"{"total_count":0}"#, r#"{"entries":null}"#, r#"{"entries":[]}"#] {
+            assert!(Page::parse_counted(body.as_bytes()).unwrap().entries.is_empty(), "{body}");
         }
     }
 

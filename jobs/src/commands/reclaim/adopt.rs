@@ -36,12 +36,18 @@ pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Resul
     }
     if !args.yes {
         printer.note(
-            "Nothing was changed. With --yes the journal takes in the actions of the lake and continues here.",
+            "Nothing was changed. With --yes the journal takes in the actions of the lake and continues here. Open plans must be \
+                approved again.",
         );
         return Ok(0);
     }
     adopt(&context, &mut journal, found)?;
     printer.note(format!("The journal continues here. {}", head(&journal)));
+    for (plan_id, _) in journal.past().open_plans() {
+        printer.note(format!(
+            "Plan {plan_id} is open, and approvals from before do not count: boxseat reclaim approve {plan_id}"
+        ));
+    }
     printer.note("Use only this store: remove the other one, or its jobs. Actions of the other store that are not in the lake \
         are not known here.");
     Ok(0)

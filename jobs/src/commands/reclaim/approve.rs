@@ -61,9 +61,8 @@ pub(crate) fn run(
     })?;
     let signed_by = approver.principal;
     let is_known = known.approvals().any(|earlier| {
-        earlier.by == by
-            && earlier.signed_by == signed_by
-            && earlier.signature.is_some() == signature.is_some()
+        // Of a signer with a new key, only the new signature counts.
+        earlier.by == by && earlier.signed_by == signed_by && earlier.signature == signature
     });
     if is_known {
         printer.note("It was approved by you before; nothing changes.");

@@ -63,7 +63,7 @@ async fn confirm(
     let Some(space_used_bytes) = content.space_used_bytes else {
         return Err(refused("Box does not say how many bytes the account holds".to_owned()));
     };
-    let needed = needed(&acting, &transfer)?;
+    let needed = needed(&acting, journal.past(), &transfer)?;
     let now = (acting.clock)();
     journal.append(
         now,
@@ -136,12 +136,20 @@ fn find(snapshot: &Snapshot, past: &JournalState, user: &str) -> Result<String, 
     }
 }
 
-/// How many operators the plan of the transfer and the configured policy require.
-fn needed(acting: &ApplyContext, transfer: &ActionState) -> Result<u32, CommandError> {
+/// How many operators the plan of the transfer and the configured policy require. A plan that the journal knows must be there unchanged,
+/// because without it fewer operators might do.
+fn needed(acting: &ApplyContext, past: &JournalState, transfer: &ActionState) -> Result<u32, CommandError> {
     let policy = acting.policy.as_ref();
     let configured = policy.map(|policy| terms(&policy.approval)).transpose()?;
-    let pinned = PlanFile::open(acting.context.store.root(), &transfer.attempt.plan_id)
-        .ok()
-        .and_then(|file| file.plan.approval);
+    let (store, plan_id) = (&acting.context.store, &transfer.attempt.plan_id);
+    let pinned = match past.plans.get(plan_id) {
+        // An action that `reclaim adopt` has taken in.
+        None => None,
+        Some(_) => {
+            let file = PlanFile::open(store.root(), plan_id)?;
+            file.owned(store.id(), store.enterprise_id(), past)?;
+            file.plan.approval
+        }
+    };
     Ok([configured, pinned].iter().flatten().map(operators_needed).max().unwrap_or(1))
 }

@@ -1,5 +1,6 @@
 //! R12: the user as Box shows it now, and whether that is still the user that was approved.
 
+use boxseat_output::excerpt;
 use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
@@ -9,11 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::evaluator::{Evaluator, Verdict, changed, never};
 use super::super::feed::News;
+use super::super::journal_state;
 use super::super::offboarding;
 use super::super::snapshot::{Person, Snapshot};
 use super::begin::NIGHT_MAX_AGE;
 use super::confirm::Canaries;
-use super::{CallResult, Run, Skip, Task, UserOutcome};
+use super::{Applied, CallResult, Run, Skip, Task, UserOutcome};
 use crate::error::CommandError;
 
 /// A user, read just now.
@@ -153,6 +155,14 @@ impl Run<'_> {
         if !self.keep_feed_fresh_unless_offboarding().await? {
             return Ok(Recheck::Halted);
         }
+        // R3, R5: a run may last for hours, and a hold or a leave may be added meanwhile. R19: a leaver is locked out in any case.
+        if let Some(path) = self.task.inputs.changed_list().filter(|_| !self.is_lockout(planned)) {
+            self.halt(
+                CommandError::refused(format!("{} was changed after this command read it", path.display()))
+                    .hint("the same command reads the list again and continues"),
+            );
+            return Ok(Recheck::Halted);
+        }
         // R10, R17: a run may last for hours.
         if self.now() >= self.task.plan.expires_at {
             let skip = Skip::for_now(ReasonCode::Expired, "the plan expired during the run: make a new plan");
@@ -169,6 +179,9 @@ impl Run<'_> {
             return Ok(Recheck::Left(skip));
         }
         if let Some(skip) = self.heard_of(planned) {
+            if let Some(refusal) = self.refuses_incomplete_snapshot(planned) {
+                self.halt(refusal);
+            }
             return Ok(Recheck::Left(skip));
         }
         let snapshot = self.task.snapshot;
@@ -215,6 +228,9 @@ impl Run<'_> {
                 return Ok(if self.is_halted() { Recheck::Halted } else { Recheck::Left(left) });
             }
         };
+        if let Some(skip) = other_account(known, &now.user, self.is_lockout(planned)) {
+            return Ok(Recheck::Left(skip));
+        }
         // R19: another login, group or status since the plan never keeps a leaver signed in. It stops the later steps.
         if !self.is_lockout(planned)
             && let Some(skip) = self.differs_from_plan(planned, &now.standing)?
@@ -324,6 +340,62 @@ impl Run<'_> {
                 Some(Skip::finally(ReasonCode::NotAsked, "the policy no longer applies to this user"))
             }
         }
+    }
+
+    /// R11: stops the plan if the admin log has a use of one of its users that the snapshot covers and does not have: the log did not
+    /// return everything to that run, so the snapshot proves nothing about any user. The user is skipped, and the use is kept for later
+    /// plans. The same snapshot is refused each time.
+    pub(super) fn stop_on_incomplete_snapshot(&self, applied: &mut Applied) -> Result<(), CommandError> {
+        for planned in &self.task.plan.people {
+            let Some(refusal) = self.refuses_incomplete_snapshot(planned) else { continue };
+            if let Some(skip) = self.heard_of(planned).filter(|_| !self.is_done(planned)) {
+                applied.set(planned, self.skip(planned, skip)?);
+            }
+            applied.stopped.get_or_insert(refusal);
+        }
+        if applied.stopped.is_none() {
+            applied.stopped = self.refuses_snapshot_known_to_be_incomplete();
+        }
+        Ok(())
+    }
+
+    /// The same for a use that an earlier apply has read since the snapshot: a new plan on that snapshot does not have the user.
+    fn refuses_snapshot_known_to_be_incomplete(&self) -> Option<CommandError> {
+        let snapshot = self.task.snapshot;
+        let (from, to) = snapshot.login_coverage.filter(|_| !self.is_offboarding())?;
+        let read_since = |skip: &journal_state::Skip| {
+            let is_of_use = skip.reason == ReasonCode::LoggedIn || skip.reason == ReasonCode::LateLogin;
+            skip.at >= snapshot.night.now_at && is_of_use
+        };
+        self.with_past(|past| {
+            past.people.iter().find_map(|(user_id, known)| {
+                let used_at = known.used_at.filter(|at| (from..to).contains(at))?;
+                let person = snapshot.person(user_id)?;
+                let is_missing = person.last_activity_at.is_none_or(|last| used_at > last);
+                let is_new = known.skips.iter().any(read_since);
+                (is_missing && is_new).then(|| incomplete(snapshot, "use", person.called(), user_id, used_at))
+            })
+        })
+    }
+
+    fn refuses_incomplete_snapshot(&self, planned: &PlannedPerson) -> Option<CommandError> {
+        let snapshot = self.task.snapshot;
+        let person = snapshot.person(&planned.user_id).filter(|_| !self.is_offboarding())?;
+        let activity = &self.task.inputs.activity_events;
+        let feed = self.feed.lock().expect("no holder panics");
+        let is_missing = |news: &&News| {
+            let covered = match news.event_type.as_str() {
+                "LOGIN" => snapshot.login_coverage,
+                other if activity.iter().any(|configured| configured == other) => {
+                    snapshot.activity_coverage.get(other).copied()
+                }
+                _ => None,
+            };
+            covered.is_some_and(|(from, to)| (from..to).contains(&news.at))
+                && person.last_activity_at.is_none_or(|known| news.at > known)
+        };
+        let missing = feed.of(&planned.user_id, &planned.login).find(is_missing)?;
+        Some(incomplete(snapshot, &missing.event_type, &planned.login, &planned.user_id, missing.at))
     }
 
     /// R11: what the admin log says about the user since the plan's evidence.
@@ -443,6 +515,21 @@ impl Run<'_> {
     }
 }
 
+fn incomplete(
+    snapshot: &Snapshot,
+    what: &str,
+    login: &str,
+    user_id: &str,
+    at: DateTime<Utc>,
+) -> CommandError {
+    CommandError::refused(format!(
+        "the admin log has a {what} of {login} (user {user_id}) at {}, and the snapshot of {} covers that time without it",
+        at.format("%F %H:%M:%S UTC"),
+        snapshot.night.snapshot_date
+    ))
+    .hint("the snapshot may lack sign-ins of other users, too: run `boxseat sync`, then apply the plan again or make a new one")
+}
+
 /// Whether a read failed for one user only, so that the run continues with the others: Box answers for an ordinary account.
 pub(super) async fn fails_for_one(
     error: &Error,
@@ -461,6 +548,38 @@ pub(super) fn is_about_one(error: &Error) -> bool {
         error,
         Error::Rejected { .. } | Error::IncompleteWalk { .. } | Error::GaveUp { garbled: true, .. }
     )
+}
+
+/// R12: whether the record that Box returned is not the user of the snapshot: it is of another type, or was created at another time, so
+/// another account has the id. A time that is missing stops everything but the lock-out of a leaver (R19).
+pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool) -> Option<Skip> {
+    if let Some(kind) = now.kind.as_deref().filter(|kind| *kind != "user") {
+        return Some(Skip::finally(
+            ReasonCode::Changed,
+            format!("Box returns an object of the type {}", excerpt(kind)),
+        ));
+    }
+    let was = known?.created_at?;
+    let day = |at: DateTime<Utc>| at.format("%F %H:%M:%S UTC").to_string();
+    match now.created_at {
+        Some(is) if is == was => None,
+        Some(is) => Some(Skip::finally(
+            ReasonCode::Changed,
+            format!(
+                "the account that Box returns was created {}, and that of the snapshot {}: it is another account with the same id",
+                day(is),
+                day(was)
+            ),
+        )),
+        None if is_lockout => None,
+        None => Some(Skip::for_now(
+            ReasonCode::Changed,
+            format!(
+                "Box does not say when the account was created, and that of the snapshot was created {}",
+                day(was)
+            ),
+        )),
+    }
 }
 
 /// Like [`changed`]; Box ignores case in logins.
@@ -506,5 +625,36 @@ pub(crate) fn fresh(known: Option<&Person>, now: &Now) -> Person {
         tracking_codes: codes(user).collect(),
         space_used_bytes: user.space_used,
         ..known.cloned().unwrap_or_else(unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reclaim::testing::idler;
+
+    /// Why: the fresh reading was compared in nothing that an account keeps for life. Another account under the same id was suspended.
+    #[test]
+    fn r12_another_account_under_the_same_id_is_not_acted_on() {
+        let known = idler("1");
+        let created_at = known.created_at.unwrap();
+        let read = |kind: &str, created_at: Option<DateTime<Utc>>| -> User {
+            let created_at = created_at.map(|at| at.to_rfc3339());
+            serde_json::from_value(serde_json::json!({"type": kind, "id": "1", "created_at": created_at}))
+                .unwrap()
+        };
+        let detail = |user: &User, is_lockout| {
+            other_account(Some(&known), user, is_lockout).map_or_else(String::new, |skip| skip.detail)
+        };
+        for is_lockout in [false, true] {
+            assert_eq!(detail(&read("user", Some(created_at)), is_lockout), "");
+            assert!(detail(&read("group", Some(created_at)), is_lockout).contains("the type group"));
+            let later = read("user", Some(created_at + TimeDelta::seconds(1)));
+            assert!(detail(&later, is_lockout).contains("another account with the same id"));
+        }
+        let unknown = read("user", None);
+        assert!(detail(&unknown, false).contains("does not say when"));
+        assert_eq!(detail(&unknown, true), "", "R19: a leaver is locked out");
+        assert!(other_account(None, &unknown, false).is_none());
     }
 }

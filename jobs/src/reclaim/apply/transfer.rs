@@ -13,7 +13,7 @@ use super::super::emptiness::{APART, Count, count_before};
 use super::super::evaluator::Evaluator;
 use super::super::figures::size;
 use super::super::policy::WhenRefused;
-use super::recheck::{Recheck, fails_for_one};
+use super::recheck::{Recheck, fails_for_one, other_account};
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
 use crate::error::CommandError;
 
@@ -318,6 +318,9 @@ impl Run<'_> {
                 return Ok(Some(format!("the receiver {receiver_id} cannot be read: {refusal}")));
             }
         };
+        if let Some(other) = other_account(self.task.snapshot.person(receiver_id), &user, false) {
+            return Ok(Some(format!("the receiver {receiver_id}: {}", other.detail)));
+        }
         let login = user.login.as_deref().map(str::to_lowercase);
         if login != planned.receiver_login.as_deref().map(str::to_lowercase) {
             return Ok(Some(format!(

@@ -1,7 +1,8 @@
 //! R3, R5: the lists of holds and of leave that are stored outside boxseat.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use boxseat_output::excerpt;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::super::policy_inputs::PolicyInputs;
@@ -58,7 +59,8 @@ pub(super) fn held(
                 Subject::Holds,
                 format!(
                     "the list of holds names {} in line {}, which matches no user of the store",
-                    hold.who, hold.line
+                    excerpt(&hold.who),
+                    hold.line
                 ),
             );
         }
@@ -68,9 +70,12 @@ pub(super) fn held(
 }
 
 /// R5: the present leave list, in addition to the leave in the snapshot.
+///
+/// A row with an id and a login is about every user that one of them names.
 pub(super) fn leaves(
     snapshot: &Snapshot,
     inputs: &PolicyInputs,
+    addresses: &Addresses<'_>,
     now: DateTime<Utc>,
     refuse: &mut impl FnMut(Subject, String),
 ) -> HashMap<String, Leave> {
@@ -89,21 +94,29 @@ pub(super) fn leaves(
     let night = snapshot.night.snapshot_date;
     let today = now.date_naive().max(night);
     for row in &list.rows {
-        if snapshot.person(&row.user_id).is_none() {
+        let by_login = row.login.as_ref().map(|login| (login, addresses.who(login)));
+        let unknown_login = by_login.as_ref().filter(|(_, ids)| ids.is_empty()).map(|(login, _)| *login);
+        let unknown_id = snapshot.person(&row.user_id).is_none().then_some(&row.user_id);
+        for unknown in unknown_id.into_iter().chain(unknown_login) {
             refuse(
                 Subject::Leave,
                 format!(
                     "the leave list names {} in line {}, which matches no user of the store",
-                    row.user_id, row.line
+                    excerpt(unknown),
+                    row.line
                 ),
             );
         }
-        let leave = leaves.entry(row.user_id.clone()).or_default();
-        let is_over = row.to.is_some_and(|to| to < night);
-        leave.holds |= row.from <= today && !is_over;
-        if is_over {
-            let ended = row.to.and_then(|to| to.succ_opt()).map(|day| day.and_time(NaiveTime::MIN).and_utc());
-            leave.ended_at = leave.ended_at.max(ended);
+        let ids = by_login.into_iter().flat_map(|(_, ids)| ids).chain([row.user_id.clone()]);
+        for user_id in ids.collect::<BTreeSet<_>>() {
+            let leave = leaves.entry(user_id).or_default();
+            let is_over = row.to.is_some_and(|to| to < night);
+            leave.holds |= row.from <= today && !is_over;
+            if is_over {
+                let ended =
+                    row.to.and_then(|to| to.succ_opt()).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+                leave.ended_at = leave.ended_at.max(ended);
+            }
         }
     }
     leaves

@@ -25,7 +25,7 @@ pub(crate) struct PlanState {
     pub(crate) receiver_user_ids: Vec<String>,
     /// The day of the plan.
     pub(crate) due_on: NaiveDate,
-    /// Approvals, oldest first.
+    /// Approvals, oldest first. An adoption removes those of open plans (R9).
     pub(crate) approvals: Vec<Approval>,
     /// How often `apply` began.
     pub(crate) applies: usize,

@@ -1,4 +1,5 @@
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::reclaim::PlanEnd;
 use boxseat_schemas::reclaim::plan::PlanNight;
 
 use super::*;
@@ -84,6 +85,36 @@ fn r3_a_suspension_is_ours_until_it_is_undone_reverted_or_was_never_done() {
     assert!(!ours(&[a.clone(), b.clone(), restore, (4, outcome("p", "1", 2, Done))]));
     let transfer = (5, intent("p", "1", Action::Transfer, 2));
     assert!(ours(&[a, b, transfer]), "moving content leaves the suspension standing");
+}
+
+/// R9: a plan that was approved before `reclaim adopt` is approved again, or never applied. A closed plan keeps its history.
+#[test]
+fn r9_an_adoption_takes_back_the_approvals_of_open_plans() {
+    let made = |plan_id: &str| (0, created(plan_id, Stage::Suspend, &["1"], &[]));
+    let approved = |plan_id: &str| Record::Approved {
+        plan_id: plan_id.into(),
+        digest: "d1".into(),
+        by: operator("boss"),
+        signed_by: None,
+        signature: None,
+    };
+    let closed = Record::PlanClosed { plan_id: "q".into(), because: PlanEnd::Applied.into(), by: None };
+    let bound = |adoption: Option<Adoption>| Record::Bound {
+        place: Place { host: None, inode: 1, created_at: None },
+        by: operator("boss"),
+        adoption,
+    };
+    let adoption = Adoption { kept_entries: 5, lake_entries: 5, actions: 0 };
+    let records = |bound| {
+        [made("p"), made("q"), (1, approved("p")), (1, approved("q")), (2, closed.clone()), (3, bound)]
+    };
+    let count = |records: &[(i64, Record)]| {
+        ["p", "q"].map(|plan_id| past(records).plans[plan_id].approvals().count())
+    };
+    assert_eq!(count(&records(bound(None))), [1, 1], "the first entry of a command names the place");
+    assert_eq!(count(&records(bound(Some(adoption.clone())))), [0, 1]);
+    let again = [&records(bound(Some(adoption)))[..], &[(4, approved("p"))]].concat();
+    assert_eq!(count(&again), [1, 1]);
 }
 
 /// R14: content that arrived after an undo was never moved. The transfer before it moved other content.

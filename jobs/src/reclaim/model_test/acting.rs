@@ -173,6 +173,7 @@ mod tests {
     use boxseat_simulator::Act;
 
     use super::*;
+    use crate::reclaim::policy_inputs::ListFile;
 
     /// The first world that suspends more than two users, with its approved plan.
     async fn with_plan() -> (World, usize) {
@@ -224,6 +225,36 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// R3: a hold that is added while a plan is applied stops the run before the next user.
+    #[tokio::test]
+    async fn r3_a_list_that_is_written_while_a_plan_is_applied_stops_the_run() {
+        let (mut world, index) = with_plan().await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let list = directory.path().join("holds.csv");
+        std::fs::write(&list, "user_id,reason\n").expect("a file");
+        world.inputs.files = vec![ListFile::of(&list)];
+        let adds_a_hold = |step: &str| {
+            if step == "intended suspend" {
+                std::fs::write(&list, "user_id,reason\n1,suit\n").expect("a file");
+            }
+            Ok(())
+        };
+        let (snapshot, mark) = world.snapshot.as_ref().expect("a snapshot was read");
+        let by = operator(BY);
+        let (policy, inputs) = (Some(&world.policy), &world.inputs);
+        let plan = &world.plans[index].plan;
+        let task = Task { plan, policy, snapshot, inputs, mark: mark.as_ref(), leavers_per_day: usize::MAX };
+        let env = env(&world.reader, &world.actor, &world.clock, &by, &adds_a_hold);
+        let applied = apply(task, env, &mut world.journal).await.expect("nothing dies here");
+        let stopped = applied.stopped.as_ref().expect("the run stopped");
+        assert!(
+            stopped.lines()[0].contains("was changed after this command read it"),
+            "{:?}",
+            stopped.lines()
+        );
+        assert_eq!(world.simulator.deeds().iter().filter(|deed| deed.suspends()).count(), 1);
     }
 
     /// R11: a sign-in while a plan is applied is found by the walk of the admin log every five minutes, and not before.

@@ -379,6 +379,7 @@ pub(super) fn inputs(intent: &Intent) -> PolicyInputs {
     let leave = |(id, from, to): &(String, String, String)| Leave {
         line: 2,
         user_id: id.clone(),
+        login: None,
         from: from.parse().expect("a date"),
         to: to.parse().ok(),
     };

@@ -30,3 +30,19 @@ fn returned_user_must_be_the_requested_user() {
     assert!(user(body, None).is_ok());
     assert!(matches!(user(body, Some("8")), Err(NotAPage::OtherObject(_))));
 }
+
+/// Why: a response that lost its list of aliases, memberships or items was read as a user who has none.
+#[test]
+fn r12_a_list_without_its_entries_is_no_empty_list() {
+    for body in [&br#"{"chunk_size":0}"#[..], br#"{"limit":1000,"offset":0}"#, br#"{"total_count":3}"#] {
+        assert!(aliases(body).is_err());
+        assert!(GroupPage::parse(body, 0).is_err());
+        assert!(ItemPage::parse(body).is_err());
+        assert!(ids_of_login(body, "jo@acme.test").is_err());
+    }
+    for body in [&br#"{"total_count":0,"entries":[]}"#[..], br#"{"total_count":0,"entries":null}"#] {
+        assert!(aliases(body).unwrap().is_empty());
+        assert!(GroupPage::parse(body, 0).unwrap().group_ids.is_empty());
+        assert!(ItemPage::parse(body).unwrap().items.is_empty());
+    }
+}

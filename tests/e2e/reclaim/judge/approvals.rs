@@ -46,6 +46,9 @@ impl<'a> Judge<'a> {
                         plan.is_approved |= digest == plan.digest;
                     }
                 }
+                Record::Bound { adoption: Some(_), .. } => {
+                    plans.values_mut().for_each(|plan| plan.is_approved = false);
+                }
                 Record::PlanClosed { plan_id, .. } => {
                     plans.get_mut(plan_id.as_str()).into_iter().for_each(|plan| plan.is_closed = true);
                 }

@@ -66,6 +66,10 @@ fn r9_a_copied_store_does_not_act_before_it_is_adopted() {
     at(&stage, &other, &[3], &["reclaim", "verify"]);
     at(&stage, &other, &[0], &["reclaim", "adopt", "--yes"]);
     at(&stage, &other, &[0], &["reclaim", "verify"]);
+    // R9: the approval was given for the original.
+    let refused = at(&stage, &other, &[3], &["reclaim", "apply", &plan, "--yes"]);
+    assert!(refused.stderr.contains("is not approved"), "{}", refused.stderr);
+    at(&stage, &other, &[0], &["reclaim", "approve", &plan]);
     // The original has moved the content meanwhile, and the copy sees that the account holds less.
     let done = at(&stage, &other, &[4], &["reclaim", "apply", &plan, "--yes"]);
     assert!(idle.iter().all(|user_id| outcome(&done, user_id) == "maybe_transferred"), "{}", done.stdout);

@@ -133,6 +133,7 @@ fn r5_an_old_leave_list_or_one_with_an_unknown_user_is_refused() {
     let row = |id: &str, from: i64, to: Option<i64>| LeaveRow {
         line: 2,
         user_id: id.to_owned(),
+        login: None,
         from: day(from).date_naive(),
         to: to.map(|to| day(to).date_naive()),
     };
@@ -152,6 +153,27 @@ fn r5_an_old_leave_list_or_one_with_an_unknown_user_is_refused() {
     assert_eq!(world(vec![row("1", 101, None)], 7).says("1"), "suspend");
     assert_eq!(world(vec![], 8).refusals(), ["R5"]);
     assert_eq!(world(vec![row("55", 90, None)], 0).refusals(), ["R5"]);
+}
+
+/// Why: only the id of a row counted. After an account was made again, the row named the account that is gone.
+#[test]
+fn r5_a_row_with_an_id_and_a_login_is_about_both_accounts() {
+    let row = |login: &str| LeaveRow {
+        line: 2,
+        user_id: "2".to_owned(),
+        login: Some(login.to_owned()),
+        from: day(90).date_naive(),
+        to: None,
+    };
+    let world = |login: &str| {
+        let gone = Person { listing: None, account_status: "deprovisioned".to_owned(), ..idler("2") };
+        let mut world = World::of(SUSPEND, [idler("1"), gone]);
+        world.inputs.leave = Some(List { rows: vec![row(login)], age: TimeDelta::zero() });
+        world
+    };
+    assert_eq!(world("u1@acme.test").says("1"), "R5 on_leave");
+    assert_eq!(world("u2@acme.test").says("1"), "suspend");
+    assert_eq!(world("none@acme.test").refusals(), ["R5"]);
 }
 
 /// R1: a plan found the account gone after the snapshot was read.
