@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, EventQuery};
+use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, Credentials, EventQuery};
 use boxseat_pipeline::extract::Me;
 use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::event_types::LOGIN;
@@ -17,7 +17,10 @@ use super::findings::Findings;
 use crate::calls::CommandCalls;
 use crate::cli::{CheckArgs, Global};
 use crate::clock::data_clock;
-use crate::config::{Settings, actions_credentials, credentials, has_actions_credentials};
+use crate::config::{
+    Settings, actions_credentials, credentials, describe_actions_sign_in, describe_sign_in,
+    has_actions_credentials,
+};
 use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
@@ -47,7 +50,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     if settings.policy_file.is_some() && !has_actions_credentials() {
         findings.warn(
             "acting credentials",
-            "BOXSEAT_ACTIONS_CLIENT_ID is not set: reclamation would act with the reading application"
+            "neither BOXSEAT_ACTIONS_CLIENT_ID nor BOXSEAT_ACTIONS_JWT_CONFIG is set: reclamation would act with the reading application"
                 .to_owned(),
             "use a separate application for reclamation, so that the nightly job cannot change any user",
         );
@@ -57,6 +60,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     match credentials() {
         Err(e) => findings.fail("credentials", e.lines().join(": "), &e.hints().join("; ")),
         Ok(credentials) => {
+            findings.note("sign-in", describe_sign_in(&credentials));
             let clock = data_clock(settings.rehearsed_now);
             match &store {
                 None => {
@@ -93,8 +97,11 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         Ok(None) => {}
                         Ok(Some(_)) if probes.is_signed_out => {}
                         Ok(Some(acting)) => {
+                            findings.note("acting sign-in", describe_actions_sign_in(&acting));
+                            let is_jwt = matches!(acting, Credentials::Jwt(_));
                             let actor = BoxActor::sharing_pace(&reader, acting)?;
-                            inactive(&actor, probes.pair, store, &settings, clock(), &mut findings).await?;
+                            inactive(&actor, is_jwt, probes.pair, store, &settings, clock(), &mut findings)
+                                .await?;
                         }
                     }
                 }
@@ -230,6 +237,7 @@ fn quota(
 /// Whether Box allows As-User reads of inactive accounts. Which reads can prove that an account is empty depends on it (R15).
 async fn inactive(
     actor: &BoxActor,
+    is_jwt: bool,
     pair: Option<Pair>,
     store: &Store,
     settings: &Settings,
@@ -260,6 +268,9 @@ async fn inactive(
             "tick \"Make API calls using the as-user header\" for the application of reclamation, and authorise it again in the Admin Console",
         ),
         Ok(Probed::Unclear(why)) => findings.skip(NAME, why),
+        Err(e) if e.exit_code() == USAGE && is_jwt => {
+            findings.fail("acting credentials", e.lines().join(": "), &e.hints().join("; "));
+        }
         Err(e) if e.exit_code() == USAGE => findings.fail(
             "acting credentials",
             e.lines().join(": "),

@@ -312,8 +312,7 @@ impl Authenticator {
 
 fn jwt_refusal(reply: &Reply) -> JwtRefusal {
     let body: OAuthError = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let (error, description) =
-        (body.error.unwrap_or_default(), body.error_description.unwrap_or_default());
+    let (error, description) = (body.error.unwrap_or_default(), body.error_description.unwrap_or_default());
     JwtRefusal::of(reply.status, &error, &description)
 }
 

@@ -368,7 +368,10 @@ pub(super) mod tests {
         assert_eq!(subject(&|_| {}, None).unwrap(), "enterprise 1234567");
         assert_eq!(subject(&|_| {}, Some("77")).unwrap(), "user 77");
         assert_eq!(subject(&|file| file["userID"] = "88".into(), None).unwrap(), "enterprise 1234567");
-        assert_eq!(subject(&|file| file["enterpriseID"] = 1_234_567.into(), None).unwrap(), "enterprise 1234567");
+        assert_eq!(
+            subject(&|file| file["enterpriseID"] = 1_234_567.into(), None).unwrap(),
+            "enterprise 1234567"
+        );
         for none in [Value::Null, "".into(), "0".into(), 0.into()] {
             let without = |file: &mut Value| file["enterpriseID"] = none.clone();
             assert_eq!(subject(&without, None), Err(JwtConfigFault::Missing("enterpriseID")));
@@ -433,7 +436,9 @@ pub(super) mod tests {
             assert!(!format!("{fault} {fault:?}").contains("s3cret"), "{field}: {fault:?}");
         }
         for field in ["privateKey", "passphrase", "publicKeyID"] {
-            for value in [json!({"s3cret": 1}), json!("-----BEGIN s3cret-----\ns3cret"), json!("s3cret s3cret")] {
+            for value in
+                [json!({"s3cret": 1}), json!("-----BEGIN s3cret-----\ns3cret"), json!("s3cret s3cret")]
+            {
                 let mut file = file();
                 file["boxAppSettings"]["appAuth"][field] = value;
                 let fault = read(&file, None).unwrap_err();
@@ -451,13 +456,28 @@ pub(super) mod tests {
     #[test]
     fn refusals_have_their_step_in_the_console() {
         for (status, error, description, refusal) in [
-            (400, "unauthorized_client", "This app is not authorized by the enterprise admin", JwtRefusal::NotAuthorised),
-            (400, "invalid_request", "The grant type is unauthorized for this client_id.", JwtRefusal::NotForJwt),
+            (
+                400,
+                "unauthorized_client",
+                "This app is not authorized by the enterprise admin",
+                JwtRefusal::NotAuthorised,
+            ),
+            (
+                400,
+                "invalid_request",
+                "The grant type is unauthorized for this client_id.",
+                JwtRefusal::NotForJwt,
+            ),
             (400, "unsupported_grant_type", "", JwtRefusal::NotForJwt),
             (400, "invalid_client", "The client credentials are invalid", JwtRefusal::Client),
             (400, "invalid_grant", "Please check the 'iss' claim.", JwtRefusal::Client),
             (401, "", "", JwtRefusal::Client),
-            (400, "invalid_grant", "Please check the 'sub' claim. The 'sub' specified is invalid.", JwtRefusal::Subject),
+            (
+                400,
+                "invalid_grant",
+                "Please check the 'sub' claim. The 'sub' specified is invalid.",
+                JwtRefusal::Subject,
+            ),
             (
                 400,
                 "invalid_request",
@@ -477,7 +497,12 @@ pub(super) mod tests {
                 "Please check the 'exp' claim. The 'exp' value exceeds the maximum value of 60 seconds beyond the issue time.",
                 JwtRefusal::Clock,
             ),
-            (400, "invalid_grant", "Please check the 'jti' claim. A unique 'jti' value is required.", JwtRefusal::Reused),
+            (
+                400,
+                "invalid_grant",
+                "Please check the 'jti' claim. A unique 'jti' value is required.",
+                JwtRefusal::Reused,
+            ),
             (400, "invalid_grant", "Grant credentials are invalid", JwtRefusal::Other),
             (400, "", "", JwtRefusal::Other),
         ] {

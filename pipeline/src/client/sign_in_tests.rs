@@ -25,7 +25,11 @@ struct Response {
 }
 
 fn token() -> Response {
-    Response { status: "200 OK", ahead_secs: 0, body: r#"{"access_token":"t1","expires_in":3600}"#.to_owned() }
+    Response {
+        status: "200 OK",
+        ahead_secs: 0,
+        body: r#"{"access_token":"t1","expires_in":3600}"#.to_owned(),
+    }
 }
 
 fn refusal(ahead_secs: i64, error: &str, description: &str) -> Response {

@@ -21,7 +21,9 @@ use secrecy::zeroize::Zeroizing;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
     /// There is no `-----BEGIN …-----` with its `-----END …-----`.
-    #[error("it is not in PEM form (-----BEGIN ENCRYPTED PRIVATE KEY----- to -----END ENCRYPTED PRIVATE KEY-----)")]
+    #[error(
+        "it is not in PEM form (-----BEGIN ENCRYPTED PRIVATE KEY----- to -----END ENCRYPTED PRIVATE KEY-----)"
+    )]
     NotPem,
     /// The base64 text between the two lines is damaged.
     #[error("the text between its BEGIN line and its END line is damaged")]
