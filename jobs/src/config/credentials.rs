@@ -280,7 +280,7 @@ fn place(name: &str) -> String {
     match (variable_os(name), loaded(name)) {
         (None, Some(path)) => path.display().to_string(),
         (Some(path), _) if name.ends_with("_JWT_CONFIG") => {
-            format!("{}, which {name} names", Path::new(&path).display())
+            format!("{} ({name})", Path::new(&path).display())
         }
         _ => name.to_owned(),
     }
