@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn each_jti_is_accepted_once_per_application() {
         let used = Assertions::default();
-        let mut accepts = |app, jti: &str| used.first_use(app, jti, NOW + 30, NOW).is_ok();
+        let accepts = |app, jti: &str| used.first_use(app, jti, NOW + 30, NOW).is_ok();
         let jti = "0123456789abcdef";
         assert!(accepts(App::Reading, jti) && accepts(App::Acting, jti));
         assert!(!accepts(App::Reading, jti) && !accepts(App::Reading, "short"));
