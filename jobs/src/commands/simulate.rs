@@ -78,10 +78,11 @@ fn jwt(config: &Config, directory: &Path) -> Result<String, CommandError> {
     };
     let reading = write("boxseat-jwt-config.json", App::Reading)?;
     let acting = write("boxseat-actions-jwt-config.json", App::Acting)?;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     Ok(format!(
-        "export BOXSEAT_JWT_CONFIG='{}'\nexport BOXSEAT_ACTIONS_JWT_CONFIG='{}'\n",
-        reading.display(),
-        acting.display()
+        "export BOXSEAT_JWT_CONFIG={}\nexport BOXSEAT_ACTIONS_JWT_CONFIG={}\n",
+        quoted(&reading),
+        quoted(&acting)
     ))
 }
 
