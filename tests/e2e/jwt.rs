@@ -271,26 +271,33 @@ fn r22_reading_and_acting_applications_both_sign_in_with_jwt() {
     let leaver = stage.idle(91).into_iter().find(|id| *id != receiver).unwrap();
     stage.give(&leaver, 5, 0);
     let (leaver_login, to) = (login(&leaver), login(&receiver));
-    let args = ["offboard", &leaver_login, "--transfer-to", &to, "--yes", "--confirm", &leaver_login];
-    let offboard = |change: &dyn Fn(&mut Command)| {
-        let mut command = command(world, &args, &reading);
+    let both = |args: &[&str], change: &dyn Fn(&mut Command)| {
+        let mut command = command(world, args, &reading);
         command.env("BOXSEAT_ACTIONS_JWT_CONFIG", &acting);
         change(&mut command);
         finish(command.output().unwrap())
     };
+    let refused = |expected: &str, change: &dyn Fn(&mut Command)| {
+        let done = both(&["check"], change);
+        assert_eq!(done.code, 2, "{expected}: {}{}", done.stdout, done.stderr);
+        assert!(done.stdout.replace('\n', " ").contains(expected), "{expected}: {}", done.stdout);
+    };
     let of_another = file(world, "other.json", App::Acting, |file| file["enterpriseID"] = "7".into());
-    let refused = offboard(&|command| {
+    refused("names enterprise 7, but", &|command| {
         command.env("BOXSEAT_ACTIONS_JWT_CONFIG", &of_another);
     });
-    assert_eq!(refused.code, 2, "{}", refused.stderr);
-    assert!(refused.stderr.contains("names enterprise 7, but"), "{}", refused.stderr);
-    let refused = offboard(&|command| {
+    refused("both client credentials (BOXSEAT_ACTIONS_CLIENT_ID)", &|command| {
         command.env("BOXSEAT_ACTIONS_CLIENT_ID", "a");
     });
-    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    let ready = both(&["check"], &|_| {});
+    assert_eq!(ready.code, 0, "{}{}", ready.stdout, ready.stderr);
+    for part in ["reading.json", "readkey1", "acting.json", "actkey01"] {
+        assert!(ready.stdout.contains(part), "{part}: {}", ready.stdout);
+    }
     let acted = |deed: &&Deed| matches!(deed.by, Doer::App(_));
     assert_eq!(stage.simulator().deeds().iter().filter(acted).count(), 0);
-    let done = offboard(&|_| {});
+    let args = ["offboard", &leaver_login, "--transfer-to", &to, "--yes", "--confirm", &leaver_login];
+    let done = both(&args, &|_| {});
     assert!([0, 4].contains(&done.code), "{}{}", done.stdout, done.stderr);
     let deeds = stage.simulator().deeds();
     assert!(deeds.iter().any(|deed| deed.user_id == leaver && deed.is_applied), "{deeds:?}");
