@@ -23,9 +23,14 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 Credentials come from the environment or files, never from flags:
   BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET (or BOXSEAT_CLIENT_SECRET_FILE), BOXSEAT_ENTERPRISE_ID   client credentials
+  BOXSEAT_JWT_CONFIG                                                                               or: the JSON file of an application with a key pair
+  BOXSEAT_JWT_USER_ID                                                                              sign in as this user, not as the service account
   BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET (or …_FILE)                             for reclaim apply, undo, nightly and offboard
+  BOXSEAT_ACTIONS_JWT_CONFIG, BOXSEAT_ACTIONS_JWT_USER_ID                                          or: the same as JWT
   BOXSEAT_JOURNAL_KEY_FILE                                                                         private key that seals the journal of reclamation [default: one in the store]
   BOXSEAT_TOKEN (or BOXSEAT_TOKEN_FILE)                                                            developer token, one hour
+A file of $CREDENTIALS_DIRECTORY (systemd LoadCredential) with the name of such a variable in lower case with hyphens is read without
+further configuration: boxseat-jwt-config, boxseat-actions-jwt-config, boxseat-client-id, boxseat-client-secret, boxseat-enterprise-id.
 Any key of boxseat.toml can be set as BOXSEAT_<SECTION>_<KEY>, such as BOXSEAT_RATE_CALLS_PER_MINUTE.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 4 done with rejected rows,
@@ -457,6 +462,10 @@ pub(crate) struct SimulateArgs {
     /// File with further settings of the simulated Box as TOML; see below
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
+    /// Accept only sign-ins with JWT. Writes the configuration files of both applications into this directory, which must exist:
+    /// boxseat-jwt-config.json and boxseat-actions-jwt-config.json, with test keys that open nothing else
+    #[arg(long, value_name = "DIR")]
+    pub(crate) jwt: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

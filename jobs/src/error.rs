@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use boxseat_output as output;
 use boxseat_pipeline as pipeline;
-use boxseat_pipeline::client::ConnectionFault;
+use boxseat_pipeline::client::{ConnectionFault, JwtRefusal, SignInFault};
 
 use crate::integrity::REMEDY;
 
@@ -123,9 +123,7 @@ impl From<pipeline::Error> for CommandError {
             _ => FAILED,
         };
         let hint = match &error {
-            pipeline::Error::SignIn { .. } => Some(
-                "check BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID (or BOXSEAT_TOKEN), and in the Box admin console that the app is authorised; after any change in the developer console it must be authorised again".to_owned(),
-            ),
+            pipeline::Error::SignIn { fault, .. } => Some(sign_in_hint(*fault).to_owned()),
             pipeline::Error::Denied { endpoint, .. } => Some(scope_hint(endpoint)),
             pipeline::Error::GaveUp { garbled: false, .. } | pipeline::Error::Throttled { .. } => {
                 Some("what was read is kept; the next start continues from here".to_owned())
@@ -178,6 +176,39 @@ fn is_system_failure(error: &(dyn StdError + 'static)) -> bool {
         };
     }
     false
+}
+
+/// The step in Box's consoles after a refused sign-in.
+fn sign_in_hint(fault: SignInFault) -> &'static str {
+    match fault {
+        SignInFault::Unspecified => {
+            "check BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID (or BOXSEAT_TOKEN), and in the Box admin console that the app is authorised; after any change in the developer console it must be authorised again"
+        }
+        SignInFault::Jwt(JwtRefusal::NotAuthorised) => {
+            "submit the application in the Box developer console, tab Authorization, \"Review and Submit\"; then an administrator authorises it in the Admin Console: Integrations, Platform Apps Manager, Server Authentication Apps. After any change in the developer console it must be authorised again"
+        }
+        SignInFault::Jwt(JwtRefusal::NotForJwt) => {
+            "the application was created for another kind of sign-in, which cannot be changed: in the Box developer console, create a platform app with \"Server Authentication (with JWT)\", or use client credentials (BOXSEAT_CLIENT_ID, BOXSEAT_CLIENT_SECRET, BOXSEAT_ENTERPRISE_ID)"
+        }
+        SignInFault::Jwt(JwtRefusal::Client) => {
+            "compare boxAppSettings.clientID and clientSecret of the JWT configuration with the Box developer console: tab Configuration of the application, section \"OAuth 2.0 Credentials\""
+        }
+        SignInFault::Jwt(JwtRefusal::Subject) => {
+            "compare enterpriseID of the JWT configuration with the Box developer console, tab General Settings. A user as subject also needs \"App + Enterprise Access\" and \"Generate user access tokens\" in tab Configuration, and the application must be authorised again after the change"
+        }
+        SignInFault::Jwt(JwtRefusal::Key) => {
+            "in the Box developer console, tab Configuration of the application, section \"Add and Manage Public Keys\" must list the key of boxAppSettings.appAuth.publicKeyID. If it does not: \"Generate a Public/Private Keypair\" downloads a new file"
+        }
+        SignInFault::Jwt(JwtRefusal::Clock) => {
+            "set this machine's clock, for example with NTP: Box accepts an assertion for one minute, and refused it also with the time of its own response"
+        }
+        SignInFault::Jwt(JwtRefusal::Reused) => {
+            "start again; if it happens again, a proxy may send requests twice"
+        }
+        SignInFault::Jwt(JwtRefusal::Other) => {
+            "check the application in the Box developer console: tab Configuration (\"Server Authentication (with JWT)\", \"App + Enterprise Access\", and the key of publicKeyID in \"Add and Manage Public Keys\"), and tab Authorization; after any change an administrator must authorise it again in the Admin Console"
+        }
+    }
 }
 
 /// What to change so that a connection can be made.

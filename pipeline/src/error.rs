@@ -34,6 +34,8 @@ pub enum Error {
     SignIn {
         /// Box's own text.
         reason: String,
+        /// The part that Box refused.
+        fault: crate::client::SignInFault,
     },
     /// A call was refused although the token was new.
     #[error("{endpoint}: Box responded with {status} {code} (request id {request_id})")]

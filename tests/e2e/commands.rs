@@ -127,7 +127,7 @@ fn mistakes_are_named_with_their_remedy() {
             vec![("BOXSEAT_CLIENT_ID", "a")],
             "BOXSEAT_CLIENT_SECRET and BOXSEAT_ENTERPRISE_ID is not set",
         ),
-        (vec!["sync"], vec![("BOXSEAT_JWT_CONFIG", "a.json")], "is not supported yet"),
+        (vec!["sync"], vec![("BOXSEAT_JWT_CONFIG", "a.json")], "cannot read the JWT configuration a.json"),
         (vec!["sync"], vec![("BOXSEAT_API_URL", "http://192.0.2.7/2.0")], "plain http would send the token"),
         (vec!["sync"], vec![("BOXSEAT_API_URL", "https://box.evil.test/2.0")], "is not Box"),
         (

@@ -26,6 +26,7 @@ mod imports;
 mod increments;
 mod integrity;
 mod interruption;
+mod jwt;
 mod kills;
 mod lake_forgery;
 mod lake_record;

@@ -11,6 +11,8 @@ import requests
 
 BOXSEAT = os.environ["BOXSEAT_INTEROP_BINARY"]
 NOW = "2026-03-02T06:00:00Z"
+# The last variable that `simulate` prints, without and with --jwt.
+LAST = {"BOXSEAT_ENTERPRISE_ID", "BOXSEAT_ACTIONS_JWT_CONFIG"}
 
 
 @dataclasses.dataclass
@@ -44,11 +46,11 @@ def stand_in(directory, *flags, scenario=""):
         )
     try:
         exports = {}
-        while "BOXSEAT_ENTERPRISE_ID" not in exports:
+        while not exports.keys() & LAST:
             line = process.stdout.readline()
             assert line, f"simulate ended early:\n{pathlib.Path(log.name).read_text()}"
             name, _, value = line.strip().removeprefix("export ").partition("=")
-            exports[name] = value
+            exports[name] = value.strip("'")
         yield StandIn(exports)
     finally:
         process.send_signal(signal.SIGINT)

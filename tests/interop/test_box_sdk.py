@@ -15,6 +15,7 @@ import box_sdk_gen as box
 import pytest
 import requests
 from box_sdk_gen.internal.null_value import null
+from box_sdk_gen.internal.utils import JwtAlgorithm
 from box_sdk_gen.managers.events import GetEventsEventType, GetEventsStreamType
 from box_sdk_gen.managers.transfer import TransferOwnedFolderOwnedBy
 from box_sdk_gen.managers.users import (
@@ -153,6 +154,23 @@ def test_tokens(acme):
     old = passing.auth.token_storage.get()
     passing.authorization.revoke_access_token(**acme.credentials, token=old.access_token)
     refused(401, "unauthorized", stale(acme, old).users.get_user_me)
+
+
+def test_both_applications_sign_in_with_jwt():
+    """The key files of the simulator have the form of those that Box's console offers."""
+    with tempfile.TemporaryDirectory() as directory:
+        with stand_in(directory, "--users", "20", "--jwt", directory, scenario=PLAIN) as place:
+            network = NetworkSession(
+                base_urls=BaseUrls(base_url=place.root), retry_strategy=BoxRetryStrategy(max_attempts=1)
+            )
+            for name, account in [("BOXSEAT_JWT_CONFIG", "7700000001"), ("BOXSEAT_ACTIONS_JWT_CONFIG", "7700000002")]:
+                config = box.JWTConfig.from_config_file(config_file_path=place.exports[name])
+                for algorithm in (JwtAlgorithm.RS256, JwtAlgorithm.RS384, JwtAlgorithm.RS512):
+                    config.algorithm = algorithm
+                    auth = box.BoxJWTAuth(config=config)
+                    auth.refresh_token(network_session=network)
+                    client = box.BoxClient(auth, network_session=network)
+                    assert client.users.get_user_me().id == account
 
 
 def stale(acme, token):

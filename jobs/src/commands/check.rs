@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, EventQuery, Found};
+use boxseat_pipeline::client::{Answer, BoxActor, BoxReader, Credentials, EventQuery, Found};
 use boxseat_pipeline::extract::Me;
 use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::event_types::LOGIN;
@@ -17,7 +17,10 @@ use super::findings::Findings;
 use crate::calls::CommandCalls;
 use crate::cli::{CheckArgs, Global};
 use crate::clock::data_clock;
-use crate::config::{Settings, actions_credentials, credentials, has_actions_credentials};
+use crate::config::{
+    Settings, actions_credentials, credentials, describe_actions_sign_in, describe_sign_in,
+    has_actions_credentials,
+};
 use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
@@ -47,7 +50,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     if settings.policy_file.is_some() && !has_actions_credentials() {
         findings.warn(
             "acting credentials",
-            "BOXSEAT_ACTIONS_CLIENT_ID is not set: reclamation would act with the reading application"
+            "neither BOXSEAT_ACTIONS_CLIENT_ID nor BOXSEAT_ACTIONS_JWT_CONFIG is set: reclamation would act with the reading application"
                 .to_owned(),
             "use a separate application for reclamation, so that the nightly job cannot change any user",
         );
@@ -57,6 +60,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
     match credentials() {
         Err(e) => findings.fail("credentials", e.lines().join(": "), &e.hints().join("; ")),
         Ok(credentials) => {
+            findings.note("sign-in", describe_sign_in(&credentials));
             let clock = data_clock(settings.rehearsed_now);
             match &store {
                 None => {
@@ -94,8 +98,10 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
                         Ok(None) => {}
                         Ok(Some(_)) if probes.is_signed_out => {}
                         Ok(Some(acting)) => {
+                            findings.note("acting sign-in", describe_actions_sign_in(&acting));
+                            let is_jwt = matches!(acting, Credentials::Jwt(_));
                             let actor = BoxActor::sharing_pace(&reader, acting)?;
-                            if acts(&actor, probes.first_user.as_deref(), &mut findings).await? {
+                            if acts(&actor, is_jwt, probes.first_user.as_deref(), &mut findings).await? {
                                 let pair = probes.pair;
                                 inactive(&actor, pair, store, &settings, clock(), &mut findings).await?;
                             }
@@ -235,6 +241,7 @@ fn quota(
 /// without a change. Returns whether it is signed in.
 async fn acts(
     actor: &BoxActor,
+    is_jwt: bool,
     user_id: Option<&str>,
     findings: &mut Findings,
 ) -> Result<bool, CommandError> {
@@ -249,11 +256,12 @@ async fn acts(
         ),
         Err(e) => {
             let error = CommandError::from(e);
-            findings.fail(
-                NAME,
-                error.lines().join(": "),
-                "check BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET and the authorisation of this application in the Admin Console",
-            );
+            let hint = if is_jwt {
+                error.hints().join("; ")
+            } else {
+                "check BOXSEAT_ACTIONS_CLIENT_ID, BOXSEAT_ACTIONS_CLIENT_SECRET and the authorisation of this application in the Admin Console".to_owned()
+            };
+            findings.fail(NAME, error.lines().join(": "), &hint);
             return Ok(false);
         }
     }

@@ -1,6 +1,8 @@
 //! `boxseat simulate`: runs the simulated Box until Ctrl-C.
 
-use boxseat_simulator::Config;
+use std::path::{Path, PathBuf};
+
+use boxseat_simulator::{App, Config};
 
 use crate::cli::{Global, SimulateArgs};
 use crate::clock::data_clock;
@@ -27,7 +29,12 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
         now: data_clock(global.now)(),
         listen: args.listen,
         calls_per_minute: (args.calls_per_minute > 0).then_some(args.calls_per_minute),
+        demands_jwt: args.jwt.is_some() || scenario.demands_jwt,
         ..scenario
+    };
+    let sign_in = match &args.jwt {
+        None => client_credentials(&config),
+        Some(directory) => jwt(&config, directory)?,
     };
     let running = boxseat_simulator::start(config).await.map_err(|e| {
         CommandError::failed(format!("cannot listen on {}", args.listen), e)
@@ -35,14 +42,9 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
     })?;
     let config = running.config();
     printer.out(&format!(
-        "export BOXSEAT_API_URL={}\nexport BOXSEAT_TOKEN_URL={}\nexport BOXSEAT_CLIENT_ID={}\nexport BOXSEAT_CLIENT_SECRET={}\nexport BOXSEAT_ACTIONS_CLIENT_ID={}\nexport BOXSEAT_ACTIONS_CLIENT_SECRET={}\nexport BOXSEAT_ENTERPRISE_ID={}\n",
+        "export BOXSEAT_API_URL={}\nexport BOXSEAT_TOKEN_URL={}\n{sign_in}",
         running.api_url(),
         running.token_url(),
-        config.client_id,
-        config.client_secret,
-        config.actions_client_id,
-        config.actions_client_secret,
-        config.enterprise_id,
     ))?;
     printer.note(format!(
         "A simulated Box with {} users is running; Ctrl-C stops it. Run the lines above in another shell, then: boxseat sync --now {}",
@@ -53,4 +55,39 @@ pub(crate) async fn run(global: &Global, args: &SimulateArgs, printer: &Printer)
     tokio::signal::ctrl_c().await.map_err(|e| CommandError::failed("cannot listen for Ctrl-C", e))?;
     running.shutdown().await;
     Ok(0)
+}
+
+/// The credentials of both applications, as lines for a shell.
+fn client_credentials(config: &Config) -> String {
+    format!(
+        "export BOXSEAT_CLIENT_ID={}\nexport BOXSEAT_CLIENT_SECRET={}\nexport BOXSEAT_ACTIONS_CLIENT_ID={}\nexport BOXSEAT_ACTIONS_CLIENT_SECRET={}\nexport BOXSEAT_ENTERPRISE_ID={}\n",
+        config.client_id,
+        config.client_secret,
+        config.actions_client_id,
+        config.actions_client_secret,
+        config.enterprise_id,
+    )
+}
+
+/// Writes the JWT configuration files of both applications, and returns the lines for a shell that name them.
+fn jwt(config: &Config, directory: &Path) -> Result<String, CommandError> {
+    let write = |name: &str, app: App| -> Result<PathBuf, CommandError> {
+        let path = std::path::absolute(directory.join(name)).map_err(|e| cannot_write(directory, e))?;
+        std::fs::write(&path, config.jwt_config(app)).map_err(|e| cannot_write(&path, e))?;
+        Ok(path)
+    };
+    let reading = write("boxseat-jwt-config.json", App::Reading)?;
+    let acting = write("boxseat-actions-jwt-config.json", App::Acting)?;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    Ok(format!(
+        "export BOXSEAT_JWT_CONFIG={}\nexport BOXSEAT_ACTIONS_JWT_CONFIG={}\n",
+        quoted(&reading),
+        quoted(&acting)
+    ))
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> CommandError {
+    CommandError::usage(format!("cannot write {}", path.display()))
+        .because(error)
+        .hint("--jwt takes a directory that exists")
 }

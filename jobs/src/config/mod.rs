@@ -5,7 +5,10 @@ mod file;
 mod licence;
 mod settings;
 
-pub(crate) use credentials::{actions_credentials, credentials, has_actions_credentials, has_credentials};
+pub(crate) use credentials::{
+    actions_credentials, credentials, describe_actions_sign_in, describe_sign_in, has_actions_credentials,
+    has_credentials,
+};
 pub(crate) use file::{Date, explain};
 pub(crate) use settings::{Retention, Settings};
 

@@ -3,7 +3,7 @@
 //! Server tokens are valid for about an hour and have no refresh token (<https://developer.box.com/guides/authentication/tokens/>).
 //! The lifetime is `expires_in`, not a constant. The token is renewed a fraction of its lifetime before the end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -18,10 +18,11 @@ use url::Url;
 use boxseat_schemas::box_api::OAuthError;
 use boxseat_schemas::spool::{CallOutcome, TOKEN_ENDPOINT};
 
+use super::jwt::{JwtApplication, JwtRefusal};
 use super::limiter::Limiter;
 use super::redact::Secrets;
 use super::retry::{Step, Tries};
-use super::transport::{Exchange, Transport};
+use super::transport::{Exchange, Reply, Transport, system_seconds};
 use super::{CallJournal, CallNote};
 use crate::Error;
 use crate::ids::fingerprint;
@@ -41,6 +42,17 @@ pub enum Credentials {
         /// The enterprise to sign in to.
         enterprise_id: String,
     },
+    /// An application with a key pair. <https://developer.box.com/guides/authentication/jwt/>
+    Jwt(JwtApplication),
+}
+
+/// The part of the sign-in that Box refused, and so the step that an operator must repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInFault {
+    /// Box does not state the part: a developer token, or client credentials.
+    Unspecified,
+    /// An assertion of an application that signs in with JWT.
+    Jwt(JwtRefusal),
 }
 
 /// Returns the current token, and renews it once for all callers.
@@ -51,6 +63,8 @@ pub(super) struct Authenticator {
     current: Mutex<Option<Token>>,
     /// The generation after the newest token that Box has accepted; 0: none yet.
     taken: AtomicU64,
+    /// Box's time minus ours in seconds, for assertions. It stays 0 until Box refuses the time of an assertion.
+    clock_offset_secs: AtomicI64,
 }
 
 /// A token, and the number that distinguishes it from its successor.
@@ -79,6 +93,7 @@ impl Credentials {
             Self::ClientCredentials { client_id, enterprise_id, .. } => {
                 format!("client {client_id} {enterprise_id}")
             }
+            Self::Jwt(application) => format!("jwt {} {}", application.client_id(), application.subject()),
         };
         format!("{:032x}", fingerprint(&text))
     }
@@ -91,13 +106,88 @@ impl Credentials {
             Self::DeveloperToken(secret) | Self::ClientCredentials { client_secret: secret, .. } => {
                 secrets.hold(secret);
             }
+            Self::Jwt(application) => secrets.hold(application.client_secret()),
         }
+    }
+
+    /// The form of a token request at `now`, Box's time in Unix seconds. The form of an application with a key pair can be sent once.
+    ///
+    /// # Errors
+    /// [`Error::SignIn`]: a developer token cannot be renewed, or the assertion cannot be signed.
+    fn form(&self, now: i64) -> Result<Form<'_>, Error> {
+        let failed =
+            |reason: &str| Error::SignIn { reason: reason.to_owned(), fault: SignInFault::Unspecified };
+        match self {
+            Self::DeveloperToken(_) => Err(failed(
+                "the developer token is expired or revoked; create a new one in the Box developer console (it is valid for one hour)",
+            )),
+            Self::ClientCredentials { client_id, client_secret, enterprise_id } => Ok(Form {
+                fields: vec![
+                    ("grant_type", "client_credentials"),
+                    ("client_id", client_id),
+                    ("client_secret", client_secret.expose_secret()),
+                    ("box_subject_type", "enterprise"),
+                    ("box_subject_id", enterprise_id),
+                ],
+                assertion: None,
+            }),
+            Self::Jwt(application) => Ok(Form {
+                fields: vec![
+                    ("grant_type", JWT_GRANT),
+                    ("client_id", application.client_id()),
+                    ("client_secret", application.client_secret().expose_secret()),
+                ],
+                assertion: Some(application.assertion(now).map_err(failed)?),
+            }),
+        }
+    }
+
+    /// Box's own text for a refusal, and the part that it refused.
+    fn refusal(&self, exchange: &Exchange) -> Error {
+        let Exchange::Reply(reply) = exchange else {
+            return Error::SignIn { reason: exchange.to_string(), fault: SignInFault::Unspecified };
+        };
+        let body: OAuthError = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let fault = match self {
+            Self::Jwt(_) => SignInFault::Jwt(jwt_refusal(reply)),
+            Self::DeveloperToken(_) | Self::ClientCredentials { .. } => SignInFault::Unspecified,
+        };
+        let reason = match (body.error, body.error_description) {
+            (Some(error), Some(description)) => format!("{error}: {description}"),
+            (Some(error), None) => error,
+            _ if reply.status == 401 => "status 401: the client id or secret is unknown to Box".to_owned(),
+            _ => format!("status {}, {}", reply.status, reply.content_type),
+        };
+        Error::SignIn { reason, fault }
     }
 }
 
+/// The fields of a token request.
+struct Form<'a> {
+    fields: Vec<(&'static str, &'a str)>,
+    assertion: Option<SecretString>,
+}
+
+impl Form<'_> {
+    fn pairs(&self) -> Vec<(&str, &str)> {
+        let assertion = self.assertion.as_ref().map(|assertion| ("assertion", assertion.expose_secret()));
+        self.fields.iter().copied().chain(assertion).collect()
+    }
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc7523#section-2.1>
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 impl Authenticator {
     pub(super) fn new(credentials: Credentials, token_url: Url, patience: Duration) -> Self {
-        Self { credentials, token_url, patience, current: Mutex::new(None), taken: AtomicU64::new(0) }
+        Self {
+            credentials,
+            token_url,
+            patience,
+            current: Mutex::new(None),
+            taken: AtomicU64::new(0),
+            clock_offset_secs: AtomicI64::new(0),
+        }
     }
 
     /// Records that Box accepted this token for a call.
@@ -132,24 +222,10 @@ impl Authenticator {
         }
         let generation = current.as_ref().map_or(0, |token| token.generation + 1);
         let token = match &self.credentials {
-            Credentials::DeveloperToken(_) if generation > 0 => {
-                return Err(Error::SignIn {
-                    reason: "the developer token is expired or revoked; create a new one in the Box developer console (it is valid for one hour)".into(),
-                });
-            }
-            Credentials::DeveloperToken(secret) => {
+            Credentials::DeveloperToken(secret) if generation == 0 => {
                 Token { secret: secret.clone(), generation, renew_at: None, uses: 1 }
             }
-            Credentials::ClientCredentials { client_id, client_secret, enterprise_id } => {
-                let form = [
-                    ("grant_type", "client_credentials"),
-                    ("client_id", client_id.as_str()),
-                    ("client_secret", client_secret.expose_secret()),
-                    ("box_subject_type", "enterprise"),
-                    ("box_subject_id", enterprise_id.as_str()),
-                ];
-                self.request(&form, generation, transport, limiter, journal, stop).await?
-            }
+            _ => self.request(generation, transport, limiter, journal, stop).await?,
         };
         *current = Some(token.clone());
         Ok(token)
@@ -157,7 +233,6 @@ impl Authenticator {
 
     async fn request(
         &self,
-        form: &[(&str, &str)],
         generation: u64,
         transport: &Transport,
         limiter: &Limiter,
@@ -166,10 +241,17 @@ impl Authenticator {
     ) -> Result<Token, Error> {
         let mut tries =
             Tries::new(TOKEN_ENDPOINT, limiter, journal, stop, self.patience).redacting(transport.secrets());
+        let mut is_signed_again = false;
         loop {
             tries.admit().await?;
+            // The pace comes first, then the assertion: it must not expire in the queue.
+            let form = self.credentials.form(self.box_seconds())?;
+            if let Some(assertion) = &form.assertion {
+                transport.secrets().hold(assertion);
+            }
             let asked_at = Instant::now();
-            let exchange = match read_token(transport.post_form(self.token_url.clone(), form).await) {
+            let sent = transport.post_form(self.token_url.clone(), &form.pairs()).await;
+            let exchange = match read_token(sent) {
                 Ok(answer) => {
                     transport.secrets().hold(&answer.access_token);
                     journal.record(CallNote {
@@ -183,18 +265,55 @@ impl Authenticator {
                 }
                 Err(exchange) => exchange,
             };
+            if !is_signed_again && self.corrects_clock(&exchange) {
+                is_signed_again = true;
+                journal.record(CallNote {
+                    endpoint: TOKEN_ENDPOINT,
+                    outcome: CallOutcome::Retried,
+                    waited_seconds: 0,
+                })?;
+                continue;
+            }
             match tries.failed(exchange, asked_at).await? {
                 Step::Again => {}
-                Step::Fail(exchange) => return Err(Error::SignIn { reason: refusal(&exchange) }),
+                Step::Fail(exchange) => return Err(self.credentials.refusal(&exchange)),
                 // There is no token to renew here: a 401 means that Box does not know the client.
                 Step::Renew => {
-                    return Err(Error::SignIn {
-                        reason: "status 401: the client id or secret is unknown to Box".into(),
-                    });
+                    let reply = Reply { status: 401, ..Reply::default() };
+                    return Err(self.credentials.refusal(&Exchange::Reply(reply)));
                 }
             }
         }
     }
+
+    /// Box's time in Unix seconds, as far as it is known.
+    fn box_seconds(&self) -> i64 {
+        system_seconds().saturating_add(self.clock_offset_secs.load(Ordering::Relaxed))
+    }
+
+    /// Whether Box refused the time of an assertion, or its `jti`, and stated its own time. The next assertion then uses Box's time, as
+    /// in Box's SDKs.
+    fn corrects_clock(&self, exchange: &Exchange) -> bool {
+        let (Credentials::Jwt(_), Exchange::Reply(reply @ Reply { status: 400, date: Some(date), .. })) =
+            (&self.credentials, exchange)
+        else {
+            return false;
+        };
+        let refusal = jwt_refusal(reply);
+        if !refusal.is_repaired_by_a_new_assertion() {
+            return false;
+        }
+        let offset_secs = date.saturating_sub(system_seconds());
+        tracing::debug!(?refusal, offset_secs, "signing again with the time of Box");
+        self.clock_offset_secs.store(offset_secs, Ordering::Relaxed);
+        true
+    }
+}
+
+fn jwt_refusal(reply: &Reply) -> JwtRefusal {
+    let body: OAuthError = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let (error, description) = (body.error.unwrap_or_default(), body.error_description.unwrap_or_default());
+    JwtRefusal::of(reply.status, &error, &description)
 }
 
 /// Number of calls for which a token is used before it is renewed early. A 401 costs less than a token request for every call.
@@ -225,17 +344,6 @@ fn read_token(exchange: Exchange) -> Result<TokenAnswer, Exchange> {
             })
         }
         other => Err(other),
-    }
-}
-
-/// Box's own text for a refusal. Box sends `invalid_grant` for every wrong setting, so the likely causes are appended.
-fn refusal(exchange: &Exchange) -> String {
-    let Exchange::Reply(reply) = exchange else { return exchange.to_string() };
-    let body: OAuthError = serde_json::from_slice(&reply.body).unwrap_or_default();
-    match (body.error, body.error_description) {
-        (Some(error), Some(description)) => format!("{error}: {description}"),
-        (Some(error), None) => error,
-        _ => format!("status {}, {}", reply.status, reply.content_type),
     }
 }
 

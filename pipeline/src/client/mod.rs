@@ -15,6 +15,7 @@ mod actor;
 mod api_client;
 mod auth;
 mod connection;
+mod jwt;
 mod limiter;
 mod pace;
 mod reader;
@@ -22,13 +23,16 @@ mod redact;
 mod refusal;
 mod retry;
 #[cfg(test)]
+mod sign_in_tests;
+#[cfg(test)]
 mod tests;
 mod transport;
 mod user_fields;
 
 pub use actor::{BoxActor, Found, Item, TERMINATE_AT_ONCE, Wrote};
-pub use auth::Credentials;
+pub use auth::{Credentials, SignInFault};
 pub use connection::{Authorities, ConnectionFault, is_loopback};
+pub use jwt::{JwtApplication, JwtConfigFault, JwtRefusal, KeyFault};
 pub use limiter::Limiter;
 #[cfg(test)]
 pub(crate) use reader::outcome_of;

@@ -114,6 +114,26 @@ pub(super) fn quick_client(api: &Url) -> Client {
 }
 
 fn client(api: &Url, token: &Url, patience: Duration, timeouts: Timeouts) -> Client {
+    let credentials = Credentials::ClientCredentials {
+        client_id: "id".into(),
+        client_secret: SecretString::from("secret"),
+        enterprise_id: "1".into(),
+    };
+    client_with(credentials, api, token, patience, timeouts)
+}
+
+/// A client that signs in with `credentials` at `token`. A server that responds at once is at `api`.
+pub(super) fn client_of(credentials: Credentials, api: &Url, token: &Url) -> Client {
+    client_with(credentials, api, token, Duration::from_secs(60), SHORT)
+}
+
+fn client_with(
+    credentials: Credentials,
+    api: &Url,
+    token: &Url,
+    patience: Duration,
+    timeouts: Timeouts,
+) -> Client {
     let settings = ClientSettings {
         api_url: api.clone(),
         token_url: token.clone(),
@@ -121,11 +141,6 @@ fn client(api: &Url, token: &Url, patience: Duration, timeouts: Timeouts) -> Cli
         patience,
         timeouts,
         authorities: Authorities::default(),
-    };
-    let credentials = Credentials::ClientCredentials {
-        client_id: "id".into(),
-        client_secret: SecretString::from("secret"),
-        enterprise_id: "1".into(),
     };
     let (notes, stop) = (Arc::new(Notes::default()), CancellationToken::new());
     let clock: crate::Clock = Arc::new(|| DateTime::UNIX_EPOCH);

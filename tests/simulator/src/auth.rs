@@ -60,14 +60,21 @@ pub(crate) struct Credentials<'a> {
     pub(crate) subject_id: &'a str,
 }
 
-impl Credentials<'_> {
-    /// The account that these credentials may act as. Box returns the same error in every other case.
-    pub(crate) fn session(&self, world: &World) -> Option<Session> {
-        let app = self.app(&world.config)?;
-        let caller = match self.subject_type {
-            "enterprise" if self.subject_id == world.config.enterprise_id => Caller::App(app),
+/// The account that a token is requested for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// `enterprise` or `user`.
+    pub(crate) kind: &'a str,
+    pub(crate) id: &'a str,
+}
+
+impl Subject<'_> {
+    /// The session of an application for this account, if the application may act as it.
+    pub(crate) fn session(&self, app: App, world: &World) -> Option<Session> {
+        let caller = match self.kind {
+            "enterprise" if self.id == world.config.enterprise_id => Caller::App(app),
             "user" => {
-                let id = self.subject_id.parse().ok()?;
+                let id = self.id.parse().ok()?;
                 let person = world.slot_by_id(id).filter(|slot| world.people[*slot].is_managed());
                 let own = || (world.apps.by_account(id) == Some(app)).then_some(Caller::App(app));
                 person.map(|slot| Caller::Person(slot as u32)).or_else(own)?
@@ -75,6 +82,14 @@ impl Credentials<'_> {
             _ => return None,
         };
         Some(Session { caller, app: Some(app) })
+    }
+}
+
+impl Credentials<'_> {
+    /// The account that these credentials may act as. Box returns the same error in every other case.
+    pub(crate) fn session(&self, world: &World) -> Option<Session> {
+        let app = self.app(&world.config)?;
+        Subject { kind: self.subject_type, id: self.subject_id }.session(app, world)
     }
 
     /// The application that this id and secret belong to.

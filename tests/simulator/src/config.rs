@@ -57,6 +57,9 @@ pub struct Config {
     pub actions_client_id: String,
     /// Secret that belongs to `actions_client_id`.
     pub actions_client_secret: String,
+    /// Whether the applications sign in with JWT only ([`Config::jwt_config`]). Otherwise they sign in with JWT or with client
+    /// credentials. At Box an application has one of both.
+    pub demands_jwt: bool,
     /// Scopes of the application of `client_id`; [`crate::Act::SetScopes`] changes them later.
     pub scopes: Scopes,
     /// Scopes of the application of `actions_client_id`.
@@ -75,7 +78,8 @@ pub struct Config {
     pub rate_limit_style: RateLimitStyle,
     /// Delay before every API response, in milliseconds.
     pub latency_ms: u64,
-    /// Seconds added to the system clock in the `Date` header. It simulates a client with a wrong clock.
+    /// Seconds added to the system clock in the `Date` header and in the check of assertions. It simulates a client with a wrong
+    /// clock.
     pub date_skew_secs: i64,
     /// Whether bodies over 1 KiB are compressed for clients that accept gzip.
     pub gzip: bool,
@@ -230,6 +234,7 @@ impl Default for Config {
             client_secret: "simulated-secret".to_owned(),
             actions_client_id: "simulated-actions-client".to_owned(),
             actions_client_secret: "simulated-actions-secret".to_owned(),
+            demands_jwt: false,
             scopes: Scopes::default(),
             actions_scopes: Scopes::default(),
             out_of_reach_status: 404,

@@ -21,6 +21,7 @@ mod gate;
 mod groups;
 mod history;
 mod holds;
+mod jwt;
 mod names;
 mod page;
 mod people;

@@ -9,6 +9,7 @@ use crate::chance::{self, About};
 use crate::clock;
 use crate::config::{Config, EndMarker};
 use crate::faults::Faults;
+use crate::jwt::Assertions;
 use crate::rate_limit::{Rate, RateLimit};
 use crate::recorder::Recorder;
 use crate::routes;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     world: RwLock<World>,
     pub(crate) tokens: Tokens,
+    pub(crate) assertions: Assertions,
     pub(crate) rate_limit: RateLimit,
     pub(crate) faults: Faults,
     pub(crate) recorder: Recorder,
@@ -31,6 +33,7 @@ impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         Shared {
             tokens: Tokens::default(),
+            assertions: Assertions::default(),
             rate_limit: RateLimit::new(Rate {
                 calls_per_minute: config.calls_per_minute,
                 style: config.rate_limit_style,

@@ -113,7 +113,7 @@ pub(super) async fn who_acts(task: Task<'_>, env: ApplyEnv<'_>) -> Result<String
             enterprise.unwrap_or("none"),
             task.plan.enterprise_id
         ))
-        .hint("BOXSEAT_ACTIONS_CLIENT_ID and _SECRET must be of an app of this enterprise"));
+        .hint("BOXSEAT_ACTIONS_CLIENT_ID and _SECRET, or BOXSEAT_ACTIONS_JWT_CONFIG, must be of an app of this enterprise"));
     }
     if env.check_clock {
         // R10: ages, coverage and the 20 hours between two readings all depend on this clock.

@@ -1,4 +1,4 @@
-//! `/oauth2/token` and `/oauth2/revoke`. JWT would be one more arm of the match on `grant_type`.
+//! `/oauth2/token` and `/oauth2/revoke`.
 
 use std::sync::Arc;
 
@@ -7,12 +7,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::http::Response;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::auth::Credentials;
+use crate::auth::{Credentials, Session};
 use crate::clock;
 use crate::errors::{json_response, oauth_error};
+use crate::jwt::Refused;
 use crate::shared::Shared;
 
 #[derive(Default, Deserialize)]
@@ -23,6 +25,7 @@ pub(super) struct TokenForm {
     client_secret: String,
     box_subject_type: String,
     box_subject_id: String,
+    assertion: String,
     token: String,
 }
 
@@ -33,19 +36,29 @@ pub(super) async fn issue(
     let Ok(Form(form)) = form else {
         return oauth_error("invalid_request", "The request body is not a form");
     };
-    match form.grant_type.as_str() {
-        "client_credentials" => {}
+    let is_jwt = match form.grant_type.as_str() {
+        "client_credentials" if shared.config.demands_jwt => {
+            return oauth_error("invalid_request", "The grant type is unauthorized for this client_id.");
+        }
+        "client_credentials" => false,
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => true,
         "" => return oauth_error("invalid_request", "Invalid grant_type parameter or parameter missing"),
         _ => return oauth_error("unsupported_grant_type", "Unsupported grant type"),
-    }
+    };
     let credentials = Credentials {
         client_id: &form.client_id,
         client_secret: &form.client_secret,
         subject_type: &form.box_subject_type,
         subject_id: &form.box_subject_id,
     };
-    let Some(session) = credentials.session(&shared.world()) else {
-        return oauth_error("invalid_grant", "Grant credentials are invalid");
+    let session = if is_jwt {
+        jwt_session(&shared, &credentials, &form.assertion)
+    } else {
+        credentials.session(&shared.world()).ok_or(("invalid_grant", "Grant credentials are invalid"))
+    };
+    let session = match session {
+        Ok(session) => session,
+        Err((error, description)) => return oauth_error(error, description),
     };
     let token = shared.tokens.issue(&shared.config, session, clock::instant());
     let body = json!({
@@ -55,6 +68,14 @@ pub(super) async fn issue(
         "token_type": "bearer",
     });
     json_response(200, body.to_string().into_bytes())
+}
+
+/// The session of an assertion. Box's time is the one of the `Date` header.
+fn jwt_session(shared: &Shared, credentials: &Credentials<'_>, assertion: &str) -> Result<Session, Refused> {
+    let app =
+        credentials.app(&shared.config).ok_or(("invalid_client", "The client credentials are invalid"))?;
+    let now = DateTime::<Utc>::from(clock::wall()).timestamp() + shared.config.date_skew_secs;
+    shared.assertions.session(assertion, app, &shared.world(), now)
 }
 
 pub(super) async fn revoke(
