@@ -67,12 +67,12 @@ fn main() -> ExitCode {
 
 /// Runs the measures one after the other. A measure that fails leaves a line with the reason, and the others continue.
 fn run(cli: &Cli) -> Result<()> {
-    let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let boxseat = beside.join("boxseat");
+    let directory = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
+    let boxseat = directory.join("boxseat");
     if !boxseat.exists() {
         return Err(format!("{} is missing: `make bench` builds it", boxseat.display()).into());
     }
-    let scratch = cli.scratch.clone().unwrap_or_else(|| beside.join("bench-stores"));
+    let scratch = cli.scratch.clone().unwrap_or_else(|| directory.join("bench-stores"));
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch)?;
     }

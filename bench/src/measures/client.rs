@@ -48,7 +48,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Findings> {
             ours.median() >= 3_000.0,
         ),
         Row::new(
-            "client: beside a bare loop",
+            "client: compared with a bare loop",
             "at least 70 %",
             ratios.show(percent),
             format!("bare loop {}", bare.show(a_second)),

@@ -21,7 +21,7 @@ struct Contract<'a> {
     term_start: Option<NaiveDate>,
     /// The end of the term: the first renewal that is not past.
     renewal: Option<NaiveDate>,
-    tonight: NaiveDate,
+    snapshot_date: NaiveDate,
     slope: Option<f64>,
     trend_nights: usize,
 }
@@ -32,10 +32,10 @@ pub(super) fn section(
     seats: &Seats,
     nights: &[KnownNight],
 ) -> Result<Section> {
-    let tonight = source.date();
+    let snapshot_date = source.date();
     let recent: Vec<(NaiveDate, i64)> = nights
         .iter()
-        .filter(|night| night.date + Days::new(TREND_DAYS) > tonight)
+        .filter(|night| night.date + Days::new(TREND_DAYS) > snapshot_date)
         .map(|night| (night.date, night.assigned))
         .collect();
     let contract = Contract {
@@ -43,8 +43,8 @@ pub(super) fn section(
         seats,
         nights,
         term_start: terms.plans.iter().filter_map(|plan| plan.term_start).min(),
-        renewal: terms.plans.iter().filter_map(|plan| plan.renewal).filter(|date| *date >= tonight).min(),
-        tonight,
+        renewal: terms.plans.iter().filter_map(|plan| plan.renewal).filter(|date| *date >= snapshot_date).min(),
+        snapshot_date,
         slope: slope(&recent),
         trend_nights: recent.len(),
     };
@@ -68,10 +68,10 @@ impl Contract<'_> {
             .plans
             .iter()
             .filter_map(|plan| plan.notice_by)
-            .filter(|date| *date >= self.tonight)
+            .filter(|date| *date >= self.snapshot_date)
             .min();
         let day = |date: Option<NaiveDate>| date.map_or(Value::Unknown, Value::Date);
-        let days = notice_by.map(|date| (date - self.tonight).num_days());
+        let days = notice_by.map(|date| (date - self.snapshot_date).num_days());
         vec![
             headline(
                 "notice_by_date",
@@ -101,13 +101,13 @@ impl Contract<'_> {
 
     fn peak(&self) -> Vec<Figure> {
         let first = self.term_nights().map(|night| night.date).min();
-        let tonight = (self.seats.assigned, self.tonight);
+        let latest = (self.seats.assigned, self.snapshot_date);
         let earlier = self.term_nights().map(|night| (night.assigned, night.date));
         // The first of equal snapshots.
         let (peak, peak_date) = earlier
-            .chain([tonight])
+            .chain([latest])
             .max_by_key(|(seats, date)| (*seats, std::cmp::Reverse(*date)))
-            .unwrap_or(tonight);
+            .unwrap_or(latest);
         let known = match (first, self.term_start) {
             (Some(first), Some(start)) if first > start => {
                 format!("The term began on {start}; there are snapshots from {first} on.")
@@ -118,7 +118,7 @@ impl Contract<'_> {
             ),
             (None, _) => "There is no earlier snapshot.".to_owned(),
         };
-        let months = self.renewal.map(|renewal| months_left(self.tonight, renewal));
+        let months = self.renewal.map(|renewal| months_left(self.snapshot_date, renewal));
         let over = self.terms.purchased().map(|purchased| (peak - purchased).max(0));
         let exposure = || {
             let (price, currency) = self.terms.highest_price()?;
@@ -167,7 +167,7 @@ impl Contract<'_> {
                 "Unknown: a trend requires {LEAST_NIGHTS} snapshots in the last {TREND_DAYS} days; available: {nights}."
             ),
         };
-        let out = self.slope.zip(free).and_then(|(slope, free)| runs_out(self.tonight, free, slope));
+        let out = self.slope.zip(free).and_then(|(slope, free)| runs_out(self.snapshot_date, free, slope));
         let when = match (self.slope, free) {
             (None, _) => {
                 format!("Unknown: a forecast requires {LEAST_NIGHTS} snapshots; available: {nights}.")
@@ -199,7 +199,7 @@ impl Contract<'_> {
     fn to_buy(&self) -> Vec<Figure> {
         let Seats { used, too_new, paused, unknown, .. } = *self.seats;
         let growth =
-            self.slope.zip(self.renewal).map(|(slope, renewal)| growth(self.tonight, renewal, slope));
+            self.slope.zip(self.renewal).map(|(slope, renewal)| growth(self.snapshot_date, renewal, slope));
         let needed = used + too_new + paused + unknown + growth.unwrap_or(0);
         let more = match growth {
             Some(growth) => {
@@ -268,7 +268,7 @@ impl Contract<'_> {
             Some(night) => (night.assigned, format!("assigned in the snapshot of {}", night.date)),
             None => (
                 self.seats.assigned,
-                format!("assigned in the snapshot of {}, the nearest one", self.tonight),
+                format!("assigned in the snapshot of {}, the nearest one", self.snapshot_date),
             ),
         };
         let on = seen.map_or_else(String::new, |date| format!(" on {date}"));
