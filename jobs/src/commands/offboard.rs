@@ -216,6 +216,7 @@ fn summary(
             ("user_id", json!(planned.user_id)),
             ("name", json!(planned.name)),
             ("status", json!(looked.now.standing.status)),
+            ("last_active", json!(planned.last_activity_at.map(|at| at.format("%F %H:%M UTC").to_string()))),
             ("receiver", json!(planned.receiver_login)),
             ("on", json!(args.on.map_or_else(|| "at once".to_owned(), |day| day.to_string()))),
             ("does", json!(actions.join(", "))),

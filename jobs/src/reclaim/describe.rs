@@ -124,6 +124,7 @@ pub(crate) fn found(evaluator: &Evaluator<'_>, snapshot: &Snapshot, refusals: &[
         let can = match (unfit_account(receiver), room(receiver)) {
             (Some(why), _) => format!("cannot receive now, because {why}"),
             (None, Some(i64::MAX)) => "has unlimited room".to_owned(),
+            (None, Some(..=0)) => "has no room".to_owned(),
             (None, Some(bytes)) => format!("has room for {}", size(bytes)),
             (None, None) => "has an unknown amount of room".to_owned(),
         };

@@ -25,6 +25,9 @@ pub(crate) enum Emptiness {
     Unverifiable(String),
 }
 
+/// Box may move content for this time after a transfer began, so content that is still there is no fault yet.
+pub(crate) const MAY_MOVE: TimeDelta = TimeDelta::hours(48);
+
 /// How far apart the two readings must be.
 pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
 
@@ -104,6 +107,11 @@ pub(crate) fn proof_from(
         Emptiness::NotYet(at) => Some(at),
         Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => None,
     }
+}
+
+/// That content may still arrive, as a sentence.
+pub(crate) fn still_moving(why: &str, until: DateTime<Utc>) -> String {
+    format!("{why}; Box may still be moving the content until {}", until.format("%F %H:%M UTC"))
 }
 
 /// What an account owned before its content moves.

@@ -127,6 +127,7 @@ impl JournalState {
                         stage: *stage,
                         policy_digest: policy_digest.clone(),
                         night: night.clone(),
+                        sequence: entry.sequence,
                         created_at: at,
                         by: by.clone(),
                         user_ids: user_ids.clone(),
@@ -389,7 +390,7 @@ impl JournalState {
             plan.policy_digest.is_none() && plan.user_ids.iter().any(|planned| planned == user_id)
         };
         let plans = self.plans.iter().filter(|(_, plan)| is_of(plan));
-        plans.max_by_key(|(_, plan)| plan.created_at).map(|(id, plan)| (id.as_str(), plan))
+        plans.max_by_key(|(_, plan)| plan.sequence).map(|(id, plan)| (id.as_str(), plan))
     }
 
     /// The same, if it was approved, and neither undone nor withdrawn.

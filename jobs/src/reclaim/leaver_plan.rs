@@ -84,6 +84,8 @@ impl Leaving<'_> {
             Ok(Found::Closed(refusal)) => Some(format!("cannot be read: {refusal}")),
             Err(e) => Some(format!("cannot be read: {}", passing(e.into())?)),
         };
+        let by = past.open_plan_of(&receiver.user_id);
+        let receiver_waits = receiver_waits.or(by.map(|by| format!("loses the seat by plan {by}")));
         let space_used_bytes = now.user.space_used;
         let allows = past.allows(Ability::ReadInactive, at);
         let content = match Content::of(actor, &now.user, allows, &Canaries::of(snapshot, &[])).await {
@@ -97,6 +99,13 @@ impl Leaving<'_> {
         let moved = known.and_then(|known| known.transfer()).map(|transfer| moved(transfer, snapshot));
         let is_locked_out_by_us = known.is_some_and(is_locked_out);
         Ok(Accounts { now, content, is_locked_out_by_us, moved, receiver_waits })
+    }
+
+    /// The latest use of the account if it is after the suspension that is in force, and when that suspension was.
+    fn use_after_suspension(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let suspended_at = self.past.people.get(&self.person.user_id)?.suspension()?.asked_at;
+        let used_at = self.person.last_activity_at.max(self.past.heard_use(&self.person.user_id))?;
+        (used_at > suspended_at).then_some((used_at, suspended_at))
     }
 
     /// Bytes that other leavers still have to move to the same receiver, by the snapshot.
@@ -164,10 +173,28 @@ impl Leaving<'_> {
                     .to_owned(),
             );
         }
+        let status = looked.now.standing.status.as_deref();
+        if looked.content.owned_items.is_none() && looked.moved.is_none() && status != Some("inactive") {
+            warnings.push(
+                "the items of the account cannot be counted, so only `boxseat reclaim confirm` can complete the proof that it is empty: \
+                 `boxseat check` says whether the application may act as a user"
+                    .to_owned(),
+            );
+        }
         if policy.is_some_and(|policy| policy.when_refused == WhenRefused::Reactivate) {
             warnings.push(
                 "if Box moves no content of an inactive account, the account is active during the transfer ([transfer] when_refused)"
                     .to_owned(),
+            );
+        }
+        if let Some((used_at, suspended_at)) = self.use_after_suspension() {
+            warnings.insert(
+                0,
+                format!(
+                    "the user was active {}, after boxseat suspended the account {}: check that this user leaves",
+                    used_at.format("%F %H:%M UTC"),
+                    suspended_at.format("%F")
+                ),
             );
         }
         if let Some(why) = &looked.receiver_waits {

@@ -81,7 +81,10 @@ pub(crate) fn next_step(
             user.decide()
         ),
         Some(ReasonCode::Changed) if !is_offboarding => {
-            format!("undo that change in Box, and the next plan takes the user again; or {}", user.decide())
+            format!(
+                "undo that change in Box, and the next plan takes the user again; if that cannot be done, {}",
+                user.decide()
+            )
         }
         _ if is_ended => format!("remove the reason, then: {}{}", user.offboard(), user.or_give_back()),
         _ => user.decide(),

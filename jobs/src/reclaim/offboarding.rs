@@ -11,7 +11,7 @@ use boxseat_schemas::reclaim::{Action, Outcome, Plan, PlanEnd, ReasonCode};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::emptiness::{Emptiness, emptiness, proof_from};
+use super::emptiness::{Emptiness, MAY_MOVE, emptiness, proof_from, still_moving};
 use super::evaluator::{Denial, Evaluator};
 use super::journal_state::{ActionState, JournalState, PlanState, UserState};
 use super::plans::PlanFile;
@@ -137,6 +137,10 @@ impl Progress {
                     Some(at)
                 }
                 Emptiness::NotYet(_) => proof_from(person, transfer, now),
+                Emptiness::NotEmpty(why) if now < transfer.asked_at + MAY_MOVE => {
+                    progress.waits = Some(still_moving(&why, transfer.asked_at + MAY_MOVE));
+                    None
+                }
                 Emptiness::NotEmpty(why) | Emptiness::Unverifiable(why) => {
                     progress.waits = Some(why);
                     None

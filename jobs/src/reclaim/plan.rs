@@ -243,7 +243,8 @@ fn warnings(making: &Making<'_>, judged: &Judged) -> Vec<String> {
         }
         Some(Holds::File(_)) => {
             let rows = inputs.holds.as_ref().map_or(0, |list| list.rows.len());
-            warn(format!("boxseat cannot read legal holds. The list of holds has {rows} rows."));
+            let rows = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+            warn(format!("boxseat cannot read legal holds. The list of holds has {rows}."));
         }
     }
     match stage {

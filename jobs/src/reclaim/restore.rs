@@ -79,6 +79,11 @@ impl Preview {
         if suspended.is_some_and(|ours| known.restored_at().is_some_and(|at| at >= ours.asked_at)) {
             return Self::Unchanged("the account was given back already".to_owned());
         }
+        let is_listed = snapshot.person(user_id).is_some_and(|person| person.listing.is_some());
+        let was_gone = known.seen_gone_at().any(|at| at > snapshot.night.now_at);
+        if known.deletion().is_none() && (!is_listed || was_gone) {
+            return Self::Unchanged("the account is gone: Box no longer has it".to_owned());
+        }
         let remains = remains(known, plan_id, snapshot);
         let Some(ours) = known.suspension_by(plan_id) else {
             return remains.map_or(Self::Nothing, Self::Unchanged);

@@ -240,8 +240,10 @@ fn facts(plan: &Plan, digest: &str) -> Vec<String> {
             Origin::Offboard { on: None } => "an operator named this user".to_owned(),
         },
         format!("digest {digest}"),
-        format!("evidence of use: {}", plan.evidence_sources.join(", ")),
     ];
+    if !plan.evidence_sources.is_empty() {
+        facts.push(format!("evidence of use: {}", plan.evidence_sources.join(", ")));
+    }
     facts.extend(plan.approval.iter().filter(|terms| **terms != ApprovalTerms::os_user()).map(approval));
     facts.extend(plan.ticket.as_ref().map(|ticket| format!("ticket {ticket}")));
     facts
@@ -307,7 +309,7 @@ fn totals(totals: &Totals) -> Vec<String> {
     };
     let freed = format!("Seats of this plan that are free now: {} of {}", totals.seats_freed, totals.people);
     if totals.without_cost == totals.people {
-        return vec![freed, "No price is known for these seats: set [[licence]] in boxseat.toml".to_owned()];
+        return vec![freed, "No price is known for these seats: set [[licence]] in boxseat.toml, run `boxseat publish`, and make a new plan".to_owned()];
     }
     let mut lines = vec![
         format!("Possible savings a month, after deletion and renewal: {}", sums(&totals.potential)),

@@ -132,6 +132,13 @@ impl Snapshot {
         self.groups.get(id).map_or_else(|| id.to_owned(), Clone::clone)
     }
 
+    /// The name of a group that a user was in; a group that was deleted has only its id.
+    pub(crate) fn group_left(&self, id: &str) -> String {
+        self.groups
+            .get(id)
+            .map_or_else(|| format!("{id}, which the latest snapshot does not have"), Clone::clone)
+    }
+
     /// Loads everything that the rules read. `ask` runs SQL against the snapshot's file.
     ///
     /// # Errors

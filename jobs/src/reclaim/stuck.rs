@@ -6,7 +6,7 @@
 use boxseat_schemas::reclaim::{Ability, Action, Ending, Outcome, PlanEnd, ReasonCode, Recorded};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::emptiness::{Emptiness, emptiness};
+use super::emptiness::{Emptiness, MAY_MOVE, emptiness};
 use super::evaluator::{Denial, Evaluator, Verdict, edited_by_other};
 use super::journal_state::{
     ActionState, Closed, JournalState, PlanState, REFUSAL_HOLDS, Skip, UserState, unfinished,
@@ -78,6 +78,7 @@ pub(crate) fn stuck(
         .filter_map(|(user_id, known)| {
             let person = snapshot.person(user_id).filter(|now| now.listing.as_deref() == Some("listed"))?;
             let cause = cause(past, known, person, denied, forbids, policy, now)?;
+            let reason = with_use(cause.reason, &cause.word, past, known, person);
             let login = person.login.clone().or_else(|| Some(known.attempts.last()?.attempt.login.clone()));
             Some(Stuck {
                 user_id: user_id.clone(),
@@ -86,7 +87,7 @@ pub(crate) fn stuck(
                 since: cause.since,
                 next: next_step(&cause.word, past, snapshot, known, person),
                 word: cause.word,
-                reason: cause.reason,
+                reason,
             })
         })
         .collect();
@@ -94,6 +95,26 @@ pub(crate) fn stuck(
         (!a.is_late_login(), a.since, &a.user_id).cmp(&(!b.is_late_login(), b.since, &b.user_id))
     });
     stuck
+}
+
+/// Says that the user was active after the suspension: an operator who frees the seat must know.
+fn with_use(
+    reason: String,
+    word: &Recorded<ReasonCode>,
+    past: &JournalState,
+    known: &UserState,
+    person: &Person,
+) -> String {
+    let used_at = person.last_activity_at.max(past.heard_use(&person.user_id));
+    let suspended_at = known.suspension().map(|ours| ours.asked_at);
+    match used_at.zip(suspended_at) {
+        Some((used_at, suspended_at))
+            if used_at > suspended_at && !known.was_in_window(used_at) && *word != ReasonCode::ActiveSince =>
+        {
+            format!("{reason}; the user was active {}, after the suspension", used_at.format("%F %H:%M UTC"))
+        }
+        _ => reason,
+    }
 }
 
 struct Cause {
@@ -133,7 +154,7 @@ fn cause(
     if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
         let not_proven = match emptiness(known, transfer, now) {
             Emptiness::Unverifiable(why) => Some((ReasonCode::Unverifiable, why)),
-            Emptiness::NotEmpty(why) if now - transfer.asked_at >= SETTLED_AFTER => {
+            Emptiness::NotEmpty(why) if now - transfer.asked_at >= MAY_MOVE => {
                 Some((ReasonCode::NotEmpty, why))
             }
             _ => None,

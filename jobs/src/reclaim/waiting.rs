@@ -59,7 +59,8 @@ pub(crate) fn waiting(
         Evaluator::look(policy, snapshot, past, inputs, now, past.replaceable_plans());
     let left_out = evaluator.everybody().left_out;
     // A policy that cannot be evaluated makes no plan, whatever the caps allow.
-    let over_cap = if refusals.is_empty() { over_cap(past, &left_out, now) } else { None };
+    let most = policy.caps.most(snapshot.seats_assigned);
+    let over_cap = if refusals.is_empty() { over_cap(past, most, &left_out, now) } else { None };
     (next_stages(past, snapshot, policy, &left_out, stuck, now), over_cap)
 }
 
@@ -108,6 +109,9 @@ fn next_stages(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OverCap {
     pub(crate) users: usize,
+    /// How many users count now, and how many may.
+    pub(crate) counted: usize,
+    pub(crate) most: u64,
     /// When the first of the users that count now no longer counts; `None`: open plans alone fill the caps.
     pub(crate) until: Option<DateTime<Utc>>,
 }
@@ -118,19 +122,22 @@ impl OverCap {
             || "the users of open plans count".to_owned(),
             |at| format!("a user counts for 30 days after the last action, and the first place is free on {} at the earliest", at.format("%F")),
         );
-        format!("qualify, and [caps] for any 30 days is reached: {until}")
+        let Self { counted, most, .. } = self;
+        format!("qualify, and [caps] for any 30 days is reached ({counted} count, {most} may): {until}")
     }
 }
 
 /// How many users qualify and are over the caps.
 fn over_cap(
     past: &JournalState,
+    most: u64,
     left_out: &BTreeMap<String, (Stage, Denial)>,
     now: DateTime<Utc>,
 ) -> Option<OverCap> {
     let users = left_out.values().filter(|(_, no)| no.word == ReasonCode::OverCap).count();
     let until = past.first_touched_since(now - CAPS_WINDOW).map(|at| at + CAPS_WINDOW);
-    (users > 0).then_some(OverCap { users, until })
+    let counted = past.touched_since(now - CAPS_WINDOW).len();
+    (users > 0).then_some(OverCap { users, counted, most, until })
 }
 
 /// The next stage of a suspended user and its first time; `None`: the policy has no further stage.

@@ -68,6 +68,7 @@ pub(crate) async fn run(
         plan_next(&acting, &mut report);
         report.list_users(&acting, &snapshot, now)?;
         report.print(printer)?;
+        printer.note(head(&acting.context.journal()?));
         return Ok(report.code);
     }
     let connection = acting.connect(&stop)?;
@@ -110,7 +111,7 @@ pub(crate) async fn run(
                     let wants = required.approvers();
                     let count = file.plan.people.len();
                     let detail = format!(
-                        "{} wait for an approval ({found} of {wants}): boxseat reclaim show {id}, then {}",
+                        "no approval yet for {} ({found} of {wants}): boxseat reclaim show {id}, then {}",
                         people(count),
                         required.command(id)
                     );

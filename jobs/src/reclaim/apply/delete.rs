@@ -5,7 +5,7 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 use chrono::TimeDelta;
 
-use super::super::emptiness::{Emptiness, emptiness};
+use super::super::emptiness::{Emptiness, MAY_MOVE, emptiness, still_moving};
 use super::super::evaluator::Evaluator;
 use super::super::offboarding::{Progress, WATCHED};
 use super::confirm::Presence;
@@ -172,14 +172,20 @@ impl Run<'_> {
         let now = self.now();
         let proved = self.with_past(|past| {
             let person = past.people.get(&planned.user_id)?;
-            Some(emptiness(person, person.transfer()?, now))
+            let transfer = person.transfer()?;
+            Some((emptiness(person, transfer, now), transfer.asked_at))
         });
+        let may_move_until = proved.as_ref().map(|(_, asked_at)| *asked_at + MAY_MOVE);
+        let may_move_until = may_move_until.filter(|until| now < *until);
         // R19: a leaver's plan waits until its last day.
         let skip = |word, why: String| Skip { is_final: !self.is_offboarding(), ..Skip::finally(word, why) };
-        match proved {
+        match proved.map(|(proved, _)| proved) {
             Some(Emptiness::Empty(_)) => None,
             None => Some(skip(ReasonCode::NotVerified, "boxseat has transferred nothing".to_owned())),
-            Some(Emptiness::NotEmpty(why)) => Some(skip(ReasonCode::NotEmpty, why)),
+            Some(Emptiness::NotEmpty(why)) => Some(match may_move_until {
+                Some(until) => Skip::for_now(ReasonCode::NotVerified, still_moving(&why, until)),
+                None => skip(ReasonCode::NotEmpty, why),
+            }),
             Some(Emptiness::Unverifiable(why)) => Some(skip(ReasonCode::Unverifiable, why)),
             Some(Emptiness::NotYet(at)) => Some(Skip::for_now(
                 ReasonCode::NotVerified,

@@ -297,7 +297,8 @@ impl Run<'_> {
             (source_in.map(str::to_owned), busy)
         });
         if let Some(plan_id) = open_plan {
-            return Ok(Some(format!("the receiver {receiver_id} loses the seat by plan {plan_id}")));
+            let receiver = self.task.snapshot.person(receiver_id).map_or(receiver_id, Person::called);
+            return Ok(Some(format!("the receiver {receiver} loses the seat by plan {plan_id}")));
         }
         if busy {
             return Ok(Some(format!(

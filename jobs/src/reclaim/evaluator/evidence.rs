@@ -92,7 +92,7 @@ impl Evaluator<'_> {
         let after = ours.after.as_ref().ok_or_else(|| {
             Denial::new(ReasonCode::Changed, "the state of the account after the suspension was never read")
         })?;
-        let name_of = |id: &str| self.snapshot.group_name(id);
+        let name_of = |id: &str| self.snapshot.group_left(id);
         if let Some(what) = changed(after, &person.standing(&self.code_names), name_of) {
             return Err(Denial::new(ReasonCode::Changed, format!("{what} has changed since the suspension")));
         }

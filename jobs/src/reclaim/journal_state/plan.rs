@@ -15,6 +15,8 @@ pub(crate) struct PlanState {
     pub(crate) policy_digest: Option<String>,
     /// The snapshot it was made from.
     pub(crate) night: PlanNight,
+    /// The journal entry that made it: plans are ordered by it, because clocks can be set back.
+    pub(crate) sequence: u64,
     /// When it was made.
     pub(crate) created_at: DateTime<Utc>,
     /// Who made it.

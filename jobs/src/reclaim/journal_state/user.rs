@@ -228,10 +228,13 @@ impl UserState {
         self.skips.iter().filter(|skip| skip.reason == ReasonCode::Gone).map(|skip| skip.at)
     }
 
-    /// Whether an `undo` gave the account back after an action of a plan.
+    /// Whether an `undo` gave the account back after the last action of a plan, in the order of the journal.
     pub(crate) fn was_restored_after(&self, plan_id: &str) -> bool {
-        let acted_at = self.by_plan(plan_id).filter(|past| past.attempt.action != Action::Restore);
-        acted_at.map(|past| past.asked_at).max().is_some_and(|at| self.restored_at() > Some(at))
+        let is_action =
+            |past: &ActionState| past.attempt.plan_id == plan_id && past.attempt.action != Action::Restore;
+        let acted = self.attempts.iter().rposition(is_action);
+        let is_restore = |past: &ActionState| past.attempt.action == Action::Restore && past.was_done;
+        acted.is_some_and(|acted| self.attempts[acted..].iter().any(is_restore))
     }
 
     /// The last attempt of an action.
