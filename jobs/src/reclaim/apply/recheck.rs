@@ -562,7 +562,8 @@ pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool
     let was = known?.created_at?;
     let day = |at: DateTime<Utc>| at.format("%F %H:%M:%S UTC").to_string();
     match now.created_at {
-        Some(is) if is == was => None,
+        // Seconds are what Box returns. A fraction in one of its responses would make every account another one.
+        Some(is) if is.timestamp() == was.timestamp() => None,
         Some(is) => Some(Skip::finally(
             ReasonCode::Changed,
             format!(
