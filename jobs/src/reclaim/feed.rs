@@ -3,7 +3,7 @@
 //! The live stream is read from its position before the snapshot's first listing, so no event between the snapshot and now is
 //! missed. The history is read over the snapshot's own overlap, because events arrive late there, and a sign-in from before the
 //! snapshot may appear after it. Both carry the same event ids. A walk that fails, that begins too long ago, or that has no events
-//! where there are always some, proves nothing: then no user is changed.
+//! or no sign-ins where many are usual, proves nothing: then no user is changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

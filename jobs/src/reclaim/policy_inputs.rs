@@ -27,7 +27,7 @@ pub(crate) struct PolicyInputs {
     pub(crate) receivers: Vec<(String, String)>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
-    /// `[sync] quiet_dates`: UTC days on which few events are expected.
+    /// `[sync] quiet_dates`: UTC days on which no events are expected.
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Lists that cannot be read, each a refusal to evaluate the policy.
     pub(crate) unreadable: Vec<Refusal>,
@@ -44,7 +44,7 @@ pub(crate) struct ListFile {
     digest: Option<FileDigest>,
 }
 
-/// What tells a written file from one that was not: device, inode, size, and time of change.
+/// Changes with every write of a file: device, inode, size, and time of change.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl ListFile {
