@@ -98,6 +98,7 @@ mod tests {
         assert_eq!(visible_line("a\r\nb\u{2028}"), "a\\u{d}\\nb\\u{2028}");
         assert_eq!(visible("Zoë 王\u{301} 👩\u{fe0f}"), "Zoë 王\u{301} 👩\u{fe0f}");
     }
+
     /// Why: a cell of 2 MB in a list made a message of 2 MB.
     #[test]
     fn long_text_from_outside_is_cut_in_messages() {

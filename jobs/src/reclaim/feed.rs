@@ -3,12 +3,12 @@
 //! The live stream is read from its position before the snapshot's first listing, so no event between the snapshot and now is
 //! missed. The history is read over the snapshot's own overlap, because events arrive late there, and a sign-in from before the
 //! snapshot may appear after it. Both carry the same event ids. A walk that fails, that begins too long ago, or that has no events
-//! where there are always some, proves nothing: then no user is changed.
+//! or no sign-ins where many are usual, proves nothing: then no user is changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use boxseat_pipeline::client::{BoxReader, EventQuery};
-use boxseat_pipeline::normalise::{KnownDays, Silence};
+use boxseat_pipeline::normalise::{DayCounts, EventDays, KnownDays, Silence};
 use boxseat_pipeline::paginate::{Next, StreamWalk, Summary};
 use boxseat_schemas::box_api::{Event, NotAPage, Page, StreamPosition, read};
 use boxseat_schemas::event_types;
@@ -48,7 +48,7 @@ pub(crate) struct Feed {
     by_login: HashMap<String, Vec<News>>,
     known: HashSet<String>,
     /// Different events on each UTC day.
-    by_day: BTreeMap<NaiveDate, u64>,
+    by_day: EventDays,
     /// Where the next walk continues; `None` before the first.
     position: Option<String>,
     /// How far the last walk reached.
@@ -64,7 +64,7 @@ pub(crate) struct FeedBrief<'a> {
     /// Event types that show use, in addition to LOGIN.
     pub(crate) activity: &'a [String],
     /// Events on each UTC day of the four weeks before the snapshot.
-    pub(crate) events_by_day: &'a BTreeMap<NaiveDate, u64>,
+    pub(crate) events_by_day: &'a EventDays,
     /// `[sync] quiet_dates`: days on which no events are expected.
     pub(crate) quiet_dates: &'a [NaiveDate],
 }
@@ -96,17 +96,7 @@ impl Feed {
         if self.read_to.is_none() {
             self.refuse_missing_events(brief)?;
         }
-        if heard == 0
-            && let Some(silence) = suspicious_silence(brief.events_by_day, brief.quiet_dates, from_at, now)
-        {
-            return Err(CommandError::refused(format!(
-                "the admin log has no event since {}, and {} are usual in that time",
-                from_at.format("%F %H:%M UTC"),
-                silence.usual_events
-            ))
-            .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`; for a holiday add the date \
-                to [sync] quiet_dates"));
-        }
+        refuse_silence(heard, brief, from_at, now)?;
         self.read_to = Some(now);
         let stream_position = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
         Ok(Record::FeedRead { stream_position, from_at, to_at: now })
@@ -116,15 +106,21 @@ impl Feed {
     /// lost some, and may have lost sign-ins.
     fn refuse_missing_events(&self, brief: &FeedBrief<'_>) -> Result<(), CommandError> {
         let day = brief.night_at.date_naive().pred_opt().unwrap_or_default();
-        let known = brief.events_by_day.get(&day).copied().unwrap_or(0);
-        let read = self.by_day.get(&day).copied().unwrap_or(0);
-        if read >= known {
-            return Ok(());
+        let kinds = [
+            ("events", &self.by_day.all, &brief.events_by_day.all),
+            ("LOGIN events", &self.by_day.logins, &brief.events_by_day.logins),
+        ];
+        for (kind, read, known) in kinds {
+            let of_day = |counts: &DayCounts| counts.get(&day).copied().unwrap_or(0);
+            let (read, known) = (of_day(read), of_day(known));
+            if read < known {
+                return Err(CommandError::refused(format!(
+                    "the admin log returns {read} {kind} of {day} now, and the snapshot has {known}"
+                ))
+                .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`"));
+            }
         }
-        Err(CommandError::refused(format!(
-            "the admin log returns {read} events of {day} now, and the snapshot has {known}"
-        ))
-        .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`"))
+        Ok(())
     }
 
     /// Whether the last walk is too old to act on.
@@ -143,16 +139,17 @@ impl Feed {
         reader: &BoxReader,
         brief: &FeedBrief<'_>,
         types: &[String],
-    ) -> Result<u64, CommandError> {
+    ) -> Result<Heard, CommandError> {
         let mut walk = StreamWalk::default();
         let mut at = self.position.clone().unwrap_or_else(|| brief.mark.position.clone());
-        let mut heard = 0;
+        let mut heard = Heard::default();
         loop {
             let body = reader.stream(&at, types).await.map_err(failed)?;
-            let (count, next) = self.take(&body, brief.activity).map_err(failed)?;
-            heard += count;
+            let (page, next) = self.take(&body, brief.activity).map_err(failed)?;
+            heard.events += page.events;
+            heard.logins += page.logins;
             let sent = StreamPosition::from(at.as_str());
-            let page = Summary { count, next_stream_position: next, ..Summary::default() };
+            let page = Summary { count: page.events, next_stream_position: next, ..Summary::default() };
             match walk.next(Some(&sent), &page) {
                 Next::Page(next) => at = next.as_str().to_owned(),
                 Next::End => break,
@@ -187,14 +184,20 @@ impl Feed {
     }
 
     /// Takes a page in; an event that cannot be read could be about any user.
-    fn take(&mut self, body: &[u8], activity: &[String]) -> Result<(u64, Option<StreamPosition>), FeedError> {
+    fn take(
+        &mut self,
+        body: &[u8],
+        activity: &[String],
+    ) -> Result<(Heard, Option<StreamPosition>), FeedError> {
         let page = Page::parse_events(body)?;
+        let mut heard = Heard { events: page.entries.len() as u64, logins: 0 };
         for raw in &page.entries {
             let event = read::<Event<'_>>(raw.get()).map_err(NotAPage::from)?.record;
+            heard.logins += u64::from(event.event_type == event_types::LOGIN);
             if !self.known.insert(event.event_id.clone()) {
                 continue;
             }
-            *self.by_day.entry(event.created_at.date_naive()).or_default() += 1;
+            self.by_day.add(event.created_at.date_naive(), &event.event_type);
             let source = event.source();
             let news = News {
                 event_type: event.event_type.clone(),
@@ -216,8 +219,17 @@ impl Feed {
                 (None, None) => {}
             }
         }
-        Ok((page.entries.len() as u64, page.next_stream_position))
+        Ok((heard, page.next_stream_position))
     }
+}
+
+/// Number of events in pages of the admin log, duplicates included.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Heard {
+    /// Of all types.
+    events: u64,
+    /// Of LOGIN.
+    logins: u64,
 }
 
 /// A failure after which no user may be changed.
@@ -271,10 +283,37 @@ fn incomplete(reason: &str) -> CommandError {
         .hint("no account is changed while sign-ins cannot be read; run the command again")
 }
 
+/// Refuses a span in which the live stream had no event, or no LOGIN, although many are usual.
+fn refuse_silence(
+    heard: Heard,
+    brief: &FeedBrief<'_>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<(), CommandError> {
+    let kinds = [
+        ("event", heard.events, &brief.events_by_day.all),
+        ("LOGIN event", heard.logins, &brief.events_by_day.logins),
+    ];
+    for (kind, heard, events_by_day) in kinds {
+        if heard == 0
+            && let Some(silence) = suspicious_silence(events_by_day, brief.quiet_dates, from, to)
+        {
+            return Err(CommandError::refused(format!(
+                "the admin log has no {kind} since {}, and {} are usual in that time",
+                from.format("%F %H:%M UTC"),
+                silence.usual_events
+            ))
+            .hint("missing events hide sign-ins: check Box's status page, then run `boxseat sync`; for a holiday add the date \
+                to [sync] quiet_dates"));
+        }
+    }
+    Ok(())
+}
+
 /// The silence of a span without events, if it is long enough and improbable ([`KnownDays`], as in `sync`). A day counts if half of it is
 /// in the span.
 fn suspicious_silence(
-    events_by_day: &BTreeMap<NaiveDate, u64>,
+    events_by_day: &DayCounts,
     quiet_dates: &[NaiveDate],
     from: DateTime<Utc>,
     to: DateTime<Utc>,
@@ -286,8 +325,7 @@ fn suspicious_silence(
     let first_silent = (from + half_a_day).date_naive();
     let end = (to + half_a_day).date_naive();
     // The events of the snapshot's own day came before the span.
-    let before: BTreeMap<NaiveDate, u64> =
-        events_by_day.range(..first_silent).map(|(day, count)| (*day, *count)).collect();
+    let before: DayCounts = events_by_day.range(..first_silent).map(|(day, count)| (*day, *count)).collect();
     let first = before.keys().next().copied().unwrap_or(first_silent);
     let known = KnownDays { counts: &[&before], first, end, quiet_dates };
     known.improbable_silences(first_silent).pop()
@@ -304,7 +342,7 @@ mod tests {
     }
 
     /// The days of a span of weeks, from a Monday on, with so many events on working days and on weekends.
-    fn days(count: usize, working: u64, weekend: u64) -> BTreeMap<NaiveDate, u64> {
+    fn days(count: usize, working: u64, weekend: u64) -> DayCounts {
         let days = at("2026-02-02T00:00:00Z").date_naive().iter_days().take(count);
         days.map(|day| (day, if day.weekday().number_from_monday() > 5 { weekend } else { working }))
             .collect()
@@ -353,6 +391,31 @@ mod tests {
         assert_eq!(first(&[monday.date_naive(), until.date_naive()]), None);
     }
 
+    /// Why: a log that hid every sign-in since the plan and returned changes only was not silent.
+    #[test]
+    fn r11_silence_of_logins_stops_although_other_events_arrive() {
+        let monday = at("2026-03-02T06:00:00Z");
+        let mark = StreamMark { position: "7".to_owned(), asked_at: monday };
+        let result = |logins_a_day: u64, heard: Heard, quiet_dates: &[NaiveDate]| {
+            let events_by_day = EventDays { all: days(28, 400, 3), logins: days(28, logins_a_day, 0) };
+            let brief = FeedBrief {
+                mark: &mark,
+                night_at: monday,
+                activity: &[],
+                events_by_day: &events_by_day,
+                quiet_dates,
+            };
+            refuse_silence(heard, &brief, monday, monday + TimeDelta::hours(24))
+                .map_err(|e| e.lines().join(": "))
+        };
+        let changes_only = Heard { events: 9, logins: 0 };
+        let refusal = result(50, changes_only, &[]).unwrap_err();
+        assert!(refusal.contains("no LOGIN event since 2026-03-02 06:00 UTC, and 50 are usual"), "{refusal}");
+        assert!(result(50, Heard { events: 9, logins: 1 }, &[]).is_ok());
+        assert!(result(49, changes_only, &[]).is_ok());
+        assert!(result(50, changes_only, &[monday.date_naive()]).is_ok());
+    }
+
     #[test]
     fn r11_an_event_is_matched_to_its_user_by_id_login_or_actor() {
         let mut feed = Feed::default();
@@ -361,8 +424,8 @@ mod tests {
             {"event_id":"a","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"type":"user","id":"1","login":"a@b.test"}},
             {"event_id":"b","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{"login":"C@b.test"}},
             {"event_id":"c","event_type":"DOWNLOAD","created_at":"2026-03-02T08:00:00Z","created_by":{"id":"5"},"source":{"type":"file","id":"77"}}]}"#;
-        let (count, next) = feed.take(events.as_bytes(), &["DOWNLOAD".to_owned()]).unwrap();
-        assert_eq!((count, next.unwrap().as_str()), (4, "9"));
+        let (heard, next) = feed.take(events.as_bytes(), &["DOWNLOAD".to_owned()]).unwrap();
+        assert_eq!((heard, next.unwrap().as_str()), (Heard { events: 4, logins: 3 }, "9"));
         assert_eq!(feed.of("1", "a@b.test").count(), 1, "the same event twice is one");
         assert_eq!(feed.of("3", "c@B.test").count(), 1);
         assert_eq!(
@@ -381,20 +444,22 @@ mod tests {
         let at = |text: &str| -> DateTime<Utc> { text.parse().unwrap() };
         let night_at = at("2026-03-03T02:00:00Z");
         let mark = StreamMark { position: "7".to_owned(), asked_at: night_at };
-        let known = BTreeMap::from([(at("2026-03-02T00:00:00Z").date_naive(), 2)]);
+        let day = at("2026-03-02T00:00:00Z").date_naive();
+        let known = EventDays { all: [(day, 2)].into(), logins: [(day, 2)].into() };
         let brief =
             FeedBrief { mark: &mark, night_at, activity: &[], events_by_day: &known, quiet_dates: &[] };
         let mut feed = Feed::default();
-        let mut has_all = |id: &str| {
+        let mut has_all = |id: &str, event_type: &str| {
             let page = format!(
-                r#"{{"chunk_size":1,"entries":[{{"event_id":"{id}","event_type":"LOGIN","created_at":"2026-03-02T08:00:00Z","source":{{"id":"1"}}}}]}}"#
+                r#"{{"chunk_size":1,"entries":[{{"event_id":"{id}","event_type":"{event_type}","created_at":"2026-03-02T08:00:00Z","source":{{"id":"1"}}}}]}}"#
             );
             feed.take(page.as_bytes(), &[]).unwrap();
             feed.refuse_missing_events(&brief).is_ok()
         };
-        assert!(!has_all("a"));
-        assert!(!has_all("a"), "the same event twice is one");
-        assert!(has_all("b"));
+        assert!(!has_all("a", "LOGIN"));
+        assert!(!has_all("a", "LOGIN"), "the same event twice is one");
+        assert!(!has_all("b", "EDIT_USER"), "another event replaces no sign-in");
+        assert!(has_all("c", "LOGIN"));
         assert!(feed.take(br#"{"chunk_size":0}"#, &[]).is_err());
     }
 

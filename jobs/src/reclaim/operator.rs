@@ -38,7 +38,7 @@ fn of_half_width(c: char) -> char {
 /// Latin letters, and small letters that look like them: with accents, Cyrillic, Greek (Unicode's confusables.txt).
 const LOOK_ALIKES: &[(char, &str)] = &[
     ('a', "àáâãäåāăąǎạảаα"),
-    ('b', "Ьь"),
+    ('b', "ь"),
     ('c', "çćĉċčсϲ"),
     ('d', "ďđԁ"),
     ('e', "èéêëēĕėęěẹẻẽеё"),

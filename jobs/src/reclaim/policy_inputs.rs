@@ -6,6 +6,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use boxseat_output::lake::FileDigest;
 use boxseat_output::{excerpt, quoted};
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -26,7 +27,7 @@ pub(crate) struct PolicyInputs {
     pub(crate) receivers: Vec<(String, String)>,
     /// Event types read as evidence of use.
     pub(crate) activity_events: Vec<String>,
-    /// `[sync] quiet_dates`: UTC days on which few events are expected.
+    /// `[sync] quiet_dates`: UTC days on which no events are expected.
     pub(crate) quiet_dates: Vec<NaiveDate>,
     /// Lists that cannot be read, each a refusal to evaluate the policy.
     pub(crate) unreadable: Vec<Refusal>,
@@ -39,18 +40,34 @@ pub(crate) struct PolicyInputs {
 pub(crate) struct ListFile {
     path: PathBuf,
     stamp: Option<Stamp>,
+    /// The content that was read; `None`: the file was written meanwhile, or cannot be read.
+    digest: Option<FileDigest>,
 }
 
-/// What tells a changed file from an unchanged one: device, inode, size, and time of change.
+/// Changes with every write of a file: device, inode, size, and time of change.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl ListFile {
-    /// The file as it is now.
+    /// The file as it is now, before it is read.
     pub(crate) fn of(path: &Path) -> Self {
-        let stamp = std::fs::metadata(path).ok();
-        let stamp = stamp.map(|of| (of.dev(), of.ino(), of.size(), of.ctime(), of.ctime_nsec()));
-        Self { path: path.to_owned(), stamp }
+        Self { path: path.to_owned(), stamp: stamp_of(path), digest: None }
     }
+
+    /// The same after it was read: from then on, a job that writes the same list again does not change it.
+    fn after_reading(self) -> Self {
+        let digest = FileDigest::of_file(&self.path).ok().filter(|_| stamp_of(&self.path) == self.stamp);
+        Self { digest, ..self }
+    }
+
+    fn is_changed(&self) -> bool {
+        let is_same = |digest: &FileDigest| FileDigest::of_file(&self.path).is_ok_and(|now| now == *digest);
+        stamp_of(&self.path) != self.stamp && !self.digest.as_ref().is_some_and(is_same)
+    }
+}
+
+fn stamp_of(path: &Path) -> Option<Stamp> {
+    let of = std::fs::metadata(path).ok()?;
+    Some((of.dev(), of.ino(), of.size(), of.ctime(), of.ctime_nsec()))
 }
 
 /// A list, and its age.
@@ -106,8 +123,7 @@ impl PolicyInputs {
 
     /// A list whose file was changed, replaced or removed since it was read: a user may have been added to it.
     pub(crate) fn changed_list(&self) -> Option<&Path> {
-        let is_changed = |file: &&ListFile| ListFile::of(&file.path) != **file;
-        self.files.iter().find(is_changed).map(|file| file.path.as_path())
+        self.files.iter().find(|file| file.is_changed()).map(|file| file.path.as_path())
     }
 
     /// R3: until which day [holds] counts, if that ends within two days.
@@ -133,7 +149,8 @@ impl PolicyInputs {
             Some(Receiver::File(path)) => Some(path.as_path()),
             _ => None,
         };
-        let files = [leave_file, held_file, receiver_file].into_iter().flatten().map(ListFile::of).collect();
+        let files: Vec<ListFile> =
+            [leave_file, held_file, receiver_file].into_iter().flatten().map(ListFile::of).collect();
         let leave = leave_file.map(|path| {
             let rows = LeaveList::read(path)?.leaves().to_vec();
             Ok::<_, CommandError>(List { rows, age: age_of(path)? })
@@ -149,6 +166,7 @@ impl PolicyInputs {
             Some(Receiver::File(path)) => receivers_in(path),
             _ => Ok(Vec::new()),
         };
+        let files = files.into_iter().map(ListFile::after_reading).collect();
         let mut inputs = Self { activity_events: activity_events.to_vec(), files, ..Self::default() };
         match leave.transpose() {
             Ok(leave) => inputs.leave = leave,
@@ -374,6 +392,25 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(inputs.changed_list(), Some(path.as_path()));
         assert_eq!(PolicyInputs::default().changed_list(), None);
+    }
+
+    /// Why: a job that exports the same list each hour stopped every long apply.
+    #[test]
+    fn a_list_that_was_written_again_with_the_same_rows_is_unchanged() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("holds.csv");
+        std::fs::write(&path, "user_id,reason\n").unwrap();
+        let before = ListFile::of(&path);
+        // The new file has another inode.
+        let replace = |text: &str| {
+            durable::write_file(&path, text.as_bytes(), &durable::Access::from(0o600)).unwrap();
+        };
+        let read = before.clone().after_reading();
+        replace("user_id,reason\n");
+        assert!(!read.is_changed());
+        assert!(before.clone().after_reading().is_changed(), "written while it was read");
+        replace("user_id,reason\n7,suit\n");
+        assert!(read.is_changed());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use boxseat_output::query::CheckedReader;
 use boxseat_output::warehouse::{Deciding, RowsDigest};
+use boxseat_pipeline::normalise::EventDays;
 use boxseat_schemas::reclaim::Standing;
 use boxseat_schemas::reclaim::plan::PlanNight;
 use boxseat_schemas::{Money, RunNumber};
@@ -48,7 +49,7 @@ pub(crate) struct Snapshot {
     /// The next renewal day of a contract; a freed seat saves nothing before it (R20).
     pub(crate) renewal_date: Option<NaiveDate>,
     /// Events on each UTC day of the four weeks before the snapshot; a missing day had none (R11).
-    pub(crate) events_by_day: BTreeMap<NaiveDate, u64>,
+    pub(crate) events_by_day: EventDays,
     /// Names of the groups, by id.
     pub(crate) groups: BTreeMap<String, String>,
     /// Groups whose members were never read completely: a user who is not among the known members may be a member.
@@ -160,7 +161,8 @@ impl Snapshot {
             let row = Columns::of(&batch);
             for index in row.rows() {
                 if let Some(day) = row.date(0, index)? {
-                    snapshot.events_by_day.insert(day, row.count(1, index)?);
+                    snapshot.events_by_day.all.insert(day, row.count(1, index)?);
+                    snapshot.events_by_day.logins.insert(day, row.count(2, index)?);
                 }
             }
         }
@@ -353,7 +355,7 @@ fn night(batches: &[RecordBatch]) -> Result<Snapshot, Unreadable> {
         seats_assigned: row.count(7, 0)?,
         seats_purchased: row.number(9, 0)?,
         renewal_date: row.date(10, 0)?,
-        events_by_day: BTreeMap::new(),
+        events_by_day: EventDays::default(),
         groups: BTreeMap::new(),
         unread_groups: BTreeSet::new(),
         people: BTreeMap::new(),
@@ -502,10 +504,14 @@ const EVENTS_BY_DAY: &str = "
         SELECT epoch_us(now_at) - CAST(28 AS BIGINT) * 86400000000 AS from_us, epoch_us(now_at) AS to_us FROM report_settings
     ),
     every AS (
-        SELECT epoch_us(created_at) AS created_us FROM login_events, span WHERE epoch_us(created_at) BETWEEN from_us AND to_us
-        UNION ALL SELECT epoch_us(created_at) FROM admin_events, span WHERE epoch_us(created_at) BETWEEN from_us AND to_us
+        SELECT epoch_us(created_at) AS created_us, 1 AS logins FROM login_events, span
+        WHERE epoch_us(created_at) BETWEEN from_us AND to_us
+        UNION ALL
+        SELECT epoch_us(created_at), 0 FROM admin_events, span
+        WHERE epoch_us(created_at) BETWEEN from_us AND to_us
     )
-    SELECT CAST(CAST(make_timestamp(created_us) AS DATE) AS VARCHAR), count(*) FROM every GROUP BY ALL ORDER BY ALL";
+    SELECT CAST(CAST(make_timestamp(created_us) AS DATE) AS VARCHAR), count(*), CAST(sum(logins) AS BIGINT)
+    FROM every GROUP BY ALL ORDER BY ALL";
 
 const GROUPS: &str = "SELECT group_id, name, epoch_us(memberships_read_at) FROM groups ORDER BY group_id";
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use boxseat_output::warehouse::{LoadedRows, TableRows};
 use boxseat_pipeline::ErrorKind;
 use boxseat_pipeline::ids::fingerprint;
-use boxseat_pipeline::normalise::{Batches, DayCounts, KnownEvents, Normaliser, Stage, Tally, with_column};
+use boxseat_pipeline::normalise::{
+    Batches, EventDays, KnownEvents, Normaliser, Stage, Tally, holes, with_column,
+};
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::{Reservation, RunKind, RunStatus, SyncRun, current};
 use boxseat_schemas::table::{
@@ -88,6 +90,8 @@ pub(super) fn load(
     let (counts, unattributed) = (&events.day_counts, &events.unattributed);
     let coverage = snapshot.coverage(counts, &unread, unattributed, &known, &settings.quiet_dates);
     warn_of_unattributed(unattributed);
+    let earlier_logins = &known.earlier_days.logins;
+    warn_of_missing_logins(&holes(reservation, &counts.logins, earlier_logins, &settings.quiet_dates));
     commit(store, &EVENT_COVERAGE, number, std::iter::once(coverage))?;
     let imports = commit_evidence(store, settings, reservation, runs, &snapshot, &activity, enterprise_id)?;
     let (calls, commands) = calls(store, &snapshot, reservation, runs, enterprise_id)?;
@@ -136,6 +140,18 @@ fn warn_of_unattributed(times: &BTreeSet<DateTime<Utc>>) {
             times.len(),
             time(first),
             time(last)
+        );
+    }
+}
+
+/// Logs spans without a LOGIN that are not covered.
+fn warn_of_missing_logins(spans: &[(DateTime<Utc>, DateTime<Utc>)]) {
+    for (from, to) in spans {
+        tracing::warn!(
+            "the admin log has no sign-in from {} to {}, although the enterprise is in use, so no user is proved idle across that time; \
+             for a holiday, add its days to [sync] quiet_dates",
+            from.format("%F %H:%M UTC"),
+            to.format("%F %H:%M UTC")
         );
     }
 }
@@ -301,7 +317,7 @@ pub(crate) fn known_events(
         return Ok(known);
     }
     let window_from = reservation.window_from_at;
-    let mut earlier_days = DayCounts::new();
+    let mut earlier_days = EventDays::default();
     for batch in store.lake().events_since(window_from - MEDIAN_SPAN, &current)? {
         let batch = batch?;
         let (ids, times) =
@@ -318,7 +334,7 @@ pub(crate) fn known_events(
                     known.unattributed.insert(id);
                 }
             } else {
-                *earlier_days.entry(at.date_naive()).or_default() += 1;
+                earlier_days.add(at.date_naive(), types.value(row));
             }
         }
     }

@@ -488,7 +488,7 @@ struct GroupPage {
 
 impl GroupPage {
     fn parse(body: &[u8], offset: u64) -> Result<Self, NotAPage> {
-        let page = Page::parse_counted(body)?;
+        let page = Page::parse_counted(body, offset)?;
         let summary = Summary::of_page(&page);
         if offset == 0 {
             summary.check_first_page()?;
@@ -515,7 +515,7 @@ fn ids_of_login(body: &[u8], login: &str) -> Result<Vec<String>, NotAPage> {
         #[serde(default, deserialize_with = "lenient::text")]
         login: Option<String>,
     }
-    let page = Page::parse_counted(body)?;
+    let page = Page::parse_counted(body, 0)?;
     let mut ids = Vec::new();
     for entry in &page.entries {
         let account: Account = serde_json::from_str(entry.get())?;
@@ -532,7 +532,7 @@ fn aliases(body: &[u8]) -> Result<Vec<String>, NotAPage> {
         #[serde(deserialize_with = "lenient::id")]
         email: String,
     }
-    let page = Page::parse_counted(body)?;
+    let page = Page::parse_counted(body, 0)?;
     Summary::of_page(&page).check_first_page()?;
     let mut aliases = Vec::new();
     for entry in &page.entries {

@@ -67,11 +67,11 @@ impl Store {
         let read_again_from = reservation.window_to_at - OVERLAP;
         let mut known =
             KnownEvents { previous_window_to: Some(reservation.window_to_at), ..KnownEvents::default() };
-        for (id, at) in &read.event_ids {
+        for (id, at, event_type) in &read.events {
             if *at >= read_again_from {
                 known.ids.insert(fingerprint(id));
             } else {
-                *known.earlier_days.entry(at.date_naive()).or_default() += 1;
+                known.earlier_days.add(at.date_naive(), event_type);
             }
         }
         let Read { tables, batches, .. } = read;
@@ -114,7 +114,8 @@ fn reservation(number: u64, now: DateTime<Utc>, window_from_at: DateTime<Utc>) -
 /// A run that was not refused.
 struct Read {
     tables: Tables,
-    event_ids: Vec<(String, DateTime<Utc>)>,
+    /// Id, time and type of each event.
+    events: Vec<(String, DateTime<Utc>, String)>,
     batches: HashMap<&'static str, Vec<RecordBatch>>,
 }
 
@@ -274,12 +275,13 @@ fn tables(
         batches[GROUPS.name].iter().flat_map(|batch| column(batch, "group_id")).flatten().collect();
     tables.memberships = pairs(&batches[MEMBERSHIPS.name], "group_id", "user_id");
     tables.aliases = pairs(&batches[EMAIL_ALIASES.name], "user_id", "alias_id");
-    let mut event_ids = Vec::new();
+    let mut ids = Vec::new();
     for batch in &event_batches {
         for row in 0..batch.num_rows() {
             let at = time(batch, "created_at", row);
-            event_ids.push((value(batch, "event_id", row).unwrap_or_default(), at));
-            let is_login = value(batch, "event_type", row).as_deref() == Some(event_types::LOGIN);
+            let event_type = value(batch, "event_type", row).unwrap_or_default();
+            let is_login = event_type == event_types::LOGIN;
+            ids.push((value(batch, "event_id", row).unwrap_or_default(), at, event_type));
             if let (true, Some(user)) = (is_login, value(batch, "user_id", row)) {
                 tables.logins.insert((user, at));
             }
@@ -292,7 +294,7 @@ fn tables(
             .coverage
             .push((time(&coverage, "covered_from_at", row), time(&coverage, "covered_to_at", row)));
     }
-    Ok(Read { tables, event_ids, batches })
+    Ok(Read { tables, events: ids, batches })
 }
 
 fn all<S: Stage>(batches: &mut Batches<'_, S>) -> Result<Vec<RecordBatch>, String> {

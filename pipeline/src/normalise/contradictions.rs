@@ -14,8 +14,7 @@ use crate::plan::Pages;
 use crate::spool::SpoolReader;
 
 /// Why such a record has no row.
-pub(super) const REASON: &str =
-    "the user is listed more than once, with another login, status, role or enterprise";
+pub(super) const REASON: &str = "the user is listed more than once, with another type, login, status, role, enterprise, kind of app user or time of creation";
 
 /// The users whose records contradict each other.
 pub(super) fn contradictory_users(spool: &SpoolReader, index: &Index) -> Result<IdSet, Error> {

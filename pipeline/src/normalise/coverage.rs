@@ -1,7 +1,8 @@
 //! The spans of the event feed that are proved to have no gap.
 //!
 //! A walk that reached its end proves its window, with one exception: the feed is known to return nothing for days without any error
-//! (box/box-java-sdk#849). UTC days without any event, in which many are usual, are a hole.
+//! (box/box-java-sdk#849). UTC days without any event, in which many are usual, are a hole. Days without a LOGIN, in which many are usual,
+//! are a hole of LOGIN.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::run::Reservation;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::silence::{DayCounts, KnownDays};
+use super::silence::{DayCounts, EventDays, KnownDays};
 
 /// An interval of one event type: `from` inclusive, `to` exclusive.
 pub(super) type Interval = (String, DateTime<Utc>, DateTime<Utc>);
@@ -48,13 +49,14 @@ impl Coverage<'_> {
     /// day in neither, no run has read an event.
     pub(super) fn intervals(
         &self,
-        counts: &DayCounts,
-        earlier: &DayCounts,
+        counts: &EventDays,
+        earlier: &EventDays,
         quiet_dates: &[NaiveDate],
     ) -> Vec<Interval> {
         let slices = self.reservation.slices();
-        let holes = holes(self.reservation, counts, earlier, quiet_dates);
-        let login_holes = self.login_holes(&holes);
+        let without_logins = holes(self.reservation, &counts.logins, &earlier.logins, quiet_dates);
+        let holes = holes(self.reservation, &counts.all, &earlier.all, quiet_dates);
+        let login_holes = self.login_holes(&[&holes[..], &without_logins].concat());
         let mut intervals = Vec::new();
         for event_type in &self.reservation.event_types {
             let mut proved: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
@@ -107,11 +109,13 @@ impl Coverage<'_> {
     }
 }
 
-/// An admin log without a single event of any type for this time proves nothing: an enterprise that is in use has some.
+/// An admin log without a single event for this time proves nothing, and one without a single LOGIN proves nothing about sign-ins: an
+/// enterprise that is in use has some.
 const SILENT_START: TimeDelta = TimeDelta::days(7);
 
-/// Spans of whole days without any event that ended in the window and are improbable ([`KnownDays`]). This includes the day in which the
-/// window starts: an earlier run read its first hours and could not evaluate the day yet, and the next window must not lose the result.
+/// Spans of whole days without any of the counted events that ended in the window and are improbable ([`KnownDays`]). This includes the
+/// day in which the window starts: an earlier run read its first hours and could not evaluate the day yet, and the next window must not
+/// lose the result.
 pub fn holes(
     reservation: &Reservation,
     counts: &DayCounts,
@@ -120,7 +124,7 @@ pub fn holes(
 ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
     let (from, to) = (reservation.window_from_at, reservation.window_to_at);
     // The first run has no earlier day to compare with.
-    if counts.is_empty() && earlier.is_empty() && to - from >= SILENT_START {
+    if counts.values().chain(earlier.values()).all(|events| *events == 0) && to - from >= SILENT_START {
         return vec![(from, to)];
     }
     let first = earlier.keys().next().copied().unwrap_or(from.date_naive()).min(from.date_naive());
@@ -199,7 +203,21 @@ mod tests {
             .collect()
     }
 
+    /// Events of which each is a LOGIN.
+    fn all_logins(counts: &DayCounts) -> EventDays {
+        EventDays { all: counts.clone(), logins: counts.clone() }
+    }
+
     fn logins(login_only: &[bool], counts: &DayCounts, quiet: &[NaiveDate]) -> Vec<(String, String)> {
+        spans("LOGIN", login_only, &all_logins(counts), quiet)
+    }
+
+    fn spans(
+        event_type: &str,
+        login_only: &[bool],
+        counts: &EventDays,
+        quiet: &[NaiveDate],
+    ) -> Vec<(String, String)> {
         let reservation = reservation(3);
         let coverage = Coverage {
             reservation: &reservation,
@@ -208,10 +226,10 @@ mod tests {
             unread: &[],
             unattributed: &NONE,
         };
-        let intervals = coverage.intervals(counts, &DayCounts::new(), quiet);
+        let intervals = coverage.intervals(counts, &EventDays::default(), quiet);
         intervals
             .into_iter()
-            .filter(|i| i.0 == "LOGIN")
+            .filter(|i| i.0 == event_type)
             .map(|i| (i.1.to_rfc3339(), i.2.to_rfc3339()))
             .collect()
     }
@@ -264,6 +282,29 @@ mod tests {
         );
     }
 
+    /// Why: a log that lacked every sign-in of some days and still had other events proved those days, and all users were idle in them.
+    #[test]
+    fn days_without_a_login_are_a_hole_of_login_alone_if_many_are_usual() {
+        let (first, end) = (at("2026-03-16T00:00:00Z"), at("2026-03-18T00:00:00Z"));
+        let lost = [first.date_naive(), first.date_naive() + Days::new(1)];
+        let counts = |logins_a_day: u64| {
+            let all = working_days();
+            let logins =
+                all.keys().map(|day| (*day, if lost.contains(day) { 0 } else { logins_a_day })).collect();
+            EventDays { all, logins }
+        };
+        let spans = |event_type: &str, logins_a_day: u64, quiet: &[NaiveDate]| {
+            spans(event_type, &[false; 3], &counts(logins_a_day), quiet)
+        };
+        let logins = spans("LOGIN", 25, &[]);
+        assert_eq!(logins.len(), 2);
+        assert_eq!((&logins[0].1, &logins[1].0), (&first.to_rfc3339(), &end.to_rfc3339()));
+        assert_eq!(spans("NEW_USER", 25, &[]).len(), 1, "changes are known");
+        assert_eq!(spans("LOGIN", 24, &[]).len(), 1, "48 sign-ins are usual");
+        assert_eq!(spans("LOGIN", 25, &lost).len(), 1);
+        assert!(spans("LOGIN", 0, &[]).is_empty(), "a first run without any sign-in");
+    }
+
     /// Why: three days after a lost day the overlap starts in that day. The rest of the day was reported as covered, which closed the
     /// gap, so users were idle because of a day that was never read.
     #[test]
@@ -282,7 +323,7 @@ mod tests {
                 unread: &[],
                 unattributed: &NONE,
             };
-            coverage.intervals(counts, earlier, &[])[0].1.to_rfc3339()
+            coverage.intervals(&all_logins(counts), &all_logins(earlier), &[])[0].1.to_rfc3339()
         };
         assert_eq!(from(&lost, &earlier), "2026-03-18T00:00:00+00:00");
         assert_eq!(from(&counts, &earlier), "2026-03-17T05:45:00+00:00");
@@ -301,7 +342,7 @@ mod tests {
             unread: &[],
             unattributed: &NONE,
         };
-        let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
+        let intervals = coverage.intervals(&all_logins(&working_days()), &EventDays::default(), &[]);
         let count = |wanted: &str| intervals.iter().filter(|i| i.0 == wanted).count();
         assert_eq!((count("LOGIN"), count("NEW_USER")), (1, 2));
     }
@@ -318,7 +359,7 @@ mod tests {
                 unread: &unread,
                 unattributed: &NONE,
             };
-            let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
+            let intervals = coverage.intervals(&all_logins(&working_days()), &EventDays::default(), &[]);
             intervals.iter().filter(|interval| interval.0 == wanted).count()
         };
         assert_eq!((count(None, "LOGIN"), count(None, "NEW_USER")), (2, 2));
@@ -338,7 +379,7 @@ mod tests {
             unread: &[],
             unattributed: &unattributed,
         };
-        let intervals = coverage.intervals(&working_days(), &DayCounts::new(), &[]);
+        let intervals = coverage.intervals(&all_logins(&working_days()), &EventDays::default(), &[]);
         let spans = |wanted: &str| -> Vec<_> {
             let of = intervals.iter().filter(|interval| interval.0 == wanted);
             of.map(|interval| (interval.1.to_rfc3339(), interval.2.to_rfc3339())).collect()

@@ -10,7 +10,7 @@ use boxseat_schemas::table::{EVENTS, Rows};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::stage::{PageOf, Stage, Tally};
-use super::{DayCounts, KnownEvents, Normaliser, UnreadEvent};
+use super::{EventDays, KnownEvents, Normaliser, UnreadEvent};
 use crate::extract::EDGE;
 use crate::ids::fingerprint;
 
@@ -27,7 +27,7 @@ pub struct Events<'a> {
     seen: HashMap<u128, u64>,
     user_by_login: Option<HashMap<u128, Box<str>>>,
     /// Events per UTC day of the window, including known events: the input of the coverage.
-    pub day_counts: DayCounts,
+    pub day_counts: EventDays,
     /// New events older than the previous window's end.
     pub late_events: u64,
     /// Events that could not be read: their slices prove nothing.
@@ -45,7 +45,7 @@ impl<'a> Events<'a> {
             slice: None,
             seen: HashMap::new(),
             user_by_login: None,
-            day_counts: DayCounts::new(),
+            day_counts: EventDays::default(),
             late_events: 0,
             unread: Vec::new(),
             unattributed: BTreeSet::new(),
@@ -88,7 +88,7 @@ impl<'a> Events<'a> {
             }
             return false;
         }
-        *self.day_counts.entry(at.date_naive()).or_default() += 1;
+        self.day_counts.add(at.date_naive(), &event.event_type);
         if self.known.ids.contains(&id) {
             if self.known.unattributed.contains(&id) {
                 self.unattributed.insert(at);

@@ -27,7 +27,7 @@ pub use carry::{Base, BaseError, BaseRows, with_column};
 use coverage::Coverage;
 pub use coverage::{UnreadEvent, holes};
 pub use index::{EndpointCalls, Index};
-pub use silence::{DayCounts, KnownDays, Silence};
+pub use silence::{DayCounts, EventDays, KnownDays, Silence};
 pub use stage::{Batches, PageOf, Stage, Tally};
 pub use vanished::departure;
 
@@ -78,7 +78,7 @@ pub struct KnownEvents {
     /// End of the base run's window. A new event that is older arrived late.
     pub previous_window_to: Option<DateTime<Utc>>,
     /// Events per UTC day before the window, for the weekday's median.
-    pub earlier_days: DayCounts,
+    pub earlier_days: EventDays,
 }
 
 impl<'a> Normaliser<'a> {
@@ -220,7 +220,7 @@ impl<'a> Normaliser<'a> {
     /// attributed, nothing is proved.
     pub fn coverage(
         &self,
-        counts: &DayCounts,
+        counts: &EventDays,
         unread: &[UnreadEvent],
         unattributed: &BTreeSet<DateTime<Utc>>,
         known: &KnownEvents,

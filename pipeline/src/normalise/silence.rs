@@ -4,13 +4,34 @@
 //! `apply`, in a large enterprise after a day and in a small one after weeks: a silent span is a hole if [`IMPROBABLE`] events or more are
 //! usual in it. What is usual on a day is the median of the same weekday in the four weeks before the span, so weekends and holidays of
 //! other weeks do not count as losses.
+//!
+//! The rule applies to the events of all types and, for the proof of sign-ins, to LOGIN events alone: a log may lack them and still have
+//! other events.
 
 use std::collections::BTreeMap;
 
+use boxseat_schemas::event_types::LOGIN;
 use chrono::{Days, NaiveDate};
 
 /// Events per UTC day.
 pub type DayCounts = BTreeMap<NaiveDate, u64>;
+
+/// Events per UTC day, of all types and of LOGIN.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventDays {
+    /// Events of all types.
+    pub all: DayCounts,
+    /// LOGIN events. A day that has events of other types only is here with zero, so both start at the same day.
+    pub logins: DayCounts,
+}
+
+impl EventDays {
+    /// Adds one event.
+    pub fn add(&mut self, day: NaiveDate, event_type: &str) {
+        *self.all.entry(day).or_default() += 1;
+        *self.logins.entry(day).or_default() += u64::from(event_type == LOGIN);
+    }
+}
 
 /// A span in which so many events are usual is not silent by chance. Below, it may be a holiday.
 const IMPROBABLE: u64 = 50;

@@ -43,7 +43,10 @@ impl Summary {
         let page = match request {
             Request::Events { .. } => Page::parse_events(body)?,
             Request::Users { .. } => Page::parse(body)?,
-            _ => Page::parse_counted(body)?,
+            Request::Groups { offset }
+            | Request::GroupMemberships { offset, .. }
+            | Request::UserMemberships { offset, .. } => Page::parse_counted(body, *offset)?,
+            _ => Page::parse_counted(body, 0)?,
         };
         let summary = Self::of_page(&page);
         let listed = match request {

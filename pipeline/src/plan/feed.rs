@@ -22,7 +22,7 @@ pub fn silence(
     if survey.events() > 0 {
         return Ok(());
     }
-    let silent_days = holes(reservation, survey.day_counts(), &known.earlier_days, quiet_dates);
+    let silent_days = holes(reservation, survey.day_counts(), &known.earlier_days.all, quiet_dates);
     let reason = match (known.ids.len(), silent_days.first()) {
         (0, None) => return Ok(()),
         (0, Some((day, _))) => format!("and many are usual from {} on", day.format("%A, %F")),
@@ -56,7 +56,7 @@ pub fn failure(
         ));
     }
     // If the last run already knew that the day was silent, it read everything.
-    let silent = holes(reservation, survey.day_counts(), &known.earlier_days, quiet_dates);
+    let silent = holes(reservation, survey.day_counts(), &known.earlier_days.all, quiet_dates);
     let (day, _) = silent.iter().find(|(_, end)| known.previous_window_to.is_none_or(|to| *end > to))?;
     Some(format!("the admin log has no event on {}", day.format("%F")))
 }

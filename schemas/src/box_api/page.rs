@@ -66,14 +66,16 @@ impl<'a> Page<'a> {
         Err(NotAPage::OtherObject(format!("it is no page of events: it has no {missing}")))
     }
 
-    /// Reads a page of a listing that Box counts: groups, memberships, aliases. It must have `entries`, or say that there are none
-    /// (`total_count` 0). An object that lost its list would be proof that a user is in no protected group.
+    /// Reads the page at `offset` of a listing that Box counts: groups, memberships, aliases. It must have `entries`, or say that there are
+    /// none from `offset` on (`total_count`), as the empty page after a full last page does. An object that lost its list would be proof
+    /// that a user is in no protected group.
     ///
     /// # Errors
     /// Any other body.
-    pub fn parse_counted(body: &'a [u8]) -> Result<Self, NotAPage> {
+    pub fn parse_counted(body: &'a [u8], offset: u64) -> Result<Self, NotAPage> {
         let Envelope { page, has_entries, .. } = Self::parse_envelope(body)?;
-        if has_entries || page.total_count == Some(0) {
+        let total = page.total_count.and_then(|total| u64::try_from(total).ok());
+        if has_entries || total.is_some_and(|total| total <= offset) {
             return Ok(page);
         }
         Err(NotAPage::OtherObject("it is no page: it has no entries".to_owned()))
@@ -282,11 +284,16 @@ mod tests {
             r#"{"next_marker":null}"#,
             r#"{"total_count":2,"Entries":[]}"#,
         ] {
-            assert!(matches!(Page::parse_counted(body.as_bytes()), Err(NotAPage::OtherObject(_))), "{body}");
+            let page = Page::parse_counted(body.as_bytes(), 0);
+            assert!(matches!(page, Err(NotAPage::OtherObject(_))), "{body}");
         }
         for body in [r#"{"total_count":0}"#, r#"{"entries":null}"#, r#"{"entries":[]}"#] {
-            assert!(Page::parse_counted(body.as_bytes()).unwrap().entries.is_empty(), "{body}");
+            assert!(Page::parse_counted(body.as_bytes(), 0).unwrap().entries.is_empty(), "{body}");
         }
+        // Why: a listing of exactly 1,000 groups ends with an empty page, and Box may omit its list.
+        let after_the_end = br#"{"total_count":1000,"limit":1000,"offset":1000}"#;
+        assert!(Page::parse_counted(after_the_end, 1_000).is_ok());
+        assert!(Page::parse_counted(after_the_end, 999).is_err());
     }
 
     #[test]

@@ -560,15 +560,16 @@ pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool
         ));
     }
     let was = known?.created_at?;
-    let day = |at: DateTime<Utc>| at.format("%F %H:%M:%S UTC").to_string();
+    let time = |at: DateTime<Utc>| at.format("%F %H:%M:%S UTC").to_string();
     match now.created_at {
-        Some(is) if is == was => None,
+        // Seconds are what Box returns. A fraction in one of its responses would make every account another one.
+        Some(is) if is.timestamp() == was.timestamp() => None,
         Some(is) => Some(Skip::finally(
             ReasonCode::Changed,
             format!(
                 "the account that Box returns was created {}, and that of the snapshot {}: it is another account with the same id",
-                day(is),
-                day(was)
+                time(is),
+                time(was)
             ),
         )),
         None if is_lockout => None,
@@ -576,7 +577,7 @@ pub(super) fn other_account(known: Option<&Person>, now: &User, is_lockout: bool
             ReasonCode::Changed,
             format!(
                 "Box does not say when the account was created, and that of the snapshot was created {}",
-                day(was)
+                time(was)
             ),
         )),
     }

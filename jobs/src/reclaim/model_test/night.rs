@@ -103,7 +103,7 @@ impl Nights {
             seats_assigned: self.people.values().filter(|person| person.consumes_seat).count() as u64,
             seats_purchased: None,
             renewal_date: None,
-            events_by_day: BTreeMap::new(),
+            events_by_day: Default::default(),
             groups: groups
                 .map(|group| (group.group_id.clone(), group.name.clone().unwrap_or_default()))
                 .collect(),
