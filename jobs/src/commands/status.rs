@@ -45,6 +45,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Resu
         ("last_sync_ended_at", json!(last_sync.as_ref().map(|last| last.ended_at))),
         ("last_sync_result", json!(last_sync.as_ref().map(LastSync::result))),
         ("failures_in_a_row", json!(last_sync.as_ref().map(|last| last.failures))),
+        ("last_sync_config_file", json!(last_sync.as_ref().and_then(|last| last.config_file.as_ref()))),
         ("store", json!(store.root())),
         ("store_id", json!(store.id())),
         ("enterprise_id", json!(store.enterprise_id())),
@@ -227,6 +228,7 @@ mod tests {
             hints: vec!["check the secret".to_owned()],
             failures,
             failing_since: None,
+            config_file: None,
         }
     }
 

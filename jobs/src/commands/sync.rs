@@ -23,11 +23,12 @@ pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> 
     let settings = Settings::load(global)?;
     settings.refuse_rehearsal_against_box()?;
     let clock = data_clock(settings.rehearsed_now);
-    let root = settings.store.clone();
+    let (root, config_file) = (settings.store.clone(), settings.config_file.clone());
+    last_sync::warn_of_other_configuration(&root, config_file.as_deref());
     let ended = start(global, settings, args, printer).await;
     // A start that only plans completes nothing.
     if !args.plan || ended.is_err() {
-        last_sync::note(&root, clock(), &ended);
+        last_sync::note(&root, config_file.as_deref(), clock(), &ended);
     }
     ended
 }

@@ -109,7 +109,9 @@ fn with_use(
     let suspended_at = known.suspension().map(|ours| ours.asked_at);
     match used_at.zip(suspended_at) {
         Some((used_at, suspended_at))
-            if used_at > suspended_at && !known.was_in_window(used_at) && *word != ReasonCode::ActiveSince =>
+            if used_at > suspended_at
+                && !known.was_in_window(used_at)
+                && *word != ReasonCode::ActiveSince =>
         {
             format!("{reason}; the user was active {}, after the suspension", used_at.format("%F %H:%M UTC"))
         }

@@ -297,7 +297,8 @@ impl Run<'_> {
             (source_in.map(str::to_owned), busy)
         });
         if let Some(plan_id) = open_plan {
-            let receiver = self.task.snapshot.person(receiver_id).map_or(receiver_id, Person::called);
+            let receiver =
+                self.task.snapshot.person(receiver_id).map_or(receiver_id, |person| person.called());
             return Ok(Some(format!("the receiver {receiver} loses the seat by plan {plan_id}")));
         }
         if busy {

@@ -43,7 +43,12 @@ pub(super) fn section(
         seats,
         nights,
         term_start: terms.plans.iter().filter_map(|plan| plan.term_start).min(),
-        renewal: terms.plans.iter().filter_map(|plan| plan.renewal).filter(|date| *date >= snapshot_date).min(),
+        renewal: terms
+            .plans
+            .iter()
+            .filter_map(|plan| plan.renewal)
+            .filter(|date| *date >= snapshot_date)
+            .min(),
         snapshot_date,
         slope: slope(&recent),
         trend_nights: recent.len(),
