@@ -158,10 +158,6 @@ pub(crate) async fn apply(
             return run.end(applied);
         }
     }
-    run.stop_on_incomplete_snapshot(&mut applied)?;
-    if applied.stopped.is_some() {
-        return run.end(applied);
-    }
     let past = run.past();
     let evaluator = match run.evaluator(&past) {
         Ok(evaluator) => evaluator,

@@ -10,12 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::evaluator::{Evaluator, Verdict, changed, never};
 use super::super::feed::News;
-use super::super::journal_state;
 use super::super::offboarding;
 use super::super::snapshot::{Person, Snapshot};
 use super::begin::NIGHT_MAX_AGE;
 use super::confirm::Canaries;
-use super::{Applied, CallResult, Run, Skip, Task, UserOutcome};
+use super::{CallResult, Run, Skip, Task, UserOutcome};
 use crate::error::CommandError;
 
 /// A user, read just now.
@@ -179,9 +178,6 @@ impl Run<'_> {
             return Ok(Recheck::Left(skip));
         }
         if let Some(skip) = self.heard_of(planned) {
-            if let Some(refusal) = self.refuses_incomplete_snapshot(planned) {
-                self.halt(refusal);
-            }
             return Ok(Recheck::Left(skip));
         }
         let snapshot = self.task.snapshot;
@@ -342,62 +338,6 @@ impl Run<'_> {
         }
     }
 
-    /// R11: stops the plan if the admin log has a use of one of its users that the snapshot covers and does not have: the log did not
-    /// return everything to that run, so the snapshot proves nothing about any user. The user is skipped, and the use is kept for later
-    /// plans. The same snapshot is refused each time.
-    pub(super) fn stop_on_incomplete_snapshot(&self, applied: &mut Applied) -> Result<(), CommandError> {
-        for planned in &self.task.plan.people {
-            let Some(refusal) = self.refuses_incomplete_snapshot(planned) else { continue };
-            if let Some(skip) = self.heard_of(planned).filter(|_| !self.is_done(planned)) {
-                applied.set(planned, self.skip(planned, skip)?);
-            }
-            applied.stopped.get_or_insert(refusal);
-        }
-        if applied.stopped.is_none() {
-            applied.stopped = self.refuses_snapshot_known_to_be_incomplete();
-        }
-        Ok(())
-    }
-
-    /// The same for a use that an earlier apply has read since the snapshot: a new plan on that snapshot does not have the user.
-    fn refuses_snapshot_known_to_be_incomplete(&self) -> Option<CommandError> {
-        let snapshot = self.task.snapshot;
-        let (from, to) = snapshot.login_coverage.filter(|_| !self.is_offboarding())?;
-        let read_since = |skip: &journal_state::Skip| {
-            let is_of_use = skip.reason == ReasonCode::LoggedIn || skip.reason == ReasonCode::LateLogin;
-            skip.at >= snapshot.night.now_at && is_of_use
-        };
-        self.with_past(|past| {
-            past.people.iter().find_map(|(user_id, known)| {
-                let used_at = known.used_at.filter(|at| (from..to).contains(at))?;
-                let person = snapshot.person(user_id)?;
-                let is_missing = person.last_activity_at.is_none_or(|last| used_at > last);
-                let is_new = known.skips.iter().any(read_since);
-                (is_missing && is_new).then(|| incomplete(snapshot, "use", person.called(), user_id, used_at))
-            })
-        })
-    }
-
-    fn refuses_incomplete_snapshot(&self, planned: &PlannedPerson) -> Option<CommandError> {
-        let snapshot = self.task.snapshot;
-        let person = snapshot.person(&planned.user_id).filter(|_| !self.is_offboarding())?;
-        let activity = &self.task.inputs.activity_events;
-        let feed = self.feed.lock().expect("no holder panics");
-        let is_missing = |news: &&News| {
-            let covered = match news.event_type.as_str() {
-                "LOGIN" => snapshot.login_coverage,
-                other if activity.iter().any(|configured| configured == other) => {
-                    snapshot.activity_coverage.get(other).copied()
-                }
-                _ => None,
-            };
-            covered.is_some_and(|(from, to)| (from..to).contains(&news.at))
-                && person.last_activity_at.is_none_or(|known| news.at > known)
-        };
-        let missing = feed.of(&planned.user_id, &planned.login).find(is_missing)?;
-        Some(incomplete(snapshot, &missing.event_type, &planned.login, &planned.user_id, missing.at))
-    }
-
     /// R11: what the admin log says about the user since the plan's evidence.
     fn heard_of(&self, planned: &PlannedPerson) -> Option<Skip> {
         let feed = self.feed.lock().expect("no holder panics");
@@ -513,21 +453,6 @@ impl Run<'_> {
         let detail = "another actor set the account active after the suspension by boxseat";
         Ok(Skip::finally(ReasonCode::RevertedByOther, detail))
     }
-}
-
-fn incomplete(
-    snapshot: &Snapshot,
-    what: &str,
-    login: &str,
-    user_id: &str,
-    at: DateTime<Utc>,
-) -> CommandError {
-    CommandError::refused(format!(
-        "the admin log has a {what} of {login} (user {user_id}) at {}, and the snapshot of {} covers that time without it",
-        at.format("%F %H:%M:%S UTC"),
-        snapshot.night.snapshot_date
-    ))
-    .hint("the snapshot may lack sign-ins of other users, too: run `boxseat sync`, then apply the plan again or make a new one")
 }
 
 /// Whether a read failed for one user only, so that the run continues with the others: Box answers for an ordinary account.
