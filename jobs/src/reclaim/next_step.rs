@@ -133,8 +133,12 @@ impl User<'_> {
             let without = moved.map_or_else(String::new, |what| format!(" ({what})"));
             format!("to give the account back, set it to active in the Box console{without}")
         });
-        if never(self.person, &self.snapshot.enterprise_id).is_err() {
-            return keep;
+        if let Err(no) = never(self.person, &self.snapshot.enterprise_id) {
+            return format!(
+                "decide: {keep}; to free the seat: change that in Box ({}), then {}",
+                no.detail,
+                self.offboard()
+            );
         }
         format!("decide: {keep}; to free the seat: {}", self.offboard())
     }

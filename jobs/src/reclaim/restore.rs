@@ -86,7 +86,12 @@ impl Preview {
         }
         let remains = remains(known, plan_id, snapshot);
         let Some(ours) = known.suspension_by(plan_id) else {
-            return remains.map_or(Self::Nothing, Self::Unchanged);
+            let by = known.suspension().map(|ours| &ours.attempt.plan_id);
+            let by = by.map(|by| {
+                format!("plan {by} suspended the account: `boxseat reclaim undo {by}` gives it back")
+            });
+            let why: Vec<String> = by.into_iter().chain(remains).collect();
+            return if why.is_empty() { Self::Nothing } else { Self::Unchanged(why.join("; ")) };
         };
         let person = snapshot.person(user_id);
         // A snapshot that was read before the suspension does not show it.

@@ -24,7 +24,10 @@ pub(crate) struct Stuck {
     pub(crate) user_id: String,
     pub(crate) login: String,
     pub(crate) name: Option<String>,
+    /// From when the journal knows the reason; if it does not know that, the suspension.
     pub(crate) since: DateTime<Utc>,
+    /// The suspension by boxseat that is in force.
+    pub(crate) suspended_at: Option<DateTime<Utc>>,
     /// The reason code.
     pub(crate) word: Recorded<ReasonCode>,
     pub(crate) reason: String,
@@ -41,6 +44,12 @@ impl Stuck {
     /// Whether a list or the policy excludes the user on purpose.
     pub(crate) fn is_intended(&self) -> bool {
         self.word.known().is_some_and(ReasonCode::is_intended)
+    }
+
+    /// `since 2026-03-02`, or `suspended since 2026-03-02` if the journal does not know from when the reason holds.
+    pub(crate) fn since(&self) -> String {
+        let how = if self.suspended_at == Some(self.since) { "suspended since" } else { "since" };
+        format!("{how} {}", self.since.format("%F"))
     }
 
     /// `NAME <LOGIN>`, or the login.
@@ -85,6 +94,7 @@ pub(crate) fn stuck(
                 login: login.unwrap_or_else(|| user_id.clone()),
                 name: person.name.clone(),
                 since: cause.since,
+                suspended_at: known.suspension().map(|ours| ours.asked_at),
                 next: next_step(&cause.word, past, snapshot, known, person),
                 word: cause.word,
                 reason,

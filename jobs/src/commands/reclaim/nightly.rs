@@ -291,7 +291,7 @@ impl Report {
         let stuck = stuck(journal.past(), snapshot, acting.policy.as_ref(), &acting.inputs, now);
         let first = self.rows.len();
         for user in &stuck {
-            let detail = format!("since {}: {}; next: {}", user.since.format("%F"), user.reason, user.next);
+            let detail = format!("{}: {}; next: {}", user.since(), user.reason, user.next);
             self.say(
                 &user.called(),
                 user.word.as_str(),

@@ -84,7 +84,8 @@ fn report(printer: &Printer, planned: &Planned) -> Result<u8, CommandError> {
         )),
         Some(file) => {
             let id = &file.plan.plan_id;
-            printer.note(format!("Nothing is done yet. Read it: boxseat reclaim show {id}; then, if you agree: boxseat reclaim approve {id}"));
+            let it = if planned.made.len() == 1 { "it" } else { "each plan" };
+            printer.note(format!("Nothing is done yet. Read {it}: boxseat reclaim show {id}; then, if you agree: boxseat reclaim approve {id}"));
             let listed: usize = planned.made.iter().map(|file| file.plan.left_out.len()).sum();
             if planned.left_out > listed {
                 printer.note(format!(
