@@ -271,8 +271,10 @@ fn without_the_private_key_nothing_is_written() {
         assert!(done.stderr.contains("journal_key, is missing"), "{args:?}\n{}", done.stderr);
         assert!(done.stderr.contains("BOXSEAT_JOURNAL_KEY_FILE"), "{args:?}\n{}", done.stderr);
     }
-    for args in [&["verify"][..], &["verify", "--deep"], &["status"], &["reclaim", "verify"]] {
+    for args in [&["verify"][..], &["verify", "--deep"], &["reclaim", "verify"]] {
         guarded.stage.expect(&[0], args);
     }
+    let status = guarded.stage.expect(&[1], &["status"]);
+    assert!(status.stdout.contains("journal_key, is missing"), "{}", status.stdout);
     guarded.expect(&[0], &["publish"]);
 }

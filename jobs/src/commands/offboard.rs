@@ -37,7 +37,8 @@ pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer)
     }
     let snapshot = acting.context.snapshot()?;
     let person = find(&snapshot, &args.login)?;
-    let receiver = find(&snapshot, &args.transfer_to)?;
+    let receiver = find(&snapshot, &args.transfer_to)
+        .map_err(|e| e.hint("--transfer-to names the receiver of the content: choose an active user"))?;
     if person.user_id == receiver.user_id {
         return Err(CommandError::usage("the leaving user and the receiver are the same account"));
     }
@@ -179,7 +180,7 @@ fn unknown(snapshot: &Snapshot, login: &str) -> CommandError {
         return CommandError::usage(format!(
             "the account {login} is gone: the snapshot of {date} does not have it"
         ))
-        .hint("its seat is free, and there is nothing to offboard");
+        .hint("the seat of this account is free");
     }
     if let Some(person) = people().filter(listed).find(had) {
         return CommandError::usage(format!(

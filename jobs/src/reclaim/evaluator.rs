@@ -363,10 +363,12 @@ impl<'a> Evaluator<'a> {
             .and_then(|()| self.young(person))
             .and_then(|()| self.unchanged(person, ours))
             .and_then(|()| self.proven(person))
+            // A user whose content this Box does not move is reported at once, not when the transfer is due.
+            .and_then(|()| if stage == Stage::Transfer { self.can_be_freed(person) } else { Ok(()) })
             .and_then(|()| self.waited(stage, ours, after_days))
             .and_then(|()| match stage {
                 Stage::Delete => self.gone(past, transfer, ours),
-                _ => self.counted(past).and_then(|()| self.can_be_freed(person)),
+                _ => self.counted(past),
             })
             .and_then(|()| self.goes(person, stage, Some(ours)));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)

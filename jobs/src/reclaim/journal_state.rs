@@ -476,13 +476,15 @@ impl JournalState {
             .collect()
     }
 
-    /// The earliest of the last changes of all counted users since then: this user is the first that no longer counts.
-    pub(crate) fn first_touched_since(&self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The last change of each counted user since then, oldest first: the order in which the users no longer count.
+    pub(crate) fn last_touches_since(&self, since: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let last = |person: &UserState| {
             let counting = person.attempts.iter().filter(|past| past.counts_since(since));
             counting.map(|past| past.asked_at).max()
         };
-        self.people.values().filter_map(last).min()
+        let mut touches: Vec<_> = self.people.values().filter_map(last).collect();
+        touches.sort_unstable();
+        touches
     }
 
     /// Whether a plan changed an account, or may have.

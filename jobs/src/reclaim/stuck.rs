@@ -161,7 +161,11 @@ fn cause(
             && (offboarding.is_some() || now - last.asked_at < REFUSAL_HOLDS)
     };
     if let Some(last) = known.attempts.last().filter(is_held_against) {
-        return refused(past, last, policy, now);
+        let cause = refused(past, known, last, policy, now);
+        // A refusal that the policy answers now does not hide that the offboarding has ended.
+        if cause.is_some() || past.ended_offboarding(&person.user_id).is_none() {
+            return cause;
+        }
     }
     if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
         let not_proven = match emptiness(known, transfer, now) {
@@ -210,22 +214,27 @@ fn cause(
 /// R14, R16: what Box refused. A transfer that this Box refuses for every inactive account is not about the user.
 fn refused(
     past: &JournalState,
+    known: &UserState,
     last: &ActionState,
     policy: Option<&Policy>,
     now: DateTime<Utc>,
 ) -> Option<Cause> {
+    let is_same = |other: &&ActionState| {
+        other.attempt.action == last.attempt.action && other.outcome == Some(Outcome::Refused)
+    };
+    let first = known.attempts.iter().rev().take_while(is_same).last().unwrap_or(last);
     let why = last.reason.as_deref().unwrap_or("Box gave no reason");
     let is_of_every_user = last.attempt.action == Action::Transfer
         && past.allows(Ability::TransferFromInactive, now) == Some(false);
     match policy.map(|policy| policy.when_refused) {
         Some(WhenRefused::Reactivate) if is_of_every_user => None,
         Some(WhenRefused::Stop) if is_of_every_user => Some(Cause {
-            since: last.asked_at,
+            since: first.asked_at,
             word: ReasonCode::TransferRefused.into(),
             reason: format!("this Box moves no content of inactive accounts, so the seat stays taken: {why}"),
         }),
         _ => Some(Cause {
-            since: last.asked_at,
+            since: first.asked_at,
             word: ReasonCode::RefusedByBox.into(),
             reason: format!("Box refused {}: {why}", last.attempt.action.as_str()),
         }),
@@ -495,6 +504,33 @@ mod tests {
             Some(ReasonCode::EndedEarly.into()),
             "nothing has begun"
         );
+    }
+
+    /// Why: after `when_refused` was set to "reactivate", a leaver whose plan had expired was in no list.
+    #[test]
+    fn r19_an_expired_plan_is_reported_whatever_the_policy_says_about_the_refusal() {
+        let [leaves, approved] = offboarding();
+        let refused = Record::BoxAllows {
+            ability: Ability::TransferFromInactive,
+            is_allowed: false,
+            user_id: "1".into(),
+            detail: None,
+        };
+        let records = [
+            (2, leaves),
+            (2, approved),
+            (2, intent("o", "1", Action::Suspend, 1)),
+            (2, outcome("o", "1", 1, Outcome::Done)),
+            (80, intent("o", "1", Action::Transfer, 2)),
+            (80, outcome("o", "1", 2, Outcome::Refused)),
+            (80, refused),
+            (81, Record::PlanClosed { plan_id: "o".into(), because: PlanEnd::Expired.into(), by: None }),
+        ];
+        let snapshot = snapshot([suspended("1"), idler("77"), idler("9")]);
+        let reactivate = policy(&format!("{TO_DELETE}[transfer]\nwhen_refused = \"reactivate\"\n"));
+        let stuck = stuck(&past(&records), &snapshot, Some(&reactivate), &inputs(), night_at());
+        assert_eq!(stuck.len(), 1);
+        assert_eq!(stuck[0].word, ReasonCode::EndedEarly);
     }
 
     /// Why: a legal hold on a leaver was reported on the day of the deletion, and not before.

@@ -112,18 +112,20 @@ pub(crate) struct OverCap {
     /// How many users count now, and how many may.
     pub(crate) counted: usize,
     pub(crate) most: u64,
-    /// When the first of the users that count now no longer counts; `None`: open plans alone fill the caps.
+    /// When so few users count that there is room for one; `None`: open plans alone fill the caps.
     pub(crate) until: Option<DateTime<Utc>>,
 }
 
 impl OverCap {
     pub(crate) fn sentence(&self) -> String {
         let until = self.until.map_or_else(
-            || "the users of open plans count".to_owned(),
+            || "open plans alone fill it".to_owned(),
             |at| format!("a user counts for 30 days after the last action, and the first place is free on {} at the earliest", at.format("%F")),
         );
         let Self { counted, most, .. } = self;
-        format!("qualify, and [caps] for any 30 days is reached ({counted} count, {most} may): {until}")
+        format!(
+            "qualify, and [caps] for any 30 days is reached ({counted} users count, with open plans and leavers; {most} may): {until}"
+        )
     }
 }
 
@@ -135,8 +137,19 @@ fn over_cap(
     now: DateTime<Utc>,
 ) -> Option<OverCap> {
     let users = left_out.values().filter(|(_, no)| no.word == ReasonCode::OverCap).count();
-    let until = past.first_touched_since(now - CAPS_WINDOW).map(|at| at + CAPS_WINDOW);
-    let counted = past.touched_since(now - CAPS_WINDOW).len();
+    let touches = past.last_touches_since(now - CAPS_WINDOW);
+    let touched = past.touched_since(now - CAPS_WINDOW);
+    let planned: BTreeSet<&str> = past
+        .open_plans()
+        .flat_map(|(plan_id, plan)| plan.user_ids.iter().map(move |user_id| (plan_id, plan, user_id)))
+        .filter(|(plan_id, plan, user_id)| !past.has_finished(plan_id, plan, user_id))
+        .map(|(.., user_id)| user_id.as_str())
+        .filter(|user_id| !touched.contains(user_id))
+        .collect();
+    let counted = touched.len() + planned.len();
+    // So many users must no longer count before there is room for one more.
+    let lapses = counted.saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+    let until = touches.get(lapses).map(|at| *at + CAPS_WINDOW);
     (users > 0).then_some(OverCap { users, counted, most, until })
 }
 
@@ -167,6 +180,21 @@ mod tests {
     use super::*;
     use crate::reclaim::journal_state::tests::{created, day, intent, outcome, past};
     use crate::reclaim::testing::{TO_DELETE, idler, inputs, policy, snapshot, suspended};
+
+    /// Why: with more users than the caps allow, one that no longer counts makes no room, and the day that was shown moved.
+    #[test]
+    fn r8_the_day_with_room_is_the_day_on_which_few_enough_count() {
+        let done = |user_id: &str, at| {
+            [(at, intent("p", user_id, Action::Suspend, 1)), (at, outcome("p", user_id, 1, Outcome::Done))]
+        };
+        let planned = [(0, created("p", Stage::Suspend, &["1", "2", "3"], &[]))];
+        let past = past(&[&planned[..], &done("1", 1), &done("2", 2), &done("3", 3)].concat());
+        let no = || (Stage::Suspend, Denial::new(ReasonCode::OverCap, "the cap is reached"));
+        let left_out = BTreeMap::from([("9".to_owned(), no())]);
+        let until = |most| over_cap(&past, most, &left_out, day(10)).and_then(|over| over.until);
+        assert_eq!((until(3), until(2), until(1)), (Some(day(31)), Some(day(32)), Some(day(33))));
+        assert_eq!(until(0), None, "the caps allow no user");
+    }
 
     #[test]
     fn each_suspended_user_waits_for_one_stage() {

@@ -98,7 +98,7 @@ pub(crate) fn run(
     } else {
         printer
             .note(format!(
-                "`boxseat reclaim nightly` applies it in its next run. To apply it now: boxseat reclaim apply {} --yes. It may be applied until {until}.",
+                "`boxseat reclaim nightly` applies it in its next run, if that is before {until}. To apply it now: boxseat reclaim apply {} --yes.",
                 plan.plan_id
             ));
     }
