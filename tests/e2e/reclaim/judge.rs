@@ -547,8 +547,10 @@ impl<'a> Judge<'a> {
             let seats = night.map_or(0, |night| night.users.len());
             let by_share = (seats as f64 * intent.cap_seats_percent / 100.0) as u64;
             let is_within = people.len() as u64 <= intent.cap_people.min(by_share);
-            let before = touched[..place].iter().filter(|other| at(&other.at) > window);
-            let is_counted = before.into_iter().any(|other| other.user_id == deed.user_id);
+            // A leaver counts as well, so an earlier offboarding has already counted the user.
+            let is_counted = self.ours().filter(touching).any(|other| {
+                other.sequence < deed.sequence && at(&other.at) > window && other.user_id == deed.user_id
+            });
             self.require(deed, is_within || is_counted, "R8: more users than the caps allow");
         }
     }

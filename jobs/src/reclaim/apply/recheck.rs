@@ -174,7 +174,7 @@ impl Run<'_> {
             );
             return Ok(Recheck::Left(skip));
         }
-        if let Some(skip) = self.reverted_before(planned) {
+        if let Some(skip) = self.reverted_before(planned).or_else(|| self.undone_before(planned)) {
             return Ok(Recheck::Left(skip));
         }
         if let Some(skip) = self.heard_of(planned) {
@@ -336,6 +336,17 @@ impl Run<'_> {
                 Some(Skip::finally(ReasonCode::NotAsked, "the policy no longer applies to this user"))
             }
         }
+    }
+
+    /// R18: an undo closes its plan, but a journal from a backup may lack that entry. The lake has the action.
+    fn undone_before(&self, planned: &PlannedPerson) -> Option<Skip> {
+        let is_undone = self.with_past(|past| {
+            let known = past.people.get(&planned.user_id);
+            known.is_some_and(|known| known.was_restored_after(&self.task.plan.plan_id))
+        });
+        is_undone.then(|| {
+            Skip::finally(ReasonCode::Undone, "undo gave the account back after an action of this plan")
+        })
     }
 
     /// R11: what the admin log says about the user since the plan's evidence.
