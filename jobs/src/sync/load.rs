@@ -136,7 +136,7 @@ fn warn_of_unattributed(times: &BTreeSet<DateTime<Utc>>) {
     if let (Some(first), Some(last)) = (times.first(), times.last()) {
         let time = |at: &DateTime<Utc>| at.format("%F %H:%M UTC").to_string();
         tracing::warn!(
-            "sign-ins at {} times name no user ({} to {}): each may be by any user, so no user is proved idle across them",
+            "sign-ins at {} times ({} to {}), each of which names no user and may be by any user: no user is proved idle across them",
             times.len(),
             time(first),
             time(last)
