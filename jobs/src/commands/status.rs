@@ -30,11 +30,8 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Resu
         None
     });
     let now = data_clock(settings.rehearsed_now)();
-    let changed = match PublishedFile::check(store.root(), Check::Stamp) {
-        Ok(file) => Ok(file.recorded().is_some()),
-        Err(e) => Err(e),
-    };
-    let is_changed = changed.as_ref().is_err_and(|e| e.kind() == ErrorKind::Foreign);
+    let is_recorded = PublishedFile::check(store.root(), Check::Stamp).map(|file| file.recorded().is_some());
+    let is_changed = is_recorded.as_ref().is_err_and(|e| e.kind() == ErrorKind::Foreign);
     let last_sync = LastSync::read(store.root());
     let shown = published.map(|shown| (shown.snapshot_date, now - shown.now_at));
     let verdict = Verdict::of(shown, is_changed, last_sync.as_ref(), args.max_age);
@@ -64,7 +61,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Resu
         facts.push(("last_run_planned_calls", json!(last.planned_calls_count)));
         facts.push(("last_run_rejects", json!(last.rejects_count)));
     }
-    let file = match changed {
+    let file = match is_recorded {
         Ok(true) => json!("as published"),
         Ok(false) => json!("not recorded"),
         Err(e) if is_changed => {

@@ -94,18 +94,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::reclaim::journal_state::tests::{day, intent, operator, outcome};
-
-    fn read(items: Option<u64>, bytes: i64) -> Record {
-        let (plan_id, user_id) = ("p".into(), "1".into());
-        Record::ContentRead {
-            plan_id,
-            user_id,
-            owned_items: items,
-            shared_items: Some(0),
-            space_used_bytes: Some(bytes),
-        }
-    }
+    use crate::reclaim::journal_state::tests::{day, intent, operator, outcome, read};
 
     fn confirm(by: &str, operators_needed: u32, bytes: i64) -> Record {
         Record::ContentConfirmed {

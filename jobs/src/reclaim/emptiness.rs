@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::reclaim::journal_state::JournalState;
-    use crate::reclaim::journal_state::tests::{day, intent, outcome};
+    use crate::reclaim::journal_state::tests::{day, intent, outcome, read};
 
     /// Hours since the first day.
     fn of(records: &[(i64, Record)]) -> Emptiness {
@@ -164,16 +164,6 @@ mod tests {
         let past = JournalState::of(&entries);
         let person = &past.people["1"];
         emptiness(person, person.transfer().unwrap(), day(9))
-    }
-
-    fn read(items: Option<u64>, bytes: i64) -> Record {
-        Record::ContentRead {
-            plan_id: "p".into(),
-            user_id: "1".into(),
-            owned_items: items,
-            shared_items: Some(0),
-            space_used_bytes: Some(bytes),
-        }
     }
 
     fn destination(items: Option<u64>) -> Record {

@@ -323,7 +323,7 @@ impl<'a> Evaluator<'a> {
     /// Whether an active account is to be suspended.
     fn first(&self, person: &Person, past: Option<&UserState>) -> Verdict {
         let threshold = TimeDelta::days(self.policy.suspend_after_idle_days);
-        if self.last_use(person).is_some_and(|at| self.snapshot.night.now_at - at < threshold) {
+        if person.last_use(self.past).is_some_and(|at| self.snapshot.night.now_at - at < threshold) {
             return Verdict::NotAsked;
         }
         let states = &self.policy.who.seat_states;
@@ -340,11 +340,6 @@ impl<'a> Evaluator<'a> {
             .and_then(|()| if stage == Stage::Suspend { self.can_be_freed(person) } else { Ok(()) })
             .and_then(|()| self.goes(person, stage, None));
         goes.map_or_else(|no| Verdict::LeftOut(stage, no), Verdict::Goes)
-    }
-
-    /// The latest known use: of the snapshot, or from the admin log read while a plan was applied.
-    fn last_use(&self, person: &Person) -> Option<DateTime<Utc>> {
-        person.last_activity_at.max(self.past.heard_use(&person.user_id))
     }
 
     /// The next stage after a suspension of ours.

@@ -104,7 +104,7 @@ impl Leaving<'_> {
     /// The latest use of the account if it is after the suspension that is in force, and when that suspension was.
     fn use_after_suspension(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let suspended_at = self.past.people.get(&self.person.user_id)?.suspension()?.asked_at;
-        let used_at = self.person.last_activity_at.max(self.past.heard_use(&self.person.user_id))?;
+        let used_at = self.person.last_use(self.past)?;
         (used_at > suspended_at).then_some((used_at, suspended_at))
     }
 

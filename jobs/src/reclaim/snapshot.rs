@@ -18,6 +18,7 @@ use uuid::Uuid;
 use arrow::array::RecordBatch;
 
 use super::columns::{Columns, Unreadable};
+use super::journal_state::JournalState;
 use crate::error::CommandError;
 use crate::store::Store;
 
@@ -298,6 +299,11 @@ impl Snapshot {
 }
 
 impl Person {
+    /// The latest known use: of the snapshot, or from the admin log read while a plan was applied.
+    pub(crate) fn last_use(&self, past: &JournalState) -> Option<DateTime<Utc>> {
+        self.last_activity_at.max(past.heard_use(&self.user_id))
+    }
+
     /// The state that the user must still have when an action is done (R12). It has those tracking codes that the policy names.
     pub(crate) fn standing(&self, code_names: &[&str]) -> Standing {
         let mut tracking_codes: Vec<String> = self

@@ -115,7 +115,7 @@ fn with_use(
     known: &UserState,
     person: &Person,
 ) -> String {
-    let used_at = person.last_activity_at.max(past.heard_use(&person.user_id));
+    let used_at = person.last_use(past);
     let suspended_at = known.suspension().map(|ours| ours.asked_at);
     match used_at.zip(suspended_at) {
         Some((used_at, suspended_at))
@@ -245,7 +245,7 @@ fn refused(
 fn late_login(past: &JournalState, known: &UserState, person: &Person, ours: &ActionState) -> Option<Cause> {
     let skip =
         known.skips.iter().rev().find(|skip| skip.at > ours.asked_at && skip.reason == ReasonCode::LateLogin);
-    let used_at = person.last_activity_at.max(past.heard_use(&person.user_id));
+    let used_at = person.last_use(past);
     let late = used_at.filter(|at| *at <= ours.asked_at && Some(*at) > ours.attempt.last_activity_at);
     match (late, skip) {
         (Some(at), _) => Some(Cause {

@@ -65,11 +65,7 @@ pub(crate) async fn run(
     if !has_work && journal.past().unfinished().next().is_none() {
         acting.commit_actions(&journal);
         drop(journal);
-        plan_next(&acting, &mut report);
-        report.list_users(&acting, &snapshot, now)?;
-        report.print(printer)?;
-        printer.note(head(&acting.context.journal()?));
-        return Ok(report.code);
+        return conclude(report, &acting, &snapshot, now, printer);
     }
     let connection = acting.connect(&stop)?;
     let env = env(&acting, &connection);
@@ -173,10 +169,21 @@ pub(crate) async fn run(
     acting.commit_actions(&journal);
     worked?;
     drop(journal);
-    plan_next(&acting, &mut report);
-    report.list_users(&acting, &snapshot, now)?;
-    report.print(printer)?;
+    conclude(report, &acting, &snapshot, now, printer)
+}
+
+/// Plans the next stages, lists the users, and prints the report with the head of the journal.
+fn conclude(
+    mut report: Report,
+    acting: &ApplyContext,
+    snapshot: &Snapshot,
+    began_at: DateTime<Utc>,
+    printer: &Printer,
+) -> Result<u8, CommandError> {
+    plan_next(acting, &mut report);
     let journal = acting.context.journal()?;
+    report.list_users(acting, journal.past(), snapshot, began_at);
+    report.print(printer)?;
     printer.note(head(&journal));
     Ok(report.code)
 }
@@ -283,12 +290,12 @@ impl Report {
     fn list_users(
         &mut self,
         acting: &ApplyContext,
+        past: &JournalState,
         snapshot: &Snapshot,
         began_at: DateTime<Utc>,
-    ) -> Result<(), CommandError> {
-        let journal = acting.context.journal()?;
+    ) {
         let now = (acting.clock)();
-        let stuck = stuck(journal.past(), snapshot, acting.policy.as_ref(), &acting.inputs, now);
+        let stuck = stuck(past, snapshot, acting.policy.as_ref(), &acting.inputs, now);
         let first = self.rows.len();
         for user in &stuck {
             let detail = format!("{}: {}; next: {}", user.since(), user.reason, user.next);
@@ -301,12 +308,12 @@ impl Report {
         }
         let late = stuck.iter().take_while(|user| user.is_late_login()).count();
         self.rows[..first + late].rotate_right(late);
-        for leaver in leavers(acting.context.store.root(), journal.past(), &stuck, began_at, now) {
+        for leaver in leavers(acting.context.store.root(), past, &stuck, began_at, now) {
             self.say(&leaver.login, "leaver", leaver.steps(), 0);
         }
         if let Some(policy) = &acting.policy {
             let ids = stuck.iter().map(|user| user.user_id.as_str()).collect();
-            let (waiting, over_cap) = waiting(journal.past(), snapshot, policy, &acting.inputs, &ids, now);
+            let (waiting, over_cap) = waiting(past, snapshot, policy, &acting.inputs, &ids, now);
             for waiting in waiting {
                 self.say(&people(waiting.users), ReasonCode::Waiting.as_str(), waiting.sentence(now), 0);
             }
@@ -318,7 +325,6 @@ impl Report {
                 self.say("[holds]", "ends_soon", detail, 0);
             }
         }
-        Ok(())
     }
 
     fn refuse(&mut self, what: &str, error: &CommandError) {

@@ -105,7 +105,7 @@ impl Evaluator<'_> {
         if let Some(edit) = edited_by_other(self.past, &person.user_id, Some(person), ours) {
             return Err(Denial::new(ReasonCode::EditedByOther, edit.sentence));
         }
-        let last_use = self.last_use(person);
+        let last_use = person.last_use(self.past);
         if let Some(at) = last_use.filter(|at| *at > ours.asked_at) {
             return Err(Denial::new(
                 ReasonCode::ActiveSince,

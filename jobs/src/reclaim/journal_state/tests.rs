@@ -45,6 +45,17 @@ pub(crate) fn intent(plan_id: &str, user_id: &str, action: Action, count: u32) -
     })
 }
 
+/// A reading of the content of user 1 for plan `p`.
+pub(crate) fn read(items: Option<u64>, bytes: i64) -> Record {
+    Record::ContentRead {
+        plan_id: "p".into(),
+        user_id: "1".into(),
+        owned_items: items,
+        shared_items: Some(0),
+        space_used_bytes: Some(bytes),
+    }
+}
+
 pub(crate) fn outcome(plan_id: &str, user_id: &str, count: u32, outcome: Outcome) -> Record {
     Record::Outcome {
         action_id: format!("{plan_id}/{user_id}/{count}"),

@@ -1,19 +1,9 @@
 use boxseat_schemas::reclaim::{Attempt, Record, Stage, Standing};
 
 use super::*;
-use crate::reclaim::journal_state::tests::{created, day, intent, night, operator, outcome, past};
+use crate::reclaim::journal_state::tests::{created, day, intent, night, operator, outcome, past, read};
 use crate::reclaim::policy_inputs::Hold;
 use crate::reclaim::testing::{TO_DELETE, idler, inputs, night_at, policy, snapshot, suspended};
-
-fn read(items: Option<u64>, bytes: i64) -> Record {
-    Record::ContentRead {
-        plan_id: "p".into(),
-        user_id: "1".into(),
-        owned_items: items,
-        shared_items: Some(0),
-        space_used_bytes: Some(bytes),
-    }
-}
 
 fn destination(items: u64) -> Record {
     Record::DestinationRead {
