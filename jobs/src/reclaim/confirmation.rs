@@ -58,7 +58,9 @@ pub(crate) fn to_confirm(
         && known.confirmations.iter().any(|one| one.action_id == *action_id);
     match emptiness(known, transfer, now) {
         _ if is_waiting_for_others => Ok(transfer.clone()),
-        Emptiness::Unverifiable(_) | Emptiness::NotEmpty(_) => Ok(transfer.clone()),
+        Emptiness::StillMoving(_) | Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => {
+            Ok(transfer.clone())
+        }
         Emptiness::Empty(_) => Err(refused("the account is proved empty")),
         Emptiness::NotYet(at) => Err(refused("readings can still prove that the account is empty")
             .hint(format!("`boxseat reclaim nightly` reads again from {} on", at.format("%F %H:%M UTC")))),

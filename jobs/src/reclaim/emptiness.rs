@@ -19,6 +19,8 @@ pub(crate) enum Emptiness {
     Empty(DateTime<Utc>),
     /// Not enough yet; from this time on a reading can complete the proof.
     NotYet(DateTime<Utc>),
+    /// As `NotEmpty`, and Box may still be moving the content.
+    StillMoving(String),
     /// The last reading still showed content, or the destination never held enough.
     NotEmpty(String),
     /// No reading can prove it.
@@ -26,13 +28,24 @@ pub(crate) enum Emptiness {
 }
 
 /// Box may move content for this time after a transfer began, so content that is still there is no fault yet.
-pub(crate) const MAY_MOVE: TimeDelta = TimeDelta::hours(48);
+const MAY_MOVE: TimeDelta = TimeDelta::hours(48);
 
 /// How far apart the two readings must be.
 pub(crate) const APART: TimeDelta = TimeDelta::hours(20);
 
 /// What is proved about a user whose content was transferred by `transfer`.
 pub(crate) fn emptiness(person: &UserState, transfer: &ActionState, now: DateTime<Utc>) -> Emptiness {
+    let until = transfer.asked_at + MAY_MOVE;
+    match by_readings(person, transfer, now) {
+        Emptiness::NotEmpty(why) if now < until => Emptiness::StillMoving(format!(
+            "{why}; Box may still be moving the content until {}",
+            until.format("%F %H:%M UTC")
+        )),
+        proved => proved,
+    }
+}
+
+fn by_readings(person: &UserState, transfer: &ActionState, now: DateTime<Utc>) -> Emptiness {
     if let Some(confirmed) = confirmed(person, transfer) {
         return confirmed;
     }
@@ -105,13 +118,8 @@ pub(crate) fn proof_from(
         // The first of two readings is still missing.
         Emptiness::NotYet(at) if !is_read => Some(at + APART),
         Emptiness::NotYet(at) => Some(at),
-        Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => None,
+        Emptiness::StillMoving(_) | Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => None,
     }
-}
-
-/// That content may still arrive, as a sentence.
-pub(crate) fn still_moving(why: &str, until: DateTime<Utc>) -> String {
-    format!("{why}; Box may still be moving the content until {}", until.format("%F %H:%M UTC"))
 }
 
 /// What an account owned before its content moves.

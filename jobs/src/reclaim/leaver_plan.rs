@@ -101,13 +101,6 @@ impl Leaving<'_> {
         Ok(Accounts { now, content, is_locked_out_by_us, moved, receiver_waits })
     }
 
-    /// The latest use of the account if it is after the suspension that is in force, and when that suspension was.
-    fn use_after_suspension(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-        let suspended_at = self.past.people.get(&self.person.user_id)?.suspension()?.asked_at;
-        let used_at = self.person.last_use(self.past)?;
-        (used_at > suspended_at).then_some((used_at, suspended_at))
-    }
-
     /// Bytes that other leavers still have to move to the same receiver, by the snapshot.
     fn bytes_of_others(&self) -> i64 {
         let others = self.past.leavers_to_move_to(&self.receiver.user_id);
@@ -187,7 +180,7 @@ impl Leaving<'_> {
                     .to_owned(),
             );
         }
-        if let Some((used_at, suspended_at)) = self.use_after_suspension() {
+        if let Some((used_at, suspended_at)) = self.person.use_after_suspension(self.past) {
             warnings.insert(
                 0,
                 format!(

@@ -11,7 +11,7 @@ use boxseat_schemas::reclaim::{Action, Outcome, Plan, PlanEnd, ReasonCode};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::emptiness::{Emptiness, MAY_MOVE, emptiness, proof_from, still_moving};
+use super::emptiness::{Emptiness, emptiness, proof_from};
 use super::evaluator::{Denial, Evaluator};
 use super::journal_state::{ActionState, JournalState, PlanState, UserState};
 use super::plans::PlanFile;
@@ -94,6 +94,9 @@ pub(crate) struct Progress {
     pub(crate) waits: Option<String>,
     /// The day of the plan, if one was given.
     pub(crate) on: Option<NaiveDate>,
+    /// Sign-ins must be covered up to this time before the account is deleted (R11).
+    #[serde(skip)]
+    pub(crate) watched_to: Option<DateTime<Utc>>,
     /// Whether the plan deletes the account.
     #[serde(skip)]
     deletes: bool,
@@ -104,9 +107,6 @@ pub(crate) fn first_snapshot(from: DateTime<Utc>, snapshot_at: DateTime<Utc>) ->
     let day = from.date_naive().and_time(snapshot_at.time()).and_utc();
     if day >= from { day } else { day + TimeDelta::days(1) }
 }
-
-/// Sign-ins are watched for this time after a suspension before anything is deleted (R11).
-pub(crate) const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 impl Progress {
     /// From the journal.
@@ -120,7 +120,9 @@ impl Progress {
         let Some(person) = past.people.get(&planned.user_id) else { return progress };
         // An earlier plan may have locked the user out.
         let done = |action| person.last(action).filter(|past| past.outcome == Some(Outcome::Done));
-        progress.suspended_at = done(Action::Suspend).map(|past| past.asked_at);
+        let suspension = done(Action::Suspend);
+        progress.suspended_at = suspension.map(|past| past.asked_at);
+        progress.watched_to = suspension.map(ActionState::watched_to);
         // A window for the transfer ends sessions again; the user has been locked out since the first time.
         let is_lockout = |past: &&ActionState| {
             past.attempt.action == Action::TerminateSessions
@@ -137,17 +139,13 @@ impl Progress {
                     Some(at)
                 }
                 Emptiness::NotYet(_) => proof_from(person, transfer, now),
-                Emptiness::NotEmpty(why) if now < transfer.asked_at + MAY_MOVE => {
-                    progress.waits = Some(still_moving(&why, transfer.asked_at + MAY_MOVE));
-                    None
-                }
-                Emptiness::NotEmpty(why) | Emptiness::Unverifiable(why) => {
+                Emptiness::StillMoving(why) | Emptiness::NotEmpty(why) | Emptiness::Unverifiable(why) => {
                     progress.waits = Some(why);
                     None
                 }
             };
-            let watched = progress.suspended_at.map(|at| at + WATCHED).filter(|_| deletes);
-            progress.deletion_from = watched.zip(empty).map(|(watched, empty)| watched.max(empty));
+            let watched_to = progress.watched_to.filter(|_| deletes);
+            progress.deletion_from = watched_to.zip(empty).map(|(watched_to, empty)| watched_to.max(empty));
             progress.confirmed_at = person.confirmation(&transfer.attempt.action_id).map(|one| one.at);
         }
         progress.gone_at = person.seen_gone_at().next();

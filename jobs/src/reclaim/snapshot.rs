@@ -304,6 +304,13 @@ impl Person {
         self.last_activity_at.max(past.heard_use(&self.user_id))
     }
 
+    /// The latest use if it is after the suspension of boxseat that is in force, and when that suspension was.
+    pub(crate) fn use_after_suspension(&self, past: &JournalState) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let suspended_at = past.people.get(&self.user_id)?.suspension()?.asked_at;
+        let used_at = self.last_use(past)?;
+        (used_at > suspended_at).then_some((used_at, suspended_at))
+    }
+
     /// The state that the user must still have when an action is done (R12). It has those tracking codes that the policy names.
     pub(crate) fn standing(&self, code_names: &[&str]) -> Standing {
         let mut tracking_codes: Vec<String> = self

@@ -6,7 +6,7 @@
 use boxseat_schemas::reclaim::{Ability, Action, Ending, Outcome, PlanEnd, ReasonCode, Recorded};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::emptiness::{Emptiness, MAY_MOVE, emptiness};
+use super::emptiness::{Emptiness, emptiness};
 use super::evaluator::{Denial, Evaluator, Verdict, edited_by_other};
 use super::journal_state::{
     ActionState, Closed, JournalState, PlanState, REFUSAL_HOLDS, Skip, UserState, unfinished,
@@ -115,17 +115,13 @@ fn with_use(
     known: &UserState,
     person: &Person,
 ) -> String {
-    let used_at = person.last_use(past);
-    let suspended_at = known.suspension().map(|ours| ours.asked_at);
-    match used_at.zip(suspended_at) {
-        Some((used_at, suspended_at))
-            if used_at > suspended_at
-                && !known.was_in_window(used_at)
-                && *word != ReasonCode::ActiveSince =>
-        {
+    let used_at = person.use_after_suspension(past).map(|(used_at, _)| used_at);
+    // The reason of such a denial already says it.
+    match used_at.filter(|used_at| !known.was_in_window(*used_at) && *word != ReasonCode::ActiveSince) {
+        Some(used_at) => {
             format!("{reason}; the user was active {}, after the suspension", used_at.format("%F %H:%M UTC"))
         }
-        _ => reason,
+        None => reason,
     }
 }
 
@@ -170,10 +166,8 @@ fn cause(
     if let Some(transfer) = known.transfer().filter(|transfer| !transfer.is_unfinished()) {
         let not_proven = match emptiness(known, transfer, now) {
             Emptiness::Unverifiable(why) => Some((ReasonCode::Unverifiable, why)),
-            Emptiness::NotEmpty(why) if now - transfer.asked_at >= MAY_MOVE => {
-                Some((ReasonCode::NotEmpty, why))
-            }
-            _ => None,
+            Emptiness::NotEmpty(why) => Some((ReasonCode::NotEmpty, why)),
+            Emptiness::Empty(_) | Emptiness::NotYet(_) | Emptiness::StillMoving(_) => None,
         };
         if let Some((word, why)) = not_proven {
             let reason = with_trash(known, why);

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::emptiness::proof_from;
 use super::evaluator::{Denial, Evaluator};
 use super::journal_state::{ActionState, CAPS_WINDOW, JournalState, UserState};
-use super::offboarding::{WATCHED, first_snapshot};
+use super::offboarding::first_snapshot;
 use super::policy::Policy;
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::Snapshot;
@@ -59,8 +59,12 @@ pub(crate) fn waiting(
         Evaluator::look(policy, snapshot, past, inputs, now, past.replaceable_plans());
     let left_out = evaluator.everybody().left_out;
     // A policy that cannot be evaluated makes no plan, whatever the caps allow.
-    let most = policy.caps.most(snapshot.seats_assigned);
-    let over_cap = if refusals.is_empty() { over_cap(past, most, &left_out, now) } else { None };
+    let over_cap = if refusals.is_empty() {
+        let room = evaluator.room_left();
+        over_cap(past, room.taken, room.most, &left_out, now)
+    } else {
+        None
+    };
     (next_stages(past, snapshot, policy, &left_out, stuck, now), over_cap)
 }
 
@@ -110,7 +114,7 @@ fn next_stages(
 pub(crate) struct OverCap {
     pub(crate) users: usize,
     /// How many users count now, and how many may.
-    pub(crate) counted: usize,
+    pub(crate) counted: u64,
     pub(crate) most: u64,
     /// When so few users count that there is room for one; `None`: open plans alone fill the caps.
     pub(crate) until: Option<DateTime<Utc>>,
@@ -132,23 +136,15 @@ impl OverCap {
 /// How many users qualify and are over the caps.
 fn over_cap(
     past: &JournalState,
+    counted: u64,
     most: u64,
     left_out: &BTreeMap<String, (Stage, Denial)>,
     now: DateTime<Utc>,
 ) -> Option<OverCap> {
     let users = left_out.values().filter(|(_, no)| no.word == ReasonCode::OverCap).count();
     let touches = past.last_touches_since(now - CAPS_WINDOW);
-    let touched = past.touched_since(now - CAPS_WINDOW);
-    let planned: BTreeSet<&str> = past
-        .open_plans()
-        .flat_map(|(plan_id, plan)| plan.user_ids.iter().map(move |user_id| (plan_id, plan, user_id)))
-        .filter(|(plan_id, plan, user_id)| !past.has_finished(plan_id, plan, user_id))
-        .map(|(.., user_id)| user_id.as_str())
-        .filter(|user_id| !touched.contains(user_id))
-        .collect();
-    let counted = touched.len() + planned.len();
     // So many users must no longer count before there is room for one more.
-    let lapses = counted.saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+    let lapses = usize::try_from(counted.saturating_sub(most)).unwrap_or(usize::MAX);
     let until = touches.get(lapses).map(|at| *at + CAPS_WINDOW);
     (users > 0).then_some(OverCap { users, counted, most, until })
 }
@@ -167,7 +163,7 @@ pub(super) fn next_stage(
         }
         Some(transfer) if policy.furthest_stage == Stage::Delete => {
             let read_at = proof_from(known, transfer, now).unwrap_or(now);
-            Some((Stage::Delete, after(policy.delete_after_days).max(ours.asked_at + WATCHED).max(read_at)))
+            Some((Stage::Delete, after(policy.delete_after_days).max(ours.watched_to()).max(read_at)))
         }
         _ => None,
     }
@@ -191,7 +187,7 @@ mod tests {
         let past = past(&[&planned[..], &done("1", 1), &done("2", 2), &done("3", 3)].concat());
         let no = || (Stage::Suspend, Denial::new(ReasonCode::OverCap, "the cap is reached"));
         let left_out = BTreeMap::from([("9".to_owned(), no())]);
-        let until = |most| over_cap(&past, most, &left_out, day(10)).and_then(|over| over.until);
+        let until = |most| over_cap(&past, 3, most, &left_out, day(10)).and_then(|over| over.until);
         assert_eq!((until(3), until(2), until(1)), (Some(day(31)), Some(day(32)), Some(day(33))));
         assert_eq!(until(0), None, "the caps allow no user");
     }

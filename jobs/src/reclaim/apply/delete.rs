@@ -5,9 +5,9 @@ use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode};
 use chrono::TimeDelta;
 
-use super::super::emptiness::{Emptiness, MAY_MOVE, emptiness, still_moving};
+use super::super::emptiness::{Emptiness, emptiness};
 use super::super::evaluator::Evaluator;
-use super::super::offboarding::{Progress, WATCHED};
+use super::super::offboarding::Progress;
 use super::confirm::Presence;
 use super::recheck::Recheck;
 use super::{Applied, CallResult, Run, Skip, UserOutcome};
@@ -126,7 +126,7 @@ impl Run<'_> {
         let now = self.now();
         let progress = self.with_past(|past| Progress::of(past, self.task.plan, planned, now));
         let from = progress.deletion_from?;
-        let watched_to = progress.suspended_at? + WATCHED;
+        let watched_to = progress.watched_to?;
         let is_covered = self.task.snapshot.login_coverage.is_some_and(|(_, to)| to >= watched_to);
         let is_night_due = self.task.snapshot.night.now_at >= watched_to + TimeDelta::days(1);
         (now < from || !is_covered && !is_night_due).then(|| progress.steps())
@@ -134,13 +134,13 @@ impl Run<'_> {
 
     /// R11, for a user that no policy evaluates: sign-ins were watched until two days after the suspension, and just now.
     fn is_not_watched(&self, planned: &PlannedPerson) -> Option<Skip> {
-        let suspended_at = self.with_past(|past| {
-            past.people.get(&planned.user_id).and_then(|person| person.suspension()).map(|ours| ours.asked_at)
+        let watched = self.with_past(|past| {
+            let ours = past.people.get(&planned.user_id)?.suspension()?;
+            Some((ours.asked_at, ours.watched_to()))
         });
-        let Some(suspended_at) = suspended_at else {
+        let Some((suspended_at, watched_to)) = watched else {
             return Some(Skip::finally(ReasonCode::NotSuspended, "the account is not suspended by boxseat"));
         };
-        let watched_to = suspended_at + WATCHED;
         let is_covered = self
             .task
             .snapshot
@@ -172,20 +172,15 @@ impl Run<'_> {
         let now = self.now();
         let proved = self.with_past(|past| {
             let person = past.people.get(&planned.user_id)?;
-            let transfer = person.transfer()?;
-            Some((emptiness(person, transfer, now), transfer.asked_at))
+            Some(emptiness(person, person.transfer()?, now))
         });
-        let may_move_until = proved.as_ref().map(|(_, asked_at)| *asked_at + MAY_MOVE);
-        let may_move_until = may_move_until.filter(|until| now < *until);
         // R19: a leaver's plan waits until its last day.
         let skip = |word, why: String| Skip { is_final: !self.is_offboarding(), ..Skip::finally(word, why) };
-        match proved.map(|(proved, _)| proved) {
+        match proved {
             Some(Emptiness::Empty(_)) => None,
             None => Some(skip(ReasonCode::NotVerified, "boxseat has transferred nothing".to_owned())),
-            Some(Emptiness::NotEmpty(why)) => Some(match may_move_until {
-                Some(until) => Skip::for_now(ReasonCode::NotVerified, still_moving(&why, until)),
-                None => skip(ReasonCode::NotEmpty, why),
-            }),
+            Some(Emptiness::StillMoving(why)) => Some(Skip::for_now(ReasonCode::NotVerified, why)),
+            Some(Emptiness::NotEmpty(why)) => Some(skip(ReasonCode::NotEmpty, why)),
             Some(Emptiness::Unverifiable(why)) => Some(skip(ReasonCode::Unverifiable, why)),
             Some(Emptiness::NotYet(at)) => Some(Skip::for_now(
                 ReasonCode::NotVerified,

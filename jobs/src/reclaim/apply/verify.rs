@@ -43,7 +43,7 @@ pub(crate) async fn verify_transfers(
             let is_due = |proved: Emptiness| match proved {
                 Emptiness::Empty(_) => false,
                 Emptiness::NotYet(at) => at <= now,
-                Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => true,
+                Emptiness::StillMoving(_) | Emptiness::NotEmpty(_) | Emptiness::Unverifiable(_) => true,
             };
             let is_listed = snapshot
                 .person(&transfer.attempt.user_id)

@@ -97,7 +97,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// R8: what the caps leave for this snapshot.
-    pub(super) fn room_left(&self) -> Room<'a> {
+    pub(crate) fn room_left(&self) -> Room<'a> {
         let caps = self.policy.caps;
         let most = caps.most(self.snapshot.seats_assigned);
         let mut counted: HashSet<&str> =
@@ -121,9 +121,11 @@ impl<'a> Evaluator<'a> {
 }
 
 /// How many more users the caps allow.
-pub(super) struct Room<'a> {
-    most: u64,
-    taken: u64,
+pub(crate) struct Room<'a> {
+    /// Users that may count in any 30 days.
+    pub(crate) most: u64,
+    /// Users that count.
+    pub(crate) taken: u64,
     counted: HashSet<&'a str>,
     caps: String,
 }

@@ -2,7 +2,7 @@
 
 use boxseat_schemas::reclaim::plan::Stage;
 use boxseat_schemas::reclaim::{Ability, ReasonCode, Standing};
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::super::emptiness::{Emptiness, count_before, emptiness};
 use super::super::journal_state::{ActionState, JournalState, Skip, UserState};
@@ -176,7 +176,7 @@ impl Evaluator<'_> {
         let transfer =
             transfer.ok_or_else(|| Denial::new(ReasonCode::NotVerified, "nothing was transferred"))?;
         self.moved(past, transfer)?;
-        let watched_to = ours.asked_at + TimeDelta::hours(48);
+        let watched_to = ours.watched_to();
         if self.snapshot.login_coverage.is_none_or(|(from, to)| from > ours.asked_at || to < watched_to) {
             return Err(Denial::new(
                 ReasonCode::LateLoginsNotWatched,
@@ -199,6 +199,7 @@ impl Evaluator<'_> {
                     at.format("%F %H:%M UTC")
                 ),
             )),
+            Emptiness::StillMoving(why) => Err(Denial::new(ReasonCode::NotVerified, why)),
             Emptiness::NotEmpty(why) => Err(Denial::new(ReasonCode::NotEmpty, why)),
             Emptiness::Unverifiable(why) => Err(Denial::new(ReasonCode::Unverifiable, why)),
         }

@@ -2,7 +2,10 @@
 
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, ReasonCode, Recorded, Standing};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// R11: sign-ins are watched for this time after a suspension, because Box's admin log can be late.
+const WATCHED: TimeDelta = TimeDelta::hours(48);
 
 /// What happened to a user.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +106,12 @@ pub(crate) struct Skip {
 }
 
 impl ActionState {
+    /// R11: sign-ins must be covered up to this time before the account of this suspension is deleted. It counts from Box's answer,
+    /// because the user could sign in until then.
+    pub(crate) fn watched_to(&self) -> DateTime<Utc> {
+        self.finished_at.unwrap_or(self.asked_at) + WATCHED
+    }
+
     /// Whether a read must still determine the outcome.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.outcome.is_none_or(|outcome| !outcome.is_final())

@@ -49,11 +49,12 @@ const WORLDS: u64 = 1_000;
 /// users as canaries, which an application without reach still sees, so that accounts counted as gone (R16, R18); and an account
 /// that another actor set active after a window, which was suspended once more (R20). Last: an account that another actor set to a
 /// restricted status before the window had opened, which the next start suspended (R1); and an account that was read as empty once before
-/// its suspension and once after it (R15). 3,001,796 shows an offboarding that a restored journal no longer has, and the last two an
-/// offboarding that continued after its undo, because the restored journal lacked that it was closed (R18).
-const ONCE_BROKEN: [u64; 16] = [
+/// its suspension and once after it (R15). 3,001,796 shows an offboarding that a restored journal no longer has, and two show an
+/// offboarding that continued after its undo, because the restored journal lacked that it was closed (R18). 6,003,149: a leaver was
+/// deleted one second before sign-ins were covered for 48 hours (R11).
+const ONCE_BROKEN: [u64; 17] = [
     2_001_872, 6_905, 10_044, 10_807, 103_438, 205_010, 410_228, 630_308, 650_505, 1_001_978, 1_006_877,
-    1_013_544, 3_000_382, 3_001_796, 5_002_904, 5_011_598,
+    1_013_544, 3_000_382, 3_001_796, 5_002_904, 5_011_598, 6_003_149,
 ];
 /// Worlds that run at the same time on one thread: while one waits to repeat a call, the others continue.
 const AT_ONCE: usize = 4;
