@@ -10,6 +10,7 @@ mod copying;
 mod digest;
 mod files;
 mod integrity;
+mod opened;
 mod rebuild;
 mod record;
 mod retention;
@@ -48,6 +49,7 @@ pub use scan::Batches;
 pub use unneeded::{Unneeded, UnneededKind};
 
 use crate::{Error, Result};
+use opened::Opened;
 use record::Record;
 pub(crate) use record::{RECORD, RecordError};
 use store::DurableStore;
@@ -70,6 +72,7 @@ struct Inner {
     engine: Arc<DefaultEngine<TokioMultiThreadExecutor>>,
     executor: Arc<TokioMultiThreadExecutor>,
     record: Arc<Record>,
+    opened: Opened,
     /// Last field: dropped after everything that runs on it.
     _runtime: Runtime,
 }
@@ -141,6 +144,7 @@ impl Lake {
                 engine: Arc::new(engine),
                 executor,
                 record,
+                opened: Opened::default(),
                 _runtime: runtime,
             }),
         })
@@ -203,6 +207,10 @@ impl Lake {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] when a row has a value that this version does not know.
     pub fn sync_runs(&self) -> Result<Vec<SyncRun>> {
+        let Some(snapshot) = self.inner.snapshot(&SYNC_RUNS)? else { return Ok(Vec::new()) };
+        if let Some(runs) = self.inner.opened.runs(&snapshot) {
+            return Ok(runs);
+        }
         let mut runs = Vec::new();
         for batch in self.scan_all(&SYNC_RUNS)? {
             let rows = SyncRun::from_batch(&batch?);
@@ -212,6 +220,7 @@ impl Lake {
             })?);
         }
         runs.sort_by_key(|run| run.run_number);
+        self.inner.opened.keep_runs(snapshot, &runs);
         Ok(runs)
     }
 
@@ -271,8 +280,14 @@ impl Inner {
         if !self.is_table_there(table)? {
             return Ok(None);
         }
-        let root = self.table_root(table)?;
-        Snapshot::builder_for(root).build(self.engine()).map(Some).map_err(Error::table("open", table.name))
+        let directory = self.directory.join(table.name);
+        let snapshot = match self.opened.last(table.name, &directory) {
+            Some(last) => Snapshot::builder_from(last).build(self.engine()),
+            None => Snapshot::builder_for(self.table_root(table)?).build(self.engine()),
+        };
+        let snapshot = snapshot.map_err(Error::table("open", table.name))?;
+        self.opened.keep(table.name, &directory, &snapshot);
+        Ok(Some(snapshot))
     }
 }
 
