@@ -53,7 +53,7 @@ pub(crate) struct Global {
     /// Print only errors and results
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Log the steps; twice: also what the libraries do
+    /// Log the steps; twice: also details; three times: also what the libraries do
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Draw no progress bars, even on a terminal

@@ -23,12 +23,15 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// How often a run without a terminal logs its progress.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// Sends log lines to stderr: warnings; with `-v` also the steps of boxseat; with `-vv` also debug lines of the libraries.
+/// Sends log lines to stderr: warnings; with `-v` also the steps of boxseat; with `-vv` also its debug lines; with `-vvv` everything
+/// that the libraries log.
 pub(crate) fn log_to_stderr(global: &Global) {
     let filter = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "warn,boxseat=info,boxseat_pipeline=debug,boxseat_output=debug",
+        // The kernel logs whole log segments as debug structures. Our errors name the same table and reason.
+        (true, _) => "error,delta_kernel=off",
+        (false, 0) => "warn,delta_kernel=off",
+        (false, 1) => "warn,delta_kernel=off,boxseat=info,boxseat_pipeline=debug,boxseat_output=debug",
+        (false, 2) => "warn,delta_kernel=off,boxseat=debug,boxseat_pipeline=debug,boxseat_output=debug",
         (false, _) => "debug",
     };
     let ansi = match global.color {

@@ -337,7 +337,7 @@ fn an_error_that_repeats_the_request_shows_no_secret() {
     {
         let address = repeating(repeats);
         let directory = tempfile::tempdir().unwrap();
-        for args in [&["check"][..], &["sync"], &["-vv", "sync"]] {
+        for args in [&["check"][..], &["sync"], &["-vvv", "sync"]] {
             let mut command = bare(args, directory.path());
             command
                 .env("BOXSEAT_STORE", directory.path().join("store"))

@@ -69,7 +69,7 @@ fn a_sync_signs_in_with_the_configuration_file_of_the_console() {
     for part in ["sign-in", "JWT of", "jwt.json", "simulated-client", "readkey1"] {
         assert!(shown.contains(part), "{part}: {}", check.stdout);
     }
-    let sync = run(&world, &["-vv", "sync"], &config);
+    let sync = run(&world, &["-vvv", "sync"], &config);
     assert_eq!(sync.code, 0, "{}", sync.stderr);
     assert_shows_no_secret(&world, &sync);
     assert_eq!(world.value("SELECT count(*) FROM users"), world.simulator.truth_without_events().users.len());

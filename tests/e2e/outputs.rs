@@ -24,7 +24,7 @@ fn closed() -> Stdio {
 /// Why: the first warning of a run whose stderr was full or closed was a panic, and nothing was published.
 #[test]
 fn a_log_that_cannot_be_written_ends_no_run() {
-    for verbosity in ["--no-progress", "-v", "-vv"] {
+    for verbosity in ["--no-progress", "-v", "-vv", "-vvv"] {
         for stderr in [full, closed] {
             let world = World::new(small());
             // A cause for a warning.

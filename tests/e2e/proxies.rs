@@ -226,7 +226,7 @@ fn a_proxy_that_wants_a_password_fails_at_once_and_no_password_is_printed() {
     );
     assert_eq!(proxy.requests(), 1);
 
-    let done = beyond(&world, &proxy.url("bob:wr0ng-s3cret@"), &["-vv", "check"]);
+    let done = beyond(&world, &proxy.url("bob:wr0ng-s3cret@"), &["-vvv", "check"]);
     assert_configuration(&done, &["the proxy requires a user name and a password"]);
     let said = done.stdout + &done.stderr;
     // The second is the same in the encoding of Basic authentication.
