@@ -182,10 +182,9 @@ fn compare_rows(
             }
         }
     }
+    // In the order in which Box was asked: a transfer that was settled after an undo came before it.
     lost.sort_by_key(|one| match &one.0 {
-        Record::ActionTakenIn { asked_at, finished_at, row_id, .. } => {
-            (finished_at.unwrap_or(*asked_at), row_id.clone())
-        }
+        Record::ActionTakenIn { asked_at, row_id, .. } => (*asked_at, row_id.clone()),
         _ => (DateTime::UNIX_EPOCH, String::new()),
     });
     Ok((rows, lost))

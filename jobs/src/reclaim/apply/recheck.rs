@@ -259,10 +259,13 @@ impl Run<'_> {
     ) -> Result<Option<Skip>, CommandError> {
         let expected = self.baseline(planned);
         let (was, is) = (expected.status.as_deref(), now.status.as_deref());
-        // A restricted status lets a leaver sign in as well.
-        let is_reverted =
-            is == Some("active") || self.is_offboarding() && is.is_some_and(|is| is != "inactive");
-        if was == Some("inactive") && is_reverted {
+        // R19: a leaver is locked out before anything else, and a restricted status would let the user sign in as well.
+        let is_reverted = if self.is_offboarding() {
+            is.is_some_and(|is| is != "inactive")
+        } else {
+            was == Some("inactive") && is == Some("active")
+        };
+        if is_reverted {
             return self.reverted(planned).map(Some);
         }
         // R19: the content of a leaver moves, no matter who has set the account to inactive.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use boxseat_schemas::reclaim::Record;
+use boxseat_schemas::reclaim::{Action, Entry, Record};
 use boxseat_simulator::{Deed, Verb};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -43,7 +43,8 @@ impl Judge<'_> {
         let until = at(&deed.at) + TimeDelta::hours(1);
         self.require(deed, since.is_some(), "R15: deleted without a transfer");
         let trash = deed.before.as_ref().map_or(0, |before| before.trash_bytes);
-        let readings = self.case.journal.iter().filter_map(|entry| match &entry.record {
+        let known = self.known_to_deletion(deed, until);
+        let readings = known.iter().rev().filter_map(|entry| match &entry.record {
             Record::ContentRead { user_id, owned_items, space_used_bytes, .. }
                 if *user_id == deed.user_id && Some(entry.at) >= since && entry.at <= until =>
             {
@@ -58,6 +59,23 @@ impl Judge<'_> {
         let apart = last.zip(first).map_or(TimeDelta::zero(), |(last, first)| last - first);
         let is_proven = apart >= APART && trash == 0 || self.is_confirmed(deed, &readings);
         self.require(deed, is_proven, "R15: not seen empty twice, 20 hours apart");
+    }
+
+    /// The entries of the journal that had the intent to delete an account, newest first. A journal that was restored before it lacks
+    /// entries that were written after the backup: their numbers were given a second time.
+    fn known_to_deletion(&self, deed: &Deed, until: DateTime<Utc>) -> Vec<&Entry> {
+        let is_intent = |entry: &&Entry| {
+            matches!(&entry.record, Record::Intent(attempt)
+                if attempt.user_id == deed.user_id && attempt.action == Action::Delete && entry.at <= until)
+        };
+        let mut number = u64::MAX;
+        let is_kept = |entry: &&Entry| {
+            let is_kept = entry.sequence < number;
+            number = number.min(entry.sequence);
+            is_kept
+        };
+        let entries = self.case.journal.iter().rev();
+        entries.skip_while(|entry| !is_intent(entry)).filter(is_kept).collect()
     }
 
     /// R15: operators have confirmed the transfer, as many as the policy requires. A reading 20 hours later shows no more than
