@@ -282,4 +282,4 @@ const ACTIONS_APP_ID: &str = "boxseat-actions";
 /// With one writer per store, only retention and other tools can cause conflicts. Five conflicts in a row are an error.
 const ATTEMPTS: usize = 5;
 
-const COMMITS_PER_CHECKPOINT: u64 = 20;
+const COMMITS_PER_CHECKPOINT: u64 = 10;
