@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use boxseat_output::report::format::{Csv, Numbers};
-use boxseat_output::{visible, visible_message};
+use boxseat_schemas::text::{visible, visible_message};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use boxseat_output::{visible_line, visible_message};
 use boxseat_pipeline::extract::{Meter, StreamMeter};
+use boxseat_schemas::text::{visible_line, visible_message};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};

@@ -17,6 +17,7 @@ pub mod run;
 pub mod settings;
 pub mod spool;
 pub mod table;
+pub mod text;
 pub mod warehouse;
 
 pub use departure::{Departure, DepartureReason};

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use boxseat_output::{excerpt, query, visible_line};
+use boxseat_output::query;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::current;
+use boxseat_schemas::text::{excerpt, visible_line};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 

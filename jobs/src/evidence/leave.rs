@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use boxseat_output::quoted;
 use boxseat_schemas::table::{LEAVE_PERIODS, Rows};
+use boxseat_schemas::text::quoted;
 use boxseat_storage::durable;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 

@@ -11,7 +11,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-use boxseat_output::{is_hidden, quoted};
+use boxseat_schemas::text::{is_hidden, quoted};
 
 use super::rules::{Reads, ZoneLetters, words, zone};
 

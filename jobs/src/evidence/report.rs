@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use boxseat_output::{excerpt, visible_line};
+use boxseat_schemas::text::{excerpt, visible_line};
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 

@@ -3,7 +3,7 @@
 //! The separator is the one that splits the heading into its columns. Only blank rows are skipped. A lost row could cost a user the
 //! account, so a file whose rows cannot be separated reliably is refused.
 
-use boxseat_output::is_hidden;
+use boxseat_schemas::text::is_hidden;
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// The heading and the rows of a file.

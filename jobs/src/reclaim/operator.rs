@@ -1,7 +1,7 @@
 //! The operator: the name recorded in plans, approvals and actions (R9).
 
-use boxseat_output::is_hidden;
 use boxseat_schemas::reclaim::plan::Operator;
+use boxseat_schemas::text::is_hidden;
 use nix::unistd::{Uid, User};
 
 use crate::store::host;

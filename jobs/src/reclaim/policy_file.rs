@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::quoted;
 use boxseat_schemas::reclaim::Stage;
+use boxseat_schemas::text::quoted;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{

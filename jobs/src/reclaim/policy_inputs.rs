@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use boxseat_output::lake::FileDigest;
-use boxseat_output::{excerpt, quoted};
+use boxseat_schemas::text::{excerpt, quoted};
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use boxseat_output::quoted;
 use boxseat_schemas::reclaim::ReasonCode;
+use boxseat_schemas::text::quoted;
 
 use super::evaluator::Denial;
 use super::figures::size;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::figures::{amount, moment, people, size};
 use super::journal_state::{JournalState, PlanState};
-use boxseat_output::visible;
+use boxseat_schemas::text::visible;
 
 /// What is shown about a plan in addition to its content.
 pub(crate) struct Standing<'a> {

@@ -1,11 +1,11 @@
 //! R12: the user as Box shows it now, and whether that is still the user that was approved.
 
-use boxseat_output::excerpt;
 use boxseat_pipeline::Error;
 use boxseat_pipeline::client::{BoxActor, Found};
 use boxseat_schemas::box_api::User;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use boxseat_schemas::reclaim::{Action, Outcome, ReasonCode, Standing};
+use boxseat_schemas::text::excerpt;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::evaluator::{Evaluator, Verdict, changed, never};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use boxseat_output::excerpt;
+use boxseat_schemas::text::excerpt;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::super::policy_inputs::PolicyInputs;

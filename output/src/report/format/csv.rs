@@ -1,8 +1,8 @@
 //! CSV for spreadsheets: text stays text.
 
 use super::rows::{main_table, plain};
-use crate::is_hidden;
 use crate::report::model::{Report, Value};
+use boxseat_schemas::text::is_hidden;
 
 /// Maximum number of characters that spreadsheets keep in a cell, counted as UTF-16.
 /// <https://support.microsoft.com/en-us/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3>

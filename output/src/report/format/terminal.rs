@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::rows::plain;
 use crate::report::model::{Body, Chart, Figure, Level, Report, Section, Table, Value, ValueKind};
-use crate::visible_line;
+use boxseat_schemas::text::visible_line;
 
 /// Maximum number of rows over time. More rows are only in the other formats.
 const LAST_NIGHTS: usize = 31;

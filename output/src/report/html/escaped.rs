@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use maud::Render;
 
-use crate::visible_line;
+use boxseat_schemas::text::visible_line;
 
 /// Text that is safe wherever the page contains a value: between tags and inside a quoted attribute.
 ///

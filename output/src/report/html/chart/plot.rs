@@ -4,7 +4,9 @@ use chrono::NaiveDate;
 
 use crate::report::html::value;
 use crate::report::{Chart, Table, Value, ValueKind};
-use crate::{Error, Result, visible_line};
+use boxseat_schemas::text::visible_line;
+
+use crate::{Error, Result};
 
 /// Names or days, and a value of each series for each of them.
 pub(super) struct Plot {
