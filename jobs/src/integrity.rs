@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::lake::{Altered, FileDigest, Lake, RecordHead, Seals as _};
+use boxseat_output::lake::{Altered, Lake, RecordHead, Seals as _};
 use boxseat_output::warehouse::{FILE_NAME, PublishedFile};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RunStatus, SyncRun};
 use boxseat_schemas::table::{
     ACTIVITY_DAILY, IMPORTED_EVIDENCE, LEAVE_PERIODS, SEAT_ACTIONS, SEAT_USAGE_DAILY,
 };
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use boxseat_output::lake::{FileDigest, NOT_ON_RECORD, RecordSnapshot};
+use boxseat_output::lake::{NOT_ON_RECORD, RecordSnapshot};
 use boxseat_output::warehouse::{Check, FILE_NAME, PublishedFile};
 use boxseat_schemas::run::SyncRun;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::Access;
 use ssh_key::PublicKey;
 

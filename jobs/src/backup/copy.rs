@@ -23,9 +23,10 @@ use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use boxseat_output::lake::{FileDigest, RecordSnapshot, RecordedFile};
+use boxseat_output::lake::{RecordSnapshot, RecordedFile};
 use boxseat_output::warehouse::FILE_NAME;
 use boxseat_schemas::run::SyncRun;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use nix::fcntl::OFlag;
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
-use boxseat_output::lake::{FileDigest, RecordHead};
+use boxseat_output::lake::RecordHead;
 use boxseat_schemas::RunNumber;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use boxseat_output::query;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::current;
 use boxseat_schemas::text::{excerpt, visible_line};
+use boxseat_storage::digest::sha256_hex;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::cli::{Global, ImportArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REJECTS};
-use crate::evidence::{Import, Known, Report, digest, shown};
+use crate::evidence::{Import, Known, Report, shown};
 use crate::printer::Printer;
 use crate::published::check_to_read;
 use crate::store::Store;
@@ -29,7 +30,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
     let file = shown(&args.file);
     let bytes = std::fs::read(&args.file)
         .map_err(|e| CommandError::usage(format!("cannot read {file}")).because(e))?;
-    let file_digest = digest(&bytes);
+    let file_digest = sha256_hex(&bytes);
     let now = data_clock(settings.rehearsed_now)();
     let report = Report::read(&args.file, &bytes, &settings.import_headings, args.time_zone, now)?;
     if report.is_zone_unknown {

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use boxseat_output::lake::{FileDigest, Lake};
+use boxseat_output::lake::Lake;
 use boxseat_schemas::table::{IMPORTED_EVIDENCE, Rows};
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use boxseat_schemas::table::{LEAVE_PERIODS, Rows};
 use boxseat_schemas::text::quoted;
+use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
@@ -56,7 +57,7 @@ impl LeaveList {
 
     /// The list of a store whose leave list is no longer configured.
     pub(crate) fn empty() -> Self {
-        Self { file_digest: super::digest(b""), leaves: Vec::new() }
+        Self { file_digest: sha256_hex(b""), leaves: Vec::new() }
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -100,7 +101,7 @@ impl LeaveList {
             }
             leaves.push(leave);
         }
-        Ok(Self { file_digest: super::digest(bytes), leaves })
+        Ok(Self { file_digest: sha256_hex(bytes), leaves })
     }
 
     /// Its rows, in their order.

@@ -17,14 +17,3 @@ pub(crate) use leave::{Leave, LeaveList};
 pub(crate) use report::{Report, shown};
 pub(crate) use rules::Headings;
 pub(crate) use sheet::{Accepts, Sheet, Unreadable, identifier};
-
-use sha2::{Digest, Sha256};
-
-/// SHA-256 of a file, in hexadecimal digits. Identifies a file that was imported before.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

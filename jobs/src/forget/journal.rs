@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use boxseat_schemas::reclaim::Record;
+use boxseat_storage::digest::sha256_hex;
 use ssh_key::PublicKey;
 
 use super::eraser::Eraser;
 use super::key::ErasureKey;
 use super::record::Pending;
 use crate::error::CommandError;
-use crate::evidence::digest;
 use crate::reclaim::Journal;
 use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
@@ -34,7 +34,7 @@ pub(super) fn erase(
     plans.change(|text| eraser.document(text));
     plans.refuse_edited(journal.past())?;
     let plan_digests: BTreeMap<String, String> =
-        plans.changed().map(|(plan_id, text)| (plan_id.to_owned(), digest(text.as_bytes()))).collect();
+        plans.changed().map(|(plan_id, text)| (plan_id.to_owned(), sha256_hex(text.as_bytes()))).collect();
     let is_recorded = journal.entries().iter().any(|entry| match &entry.record {
         Record::UserErased { pseudonym, .. } => {
             *pseudonym == pending.identity.pseudonym && entry.at == pending.begun_at

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use boxseat_storage::digest::hex;
 use boxseat_storage::durable::{self, Access};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -83,14 +84,6 @@ pub(super) fn directory(root: &Path) -> PathBuf {
 
 fn path(root: &Path) -> PathBuf {
     directory(root).join("key")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use boxseat_output::lake::FileDigest;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 
 use super::eraser::Eraser;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{Entry, Erased, Place, Record};
 use boxseat_schemas::spool::FILE_HEADER_LEN;
+use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
@@ -31,7 +32,6 @@ use self::seal::Anchor;
 pub(crate) use self::seal::{StoreKey, anchored_key, store_key};
 use super::journal_state::JournalState;
 use crate::error::CommandError;
-use crate::evidence::digest;
 use crate::forget::ErasureKey;
 use crate::store;
 
@@ -190,7 +190,7 @@ impl Journal {
                 sha256.update(&frame);
             }
         }
-        self.head = digest(&text);
+        self.head = sha256_hex(&text);
         self.past.take(&entry);
         self.entries.push(entry);
         Ok(())
@@ -245,7 +245,7 @@ impl Journal {
                 CommandError::failed("an entry of the journal cannot be read without the user", e)
             })?;
             let original_hash =
-                entry.erased.take().map_or_else(|| digest(frame.text), |earlier| earlier.original_hash);
+                entry.erased.take().map_or_else(|| sha256_hex(frame.text), |earlier| earlier.original_hash);
             entry.salt = None;
             entry.erased = Some(Erased { original_hash, mac: String::new() });
             let mac = file::mac_of(erasure_key, &entry);

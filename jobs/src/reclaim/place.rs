@@ -16,13 +16,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use boxseat_schemas::reclaim::Place;
+use boxseat_storage::digest::sha256_hex;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::journal::directory;
 use super::journal_state::JournalState;
 use crate::error::CommandError;
-use crate::evidence::digest;
 
 /// The place at which this command runs. `host` is `[reclaim] host`.
 ///
@@ -42,7 +42,7 @@ fn machine(store_id: Uuid) -> Option<String> {
     let id = std::fs::read_to_string("/etc/machine-id").ok()?;
     let id = id.trim();
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let hash = is_id.then(|| digest(format!("boxseat {store_id} {id}").as_bytes()))?;
+    let hash = is_id.then(|| sha256_hex(format!("boxseat {store_id} {id}").as_bytes()))?;
     Some(format!("machine:{}", &hash[..16]))
 }
 

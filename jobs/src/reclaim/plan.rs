@@ -2,6 +2,7 @@
 
 use boxseat_schemas::reclaim::plan::{LeftOut, Operator, Origin, PLAN_FORMAT, Plan, PlannedPerson, Stage};
 use boxseat_schemas::reclaim::{Ability, Action, ApprovalTerms};
+use boxseat_storage::digest::sha256_hex;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::evaluator::{Goes, Judged, Refusal, Subject};
@@ -10,7 +11,6 @@ use super::journal_state::JournalState;
 use super::policy::{Evidence, Holds, Policy, SharedContent, WhenRefused};
 use super::policy_inputs::PolicyInputs;
 use super::snapshot::{Person, Snapshot};
-use crate::evidence::digest;
 
 /// The inputs of a plan other than the verdicts.
 pub(crate) struct Making<'a> {
@@ -118,7 +118,7 @@ pub(crate) fn make(making: Making<'_>, judged: &Judged) -> Plan {
 /// names.
 pub(crate) fn name(plan: &Plan) -> String {
     let nameless = Plan { plan_id: String::new(), ..plan.clone() };
-    let digits = digest(&serde_json::to_vec(&nameless).expect("a plan is plain data"));
+    let digits = sha256_hex(&serde_json::to_vec(&nameless).expect("a plan is plain data"));
     format!("{}-{}-{}", plan.created_at.format("%F"), plan.stage.as_str(), &digits[..6])
 }
 

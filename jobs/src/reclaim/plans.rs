@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use boxseat_schemas::reclaim::plan::{Origin, PLAN_FORMAT};
 use boxseat_schemas::reclaim::{Plan, Record};
+use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,7 +15,6 @@ use uuid::Uuid;
 use super::journal::directory;
 use super::journal_state::{JournalState, PlanState};
 use crate::error::CommandError;
-use crate::evidence::digest;
 
 /// A plan as it is on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ impl PlanFile {
                 .hint("plans are never overwritten; run the command again"));
         }
         durable::write_file(&path, &bytes, &owner_alone)?;
-        Ok(Self { digest: digest(&bytes), plan, path, bytes })
+        Ok(Self { digest: sha256_hex(&bytes), plan, path, bytes })
     }
 
     /// Reads a plan of the store by its id, or a file by its path.
@@ -80,7 +80,7 @@ impl PlanFile {
         }
         let plan: Plan =
             serde_json::from_slice(&bytes).map_err(|e| refused("is no plan".to_owned()).because(e))?;
-        Ok(Self { plan, digest: digest(&bytes), path, bytes })
+        Ok(Self { plan, digest: sha256_hex(&bytes), path, bytes })
     }
 
     /// The same without its bytes, for callers that hold it for half an hour.
@@ -200,7 +200,7 @@ impl PlanTexts {
             }
             let text = durable::read_regular_text(&path).map_err(cannot)?;
             let plan_id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let read_digest = digest(text.as_bytes());
+            let read_digest = sha256_hex(text.as_bytes());
             texts.push(PlanText { plan_id, path, text, is_changed: false, read_digest });
         }
         texts.sort_by(|a, b| a.plan_id.cmp(&b.plan_id));
@@ -234,7 +234,7 @@ impl PlanTexts {
     pub(crate) fn refuse_edited(&self, past: &JournalState) -> Result<(), CommandError> {
         for plan in self.0.iter().filter(|plan| plan.is_changed) {
             let Some(known) = past.plans.get(&plan.plan_id) else { continue };
-            if ![&plan.read_digest, &digest(plan.text.as_bytes())].contains(&&known.digest) {
+            if ![&plan.read_digest, &sha256_hex(plan.text.as_bytes())].contains(&&known.digest) {
                 return Err(CommandError::refused(format!("{} was edited or damaged", plan.path.display()))
                     .hint("restore the file from a backup, or remove it; then run the command again"));
             }
@@ -269,7 +269,7 @@ mod tests {
     fn fuzz_plan() {
         boxseat_fuzz::run("plan", |input| {
             match PlanFile::parse(PathBuf::from("plan.json"), input.mutated.to_vec()) {
-                Ok(file) if input.mutated != input.original && file.digest == digest(input.original) => {
+                Ok(file) if input.mutated != input.original && file.digest == sha256_hex(input.original) => {
                     Err("the changed plan has the digest of the original".to_owned())
                 }
                 Ok(file) => {

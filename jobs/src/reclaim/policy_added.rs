@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use boxseat_storage::digest::sha256_hex;
+
 use super::policy::{Approval, Caps, Evidence, Policy, Protect, SharedContent, WhenRefused, Who};
 use crate::error::CommandError;
-use crate::evidence::digest;
 
 impl Policy {
     /// The configured policy, restricted by `added`.
@@ -50,7 +51,7 @@ impl Policy {
             return Err(refused("[who] has nothing in common with the configured policy's"));
         }
         Ok(Self {
-            digest: format!("sha256:{}", digest(format!("{} {}", self.digest, added.digest).as_bytes())),
+            digest: format!("sha256:{}", sha256_hex(format!("{} {}", self.digest, added.digest).as_bytes())),
             evidence: stricter(self.evidence, added.evidence),
             furthest_stage: self.furthest_stage.min(added.furthest_stage),
             suspend_after_idle_days: self.suspend_after_idle_days.max(added.suspend_after_idle_days),

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use boxseat_schemas::reclaim::Stage;
 use boxseat_schemas::text::quoted;
+use boxseat_storage::digest::sha256_hex;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{
     Approval, Caps, Code, Evidence, Holds, Protect, Receiver, SharedContent, WhenRefused, Who, Wrong, wrong,
 };
 use crate::config::Date;
-use crate::evidence::digest;
 
 pub(super) use crate::config::explain;
 
@@ -194,7 +194,7 @@ impl File {
     /// SHA-256 over every value, given or by default, in the order of the fields here; sets are sorted.
     pub(super) fn digest(&self) -> String {
         let canonical = serde_json::to_vec(self).expect("plain data");
-        format!("sha256:{}", digest(&canonical))
+        format!("sha256:{}", sha256_hex(&canonical))
     }
 
     pub(super) fn evidence(&self) -> Result<Evidence, Wrong> {

@@ -6,8 +6,8 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use boxseat_output::lake::FileDigest;
 use boxseat_schemas::text::{excerpt, quoted};
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 

@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable;
 use chrono::{DateTime, SecondsFormat, Utc};
 use ssh_key::PublicKey;
@@ -18,12 +19,11 @@ use uuid::Uuid;
 use super::journal::Journal;
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::evidence::digest;
 
 /// The beginning of a public key's digest, without the key's comment.
 fn short(public_key: &str) -> String {
     let key: Vec<&str> = public_key.split_whitespace().take(2).collect();
-    digest(key.join(" ").as_bytes()).chars().take(16).collect()
+    sha256_hex(key.join(" ").as_bytes()).chars().take(16).collect()
 }
 
 /// The file, and the store and key whose heads count.

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::Path;
 
 use boxseat_schemas::table::{LAKE, Table};
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable;
 use futures::TryStreamExt as _;
 use uuid::Uuid;
 
 use super::commit_note::commit_version;
-use super::digest::FileDigest;
 use super::record::{Altered, RECORD, ROWS, RecordError, RecordHead};
 use super::{Inner, Lake, RUNS};
 use crate::{Error, Result};

@@ -7,7 +7,6 @@ mod active;
 mod commit;
 mod commit_note;
 mod copying;
-mod digest;
 mod files;
 mod integrity;
 mod opened;
@@ -40,7 +39,6 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 use url::Url;
 
 pub use commit::Committed;
-pub use digest::FileDigest;
 pub use rebuild::move_aside;
 pub use record::{Altered, NOT_ON_RECORD, RecordHead, RecordSnapshot, RecordedFile, Seals};
 pub use retention::FILES_PER_MERGE;

@@ -28,6 +28,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use boxseat_storage::digest::{FileDigest, hex};
 use boxseat_storage::durable::{self, Ownership};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -36,7 +37,6 @@ use uuid::Uuid;
 pub use boxseat_schemas::run::RecordHead;
 
 use super::commit_note::CommitNote;
-use super::digest::{FileDigest, hex};
 use crate::stamp::Stamp;
 
 mod compare;

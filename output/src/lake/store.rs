@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{Ownership, Staged};
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -26,7 +27,6 @@ use object_store::{
 use sha2::{Digest as _, Sha256};
 
 use super::commit_note::{CommitNote, commit_version};
-use super::digest::FileDigest;
 use super::record::{Altered, Record, RecordError};
 
 /// A local disk whose puts return when the data is on disk. It keeps the lake's [`Record`]: every written file is recorded there, and every

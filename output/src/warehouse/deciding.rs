@@ -6,11 +6,11 @@
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use boxseat_storage::digest::FileDigest;
 use duckdb::Connection;
 use sha2::{Digest as _, Sha256};
 
 use super::NightRows;
-use crate::lake::FileDigest;
 use crate::{Error, Result};
 
 /// Queries whose rows decide about accounts.

@@ -34,6 +34,7 @@ use boxseat_schemas::check::Severity;
 use boxseat_schemas::run::{RunStatus, SyncRun, current};
 use boxseat_schemas::settings::ReportSettings;
 use boxseat_schemas::{Departure, RunNumber};
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable;
 use chrono::{DateTime, NaiveDate, Utc};
 use duckdb::Connection;
@@ -49,7 +50,7 @@ pub(crate) use record::open_file;
 pub use record::{Check, PublishedFile, Recorded, foreign_wal};
 pub use salvage::Salvage;
 
-use crate::lake::{FileDigest, Lake};
+use crate::lake::Lake;
 use crate::{Error, Result};
 use derived_rows::DerivedRows;
 use load::Loader;

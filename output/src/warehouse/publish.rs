@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::table::Table;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use chrono::{DateTime, NaiveDate};
 use duckdb::Connection;
@@ -14,7 +15,7 @@ use super::derived_rows::DerivedRows;
 use super::diff::Drift;
 use super::{Aside, FILE_NAME, Night, record};
 use crate::error::FailedCheck;
-use crate::lake::{Committed, FileDigest, Lake};
+use crate::lake::{Committed, Lake};
 use crate::{Error, Result};
 
 /// A file that passed the checks and is closed. Dropping it removes the file without publishing it.

@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::RunNumber;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use duckdb::Connection;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,6 @@ use serde::{Deserialize, Serialize};
 use super::connection::open_to_read;
 use super::connection::wals_of;
 use super::{FILE_NAME, Resources};
-use crate::lake::FileDigest;
 use crate::stamp::Stamp;
 use crate::{Error, Result};
 

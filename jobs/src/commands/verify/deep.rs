@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
-use boxseat_output::lake::{FileDigest, RecordSnapshot, RecordedFile};
+use boxseat_output::lake::{RecordSnapshot, RecordedFile};
 use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::{SpoolDir, SpoolReader, Whole};
 use boxseat_schemas::RunNumber;
+use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable;
 
 use crate::backup::{CHANGED, files_below, names_that_differ};

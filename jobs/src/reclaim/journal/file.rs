@@ -13,6 +13,7 @@ use std::path::Path;
 
 use boxseat_schemas::reclaim::Entry;
 use boxseat_schemas::spool::{Damage, FILE_HEADER_LEN, FRAME_FIXED_LEN, FileKind, Fixed};
+use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
 use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
@@ -21,7 +22,6 @@ use uuid::Uuid;
 use super::seal::{self, Anchor};
 use super::{cannot, path};
 use crate::error::CommandError;
-use crate::evidence::digest;
 use crate::forget::ErasureKey;
 
 /// Which seals are verified. The last one covers the whole chain before it, so it is enough; an audit verifies each.
@@ -136,7 +136,7 @@ fn whole<'a>(
             ));
         }
         contents.head = match &entry.erased {
-            None => digest(frame.text),
+            None => sha256_hex(frame.text),
             Some(erased) => {
                 let key = ErasureKey::open(root)?;
                 if key.is_none_or(|key| mac_of(&key, &entry) != erased.mac) {

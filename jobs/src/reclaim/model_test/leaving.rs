@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use boxseat_schemas::reclaim::plan::Plan;
 use boxseat_schemas::reclaim::{ApprovalTerms, ReasonCode};
+use boxseat_storage::digest::sha256_hex;
 use chrono::TimeDelta;
 use rand::Rng;
 
@@ -14,7 +15,6 @@ use super::super::snapshot::Person;
 use super::acting::Verb;
 use super::evaluator::Leaver;
 use super::story::{BY, World, operator};
-use crate::evidence::digest;
 
 impl World {
     /// R19: an operator offboards a user, at once or on a later day. Afterwards the user is locked out, whatever the obstacles.
@@ -61,7 +61,7 @@ impl World {
             return Ok(());
         }
         let bytes = serde_json::to_vec(&plan).expect("plain data");
-        let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
+        let file = PlanFile { digest: sha256_hex(&bytes), plan, path: PathBuf::new(), bytes };
         let user_id = person.user_id.clone();
         self.leavers.push(Leaver {
             user_id: user_id.clone(),

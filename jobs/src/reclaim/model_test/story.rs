@@ -13,6 +13,7 @@ use boxseat_schemas::box_api::Page;
 use boxseat_schemas::reclaim::plan::{Operator, Plan, Stage};
 use boxseat_schemas::reclaim::{Action, ApprovalTerms, Entry, PlanEnd, Record};
 use boxseat_simulator::{Act, App, Config, Running, Scopes, Truth, start};
+use boxseat_storage::digest::sha256_hex;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,7 +37,7 @@ use super::evaluator::{Known, Leaver, broken};
 use super::intent::Intent;
 use super::told::Told;
 use super::{life, night};
-use crate::evidence::{Leave, digest};
+use crate::evidence::Leave;
 
 /// The violations in the world of a seed, if there are any.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
@@ -317,7 +318,7 @@ impl World {
             };
             let plan = make(making, &judged);
             let bytes = serde_json::to_vec(&plan).expect("plain data");
-            let file = PlanFile { digest: digest(&bytes), plan, path: PathBuf::new(), bytes };
+            let file = PlanFile { digest: sha256_hex(&bytes), plan, path: PathBuf::new(), bytes };
             self.journal.append(now, file.record()).expect("a journal in memory accepts entries");
             made.push(file);
         }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use boxseat_schemas::table::EMAIL_ALIASES;
+use boxseat_storage::digest::FileDigest;
 use uuid::Uuid;
 
 use super::*;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use boxseat_storage::digest::{FileDigest, hex};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::super::Seals;
-use super::super::digest::{FileDigest, hex};
 use super::*;
 
 /// A key that two processes share.

@@ -1,4 +1,4 @@
-//! Size and SHA-256 of a file.
+//! SHA-256 of texts and files.
 
 use std::fs::File;
 use std::io;
@@ -23,7 +23,8 @@ impl FileDigest {
         Self::new(bytes.len() as u64, Sha256::new_with_prefix(bytes))
     }
 
-    pub(crate) fn new(size_bytes: u64, digest: Sha256) -> Self {
+    /// The digest of bytes that were hashed one after the other.
+    pub fn new(size_bytes: u64, digest: Sha256) -> Self {
         Self { size_bytes, sha256: hex(&digest.finalize()) }
     }
 
@@ -32,7 +33,7 @@ impl FileDigest {
     /// # Errors
     /// The error of the operating system.
     pub fn of_file(path: &Path) -> io::Result<Self> {
-        Self::of_copy(&mut boxseat_storage::durable::open_regular_file(path)?, &mut io::sink())
+        Self::of_copy(&mut crate::durable::open_regular_file(path)?, &mut io::sink())
     }
 
     /// The digest of an open file, independent of its position.
@@ -79,7 +80,13 @@ impl io::Read for Positioned<'_> {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+/// SHA-256 of bytes, in hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
