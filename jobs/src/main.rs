@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod error;
 mod evidence;
+mod failpoint;
 mod forget;
 mod integrity;
 mod last_sync;

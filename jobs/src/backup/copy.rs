@@ -34,10 +34,10 @@ use super::compare::{CHANGED, below_store, check_copy};
 use super::manifest::{BackupFile, files_below, is_inside};
 use super::{RECORD, access_of_directory};
 use crate::error::{CommandError, REFUSED};
+use crate::failpoint::reach;
 use crate::integrity::{ANCHOR, IMPORTS, REMEDY};
 use crate::reclaim::journal::ANCHOR_FILE;
 use crate::store::Store;
-use crate::sync::failpoint::reach;
 
 /// Copies a store into an empty directory. Returns the files by path, the copy as a store, and its runs.
 ///

@@ -11,9 +11,10 @@ use crate::cli::{BackupArgs, Global};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::printer::Printer;
 use crate::store::Store;
-use crate::sync::{failpoint::reach, open_runs};
+use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &BackupArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;

@@ -15,10 +15,11 @@ use crate::cli::{Global, RestoreArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED};
+use crate::failpoint::reach;
 use crate::printer::Printer;
 use crate::reclaim::{LakeLine, Witness};
 use crate::store::check_path;
-use crate::sync::{failpoint::reach, open_runs};
+use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;

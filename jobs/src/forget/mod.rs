@@ -29,9 +29,9 @@ pub(crate) use record::{ErasureRecord, Pending, finish, records};
 
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::reclaim::Journal;
 use crate::store::Store;
-use crate::sync::failpoint::reach;
 use crate::sync::publish_latest;
 
 /// The numbers of rewritten files and entries.

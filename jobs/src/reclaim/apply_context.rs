@@ -23,8 +23,9 @@ use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::{actions_credentials, credentials};
 use crate::error::CommandError;
+use crate::failpoint;
 use crate::stop::Stop;
-use crate::sync::{failpoint, refuse_evidence_that_waits, root};
+use crate::sync::{refuse_evidence_that_waits, root};
 
 /// The context of an acting command.
 pub(crate) struct ApplyContext {

@@ -12,11 +12,11 @@ use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, USER_CHANGES, USERS_HIS
 use chrono::NaiveDate;
 
 use super::evidence::imported;
-use super::failpoint::reach;
 use super::load::{Loaded, commit_row, ledger_ids, load};
 use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::reclaim::seat_actions;
 use crate::reclaim::snapshot::deciding;
 use crate::stop::Stop;

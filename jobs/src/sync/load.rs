@@ -22,11 +22,11 @@ use arrow::datatypes::TimestampMicrosecondType;
 
 use super::base::LakeBase;
 use super::evidence::commit_evidence;
-use super::failpoint::reach;
 use crate::calls::Uncommitted;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::evidence::PendingImports;
+use crate::failpoint::reach;
 use crate::stop::Stop;
 use crate::store::Store;
 

@@ -7,7 +7,6 @@
 mod base;
 mod evidence;
 mod expire;
-pub(crate) mod failpoint;
 mod finish;
 mod load;
 mod read;

@@ -15,11 +15,11 @@ use boxseat_schemas::spool::{FILE_HEADER_LEN, Frame};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::base::LakeBase;
-use super::failpoint::reach;
 use super::start::unreadable;
 use super::{SyncJob, known_events};
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::ledger::Month;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::{Journal, SharedPace, StreamMark};

@@ -23,12 +23,12 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::expire::remove_old_rows;
-use super::failpoint::reach;
 use super::finish::root;
 use super::start::open_runs;
 use super::thin::thin_logins;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::store::Store;
 
 /// Removes old data. The run is complete, so a failure is only logged, and the next run tries again.

@@ -16,10 +16,10 @@ use boxseat_storage::durable;
 use chrono::{DateTime, NaiveTime, SubsecRound, TimeDelta, Utc};
 use uuid::{Timestamp, Uuid};
 
-use super::failpoint::reach;
 use super::finish::attempts;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::store::{Store, host};
 
 /// What to do next.

@@ -11,13 +11,13 @@ use serde_json::json;
 use super::head;
 use crate::cli::{AdoptArgs, Global};
 use crate::error::CommandError;
+use crate::failpoint::reach;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::operator::operator;
 use crate::reclaim::place;
 use crate::reclaim::seat_actions::{self, LostAction, compare};
 use crate::reclaim::{Journal, LakeLine};
-use crate::sync::failpoint::reach;
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open_to_adopt(global)?;
