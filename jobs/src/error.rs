@@ -1,12 +1,13 @@
 //! Errors of commands: what failed, what to do, and the exit code.
 
 use std::error::Error as StdError;
+use std::io::ErrorKind;
+use std::path::Path;
 
 use boxseat_output as output;
 use boxseat_pipeline as pipeline;
 use boxseat_pipeline::client::{ConnectionFault, JwtRefusal, SignInFault};
-
-use crate::integrity::REMEDY;
+use boxseat_storage::lock::LockError;
 
 /// 1: it failed.
 pub(crate) const FAILED: u8 = 1;
@@ -59,6 +60,49 @@ impl CommandError {
     /// A signal stopped the command.
     pub(crate) fn interrupted(what: impl Into<String>) -> Self {
         Self::new(INTERRUPTED, what)
+    }
+
+    /// A file of the store cannot be read. A file that is not regular was created by another program.
+    pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::IsADirectory => {
+                Self::refused(format!("{} {error}", path.display())).hint(REMEDY)
+            }
+            _ => Self::failed(format!("cannot read {}", path.display()), error),
+        }
+    }
+
+    /// A lock file cannot be taken. `taken` is the message if another process holds the lock.
+    pub(crate) fn not_locked(path: &Path, taken: &str, error: LockError) -> Self {
+        let cannot = |action: &str, e| Self::failed(format!("cannot {action} {}", path.display()), e);
+        match error {
+            LockError::Held { holder } => {
+                let holder = if holder.is_empty() { holder } else { format!(": {holder}") };
+                Self::try_later(format!("{taken}{holder}"))
+                    .hint("start again when it has ended; a cron job can wait for its next start")
+            }
+            LockError::Link(e) => {
+                cannot("open", e).hint("it is a symbolic link, which boxseat does not create: remove it")
+            }
+            LockError::NotRegular => {
+                Self::refused(format!("{} is not a regular file with one name", path.display()))
+                    .hint("boxseat did not create it: remove it")
+            }
+            LockError::Open(e) => {
+                cannot("open", e).hint("the store must be writable for the user that runs boxseat")
+            }
+            LockError::Lock(e) => cannot("lock", e),
+        }
+    }
+
+    /// A directory of the store is still open to other users of this machine.
+    pub(crate) fn not_closed(error: boxseat_storage::Error) -> Self {
+        match error {
+            boxseat_storage::Error::Io { path, source, .. } => {
+                Self::failed(format!("cannot close {} to others", path.display()), source)
+            }
+            other => other.into(),
+        }
     }
 
     /// Adds what to do.
@@ -157,6 +201,9 @@ impl From<pipeline::Error> for CommandError {
         command
     }
 }
+
+/// What to do about an altered store.
+pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or run `boxseat repair`, which keeps what the raw pages and the published file still prove";
 
 /// What to do about a seal that cannot be read.
 pub(crate) const SEAL_HINT: &str = "restore the file from a backup. Without a backup: if the run is unfinished (`boxseat status` lists them), remove its SEALED file, and the next start completes the reading; if the run is complete, move its spool directory away: the lake is not affected, but `replay` cannot use that run";

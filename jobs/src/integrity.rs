@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::data_clock;
 use crate::config::Settings;
-use crate::error::CommandError;
+use crate::error::{CommandError, REMEDY};
 use crate::published::check_to_act;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
@@ -67,7 +67,7 @@ pub(crate) fn check_anchor(
                 CommandError::refused(format!("{} is missing: it was removed", path.display())).hint(REMEDY)
             );
         }
-        Err(e) => return Err(unreadable(&path, e)),
+        Err(e) => return Err(CommandError::unreadable(&path, e)),
     };
     let damaged = |e| CommandError::refused(format!("{} is damaged", path.display())).because(e).hint(REMEDY);
     #[derive(Deserialize)]
@@ -424,19 +424,6 @@ pub(crate) const IMPORTS: &str = "state/imports";
 
 /// The anchor of the record, below the store.
 pub(crate) const ANCHOR: &str = "state/lake.json";
-
-/// What to do about an altered store.
-pub(crate) const REMEDY: &str = "restore the store from a backup (`boxseat restore`), or run `boxseat repair`, which keeps what the raw pages and the published file still prove";
-
-/// The error for a file of the store that cannot be read. A file that is not regular was created by another program.
-pub(crate) fn unreadable(path: &Path, error: std::io::Error) -> CommandError {
-    match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::IsADirectory => {
-            CommandError::refused(format!("{} {error}", path.display())).hint(REMEDY)
-        }
-        _ => CommandError::failed(format!("cannot read {}", path.display()), error),
-    }
-}
 
 fn anchor_path(root: &Path) -> PathBuf {
     root.join(ANCHOR)

@@ -8,8 +8,6 @@
 //!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that will be deleted)
 //! ```
 
-use std::fs::Permissions;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,15 +16,14 @@ use boxseat_output::warehouse::FILE_NAME;
 use boxseat_pipeline::spool::SpoolDir;
 use boxseat_schemas::RunNumber;
 use boxseat_storage::durable::{self, Access};
-use boxseat_storage::lock::LockError;
-pub(crate) use boxseat_storage::lock::{Lock, is_held};
+use boxseat_storage::lock::Lock;
 use serde::{Deserialize, Serialize};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED};
-use crate::integrity::{check_anchor, unreadable};
+use crate::integrity::check_anchor;
 use crate::reclaim::{LakeLine, Witness};
 use crate::record_seals::RecordSeals;
 
@@ -171,9 +168,11 @@ impl Store {
     pub(crate) fn lock(root: &Path) -> Result<Lock, CommandError> {
         let state = root.join("state");
         if state.is_dir() {
-            close_to_others(&state)?;
+            durable::close_to_others(&state).map_err(CommandError::not_closed)?;
         }
-        lock_file(&root.join("state/lock"), "another boxseat process is using this store")
+        let path = root.join("state/lock");
+        Lock::take_here(&path)
+            .map_err(|e| CommandError::not_locked(&path, "another boxseat process is using this store", e))
     }
 
     /// The process that holds the lock of the store, if any.
@@ -291,45 +290,6 @@ pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Locks a file for this process. `taken` is the message if another process holds the lock.
-///
-/// # Errors
-/// Exit 75 naming the holder; exit 3 for a path that is not a regular file.
-pub(crate) fn lock_file(path: &Path, taken: &str) -> Result<Lock, CommandError> {
-    let text = format!("pid {} on {}", std::process::id(), host());
-    Lock::take(path, &text).map_err(|error| {
-        let cannot = |action: &str, e| CommandError::failed(format!("cannot {action} {}", path.display()), e);
-        match error {
-            LockError::Held { holder } => {
-                let holder = if holder.is_empty() { holder } else { format!(": {holder}") };
-                CommandError::try_later(format!("{taken}{holder}"))
-                    .hint("start again when it has ended; a cron job can wait for its next start")
-            }
-            LockError::Link(e) => {
-                cannot("open", e).hint("it is a symbolic link, which boxseat does not create: remove it")
-            }
-            LockError::NotRegular => {
-                CommandError::refused(format!("{} is not a regular file with one name", path.display()))
-                    .hint("boxseat did not create it: remove it")
-            }
-            LockError::Open(e) => {
-                cannot("open", e).hint("the store must be writable for the user that runs boxseat")
-            }
-            LockError::Lock(e) => cannot("lock", e),
-        }
-    })
-}
-
-/// This machine's name, for messages and reservations.
-pub(crate) fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| crate::config::variable("HOSTNAME"))
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown host".to_owned())
-}
-
 /// Refuses a store that has data and no identity. The identity is written before the first run reserves its number.
 fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError> {
     let missing = |there: &str| {
@@ -376,7 +336,7 @@ fn read_identity(root: &Path) -> Result<Identity, CommandError> {
             return Err(CommandError::usage(format!("{} is not a boxseat store", root.display()))
                 .hint("`boxseat sync` creates one; --store names another directory; to try boxseat without Box: boxseat demo"));
         }
-        Err(e) => return Err(unreadable(&path, e)),
+        Err(e) => return Err(CommandError::unreadable(&path, e)),
     };
     let identity: Identity = serde_json::from_slice(&text).map_err(|e| {
         CommandError::failed(format!("{} is damaged", path.display()), e)
@@ -396,32 +356,6 @@ fn read_identity(root: &Path) -> Result<Identity, CommandError> {
 fn write_identity(path: &Path, identity: &Identity) -> Result<(), CommandError> {
     let text = serde_json::to_vec_pretty(identity).expect("plain data");
     Ok(durable::write_file(path, &text, &OWNER_ONLY)?)
-}
-
-/// Removes the access of other users to a directory of the state and its subdirectories. An earlier version granted it.
-///
-/// # Errors
-/// Exit 1 for the disk, and if the directory belongs to another user.
-pub(crate) fn close_to_others(directory: &Path) -> Result<(), CommandError> {
-    let cannot = |e| CommandError::failed(format!("cannot close {} to others", directory.display()), e);
-    let mode = std::fs::metadata(directory).map_err(cannot)?.mode();
-    if mode & 0o022 != 0 {
-        tracing::warn!(
-            "other users could write to {} (mode {:04o}); now only the owner can. Check with `boxseat reclaim verify` that nothing in it was changed",
-            directory.display(),
-            mode & 0o7777
-        );
-    }
-    if mode & 0o077 != 0 {
-        std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(cannot)?;
-    }
-    for entry in std::fs::read_dir(directory).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        if entry.file_type().map_err(cannot)?.is_dir() {
-            close_to_others(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Files of the state; their directories get 0700.

@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -230,6 +230,32 @@ pub fn move_directory(from: &Path, to: &Path) -> Result<()> {
 /// [`Error::Io`]; [`Error::NoGroup`].
 pub fn create_directory(path: &Path, access: &Access) -> Result<()> {
     create_directories(path, access.resolve()?).map_err(Error::io("create", path))
+}
+
+/// Removes the access of other users to a directory and its subdirectories. An earlier version granted it.
+///
+/// # Errors
+/// [`Error::Io`] naming the directory, also if it belongs to another user.
+pub fn close_to_others(directory: &Path) -> Result<()> {
+    let cannot = || Error::io("close to others", directory);
+    let mode = fs::metadata(directory).map_err(cannot())?.mode();
+    if mode & 0o022 != 0 {
+        tracing::warn!(
+            "other users could write to {} (mode {:04o}); now only the owner can. Check with `boxseat reclaim verify` that nothing in it was changed",
+            directory.display(),
+            mode & 0o7777
+        );
+    }
+    if mode & 0o077 != 0 {
+        fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(cannot())?;
+    }
+    for entry in fs::read_dir(directory).map_err(cannot())? {
+        let entry = entry.map_err(cannot())?;
+        if entry.file_type().map_err(cannot())?.is_dir() {
+            close_to_others(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a finished new file at its destination and replaces an existing file: the last step of a publish.

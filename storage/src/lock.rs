@@ -73,6 +73,16 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// As [`Lock::take`], with the number of this process and the name of this machine.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn take_here(path: &Path) -> Result<Self, LockError> {
+        Self::take(path, &format!("pid {} on {}", std::process::id(), crate::host()))
+    }
+}
+
 /// How often a lock is tried again if another process only checks it.
 const RETRIES: u32 = 1000;
 

@@ -33,9 +33,9 @@ use nix::fcntl::OFlag;
 use super::compare::{CHANGED, below_store, check_copy};
 use super::manifest::{BackupFile, files_below, is_inside};
 use super::{RECORD, access_of_directory};
-use crate::error::{CommandError, REFUSED};
+use crate::error::{CommandError, REFUSED, REMEDY};
 use crate::failpoint::reach;
-use crate::integrity::{ANCHOR, IMPORTS, REMEDY};
+use crate::integrity::{ANCHOR, IMPORTS};
 use crate::reclaim::journal::ANCHOR_FILE;
 use crate::store::Store;
 

@@ -5,10 +5,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::lock::Lock;
 use nix::unistd::geteuid;
 
 use crate::error::CommandError;
-use crate::store::{Lock, lock_file};
 
 /// `<destination>.partial`. It is removed on drop, unless it was placed.
 ///
@@ -59,8 +59,8 @@ impl Partial {
         }
         durable::create_directory(parent, &Access::from(0o600))?;
         durable::create_directory(&path, access)?;
-        let lock =
-            lock_file(&lock, &format!("another boxseat process is writing to {}", destination.display()))?;
+        let taken = format!("another boxseat process is writing to {}", destination.display());
+        let lock = Lock::take_here(&lock).map_err(|e| CommandError::not_locked(&lock, &taken, e))?;
         let partial = Self { path, destination, is_placed: false, _lock: lock };
         partial.clear()?;
         Ok(partial)

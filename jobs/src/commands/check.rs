@@ -9,6 +9,7 @@ use boxseat_pipeline::{Error, guard};
 use boxseat_schemas::event_types::LOGIN;
 use boxseat_schemas::reclaim::Record;
 use boxseat_schemas::spool::Request;
+use boxseat_storage::lock::Lock;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::policy_inputs::PolicyInputs;
 use crate::reclaim::probe::{Pair, Probed, learn, probe};
-use crate::store::{Lock, Store};
+use crate::store::Store;
 
 /// Less free space than this is a warning.
 const FREE_BYTES: u64 = 2 * 1024 * 1024 * 1024;

@@ -8,6 +8,7 @@ use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
 use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::{Operator, Origin};
+use boxseat_storage::lock::is_held;
 
 use super::approval::Required;
 use super::context::ReclaimContext;
@@ -163,7 +164,7 @@ impl SharedPace {
             let mut tick = tokio::time::interval(WATCH_EVERY);
             loop {
                 tick.tick().await;
-                reader.halve_pace(crate::store::is_held(&other));
+                reader.halve_pace(is_held(&other));
             }
         });
         Self { watching }

@@ -20,6 +20,7 @@ use boxseat_schemas::reclaim::{Entry, Erased, Place, Record};
 use boxseat_schemas::spool::FILE_HEADER_LEN;
 use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
+use boxseat_storage::lock::Lock;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
@@ -33,7 +34,6 @@ pub(crate) use self::seal::{StoreKey, anchored_key, store_key};
 use super::journal_state::JournalState;
 use crate::error::CommandError;
 use crate::forget::ErasureKey;
-use crate::store;
 
 /// The journal, and the state that follows from it.
 pub(crate) struct Journal {
@@ -303,7 +303,7 @@ impl Journal {
 
 /// One process reclaims at a time (R17); `sync` has its own lock and may run at the same time.
 pub(crate) struct ReclaimLock {
-    _lock: store::Lock,
+    _lock: Lock,
 }
 
 impl ReclaimLock {
@@ -318,9 +318,10 @@ impl ReclaimLock {
             .mode(0o700)
             .create(&directory)
             .map_err(cannot("create", &directory))?;
-        store::close_to_others(&root.join("state"))?;
-        let lock =
-            store::lock_file(&directory.join("lock"), "another boxseat process reclaims from this store")?;
+        durable::close_to_others(&root.join("state")).map_err(CommandError::not_closed)?;
+        let path = directory.join("lock");
+        let taken = "another boxseat process reclaims from this store";
+        let lock = Lock::take_here(&path).map_err(|e| CommandError::not_locked(&path, taken, e))?;
         Ok(Self { _lock: lock })
     }
 }

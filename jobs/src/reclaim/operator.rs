@@ -4,7 +4,7 @@ use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::text::is_hidden;
 use nix::unistd::{Uid, User};
 
-use crate::store::host;
+use boxseat_storage::host;
 
 /// The operating system's user of this process, by the system's list of users, and the machine.
 ///

@@ -22,6 +22,7 @@ use boxseat_schemas::event_types;
 use boxseat_schemas::reclaim::plan::PlanNight;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun};
 use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, SEAT_ACTIONS, Table};
+use boxseat_storage::host;
 use chrono::{DateTime, Days, Utc};
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
 use crate::reclaim::journal::{ReclaimLock, Seals};
 use crate::reclaim::{Journal, Snapshot};
-use crate::store::{Store, host};
+use crate::store::Store;
 use crate::sync::{commit_row, open_runs, publish_latest};
 
 /// The result of a repair.

@@ -9,6 +9,7 @@ use boxseat_output::warehouse::Purpose;
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, SyncRun, current};
+use boxseat_storage::host;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::finish::{Outcome, make_visible, publish_latest, root};
@@ -16,7 +17,7 @@ use super::start::{next_number, open_runs};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::stop::Stop;
-use crate::store::{Store, host};
+use crate::store::Store;
 
 /// Replays every current run from `from` to the newest, then publishes once.
 pub(crate) fn replay(

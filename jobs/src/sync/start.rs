@@ -13,6 +13,7 @@ use boxseat_schemas::run::{
 };
 use boxseat_schemas::table::RUN_ROWS;
 use boxseat_storage::durable;
+use boxseat_storage::host;
 use chrono::{DateTime, NaiveTime, SubsecRound, TimeDelta, Utc};
 use uuid::{Timestamp, Uuid};
 
@@ -20,7 +21,7 @@ use super::finish::attempts;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::failpoint::reach;
-use crate::store::{Store, host};
+use crate::store::Store;
 
 /// What to do next.
 #[derive(Debug)]

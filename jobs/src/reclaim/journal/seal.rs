@@ -27,7 +27,6 @@ use super::file::{self, Contents, Frame, Seals, hash_of};
 use super::{ReclaimLock, cannot, directory, path};
 use crate::config::variable_os;
 use crate::error::CommandError;
-use crate::integrity::unreadable;
 
 /// The namespace of a seal; a signature of a plan is no seal.
 const NAMESPACE: &str = "boxseat-journal";
@@ -63,7 +62,7 @@ impl Anchor {
         let bytes = match durable::read_regular_file(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(unreadable(&path, e)),
+            Err(e) => return Err(CommandError::unreadable(&path, e)),
         };
         let refused = |what: &str| {
             CommandError::refused(format!("{} {what}", path.display())).hint(
