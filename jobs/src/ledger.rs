@@ -1,6 +1,9 @@
 //! The API calls of this month: the rows of the lake, and the calls of commands that no run has committed yet.
 
+use std::collections::HashSet;
+
 use boxseat_pipeline::plan::Budget;
+use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{SyncRun, ledger};
 use boxseat_schemas::table::RUN_CALLS;
 use chrono::{DateTime, Datelike, Utc};
@@ -11,7 +14,6 @@ use arrow::datatypes::{Date32Type, Int64Type};
 use crate::calls::Uncommitted;
 use crate::error::CommandError;
 use crate::store::Store;
-use crate::sync::ledger_ids;
 
 /// The calls of one UTC month, as Box counts them.
 #[derive(Debug, Clone, Copy)]
@@ -52,4 +54,17 @@ impl Month {
     pub(crate) fn budget(&self, allowed: u64) -> Budget {
         Budget { left: allowed.saturating_sub(self.calls), nights: self.days - self.day + 1 }
     }
+}
+
+/// The `run_id`s in the `run_calls` rows of these runs.
+pub(crate) fn ledger_ids(
+    store: &Store,
+    runs: impl Iterator<Item = RunNumber>,
+) -> Result<HashSet<String>, CommandError> {
+    let runs: Vec<RunNumber> = runs.collect();
+    let mut ids = HashSet::new();
+    for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["run_id"]))? {
+        ids.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    Ok(ids)
 }

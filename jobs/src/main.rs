@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod failpoint;
 mod forget;
+mod imports;
 mod integrity;
 mod last_sync;
 mod ledger;

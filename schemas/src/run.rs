@@ -301,6 +301,17 @@ impl SyncRun {
     }
 }
 
+/// The run whose spool a run was read from: itself, or the first run of its chain of replays.
+pub fn root(runs: &[SyncRun], run: &SyncRun) -> RunNumber {
+    let mut number = run.run_number;
+    while let Some(replaced) =
+        runs.iter().find(|run| run.run_number == number).and_then(|run| run.replaces_run_number)
+    {
+        number = replaced;
+    }
+    number
+}
+
 /// The current runs among all rows of `sync_runs`: complete runs that no later complete run replaces. Sorted by number.
 pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
     let complete = || runs.iter().filter(|r| r.status == RunStatus::Complete);

@@ -14,11 +14,11 @@ use crate::cli::{Global, ImportArgs};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REJECTS};
-use crate::evidence::{Import, Known, Report, shown};
+use crate::evidence::{Report, shown};
+use crate::imports::{Import, Known, imported};
 use crate::printer::Printer;
 use crate::published::check_to_read;
 use crate::store::Store;
-use crate::sync::imported_evidence;
 
 pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
@@ -106,7 +106,7 @@ pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Resu
 fn known(store: &Store) -> Result<Known, CommandError> {
     let runs = store.lake().sync_runs()?;
     let current: Vec<RunNumber> = current(&runs).iter().map(|run| run.run_number).collect();
-    imported_evidence(store, &current)
+    imported(store, &current)
 }
 
 /// Every account in the store, by id and by address.

@@ -14,6 +14,7 @@ use boxseat_pipeline::normalise::{KnownEvents, Normaliser, Tally};
 use boxseat_pipeline::spool::SpoolReader;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::box_api::{User, read};
+use boxseat_schemas::run::root;
 use boxseat_schemas::run::{Reservation, SyncRun, chain, latest_night};
 use boxseat_schemas::spool::Request;
 use boxseat_schemas::table::{
@@ -34,7 +35,7 @@ use crate::error::{CommandError, FAILED, REFUSED, SEAL_HINT};
 use crate::printer::Printer;
 use crate::reclaim::Snapshot;
 use crate::store::Store;
-use crate::sync::{LakeBase, known_events, root};
+use crate::sync::{LakeBase, known_events};
 
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;

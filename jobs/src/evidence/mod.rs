@@ -5,14 +5,12 @@
 //! [idle] leave_file ──────────────────────────────────┴─ the next run ─▶ imported_evidence, leave_periods
 //! ```
 
-mod imports;
 mod leave;
 mod moment;
 mod report;
 mod rules;
 mod sheet;
 
-pub(crate) use imports::{Import, Known, PendingImports};
 pub(crate) use leave::{Leave, LeaveList};
 pub(crate) use report::{Report, shown};
 pub(crate) use rules::Headings;

@@ -8,6 +8,7 @@ use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
 use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::{Operator, Origin};
+use boxseat_schemas::run::root;
 use boxseat_storage::lock::is_held;
 
 use super::approval::Required;
@@ -25,8 +26,8 @@ use crate::clock::data_clock;
 use crate::config::{actions_credentials, credentials};
 use crate::error::CommandError;
 use crate::failpoint;
+use crate::imports::refuse_evidence_that_waits;
 use crate::stop::Stop;
-use crate::sync::{refuse_evidence_that_waits, root};
 
 /// The context of an acting command.
 pub(crate) struct ApplyContext {

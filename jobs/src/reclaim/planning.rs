@@ -15,7 +15,7 @@ use super::plan::{Making, fit, make};
 use super::plans::PlanFile;
 use super::policy::Policy;
 use crate::error::CommandError;
-use crate::sync::refuse_evidence_that_waits;
+use crate::imports::refuse_evidence_that_waits;
 
 /// The inputs of the planning.
 pub(crate) struct Planning<'a> {

@@ -3,8 +3,6 @@
 //! A table gets a commit only if there are rows for it: most enterprises use none of this, and a missing table is read as empty. Rows
 //! that a killed attempt did not commit are committed by the next attempt, together with newer ones.
 
-use std::path::PathBuf;
-
 use boxseat_pipeline::normalise::{Activity, Normaliser};
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::run::{Reservation, SyncRun, current};
@@ -16,7 +14,8 @@ use arrow::datatypes::TimestampMicrosecondType;
 use super::load::{commit, taken_over};
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::evidence::{Known, LeaveList, PendingImports};
+use crate::evidence::LeaveList;
+use crate::imports::{PendingImports, imported};
 use crate::store::Store;
 
 /// Commits the evidence of a run. Returns the committed imports.
@@ -55,57 +54,6 @@ pub(super) fn commit_evidence(
         commit_rows(store, &LEAVE_PERIODS, number, vec![rows])?;
     }
     Ok(imports)
-}
-
-/// Refuses a published snapshot that lacks imported evidence of use, for commands that change accounts. `shown` is its run.
-///
-/// # Errors
-/// Exit 3 naming the report or the run; disk.
-pub(crate) fn refuse_evidence_that_waits(store: &Store, shown: RunNumber) -> Result<(), CommandError> {
-    store.refuse_missing_imports()?;
-    let runs = store.lake().sync_runs()?;
-    let (taken_in, later): (Vec<RunNumber>, Vec<RunNumber>) =
-        current(&runs).into_iter().map(|run| run.run_number).partition(|run| *run <= shown);
-    if !later.is_empty() && !imported(store, &later)?.is_empty() {
-        return Err(CommandError::refused(format!(
-            "the published file shows run {shown}, but a later run loaded imported reports"
-        ))
-        .hint("run `boxseat publish`: it builds the file again from the lake"));
-    }
-    match waiting(store, &taken_in)?.as_slice() {
-        [] => Ok(()),
-        [first, others @ ..] => {
-            let and_others = match others.len() {
-                0 => String::new(),
-                count => format!(", and {count} more"),
-            };
-            Err(CommandError::refused(format!(
-                "an imported report waits for its run: {}{and_others}",
-                first.display()
-            ))
-            .hint("run `boxseat sync`, which loads it"))
-        }
-    }
-}
-
-/// Files of imported reports with evidence that these runs did not load.
-fn waiting(store: &Store, taken_in: &[RunNumber]) -> Result<Vec<PathBuf>, CommandError> {
-    if store.imports_waiting()?.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(PendingImports::read(store, imported(store, taken_in)?)?.with_evidence())
-}
-
-/// The reports and users whose evidence these runs committed.
-pub(crate) fn imported(store: &Store, runs: &[RunNumber]) -> Result<Known, CommandError> {
-    let mut known = Known::new();
-    for batch in store.lake().scan(&IMPORTED_EVIDENCE, runs, Some(&["file_digest", "user_id"]))? {
-        let batch = batch?;
-        let column = |name| batch.column_by_name(name).expect("the scan selects it").as_string::<i32>();
-        let pairs = column("file_digest").iter().flatten().zip(column("user_id").iter().flatten());
-        known.extend(pairs.map(|(digest, user_id)| (digest.to_owned(), user_id.to_owned())));
-    }
-    Ok(known)
 }
 
 /// The digest of the newest leave list that was read.

@@ -11,12 +11,13 @@ use boxseat_schemas::table::{RUN_ROWS, SEAT_USAGE_DAILY, USER_CHANGES, USERS_HIS
 
 use chrono::NaiveDate;
 
-use super::evidence::imported;
-use super::load::{Loaded, commit_row, ledger_ids, load};
+use super::load::{Loaded, commit_row, load};
 use super::retain::retain;
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::failpoint::reach;
+use crate::imports::imported;
+use crate::ledger::ledger_ids;
 use crate::reclaim::seat_actions;
 use crate::reclaim::snapshot::deciding;
 use crate::stop::Stop;
@@ -194,15 +195,4 @@ fn note_attempt(store: &Store, reservation: &Reservation) {
     if let Err(e) = append() {
         tracing::warn!("cannot write {}: {e}", path.display());
     }
-}
-
-/// The run whose spool a run was read from: itself, or the first run of its chain of replays.
-pub(crate) fn root(runs: &[SyncRun], run: &SyncRun) -> RunNumber {
-    let mut number = run.run_number;
-    while let Some(replaced) =
-        runs.iter().find(|run| run.run_number == number).and_then(|run| run.replaces_run_number)
-    {
-        number = replaced;
-    }
-    number
 }

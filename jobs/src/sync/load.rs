@@ -1,6 +1,6 @@
 //! From the spool into the lake: every table of a run, except those that the build of the published file computes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use boxseat_output::warehouse::{LoadedRows, TableRows};
@@ -25,8 +25,9 @@ use super::evidence::commit_evidence;
 use crate::calls::Uncommitted;
 use crate::config::Settings;
 use crate::error::CommandError;
-use crate::evidence::PendingImports;
 use crate::failpoint::reach;
+use crate::imports::PendingImports;
+use crate::ledger::ledger_ids;
 use crate::stop::Stop;
 use crate::store::Store;
 
@@ -211,19 +212,6 @@ pub(super) fn taken_over(
         Ok(with_column(batch, "run_number", Arc::new(numbers)))
     })
     .collect()
-}
-
-/// The `run_id`s in the `run_calls` rows of these runs.
-pub(crate) fn ledger_ids(
-    store: &Store,
-    runs: impl Iterator<Item = RunNumber>,
-) -> Result<HashSet<String>, CommandError> {
-    let runs: Vec<RunNumber> = runs.collect();
-    let mut ids = HashSet::new();
-    for batch in store.lake().scan(&RUN_CALLS, &runs, Some(&["run_id"]))? {
-        ids.extend(batch?.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
-    }
-    Ok(ids)
 }
 
 /// Writes the row of a run that ends without a load, and the calls that it has made, because Box counted them.

@@ -27,14 +27,13 @@ use boxseat_schemas::run::Reservation;
 use crate::calls::Uncommitted;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::ledger::ledger_ids;
 use crate::stop::Stop;
 use crate::store::Store;
 
 pub(crate) use base::LakeBase;
-pub(crate) use evidence::{imported as imported_evidence, refuse_evidence_that_waits};
-pub(crate) use finish::{Outcome, build_as_of, publish_latest, root};
-pub(crate) use load::commit_row;
-pub(crate) use load::{known_events, ledger_ids};
+pub(crate) use finish::{Outcome, build_as_of, publish_latest};
+pub(crate) use load::{commit_row, known_events};
 pub(crate) use replay::replay;
 pub(crate) use start::open_runs;
 

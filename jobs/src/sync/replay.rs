@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use boxseat_output::warehouse::Purpose;
 use boxseat_pipeline::Clock;
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::root;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, SyncRun, current};
 use boxseat_storage::host;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::finish::{Outcome, make_visible, publish_latest, root};
+use super::finish::{Outcome, make_visible, publish_latest};
 use super::start::{next_number, open_runs};
 use crate::config::Settings;
 use crate::error::CommandError;

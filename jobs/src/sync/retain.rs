@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use boxseat_output::lake::{FILES_PER_MERGE, Lake, UnneededKind};
 use boxseat_output::warehouse::Purpose;
 use boxseat_schemas::RunNumber;
+use boxseat_schemas::run::root;
 use boxseat_schemas::run::{RunStatus, SyncRun, current, latest_night};
 use boxseat_schemas::table::{LAKE, Layout};
 use boxseat_storage::durable::{self, Access};
@@ -23,7 +24,6 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::expire::remove_old_rows;
-use super::finish::root;
 use super::start::open_runs;
 use super::thin::thin_logins;
 use crate::config::Settings;
