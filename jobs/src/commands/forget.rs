@@ -19,12 +19,11 @@ use crate::clock::data_clock;
 use crate::config::{Settings, credentials, has_credentials};
 use crate::error::CommandError;
 use crate::forget::{
-    Erased, ErasureKey, ErasureRecord, Identity, Pending, erase, finish, identity_of, ids_of, records,
-    refuse_others,
+    Erased, ErasureRecord, Identity, Pending, erase, finish, identity_of, ids_of, records, refuse_others,
 };
 use crate::printer::Printer;
 use crate::reclaim::Journal;
-use crate::reclaim::journal::ReclaimLock;
+use crate::reclaim::journal::{ErasureKey, ReclaimLock};
 use crate::reclaim::operator::operator;
 use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;

@@ -7,10 +7,10 @@ use boxseat_storage::digest::sha256_hex;
 use ssh_key::PublicKey;
 
 use super::eraser::Eraser;
-use super::key::ErasureKey;
 use super::record::Pending;
 use crate::error::CommandError;
 use crate::reclaim::Journal;
+use crate::reclaim::journal::ErasureKey;
 use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
 

@@ -11,7 +11,6 @@
 mod eraser;
 mod identity;
 mod journal;
-mod key;
 mod record;
 mod rows;
 mod state_files;
@@ -24,13 +23,13 @@ use boxseat_schemas::table::LAKE;
 
 use eraser::Eraser;
 pub(crate) use identity::{Identity, identity_of, ids_of, refuse_others};
-pub(crate) use key::ErasureKey;
 pub(crate) use record::{ErasureRecord, Pending, finish, records};
 
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::failpoint::reach;
 use crate::reclaim::Journal;
+use crate::reclaim::journal::{ErasureKey, erasure_directory};
 use crate::store::Store;
 use crate::sync::publish_latest;
 
@@ -88,7 +87,7 @@ pub(crate) fn erase(
 
 /// Rewrites the spools. The lake's record gets the digest of new pages before they are placed, and again afterwards.
 fn erase_spools(store: &Store, eraser: &Eraser<'_>) -> Result<u64, CommandError> {
-    let work = key::directory(store.root()).join("spools");
+    let work = erasure_directory(store.root()).join("spools");
     let rewriter = Rewriter::open(&store.spools(), &work)?;
     let mut rewritten = 0;
     for number in rewriter.runs()? {

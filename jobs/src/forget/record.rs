@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
-use super::key::{ErasureKey, directory};
 use crate::error::CommandError;
+use crate::reclaim::journal::{ErasureKey, erasure_directory};
 
 /// An erasure that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl Pending {
     }
 
     pub(crate) fn write(&self, root: &Path, key: &ErasureKey) -> Result<(), CommandError> {
-        durable::create_directory(&directory(root), &Access::from(0o600))?;
+        durable::create_directory(&erasure_directory(root), &Access::from(0o600))?;
         let file = PendingFile { pending: self.clone(), mac: self.mac(key) };
         let text = serde_json::to_vec_pretty(&file).expect("plain data");
         Ok(durable::write_file(&pending_file(root), &text, &Access::from(0o600))?)
@@ -131,11 +131,11 @@ fn mac(key: &ErasureKey, before: Option<&Line>, record: &ErasureRecord) -> Strin
 }
 
 fn records_file(root: &Path) -> PathBuf {
-    directory(root).join("records.jsonl")
+    erasure_directory(root).join("records.jsonl")
 }
 
 pub(super) fn pending_file(root: &Path) -> PathBuf {
-    directory(root).join("pending.json")
+    erasure_directory(root).join("pending.json")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! **Seals** ([`seal`]): every entry is signed with the store's key, and [`Anchor`] in the lake names that key and a head. A
 //! journal that an older version began has a prefix without seals; the anchor and a [`Record::SealBegun`] entry say where it ends.
 //! Any other entry without a valid seal is refused.
+mod erasure_key;
 mod file;
 mod seal;
 
@@ -26,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
+pub(crate) use self::erasure_key::{ErasureKey, erasure_directory};
 use self::file::Contents;
 pub(crate) use self::file::Seals;
 pub(crate) use self::seal::ANCHOR_FILE;
@@ -33,7 +35,6 @@ use self::seal::Anchor;
 pub(crate) use self::seal::{StoreKey, anchored_key, store_key};
 use super::journal_state::JournalState;
 use crate::error::CommandError;
-use crate::forget::ErasureKey;
 
 /// The journal, and the state that follows from it.
 pub(crate) struct Journal {

@@ -19,10 +19,10 @@ use sha2::{Digest as _, Sha256};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
+use super::ErasureKey;
 use super::seal::{self, Anchor};
 use super::{cannot, path};
 use crate::error::CommandError;
-use crate::forget::ErasureKey;
 
 /// Which seals are verified. The last one covers the whole chain before it, so it is enough; an audit verifies each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

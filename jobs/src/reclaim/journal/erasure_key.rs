@@ -25,7 +25,7 @@ impl ErasureKey {
             return Ok(key);
         }
         let key = Self::random();
-        durable::create_directory(&directory(root), &Access::from(0o600))?;
+        durable::create_directory(&erasure_directory(root), &Access::from(0o600))?;
         durable::write_file(&path(root), hex(&key.0).as_bytes(), &Access::from(0o600))?;
         Ok(key)
     }
@@ -78,12 +78,12 @@ impl ErasureKey {
 }
 
 /// The directory of the files of erasures.
-pub(super) fn directory(root: &Path) -> PathBuf {
+pub(crate) fn erasure_directory(root: &Path) -> PathBuf {
     root.join("state/erasure")
 }
 
 fn path(root: &Path) -> PathBuf {
-    directory(root).join("key")
+    erasure_directory(root).join("key")
 }
 
 #[cfg(test)]
