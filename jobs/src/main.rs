@@ -24,6 +24,7 @@ mod stop;
 mod store;
 mod sync;
 mod terminal;
+mod toml_file;
 
 use std::process::ExitCode;
 

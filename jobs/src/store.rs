@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use ssh_key::PublicKey;
 use uuid::Uuid;
 
-use crate::config::Settings;
+use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::check_anchor;
 use crate::reclaim::{LakeLine, Witness};
@@ -266,28 +266,6 @@ impl Store {
 
 fn open_lake(root: &Path, access: &Access, seals: &Arc<RecordSeals>) -> boxseat_output::Result<Lake> {
     Lake::open_sealed(&root.join("lake"), access.clone(), Arc::clone(seals) as Arc<dyn Seals>)
-}
-
-/// Refuses a directory in which DuckDB cannot build a file. DuckDB reads paths as UTF-8 text. It reads a `?` as the start of a URL
-/// query, and inserts the `.wal` of the log's name before it. It resolves links, so the resolved path is checked as well.
-///
-/// # Errors
-/// Exit 2.
-pub(crate) fn check_path(root: &Path) -> Result<(), CommandError> {
-    let path = std::path::absolute(root)
-        .map_err(|e| CommandError::failed(format!("cannot find {}", root.display()), e))?;
-    // A store that does not exist yet is below a directory that exists.
-    let behind_links = path.ancestors().find_map(|existing| existing.canonicalize().ok());
-    for path in [Some(path), behind_links].into_iter().flatten() {
-        let reason = match path.to_str() {
-            None => "is not UTF-8",
-            Some(text) if text.contains('?') => "contains a question mark",
-            Some(_) => continue,
-        };
-        return Err(CommandError::usage(format!("the path of the store, {}, {reason}", path.display()))
-            .hint("--store names another directory"));
-    }
-    Ok(())
 }
 
 /// Refuses a store that has data and no identity. The identity is written before the first run reserves its number.

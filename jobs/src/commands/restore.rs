@@ -13,12 +13,11 @@ use serde_json::json;
 use crate::backup::{BackupFile, MANIFEST, Manifest, Partial, check_copy, copy_file, refused};
 use crate::cli::{Global, RestoreArgs};
 use crate::clock::data_clock;
-use crate::config::Settings;
+use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::failpoint::reach;
 use crate::printer::Printer;
 use crate::reclaim::{LakeLine, Witness};
-use crate::store::check_path;
 use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Result<u8, CommandError> {

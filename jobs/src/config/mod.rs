@@ -4,13 +4,14 @@ mod credentials;
 mod file;
 mod licence;
 mod settings;
+mod store_path;
 
 pub(crate) use credentials::{
     actions_credentials, credentials, describe_actions_sign_in, describe_sign_in, has_actions_credentials,
     has_credentials,
 };
-pub(crate) use file::{Date, explain};
 pub(crate) use settings::{Retention, Settings};
+pub(crate) use store_path::check_path;
 
 /// Whether the environment disables colour (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {

@@ -15,13 +15,12 @@ use ssh_key::PublicKey;
 use url::Url;
 
 use super::file::{self, File};
-use super::{licence, variable_os};
+use super::{check_path, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
 use crate::reclaim::PublishCandidates;
 use crate::reclaim::policy::Policy;
-use crate::store::check_path;
 
 /// The settings of all commands.
 #[derive(Debug, Clone)]

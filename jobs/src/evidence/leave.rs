@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 
 use super::sheet::{Accepts, Sheet, Unreadable, identifier, unescaped};
 use crate::error::CommandError;
+use crate::reclaim::policy_inputs::Leave;
 
 /// A leave list as it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,21 +20,6 @@ pub(crate) struct LeaveList {
     /// SHA-256 of the file.
     pub(crate) file_digest: String,
     leaves: Vec<Leave>,
-}
-
-/// One leave: the first day and the last, both included, in UTC.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Leave {
-    /// Box's id.
-    pub(crate) user_id: String,
-    /// The login in the same row, in lower case. After an account was made again, its id names an account that is gone.
-    pub(crate) login: Option<String>,
-    /// The first day.
-    pub(crate) from: NaiveDate,
-    /// The last day; `None`: no end is known.
-    pub(crate) to: Option<NaiveDate>,
-    /// The line of the list.
-    pub(crate) line: u64,
 }
 
 impl LeaveList {

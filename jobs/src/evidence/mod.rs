@@ -11,7 +11,7 @@ mod report;
 mod rules;
 mod sheet;
 
-pub(crate) use leave::{Leave, LeaveList};
+pub(crate) use leave::LeaveList;
 pub(crate) use report::{Report, shown};
 pub(crate) use rules::Headings;
 pub(crate) use sheet::{Accepts, Sheet, Unreadable, identifier};

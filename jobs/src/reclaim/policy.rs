@@ -11,6 +11,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::policy_file::{self, File};
 use crate::error::CommandError;
+use crate::toml_file::explain;
 
 /// A policy whose values have been checked against each other.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,7 +219,7 @@ impl Policy {
     /// # Errors
     /// As [`Policy::load`].
     pub(crate) fn parse(name: &str, text: &str, directory: &Path) -> Result<Self, CommandError> {
-        let file: File = toml::from_str(text).map_err(|e| policy_file::explain(name, e))?;
+        let file: File = toml::from_str(text).map_err(|e| explain(name, e))?;
         Self::check(&file, directory).map_err(|wrong| {
             let line = policy_file::line_of(text, wrong.section, wrong.key);
             let place = line.map_or_else(|| name.to_owned(), |line| format!("{name}, line {line}"));

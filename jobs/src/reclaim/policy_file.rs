@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::policy::{
     Approval, Caps, Code, Evidence, Holds, Protect, Receiver, SharedContent, WhenRefused, Who, Wrong, wrong,
 };
-use crate::config::Date;
-
-pub(super) use crate::config::explain;
+use crate::toml_file::Date;
 
 /// The file. Every optional key has its default here; units and reasons are in `boxseat.example-policy.toml`.
 // The order of the fields is the order in the digest: a new one goes to the end, with a default that is not written.

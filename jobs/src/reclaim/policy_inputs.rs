@@ -14,7 +14,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use super::evaluator::{LIST_MAX_AGE, Refusal, Subject};
 use super::policy::{Holds, Policy, Receiver};
 use crate::error::CommandError;
-use crate::evidence::{Accepts, Leave, LeaveList, Sheet, Unreadable, identifier};
+use crate::evidence::{Accepts, LeaveList, Sheet, Unreadable, identifier};
 
 /// All inputs other than the policy and the snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +77,21 @@ pub(crate) struct List<T> {
     pub(crate) rows: Vec<T>,
     /// Time since it was last written.
     pub(crate) age: TimeDelta,
+}
+
+/// One leave: the first day and the last, both included, in UTC.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Leave {
+    /// Box's id.
+    pub(crate) user_id: String,
+    /// The login in the same row, in lower case. After an account was made again, its id names an account that is gone.
+    pub(crate) login: Option<String>,
+    /// The first day.
+    pub(crate) from: NaiveDate,
+    /// The last day; `None`: no end is known.
+    pub(crate) to: Option<NaiveDate>,
+    /// The line of the list.
+    pub(crate) line: u64,
 }
 
 /// A user whose account must be kept.

@@ -3,9 +3,8 @@
 use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, Record};
 
 use super::*;
-use crate::evidence::Leave as LeaveRow;
 use crate::reclaim::journal_state::tests::{created, day, intent, outcome, past};
-use crate::reclaim::policy_inputs::{Hold, List};
+use crate::reclaim::policy_inputs::{Hold, Leave as LeaveRow, List};
 use crate::reclaim::snapshot::{Edit, OnLeave};
 use crate::reclaim::testing::{TO_DELETE, idler, inputs, night_at, policy, snapshot, suspended, worker};
 

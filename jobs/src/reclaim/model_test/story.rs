@@ -26,7 +26,7 @@ use super::super::journal::Journal;
 use super::super::plan::{Making, fit, make};
 use super::super::plans::PlanFile;
 use super::super::policy::Policy;
-use super::super::policy_inputs::{Hold, List, PolicyInputs};
+use super::super::policy_inputs::{Hold, Leave, List, PolicyInputs};
 use super::super::position::StreamMark;
 use super::super::reversals::noticed;
 use super::super::seat_actions::RowsInMemory;
@@ -37,7 +37,6 @@ use super::evaluator::{Known, Leaver, broken};
 use super::intent::Intent;
 use super::told::Told;
 use super::{life, night};
-use crate::evidence::Leave;
 
 /// The violations in the world of a seed, if there are any.
 pub(super) async fn live(seed: u64) -> Result<Told, String> {
