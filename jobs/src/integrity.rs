@@ -19,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REMEDY};
+use crate::lake_witness::LakeLine;
 use crate::published::check_to_act;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
 use crate::reclaim::snapshot::deciding;
-use crate::reclaim::{Journal, LakeLine, Witness};
+use crate::reclaim::{Journal, Witness};
 use crate::record_seals::RecordSeals;
 use crate::store::{Store, names_in};
 

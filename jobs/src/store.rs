@@ -24,7 +24,8 @@ use uuid::Uuid;
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::check_anchor;
-use crate::reclaim::{LakeLine, Witness};
+use crate::lake_witness::LakeLine;
+use crate::reclaim::Witness;
 use crate::record_seals::RecordSeals;
 
 /// An open store.

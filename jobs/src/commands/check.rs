@@ -26,11 +26,11 @@ use crate::error::{CommandError, USAGE};
 use crate::evidence::LeaveList;
 use crate::ledger::Month;
 use crate::printer::Printer;
-use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::policy_inputs::PolicyInputs;
-use crate::reclaim::probe::{Pair, Probed, learn, probe};
+use crate::reclaim_context::context::ReclaimContext;
+use crate::reclaim_context::probe::{Pair, Probed, learn, probe};
 use crate::store::Store;
 
 /// Less free space than this is a warning.

@@ -18,7 +18,6 @@ use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{admit, apply};
-use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::approval::{Required, terms};
 use crate::reclaim::journal_state::JournalState;
 use crate::reclaim::leaver_plan::{Accounts, Leaving, gives_way, group_names};
@@ -26,6 +25,7 @@ use crate::reclaim::offboarding::of_plan;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::signature::NAMESPACE;
 use crate::reclaim::snapshot::Person;
+use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 
 pub(crate) async fn run(global: &Global, args: &OffboardArgs, printer: &Printer) -> Result<u8, CommandError> {

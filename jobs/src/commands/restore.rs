@@ -16,8 +16,9 @@ use crate::clock::data_clock;
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::failpoint::reach;
+use crate::lake_witness::LakeLine;
 use crate::printer::Printer;
-use crate::reclaim::{LakeLine, Witness};
+use crate::reclaim::Witness;
 use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Result<u8, CommandError> {

@@ -19,8 +19,8 @@ use super::{check_path, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
-use crate::reclaim::PublishCandidates;
 use crate::reclaim::policy::Policy;
+use crate::reclaim_context::publish_candidates::PublishCandidates;
 
 /// The settings of all commands.
 #[derive(Debug, Clone)]

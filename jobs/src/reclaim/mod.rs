@@ -11,11 +11,8 @@
 //! The middle is pure and takes values and `now`; the journal, the plans' files and Box are its edges.
 
 pub(crate) mod apply;
-pub(crate) mod apply_context;
 pub(crate) mod approval;
-pub(crate) mod columns;
 pub(crate) mod confirmation;
-pub(crate) mod context;
 pub(crate) mod describe;
 pub(crate) mod diff;
 pub(crate) mod emptiness;
@@ -24,7 +21,6 @@ pub(crate) mod feed;
 pub(crate) mod figures;
 pub(crate) mod journal;
 pub(crate) mod journal_state;
-mod lake_witness;
 pub(crate) mod leaver_plan;
 #[cfg(test)]
 mod model_test;
@@ -40,9 +36,7 @@ mod policy_added;
 mod policy_file;
 pub(crate) mod policy_inputs;
 mod position;
-pub(crate) mod probe;
 pub(crate) mod protect;
-pub(crate) mod publish_candidates;
 pub(crate) mod receivers;
 pub(crate) mod restore;
 pub(crate) mod reversals;
@@ -56,10 +50,7 @@ pub(crate) mod testing;
 pub(crate) mod waiting;
 mod witness;
 
-pub(crate) use apply_context::SharedPace;
 pub(crate) use journal::Journal;
-pub(crate) use lake_witness::LakeLine;
 pub(crate) use position::StreamMark;
-pub(crate) use publish_candidates::PublishCandidates;
 pub(crate) use snapshot::Snapshot;
 pub(crate) use witness::Witness;

@@ -7,7 +7,6 @@ use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{PlanEnd, Stage};
 
 use super::approval::terms;
-use super::context::{ReclaimContext, refused};
 use super::evaluator::Evaluator;
 use super::journal::Journal;
 use super::journal_state::PlanState;
@@ -16,6 +15,7 @@ use super::plans::PlanFile;
 use super::policy::Policy;
 use crate::error::CommandError;
 use crate::imports::refuse_evidence_that_waits;
+use crate::reclaim_context::context::{ReclaimContext, refused};
 
 /// The inputs of the planning.
 pub(crate) struct Planning<'a> {

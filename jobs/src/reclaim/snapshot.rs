@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 use arrow::array::RecordBatch;
 
-use super::columns::{Columns, Unreadable};
 use super::journal_state::JournalState;
 use crate::error::CommandError;
+use crate::reclaim_context::columns::{Columns, Unreadable};
 use crate::store::Store;
 
 /// A snapshot.

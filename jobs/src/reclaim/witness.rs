@@ -112,7 +112,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// Exit 2.
-    pub(super) fn text(&self) -> Result<String, CommandError> {
+    pub(crate) fn text(&self) -> Result<String, CommandError> {
         match durable::read_regular_file(self.path) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -124,7 +124,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// Exit 2 for a file that cannot be opened; exit 1 for the disk.
-    pub(super) fn append(&self, text: &str, line: &str) -> Result<(), CommandError> {
+    pub(crate) fn append(&self, text: &str, line: &str) -> Result<(), CommandError> {
         let torn = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut file = self.open()?;
         file.write_all(format!("{torn}{line}").as_bytes())
@@ -144,7 +144,7 @@ impl Witness<'_> {
     ///
     /// # Errors
     /// Exit 3 naming the line.
-    pub(super) fn refuse_other_stores(&self, text: &str) -> Result<(), CommandError> {
+    pub(crate) fn refuse_other_stores(&self, text: &str) -> Result<(), CommandError> {
         for (index, line) in text.lines().enumerate() {
             if let Some(other) = self.other_store(line) {
                 return Err(CommandError::refused(format!(
@@ -179,7 +179,7 @@ impl Witness<'_> {
         (fields.count() == 3 && store_id != self.store_id).then_some(store_id)
     }
 
-    pub(super) fn open(&self) -> Result<File, CommandError> {
+    pub(crate) fn open(&self) -> Result<File, CommandError> {
         // A FIFO would block until another process opens it.
         if std::fs::metadata(self.path).is_ok_and(|found| !found.is_file()) {
             return Err(self.unusable("is no plain file"));

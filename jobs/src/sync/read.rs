@@ -22,7 +22,8 @@ use crate::error::CommandError;
 use crate::failpoint::reach;
 use crate::ledger::Month;
 use crate::reclaim::journal::Seals;
-use crate::reclaim::{Journal, SharedPace, StreamMark};
+use crate::reclaim::{Journal, StreamMark};
+use crate::reclaim_context::apply_context::SharedPace;
 use crate::store::Store;
 
 impl SyncJob<'_> {

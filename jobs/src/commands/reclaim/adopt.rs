@@ -12,12 +12,13 @@ use super::head;
 use crate::cli::{AdoptArgs, Global};
 use crate::error::CommandError;
 use crate::failpoint::reach;
+use crate::lake_witness::LakeLine;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::context::ReclaimContext;
+use crate::reclaim::Journal;
 use crate::reclaim::operator::operator;
 use crate::reclaim::place;
 use crate::reclaim::seat_actions::{self, LostAction, compare};
-use crate::reclaim::{Journal, LakeLine};
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open_to_adopt(global)?;

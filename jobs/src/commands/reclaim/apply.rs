@@ -10,12 +10,12 @@ use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{ApplyEnv, Task, admit, apply, is_done};
-use crate::reclaim::apply_context::{ApplyContext, Connection, crash};
 use crate::reclaim::figures::people;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::stuck::stuck;
 use crate::reclaim::waiting::waiting;
 use crate::reclaim::{Journal, StreamMark};
+use crate::reclaim_context::apply_context::{ApplyContext, Connection, crash};
 use crate::stop::Stop;
 
 pub(crate) async fn run(

@@ -11,10 +11,10 @@ use crate::cli::{Global, ReclaimApproveArgs};
 use crate::error::CommandError;
 use crate::printer::Printer;
 use crate::reclaim::approval::{Given, Required};
-use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::operator::operator;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::signature::NAMESPACE;
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
     global: &Global,

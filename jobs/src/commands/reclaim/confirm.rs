@@ -13,12 +13,12 @@ use crate::on_runtime;
 use crate::printer::Printer;
 use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{Canaries, Content};
-use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::approval::{operators_needed, terms};
 use crate::reclaim::confirmation::{operators, to_confirm};
 use crate::reclaim::emptiness::APART;
 use crate::reclaim::journal_state::{ActionState, JournalState};
 use crate::reclaim::plans::PlanFile;
+use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 
 pub(crate) fn run(

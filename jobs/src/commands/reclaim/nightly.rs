@@ -20,8 +20,6 @@ use crate::reclaim::Snapshot;
 use crate::reclaim::apply::{
     Canaries, UserOutcome, admit, apply, close_windows, is_due, reconcile, verify_transfers,
 };
-use crate::reclaim::apply_context::ApplyContext;
-use crate::reclaim::context::missing_policy;
 use crate::reclaim::figures::people;
 use crate::reclaim::journal_state::{JournalState, UserState, unfinished};
 use crate::reclaim::offboarding::{is_offboarding, leavers};
@@ -31,6 +29,8 @@ use crate::reclaim::policy::Policy;
 use crate::reclaim::reversals;
 use crate::reclaim::stuck::stuck;
 use crate::reclaim::waiting::waiting;
+use crate::reclaim_context::apply_context::ApplyContext;
+use crate::reclaim_context::context::missing_policy;
 use crate::stop::Stop;
 
 pub(crate) async fn run(

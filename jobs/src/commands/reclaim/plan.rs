@@ -11,10 +11,10 @@ use crate::cli::{Global, ReclaimPlanArgs, StageName};
 use crate::error::CommandError;
 use crate::output_target::check_output;
 use crate::printer::{Grid, Printer};
-use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::figures::people;
 use crate::reclaim::operator::operator;
 use crate::reclaim::planning::{ALL_STAGES, Planned, Planning, Waiting, plan_stages};
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
     global: &Global,

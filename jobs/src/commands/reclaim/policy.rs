@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::cli::{Format, Global, ReclaimPolicyArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::Printer;
-use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::describe::{found, told};
 use crate::reclaim::evaluator::Evaluator;
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
     global: &Global,

@@ -8,9 +8,9 @@ use super::note_imports_waiting;
 use crate::cli::{Format, Global, ReclaimShowArgs};
 use crate::error::{CommandError, REFUSED};
 use crate::printer::{Grid, Printer};
-use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::show::{self, Standing, Totals, markdown, results, state, table};
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(global: &Global, args: &ReclaimShowArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open(global)?;

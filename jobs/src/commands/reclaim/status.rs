@@ -12,7 +12,6 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{NIGHT_MAX_AGE, is_done, is_due};
-use crate::reclaim::context::{ReclaimContext, missing_policy};
 use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::figures::people;
 use crate::reclaim::journal_state::{CAPS_WINDOW, JournalState, PlanState};
@@ -24,6 +23,7 @@ use crate::reclaim::policy::Policy;
 use crate::reclaim::policy_inputs::PolicyInputs;
 use crate::reclaim::stuck::{Stuck, stuck};
 use crate::reclaim::waiting::{Waiting, waiting};
+use crate::reclaim_context::context::{ReclaimContext, missing_policy};
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open(global)?;

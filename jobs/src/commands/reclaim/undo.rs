@@ -12,10 +12,10 @@ use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Scope, UserOutcome, ours, take_out, undo};
-use crate::reclaim::apply_context::ApplyContext;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::restore::Preview;
 use crate::reclaim::{Journal, Snapshot};
+use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
 
 pub(crate) async fn run(

@@ -5,9 +5,9 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
-use crate::reclaim::context::ReclaimContext;
 use crate::reclaim::journal::{ANCHOR_FILE, Seals};
 use crate::reclaim::{Journal, place, seat_actions};
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open(global)?;

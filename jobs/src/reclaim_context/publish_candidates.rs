@@ -13,14 +13,14 @@ use boxseat_schemas::reclaim::Entry;
 use ssh_key::PublicKey;
 
 use super::columns::Unreadable;
-use super::evaluator::Evaluator;
-use super::journal::{Journal, Seals};
-use super::journal_state::JournalState;
-use super::plans::expired_plans;
-use super::policy::Policy;
-use super::policy_inputs::PolicyInputs;
-use super::snapshot::Snapshot;
 use crate::error::CommandError;
+use crate::reclaim::Snapshot;
+use crate::reclaim::evaluator::Evaluator;
+use crate::reclaim::journal::{Journal, Seals};
+use crate::reclaim::journal_state::JournalState;
+use crate::reclaim::plans::expired_plans;
+use crate::reclaim::policy::Policy;
+use crate::reclaim::policy_inputs::PolicyInputs;
 
 /// The inputs with which a snapshot is evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,23 +7,23 @@ use boxseat_schemas::reclaim::plan::Origin;
 use boxseat_schemas::reclaim::{Place, Plan, PlanEnd, Record};
 use chrono::{DateTime, Utc};
 
-use super::apply::Anchors;
-use super::approval::{Required, terms};
 use super::columns::Unreadable;
-use super::evaluator::Refusal;
-use super::journal::{Journal, ReclaimLock, Seals};
-use super::journal_state::{JournalState, UserState};
-use super::operator::operator;
-use super::plans::expired_plans;
-use super::policy::Policy;
-use super::policy_inputs::PolicyInputs;
-use super::snapshot::Snapshot;
-use super::witness::Witness;
-use super::{place, seat_actions};
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::reclaim::Snapshot;
+use crate::reclaim::Witness;
+use crate::reclaim::apply::Anchors;
+use crate::reclaim::approval::{Required, terms};
+use crate::reclaim::evaluator::Refusal;
+use crate::reclaim::journal::{Journal, ReclaimLock, Seals};
+use crate::reclaim::journal_state::{JournalState, UserState};
+use crate::reclaim::operator::operator;
+use crate::reclaim::plans::expired_plans;
+use crate::reclaim::policy::Policy;
+use crate::reclaim::policy_inputs::PolicyInputs;
+use crate::reclaim::{place, seat_actions};
 use crate::store::Store;
 
 /// How often a file that changes during the read is read again.

@@ -7,8 +7,8 @@
 use boxseat_output::lake::{Lake, RecordHead};
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::witness::Witness;
 use crate::error::CommandError;
+use crate::reclaim::Witness;
 
 /// What a line says about the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

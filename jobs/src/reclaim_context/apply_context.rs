@@ -11,15 +11,7 @@ use boxseat_schemas::reclaim::plan::{Operator, Origin};
 use boxseat_schemas::run::root;
 use boxseat_storage::lock::is_held;
 
-use super::approval::Required;
 use super::context::ReclaimContext;
-use super::journal::{Journal, directory};
-use super::operator::operator;
-use super::policy::Policy;
-use super::policy_inputs::PolicyInputs;
-use super::position::StreamMark;
-use super::seat_actions;
-use super::snapshot::Snapshot;
 use crate::calls::CommandCalls;
 use crate::cli::Global;
 use crate::clock::data_clock;
@@ -27,6 +19,14 @@ use crate::config::{actions_credentials, credentials};
 use crate::error::CommandError;
 use crate::failpoint;
 use crate::imports::refuse_evidence_that_waits;
+use crate::reclaim::Snapshot;
+use crate::reclaim::StreamMark;
+use crate::reclaim::approval::Required;
+use crate::reclaim::journal::{Journal, directory};
+use crate::reclaim::operator::operator;
+use crate::reclaim::policy::Policy;
+use crate::reclaim::policy_inputs::PolicyInputs;
+use crate::reclaim::seat_actions;
 use crate::stop::Stop;
 
 /// The context of an acting command.

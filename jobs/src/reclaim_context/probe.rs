@@ -5,11 +5,11 @@ use boxseat_schemas::reclaim::{Ability, Record};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::journal::{Journal, ReclaimLock};
-use super::operator::operator;
-use super::place;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::reclaim::journal::{Journal, ReclaimLock};
+use crate::reclaim::operator::operator;
+use crate::reclaim::place;
 use crate::store::Store;
 
 /// An inactive and an active ordinary user.

@@ -1,0 +1,9 @@
+//! What connects [`crate::reclaim`] with this program: configuration, store, lake, published file and process.
+//!
+//! `reclaim` has the rules, the journal and the actions, and knows none of these. The modules here open them, and pass values.
+
+pub(crate) mod apply_context;
+pub(crate) mod columns;
+pub(crate) mod context;
+pub(crate) mod probe;
+pub(crate) mod publish_candidates;
