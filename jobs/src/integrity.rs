@@ -19,12 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REMEDY};
-use crate::lake_witness::LakeLine;
+use crate::lake_witness::{self, LakeLine};
 use crate::published::check_to_act;
+use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
-use crate::reclaim::snapshot::deciding;
-use crate::reclaim::{Journal, Witness};
 use crate::record_seals::RecordSeals;
 use crate::store::{Store, names_in};
 
@@ -102,11 +101,12 @@ impl Store {
         self.refuse_foreign_lake()?;
         self.check_witness(settings)?;
         // Nothing is written if the witness cannot be written.
-        Witness::of(settings, self.id()).map_or(Ok(()), |witness| witness.probe())?;
+        settings.witness_of(self.id()).map_or(Ok(()), |witness| witness.probe())?;
         // A journal that cannot be read is refused by the next `reclaim` command.
         let pinned = settings.journal_key.as_ref();
         if let Ok(journal) = Journal::read(self.root(), self.id(), pinned, Seals::Last) {
-            refuse_older_lake(self.lake(), &journal)?;
+            let newest = self.lake().reservations()?.last().map(|newest| newest.run_number);
+            refuse_older_lake(newest, &journal)?;
         }
         self.take_up_key()?;
         let lake = self.lake();
@@ -170,7 +170,8 @@ impl Store {
     /// # Errors
     /// Exit 3 naming the line; exit 2 for a file that cannot be read.
     pub(crate) fn check_witness(&self, settings: &Settings) -> Result<(), CommandError> {
-        Witness::of(settings, self.id()).map_or(Ok(()), |witness| witness.check_lake(self.lake()))
+        let witness = settings.witness_of(self.id());
+        witness.map_or(Ok(()), |witness| lake_witness::check(&witness, self.lake()))
     }
 
     /// Writes the head of the record to the anchor, and to the witness if one is configured.
@@ -195,8 +196,8 @@ impl Store {
         durable::write_file(&anchor_path(self.root()), &text, &Access::from(0o600))?;
         // Killed here: the next command writes a line that covers the same part of the record.
         let now = data_clock(settings.rehearsed_now)();
-        Witness::of(settings, self.id())
-            .map_or(Ok(()), |witness| witness.note_lake(line, &anchor.record, now))
+        let witness = settings.witness_of(self.id());
+        witness.map_or(Ok(()), |witness| lake_witness::note(&witness, line, &anchor.record, now))
     }
 
     /// Refuses a lake without a record. Commands that change accounts need one.
@@ -310,8 +311,8 @@ impl Store {
     ///
     /// # Errors
     /// Exit 3.
-    pub(crate) fn compare_deciding_rows(&self, found: &FileDigest) -> Result<(), CommandError> {
-        let noted = self.lake().noted_rows(&deciding().name);
+    pub(crate) fn compare_deciding_rows(&self, name: &str, found: &FileDigest) -> Result<(), CommandError> {
+        let noted = self.lake().noted_rows(name);
         if noted.is_empty() || noted.contains(found) {
             return Ok(());
         }

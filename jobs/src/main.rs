@@ -22,6 +22,7 @@ mod reclaim;
 mod reclaim_context;
 mod record_seals;
 mod repair;
+mod shared_pace;
 mod stop;
 mod store;
 mod sync;

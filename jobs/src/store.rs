@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::integrity::check_anchor;
-use crate::lake_witness::LakeLine;
+use crate::lake_witness::{self, LakeLine};
 use crate::reclaim::Witness;
 use crate::record_seals::RecordSeals;
 
@@ -130,7 +130,7 @@ impl Store {
     pub(crate) fn open_to_repair(settings: &Settings) -> Result<Self, CommandError> {
         let (root, access) = (&settings.store, &settings.access);
         let identity = read_identity(root)?;
-        let witness = Witness::of(settings, identity.store_id);
+        let witness = settings.witness_of(identity.store_id);
         witness.as_ref().map_or(Ok(()), Witness::refuse_others)?;
         let seals = Arc::new(RecordSeals::of(root, identity.store_id, settings.journal_key.as_ref()));
         let (lake, mut damage) = match open_lake(root, access, &seals) {
@@ -147,7 +147,7 @@ impl Store {
         }
         if damage.is_none() {
             let checked = check_anchor(root, &lake, &seals, identity.has_record)
-                .and_then(|()| witness.map_or(Ok(()), |witness| witness.check_lake(&lake)));
+                .and_then(|()| witness.map_or(Ok(()), |witness| lake_witness::check(&witness, &lake)));
             damage = match checked.map(|()| lake.reaches_reservations()) {
                 Ok(Ok(())) => None,
                 Ok(Err(e)) => Some(e.altered().cloned().ok_or_else(|| CommandError::from(e))?),

@@ -16,9 +16,8 @@ use crate::clock::data_clock;
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
 use crate::failpoint::reach;
-use crate::lake_witness::LakeLine;
+use crate::lake_witness::{self, LakeLine};
 use crate::printer::Printer;
-use crate::reclaim::Witness;
 use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Result<u8, CommandError> {
@@ -62,8 +61,9 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
     let open: Vec<String> =
         open.iter().map(|run| format!("run {}: {}", run.reservation.run_number, run.state.word())).collect();
     // The backup may be older than the witness's last line about the lake.
-    if let Some(witness) = Witness::of(&settings, store.id()) {
-        witness.note_lake(
+    if let Some(witness) = settings.witness_of(store.id()) {
+        lake_witness::note(
+            &witness,
             LakeLine::Begun,
             &store.lake().record_head(),
             data_clock(settings.rehearsed_now)(),

@@ -33,7 +33,7 @@ use crate::clock::data_clock;
 use crate::config::{Settings, credentials};
 use crate::error::{CommandError, FAILED, REFUSED, SEAL_HINT};
 use crate::printer::Printer;
-use crate::reclaim::Snapshot;
+use crate::reclaim_context::snapshot_rows;
 use crate::store::Store;
 use crate::sync::{LakeBase, known_events};
 
@@ -307,7 +307,7 @@ fn published(
         }
     }
     let reader = CheckedReader::open(&checked?, &settings.resources)?;
-    match Snapshot::read(&reader, store) {
+    match snapshot_rows::read(&reader, store) {
         Ok(_) => findings.pass("file: rows that decide", "as boxseat built them".to_owned()),
         Err(e) => findings.fail("file: rows that decide", e.lines().join(": "), "boxseat publish"),
     }

@@ -13,14 +13,15 @@ use boxseat_storage::durable::Access;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use ssh_key::PublicKey;
 use url::Url;
+use uuid::Uuid;
 
 use super::file::{self, File};
 use super::{check_path, licence, variable_os};
 use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
+use crate::reclaim::Witness;
 use crate::reclaim::policy::Policy;
-use crate::reclaim_context::publish_candidates::PublishCandidates;
 
 /// The settings of all commands.
 #[derive(Debug, Clone)]
@@ -75,8 +76,6 @@ pub(crate) struct Settings {
     pub(crate) reclaim_host: Option<String>,
     /// Maximum number of users that are offboarded per day.
     pub(crate) leavers_per_day: usize,
-    /// The policy, for the reclaim candidates of a published file.
-    pub(crate) publish_candidates: Option<PublishCandidates>,
     /// Thresholds that are stored in the published file.
     pub(crate) report: ReportSettings,
     /// Which data of an event may be stored.
@@ -234,13 +233,6 @@ impl Settings {
             nights_daily: days(file.retention.nights_daily_days),
             retention: Retention::of(&file.retention)?,
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
-            publish_candidates: policy_file.as_ref().map(|policy_file| PublishCandidates {
-                policy_file: policy_file.clone(),
-                leave_file: file.idle.leave_file.clone(),
-                activity_events: activity_events.clone(),
-                store: store.clone(),
-                journal_key: journal_key.clone(),
-            }),
             journal_key,
             witness: witness(file)?,
             reclaim_host: file.reclaim.host.clone().filter(|name| !name.trim().is_empty()),
@@ -282,6 +274,12 @@ impl Settings {
             ("the store's key", key),
         ];
         own.into_iter().filter_map(|(what, file)| Some((what, file?))).chain(of_policy).collect()
+    }
+
+    /// `[reclaim] witness` of a store.
+    pub(crate) fn witness_of(&self, store_id: Uuid) -> Option<Witness<'_>> {
+        let path = self.witness.as_deref()?;
+        Some(Witness { path, store_id, pinned: self.journal_key.as_ref() })
     }
 
     /// Reads the leave list, for commands that use it.

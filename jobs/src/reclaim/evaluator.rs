@@ -17,6 +17,7 @@ use super::policy_inputs::PolicyInputs;
 use super::protect::{Addresses, Protected, groups_named, has_code};
 use super::receivers::Receivers;
 use super::snapshot::{Person, Snapshot};
+use crate::error::CommandError;
 
 mod caps;
 mod evidence;
@@ -100,6 +101,16 @@ pub(crate) struct Refusal {
     pub(crate) subject: Subject,
     /// What is wrong with it, and what to do.
     pub(crate) sentence: String,
+}
+
+/// All reasons why the policy cannot be evaluated, as one failure.
+pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
+    let mut error =
+        CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
+    for refusal in refusals {
+        error = error.hint(refusal.to_string());
+    }
+    error
 }
 
 /// `R3: SENTENCE`.

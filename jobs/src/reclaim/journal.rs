@@ -17,7 +17,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use boxseat_schemas::reclaim::plan::Operator;
-use boxseat_schemas::reclaim::{Entry, Erased, Place, Record};
+use boxseat_schemas::reclaim::{Entry, Erased, Place, PlanEnd, Record};
 use boxseat_schemas::spool::FILE_HEADER_LEN;
 use boxseat_storage::digest::sha256_hex;
 use boxseat_storage::durable::{self, Access};
@@ -206,6 +206,21 @@ impl Journal {
             (Disk::Open { root, .. }, Some(anchor)) => anchor.at(self.sequence(), &self.head).write(root),
             _ => Ok(()),
         }
+    }
+
+    /// Closes a plan that changed nothing.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub(crate) fn close_plan(
+        &mut self,
+        plan_id: &str,
+        because: PlanEnd,
+        by: &Operator,
+        now: DateTime<Utc>,
+    ) -> Result<(), CommandError> {
+        let (plan_id, because) = (plan_id.to_owned(), because.into());
+        self.append(now, Record::PlanClosed { plan_id, because, by: Some(by.clone()) }).map(drop)
     }
 
     /// Removes a user from every entry that `change` changes, in one replacement of the file; returns how many. The chain stays: a

@@ -3,26 +3,35 @@
 //! A new plan replaces a plan of its stage without an approval. An approved or begun plan stays, because an operator relies on it.
 //! *Killed* between the two, the old plan is closed and there is no new one: the next planning makes it.
 
+use std::path::Path;
+
 use boxseat_schemas::reclaim::plan::Operator;
 use boxseat_schemas::reclaim::{PlanEnd, Stage};
+use chrono::{DateTime, Utc};
 
 use super::approval::terms;
-use super::evaluator::Evaluator;
+use super::evaluator::{Evaluator, refused};
 use super::journal::Journal;
 use super::journal_state::PlanState;
 use super::plan::{Making, fit, make};
-use super::plans::PlanFile;
+use super::plans::{PlanFile, expired_plans};
 use super::policy::Policy;
+use super::policy_inputs::PolicyInputs;
+use super::snapshot::Snapshot;
 use crate::error::CommandError;
-use crate::imports::refuse_evidence_that_waits;
-use crate::reclaim_context::context::{ReclaimContext, refused};
 
 /// The inputs of the planning.
 pub(crate) struct Planning<'a> {
-    /// Store, configuration and time.
-    pub(crate) context: &'a ReclaimContext,
+    /// The directory of the store.
+    pub(crate) root: &'a Path,
     /// The policy.
     pub(crate) policy: &'a Policy,
+    /// The lists next to the policy.
+    pub(crate) inputs: &'a PolicyInputs,
+    /// The latest snapshot.
+    pub(crate) snapshot: &'a Snapshot,
+    /// The time of the command.
+    pub(crate) now: DateTime<Utc>,
     /// Who plans.
     pub(crate) by: &'a Operator,
     /// A ticket of the service desk.
@@ -60,13 +69,11 @@ pub(crate) struct Planned {
 /// # Errors
 /// Exit 3 with every rule for which no plan may be made; the journal's and the disk's.
 pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Result<Planned, CommandError> {
-    let Planning { context, policy, by, .. } = *planning;
-    let (inputs, snapshot, now) = (&context.inputs(policy)?, &context.snapshot()?, context.now);
-    refuse_evidence_that_waits(&context.store, snapshot.night.run_number)?;
+    let Planning { root, policy, inputs, snapshot, now, by, .. } = *planning;
     fit(snapshot, now).map_err(|refusal| refused(&[refusal]))?;
     let approval = &terms(&policy.approval)?;
     let past = journal.past().clone();
-    let expired = context.expired_plans(&past);
+    let expired = expired_plans(root, &past, now);
     let is_expired = |plan_id: &str| expired.iter().any(|id| id == plan_id);
     let gives_way = |plan_id: &str| match planning.waiting {
         Waiting::GivesWay => past.replaceable_plans().any(|id| id == plan_id),
@@ -101,8 +108,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             let is_untouched = old.applies == 0 && old.policy_digest.is_some();
             if old.stage == stage && is_untouched {
                 let because = if is_expired(plan_id) { PlanEnd::Expired } else { PlanEnd::Withdrawn };
-
-                context.close(journal, plan_id, because)?;
+                journal.close_plan(plan_id, because, by, now)?;
                 planned.closed.push(((*plan_id).to_owned(), because));
             }
         }
@@ -117,7 +123,7 @@ pub(crate) fn plan_stages(planning: &Planning<'_>, journal: &mut Journal) -> Res
             inputs,
             past: &past,
         };
-        let file = PlanFile::create(context.store.root(), make(making, &judged))?;
+        let file = PlanFile::create(root, make(making, &judged))?;
         journal.append(now, file.record())?;
         planned.made.push(file);
     }

@@ -1,4 +1,4 @@
-//! Writes the actions of the journal into the lake's `seat_actions`.
+//! The actions of the journal as rows of the lake's `seat_actions`, and the comparison of both.
 //!
 //! There is one row per action, written once its outcome is final. The journal entry of that outcome decides in which commit, so an
 //! interrupted commit is made again with the same rows, and no action appears twice. An action with unknown outcome waits until
@@ -11,7 +11,6 @@ use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
-use boxseat_output::lake::Lake;
 use boxseat_schemas::RunNumber;
 use boxseat_schemas::reclaim::plan::{Operator, PlanNight};
 use boxseat_schemas::reclaim::{Attempt, Entry, Outcome, Record, Standing};
@@ -19,55 +18,21 @@ use boxseat_schemas::table::{Rows, SEAT_ACTIONS};
 use boxseat_storage::durable;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use ssh_key::PublicKey;
 
-use super::journal::{Journal, Seals, directory};
+use super::journal::{Journal, directory};
 use crate::error::CommandError;
-use crate::store::Store;
 
-/// Commits all outcomes that became final since the last commit; returns the number of rows.
-///
-/// # Errors
-/// The lake's. The journal has everything in any case, and the next command or `sync` commits it.
-pub(crate) fn commit(
-    root: &Path,
-    lake: &Lake,
-    journal: &Journal,
-    enterprise_id: &str,
-) -> Result<u64, CommandError> {
-    if journal.sequence() == 0 {
-        return Ok(0);
-    }
-    let story = Story::of(journal.entries());
-    let past = journal.past();
-    let rows = |after: u64| {
-        let is_new = |entry: &&Entry| past.lake_number(entry.sequence) > after;
-        story.rows(root, journal.entries().iter().filter(is_new), enterprise_id)
-    };
-    Ok(lake.commit_actions(&SEAT_ACTIONS, past.lake_number(journal.sequence()), rows)?)
-}
-
-/// The next run commits what an acting command could not commit. A failure does not stop the run: an unreadable journal is refused
-/// by the next `reclaim` command.
-pub(crate) fn catch_up(store: &Store, journal_key: Option<&PublicKey>, enterprise_id: &str) {
-    let done = Journal::read(store.root(), store.id(), journal_key, Seals::Last)
-        .and_then(|journal| commit(store.root(), store.lake(), &journal, enterprise_id));
-    if let Err(e) = done {
-        tracing::warn!("the action journal could not be taken into the lake: {}", e.lines().join(": "));
-    }
-}
-
-/// R9: whether the journal reaches the entry number up to which the lake has taken it in.
-///
-/// # Errors
-/// Exit 3 if the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
-pub(crate) fn reaches(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
-    refuse_older_journal(lake.actions_sequence(&SEAT_ACTIONS)?, journal)?;
-    refuse_older_lake(lake, journal)
+/// The rows of all outcomes that became final after an entry.
+pub(crate) fn rows_after(after: u64, root: &Path, journal: &Journal, enterprise_id: &str) -> RecordBatch {
+    let is_new = |entry: &&Entry| journal.past().lake_number(entry.sequence) > after;
+    Story::of(journal.entries()).rows(root, journal.entries().iter().filter(is_new), enterprise_id)
 }
 
 /// R9: whether the journal has the entries that the lake has taken in, up to a number.
-fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), CommandError> {
+///
+/// # Errors
+/// Exit 3 if the lake knows of later entries: the journal was cut, put back from a backup, or is gone.
+pub(crate) fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), CommandError> {
     if taken_in > journal.past().lake_number(journal.sequence()) {
         return Err(CommandError::refused(format!(
             "the journal ends with entry {}, and the lake has taken in {taken_in}",
@@ -79,13 +44,12 @@ fn refuse_older_journal(taken_in: u64, journal: &Journal) -> Result<(), CommandE
     Ok(())
 }
 
-/// R9: whether the lake reaches the runs that plans were made on.
+/// R9: whether the lake reaches the runs that plans were made on. `newest` is its newest run.
 ///
 /// # Errors
 /// Exit 3 for a lake that was put back to an older state.
-pub(crate) fn refuse_older_lake(lake: &Lake, journal: &Journal) -> Result<(), CommandError> {
+pub(crate) fn refuse_older_lake(newest: Option<RunNumber>, journal: &Journal) -> Result<(), CommandError> {
     let planned = journal.past().plans.values().map(|plan| plan.night.run_number).max();
-    let newest = lake.reservations()?.last().map(|newest| newest.run_number);
     if planned > newest {
         return Err(CommandError::refused(format!(
             "the journal has a plan that was made on run {}, and the newest run of the lake is {}",
@@ -97,17 +61,12 @@ pub(crate) fn refuse_older_lake(lake: &Lake, journal: &Journal) -> Result<(), Co
     Ok(())
 }
 
-/// R9: whether the lake's rows match the journal: entries that were cut off or rewritten are found here.
+/// R9: refuses a journal that does not know actions of the lake: entries were cut off or rewritten.
 ///
 /// # Errors
-/// Exit 3 naming the first action the journal does not know.
-pub(crate) fn agree(lake: &Lake, journal: &Journal) -> Result<u64, CommandError> {
-    reaches(lake, journal)?;
-    let (rows, lost) = compare(lake, journal)?;
-    match lost.first() {
-        None => Ok(rows),
-        Some(first) => Err(differs(first.row_id())),
-    }
+/// Exit 3 naming the first action.
+pub(crate) fn refuse_lost(lost: &[LostAction]) -> Result<(), CommandError> {
+    lost.first().map_or(Ok(()), |first| Err(differs(first.row_id())))
 }
 
 /// An action that the lake has and the journal does not.
@@ -144,12 +103,8 @@ impl LostAction {
 /// How many rows the lake has, and those that the journal does not know, oldest first.
 ///
 /// # Errors
-/// Exit 3 if the lake and the journal differ about an action.
-pub(crate) fn compare(lake: &Lake, journal: &Journal) -> Result<(u64, Vec<LostAction>), CommandError> {
-    compare_rows(lake.scan_all(&SEAT_ACTIONS)?.map(|batch| batch.map_err(CommandError::from)), journal)
-}
-
-fn compare_rows(
+/// Exit 3 if the lake and the journal differ about an action; the errors of the rows.
+pub(crate) fn compare_rows(
     batches: impl Iterator<Item = Result<RecordBatch, CommandError>>,
     journal: &Journal,
 ) -> Result<(u64, Vec<LostAction>), CommandError> {
@@ -455,26 +410,19 @@ pub(crate) struct RowsInMemory {
 
 #[cfg(test)]
 impl RowsInMemory {
-    /// As [`commit`].
+    /// Takes in the outcomes that became final since the last commit.
     pub(crate) fn commit(&mut self, journal: &Journal, enterprise_id: &str) {
-        let past = journal.past();
-        let is_new = |entry: &&Entry| past.lake_number(entry.sequence) > self.taken_in;
-        let entries = journal.entries().iter().filter(is_new);
-        let rows = Story::of(journal.entries()).rows(Path::new("/nowhere"), entries, enterprise_id);
-        self.batches.push(rows);
-        self.taken_in = past.lake_number(journal.sequence());
+        self.batches.push(rows_after(self.taken_in, Path::new("/nowhere"), journal, enterprise_id));
+        self.taken_in = journal.past().lake_number(journal.sequence());
     }
 
-    /// As [`agree`].
+    /// Whether the rows match the journal.
     pub(crate) fn agree(&self, journal: &Journal) -> Result<(), CommandError> {
         refuse_older_journal(self.taken_in, journal)?;
-        match self.lost(journal)?.first() {
-            None => Ok(()),
-            Some(first) => Err(differs(first.row_id())),
-        }
+        refuse_lost(&self.lost(journal)?)
     }
 
-    /// The actions that the journal does not know, as [`compare`] finds them.
+    /// The actions that the journal does not know, as [`compare_rows`] finds them.
     pub(crate) fn lost(&self, journal: &Journal) -> Result<Vec<LostAction>, CommandError> {
         let batches = self.batches.iter().cloned().map(Ok);
         Ok(compare_rows(batches, journal)?.1)

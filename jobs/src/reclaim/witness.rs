@@ -17,7 +17,6 @@ use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use super::journal::Journal;
-use crate::config::Settings;
 use crate::error::CommandError;
 
 /// The beginning of a public key's digest, without the key's comment.
@@ -32,14 +31,6 @@ pub(crate) struct Witness<'a> {
     pub(crate) store_id: Uuid,
     /// `[reclaim] journal_key`.
     pub(crate) pinned: Option<&'a PublicKey>,
-}
-
-impl<'a> Witness<'a> {
-    /// `[reclaim] witness` of a store.
-    pub(crate) fn of(settings: &'a Settings, store_id: Uuid) -> Option<Self> {
-        let path = settings.witness.as_deref()?;
-        Some(Self { path, store_id, pinned: settings.journal_key.as_ref() })
-    }
 }
 
 impl Witness<'_> {

@@ -1,17 +1,16 @@
 //! What every acting command opens: settings, store, policy, snapshot, and the two clients for Box.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boxseat_pipeline::Clock;
 use boxseat_pipeline::client::{BoxActor, BoxReader};
 use boxseat_schemas::reclaim::Plan;
 use boxseat_schemas::reclaim::plan::{Operator, Origin};
 use boxseat_schemas::run::root;
-use boxseat_storage::lock::is_held;
 
 use super::context::ReclaimContext;
+use super::seat_actions;
 use crate::calls::CommandCalls;
 use crate::cli::Global;
 use crate::clock::data_clock;
@@ -19,14 +18,14 @@ use crate::config::{actions_credentials, credentials};
 use crate::error::CommandError;
 use crate::failpoint;
 use crate::imports::refuse_evidence_that_waits;
+use crate::reclaim::Journal;
 use crate::reclaim::Snapshot;
 use crate::reclaim::StreamMark;
 use crate::reclaim::approval::Required;
-use crate::reclaim::journal::{Journal, directory};
 use crate::reclaim::operator::operator;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::policy_inputs::PolicyInputs;
-use crate::reclaim::seat_actions;
+use crate::shared_pace::SharedPace;
 use crate::stop::Stop;
 
 /// The context of an acting command.
@@ -152,36 +151,3 @@ pub(crate) fn crash(step: &str) -> Result<(), CommandError> {
     failpoint::reach(step);
     Ok(())
 }
-
-/// Halves a reader's rate while another process holds a lock; ends when dropped.
-pub(crate) struct SharedPace {
-    watching: tokio::task::JoinHandle<()>,
-}
-
-impl SharedPace {
-    /// Watches the lock of the other process.
-    pub(crate) fn for_reader(reader: BoxReader, other: PathBuf) -> Self {
-        let watching = tokio::spawn(async move {
-            let mut tick = tokio::time::interval(WATCH_EVERY);
-            loop {
-                tick.tick().await;
-                reader.halve_pace(is_held(&other));
-            }
-        });
-        Self { watching }
-    }
-
-    /// The lock of reclamation, for `sync`.
-    pub(crate) fn lock_of_reclaim(root: &Path) -> PathBuf {
-        directory(root).join("lock")
-    }
-}
-
-impl Drop for SharedPace {
-    fn drop(&mut self) {
-        self.watching.abort();
-    }
-}
-
-/// The limit is per minute, so a few seconds of both at full rate do no harm.
-const WATCH_EVERY: Duration = Duration::from_secs(5);

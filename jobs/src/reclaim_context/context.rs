@@ -4,26 +4,27 @@ use std::path::Path;
 
 use boxseat_output::query::CheckedReader;
 use boxseat_schemas::reclaim::plan::Origin;
-use boxseat_schemas::reclaim::{Place, Plan, PlanEnd, Record};
+use boxseat_schemas::reclaim::{Place, Plan};
 use chrono::{DateTime, Utc};
 
 use super::columns::Unreadable;
+use super::{seat_actions, snapshot_rows};
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::imports::refuse_evidence_that_waits;
 use crate::reclaim::Snapshot;
 use crate::reclaim::Witness;
 use crate::reclaim::apply::Anchors;
 use crate::reclaim::approval::{Required, terms};
-use crate::reclaim::evaluator::Refusal;
 use crate::reclaim::journal::{Journal, ReclaimLock, Seals};
 use crate::reclaim::journal_state::{JournalState, UserState};
 use crate::reclaim::operator::operator;
+use crate::reclaim::place;
 use crate::reclaim::plans::expired_plans;
 use crate::reclaim::policy::Policy;
 use crate::reclaim::policy_inputs::PolicyInputs;
-use crate::reclaim::{place, seat_actions};
 use crate::store::Store;
 
 /// How often a file that changes during the read is read again.
@@ -139,7 +140,7 @@ impl ReclaimContext {
             let file = self.store.published_to_act()?;
             let snapshot = CheckedReader::open(&file, &self.settings.resources)
                 .map_err(CommandError::from)
-                .and_then(|reader| Snapshot::read(&reader, &self.store));
+                .and_then(|reader| snapshot_rows::read(&reader, &self.store));
             // If another snapshot was published meanwhile, the file is read again.
             if file.is_unchanged()? {
                 break snapshot?;
@@ -162,6 +163,16 @@ impl ReclaimContext {
             .hint("`boxseat publish` builds the file of this store"));
         }
         Ok(snapshot)
+    }
+
+    /// The lists next to a policy and the published snapshot, to make plans from. The snapshot must have all imported evidence.
+    ///
+    /// # Errors
+    /// As [`ReclaimContext::inputs`] and [`ReclaimContext::snapshot`]; exit 3 for evidence that the snapshot lacks.
+    pub(crate) fn planning_inputs(&self, policy: &Policy) -> Result<(PolicyInputs, Snapshot), CommandError> {
+        let (inputs, snapshot) = (self.inputs(policy)?, self.snapshot()?);
+        refuse_evidence_that_waits(&self.store, snapshot.night.run_number)?;
+        Ok((inputs, snapshot))
     }
 
     /// The journal, for reading only.
@@ -228,27 +239,12 @@ impl ReclaimContext {
 
     /// `[reclaim] witness`.
     pub(crate) fn witness(&self) -> Option<Witness<'_>> {
-        Witness::of(&self.settings, self.store.id())
+        self.settings.witness_of(self.store.id())
     }
 
     /// Open plans that have expired.
     pub(crate) fn expired_plans(&self, past: &JournalState) -> Vec<String> {
         expired_plans(self.store.root(), past, self.now)
-    }
-
-    /// Closes a plan that changed nothing.
-    ///
-    /// # Errors
-    /// The journal's.
-    pub(crate) fn close(
-        &self,
-        journal: &mut Journal,
-        plan_id: &str,
-        because: PlanEnd,
-    ) -> Result<(), CommandError> {
-        let record =
-            Record::PlanClosed { plan_id: plan_id.to_owned(), because: because.into(), by: Some(operator()) };
-        journal.append(self.now, record).map(drop)
     }
 }
 
@@ -289,19 +285,9 @@ pub(crate) fn missing_policy(past: &JournalState) -> Option<CommandError> {
     ))
 }
 
-/// All reasons why the policy cannot be evaluated, as one failure.
-pub(crate) fn refused(refusals: &[Refusal]) -> CommandError {
-    let mut error =
-        CommandError::refused("no plan of the policy is made or applied: the policy cannot be evaluated");
-    for refusal in refusals {
-        error = error.hint(refusal.to_string());
-    }
-    error
-}
-
 #[cfg(test)]
 mod tests {
-    use boxseat_schemas::reclaim::{Action, Outcome, Stage};
+    use boxseat_schemas::reclaim::{Action, Outcome, PlanEnd, Record, Stage};
 
     use super::*;
     use crate::reclaim::journal_state::tests::{created, intent, outcome, past};

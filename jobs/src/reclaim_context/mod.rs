@@ -7,3 +7,5 @@ pub(crate) mod columns;
 pub(crate) mod context;
 pub(crate) mod probe;
 pub(crate) mod publish_candidates;
+pub(crate) mod seat_actions;
+pub(crate) mod snapshot_rows;

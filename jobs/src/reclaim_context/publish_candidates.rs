@@ -13,8 +13,9 @@ use boxseat_schemas::reclaim::Entry;
 use ssh_key::PublicKey;
 
 use super::columns::Unreadable;
+use super::snapshot_rows;
+use crate::config::Settings;
 use crate::error::CommandError;
-use crate::reclaim::Snapshot;
 use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::journal::{Journal, Seals};
 use crate::reclaim::journal_state::JournalState;
@@ -37,6 +38,19 @@ pub(crate) struct PublishCandidates {
     pub(crate) journal_key: Option<PublicKey>,
 }
 
+impl PublishCandidates {
+    /// By the configured policy; `None` without one.
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
+        Some(Self {
+            policy_file: settings.policy_file.clone()?,
+            leave_file: settings.leave_file.clone(),
+            activity_events: settings.activity_events.clone(),
+            store: settings.store.clone(),
+            journal_key: settings.journal_key.clone(),
+        })
+    }
+}
+
 impl Candidates for PublishCandidates {
     fn policy_digest(&self) -> Option<String> {
         Policy::load(&self.policy_file).ok().map(|policy| policy.digest)
@@ -45,10 +59,11 @@ impl Candidates for PublishCandidates {
     fn evaluate(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
         let told = |e: CommandError| e.lines().join(": ");
         let policy = Policy::load(&self.policy_file).map_err(told)?;
-        let snapshot = Snapshot::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {
-            Asked::Refused(e) => told(CommandError::from(e)),
-            Asked::Unreadable(e) => e.to_string(),
-        })?;
+        let snapshot =
+            snapshot_rows::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {
+                Asked::Refused(e) => told(CommandError::from(e)),
+                Asked::Unreadable(e) => e.to_string(),
+            })?;
         let now = snapshot.night.now_at;
         let journal = Journal::read(&self.store, snapshot.store_id, self.journal_key.as_ref(), Seals::Last)
             .map_err(told)?;

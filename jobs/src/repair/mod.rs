@@ -28,8 +28,9 @@ use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, USAGE};
+use crate::reclaim::Journal;
 use crate::reclaim::journal::{ReclaimLock, Seals};
-use crate::reclaim::{Journal, Snapshot};
+use crate::reclaim_context::snapshot_rows;
 use crate::store::Store;
 use crate::sync::{commit_row, open_runs, publish_latest};
 
@@ -166,7 +167,7 @@ impl Work<'_> {
     fn proved_file(&self) -> Result<Option<(CheckedReader, PlanNight)>, CommandError> {
         let proved = self.store.published_to_act().and_then(|file| {
             let reader = CheckedReader::open(&file, &self.settings.resources)?;
-            let snapshot = Snapshot::read(&reader, self.store)?.night;
+            let snapshot = snapshot_rows::read(&reader, self.store)?.night;
             Ok((reader, snapshot))
         });
         match proved {

@@ -18,8 +18,9 @@ use crate::error::CommandError;
 use crate::failpoint::reach;
 use crate::imports::imported;
 use crate::ledger::ledger_ids;
-use crate::reclaim::seat_actions;
-use crate::reclaim::snapshot::deciding;
+use crate::reclaim_context::publish_candidates::PublishCandidates;
+use crate::reclaim_context::seat_actions;
+use crate::reclaim_context::snapshot_rows::deciding;
 use crate::stop::Stop;
 use crate::store::Store;
 
@@ -94,7 +95,9 @@ pub(super) fn make_visible(
     let pending = Pending { run_number: run.run_number, tables, departures };
     reach("loaded");
     stop.check()?;
-    let build = Build { pending: Some(&pending), purpose, ..build_of(store, settings, &runs, enterprise_id) };
+    let candidates = PublishCandidates::of(settings);
+    let build = build_of(store, settings, &runs, enterprise_id, candidates.as_ref());
+    let build = Build { pending: Some(&pending), purpose, ..build };
     let checked = warehouse::build(&build)?.check()?;
     reach("checked");
     for table in [&USERS_HISTORY, &USER_CHANGES, &SEAT_USAGE_DAILY, &RUN_ROWS] {
@@ -117,7 +120,9 @@ pub(super) fn make_visible(
 pub(crate) fn publish_latest(store: &Store, settings: &Settings) -> Result<Outcome, CommandError> {
     let runs = store.lake().sync_runs()?;
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
-    let checked = warehouse::build(&build_of(store, settings, &runs, enterprise_id))?.check()?;
+    let candidates = PublishCandidates::of(settings);
+    let build = build_of(store, settings, &runs, enterprise_id, candidates.as_ref());
+    let checked = warehouse::build(&build)?.check()?;
     let shown = checked.night();
     log_check_warnings(&checked);
     let published = Some(checked.publish(store.lake(), &settings.access)?);
@@ -138,12 +143,9 @@ pub(crate) fn build_as_of(
     store.lake().check_tables()?;
     let runs = store.lake().sync_runs()?;
     let enterprise_id = store.enterprise_id().unwrap_or("unknown");
-    let build = Build {
-        store: directory,
-        purpose: Purpose::Private,
-        as_of: Some(date),
-        ..build_of(store, settings, &runs, enterprise_id)
-    };
+    let candidates = PublishCandidates::of(settings);
+    let build = build_of(store, settings, &runs, enterprise_id, candidates.as_ref());
+    let build = Build { store: directory, purpose: Purpose::Private, as_of: Some(date), ..build };
     Ok(warehouse::build(&build)?.check()?)
 }
 
@@ -165,6 +167,7 @@ fn build_of<'a>(
     settings: &'a Settings,
     runs: &'a [SyncRun],
     enterprise_id: &'a str,
+    candidates: Option<&'a PublishCandidates>,
 ) -> Build<'a> {
     Build {
         store: store.root(),
@@ -175,7 +178,7 @@ fn build_of<'a>(
         as_of: None,
         enterprise_id,
         settings: &settings.report,
-        candidates: settings.publish_candidates.as_ref().map(|policy| policy as &dyn Candidates),
+        candidates: candidates.map(|policy| policy as &dyn Candidates),
         deciding: Some(deciding()),
         resources: &settings.resources,
     }

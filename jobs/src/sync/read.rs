@@ -23,7 +23,7 @@ use crate::failpoint::reach;
 use crate::ledger::Month;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::{Journal, StreamMark};
-use crate::reclaim_context::apply_context::SharedPace;
+use crate::shared_pace::SharedPace;
 use crate::store::Store;
 
 impl SyncJob<'_> {

@@ -12,13 +12,14 @@ use super::head;
 use crate::cli::{AdoptArgs, Global};
 use crate::error::CommandError;
 use crate::failpoint::reach;
-use crate::lake_witness::LakeLine;
+use crate::lake_witness::{self, LakeLine};
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::operator::operator;
 use crate::reclaim::place;
-use crate::reclaim::seat_actions::{self, LostAction, compare};
+use crate::reclaim::seat_actions::LostAction;
 use crate::reclaim_context::context::ReclaimContext;
+use crate::reclaim_context::seat_actions::{self, compare};
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open_to_adopt(global)?;
@@ -75,7 +76,8 @@ impl Found {
         let lake_entries = context.store.lake().actions_sequence(&SEAT_ACTIONS)?;
         let (_, lost) = compare(context.store.lake(), journal)?;
         let said = |e: CommandError| e.lines().join(": ");
-        let older_lake = context.witness().and_then(|witness| witness.check_lake(context.store.lake()).err());
+        let older_lake =
+            context.witness().and_then(|witness| lake_witness::check(&witness, context.store.lake()).err());
         let witness = context.witness().and_then(|witness| witness.check(journal).err()).map(said);
         let is_lake_older = older_lake.is_some();
         let witness = witness.or(older_lake.map(said));

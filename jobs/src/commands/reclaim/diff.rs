@@ -10,11 +10,11 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::approval::terms;
 use crate::reclaim::diff::diff;
-use crate::reclaim::evaluator::Evaluator;
+use crate::reclaim::evaluator::{Evaluator, refused};
 use crate::reclaim::operator::operator;
 use crate::reclaim::plan::{Making, make};
 use crate::reclaim::plans::PlanFile;
-use crate::reclaim_context::context::{ReclaimContext, refused};
+use crate::reclaim_context::context::ReclaimContext;
 
 pub(crate) fn run(
     global: &Global,

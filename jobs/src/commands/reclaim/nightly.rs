@@ -192,17 +192,22 @@ fn conclude(
 /// it. No plan is applied before its approval.
 fn plan_next(acting: &ApplyContext, report: &mut Report) {
     let Some(policy) = &acting.policy else { return };
-    let planning = Planning {
-        context: &acting.context,
-        policy,
-        by: &acting.by,
-        ticket: None,
-        stages: &ALL_STAGES,
-        waiting: Waiting::Stays,
-    };
-    let planned = acting.context.journal_to_write().and_then(|mut journal| {
+    let context = &acting.context;
+    let planned = context.journal_to_write().and_then(|mut journal| {
+        let (inputs, snapshot) = &context.planning_inputs(policy)?;
+        let planning = Planning {
+            root: context.store.root(),
+            policy,
+            inputs,
+            snapshot,
+            now: context.now,
+            by: &acting.by,
+            ticket: None,
+            stages: &ALL_STAGES,
+            waiting: Waiting::Stays,
+        };
         let planned = plan_stages(&planning, &mut journal)?;
-        acting.context.anchor(&journal)?;
+        context.anchor(&journal)?;
         Ok(planned)
     });
     match planned {

@@ -29,9 +29,13 @@ pub(crate) fn run(
     let policy = context.policy(policy)?;
     let mut journal = context.journal_to_write()?;
     let stages = args.stage.map_or_else(|| ALL_STAGES.to_vec(), |stage| vec![stage.into()]);
+    let (inputs, snapshot) = context.planning_inputs(&policy)?;
     let planning = Planning {
-        context: &context,
+        root: context.store.root(),
         policy: &policy,
+        inputs: &inputs,
+        snapshot: &snapshot,
+        now: context.now,
         by: &operator(),
         ticket: args.ticket.as_deref(),
         stages: &stages,

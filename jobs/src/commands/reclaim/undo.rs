@@ -116,7 +116,7 @@ fn close_untouched(
     let plan_id = &plan.plan_id;
     let result = match scope {
         Scope::WholePlan => {
-            acting.context.close(journal, plan_id, PlanEnd::Undone)?;
+            journal.close_plan(plan_id, PlanEnd::Undone, &acting.by, acting.context.now)?;
             "The plan is closed."
         }
         Scope::SomeUsers => {

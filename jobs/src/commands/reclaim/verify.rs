@@ -6,8 +6,9 @@ use crate::cli::Global;
 use crate::error::{CommandError, REJECTS};
 use crate::printer::Printer;
 use crate::reclaim::journal::{ANCHOR_FILE, Seals};
-use crate::reclaim::{Journal, place, seat_actions};
+use crate::reclaim::{Journal, place};
 use crate::reclaim_context::context::ReclaimContext;
+use crate::reclaim_context::seat_actions;
 
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open(global)?;

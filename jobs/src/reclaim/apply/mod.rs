@@ -34,7 +34,7 @@ use boxseat_schemas::reclaim::plan::{Operator, PlannedPerson};
 use boxseat_schemas::reclaim::{Action, Attempt, Outcome, Plan, PlanEnd, ReasonCode, Record, Standing};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::evaluator::Evaluator;
+use super::evaluator::{Evaluator, refused};
 use super::feed::{Feed, FeedBrief};
 use super::journal::Journal;
 use super::journal_state::{ActionState, CAPS_WINDOW, JournalState};
@@ -44,7 +44,6 @@ use super::policy_inputs::PolicyInputs;
 use super::position::StreamMark;
 use super::snapshot::Snapshot;
 use crate::error::{CommandError, TRY_LATER};
-use crate::reclaim_context::context::refused;
 use steps::Steps;
 
 pub(crate) use begin::{NIGHT_MAX_AGE, admit, is_due, ours};
