@@ -28,8 +28,8 @@ use crate::ledger::Month;
 use crate::printer::Printer;
 use crate::reclaim::evaluator::Evaluator;
 use crate::reclaim::policy::Policy;
-use crate::reclaim::policy_inputs::PolicyInputs;
 use crate::reclaim_context::context::ReclaimContext;
+use crate::reclaim_context::policy_lists;
 use crate::reclaim_context::probe::{Pair, Probed, learn, probe};
 use crate::store::Store;
 
@@ -129,7 +129,7 @@ pub(crate) async fn run(global: &Global, _args: &CheckArgs, printer: &Printer) -
 fn policy(global: &Global, settings: &Settings, findings: &mut Findings) {
     let Some(path) = &settings.policy_file else { return };
     let read = Policy::load(path).and_then(|policy| {
-        PolicyInputs::read(
+        policy_lists::read(
             &policy,
             settings.leave_file.as_deref(),
             &settings.activity_events,

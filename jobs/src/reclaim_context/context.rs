@@ -8,7 +8,7 @@ use boxseat_schemas::reclaim::{Place, Plan};
 use chrono::{DateTime, Utc};
 
 use super::columns::Unreadable;
-use super::{seat_actions, snapshot_rows};
+use super::{policy_lists, seat_actions, snapshot_rows};
 use crate::cli::Global;
 use crate::clock::data_clock;
 use crate::config::Settings;
@@ -115,7 +115,7 @@ impl ReclaimContext {
     pub(crate) fn inputs(&self, policy: &Policy) -> Result<PolicyInputs, CommandError> {
         let settings = &self.settings;
         let inputs =
-            PolicyInputs::read(policy, settings.leave_file.as_deref(), &settings.activity_events, self.now)?;
+            policy_lists::read(policy, settings.leave_file.as_deref(), &settings.activity_events, self.now)?;
         Ok(PolicyInputs { quiet_dates: settings.quiet_dates.clone(), ..inputs })
     }
 
@@ -123,8 +123,7 @@ impl ReclaimContext {
     pub(crate) fn readable_inputs(&self, policy: &Policy) -> PolicyInputs {
         let settings = &self.settings;
         let leave_file = settings.leave_file.as_deref();
-        let inputs =
-            PolicyInputs::read_what_can_be_read(policy, leave_file, &settings.activity_events, self.now);
+        let inputs = policy_lists::read_readable(policy, leave_file, &settings.activity_events, self.now);
         PolicyInputs { quiet_dates: settings.quiet_dates.clone(), ..inputs }
     }
 

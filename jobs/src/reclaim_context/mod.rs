@@ -5,6 +5,7 @@
 pub(crate) mod apply_context;
 pub(crate) mod columns;
 pub(crate) mod context;
+pub(crate) mod policy_lists;
 pub(crate) mod probe;
 pub(crate) mod publish_candidates;
 pub(crate) mod seat_actions;

@@ -13,7 +13,7 @@ use boxseat_schemas::reclaim::Entry;
 use ssh_key::PublicKey;
 
 use super::columns::Unreadable;
-use super::snapshot_rows;
+use super::{policy_lists, snapshot_rows};
 use crate::config::Settings;
 use crate::error::CommandError;
 use crate::reclaim::evaluator::Evaluator;
@@ -21,7 +21,6 @@ use crate::reclaim::journal::{Journal, Seals};
 use crate::reclaim::journal_state::JournalState;
 use crate::reclaim::plans::expired_plans;
 use crate::reclaim::policy::Policy;
-use crate::reclaim::policy_inputs::PolicyInputs;
 
 /// The inputs with which a snapshot is evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +68,7 @@ impl Candidates for PublishCandidates {
             .map_err(told)?;
         let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
         let past = JournalState::of(&known);
-        let inputs = PolicyInputs::read(&policy, self.leave_file.as_deref(), &self.activity_events, now)
+        let inputs = policy_lists::read(&policy, self.leave_file.as_deref(), &self.activity_events, now)
             .map_err(told)?;
         // A plan without an approval would be made again, and an expired one is not open.
         let expired = expired_plans(&self.store, &past, now);
