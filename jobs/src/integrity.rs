@@ -103,7 +103,7 @@ impl Store {
         // Nothing is written if the witness cannot be written.
         settings.witness_of(self.id()).map_or(Ok(()), |witness| witness.probe())?;
         // A journal that cannot be read is refused by the next `reclaim` command.
-        let pinned = settings.journal_key.as_ref();
+        let pinned = &settings.journal_key;
         if let Ok(journal) = Journal::read(self.root(), self.id(), pinned, Seals::Last) {
             let newest = self.lake().reservations()?.last().map(|newest| newest.run_number);
             refuse_older_lake(newest, &journal)?;
@@ -113,7 +113,7 @@ impl Store {
         if !lake.is_recorded() {
             // The record existed before, or the key is pinned and there are runs: the record was removed.
             let reservations = lake.reservations()?;
-            if self.had_record() || (settings.journal_key.is_some() && !reservations.is_empty()) {
+            if self.had_record() || (settings.journal_key.public.is_some() && !reservations.is_empty()) {
                 let what = self.root().join("lake/_runs/files.log").display().to_string();
                 return Err(
                     boxseat_output::Error::Altered(Altered::new(what, "is missing: it was removed")).into()

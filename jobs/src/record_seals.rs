@@ -12,7 +12,7 @@ use ssh_key::{HashAlg, LineEnding, PublicKey, SshSig};
 use uuid::Uuid;
 
 use crate::error::CommandError;
-use crate::reclaim::journal::{ReclaimLock, StoreKey, anchored_key, store_key};
+use crate::reclaim::journal::{JournalKey, ReclaimLock, StoreKey, anchored_key, store_key};
 
 /// The SSH signature namespace.
 const NAMESPACE: &str = "boxseat-lake";
@@ -24,8 +24,7 @@ const END: &str = "-----END SSH SIGNATURE-----";
 pub(crate) struct RecordSeals {
     root: PathBuf,
     store_id: Uuid,
-    /// `[reclaim] journal_key`.
-    pinned: Option<PublicKey>,
+    configured: JournalKey,
     /// The private key, after a command has loaded it.
     key: OnceLock<StoreKey>,
     /// The public key from the journal's anchor, after it was read.
@@ -33,14 +32,14 @@ pub(crate) struct RecordSeals {
 }
 
 impl RecordSeals {
-    pub(crate) fn of(root: &Path, store_id: Uuid, pinned: Option<&PublicKey>) -> Self {
-        let (root, pinned) = (root.to_owned(), pinned.cloned());
-        Self { root, store_id, pinned, key: OnceLock::new(), anchored: Mutex::new(None) }
+    pub(crate) fn of(root: &Path, store_id: Uuid, configured: &JournalKey) -> Self {
+        let (root, configured) = (root.to_owned(), configured.clone());
+        Self { root, store_id, configured, key: OnceLock::new(), anchored: Mutex::new(None) }
     }
 
-    /// `[reclaim] journal_key`.
-    pub(crate) fn pinned(&self) -> Option<&PublicKey> {
-        self.pinned.as_ref()
+    /// The configured key.
+    pub(crate) fn configured(&self) -> &JournalKey {
+        &self.configured
     }
 
     /// Loads the private key for writing. The first use creates it. `held` is the lock of reclamation, if the caller has it.
@@ -51,13 +50,13 @@ impl RecordSeals {
         if let Some(key) = self.key.get() {
             return Ok(key);
         }
-        let key = store_key(&self.root, self.store_id, self.pinned.as_ref(), held)?;
+        let key = store_key(&self.root, self.store_id, &self.configured, held)?;
         Ok(self.key.get_or_init(|| key))
     }
 
     /// The public key to verify with: the configured one, else the one that the anchor names.
     fn public_key(&self) -> Result<PublicKey, String> {
-        if let Some(pinned) = &self.pinned {
+        if let Some(pinned) = &self.configured.public {
             return Ok(pinned.clone());
         }
         let mut anchored = self.anchored.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -111,7 +110,7 @@ impl Seals for RecordSeals {
         if is_valid {
             Ok(())
         } else {
-            let named_by = match &self.pinned {
+            let named_by = match &self.configured.public {
                 Some(_) => "[reclaim] journal_key",
                 None => "lake/_journal/anchor.json",
             };
@@ -129,7 +128,7 @@ mod tests {
     #[test]
     fn seal_is_valid_only_for_its_text_store_and_key() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let seals = |root: &Path, store_id| RecordSeals::of(root, store_id, None);
+        let seals = |root: &Path, store_id| RecordSeals::of(root, store_id, &JournalKey::default());
         let ours = seals(one.path(), STORE);
         assert!(ours.verify("a", "x").unwrap_err().contains("anchor.json, which names the key, is missing"));
         let seal = ours.seal("a").unwrap();
@@ -143,7 +142,8 @@ mod tests {
         let theirs = seals(other.path(), STORE);
         assert!(ours.verify("a", &theirs.seal("a").unwrap()).is_err(), "by another key");
         let pinned = anchored_key(other.path(), STORE).unwrap().unwrap();
-        let pins = RecordSeals::of(one.path(), STORE, Some(&pinned));
+        let pinned = JournalKey { public: Some(pinned), ..JournalKey::default() };
+        let pins = RecordSeals::of(one.path(), STORE, &pinned);
         assert!(pins.verify("a", &seal).is_err(), "the configuration names another key");
         assert!(pins.take_up(None).is_err_and(|e| e.lines()[0].contains("[reclaim] journal_key")));
         std::fs::remove_file(one.path().join("state/reclaim/journal_key")).unwrap();

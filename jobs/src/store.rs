@@ -18,7 +18,6 @@ use boxseat_schemas::RunNumber;
 use boxseat_storage::durable::{self, Access};
 use boxseat_storage::lock::Lock;
 use serde::{Deserialize, Serialize};
-use ssh_key::PublicKey;
 use uuid::Uuid;
 
 use crate::config::{Settings, check_path};
@@ -26,6 +25,7 @@ use crate::error::{CommandError, REFUSED};
 use crate::integrity::check_anchor;
 use crate::lake_witness::{self, LakeLine};
 use crate::reclaim::Witness;
+use crate::reclaim::journal::JournalKey;
 use crate::record_seals::RecordSeals;
 
 /// An open store.
@@ -89,7 +89,7 @@ impl Store {
     pub(crate) fn open_or_create(
         root: &Path,
         access: &Access,
-        pinned: Option<&PublicKey>,
+        journal_key: &JournalKey,
         new_id: Uuid,
         _held: &Lock,
     ) -> Result<Self, CommandError> {
@@ -103,20 +103,16 @@ impl Store {
                 Identity { format: FORMAT, store_id: new_id, enterprise_id: None, has_record: false };
             write_identity(&path, &identity)?;
         }
-        Self::open(root, access, pinned)
+        Self::open(root, access, journal_key)
     }
 
-    /// Opens an existing store. `pinned` is `[reclaim] journal_key`.
+    /// Opens an existing store.
     ///
     /// # Errors
     /// As [`Store::open_or_create`]; exit 2 if there is no store.
-    pub(crate) fn open(
-        root: &Path,
-        access: &Access,
-        pinned: Option<&PublicKey>,
-    ) -> Result<Self, CommandError> {
+    pub(crate) fn open(root: &Path, access: &Access, journal_key: &JournalKey) -> Result<Self, CommandError> {
         let identity = read_identity(root)?;
-        let seals = Arc::new(RecordSeals::of(root, identity.store_id, pinned));
+        let seals = Arc::new(RecordSeals::of(root, identity.store_id, journal_key));
         let lake = open_lake(root, access, &seals)?;
         check_anchor(root, &lake, &seals, identity.has_record)?;
         let (root, access) = (root.to_owned(), access.clone());
@@ -132,7 +128,7 @@ impl Store {
         let identity = read_identity(root)?;
         let witness = settings.witness_of(identity.store_id);
         witness.as_ref().map_or(Ok(()), Witness::refuse_others)?;
-        let seals = Arc::new(RecordSeals::of(root, identity.store_id, settings.journal_key.as_ref()));
+        let seals = Arc::new(RecordSeals::of(root, identity.store_id, &settings.journal_key));
         let (lake, mut damage) = match open_lake(root, access, &seals) {
             Err(boxseat_output::Error::Altered(altered)) => {
                 (Lake::open_unrecorded(&root.join("lake"), access.clone())?, Some(altered))

@@ -9,10 +9,10 @@ use boxseat_output::warehouse::{Check, FILE_NAME, PublishedFile};
 use boxseat_schemas::run::SyncRun;
 use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::Access;
-use ssh_key::PublicKey;
 
 use crate::error::CommandError;
 use crate::integrity::IMPORTS;
+use crate::reclaim::journal::JournalKey;
 use crate::store::Store;
 
 /// A file that differs from the record.
@@ -39,10 +39,10 @@ pub(crate) const CHANGED: &str = "has another content than boxseat wrote";
 pub(crate) fn check_copy(
     root: &Path,
     access: &Access,
-    pinned: Option<&PublicKey>,
+    journal_key: &JournalKey,
     files: &BTreeMap<String, FileDigest>,
 ) -> Result<(Store, Vec<SyncRun>), CommandError> {
-    let store = Store::open(root, access, pinned)?;
+    let store = Store::open(root, access, journal_key)?;
     store.lake().check_tables()?;
     let record = store.lake().record_snapshot()?;
     let names = files.keys().cloned().collect();

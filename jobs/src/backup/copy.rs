@@ -140,7 +140,7 @@ impl Copy<'_> {
         self.remove_all_but(&wanted.0)?;
         let digests = self.taken.iter().map(|(path, (digest, _))| (path.clone(), digest.clone())).collect();
         let (copy, runs) =
-            check_copy(self.destination, self.store.access(), self.store.seals().pinned(), &digests)?;
+            check_copy(self.destination, self.store.access(), self.store.seals().configured(), &digests)?;
         // The map is sorted by path.
         let files = std::mem::take(&mut self.taken)
             .into_iter()

@@ -170,7 +170,7 @@ fn store(settings: &Settings, findings: &mut Findings) -> Option<(Store, Lock)> 
         let store = Store::open_or_create(
             &settings.store,
             &settings.access,
-            settings.journal_key.as_ref(),
+            &settings.journal_key,
             uuid::Uuid::new_v4(),
             &lock,
         )?;

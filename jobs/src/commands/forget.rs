@@ -31,10 +31,10 @@ use crate::sync::open_runs;
 
 pub(crate) async fn run(global: &Global, args: &ForgetArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     let _lock = Store::lock(store.root())?;
     store.begin_record(&settings)?;
-    let pinned = settings.journal_key.as_ref();
+    let pinned = &settings.journal_key;
     let journal = Journal::open(store.root(), store.id(), pinned, ReclaimLock::take(store.root())?)?;
     refuse_files_of_a_repair(&store)?;
     let key = if args.yes {

@@ -22,7 +22,7 @@ use crate::store::Store;
 
 pub(crate) fn run(global: &Global, args: &ImportArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     if store.lake().is_recorded() {
         store.check_witness(&settings)?;
         store.take_up_key()?;

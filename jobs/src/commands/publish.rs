@@ -9,7 +9,7 @@ use crate::sync::publish_latest;
 
 pub(crate) fn run(global: &Global, _args: &PublishArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     let _lock = Store::lock(store.root())?;
     store.begin_record(&settings)?;
     let outcome = publish_latest(&store, &settings)?;

@@ -12,7 +12,7 @@ use crate::sync::replay;
 
 pub(crate) fn run(global: &Global, args: &ReplayArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     let _lock = Store::lock(store.root())?;
     let clock = data_clock(settings.rehearsed_now);
     let outcome = replay(&store, &settings, &clock, RunNumber(args.from))?;

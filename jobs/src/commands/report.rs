@@ -206,7 +206,7 @@ impl Snapshot {
     /// is built in a private directory below the system's temporary directory. A kill leaves that directory behind.
     fn of(settings: &Settings, date: Option<NaiveDate>) -> Result<Self, CommandError> {
         let Some(date) = date else { return Ok(Self::Published) };
-        let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+        let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
         let directory = TemporaryDirectory::new()?;
         let checked = build_as_of(&store, settings, date, &directory.path)?;
         Ok(Self::Earlier(Box::new(checked), directory))

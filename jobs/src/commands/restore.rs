@@ -40,8 +40,7 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, printer: &Printer) -> Res
         copy(&backup, partial.path(), file, &settings.access)?;
     }
     reach("restore: copied");
-    let checked =
-        check_copy(partial.path(), &settings.access, settings.journal_key.as_ref(), &manifest.digests());
+    let checked = check_copy(partial.path(), &settings.access, &settings.journal_key, &manifest.digests());
     let (store, runs) = checked.map_err(|e| {
         if e.exit_code() != REFUSED {
             return e;

@@ -23,7 +23,7 @@ use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     let runs = store.lake().sync_runs()?;
     let published = warehouse::published(store.root()).unwrap_or_else(|e| {
         printer.note(format!("the published file cannot be read ({e}); `boxseat publish` replaces it"));

@@ -72,7 +72,7 @@ pub(crate) async fn run_once(
     let mut store = Store::open_or_create(
         &settings.store,
         &settings.access,
-        settings.journal_key.as_ref(),
+        &settings.journal_key,
         Uuid::new_v4(),
         &lock,
     )?;

@@ -39,7 +39,7 @@ use crate::sync::{LakeBase, known_events};
 
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+    let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     // No other process may publish or remove files while counts are compared.
     let _lock = Store::lock(store.root())?;
     store.refuse_foreign_lake()?;

@@ -21,6 +21,7 @@ use crate::cli::Global;
 use crate::error::CommandError;
 use crate::evidence::{Headings, LeaveList};
 use crate::reclaim::Witness;
+use crate::reclaim::journal::{JournalKey, KeyFile};
 use crate::reclaim::policy::Policy;
 
 /// The settings of all commands.
@@ -68,8 +69,8 @@ pub(crate) struct Settings {
     pub(crate) import_headings: Headings,
     /// Path of the reclamation policy.
     pub(crate) policy_file: Option<PathBuf>,
-    /// Public key of the journal's seals.
-    pub(crate) journal_key: Option<PublicKey>,
+    /// The key of the journal's seals.
+    pub(crate) journal_key: JournalKey,
     /// File outside the store to which heads of the journal are appended.
     pub(crate) witness: Option<PathBuf>,
     /// `[reclaim] host`: the name of this installation, for machines without a permanent id.
@@ -205,7 +206,7 @@ impl Settings {
         check_path(&store)?;
         let policy_file = file.reclaim.policy.as_ref().map(|path| file.directory.join(path));
         let activity_events = activity_events(&file.sync.activity_events)?;
-        let journal_key = file.reclaim.journal_key.as_deref().map(journal_key).transpose()?;
+        let public = file.reclaim.journal_key.as_deref().map(journal_key).transpose()?;
         Ok(Self {
             endpoints: endpoints(file)?,
             monthly_calls: file.rate.monthly_calls,
@@ -233,7 +234,7 @@ impl Settings {
             nights_daily: days(file.retention.nights_daily_days),
             retention: Retention::of(&file.retention)?,
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
-            journal_key,
+            journal_key: JournalKey { public, private: key_file() },
             witness: witness(file)?,
             reclaim_host: file.reclaim.host.clone().filter(|name| !name.trim().is_empty()),
             store,
@@ -265,7 +266,10 @@ impl Settings {
         // A policy that cannot be read adds no files.
         let policy = self.policy_file.as_deref().and_then(|path| Policy::load(path).ok());
         let of_policy = policy.iter().flat_map(Policy::files);
-        let key = variable_os("BOXSEAT_JOURNAL_KEY_FILE").map(PathBuf::from);
+        let key = match &self.journal_key.private {
+            KeyFile::Named(path) => Some(path.clone()),
+            KeyFile::Credential(_) | KeyFile::InStore => None,
+        };
         let own = [
             ("the configuration", self.config_file.clone()),
             ("the reclamation policy", self.policy_file.clone()),
@@ -279,7 +283,7 @@ impl Settings {
     /// `[reclaim] witness` of a store.
     pub(crate) fn witness_of(&self, store_id: Uuid) -> Option<Witness<'_>> {
         let path = self.witness.as_deref()?;
-        Some(Witness { path, store_id, pinned: self.journal_key.as_ref() })
+        Some(Witness { path, store_id, pinned: self.journal_key.public.as_ref() })
     }
 
     /// Reads the leave list, for commands that use it.
@@ -312,6 +316,16 @@ fn journal_key(text: &str) -> Result<PublicKey, CommandError> {
     };
     let key = PublicKey::from_openssh(text).map_err(|e| refused("it is not a public key").because(e))?;
     if key.key_data().ed25519().is_some() { Ok(key) } else { Err(refused("it is not an Ed25519 key")) }
+}
+
+/// Where the private key that seals the journal is.
+fn key_file() -> KeyFile {
+    if let Some(path) = variable_os("BOXSEAT_JOURNAL_KEY_FILE") {
+        return KeyFile::Named(path.into());
+    }
+    variable_os("CREDENTIALS_DIRECTORY").map_or(KeyFile::InStore, |directory| {
+        KeyFile::Credential(PathBuf::from(directory).join("boxseat-journal-key"))
+    })
 }
 
 /// The path of the witness. A relative path is relative to the configuration file.

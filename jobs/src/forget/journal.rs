@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use boxseat_schemas::reclaim::Record;
 use boxseat_storage::digest::sha256_hex;
-use ssh_key::PublicKey;
 
 use super::eraser::Eraser;
 use super::record::Pending;
 use crate::error::CommandError;
 use crate::reclaim::Journal;
-use crate::reclaim::journal::ErasureKey;
+use crate::reclaim::journal::{ErasureKey, JournalKey};
 use crate::reclaim::plans::PlanTexts;
 use crate::store::Store;
 
@@ -20,7 +19,7 @@ use crate::store::Store;
 /// the digest of the old file, so the plan cannot be used, and the same command writes the file again with the same new digest.
 pub(super) fn erase(
     store: &Store,
-    pinned: Option<&PublicKey>,
+    journal_key: &JournalKey,
     key: &ErasureKey,
     pending: &Pending,
     journal: Journal,
@@ -29,7 +28,7 @@ pub(super) fn erase(
     if journal.sequence() == 0 {
         return Ok((0, 0));
     }
-    let (mut journal, entries) = journal.erase(store.id(), pinned, key, &|text| eraser.json(text))?;
+    let (mut journal, entries) = journal.erase(store.id(), journal_key, key, &|text| eraser.json(text))?;
     let mut plans = PlanTexts::read(store.root())?;
     plans.change(|text| eraser.document(text));
     plans.refuse_edited(journal.past())?;

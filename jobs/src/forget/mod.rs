@@ -71,7 +71,7 @@ pub(crate) fn erase(
     reach("erased lake");
     erased.spools = erase_spools(store, &eraser)?;
     reach("erased spools");
-    let pinned = settings.journal_key.as_ref();
+    let pinned = &settings.journal_key;
     (erased.journal_entries, erased.plans) = journal::erase(store, pinned, key, pending, journal, &eraser)?;
     reach("erased journal");
     erased.state_files = state_files::erase(store, &eraser)?;

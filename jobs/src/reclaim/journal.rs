@@ -24,7 +24,6 @@ use boxseat_storage::durable::{self, Access};
 use boxseat_storage::lock::Lock;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use ssh_key::PublicKey;
 use uuid::Uuid;
 
 pub(crate) use self::erasure_key::{ErasureKey, erasure_directory};
@@ -32,7 +31,7 @@ use self::file::Contents;
 pub(crate) use self::file::Seals;
 pub(crate) use self::seal::ANCHOR_FILE;
 use self::seal::Anchor;
-pub(crate) use self::seal::{StoreKey, anchored_key, store_key};
+pub(crate) use self::seal::{JournalKey, KeyFile, StoreKey, anchored_key, store_key};
 use super::journal_state::JournalState;
 use crate::error::CommandError;
 
@@ -70,17 +69,17 @@ enum Disk {
 }
 
 impl Journal {
-    /// Opens the journal to append to it; a missing journal is created. `pinned` is `[reclaim] journal_key`.
+    /// Opens the journal to append to it; a missing journal is created.
     ///
     /// # Errors
     /// Exit 3 for corruption, a broken chain, a missing seal or key, or another store's journal; exit 1 for the disk.
     pub(crate) fn open(
         root: &Path,
         store_id: Uuid,
-        pinned: Option<&PublicKey>,
+        configured: &JournalKey,
         lock: ReclaimLock,
     ) -> Result<Self, CommandError> {
-        Self::open_as(root, store_id, pinned, Seals::Last, lock)
+        Self::open_as(root, store_id, configured, Seals::Last, lock)
     }
 
     /// Like [`Journal::open`]; with [`Seals::Older`] the journal may end before the head that the lake knows.
@@ -90,13 +89,13 @@ impl Journal {
     pub(crate) fn open_as(
         root: &Path,
         store_id: Uuid,
-        pinned: Option<&PublicKey>,
+        configured: &JournalKey,
         seals: Seals,
         lock: ReclaimLock,
     ) -> Result<Self, CommandError> {
         let path = path(root);
-        let mut read = file::read(root, store_id, pinned, seals)?;
-        let (key, anchor) = seal::take_up(root, store_id, pinned, &read)?;
+        let mut read = file::read(root, store_id, configured.public.as_ref(), seals)?;
+        let (key, anchor) = seal::take_up(root, store_id, configured, &read)?;
         read.anchor = Some(anchor);
         if read.len == 0 {
             read.sha256 = file::begin(&path, store_id)?;
@@ -123,10 +122,10 @@ impl Journal {
     pub(crate) fn read(
         root: &Path,
         store_id: Uuid,
-        pinned: Option<&PublicKey>,
+        configured: &JournalKey,
         seals: Seals,
     ) -> Result<Self, CommandError> {
-        Ok(Self::over(file::read(root, store_id, pinned, seals)?))
+        Ok(Self::over(file::read(root, store_id, configured.public.as_ref(), seals)?))
     }
 
     /// A journal that is never on disk.
@@ -234,7 +233,7 @@ impl Journal {
     pub(crate) fn erase(
         self,
         store_id: Uuid,
-        pinned: Option<&PublicKey>,
+        configured: &JournalKey,
         erasure_key: &ErasureKey,
         change: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(Self, u64), CommandError> {
@@ -273,7 +272,7 @@ impl Journal {
         if changed > 0 {
             durable::write_file(&path, &new, &Access::from(0o600))?;
         }
-        Ok((Self::open(&root, store_id, pinned, lock)?, changed))
+        Ok((Self::open(&root, store_id, configured, lock)?, changed))
     }
 
     /// All entries, in order.

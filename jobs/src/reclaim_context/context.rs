@@ -54,7 +54,7 @@ impl ReclaimContext {
     /// As [`ReclaimContext::open`].
     pub(crate) fn open_to_adopt(global: &Global) -> Result<Self, CommandError> {
         let settings = Settings::load(global)?;
-        let store = Store::open(&settings.store, &settings.access, settings.journal_key.as_ref())?;
+        let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
         store.refuse_foreign_lake()?;
         let now = data_clock(settings.rehearsed_now)();
         Ok(Self { settings, store, now })
@@ -179,7 +179,7 @@ impl ReclaimContext {
     /// # Errors
     /// Exit 3 if it is corrupt.
     pub(crate) fn journal(&self) -> Result<Journal, CommandError> {
-        Journal::read(self.store.root(), self.store.id(), self.settings.journal_key.as_ref(), Seals::Last)
+        Journal::read(self.store.root(), self.store.id(), &self.settings.journal_key, Seals::Last)
     }
 
     /// The journal, for appending.
@@ -188,7 +188,7 @@ impl ReclaimContext {
     /// Exit 75 if another process has it; exit 3 if it is corrupt, or ends before what the lake knows (R9).
     pub(crate) fn journal_to_write(&self) -> Result<Journal, CommandError> {
         let lock = ReclaimLock::take(self.store.root())?;
-        let key = self.settings.journal_key.as_ref();
+        let key = &self.settings.journal_key;
         let mut journal = Journal::open(self.store.root(), self.store.id(), key, lock)?;
         seat_actions::reaches(self.store.lake(), &journal)?;
         let here = self.place()?;
@@ -209,7 +209,7 @@ impl ReclaimContext {
     /// As [`ReclaimContext::journal_to_write`].
     pub(crate) fn journal_to_adopt(&self) -> Result<Journal, CommandError> {
         let lock = ReclaimLock::take(self.store.root())?;
-        let key = self.settings.journal_key.as_ref();
+        let key = &self.settings.journal_key;
         let journal = Journal::open_as(self.store.root(), self.store.id(), key, Seals::Older, lock)?;
         seat_actions::refuse_older_lake(self.store.lake(), &journal)?;
         if let Some(witness) = self.witness() {

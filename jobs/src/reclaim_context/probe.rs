@@ -80,7 +80,7 @@ pub(crate) fn learn(
 ) -> Result<(), CommandError> {
     let Record::BoxAllows { ability, is_allowed, .. } = &record else { return Ok(()) };
     let lock = ReclaimLock::take(store.root())?;
-    let mut journal = Journal::open(store.root(), store.id(), settings.journal_key.as_ref(), lock)?;
+    let mut journal = Journal::open(store.root(), store.id(), &settings.journal_key, lock)?;
     let here = place::here(store.root(), store.id(), settings.reclaim_host.as_deref())?;
     place::check(journal.past(), &here)?;
     if journal.past().allows(*ability, now) != Some(*is_allowed) {

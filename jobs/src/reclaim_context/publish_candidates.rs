@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 use boxseat_output::warehouse::{Candidate, Candidates, NightRows};
 use boxseat_schemas::reclaim::Entry;
-use ssh_key::PublicKey;
 
 use super::columns::Unreadable;
 use super::{policy_lists, snapshot_rows};
 use crate::config::Settings;
 use crate::error::CommandError;
+use crate::reclaim::Journal;
 use crate::reclaim::evaluator::Evaluator;
-use crate::reclaim::journal::{Journal, Seals};
+use crate::reclaim::journal::{JournalKey, Seals};
 use crate::reclaim::journal_state::JournalState;
 use crate::reclaim::plans::expired_plans;
 use crate::reclaim::policy::Policy;
@@ -33,8 +33,8 @@ pub(crate) struct PublishCandidates {
     pub(crate) activity_events: Vec<String>,
     /// The store, for its journal.
     pub(crate) store: PathBuf,
-    /// `[reclaim] journal_key`.
-    pub(crate) journal_key: Option<PublicKey>,
+    /// The key of its journal.
+    pub(crate) journal_key: JournalKey,
 }
 
 impl PublishCandidates {
@@ -64,8 +64,8 @@ impl Candidates for PublishCandidates {
                 Asked::Unreadable(e) => e.to_string(),
             })?;
         let now = snapshot.night.now_at;
-        let journal = Journal::read(&self.store, snapshot.store_id, self.journal_key.as_ref(), Seals::Last)
-            .map_err(told)?;
+        let journal =
+            Journal::read(&self.store, snapshot.store_id, &self.journal_key, Seals::Last).map_err(told)?;
         let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
         let past = JournalState::of(&known);
         let inputs = policy_lists::read(&policy, self.leave_file.as_deref(), &self.activity_events, now)

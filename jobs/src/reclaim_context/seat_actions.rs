@@ -4,11 +4,10 @@ use std::path::Path;
 
 use boxseat_output::lake::Lake;
 use boxseat_schemas::table::SEAT_ACTIONS;
-use ssh_key::PublicKey;
 
 use crate::error::CommandError;
 use crate::reclaim::Journal;
-use crate::reclaim::journal::Seals;
+use crate::reclaim::journal::{JournalKey, Seals};
 use crate::reclaim::seat_actions::{
     self, LostAction, compare_rows, refuse_lost, refuse_older_journal, rows_after,
 };
@@ -33,7 +32,7 @@ pub(crate) fn commit(
 
 /// The next run commits what an acting command could not commit. A failure does not stop the run: an unreadable journal is refused
 /// by the next `reclaim` command.
-pub(crate) fn catch_up(store: &Store, journal_key: Option<&PublicKey>, enterprise_id: &str) {
+pub(crate) fn catch_up(store: &Store, journal_key: &JournalKey, enterprise_id: &str) {
     let done = Journal::read(store.root(), store.id(), journal_key, Seals::Last)
         .and_then(|journal| commit(store.root(), store.lake(), &journal, enterprise_id));
     if let Err(e) = done {

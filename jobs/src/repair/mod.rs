@@ -75,7 +75,7 @@ pub(crate) fn repair(
     let aside = store.root().join(format!("damaged/{}", now.format("%Y%m%dT%H%M%SZ")));
     refuse_without_journal(store, settings)?;
     let is_of_older_version = store.record_damage().is_none() && !store.lake().is_recorded();
-    if !is_of_older_version || settings.journal_key.is_some() {
+    if !is_of_older_version || settings.journal_key.public.is_some() {
         store.seals().take_up(Some(held))?;
     }
     let mut work = Work { store, settings, now, aside, done: Repair::default() };
@@ -83,7 +83,7 @@ pub(crate) fn repair(
         // No file of the lake can be proved.
         work.done.found.push(altered);
         work.begin_new_lake()?;
-    } else if !work.store.lake().is_recorded() && settings.journal_key.is_some() {
+    } else if !work.store.lake().is_recorded() && settings.journal_key.public.is_some() {
         let what = "the record of the lake, lake/_runs/files.log,";
         work.done
             .found
@@ -112,7 +112,7 @@ pub(crate) fn repair(
 /// Refuses a repair without the journal if actions were taken. Only the journal has these actions, and a repaired store without it
 /// would look as if it had never acted.
 fn refuse_without_journal(store: &Store, settings: &Settings) -> Result<(), CommandError> {
-    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last)?;
+    let journal = Journal::read(store.root(), store.id(), &settings.journal_key, Seals::Last)?;
     let has_acted = || {
         store.lake().was_written(&SEAT_ACTIONS)
             || store.root().join("lake").join(SEAT_ACTIONS.name).exists()

@@ -86,7 +86,7 @@ pub(super) fn make_visible(
     })?;
     store.check_spool(read_as)?;
     store.refuse_missing_imports()?;
-    seat_actions::catch_up(store, settings.journal_key.as_ref(), enterprise_id);
+    seat_actions::catch_up(store, &settings.journal_key, enterprise_id);
     let mut runs = store.lake().sync_runs()?;
     let Loaded { row, tables, departures, commands, imports } =
         load(store, settings, reservation, read_as, &runs, enterprise_id, stop)?;

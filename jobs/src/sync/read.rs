@@ -158,7 +158,7 @@ impl SyncJob<'_> {
 
 /// Users that boxseat has deleted, from the journal of reclamation. The shrink guards do not count them as missing.
 fn own_deletions(store: &Store, settings: &Settings) -> Vec<String> {
-    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Last);
+    let journal = Journal::read(store.root(), store.id(), &settings.journal_key, Seals::Last);
     match journal {
         Ok(journal) => journal.past().deleted().map(str::to_owned).collect(),
         // The next `reclaim` command refuses the journal. Without it the guards are stricter.

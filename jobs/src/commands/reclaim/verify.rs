@@ -13,9 +13,9 @@ use crate::reclaim_context::seat_actions;
 pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open(global)?;
     let (store, settings) = (&context.store, &context.settings);
-    let journal = Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each)?;
+    let journal = Journal::read(store.root(), store.id(), &settings.journal_key, Seals::Each)?;
     // The first `sync` makes the anchor with the key.
-    if settings.journal_key.is_some() && journal.public_key().is_none() {
+    if settings.journal_key.public.is_some() && journal.public_key().is_none() {
         return Err(CommandError::refused(format!(
             "{} is missing: it was removed with the journal",
             store.root().join(ANCHOR_FILE).display()
@@ -36,7 +36,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             ("last_entry_at", json!(last.map(|entry| entry.at))),
             ("head", json!(journal.head())),
             ("journal_key", json!(journal.public_key())),
-            ("journal_key_configured", json!(settings.journal_key.is_some())),
+            ("journal_key_configured", json!(settings.journal_key.public.is_some())),
             ("witnessed_heads", json!(heads)),
             ("seat_actions_rows", json!(rows)),
             ("adoptions", json!(journal.past().adoptions.len())),
@@ -59,7 +59,7 @@ pub(crate) fn run(global: &Global, printer: &Printer) -> Result<u8, CommandError
             journal.unsealed()
         ));
     }
-    if let Some(key) = journal.public_key().filter(|_| settings.journal_key.is_none()) {
+    if let Some(key) = journal.public_key().filter(|_| settings.journal_key.public.is_none()) {
         printer.note(format!(
             "[reclaim] journal_key is not set. With it a journal of another key is refused even if the lake's copy of the key was replaced: journal_key = {key:?}"
         ));

@@ -44,7 +44,7 @@ pub(super) fn compare(
 ) -> Result<(), CommandError> {
     journal(store, settings, findings)?;
     if !store.lake().is_recorded() {
-        if store.had_record() || settings.journal_key.is_some() {
+        if store.had_record() || settings.journal_key.public.is_some() {
             findings.fail(LAKE, "lake/_runs/files.log is missing: it was removed".to_owned(), REMEDY);
         } else {
             findings.skip(LAKE, NOT_RECORDED.to_owned());
@@ -59,7 +59,7 @@ pub(super) fn compare(
 
 /// Checks the chain, every seal and the anchor of the journal.
 fn journal(store: &Store, settings: &Settings, findings: &mut Findings) -> Result<(), CommandError> {
-    match Journal::read(store.root(), store.id(), settings.journal_key.as_ref(), Seals::Each) {
+    match Journal::read(store.root(), store.id(), &settings.journal_key, Seals::Each) {
         Ok(journal) => findings.pass(JOURNAL, format!("{} entries", journal.sequence())),
         Err(e) if e.exit_code() == REFUSED => {
             findings.fail(JOURNAL, e.lines().join(": "), &e.hints().join("; "));

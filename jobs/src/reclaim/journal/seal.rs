@@ -25,7 +25,6 @@ use uuid::Uuid;
 
 use super::file::{self, Contents, Frame, Seals, hash_of};
 use super::{ReclaimLock, cannot, directory, path};
-use crate::config::variable_os;
 use crate::error::CommandError;
 
 /// The namespace of a seal; a signature of a plan is no seal.
@@ -106,6 +105,27 @@ fn anchor_path(root: &Path) -> PathBuf {
     root.join(ANCHOR_FILE)
 }
 
+/// The key of a store, as configuration and environment name it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct JournalKey {
+    /// `[reclaim] journal_key`: the public key.
+    pub(crate) public: Option<PublicKey>,
+    /// Where the private key is.
+    pub(crate) private: KeyFile,
+}
+
+/// Where the private key of a store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum KeyFile {
+    /// In the store, made at first use.
+    #[default]
+    InStore,
+    /// The file that `BOXSEAT_JOURNAL_KEY_FILE` names.
+    Named(PathBuf),
+    /// The systemd credential. Without this file, the key is in the store.
+    Credential(PathBuf),
+}
+
 /// The private key of a store.
 pub(crate) struct StoreKey {
     key: PrivateKey,
@@ -119,15 +139,14 @@ impl StoreKey {
     ///
     /// # Errors
     /// Exit 2 for a named file that is missing; exit 3 for one that is no Ed25519 key, or that others can read.
-    fn find(root: &Path) -> Result<Option<(PathBuf, PrivateKey)>, CommandError> {
-        if let Some(path) = variable_os("BOXSEAT_JOURNAL_KEY_FILE").map(PathBuf::from) {
-            return load(path, IsGuarded(false)).map(Some);
-        }
-        let credential = variable_os("CREDENTIALS_DIRECTORY")
-            .map(|directory| PathBuf::from(directory).join("boxseat-journal-key"));
-        if let Some(path) = credential.filter(|path| path.exists()) {
+    fn find(root: &Path, file: &KeyFile) -> Result<Option<(PathBuf, PrivateKey)>, CommandError> {
+        match file {
+            KeyFile::Named(path) => return load(path.clone(), IsGuarded(false)).map(Some),
             // systemd protects its credentials itself, and their mode may let a group read.
-            return load(path, IsGuarded(true)).map(Some);
+            KeyFile::Credential(path) if path.exists() => {
+                return load(path.clone(), IsGuarded(true)).map(Some);
+            }
+            KeyFile::Credential(_) | KeyFile::InStore => {}
         }
         let path = own_key(root);
         if path.exists() { load(path, IsGuarded(false)).map(Some) } else { Ok(None) }
@@ -222,14 +241,15 @@ fn put_to_use(root: &Path, key: &PrivateKey) -> Result<(), CommandError> {
 pub(super) fn take_up(
     root: &Path,
     store_id: Uuid,
-    pinned: Option<&PublicKey>,
+    configured: &JournalKey,
     read: &Contents,
 ) -> Result<(StoreKey, Anchor), CommandError> {
+    let pinned = configured.public.as_ref();
     let missing = |what: &str| {
         CommandError::usage(format!("the private key of the store, {}, is missing{what}", own_key(root).display()))
             .hint("put it back from the backup; or name it by BOXSEAT_JOURNAL_KEY_FILE or the systemd credential boxseat-journal-key. Without it no command can write to the store")
     };
-    let found = StoreKey::find(root)?;
+    let found = StoreKey::find(root, &configured.private)?;
     let (place, key, is_new) = match (found, &read.anchor) {
         (Some((place, key)), _) => (place, key, false),
         (None, Some(_)) if new_key(root).exists() => {
@@ -288,17 +308,17 @@ pub(super) fn take_up(
 pub(crate) fn store_key(
     root: &Path,
     store_id: Uuid,
-    pinned: Option<&PublicKey>,
+    configured: &JournalKey,
     held: Option<&ReclaimLock>,
 ) -> Result<StoreKey, CommandError> {
     let anchor = Anchor::read(root, store_id)?;
     if anchor.is_some() && !new_key(root).exists() {
-        return Ok(take_up(root, store_id, pinned, &Contents { anchor, ..Contents::default() })?.0);
+        return Ok(take_up(root, store_id, configured, &Contents { anchor, ..Contents::default() })?.0);
     }
     // Two first uses at the same time would make two keys.
     let _lock = held.is_none().then(|| ReclaimLock::take(root)).transpose()?;
-    let read = file::read(root, store_id, pinned, Seals::Last)?;
-    Ok(take_up(root, store_id, pinned, &read)?.0)
+    let read = file::read(root, store_id, configured.public.as_ref(), Seals::Last)?;
+    Ok(take_up(root, store_id, configured, &read)?.0)
 }
 
 /// The public key that the store names; `None` before the first use.

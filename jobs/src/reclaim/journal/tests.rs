@@ -1,4 +1,5 @@
 use boxseat_schemas::spool::{FRAME_FIXED_LEN, FileKind, Fixed};
+use ssh_key::PublicKey;
 
 use super::*;
 
@@ -16,11 +17,11 @@ fn skip(user: u64) -> Record {
 }
 
 fn open(root: &Path) -> Result<Journal, CommandError> {
-    Journal::open(root, STORE, None, ReclaimLock::take(root)?)
+    Journal::open(root, STORE, &JournalKey::default(), ReclaimLock::take(root)?)
 }
 
 fn read(root: &Path) -> Result<Journal, CommandError> {
-    Journal::read(root, STORE, None, Seals::Last)
+    Journal::read(root, STORE, &JournalKey::default(), Seals::Last)
 }
 
 /// The text of the entry that begins at a byte.
@@ -142,7 +143,8 @@ fn r9_an_entry_taken_out_or_made_up_breaks_the_chain() {
 fn r7_another_store_s_journal_is_refused() {
     let (temp, _, _) = three_entries();
     assert!(
-        Journal::read(temp.path(), Uuid::from_u128(78), None, Seals::Last).is_err_and(|e| e.exit_code() == 3)
+        Journal::read(temp.path(), Uuid::from_u128(78), &JournalKey::default(), Seals::Last)
+            .is_err_and(|e| e.exit_code() == 3)
     );
 }
 
@@ -199,7 +201,7 @@ fn r9_an_entry_without_the_store_s_seal_is_refused() {
     write(seal.to_pem(ssh_key::LineEnding::LF).unwrap().trim_end().as_bytes());
     refused(temp.path(), "entry 4 has no valid seal");
     std::fs::write(path(temp.path()), &bytes).unwrap();
-    assert_eq!(Journal::read(temp.path(), STORE, None, Seals::Each).unwrap().sequence(), 3);
+    assert_eq!(Journal::read(temp.path(), STORE, &JournalKey::default(), Seals::Each).unwrap().sequence(), 3);
 }
 
 /// R9: a journal without seals counts as an older version's only where no file knows a key; after the first seal every entry
@@ -220,7 +222,7 @@ fn r9_the_entries_of_an_older_version_are_a_prefix() {
     journal.append(DateTime::UNIX_EPOCH, skip(4)).unwrap();
     journal.anchor().unwrap();
     drop(journal);
-    let journal = Journal::read(root, STORE, None, Seals::Each).unwrap();
+    let journal = Journal::read(root, STORE, &JournalKey::default(), Seals::Each).unwrap();
     assert_eq!((journal.sequence(), journal.unsealed()), (5, 3));
     let begun = &journal.entries()[3].record;
     assert!(matches!(begun, Record::SealBegun { unsealed_entries: 3, .. }), "{begun:?}");
@@ -237,7 +239,8 @@ fn r9_a_journal_whose_anchor_says_that_it_never_had_seals_is_refused_under_the_c
     let text = std::fs::read_to_string(anchor_file(root)).unwrap();
     let mut anchor: serde_json::Value = serde_json::from_str(&text).unwrap();
     let pinned = PublicKey::from_openssh(anchor["public_key"].as_str().unwrap()).unwrap();
-    let read = || Journal::read(root, STORE, Some(&pinned), Seals::Last);
+    let pinned = JournalKey { public: Some(pinned), ..JournalKey::default() };
+    let read = || Journal::read(root, STORE, &pinned, Seals::Last);
     assert_eq!(read().unwrap().sequence(), 3);
     strip_seals(root);
     anchor["unsealed_entries"] = anchor["entries"].clone();
@@ -282,7 +285,8 @@ fn r9_key_and_anchor_are_there_and_belong_together() {
     drop(open(other.path()).unwrap());
     let theirs = open(other.path()).unwrap().public_key().unwrap().to_owned();
     let pinned = PublicKey::from_openssh(&theirs).unwrap();
-    let e = Journal::read(root, STORE, Some(&pinned), Seals::Last).err().unwrap();
+    let pinned = JournalKey { public: Some(pinned), ..JournalKey::default() };
+    let e = Journal::read(root, STORE, &pinned, Seals::Last).err().unwrap();
     assert!(e.lines()[0].contains("another key than [reclaim] journal_key"), "{:?}", e.lines());
 }
 
