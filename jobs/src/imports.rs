@@ -19,8 +19,7 @@ use serde::{Deserialize, Serialize};
 use arrow::array::{AsArray, RecordBatch};
 
 use crate::error::CommandError;
-use crate::integrity::IMPORTS;
-use crate::store::Store;
+use crate::store::{IMPORTS, Store};
 
 /// The evidence of one report, by user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

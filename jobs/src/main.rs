@@ -11,7 +11,6 @@ mod evidence;
 mod failpoint;
 mod forget;
 mod imports;
-mod integrity;
 mod lake_witness;
 mod last_sync;
 mod ledger;

@@ -8,6 +8,8 @@
 //!         state/           store.json (id, enterprise), lock, unneeded.json (files of the lake that will be deleted)
 //! ```
 
+mod integrity;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,11 +24,13 @@ use uuid::Uuid;
 
 use crate::config::{Settings, check_path};
 use crate::error::{CommandError, REFUSED};
-use crate::integrity::check_anchor;
 use crate::lake_witness::{self, LakeLine};
 use crate::reclaim::Witness;
 use crate::reclaim::journal::JournalKey;
 use crate::record_seals::RecordSeals;
+use integrity::check_anchor;
+
+pub(crate) use integrity::{ANCHOR, IMPORTS};
 
 /// An open store.
 pub(crate) struct Store {

@@ -11,9 +11,8 @@ use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::Access;
 
 use crate::error::CommandError;
-use crate::integrity::IMPORTS;
 use crate::reclaim::journal::JournalKey;
-use crate::store::Store;
+use crate::store::{IMPORTS, Store};
 
 /// A file that differs from the record.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,9 +35,8 @@ use super::manifest::{BackupFile, files_below, is_inside};
 use super::{RECORD, access_of_directory};
 use crate::error::{CommandError, REFUSED, REMEDY};
 use crate::failpoint::reach;
-use crate::integrity::{ANCHOR, IMPORTS};
 use crate::reclaim::journal::ANCHOR_FILE;
-use crate::store::Store;
+use crate::store::{ANCHOR, IMPORTS, Store};
 
 /// Copies a store into an empty directory. Returns the files by path, the copy as a store, and its runs.
 ///

@@ -14,10 +14,9 @@ use crate::backup::{CHANGED, files_below, names_that_differ};
 use crate::commands::findings::Findings;
 use crate::config::Settings;
 use crate::error::{CommandError, REFUSED, REMEDY};
-use crate::integrity::IMPORTS;
 use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
-use crate::store::Store;
+use crate::store::{IMPORTS, Store};
 
 /// Reports the number of recorded files. Without `--deep`, `verify` compares only the files that it reads.
 pub(super) fn count(store: &Store, findings: &mut Findings) -> Result<(), CommandError> {

@@ -16,6 +16,7 @@ use boxseat_storage::digest::FileDigest;
 use boxseat_storage::durable::{self, Access};
 use serde::{Deserialize, Serialize};
 
+use super::{Store, names_in};
 use crate::clock::data_clock;
 use crate::config::Settings;
 use crate::error::{CommandError, REMEDY};
@@ -25,7 +26,6 @@ use crate::reclaim::Journal;
 use crate::reclaim::journal::Seals;
 use crate::reclaim::seat_actions::refuse_older_lake;
 use crate::record_seals::RecordSeals;
-use crate::store::{Store, names_in};
 
 /// `state/lake.json`.
 #[derive(Debug, Serialize, Deserialize)]
