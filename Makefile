@@ -94,11 +94,15 @@ build: libduckdb ## Build the program for development
 	$(CARGO) build --workspace $(features)
 
 .PHONY: check
-check: check-format check-dependencies check-supply-chain check-features check-lints ## Check format, dependencies and lints; all must be clean
+check: check-format check-layers check-dependencies check-supply-chain check-features check-lints ## Check format, dependencies and lints; all must be clean
 
 .PHONY: check-format
 check-format:
 	$(CARGO) fmt --all --check
+
+.PHONY: check-layers
+check-layers:
+	.ci/layers
 
 .PHONY: check-dependencies
 check-dependencies:

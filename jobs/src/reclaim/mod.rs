@@ -1,14 +1,16 @@
 //! Reclamation: freeing seats of users who provably do not use them, by reviewed plans.
 //!
 //! ```text
-//! Ground (snapshot) ┐
-//! Policy            ├─ judge ─▶ Plan ─ approve ─▶ apply ─▶ Box
-//! Past (journal)    ┘                              │
-//!        ▲                                         ▼
-//!        └───────────────────────────────────── Journal
+//! Snapshot                ┐
+//! Policy, PolicyInputs    ├─ Evaluator ─▶ Plan ─ approve ─▶ apply ─▶ Box
+//! JournalState            ┘                                   │
+//!        ▲                                                    ▼
+//!        └───────────────────────────────────────────────── Journal
 //! ```
 //!
-//! The middle is pure and takes values and `now`; the journal, the plans' files and Box are its edges.
+//! The middle is pure and takes values and `now`. The journal, the files of plans and Box are its edges. Configuration, store, lake and
+//! published file are opened by `reclaim_context`: this module imports nothing of the program but its error and the values of
+//! TOML files.
 
 pub(crate) mod apply;
 pub(crate) mod approval;

@@ -1,7 +1,6 @@
 //! A snapshot as plain values: everything that the rules read, so that nothing is loaded later.
 //!
-//! It is loaded by SQL from a published file, or from the file being built while a snapshot is published; the evaluation is the
-//! same. A test builds one by hand.
+//! The program loads it by SQL (`reclaim_context`). A test builds one by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! `apply`: acts on the users of an approved plan who still qualify.
 //!
 //! ```text
-//! admit ─▶ begin (acting account, Box's clock) ─▶ reconcile ─▶ feed ─▶ per user: judge ─▶ re-read ─▶ intent ─▶ call ─▶ outcome
+//! admit ─▶ begin (acting account, Box's clock) ─▶ reconcile ─▶ feed ─▶ per user: evaluate ─▶ re-read ─▶ intent ─▶ call ─▶ outcome
 //! ```
 //!
 //! **Killed anywhere**, the journal has every call that may have been made: its intent was on disk before it. The same command
