@@ -103,7 +103,7 @@ impl PolicyInputs {
         self.files.iter().find(|file| file.is_changed()).map(|file| file.path.as_path())
     }
 
-    /// R3: until which day [holds] counts, if that ends within two days.
+    /// R3: until which day `[holds]` counts, if that ends within two days.
     pub(crate) fn holds_count_until(&self, now: DateTime<Utc>) -> Option<NaiveDate> {
         let left = LIST_MAX_AGE - self.holds.as_ref()?.age;
         (left >= TimeDelta::zero() && left <= TimeDelta::days(3)).then(|| (now + left).date_naive())

@@ -6,7 +6,7 @@
 //! The policy is read here, late, and not with the configuration: it is the licence manager's file, and an error in it must not
 //! cost the operator the snapshot. The leave list differs: its rows are stored in the lake, so an invalid list stops the run.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use boxseat_output::warehouse::{Candidate, Candidates, NightRows};
 use boxseat_schemas::reclaim::Entry;
@@ -17,61 +17,47 @@ use crate::config::Settings;
 use crate::error::CommandError;
 use crate::reclaim::Journal;
 use crate::reclaim::evaluator::Evaluator;
-use crate::reclaim::journal::{JournalKey, Seals};
+use crate::reclaim::journal::Seals;
 use crate::reclaim::journal_state::JournalState;
 use crate::reclaim::plans::expired_plans;
 use crate::reclaim::policy::Policy;
 
-/// The inputs with which a snapshot is evaluated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PublishCandidates {
-    /// The policy.
-    pub(crate) policy_file: PathBuf,
-    /// `[idle] leave_file`.
-    pub(crate) leave_file: Option<PathBuf>,
-    /// `[sync] activity_events`.
-    pub(crate) activity_events: Vec<String>,
-    /// The store, for its journal.
-    pub(crate) store: PathBuf,
-    /// The key of its journal.
-    pub(crate) journal_key: JournalKey,
+/// The configuration with which a snapshot is evaluated.
+#[derive(Debug)]
+pub(crate) struct PublishCandidates<'a> {
+    settings: &'a Settings,
+    policy_file: &'a Path,
 }
 
-impl PublishCandidates {
+impl<'a> PublishCandidates<'a> {
     /// By the configured policy; `None` without one.
-    pub(crate) fn of(settings: &Settings) -> Option<Self> {
-        Some(Self {
-            policy_file: settings.policy_file.clone()?,
-            leave_file: settings.leave_file.clone(),
-            activity_events: settings.activity_events.clone(),
-            store: settings.store.clone(),
-            journal_key: settings.journal_key.clone(),
-        })
+    pub(crate) fn of(settings: &'a Settings) -> Option<Self> {
+        Some(Self { settings, policy_file: settings.policy_file.as_deref()? })
     }
 }
 
-impl Candidates for PublishCandidates {
+impl Candidates for PublishCandidates<'_> {
     fn policy_digest(&self) -> Option<String> {
-        Policy::load(&self.policy_file).ok().map(|policy| policy.digest)
+        Policy::load(self.policy_file).ok().map(|policy| policy.digest)
     }
 
     fn evaluate(&self, night: &NightRows<'_>) -> Result<Vec<Candidate>, String> {
+        let Settings { store, leave_file, activity_events, journal_key, .. } = self.settings;
         let told = |e: CommandError| e.lines().join(": ");
-        let policy = Policy::load(&self.policy_file).map_err(told)?;
+        let policy = Policy::load(self.policy_file).map_err(told)?;
         let snapshot =
             snapshot_rows::load(|sql| night.ask(sql).map_err(Asked::Refused)).map_err(|e| match e {
                 Asked::Refused(e) => told(CommandError::from(e)),
                 Asked::Unreadable(e) => e.to_string(),
             })?;
         let now = snapshot.night.now_at;
-        let journal =
-            Journal::read(&self.store, snapshot.store_id, &self.journal_key, Seals::Last).map_err(told)?;
+        let journal = Journal::read(store, snapshot.store_id, journal_key, Seals::Last).map_err(told)?;
         let known: Vec<Entry> = journal.entries().iter().filter(|entry| entry.at <= now).cloned().collect();
         let past = JournalState::of(&known);
-        let inputs = policy_lists::read(&policy, self.leave_file.as_deref(), &self.activity_events, now)
-            .map_err(told)?;
+        let inputs =
+            policy_lists::read(&policy, leave_file.as_deref(), activity_events, now).map_err(told)?;
         // A plan without an approval would be made again, and an expired one is not open.
-        let expired = expired_plans(&self.store, &past, now);
+        let expired = expired_plans(store, &past, now);
         let set_aside = past.replaceable_plans().chain(expired.iter().map(String::as_str));
         let evaluator =
             Evaluator::new(&policy, &snapshot, &past, &inputs, now, set_aside).map_err(|refusals| {

@@ -167,7 +167,7 @@ fn build_of<'a>(
     settings: &'a Settings,
     runs: &'a [SyncRun],
     enterprise_id: &'a str,
-    candidates: Option<&'a PublishCandidates>,
+    candidates: Option<&'a PublishCandidates<'a>>,
 ) -> Build<'a> {
     Build {
         store: store.root(),
