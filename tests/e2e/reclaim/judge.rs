@@ -17,6 +17,8 @@ mod approvals;
 mod emptiness;
 #[path = "judge/evidence.rs"]
 mod evidence;
+#[path = "judge/leavers.rs"]
+mod leavers;
 
 /// The inputs of a check.
 pub(crate) struct Case<'a> {
@@ -44,8 +46,6 @@ pub(crate) struct Leaver {
     pub(crate) user_id: String,
     pub(crate) receiver_user_id: String,
     pub(crate) at: DateTime<Utc>,
-    /// When the plan was lost with its journal. What the plan did to the account stays.
-    pub(crate) lost_at: Option<DateTime<Utc>>,
 }
 
 /// What a snapshot knows about the admin log.
@@ -300,16 +300,6 @@ impl<'a> Judge<'a> {
             }
             self.proven_empty(deed);
         }
-    }
-
-    /// The last offboarding of a user before an action.
-    fn leaver(&self, deed: &Deed) -> Option<&'a Leaver> {
-        let is_active = deed.before.as_ref().is_some_and(|before| before.status == "active");
-        let is_of = |leaver: &&Leaver| {
-            let is_lost = is_active && leaver.lost_at.is_some_and(|lost_at| lost_at <= at(&deed.at));
-            leaver.user_id == deed.user_id && leaver.at <= at(&deed.at) && !is_lost
-        };
-        self.case.leavers.iter().rfind(is_of)
     }
 
     /// R1, R3, R4, R5: users that are excluded at every stage.

@@ -8,8 +8,6 @@
 use boxseat_schemas::reclaim::{Adoption, Entry, Place, Record};
 use rand::Rng;
 
-use super::super::offboarding::is_offboarding;
-use super::evaluator::Leaver;
 use super::story::{BY, World, operator};
 
 /// The maximum number of entries that a backup lacks.
@@ -48,14 +46,6 @@ impl World {
         self.commit();
         if let Err(e) = self.lake.agree(&self.journal) {
             return Err(self.describe(&[format!("R9: after adopt: {}", e.lines().join(": "))]));
-        }
-        let (now, kept) = (self.now(), &self.journal.past().plans);
-        let lost = self.plans.iter().map(|file| &file.plan).filter(|plan| !kept.contains_key(&plan.plan_id));
-        for plan in lost.filter(|plan| is_offboarding(plan)) {
-            let is_of = |leaver: &&mut Leaver| {
-                leaver.at == plan.created_at && leaver.user_id == plan.people[0].user_id
-            };
-            self.leavers.iter_mut().filter(is_of).for_each(|leaver| _ = leaver.lost_at.get_or_insert(now));
         }
         self.simulator.advance_secs(1);
         for index in self.open_plans() {

@@ -67,7 +67,6 @@ impl World {
             user_id: user_id.clone(),
             receiver_user_id: receiver.user_id.clone(),
             at: now,
-            lost_at: None,
         });
         for record in gives_way.into_iter().chain([file.record()]) {
             self.journal.append(now, record).expect("a journal in memory accepts entries");
