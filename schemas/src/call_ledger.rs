@@ -5,8 +5,8 @@
 //! <store>/state/calls/<run_id>.jsonl    written by older versions: one JSON line per call, without checksums
 //! ```
 //!
-//! A file without the last frame is legal: its command was killed, or it still runs. The calls in the file are counted. The missing end is
-//! reported, because the file may have lost calls at its end.
+//! A file without the last frame is legal: the command was killed or is still running. The calls in the file are counted. The missing end
+//! is reported, because the file may have lost calls at its end.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -54,13 +54,13 @@ pub struct Calls {
 pub enum End {
     /// The command ended and counted its calls.
     Closed,
-    /// No end was written.
+    /// The file has no end frame.
     Open,
-    /// The last entry is torn at this byte.
+    /// The last entry is torn. It begins at this byte.
     Torn(usize),
 }
 
-/// The beginning of a file.
+/// The header of a file.
 pub fn encode_header(run_id: Uuid) -> [u8; crate::spool::FILE_HEADER_LEN] {
     FileKind::CallLedger.encode_header(owner(run_id))
 }
@@ -82,7 +82,7 @@ fn encode(entry: &Entry) -> Vec<u8> {
 /// Reads a file of frames.
 ///
 /// # Errors
-/// [`DamagedAt`] for everything but a missing or torn end.
+/// [`DamagedAt`] for any damage except a missing or torn end.
 pub fn read(run_id: Uuid, bytes: &[u8]) -> Result<Calls, DamagedAt> {
     let frames = framed::read(FileKind::CallLedger, owner(run_id), bytes)?;
     let wrong = |damage| DamagedAt { offset: bytes.len(), damage };
@@ -108,10 +108,10 @@ pub fn read(run_id: Uuid, bytes: &[u8]) -> Result<Calls, DamagedAt> {
     Ok(Calls { calls, end })
 }
 
-/// Reads a file of lines, as older versions wrote it. A last line without its line break is torn.
+/// Reads a file of lines, as older versions wrote it. A last line without a line break is torn.
 ///
 /// # Errors
-/// [`DamagedAt`] naming the first other line that is not a call.
+/// [`DamagedAt`] with the offset of the first line that has a line break and is not a call.
 pub fn read_lines(bytes: &[u8]) -> Result<Calls, DamagedAt> {
     let mut calls = Vec::new();
     let mut offset = 0;
@@ -126,7 +126,7 @@ pub fn read_lines(bytes: &[u8]) -> Result<Calls, DamagedAt> {
     Ok(Calls { calls, end: End::Closed })
 }
 
-/// The random half of the id. It ties a file to its name.
+/// The random half of the id. It is in the file header, so that a file under the name of another command is detected.
 fn owner(run_id: Uuid) -> u64 {
     run_id.as_u64_pair().1
 }

@@ -1,4 +1,4 @@
-//! The checks of a build before it is published, as data: each is a SELECT of the rows that must not exist.
+//! The checks of a build before it is published, as data. Each check is a SELECT of the rows that violate it.
 
 use std::fmt;
 
@@ -13,23 +13,23 @@ pub struct Check {
     pub table: &'static str,
     /// The consequence of a failure.
     pub severity: Severity,
-    /// Whether the check is about the run that is being finished, whose number stands for `$run`. Rows that older runs recorded can no
+    /// Whether the check covers only the run that is being finished. `$run` in the SQL stands for its number. Rows of older runs can no
     /// longer be corrected.
     pub is_of_pending: bool,
-    /// A SELECT of one BOOLEAN. TRUE proves that there is nothing to find.
+    /// A SELECT of one BOOLEAN. TRUE proves that no row violates the check.
     pub shortcut: Option<String>,
-    /// The rows that must not exist.
+    /// A SELECT of the rows that violate the check.
     pub sql: String,
-    /// How many rows each of them counts for: an expression over `row`.
+    /// Number of violations that a selected row stands for: an expression over `row`.
     pub weight: &'static str,
-    /// The example of them: an aggregate over `row`.
+    /// The example of a violation: an aggregate over `row`.
     pub example: &'static str,
 }
 
 /// The consequence of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// The snapshot contradicts itself: the old one stays published.
+    /// The snapshot contradicts itself. The previous snapshot stays published.
     Error,
     /// The snapshot is published, with a warning.
     Warn,
@@ -51,8 +51,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Every check, in the order in which the checks run. A check runs before the checks that depend on it, so the first failure names the
-/// cause.
+/// All checks, in the order in which they run. A check runs before the checks that depend on it, so the first failure names the cause.
 pub fn all() -> Vec<Check> {
     let keyed = WAREHOUSE.iter().filter(|table| table.layout != Layout::View && !table.key.is_empty());
     let mut checks = vec![error("any_user", "users", ANY_USER)];
@@ -110,7 +109,7 @@ fn orphans(table: &str, column: &str, parent: &str) -> String {
     )
 }
 
-/// No object at Box is older than Box, and clocks differ by less than a day.
+/// Finds times before Box existed (2005), and times more than a day after the snapshot: clocks differ by less than a day.
 fn plausible(table: &'static str, column: &str) -> Check {
     let odd = format!(
         "epoch_us({column}) > (SELECT epoch_us(now_at) + 86400000000 FROM report_settings) OR {column} < TIMESTAMPTZ '2005-01-01 00:00:00+00'"
@@ -139,7 +138,7 @@ fn strangers(table: &str) -> String {
 const ANY_USER: &str =
     "SELECT 'the snapshot lists no user' AS problem WHERE NOT EXISTS (SELECT 1 FROM users)";
 
-/// Columns whose value must be a row of another table. A user or group of an event may be deleted long ago; these must exist.
+/// Columns whose value must exist in another table. Event tables are not listed, because a user or group of an event may have been deleted.
 const REFERENCES: [(&str, &str, &str); 4] = [
     ("memberships", "user_id", "users"),
     ("memberships", "group_id", "groups"),
@@ -219,7 +218,8 @@ const MOMENTS: [(&str, &str); 6] = [
 
 const WARNINGS: [(&str, &str, &str); 4] = [
     // R21: actions of boxseat's Box account that the action journal does not contain. Clocks differ by minutes. An action by another
-    // program with the same credentials has the account's name. Events before the account's first action belong to other users.
+    // program with the same credentials has the same account as its actor. Events before the account's first action are excluded: they
+    // belong to other users.
     (
         "unexplained_action",
         "admin_events",
@@ -251,10 +251,10 @@ const WARNINGS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// An unusable policy does not stop the snapshot. An empty list must not be read as "no candidates".
+/// An unusable policy does not stop the snapshot. The warning shows that an empty list of candidates does not mean "no candidates".
 const POLICY_USABLE: &str = "SELECT refusal FROM reclaim_policy WHERE refusal IS NOT NULL";
 
-/// Tables that name users who need not be listed.
+/// Tables whose users may be missing in the latest snapshot.
 const EVER_SEEN: [&str; 4] = ["login_events", "activity_daily", "imported_evidence", "leave_periods"];
 
 #[cfg(test)]

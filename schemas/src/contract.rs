@@ -25,7 +25,7 @@ mod tests {
     use super::*;
     use crate::table::CONTRACT_VERSION;
 
-    /// The promises to the readers of this version of the contract.
+    /// The columns that this version of the contract promises.
     const PROMISED: &str = include_str!("../contract/v1.txt");
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/contract/v1.txt");
 
@@ -54,8 +54,7 @@ mod tests {
         broken
     }
 
-    /// Why: a query that worked yesterday must work today. Otherwise the analyst who needs a column finds out that it is removed, renamed
-    /// or of another type.
+    /// Why: a query that worked with an earlier build must still work. Removing, renaming or retyping a column breaks it.
     #[test]
     fn no_promised_column_is_removed_or_changed() {
         assert_eq!(CONTRACT_VERSION, 1, "a new version has a file of its own, and this test names it");

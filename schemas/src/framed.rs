@@ -1,4 +1,4 @@
-//! Small files of frames, read whole from memory.
+//! Small files of frames. A file is read into memory as a whole.
 //!
 //! The frame is the spool's ([`crate::spool`]) with a JSON header and without a body.
 //!
@@ -6,9 +6,9 @@
 //! file = file header (kind, version, owner) · frame*
 //! ```
 //!
-//! A process that is killed while it appends leaves a *torn* last frame. A torn frame ends past the end of the file, or in zeros of
-//! blocks that were never written. Every other error is damage. A torn frame that is followed by a whole frame is damage too, because
-//! its length was changed.
+//! A process that is killed while it appends leaves a *torn* last frame. A torn frame ends past the end of the file, or in zeros of blocks
+//! that were never written. Every other error is damage. A torn frame before a whole frame is damage too: the length in the torn frame was
+//! changed.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +44,7 @@ pub fn encode_frame(header: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Encodes a file of one record. It must get its name when it is complete.
+/// Encodes a file of one record. The caller must write the whole file before the file gets its name.
 pub fn encode_record(kind: FileKind, owner: u64, record: &impl Serialize) -> Vec<u8> {
     let mut bytes = kind.encode_header(owner).to_vec();
     bytes.extend(encode_frame(&serde_json::to_vec(record).expect("a record is plain data")));
@@ -54,7 +54,7 @@ pub fn encode_record(kind: FileKind, owner: u64, record: &impl Serialize) -> Vec
 /// Reads a file of one record.
 ///
 /// # Errors
-/// [`DamagedAt`] for everything but one whole frame. A torn frame is damage, because the file was complete when it got its name.
+/// [`DamagedAt`] unless the file has exactly one whole frame. A torn frame is damage, because the file was complete when it got its name.
 pub fn decode_record<T: DeserializeOwned>(kind: FileKind, owner: u64, bytes: &[u8]) -> Result<T, DamagedAt> {
     let damaged = |offset, damage| DamagedAt { offset, damage };
     let frames = read(kind, owner, bytes)?;
@@ -69,7 +69,7 @@ pub fn decode_record<T: DeserializeOwned>(kind: FileKind, owner: u64, bytes: &[u
 /// Reads a file of frames. `owner` is the number that its file header must have.
 ///
 /// # Errors
-/// [`DamagedAt`] for another kind, version or owner, and for anything wrong but a torn end.
+/// [`DamagedAt`] for another kind, version or owner, and for any damage except a torn end.
 pub fn read(kind: FileKind, owner: u64, bytes: &[u8]) -> Result<Frames<'_>, DamagedAt> {
     let at = |offset| move |damage| DamagedAt { offset, damage };
     let mut frames = Frames { headers: Vec::new(), torn_at: None };
@@ -101,7 +101,7 @@ pub fn read(kind: FileKind, owner: u64, bytes: &[u8]) -> Result<Frames<'_>, Dama
     Ok(frames)
 }
 
-/// The frame at the beginning of `bytes`; `None` for a torn one.
+/// The frame at the beginning of `bytes`; `None` if it is torn.
 fn frame_at(bytes: &[u8]) -> Result<Option<&[u8]>, Damage> {
     let Some((fixed, rest)) = bytes.split_first_chunk::<FRAME_FIXED_LEN>() else { return Ok(None) };
     if bytes.iter().all(|byte| *byte == 0) {
@@ -115,7 +115,7 @@ fn frame_at(bytes: &[u8]) -> Result<Option<&[u8]>, Damage> {
     if fixed.matches(header, &[]) {
         return Ok(Some(header));
     }
-    // JSON never ends in a zero byte: these blocks were given to the file and never written.
+    // JSON never ends in a zero byte, so these blocks were allocated to the file and never written.
     if header.ends_with(&[0]) && rest[header.len()..].iter().all(|byte| *byte == 0) {
         return Ok(None);
     }

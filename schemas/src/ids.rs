@@ -1,4 +1,4 @@
-//! Names that must not be mixed up, each with its own type. Box's ids stay text: they are only compared.
+//! Identifiers that must not be confused, each with its own type. Box ids stay text, because boxseat only compares them.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl RunNumber {
         i64::try_from(self.0).expect("a store never sees 2^63 runs")
     }
 
-    /// The number that follows.
+    /// The next number.
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }

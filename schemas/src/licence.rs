@@ -36,7 +36,7 @@ impl LicenceTerms {
         self.valid_from.is_none_or(|from| from <= day) && self.valid_to.is_none_or(|to| day <= to)
     }
 
-    /// Whether both terms are valid on at least one common day.
+    /// Whether there is a day on which both terms are valid.
     pub fn overlaps(&self, other: &Self) -> bool {
         let starts_in_time =
             |one: &Self, two: &Self| one.valid_from.zip(two.valid_to).is_none_or(|(from, to)| from <= to);
@@ -77,7 +77,7 @@ pub enum MatchRule {
     TrackingCode {
         /// Name of the code.
         name: String,
-        /// Its value, compared without any conversion.
+        /// Its value. The comparison is exact.
         value: String,
     },
     /// The members of a group, by its Box id.

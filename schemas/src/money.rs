@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// An amount in ten-thousandths of its currency's unit, as DECIMAL(18,4) holds it.
+/// An amount in ten-thousandths of its currency's unit, as in DECIMAL(18,4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Money(i64);
 
 impl Money {
-    /// An amount given in ten-thousandths, as a DECIMAL(18,4) holds it.
+    /// An amount from ten-thousandths, as in DECIMAL(18,4).
     pub fn from_ten_thousandths(amount: i64) -> Self {
         Self(amount)
     }
@@ -22,7 +22,7 @@ impl Money {
 impl FromStr for Money {
     type Err = String;
 
-    /// Reads `35`, `35.00` or `0.3125`: digits, a point, at most four decimals. Signs, thousands separators and exponents are rejected,
+    /// Parses `35`, `35.00` or `0.3125`: digits, a point, at most four decimals. Signs, thousands separators and exponents are rejected,
     /// because their meaning would be a guess.
     fn from_str(text: &str) -> Result<Self, String> {
         let refused = || format!("{text:?} is not an amount such as 35.00, with at most {DECIMALS} decimals");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct NightPlan {
     /// One line per stream, in the order they are read.
     pub streams: Vec<StreamPlan>,
-    /// Facts for the user: what was reduced, which signal was ignored.
+    /// Notes for the operator, such as a reduced read or an ignored signal.
     pub notes: Vec<String>,
     /// Calls of the monthly allowance that were left before this run; `None` without `monthly_calls`.
     pub calls_left: Option<u64>,
@@ -18,14 +18,14 @@ pub struct NightPlan {
     pub calls_tonight: Option<u64>,
     /// Number of users that the base run listed and that are missing without a DELETE_USER event. A guard checks this number.
     pub unannounced_departures: u64,
-    /// Losses that the admin log announces.
+    /// Deletions and removals that the admin log announces.
     #[serde(default)]
     pub announced: Announced,
     /// What to request.
     pub reads: Reads,
 }
 
-/// Losses that events of the run's window announce. They do not count as shrinking.
+/// Deletions and removals that events of the run's window announce. They do not count as shrinking.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {
     /// Users that a DELETE_USER names.
@@ -46,7 +46,7 @@ impl NightPlan {
 /// The part of the plan for one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamPlan {
-    /// Which stream.
+    /// The stream.
     pub stream: Stream,
     /// How much of it is read.
     pub choice: Choice,
@@ -68,16 +68,16 @@ pub enum Stream {
     Groups,
     /// `GET /events`.
     Events,
-    /// `GET /users/{id}` of users who are no longer listed, and of a few who are.
+    /// `GET /users/{id}` of users who are no longer listed, and of a few listed users.
     Confirmations,
-    /// Memberships, from both sides.
+    /// Memberships, from the group side and the user side.
     Memberships,
     /// `GET /users/{id}/email_aliases`.
     EmailAliases,
 }
 
 impl Stream {
-    /// The name that users read.
+    /// The name in texts for operators.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SignIn => "sign_in",
@@ -104,7 +104,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// The name that users read.
+    /// The name in texts for operators.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -132,7 +132,7 @@ pub struct Reads {
     pub canaries: Vec<String>,
 }
 
-/// Which of the listed ids.
+/// A selection of the listed ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {

@@ -1,8 +1,8 @@
-//! The key of a row that survives a spreadsheet: a letter, the digits of the Box id, and a check character.
+//! A row key that survives a spreadsheet: a letter, the digits of the Box id, and a check character.
 //!
 //! Spreadsheets convert a long id to a float and sort one column without the others, and users retype cells. A key that begins with a
-//! letter stays text. Its last character detects typing and scanning errors: every single wrong character, and 99 of a hundred swaps of two
-//! neighbours (ISO 7064, MOD 37,36). Code that reads a sheet back therefore also compares login and id.
+//! letter stays text. Its last character detects typing and scanning errors: every single wrong character, and 99 of 100 swaps of two
+//! adjacent characters (ISO 7064, MOD 37,36). Code that reads a sheet back therefore also compares login and id.
 //!
 //! ```
 //! use boxseat_schemas::row_key::{self, Subject};
@@ -12,7 +12,7 @@
 //! assert!(row_key::read("U33290876045E").is_err());
 //! ```
 
-/// The subject of a row; it determines the key's letter.
+/// The subject of a row. It determines the first letter of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A user: `U`.
@@ -30,7 +30,7 @@ impl Subject {
     }
 }
 
-/// The key of a Box id; `None` for an id that has other characters than digits, such as `box_support`.
+/// The key of a Box id; `None` for an id with a character that is not a digit, such as `box_support`.
 pub fn of(subject: Subject, id: &str) -> Option<String> {
     if !is_digits(id) {
         return None;
@@ -40,7 +40,7 @@ pub fn of(subject: Subject, id: &str) -> Option<String> {
     Some(key)
 }
 
-/// Subject and Box id of a key. Blanks around the key and lower case are accepted, because spreadsheets and users add them.
+/// Subject and Box id of a key. Blanks around the key and lower-case letters are accepted, because spreadsheets and users produce them.
 ///
 /// # Errors
 /// What is wrong with the key, as text.

@@ -12,7 +12,7 @@ use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use crate::RunNumber;
 use crate::table::{Rows, SYNC_RUNS};
 
-/// The file `lake/_runs/<number>.json`. Creating it reserves the number. Its content stays fixed, however often the run is interrupted and
+/// The file `lake/_runs/<number>.json`. Creating it reserves the number. Its content does not change when the run is interrupted and
 /// resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +25,7 @@ pub struct Reservation {
     pub run_id: Uuid,
     /// What kind of run it is.
     pub kind: RunKind,
-    /// When the run started: the moment of the snapshot.
+    /// When the run started: the time of the snapshot.
     pub started_at: DateTime<Utc>,
     /// UTC date of the start.
     pub snapshot_date: NaiveDate,
@@ -37,12 +37,12 @@ pub struct Reservation {
     pub event_types: Vec<String>,
     /// The number of parallel reads into which the event window is split.
     pub event_slices: u32,
-    /// The other evidence of use that is read; `None` when nothing is configured.
+    /// The activity events that are read as further evidence of use; `None` when none are configured.
     #[serde(default)]
     pub activity: Option<ActivityWindow>,
-    /// The run from which it carries rows forward and with which it is compared.
+    /// The base run: rows are carried forward from it, and the snapshot is compared with it.
     pub base_run_number: Option<RunNumber>,
-    /// The run that it replaces.
+    /// The run that this run replaces.
     pub replaces_run_number: Option<RunNumber>,
     /// UUID of the store.
     pub store_id: Uuid,
@@ -52,7 +52,7 @@ pub struct Reservation {
     pub record: Option<RecordHead>,
     /// The host whose disk holds the spool.
     pub host: String,
-    /// The boxseat version that reserved it.
+    /// The boxseat version that reserved the number.
     pub version: String,
 }
 
@@ -60,19 +60,19 @@ pub struct Reservation {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordHead {
-    /// Its number, from 1; 0 is the beginning of an empty record.
+    /// Number of the line, from 1; 0 for an empty record.
     pub sequence: u64,
-    /// Its hash, which covers all lines before it.
+    /// Hash of the line. It covers all earlier lines.
     pub hash: String,
 }
 
-/// Event types of `[sync] activity_events` and the time range for which they are read, in a read of their own next to the window's slices.
+/// Event types of `[sync] activity_events`, and their time range. They are read separately from the slices of the event window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivityWindow {
     /// The types.
     pub event_types: Vec<String>,
-    /// A UTC midnight, so that every day but the last is counted whole. The end is the end of the event window.
+    /// Start of the time range: a UTC midnight, so that every day except the last is complete. The range ends with the event window.
     pub from_at: DateTime<Utc>,
 }
 
@@ -85,7 +85,7 @@ impl Reservation {
         self.event_slices.max(1)
     }
 
-    /// Rejects values that no boxseat writes and that a reader cannot handle.
+    /// Rejects values that no version of boxseat writes and that a reader cannot handle.
     ///
     /// # Errors
     /// What is wrong, as a sentence.
@@ -115,7 +115,7 @@ impl Reservation {
     }
 }
 
-/// A run plans 12 at most. More can only come from a damaged file, and each one uses memory.
+/// A run plans at most 12 slices. A larger number can only come from a damaged file, and each slice uses memory.
 const MAX_EVENT_SLICES: u32 = 1_000;
 
 /// The command that created a run.
@@ -132,7 +132,7 @@ pub enum RunKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// All rows are in the lake; the snapshot counts.
+    /// All rows are in the lake. The snapshot is valid.
     Complete,
     /// Abandoned before it was sealed. Its spool may be kept, and its number is not reused.
     Abandoned,
@@ -195,7 +195,7 @@ impl SyncRun {
         }
     }
 
-    /// Rows for the lake's `sync_runs`, with the store's enterprise next to them.
+    /// Rows for the lake's `sync_runs`. Each row has the store's enterprise id.
     pub fn to_batch(runs: &[Self], enterprise_id: &str) -> RecordBatch {
         let mut rows = Rows::new(SYNC_RUNS.lake_schema());
         for run in runs {
@@ -226,10 +226,10 @@ impl SyncRun {
         rows.take_batch()
     }
 
-    /// Reads rows back by column name, so that columns added later have no effect.
+    /// Reads rows by column name, so that columns of later versions are ignored.
     ///
     /// # Errors
-    /// A column is missing, has another type, or holds a value that this version does not know; the text names the column.
+    /// A column is missing, has another type, or has a value that this version does not know. The error names the column.
     pub fn from_batch(batch: &RecordBatch) -> Result<Vec<Self>, String> {
         let column =
             |name: &str| batch.column_by_name(name).ok_or_else(|| format!("sync_runs has no column {name}"));
@@ -326,8 +326,8 @@ pub fn current(runs: &[SyncRun]) -> Vec<&SyncRun> {
     current
 }
 
-/// The runs whose calls form the ledger: every run that ended, with any result. Runs whose replay includes their calls are excluded, and so
-/// are unsuccessful replays.
+/// The runs whose calls form the ledger: every run that ended, with any status. Two kinds are excluded: runs that a complete replay
+/// replaces, because the replay includes their calls, and replays that are not complete.
 pub fn ledger(runs: &[SyncRun]) -> Vec<RunNumber> {
     let complete = |run: &&SyncRun| run.status == RunStatus::Complete;
     let replaced: Vec<RunNumber> =
@@ -354,8 +354,9 @@ pub fn latest_night(runs: &[SyncRun]) -> Option<&SyncRun> {
 
 /// The runs that form the history of a snapshot, newest first: its own run, the base of that run, the base of the base, and so on.
 ///
-/// A base that a replay has replaced since stays, because the snapshot was compared with the base and not with the replay. After a replay
-/// of all runs up to the newest snapshot, the bases are the replays. A base is an older run, so a base that is not older ends the chain.
+/// A base stays in the history when a replay replaces it later, because the snapshot was compared with the base and not with the replay.
+/// After a replay of all runs up to the newest snapshot, the bases are the replays. A base is an older run, so a base that is not older
+/// ends the chain.
 pub fn chain(runs: &[SyncRun], night: RunNumber) -> Vec<RunNumber> {
     let bases: HashMap<RunNumber, Option<RunNumber>> =
         runs.iter().map(|run| (run.run_number, run.base_run_number)).collect();
@@ -472,7 +473,7 @@ mod tests {
         assert_eq!(numbers(&runs, 7), [7, 6, 5, 1]);
         assert_eq!(numbers(&runs, 1), [1]);
         assert_eq!(numbers(&runs, 9), [0; 0]);
-        // Values that no boxseat writes.
+        // Values that no version of boxseat writes.
         runs.extend([on(8, 8), on(10, 11), on(11, 10), on(12, 9)]);
         assert_eq!(numbers(&runs, 8), [8]);
         assert_eq!(numbers(&runs, 11), [11, 10]);

@@ -12,13 +12,13 @@ pub struct ReportSettings {
     pub new_user_grace_days: i32,
     /// Days after a return or reactivation in which an account is not evaluated; default 60.
     pub returned_grace_days: i32,
-    /// Days of logins that the first run reads back; default 183.
+    /// Days of logins that the first run reads; default 183.
     pub login_window_days: i32,
     /// API calls per month that the contract allows; `None` when it is not configured.
     pub monthly_calls: Option<i64>,
-    /// Ids or logins of service accounts, which belong to no user.
+    /// Ids or logins of service accounts.
     pub service_accounts: Vec<String>,
-    /// What was bought, in the order in which match rules are tried.
+    /// Licence terms, in the order in which their match rules are tried.
     pub licence: Vec<LicenceTerms>,
 }
 

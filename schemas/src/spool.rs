@@ -1,4 +1,4 @@
-//! The spool's frame format: how one response of Box, or one note about a call, is stored in the spool.
+//! The spool's frame format: how one response of Box, or one record of a call, is stored in the spool.
 //!
 //! ```text
 //! file  = MAGIC "BXSP" · version u16 · reserved u16 · run number u64 · frame*
@@ -7,7 +7,7 @@
 //!
 //! All integers are little-endian. The checksum covers the three lengths, the header and the stored body. Frames are only ever appended, so
 //! after a crash every frame but the last is whole. A frame is torn if it ends past the end of the file, or if it is the last one and has a
-//! wrong checksum. A torn frame is cut off. Any other error is damage.
+//! wrong checksum. A torn frame is removed. Any other error is damage.
 //!
 //! This module encodes and decodes bytes; `boxseat-pipeline` compresses and does the I/O.
 
@@ -22,19 +22,19 @@ pub const VERSION: u16 = 1;
 pub const FILE_HEADER_LEN: usize = 16;
 /// Length of a frame's fixed part in bytes.
 pub const FRAME_FIXED_LEN: usize = 16;
-/// Longest header or body that a frame may announce. A longer one is damage.
+/// Maximum length of a header or body, in bytes. A greater length in a frame is damage.
 pub const MAX_PART_LEN: u32 = 256 * 1024 * 1024;
 
-/// The kind of a file of frames, by the mark at its beginning. A file of one kind is never read as another.
+/// The kind of a file of frames. The first four bytes of the file identify it, so a file of one kind is never read as another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// Raw pages of a run; its number is the run's.
+    /// Raw pages of a run. The number in the header is the run number.
     Spool,
-    /// The action journal ([`crate::reclaim::journal`]); its number is derived from the store's id.
+    /// The action journal ([`crate::reclaim::journal`]); the number in the header is derived from the store's id.
     Journal,
-    /// The calls of one command ([`crate::call_ledger`]); its number is derived from the command's `run_id`.
+    /// The calls of one command ([`crate::call_ledger`]); the number in the header is derived from the command's `run_id`.
     CallLedger,
-    /// The mark `SEALED` of a spool; its number is the run's.
+    /// The file `SEALED` of a spool. The number in the header is the run number.
     Seal,
 }
 
@@ -57,7 +57,7 @@ impl FileKind {
         bytes
     }
 
-    /// Reads the header of a file of this kind and returns its number.
+    /// Reads the header of a file of this kind and returns the number in it.
     ///
     /// # Errors
     /// One of the `NotA…` values of [`Damage`], or [`Damage::OtherVersion`].
@@ -93,16 +93,16 @@ pub enum Frame {
         received_at: DateTime<Utc>,
         /// HTTP status: 200; 404 for a user or group that was deleted after it was listed; 403 for one that boxseat may not read.
         status: u16,
-        /// The read of this listing that the page belongs to. A read that starts again makes earlier pages void.
+        /// The read of this listing that the page belongs to. If a read starts again, earlier pages are ignored.
         walk: u32,
-        /// Whether it was the last page of that read.
+        /// Whether this was the last page of that read.
         last: bool,
         /// Number of damaged characters of the body that were replaced ([`crate::box_api::json`]).
         #[serde(default, skip_serializing_if = "is_zero")]
         damaged_characters: u64,
     },
-    /// Box did not return the record of one user or group, although other calls succeeded. The rows of the base run are used for it, and
-    /// the next run requests it again. Its calls are in [`Frame::Call`].
+    /// Box did not return the record of one user or group, although other calls succeeded. This run uses the rows of the base run instead,
+    /// and the next run requests the record again. The failed calls are in [`Frame::Call`].
     Unread {
         /// What was requested.
         request: Request,
@@ -111,23 +111,24 @@ pub enum Frame {
     },
     /// A process started or resumed reading.
     Session {
-        /// Fingerprint of the credentials of the process. With other credentials, a process must first read which account they belong to.
+        /// Fingerprint of the credentials of the process. A process with other credentials must first read which account its credentials
+        /// belong to.
         credentials: String,
     },
-    /// What is read in addition to the listings and the admin log: a [`crate::plan::NightPlan`] as JSON in the body. The last one counts.
+    /// The plan of the run: a [`crate::plan::NightPlan`] as JSON in the body. The last plan in the spool applies.
     Plan {
-        /// Calls that it planned for the whole run.
+        /// Number of calls that are planned for the whole run.
         calls: u64,
     },
-    /// A call without a page: a token request, a failed attempt before a retry, an error. Kept for the ledger.
+    /// A call without a page: a token request, a failed attempt before a retry, an error. Stored for the call ledger.
     Call {
         /// Endpoint as the ledger names it.
         endpoint: String,
-        /// When the response, or its absence, was known.
+        /// When the response arrived or the call failed.
         at: DateTime<Utc>,
         /// The outcome.
         outcome: CallOutcome,
-        /// Seconds for which all calls paused because of it.
+        /// Seconds for which all calls paused because of this call.
         waited_seconds: u64,
     },
 }
@@ -141,13 +142,13 @@ fn is_zero(number: &u64) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
-    /// It succeeded, but has no page: a token request.
+    /// Succeeded without a page: a token request.
     Done,
     /// Refused with 429, then repeated.
     Throttled,
     /// Failed, then repeated.
     Retried,
-    /// Failed finally.
+    /// Failed. The call is not repeated.
     Failed,
 }
 
@@ -170,17 +171,17 @@ pub enum Request {
     UserMemberships { user_id: String, offset: u64 },
     /// `GET /users/{id}/email_aliases`.
     EmailAliases { user_id: String },
-    /// `GET /events`, one slice of the window; LOGIN alone after Box refused the list of types.
+    /// `GET /events`, one slice of the window. After Box refused the list of types, only LOGIN is requested.
     Events { slice: u32, login_only: bool, position: Option<StreamPosition> },
 }
 
 impl Request {
-    /// Whether it requests the record of one user or group. A failure then concerns that record and not the listing.
+    /// Whether this is a request for the record of one user or group. Its failure affects that record and not the listing.
     pub fn is_about_one(&self) -> bool {
         self.subject_id().is_some()
     }
 
-    /// The requested object, in words.
+    /// The requested object, as text for messages.
     pub fn subject(&self) -> String {
         match self {
             Request::GroupMemberships { group_id, .. } => format!("the members of group {group_id}"),
@@ -191,7 +192,7 @@ impl Request {
         }
     }
 
-    /// The user or group whose record it requests.
+    /// Id of the user or group whose record is requested.
     pub fn subject_id(&self) -> Option<&str> {
         match self {
             Request::GroupMemberships { group_id, .. } => Some(group_id),
@@ -234,7 +235,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Describes a frame that will be written.
+    /// The fixed part of a frame that will be written.
     ///
     /// # Panics
     /// A part is longer than [`MAX_PART_LEN`]. The client's response limit is far below that.
@@ -252,7 +253,7 @@ impl Fixed {
         fixed
     }
 
-    /// Writes the fixed part.
+    /// Encodes the fixed part.
     pub fn encode(&self) -> [u8; FRAME_FIXED_LEN] {
         let mut bytes = [0; FRAME_FIXED_LEN];
         for (chunk, value) in
@@ -263,7 +264,7 @@ impl Fixed {
         bytes
     }
 
-    /// Reads the fixed part.
+    /// Decodes the fixed part.
     ///
     /// # Errors
     /// [`Damage::Length`] when a length is impossible.
@@ -279,7 +280,7 @@ impl Fixed {
         Ok(fixed)
     }
 
-    /// Whether header and stored body are the bytes that were written.
+    /// Whether the checksum matches the header and the stored body.
     pub fn matches(&self, header: &[u8], stored: &[u8]) -> bool {
         self.sum(header, stored) == self.checksum
     }
@@ -293,7 +294,7 @@ impl Fixed {
     }
 }
 
-/// The possible damage of spool bytes.
+/// The kinds of damage that a file of frames can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Another kind of file.
@@ -311,7 +312,7 @@ pub enum Damage {
     /// The number in the header is not the number that the file's path requires.
     #[error("it belongs to another run, command or store")]
     OtherOwner,
-    /// A seal has one frame.
+    /// A file of one record, such as a seal, has no frame or more than one.
     #[error("it does not contain exactly one record")]
     NotOneFrame,
     /// The file is missing.

@@ -1,9 +1,9 @@
 //! The SQL that computes tables and views of the DuckDB file, one `.sql` file each under `schemas/warehouse/`. The header of each file
 //! states question, grain and columns.
 
-/// The SELECT behind a [`crate::table::Layout::Computed`] table, a [`crate::table::Layout::View`], and behind tables of the lake whose rows
-/// are computed or revised in the file: [`crate::table::USERS_HISTORY`], [`crate::table::ACTIVITY_DAILY`] and the snapshot's row of
-/// [`crate::table::SEAT_USAGE_DAILY`].
+/// The SELECT that computes a table or view of the DuckDB file: a [`crate::table::Layout::Computed`] table, a
+/// [`crate::table::Layout::View`], [`crate::table::USERS_HISTORY`], [`crate::table::ACTIVITY_DAILY`], or the snapshot's row of
+/// [`crate::table::SEAT_USAGE_DAILY`]. `None` for any other table.
 pub fn query(name: &str) -> Option<&'static str> {
     match name {
         "access_review" => Some(include_str!("../warehouse/access_review.sql")),
@@ -23,12 +23,12 @@ pub fn query(name: &str) -> Option<&'static str> {
     }
 }
 
-/// The differences of a run's snapshot from its base: SELECTs over relations that the build creates for the purpose. Their headers name the
+/// The differences of a run's snapshot from its base: SELECTs over relations that the build creates. The header of each SELECT names its
 /// relations.
 pub mod diff {
     /// The run's rows of `users_history`.
     pub const VERSIONS: &str = include_str!("../warehouse/diff/versions.sql");
-    /// Single differences of users, of groups and of aliases, all with the columns of the first.
+    /// Single differences of users, of memberships and of aliases. All three SELECTs have the columns of the first.
     pub const DIFFERENCES: [&str; 3] = [
         include_str!("../warehouse/diff/people.sql"),
         include_str!("../warehouse/diff/memberships.sql"),

@@ -1,10 +1,11 @@
 //! Writes files so that they survive a power cut, and renames files so that a reader sees the old file or the new one. No other code of
-//! boxseat renames.
+//! boxseat renames files.
 //!
 //! **Every file** is written in the same steps: write it next to its destination under a name that no reader uses, fsync the file, link or
-//! rename it to its destination, fsync the directory. Killed before the link or rename: a staged file is left, which listings do not show.
-//! Killed between the link or rename and the directory's fsync: the name exists for every reader of this machine, and a power cut at that
-//! moment may remove it. Code that relies on the name syncs the directory again, which costs nothing when it is already synced.
+//! rename it to its destination, fsync the directory. A kill before the link or rename leaves a staged file, which listings do not show.
+//! After a kill between the link or rename and the fsync of the directory, every reader on this machine sees the name, but a power cut may
+//! still remove it. Code that relies on the name therefore syncs the directory again. This costs nothing if the directory is already
+//! synced.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{Error, Result};
 
-/// The users who may read a written file: `[publish] mode` and `group`.
+/// Permissions and group of a written file, from `[publish] mode` and `group`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// Permission bits of files, such as `0o640`. A directory gets `x` wherever a file has `r`, and only its owner may write in it.
@@ -31,7 +32,7 @@ impl From<u32> for Access {
 }
 
 impl Access {
-    /// Looks up the number of the group.
+    /// Looks up the id (GID) of the group.
     ///
     /// # Errors
     /// [`Error::NoGroup`] when the system does not know the group.
@@ -47,7 +48,7 @@ impl Access {
     }
 }
 
-/// An [`Access`] whose group is a number.
+/// An [`Access`] with the id (GID) of the group instead of its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Ownership {
     mode: u32,
@@ -67,13 +68,13 @@ impl Ownership {
         (self.mode & !0o022) | ((self.mode & 0o444) >> 2) | 0o700
     }
 
-    /// The same without any write permission: a published file is replaced, never changed.
+    /// The same ownership without write permissions. A published file is replaced, never changed.
     pub fn read_only(self) -> Self {
         Self { mode: self.mode & !0o222, ..self }
     }
 }
 
-/// A file that is being written, under a name that no listing shows: `<name>#<digits>`, as `object_store` stages its own files.
+/// A file that is being written. No listing shows its name, `<name>#<digits>`: `object_store` uses the same form for staged files.
 #[derive(Debug)]
 pub struct Staged {
     file: File,
@@ -129,7 +130,7 @@ impl Drop for Staged {
     }
 }
 
-/// Makes every new file of this process accessible only for its owner, unless an [`Access`] sets another mode. The files that DuckDB builds
+/// Makes every new file of this process accessible only to its owner, unless an [`Access`] sets another mode. The files that DuckDB builds
 /// or spills contain users' data long before their mode is set.
 pub fn keep_new_files_private() {
     use nix::sys::stat::{Mode, umask};
@@ -139,7 +140,7 @@ pub fn keep_new_files_private() {
 /// Opens a regular file to read it. A pipe is refused immediately, without waiting.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for any file that is not a regular file; as [`File::open`].
+/// [`io::ErrorKind::InvalidInput`] if the file is not a regular file; otherwise as [`File::open`].
 pub fn open_regular_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(path)?;
     if file.metadata()?.is_file() {
@@ -151,7 +152,7 @@ pub fn open_regular_file(path: &Path) -> io::Result<File> {
 /// Reads a regular file. A pipe is refused immediately, without waiting.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidInput`] for any file that is not a regular file; as [`fs::read`].
+/// [`io::ErrorKind::InvalidInput`] if the file is not a regular file; otherwise as [`fs::read`].
 pub fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular_file(path)?.read_to_end(&mut bytes)?;
@@ -177,7 +178,7 @@ pub fn write_file(path: &Path, bytes: &[u8], access: &Access) -> Result<()> {
 /// Writes a file as [`write_file`] does. The content comes from `write`.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::NoGroup`]; the error of `write`, and then nothing has changed.
+/// [`Error::Io`]; [`Error::NoGroup`]; the error of `write`. After an error of `write`, the destination is unchanged.
 pub fn write_file_by<T, E: From<Error>>(
     path: &Path,
     access: &Access,
@@ -189,7 +190,7 @@ pub fn write_file_by<T, E: From<Error>>(
     Ok(written)
 }
 
-/// Checks that a file can be written at this path, before the work that produces it: stages a file and removes it.
+/// Checks that a file can be written at this path: stages a file and removes it. Call it before the work that produces the file.
 ///
 /// # Errors
 /// As [`write_file`].
@@ -201,7 +202,7 @@ pub fn probe(path: &Path, access: &Access) -> Result<()> {
     Staged::create(path, access.resolve()?).map(drop).map_err(Error::io("write", path))
 }
 
-/// Removes a directory of boxseat with its content. A missing directory is not an error.
+/// Removes a directory and its content. A missing directory is not an error.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -260,11 +261,11 @@ pub fn close_to_others(directory: &Path) -> Result<()> {
 
 /// Puts a finished new file at its destination and replaces an existing file: the last step of a publish.
 ///
-/// The order, and the state after a kill in each step:
-/// 1. fsync the file, then mode and group: the new file is left, and the next build removes it.
-/// 2. Remove `obsolete`, files that a reader would apply to the file at the destination: the old file without them.
+/// The steps, and what a reader finds after a kill in each step:
+/// 1. Set mode and group of the new file, then fsync it: the old file (the next build removes the new one).
+/// 2. Remove `obsolete`, the files that a reader would apply to the file at the destination: the old file without them.
 /// 3. Rename: the new file.
-/// 4. fsync the directory: as 3, now also after a power cut.
+/// 4. fsync the directory: the new file, now also after a power cut.
 #[expect(clippy::disallowed_methods, reason = "this module is the one that renames")]
 pub fn publish(
     aside: &Path,
@@ -280,9 +281,11 @@ pub fn publish(
     sync_directory(destination)
 }
 
-/// Puts a finished directory at its destination, where nothing or an empty directory may exist: the last step of a backup or a restore.
+/// Puts a finished directory at its destination: the last step of a backup or a restore. The destination must be missing or an empty
+/// directory.
 ///
-/// Every directory below it is synced first; its files are on disk already. *Killed* before the rename: `staged` is left.
+/// The files in `staged` must already be synced. This function syncs the directories, then renames. A kill before the rename leaves
+/// `staged`.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -316,7 +319,7 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Files below a directory that were staged by a writer that was killed.
+/// Staged files below a directory. A killed writer leaves such files.
 pub fn staged_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -338,7 +341,7 @@ pub fn is_staged(name: &str) -> bool {
 
 /// Creates a directory and its missing parents. Each one is durable in its parent before the next is created.
 pub fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<()> {
-    // The parent of a file name without directories is empty: the working directory, which exists.
+    // A path of one component has an empty parent. It means the working directory, which exists.
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
     }
@@ -357,7 +360,7 @@ pub fn create_directories(directory: &Path, ownership: Ownership) -> io::Result<
     sync_directory(directory)
 }
 
-/// Makes the names in the directory of `path` durable.
+/// Syncs the directory that contains `path`, which makes the names in it durable.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()

@@ -1,4 +1,4 @@
-//! The failures of this crate.
+//! The errors of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub enum Error {
         /// The error of the system.
         source: std::io::Error,
     },
-    /// The system does not know a group.
+    /// The system has no group with this name.
     #[error("the system has no group named {0:?}")]
     NoGroup(String),
 }

@@ -1,4 +1,5 @@
-//! Lock files. The lock is the system's (`flock`): it ends with the process, however the process ends. The text is for operators.
+//! Lock files. The operating system holds the lock (`flock`) and releases it when the process ends for any reason. The text in the file is
+//! only for operators.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// A lock file that this process holds while this value lives.
+/// A lock that this process holds until the value is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -19,13 +20,13 @@ pub enum LockError {
     /// Another process holds it.
     #[error("another process holds the lock")]
     Held {
-        /// What the holder wrote into the file; empty if it wrote nothing.
+        /// The text that the holder wrote into the file; may be empty.
         holder: String,
     },
     /// The path is a symbolic link. Its target is not opened, because the content of the target would be replaced.
     #[error("it is a symbolic link")]
     Link(#[source] io::Error),
-    /// The path is a directory, a pipe, a device, or one of several names of a file.
+    /// The path is a directory, a pipe, a device, or a file with more than one hard link.
     #[error("it is not a regular file with one name")]
     NotRegular,
     /// The file could not be opened or created.
@@ -37,7 +38,8 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes a lock file, and creates it if it is missing. `holder` is written into the file for the process that finds it taken.
+    /// Takes a lock, and creates the lock file if it is missing. Writes `holder` into the file, so that other processes can report the
+    /// holder.
     ///
     /// # Errors
     /// [`LockError`].
@@ -46,7 +48,7 @@ impl Lock {
         let is_link = |e: &io::Error| e.raw_os_error().is_some() && path.is_symlink();
         let mut file =
             opened.map_err(|e| if is_link(&e) { LockError::Link(e) } else { LockError::Open(e) })?;
-        // A second name would be another file, whose content would be replaced.
+        // With a second hard link, the lock text would also replace the content under the other name.
         let metadata = file.metadata().map_err(LockError::Open)?;
         if !metadata.is_file() || metadata.nlink() > 1 {
             return Err(LockError::NotRegular);
@@ -67,7 +69,7 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(LockError::Lock(e)),
             }
         }
-        // The text is only for operators, so a failure to write it changes nothing.
+        // The text is only for operators, so a failed write is ignored.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}"));
         Ok(Self { _file: file })
     }
@@ -83,10 +85,10 @@ impl Lock {
     }
 }
 
-/// How often a lock is tried again if another process only checks it.
+/// Maximum number of retries while other processes only check the lock.
 const RETRIES: u32 = 1000;
 
-/// What the holder of a lock file wrote into it. `None`: no process holds the file.
+/// The text that the holder of a lock wrote into the file; `None` if no process holds the lock.
 pub fn holder(path: &Path) -> Option<String> {
     let mut file = options().open(path).ok()?;
     match file.try_lock_shared() {
@@ -95,12 +97,12 @@ pub fn holder(path: &Path) -> Option<String> {
     }
 }
 
-/// Whether a process holds a lock file.
+/// Whether a process holds the lock.
 pub fn is_held(path: &Path) -> bool {
     holder(path).is_some()
 }
 
-/// Opens the file itself and never the target of a link. A pipe is opened without waiting.
+/// Options that do not follow a symbolic link and do not wait for the other end of a pipe.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());

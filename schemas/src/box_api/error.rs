@@ -8,7 +8,7 @@ use super::lenient;
 /// <https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>
 #[derive(Debug, Default, Deserialize)]
 pub struct ApiError {
-    /// `error`.
+    /// Box's `type`: `error`.
     #[serde(rename = "type", default, deserialize_with = "lenient::text_or_nothing")]
     kind: Option<String>,
     /// The HTTP status.
@@ -26,15 +26,15 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Reads the error body of the API; `None` for any other body. Only this body is a response of Box. A gateway between boxseat and Box
-    /// responds with HTML, with an object of its own or without a body. It knows nothing of users and groups.
+    /// Reads the error body of the API; `None` for any other body. Only such a body proves that Box responded. A gateway between boxseat
+    /// and Box responds with HTML, with an object of its own or without a body. Its status says nothing about a user or group.
     pub fn of(body: &[u8]) -> Option<Self> {
         let error: Self = serde_json::from_slice(body).ok()?;
         let is_error = error.kind.as_deref() == Some("error");
         (is_error || error.code.is_some() && error.status.is_some()).then_some(error)
     }
 
-    /// Whether the body is about a response with this status. A gateway may forward the body of another error, such as a 503, as 404.
+    /// Whether the body belongs to a response with this status. A gateway may forward the body of another error, such as a 503, as 404.
     pub fn agrees_with(&self, status: u16) -> bool {
         let is_same = self.status.as_ref().is_none_or(|own| *own == status.to_string());
         is_same && (status != 404 || self.code.as_ref().is_none_or(|code| code.contains("not_found")))

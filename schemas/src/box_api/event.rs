@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use super::{Record, lenient};
 
-/// One event, texts borrowed from the page where they can be.
+/// One event. `source` and `additional_details` are borrowed from the page.
 #[derive(Debug, Deserialize)]
 pub struct Event<'a> {
     /// The event has the same id in the history and in the live stream. De-duplication uses this id.
     #[serde(deserialize_with = "lenient::id")]
     pub event_id: String,
-    /// `event`.
+    /// Box's `type`: `event`.
     #[serde(rename = "type", default, deserialize_with = "lenient::text")]
     pub kind: Option<String>,
     /// Open text: Box changes the names over time.
@@ -24,7 +24,7 @@ pub struct Event<'a> {
     /// When the event happened.
     #[serde(deserialize_with = "time_required")]
     pub created_at: DateTime<Utc>,
-    /// When Box stored it; missing in most real payloads.
+    /// When Box stored the event; missing in most real payloads.
     #[serde(default, deserialize_with = "lenient::time")]
     pub recorded_at: Option<DateTime<Utc>>,
     /// The actor.
@@ -108,9 +108,9 @@ impl Event<'_> {
 
     /// The user the event is about, as (id, login); either may be unknown.
     ///
-    /// `source.id` if the source is a user, else the user that `source.login` names. For LOGIN and EMAIL_ALIAS_* alone, a source that names
-    /// no user is replaced by the actor, because the user is the actor of these events. A source without a type is a user if the event is
-    /// about a user.
+    /// `source.id` if the source is a user, else the user that `source.login` names. Only for LOGIN and EMAIL_ALIAS_*, the actor replaces a
+    /// source that names no user, because the user is the actor of these events. A source without a type is a user if the event is about a
+    /// user.
     pub fn affected_user<'s>(&'s self, source: &'s Source) -> (Option<&'s str>, Option<&'s str>) {
         let actor = (self.actor_id(), self.created_by.as_ref().and_then(|by| by.login.as_deref()));
         let named = source.login.as_deref();
@@ -145,7 +145,7 @@ impl Event<'_> {
     }
 }
 
-/// A type is a text that contains a letter. A number would be a type that boxseat never requested, and would hide a LOGIN.
+/// An event type. It must contain a letter: a number would be accepted as a type that boxseat never requested, and would hide a LOGIN.
 fn type_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     let name = lenient::id(d)?;
     match name.contains(|c: char| c.is_ascii_alphabetic()) {

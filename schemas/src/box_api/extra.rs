@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// Fields without a name in boxseat, as the JSON text that Box sent.
+/// Fields that a wire type does not know, as the JSON text that Box sent.
 ///
-/// The size kept of one record is limited, because an endless unknown field must not use up the memory of a run. A field beyond the limits
-/// keeps its name, and its value becomes a text that states its length. Fields beyond [`MAX_FIELDS`] are only counted.
+/// The size per record is limited, so that a very large unknown field cannot exhaust the memory of a run. A field beyond the limits keeps
+/// its name, and its value becomes a text that states its length. Fields beyond [`MAX_FIELDS`] are only counted.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Extra {
     fields: BTreeMap<String, String>,
@@ -15,9 +15,9 @@ pub struct Extra {
     not_kept: u64,
 }
 
-/// Bytes of JSON kept of one record. The unknown fields of the vendor's own fixtures take some hundred bytes.
+/// Maximum JSON kept per record, in bytes. The unknown fields of one record in the vendor's own fixtures take a few hundred bytes.
 const MAX_BYTES: usize = 8 * 1024;
-/// Unknown fields kept of one record.
+/// Maximum number of unknown fields kept per record.
 const MAX_FIELDS: usize = 64;
 /// Longest name that is kept, in bytes.
 const MAX_NAME: usize = 128;
@@ -54,7 +54,7 @@ impl Extra {
         self.fields.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
-    /// How many fields there were.
+    /// Number of fields, including those that were only counted.
     pub fn len(&self) -> u64 {
         self.fields.len() as u64 + self.not_kept
     }

@@ -75,7 +75,7 @@ pub struct Mini {
     pub group_type: Option<String>,
 }
 
-/// A further address of a user; the primary login is not among them. <https://developer.box.com/reference/resources/email-alias/>
+/// An additional address of a user. The primary login is not an alias. <https://developer.box.com/reference/resources/email-alias/>
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the table contract `email_aliases` describes the fields")]
 pub struct EmailAlias {

@@ -1,4 +1,4 @@
-//! JSON text that a parser rejects. It is repaired with loss before it is read.
+//! Repairs JSON text that a parser rejects. The repair loses the damaged characters.
 //!
 //! One byte that is not UTF-8, half of a surrogate pair or a raw control character makes a whole page unreadable, for every parser and in
 //! every run. Each of them is replaced by U+FFFD. Nothing outside strings is changed. A body that is cut off or is not JSON stays
@@ -92,7 +92,7 @@ enum Escape {
     Damaged(usize),
 }
 
-/// The escape that starts with a backslash.
+/// The escape at the beginning of `bytes`, which is a backslash.
 fn escape(bytes: &[u8]) -> Escape {
     match bytes.get(1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Escape::Whole(2),

@@ -25,7 +25,7 @@ pub fn string<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Erro
     Ok(Option::<String>::deserialize(d)?.filter(|text| !text.is_empty()))
 }
 
-/// As [`text`], but an array or an object is `None`: an unexpected field next to an id must not hide the id.
+/// As [`text`], but an array or an object is `None`: an unexpected value next to an id must not hide the id.
 ///
 /// # Errors
 /// None of its own.
@@ -91,7 +91,8 @@ pub fn id<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     optional_id(d)?.ok_or_else(|| de::Error::custom("an id is missing or empty"))
 }
 
-/// The only reader of ids. An id is a text or a whole number (some official samples have numbers); null, missing and empty are `None`.
+/// Every id is read by this function. An id is a text or a whole number (some official samples have numbers); null, missing and empty are
+/// `None`.
 ///
 /// # Errors
 /// Any other shape, and a text with a damaged character: the repair must not produce the id of another object.
@@ -125,7 +126,7 @@ pub fn optional_id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D:
     d.deserialize_any(Id)
 }
 
-/// As [`optional_id`], but every value that it rejects is `None`. For objects whose other fields matter without the id.
+/// As [`optional_id`], but every value that it rejects is `None`. For objects that are useful without the id.
 ///
 /// # Errors
 /// None of its own.
@@ -134,11 +135,11 @@ pub fn id_or_nothing<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, 
     Ok(optional_id(raw).unwrap_or_default())
 }
 
-/// A byte count or another whole number. Box may write very large numbers with an exponent (`1.23e+31`); these saturate.
-/// <https://developer.box.com/guides/api-calls/types-and-formats/>
+/// A byte count or another whole number. Box may write very large numbers with an exponent (`1.23e+31`). A number beyond the range of `i64`
+/// saturates. <https://developer.box.com/guides/api-calls/types-and-formats/>
 ///
 /// # Errors
-/// Text that is not a number, a fraction, an array or an object.
+/// A text that is not a number; a fraction; an array; an object.
 pub fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>, D::Error> {
     struct Whole;
     impl<'de> Visitor<'de> for Whole {
@@ -195,7 +196,7 @@ pub fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Error> {
     }
 }
 
-/// A time with numeric offset, converted to UTC; null, missing and empty are `None`.
+/// A time with an offset, converted to UTC; null, missing and empty are `None`.
 ///
 /// # Errors
 /// Text that is not an RFC 3339 time.
@@ -206,7 +207,7 @@ pub fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<DateTime<Utc>>, D:
 /// Reads one RFC 3339 time. Offsets differ by row and season, so times are never compared as text.
 ///
 /// # Errors
-/// Text that is not an RFC 3339 time; the message contains it. Years outside 1 to 9999, which clients of the warehouse cannot read.
+/// Text that is not an RFC 3339 time; the message contains it. A year outside 1 to 9999, because clients of the warehouse cannot read it.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = DateTime::parse_from_rfc3339(text)
         // An offset without its colon is not RFC 3339, but it has only one possible meaning.
@@ -220,11 +221,10 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     }
 }
 
-/// An object that Box writes as `[]`, `{}` or null when it is unset. The result is `None` unless the value is an object with the wanted
-/// shape.
+/// An object that Box may write as `[]`, `""` or null when it is unset. These are `None`. `{}` is an object without fields.
 ///
 /// # Errors
-/// An object that does not fit `T`.
+/// An object that does not fit `T`, and every other value.
 pub fn object_or_nothing<'de, D, T>(d: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -33,8 +33,8 @@ max_upload_size,status,job_title,phone,address,avatar_url,notification_email,rol
 is_sync_enabled,is_external_collab_restricted,is_exempt_from_device_limits,is_exempt_from_login_verification,enterprise,\
 hostname,is_platform_access_only,external_app_user_id";
 
-/// A field of users that Box added in August 2026 (box/box-openapi#613). It is not in [`USER_FIELDS`], because an older Box may respond to
-/// it with 400.
+/// A field of users that Box added in August 2026 (box/box-openapi#613). It is not in [`USER_FIELDS`], because Box may respond with 400
+/// where the field does not exist yet.
 pub const CONTENT_AVAILABLE_FIELD: &str = "is_collaborated_content_available_when_owner_inactive";
 
 /// The `fields` parameter for groups. It contains every field except `permissions`, which describes the caller and not the group.

@@ -29,7 +29,7 @@ pub struct Page<'a> {
 /// Why a body is not a page.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAPage {
-    /// The body is not JSON, or a field of the envelope has a shape without a meaning.
+    /// The body is not JSON, or a field of the envelope has an unknown shape.
     #[error("it cannot be read")]
     Unreadable(#[from] serde_json::Error),
     /// The body is a JSON object, but not the requested one: an error object, or an object without any paging field.
@@ -50,9 +50,9 @@ impl<'a> Page<'a> {
         Self::parse_envelope(body).map(|envelope| envelope.page)
     }
 
-    /// Reads a page of events. It must have `entries` and a second field of the envelope: an empty page is proof that there are no events,
-    /// so an object that lost its list, or everything but its list, is not one. Box sends `chunk_size`, `next_stream_position` and
-    /// `entries` (<https://developer.box.com/reference/get-events/>).
+    /// Reads a page of events. The body must have `entries`, and `chunk_size` or `next_stream_position`. Box sends all three
+    /// (<https://developer.box.com/reference/get-events/>). An empty page proves that there are no events, so a body that lost its list, or
+    /// everything except its list, is rejected.
     ///
     /// # Errors
     /// Any other body.
@@ -66,9 +66,9 @@ impl<'a> Page<'a> {
         Err(NotAPage::OtherObject(format!("it is no page of events: it has no {missing}")))
     }
 
-    /// Reads the page at `offset` of a listing that Box counts: groups, memberships, aliases. It must have `entries`, or say that there are
-    /// none from `offset` on (`total_count`), as the empty page after a full last page does. An object that lost its list would be proof
-    /// that a user is in no protected group.
+    /// Reads the page at `offset` of a listing that Box counts: groups, memberships, aliases. The body must have `entries`, or a
+    /// `total_count` of at most `offset`, as the empty page after a full last page has. Without this check, a body that lost its list would
+    /// prove that a user is in no protected group.
     ///
     /// # Errors
     /// Any other body.
@@ -179,7 +179,8 @@ where
     }
 }
 
-/// A place in the event stream: an opaque text. Box sends it as a string or as an integer above 2^53. boxseat never converts it to a float.
+/// A position in the event stream, as opaque text. Box sends it as a string or as an integer above 2^53. boxseat never converts it to a
+/// float.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamPosition(String);
@@ -190,7 +191,7 @@ impl StreamPosition {
         &self.0
     }
 
-    /// In a response without entries, `0` means "no events", not a place. Adopting it would restart a year of history
+    /// In a response without entries, `0` means "no events" and is not a position. Continuing from it would read a year of history again
     /// (box/box-windows-sdk-v2#371).
     pub fn is_zero(&self) -> bool {
         self.0 == "0"
@@ -322,7 +323,7 @@ mod tests {
         assert!(Page::parse(br#"{"error":null,"entries":[]}"#).is_ok());
     }
 
-    /// Without this check, a page that lost an event would leave its span proved.
+    /// Without this check, the time span of a page that lost an event would count as covered.
     #[test]
     fn page_with_fewer_events_than_chunk_size_is_rejected() {
         assert!(Page::parse(br#"{"chunk_size":2,"entries":[{}],"next_stream_position":"7"}"#).is_err());

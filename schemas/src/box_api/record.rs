@@ -113,7 +113,7 @@ impl<'de> Fields<'de> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The field names that a derived struct requests.
+/// The field names that the derived `Deserialize` of a struct requests.
 fn field_names<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     struct Names<'n>(&'n mut &'static [&'static str]);
     impl<'de> Deserializer<'de> for Names<'_> {
@@ -137,7 +137,7 @@ fn field_names<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
         }
     }
     let mut names: &'static [&'static str] = &[];
-    // The only result is the list of names.
+    // The error is expected. Only the names are needed.
     let _ = T::deserialize(Names(&mut names));
     names
 }

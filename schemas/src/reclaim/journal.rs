@@ -1,8 +1,8 @@
 //! The action journal: all decisions about users and all actions on users, in the order in which they happened.
 //!
-//! It consists of frames in the spool's format (`crate::spool`: lengths, CRC-32, JSON header) and is only ever appended. Every entry has
-//! the hash of the previous entry, so removing or changing an entry breaks the chain at that place. A [`Record::Intent`] is on disk before
-//! its call is made. Its [`Record::Outcome`] follows the response. An intent without an outcome is a call whose effect is not known yet.
+//! The file consists of frames in the spool's format (`crate::spool`: lengths, CRC-32, JSON header) and is append-only. Every entry has the
+//! hash of the previous entry, so removing or changing an entry breaks the chain at that place. A [`Record::Intent`] is on disk before its
+//! call is made. Its [`Record::Outcome`] follows the response. An intent without an outcome is a call whose effect is not known yet.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ pub struct Entry {
     /// Random value, so that the hash of an entry whose user was erased does not reveal the user. `None` in entries of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<String>,
-    /// Set where `boxseat forget` removed a user from the entry. The entry then differs from the one that was written, and the chain
-    /// continues from the hash of the written one.
+    /// Set if `boxseat forget` removed a user from the entry. The entry then differs from the original entry, and the chain continues from
+    /// the hash of the original entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
 }
@@ -40,13 +40,13 @@ impl Entry {
     }
 }
 
-/// Ties an entry without its user to the entry that was written.
+/// Links an entry whose user was erased to the original entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Erased {
-    /// SHA-256 of the entry as it was written, in hexadecimal.
+    /// SHA-256 of the original entry, in hexadecimal.
     pub original_hash: String,
-    /// HMAC-SHA-256, by the store's erasure key, of the entry as it is now without this field's own text, in hexadecimal.
+    /// HMAC-SHA-256 of the current entry without the text of this field, in hexadecimal. The key is the store's erasure key.
     pub mac: String,
 }
 
@@ -70,7 +70,7 @@ pub enum Record {
         by: Operator,
         /// The users in it.
         user_ids: Vec<String>,
-        /// The users who receive content through it. While the plan is open, none of them may be a source.
+        /// The users who receive content through the plan. While the plan is open, none of them may be the source of a transfer.
         receiver_user_ids: Vec<String>,
         /// The day on which an offboarding is due; `None`: the day of the entry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ pub enum Record {
         by: Operator,
         /// The principal whose signature was verified; `None`: the approval relies on the operating system's user.
         signed_by: Option<String>,
-        /// The signature as PEM text: `apply` verifies it again. `None` in entries of older versions.
+        /// The signature as PEM text. `apply` verifies it again. `None` in entries of older versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
@@ -101,13 +101,13 @@ pub enum Record {
         /// The snapshot on which the policy was evaluated again.
         night: PlanNight,
     },
-    /// The admin log was read up to here (R11).
+    /// The admin log was read for a time range (R11).
     FeedRead {
-        /// Where the live stream continues, as Box sent it.
+        /// The stream position at which the next read continues, as Box sent it.
         stream_position: String,
-        /// The oldest time of this read.
+        /// Start of the time range.
         from_at: DateTime<Utc>,
-        /// The newest time that it covers.
+        /// End of the time range.
         to_at: DateTime<Utc>,
     },
     /// A user of a plan was skipped.
@@ -122,7 +122,7 @@ pub enum Record {
         detail: String,
         /// Whether the plan is finished for this user. Otherwise a later `apply` evaluates the user again.
         is_final: bool,
-        /// Use that the admin log reported during `apply`. It may be so late that no run reads it any more (R11).
+        /// Time of a use that the admin log reported during `apply`. Box may report it so late that no run reads it (R11).
         #[serde(default)]
         used_at: Option<DateTime<Utc>>,
     },
@@ -145,22 +145,22 @@ pub enum Record {
         plan_id: String,
         /// The user whose content was moved there.
         user_id: String,
-        /// The user whose account contains it.
+        /// The user whose account contains the folder.
         receiver_user_id: String,
         /// The folder.
         folder_id: String,
         /// Items in it; `None`: the folder could not be read.
         items: Option<u64>,
     },
-    /// boxseat learned what this Box does with inactive accounts. The behaviour is not documented and may differ between enterprises.
+    /// boxseat observed how Box treats inactive accounts. Box does not document the behaviour, and it may differ between enterprises.
     BoxAllows {
         /// What was tried.
         ability: Ability,
-        /// Whether Box did it.
+        /// Whether Box allowed it.
         is_allowed: bool,
-        /// The account it was tried on.
+        /// The account on which it was tried.
         user_id: String,
-        /// Box's refusal; `None` where it did it.
+        /// Box's refusal; `None` if Box allowed it.
         detail: Option<String>,
     },
     /// A call is about to be made.
@@ -189,16 +189,16 @@ pub enum Record {
         /// Hash of the last of them.
         unsealed_head: String,
     },
-    /// A user was erased from the store, this journal included: [`Entry::erased`].
+    /// A user was erased from the store and from this journal; see [`Entry::erased`].
     UserErased {
         /// The pseudonym that replaces the user's id.
         pseudonym: String,
-        /// The operator who did it.
+        /// The operator who erased the user.
         by: Operator,
         /// The current digests of the files of closed plans.
         plan_digests: BTreeMap<String, String>,
     },
-    /// An operator has checked in Box that all content of a user has arrived, which reads cannot prove (R15).
+    /// An operator has checked in Box that all content of a user has arrived. Reads cannot prove this (R15).
     ContentConfirmed {
         /// The user.
         user_id: String,
@@ -225,13 +225,13 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         adoption: Option<Adoption>,
     },
-    /// An action that is in `seat_actions` of the lake and was missing in the journal. `reclaim adopt` added it.
+    /// An action that is in `seat_actions` of the lake and was missing from the journal. `reclaim adopt` added it.
     ActionTakenIn {
         /// Id of the row.
         row_id: String,
         /// `prev_hash` of the row.
         prev_hash: String,
-        /// The attempted action. The row has the id, login and status of the pre-image.
+        /// The attempted action. Of the pre-image, the row has only the id, login and status.
         attempt: Attempt,
         /// The Box account that acted.
         actor_user_id: Option<String>,
@@ -299,13 +299,13 @@ pub struct Adoption {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
-    /// Its name: the plan's id, the user's id and a counter.
+    /// Id of the attempt: the plan's id, the user's id and a counter.
     pub action_id: String,
     /// The plan.
     pub plan_id: String,
     /// What the plan does.
     pub stage: Stage,
-    /// The user it changes.
+    /// The user that the call changes.
     pub user_id: String,
     /// The user's login at that time.
     pub login: String,
@@ -315,7 +315,8 @@ pub struct Attempt {
     pub before: Standing,
     /// The user who receives the content; for transfers.
     pub receiver_user_id: Option<String>,
-    /// The newest use that was known at that time. Use that is reported later, and that lies between it and the action, was late (R11).
+    /// The newest use that was known at that time. If a use between this time and the action is reported after the action, the report is
+    /// late (R11).
     #[serde(default)]
     pub last_activity_at: Option<DateTime<Utc>>,
 }
@@ -359,9 +360,9 @@ impl Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ability {
-    /// Show its folders As-User.
+    /// Show the account's folders As-User.
     ReadInactive,
-    /// Move its content.
+    /// Move the account's content.
     TransferFromInactive,
 }
 
@@ -379,7 +380,7 @@ pub struct Standing {
     pub role: Option<String>,
     /// The enterprise that the user belongs to.
     pub enterprise_id: Option<String>,
-    /// Whether it is an app user.
+    /// Whether the account is an app user.
     pub is_platform_access_only: Option<bool>,
     /// Id that an app assigned.
     pub external_app_user_id: Option<String>,
@@ -387,6 +388,6 @@ pub struct Standing {
     pub tracking_codes: Vec<String>,
     /// Ids of the groups, sorted.
     pub group_ids: Vec<String>,
-    /// Addresses of the aliases, in lower case, sorted. A change of them stops no action, but a protected address does.
+    /// Addresses of the aliases, in lower case, sorted. A changed alias does not stop an action. A protected address does.
     pub aliases: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! A plan: which users enter which stage, with the evidence, and which users are excluded, with the reason.
 //!
-//! It is one JSON file, written once. Its digest (SHA-256 of the file's bytes) is in the journal from the moment it is made. The approval
-//! names the digest, so an edited file is another plan and has no approval.
+//! It is one JSON file, written once. Its digest (SHA-256 of the file's bytes) is in the journal from the moment the plan is made. The
+//! approval names the digest, so an edited file is another plan and has no approval.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::codes::{ReasonCode, Recorded};
 use super::journal::{Action, Standing};
 use crate::RunNumber;
 
-/// Version of the file. Format 1 has no [`Plan::approval`]; a newer format is refused.
+/// Version of the file format. Format 1 has no [`Plan::approval`]; a newer format is refused.
 pub const PLAN_FORMAT: u32 = 2;
 
 /// A reviewed plan of one stage.
@@ -20,23 +20,23 @@ pub const PLAN_FORMAT: u32 = 2;
 pub struct Plan {
     /// [`PLAN_FORMAT`].
     pub format: u32,
-    /// Its name: date, stage and a few digits, such as `2026-11-22-suspend-7f3a9c`.
+    /// Name of the plan: date, stage and a few digits, such as `2026-11-22-suspend-7f3a9c`.
     pub plan_id: String,
-    /// The store it was made from. Another store refuses the plan.
+    /// The store that the plan was made from. Another store refuses the plan.
     pub store_id: Uuid,
     /// The enterprise. Another enterprise refuses the plan.
     pub enterprise_id: String,
-    /// The snapshot it was made from.
+    /// The snapshot that the plan was made from.
     pub night: PlanNight,
-    /// When it was made.
+    /// When the plan was made.
     pub created_at: DateTime<Utc>,
-    /// After this time, only reconciling reads continue, and ending the sessions of users who are already suspended.
+    /// After this time, the plan allows only two things: reconciling reads, and ending the sessions of users who are already suspended.
     pub expires_at: DateTime<Utc>,
-    /// The operator who made it.
+    /// The operator who made the plan.
     pub planned_by: Operator,
-    /// What it is based on.
+    /// What the plan is based on.
     pub origin: Origin,
-    /// What it does.
+    /// What the plan does to its users.
     pub stage: Stage,
     /// The requirements for the approval, by the policy that was used for the plan; `None` in format 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// The users of the plan, in the order of the actions.
     pub people: Vec<PlannedPerson>,
-    /// All other users that the policy evaluated, with the reason.
+    /// All other users that the policy evaluated, with the reason for the exclusion.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -104,7 +104,7 @@ pub struct ApprovalTerms {
     pub signers: Vec<String>,
     /// How many different approvers are needed, at least 1.
     pub approvers: u32,
-    /// Whether the user who planned may not approve.
+    /// Whether the approver must be another user than the planner.
     pub is_two_person: bool,
 }
 
@@ -154,14 +154,14 @@ impl Stage {
 pub struct PlannedPerson {
     /// Box's id. Actions use only this id.
     pub user_id: String,
-    /// The login, for display, and because a change of it stops the action.
+    /// The login. It is displayed, and a changed login stops the action.
     pub login: String,
     /// The name, for display.
     pub name: Option<String>,
     /// The actions, in order.
     pub actions: Vec<Action>,
     /// The state that the user must still have. For the first stage it comes from the snapshot. For later stages it is the state that was
-    /// read after boxseat's own last action.
+    /// read after boxseat's last action.
     pub baseline: Standing,
     /// The reason, as one sentence that a manager understands.
     pub sentence: String,
@@ -169,7 +169,7 @@ pub struct PlannedPerson {
     pub last_activity_at: Option<DateTime<Utc>>,
     /// The source of that evidence.
     pub last_activity_source: Option<String>,
-    /// Whole days without evidence. All of them are proved.
+    /// Whole days for which it is proved that there was no use.
     pub proven_idle_days: Option<i64>,
     /// When boxseat suspended the user; for later stages.
     pub suspended_at: Option<DateTime<Utc>>,

@@ -1,8 +1,8 @@
-//! Tables and views the publish step computes inside the DuckDB file.
+//! Tables and views that the publish step computes inside the DuckDB file.
 
 use super::{Kind, Layout, Table, column};
 
-/// The thresholds and the time from which every view counts.
+/// The thresholds of the views, and the time that the views use as the current time.
 pub static REPORT_SETTINGS: Table = Table {
     name: "report_settings",
     layout: Layout::Given,

@@ -1,4 +1,4 @@
-//! The admin log: kept once per event, across runs.
+//! The admin log. Each event is stored once, across all runs.
 
 use super::{Column, Kind, Layout, Table, column};
 

@@ -1,4 +1,5 @@
-//! Evidence of use other than LOGIN, and leave that excuses from use. It is stored separately from events, each row with its source.
+//! Evidence of use other than LOGIN, and leave, during which no use is expected. Both are stored separately from events. Each row has its
+//! source.
 
 use super::{Kind, Layout, Table, column};
 

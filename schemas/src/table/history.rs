@@ -52,8 +52,9 @@ const HEAD: [Column; 8] = [
     column("run_number", Kind::BigInt, "The run that saw the version.").required(),
 ];
 
-/// Columns that change by themselves, that describe how the row was read, or whose history has no use. The availability of content is one
-/// of them: on the day that a Box introduces the field, every user would change from NULL.
+/// Columns that change by themselves, that describe how the row was read, or whose history has no use.
+/// `is_collaborated_content_available_when_owner_inactive` is one of them: when Box introduces the field, the value of every user changes
+/// from NULL.
 const UNTRACKED: [&str; 8] = [
     "avatar_url",
     "is_collaborated_content_available_when_owner_inactive",
@@ -65,7 +66,7 @@ const UNTRACKED: [&str; 8] = [
     "memberships_read_at",
 ];
 
-/// The key is not an attribute.
+/// Without `user_id`: the key is never tracked.
 const TRACKED: [Column; USERS_COLUMNS.len() - UNTRACKED.len() - 1] = {
     let mut kept = [USERS_COLUMNS[0]; USERS_COLUMNS.len() - UNTRACKED.len() - 1];
     let (mut from, mut to) = (1, 0);

@@ -32,7 +32,7 @@ pub use views::{
 };
 
 /// Tables of the lake, in the order in which a run commits them. The tables from [`USERS_HISTORY`] to [`RUN_ROWS`] need a build of the
-/// tables before them. No run commits [`SEAT_ACTIONS`]. A table for which no run had rows yet does not exist, and is read as empty.
+/// tables before them. No run commits [`SEAT_ACTIONS`]. A table does not exist until a run has rows for it. Until then it is read as empty.
 pub const LAKE: &[&Table] = &[
     &USERS,
     &GROUPS,
@@ -53,8 +53,8 @@ pub const LAKE: &[&Table] = &[
     &SEAT_ACTIONS,
 ];
 
-/// Tables and views of the DuckDB file, in the order in which they are built. A run's row in [`SYNC_RUNS`] counts the rows of
-/// [`USER_CHANGES`], and [`SEAT_USAGE_DAILY`] counts those of [`ACCOUNTS`].
+/// Tables and views of the DuckDB file, in the order in which they are built. The order matters: a run's row in [`SYNC_RUNS`] counts rows
+/// of [`USER_CHANGES`], and [`SEAT_USAGE_DAILY`] counts rows of [`ACCOUNTS`].
 pub const WAREHOUSE: &[&Table] = &[
     &REPORT_SETTINGS,
     &LICENCE_TERMS,
@@ -124,7 +124,7 @@ pub enum Layout {
     Recounted,
     /// Lake: as [`Layout::Append`], one row per run. Warehouse: for each date, the row of its [snapshot](crate::run::nights).
     PerNight,
-    /// Lake: appended by commands between the runs. Warehouse: every row, for any result of the run that it names.
+    /// Lake: appended by commands between the runs. Warehouse: all rows, whatever the status of the run that they name.
     Journal,
     /// Lake: appended, partitioned by `event_month`.
     Events,
@@ -146,15 +146,15 @@ pub enum Layout {
 pub struct Column {
     /// Name in the warehouse.
     pub name: &'static str,
-    /// Name in the lake if the store's own columns have the plain name.
+    /// Name in the lake. It differs from `name` if one of the store's own columns has that name.
     pub lake_name: &'static str,
     /// Type.
     pub kind: Kind,
     /// Whether NULL can occur.
     pub nullable: bool,
-    /// Whether the lake has no such column. Its values follow from other rows, and are computed at each publish.
+    /// Whether the column exists only in the warehouse. Each publish computes its values from other rows.
     pub derived: bool,
-    /// Whether it describes the user of `user_id` in more detail than counts of accounts require. An erasure empties it.
+    /// Whether the column describes the user of `user_id` in more detail than counts of accounts require. An erasure removes its values.
     pub personal: bool,
     /// Unit, null rule and meaning. The type is in `kind`.
     pub comment: &'static str,
@@ -163,7 +163,7 @@ pub struct Column {
 /// A column type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// UTF-8 text; ids and JSON too.
+    /// UTF-8 text, including ids and JSON.
     Text,
     /// True or false.
     Bool,
@@ -300,7 +300,7 @@ const fn column(name: &'static str, kind: Kind, comment: &'static str) -> Column
 
 const ENTERPRISE_ID: Column =
     column("enterprise_id", Kind::Text, "The Box enterprise this store is bound to.").required();
-/// The store's own column that every row of the lake has.
+/// The column `run_number`, which every table of the lake has.
 pub static RUN_NUMBER: Column = RUN_NUMBER_COLUMN;
 const RUN_NUMBER_COLUMN: Column =
     column("run_number", Kind::BigInt, "The run that wrote the row; readers keep rows of current runs only.")

@@ -1,4 +1,4 @@
-//! Tables of which every snapshot has a whole copy: the listings of Box.
+//! The listings of Box. Every snapshot has a full copy of these tables.
 
 use super::{Column, Kind, Layout, Table, column};
 

@@ -50,7 +50,7 @@ macro_rules! writer {
 }
 
 impl Rows {
-    /// No rows yet.
+    /// A collector without rows.
     pub fn new(schema: SchemaRef) -> Self {
         let columns = schema.fields().iter().map(|f| builder(f)).collect();
         Self { schema, columns, next: 0, len: 0 }
@@ -107,12 +107,12 @@ impl Rows {
         self.len += 1;
     }
 
-    /// Number of rows that were ended.
+    /// Number of complete rows.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no row has ended yet.
+    /// Whether there is no complete row.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

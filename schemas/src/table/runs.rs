@@ -92,7 +92,7 @@ pub static RUN_CALLS: Table = Table {
     ],
 };
 
-/// The counts of the rows of a run.
+/// Row counts of a run.
 pub static RUN_ROWS: Table = Table {
     name: "run_rows",
     layout: Layout::Append,
@@ -140,7 +140,7 @@ pub static REJECTS: Table = Table {
     ],
 };
 
-/// The findings of the checks of this publish.
+/// Results of the checks of this publish.
 pub static DATA_CHECKS: Table = Table {
     name: "data_checks",
     layout: Layout::Given,

@@ -2,7 +2,7 @@
 
 use super::{Kind, Layout, Table, column};
 
-/// Seats, snapshot by snapshot.
+/// Seat counts of each snapshot.
 ///
 /// The states are those of `accounts.seat_state`, one column each. A test compares the two.
 pub static SEAT_USAGE_DAILY: Table = Table {
@@ -79,7 +79,7 @@ pub static SEAT_ACTIONS: Table = Table {
     ],
 };
 
-/// What was bought, and its cost.
+/// Licence terms: the purchased seats and their cost.
 pub static LICENCE_TERMS: Table = Table {
     name: "licence_terms",
     layout: Layout::Given,
