@@ -20,7 +20,7 @@ fn main() {
     if !library.exists() {
         return refuse(&format!("{} does not exist", library.display()));
     }
-    // Only the library that `make libduckdb` fetches has a known digest; another one is the builder's choice.
+    // Only the library that `make libduckdb` fetches has a known digest. A library from another directory is not checked.
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("libduckdb");
     println!("cargo::rerun-if-changed=libduckdb/SHA256SUMS");
     if directory.parent() == Some(ours.as_path()) {

@@ -27,9 +27,9 @@ pub enum ErrorKind {
     Corrupt,
     /// The store differs from what boxseat wrote: a table, file or record was removed, rolled back, replaced or added.
     Altered,
-    /// The published file is not the one that was published: publish it again.
+    /// `boxseat.duckdb` is not the file that was published: publish again.
     Foreign,
-    /// A newer boxseat wrote it: use that version.
+    /// A newer version of boxseat wrote the file: use that version.
     Newer,
     /// The input rows failed; [`std::error::Error::source`] is the caller's own error.
     Rows,
@@ -37,12 +37,12 @@ pub enum ErrorKind {
     Bug,
 }
 
-/// An error of this crate. Its text states what failed and where. Causes are in `source()` and are never repeated.
+/// An error of this crate. Its text states what failed and where. The causes are in `source()`, and the text does not repeat them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages describe the fields")]
 pub enum Error {
-    /// The number's file exists.
+    /// The reservation of the run number exists.
     #[error("run {0} is already reserved")]
     Taken(RunNumber),
 
@@ -66,7 +66,7 @@ pub enum Error {
     #[error("there is no snapshot of {date}{}{}", if *is_removed { " any more: retention removed it" } else { "" }, nearest.map_or_else(String::new, |date| format!("; the nearest one is {date}")))]
     NoSuchNight { date: chrono::NaiveDate, is_removed: bool, nearest: Option<chrono::NaiveDate> },
 
-    /// The requested part of a report does not exist, or the report does not have it.
+    /// The user's request is not possible: a filter or value that does not exist, or a query that is not accepted.
     #[error("{what}")]
     Ask { what: String, hint: Option<String> },
 
@@ -106,7 +106,7 @@ pub enum Error {
     #[error(transparent)]
     Altered(#[from] Altered),
 
-    /// The published file was changed or replaced by another program, or has the log of another program.
+    /// The published file was changed or replaced by another program, or has a write-ahead log of another program.
     #[error("{} is not used: {reason}", file.display())]
     Foreign { file: PathBuf, reason: String },
 
@@ -120,7 +120,7 @@ pub enum Error {
     #[error("the record of the lake's files cannot be sealed")]
     Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
 
-    /// The caller's rows failed.
+    /// The iterator over the caller's rows returned an error.
     #[error("the rows for {table} could not be made")]
     Rows { table: String, source: Box<dyn std::error::Error + Send + Sync> },
 
@@ -129,7 +129,7 @@ pub enum Error {
     Bug(String),
 }
 
-/// A data check with a finding.
+/// A data check that found failing rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedCheck {
     /// Name of the check, such as `unique_key`.
@@ -175,7 +175,8 @@ impl Error {
         }
     }
 
-    /// The altered part of the store, at any depth of the causes. Files are compared where they are read.
+    /// The altered part of the store, at any depth of the error's causes. Files are compared when they are read, so a read error may have
+    /// this cause.
     pub fn altered(&self) -> Option<&Altered> {
         use std::error::Error as _;
 
@@ -185,7 +186,7 @@ impl Error {
             other => other.source(),
         };
         while let Some(error) = next {
-            // Rows that are carried forward are read from the lake while other rows are written to it.
+            // The caller's rows may come from the lake: rows that are carried forward are read during the write.
             if let Some(nested) = error.downcast_ref::<Self>() {
                 return nested.altered();
             }
@@ -231,7 +232,7 @@ impl Error {
     }
 }
 
-/// The kernel does not give the store's errors as causes.
+/// The kernel's errors do not return the store's errors from `source()`.
 fn below(kernel: &delta_kernel::Error) -> Option<&(dyn std::error::Error + 'static)> {
     match kernel {
         delta_kernel::Error::Backtraced { source, .. } => Some(source.as_ref()),

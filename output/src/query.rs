@@ -47,7 +47,7 @@ pub fn query(store: &Path, sql: &str, resources: &Resources) -> Result<QueryResu
     answer(&PublishedFile::open(store, resources)?, sql, None, collect)
 }
 
-/// Exactly the file that was checked, open for several queries, even if another file has its name now.
+/// A connection to the checked file for several queries, even if another file now has its name.
 pub struct CheckedReader {
     connection: Connection,
 }
@@ -69,10 +69,10 @@ impl CheckedReader {
         answer(&self.connection, sql, None, collect)
     }
 
-    /// Runs `sql`, and hands the rows on as they come.
+    /// Runs `sql`, and passes the rows to `take` as they arrive.
     ///
     /// # Errors
-    /// As [`query`]; what `take` fails with.
+    /// As [`query`]; the error of `take`.
     pub(crate) fn stream<T>(
         &self,
         sql: &str,
@@ -127,7 +127,7 @@ pub fn save(store: &Path, sql: &str, resources: &Resources, file: &Path, access:
     })
 }
 
-/// DuckDB writes a HUGEINT as a decimal of 38 digits even if it has 39.
+/// Refuses numbers of more than 38 digits. DuckDB returns a HUGEINT as a decimal of 38 digits even if the number has 39.
 fn check_digits(batch: &RecordBatch) -> Result<()> {
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         let Some(decimals) = column.as_primitive_opt::<Decimal128Type>() else { continue };

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// Size, inode and time of change. The time of change is the kernel's own: no call sets it (inode(7)).
+/// Size, inode and time of change. The kernel sets the time of change (ctime). No system call can set it (inode(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stamp {
@@ -28,15 +28,16 @@ impl Stamp {
     }
 }
 
-/// The time of change of a file has at least this resolution. Kernels before 6.13 count it in ticks of the scheduler, of 1 to 10 ms on common
-/// machines; two writes within a tick give the same time.
+/// The time of change of a file has at least this resolution. Kernels before 6.13 count it in ticks of the scheduler, of 1 to 10 ms on
+/// common machines; two writes within a tick give the same time.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How often a file may be written to while its stamp is taken.
+/// The maximum number of attempts for a file that is written to in the meantime.
 const ATTEMPTS: u32 = 10;
 
 impl Stamp {
-    /// The stamp of an open file, once its last change is older than a tick: every later change gives another stamp.
+    /// Waits until the last change of an open file is older than a tick, and returns its stamp. Every later change then gives another
+    /// stamp.
     ///
     /// # Errors
     /// The error of the operating system; [`io::ErrorKind::WouldBlock`] for a file that is written to all the time.
@@ -52,7 +53,7 @@ impl Stamp {
                 u32::try_from(metadata.ctime_nsec()).unwrap_or(0),
             );
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            // A change in the future is one from before the clock was set back.
+            // If the time of change is in the future, the clock was set back after the change.
             let age = now.checked_sub(changed_at).filter(|age| *age < TICK);
             let Some(age) = age else { return Ok(Self::of(&metadata)) };
             std::thread::sleep(TICK - age);

@@ -22,8 +22,8 @@ pub fn visible_line(text: &str) -> String {
     if shown.contains('\n') { shown.replace('\n', "\\n") } else { shown }
 }
 
-/// Text from outside in a message, in quotation marks and on one line: control and bidirectional characters are escaped. Of a text of more
-/// than 200 characters the first are shown, with the number of all.
+/// Text from outside in a message, in quotation marks and on one line: control and bidirectional characters are escaped. A text of more
+/// than 200 characters is cut after them, and its length is added.
 pub fn quoted(text: &str) -> String {
     let (shown, cut) = cut(text, QUOTED);
     format!("{shown:?}{cut}")
@@ -46,7 +46,7 @@ pub fn visible_message(text: &str) -> String {
 const QUOTED: usize = 200;
 const MESSAGE: usize = 10_000;
 
-/// The beginning of a text, and what follows it in a message.
+/// The beginning of a text, and the note about its length if the text was cut.
 fn cut(text: &str, characters: usize) -> (&str, String) {
     match text.char_indices().nth(characters) {
         None => (text, String::new()),
@@ -67,7 +67,7 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// The characters of nearly all text.
+/// Printable ASCII, which is nearly all text.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }

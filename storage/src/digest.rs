@@ -44,7 +44,7 @@ impl FileDigest {
         Self::of_copy(&mut Positioned { file, offset: 0 }, &mut io::sink())
     }
 
-    /// The digest of the bytes that are copied to their end.
+    /// Copies all bytes, and returns their digest.
     ///
     /// # Errors
     /// The error of the operating system.
@@ -66,7 +66,7 @@ impl FileDigest {
     }
 }
 
-/// Reads a file from its own offset.
+/// Reads a file from a separate offset and leaves the position of the handle unchanged.
 struct Positioned<'a> {
     file: &'a File,
     offset: u64,
@@ -90,5 +90,5 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A few hundred system calls for a large data file.
+/// With this buffer, a large data file takes a few hundred system calls.
 const COPIED_AT_ONCE: usize = 256 * 1024;

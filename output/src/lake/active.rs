@@ -14,33 +14,33 @@ use url::Url;
 use super::Inner;
 use crate::{Error, Result};
 
-/// A data file as the log names it.
+/// A data file that the log names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ActiveFile {
-    /// Below the table's root, as the log writes it.
+    /// The path relative to the table's root, as it is in the log.
     pub(super) path: String,
     pub(super) size_bytes: u64,
     pub(super) modified_ms: i64,
     pub(super) rows: u64,
-    /// The runs whose rows it holds, from the first to the last. A merged file holds some of the runs in between, not all.
+    /// The first and the last run with rows in the file. A merged file may have no rows of some runs in between.
     pub(super) runs: RangeInclusive<i64>,
-    /// Its partition, in days since 1970; `None` in a table without partitions.
+    /// The date of its partition, in days since 1970; `None` in a table without partitions.
     pub(super) day: Option<i32>,
 }
 
-/// All files of a table, with the kernel's own rows about them. A removal passes these rows back to the kernel unchanged.
+/// All files of a table, with the kernel's rows about them. A removal passes these rows back to the kernel, without their statistics.
 pub(super) struct ActiveFiles {
     lists: Vec<List>,
 }
 
 struct List {
     data: Box<dyn EngineData>,
-    /// By row; `None` where the log has removed the file again.
+    /// One entry per row of `data`; `None` if the log has removed the file.
     files: Vec<Option<ActiveFile>>,
 }
 
 impl ActiveFile {
-    /// Its location, below the table's root.
+    /// The URL of the file.
     pub(super) fn location(&self, root: &Url) -> Result<Url> {
         root.join(&self.path).map_err(|e| Error::Bug(format!("{:?} is not a path: {e}", self.path)))
     }
@@ -71,7 +71,7 @@ impl ActiveFiles {
         self.lists.iter().flat_map(|list| list.files.iter().flatten())
     }
 
-    /// The input of a transaction that removes the files of these paths, and the number of these files.
+    /// The input of a transaction that removes the files for which `is_removed` is true, and the number of these files.
     pub(super) fn removal(
         self,
         is_removed: impl Fn(&ActiveFile) -> bool,
@@ -92,8 +92,8 @@ impl ActiveFiles {
     }
 }
 
-/// The rows that are passed back to remove a file. Statistics contain the smallest and largest key of the file, and the log keeps removals
-/// for a week. After an erasure they would still name users.
+/// Removes the statistics from the rows that are passed back to remove a file. Statistics contain the smallest and largest key of the file,
+/// and the log keeps removals for a week. After an erasure the log would still name users.
 fn without_statistics(batch: RecordBatch) -> RecordBatch {
     let Ok(index) = batch.schema().index_of("stats") else { return batch };
     let mut columns = batch.columns().to_vec();
@@ -101,7 +101,7 @@ fn without_statistics(batch: RecordBatch) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), columns).unwrap_or(batch)
 }
 
-/// The data of the log's row. The text of an error names the missing value.
+/// Reads one row of the log. An error names the missing value.
 fn file(table: &Table, batch: &RecordBatch, row: usize) -> Result<ActiveFile, String> {
     let text = |name: &str| {
         let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
@@ -145,7 +145,7 @@ fn partition_value(batch: &RecordBatch, row: usize, name: &str) -> Option<String
     pairs.get(name).map(|value| (*value).to_owned())
 }
 
-/// The tags that [`super::table`] requests from writers. Other programs that compact the table write them, too.
+/// The statistics that [`super::table`] requests from writers. Other programs that compact the table also write them.
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Statistics {

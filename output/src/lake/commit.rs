@@ -18,27 +18,32 @@ use crate::{Error, Result};
 pub struct Committed {
     /// Rows of the run in the table.
     pub rows: u64,
-    /// Whether the rows were found and not written. An earlier attempt committed them, or an attempt whose response was lost.
+    /// Whether the rows were in the table already: an earlier attempt committed them, or the response to this commit was lost.
     pub already: bool,
 }
 
 impl Lake {
     /// Commits a run's rows to a table, or finds that they are committed already.
     ///
-    /// The table's app version of `boxseat` is the number of the last run that committed. The number in a fresh table snapshot decides:
+    /// The table's transaction version for the app id `boxseat` is the number of the last run that committed. The number in a fresh table
+    /// snapshot decides:
     ///
     /// - **equal**: this run has committed. Nothing is read from `batches`, and the rows are counted instead.
     /// - **smaller or none**: the rows are written and committed. A run without rows is committed too, so that the version stays correct.
-    /// - **greater**: a later run has already committed.
+    /// - **greater**: a later run has already committed, so this is an error.
     ///
-    /// `batches` have the table's whole [`Table::lake_schema`] and this run's number in every row. Memory depends on one row group per
-    /// partition, not on the number of rows.
+    /// Every batch has all columns of [`Table::lake_schema`] and this run's number in every row. Memory holds one row group per partition,
+    /// so it does not depend on the number of rows.
     ///
-    /// **Killed or failed** before the commit file: data files that no log names, which are harmless. After a conflict, or when it is not
-    /// known whether the commit file was created, the number is read again from a fresh table snapshot, and the written data files are
-    /// used again. After the commit file: equal, so the next attempt skips the commit. The kernel's `with_transaction_id` only records the
-    /// number. The rule holds because every transaction is built from the table snapshot whose number was read: any commit in between
-    /// takes the transaction's version and is a conflict.
+    /// **Killed or failed** before the commit file exists: data files may exist that no log names. They are harmless. After the commit file
+    /// exists: the numbers are equal, so the next attempt skips the commit.
+    ///
+    /// After a conflict, or if it is not known whether the commit file was created, the number is read again from a fresh table snapshot,
+    /// and the written data files are used again.
+    ///
+    /// The kernel's `with_transaction_id` records the number and does not compare it. The comparison above is sufficient because every
+    /// transaction is built from the table snapshot whose number was read. Any commit in between takes the transaction's version and causes
+    /// a conflict.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Passed`]; [`crate::ErrorKind::Rows`] when `batches` fails; `Io`, `Corrupt`, `Newer` of the lake.
@@ -57,7 +62,7 @@ impl Lake {
         let written = self.inner.write(table, Author::Run(run), &asked, batches)?;
         let (mut asked, mut last) = (Some(asked), None);
         for _ in 0..ATTEMPTS {
-            // Any commit after the number was read makes the first attempt a conflict.
+            // The first attempt uses the table snapshot whose number was read above. Any commit since then causes a conflict.
             let snapshot = match asked.take() {
                 Some(snapshot) => snapshot,
                 None => match self.inner.standing(table, run)? {
@@ -91,7 +96,7 @@ impl Lake {
         }
     }
 
-    /// The last entry of the action journal whose rows a commit has added; 0 if there is no such table.
+    /// The sequence number of the last entry of the action journal whose rows are in the table; 0 if there is none.
     ///
     /// # Errors
     /// The errors of the table.
@@ -104,11 +109,12 @@ impl Lake {
     }
 
     /// Commits the action journal up to entry `sequence`, each entry exactly once. These commits are independent of the runs and their
-    /// order: the table's app version of `boxseat-actions` is the last entry whose rows it has. `rows` receives that entry (0: none yet)
-    /// and returns the later rows. It may be called again after a conflict. Returns the number of rows that were added.
+    /// order: the table's transaction version for the app id `boxseat-actions` is the last entry whose rows it has. `rows` receives the
+    /// number of that entry (0 if there is none) and returns the rows of later entries. It is called again after a conflict. Returns the
+    /// number of rows that were added.
     ///
-    /// **Killed** before the commit file: data files that no log names. After it: the version contains the entry, and `rows` is not called
-    /// again.
+    /// **Killed** before the commit file exists: data files may exist that no log names. After it exists: the version is `sequence`, and
+    /// `rows` is not called again.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Passed`] when the table has entries that this journal does not have; `Io`, `Corrupt`, `Newer`.
@@ -164,7 +170,7 @@ impl Lake {
     }
 }
 
-/// Whether a table contains a run.
+/// Whether a run has committed to a table.
 enum Standing {
     /// The run has not committed; a transaction must be built from this table snapshot.
     Behind(SnapshotRef),
@@ -243,8 +249,8 @@ impl Inner {
         transaction.commit(self.engine())
     }
 
-    /// Replaying a log reads a file per commit, so every [`COMMITS_PER_CHECKPOINT`]th commit writes a checkpoint of the log. A failure is
-    /// harmless: the commit is valid, readers read the log, and the next checkpoint is tried again.
+    /// Writes a checkpoint of the log every [`COMMITS_PER_CHECKPOINT`] commits, because a reader of the log reads one file per commit. A
+    /// failure is harmless: the commit is valid, readers read the log, and a later commit writes the next checkpoint.
     pub(super) fn checkpoint_now_and_then(&self, table: &'static Table, version: u64) {
         if !version.is_multiple_of(COMMITS_PER_CHECKPOINT) {
             return;
@@ -266,17 +272,17 @@ impl Inner {
         }
     }
 
-    /// The commit file may have been linked by an attempt that was killed before the directory's fsync.
+    /// Syncs the directory of the log. An earlier attempt may have created the commit file and been killed before it synced the directory.
     fn settle(&self, table: &Table) -> Result<()> {
         let log = self.directory.join(table.name).join("_delta_log/log");
         boxseat_storage::durable::sync_directory(&log).map_err(Error::io("make durable", log))
     }
 }
 
-/// Delta's app id of runs.
+/// The Delta app id for commits of runs.
 pub(super) const APP_ID: &str = "boxseat";
 
-/// Delta's app id of the action journal.
+/// The Delta app id for commits of the action journal.
 const ACTIONS_APP_ID: &str = "boxseat-actions";
 
 /// With one writer per store, only retention and other tools can cause conflicts. Five conflicts in a row are an error.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The description of a commit of a table, for users who read the record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CommitNote {
-    /// Delta's app ids and their versions: `boxseat` is the run's number.
+    /// The transaction version of each Delta app id. The version of `boxseat` is the run's number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     transactions: BTreeMap<String, i64>,
     rows_added: u64,
@@ -17,7 +17,7 @@ pub(super) struct CommitNote {
 }
 
 impl CommitNote {
-    /// Reads the text of a Delta commit. The result is empty where a line does not follow the protocol; the reader rejects such a line.
+    /// Reads the text of a Delta commit. A line that does not follow the protocol is skipped here; readers of the table reject it.
     pub(super) fn of(commit: &[u8]) -> Self {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! The data for a copy of the lake: the record at one moment, and the files that the tables name.
 //!
-//! A file that a commit names is recorded before the commit. All files of one record are therefore a complete lake: its newest state at
-//! that moment, and files of writes that were in progress.
+//! A file that a commit names is recorded before the commit. The files of one record therefore make a complete lake: its newest state at
+//! that moment, and files of writes in progress.
 
 use boxseat_schemas::table::LAKE;
 
@@ -18,7 +18,7 @@ impl Lake {
         self.inner.record.snapshot().map_err(|e| Error::record(&self.inner.directory, e))
     }
 
-    /// The data files that the newest state of the tables consists of, by their paths below the lake.
+    /// The data files of the newest table snapshots, as paths relative to the lake.
     ///
     /// # Errors
     /// `Altered`, `Io`, `Corrupt`, `Newer` of the lake.

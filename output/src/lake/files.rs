@@ -1,4 +1,4 @@
-//! Data files of one commit: one Parquet file per partition, streamed, and on disk before the commit that names it.
+//! Writes the data files of one commit: one Parquet file per partition. Rows are streamed. Each file is on disk before a commit names it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -33,21 +33,21 @@ pub(super) struct DataFiles<'a> {
     /// The table's requirements for a writer.
     state: Arc<WriteState>,
     schema: SchemaRef,
-    /// By partition value, days since 1970; `None` is the only file of an unpartitioned table.
+    /// By partition date, in days since 1970. An unpartitioned table has one file, with the key `None`.
     open: BTreeMap<Option<i32>, OpenFile>,
     rows: u64,
 }
 
-/// The writer of files.
+/// The operation that writes the files.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Author {
     /// A run, with its own rows.
     Run(RunNumber),
     /// The action journal up to an entry, with rows of the snapshots from which its plans were made.
     Journal(u64),
-    /// Retention, with rows of many runs that were in smaller files.
+    /// Retention or a rebuild, with rows of many runs.
     Merger,
-    /// An erasure, with rows of the file that it replaces.
+    /// A rewrite, with rows of the file that it replaces.
     Eraser,
 }
 
@@ -114,7 +114,7 @@ impl<'a> DataFiles<'a> {
             match file.close(lake, table) {
                 Ok(file) => files.push(file),
                 Err(error) => {
-                    // No commit names these files. On a full disk, every retry of the run would leave the same number of files again.
+                    // No commit names these files. Without the removal, every retry of the run on a full disk would leave more of them.
                     files.iter().for_each(|file| file.remove(lake));
                     return Err(error);
                 }
@@ -123,7 +123,7 @@ impl<'a> DataFiles<'a> {
         Ok(Written { rows, files })
     }
 
-    /// Adds rows, without their partition's column, to the file of that partition.
+    /// Adds rows to the file of a partition. The rows do not have the partition column.
     pub(super) fn write_part(&mut self, day: Option<i32>, data: RecordBatch) -> Result<()> {
         self.rows += data.num_rows() as u64;
         if !self.open.contains_key(&day) {
@@ -141,7 +141,7 @@ impl<'a> DataFiles<'a> {
             builder = builder.with_partition_values(HashMap::from([(name.to_owned(), Scalar::Date(day))]));
         }
         let context = builder.build().map_err(failed())?;
-        // The name contains the writer, for users who look at a file that no commit names.
+        // The name shows which operation wrote the file, even if no commit names it.
         let name = match self.author {
             Author::Run(run) => format!("run-{:06}-{}.parquet", version_of(run), Uuid::new_v4()),
             Author::Journal(sequence) => format!("actions-{sequence:06}-{}.parquet", Uuid::new_v4()),
@@ -175,7 +175,7 @@ impl Written {
         Self { rows, files: all.into_iter().flat_map(|written| written.files).collect() }
     }
 
-    /// The additions of a transaction.
+    /// The `add` actions of a transaction.
     pub(super) fn actions(&self, table: &Table) -> Result<Vec<Box<dyn EngineData>>> {
         let action = |file: &DataFile| {
             let metadata = DataFileMetadata::new(file.meta.clone(), file.statistics.clone());
@@ -187,7 +187,7 @@ impl Written {
 }
 
 impl DataFile {
-    /// Removes a file that no commit names. Retention finds files that cannot be removed now.
+    /// Removes a file that no commit names. If this fails, retention removes the file later.
     fn remove(&self, lake: &Inner) {
         let Ok(path) = store_path(&self.meta.location) else { return };
         let store = Arc::clone(&lake.store);

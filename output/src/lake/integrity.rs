@@ -15,12 +15,12 @@ use super::{Inner, Lake, RUNS};
 use crate::{Error, Result};
 
 impl Lake {
-    /// The newest line of the record; the beginning if this lake has no line yet.
+    /// The newest line of the record; sequence number 0 if there is no line.
     pub fn record_head(&self) -> RecordHead {
         self.inner.record.head()
     }
 
-    /// The newest line of the record, by any process, after it and all earlier lines are on disk.
+    /// Reads the lines of other processes, syncs the record to disk, and returns its newest line.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -36,7 +36,7 @@ impl Lake {
         self.inner.record.store_id().is_some()
     }
 
-    /// Refuses a lake that is older than a head that was stored elsewhere, or whose record is another one.
+    /// Checks that the record contains a head that was stored elsewhere. Fails if the lake was rolled back or has another record.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -44,8 +44,8 @@ impl Lake {
         self.inner.record.reaches(head).map_err(|e| self.record_error(e))
     }
 
-    /// Starts the record of a lake that has none: of a new lake, or of one that an older version wrote, file by file. Does nothing if there
-    /// is a record of this store.
+    /// Starts the record of a new lake, or of a lake that an older version wrote. Records every existing file. Does nothing if there is a
+    /// record of this store.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`] for the record of another store; `Io`.
@@ -68,7 +68,7 @@ impl Lake {
         self.inner.record.begin(store_id, files).map_err(|e| self.record_error(e))
     }
 
-    /// Rewrites the record when most of its lines are about removed files. Returns whether it did; the head has then changed.
+    /// Rewrites the record when most of its lines are about removed files. Returns whether it was rewritten. A rewrite changes the head.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -76,8 +76,8 @@ impl Lake {
         self.inner.record.sum_up().map_err(|e| self.record_error(e))
     }
 
-    /// Compares every file of the lake with the record, and returns the differences. Missing data files that no log names any more are
-    /// excluded.
+    /// Compares every recorded file that exists in the lake. Returns the number of equal files, and the differences. Missing files are
+    /// skipped: a data file may be missing if no table names it, and [`Lake::check_tables`] finds missing log files.
     ///
     /// # Errors
     /// `Io`.
@@ -96,12 +96,12 @@ impl Lake {
         Ok((compared, altered))
     }
 
-    /// The recorded digests of a file next to the lake: one, two while the file is replaced, none for a file that was not recorded.
+    /// The recorded digests of a file next to the lake: one; two while the file is being replaced; none if the file was not recorded.
     pub fn noted_beside(&self, below_store: &str) -> Vec<FileDigest> {
         self.inner.record.digests(&format!("../{below_store}"))
     }
 
-    /// Compares an open file next to the lake, with the path `at`, with its recorded digest. A file that was never recorded is not
+    /// Compares an open file next to the lake with its recorded digest. `at` is the file's path. A file that was never recorded is not
     /// compared.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Lake {
         self.inner.record.compare_handle(&path, at, file).map_err(|e| self.record_error(e))
     }
 
-    /// Refuses when a compared file was written to or replaced after the comparison.
+    /// Fails if a compared file was changed or replaced after its comparison.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`] naming the file; `Io`.
@@ -122,7 +122,7 @@ impl Lake {
         self.inner.record.refuse_changes().map_err(|e| self.record_error(e))
     }
 
-    /// Records a file of the store next to the lake, by its path below the store, before it is put in place.
+    /// Records a file next to the lake before it is put in place. `below_store` is its path relative to the store.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -140,7 +140,7 @@ impl Lake {
         self.inner.record.done(&path, digest).map_err(|e| self.record_error(e))
     }
 
-    /// Records the digest of rows that the published file is built with, before the file is in place.
+    /// Records the digest of rows of the new published file, before that file is in place.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Altered`]; `Io`.
@@ -157,7 +157,7 @@ impl Lake {
         self.inner.record.done(&format!("{ROWS}{name}"), digest).map_err(|e| self.record_error(e))
     }
 
-    /// The recorded digests of rows: as for a file, two while the file is replaced.
+    /// The recorded digests of rows: two while the published file is being replaced.
     pub fn noted_rows(&self, name: &str) -> Vec<FileDigest> {
         self.inner.record.digests(&format!("{ROWS}{name}"))
     }
@@ -171,7 +171,7 @@ impl Lake {
         self.inner.record.deleted(&paths).map_err(|e| self.record_error(e))
     }
 
-    /// Files next to the lake, below a directory of the store, that must exist.
+    /// The files that must exist in a directory of the store next to the lake.
     pub fn must_be_beside(&self, directory: &str) -> Vec<String> {
         self.inner.record.must_be_there(&format!("../{directory}/"))
     }
@@ -185,7 +185,7 @@ impl Lake {
         LAKE.iter().try_for_each(|table| self.inner.is_table_there(table).map(drop))
     }
 
-    /// Whether a table is recorded.
+    /// Whether the record names log files of a table that must exist.
     pub fn was_written(&self, table: &Table) -> bool {
         !self.inner.record.must_be_there(&format!("{}/_delta_log/", table.name)).is_empty()
     }
@@ -213,7 +213,7 @@ impl Lake {
                 }
             }
         }
-        // Other files here do not belong to the lake: the records of the published file and of the action journal.
+        // The directory also has the records of the published file and of the action journal, which do not belong to the lake.
         let is_ours = |path: &String| {
             let directory = path.split('/').next().unwrap_or_default();
             directory == RUNS || LAKE.iter().any(|table| table.name == directory)
@@ -235,14 +235,14 @@ impl Lake {
 impl Inner {
     /// Whether a table exists, with exactly the commits that the record contains.
     pub(super) fn is_table_there(&self, table: &Table) -> Result<bool> {
-        // Retention of another process may have removed an old part of the log during the listing.
+        // Retention of another process may have removed an old part of the log during the listing, so a failed comparison is repeated once.
         self.compare_log(table).or_else(|_| self.compare_log(table))
     }
 
     fn compare_log(&self, table: &Table) -> Result<bool> {
         self.record.refresh().map_err(|e| Error::record(&self.directory, e))?;
         let log = format!("{}/_delta_log/", table.name);
-        // The record is read before the log: every commit that is done by then must be listed.
+        // The record is read before the log is listed, so the listing must have every commit that is done in the record.
         let done = self.record.must_be_there(&log);
         let path = self.path(&log)?;
         let store = std::sync::Arc::clone(&self.store);
@@ -273,7 +273,7 @@ impl Inner {
                 format!("lacks {path}, and lake/{RECORD} names it: it was removed"),
             )));
         }
-        // The whole log, once per process. It names the data files, and those are compared when they are read.
+        // Compares the whole log, once per process. The data files that it names are compared when they are read.
         for path in &listed {
             self.record.compare(path.as_ref()).map_err(|error| match error {
                 RecordError::Altered(altered) => {
@@ -285,7 +285,7 @@ impl Inner {
         Ok(!listed.is_empty())
     }
 
-    /// Returns an error when a reserved number is missing.
+    /// Fails if a recorded reservation is missing.
     pub(super) fn refuse_missing_reservations(&self, listed: &[&str]) -> Result<()> {
         let expected = self.record.must_be_there(&format!("{RUNS}/"));
         match expected.iter().find(|name| !listed.contains(&name.as_str())) {

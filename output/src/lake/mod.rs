@@ -1,7 +1,7 @@
 //! The lake: every snapshot and every event as Parquet in Delta tables, and the runs that wrote them.
 //!
-//! A commit of a run is not visible by itself: readers keep rows of [current](boxseat_schemas::run::current) runs. A run becomes current
-//! with its row in `sync_runs`, which is committed last.
+//! Readers use only rows of [current](boxseat_schemas::run::current) runs, so a commit of a run is not visible by itself. A run becomes
+//! current with its row in `sync_runs`, which is committed last.
 
 mod active;
 mod commit;
@@ -62,7 +62,7 @@ pub struct Lake {
 struct Inner {
     /// [`ROOT`]; each table is a directory below.
     root: Url,
-    /// The directory on disk that the root stands for.
+    /// The lake's directory on disk.
     directory: PathBuf,
     /// For the directories of new tables.
     ownership: Ownership,
@@ -86,7 +86,7 @@ impl Lake {
         Self::open_with(directory, access, None)
     }
 
-    /// Opens the lake as [`Lake::open`] does. Each line of its record is sealed, and a record that these seals do not cover is refused.
+    /// Opens the lake as [`Lake::open`] does. New lines of its record are sealed, and a record without a valid seal is refused.
     ///
     /// # Errors
     /// As [`Lake::open`]; [`crate::ErrorKind::Altered`] for a record without a valid seal.
@@ -106,7 +106,7 @@ impl Lake {
         Self::on(Arc::new(store), directory, ownership, record, runtime)
     }
 
-    /// Opens a lake whose record cannot be read, without the record: to move the lake away, never to read rows.
+    /// Opens a lake without its record, because the record cannot be read. Only for moving the lake away, not for reading rows.
     ///
     /// # Errors
     /// As [`Lake::open`].
@@ -273,7 +273,7 @@ impl Inner {
             .map_err(|e| Error::Bug(format!("{:?} is not a path: {e}", table.name)))
     }
 
-    /// The table as it is now, or `None` when nothing was ever committed to it. All recorded files of the table must exist.
+    /// The table as it is now, or `None` when nothing was ever committed to it. All recorded log files of the table must exist.
     fn snapshot(&self, table: &Table) -> Result<Option<SnapshotRef>> {
         if !self.is_table_there(table)? {
             return Ok(None);
@@ -293,7 +293,8 @@ fn store_path(url: &Url) -> Result<StorePath> {
     StorePath::from_url_path(url.path()).map_err(|e| Error::Bug(format!("{url} is not a path: {e}")))
 }
 
-/// Two threads for the kernel's reads and writes, separate from the caller's threads, because the kernel blocks on them.
+/// Two threads for the kernel's reads and writes. They are separate from the caller's threads, because the kernel blocks its caller until
+/// they are done.
 #[derive(Debug)]
 struct Runtime(Option<tokio::runtime::Runtime>);
 
@@ -323,9 +324,9 @@ impl Drop for Runtime {
     }
 }
 
-/// The lake's address for the Delta kernel. Paths below it are relative to the lake's directory, so no URL contains the name of that
-/// directory: the kernel does not decode `%` and rejects control characters. The scheme is not `file`, because the kernel would then look
-/// for such a path on the disk.
+/// The lake's URL for the Delta kernel. Paths below it are relative to the lake's directory, so no URL contains the name of that directory.
+/// The name may have characters that fail in a URL: the kernel does not decode `%` and rejects control characters. The scheme is not
+/// `file`, because the kernel would then look for the path on the disk.
 const ROOT: &str = "lake:///";
 
 /// Directory of the reservations.
@@ -334,7 +335,7 @@ const RUNS: &str = "_runs";
 /// Rows per batch of a scan: a multiple of DuckDB's vectors of 2,048 rows, and a few MB of memory.
 const ROWS_PER_BATCH: std::num::NonZero<usize> = std::num::NonZero::new(16_384).expect("not zero");
 
-/// The run number in the form of rows and transactions.
+/// The run number as rows and transactions store it.
 fn version_of(run: RunNumber) -> i64 {
     run.as_i64()
 }

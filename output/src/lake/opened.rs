@@ -1,5 +1,5 @@
-//! The tables as this process last read them. The log of a table that did not change is not read again: one run opens each table about
-//! eight times.
+//! Keeps the last snapshot of each table that this process opened, so that an unchanged log is not read again. One run opens each table
+//! about eight times.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -23,8 +23,8 @@ struct Known {
     log_end: LogEnd,
 }
 
-/// Which file the log of a snapshot ends with. The kernel continues a snapshot by the numbers of the commits alone, so it would take a
-/// table that was put in the place of another for the same table.
+/// Identifies the last file of a snapshot's log. The kernel continues a snapshot by commit numbers alone, so it would not notice that
+/// another table is now in the same place.
 #[derive(Debug, PartialEq, Eq)]
 struct LogEnd {
     device: u64,
@@ -34,7 +34,7 @@ struct LogEnd {
 }
 
 impl LogEnd {
-    /// `None`: the file cannot be read, so nothing is known about the table.
+    /// `None` if the file cannot be read. The snapshot is then not used again.
     fn of(table: &Path, snapshot: &SnapshotRef) -> Option<Self> {
         let commit = table.join(format!("_delta_log/{:020}.json", snapshot.version()));
         let of = |file: Metadata| Self {
@@ -48,7 +48,7 @@ impl LogEnd {
 }
 
 impl Opened {
-    /// The last snapshot of a table, if its log still has the commit with which the snapshot ends.
+    /// The last snapshot of a table, if the last commit of the snapshot is still unchanged in the log.
     pub(super) fn last(&self, name: &'static str, table: &Path) -> Option<SnapshotRef> {
         let tables = lock(&self.tables);
         let known = tables.get(name)?;

@@ -1,5 +1,5 @@
-//! Rebuilds a table of the lake after it was found altered. The remains of the old table are moved out of the lake, and rows that are
-//! proved elsewhere are committed to a new table.
+//! Rebuilds a table of the lake after it was found altered. The remains of the old table are moved out of the lake, and verified rows from
+//! another source are committed to a new table.
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ impl Lake {
         }
     }
 
-    /// Numbers whose reservation was recorded and is missing or altered.
+    /// The numbers of recorded reservations that are missing or altered.
     ///
     /// # Errors
     /// `Io`.
@@ -118,7 +118,7 @@ impl Lake {
         Ok(reservations.map(|(path, reservation)| (path, reservation.store_id)).collect())
     }
 
-    /// Reservations as they are on disk. A reservation that cannot be read is found by its digest.
+    /// The reservations on disk that can be read. [`Lake::damaged_reservations`] finds the others by their digests.
     fn readable_reservations(&self) -> Result<Vec<(PathBuf, Reservation)>> {
         let directory = self.inner.directory.join(RUNS);
         let entries = match std::fs::read_dir(&directory) {

@@ -1,12 +1,12 @@
 //! The record of a lake: every file that boxseat wrote to the lake.
 //!
-//! With it, a file that another program removed, replaced, rolled back or added is found before it is read.
+//! The record shows that another program removed, replaced, rolled back or added a file, before the file is read.
 //!
 //! `_runs/files.log` has one line per write: a hash, a seal and a JSON object, separated by blanks. The hash covers the hash of the
 //! previous line and the object, so every change, removal or insertion of a line is detected. The seal is computed from the hash with a key
-//! ([`Seals`]), so only a program that has the key can write a line. The last seal covers the whole chain, and only this seal is verified.
-//! The last line has no successor. The [head](RecordHead) is therefore stored in two more places: the reservation of each run and
-//! `state/lake.json`.
+//! ([`Seals`]), so only a program that has the key can write a line. The last seal covers the whole chain, so only this seal is verified.
+//! No later line shows that the last line was removed, so the [head](RecordHead) is stored in two more places: the reservation of each run
+//! and `state/lake.json`.
 //!
 //! **Order of a write**: the line `write` with size and SHA-256 is on disk before the file is visible. For files that must not disappear
 //! ([`must_stay`]), the line `done` follows. *Killed* between the two: the file exists as recorded, or it does not exist. Data files are
@@ -15,11 +15,11 @@
 //!
 //! **The compared file is the file that is read.** A file is compared through a handle, and the [`Stamp`] of the handle is kept. A file
 //! that is opened to be read must have that stamp ([`Record::is_compared`]). A later write is announced only while every compared file
-//! still has its stamp ([`Record::refuse_changes`]). Therefore boxseat writes nothing that depends on another file that has the name for a
-//! moment, or on bytes that are written and restored.
+//! still has its stamp ([`Record::refuse_changes`]). Therefore boxseat writes nothing that depends on a file that was exchanged for a
+//! moment, or on bytes that were changed and restored.
 //!
-//! Several processes write: each of them appends under a lock of the file. A reader needs no lock. It reads further lines when it finds a
-//! file that it does not know.
+//! Several processes can write. Each process appends under a lock of the file. A reader needs no lock. If it finds a file that the lines
+//! read so far do not name, it reads the new lines.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
@@ -64,7 +64,7 @@ impl Altered {
 
 /// Seals the lines of a record, and verifies seals.
 pub trait Seals: std::fmt::Debug + Send + Sync {
-    /// Creates a seal of a text: no blanks, no line breaks, and never empty.
+    /// Creates the seal of a text. A seal is not empty and has no blanks or line breaks.
     ///
     /// # Errors
     /// The key is missing or cannot seal.
@@ -73,7 +73,7 @@ pub trait Seals: std::fmt::Debug + Send + Sync {
     /// Verifies a seal of a text.
     ///
     /// # Errors
-    /// Why it is not valid, as a predicate.
+    /// The reason why the seal is not valid, as a predicate: `has no valid seal`.
     fn verify(&self, text: &str, seal: &str) -> Result<(), String>;
 }
 
@@ -91,7 +91,7 @@ pub struct RecordSnapshot {
 /// The record's data about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedFile {
-    /// The contents that the file may have: two while it is replaced.
+    /// The digests that the file may have: two while it is being replaced.
     pub digests: Vec<FileDigest>,
     /// Whether the file must exist. Other files may be missing if no table names them.
     pub must_be_there: bool,
@@ -107,7 +107,7 @@ struct Line {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event {
-    /// First line of the file. `continues` is the head of the record that it sums up.
+    /// First line of the file. `continues` is the head of the earlier record that was rewritten to this file.
     Begin { format: u32, store_id: Uuid, continues: Option<RecordHead> },
     /// From now on, the file may exist as described.
     Write {
@@ -149,13 +149,13 @@ pub(super) struct Record {
 
 #[derive(Debug, Default)]
 struct State {
-    /// `None` in a lake that no version with a record has written to.
+    /// The id of the store; `None` if the lake has no record yet.
     begun: Option<Uuid>,
     inode: u64,
-    /// Bytes read so far: all whole lines.
+    /// The bytes read so far, always up to the end of a line.
     read_to: u64,
     head: RecordHead,
-    /// The head that the file begins with: earlier lines were summed up.
+    /// The head at which the file begins. A rewrite removed the earlier lines.
     continues: RecordHead,
     /// The hash of every line of the file, in order.
     hashes: Vec<String>,
@@ -170,7 +170,8 @@ struct State {
 
 #[derive(Debug)]
 struct Compared {
-    /// The path of the file. The lake may be a link, and `..` then does not lead to a file next to the lake.
+    /// The path of the file on disk. It cannot be derived from the key: if the lake is a link, `..` does not lead to a file next to the
+    /// lake.
     at: PathBuf,
     stamp: Stamp,
 }
@@ -187,7 +188,7 @@ impl Record {
         Ok(record)
     }
 
-    /// No record, whatever files are on disk.
+    /// An empty record. The record on disk is not read.
     pub(super) fn none(directory: &Path, ownership: Ownership) -> Self {
         Self { directory: directory.to_owned(), ownership, seals: None, state: Mutex::new(State::default()) }
     }
@@ -210,7 +211,7 @@ impl Record {
         self.lock().head.clone()
     }
 
-    /// Checks that this record has a line with that number and hash, or sums it up.
+    /// Checks that this record has a line with that number and hash, or that a rewrite removed that line.
     pub(super) fn reaches(&self, head: &RecordHead) -> Result<(), RecordError> {
         let mut state = self.lock();
         self.read_on(&mut state)?;
@@ -244,7 +245,7 @@ impl Record {
         self.rewrite(RecordHead::default(), std::iter::once(begin).chain(files).collect())
     }
 
-    /// Announces a file that will become visible and that depends on the compared files.
+    /// Records a file before it becomes visible. Fails if a compared file has changed, because the new file depends on the compared files.
     pub(super) fn announce(
         &self,
         path: &str,
@@ -276,7 +277,7 @@ impl Record {
         }
     }
 
-    /// Files below a directory that must exist, without that directory's name.
+    /// The files that must exist below a directory, as paths relative to it.
     pub(super) fn must_be_there(&self, below: &str) -> Vec<String> {
         let state = self.lock();
         let done = state.files.iter().filter(|(path, known)| known.done.is_some() && must_stay(path));
@@ -346,8 +347,8 @@ pub(crate) enum RecordError {
     Seal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Files that boxseat never removes without a line, and that no other file names: the logs of the tables, reservations of runs, and files
-/// next to the lake that wait for the next step.
+/// Files that must exist until a line says that boxseat removed them. No other file names them: the logs of the tables, reservations of
+/// runs, and JSON files next to the lake that wait for the next step.
 fn must_stay(path: &str) -> bool {
     path.contains("/_delta_log/")
         || (path.ends_with(".json") && (path.starts_with("_runs/") || path.starts_with("../")))
@@ -356,7 +357,7 @@ fn must_stay(path: &str) -> bool {
 /// The prefix of entries about rows. Such an entry has no file.
 pub(super) const ROWS: &str = "rows:";
 
-/// A digest, and the stamp before the first byte was read.
+/// The stamp of a file before its first byte is read, and its digest.
 fn stamped_digest(file: &File) -> io::Result<(Stamp, FileDigest)> {
     let stamp = Stamp::settled(file)?;
     Ok((stamp, FileDigest::of_handle(file)?))

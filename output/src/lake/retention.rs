@@ -1,9 +1,9 @@
-//! Retention of the lake: removes snapshots beyond their time and old months of events, and merges small files.
+//! Retention of the lake: removes expired snapshots and old months of events, and merges small files.
 //!
 //! Each step is a separate Delta commit, built from a fresh table snapshot and without a run's transaction id. **Killed** before the commit
-//! file: nothing has changed, except for data files that no log names. After it: done. After a conflict nothing has changed either, and the
-//! next run tries again. Files that a commit removes stay on disk for readers that have opened them. [`super::unneeded`] determines when
-//! they are deleted.
+//! file exists: the table is unchanged, and data files may exist that no log names. After it exists: the step is complete. After a conflict
+//! the table is unchanged, and the next run tries again. Files that a commit removes stay on disk for readers that have opened them.
+//! [`super::unneeded`] determines when they are deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use super::{Inner, Lake};
 use crate::{Error, Result};
 
 impl Lake {
-    /// Removes from a snapshot table the files of runs that `is_kept` does not accept. Returns the number of files.
+    /// Removes the files of a snapshot table whose runs `is_kept` does not accept. Returns the number of removed files.
     ///
     /// # Errors
     /// `Bug` for a table that has no snapshots; `Io`, `Corrupt`, `Newer` of the lake.
@@ -35,8 +35,8 @@ impl Lake {
         self.inner.remove(table, |file| !file.runs.clone().any(is_kept), None)
     }
 
-    /// Removes the events of months before `month`, and records the removal in the same commit: a user without a login in the remaining
-    /// events may have had one before. Returns the number of removed files.
+    /// Removes the events of months before `month`, and records the removal in the same commit, because a user without a login in the
+    /// remaining events may have signed in before. Returns the number of removed files.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -48,7 +48,7 @@ impl Lake {
         self.inner.remove(&EVENTS, |file| file.day.is_some_and(|day| day < first), Some(kept_from))
     }
 
-    /// Records that evidence before a day is not complete. Coverage then starts with that day, whatever was read.
+    /// Records that evidence before a day is incomplete. Coverage then starts with that day, even if runs read earlier days.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -68,7 +68,7 @@ impl Lake {
         }
     }
 
-    /// The first day of which no event was removed; `None` when no event was ever removed.
+    /// The first day whose events are all kept; `None` when no event was ever removed.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -87,8 +87,8 @@ impl Lake {
         Ok(numbers.filter_map(|number| u64::try_from(number).ok()).map(RunNumber).collect())
     }
 
-    /// Merges small files of an appended table, partition by partition, wherever [`FILES_PER_MERGE`] files have gathered. Every run adds a
-    /// file, even with few rows, and every publish opens them all. The rows do not change. Returns the number of merged files.
+    /// Merges small files of an append-only table, in each partition with at least [`FILES_PER_MERGE`] of them. Every run adds a file, even
+    /// with few rows, and every publish opens all files. The rows do not change. Returns the number of merged files.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -102,7 +102,7 @@ impl Lake {
 }
 
 impl Inner {
-    /// A day that commits of `events` have recorded under an app id.
+    /// The day that commits of `events` recorded under an app id.
     pub(super) fn day_marked(&self, app_id: &str) -> Result<Option<NaiveDate>> {
         let Some(snapshot) = self.snapshot(&EVENTS)? else { return Ok(None) };
         let day =
@@ -170,7 +170,7 @@ impl Inner {
         merged.close()
     }
 
-    /// Files for a commit built from this table snapshot.
+    /// A writer of files for a commit that is built from this table snapshot.
     pub(super) fn writer(
         &self,
         table: &'static Table,
@@ -255,7 +255,7 @@ pub(super) struct Change {
     pub(super) operation: &'static str,
     /// Whether rows are removed. Otherwise they are only moved to other files.
     pub(super) is_data_change: bool,
-    /// Recorded in the same commit, under an app id.
+    /// An app id, and the day to record under it in the same commit.
     pub(super) mark: Option<(&'static str, i64)>,
     pub(super) written: Option<Written>,
 }
@@ -263,8 +263,8 @@ pub(super) struct Change {
 /// Delta's app id for the first day of which every event is kept.
 const KEPT_FROM: &str = "boxseat-events-kept-from";
 
-/// The number of files whose separate reading costs more than a merge. A table gets one file per run.
+/// From this number of small files on, reading them separately costs more than a merge. A table gets one file per run.
 pub const FILES_PER_MERGE: usize = 16;
 
-/// Larger files are read at the speed of the disk and are not merged, so that no row is rewritten more than a few hundred times.
+/// Larger files are not merged. They are read at the speed of the disk, and no row is rewritten more than a few hundred times.
 const SMALL_FILE_BYTES: u64 = 4 << 20;

@@ -1,12 +1,12 @@
 //! Changes or removes rows in place, for erasures and retention, and removes every older version of a table from the disk.
 //!
 //! [`Lake::rewrite`] replaces files in one Delta commit, as retention does. [`Lake::purge`] then removes the files that no reader of the
-//! newest version needs: data files that no log names, and every log entry but the newest. A log entry contains the smallest and largest
+//! newest version needs: data files that no log names, and every log entry except the newest. A log entry contains the smallest and largest
 //! key of its files, so the entry that removes a file still names users.
 //!
-//! **Killed** in `rewrite` before the commit file: data files that no log names. After it: done, and a second `rewrite` finds nothing to
-//! change. Killed in `purge`: some old files are left, and the next `purge` removes them. A reader that opened an older version before
-//! `purge` fails and has to open the table again.
+//! **Killed** in `rewrite` before the commit file exists: the table is unchanged, and data files may exist that no log names. After it
+//! exists: the change is complete, and a second `rewrite` finds nothing to change. Killed in `purge`: some old files are left, and the next
+//! `purge` removes them. After `purge`, a reader that opened an older version fails and must open the table again.
 
 use std::collections::BTreeSet;
 
@@ -24,9 +24,9 @@ use super::{Inner, Lake};
 use crate::{Error, Result};
 
 impl Lake {
-    /// Replaces every file that has a row which `change` changes, all of them in one commit. Only this function rewrites rows of the lake.
-    /// `change` receives rows without the partition column, and returns `None` if it changes nothing. It keeps the number and order of the
-    /// rows. Returns the number of replaced files.
+    /// Applies `change` to all rows of a table, and replaces the files with changed rows in one commit. `change` receives rows without the
+    /// partition column, and returns `None` if it changes nothing. It keeps the number and order of the rows. Returns the number of
+    /// replaced files.
     ///
     /// # Errors
     /// `Bug` when `change` changes the number of rows; `Io`, `Corrupt`, `Newer` of the lake.
@@ -38,7 +38,7 @@ impl Lake {
         self.inner.rewrite_with(table, &Rewrite { change, keeps_rows: true, mark: None })
     }
 
-    /// Removes rows, in one commit as [`Lake::rewrite`]. `kept` returns the remaining rows, or `None` if all rows remain. Returns the
+    /// Removes rows in one commit, as [`Lake::rewrite`] does. `kept` returns the remaining rows, or `None` if all rows remain. Returns the
     /// number of replaced files.
     ///
     /// # Errors
@@ -51,7 +51,8 @@ impl Lake {
         self.inner.rewrite_with(table, &Rewrite { change: kept, keeps_rows: false, mark: None })
     }
 
-    /// Removes sign-ins of days before `before`, and records it in the same commit: the number of sign-ins in that time is no longer known.
+    /// Removes sign-ins before the day `before` that `kept` does not return, and records the day in the same commit. The number of sign-ins
+    /// before that day is then unknown.
     ///
     /// # Errors
     /// As [`Lake::rewrite`].
@@ -65,7 +66,7 @@ impl Lake {
         self.inner.rewrite_with(&EVENTS, &Rewrite { change: kept, keeps_rows: false, mark })
     }
 
-    /// The first day of which no sign-in was removed in this way; `None` when no sign-in was ever removed.
+    /// The first day whose sign-ins this thinning all kept; `None` when it never removed a sign-in.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -73,14 +74,14 @@ impl Lake {
         self.inner.day_marked(thinning.app_id())
     }
 
-    /// Removes immediately every file of a table that its newest version does not need. Returns the number of files.
+    /// Immediately removes every file of a table that its newest version does not need. Returns the number of files.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
     pub fn purge(&self, table: &'static Table) -> Result<u64> {
         let Some(snapshot) = self.inner.snapshot(table)? else { return Ok(0) };
         let failed = || Error::table("purge", table.name);
-        // A commit without files: the newest log entry then names no removed file.
+        // An empty commit, so that the newest log entry names no removed file.
         let version = i64::try_from(snapshot.version() + 1).map_err(|e| Error::Bug(e.to_string()))?;
         let transaction = snapshot
             .transaction(committer(), self.inner.engine())
@@ -108,9 +109,9 @@ impl Lake {
 /// The sign-ins of a user that are kept beyond the newest weeks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thinning {
-    /// The newest of each UTC day.
+    /// The newest sign-in of each UTC day.
     Daily,
-    /// The newest.
+    /// Only the newest sign-in.
     LastOnly,
 }
 
@@ -127,7 +128,7 @@ impl Thinning {
 struct Rewrite<'a> {
     change: &'a dyn Fn(&RecordBatch) -> Option<RecordBatch>,
     keeps_rows: bool,
-    /// Recorded in the same commit.
+    /// An app id, and the day to record under it in the same commit.
     mark: Option<(&'static str, i64)>,
 }
 

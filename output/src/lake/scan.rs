@@ -1,4 +1,4 @@
-//! Reading rows of runs back, batch by batch.
+//! Reads rows of runs, batch by batch.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -24,19 +24,19 @@ use crate::{Error, Result};
 pub struct Batches {
     table: &'static str,
     schema: SchemaRef,
-    /// Columns that are read. `run_number` and `created_at` are among them even if the caller does not request them.
+    /// Columns that are read. `run_number` and `created_at` are added if the filter needs them.
     wanted: SchemaRef,
     keep: Keep,
     /// `None` when nothing was ever committed to the table.
     source: Option<Source>,
-    /// The threads the source reads on.
+    /// Keeps the threads alive on which the source reads.
     _lake: Arc<Inner>,
 }
 
 /// The batches of the kernel, file by file.
 type Source = Box<dyn Iterator<Item = DeltaResult<Box<dyn EngineData>>> + Send>;
 
-/// The rows that pass. Files are skipped by statistics and partitions; this filter is exact.
+/// The filter of rows. The kernel skips files by statistics and partitions; this filter then checks every row.
 struct Keep {
     /// `None` keeps all.
     runs: Option<HashSet<i64>>,
@@ -44,7 +44,7 @@ struct Keep {
 }
 
 impl Lake {
-    /// Rows of these runs, in `columns` or in all of [`Table::lake_schema`]. Callers request one run of a snapshot table.
+    /// Rows of these runs, with `columns` or with all columns of [`Table::lake_schema`]. For a snapshot table, callers request one run.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Bug`] for a column that the contract does not have; `Io`, `Corrupt`, `Newer` of the lake.
@@ -66,15 +66,15 @@ impl Lake {
         self.read(table, columns, Keep { runs: Some(numbers), since: None }, Some(range))
     }
 
-    /// `event_id` and `created_at` of the events of these runs that happened at `since` or later: the events that a new window may contain
-    /// a second time. Months before `since` are not opened.
+    /// The id, time, type and user of the events of these runs that happened at `since` or later. A new window may contain these events a
+    /// second time. Months before `since` are not opened.
     ///
     /// # Errors
     /// As [`Lake::scan`].
     pub fn events_since(&self, since: DateTime<Utc>, runs: &[RunNumber]) -> Result<Batches> {
         let month = since.date_naive().with_day(1).expect("every month has a first day");
         let days = arrow::datatypes::Date32Type::from_naive_date(month);
-        // Statistics have milliseconds. With a tolerance of one second, no required file is skipped.
+        // Statistics have a precision of milliseconds. With a tolerance of one second, no required file is skipped.
         let slack = (since - TimeDelta::seconds(1)).timestamp_micros();
         let recent = Predicate::and(
             Predicate::ge(column_expr!("event_month"), Scalar::Date(days)),

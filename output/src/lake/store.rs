@@ -1,7 +1,7 @@
-//! The lake's own disk as an [`ObjectStore`] whose puts survive a power cut.
+//! An [`ObjectStore`] on the lake's disk whose puts survive a power failure.
 //!
-//! `object_store` 0.13 renames a written file without an fsync of file or directory. After a power cut, a commit that succeeded could be
-//! missing while the next table's commit exists. Reads go directly to [`LocalFileSystem`].
+//! `object_store` 0.13 renames a written file without an fsync of file or directory. After a power failure, a commit that succeeded could
+//! be missing while the next table's commit exists. Reads go directly to [`LocalFileSystem`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -36,7 +36,7 @@ pub(crate) struct DurableStore {
     disk: LocalFileSystem,
     ownership: Ownership,
     record: Arc<Record>,
-    /// Bytes of small files, as they were compared.
+    /// The compared bytes of small files.
     compared: Arc<Mutex<ComparedBytes>>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct DurableStore {
 /// shows whether it was changed before it was read again.
 const SMALL_FILE_BYTES: u64 = 16 << 20;
 
-/// Bytes that are kept in memory, of the files that were read last.
+/// The maximum size of all small files in memory. The files that were read last are kept.
 const KEPT_BYTES: usize = 32 << 20;
 
 /// Small files in memory, the one that was read last at the end.
@@ -139,7 +139,7 @@ impl DurableStore {
             self.compare(location).await?;
             let opened = match self.disk.get_opts(location, options.clone()).await {
                 Err(error) if !matches!(error, Error::NotFound { .. }) => {
-                    // A file that is shorter than the compared one does not contain the requested range.
+                    // The error may mean that the file became shorter than the requested range. A new comparison then returns the cause.
                     self.record.compare_anew(location.as_ref());
                     self.compare(location).await?;
                     return Err(error);
@@ -275,7 +275,7 @@ fn read_ranges(file: &File, path: &std::path::Path, ranges: &[Range<u64>]) -> Re
     ranges.iter().map(read).collect::<io::Result<_>>().map_err(unreadable)
 }
 
-/// How often a file is opened until the open file is the compared one.
+/// The maximum number of attempts to open the file that was compared.
 const OPENED_AT_MOST: u32 = 3;
 
 /// A listing sorted by name. A disk lists files in any order, and the Delta kernel relies on the order of object stores.
@@ -388,7 +388,7 @@ struct PutError {
     source: io::Error,
 }
 
-/// Logs and reservations are found by a listing of their directory.
+/// Logs and reservations are found by a listing of their directory, so they are visible as soon as they exist.
 fn is_seen_at_once(location: &str) -> bool {
     location.contains("_delta_log/") || location.starts_with("_runs/")
 }

@@ -19,8 +19,8 @@ use crate::{Error, Result};
 impl Inner {
     /// The table as it is now. It is created when it is missing, and has every column of the contract.
     ///
-    /// Creating or widening is a separate commit without a transaction id. A run that is killed after it has written no rows, and later
-    /// finds a table that is empty or has more columns.
+    /// Creating or widening is a separate commit without a transaction id. If a run is killed after this commit, it has written no rows.
+    /// Its next attempt finds an empty table or the new columns.
     pub(super) fn writable(&self, table: &'static Table) -> Result<SnapshotRef> {
         let snapshot = match self.snapshot(table)? {
             Some(snapshot) => snapshot,
@@ -45,7 +45,7 @@ impl Inner {
         }
         let outcome =
             builder.build(self.engine(), committer()).and_then(|creation| creation.commit(self.engine()));
-        // Whatever the outcome, the log shows whether a table exists now. This process or another one at the same time may have created it.
+        // The log shows whether the table exists, not `outcome`: another process may have created the table at the same time.
         match (self.snapshot(table)?, outcome) {
             (Some(snapshot), _) => Ok(snapshot),
             (None, Err(error)) => Err(Error::table("create", table.name)(error)),
@@ -86,7 +86,7 @@ impl Inner {
             alteration.build(self.engine(), committer()).and_then(|change| change.commit(self.engine()));
         let fresh = self.snapshot(table)?.ok_or_else(|| Error::Bug(format!("{} vanished", table.name)))?;
         match altered {
-            // Another process may have widened it at the same time.
+            // Another process may have added the columns at the same time.
             _ if missing.iter().all(|field| fresh.schema().contains(field.name())) => Ok(fresh),
             Err(error) => Err(Error::table("widen", table.name)(error)),
             Ok(result) => Err(Error::Bug(format!("{} was widened and is not: {result:?}", table.name))),
@@ -102,7 +102,7 @@ pub(super) fn committer() -> Box<FileSystemCommitter> {
 /// The writer's name in the commits of Delta's log.
 pub(super) const ENGINE: &str = concat!("boxseat/", env!("CARGO_PKG_VERSION"));
 
-/// The lake's schema. The comment of each field is in Delta's own place for comments.
+/// The lake's schema. Each field has its comment in the metadata key `comment`, as Delta defines it.
 fn commented_schema(table: &Table) -> Schema {
     let comments: HashMap<&str, &str> =
         table.columns.iter().map(|column| (column.lake_name, column.comment)).collect();

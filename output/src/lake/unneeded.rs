@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// A file that can be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unneeded {
-    /// Below the lake's root.
+    /// The path relative to the lake's root.
     pub path: String,
     /// Why the file is not needed.
     pub kind: UnneededKind,
@@ -36,7 +36,7 @@ pub enum UnneededKind {
 impl Lake {
     /// Every file below the tables that the newest table snapshots do not need.
     ///
-    /// A run in progress has written files that no log names yet. Callers use this only when no run is unfinished.
+    /// A run in progress has written files that no log names yet. Callers use this only when every run has ended.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Newer` of the lake.
@@ -73,7 +73,7 @@ impl Lake {
 
 impl Inner {
     pub(super) fn unneeded_of(&self, table: &'static Table, found: &mut Vec<Unneeded>) -> Result<()> {
-        // Listed first: the table snapshot names every file that is committed in the meantime.
+        // Files are listed before the table snapshot is read, so the snapshot names every listed file that is committed in between.
         let listed = self.files_below(table)?;
         let Some(snapshot) = self.snapshot(table)? else { return Ok(()) };
         let active = ActiveFiles::of(self, table, &snapshot)?;
@@ -101,7 +101,7 @@ impl Inner {
         self.staged_of(table, found)
     }
 
-    /// Listings do not contain staged files, and only a local disk has them.
+    /// Reads staged files from the disk, because listings of the store do not contain them.
     fn staged_of(&self, table: &Table, found: &mut Vec<Unneeded>) -> Result<()> {
         let directory = self.directory.join(table.name);
         let staged = durable::staged_below(&directory).map_err(Error::io("list", &directory))?;

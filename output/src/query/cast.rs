@@ -1,17 +1,17 @@
-//! DuckDB itself casts columns whose values Arrow cannot represent, in a query around the query.
+//! DuckDB casts columns whose values Arrow cannot represent. The user's query becomes a subquery of a query with the casts.
 //!
-//! Arrow has no infinite dates, no offset of a time, no BIT, BIGNUM or UHUGEINT: such values were wrong without an error. DuckDB's own text
-//! is correct for every type, at any depth of nesting.
+//! Arrow has no infinite dates, no times with an offset, no BIT, BIGNUM or UHUGEINT: such values were wrong without an error. DuckDB's own
+//! text is correct for every type, at any depth of nesting.
 
 use duckdb::Connection;
 
-/// The cast for a column of a type; `{}` is the place of the column. `None`: no cast.
+/// The cast for a column of a type; `{}` stands for the column. `None`: no cast.
 pub(super) type Cast = fn(&str) -> Option<&'static str>;
 
-/// A query around the query.
+/// The query with the casts.
 pub(super) struct Rewritten {
     pub(super) sql: String,
-    /// Names of the columns in the query.
+    /// Names of the columns in the user's query.
     pub(super) names: Vec<String>,
 }
 
@@ -80,7 +80,8 @@ fn described(connection: &Connection, sql: &str) -> Option<Vec<(String, String)>
     Some(columns)
 }
 
-/// The query without its end: a semicolon, and comments after it.
+/// Candidates for the query without its final semicolon and comments, longest first. The caller tries each one, because `--` may also be in
+/// a string.
 fn bodies(sql: &str) -> impl Iterator<Item = &str> {
     let end = |text: &'_ str| text.trim_end_matches(|c: char| c.is_whitespace() || c == ';').len();
     std::iter::successors(Some(&sql[..end(sql)]), move |body| {

@@ -4,8 +4,8 @@
 //! SHOW, SUMMARIZE and a PIVOT with named values are also SELECT statements. EXPLAIN of one of them is accepted as well.
 //!
 //! A SELECT can call table functions that read files, or that change how the engine logs and profiles. With DuckDB 1.5.6, `enable_logging`
-//! and `enable_profiling` name files, whatever the configuration is locked to (measured). So only the functions below are accepted. A new
-//! version of DuckDB adds functions. They are refused until they are listed here.
+//! and `enable_profiling` accept file names even when the configuration is locked (measured). Therefore only the functions below are
+//! accepted. A function that a new version of DuckDB adds is refused until it is listed here.
 
 use duckdb::{Connection, ffi};
 
@@ -133,7 +133,7 @@ fn keyword(sql: &str) -> (String, &str) {
 
 const ONE: &str = "give one SELECT, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN SELECT statement";
 
-/// Queries. The parser of a later version also accepts INSERT, UPDATE and DELETE in common table expressions.
+/// The kinds of queries. The parser of a later version also accepts INSERT, UPDATE and DELETE in common table expressions.
 const QUERY_NODES: &[&str] = &["SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"];
 
 /// Functions of a FROM clause that only read their arguments and the catalog, and change nothing.
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Why: `enable_logging` in a SELECT names a file, whatever the configuration is locked to.
+    /// Why: `enable_logging` in a SELECT accepts a file name even when the configuration is locked.
     #[test]
     fn every_table_function_of_the_engine_that_is_not_listed_is_refused() {
         let connection = Connection::open_in_memory().unwrap();

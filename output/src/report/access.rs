@@ -7,7 +7,7 @@ use super::{column, headline, note, row_keys, section};
 use crate::Result;
 
 pub(super) fn report(source: &Source, scope: &Scope) -> Result<Report> {
-    // Two sections read it, and it reads all memberships.
+    // A table instead of the view, because two sections read it and the view reads all memberships.
     source.run("CREATE OR REPLACE TEMP TABLE report_groups AS SELECT * FROM group_health")?;
     let people = people(source)?;
     let admins = dormant_admins(source)?;
@@ -97,7 +97,7 @@ fn people(source: &Source) -> Result<Section> {
         column("user_id", "User id", ValueKind::Text),
         column("row_key", "Row key", ValueKind::Text),
     ];
-    // Whole lists that are sorted once: an ordered aggregate took twice the time of all other work.
+    // Each list is built and then sorted once. An ordered aggregate took twice the time of all other work.
     let rows = source.rows(
         &columns,
         "SELECT

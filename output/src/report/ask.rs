@@ -79,12 +79,12 @@ pub struct Ask {
     pub by: Option<String>,
 }
 
-/// How a filter is handled that a report does not have.
+/// How to handle a filter that the report does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
     /// Refuse it.
     Refuse,
-    /// Ignore it and report that. All reports were requested, and others have the filter.
+    /// Ignore it and add a notice. For a request of all reports, because other reports have the filter.
     LeaveOut,
 }
 
@@ -99,7 +99,7 @@ pub(super) enum By {
 /// An [`Ask`] that the snapshot supports. `report_accounts` and `report_seats` contain the selected users.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
-    /// The requested filters, in words.
+    /// The requested filters, as names and values.
     pub(super) filters: Vec<(String, String)>,
     /// The requested filters that this report does not have.
     pub(super) left_out: Vec<&'static str>,
@@ -232,12 +232,12 @@ impl Scope {
         Ok(())
     }
 
-    /// Whether it cannot contain users who left: they have no groups and no tracking codes, and all have the same status.
+    /// Whether the filters exclude users who left. Such users have no groups and no tracking codes, and all have the same status.
     pub(super) fn misses_leavers(&self) -> bool {
         self.filters.iter().any(|(name, _)| ["group", "tracking_code", "status"].contains(&name.as_str()))
     }
 
-    /// The dates to which rows over time are restricted, as a condition on a date column.
+    /// The condition on a date column for the requested dates. Without `--since` they begin with `least`.
     pub(super) fn dates(&self, column: &str, least: Option<NaiveDate>) -> String {
         let since = self.since.or(least).map(|date| format!("{column} >= DATE '{date}'"));
         let until = self.until.map(|date| format!("{column} <= DATE '{date}'"));

@@ -8,9 +8,9 @@ use super::source::Source;
 use super::{note, warning};
 use crate::Result;
 
-/// If the snapshot is older than this, a sentence at the top states it: a run is missing.
+/// If the snapshot is older than this, a run is missing, and a warning at the top states it.
 const STALE_AFTER_HOURS: i64 = 36;
-/// If a larger share of the seats is unknown, a sentence at the top states it.
+/// If the state of a larger share of the seats is unknown, a warning at the top states it.
 const MUCH_UNKNOWN_PERCENT: i64 = 5;
 
 pub(super) fn notices(source: &Source, scope: &Scope, now: DateTime<Utc>) -> Result<Vec<Notice>> {

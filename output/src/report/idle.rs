@@ -67,7 +67,7 @@ fn people(source: &Source, seats: &str) -> Result<Section> {
         column("user_id", "User id", ValueKind::Text),
         column("row_key", "Row key", ValueKind::Text),
     ];
-    // Days are computed by epoch arithmetic. The sentence never contains "never", because the record has a first day.
+    // Days are computed by epoch arithmetic. The sentence does not say "never", because nothing is known about the time before the record.
     let rows = source.rows(
         &columns,
         &format!(

@@ -91,7 +91,7 @@ fn warning(text: impl Into<String>) -> Notice {
     Notice { level: Level::Warning, text: text.into() }
 }
 
-/// The last column of rows about users.
+/// Fills the column `row_key` of rows about users.
 fn row_keys(mut rows: Vec<Vec<Value>>, columns: &[Column]) -> Vec<Vec<Value>> {
     use boxseat_schemas::row_key::{self, Subject};
     let place = |id: &str| columns.iter().position(|column| column.id == id);

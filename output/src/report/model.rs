@@ -62,7 +62,7 @@ pub struct Section {
     pub id: &'static str,
     /// Its heading.
     pub title: String,
-    /// Its content, its exclusions, or the formula behind it.
+    /// An explanation: what the section contains or excludes, or its formula.
     pub note: Option<String>,
     /// Its content.
     pub body: Body,

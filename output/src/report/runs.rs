@@ -123,7 +123,7 @@ fn month(source: &Source) -> Result<Vec<Figure>> {
     ])
 }
 
-/// The start of the time for which sign-ins are known without a gap.
+/// The newest period in which sign-ins are known without a gap.
 fn coverage(source: &Source) -> Result<Vec<Figure>> {
     let columns = [column("from_at", "", ValueKind::Time), column("to_at", "", ValueKind::Time)];
     let sql = "SELECT max(login_coverage_from) AS from_at, max(login_coverage_to) AS to_at FROM accounts";

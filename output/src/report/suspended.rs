@@ -90,7 +90,7 @@ fn cost_since(days: &Value, price: &Value) -> Value {
     }
 }
 
-/// The newest suspension of each user. If an event announced it, or if boxseat did it, the actor is known.
+/// The newest suspension of each user. The actor is known if an event announced the suspension or if boxseat suspended the user.
 const PEOPLE: &str = "
 SELECT
     seats.*,

@@ -59,8 +59,8 @@ impl<'a> NightRows<'a> {
 }
 
 impl Loader<'_> {
-    /// Fills `reclaim_candidates`. It also fills the relations next to the file that `seat_usage_daily` and the check read: the policy that
-    /// was used, and why it was not usable.
+    /// Fills `reclaim_candidates`. It also fills the scratch table `reclaim_policy`, which `seat_usage_daily` and the check read: the
+    /// policy's digest, and why the policy could not be evaluated.
     pub(super) fn candidates(&self) -> Result<()> {
         let failed = || Error::duckdb("fill reclaim_candidates");
         self.connection

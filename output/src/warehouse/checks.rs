@@ -10,8 +10,8 @@ use super::ddl::identifier;
 use crate::error::FailedCheck;
 use crate::{Error, Result};
 
-/// Runs every check whose severity is at least `least`, and writes the findings into `data_checks`. Returns the warnings. The first error
-/// check with a finding is the error.
+/// Runs every check whose severity is at least `least`, and writes the findings into `data_checks`. Returns the warnings. The first check
+/// of severity error with a finding is returned as the error.
 pub(super) fn run(
     connection: &Connection,
     pending: Option<RunNumber>,

@@ -46,7 +46,7 @@ impl Loader<'_> {
     pub(super) fn compute(&self, table: &Table) -> Result<()> {
         let failed = || Error::duckdb(format!("compute {}", table.name));
         use_threads(self.connection, self.build.resources)?;
-        // Next to the file, not in it: lists of the configuration that only the computation needs.
+        // Scratch tables have the lists of the configuration, because only the computation needs them.
         let mut scratch = ScratchTables::new(self.connection, self.build.lake);
         scratch.empty("service_accounts", "id_or_login VARCHAR")?;
         let mut insert =
@@ -94,7 +94,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Loads every row of current runs next to the file. SQL then selects the rows that count.
+    /// Loads every row of current runs into a scratch table. SQL then selects the rows that count.
     pub(super) fn recounted(&mut self, table: &'static Table, current: &[RunNumber]) -> Result<()> {
         let mut scratch = ScratchTables::new(self.connection, self.build.lake);
         let mut columns: Vec<&'static Column> = table.kept().collect();

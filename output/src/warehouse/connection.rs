@@ -27,13 +27,13 @@ impl Default for Resources {
     }
 }
 
-/// Fills an empty database file, as the default catalog of a connection. The file starts as [`EMPTY`].
+/// Opens an empty database file ([`EMPTY`]) as the default catalog of a connection.
 ///
-/// DuckDB opens files by their names, and another process may give the name to a file of its own. So the connection is refused unless DuckDB
-/// has `file` itself open and found nothing in it. Macros in a file that another process prepared would replace functions of our SQL.
-/// Nothing but the file can be reached from the connection then.
+/// DuckDB opens files by their names, and another process may give the name to its own file. Macros in such a file would replace functions
+/// of our SQL. So the connection is refused unless DuckDB has opened `file` itself and the file has no objects. SQL of the connection can
+/// reach only this file.
 ///
-/// The file has no write-ahead log while it is filled: a file whose build was killed is removed by the next build.
+/// The file has no write-ahead log while it is filled, because the next build removes the file of a killed build.
 pub(super) fn create(file: &File, path: &Path, spill: &Path, resources: &Resources) -> Result<Connection> {
     let failed = || Error::duckdb(format!("create {}", path.display()));
     // Statements about small tables take longer on several threads.
@@ -102,7 +102,7 @@ fn handles_of(file: &File) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Writes everything into the file itself and detaches it. The relations of the connection next to the file stay.
+/// Writes all data into the file and detaches it. The scratch tables of the connection stay.
 pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
     let failed = || Error::duckdb(format!("finish {}", file.display()));
     connection
@@ -117,8 +117,8 @@ pub(super) fn let_go(connection: &Connection, file: &Path) -> Result<()> {
 /// The paths of the write-ahead log of a DuckDB file. DuckDB uses the first name. Since version 1.5 it uses the other names while it writes
 /// a checkpoint or recovers from one.
 ///
-/// DuckDB replays any log that it finds next to a file, whichever program wrote it (measured with 1.1 to 1.5: the log of an analyst's killed
-/// session was applied to the *new* snapshot). So a publish removes them before it renames.
+/// DuckDB replays any log that it finds next to a file, whichever program wrote it (measured with 1.1 to 1.5: the log of an analyst's
+/// killed session was applied to the *new* snapshot). So a publish removes these logs before the rename.
 pub(super) fn wals_of(database: &Path) -> [PathBuf; 3] {
     [".wal", ".wal.checkpoint", ".wal.recovery"].map(|ending| {
         let mut name = database.as_os_str().to_owned();
@@ -127,18 +127,18 @@ pub(super) fn wals_of(database: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Leaves the file as it is, because it will be removed. Writing all of it once more would take half the time of a small build.
+/// Skips the checkpoint at the end, because the file will be removed. The checkpoint would take half the time of a small build.
 pub(super) fn abandon(connection: &Connection) -> Result<()> {
     connection
         .execute_batch("PRAGMA disable_checkpoint_on_shutdown;")
         .map_err(Error::duckdb("release a file that was only checked"))
 }
 
-/// Opens an existing database file to read, as the catalog [`PUBLISHED`]. `path` is its name in messages. Its SQL can reach nothing else on
-/// the machine, and SQL cannot change that.
+/// Opens an existing database file to read, as the catalog [`PUBLISHED`]. `path` is its location, for the spill directory next to it. SQL
+/// of the connection can reach nothing else on the machine and cannot change that.
 ///
-/// DuckDB opens the file through `file`, by a name of this process (proc_pid_fd(5)): it reads this file even if another one has the name now,
-/// and it finds no write-ahead log next to it.
+/// DuckDB opens the file by its path in `/proc/self/fd` (proc_pid_fd(5)). It reads this file even if another file now has the name, and it
+/// finds no write-ahead log next to it.
 pub(crate) fn open_to_read(file: &File, path: &Path, resources: &Resources) -> duckdb::Result<Connection> {
     let absolute = text_of(path)?;
     spill::remove_stale(Path::new(&absolute));
@@ -156,7 +156,7 @@ pub(crate) fn open_to_read(file: &File, path: &Path, resources: &Resources) -> d
     Ok(connection)
 }
 
-/// The catalog of a file that is read, as the name of the published file gives it in other programs.
+/// The catalog of a file that is read. Other programs derive the same name from `boxseat.duckdb`.
 const PUBLISHED: &str = "boxseat";
 
 /// A path in the form that DuckDB accepts. The path is absolute, because DuckDB expands a leading `~` and reads `name:` at the beginning as
@@ -193,7 +193,7 @@ mod tests {
         File::options().read(true).write(true).open(path).unwrap()
     }
 
-    /// A database of DuckDB's own, with these statements run in it.
+    /// A database that DuckDB creates, with these statements run in it.
     fn database(path: &Path, sql: &str) {
         let connection = Connection::open_in_memory().unwrap();
         let name = literal(path.to_str().unwrap());
@@ -220,7 +220,8 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no log is left");
     }
 
-    /// Why: a file with macros was put in the place of the new file. They replaced functions of the build, and an active user was suspended.
+    /// Why: a file with macros was put in the place of the new file. The macros replaced functions of the build, and an active user was
+    /// suspended.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an attacker's renames need not last")]
     fn a_file_of_another_program_is_not_filled() {
@@ -249,7 +250,7 @@ mod tests {
         }
     }
 
-    /// Why: a write-ahead log that existed only while DuckDB opened the file changed the rows that `repair` took from it.
+    /// Why: a write-ahead log that existed only while DuckDB opened the file changed the rows that `repair` read from the file.
     #[test]
     fn a_log_next_to_a_file_that_is_read_is_not_applied() {
         let directory = tempfile::tempdir().unwrap();

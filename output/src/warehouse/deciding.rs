@@ -29,7 +29,7 @@ impl Deciding {
         Self { name: digest.sha256, queries }
     }
 
-    /// Runs them on the file that is being built.
+    /// Runs the queries on the file that is being built.
     pub(super) fn digest(&self, connection: &Connection) -> Result<(String, FileDigest)> {
         let mut digest = RowsDigest::default();
         for sql in &self.queries {

@@ -24,7 +24,7 @@ pub(super) struct DerivedRows {
 }
 
 impl DerivedRows {
-    /// Commits the run's rows of one table. Rows of relations next to the file are read batch by batch.
+    /// Commits the run's rows of one table. Rows of scratch tables are read batch by batch.
     pub(super) fn commit(
         &self,
         connection: &Connection,

@@ -1,7 +1,7 @@
 //! The differences of the pending run from its base: the rows that it adds to `users_history` and `user_changes`.
 //!
-//! They are computed next to the file, because a replay of an older snapshot is compared with the base of that snapshot, while the file
-//! shows another snapshot. The SQL is in `schemas/warehouse/diff/`. This module provides the relations that it reads.
+//! They are computed in scratch tables. A replay of an older snapshot is compared with the base of that snapshot, while the file shows
+//! another snapshot. The SQL is in `schemas/warehouse/diff/`. This module provides the relations that it reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,9 +46,9 @@ pub(super) struct Diff<'a> {
 }
 
 impl Diff<'_> {
-    /// Leaves [`RUN_VERSIONS`] and [`RUN_CHANGES`] next to the file. The drift is `None` without a base.
+    /// Creates the scratch tables [`RUN_VERSIONS`] and [`RUN_CHANGES`], and returns the drift; `None` without a base.
     ///
-    /// [`OLDER_VERSIONS`] must exist when the snapshot is shown.
+    /// [`OLDER_VERSIONS`] must exist if `is_shown`.
     pub(super) fn compute(&self) -> Result<Option<Drift>> {
         let of = |number| self.runs.iter().find(|run| Some(run.run_number) == number);
         let run = of(Some(self.pending.run_number))
@@ -64,7 +64,7 @@ impl Diff<'_> {
         for (tracked_view, users) in [("tracked", "night_users"), ("base_tracked", "base_users")] {
             scratch.view(tracked_view, &format!("SELECT {} FROM {users}", tracked_columns()))?;
         }
-        // Few users differ. Values of the others need not be converted to text.
+        // Few users differ. Only their values are converted to text.
         scratch.table("moved", MOVED)?;
         for (texts_view, users) in [("texts", "night_users"), ("base_texts", "base_users")] {
             let texts = tracked_texts();
@@ -121,7 +121,7 @@ impl Diff<'_> {
         scratch.provide("night_email_aliases", &EMAIL_ALIASES, &columns, source("email_aliases"))
     }
 
-    /// Without a base its relations are empty.
+    /// Without a base, the relations of the base are empty.
     fn provide_base(
         &self,
         scratch: &mut ScratchTables<'_>,
@@ -227,7 +227,7 @@ pub(super) const DIFFERENCE_COLUMNS: &str = "user_id VARCHAR, change VARCHAR, at
 
 /// Rows of `users_history` of the snapshot's chain without the pending run, as they are in the lake.
 pub(super) const OLDER_VERSIONS: &str = "older_versions";
-/// The pending run's rows of `users_history`: its columns that are not derived.
+/// The pending run's rows of `users_history`, without the derived columns.
 pub(super) const RUN_VERSIONS: &str = "run_versions";
 /// The pending run's rows of `user_changes`, and `is_drift`.
 pub(super) const RUN_CHANGES: &str = "run_changes";

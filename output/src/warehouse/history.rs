@@ -23,8 +23,8 @@ pub(super) struct History<'a> {
 }
 
 impl History<'_> {
-    /// Fills both tables of the file. When a run is pending, its rows stay next to the file for the lake. Its drift is returned unless it
-    /// has no base.
+    /// Fills both tables of the file. The rows of a pending run stay in scratch tables, from which they are committed to the lake. Returns
+    /// the pending run's drift; `None` without a base.
     pub(super) fn fill(&self) -> Result<Option<Drift>> {
         let Build { lake, pending, .. } = *self.build;
         let number = pending.map(|pending| pending.run_number);
@@ -70,7 +70,7 @@ impl History<'_> {
     }
 }
 
-/// The columns of `table` that the lake has, from a relation next to the file.
+/// Selects the columns of `table` that the lake has, from a scratch table.
 pub(super) fn select_kept(table: &Table, relation: &str) -> String {
     let names: Vec<String> = table.kept().map(|column| identifier(column.name)).collect();
     format!("SELECT {} FROM {relation}", names.join(", "))

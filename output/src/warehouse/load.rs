@@ -49,7 +49,7 @@ impl<'a> Loader<'a> {
         Self { connection, build, runs, night, of_pending: HashMap::new(), seat_usage }
     }
 
-    /// Creates everything of [`WAREHOUSE`] and fills it in its order. Returns the rows of the pending run for the lake.
+    /// Creates all tables and views of [`WAREHOUSE`], and fills them in that order. Returns the rows of the pending run for the lake.
     pub(super) fn fill(mut self, current: &[&SyncRun]) -> Result<Option<DerivedRows>> {
         let current: Vec<RunNumber> = current.iter().map(|run| run.run_number).collect();
         self.create()?;
@@ -201,11 +201,11 @@ impl<'a> Loader<'a> {
         targets.into_iter().try_for_each(|(target, _)| target.finish())
     }
 
-    /// Nothing is proved for the time whose events retention has removed. A user whose logins are removed never looks like a user without
-    /// logins.
+    /// Removes the coverage of the time whose events retention has removed. Otherwise a user whose logins were removed would look like a
+    /// user without logins.
     fn forget_coverage_of_removed_events(&self) -> Result<()> {
         let lake = self.build.lake;
-        // For a date in the past, the newest sign-in before that date may be removed, because only the newest ones are kept.
+        // For a date in the past, retention may have removed the newest sign-in before that date, because it keeps only the newest of all.
         let shown = self.build.as_of;
         let last_only = lake.logins_thinned_to(Thinning::LastOnly)?.filter(|_| shown.is_some());
         let daily = lake.logins_thinned_to(Thinning::Daily)?;
@@ -237,8 +237,8 @@ impl<'a> Loader<'a> {
         SyncRun::to_batch(&runs, self.build.enterprise_id)
     }
 
-    /// The pending run's rows are computed here. An earlier attempt may have committed its own, so only the rows of the other runs are read
-    /// from the lake.
+    /// The pending run's rows are computed here. An earlier attempt may have committed these rows, so only the rows of the other runs are
+    /// read from the lake.
     fn load_run_rows(&mut self, current: &[RunNumber]) -> Result<Option<RecordBatch>> {
         let pending = self.build.pending.map(|pending| pending.run_number);
         let others: Vec<RunNumber> = current.iter().copied().filter(|run| Some(*run) != pending).collect();
@@ -316,7 +316,7 @@ pub(super) struct Target<'a> {
     connection: &'a Connection,
     table: &'static Table,
     appender: Appender<'a>,
-    /// Number of rows in the table after this step, as far as this code knows.
+    /// The expected number of rows in the table.
     rows: u64,
 }
 

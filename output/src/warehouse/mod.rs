@@ -1,4 +1,5 @@
-//! The DuckDB file that analysts read. It is always rebuilt from the lake next to the old file, checked, and then renamed over it.
+//! The DuckDB file that analysts read. Each build creates a new file from the lake next to the old file, checks it, and renames it over the
+//! old file.
 //!
 //! ```text
 //! Build ──build()──▶ Built ──check()──▶ Checked ──publish()──▶ boxseat.duckdb
@@ -69,8 +70,8 @@ pub struct Build<'a> {
     pub pending: Option<&'a Pending>,
     /// The purpose of the file.
     pub purpose: Purpose,
-    /// Shows the snapshot of this date instead, from rows of the runs up to it, with the settings of this build. No run is pending then,
-    /// and the file is not for publishing.
+    /// Shows the snapshot of this date instead, from rows of the runs up to that snapshot, with the settings of this build. Requires that
+    /// no run is pending and that the file is not published.
     pub as_of: Option<NaiveDate>,
     /// The store's enterprise.
     pub enterprise_id: &'a str,
@@ -89,7 +90,7 @@ pub struct Build<'a> {
 pub enum Purpose {
     /// The file is renamed over `boxseat.duckdb` and shows the latest snapshot.
     Publish,
-    /// The file checks a run that is not published, or shows another snapshot to read. It shows the pending run's snapshot, and
+    /// The file is not published: it checks a run, or shows another snapshot to read. If a run is pending, the file shows its snapshot.
     /// `rows_in_warehouse` stays NULL.
     Private,
 }
@@ -101,7 +102,7 @@ pub struct Pending {
     pub run_number: RunNumber,
     /// The counts of its rows, table by table.
     pub tables: Vec<LoadedRows>,
-    /// The reason for each user of the base who is missing, if it is known.
+    /// The known reasons for which users of the base are missing.
     pub departures: Vec<Departure>,
 }
 
@@ -146,7 +147,7 @@ pub struct Built {
     aside: Aside,
     night: Night,
     derived_rows: Option<DerivedRows>,
-    /// A file that only checks a run. No program opens it, so it need not be completed into one file.
+    /// Whether the file only checks a run. No program opens such a file, so its last checkpoint is skipped.
     is_for_nobody: bool,
     /// Digest of the rows that decide about accounts, with its name in the record.
     deciding: Option<(String, FileDigest)>,
@@ -166,8 +167,8 @@ pub fn build(build: &Build<'_>) -> Result<Built> {
         let runs = if shown.is_alone { snapshot_selection::up_to(&runs, shown.run_number) } else { runs };
         return assemble(build, &runs, shown.night(), None);
     };
-    // The file shows a later snapshot than that of the run that is being finished, because the run started late or a clock was set back.
-    // The seat usage of the run's own snapshot depends on that snapshot alone.
+    // The latest snapshot is later than that of the pending run, because the run started late or a clock was set back. The pending run's
+    // seat usage depends only on its own snapshot.
     let own = Build { purpose: Purpose::Private, ..build.clone() };
     let before = snapshot_selection::up_to(&runs, pending.run_number);
     let night = snapshot_selection::night(&own, &runs)?.night();
@@ -193,8 +194,8 @@ fn assemble(
 }
 
 impl Built {
-    /// Runs the error checks, then detaches the file: it is then one complete file without a log next to it. Rows for the lake stay in
-    /// memory, or in the spill directory, until they are committed.
+    /// Runs the error checks, then detaches the file. The file is then complete, without a write-ahead log next to it. Rows for the lake
+    /// stay in memory, or in the spill directory, until they are committed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::CheckFailed`] names check, table, count and an example. The file is removed then.
@@ -222,12 +223,12 @@ impl Built {
 #[derive(Debug)]
 struct Aside {
     path: PathBuf,
-    /// The file, whatever has its name.
+    /// The open file. It stays the same if another file takes its name.
     file: File,
 }
 
 impl Aside {
-    /// Creates the file, without objects in it. No other program can know its name before.
+    /// Creates the file without objects. No other program can predict its name.
     fn create(store: &Path, run_number: RunNumber) -> Result<Self> {
         let path = store.join(format!("{ASIDE_PREFIX}{run_number}-{}.tmp", Uuid::new_v4().simple()));
         let mut options = OpenOptions::new();

@@ -53,7 +53,7 @@ impl Checked {
         self.derived_rows.as_ref().map(|derived_rows| &derived_rows.run_rows)
     }
 
-    /// Findings that are odd but do not prevent the publish: the warnings in its `data_checks`.
+    /// Findings that do not prevent the publish: the warnings in `data_checks`.
     pub fn warnings(&self) -> &[FailedCheck] {
         &self.warnings
     }
@@ -63,17 +63,17 @@ impl Checked {
         self.night
     }
 
-    /// The new file, readable until this is dropped or published. A file that only checks a run is not complete.
+    /// The path of the new file, which can be read until this value is dropped or published. A file that only checks a run is not complete.
     pub fn path(&self) -> &Path {
         &self.aside.path
     }
 
-    /// Renames the file over the store's `boxseat.duckdb`, readable for `access` and without write permission for any user, and records its
-    /// digest.
+    /// Renames the file over the store's `boxseat.duckdb`, with the read permissions of `access` and without write permission for any user,
+    /// and records its digest.
     ///
-    /// Readers keep the snapshot that they opened. The next open sees this one. [`boxseat_storage::durable`]'s publish describes the state after a
-    /// kill at each step: the old snapshot or the new one, never a part of it, and never a foreign log next to it. The record lists both
-    /// files from before the rename until after it.
+    /// Readers keep the snapshot that they opened. The next open sees this one. [`boxseat_storage::durable`]'s publish describes the state
+    /// after a kill at each step: the old snapshot or the new one, never a part of it, and never a foreign log next to it. The record lists
+    /// both files from before the rename until after it.
     ///
     /// # Errors
     /// `Io`; `Input` for an unknown group. The old file is still in place then.

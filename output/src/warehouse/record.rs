@@ -4,7 +4,7 @@
 //! every later reader. The record states which bytes were published. It is at `lake/_published.json`: every user who may read the file may
 //! read the record, and only boxseat writes there.
 //!
-//! A publish writes the record twice, so that the file in place is always known. A kill leaves these states:
+//! A publish writes the record twice, so that it always describes the file in place. A kill leaves these states:
 //! 1. before [`announce`]: the old file and its record.
 //! 2. between [`announce`] and the rename: the old file, recorded next to the new one.
 //! 3. between the rename and [`settle`]: the new file, recorded next to the old one.
@@ -134,7 +134,7 @@ impl PublishedFile {
             .map_err(Error::duckdb(format!("open {}", self.path.display())))
     }
 
-    /// Whether the file was neither written to since the check started nor replaced by a publish.
+    /// Whether the file is unchanged since the check started: not written to, and not replaced by a publish.
     ///
     /// # Errors
     /// `Io`.
@@ -160,7 +160,7 @@ pub fn foreign_wal(store: &Path) -> Option<PathBuf> {
     wals_of(&store.join(FILE_NAME)).into_iter().find(|log| log.symlink_metadata().is_ok())
 }
 
-/// Records a file before it is put in place, next to the file that is in place.
+/// Adds a file to the record before it is put in place. The record also keeps the file that is in place.
 pub(super) fn announce(
     store: &Path,
     file: &File,
@@ -170,7 +170,7 @@ pub(super) fn announce(
     let in_place = store.join(FILE_NAME);
     let digest = FileDigest::of_handle(file).map_err(Error::io("read", &in_place))?;
     let FileDigest { size_bytes, sha256 } = digest;
-    // A record that cannot be read no longer protects the file. The file in place is refused until it is replaced.
+    // A record that cannot be read proves nothing, so the file in place is refused until it is replaced.
     let before = Record::read(store).unwrap_or_else(|e| {
         tracing::warn!("{e}; it is written again");
         Some(Record { format: FORMAT, files: Vec::new(), replaces_unrecorded: false })
@@ -199,7 +199,7 @@ pub(super) fn settle(store: &Path, recorded: Recorded, access: &Access) -> Resul
 }
 
 impl Record {
-    /// `None`: no version with a record has published here.
+    /// `None` if no version that writes a record has published in this store.
     fn read(store: &Path) -> Result<Option<Self>> {
         let path = path_of(store);
         let text = match durable::read_regular_file(&path) {

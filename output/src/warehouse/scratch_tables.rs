@@ -1,5 +1,5 @@
 //! Scratch tables next to the file: relations that a computation reads and that readers never see. They exist as long as the connection,
-//! and spill like all other data.
+//! and can spill to disk.
 
 use arrow::array::RecordBatch;
 use boxseat_schemas::RunNumber;
@@ -31,7 +31,7 @@ impl<'a> ScratchTables<'a> {
         Self { connection, lake, made: Vec::new() }
     }
 
-    /// Some columns of a table under another name, with the names they have in the file.
+    /// Creates the relation `name` with some columns of a table. The columns have their names in the file.
     pub(super) fn provide(
         &mut self,
         name: &'static str,
@@ -60,12 +60,12 @@ impl<'a> ScratchTables<'a> {
         self.make(name, "VIEW", &format!("CREATE OR REPLACE TEMP VIEW {name} AS {sql}"))
     }
 
-    /// The rows that a SELECT returns.
+    /// Creates a table with the rows that a SELECT returns.
     pub(super) fn table(&mut self, name: &'static str, sql: &str) -> Result<()> {
         self.make(name, "TABLE", &format!("CREATE OR REPLACE TEMP TABLE {name} AS {sql}"))
     }
 
-    /// A table without rows.
+    /// Creates a table without rows.
     pub(super) fn empty(&mut self, name: &'static str, columns: &str) -> Result<()> {
         self.make(name, "TABLE", &format!("CREATE OR REPLACE TEMP TABLE {name} ({columns})"))
     }

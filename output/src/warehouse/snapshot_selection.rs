@@ -15,7 +15,7 @@ pub(super) struct Chosen {
     pub(super) run_number: RunNumber,
     snapshot_date: NaiveDate,
     started_at: DateTime<Utc>,
-    /// Whether later runs have no influence.
+    /// Whether later runs are ignored.
     pub(super) is_alone: bool,
 }
 
@@ -68,7 +68,7 @@ fn has_people(lake: &Lake, run: RunNumber) -> Result<bool> {
     Ok(lake.scan(&USERS, &[run], Some(&["run_number"]))?.next().transpose()?.is_some())
 }
 
-/// The runs that had started when the run `last` started: the information that was available at that time. The runs it was compared with
+/// The runs that had started when the run `last` started: the information that was available at that time. The runs on its chain of bases
 /// stay in any case, because a clock may have been set back between them.
 pub(super) fn up_to(runs: &[SyncRun], last: RunNumber) -> Vec<SyncRun> {
     let compared_with = chain(runs, last);

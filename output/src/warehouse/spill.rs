@@ -1,8 +1,8 @@
 //! Directories into which DuckDB writes what exceeds its memory while a file is read.
 //!
-//! DuckDB creates the directory when it needs it, and removes it at the end. **Killed**, the process leaves it, with data of users and up to
-//! most of the free space. So its name tells which process it belongs to, and the next reading removes the directories of processes that
-//! have ended.
+//! DuckDB creates the directory when it needs it, and removes it at the end. **Killed**, the process leaves the directory, with data of
+//! users, and the directory may take most of the free space. So its name identifies the process, and the next process that opens the file
+//! removes the directories of processes that have ended.
 
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,15 +18,15 @@ const LONGEST_QUERY: Duration = Duration::from_secs(24 * 3600);
 
 const ENDING: &str = ".spill";
 
-/// A name for the directory of this process, next to `file`. It has a random part, so no other process knows it before.
+/// A name for the directory of this process, next to `file`. It has a random part, so no other process can predict it.
 pub(super) fn name_next_to(file: &str) -> String {
     let pid = std::process::id();
     let started = started_at(pid).unwrap_or(0);
     format!("{file}.{:x}-{pid}-{started}-{}{ENDING}", process_space(), uuid::Uuid::new_v4().simple())
 }
 
-/// Removes the directories of readings of `file` whose process has ended. Only real directories of this user are removed, and no link in
-/// them is followed. A directory that cannot be removed stays for the next reading, so a failure is only logged.
+/// Removes the spill directories of `file` whose process has ended. Only real directories of this user are removed, and no link in them is
+/// followed. A failure is only logged, because the next call tries again.
 pub(super) fn remove_stale(file: &Path) {
     let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else { return };
     let Ok(entries) = fs::read_dir(directory) else { return };
@@ -53,7 +53,7 @@ enum Owner {
         pid: u32,
         started: u64,
     },
-    /// The name is that of an older version.
+    /// The name has the form of an older version, without a process.
     Unknown,
 }
 
@@ -82,7 +82,7 @@ impl Owner {
     }
 }
 
-/// Where process ids have a meaning: this start of this machine, and this container.
+/// Identifies the scope in which process ids are unique: this boot of the machine, and this container.
 fn process_space() -> u64 {
     let mut hasher = DefaultHasher::new();
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().hash(&mut hasher);
@@ -90,11 +90,11 @@ fn process_space() -> u64 {
     hasher.finish()
 }
 
-/// When a process started, in ticks since the start of the machine: proc_pid_stat(5), field 22. `None`: there is no such process. An id is
-/// used again, and then with another time.
+/// When a process started, in ticks since the start of the machine: proc_pid_stat(5), field 22. `None`: there is no such process. A process
+/// that reuses an id has another start time.
 fn started_at(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program, in brackets, may have blanks.
+    // The name of the program, in parentheses, may have blanks.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(19)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Files of the lake against their lines of the record.
+//! Compares files of the lake with their lines in the record.
 
 use super::*;
 
@@ -8,7 +8,7 @@ impl Record {
     /// # Errors
     /// [`RecordError::Altered`] for a file with other content, and for a file that boxseat did not write.
     pub(in crate::lake) fn compare(&self, path: &str) -> Result<(), RecordError> {
-        // Another process may have replaced the file while it was read.
+        // Another process may have replaced the file while it was read, so a failed comparison is repeated once.
         self.compare_once(path).or_else(|_| self.compare_once(path))
     }
 
@@ -76,7 +76,7 @@ impl Record {
         self.lock().begun.is_some()
     }
 
-    /// Compares the digest of bytes that were read of a file with the lines of the file.
+    /// Compares the digest of bytes that were read from a file with the file's lines.
     ///
     /// # Errors
     /// As [`Record::compare`].
@@ -91,7 +91,8 @@ impl Record {
         Err(Altered::new(file_name(path), "was changed or replaced while it was read").into())
     }
 
-    /// Whether an open file is the one that was compared, without a write to it since. If it is not, the next call compares it again.
+    /// Whether an open file is the compared file, unchanged since the comparison. If not, the next [`Record::compare`] reads the file
+    /// again.
     ///
     /// # Errors
     /// Errors of the disk.
@@ -107,13 +108,13 @@ impl Record {
         Ok(is_compared)
     }
 
-    /// Removes the result of the comparison of a file.
+    /// Removes the result of a comparison, so that the next [`Record::compare`] reads the file again.
     pub(in crate::lake) fn compare_anew(&self, path: &str) {
         self.lock().compared.remove(path);
     }
 
-    /// Refuses when a compared file was written to or replaced since. Lines of the record identify files that boxseat itself replaced or
-    /// removed.
+    /// Fails if a compared file was changed or replaced after its comparison. A file that boxseat itself replaced or removed has a new line
+    /// in the record and is accepted.
     ///
     /// # Errors
     /// [`RecordError::Altered`] naming the file; errors of the disk.
@@ -126,7 +127,7 @@ impl Record {
         Err(Altered::new(file_name(&path), "was changed or replaced while it was read").into())
     }
 
-    /// The first file whose stamp differs from the stamp at its comparison.
+    /// The inner `Err` is the first file whose stamp differs from the stamp at its comparison.
     fn unchanged(&self) -> Result<Result<(), String>, RecordError> {
         let state = self.lock();
         for (path, Compared { at, stamp }) in &state.compared {

@@ -1,4 +1,4 @@
-//! The file of the record: reading the lines that other processes added, appending, and rewriting it.
+//! Reads, appends to and rewrites the file of the record.
 
 use super::*;
 
@@ -22,7 +22,7 @@ impl Record {
         })
     }
 
-    /// Rewrites the record when most of its lines are about removed files. Returns whether it did.
+    /// Rewrites the record when most of its lines are about removed files. Returns whether it was rewritten.
     pub(in crate::lake) fn sum_up(&self) -> Result<bool, RecordError> {
         let (head, events) = {
             let mut state = self.lock();
@@ -81,7 +81,7 @@ impl Record {
         if durable == Durable::Now {
             held.sync_data()?;
         }
-        // Under the lock: this process wrote these lines, so they need no verification.
+        // This process wrote these lines under the lock, so they need no verification.
         self.read_lines(&mut state)?;
         state.verified = state.head.sequence;
         Ok(())
@@ -101,7 +101,7 @@ impl Record {
         Ok(text)
     }
 
-    /// The file under its lock.
+    /// Opens and locks the file.
     pub(super) fn locked(&self) -> io::Result<File> {
         loop {
             durable::create_directories(self.path().parent().unwrap_or(&self.directory), self.ownership)?;
@@ -130,7 +130,7 @@ impl Record {
     /// Reads the lines that this process has not read, and verifies the last seal.
     pub(super) fn read_on(&self, state: &mut State) -> Result<(), RecordError> {
         self.read_lines(state)?;
-        // Lines that were refused are refused again.
+        // After a failed verification, `verified` is unchanged, so the next call verifies and refuses the lines again.
         if state.verified != state.head.sequence {
             self.verify(state)?;
             state.verified = state.head.sequence;

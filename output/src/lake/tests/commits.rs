@@ -163,7 +163,7 @@ fn kill_at_any_put_loses_and_duplicates_no_row() {
             }
             let run = commits_before + 1;
             let rows = || aliases(run, &["a", "b"]);
-            // Even faults occur before a put, odd ones after it.
+            // With an even number the fault occurs before a put, with an odd number after it.
             let fault = if put % 2 == 0 { Fault::DiesBefore(put / 2) } else { Fault::DiesAfter(put / 2) };
             let (lake, store) = flaky_lake(&root, fault);
             let outcome = lake.commit(&EMAIL_ALIASES, RunNumber(run), &mut once(rows()));
@@ -171,7 +171,7 @@ fn kill_at_any_put_loses_and_duplicates_no_row() {
                 assert!(put >= 4, "data file and commit were both struck");
                 break;
             }
-            // A death while the checkpoint is written does not make the commit fail.
+            // A kill while the checkpoint is written does not make the commit fail.
             let shown = ids(&healthy(), &EMAIL_ALIASES, &[run]);
             assert!(shown.is_empty() || shown == ["a", "b"], "put {put}: half a commit: {shown:?}");
             assert!(outcome.is_err() || !shown.is_empty(), "put {put}: reported as committed and is not");

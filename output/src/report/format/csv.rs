@@ -11,8 +11,8 @@ const LONGEST_CELL: usize = 32_767;
 /// A writer of CSV (RFC 4180), cell by cell.
 ///
 /// A text cell gets an apostrophe in front if a spreadsheet would read it as a formula, or if it begins with an apostrophe. Removing one
-/// apostrophe from every text cell that has one restores the text. A cell that is longer than spreadsheets keep is cut, states that at its
-/// end, and is counted.
+/// apostrophe from every text cell that begins with one restores the text. A cell that is longer than the limit of spreadsheets is cut and
+/// counted. Its end states that it was cut.
 #[derive(Debug, Default)]
 pub struct Csv {
     /// The text so far.
@@ -25,9 +25,9 @@ pub struct Csv {
 /// Handling of text that a spreadsheet would read as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// It gets an apostrophe. Otherwise it would become `3.33E+10` or lose its leading zeros: Box's ids, phone numbers.
+    /// The text gets an apostrophe. Otherwise a Box id or a phone number would become `3.33E+10` or lose its leading zeros.
     AreText,
-    /// It is unchanged, and a plain negative number does not count as a formula.
+    /// The text is unchanged, and a plain negative number does not count as a formula.
     Stay,
 }
 
@@ -130,8 +130,8 @@ fn is_word(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'@' | b'-'))
 }
 
-/// OWASP, CSV injection. Spreadsheets skip invisible characters. In some languages they accept wide and small forms of the same signs. `|`
-/// begins a DDE link in some of them.
+/// Whether a spreadsheet would read the text as a formula (OWASP, CSV injection). Spreadsheets skip invisible characters. In some languages
+/// they accept wide and small forms of the same signs. `|` begins a DDE link in some spreadsheets.
 fn is_formula(text: &str) -> bool {
     text.starts_with(['\t', '\r', '\n'])
         || text

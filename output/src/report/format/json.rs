@@ -17,7 +17,7 @@ pub fn json(report: &Report) -> String {
     text
 }
 
-// Everything is written directly. Building a tree of values first took half of the time and most of the memory for a long list.
+// The JSON is written directly. Building a tree of values first took half of the time and most of the memory for a long list.
 struct Whole<'a>(&'a Report);
 
 impl Serialize for Whole<'_> {

@@ -9,7 +9,7 @@ use boxseat_schemas::text::visible_line;
 
 /// Maximum number of rows over time. More rows are only in the other formats.
 const LAST_NIGHTS: usize = 31;
-/// Minimum width to which text is cut to keep a column. The state of a seat still fits.
+/// The minimum width of a column of longer text. The state of a seat fits in it.
 const LEAST_TEXT: usize = 14;
 /// Each text column gets up to this width, if it needs it, before any column gets more.
 const GOOD_TEXT: usize = 24;
@@ -67,7 +67,7 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Words in as many lines as necessary, each line with `indent` in front.
+    /// Writes text in as many lines as necessary, each line with `indent` in front.
     fn wrapped(&mut self, indent: &str, text: &str) {
         for line in wrap(text, self.width - indent.len()) {
             self.line(&format!("{indent}{line}"));
@@ -149,7 +149,7 @@ impl Page {
         }
     }
 
-    /// A list per row.
+    /// Writes each row as a list.
     fn records(&mut self, table: &Table, rows: &[Vec<Value>]) {
         let names: Vec<String> = table.columns.iter().map(|column| visible_line(&column.label)).collect();
         let label = names.iter().map(|name| width_of(name)).max().unwrap_or(0).min(self.width / 2);
@@ -202,7 +202,7 @@ fn leading(table: &Table, rows: &[Vec<Value>], width: usize) -> Vec<Drawn> {
         drawn.push(Drawn { heading, cells, natural, width: least });
     }
     widen(&mut drawn, width);
-    // The beginning of a sentence alone has no information.
+    // A column of sentences is omitted if the sentences would be cut, because their beginnings alone have no information.
     while drawn.len() > LEAST_COLUMNS
         && drawn.last().is_some_and(|last| last.width < SENTENCE && last.natural > SENTENCE)
     {
@@ -244,7 +244,7 @@ fn shown(value: &Value) -> String {
 
 /// The columns that a terminal uses for a text: wide characters take two, marks none.
 fn width_of(text: &str) -> usize {
-    // The text has no control characters any more, which would have no width.
+    // `visible_line` has replaced control characters, which have no width.
     if text.is_ascii() { text.len() } else { text.width() }
 }
 

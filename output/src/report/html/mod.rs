@@ -3,8 +3,8 @@
 //! Whatever the figures contain, only boxseat's own script runs. Every value is escaped by [`escaped::Escaped`]. If the escaping fails, the
 //! page's content security policy still forbids everything except the hashes of its one style sheet and one script.
 //!
-//! The structure is written with `maud`, which checks tags at compile time and has no run time. Tables have thousands of rows, so their
-//! rows are written by hand, without closing tags.
+//! The structure is written with `maud`, which checks tags at compile time and parses nothing at run time. Tables have thousands of rows,
+//! so their rows are written by hand, without closing tags.
 
 mod chart;
 mod escaped;

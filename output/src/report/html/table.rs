@@ -1,4 +1,5 @@
-//! Rows under columns. Written by hand: for ten thousand rows, the closing tags would be half a megabyte, and HTML allows to omit them.
+//! Draws a table. The rows are written by hand, without closing tags, which are optional in HTML. For ten thousand rows, the closing tags
+//! would be half a megabyte.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -53,8 +54,8 @@ fn shown(table: &Table) -> Vec<(usize, &Column)> {
     table.columns.iter().enumerate().filter(|(_, column)| is_shown(column)).collect()
 }
 
-/// Every byte counts ten thousand times here. The name of a row is its heading (a `th` before `td`s), the style sheet writes the text for
-/// unknown values, and tables of users show only the day of a time.
+/// Every byte of a row is written up to ten thousand times. The name of a row is its heading (a `th` before `td`s), the style sheet writes
+/// the text for unknown values, and tables of users show only the day of a time.
 fn body(table: &Table, shown: &[(usize, &Column)]) -> String {
     let mut body = String::with_capacity(table.rows.len() * 200);
     for row in &table.rows {

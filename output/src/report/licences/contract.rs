@@ -108,7 +108,7 @@ impl Contract<'_> {
         let first = self.term_nights().map(|night| night.date).min();
         let latest = (self.seats.assigned, self.snapshot_date);
         let earlier = self.term_nights().map(|night| (night.assigned, night.date));
-        // The first of equal snapshots.
+        // The first of the snapshots with the highest number.
         let (peak, peak_date) = earlier
             .chain([latest])
             .max_by_key(|(seats, date)| (*seats, std::cmp::Reverse(*date)))
@@ -248,7 +248,7 @@ impl Contract<'_> {
         ]
     }
 
-    /// Seats bought for other enterprises. Also the number in the console, next to boxseat's count of that day.
+    /// Seats bought for users of other enterprises, the number in Box's admin console, and its difference from boxseat's count.
     fn console(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
         if let Some(seats) = self.terms.external_seats() {

@@ -1,4 +1,4 @@
-//! Arithmetic for forecasts. It is pure, so that a table of cases can check it.
+//! Arithmetic for forecasts. The functions are pure, so tests check them with tables of cases.
 
 use chrono::{Datelike, Days, NaiveDate};
 
@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, NaiveDate};
 pub(super) const LEAST_NIGHTS: usize = 14;
 /// The age limit in days for snapshots of a trend. Older ones describe a different enterprise.
 pub(super) const TREND_DAYS: u64 = 90;
-/// A date that is more years away is not a forecast.
+/// A date that is more years away is not shown.
 const FAR_YEARS: i64 = 10;
 
 /// The daily growth of assigned seats: the slope of the least-squares line through the snapshots. `None` with fewer than [`LEAST_NIGHTS`].

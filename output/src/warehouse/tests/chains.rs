@@ -46,9 +46,9 @@ enum Edit {
 enum Step {
     /// A run a number of days after the first one, at some hour.
     Night { day: i64, hour: i64, edits: Vec<Edit> },
-    /// The same until the rows are in the lake. The run is then abandoned or failed, and its history may be committed.
+    /// A run whose rows are in the lake, but which is then abandoned or failed. Its history may be committed.
     Lost { day: i64, edits: Vec<Edit>, is_failed: bool, is_late: bool },
-    /// A replay of every current run from one on, with different normalised rows. It may be killed before the end.
+    /// A replay of every current run, starting with the run `from`, with different normalised rows. It may be killed before the end.
     Replay { from: prop::sample::Index, edits: Vec<Edit>, count: usize },
 }
 
@@ -117,7 +117,7 @@ struct Histories {
     contents: BTreeMap<RunNumber, Content>,
     /// The enterprise as it is now.
     now: Content,
-    /// The file last built.
+    /// The last file that was built.
     checked: Option<Checked>,
 }
 

@@ -1,4 +1,4 @@
-//! Use without a LOGIN event, leave that excuses from use, and accounts that create tokens without ever signing in.
+//! Use without a LOGIN event, leave periods that explain missing use, and accounts that create tokens without ever signing in.
 
 use serde_json::{Value, json};
 
@@ -113,8 +113,8 @@ fn account_with_tokens_and_no_sign_in_is_a_likely_machine_with_a_seat() {
     assert_eq!(published(&night).lines(kinds)[0], "machine|managed_user|true|used");
 }
 
-/// Why: every run that covers part of a day reads it from its midnight. The day would count twice, or would keep rows that a better count
-/// no longer has.
+/// Why: every run that covers part of a day reads it from midnight on. A sum over these runs would count the day twice, or would keep rows
+/// that a better count no longer has.
 #[test]
 fn each_day_comes_from_the_newest_run_that_covered_it() {
     let mut first = people(&["1", "2"]);

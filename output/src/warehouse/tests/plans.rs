@@ -29,8 +29,8 @@ const LARGE: u64 = 500;
 /// More rows than any operator needs. The largest table has 60,000.
 const TOO_MANY: u64 = 500_000;
 
-/// Why: the licence terms were joined with conditions on other tables in ON. DuckDB 1.5 then compared each user with each matching user, and
-/// a publish of 100,000 users took 23 s longer with any `[[licence]]`.
+/// Why: the licence terms were joined with conditions on other tables in ON. DuckDB 1.5 then compared each user with each matching user,
+/// and a publish of 100,000 users took 23 s longer with any `[[licence]]`.
 #[test]
 fn no_statement_of_the_warehouse_compares_every_pair() {
     let connection = enterprise();

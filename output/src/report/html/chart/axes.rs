@@ -51,7 +51,7 @@ impl Axes {
         canvas::unscaled(self.plane.translate(&(across, up)))
     }
 
-    /// The grid, its labels, and the ground line.
+    /// Draws the grid, its labels and the base line.
     pub(super) fn draw(&self, canvas: &Canvas<'_>) -> Result<(), Failure> {
         let ground = self.plane.get_y_range().start;
         for (tick, label) in &self.ticks {
@@ -63,7 +63,7 @@ impl Axes {
         canvas.line(&[(self.left, y), (self.right, y)], AXIS, 2)
     }
 
-    /// A label below the ground, kept inside the drawing.
+    /// Draws a label below the base line, inside the drawing.
     pub(super) fn label_below(&self, canvas: &Canvas<'_>, text: &str, x: f64) -> Result<(), Failure> {
         let half = canvas::text_width(text) / 2.0;
         let x = x.clamp(half, (f64::from(self.size.width) - half).max(half));

@@ -4,7 +4,7 @@ use super::axes::Axes;
 use super::canvas::{self, Anchor, Drawing, Failure, Size, TEXT, colour};
 use super::plot::{Labels, Plot, bounds, number};
 
-/// Whether every name has enough room below its bars. If one has not, the bars are horizontal.
+/// Whether every name has enough room below its bars. Otherwise the bars are horizontal.
 pub(super) fn fits(plot: &Plot, size: Size) -> bool {
     let Labels::Names(names) = &plot.labels else { return true };
     let room = (f64::from(size.width) - SIDES) / count(names.len());
@@ -20,7 +20,7 @@ pub(super) fn draw(plot: &Plot, size: Size) -> Result<Drawing, Failure> {
     let up = low.min(0.0)..high.max(4.0) * 1.04;
     let axes = Axes::new(&plot.series, 0.0..count(texts.len()), up, size, 6.0);
     let group = (axes.right - axes.left) / count(texts.len());
-    // The space between groups is a third of their width. Bars of one group touch.
+    // Bars take 72 % of the width of a group. Bars of one group touch.
     let width = group * 0.72 / count(plot.series.len());
     let is_written = is_written(plot, width);
     let every = every(&texts, group);
@@ -38,7 +38,7 @@ pub(super) fn draw(plot: &Plot, size: Size) -> Result<Drawing, Failure> {
                     canvas.text(&text, (x + width / 2.0, top - 8.0), Anchor::Centre, TEXT)?;
                 }
             }
-            // Counted from the last label, because a reader looks for it.
+            // Counted from the last label, so that the last one is always written.
             if (texts.len() - 1 - row).is_multiple_of(every) {
                 axes.label_below(canvas, text, middle)?;
             }

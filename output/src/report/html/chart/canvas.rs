@@ -1,7 +1,7 @@
 //! The drawing surface: `plotters` with its SVG backend, in pixels of the page.
 //!
-//! Every colour has a role. A program without style sheets shows the colour of the attribute. The style sheet replaces the colour by a
-//! variable (`[fill="#1F5F99"]`), so one drawing works for light, dark and print.
+//! Every colour has a role. A program without style sheets shows the colour of the attribute. The style sheet replaces it with a variable
+//! (`[fill="#1F5F99"]`), so one drawing works for light, dark and print.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -50,7 +50,7 @@ pub(super) fn colour(index: usize) -> RGBColor {
 /// plotters places everything on whole pixels. With a drawing of twice the size, lines can be on half pixels.
 const SCALE: i32 = 2;
 const FONT: i32 = 12;
-/// The backend writes sizes divided by this.
+/// The backend divides font sizes by this factor.
 const FONT_FACTOR: f64 = 1.24;
 
 /// Draws on a new surface.
@@ -129,7 +129,7 @@ pub(super) fn text_width(text: &str) -> f64 {
     text.chars().map(|c| if c < '\u{1100}' { 6.8 } else { 13.0 }).sum()
 }
 
-/// A text cut to a width, with a sign that it was cut.
+/// A text cut to a width, with an ellipsis if it was cut.
 pub(super) fn cut(text: &str, width: f64) -> String {
     if text_width(text) <= width {
         return text.to_owned();

@@ -95,7 +95,7 @@ fn room_right(series: &[Series]) -> f64 {
     series.iter().map(widest).fold(0.0, f64::max) + 14.0
 }
 
-/// The days that are labelled, counted back from the last one, because a reader looks for it.
+/// The days that are labelled, counted back from the last one, so that the last one is always labelled.
 fn labelled(first: NaiveDate, last: NaiveDate, size: Size) -> Vec<NaiveDate> {
     let days = (last - first).num_days();
     let most = i64::from(size.width) / 88;

@@ -8,7 +8,7 @@ use boxseat_schemas::text::visible_line;
 
 use crate::{Error, Result};
 
-/// Names or days, and a value of each series for each of them.
+/// The labels, and one value per label for each series.
 pub(super) struct Plot {
     pub(super) labels: Labels,
     pub(super) series: Vec<Series>,
@@ -127,12 +127,12 @@ pub(super) fn bounds(series: &[Series]) -> (f64, f64) {
     (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// Whether lines would be so close to the top of an axis from zero that their values could not be read.
+/// Whether lines would be too close to the top of an axis that starts at zero.
 pub(super) fn starts_above_zero(low: f64, high: f64) -> bool {
     low > high * 0.6
 }
 
-/// A value on the drawing: whole numbers are unchanged, other numbers get the digits that distinguish them.
+/// A value as text on the drawing: percentages with one decimal, bytes with a unit, and other numbers rounded to whole numbers.
 pub(super) fn number(number: f64, kind: ValueKind) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "numbers beyond 2^63 are not drawn")]
     let whole = value::grouped(number.round() as i64);
