@@ -68,13 +68,13 @@ pub enum Error {
     GaveUp {
         /// The call.
         endpoint: &'static str,
-        /// Calls made for it.
+        /// Attempts made.
         attempts: u32,
         /// Time of the attempts and of the waits between them.
         waited: Duration,
-        /// How the last one failed.
+        /// How the last attempt failed.
         last: String,
-        /// Whether the responses could not be read. Waiting hardly repairs that.
+        /// Whether the responses could not be read. Waiting rarely repairs that.
         garbled: bool,
     },
     /// Box requires a longer pause than one call may wait, or has refused the same call too often.
@@ -82,14 +82,14 @@ pub enum Error {
     Throttled {
         /// The call.
         endpoint: &'static str,
-        /// Calls made for it.
+        /// Attempts made.
         attempts: u32,
-        /// How the last one was refused.
+        /// How the last attempt was refused.
         last: String,
         /// The pause that Box requires.
         wait: Duration,
     },
-    /// A fault of the configuration or of the way to Box that no retry repairs.
+    /// A fault of the configuration or of the connection to Box that no retry repairs.
     #[error("{endpoint}: {reason}")]
     Connection {
         /// The call.
@@ -107,7 +107,7 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// Box responds, but so many records of single users or groups fail that the cause must be larger.
+    /// Box responds, but so many records of single users or groups fail that the cause is not the single records.
     #[error("{endpoint}: {failed} of {requested} records could not be read; the last one: {last}")]
     Unread {
         /// The call.
@@ -124,7 +124,7 @@ pub enum Error {
     IncompleteWalk {
         /// Which listing.
         walk: String,
-        /// The event that ended the listing.
+        /// Why the listing ended early.
         reason: String,
     },
     /// A guard refused the run.
@@ -153,7 +153,7 @@ pub enum Error {
         /// The damage.
         damage: Damage,
     },
-    /// The mark of a sealed spool differs from what was written.
+    /// The seal of a spool differs from what was written.
     #[error("the seal {path} is damaged at byte {offset}: {damage}")]
     Seal {
         /// The file.
@@ -198,7 +198,7 @@ impl Error {
         }
     }
 
-    /// Whether there is no token, because Box refused the credentials or the token endpoint did not respond. Then every call fails.
+    /// Whether the sign-in failed: Box refused the credentials, or the token endpoint did not respond. Then every call fails.
     pub fn is_about_sign_in(&self) -> bool {
         match self {
             Error::SignIn { .. } => true,

@@ -75,7 +75,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The solution.
+    /// What the operator can do.
     pub fn hint(&self) -> &'static str {
         match self {
             Refusal::EmptyList | Refusal::SelfOnly { .. } => {
@@ -200,7 +200,7 @@ mod tests {
         assert!(shrink(Sizes { users: 1000, groups: 8, memberships: 0 }, nothing).is_err());
     }
 
-    /// The deletion of one large group refused the run, although the admin log had its event.
+    /// Why: a run was refused because one large group was deleted, although the admin log had the event.
     #[test]
     fn announced_loss_does_not_count_as_shrinking() {
         let before = Sizes { users: 100, groups: 10, memberships: 72 };

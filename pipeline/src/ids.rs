@@ -1,4 +1,4 @@
-//! Sets of Box ids that stay small: a decimal id takes eight bytes, any other id takes its text.
+//! Sets of Box ids that stay small: a decimal id takes eight bytes, any other id is stored as text.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -110,7 +110,7 @@ pub fn fingerprint(text: &str) -> u128 {
     u128::from_le_bytes(digest[..16].try_into().expect("a SHA-256 has 32 bytes"))
 }
 
-/// The number whose only decimal form is `id`.
+/// `id` as a number, if the number has the same text as `id`.
 fn decimal(id: &str) -> Option<u64> {
     let plain = !id.starts_with('+') && (id == "0" || !id.starts_with('0'));
     plain.then(|| id.parse().ok()).flatten()

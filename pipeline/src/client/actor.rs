@@ -1,8 +1,8 @@
 //! The calls of reclamation: the reads directly before and after an action on a user, and the four actions.
 //!
 //! This is the only type with writing methods (R22). It signs in with its own credentials, waits in the same queue as the reader, and
-//! writes every call into the ledger. `retry` decides which writes may be repeated: setting a status and ending sessions may be. A
-//! transfer or a deletion is never repeated once Box may have received it.
+//! writes every call into the ledger. `retry` decides which writes may be repeated: only setting a status and ending sessions. A transfer
+//! or a deletion is never repeated once Box may have received it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::paginate::{MarkerWalk, Next, OffsetNext, Summary, next_offset};
 #[derive(Clone)]
 pub struct BoxActor {
     api_client: Arc<ApiClient>,
-    /// For transfers only: Box responds to them after up to ten minutes.
+    /// For transfers only: a response can take up to ten minutes.
     slow: Transport,
 }
 
@@ -90,15 +90,15 @@ pub struct Item {
     pub created_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Maximum duration of a transfer: Box responds after ten minutes at the latest (R14).
+/// Timeout of a transfer. Box responds within ten minutes (R14).
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(11 * 60);
-/// Maximum time for the attempts of one user's call. The plan has other users, and a later `apply` tries again.
+/// Maximum time for all attempts of a call about one user. It is short, because the plan has other users and a later `apply` tries again.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Maximum number of users whose sessions are ended by one call. Box does not document a limit (API facts 7.3).
 pub const TERMINATE_AT_ONCE: usize = 100;
 
 impl BoxActor {
-    /// An actor that shares address, pace, ledger, clock and stop with a reader, but has its own token.
+    /// An actor with the address, pace, ledger, clock and cancellation token of a reader. It signs in separately.
     ///
     /// # Errors
     /// [`Error::Address`] when TLS cannot be set up.
@@ -161,7 +161,7 @@ impl BoxActor {
         self.read_user("GET /users/{id}", user_id, Some(user_id)).await
     }
 
-    /// The ids of a user's groups, without the group of all users; all pages.
+    /// The ids of all groups of a user, except the group of all users. Reads all pages.
     ///
     /// # Errors
     /// By [`Error::kind`]; an incomplete walk if the user has more groups than Box lists.
@@ -195,8 +195,8 @@ impl BoxActor {
         Ok(Found::Is(groups))
     }
 
-    /// The ids of the managed users who have a login. Box returns every user whose name or login starts with it. Only equal logins
-    /// count; case does not matter.
+    /// The ids of the managed users whose login equals `login`; case does not matter. Box's filter also returns users whose name or login
+    /// only starts with it.
     ///
     /// # Errors
     /// By [`Error::kind`].
@@ -218,7 +218,7 @@ impl BoxActor {
         self.read("GET /users/{id}/email_aliases", url, None, aliases).await
     }
 
-    /// The content of a folder as a user sees it (`As-User`); all pages. `0` is the root folder of the user.
+    /// The content of a folder as a user sees it (`As-User`). Reads all pages. `0` is the root folder of the user.
     ///
     /// # Errors
     /// By [`Error::kind`]; an incomplete walk if the listing does not end.
@@ -259,7 +259,7 @@ impl BoxActor {
     /// Sets the status of a user, and returns the user as Box shows it afterwards. Setting it twice has the same effect as once.
     ///
     /// # Errors
-    /// [`Error::Interrupted`], [`Error::SignIn`], the error of the ledger. Every response of Box is a [`Wrote`].
+    /// [`Error::Interrupted`], [`Error::SignIn`], the error of the ledger. Every response from Box is returned as a [`Wrote`].
     pub async fn set_status(&self, user_id: &str, status: &str, notify: bool) -> Result<Wrote<User>, Error> {
         let url = self.user_url(user_id, USER_FIELDS);
         let body = json!({ "status": status, "notify": notify }).to_string();
@@ -284,8 +284,8 @@ impl BoxActor {
         self.write(endpoint, transport, Repeat::Freely, &build, acknowledged).await
     }
 
-    /// Moves all content of a user to another user, and returns the id of the destination folder. Never sent twice. `Done` means that
-    /// Box responded with success. After about ten minutes Box does so in any case.
+    /// Moves all content of a user to another user, and returns the id of the destination folder. Never sent twice. After about ten minutes
+    /// Box responds with success in any case, so `Done` does not prove that the transfer is complete.
     ///
     /// # Errors
     /// As [`BoxActor::set_status`].
@@ -300,7 +300,7 @@ impl BoxActor {
         self.write("PUT /users/{id}/folders/0", &self.slow, Repeat::Never, &build, folder).await
     }
 
-    /// Deletes an account that owns nothing, never by force. Never sent twice.
+    /// Deletes an account that owns nothing. Never uses `force`, and is never sent twice.
     ///
     /// # Errors
     /// As [`BoxActor::set_status`].
@@ -320,7 +320,7 @@ impl BoxActor {
         url
     }
 
-    /// The user of `/users/{segment}`; if an id is given, it must be the user with this id.
+    /// Reads `/users/{segment}`. With a `user_id`, a response about another user is refused.
     async fn read_user(
         &self,
         endpoint: &'static str,
@@ -370,7 +370,7 @@ impl BoxActor {
                 self.note(endpoint)?;
                 Ok(found)
             }
-            // Box accepts the token for no call any more: the application has lost its rights.
+            // Box no longer accepts the token for any call: the application has lost its rights.
             Err(Exchange::Reply(reply)) if reply.status == 401 => Ok(Found::Closed(Refusal::of(&reply))),
             Err(exchange) => Err(failure(endpoint, &exchange)),
         }
@@ -433,7 +433,7 @@ impl BoxActor {
     }
 }
 
-/// The meaning of a response to a read.
+/// Classifies the response to a read.
 fn judge<T>(reply: &Reply, read: impl Fn(&[u8]) -> Result<T, NotAPage>) -> Judged<Found<T>> {
     match reply.status {
         200..300 => match read(&reply.body) {
@@ -447,7 +447,7 @@ fn judge<T>(reply: &Reply, read: impl Fn(&[u8]) -> Result<T, NotAPage>) -> Judge
     }
 }
 
-/// A user; if an id is given, it must be the user with this id.
+/// Parses a user. With a `user_id`, a response about another user is refused.
 fn user(body: &[u8], user_id: Option<&str>) -> Result<User, NotAPage> {
     let user: User = read_record(text(body)?)?.record;
     match user_id {
@@ -458,8 +458,8 @@ fn user(body: &[u8], user_id: Option<&str>) -> Result<User, NotAPage> {
     }
 }
 
-/// Accepts the response to a write without a result: no body, or an object that is not an error. The page of a gateway with a success
-/// status is not accepted: it does not prove that anything was done.
+/// Accepts the response to a write that returns no data: no body, or an object that is not an error. Refuses the page of a gateway with a
+/// success status, because it does not prove that Box made the change.
 fn acknowledged(body: &[u8]) -> Result<(), NotAPage> {
     if body.trim_ascii().is_empty() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Shared by reading and acting: pace, token, exchange, retries, the ledger, and the difference between Box's clock and ours.
+//! The parts that the reader and the actor share: pace, token, exchange, retries, the ledger, and the difference between Box's clock and
+//! ours.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -26,7 +27,7 @@ pub(super) struct ApiClient {
     pub(super) journal: Arc<dyn CallJournal>,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
-    /// Shared by all doors of a process.
+    /// Shared by the reader and the actor of a process.
     pub(super) user_fields: Arc<UserFields>,
     auth: Authenticator,
     calls: AtomicU64,
@@ -37,7 +38,6 @@ pub(super) struct ApiClient {
     skew_secs: AtomicI64,
 }
 
-/// The options of a call.
 #[derive(Clone, Copy)]
 pub(super) struct CallOptions {
     /// Name of the endpoint in the ledger.
@@ -57,7 +57,7 @@ pub(super) enum Judged<T> {
     /// A response that is not from Box, or an error with a success status. It is a fault of the connection and counts as no response.
     /// The text has the reason.
     NoAnswer(String),
-    /// A failure, for [`Tries`] to decide about.
+    /// A failure. [`Tries`] decides how to continue.
     Failed,
 }
 
@@ -76,7 +76,7 @@ impl<T> Judged<T> {
         }
     }
 
-    /// A refusal that Box itself did not write: a gateway knows nothing about users and groups.
+    /// A refusal that a gateway wrote. A gateway knows nothing about users and groups.
     pub(super) fn not_of_box(reply: &Reply) -> Self {
         let Reply { status, content_type, .. } = reply;
         Self::NoAnswer(format!("status {status}, but the body ({content_type}) is not an error of Box"))
@@ -111,7 +111,7 @@ impl ApiClient {
         })
     }
 
-    /// An address below the address of the API.
+    /// The URL of a path below the API's base URL.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.settings.api_url.clone();
         url.path_segments_mut().expect("the settings have an http address").pop_if_empty().extend(segments);
@@ -135,7 +135,7 @@ impl ApiClient {
         tries = tries.redacting(self.transport.secrets());
         let mut stale = None;
         loop {
-            // The pace comes first, then the token: a short-lived token must not expire in the queue.
+            // The token is requested after the wait for the pace: a short-lived token must not expire in the queue.
             tries.admit().await?;
             let token =
                 self.auth.token(stale, &self.transport, &self.limiter, &*self.journal, &self.stop).await?;
@@ -178,7 +178,7 @@ impl ApiClient {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// How long ago Box last returned the requested data; `None`: never.
+    /// Time since Box last returned the requested data; `None` if it never did.
     pub(super) fn since_last_answer(&self) -> Option<Duration> {
         let at = Some(self.answered_at.load(Ordering::Relaxed)).filter(|at| *at != NEVER)?;
         Some(self.opened_at.elapsed().saturating_sub(Duration::from_millis(at)))

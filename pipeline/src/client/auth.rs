@@ -46,7 +46,7 @@ pub enum Credentials {
     Jwt(JwtApplication),
 }
 
-/// The part of the sign-in that Box refused, and so the step that an operator must repeat.
+/// The part of the sign-in that Box refused. It tells the operator which step to repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInFault {
     /// Box does not state the part: a developer token, or client credentials.
@@ -61,13 +61,13 @@ pub(super) struct Authenticator {
     token_url: Url,
     patience: Duration,
     current: Mutex<Option<Token>>,
-    /// The generation after the newest token that Box has accepted; 0: none yet.
+    /// One more than the generation of the newest token that Box accepted; 0 if Box has accepted none.
     taken: AtomicU64,
     /// Box's time minus ours in seconds, for assertions. It stays 0 until Box refuses the time of an assertion.
     clock_offset_secs: AtomicI64,
 }
 
-/// A token, and the number that distinguishes it from its successor.
+/// A token and its generation number.
 #[derive(Clone)]
 pub(super) struct Token {
     pub secret: SecretString,
@@ -81,12 +81,12 @@ pub(super) struct Token {
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
-    /// As received: the number may be larger than any type.
+    /// Raw JSON, because the number may not fit into any integer type.
     expires_in: Option<Box<RawValue>>,
 }
 
 impl Credentials {
-    /// Identifies these credentials without revealing them, to know which credentials read the spool so far.
+    /// Identifies these credentials without revealing them. A resumed run compares it with the one in the spool.
     pub fn fingerprint(&self) -> String {
         let text = match self {
             Self::DeveloperToken(token) => format!("token {}", token.expose_secret()),
@@ -110,7 +110,7 @@ impl Credentials {
         }
     }
 
-    /// The form of a token request at `now`, Box's time in Unix seconds. The form of an application with a key pair can be sent once.
+    /// The form of a token request at `now`, Box's time in Unix seconds. With a key pair, a form can be sent only once.
     ///
     /// # Errors
     /// [`Error::SignIn`]: a developer token cannot be renewed, or the assertion cannot be signed.
@@ -142,7 +142,7 @@ impl Credentials {
         }
     }
 
-    /// Box's own text for a refusal, and the part that it refused.
+    /// The error of a refused sign-in: Box's own text and the refused part.
     fn refusal(&self, exchange: &Exchange) -> Error {
         let Exchange::Reply(reply) = exchange else {
             return Error::SignIn { reason: exchange.to_string(), fault: SignInFault::Unspecified };
@@ -195,7 +195,7 @@ impl Authenticator {
         self.taken.fetch_max(token.generation + 1, Ordering::Relaxed);
     }
 
-    /// Whether Box ever accepted this token. Then a 401 means that it has expired; otherwise it was never valid.
+    /// Whether Box ever accepted this token. If so, a 401 means that the token has expired; otherwise the token was never valid.
     pub(super) fn was_good(&self, token: &Token) -> bool {
         self.taken.load(Ordering::Relaxed) > token.generation
     }
@@ -244,7 +244,7 @@ impl Authenticator {
         let mut is_signed_again = false;
         loop {
             tries.admit().await?;
-            // The pace comes first, then the assertion: it must not expire in the queue.
+            // The assertion is signed after the wait for the pace: it must not expire in the queue.
             let form = self.credentials.form(self.box_seconds())?;
             if let Some(assertion) = &form.assertion {
                 transport.secrets().hold(assertion);
@@ -286,13 +286,13 @@ impl Authenticator {
         }
     }
 
-    /// Box's time in Unix seconds, as far as it is known.
+    /// Box's time in Unix seconds. The difference to the system clock is 0 until Box has refused the time of an assertion.
     fn box_seconds(&self) -> i64 {
         system_seconds().saturating_add(self.clock_offset_secs.load(Ordering::Relaxed))
     }
 
-    /// Whether Box refused the time of an assertion, or its `jti`, and stated its own time. The next assertion then uses Box's time, as
-    /// in Box's SDKs.
+    /// Returns whether Box refused the time or the `jti` of an assertion and stated its own time. If so, stores the difference: the next
+    /// assertion uses Box's time, as in Box's SDKs.
     fn corrects_clock(&self, exchange: &Exchange) -> bool {
         let (Credentials::Jwt(_), Exchange::Reply(reply @ Reply { status: 400, date: Some(date), .. })) =
             (&self.credentials, exchange)
@@ -316,7 +316,7 @@ fn jwt_refusal(reply: &Reply) -> JwtRefusal {
     JwtRefusal::of(reply.status, &error, &description)
 }
 
-/// Number of calls for which a token is used before it is renewed early. A 401 costs less than a token request for every call.
+/// Minimum number of calls with a token before it is renewed early. A 401 costs less than a token request for every call.
 const LEAST_USES: u32 = 10;
 
 /// `expires_in` as whole seconds. For anything that is not a positive whole number, the lifetime is unknown.
@@ -336,7 +336,7 @@ fn read_token(exchange: Exchange) -> Result<TokenAnswer, Exchange> {
         Exchange::Reply(reply) if (200..300).contains(&reply.status) => {
             let answer: TokenAnswer = serde_json::from_slice(&reply.body)
                 .map_err(|e| Exchange::Garbled(format!("no token in the response: {e}")))?;
-            // The token becomes a header of every call.
+            // The token is sent as a header of every call.
             let is_usable =
                 HeaderValue::from_str(answer.access_token.expose_secret()).is_ok_and(|v| !v.is_empty());
             is_usable.then_some(answer).ok_or_else(|| {

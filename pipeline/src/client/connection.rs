@@ -71,7 +71,7 @@ pub(super) fn fault(error: &reqwest::Error) -> Option<(ConnectionFault, String)>
     if is_tunnel_failure(error) && chain(error).contains("proxy authorization required") {
         return Some((ConnectionFault::ProxyAuthentication, PROXY_AUTHENTICATION.to_owned()));
     }
-    // The reason describes the form of a value and does not contain the value.
+    // The error describes the form of a value and does not contain the value, so it is safe to show.
     error
         .is_builder()
         .then(|| (ConnectionFault::Request, format!("the request cannot be built: {}", chain(error))))
@@ -139,7 +139,7 @@ mod tests {
         assert!(Authorities::from_pem(b"-----BEGIN CERTIFICATE-----\n!\n").is_err());
     }
 
-    /// Why: an error inside an I/O error is not among its causes. An unknown authority would count as a network fault.
+    /// Why: the error that an I/O error wraps is not among its causes, so an unknown authority counted as a network fault.
     #[test]
     fn an_error_inside_io_errors_is_found() {
         let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);

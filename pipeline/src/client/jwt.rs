@@ -66,7 +66,7 @@ struct ConfigFile {
     box_app_settings: Option<AppSettings>,
     #[serde(rename = "enterpriseID")]
     enterprise_id: Option<Id>,
-    /// Box does not write it. Box's SDKs read it.
+    /// Box's console does not write this field, but Box's SDKs read it.
     #[serde(rename = "userID")]
     user_id: Option<Id>,
 }
@@ -160,10 +160,10 @@ impl JwtApplication {
         &self.client_secret
     }
 
-    /// Signs an assertion with a `jti` of its own. `now` is Box's time in Unix seconds.
+    /// Signs an assertion with a new random `jti`. `now` is Box's time in Unix seconds.
     ///
     /// # Errors
-    /// The reason, if the random numbers of the system or the signature fail.
+    /// The reason, if the system returns no random numbers or the key cannot sign.
     pub(super) fn assertion(&self, now: i64) -> Result<SecretString, &'static str> {
         let mut jti = [0; JTI_BYTES];
         aws_lc_rs::rand::fill(&mut jti).map_err(|_| "the system returned no random numbers")?;
@@ -207,7 +207,7 @@ impl Subject {
     }
 }
 
-/// Why Box refused an assertion, as far as its error states it. Each has its own step in the developer console.
+/// Why Box refused an assertion, according to Box's error. Each reason requires another step in the developer console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwtRefusal {
     /// An administrator has not authorised the application.
@@ -216,11 +216,11 @@ pub enum JwtRefusal {
     NotForJwt,
     /// Client id and secret do not belong together.
     Client,
-    /// The enterprise or the user is not one that the application may sign in to.
+    /// The application may not sign in to this enterprise or as this user.
     Subject,
     /// The public key is unknown, or belongs to another private key.
     Key,
-    /// The time of the assertion, also after it was corrected with Box's time.
+    /// The time of the assertion was wrong, even after a correction with Box's time.
     Clock,
     /// The assertion was used before.
     Reused,
@@ -229,7 +229,7 @@ pub enum JwtRefusal {
 }
 
 impl JwtRefusal {
-    /// The meaning of an error of the token endpoint. Box documents only some of the texts; the others are from its SDKs and samples
+    /// Classifies an error of the token endpoint. Box documents only some of the texts; the others are from its SDKs and samples
     /// (box/samples, "Troubleshooting").
     pub(super) fn of(status: u16, error: &str, description: &str) -> Self {
         let text = description.to_lowercase();
@@ -282,10 +282,10 @@ fn id(field: &'static str, id: Option<Id>) -> Result<Option<String>, JwtConfigFa
     }
 }
 
-/// The audience is always this, also if the token endpoint has another address, as in Box's SDKs.
+/// The audience is constant, even if the token endpoint has another address. Box's SDKs do the same.
 const AUDIENCE: &str = "https://api.box.com/oauth2/token";
 
-/// Box allows 60 seconds. Box's SDKs use 30: so this clock may be half a minute ahead or behind.
+/// Box allows 60 seconds. With 30, as in Box's SDKs, the clock of this machine may be half a minute ahead or behind.
 const LIFETIME_SECS: i64 = 30;
 
 /// 32 characters of base64; Box requires 16 to 128.

@@ -1,9 +1,9 @@
 //! One pace for all callers.
 //!
 //! Box allows 1,000 calls a minute per user (<https://developer.box.com/guides/api-calls/permissions-and-errors/rate-limits/>).
-//! The quota allows a small burst and then one call per interval. A plain quota per minute would allow almost twice as many calls in
-//! its first minute. A 429 pauses all tasks for its `Retry-After`, and reduces the pace. A reduced pace is not another limiter: each
-//! call takes more cells of the same quota.
+//! The quota allows a small burst and then one call per interval. A plain quota per minute would allow almost twice as many calls in its
+//! first minute. A 429 pauses all tasks for its `Retry-After`, and reduces the pace: at a reduced pace, each call takes more cells of the
+//! same quota.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,7 +56,7 @@ impl Limiter {
         }
     }
 
-    /// Leaves half of the pace to another process, or uses all of it again.
+    /// Sets whether this process uses only half of the pace and leaves the other half to another process.
     pub fn halve(&self, halved: bool) {
         self.halved.store(halved, Ordering::Relaxed);
     }
@@ -82,7 +82,7 @@ impl Limiter {
         self.pause_for(duration)
     }
 
-    /// Stops all callers for `duration` from now. A longer pause that is already running stays. Returns the seconds that this adds.
+    /// Stops all callers for `duration` from now. A longer pause that is already running stays. Returns the seconds that this call adds.
     pub fn pause_for(&self, duration: Duration) -> u64 {
         let now = Instant::now();
         let mut paused = self.paused_until.lock().expect("no holder panics");
@@ -187,7 +187,7 @@ mod tests {
         assert!(admitted >= 920, "{admitted}");
     }
 
-    /// A token bucket like Box's own throttling may be: it refills evenly, and refuses with `Retry-After: 1`.
+    /// A token bucket, which may be how Box throttles: it refills evenly, and refuses with `Retry-After: 1`.
     #[tokio::test(start_paused = true)]
     async fn pace_settles_just_below_a_throttle_of_sixty_per_cent() {
         const ALLOWED: f64 = 950.0 * 0.6;

@@ -9,7 +9,7 @@
 //! [`BoxReader`] has only reading calls: the type that `sync` uses cannot write. Only [`BoxActor`] has writing calls. It has its own
 //! credentials, and `sync` never creates one.
 //!
-//! Every wait has a limit: an exchange ends by its [`Timeouts`], a call by its patience. Both end early if the run is asked to stop.
+//! Every wait has a limit: [`Timeouts`] for an exchange, the retry budget for a call. A request to stop ends both early.
 
 mod actor;
 mod api_client;
@@ -42,7 +42,7 @@ pub use transport::{ClientSettings, Timeouts};
 
 use boxseat_schemas::spool::CallOutcome;
 
-/// A call without a page: the data that the ledger needs in addition to the pages.
+/// A call without a page. The ledger needs these calls in addition to the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallNote {
     /// Name of the endpoint in the ledger.

@@ -24,7 +24,8 @@ impl Pace {
         climbed.min(1.0)
     }
 
-    /// A call was refused, and all callers stop for `pause`. Refusals of calls that were sent before change nothing.
+    /// A call was refused, and all callers stop for `pause`. Refusals during an earlier pause change nothing: their calls were sent before
+    /// it.
     pub(super) fn refused(&mut self, now: Instant, pause: Duration) {
         if self.dropped.is_some_and(|(_, until)| now < until) {
             return;
@@ -34,11 +35,11 @@ impl Pace {
     }
 }
 
-/// The factor of the share after a refusal.
+/// A refusal multiplies the share by this factor.
 const DROP: f64 = 0.93;
-/// The growth factor of the share per second without a refusal: 0.93 becomes 1 again in 73 seconds.
+/// The share grows by this factor per second without a refusal: from 0.93 to 1 in 73 seconds.
 const CLIMB_A_SECOND: f64 = 1.001;
-/// The minimum share: even if Box refuses every call, one in twenty-five is tried. A call then takes the whole burst of the quota.
+/// The minimum share: even if Box refuses every call, the pace stays at one twenty-fifth. A call then takes the whole burst of the quota.
 const LEAST: f64 = 0.04;
 
 #[cfg(test)]

@@ -26,18 +26,18 @@ use crate::paginate::Summary;
 
 /// Page size of users, groups and memberships: the maximum of the spec.
 pub const PAGE_LIMIT: u64 = 1000;
-/// Page size of events: the maximum of the spec. Without it, five times as many calls are needed.
+/// Page size of events: the maximum of the spec. Box's default needs five times as many calls.
 const EVENT_LIMIT: u64 = 500;
 /// Maximum time for the record of one user or group, over all its attempts. Without a response the record keeps the state of the base
 /// run.
 const PATIENCE_FOR_ONE: Duration = Duration::from_secs(25);
-/// Maximum time for one attempt of it. Box responds to such a read within a second.
+/// Maximum time for one attempt to read such a record. Box responds within a second.
 const TIMEOUT_FOR_ONE: Duration = Duration::from_secs(12);
-/// If Box has responded within this time, it is not down.
+/// Box is up if it has responded within this time.
 const RECENTLY: Duration = Duration::from_secs(5);
-/// The longest wait between two of its attempts.
+/// The longest wait between two attempts to read the record of one user or group.
 const WAIT_FOR_ONE: Duration = Duration::from_secs(4);
-/// Maximum number of attempts with a response that cannot be read.
+/// Maximum number of unreadable responses for the record of one user or group.
 const GARBLED_FOR_ONE: u32 = 3;
 
 /// Reads a Box enterprise. Cheap to clone: all clones share token, pace and ledger.
@@ -62,7 +62,7 @@ pub struct EventQuery {
 pub struct Answer {
     /// The body as Box sent it, decompressed.
     pub body: Bytes,
-    /// 200; for one user or group also 404 (removed since it was listed) and 403 (not readable for us).
+    /// 200; for one user or group also 404 (removed since it was listed) and 403 (the caller may not read it).
     pub status: u16,
     /// When the response was complete, by the data clock.
     pub received_at: DateTime<Utc>,
@@ -84,7 +84,7 @@ impl BoxReader {
         clock: Clock,
         stop: CancellationToken,
     ) -> Result<Self, Error> {
-        // The reader has its own token, so that a failing run can end the exchanges in flight without a stop of the process.
+        // The reader has its own cancellation token, so a failing run can end the exchanges in flight without stopping the process.
         let stop = stop.child_token();
         let limiter = Arc::new(Limiter::new(settings.calls_per_minute));
         Ok(Self {
@@ -107,8 +107,8 @@ impl BoxReader {
 
     /// Sends one request, including retries. `events` belongs to [`Request::Events`] and is ignored for other requests.
     ///
-    /// A 404 is a valid response if the user or group may have been removed since it was listed. A 403 is valid if only that user or
-    /// group may be closed to us.
+    /// A 404 is a valid response if the user or group may have been removed since it was listed. A 403 is valid if the caller may lack
+    /// access to only that user or group.
     ///
     /// # Errors
     /// By [`Error::kind`]: `Configure` for credentials and scopes, `TryLater` if the retry budget is spent, `Protocol` for a response
@@ -118,8 +118,8 @@ impl BoxReader {
         self.get(request, &url).await
     }
 
-    /// The same, and distinguishes a record that Box cannot return from a Box that is down: if the record of one user or group fails,
-    /// another call must succeed. If that takes long, Box was down, and the record is requested once more.
+    /// As [`BoxReader::ask`], but distinguishes a single record that Box cannot return from an outage. If the record of one user or group
+    /// fails, another call must succeed. If that call is slow, Box was down, and the record is requested once more.
     ///
     /// # Errors
     /// As [`BoxReader::ask`]. The failure of one record is reported as a failure of that record.
@@ -146,7 +146,7 @@ impl BoxReader {
         self.api_client.calls()
     }
 
-    /// Leaves half of the pace to another process of the same application, or uses all of it again (R17).
+    /// Sets whether this process uses only half of the pace and leaves the other half to another process of the same application (R17).
     pub fn halve_pace(&self, halved: bool) {
         self.api_client.limiter.halve(halved);
     }
@@ -254,7 +254,7 @@ impl BoxReader {
         called.map_err(|exchange| failure(request.endpoint(), &exchange))
     }
 
-    /// The same for a request whose page is not stored in a spool: the call is recorded in the ledger.
+    /// As [`BoxReader::ask`], for a request whose page is not stored in a spool: the call is recorded in the ledger.
     ///
     /// # Errors
     /// As [`BoxReader::ask`].
@@ -305,7 +305,7 @@ impl BoxReader {
     }
 }
 
-/// The meaning of a response to the request.
+/// Classifies a response to the request.
 fn judge(request: &Request, reply: &Reply, received_at: DateTime<Utc>) -> Judged<Answer> {
     let about_one = request.is_about_one();
     let answer = |status, summary| {
@@ -363,7 +363,7 @@ pub(super) fn is_sign_in_or_pace(status: u16) -> bool {
 /// The error of a call that a repetition cannot repair.
 pub(super) fn failure(endpoint: &'static str, exchange: &Exchange) -> Error {
     let Exchange::Reply(reply) = exchange else {
-        // A read is repeated until its budget is spent, so only calls that may not be repeated come here.
+        // A read is repeated until its budget is spent, so this is a call that may not be repeated.
         let last = exchange.to_string();
         return Error::GaveUp { endpoint, attempts: 1, waited: Duration::ZERO, last, garbled: false };
     };

@@ -18,7 +18,7 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Adds a secret. A secret of a few characters occurs in any text, so it is not searched.
+    /// Adds a secret. A very short secret is skipped, because its characters occur in ordinary text.
     pub(super) fn hold(&self, secret: &SecretString) {
         let secret = secret.expose_secret();
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
@@ -82,7 +82,7 @@ impl Secrets {
 
 const REDACTED: &str = "[redacted]";
 
-/// Box's secrets and tokens have 32 characters.
+/// Shorter secrets are skipped. Box's secrets and tokens have 32 characters.
 const SHORTEST: usize = 4;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The reason for which Box refused to act, as far as its error states it.
+//! Why Box refused an action, according to its error.
 //!
-//! Codes are open text, and several refusals share one code, so the message is checked, too. Every other refusal is
+//! Box's codes are free text, and several refusals share one code, so the message is checked, too. A refusal that is not recognised is
 //! [`RefusalKind::Other`].
 
 use boxseat_schemas::box_api::ApiError;
@@ -27,13 +27,13 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// A retention policy or a legal hold protects the account or its content.
     Retention,
-    /// The other account has a higher rank than ours.
+    /// The other account has a higher rank than the acting account.
     Privileged,
     /// An information barrier or another policy of the enterprise forbids the action.
     Policy,
-    /// Another operation has locked the account; later it may be free.
+    /// Another operation has locked the account. A later attempt may succeed.
     Locked,
-    /// The user was active or joined a short time ago; later Box may accept the action.
+    /// The user was active or joined a short time ago. A later attempt may succeed.
     RecentlyActive,
     /// The application lacks a scope, or its authorisation was removed.
     Scope,

@@ -2,7 +2,7 @@
 //!
 //! `Retry-After` outranks our own backoff. One time budget covers all attempts of a call, including attempts that hang: if Box is down
 //! for ten minutes, the run must not fail; if it is down for an hour, cron must not hang. Box's SDKs give up after five attempts, which
-//! is half a minute. That limit applies here to responses that cannot be read, because waiting hardly repairs them.
+//! is half a minute. Here only responses that cannot be read have such a limit, because waiting rarely repairs them.
 //!
 //! A pause that Box requires applies to all callers. It starts for all of them before this call checks its own budget: other callers
 //! must pause even if this call gives up.
@@ -22,11 +22,11 @@ use crate::Error;
 
 /// How often the rate limit may refuse one call. Box's own limit never comes close to it.
 const MAX_THROTTLES: u32 = 100;
-/// Refused tokens in a row that one call accepts before any token was accepted: with sixteen calls in flight, several calls can see the
-/// same early expiry. After so many, the tokens are invalid.
+/// Maximum number of tokens refused in a row, none of which was ever accepted. One refusal proves little: with sixteen calls in flight,
+/// several calls can see the same early expiry. After this number, the tokens are invalid.
 const MAX_STILLBORN: u32 = 5;
-/// Refused tokens that one call accepts in total. A token is valid for an hour, and a call takes minutes. An endpoint that always
-/// responds with 401 while others accept the same token must be detected at some time.
+/// Maximum number of refused tokens of one call in total. A token is valid for an hour, and a call takes minutes. More refusals come from
+/// an endpoint that always responds with 401, while other endpoints accept the same token.
 const MAX_REFUSED_TOKENS: u32 = 16;
 
 /// The attempts of one call.
@@ -41,7 +41,7 @@ pub(super) struct Tries<'a> {
     history: History,
     /// Time spent on failures of this call.
     failing: Duration,
-    /// The same, plus the pauses of all callers.
+    /// `failing` plus the pauses of all callers.
     waited: Duration,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Tries<'a> {
 pub(super) struct RetryBudget {
     /// For the failures of this call: failed attempts, and the waits between them.
     pub(super) own: Duration,
-    /// For these plus the pauses that Box requires of all callers. One call more does not prolong those.
+    /// For `own` plus the pauses that Box requires of all callers. A further call does not prolong such a pause.
     pub(super) overall: Duration,
     /// Attempts with a response that cannot be read.
     pub(super) garbled: u32,
@@ -59,7 +59,7 @@ pub(super) struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// A call without limits other than time.
+    /// No time limits, and the usual limits of attempts and waits. Callers set the time limits.
     pub(super) const ONE_CALL: Self = Self {
         own: Duration::MAX,
         overall: Duration::MAX,
@@ -80,14 +80,14 @@ pub(super) enum Repeat {
     /// Reads, token requests, and writes that set a state: twice has the same effect as once.
     Freely,
     /// Transfers and deletions: a call with a 503 may still have been applied, and a transfer continues after a 504
-    /// (<https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>). They are sent again only if Box refused
-    /// them before it accepted them (401, 429), or never received them. Reads must find out the result of all others.
+    /// (<https://developer.box.com/guides/api-calls/permissions-and-errors/common-errors/>). They are sent again only if Box refused them
+    /// before it accepted them (401, 429), or never received them. In all other cases, reads must find out the result.
     Never,
 }
 
 /// How to continue after a failed attempt.
 pub(super) enum Step {
-    /// Send the request again; all waiting is done.
+    /// Send the request again. The wait is over.
     Again,
     /// Send the request again with a new token.
     Renew,
@@ -123,7 +123,7 @@ impl<'a> Tries<'a> {
         self
     }
 
-    /// The secrets that no text about a failed attempt shows.
+    /// Sets the secrets to remove from texts about failed attempts.
     pub(super) fn redacting(mut self, secrets: &Secrets) -> Self {
         self.secrets = secrets.clone();
         self
@@ -152,7 +152,7 @@ impl<'a> Tries<'a> {
     /// [`Error::Connection`] for a fault that an operator must repair; [`Error::GaveUp`] or [`Error::Throttled`] if the budget is spent;
     /// [`Error::Interrupted`]; the error of the journal.
     pub(super) async fn failed(&mut self, exchange: Exchange, asked_at: Instant) -> Result<Step, Error> {
-        // A reason that was found in a response with a success status may contain a part of the response.
+        // The reason may quote a part of a response with a success status.
         let exchange = self.secrets.redact(exchange);
         let note = |outcome, waited_seconds| {
             self.journal.record(CallNote { endpoint: self.endpoint, outcome, waited_seconds })
@@ -244,7 +244,6 @@ enum Decision {
     Fail,
 }
 
-/// The history of the call so far.
 #[derive(Debug, Default, Clone, Copy)]
 struct History {
     /// Exchanges that failed for other reasons than the rate limit.
@@ -309,7 +308,7 @@ fn backoff(earlier: u32) -> Duration {
     Duration::from_secs(1 << earlier.min(6)).min(Duration::from_secs(60))
 }
 
-/// The wait that the server requires. Without one, or if it is 0, which would waste the allowance: our own backoff.
+/// The wait that the server requires. If it requires none or 0, our own backoff applies: an immediate repeat would waste a call.
 fn retry_after(reply: &Reply, earlier: u32) -> Duration {
     match reply.retry_after_secs {
         Some(secs) if secs > 0 => Duration::from_secs(secs),
@@ -409,7 +408,7 @@ mod tests {
         }
     }
 
-    /// Why: thirty seconds for one missing user must not turn a throttle, which pauses all callers, into "unconfirmed".
+    /// Why: a throttle pauses all callers. It must not use up the limit of one missing user, who would become "unconfirmed".
     #[tokio::test(start_paused = true)]
     async fn pause_of_all_callers_does_not_use_the_budget_of_one_record() {
         let limiter = Limiter::new(std::num::NonZeroU32::new(1000).unwrap());

@@ -37,10 +37,11 @@ fn refusal(ahead_secs: i64, error: &str, description: &str) -> Response {
     Response { status: "400 Bad Request", ahead_secs, body }
 }
 
-/// Text of Box for an expired assertion.
+/// Box's text for an expired assertion.
 const EXPIRED: &str = "Current date/time MUST be before the expiration date/time listed in the 'exp' claim";
 
-/// A server that gives these responses to token requests, then tokens, and `{}` to everything else; and the forms that it received.
+/// A server that sends these responses to token requests, then tokens, and `{}` to all other requests. Returns its URL and the forms that
+/// it received.
 async fn serve(responses: Vec<Response>) -> (Url, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/2.0", listener.local_addr().unwrap()).parse().unwrap();

@@ -33,8 +33,8 @@ enum Hang {
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
 const ME: &str = r#"{"type":"user","id":"7","access_token":"t","expires_in":3600}"#;
 
-/// A server on loopback that hangs in the given way for its first `times` requests and responds to the others; and the number of
-/// requests it received.
+/// A server on loopback that hangs in the given way for its first `times` requests and responds to all others. Returns its URL and the
+/// number of requests that it received.
 async fn serve(hang: Hang, times: usize) -> (Url, Arc<AtomicUsize>) {
     let answer = format!("{HEAD}{}\r\n\r\n{ME}", ME.len());
     serve_with(hang, times, answer).await
@@ -186,7 +186,7 @@ async fn hanging_exchange_times_out_and_is_repeated() {
     );
 }
 
-/// Why: only the waits between the attempts counted, so that a hanging Box blocked a run for an hour and a half.
+/// Why: only the waits between the attempts counted, so a hanging Box blocked a run for an hour and a half.
 #[tokio::test]
 async fn time_in_hanging_exchanges_counts_for_the_limit_of_the_call() {
     let (hanging, seen) = serve(Hang::Trickle, usize::MAX).await;

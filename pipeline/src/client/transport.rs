@@ -28,7 +28,7 @@ pub struct ClientSettings {
     pub token_url: Url,
     /// Calls per minute; the default is 950 of Box's 1,000.
     pub calls_per_minute: std::num::NonZeroU32,
-    /// Time limit of one call over all its attempts, for its waits and its failed attempts together; see [`ClientSettings::PATIENCE`].
+    /// Time limit of one call: all its failed attempts and waits together; see [`ClientSettings::PATIENCE`].
     pub patience: Duration,
     /// Timeouts of a single attempt.
     pub timeouts: Timeouts,
@@ -36,7 +36,7 @@ pub struct ClientSettings {
     pub authorities: Authorities,
 }
 
-/// Timeouts of one exchange. An exchange that hangs is abandoned and repeated within these.
+/// Timeouts of one exchange. An exchange that exceeds one of them is abandoned and repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// Time to get a connection.
@@ -50,9 +50,9 @@ pub struct Timeouts {
 }
 
 impl Default for Timeouts {
-    /// Box needs some seconds for its largest pages. A page of 2 MB arrives within `total` at 60 kbit/s. Within `grace`, the exchanges
-    /// that an ordinary run has in flight complete. It is half of the ten seconds that the shortest timeout of common service managers
-    /// allows before a kill.
+    /// Box needs some seconds for its largest pages. A page of 2 MB arrives within `total` at 60 kbit/s. `grace` is long enough for the
+    /// exchanges that an ordinary run has in flight. It is half of ten seconds, the shortest time that common service managers allow before
+    /// a kill.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
@@ -64,7 +64,7 @@ impl Default for Timeouts {
 }
 
 impl ClientSettings {
-    /// For a scheduled run: Box may be down for a quarter of an hour without a failed run, and cron does not hang longer.
+    /// For a scheduled run: it survives an outage of Box of a quarter of an hour, and cron does not hang longer.
     pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
     /// For commands that a user waits for.
@@ -117,7 +117,6 @@ pub(super) struct Reply {
     pub content_type: String,
 }
 
-/// The HTTP client.
 #[derive(Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
@@ -127,9 +126,9 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Builds the client; no connection is made yet. After `stop` fires, exchanges in flight only get their grace period. Plain http
-    /// needs no certificate authorities, so the system's are not read: that saves 15 ms per client. An address on this machine is not
-    /// reached through a proxy: for a proxy on another machine, loopback is that machine.
+    /// Builds the client; no connection is made yet. After `stop` fires, exchanges in flight only get their grace period. Plain http needs
+    /// no certificate authorities, so the system's are not read: that saves 15 ms per client. A loopback address is not reached through a
+    /// proxy, because a proxy on another machine would connect to itself.
     ///
     /// # Errors
     /// [`Error::Address`] if TLS cannot be set up.
@@ -164,7 +163,7 @@ impl Transport {
             .map_err(failed)
     }
 
-    /// A request with a token.
+    /// Sends a request with a token.
     pub(super) async fn authorised(
         &self,
         build: &(dyn Fn(&reqwest::Client) -> reqwest::RequestBuilder + Sync),
@@ -173,12 +172,12 @@ impl Transport {
         self.send(build(&self.http).bearer_auth(token.expose_secret())).await
     }
 
-    /// A form POST without a token: for the token endpoint.
+    /// Sends a form without a token, to the token endpoint.
     pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Exchange {
         self.send(self.http.post(url).form(form)).await
     }
 
-    /// The exchange. If the run must stop, the result is `NoAnswer`: a call that was sent counts, whatever its outcome is.
+    /// Sends the request. If the run must stop, the result is `NoAnswer`, because a call that was sent counts, whatever its outcome is.
     async fn send(&self, request: reqwest::RequestBuilder) -> Exchange {
         let out_of_grace = async {
             self.stop.cancelled().await;
@@ -192,7 +191,7 @@ impl Transport {
         self.secrets.redact(exchange)
     }
 
-    /// The secrets that no text of a failed exchange shows.
+    /// The secrets to remove from texts about failed exchanges.
     pub(super) fn secrets(&self) -> &Secrets {
         &self.secrets
     }
@@ -280,7 +279,7 @@ fn whole_seconds(text: &str) -> Option<u64> {
         .map(|secs| secs.ceil() as u64)
 }
 
-/// Unix seconds of a date in one of the three formats of HTTP, or in the format of e-mail.
+/// Unix seconds of a date in one of the three HTTP formats, or in the e-mail format (RFC 2822).
 fn http_date(text: &str) -> Option<i64> {
     let text = text.trim();
     let http = httpdate::parse_http_date(text).ok().and_then(|date| date.duration_since(UNIX_EPOCH).ok());
@@ -288,7 +287,7 @@ fn http_date(text: &str) -> Option<i64> {
         .or_else(|| chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.timestamp()))
 }
 
-/// The time of this machine, to compare it with Box's time. The data clock may be the one of a rehearsal.
+/// The system's time, to compare it with Box's time. The data clock is not suitable: in a rehearsal it has another time.
 #[expect(
     clippy::disallowed_methods,
     reason = "the only place that reads the system clock, to compare it with Box's"
@@ -316,7 +315,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    /// Why: gateways write `Retry-After` as a date, which was ignored.
+    /// Why: some gateways write `Retry-After` as a date, which was ignored.
     #[test]
     fn retry_after_is_a_number_or_a_date() {
         let now = 784_111_777; // Sun, 06 Nov 1994 08:49:37 GMT

@@ -25,7 +25,7 @@ pub struct Brief {
     pub slices: Vec<(DateTime<Utc>, DateTime<Utc>)>,
     /// Requested event types.
     pub event_types: Vec<String>,
-    /// Other evidence of use to read, and its start time. It has its own walk after the slices.
+    /// Which other evidence of use to read, and from when. It has its own walk after the slices.
     pub activity: Option<ActivityWindow>,
     /// The enterprise of the store; `None` before its first sync.
     pub bound_enterprise: Option<String>,
@@ -46,14 +46,14 @@ pub struct Crawl {
     session: Option<String>,
     /// Credentials that [`Crawl::caller`] belongs to.
     caller_session: Option<String>,
-    /// Whether the owner of the current credentials is known. No other request is sent before.
+    /// Whether the owner of the current credentials is known. Until then, only the owner is requested.
     identified: bool,
     /// Requests that were sent twice, because their page announced records and had none.
     asked_twice: HashSet<Request>,
-    /// Per endpoint for single users or groups.
+    /// Per endpoint, for requests about a single user or group.
     records: HashMap<&'static str, Records>,
     users: UserListing,
-    /// Users whose aliases the plan names; `None` requests those of all users.
+    /// Users whose aliases are read; `None`: all users.
     aliases_of: Option<Vec<Box<str>>>,
     aliases_asked: IdSet,
     aliases_cursor: usize,
@@ -63,7 +63,7 @@ pub struct Crawl {
     membership_walks_open: usize,
     /// Whether the plan requests the members of every group.
     asked_all_groups: bool,
-    /// Users whose memberships the plan reads per user; `None` reads those of all users that capped groups do not show.
+    /// Users whose memberships are read per user; `None`: all users that capped groups do not show.
     user_side_of: Option<Vec<Box<str>>>,
     user_side_asked: IdSet,
     user_side_cursor: usize,
@@ -77,7 +77,7 @@ struct Records {
     refused: u64,
     /// Not readable.
     failed: u64,
-    /// The last of these, and the reason.
+    /// The reason of the last failure.
     last_failure: String,
 }
 
@@ -115,7 +115,7 @@ struct GroupListing {
 #[derive(Default)]
 struct GroupWalk {
     number: u32,
-    /// Pages of this walk that are left.
+    /// Whether pages of this walk are left.
     open: bool,
     listed: bool,
     /// Whether a plan requested its members.
@@ -125,15 +125,15 @@ struct GroupWalk {
     seen: IdSet,
 }
 
-/// Maximum age of the last page of a listing for a request with its marker or offset: markers are not meant to be stored for long
+/// Maximum age of the last page of a listing that is continued. Markers are not meant to be stored for long
 /// (<https://developer.box.com/guides/api-calls/pagination/marker-based/>), and offsets drift.
 const MAX_LISTING_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// Endpoints at which a refusal of one record is distinguished from a missing scope.
 const ALIASES: &str = "GET /users/{id}/email_aliases";
 const MEMBERS: &str = "GET /groups/{id}/memberships";
-/// After this number of refusals without a success, a scope is missing.
+/// This number of refusals without a success means that a scope is missing.
 const ALL_CLOSED: u64 = 5;
-/// This number of records may fail, whatever the result of the others is.
+/// This number of records may fail, however many others succeed.
 const A_FEW_FAIL: u64 = 5;
 /// Beyond that, at most one in this number may fail: each failure costs half a minute, and a Box that fails more often cannot be read
 /// reliably.
@@ -191,7 +191,7 @@ impl Crawl {
                 return Ok(());
             }
             Frame::Call { .. } => return Ok(()),
-            // A record that was refused or failed then is requested again: the scope may have been granted since.
+            // A record that was refused or failed in an earlier process is requested again: the scope may have been granted since.
             Frame::Page { status: 403, .. } | Frame::Unread { .. } if !self.is_ended => return Ok(()),
             Frame::Unread { request, reason } => {
                 self.begin_replay(request, 0);
@@ -205,7 +205,7 @@ impl Crawl {
             _ => Summary::default(),
         };
         self.begin_replay(request, *walk);
-        // A refusal that is requested again is evaluated with the responses before it.
+        // Counts the response: whether a refusal may be skipped depends on the earlier responses.
         self.may_be_closed(request, *status);
         match self.absorb(request, &summary, body, *received_at) {
             // The next frame records that this one record was skipped.
@@ -245,7 +245,7 @@ impl Crawl {
         let missing = reads.confirm_groups.iter().map(|id| (id.as_str().into(), true));
         for (group_id, is_missing) in listed.chain(missing) {
             let walk = self.groups.walks.entry(&group_id);
-            // A group that another plan has read, or that was never listed.
+            // Skips a group that an earlier plan has requested. A group that is not listed is requested only to confirm that it is gone.
             if (walk.listed || is_missing) && !std::mem::replace(&mut walk.wanted, true) {
                 walk.open = true;
                 self.membership_walks_open += 1;
@@ -259,7 +259,7 @@ impl Crawl {
         self.plan = Some(plan);
     }
 
-    /// No more requests are made: the replayed frames are all there is, including refusals.
+    /// No more requests are made: the replayed frames are final, including refusals.
     pub fn end(&mut self) {
         self.is_ended = true;
     }
@@ -273,7 +273,7 @@ impl Crawl {
         }
     }
 
-    /// After a replay: listings whose last page is too old to be continued start again.
+    /// Starts listings again whose last page is too old to continue. Called after a replay.
     pub fn forget_old_markers(&mut self, now: DateTime<Utc>) {
         let old = |at: Option<DateTime<Utc>>| at.is_some_and(|at| now - at > MAX_LISTING_PAUSE);
         if !self.users.done && old(self.users.last_page_at) {
@@ -408,7 +408,7 @@ impl Crawl {
     }
 
     /// Handles a request that Box refused with 400: a listing with an old marker starts again, and a list of event types that Box does
-    /// not know is reduced to LOGIN. False: no alternative exists.
+    /// not know is reduced to LOGIN. Returns false if there is no alternative.
     pub fn refused(&mut self, request: &Request) -> bool {
         match request {
             Request::Users { marker: Some(_) } if self.users.number < MAX_RESTARTS => {
@@ -427,8 +427,8 @@ impl Crawl {
         }
     }
 
-    /// Whether a request about one user or group that Box refused with 403 may be skipped: a single user may be closed to us (for
-    /// example the aliases of a co-admin). If all users are closed, a scope is missing.
+    /// Whether a request about one user or group that Box refused with 403 may be skipped: the caller may lack access to a single user (for
+    /// example to the aliases of a co-admin). If all users are refused, a scope is missing.
     pub fn may_be_closed(&mut self, request: &Request, status: u16) -> bool {
         // A missing user may be in another enterprise by now.
         if matches!(request, Request::User { .. }) {
@@ -487,7 +487,7 @@ impl Crawl {
         self.slices_open as u64
     }
 
-    /// Whether everything that was started has ended. For the survey: at least one user besides the caller is listed.
+    /// Checks that every started walk has reached its end, and that the listing has a user besides the caller (see [`Me::may_be_alone`]).
     ///
     /// # Errors
     /// [`Error::IncompleteWalk`] or [`Error::Guard`].
@@ -507,7 +507,7 @@ impl Crawl {
         if self.users.ids.is_empty() {
             return Err(Refusal::EmptyList.into());
         }
-        // A plan may name only the one user who is closed to us. If all users were requested and none was returned, all are closed.
+        // A plan may name only a user whom the caller may not read. If all users were requested and none was returned, a scope is missing.
         for (endpoint, records) in self.records.iter().filter(|(_, records)| records.answered == 0) {
             let requested_all = match *endpoint {
                 ALIASES => self.aliases_of.is_none(),
@@ -550,7 +550,7 @@ impl Crawl {
     }
 }
 
-/// The start of the page of a request, in a listing that announces its number of records.
+/// The offset of a request, for listings that announce their number of records.
 fn offset_of(request: &Request) -> Option<u64> {
     match request {
         Request::Groups { offset }

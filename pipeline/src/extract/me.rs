@@ -62,7 +62,7 @@ impl Me {
     /// An application with "App Access Only" lists only its own users, and its service account has no admin role. An enterprise
     /// always has a primary admin, so a co-admin is never the only user. <https://developer.box.com/platform/user-types/>
     pub fn may_be_alone(&self) -> bool {
-        // Any value except a plain "no" may be an app user.
+        // Any value except `false` may mean an app user.
         let is_app = self.is_platform_access_only.as_ref().is_some_and(|flag| flag.get() != "false")
             || self.login().to_lowercase().ends_with("@boxdevedition.com");
         self.role.as_deref() == Some("admin") && !is_app

@@ -1,4 +1,4 @@
-//! The requests of one run, until none is left.
+//! Makes the requests of one run, until none is left.
 //!
 //! ```text
 //!            ┌────────── follow-up requests ───────────┐

@@ -19,7 +19,7 @@ use crate::{Clock, Error, Privacy, guard};
 pub struct ExtractSettings {
     /// Requests in flight at once; the default is 16.
     pub concurrency: usize,
-    /// Whether the machine's clock must agree with Box's. It need not in a rehearsal with `--now`.
+    /// Whether the machine's clock must agree with Box's. A rehearsal with `--now` does not need this.
     pub check_clock: bool,
     /// The parts of a page that are stored.
     pub privacy: Privacy,
@@ -51,15 +51,15 @@ pub struct StreamMeter {
     pub left: AtomicU64,
 }
 
-/// The reader ends within its own grace period after it is wound down. This limit covers a bug in it.
+/// Protects against a bug in the reader: after `wind_down`, the reader ends within its own grace period.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the spool is synced.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads everything that the walks request.
 ///
-/// A crash leaves pages in the spool, which were counted. Pages in flight were not counted and are requested again. There is no other
-/// state. When `stop` fires, pages in flight are read, the spool is synced, and [`Error::Interrupted`] is returned.
+/// A crash leaves the counted pages in the spool. Pages in flight were not counted and are requested again. There is no other state. When
+/// `stop` fires, pages in flight are read, the spool is synced, and [`Error::Interrupted`] is returned.
 ///
 /// # Errors
 /// The error that ended the run first. Pages that arrived in the meantime are kept.
@@ -157,7 +157,7 @@ pub(crate) fn take_in(
         }
         Err(e) => return Err(e),
     };
-    // The walks report whether the page is the last one of its walk, and the frame records it. A page that they refuse is stored, too.
+    // The walks report whether the page is the last one of its walk, and the frame records it. A page that the walks refuse is stored, too.
     let walk = crawl.walk_number(request);
     let absorbed = crawl.absorb(request, &answer.summary, &answer.body, answer.received_at);
     if let (Request::Me, Err(Error::Guard(_))) = (request, &absorbed) {
@@ -187,7 +187,7 @@ pub(crate) fn take_in(
     }
 }
 
-/// Records that one user's or group's record could not be read, and continues with the others.
+/// Records that the record of one user or group could not be read, and continues with the others.
 fn pass_over(spool: &SpoolWriter, crawl: &mut Crawl, request: &Request, error: &Error) -> Result<(), Error> {
     // A user who is not listed any more and cannot be read by id stays unconfirmed. No other data is lost.
     if matches!(request, Request::User { .. }) {

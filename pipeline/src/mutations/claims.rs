@@ -21,7 +21,8 @@ pub(super) enum Verdict {
 /// Coverage that ended longer ago than this proves nothing (DESIGN 6).
 const STALE: TimeDelta = TimeDelta::hours(48);
 
-/// Compares. `hides_members`: a page may have fewer members than the group has. Box allows it, and no client can notice it.
+/// Compares the claims of a run with the truth. `hides_members`: a page may have fewer members than the group. Box allows that, and no
+/// client can notice it.
 ///
 /// # Errors
 /// The first false claim.
@@ -49,7 +50,7 @@ pub(super) fn check(
     Ok(if tables.named > 0 { Verdict::Named } else { Verdict::Equal })
 }
 
-/// Whether everything that is true is present, and nothing else.
+/// Checks that the tables equal the truth.
 ///
 /// # Errors
 /// The difference.

@@ -36,7 +36,7 @@ pub(super) struct Tables {
     pub(super) memberships: BTreeSet<(String, String)>,
     /// User and alias id.
     pub(super) aliases: BTreeSet<(String, String)>,
-    /// User and time of each sign-in that was new.
+    /// User and time of each new sign-in.
     pub(super) logins: BTreeSet<(String, DateTime<Utc>)>,
     /// Proved intervals of LOGIN.
     pub(super) coverage: Vec<(DateTime<Utc>, DateTime<Utc>)>,

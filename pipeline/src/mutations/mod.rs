@@ -5,7 +5,7 @@
 //! ```
 //!
 //! For every mutation, one of three results is allowed: the run is refused, it names the records that it could not read, or its tables
-//! equal the truth. It never reports an active user as idle, and never reports a false leaver or a false change.
+//! equal the truth. A run never reports an active user as idle, a false leaver or a false change.
 //!
 //! `BOXSEAT_MUTATIONS` is the number of cases, `BOXSEAT_MUTATION_SEED` the first seed; `make soak` sets both.
 
@@ -71,7 +71,7 @@ fn no_mutation_of_a_response_makes_a_false_claim() {
     }
 }
 
-/// A sign-in of an unknown user was stored without one, and the silence of all others proved them idle.
+/// Why: a sign-in of an unknown user was stored without a user, and all users without another sign-in were proved idle.
 #[test]
 fn no_user_is_proved_idle_across_a_sign_in_without_a_user() {
     let healthy = Store::after_a_healthy_run(&World::first());
@@ -92,7 +92,7 @@ fn no_user_is_proved_idle_across_a_sign_in_without_a_user() {
     assert_eq!(claims::newest_span(&healthy, &tables).unwrap().0, at + TimeDelta::seconds(1));
 }
 
-/// A member who was deleted is listed without a user, in every run.
+/// Box lists the membership of a deleted user without a user, in every run.
 #[test]
 fn a_membership_of_no_user_is_dropped_and_counted() {
     let healthy = Store::after_a_healthy_run(&World::first());

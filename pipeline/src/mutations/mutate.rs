@@ -39,7 +39,6 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 impl Mutation {
-    /// The kinds of mutation.
     pub(super) const KINDS: &'static [&'static str] = &[
         "drop_field",
         "drop_record",
@@ -67,17 +66,16 @@ impl Mutation {
         }
     }
 
-    /// The kind of mutation.
     pub(super) fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Whether the result is a legal response of Box. Records that Box neither lists nor announces cannot be missed.
+    /// Whether the result is a legal response of Box. No client can notice records that Box neither lists nor announces.
     pub(super) fn is_legal(&self) -> bool {
         matches!(self.kind, "drop_field" | "drop_record" | "retype" | "null")
     }
 
-    /// Whether a page may have fewer records than exist. Box announces more than it lists, so they cannot be missed.
+    /// Whether a page may have fewer records than exist. Box announces more than it lists, so no client can notice the loss.
     pub(super) fn hides_records(&self) -> bool {
         matches!(self.kind, "drop_field" | "drop_record")
     }
@@ -191,7 +189,7 @@ impl Draws {
         }
     }
 
-    /// The value with another type: as a number or a text if it has such a form, otherwise a value without a meaning.
+    /// The value with another type: as a number or a text if that is possible, otherwise as a value without a meaning.
     fn other_type(&mut self, value: &Value) -> Value {
         let same = match value {
             Value::String(text) => text.parse::<i64>().ok().map(Value::from),

@@ -10,7 +10,6 @@ use crate::client::EventQuery;
 const USERS_A_PAGE: usize = 5;
 const ROWS_A_PAGE: usize = 4;
 const EVENTS_A_PAGE: usize = 12;
-/// The enterprise.
 pub(super) const ENTERPRISE: &str = "900";
 /// The reading account.
 const READER: &str = "9001";
@@ -211,12 +210,10 @@ impl Event {
     }
 }
 
-/// The id of an alias.
 pub(super) fn alias_id(user: u32, number: u32) -> String {
     format!("8{user}{number}")
 }
 
-/// The id of a membership.
 pub(super) fn membership_id(group: u32, user: u32) -> String {
     format!("{group}{user}")
 }

@@ -20,7 +20,7 @@ use crate::plan::Pages;
 #[derive(Debug, Default)]
 pub struct Activity {
     counts: BTreeMap<(NaiveDate, String, String), u64>,
-    /// Where the events went. Rows are counted as they are stored: one for many events.
+    /// The outcomes of the events. The rows are the stored rows, each of which counts many events.
     pub tally: Tally,
     /// Events that could not be read.
     pub unread: Vec<UnreadEvent>,
@@ -105,7 +105,7 @@ fn by_own_hand<'e>(read: &'e Read<Event<'_>>) -> Option<&'e str> {
 mod tests {
     use super::*;
 
-    /// A numeric or missing id of the other actor counted as the user's own use.
+    /// Why: an event by another actor, whose id was numeric or missing, counted as the user's own use.
     #[test]
     fn activity_of_another_actor_is_not_the_users_use() {
         for (action_by, is_own) in [

@@ -10,7 +10,7 @@ use boxseat_schemas::run::Reservation;
 use crate::Error;
 use crate::plan::BaseNight;
 
-/// Rows of one of the base run's tables, in the table's whole lake schema.
+/// Rows of one of the base run's tables, with all columns of the lake schema.
 pub type BaseRows<'a> = Box<dyn Iterator<Item = Result<RecordBatch, BaseError>> + 'a>;
 /// The error of a base run that cannot be read.
 pub type BaseError = Box<dyn std::error::Error + Send + Sync>;
@@ -45,7 +45,7 @@ pub(super) fn carried(
     Some(with_column(with_column(kept, "run_number", run_number), "snapshot_date", snapshot_date))
 }
 
-/// Replaces a column of rows in their table's whole lake schema.
+/// Replaces a column of rows that have all columns of the table's lake schema.
 ///
 /// # Panics
 /// The table has no such column, or one of another type or length. That is a bug in boxseat.

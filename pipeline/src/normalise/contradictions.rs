@@ -1,7 +1,7 @@
 //! Users that Box listed more than once with different values.
 //!
-//! A user that is edited while the listing is read can appear on two pages. The values that decide about an account then contradict each
-//! other, and none of them is taken: the records are rejected, and the user is carried from the base run as not confirmed.
+//! A user that is edited while the listing is read can appear on two pages with different values. If values that decide about an account
+//! contradict each other, none of them is used: the records are rejected, and the user is carried from the base run as not confirmed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -58,7 +58,7 @@ fn hash(user: &User) -> u64 {
 mod tests {
     use super::*;
 
-    /// Why: of a user with two records the first one won. An admin on the second page was an ordinary user.
+    /// Why: if a user had two records, the first one was used. An admin according to the second page was an ordinary user.
     #[test]
     fn user_that_is_listed_with_different_values_is_contradictory() {
         let is_contradictory = |one: &str, other: &str| {

@@ -1,8 +1,8 @@
 //! The spans of the event feed that are proved to have no gap.
 //!
 //! A walk that reached its end proves its window, with one exception: the feed is known to return nothing for days without any error
-//! (box/box-java-sdk#849). UTC days without any event, in which many are usual, are a hole. Days without a LOGIN, in which many are usual,
-//! are a hole of LOGIN.
+//! (box/box-java-sdk#849). UTC days without any event are a hole if many events are usual on such days. UTC days without a LOGIN are a hole
+//! of LOGIN if many LOGIN events are usual on such days.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use super::silence::{DayCounts, EventDays, KnownDays};
 /// An interval of one event type: `from` inclusive, `to` exclusive.
 pub(super) type Interval = (String, DateTime<Utc>, DateTime<Utc>);
 
-/// The length that a sign-in without a user removes from the proved span. A user can be idle only after the latest such sign-in, so the
-/// length does not matter.
+/// Length of the hole that a sign-in without a user leaves in the proved span. A user is proved idle only after the latest such sign-in, so
+/// the length does not matter.
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
-/// Such sign-ins share one hole if they are closer to each other than this.
+/// Sign-ins without a user share one hole if they are closer to each other than this.
 const ONE_DAY: TimeDelta = TimeDelta::days(1);
 
 /// What a run read completely.
@@ -31,7 +31,7 @@ pub(super) struct Coverage<'a> {
     pub activity_refused: bool,
     /// Events that could not be read.
     pub unread: &'a [UnreadEvent],
-    /// Sign-ins without a user. Each may be of any user, so at that time the missing sign-ins of all users prove nothing.
+    /// Sign-ins without a user. Each may belong to any user, so no user is proved idle at that time.
     pub unattributed: &'a BTreeSet<DateTime<Utc>>,
 }
 
@@ -45,8 +45,8 @@ pub struct UnreadEvent {
 }
 
 impl Coverage<'_> {
-    /// The proved intervals per type, oldest first. `counts` are the window's events per day, `earlier` those of days before it. For a
-    /// day in neither, no run has read an event.
+    /// The proved intervals per type, oldest first. `counts` are the window's events per day, `earlier` those of days before it. No run has
+    /// read an event of a day that is in neither.
     pub(super) fn intervals(
         &self,
         counts: &EventDays,
@@ -113,9 +113,9 @@ impl Coverage<'_> {
 /// enterprise that is in use has some.
 const SILENT_START: TimeDelta = TimeDelta::days(7);
 
-/// Spans of whole days without any of the counted events that ended in the window and are improbable ([`KnownDays`]). This includes the
-/// day in which the window starts: an earlier run read its first hours and could not evaluate the day yet, and the next window must not
-/// lose the result.
+/// Improbable silences ([`KnownDays`]) that end in the window, as spans of whole days. `counts` and `earlier` have the events. The day in
+/// which the window starts is included: an earlier run read its first hours and could not evaluate the whole day. A later window must find
+/// the same hole.
 pub fn holes(
     reservation: &Reservation,
     counts: &DayCounts,
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(logins(&[false; 3], &working_days(), &[]), whole);
     }
 
-    /// An empty log made every user of a first run idle for the whole window.
+    /// Why: an empty log made every user of a first run idle for the whole window.
     #[test]
     fn log_without_any_event_on_the_first_run_proves_nothing() {
         let nothing: [(String, String); 0] = [];
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!((count(Some("NEW_USER"), "LOGIN"), count(Some("NEW_USER"), "NEW_USER")), (1, 2));
     }
 
-    /// A sign-in of an unknown user was stored without a user. The missing sign-ins of all others around it proved them idle.
+    /// Why: a sign-in of an unknown user was stored without a user. All users without another sign-in at that time were proved idle.
     #[test]
     fn sign_in_without_a_user_ends_the_proved_span() {
         let reservation = reservation(3);

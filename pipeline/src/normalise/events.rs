@@ -61,13 +61,13 @@ impl<'a> Events<'a> {
         let (from, to) = self.slices[slice as usize];
         let (window_from, window_to) = (self.slices[0].0, self.slices[self.slices.len() - 1].1);
         if at < from - EDGE || at > to + EDGE {
-            // Not requested, so its date is wrong or the response is: the real event may be one of this slice.
+            // Outside the requested span, so the date or the response is wrong. The real event may belong to this slice.
             tally.rejected += 1;
             self.unread.push(UnreadEvent { slice, event_type: Some(event.event_type.clone()) });
             return false;
         }
         if at < window_from || at >= window_to {
-            // Requested with a second more on each side. The next run reads the later one.
+            // In the extra second at an end of the window. The next run reads an event after the end.
             tally.dropped += 1;
             return false;
         }
@@ -207,7 +207,7 @@ pub(super) fn type_alone(raw: &str) -> Option<String> {
         .filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'))
 }
 
-/// In a LOGIN the actor is the user. A LOGIN with a login that no user has any more still has its actor.
+/// In a LOGIN event the actor is the user. The actor is known even if no user has that login any more.
 fn self_acting(event: &Event<'_>) -> Option<Box<str>> {
     event.actor_id().filter(|_| event.event_type == LOGIN).map(Into::into)
 }

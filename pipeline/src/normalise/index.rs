@@ -180,7 +180,7 @@ impl Index {
         }
     }
 
-    /// Records that the record of one user or group could not be read. False for a request that is not about a single one.
+    /// Records that the record of one user or group could not be read. Returns false for any other request.
     fn take_closed(&mut self, request: &Request, offset: u64) -> bool {
         let Some(id) = asked_of(request) else { return false };
         self.closed.insert((request.endpoint(), id.to_owned()), offset);
@@ -224,7 +224,7 @@ impl Index {
         &self.groups.pages
     }
 
-    /// Group side first, so that a membership of both sides counts as read from the group.
+    /// Group side first, so that a membership that both sides show counts as read from the group.
     pub(super) fn memberships(&self) -> &[u64] {
         &self.memberships
     }
@@ -243,7 +243,7 @@ impl Index {
         &self.activity
     }
 
-    /// Whether Box refused the types of that evidence, so that the pages have other events.
+    /// Whether Box refused the event types of the other evidence of use. Then its pages have other events.
     pub(super) fn is_activity_refused(&self) -> bool {
         self.activity_refused
     }
@@ -270,7 +270,7 @@ impl Index {
         walk.is_some_and(|walk| walk.read_at.is_none()) && !self.half_closed_groups.contains(group_id)
     }
 
-    /// Groups that were read to the end of what Box shows, with the positions of their pages.
+    /// Groups whose members were listed to the end, with the positions of their pages. Box may show fewer members than the group has.
     pub(super) fn group_walks(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u64])> {
         let answered = self.group_walks.iter().filter(|(_, walk)| walk.read_at.is_some());
         let whole = answered.filter(|(id, _)| !self.half_closed_groups.contains(id));

@@ -1,4 +1,4 @@
-//! The part of the base run whose loss events announce.
+//! Losses of the base run that events announce.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::ids::IdSet;
 use crate::plan::text;
 
 impl Normaliser<'_> {
-    /// Users, groups and memberships of the base run whose loss an event announces. Needs users and groups first.
+    /// Users, groups and memberships of the base run that are lost according to events. Requires users and groups first.
     ///
     /// # Errors
     /// `Damaged` if the base run cannot be read.

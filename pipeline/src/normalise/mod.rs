@@ -55,7 +55,7 @@ pub struct Normaliser<'a> {
     enterprise_id: String,
     privacy: Privacy,
     base: Option<&'a dyn Base>,
-    /// Listed users that had to be returned when missing users were requested.
+    /// Listed users that are requested together with missing users, to prove that Box returns users.
     canaries: Vec<String>,
     /// Losses that the admin log announces.
     announced: Announced,
@@ -68,7 +68,7 @@ pub struct Normaliser<'a> {
     contradictory: IdSet,
 }
 
-/// Facts about events that earlier runs know, so that the overlap is not stored twice.
+/// Events that earlier runs stored, so that the overlap is not stored twice.
 #[derive(Debug, Default)]
 pub struct KnownEvents {
     /// Fingerprints ([`crate::ids::fingerprint`]) of the event ids that current runs have inside the window.
@@ -82,7 +82,7 @@ pub struct KnownEvents {
 }
 
 impl<'a> Normaliser<'a> {
-    /// Opens the spool that run `read_as` has read, and indexes its frames. `reservation` is the run that it becomes: the same run, or
+    /// Opens the spool that run `read_as` wrote, and indexes its frames. `reservation` is the run that stores the rows: the same run, or
     /// its replay. `base` is the run whose rows are used for data that this run did not read.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl<'a> Normaliser<'a> {
     ) -> Result<Self, Error> {
         let spool = SpoolReader::open(dir, read_as.0)?;
         let index = Index::read(&spool, reservation.event_slices)?;
-        // Before the guards have passed there is no seal. After that, every byte must be there.
+        // A run has no seal before the guards have passed. With a seal, every byte must be there.
         if let Some(seal) = dir.seal_record()? {
             spool.check_seal(&seal, index.frames())?;
         }
@@ -265,7 +265,7 @@ impl<'a> Normaliser<'a> {
     }
 
     /// Records that could not be parsed or contradict each other; requires users first. This is a separate pass, which is only useful if a
-    /// tally counted some.
+    /// tally counted rejected records.
     ///
     /// # Errors
     /// As [`Normaliser::users`].

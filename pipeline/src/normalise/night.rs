@@ -1,4 +1,4 @@
-//! Users, groups, memberships and aliases: the tables of which every snapshot has a whole copy.
+//! Users, groups, memberships and aliases. Every snapshot has a whole copy of these tables.
 
 use boxseat_schemas::box_api::{ALL_USERS_GROUP, EmailAlias, Group, Membership, Mini, Read, User};
 use boxseat_schemas::run::Reservation;
@@ -38,7 +38,7 @@ fn rows_of(table: &Table) -> Rows {
     Rows::new(table.lake_schema())
 }
 
-/// The ids of users, by how this run knows them.
+/// The ids of users: listed, not listed, or contradictory.
 pub(super) struct KnownUsers<'a> {
     /// Users with a row; filled during the pass.
     pub(super) listed: &'a mut IdSet,
@@ -53,7 +53,7 @@ pub struct Users<'a> {
     known: KnownUsers<'a>,
     readings: Readings<'a>,
     verdicts: Verdicts,
-    /// Whether the listed users were returned when the missing users were requested; known after the last page.
+    /// Whether Box returned the listed users that were requested together with the missing users; known after the last page.
     is_trusted: bool,
     stamp: Stamp<'a>,
     /// Records of the listing that cannot be read: each may be a user who seems to be missing.
@@ -198,7 +198,7 @@ pub struct Groups<'a> {
     listed: &'a mut IdSet,
     readings: Readings<'a>,
     index: &'a Index,
-    /// Groups that an event says are deleted.
+    /// Groups that an event reports as deleted.
     deleted: &'a IdSet,
     stamp: Stamp<'a>,
     /// Groups of the base run that were carried.
@@ -415,7 +415,7 @@ impl Stage for Memberships<'_> {
     }
 }
 
-/// Represents a user in a group.
+/// The fingerprint of a membership.
 pub(super) fn pair(user_id: &str, group_id: &str) -> u128 {
     fingerprint(&format!("{group_id} {user_id}"))
 }
@@ -432,7 +432,7 @@ pub(super) enum Parties<'m> {
     },
     /// The record has no user or no group, for example because the user was deleted. It is not a membership of an account.
     Incomplete,
-    /// The record has one that cannot be read.
+    /// The user or the group of the record cannot be read.
     Unreadable(&'static str),
 }
 

@@ -18,7 +18,7 @@ use crate::spool::SpoolReader;
 pub(super) struct Readings<'a> {
     index: &'a Index,
     pub(super) base: Option<&'a dyn Base>,
-    /// Among groups that were ever read.
+    /// When the members of a group were read, of the group that was read longest ago. Groups that were never read do not count.
     oldest_members_read_at: Option<DateTime<Utc>>,
 }
 
@@ -27,8 +27,8 @@ impl<'a> Readings<'a> {
         Self { index, base, oldest_members_read_at: None }
     }
 
-    /// Searches the group listing for the group whose members were read longest ago; users need it. Without any group to read, the
-    /// listing itself shows that there is no membership.
+    /// Searches the group listing for the group whose members were read longest ago; the rows of users need that time. If there is no group
+    /// to read, the listing itself shows that there is no membership.
     pub(super) fn with_oldest_walk(mut self, spool: &SpoolReader) -> Result<Self, Error> {
         let index = self.index;
         let (mut oldest, mut any): (Option<DateTime<Utc>>, bool) = (None, false);
@@ -62,7 +62,8 @@ impl<'a> Readings<'a> {
     }
 
     /// The newer of the user-side walk and the oldest group-side walk. A group that was read before the user was listed proves nothing
-    /// about the user. Then every group must have been read in this run, which began at `started_at`.
+    /// about the user. So for a user without an earlier reading time, every group must have been read in this run, which began at
+    /// `started_at`.
     pub(super) fn memberships_read_at(
         &self,
         user_id: &str,

@@ -70,7 +70,7 @@ fn stream(request: &Request) -> &'static str {
     }
 }
 
-/// Why a record has no row because it cannot be parsed or another one contradicts it; `None` otherwise.
+/// Why a record is rejected: it cannot be parsed, or another record contradicts it; `None` if it is not rejected.
 fn refusal(request: &Request, raw: &str, contradictory: &IdSet) -> Option<String> {
     fn unreadable<'de, T: Record<'de>>(raw: &'de str) -> Option<String> {
         read::<T>(raw).err().map(|reason| reason.to_string())

@@ -1,12 +1,12 @@
 //! Whether a span without any event is improbable for this enterprise.
 //!
-//! Box's admin log is known to return nothing for days without any error (box/box-java-sdk#849). One rule finds this at `sync` and at
-//! `apply`, in a large enterprise after a day and in a small one after weeks: a silent span is a hole if [`IMPROBABLE`] events or more are
-//! usual in it. What is usual on a day is the median of the same weekday in the four weeks before the span, so weekends and holidays of
-//! other weeks do not count as losses.
+//! Box's admin log is known to return nothing for days without any error (box/box-java-sdk#849). One rule detects this at `sync` and at
+//! `apply`: a silent span is a hole if [`IMPROBABLE`] events or more are usual in it. So a hole is detected after a day in a large
+//! enterprise, and after weeks in a small one. The usual number of events of a day is the median of the same weekday in the four weeks
+//! before the span, so weekends and holidays of other weeks do not count as losses.
 //!
-//! The rule applies to the events of all types and, for the proof of sign-ins, to LOGIN events alone: a log may lack them and still have
-//! other events.
+//! The rule applies to the events of all types and, for the proof of sign-ins, to LOGIN events alone: a log may lack all LOGIN events and
+//! still have other events.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub type DayCounts = BTreeMap<NaiveDate, u64>;
 pub struct EventDays {
     /// Events of all types.
     pub all: DayCounts,
-    /// LOGIN events. A day that has events of other types only is here with zero, so both start at the same day.
+    /// LOGIN events. A day that has only events of other types is included with zero, so both maps start at the same day.
     pub logins: DayCounts,
 }
 
@@ -33,7 +33,7 @@ impl EventDays {
     }
 }
 
-/// A span in which so many events are usual is not silent by chance. Below, it may be a holiday.
+/// If this many events are usual in a silent span, the silence is not chance. With fewer usual events, the span may be a holiday.
 const IMPROBABLE: u64 = 50;
 /// Number of weeks of the median.
 const WEEKS: usize = 4;
@@ -41,11 +41,11 @@ const WEEKS: usize = 4;
 /// The events of an enterprise, by day.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownDays<'a> {
-    /// Events of each day; those of one day may be in several. A day in none had no event.
+    /// Events per day. The events of one day may be divided among several maps. A day in no map had no event.
     pub counts: &'a [&'a DayCounts],
-    /// The first day. It may be known in part, so it is compared with no other day.
+    /// The first day. Only a part of it may be known, so it is not compared with other days.
     pub first: NaiveDate,
-    /// The day after the last day. With it begins what is not known yet.
+    /// The day after the last known day.
     pub end: NaiveDate,
     /// `[sync] quiet_dates`: days on which no events are expected.
     pub quiet_dates: &'a [NaiveDate],
@@ -58,7 +58,7 @@ pub struct Silence {
     pub first: NaiveDate,
     /// The day after its last day.
     pub end: NaiveDate,
-    /// How many events are usual in it, and in the silent days before it.
+    /// Number of events that are usual in the span and in the silent days before it.
     pub usual_events: u64,
 }
 
@@ -99,8 +99,8 @@ impl KnownDays<'_> {
         (usual_events >= IMPROBABLE).then_some(Silence { first, end, usual_events })
     }
 
-    /// Usual events of a day in the silent days from `start` to `end`: the median of the same weekday in the weeks before `start`, and
-    /// of the weeks from `end` on if no week before is known.
+    /// Usual events of a day in the silent days from `start` to `end`: the median of the same weekday in the weeks before `start`. If no
+    /// week before is known, the weeks from `end` on are used.
     fn usual(&self, day: NaiveDate, start: NaiveDate, end: NaiveDate) -> u64 {
         let week = |count: usize| Days::new(7 * count as u64);
         let earlier = (1..).map_while(|count| day.checked_sub_days(week(count)));
@@ -150,7 +150,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// 84 days from a Sunday on with so many events on each working day.
+    /// 84 days from a Sunday on, with this number of events on each working day.
     fn working_days(events: u64) -> DayCounts {
         let days = date("2026-02-01").iter_days().take(84);
         days.filter(|day| day.weekday().number_from_monday() < 6).map(|day| (day, events)).collect()
@@ -191,7 +191,7 @@ mod tests {
         assert!(silences(&rare, "2026-02-01", &[]).is_empty(), "a month off is possible");
     }
 
-    /// A run reads the last days only, and the silence began before them.
+    /// A run reads only the last days, and the silence began before them.
     #[test]
     fn silent_days_before_the_window_count() {
         let lost = without(working_days(10), "2026-03-17", "2026-03-24");

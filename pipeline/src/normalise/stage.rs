@@ -14,7 +14,7 @@ use crate::spool::{Frames, SpoolReader};
 /// Number of rows after which a batch is returned.
 const BATCH_ROWS: usize = 8_192;
 
-/// Where the records of one table went.
+/// The outcomes of the records of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Records Box sent.
@@ -51,7 +51,7 @@ pub trait Stage {
     fn rows(&self) -> Rows;
     /// Accepts one page.
     fn page(&mut self, page: &PageOf<'_>, rows: &mut Rows, tally: &mut Tally);
-    /// Accepts that the record of one user or group could not be read, so some rows are missing.
+    /// Records that the record of one user or group could not be read, so some rows are missing.
     fn closed(&mut self, request: &Request, reason: &str, body: &[u8], rows: &mut Rows, tally: &mut Tally) {
         let _ = (request, reason, body, rows);
         tally.from_box += 1;
@@ -112,18 +112,18 @@ impl<'a, S: Stage> Batches<'a, S> {
         })
     }
 
-    /// After the pages come the rows of the base run's `table`.
+    /// Adds the rows of the base run's `table` after the pages.
     pub(super) fn carrying(mut self, base: Option<&'a dyn Base>, table: &'static Table) -> Self {
         self.base = base.map(|base| (base, table));
         self
     }
 
-    /// Where the records went so far.
+    /// The outcomes of the records so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Runs to the end for the tally only.
+    /// Reads all batches and returns only the tally.
     ///
     /// # Errors
     /// As the iterator.

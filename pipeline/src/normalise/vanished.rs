@@ -1,4 +1,4 @@
-//! The outcome of users of the base run who are not listed any more.
+//! What Box responds about users of the base run who are no longer listed.
 
 use boxseat_schemas::DepartureReason;
 use boxseat_schemas::box_api::Enterprise;
@@ -27,7 +27,7 @@ pub(super) enum Verdict {
 pub(super) struct Verdicts {
     /// Whether Box responded with 200, and the meaning of the response.
     answers: IdMap<(bool, Verdict)>,
-    /// Listed users who had to be returned, too.
+    /// Listed users that are requested as well, to prove that Box returns users.
     canaries: Vec<String>,
 }
 
@@ -64,8 +64,8 @@ impl Verdicts {
     }
 }
 
-/// Why an account is gone, by Box's response to `GET /users/{id}`; `None` if it belongs to the enterprise, or if the response does not
-/// tell.
+/// Why an account is gone, by Box's response to `GET /users/{id}`; `None` if it belongs to the enterprise or if the response proves
+/// nothing.
 pub fn departure(status: u16, body: &[u8], enterprise_id: &str) -> Option<DepartureReason> {
     match judge(status, body, enterprise_id) {
         Verdict::Gone(reason) => Some(reason),

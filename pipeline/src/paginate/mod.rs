@@ -23,6 +23,6 @@ pub enum Next<P> {
     Incomplete(String),
 }
 
-/// Number of empty pages in a row after which a walk is incomplete. Empty pages are legal and occur (Box's Python SDK), but not without
-/// end. With a limit of three, 12,078 logins were lost in a test with 20 % empty pages.
+/// Number of empty pages in a row after which a walk is incomplete. Empty pages are legal and occur (Box's Python SDK), but not endlessly.
+/// With a limit of three, 12,078 logins were lost in a test with 20 % empty pages.
 pub const MAX_EMPTY_PAGES: u32 = 50;

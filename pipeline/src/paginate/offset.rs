@@ -40,8 +40,8 @@ pub fn next_offset(offset: u64, limit: u64, page: &Summary) -> OffsetNext {
     }
 }
 
-/// Whether a `total_count` that is larger than the number of rows Box lists can be true: there were rows on the last readable page, or
-/// on most pages before it. If it announces thousands and only a few rows arrived, it is wrong.
+/// Whether Box can have more rows than it lists, as `total_count` announces: there were rows on the last readable page, or on most pages
+/// before it. A `total_count` of thousands is wrong if only a few rows arrived.
 pub fn hides_more(offset: u64, page: &Summary, seen: usize) -> bool {
     page.count > 0 || seen as u64 > offset / 2
 }

@@ -1,4 +1,4 @@
-//! Whose aliases are read: one call per user, which is most of the cost.
+//! Which users' aliases are read. Each user costs one call, so aliases are most of the cost.
 
 use boxseat_schemas::plan::{Choice, NightPlan, Stream, StreamPlan, Which};
 use chrono::{DateTime, Utc};
@@ -7,7 +7,7 @@ use super::budget::CallBudget;
 use super::survey::ListedUser;
 use super::{BaseNight, Inputs, is_overdue, is_unread_since, share, tie};
 
-/// The reads without a limit of calls.
+/// The reads before the limit of calls is applied.
 pub(super) struct ReadCandidates {
     users: u64,
     /// New or changed: always read.
@@ -170,7 +170,7 @@ fn has_moved(now: Option<DateTime<Utc>>, then: Option<DateTime<Utc>>) -> bool {
     micros(now) != micros(then)
 }
 
-/// The `count` users read longest ago, never read first, equal ones by hash.
+/// The `count` users whose aliases were read longest ago. Users whose aliases were never read come first. A hash orders equal ones.
 fn oldest_first(mut users: Vec<(Option<DateTime<Utc>>, &str)>, count: usize) -> Vec<Box<str>> {
     users.sort_by_cached_key(|(read_at, id)| (*read_at, tie(id)));
     users.truncate(count);

@@ -19,10 +19,9 @@ pub struct BaseNight {
     sizes: Sizes,
 }
 
-/// A user of the base run.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct BaseUser {
-    /// Listed in the base run; otherwise carried into it.
+    /// Listed in the base run; otherwise it was carried into that run.
     pub(crate) is_listed: bool,
     pub(crate) login_hash: u64,
     pub(crate) modified_at: Option<DateTime<Utc>>,
@@ -30,7 +29,6 @@ pub(crate) struct BaseUser {
     pub(crate) memberships_read_at: Option<DateTime<Utc>>,
 }
 
-/// A group of the base run.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct BaseGroup {
     pub(crate) memberships_read_at: Option<DateTime<Utc>>,

@@ -10,7 +10,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Calls that this run may use: its share, without a reserve for retries.
+    /// Calls that this run may use: its share minus a reserve for retries.
     pub fn of_this_run(self) -> u64 {
         let share = self.left / u64::from(self.nights.max(1));
         share - share / RETRIES
@@ -27,7 +27,7 @@ pub(super) struct CallBudget {
 }
 
 impl CallBudget {
-    /// `made` calls were made already.
+    /// The share of this run, minus `made` calls.
     pub(super) fn new(budget: Option<Budget>, made: u64) -> Self {
         Self { left: budget.map(|budget| budget.of_this_run().saturating_sub(made)) }
     }

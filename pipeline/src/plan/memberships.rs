@@ -10,9 +10,9 @@ use crate::client::PAGE_LIMIT;
 use crate::ids::IdSet;
 use crate::paginate::REACH;
 
-/// The reads without a limit of calls.
+/// The reads before the limit of calls is applied.
 pub(super) struct ReadCandidates {
-    /// Everything, because it is cheap or because nothing less is safe.
+    /// Why everything is read: it is cheap, or only a full read is safe. `None` if not everything is read.
     full: Option<String>,
     /// Named by events, or new: always read.
     needed: Vec<Walk>,
@@ -21,7 +21,6 @@ pub(super) struct ReadCandidates {
     groups: u64,
 }
 
-/// One walk.
 #[derive(Debug, Clone)]
 struct Walk {
     of: Of,
@@ -144,7 +143,7 @@ impl ReadCandidates {
             Of::Group(_) => None,
         });
         plan.reads.groups = if is_full { Which::All } else { Which::Only(groups.collect()) };
-        // Before the first run, the users that a capped group does not show are unknown; it may be all.
+        // Before the first run, the users that a capped group does not show are unknown; they may be all users.
         let everybody_is_affordable =
             inputs.base.is_some() || call_budget.affords(inputs.survey.users.len() as u64);
         plan.reads.user_side =
@@ -216,9 +215,9 @@ fn due_groups(mut walks: Vec<Walk>, count: u64, inputs: &Inputs<'_>) -> Vec<Walk
     walks
 }
 
-/// The hidden users that are due. Each costs a call, as aliases do, so they have the same period as aliases: within a week they would
-/// cost more than everything else. `memberships_read_at` is the newer of both sides and cannot order the sweep, so each user has a fixed
-/// day.
+/// The hidden users that are due. Each costs a call, as aliases do, so hidden users have the same period as aliases: within a week they
+/// would cost more than everything else. The sweep cannot be ordered by `memberships_read_at`, which is the newer of both sides, so each
+/// user has a fixed day.
 fn due_people(walks: Vec<Walk>, inputs: &Inputs<'_>) -> Vec<Walk> {
     let days = inputs.settings.alias_sweep.num_days().max(1);
     let day = |at: DateTime<Utc>| at.timestamp().div_euclid(86_400);

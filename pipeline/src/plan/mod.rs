@@ -6,10 +6,10 @@
 //! settings, budget, now         ┘
 //! ```
 //!
-//! The guarantee: a change for which Box emits an event is correct the next morning. Any other change is correct within
-//! `alias_sweep_days` and `membership_resync_days` (for users that a group beyond the offset cap does not show: `alias_sweep_days`,
-//! because they cost one call each). Every row states when it was last read. Users, groups and the admin log are read completely in
-//! every run, so the guarantee is about memberships and aliases.
+//! The guarantee: a change for which Box emits an event is correct after the next run. Any other change of a membership is correct within
+//! `membership_resync_days`, and any other change of an alias within `alias_sweep_days`. Users that a group beyond the offset cap does not
+//! show cost one call each, so their memberships are correct within `alias_sweep_days`. Every row states when it was last read. Users,
+//! groups and the admin log are read completely in every run, so the guarantee is about memberships and aliases.
 //!
 //! Events only speed up an incremental run. They are not a source of truth, according to Box itself (API facts 5.8): an event names
 //! what to read again, and is never applied as a change.
@@ -81,7 +81,7 @@ pub fn plan(inputs: &Inputs<'_>) -> NightPlan {
         plan.calls_left = Some(budget.left);
         plan.calls_tonight = Some(budget.of_this_run());
     }
-    // Changes are always read, so both streams first take what they must read. Then each takes what it would like to read.
+    // Changes are always read, so both streams first reserve the calls for changes. Then each uses the rest for data that is due.
     let members = memberships::ReadCandidates::of(inputs);
     let aliases = aliases::ReadCandidates::of(inputs, &mut plan.notes);
     call_budget.spend(members.needed_calls() + aliases.needed_calls());
@@ -127,7 +127,7 @@ fn is_overdue(read_at: Option<DateTime<Utc>>, inputs: &Inputs<'_>, within: TimeD
     read_at.is_some_and(|at| inputs.now - at + pause > within + TimeDelta::hours(1))
 }
 
-/// Whether data was last read before, or about at the time, when an event reports a change of it.
+/// Whether an event reports a change that the last read may have missed: a later one, or one within the difference of the clocks.
 fn is_unread_since(read_at: Option<DateTime<Utc>>, event_at: Option<DateTime<Utc>>) -> bool {
     event_at.is_some_and(|event| read_at.is_none_or(|read| event + CLOCKS_DIFFER > read))
 }
@@ -137,7 +137,7 @@ fn login_hash(login: Option<&str>) -> u64 {
     tie(&login.unwrap_or_default().to_lowercase())
 }
 
-/// Orders ids of the same age, in the same way in every run.
+/// Orders ids of the same age in the same way in every run.
 fn tie(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);

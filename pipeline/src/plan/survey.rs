@@ -30,7 +30,6 @@ pub struct Survey {
     pub(crate) calls: Vec<(String, u64)>,
 }
 
-/// A user of the listing.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedUser {
     pub(crate) id: Box<str>,
@@ -57,7 +56,7 @@ pub(crate) struct Feed {
     pub(crate) deleted: IdSet,
     /// All losses that events announce.
     pub(crate) announced: Announced,
-    /// New changes of memberships without a group, and of users without a listed user.
+    /// New events that do not name what they change: membership events without a group, and user events without a listed user.
     pub(crate) unresolved_memberships: u64,
     pub(crate) unresolved_users: u64,
 }
@@ -74,9 +73,9 @@ pub(crate) struct UserNews {
 /// A change, possibly known already.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct News {
-    /// No current run had read an event about it before.
+    /// Whether one of its events is in no current run yet.
     pub(crate) is_new: bool,
-    /// When the latest such event occurred.
+    /// When the latest of its events occurred.
     pub(crate) at: Option<DateTime<Utc>>,
 }
 
@@ -253,7 +252,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Passes on every good page at these offsets.
+    /// Passes on every page with status 200 at these offsets.
     pub(crate) fn each(
         &mut self,
         offsets: &[u64],
@@ -262,7 +261,7 @@ impl Pages {
         self.each_body(offsets, |request, body| Page::parse(body).map(|page| take(request, &page)))
     }
 
-    /// Passes on the body of every good page at these offsets.
+    /// Passes on the body of every page with status 200 at these offsets.
     pub(crate) fn each_body(
         &mut self,
         offsets: &[u64],

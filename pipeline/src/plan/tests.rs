@@ -330,14 +330,14 @@ fn same_input_gives_the_same_plan() {
     assert_eq!(night.plan(), night.plan());
 }
 
-/// A user who came without an event, as by SSO, had no memberships until the sweep reached the groups, up to a week later.
+/// Why: a user who came without an event, as by SSO, had no memberships until the sweep reached the groups, up to a week later.
 #[test]
 fn memberships_of_users_who_are_new_or_were_never_read_are_read_by_user() {
     let mut night = Night::of(3_000, 700);
     night.list("new");
     night.base.users.entry("17").memberships_read_at = None;
     assert_eq!(ids(&night.plan().reads.user_side), ["17", "new"]);
-    // Within the budget, before the groups that were read longest ago.
+    // Within the budget, these users are read before the groups that were read longest ago.
     let without = Night::of(3_000, 700).plan();
     let surveyed = without.calls()
         - stream(&without, Stream::Memberships).calls
@@ -352,7 +352,7 @@ fn memberships_of_users_who_are_new_or_were_never_read_are_read_by_user() {
     assert_eq!(night.plan().reads.user_side, Which::All);
 }
 
-/// A group that a damaged listing does not show counted as gone, and all its members were reported as removed from it.
+/// Why: a group that a damaged listing did not show counted as gone, and all its members were reported as removed from it.
 #[test]
 fn a_group_that_is_not_listed_any_more_is_read_by_id() {
     let mut night = Night::of(100, 30);

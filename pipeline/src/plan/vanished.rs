@@ -33,7 +33,7 @@ pub(super) fn plan(inputs: &Inputs<'_>, plan: &mut NightPlan) -> u64 {
     gone.sort_unstable();
     let count = gone.len();
     let (choice, reason) = {
-        // The same few users every time would prove little. The hash of the date selects them.
+        // The same few users in every run would prove little, so a hash of the id and the date selects them.
         let mut listed: Vec<_> = inputs.survey.users.iter().map(|user| &user.id).collect();
         let date = inputs.now.date_naive().to_string();
         listed.sort_by_cached_key(|id| tie(&format!("{date}{id}")));

@@ -87,7 +87,7 @@ impl Privacy {
         session_id.filter(|_| self.session_id == SessionPrivacy::Keep)
     }
 
-    /// A page as it is stored in the spool. Pages that are not JSON come from a gateway, not from Box; they are stored as they are.
+    /// A page as it is stored in the spool. A page that is not JSON comes from a gateway and not from Box. It is stored unchanged.
     pub(crate) fn scrub_page<'b>(self, request: &Request, body: &'b [u8]) -> Cow<'b, [u8]> {
         if self.stores_everything() {
             return Cow::Borrowed(body);
@@ -97,8 +97,8 @@ impl Privacy {
         scrubbed.map_or(Cow::Borrowed(body), |text| Cow::Owned(text.into_bytes()))
     }
 
-    /// The raw text of a rejected record. A record that is not JSON is not from Box's log; it is stored as it is. JSON that
-    /// cannot be read, or is too long, is replaced by its length.
+    /// The raw text of a rejected record. A record that is not JSON is not from Box's log and is stored unchanged. JSON that cannot be
+    /// read, or is too long, is replaced by its length.
     pub(crate) fn scrub_record(self, request: &Request, raw: &str) -> String {
         let is_json = raw.starts_with(['{', '[', '"']);
         match scrub::scrub(self, raw, texts_of(request)) {

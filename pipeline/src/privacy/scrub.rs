@@ -1,8 +1,8 @@
-//! JSON without IP addresses and session ids. Everything else keeps its text: numbers, order, duplicate fields.
+//! Removes IP addresses and session ids from JSON. Everything else keeps its text: numbers, order, duplicate fields.
 //!
 //! A field is recognised by its name, at any depth: `ip_address`, `ip_info`, `clientIp`, `session_id`, `sessionId`. Box documents
-//! `ip_info` inside the `additional_details` of Shield alerts. In events, a text that is nothing but an address is recognised as
-//! well, whatever its field is called, and JSON inside a text is read.
+//! `ip_info` inside the `additional_details` of Shield alerts. In events, a text that is only an address is recognised as well, whatever
+//! the name of its field is, and JSON inside a text is searched.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,7 +22,7 @@ pub(super) fn scrub(privacy: Privacy, raw: &str, texts: Texts) -> Option<String>
 /// Which texts are searched for addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Texts {
-    /// Text of fields that are named after an address.
+    /// Only texts of fields whose name indicates an address.
     Named,
     /// Every text; for events.
     All,
@@ -68,7 +68,7 @@ impl Scrubber {
                 Err(_) => self.not_stored(raw),
             },
             Some(b'"') => self.text(raw, place, depth),
-            // A number is not an address as Box writes it, but a field with such a name may have one.
+            // Box does not write addresses as numbers, but a number in such a field may be an address.
             Some(b'-' | b'0'..=b'9') if place == Place::Address => self.out.push_str("null"),
             _ => self.out.push_str(raw),
         }

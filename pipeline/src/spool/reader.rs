@@ -132,8 +132,8 @@ impl Frames {
         let mut fixed = [0; FRAME_FIXED_LEN];
         self.read(&mut fixed)?;
         let damage = |this: &Self, damage| Error::Spool { path: this.path.clone(), offset: start, damage };
-        // A write that a crash cut short, or that the disk never finished, is the last one. So wrong bytes at the very end are a
-        // torn frame. Anywhere else they are damage.
+        // A crash can cut short only the last write, or leave it unfinished on the disk. So wrong bytes at the very end are a torn frame.
+        // Anywhere else they are damage.
         let fixed = match Fixed::decode(&fixed) {
             Ok(fixed) => fixed,
             Err(_) if self.only_zeros_from(start)? => return Ok(None),
@@ -345,7 +345,7 @@ mod tests {
         assert!(SpoolWriter::create(dir, 4).is_err());
     }
 
-    /// Why: the pages were compared in one open and read in nine others.
+    /// Why: the pages were compared through one open file and read through nine others.
     #[test]
     fn a_file_that_takes_the_name_is_not_read() {
         let (_temp, dir) = three_frames();

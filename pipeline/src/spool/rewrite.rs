@@ -1,8 +1,8 @@
-//! Rewrites spools with other content: for an erasure.
+//! Rewrites spools with other content, for an erasure.
 //!
-//! The new spool is complete in a separate directory before it replaces the old one. **Killed** before: the old spool is there, and the
-//! next [`Rewriter::open`] removes the unfinished new one. Killed between the two renames: the next [`Rewriter::open`] puts the new one
-//! in place.
+//! The new spool is complete in a separate directory before it replaces the old one. **After a kill** before the replacement, the old spool
+//! is there, and the next [`Rewriter::open`] removes the unfinished new one. After a kill between the two renames, the next
+//! [`Rewriter::open`] puts the new one in place.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct Rewriter {
     work: PathBuf,
 }
 
-/// The result for a frame or a text; `None` keeps it unchanged.
+/// Changes a frame or a text. `None` keeps it unchanged.
 pub trait Change {
     /// A frame and its body.
     fn frame(&self, frame: &Frame, body: &[u8]) -> Option<(Frame, Vec<u8>)>;
@@ -141,7 +141,7 @@ impl Rewriter {
     }
 }
 
-/// Run numbers that directories are named after, with or without `.old`.
+/// Run numbers from the names of directories, with or without `.old`.
 fn numbers_in(directory: &Path) -> Result<Vec<u64>, Error> {
     let io = || Error::io("list", directory);
     let entries = match std::fs::read_dir(directory) {

@@ -179,7 +179,7 @@ impl Inner {
     }
 }
 
-/// Writes a marker and replaces one of that name. After a crash the marker has the old content or the new content.
+/// Writes a marker, or replaces the marker of that name. After a crash the marker has the old content or the new content.
 pub(super) fn write_mark(path: &Path, text: &[u8]) -> Result<(), Error> {
     Ok(durable::write_file(path, text, &Access::from(0o600))?)
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The page of a gateway with status 200 counted as a deletion, or as ended sessions.
+/// Why: a gateway's page with status 200 was accepted as a deletion or as ended sessions.
 #[test]
 fn only_box_acknowledges_a_write() {
     for (body, is_acknowledged) in [
@@ -31,7 +31,7 @@ fn returned_user_must_be_the_requested_user() {
     assert!(matches!(user(body, Some("8")), Err(NotAPage::OtherObject(_))));
 }
 
-/// Why: a response that lost its list of aliases, memberships or items was read as a user who has none.
+/// Why: a response that had lost its list of aliases, memberships or items was read as an empty list.
 #[test]
 fn r12_a_list_without_its_entries_is_no_empty_list() {
     for body in [&br#"{"chunk_size":0}"#[..], br#"{"limit":1000,"offset":0}"#, br#"{"total_count":3}"#] {

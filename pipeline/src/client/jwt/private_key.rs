@@ -2,11 +2,11 @@
 //!
 //! | PEM label | form |
 //! | --- | --- |
-//! | `ENCRYPTED PRIVATE KEY` | PKCS#8 with PBES2: PBKDF2 or scrypt, then 3DES or AES in CBC mode. Box's console writes 3DES with HMAC-SHA1. |
+//! | `ENCRYPTED PRIVATE KEY` | PKCS#8 with PBES2: PBKDF2 or scrypt, then 3DES-CBC or AES-CBC. Box's console writes 3DES with HMAC-SHA1. |
 //! | `PRIVATE KEY` | PKCS#8, not encrypted |
 //! | `RSA PRIVATE KEY` | PKCS#1, also encrypted (`Proc-Type: 4,ENCRYPTED`), as OpenSSL before 3.0 writes it |
 //!
-//! Signatures are made by the cryptography library of rustls. The ciphers here only open the file.
+//! The cryptography library of rustls makes the signatures. The ciphers here only decrypt the key.
 
 use aws_lc_rs::rsa::KeyPair;
 use base64::Engine as _;
@@ -91,13 +91,13 @@ fn is_unsupported(error: pkcs8::pkcs5::Error) -> bool {
 /// The first section of a PEM text.
 struct Pem {
     label: String,
-    /// The headers of RFC 1421, which encrypted traditional keys have.
+    /// Headers of RFC 1421. Encrypted keys in OpenSSL's traditional format have them.
     headers: Vec<(String, String)>,
     der: Zeroizing<Vec<u8>>,
 }
 
 impl Pem {
-    /// Accepts what editors and secret stores make of line ends: CR LF, a literal `\n`, blanks.
+    /// Accepts line ends that editors and secret stores have changed: CR LF, a literal `\n`, blanks.
     fn parse(text: &str) -> Result<Self, KeyFault> {
         let text = Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n"));
         let (label, rest) = text
@@ -141,7 +141,7 @@ fn open_traditional(
         other => return Err(KeyFault::Cipher(other.chars().take(LONGEST_LABEL).collect())),
     };
     let opened = open(encrypted, &iv, passphrase)?;
-    // A wrong passphrase leaves a valid padding once in 256 times. A key begins with a SEQUENCE.
+    // About one wrong passphrase in 256 leaves valid padding, so the first byte is checked too: a key begins with a SEQUENCE.
     if opened.first() == Some(&0x30) { Ok(opened) } else { Err(KeyFault::Passphrase) }
 }
 
@@ -215,7 +215,7 @@ mod tests {
     ];
     const PLAIN: [(&str, &str); 2] = [key!("pkcs8_plain"), key!("rsa_plain")];
 
-    /// The end of a public key in DER form is the key in PKCS#1 form.
+    /// A public key in DER form ends with its PKCS#1 form.
     #[track_caller]
     fn assert_is_the_key(name: &str, read: Result<KeyPair, KeyFault>) {
         let key = read.unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn wrong_or_missing_passphrase_is_named() {
         for (name, pem) in ENCRYPTED {
-            // More than 256 of them, so that some leave a valid padding.
+            // More than 256 passphrases, so that some leave valid padding.
             for n in 0..if name.starts_with("rsa") { 600 } else { 3 } {
                 let refused = read(pem, Some(&format!("wrong {n}"))).err();
                 assert_eq!(refused, Some(KeyFault::Passphrase), "{name} {n}");
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(refused(key!("public").1), Some(KeyFault::OtherLabel("PUBLIC KEY".into())));
     }
 
-    /// Not the forms with PBKDF2 or scrypt: a mutated number of rounds would take hours.
+    /// Excludes the forms with PBKDF2 or scrypt: a mutated number of rounds would take hours.
     #[test]
     fn fuzz_private_key() {
         let corpus = [ENCRYPTED[7], ENCRYPTED[10], PLAIN[0], PLAIN[1]];

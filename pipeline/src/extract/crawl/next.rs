@@ -18,7 +18,7 @@ impl Crawl {
                 return Some(Request::EmailAliases { user_id: user_id.to_string() });
             }
         }
-        // The users that capped groups do not show are known after their readable pages were read.
+        // The users that capped groups hide are known only after the readable pages of these groups were read.
         if self.user_side_of.is_none() && self.membership_walks_open > 0 {
             return None;
         }
@@ -34,7 +34,7 @@ impl Crawl {
         None
     }
 
-    /// The walk of a page of this request.
+    /// The number of the walk that a page of this request belongs to.
     pub fn walk_number(&mut self, request: &Request) -> u32 {
         match request {
             Request::Users { .. } => self.users.number,
