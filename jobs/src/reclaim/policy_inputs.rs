@@ -24,12 +24,12 @@ pub(crate) struct PolicyInputs {
     /// Lists that cannot be read, each a refusal to evaluate the policy.
     pub(crate) unreadable: Vec<Refusal>,
     /// The files that were read.
-    pub(crate) files: Vec<ListFile>,
+    pub(crate) files: Vec<InputFile>,
 }
 
 /// A file, as it was before it was read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ListFile {
+pub(crate) struct InputFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     /// The content that was read; `None`: the file was written meanwhile, or cannot be read.
@@ -39,7 +39,7 @@ pub(crate) struct ListFile {
 /// Changes with every write of a file: device, inode, size, and time of change.
 type Stamp = (u64, u64, u64, i64, i64);
 
-impl ListFile {
+impl InputFile {
     /// The file as it is now, before it is read.
     pub(crate) fn of(path: &Path) -> Self {
         Self { path: path.to_owned(), stamp: stamp_of(path), digest: None }
@@ -98,8 +98,8 @@ pub(crate) struct Hold {
 }
 
 impl PolicyInputs {
-    /// A list whose file was changed, replaced or removed since it was read: a user may have been added to it.
-    pub(crate) fn changed_list(&self) -> Option<&Path> {
+    /// A file that was changed, replaced or removed since it was read: a user may have been added to it.
+    pub(crate) fn changed_file(&self) -> Option<&Path> {
         self.files.iter().find(|file| file.is_changed()).map(|file| file.path.as_path())
     }
 
@@ -135,14 +135,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("holds.csv");
         std::fs::write(&path, "user_id,reason\n").unwrap();
-        let inputs = PolicyInputs { files: vec![ListFile::of(&path)], ..PolicyInputs::default() };
-        assert_eq!(inputs.changed_list(), None);
+        let inputs = PolicyInputs { files: vec![InputFile::of(&path)], ..PolicyInputs::default() };
+        assert_eq!(inputs.changed_file(), None);
         std::fs::write(&path, "user_id,reason\n7,suit\n").unwrap();
-        assert_eq!(inputs.changed_list(), Some(path.as_path()));
-        let inputs = PolicyInputs { files: vec![ListFile::of(&path)], ..PolicyInputs::default() };
+        assert_eq!(inputs.changed_file(), Some(path.as_path()));
+        let inputs = PolicyInputs { files: vec![InputFile::of(&path)], ..PolicyInputs::default() };
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(inputs.changed_list(), Some(path.as_path()));
-        assert_eq!(PolicyInputs::default().changed_list(), None);
+        assert_eq!(inputs.changed_file(), Some(path.as_path()));
+        assert_eq!(PolicyInputs::default().changed_file(), None);
     }
 
     /// Why: a job that exports the same list each hour stopped every long apply.
@@ -151,7 +151,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("holds.csv");
         std::fs::write(&path, "user_id,reason\n").unwrap();
-        let before = ListFile::of(&path);
+        let before = InputFile::of(&path);
         // The new file has another inode.
         let replace = |text: &str| {
             durable::write_file(&path, text.as_bytes(), &durable::Access::from(0o600)).unwrap();

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::evidence::{Accepts, LeaveList, Sheet, Unreadable, identifier};
 use crate::reclaim::evaluator::{Refusal, Subject};
 use crate::reclaim::policy::{Holds, Policy, Receiver};
-use crate::reclaim::policy_inputs::{Hold, List, ListFile, PolicyInputs};
+use crate::reclaim::policy_inputs::{Hold, InputFile, List, PolicyInputs};
 
 /// Reads the files that the policy and the configuration (`[idle] leave_file`, `[sync] activity_events`) name.
 ///
@@ -62,8 +62,8 @@ fn gather(
         Some(Receiver::File(path)) => Some(path.as_path()),
         _ => None,
     };
-    let files: Vec<ListFile> =
-        [leave_file, held_file, receiver_file].into_iter().flatten().map(ListFile::of).collect();
+    let files: Vec<InputFile> =
+        [leave_file, held_file, receiver_file].into_iter().flatten().map(InputFile::of).collect();
     let leave = leave_file.map(|path| {
         let rows = LeaveList::read(path)?.leaves().to_vec();
         Ok::<_, CommandError>(List { rows, age: age_of(path)? })
@@ -79,7 +79,7 @@ fn gather(
         Some(Receiver::File(path)) => receivers_in(path),
         _ => Ok(Vec::new()),
     };
-    let files = files.into_iter().map(ListFile::after_reading).collect();
+    let files = files.into_iter().map(InputFile::after_reading).collect();
     let mut inputs =
         PolicyInputs { activity_events: activity_events.to_vec(), files, ..PolicyInputs::default() };
     match leave.transpose() {

@@ -155,7 +155,7 @@ impl Run<'_> {
             return Ok(Recheck::Halted);
         }
         // R3, R5: a run may last for hours, and a hold or a leave may be added meanwhile. R19: a leaver is locked out in any case.
-        if let Some(path) = self.task.inputs.changed_list().filter(|_| !self.is_lockout(planned)) {
+        if let Some(path) = self.task.inputs.changed_file().filter(|_| !self.is_lockout(planned)) {
             self.halt(
                 CommandError::refused(format!("{} was changed after this command read it", path.display()))
                     .hint("the same command reads the list again and continues"),

@@ -173,7 +173,7 @@ mod tests {
     use boxseat_simulator::Act;
 
     use super::*;
-    use crate::reclaim::policy_inputs::ListFile;
+    use crate::reclaim::policy_inputs::InputFile;
 
     /// The first world that suspends more than two users, with its approved plan.
     async fn with_plan() -> (World, usize) {
@@ -234,7 +234,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let list = directory.path().join("holds.csv");
         std::fs::write(&list, "user_id,reason\n").expect("a file");
-        world.inputs.files = vec![ListFile::of(&list)];
+        world.inputs.files = vec![InputFile::of(&list)];
         let adds_a_hold = |step: &str| {
             if step == "intended suspend" {
                 std::fs::write(&list, "user_id,reason\n1,suit\n").expect("a file");
