@@ -68,18 +68,7 @@ impl World {
 
     /// Starts the command and waits until it stops at a step; it continues when its standard input is closed.
     pub(crate) fn hold(&self, args: &[&str], step: &str) -> Child {
-        let mut command = self.command(args);
-        command.env("BOXSEAT_HOLDPOINT", step).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        // Byte by byte, so that later output stays readable for the caller.
-        let stderr = child.stderr.as_mut().unwrap();
-        while !line.contains("holding at") || !line.ends_with('\n') {
-            let mut byte = [0];
-            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{step} was never reached: {line}");
-            line.push(char::from(byte[0]));
-        }
-        child
+        hold(self.command(args), step)
     }
 
     /// Rows of a query, as objects.
@@ -100,6 +89,21 @@ impl World {
         assert_eq!((rows.len(), rows[0].len()), (1, 1), "{sql}");
         rows[0].values().next().unwrap().clone()
     }
+}
+
+/// Starts a command and waits until it stops at a step; it continues when its standard input is closed.
+pub(crate) fn hold(mut command: Command, step: &str) -> Child {
+    command.env("BOXSEAT_HOLDPOINT", step).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    // Byte by byte, so that later output stays readable for the caller.
+    let stderr = child.stderr.as_mut().unwrap();
+    while !line.contains("holding at") || !line.ends_with('\n') {
+        let mut byte = [0];
+        assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{step} was never reached: {line}");
+        line.push(char::from(byte[0]));
+    }
+    child
 }
 
 /// The binary with nothing in its environment.

@@ -24,7 +24,7 @@ use crate::reclaim::StreamMark;
 use crate::reclaim::approval::Required;
 use crate::reclaim::operator::operator;
 use crate::reclaim::policy::Policy;
-use crate::reclaim::policy_inputs::PolicyInputs;
+use crate::reclaim::policy_inputs::{InputFile, PolicyInputs};
 use crate::shared_pace::SharedPace;
 use crate::stop::Stop;
 
@@ -54,8 +54,10 @@ impl ApplyContext {
         let context = ReclaimContext::open(global)?;
         context.settings.refuse_rehearsal_against_box()?;
         let clock = data_clock(context.settings.rehearsed_now);
+        let policy_files = context.policy_files(policy_file);
         let policy = context.policy_if_any(policy_file)?;
-        let inputs = match &policy {
+        let policy_files = policy_files.into_iter().map(InputFile::after_reading);
+        let mut inputs = match &policy {
             Some(policy) => context.readable_inputs(policy),
             None => PolicyInputs {
                 activity_events: context.settings.activity_events.clone(),
@@ -63,6 +65,7 @@ impl ApplyContext {
                 ..PolicyInputs::default()
             },
         };
+        inputs.files.extend(policy_files);
         Ok(Self { context, policy, inputs, clock, by: operator() })
     }
 

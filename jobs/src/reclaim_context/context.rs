@@ -24,7 +24,7 @@ use crate::reclaim::operator::operator;
 use crate::reclaim::place;
 use crate::reclaim::plans::expired_plans;
 use crate::reclaim::policy::Policy;
-use crate::reclaim::policy_inputs::PolicyInputs;
+use crate::reclaim::policy_inputs::{InputFile, PolicyInputs};
 use crate::store::Store;
 
 /// How often a file that changes during the read is read again.
@@ -58,6 +58,11 @@ impl ReclaimContext {
         store.refuse_foreign_lake()?;
         let now = data_clock(settings.rehearsed_now)();
         Ok(Self { settings, store, now })
+    }
+
+    /// The files of [`ReclaimContext::policy_if_any`], as they are before they are read.
+    pub(crate) fn policy_files(&self, named: Option<&Path>) -> Vec<InputFile> {
+        [self.settings.policy_file.as_deref(), named].into_iter().flatten().map(InputFile::of).collect()
     }
 
     /// The configured policy, restricted by the one that `--policy` names (R9). Without a configured policy, the named one.

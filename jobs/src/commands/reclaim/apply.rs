@@ -5,7 +5,7 @@ use std::path::Path;
 use boxseat_schemas::reclaim::plan::PlannedPerson;
 use serde_json::json;
 
-use super::show_applied;
+use super::{note_changed_files, show_applied};
 use crate::cli::{ApplyArgs, Global};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
@@ -48,6 +48,7 @@ pub(crate) async fn run(
     acting.commit_actions(&journal);
     let applied = applied?;
     show_applied(printer, "apply", &file.plan, &applied, &journal)?;
+    note_changed_files(printer, &acting.inputs, &file.plan, &journal);
     if let Some(policy) = acting.policy.as_ref().filter(|_| applied.stopped.is_none()) {
         let now = (acting.clock)();
         let stuck = stuck(journal.past(), &snapshot, Some(policy), &acting.inputs, now);

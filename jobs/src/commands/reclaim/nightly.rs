@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::apply::{env, task};
-use super::head;
+use super::{head, note_changed_files};
 use crate::cli::{Format, Global};
 use crate::error::{CommandError, REJECTS};
 use crate::printer::{Grid, Printer};
@@ -140,6 +140,7 @@ pub(crate) async fn run(
                 }
                 applied => applied?,
             };
+            note_changed_files(printer, &acting.inputs, &file.plan, &journal);
             let done = applied.count(UserOutcome::is_done);
             let mut said = format!("{done} of {} users done", file.plan.people.len());
             let freed = |planned: &PlannedPerson| {

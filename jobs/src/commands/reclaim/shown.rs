@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::Journal;
 use crate::reclaim::apply::{Applied, UserOutcome};
+use crate::reclaim::policy_inputs::PolicyInputs;
 use crate::store::Store;
 
 /// Prints one apply or undo; the caller prints the reason for a stop as an error.
@@ -25,6 +26,21 @@ pub(crate) fn show_applied(
     printer.grid(verb, &Grid { columns, rows: rows.collect() })?;
     printer.note(summary(verb, plan, applied, journal));
     Ok(())
+}
+
+/// What an operator must look at if a list or the policy was changed while a plan was applied: users that were acted on before.
+pub(crate) fn note_changed_files(printer: &Printer, inputs: &PolicyInputs, plan: &Plan, journal: &Journal) {
+    let plan_id = &plan.plan_id;
+    let is_touched = |user_id: &str| journal.past().has_touched(plan_id, user_id);
+    if let Some(path) = inputs.changed_file()
+        && plan.people.iter().any(|planned| is_touched(&planned.user_id))
+    {
+        printer.note(format!(
+            "{} changed during this command: check whether it names a user that the plan has already changed; `boxseat reclaim undo \
+                {plan_id} --user LOGIN` undoes a suspension.",
+            path.display()
+        ));
+    }
 }
 
 /// R9: `reclaim verify` compares with the head in this line, also years later by cron's mail.

@@ -85,6 +85,9 @@ impl Run<'_> {
         if let Some(skip) = self.is_not_empty(planned) {
             return self.skip(planned, skip).map(Some);
         }
+        if !self.may_call(planned) {
+            return Ok(None);
+        }
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
         let login = now.standing.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Delete, &now.standing, None)?;

@@ -145,6 +145,22 @@ impl Run<'_> {
         Ok(Some(UserOutcome::Waiting(ReasonCode::ReadingOutdated, reason)))
     }
 
+    /// R3, R4, R5: whether a user may still be changed. A run may last for hours, and a hold, a leave or a protection may be added
+    /// meanwhile: a list or a policy that was changed since this command read it halts the run. It is compared before the user is
+    /// read, and again after every reading, immediately before the intent of each call, because several users are read at once.
+    ///
+    /// R14: closing a window and ending sessions complete a call that was made, so they are not checked. R19: a leaver is locked out
+    /// in any case.
+    pub(super) fn may_call(&self, planned: &PlannedPerson) -> bool {
+        if let Some(path) = self.task.inputs.changed_file().filter(|_| !self.is_lockout(planned)) {
+            self.halt(
+                CommandError::refused(format!("{} was changed after this command read it", path.display()))
+                    .hint("the same command reads it again and continues"),
+            );
+        }
+        !self.is_halted()
+    }
+
     /// All checks before a user is changed: the policy on the latest snapshot, the admin log, and Box.
     pub(super) async fn look(
         &self,
@@ -154,12 +170,7 @@ impl Run<'_> {
         if !self.keep_feed_fresh_unless_offboarding().await? {
             return Ok(Recheck::Halted);
         }
-        // R3, R5: a run may last for hours, and a hold or a leave may be added meanwhile. R19: a leaver is locked out in any case.
-        if let Some(path) = self.task.inputs.changed_file().filter(|_| !self.is_lockout(planned)) {
-            self.halt(
-                CommandError::refused(format!("{} was changed after this command read it", path.display()))
-                    .hint("the same command reads the list again and continues"),
-            );
+        if !self.may_call(planned) {
             return Ok(Recheck::Halted);
         }
         // R10, R17: a run may last for hours.

@@ -86,7 +86,7 @@ impl Run<'_> {
         {
             return self.skip(planned, skip).map(Some);
         }
-        if self.is_halted() {
+        if !self.may_call(planned) {
             return Ok(None);
         }
         let login = now.standing.login.clone().unwrap_or_default();

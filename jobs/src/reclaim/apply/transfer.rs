@@ -152,6 +152,9 @@ impl Run<'_> {
         receiver_id: &str,
         read_at: DateTime<Utc>,
     ) -> Result<(UserOutcome, Option<Refusal>), CommandError> {
+        if !self.may_call(planned) {
+            return Ok((UserOutcome::NotAttempted, None));
+        }
         let notify = self.task.policy.is_some_and(|policy| policy.notify);
         let login = before.login.clone().unwrap_or_default();
         let action_id = self.intend(planned, &login, Action::Transfer, before, Some(receiver_id))?;

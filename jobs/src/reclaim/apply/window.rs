@@ -30,6 +30,9 @@ impl Run<'_> {
         now: &Now,
         receiver_id: &str,
     ) -> Result<Option<UserOutcome>, CommandError> {
+        if !self.may_call(planned) {
+            return Ok(None);
+        }
         let login = now.standing.login.clone().unwrap_or_default();
         let read_at = self.now();
         let action_id = self.intend(planned, &login, Action::Reactivate, &now.standing, None)?;

@@ -257,6 +257,38 @@ mod tests {
         assert_eq!(world.simulator.deeds().iter().filter(|deed| deed.suspends()).count(), 1);
     }
 
+    /// R3: Why: the list was compared when the turn of a user began, and many users were read at once, so a hold written during these
+    /// readings stopped none of them, and not even the user it named.
+    #[tokio::test]
+    async fn r3_a_hold_that_is_written_while_users_are_read_stops_every_call_after_it() {
+        let (mut world, index) = with_plan().await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let list = directory.path().join("holds.csv");
+        std::fs::write(&list, "user_id,reason\n").expect("a file");
+        world.inputs.files = vec![InputFile::of(&list).after_reading()];
+        let plan = &world.plans[index].plan;
+        // All turns begin before the first call.
+        let text: String = plan.people.iter().map(|planned| format!("{},suit\n", planned.user_id)).collect();
+        let adds_holds = |step: &str| {
+            if step == "intended suspend" {
+                std::fs::write(&list, format!("user_id,reason\n{text}")).expect("a file");
+            }
+            Ok(())
+        };
+        let (snapshot, mark) = world.snapshot.as_ref().expect("a snapshot was read");
+        let by = operator(BY);
+        let (policy, inputs) = (Some(&world.policy), &world.inputs);
+        let task = Task { plan, policy, snapshot, inputs, mark: mark.as_ref(), leavers_per_day: usize::MAX };
+        let env = env(&world.reader, &world.actor, &world.clock, &by, &adds_holds);
+        let env = ApplyEnv { concurrency: 16, ..env };
+        let applied = apply(task, env, &mut world.journal).await.expect("nothing dies here");
+        assert_eq!(applied.stopped.as_ref().expect("the run stopped").exit_code(), 3);
+        let deeds = world.simulator.deeds();
+        assert_eq!(deeds.iter().filter(|deed| deed.suspends()).count(), 1);
+        assert_eq!(applied.count(UserOutcome::is_done), 1, "the suspended user is signed out");
+        assert_eq!(applied.count(|fate| *fate == UserOutcome::NotAttempted), plan.people.len() - 1);
+    }
+
     /// R11: a sign-in while a plan is applied is found by the walk of the admin log every five minutes, and not before.
     #[tokio::test]
     async fn r11_the_admin_log_is_read_again_every_five_minutes() {

@@ -25,7 +25,7 @@ use chrono::TimeDelta;
 
 use super::intent::Intent;
 use super::stage::{Stage, small};
-use crate::support::{Done, finish};
+use crate::support::{Done, finish, hold};
 
 /// A store, a snapshot, and provably idle users without an obstacle: their content is not shared.
 fn staged(intent: Intent) -> (Stage, Vec<String>) {

@@ -44,6 +44,44 @@ fn r17_an_expired_plan_begins_nothing() {
     stage.judge();
 }
 
+/// R3, R4: Why: a protection that was added to the policy during `apply` was not noticed, and neither was a hold of a user that was
+/// being read at that time.
+#[test]
+fn r4_a_policy_or_list_that_is_changed_while_a_plan_is_applied_stops_the_run() {
+    for file in ["policy.toml", "holds.csv"] {
+        let holds = file == "holds.csv";
+        let (stage, idle) = staged(Intent::default());
+        let plan = plan_of(&stage, "suspend");
+        stage.expect(&[0], &["reclaim", "approve", &plan]);
+        // The first user was read, and so were the others that are read at the same time.
+        let apply = command(&stage, 0, &["reclaim", "apply", &plan, "--yes"]);
+        let mut held = hold(apply, "intended suspend");
+        let path = stage.world.directory().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let added = if holds {
+            idle.iter().map(|user_id| format!("{user_id},suit\n")).collect()
+        } else {
+            "\n# A comment changes the file, too.\n".to_owned()
+        };
+        std::fs::write(&path, format!("{text}{added}")).unwrap();
+        drop(held.stdin.take());
+        let done = finish(held.wait_with_output().unwrap());
+        assert_eq!(done.code, 3, "{file}: {}", done.stderr);
+        assert!(done.stderr.contains("was changed after this command read it"), "{file}: {}", done.stderr);
+        assert!(done.stderr.contains("changed during this command"), "{file}: {}", done.stderr);
+        assert!(done.stderr.contains(&format!("reclaim undo {plan}")), "{file}: {}", done.stderr);
+        let suspended = idle.iter().filter(|user_id| status(&stage, user_id) == "inactive").count();
+        assert_eq!(suspended, 1, "{file}: the one whose intent was written");
+        let done = run_later(&stage, 10, &["reclaim", "apply", &plan, "--yes"]);
+        let suspended = idle.iter().filter(|user_id| status(&stage, user_id) == "inactive").count();
+        if holds {
+            assert_eq!(suspended, 1, "the other users are held now: {}", done.stderr);
+        } else {
+            assert_eq!((done.code, suspended), (0, idle.len()), "the next start continues: {}", done.stderr);
+        }
+    }
+}
+
 /// R10: `--now` is accepted only against a stand-in.
 #[test]
 fn r10_now_is_refused_against_a_box_that_is_not_here() {
