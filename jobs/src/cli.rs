@@ -62,7 +62,7 @@ pub(crate) struct Global {
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub(crate) color: Colour,
-    /// Use this time as the current time, RFC 3339. For rehearsals: commands that call the API accept it only if the API is on loopback
+    /// Use this time as the current time, RFC 3339. For rehearsals: only report, query and status accept it if the API is not on loopback
     #[arg(long, global = true, env = "BOXSEAT_NOW", value_name = "TIME", value_parser = rfc3339)]
     pub(crate) now: Option<DateTime<Utc>>,
 }

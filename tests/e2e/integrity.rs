@@ -8,7 +8,7 @@ use boxseat_simulator::Config;
 
 use crate::reclaim::intent::Intent;
 use crate::reclaim::stage::{Stage, small};
-use crate::support::World;
+use crate::support::{World, finish};
 
 const CLAIMS: &str =
     "SELECT user_id, proven_idle_days, last_activity_at, login_coverage_from FROM accounts ORDER BY user_id";
@@ -180,6 +180,24 @@ fn without_a_whole_record_a_repair_uncovers_everything_whatever_the_file_says() 
             "{what}"
         );
         kept.stage.expect(&[0], &["verify", "--deep"]);
+    }
+}
+
+/// Why: `BOXSEAT_NOW` months ago dated a repair into the past, so that days without proof stayed covered.
+#[test]
+fn a_repair_with_an_earlier_clock_is_dated_by_the_newest_run() {
+    let kept = Kept::new();
+    let run_at = kept.stage.simulator().now();
+    for (what, _, damage) in DAMAGES.iter().filter(|(what, ..)| what.contains("the record")) {
+        kept.put_back();
+        damage(&kept.store());
+        let mut repair = kept.stage.world.command(&["repair"]);
+        repair.env("BOXSEAT_NOW", (run_at - chrono::TimeDelta::days(100)).to_rfc3339());
+        let done = finish(repair.output().unwrap());
+        assert_eq!(done.code, 0, "{what}\n{}", done.stderr);
+        let covered_from = run_at.date_naive() + chrono::Days::new(1);
+        let note = format!("Nothing before {covered_from} is covered");
+        assert!(done.stderr.contains(&note), "{what}\n{}", done.stderr);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::printer::{Grid, Printer};
 use crate::published::check_to_read;
 
 pub(crate) fn run(global: &Global, args: &QueryArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
+    let settings = Settings::load_to_read(global)?;
     let mut sql = args.sql.clone();
     if sql == "-" {
         sql.clear();

@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::sync::build_as_of;
 
 pub(crate) fn run(global: &Global, args: &ReportArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
+    let settings = Settings::load_to_read(global)?;
     let target = Target::of(global, args)?;
     target.probe(&settings)?;
     let ask = ask(&settings, args);

@@ -22,7 +22,7 @@ use crate::store::Store;
 use crate::sync::open_runs;
 
 pub(crate) fn run(global: &Global, args: &StatusArgs, printer: &Printer) -> Result<u8, CommandError> {
-    let settings = Settings::load(global)?;
+    let settings = Settings::load_to_read(global)?;
     let store = Store::open(&settings.store, &settings.access, &settings.journal_key)?;
     let runs = store.lake().sync_runs()?;
     let published = warehouse::published(store.root()).unwrap_or_else(|e| {

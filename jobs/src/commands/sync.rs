@@ -21,7 +21,6 @@ use crate::terminal::Progress;
 
 pub(crate) async fn run(global: &Global, args: &SyncArgs, printer: &Printer) -> Result<u8, CommandError> {
     let settings = Settings::load(global)?;
-    settings.refuse_rehearsal_against_box()?;
     let clock = data_clock(settings.rehearsed_now);
     let (root, config_file) = (settings.store.clone(), settings.config_file.clone());
     last_sync::warn_of_other_configuration(&root, config_file.as_deref());

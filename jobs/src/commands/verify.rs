@@ -62,7 +62,6 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, printer: &Printer) -
     })?;
     tokio::task::block_in_place(|| offline(&store, &settings, &runs, latest, &mut findings))?;
     if args.live > 0 {
-        settings.refuse_rehearsal_against_box()?;
         live(&store, &settings, args.live, &mut findings).await?;
     }
     let trusted = findings.failures() == 0;

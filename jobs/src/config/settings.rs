@@ -138,16 +138,30 @@ impl Retention {
 pub(crate) struct Endpoints {
     /// Addresses and request rate.
     pub(crate) client: ClientSettings,
-    /// Whether the API is on this machine. Only then `--now` is accepted.
+    /// Whether the API is on this machine. Only then `--now` is accepted by commands that write or decide.
     pub(crate) is_loopback: bool,
 }
 
 impl Settings {
-    /// Reads flags, environment and file.
+    /// Reads flags, environment and file. `--now` is refused unless the API is a simulated Box on this machine.
     ///
     /// # Errors
     /// Exit 2, naming the key and what it may be.
     pub(crate) fn load(global: &Global) -> Result<Self, CommandError> {
+        let settings = Self::load_to_read(global)?;
+        if settings.rehearsed_now.is_some() && !settings.endpoints.is_loopback {
+            return Err(CommandError::usage("--now is accepted only if the API is on this machine")
+                .hint("use --now with `boxseat simulate`, or remove it (and BOXSEAT_NOW)"));
+        }
+        Ok(settings)
+    }
+
+    /// Like [`Settings::load`], with `--now` also for a real Box. Only for commands that show data: they write nothing to the
+    /// store, and nothing is done or refused by their time.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn load_to_read(global: &Global) -> Result<Self, CommandError> {
         Self::resolve(&file::read(global.config.as_deref())?, global)
     }
 
@@ -293,18 +307,6 @@ impl Settings {
     pub(crate) fn with_leave_list(self) -> Result<Self, CommandError> {
         let leave_list = self.leave_file.as_deref().map(LeaveList::read).transpose()?;
         Ok(Self { leave_list, ..self })
-    }
-
-    /// Refuses `--now` unless the API is a simulated Box on this machine.
-    ///
-    /// # Errors
-    /// Exit 2.
-    pub(crate) fn refuse_rehearsal_against_box(&self) -> Result<(), CommandError> {
-        if self.rehearsed_now.is_some() && !self.endpoints.is_loopback {
-            return Err(CommandError::usage("--now is accepted only if the API is on this machine")
-                .hint("use --now with `boxseat simulate`, or remove it"));
-        }
-        Ok(())
     }
 }
 

@@ -52,7 +52,6 @@ impl ApplyContext {
     /// Exit 2 for usage and configuration; R10: `--now` against a Box that is not on this machine.
     pub(crate) fn open(global: &Global, policy_file: Option<&Path>) -> Result<Self, CommandError> {
         let context = ReclaimContext::open(global)?;
-        context.settings.refuse_rehearsal_against_box()?;
         let clock = data_clock(context.settings.rehearsed_now);
         let policy_files = context.policy_files(policy_file);
         let policy = context.policy_if_any(policy_file)?;

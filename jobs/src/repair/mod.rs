@@ -22,7 +22,7 @@ use boxseat_schemas::event_types;
 use boxseat_schemas::reclaim::plan::PlanNight;
 use boxseat_schemas::run::{RESERVATION_FORMAT, Reservation, RunKind, RunStatus, SyncRun};
 use boxseat_schemas::table::{EVENT_COVERAGE, EVENTS, LAKE, Layout, SEAT_ACTIONS, Table};
-use boxseat_storage::host;
+use boxseat_storage::{durable, host};
 use chrono::{DateTime, Days, Utc};
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ use crate::error::{CommandError, REFUSED, USAGE};
 use crate::reclaim::Journal;
 use crate::reclaim::journal::{ReclaimLock, Seals};
 use crate::reclaim_context::snapshot_rows;
-use crate::store::Store;
+use crate::store::{Store, names_in};
 use crate::sync::{commit_row, open_runs, publish_latest};
 
 /// The result of a repair.
@@ -72,6 +72,7 @@ pub(crate) fn repair(
     held: &ReclaimLock,
     now: DateTime<Utc>,
 ) -> Result<Repair, CommandError> {
+    let now = not_before(newest_start(store), now);
     let aside = store.root().join(format!("damaged/{}", now.format("%Y%m%dT%H%M%SZ")));
     refuse_without_journal(store, settings)?;
     let is_of_older_version = store.record_damage().is_none() && !store.lake().is_recorded();
@@ -107,6 +108,32 @@ pub(crate) fn repair(
         work.done.aside = Some(work.aside.clone()).filter(|aside| aside.exists());
     }
     Ok(work.done)
+}
+
+/// The time of a repair: `now`, but not before the newest run. What a repair cannot prove is uncovered up to its time, so an earlier time
+/// would leave covered what was read since.
+fn not_before(newest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let Some(newest) = newest.filter(|newest| *newest > now) else { return now };
+    tracing::warn!("the clock is at {now}, before the newest run: the repair counts as of {newest}");
+    newest
+}
+
+/// When the newest run started, by the reservations that can be read. A damaged record proves none of them, so each one counts then: a
+/// date that is too late only uncovers more.
+fn newest_start(store: &Store) -> Option<DateTime<Utc>> {
+    let directory = store.root().join("lake/_runs");
+    let damaged = match store.record_damage() {
+        None => store.lake().damaged_reservations().unwrap_or_default(),
+        Some(_) => Vec::new(),
+    };
+    let is_damaged = |name: &str| damaged.iter().any(|number| name == format!("{number}.json"));
+    let started_at = |name: &String| {
+        let bytes = durable::read_regular_file(&directory.join(name)).ok()?;
+        Some(serde_json::from_slice::<Reservation>(&bytes).ok()?.started_at)
+    };
+    let names = names_in(&directory).unwrap_or_default();
+    let is_reservation = |name: &&String| name.ends_with(".json") && !is_damaged(name);
+    names.iter().filter(is_reservation).filter_map(started_at).max()
 }
 
 /// Refuses a repair without the journal if actions were taken. Only the journal has these actions, and a repaired store without it
@@ -295,4 +322,20 @@ fn with_dependent_tables(damaged: &BTreeSet<&'static str>) -> Vec<&'static Table
                 || (events && table.name == EVENT_COVERAGE.name)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    /// Why: a repair with an earlier clock left covered what it could not prove.
+    #[test]
+    fn a_repair_is_never_dated_before_the_newest_run() {
+        let (run, day) = (DateTime::UNIX_EPOCH + TimeDelta::days(100), TimeDelta::days(1));
+        assert_eq!(not_before(Some(run), run - day), run);
+        assert_eq!(not_before(Some(run), run + day), run + day);
+        assert_eq!(not_before(None, run - day), run - day);
+    }
 }

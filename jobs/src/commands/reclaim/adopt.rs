@@ -23,7 +23,6 @@ use crate::reclaim_context::seat_actions::{self, compare};
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open_to_adopt(global)?;
-    context.settings.refuse_rehearsal_against_box()?;
     let mut journal = context.journal_to_adopt()?;
     let found = Found::of(&context, &journal)?;
     found.show(&context, &journal, printer)?;

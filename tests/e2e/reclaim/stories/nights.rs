@@ -96,6 +96,52 @@ fn r10_now_is_refused_against_a_box_that_is_not_here() {
     assert!(refused.stderr.contains("--now"), "{}", refused.stderr);
 }
 
+/// R10: Why: `boxseat --now 2026-03-01T00:00:00Z repair` dated a repair into the past, and evidence that it could not prove counted as
+/// covered.
+#[test]
+fn r10_only_commands_that_show_data_accept_now_for_a_box_that_is_not_here() {
+    let (stage, _) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let far = |args: &[&str]| {
+        let mut command = command(&stage, 0, args);
+        command.env_remove("BOXSEAT_API_URL").env_remove("BOXSEAT_TOKEN_URL");
+        finish(command.output().unwrap())
+    };
+    let directory = stage.world.directory().join("copy");
+    let directory = directory.to_str().unwrap();
+    for args in [
+        &["sync"][..],
+        &["sync", "--plan"],
+        &["publish"],
+        &["repair"],
+        &["verify"],
+        &["check"],
+        &["import", "report.csv"],
+        &["backup", directory],
+        &["restore", directory],
+        &["replay", "1"],
+        &["reclaim", "policy", "--check"],
+        &["reclaim", "plan"],
+        &["reclaim", "show", &plan],
+        &["reclaim", "approve", &plan],
+        &["reclaim", "apply", &plan],
+        &["reclaim", "undo", &plan],
+        &["reclaim", "status"],
+        &["reclaim", "verify"],
+        &["reclaim", "nightly"],
+        &["reclaim", "adopt"],
+    ] {
+        let refused = far(args);
+        assert_eq!(refused.code, 2, "{args:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("--now is accepted only"), "{args:?}: {}", refused.stderr);
+    }
+    for args in [&["report", "idle"][..], &["query", "SELECT 1"], &["status"]] {
+        let done = far(args);
+        assert!(!done.stderr.contains("--now"), "{args:?}: {}", done.stderr);
+        assert_eq!(done.code, 0, "{args:?}: {}", done.stderr);
+    }
+}
+
 /// R22: the scheduled job signs in with the reading application alone, whatever acting credentials exist.
 #[test]
 fn r22_sync_never_signs_in_to_act() {
