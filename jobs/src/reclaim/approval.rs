@@ -10,7 +10,7 @@ use boxseat_schemas::reclaim::{ApprovalTerms, Plan};
 use chrono::{DateTime, Utc};
 
 use super::journal_state::{self, PlanState};
-use super::operator::identity;
+use super::operator::{OsUserCounts, identity};
 use super::plans::PlanFile;
 use super::policy::Approval;
 use super::signature::{key_of, signer};
@@ -119,6 +119,12 @@ impl Required {
     /// Whether the planner may approve alone and without a signature.
     pub(crate) fn is_given_by_planner(&self) -> bool {
         !self.is_signed && !self.is_two_person && self.approvers == 1
+    }
+
+    /// How approvals depend on the user of the operating system.
+    pub(crate) fn os_user_counts(&self) -> OsUserCounts {
+        let users = if self.is_two_person { 2 } else { 1 };
+        OsUserCounts::of(users.max(u32::try_from(self.approvers).unwrap_or(u32::MAX)), self.is_signed)
     }
 
     /// Whether one approval of a plan counts, and whose it is.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use boxseat_schemas::reclaim::Stage;
 use chrono::{NaiveDate, TimeDelta};
 
+use super::operator::OsUserCounts;
 use super::policy_file::{self, File};
 use crate::error::CommandError;
 use crate::toml_file::explain;
@@ -178,6 +179,14 @@ pub(crate) struct Approval {
 impl Default for Approval {
     fn default() -> Self {
         Self { allowed_signers: None, is_two_person: false, approvers: 1 }
+    }
+}
+
+impl Approval {
+    /// How approvals depend on the user of the operating system.
+    pub(crate) fn os_user_counts(&self) -> OsUserCounts {
+        let users = if self.is_two_person { 2 } else { 1 };
+        OsUserCounts::of(self.approvers.max(users), self.allowed_signers.is_some())
     }
 }
 

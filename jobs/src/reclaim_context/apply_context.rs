@@ -102,9 +102,12 @@ impl ApplyContext {
     /// R9: what the approvals of a plan must be.
     ///
     /// # Errors
-    /// As [`ReclaimContext::required`].
+    /// As [`ReclaimContext::required`]; exit 3 if different users of the operating system are required, and this process runs in a
+    /// user namespace.
     pub(crate) fn required(&self, plan: &Plan) -> Result<Required, CommandError> {
-        self.context.required(plan, self.policy.as_ref())
+        let required = self.context.required(plan, self.policy.as_ref())?;
+        required.os_user_counts().check_namespace()?;
+        Ok(required)
     }
 
     /// Connects to Box.

@@ -23,6 +23,10 @@ use crate::reclaim_context::seat_actions::{self, compare};
 
 pub(crate) fn run(global: &Global, args: &AdoptArgs, printer: &Printer) -> Result<u8, CommandError> {
     let context = ReclaimContext::open_to_adopt(global)?;
+    // A policy that cannot be read does not keep a store from being adopted.
+    if let Ok(Some(policy)) = context.policy_if_any(None) {
+        policy.approval.os_user_counts().check_namespace()?;
+    }
     let mut journal = context.journal_to_adopt()?;
     let found = Found::of(&context, &journal)?;
     found.show(&context, &journal, printer)?;

@@ -50,6 +50,7 @@ pub(crate) fn run(
     }
     let policy = context.policy_if_any(policy)?;
     let (required, by) = (context.required(plan, policy.as_ref())?, operator());
+    required.os_user_counts().check_namespace()?;
     let signature = signature(args.signature.as_deref(), &required, &file)?;
     let given =
         Given { os_user: &by.os_user, signature: signature.as_deref().map(str::as_bytes), at: context.now };

@@ -17,6 +17,7 @@ use crate::reclaim::approval::{operators_needed, terms};
 use crate::reclaim::confirmation::{operators, to_confirm};
 use crate::reclaim::emptiness::APART;
 use crate::reclaim::journal_state::{ActionState, JournalState};
+use crate::reclaim::operator::OsUserCounts;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim_context::apply_context::ApplyContext;
 use crate::stop::Stop;
@@ -64,6 +65,8 @@ async fn confirm(
         return Err(refused("Box does not say how many bytes the account holds".to_owned()));
     };
     let needed = needed(&acting, journal.past(), &transfer)?;
+    // Confirmations are by users of the operating system, also where approvals are signed.
+    OsUserCounts::of(needed, false).check_namespace()?;
     let now = (acting.clock)();
     journal.append(
         now,

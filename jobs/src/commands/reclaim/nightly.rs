@@ -194,7 +194,8 @@ fn conclude(
 fn plan_next(acting: &ApplyContext, report: &mut Report) {
     let Some(policy) = &acting.policy else { return };
     let context = &acting.context;
-    let planned = context.journal_to_write().and_then(|mut journal| {
+    let is_planner_known = policy.approval.os_user_counts().check_namespace();
+    let planned = is_planner_known.and_then(|()| context.journal_to_write()).and_then(|mut journal| {
         let (inputs, snapshot) = &context.planning_inputs(policy)?;
         let planning = Planning {
             root: context.store.root(),

@@ -27,6 +27,8 @@ pub(crate) fn run(
         check_output(copy, &context.settings)?;
     }
     let policy = context.policy(policy)?;
+    // The planner is one of two users.
+    policy.approval.os_user_counts().check_namespace()?;
     let mut journal = context.journal_to_write()?;
     let stages = args.stage.map_or_else(|| ALL_STAGES.to_vec(), |stage| vec![stage.into()]);
     let (inputs, snapshot) = context.planning_inputs(&policy)?;

@@ -12,6 +12,7 @@ use crate::cli::{Global, UndoArgs};
 use crate::error::CommandError;
 use crate::printer::{Grid, Printer};
 use crate::reclaim::apply::{Scope, UserOutcome, ours, take_out, undo};
+use crate::reclaim::approval::Required;
 use crate::reclaim::plans::PlanFile;
 use crate::reclaim::restore::Preview;
 use crate::reclaim::{Journal, Snapshot};
@@ -27,6 +28,10 @@ pub(crate) async fn run(
     let stop = Stop::on_signals()?;
     let acting = ApplyContext::open(global, policy)?;
     let file = PlanFile::open(acting.context.store.root(), &args.plan)?.without_bytes();
+    Required::of(&file.plan, None).os_user_counts().check_namespace()?;
+    if let Some(policy) = &acting.policy {
+        policy.approval.os_user_counts().check_namespace()?;
+    }
     let snapshot = acting.context.snapshot()?;
     let (file, scope) = narrowed(file, &snapshot, &args.users)?;
     let admit = |journal: &Journal| -> Result<(), CommandError> {

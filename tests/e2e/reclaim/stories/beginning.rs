@@ -230,6 +230,46 @@ fn r21_an_action_of_our_account_that_no_plan_explains_is_found() {
     assert_eq!(stage.world.value(found), 1);
 }
 
+/// R9: Why: `unshare -U --map-user=1 boxseat reclaim approve` made one user two, and the second approver was nobody else.
+#[test]
+fn r9_a_process_in_a_user_namespace_is_no_second_user() {
+    let unshare = |command: Command| {
+        let mut unshared = Command::new("unshare");
+        unshared.args(["--user", "--map-user=1", "--map-group=1"]).arg(command.get_program());
+        unshared.args(command.get_args()).current_dir(command.get_current_dir().unwrap()).env_clear();
+        unshared.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        unshared.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        unshared
+    };
+    let two = Intent { more: "[approval]\ntwo_person = true\n".to_owned(), ..Intent::default() };
+    let (stage, idle) = staged(two);
+    let plan = plan_of(&stage, "suspend");
+    let probe = unshare(command(&stage, 0, &["--version"])).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        eprintln!("this system allows no user namespaces");
+        return;
+    }
+    for args in [
+        &["reclaim", "approve", &plan][..],
+        &["reclaim", "apply", &plan, "--yes"],
+        &["reclaim", "undo", &plan, "--yes"],
+        &["reclaim", "plan"],
+        &["reclaim", "adopt"],
+    ] {
+        let refused = finish(unshare(command(&stage, 0, args)).output().unwrap());
+        assert_eq!(refused.code, 3, "{args:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("runs in a user namespace"), "{args:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("allowed_signers"), "{args:?}: {}", refused.stderr);
+    }
+    assert!(idle.iter().all(|user_id| status(&stage, user_id) == "active"));
+
+    let (stage, _) = staged(Intent::default());
+    let plan = plan_of(&stage, "suspend");
+    let approved = finish(unshare(command(&stage, 0, &["reclaim", "approve", &plan])).output().unwrap());
+    assert_eq!(approved.code, 0, "one user approves: {}", approved.stderr);
+    assert!(approved.stderr.contains("proves nothing"), "{}", approved.stderr);
+}
+
 /// R9: the required approval is that of the policy from which the plan was made, whatever policy is named later.
 #[test]
 fn r9_another_policy_does_not_waive_the_second_person() {
