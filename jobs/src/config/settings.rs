@@ -1,7 +1,7 @@
 //! Converts the raw keys to [`Settings`], once. No later code reads the environment or the configuration file.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use boxseat_output::warehouse::Resources;
 use boxseat_pipeline::Privacy;
@@ -249,7 +249,7 @@ impl Settings {
             retention: Retention::of(&file.retention)?,
             quiet_dates: file.sync.quiet_dates.iter().map(|date| date.0).collect(),
             journal_key: JournalKey { public, private: key_file() },
-            witness: witness(file)?,
+            witness: witness(file, &store)?,
             reclaim_host: file.reclaim.host.clone().filter(|name| !name.trim().is_empty()),
             store,
             policy_file,
@@ -331,7 +331,7 @@ fn key_file() -> KeyFile {
 }
 
 /// The path of the witness. A relative path is relative to the configuration file.
-fn witness(file: &File) -> Result<Option<PathBuf>, CommandError> {
+fn witness(file: &File, store: &Path) -> Result<Option<PathBuf>, CommandError> {
     let Some(path) = &file.reclaim.witness else { return Ok(None) };
     if path.to_str().is_some_and(|text| text.contains("://")) {
         return Err(CommandError::usage(format!(
@@ -340,7 +340,29 @@ fn witness(file: &File) -> Result<Option<PathBuf>, CommandError> {
         ))
         .hint("name a file to which the account that runs boxseat can only append, on another machine if possible"));
     }
-    Ok(Some(file.directory.join(path)))
+    let path = file.directory.join(path);
+    if is_inside(&path, store) {
+        return Err(CommandError::usage(format!(
+            "[reclaim] witness = {:?}: it is inside the store, so it would be put back to an older state together with the store and \
+                could not show that",
+            path.display()
+        ))
+        .hint("name a file outside of the store, on another machine if possible"));
+    }
+    Ok(Some(path))
+}
+
+/// Whether a path is in a directory, or is that directory. Links are followed as far as the paths exist.
+fn is_inside(path: &Path, directory: &Path) -> bool {
+    let resolved = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let found = path.ancestors().find_map(|existing| Some((existing, existing.canonicalize().ok()?)));
+        let Some((existing, canonical)) = found else { return path };
+        let missing = path.strip_prefix(existing).expect("one of its ancestors");
+        // Joining an empty path would add a slash, which only a directory may have.
+        if missing.as_os_str().is_empty() { canonical } else { canonical.join(missing) }
+    };
+    resolved(path).starts_with(resolved(directory))
 }
 
 /// Event types that prove use by the acting user.
@@ -481,6 +503,34 @@ mod tests {
             let checked = check_host("api_url", &url.parse().unwrap(), &["gateway.acme.test".to_owned()]);
             assert_eq!(checked.is_ok(), allowed, "{url}");
         }
+    }
+
+    /// Why: a witness in the store was accepted, and was put back to an older state together with it.
+    #[test]
+    fn a_witness_inside_the_store_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = temp.path().join("store");
+        let in_new_store = is_inside(&store.join("heads.log"), &store);
+        assert!(in_new_store, "the store does not exist yet");
+        std::fs::create_dir_all(store.join("state")).unwrap();
+        std::os::unix::fs::symlink(&store, temp.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(store.join("heads.log"), temp.path().join("heads.log")).unwrap();
+        std::fs::write(store.join("heads.log"), "").unwrap();
+        for path in
+            ["store/heads.log", "store/state/new.log", "link/heads.log", "heads.log", "link/new/heads.log"]
+        {
+            assert!(is_inside(&temp.path().join(path), &store), "{path}");
+            assert!(is_inside(&temp.path().join(path), &temp.path().join("link")), "{path}");
+        }
+        for path in ["other.log", "store.log", "new/heads.log"] {
+            assert!(!is_inside(&temp.path().join(path), &store), "{path}");
+        }
+        let text = format!("[reclaim]\nwitness = {:?}\n", store.join("heads.log"));
+        let file = file::parse("boxseat.toml", &text, Vec::new()).unwrap();
+        let refused = witness(&file, &store).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.lines()[0].contains("inside the store"), "{:?}", refused.lines());
+        assert!(witness(&file, &temp.path().join("another")).unwrap().is_some());
     }
 
     #[test]
