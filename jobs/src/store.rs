@@ -115,6 +115,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open_or_create`]; exit 2 if there is no store.
     pub(crate) fn open(root: &Path, access: &Access, journal_key: &JournalKey) -> Result<Self, CommandError> {
+        refuse_linked_directories(root)?;
         let identity = read_identity(root)?;
         let seals = Arc::new(RecordSeals::of(root, identity.store_id, journal_key));
         let lake = open_lake(root, access, &seals)?;
@@ -129,6 +130,7 @@ impl Store {
     /// As [`Store::open`], but not for altered files.
     pub(crate) fn open_to_repair(settings: &Settings) -> Result<Self, CommandError> {
         let (root, access) = (&settings.store, &settings.access);
+        refuse_linked_directories(root)?;
         let identity = read_identity(root)?;
         let witness = settings.witness_of(identity.store_id);
         witness.as_ref().map_or(Ok(()), Witness::refuse_others)?;
@@ -287,6 +289,21 @@ fn refuse_missing_identity(root: &Path, path: &Path) -> Result<(), CommandError>
         Ok(true) => Err(missing(FILE_NAME)),
         Err(e) => Err(CommandError::failed(format!("cannot look for {}", file.display()), e)),
     }
+}
+
+/// Refuses a link in the place of a directory into which files are written or moved: they would leave the store.
+fn refuse_linked_directories(root: &Path) -> Result<(), CommandError> {
+    for name in ["damaged", "state/calls"] {
+        let path = root.join(name);
+        if path.is_symlink() {
+            return Err(CommandError::refused(format!(
+                "{} is a symbolic link, and boxseat only writes into directories of the store",
+                path.display()
+            ))
+            .hint("another program made it: remove the link; boxseat creates the directory"));
+        }
+    }
+    Ok(())
 }
 
 /// The names in a directory, sorted. Empty if the directory does not exist.

@@ -71,3 +71,46 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_of_the_store_is_refused_at_once(
     }
     stage.expect(&[0], &["publish"]);
 }
+
+/// Why: the files that `repair` moves away, and the records of calls, were written wherever such a link led.
+#[test]
+fn a_link_in_the_place_of_a_directory_that_is_written_to_is_refused() {
+    let stage = Stage::new(small(5), Intent::default());
+    let outside = stage.world.directory().join("outside");
+    fs::create_dir(&outside).unwrap();
+    for name in ["damaged", "state/calls"] {
+        let path = stage.world.store().join(name);
+        let kept = stage.world.directory().join("kept");
+        if path.exists() {
+            fs::rename(&path, &kept).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        for args in [&["sync"][..], &["publish"], &["repair"], &["reclaim", "plan"]] {
+            let done = stage.expect(&[3], args);
+            assert!(done.stderr.contains("is a symbolic link"), "{name}: {args:?}\n{}", done.stderr);
+            assert!(done.stderr.contains(name), "{name}: {args:?}\n{}", done.stderr);
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
+        fs::remove_file(&path).unwrap();
+        if kept.exists() {
+            fs::rename(&kept, &path).unwrap();
+        }
+    }
+    stage.expect(&[0], &["publish"]);
+}
+
+/// Why: a witness in the store is put back together with the store, and no command said so.
+#[test]
+fn every_command_refuses_a_witness_inside_the_store() {
+    let stage = Stage::new(small(5), Intent::default());
+    let file = stage.world.directory().join("boxseat.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}witness = \"store/state/heads.log\"\n")).unwrap();
+    for args in [&["publish"][..], &["check"], &["sync"], &["verify"], &["reclaim", "plan"]] {
+        let done = stage.expect(&[2], args);
+        assert!(done.stderr.contains("it is inside the store"), "{args:?}\n{}", done.stderr);
+    }
+    assert!(!stage.world.store().join("state/heads.log").exists());
+    fs::write(&file, format!("{text}witness = \"heads.log\"\n")).unwrap();
+    stage.expect(&[0], &["publish"]);
+}
